@@ -1,0 +1,59 @@
+/**
+ * How replicas agree that a right is gone.
+ *
+ * This module is the contract: what actors and the relay ask of the protocol, and what the protocol
+ * asks of whoever holds cached rights (`Applier`, implemented by `actors`). The protocol itself is
+ * in the other files of this folder; `docs/decisions` explains it.
+ *
+ * `LeaseView` is the one thing the hot path reads: plain numbers, no call. A cached right may be used
+ * only while `holds(now, monotonic)` is true and the tenant's covered sequence was read under the
+ * present `generation`.
+ */
+import { Context, type Effect, Layer, Schema } from "effect"
+import type { Appearance, Revocation } from "../domain/Revocation.ts"
+
+/** The barrier did not complete within its limit (10 s). The change stands; the relay goes on with it. */
+export class BarrierTimeout extends Schema.TaggedError<BarrierTimeout>()("BarrierTimeout", { seq: Schema.Int }) {}
+
+/** This replica's right to answer from memory. Written by the lease keeper only. */
+export class LeaseState {
+  /** The right ends at this monotonic millisecond… */
+  trustedUntilMonotonicMs = 0
+  /** …and no later than this wall-clock millisecond (a suspended machine's monotonic clock stands still). */
+  trustedUntilWallMs = 0
+  /** Grows each time a lapse starts or ends. What was covered under an older generation must be covered again. */
+  generation = 1
+
+  holds(monotonicMs: number, wallMs: number): boolean {
+    return monotonicMs < this.trustedUntilMonotonicMs && wallMs < this.trustedUntilWallMs
+  }
+}
+
+export class LeaseView extends Context.Service<LeaseView, LeaseState>()("cm/coherence/LeaseView") {
+  static readonly layer = Layer.sync(LeaseView, () => new LeaseState())
+}
+
+/** Implemented by whoever caches rights. Synchronous: when it returns, the replica obeys. Must not throw. */
+export class Applier extends Context.Service<
+  Applier,
+  {
+    readonly applyUnsafe: (revocation: Revocation) => void
+    readonly appearUnsafe: (appearance: Appearance) => void
+  }
+>()("cm/coherence/Applier") {}
+
+export class Coherence extends Context.Service<
+  Coherence,
+  {
+    /**
+     * Returns when no replica answers from before the revocation any more, and the store has been
+     * told so (`Outbox.markInForce`). Idempotent; many callers share one barrier. The local replica
+     * is applied to first, at once.
+     */
+    readonly putInForce: (revocation: Revocation) => Effect.Effect<void, BarrierTimeout>
+    /** Tells every replica, this one included, that something may be usable now. Never waits, never fails. */
+    readonly announceUnsafe: (appearance: Appearance) => void
+    /** Why this replica may not trust its caches right now, or null. For readiness. */
+    readonly lapse: Effect.Effect<string | null>
+  }
+>()("cm/coherence/Coherence") {}

@@ -1,0 +1,33 @@
+/**
+ * The keys in use, ready to use.
+ *
+ * Loaded from the key store at start, unwrapped by the master key, and kept in memory only. Every
+ * sealed record names the key it was made with, so several keys can be alive at once.
+ *
+ * All operations are synchronous. `open` fails with `NotOpenable` for a record that was made for
+ * another place (`aad`), was tampered with, or needs a key that is not here; it does not say which.
+ */
+import { Context, type Effect, Schema } from "effect"
+
+export class NotOpenable extends Schema.TaggedError<NotOpenable>()("NotOpenable", {}) {}
+
+export interface TokenHashed {
+  readonly keyId: string
+  /** HMAC-SHA-256 over `appName`, a zero byte and the value; 32 bytes. */
+  readonly hash: Uint8Array
+}
+
+export class Keyring extends Context.Service<
+  Keyring,
+  {
+    /** Under the active key. */
+    readonly hashToken: (appName: string, value: string) => TokenHashed
+    /** Under every key that a row may still have been written with, the active one first. */
+    readonly hashTokenAll: (appName: string, value: string) => ReadonlyArray<TokenHashed>
+    /** Keyed fingerprint for comparing without keeping: lower-case hex, 32 bytes. */
+    readonly fingerprint: (...parts: ReadonlyArray<string | Uint8Array>) => string
+    /** Sealed record: format, key id, nonce, ciphertext and tag. `aad` names the place it belongs to. */
+    readonly seal: (aad: string, plaintext: Uint8Array) => Uint8Array
+    readonly open: (aad: string, record: Uint8Array) => Effect.Effect<Uint8Array, NotOpenable>
+  }
+>()("cm/crypto/Keyring") {}

@@ -1,0 +1,18 @@
+/** What a validation needs to know of a token: the row of a cache. */
+import type { EndReason, TokenStatus } from "./Token.ts"
+
+export interface HotToken {
+  readonly tenantId: string
+  readonly appName: string
+  readonly tokenId: string
+  readonly endpointId: string
+  readonly status: TokenStatus
+  readonly version: number
+  readonly expiresAt: number | null
+  readonly endReason: EndReason
+  readonly reason: string | null
+  /** The tenant's revocation sequence in the snapshot that this was read from. */
+  readonly readSeq: number
+  /** Lower-case hex of the keyed hash that found it. */
+  readonly cacheKey: string
+}

@@ -1,0 +1,33 @@
+/**
+ * The texts that identify things, and what each may look like.
+ *
+ * Every name that reaches the service is checked against these once, at the door. All of them are
+ * compared byte by byte. Lengths are in code points. Patterns carry the `u` flag, so a lone
+ * surrogate is one code point and no pattern here lets one through where bytes matter.
+ */
+
+/** A tenant id: one NATS subject token, without wildcards. */
+export const tenantIdPattern = /^[A-Za-z0-9_-]{1,64}$/u
+export const appNamePattern = /^[a-z0-9_-]{1,64}$/u
+export const endpointIdPattern = /^[A-Za-z0-9._~-]{1,128}$/u
+/** A token's value: 16/ECAP allows anything but `+ # / .`. */
+export const tokenValuePattern = /^[^+#/.]{1,256}$/u
+export const instanceNamePattern = /^[a-z][a-z0-9_-]{0,31}$/u
+export const replicaIdPattern = /^[A-Za-z0-9_-]{1,32}$/u
+export const serviceNamePattern = /^[a-z0-9][a-z0-9_-]{0,63}$/u
+
+/** UUIDv7 in its canonical text: what the service makes, and the only text it takes for an id of its own. */
+export const entityIdPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/u
+
+/** The tenant that owns global credentials. It always exists and has no applications. */
+export const globalTenantId = "global"
+
+export const isTokenValue = (text: string): boolean => tokenValuePattern.test(text) && text.isWellFormed()
+
+// ---- limits, in code points or items ---------------------------------------
+export const descriptionLengthMax = 256
+export const reasonLengthMax = 256
+export const batchItemsMax = 1_000
+export const pageLimitMax = 1_000
+export const pageLimitDefault = 20
+export const tokensPerEndpointMax = 1_000

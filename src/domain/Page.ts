@@ -1,0 +1,19 @@
+/** Paging: what a list is asked and what it answers. */
+import type { TokenStatus } from "./Token.ts"
+
+export interface Page<A> {
+  readonly content: ReadonlyArray<A>
+  /** Null at the end. The place in the order, not the caller's cursor: `protocols` makes that of it. */
+  readonly next: string | null
+}
+
+export interface TokenQuery {
+  readonly appName: string | null
+  readonly endpointId: string | null
+  /** Empty: all. `Revoked` includes ended ones; the others exclude them. */
+  readonly statuses: ReadonlyArray<TokenStatus>
+  readonly order: "ASC" | "DESC"
+  readonly limit: number
+  /** `next` of the page before; ordered by token id, which is ordered by creation. */
+  readonly after: string | null
+}

@@ -1,0 +1,78 @@
+/**
+ * What can go wrong with a request, as values.
+ *
+ * One class per situation, with what the caller needs to act on. Nothing here carries a secret, a
+ * token value or a hash. Status codes and texts are given in one place, `protocols/Status.ts`.
+ * Everything else that goes wrong is a defect.
+ */
+import { Schema } from "effect"
+
+const tagged = Schema.TaggedError
+
+export class InvalidRequest extends tagged<InvalidRequest>()("InvalidRequest", {
+  /** Dotted path of the offending field, empty for the whole body. */
+  path: Schema.String,
+  reason: Schema.String
+}) {}
+export class InvalidCursor extends tagged<InvalidCursor>()("InvalidCursor", {}) {}
+export class Unauthenticated extends tagged<Unauthenticated>()("Unauthenticated", { reason: Schema.String }) {}
+export class Forbidden extends tagged<Forbidden>()("Forbidden", { reason: Schema.String }) {}
+
+export class TenantNotFound extends tagged<TenantNotFound>()("TenantNotFound", { tenantId: Schema.String }) {}
+export class ApplicationNotFound extends tagged<ApplicationNotFound>()("ApplicationNotFound", {
+  appName: Schema.String
+}) {}
+export class TokenNotFound extends tagged<TokenNotFound>()("TokenNotFound", {
+  /** Null when the caller named the token by its value, which is never repeated. */
+  tokenId: Schema.NullOr(Schema.String)
+}) {}
+
+export class TenantExists extends tagged<TenantExists>()("TenantExists", { tenantId: Schema.String }) {}
+export class ApplicationExists extends tagged<ApplicationExists>()("ApplicationExists", {
+  appName: Schema.String,
+  /** `taken`: another tenant's or still being removed. */
+  reason: Schema.String
+}) {}
+export class TokenExists extends tagged<TokenExists>()("TokenExists", { appName: Schema.String }) {}
+export class TransitionNotAllowed extends tagged<TransitionNotAllowed>()("TransitionNotAllowed", {
+  from: Schema.String,
+  to: Schema.String
+}) {}
+export class VersionConflict extends tagged<VersionConflict>()("VersionConflict", {
+  expectedVersion: Schema.Int,
+  actualVersion: Schema.Int
+}) {}
+export class LimitReached extends tagged<LimitReached>()("LimitReached", {
+  limit: Schema.String,
+  max: Schema.Int
+}) {}
+export class ManagedElsewhere extends tagged<ManagedElsewhere>()("ManagedElsewhere", { by: Schema.String }) {}
+export class IdempotencyKeyReused extends tagged<IdempotencyKeyReused>()("IdempotencyKeyReused", {}) {}
+
+/** A bound of this tenant or replica is reached: mailbox, misses in flight. Trying later helps. */
+export class TooManyRequests extends tagged<TooManyRequests>()("TooManyRequests", { limit: Schema.String }) {}
+/** A part that is needed cannot be reached. `committed` null: it is not known whether the change happened. */
+export class Unavailable extends tagged<Unavailable>()("Unavailable", {
+  part: Schema.String,
+  committed: Schema.NullOr(Schema.Boolean)
+}) {}
+/** The change is committed, but not every replica is known to obey yet. */
+export class NotYetInForce extends tagged<NotYetInForce>()("NotYetInForce", {}) {}
+
+/** What deciding over loaded rows may refuse; remembered with an idempotency key like a success. */
+export type Refusal =
+  | InvalidRequest
+  | Forbidden
+  | TenantNotFound
+  | ApplicationNotFound
+  | TokenNotFound
+  | TenantExists
+  | ApplicationExists
+  | TokenExists
+  | TransitionNotAllowed
+  | VersionConflict
+  | LimitReached
+  | ManagedElsewhere
+  | IdempotencyKeyReused
+
+export type RequestError = Refusal | InvalidCursor | Unauthenticated | TooManyRequests | Unavailable | NotYetInForce

@@ -1,0 +1,65 @@
+/**
+ * What has been decided and must still be told: events to publish, revocations to put in force.
+ *
+ * A row leaves in the order of its id within its tenant. A row with `afterRevocation` leaves only
+ * when the pending revocation of its transaction is gone (in force).
+ *
+ * One relay at a time: `claimTerm` takes the next term when the last one is stale; `markSent` and
+ * `savePosition` change nothing and fail with `TermLost` once a later term exists.
+ */
+import { Context, type Effect, Schema } from "effect"
+import type { Revocation } from "../domain/Revocation.ts"
+import type { StoreUnavailable } from "./StoreError.ts"
+import type { OutboxEntry } from "./TenantStore.ts"
+
+export class TermLost extends Schema.TaggedError<TermLost>()("TermLost", { term: Schema.Int }) {}
+
+export interface OutboxRow extends Omit<OutboxEntry, "afterRevocation"> {
+  readonly id: number
+  readonly tenantId: string
+  /** UNIX milliseconds, database clock. */
+  readonly createdAt: number
+  /** True: its revocation is not in force yet, so neither it nor what follows it in its tenant may leave. */
+  readonly held: boolean
+}
+
+export interface PendingRevocation extends Revocation {
+  /** How long ago it was committed, by the database's clock. */
+  readonly ageMs: number
+}
+
+export class Outbox extends Context.Service<
+  Outbox,
+  {
+    /**
+     * Takes or renews the relay's term for `ttlMs` by the database's clock. Returns the term, or
+     * null while another replica's term runs. Renewing one's own keeps its number; a takeover gets the next.
+     */
+    readonly claimTerm: (replicaId: string, ttlMs: number) => Effect.Effect<number | null, StoreUnavailable>
+    readonly releaseTerm: (replicaId: string) => Effect.Effect<void, StoreUnavailable>
+    /** Oldest first, at most `limit` rows. */
+    readonly unsent: (limit: number) => Effect.Effect<ReadonlyArray<OutboxRow>, StoreUnavailable>
+    /** Removes the rows: they are in the stream. */
+    readonly markSent: (term: number, ids: ReadonlyArray<number>) => Effect.Effect<void, StoreUnavailable | TermLost>
+    /** Up to which sequence of each stream every message is known to be marked; null before the first. */
+    readonly position: (stream: string) => Effect.Effect<number | null, StoreUnavailable>
+    readonly savePosition: (
+      term: number,
+      stream: string,
+      sequence: number
+    ) => Effect.Effect<void, StoreUnavailable | TermLost>
+    readonly depth: Effect.Effect<{ readonly rows: number; readonly oldestAgeMs: number }, StoreUnavailable>
+
+    /** Revocations that nobody has told to be in force, committed at least `minAgeMs` ago, oldest first. */
+    readonly pendingRevocations: (options: {
+      readonly minAgeMs: number
+      readonly limit: number
+    }) => Effect.Effect<ReadonlyArray<PendingRevocation>, StoreUnavailable>
+    /** Whether any revocation of the tenant up to and including `seq` is still pending. */
+    readonly isPending: (tenantId: string, seq: number) => Effect.Effect<boolean, StoreUnavailable>
+    /** In force everywhere: the rows behind it may leave. Idempotent. */
+    readonly markInForce: (
+      revocations: ReadonlyArray<{ readonly tenantId: string; readonly seq: number }>
+    ) => Effect.Effect<void, StoreUnavailable>
+  }
+>()("cm/store/Outbox") {}

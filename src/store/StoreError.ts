@@ -1,0 +1,13 @@
+/**
+ * How a store fails. A store that answers at all answers rightly; everything else is one of these.
+ *
+ * `outcome` says what became of a change: `none` it did not happen, `unknown` it may have been
+ * committed (the connection died between COMMIT and its answer). A read is always `none`.
+ */
+import { Schema } from "effect"
+
+export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
+  operation: Schema.String,
+  outcome: Schema.Literals(["none", "unknown"]),
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}

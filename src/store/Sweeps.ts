@@ -1,0 +1,27 @@
+/**
+ * Work that nobody asked for by request: what has expired, what was removed, what is too old.
+ *
+ * Replicas share it. `claim` hands a named sweep to one replica for a while by the database's
+ * clock; what a sweep changes goes through `TenantStore.transact`, so doing it twice does it once.
+ */
+import { Context, type Effect } from "effect"
+import type { StoreUnavailable } from "./StoreError.ts"
+
+export class Sweeps extends Context.Service<
+  Sweeps,
+  {
+    readonly claim: (sweep: string, replicaId: string, ttlMs: number) => Effect.Effect<boolean, StoreUnavailable>
+    /** Tokens whose end has come and whose status does not say so yet, by an index, oldest end first. */
+    readonly endedTokens: (
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<{ readonly tenantId: string; readonly tokenId: string }>, StoreUnavailable>
+    /** Token ids that still stand under a removed application or tenant. */
+    readonly orphanedTokens: (
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<{ readonly tenantId: string; readonly tokenId: string }>, StoreUnavailable>
+    /** Deletes the rows of removed applications and tenants that no token needs any more, so that names are free again. */
+    readonly purgeRemoved: Effect.Effect<{ readonly applications: number; readonly tenants: number }, StoreUnavailable>
+    /** Deletes idempotent answers older than `ageMs`, at most `limit`. */
+    readonly purgeIdempotent: (ageMs: number, limit: number) => Effect.Effect<number, StoreUnavailable>
+  }
+>()("cm/store/Sweeps") {}

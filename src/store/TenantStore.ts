@@ -1,0 +1,153 @@
+/**
+ * The truth about tenants, applications and endpoint tokens.
+ *
+ * `transact` is the only way to change a tenant: it locks the tenant's counters, loads what the
+ * commands named, lets a pure function decide, and writes everything it decided (rows, outbox,
+ * pending revocation, idempotent answers, audit) in one transaction. Two transactions on one tenant
+ * never overlap, whichever replicas run them; rows are locked after the counters, by ascending id.
+ *
+ * Promises:
+ * - success means durably committed; a `StoreUnavailable` with outcome `none` means nothing happened;
+ * - a deadlock or lock time-out is retried inside (the decision runs again over fresh rows);
+ * - `StatementRejected` means that what was decided broke a constraint that only the database knows
+ *   (a value that exists under another tenant): nothing happened.
+ * Reads see committed rows of the primary.
+ *
+ * Its layers: `layerMemory` here, `MariaTenantStore.ts`. Both pass `test/suites/tenantStoreSuite.ts`.
+ */
+import { Context, type Effect, Schema } from "effect"
+import type { Page, TokenQuery } from "../domain/Page.ts"
+import type { Revocation } from "../domain/Revocation.ts"
+import type { Application, Tenant } from "../domain/Tenant.ts"
+import type { Token } from "../domain/Token.ts"
+import type { StoreUnavailable } from "./StoreError.ts"
+
+// ---- rows -------------------------------------------------------------------
+
+/** An answer kept for an `Idempotency-Key`, for 24 hours. */
+export interface IdempotentAnswer {
+  /** Hex of the keyed hash over principal, operation and key. */
+  readonly keyHash: string
+  /** Keyed fingerprint of the request's body, hex. */
+  readonly fingerprint: string
+  /** Sealed record of the answer. */
+  readonly sealedAnswer: Uint8Array
+  /** The revocation sequence that must be in force before the answer may be repeated, or null. */
+  readonly revocationSeq: number | null
+  readonly createdAt: number
+}
+
+/** One message that has to leave. Ids are made by the writer, so that writing it twice is one message. */
+export interface OutboxEntry {
+  /** UUIDv7; becomes `Nats-Msg-Id` and `ce-id`. */
+  readonly eventId: string
+  /** Which stream it goes to. */
+  readonly stream: "events" | "revocations"
+  readonly subject: string
+  /** Messages of one entity leave in the order in which they were written. */
+  readonly entityKey: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly payload: Uint8Array
+  /** True: it may leave only when this transaction's revocation is in force. */
+  readonly afterRevocation: boolean
+}
+
+/** One row of the tenant's audit chain, before the store gives it its place in the chain. */
+export interface AuditEntry {
+  readonly actor: string
+  readonly action: string
+  readonly entityType: string
+  readonly entityId: string
+  /** JSON-able; never a secret, only keyed fingerprints. */
+  readonly diff: Readonly<Record<string, unknown>> | null
+}
+
+// ---- a transaction ----------------------------------------------------------
+
+/** What a group of commands needs to see. Everything named is loaded and locked. */
+export interface Load {
+  readonly tokenIds: ReadonlyArray<string>
+  /** Hex of token hashes, under every hash key in use. */
+  readonly tokenHashes: ReadonlyArray<string>
+  /** All tokens of these endpoints. */
+  readonly endpointIds: ReadonlyArray<string>
+  /** Only the number of live tokens of these endpoints. */
+  readonly endpointCounts: ReadonlyArray<string>
+  readonly appNames: ReadonlyArray<string>
+  readonly idempotencyKeyHashes: ReadonlyArray<string>
+}
+
+export interface Loaded {
+  /** Undefined when no such tenant exists (or ever did). */
+  readonly tenant: Tenant | undefined
+  /** Before this transaction. */
+  readonly revocationSeq: number
+  /** The database's clock, UNIX milliseconds. All times written by the decision come from it. */
+  readonly now: number
+  /** By token id; holds those found by id, by hash and by endpoint. */
+  readonly tokens: ReadonlyMap<string, Token>
+  /** By endpoint id. */
+  readonly endpointCounts: ReadonlyMap<string, number>
+  /** By application name; holds those of other tenants too (names are unique on the platform). */
+  readonly applications: ReadonlyMap<string, Application>
+  /** Number of tokens of each loaded application of this tenant that is asked for in `appNames`. */
+  readonly applicationTokenCounts: ReadonlyMap<string, number>
+  readonly idempotent: ReadonlyMap<string, IdempotentAnswer>
+}
+
+export interface Changes {
+  readonly tokensInserted: ReadonlyArray<Token>
+  readonly tokensUpdated: ReadonlyArray<Token>
+  readonly tokensDeleted: ReadonlyArray<string>
+  readonly applicationsInserted: ReadonlyArray<string>
+  readonly applicationsRemoved: ReadonlyArray<string>
+  /** Marks the tenant itself as removed. */
+  readonly tenantRemoved: boolean
+  /** Not null: the tenant's revocation sequence becomes `seq` and the barrier is pending until told in force. */
+  readonly revocation: Revocation | null
+  readonly outbox: ReadonlyArray<OutboxEntry>
+  readonly idempotent: ReadonlyArray<IdempotentAnswer>
+  readonly audit: ReadonlyArray<AuditEntry>
+}
+
+export class StatementRejected extends Schema.TaggedError<StatementRejected>()("StatementRejected", {
+  /** The constraint's name as the database gives it. */
+  constraint: Schema.String
+}) {}
+
+// ---- reads ------------------------------------------------------------------
+
+export class TenantStore extends Context.Service<
+  TenantStore,
+  {
+    readonly transact: <A>(
+      tenantId: string,
+      load: Load,
+      decide: (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
+    ) => Effect.Effect<A, StoreUnavailable | StatementRejected>
+
+    readonly createTenant: (
+      tenantId: string,
+      name: string | null
+    ) => Effect.Effect<"created" | "exists", StoreUnavailable>
+    readonly findTenants: (tenantIds: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Tenant>, StoreUnavailable>
+    readonly listTenants: (options: {
+      readonly limit: number
+      readonly after: string | null
+    }) => Effect.Effect<Page<Tenant>, StoreUnavailable>
+
+    readonly listApplications: (
+      tenantId: string,
+      options: { readonly limit: number; readonly after: string | null }
+    ) => Effect.Effect<Page<Application>, StoreUnavailable>
+    /** Whoever's they are; removed ones included. */
+    readonly findApplications: (
+      appNames: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyArray<Application>, StoreUnavailable>
+
+    readonly findToken: (tenantId: string, tokenId: string) => Effect.Effect<Token | undefined, StoreUnavailable>
+    readonly listTokens: (tenantId: string, query: TokenQuery) => Effect.Effect<Page<Token>, StoreUnavailable>
+    /** Tenants that have live tokens of this endpoint. Endpoint ids are unique on the platform; tokens need not be. */
+    readonly tenantsOfEndpoint: (endpointId: string) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
+  }
+>()("cm/store/TenantStore") {}

@@ -1,0 +1,24 @@
+/**
+ * The hot path's way to the truth: many tokens in one statement, nothing else.
+ *
+ * Each call is one snapshot of the primary: a row comes with its tenant's revocation sequence as it
+ * was at that moment (`readSeq`). What belongs to a removed application or tenant is not found.
+ * The caller decides how many calls are under way. Promises and plain arrays, because this is
+ * called a thousand times a second from outside any fiber.
+ */
+import { Context } from "effect"
+import type { HotToken } from "../domain/HotToken.ts"
+
+export class TokenLookup extends Context.Service<
+  TokenLookup,
+  {
+    /** Rejects with `StoreUnavailable`. Hashes are 32 bytes each; the answer holds those found, in any order. */
+    readonly byHash: (hashes: ReadonlyArray<Uint8Array>) => Promise<ReadonlyArray<HotToken>>
+    /** Live applications of live tenants: name to tenant. */
+    readonly applications: (
+      appNames: ReadonlyArray<string>
+    ) => Promise<ReadonlyArray<{ readonly appName: string; readonly tenantId: string }>>
+    /** The present revocation sequence of each tenant; one that does not exist is missing from the answer. */
+    readonly revocationSeqs: (tenantIds: ReadonlyArray<string>) => Promise<ReadonlyMap<string, number>>
+  }
+>()("cm/store/TokenLookup") {}
