@@ -1,0 +1,58 @@
+/** The types of stack.mjs, for the tests. */
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+export interface Child {
+  readonly name: string
+  readonly pid: number
+  readonly logFile: string
+  /** Resolves when the process has ended, whatever the reason. */
+  readonly exited: Promise<Ended>
+  readonly hasEnded: () => boolean
+  readonly kill: (signal: NodeJS.Signals) => void
+  /** SIGTERM, some seconds of grace, SIGKILL; resolves when it is gone; may be called again. */
+  readonly stop: () => Promise<Ended>
+  readonly lastLogLines: (count?: number) => ReadonlyArray<string>
+}
+
+export interface Server extends Child {
+  readonly port: number
+  readonly url: string
+}
+
+export interface NatsOptions {
+  readonly dir: string
+  /** Without one: a plain server with JetStream and no users. The file may read `$CM_NATS_PORT` and `$CM_NATS_STORE_DIR`. */
+  readonly configFile?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** The port it must have; with `mayMove` only a wish. */
+  readonly port?: number
+  readonly mayMove?: boolean
+  /** Unique in a cluster; default `nats-<port>`. */
+  readonly name?: string
+  readonly args?: ReadonlyArray<string>
+  readonly binary?: string
+  readonly logFile?: string
+}
+
+export interface MariadbOptions {
+  readonly dir: string
+  readonly port?: number
+  readonly mayMove?: boolean
+  readonly user?: string
+  readonly password?: string
+  readonly database?: string
+  readonly mayCreateDatabases?: boolean
+  readonly args?: ReadonlyArray<string>
+  readonly binaries?: { readonly server: string; readonly install: string }
+  readonly logFile?: string
+}
+
+export const freePort: () => Promise<number>
+export const findNatsServer: () => string | undefined
+export const findMariadb: () => { readonly server: string; readonly install: string } | undefined
+export const startNats: (options: NatsOptions) => Promise<Server>
+export const startMariadb: (options: MariadbOptions) => Promise<Server>

@@ -1,0 +1,11 @@
+/**
+ * The servers that a running system stands on: a NATS server and a MariaDB, real ones, of our own.
+ *
+ * Plain JavaScript for Node 20 without a package, because it runs before anything is installed. The
+ * tests use it too. Everything listens on 127.0.0.1 on a free port, is stopped by its own pid, and
+ * ends with the process that started it.
+ */
+export { findMariadb, findNatsServer } from "./lib/find.mjs"
+export { freePort } from "./lib/freePort.mjs"
+export { startMariadb } from "./lib/mariadb.mjs"
+export { startNats } from "./lib/natsServer.mjs"

@@ -1,0 +1,27 @@
+/**
+ * A database of a suite's own, randomly named, on the server of a given URL.
+ *
+ * The URL's user must be allowed to create databases.
+ */
+import { randomBytes } from "node:crypto"
+import { createConnection } from "mariadb"
+
+export interface FreshDatabase {
+  readonly name: string
+  /** As the service takes it: `mariadb://user:password@host:port/name`. */
+  readonly url: string
+  readonly drop: () => Promise<void>
+}
+
+const run = async (url: string, statement: string): Promise<void> => {
+  const connection = await createConnection(url)
+  await connection.query(statement).finally(() => connection.end())
+}
+
+export const freshDatabase = async (serverUrl: string): Promise<FreshDatabase> => {
+  const name = `test_${randomBytes(6).toString("hex")}`
+  await run(serverUrl, `CREATE DATABASE ${name} CHARACTER SET utf8mb4`)
+  const url = new URL(serverUrl)
+  url.pathname = `/${name}`
+  return { name, url: url.href, drop: () => run(serverUrl, `DROP DATABASE IF EXISTS ${name}`) }
+}
