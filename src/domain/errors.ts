@@ -49,6 +49,26 @@ export class LimitReached extends tagged<LimitReached>()("LimitReached", {
 export class ManagedElsewhere extends tagged<ManagedElsewhere>()("ManagedElsewhere", { by: Schema.String }) {}
 export class IdempotencyKeyReused extends tagged<IdempotencyKeyReused>()("IdempotencyKeyReused", {}) {}
 
+// ---- credentials
+export class CredentialNotFound extends tagged<CredentialNotFound>()("CredentialNotFound", {
+  /** Null when the caller named the credential by its service. */
+  credentialId: Schema.NullOr(Schema.String)
+}) {}
+/** An active one is there for the same tenant, service and owner. */
+export class CredentialExists extends tagged<CredentialExists>()("CredentialExists", {
+  serviceName: Schema.String,
+  /** Null when it is not known which (two stores at once). */
+  credentialId: Schema.NullOr(Schema.String)
+}) {}
+export class CredentialRevoked extends tagged<CredentialRevoked>()("CredentialRevoked", {
+  credentialId: Schema.String
+}) {}
+export class CredentialExpired extends tagged<CredentialExpired>()("CredentialExpired", {
+  credentialId: Schema.String
+}) {}
+export class ConsumerNotAllowed extends tagged<ConsumerNotAllowed>()("ConsumerNotAllowed", {}) {}
+export class ServiceInactive extends tagged<ServiceInactive>()("ServiceInactive", { serviceName: Schema.String }) {}
+
 /** A bound of this tenant or replica is reached: mailbox, misses in flight. Trying later helps. */
 export class TooManyRequests extends tagged<TooManyRequests>()("TooManyRequests", { limit: Schema.String }) {}
 /** A part that is needed cannot be reached. `committed` null: it is not known whether the change happened. */
@@ -74,5 +94,11 @@ export type Refusal =
   | LimitReached
   | ManagedElsewhere
   | IdempotencyKeyReused
+  | CredentialNotFound
+  | CredentialExists
+  | CredentialRevoked
+  | CredentialExpired
+  | ConsumerNotAllowed
+  | ServiceInactive
 
 export type RequestError = Refusal | InvalidCursor | Unauthenticated | TooManyRequests | Unavailable | NotYetInForce

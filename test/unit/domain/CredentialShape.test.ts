@@ -1,0 +1,58 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { fieldsMax, parseSecret, valueBytesMax } from "../../../src/domain/CredentialShape.ts"
+
+const planted = "planted-secret-value"
+
+const accepted: ReadonlyArray<readonly [string, Record<string, string>]> = [
+  ["basic", { username: "u", password: "p" }],
+  ["api_key", { api_key: "k" }],
+  ["oauth", { access_token: "a" }],
+  ["oauth", { access_token: "a", refresh_token: "r", token_type: "Bearer", client_id: "c", client_secret: "s" }],
+  ["smtp", { host: "h", "x.y-z_1": "v" }],
+  ["toString", { anything: "v" }]
+]
+
+const refused: ReadonlyArray<readonly [string, unknown, string]> = [
+  ["basic", undefined, "credentials"],
+  ["basic", null, "credentials"],
+  ["basic", [planted], "credentials"],
+  ["basic", planted, "credentials"],
+  ["basic", {}, "credentials"],
+  ["basic", { username: planted }, "credentials.password"],
+  ["basic", { password: planted }, "credentials.username"],
+  ["basic", { username: "u", password: "p", other: planted }, "credentials"],
+  ["basic", { username: "u", password: "" }, "credentials.password"],
+  ["basic", { username: "u", password: 7 }, "credentials.password"],
+  ["basic", { username: "u", password: { nested: planted } }, "credentials.password"],
+  ["basic", { username: "u", password: "\ud800" }, "credentials.password"],
+  ["api_key", { key: planted }, "credentials.api_key"],
+  ["oauth", { refresh_token: planted }, "credentials.access_token"],
+  ["oauth", { access_token: "a", expires_in: planted }, "credentials"],
+  ["free", {}, "credentials"],
+  ["free", { "a b": planted }, "credentials"],
+  ["free", { a: null }, "credentials.a"],
+  ["free", { a: "x".repeat(valueBytesMax + 1) }, "credentials.a"],
+  ["free", { a: "é".repeat(valueBytesMax / 2 + 1) }, "credentials.a"],
+  ["free", Object.fromEntries(["a", "b", "c"].map((name) => [name, "x".repeat(valueBytesMax)])), "credentials"],
+  ["free", Object.fromEntries(Array.from({ length: fieldsMax + 1 }, (_, n) => [`f${n}`, "v"])), "credentials"]
+]
+
+describe("CredentialShape", () => {
+  it.each(accepted)("%s takes what it must hold", (type, secret) => {
+    assert.deepStrictEqual({ ...Result.getOrThrow(parseSecret(type, secret)) }, secret)
+  })
+
+  it.each(refused)("%s refuses %o at %s, and repeats no value", (type, value, path) => {
+    const result = parseSecret(type, value)
+    assert.isTrue(Result.isFailure(result))
+    if (Result.isFailure(result)) {
+      assert.strictEqual(result.failure.path, path)
+      assert.notInclude(JSON.stringify(result.failure), planted)
+    }
+  })
+
+  it("does not take inherited fields for given ones", () => {
+    assert.isTrue(Result.isFailure(parseSecret("basic", Object.create({ username: "u", password: "p" }))))
+  })
+})
