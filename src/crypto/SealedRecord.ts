@@ -1,0 +1,113 @@
+/**
+ * A secret at rest: AES-256-GCM, knowing its key and its place.
+ *
+ *     format (1 byte, 1) · key id (16) · nonce (12) · ciphertext · tag (16)
+ *
+ * The additional data is the format byte, the key id and then the caller's text, so a record opens
+ * only under the key that it names and only in the place it was made for; it cannot be moved to
+ * another row, nor its header be changed. Equal plaintexts give unrelated records. What is not
+ * hidden: the length of the plaintext and the key's id.
+ *
+ * Nonces are random, which is safe for fewer than 2^32 records a key (NIST SP 800-38D, section
+ * 8.3); `usesMax` is the end of a key in one process, and rotation comes long before.
+ *
+ * Pure but for the random nonce and the count of uses. A record that does not open gives null and
+ * no reason.
+ */
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomFillSync } from "node:crypto"
+import * as KeyId from "./KeyId.ts"
+
+export const format = 1
+const keyIdLength = 16
+const nonceLength = 12
+const tagLength = 16
+const headerLength = 1 + keyIdLength
+/** What a record is longer than its plaintext, in bytes. */
+export const overhead = headerLength + nonceLength + tagLength
+
+/** The largest plaintext, in bytes: more than any message of the bus can carry. */
+export const plaintextBytesMax = 16 * 1024 * 1024
+/** Records one process may seal with one key. */
+export const usesMax = 2 ** 31
+/** Bytes of a key. */
+export const keyLength = 32
+
+export interface SealingKey {
+  readonly keyId: string
+  /** Records sealed with it by this process. */
+  uses: number
+  readonly idBytes: Uint8Array
+  readonly secret: KeyObject
+}
+
+/** A key ready to use. `material` is 32 bytes and may be overwritten afterwards. */
+export const makeKey = (keyId: string, material: Uint8Array): SealingKey => {
+  if (material.byteLength !== keyLength) throw new Error("a sealing key has 32 bytes")
+  return { keyId, uses: 0, idBytes: KeyId.toBytes(keyId), secret: createSecretKey(material) }
+}
+
+/** Random bytes are fetched for many nonces at once: one call to the generator costs more than a seal. */
+const pool = Buffer.alloc(nonceLength * 256)
+let poolAt = pool.byteLength
+const takeNonce = (into: Buffer, at: number): void => {
+  if (poolAt === pool.byteLength) {
+    randomFillSync(pool)
+    poolAt = 0
+  }
+  pool.copy(into, at, poolAt, poolAt + nonceLength)
+  poolAt += nonceLength
+}
+
+/** `aad` must be well-formed: two ill-formed texts can have the same bytes, and would be one place. */
+const additionalData = (header: Uint8Array, aad: string): Buffer => {
+  const data = Buffer.allocUnsafe(headerLength + Buffer.byteLength(aad, "utf8"))
+  data.set(header, 0)
+  data.write(aad, headerLength, "utf8")
+  return data
+}
+
+/** The record of `plaintext` for the place `aad`. Dies past a limit: callers check their input. */
+export const seal = (key: SealingKey, aad: string, plaintext: Uint8Array): Uint8Array => {
+  if (!aad.isWellFormed()) throw new Error("additional data is not well-formed text")
+  if (plaintext.byteLength > plaintextBytesMax) throw new Error("plaintext is too long to seal")
+  if (key.uses >= usesMax) throw new Error("the key has sealed its limit of records")
+  key.uses += 1
+  const record = Buffer.allocUnsafeSlow(overhead + plaintext.byteLength)
+  record[0] = format
+  record.set(key.idBytes, 1)
+  takeNonce(record, headerLength)
+  const nonce = record.subarray(headerLength, headerLength + nonceLength)
+  const cipher = createCipheriv("aes-256-gcm", key.secret, nonce, { authTagLength: tagLength })
+  cipher.setAAD(additionalData(record.subarray(0, headerLength), aad))
+  record.set(cipher.update(plaintext), headerLength + nonceLength)
+  cipher.final()
+  record.set(cipher.getAuthTag(), record.byteLength - tagLength)
+  return record
+}
+
+/** The id of the key that a record names, or null when it is none of our records. */
+export const keyIdOf = (record: Uint8Array): string | null => {
+  if (record.byteLength < overhead || record.byteLength > overhead + plaintextBytesMax || record[0] !== format) {
+    return null
+  }
+  const keyId = KeyId.toText(record.subarray(1, headerLength))
+  return KeyId.isKeyId(keyId) ? keyId : null
+}
+
+/** The plaintext, or null: another key, another place, or not what was sealed. */
+export const open = (key: SealingKey, aad: string, record: Uint8Array): Uint8Array | null => {
+  if (!aad.isWellFormed() || keyIdOf(record) !== key.keyId) return null
+  const end = record.byteLength - tagLength
+  const nonce = record.subarray(headerLength, headerLength + nonceLength)
+  const decipher = createDecipheriv("aes-256-gcm", key.secret, nonce, { authTagLength: tagLength })
+  decipher.setAAD(additionalData(record.subarray(0, headerLength), aad))
+  decipher.setAuthTag(record.subarray(end))
+  const plaintext = decipher.update(record.subarray(headerLength + nonceLength, end))
+  try {
+    decipher.final()
+    return plaintext
+  } catch {
+    plaintext.fill(0)
+    return null
+  }
+}
