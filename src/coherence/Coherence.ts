@@ -8,9 +8,12 @@
  * `LeaseView` is the one thing the hot path reads: plain numbers, no call. A cached right may be used
  * only while `holds(now, monotonic)` is true and the tenant's covered sequence was read under the
  * present `generation`.
+ *
+ * Layers: `layerSolo` here, for a single replica and for tests of other parts; `NatsCoherence.ts`.
  */
-import { Context, type Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
+import { Outbox } from "../store/Outbox.ts"
 
 /** The barrier did not complete within its limit (10 s). The change stands; the relay goes on with it. */
 export class BarrierTimeout extends Schema.TaggedError<BarrierTimeout>()("BarrierTimeout", { seq: Schema.Int }) {}
@@ -40,7 +43,13 @@ export class Applier extends Context.Service<
     readonly applyUnsafe: (revocation: Revocation) => void
     readonly appearUnsafe: (appearance: Appearance) => void
   }
->()("cm/coherence/Applier") {}
+>()("cm/coherence/Applier") {
+  /** For a process that caches no rights. */
+  static readonly layerNoop = Layer.succeed(Applier, { applyUnsafe: () => {}, appearUnsafe: () => {} })
+}
+
+const soloTimeout = "10 seconds"
+const soloRetry = Schedule.spaced("100 millis")
 
 export class Coherence extends Context.Service<
   Coherence,
@@ -48,7 +57,8 @@ export class Coherence extends Context.Service<
     /**
      * Returns when no replica answers from before the revocation any more, and the store has been
      * told so (`Outbox.markInForce`). Idempotent; many callers share one barrier. The local replica
-     * is applied to first, at once.
+     * is applied to first, at once. It must be all that its transaction took away: the store is told
+     * by sequence, so what is left out here would count as in force.
      */
     readonly putInForce: (revocation: Revocation) => Effect.Effect<void, BarrierTimeout>
     /** Tells every replica, this one included, that something may be usable now. Never waits, never fails. */
@@ -56,4 +66,34 @@ export class Coherence extends Context.Service<
     /** Why this replica may not trust its caches right now, or null. For readiness. */
     readonly lapse: Effect.Effect<string | null>
   }
->()("cm/coherence/Coherence") {}
+>()("cm/coherence/Coherence") {
+  /** One replica and no bus: the lease always holds, applying locally is all there is to do. */
+  static readonly layerSolo = Layer.effect(
+    Coherence,
+    Effect.gen(function* () {
+      const applier = yield* Applier
+      const outbox = yield* Outbox
+      const lease = yield* LeaseView
+      lease.trustedUntilMonotonicMs = Number.MAX_SAFE_INTEGER
+      lease.trustedUntilWallMs = Number.MAX_SAFE_INTEGER
+      lease.generation++
+      const putInForce = (revocation: Revocation) =>
+        Effect.suspend(() => {
+          applier.applyUnsafe(revocation)
+          return outbox.markInForce([{ tenantId: revocation.tenantId, seq: revocation.seq }])
+        }).pipe(
+          Effect.retry(soloRetry),
+          Effect.timeoutOrElse({
+            duration: soloTimeout,
+            orElse: () => Effect.fail(new BarrierTimeout({ seq: revocation.seq }))
+          }),
+          Effect.catchTag("StoreUnavailable", () => Effect.fail(new BarrierTimeout({ seq: revocation.seq })))
+        )
+      return {
+        putInForce,
+        announceUnsafe: (appearance: Appearance) => applier.appearUnsafe(appearance),
+        lapse: Effect.succeed(null)
+      }
+    })
+  )
+}
