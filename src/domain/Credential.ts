@@ -36,6 +36,8 @@ export interface Credential {
   readonly metadata: JsonObject
   readonly rotation: JsonObject | null
   readonly expiresAt: number | null
+  /** Threshold of the last notice given before this very `expiresAt`, in milliseconds. Not a change of the credential. */
+  readonly noticedMs: number | null
   /** Why it is revoked or expired; else null. */
   readonly reason: string | null
   readonly createdAt: number

@@ -20,6 +20,8 @@ import type { Page, TokenQuery } from "../domain/Page.ts"
 import type { Revocation } from "../domain/Revocation.ts"
 import type { Application, Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
+import type { AuditCheckpoint } from "./AuditStore.ts"
+import type { CredentialChanges, CredentialLoad, CredentialLoaded } from "./CredentialStore.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
 // ---- rows -------------------------------------------------------------------
@@ -75,6 +77,7 @@ export interface Load {
   readonly endpointCounts: ReadonlyArray<string>
   readonly appNames: ReadonlyArray<string>
   readonly idempotencyKeyHashes: ReadonlyArray<string>
+  readonly credentials?: CredentialLoad | undefined
 }
 
 export interface Loaded {
@@ -93,6 +96,8 @@ export interface Loaded {
   /** Number of tokens of each loaded application of this tenant that is asked for in `appNames`. */
   readonly applicationTokenCounts: ReadonlyMap<string, number>
   readonly idempotent: ReadonlyMap<string, IdempotentAnswer>
+  /** There when `Load.credentials` was. */
+  readonly credentials?: CredentialLoaded | undefined
 }
 
 export interface Changes {
@@ -108,6 +113,9 @@ export interface Changes {
   readonly outbox: ReadonlyArray<OutboxEntry>
   readonly idempotent: ReadonlyArray<IdempotentAnswer>
   readonly audit: ReadonlyArray<AuditEntry>
+  readonly credentials?: CredentialChanges | undefined
+  /** Signed heads of the audit chain as it was committed before. */
+  readonly auditCheckpoints?: ReadonlyArray<AuditCheckpoint> | undefined
 }
 
 export class StatementRejected extends Schema.TaggedError<StatementRejected>()("StatementRejected", {

@@ -18,6 +18,7 @@ const credential = (over: Partial<Credential> = {}): Credential => ({
   metadata: {},
   rotation: null,
   expiresAt: null,
+  noticedMs: null,
   reason: null,
   createdAt: 0,
   updatedAt: 0,

@@ -26,6 +26,7 @@ const credential = (state: CredentialState, expiresAt: number | null = null, cre
   metadata: {},
   rotation: null,
   expiresAt,
+  noticedMs: null,
   reason: null,
   createdAt: 0,
   updatedAt: 0,

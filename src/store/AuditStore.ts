@@ -1,0 +1,61 @@
+/**
+ * Where the audit is read: rows of a tenant's chain, its head, and the signed checkpoints of it.
+ *
+ * Rows are written by `TenantStore.transact` only, in the transaction of what they tell of, and never
+ * changed or deleted by the service. Whether they still are what was written is for `actors/Audit`
+ * to say: a store only reads.
+ *
+ * Its layers: `MemoryAuditStore.ts`, `MariaAuditStore.ts`. Both pass `test/suites/auditStoreSuite.ts`.
+ */
+import { Context, type Effect } from "effect"
+import type { Page } from "../domain/Page.ts"
+import type { AuditRow } from "./AuditChain.ts"
+import type { StoreUnavailable } from "./StoreError.ts"
+
+/** The head of a chain at one moment, signed, so that a tail that is cut off later is seen. */
+export interface AuditCheckpoint {
+  readonly tenantId: string
+  readonly seq: number
+  /** Hash of the row `seq`, lower-case hex. */
+  readonly hash: string
+  /** UNIX milliseconds, when it was signed. */
+  readonly at: number
+  readonly keyId: string
+  /** Ed25519 over `AuditCheckpoint.signedBytes`, 64 bytes. */
+  readonly signature: Uint8Array
+}
+
+/** An end of a range: a sequence number or a time, both inclusive; null: open. */
+export type AuditBound = { readonly seq: number } | { readonly at: number } | null
+
+export interface AuditQuery {
+  readonly entityId: string | null
+  readonly from: AuditBound
+  readonly to: AuditBound
+  readonly limit: number
+  /** `next` of the page before: the last sequence number seen. Ascending. */
+  readonly after: string | null
+}
+
+export interface AuditHead {
+  /** 0 before the first row. */
+  readonly seq: number
+  readonly hash: string
+}
+
+export class AuditStore extends Context.Service<
+  AuditStore,
+  {
+    readonly list: (tenantId: string, query: AuditQuery) => Effect.Effect<Page<AuditRow>, StoreUnavailable>
+    /** As the tenant's counters say, whatever the rows are. */
+    readonly head: (tenantId: string) => Effect.Effect<AuditHead, StoreUnavailable>
+    /** With `seq` of at least `fromSeq`, ascending, at most `limit`. */
+    readonly checkpoints: (
+      tenantId: string,
+      fromSeq: number,
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<AuditCheckpoint>, StoreUnavailable>
+    /** Tenants whose head is past their newest checkpoint, at most `limit`. */
+    readonly uncheckpointed: (limit: number) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
+  }
+>()("cm/store/AuditStore") {}

@@ -1,0 +1,135 @@
+/**
+ * Where third-party credentials are read: metadata, versions, services, and what the sweeps look for.
+ *
+ * They are changed through `TenantStore.transact` only, in the transaction of the tenant: `Load`,
+ * `Loaded` and `Changes` there carry the parts declared here. Under the tenant's lock a credential's
+ * rows are the truth; rows of the tenant `global` that another tenant loads are read as last
+ * committed and must not be changed.
+ *
+ * Nothing here returns a secret in clear: `CredentialVersion.sealed` is a sealed record.
+ *
+ * "Only one active credential for a tenant, service and owner" is the unique index
+ * `uq_credentials_active`; breaking it fails the transaction with `StatementRejected`.
+ *
+ * Its layers: `MemoryCredentialStore.ts`, `MariaCredentialStore.ts`. Both pass
+ * `test/suites/credentialStoreSuite.ts`.
+ */
+import { Context, type Effect } from "effect"
+import type { Credential, CredentialVersion, TenantService } from "../domain/Credential.ts"
+import type { Page } from "../domain/Page.ts"
+import type { StoreUnavailable } from "./StoreError.ts"
+
+export const uniqueActiveConstraint = "uq_credentials_active"
+
+// ---- parts of a transaction ---------------------------------------------------
+
+/** A service name and an owner key (`domain/Credential.ownerKey`) as one text. */
+export const slotKey = (serviceName: string, ownerKey: string): string => `${serviceName}/${ownerKey}`
+export const serviceNameOfSlot = (slot: string): string => slot.slice(0, slot.indexOf("/"))
+export const ownerKeyOfSlot = (slot: string): string => slot.slice(slot.indexOf("/") + 1)
+
+export interface CredentialLoad {
+  /** Of this tenant or of `global`. With each comes the active one of its slot. */
+  readonly ids: ReadonlyArray<string>
+  /** `slotKey`s of this tenant: the active one of each, or else the newest ended one. */
+  readonly slots: ReadonlyArray<string>
+  /** The same of the tenant `global`. */
+  readonly globalSlots: ReadonlyArray<string>
+  /** Service rows by name, beside those of the credentials found. */
+  readonly serviceNames: ReadonlyArray<string>
+}
+
+export interface CredentialLoaded {
+  readonly credentials: ReadonlyMap<string, Credential>
+  /** By credential id, ascending: the versions that still hold a secret. */
+  readonly versions: ReadonlyMap<string, ReadonlyArray<CredentialVersion>>
+  /** Of this tenant and of `global`, by `tenantId/serviceName`. */
+  readonly services: ReadonlyMap<string, TenantService>
+}
+
+export interface CredentialChanges {
+  readonly inserted: ReadonlyArray<Credential>
+  readonly updated: ReadonlyArray<Credential>
+  /** With all their versions. */
+  readonly deleted: ReadonlyArray<string>
+  /** Inserted or replaced, by credential id and version. */
+  readonly versions: ReadonlyArray<CredentialVersion>
+  readonly services: ReadonlyArray<TenantService>
+}
+
+export const noCredentials: CredentialLoad = { ids: [], slots: [], globalSlots: [], serviceNames: [] }
+
+const joined = (lists: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => Array.from(new Set(lists.flat()))
+
+/** Everything that any of them names, once. */
+export const mergeCredentialLoads = (loads: ReadonlyArray<CredentialLoad>): CredentialLoad => ({
+  ids: joined(loads.map((load) => load.ids)),
+  slots: joined(loads.map((load) => load.slots)),
+  globalSlots: joined(loads.map((load) => load.globalSlots)),
+  serviceNames: joined(loads.map((load) => load.serviceNames))
+})
+
+// ---- reads --------------------------------------------------------------------
+
+export interface CredentialQuery {
+  readonly serviceName: string | null
+  readonly isActive: boolean | null
+  /** Only those that are active and end within this many milliseconds. */
+  readonly expiringWithinMs: number | null
+  readonly limit: number
+  /** `next` of the page before; ordered by credential id, newest first. */
+  readonly after: string | null
+}
+
+/** A credential with the state of its service, as one snapshot. */
+export interface CredentialView {
+  readonly credential: Credential
+  readonly serviceActive: boolean
+}
+
+export interface CredentialRef {
+  readonly tenantId: string
+  readonly credentialId: string
+}
+
+export class CredentialStore extends Context.Service<
+  CredentialStore,
+  {
+    /**
+     * The candidates of a request, of the tenant and of `global`: by id, or by slot (user's, tenant's,
+     * global one), each with whether its service is active for the asking tenant. `now` is the
+     * database's clock.
+     */
+    readonly find: (
+      tenantId: string,
+      load: Pick<CredentialLoad, "ids" | "slots" | "globalSlots">
+    ) => Effect.Effect<{ readonly views: ReadonlyArray<CredentialView>; readonly now: number }, StoreUnavailable>
+    readonly list: (
+      tenantId: string,
+      query: CredentialQuery
+    ) => Effect.Effect<Page<CredentialView> & { readonly now: number }, StoreUnavailable>
+    /** Newest first, at most `limit`; empty for a credential that the tenant does not have. */
+    readonly versions: (
+      tenantId: string,
+      credentialId: string,
+      limit: number
+    ) => Effect.Effect<{ readonly versions: ReadonlyArray<CredentialVersion>; readonly now: number }, StoreUnavailable>
+    /** By name. */
+    readonly services: (tenantId: string) => Effect.Effect<ReadonlyArray<TenantService>, StoreUnavailable>
+
+    // ---- what the sweeps look for, each by an index, oldest first
+    /** Stored as active, and their end has come. */
+    readonly ended: (limit: number) => Effect.Effect<ReadonlyArray<CredentialRef>, StoreUnavailable>
+    /** With a secret that was only kept for an overlap that is over. */
+    readonly overlapsOver: (limit: number) => Effect.Effect<ReadonlyArray<CredentialRef>, StoreUnavailable>
+    /** Active, ending within a threshold for which no notice was given yet. */
+    readonly noticesDue: (
+      thresholdsMs: ReadonlyArray<number>,
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<CredentialRef>, StoreUnavailable>
+    /** Active credentials by service over all tenants, most first. */
+    readonly activeCounts: (
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<{ readonly serviceName: string; readonly count: number }>, StoreUnavailable>
+  }
+>()("cm/store/CredentialStore") {}
