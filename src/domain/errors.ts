@@ -80,25 +80,27 @@ export class Unavailable extends tagged<Unavailable>()("Unavailable", {
 export class NotYetInForce extends tagged<NotYetInForce>()("NotYetInForce", {}) {}
 
 /** What deciding over loaded rows may refuse; remembered with an idempotency key like a success. */
-export type Refusal =
-  | InvalidRequest
-  | Forbidden
-  | TenantNotFound
-  | ApplicationNotFound
-  | TokenNotFound
-  | TenantExists
-  | ApplicationExists
-  | TokenExists
-  | TransitionNotAllowed
-  | VersionConflict
-  | LimitReached
-  | ManagedElsewhere
-  | IdempotencyKeyReused
-  | CredentialNotFound
-  | CredentialExists
-  | CredentialRevoked
-  | CredentialExpired
-  | ConsumerNotAllowed
-  | ServiceInactive
+export const Refusal = Schema.Union([
+  InvalidRequest,
+  Forbidden,
+  TenantNotFound,
+  ApplicationNotFound,
+  TokenNotFound,
+  TenantExists,
+  ApplicationExists,
+  TokenExists,
+  TransitionNotAllowed,
+  VersionConflict,
+  LimitReached,
+  ManagedElsewhere,
+  IdempotencyKeyReused,
+  CredentialNotFound,
+  CredentialExists,
+  CredentialRevoked,
+  CredentialExpired,
+  ConsumerNotAllowed,
+  ServiceInactive
+])
+export type Refusal = typeof Refusal.Type
 
 export type RequestError = Refusal | InvalidCursor | Unauthenticated | TooManyRequests | Unavailable | NotYetInForce

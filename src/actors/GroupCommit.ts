@@ -1,0 +1,268 @@
+/**
+ * From a group of commands to their answers: one transaction, then what each answer waits for.
+ *
+ * Promises:
+ * - an answer that says that a right is gone is given after that is in force on every replica:
+ *   the change itself, "already so", and the repetition of an idempotent request alike;
+ * - a command that breaks a constraint or dies takes nobody with it: the group is rolled back and
+ *   its commands run one by one;
+ * - an unknown outcome of the commit is answered `Unavailable` with `committed: null`, and what was
+ *   touched is dropped from this replica's memory;
+ * - `serve` never fails and never dies; it returns when everything is committed or refused.
+ *   What still waits to be in force goes on outside and is awaited by `settled`.
+ */
+import { Cause, Context, Duration, Effect, Exit, FiberSet, Layer, Result, Schedule } from "effect"
+import { ValidationCache } from "../cache/ValidationCache.ts"
+import { Applier, Coherence } from "../coherence/Coherence.ts"
+import { Keyring } from "../crypto/Keyring.ts"
+import type { Refusal } from "../domain/errors.ts"
+import * as errors from "../domain/errors.ts"
+import type { HotToken } from "../domain/HotToken.ts"
+import type { Token } from "../domain/Token.ts"
+import { Outbox } from "../store/Outbox.ts"
+import { OutboxSignal } from "../store/OutboxSignal.ts"
+import type { StoreUnavailable } from "../store/StoreError.ts"
+import { type Changes, type Loaded, TenantStore } from "../store/TenantStore.ts"
+import * as RememberedAnswer from "./RememberedAnswer.ts"
+import type { ChangeError } from "./Tenants.ts"
+import { TenantsConfig } from "./TenantsConfig.ts"
+import { EventWriter } from "./TokenEvents.ts"
+import { type AnyCommand, mergeLoads, Workspace } from "./Workspace.ts"
+
+export type Answer = Result.Result<unknown, Refusal>
+
+/** A command with its way back. `reply` is called exactly once. */
+export interface Asked {
+  readonly command: AnyCommand
+  readonly reply: (exit: Exit.Exit<Answer, ChangeError>) => void
+}
+
+/** What became of one command in a group. */
+type Decided =
+  | { readonly _tag: "Answer"; readonly answer: Answer; readonly inForce: "now" | "with-this" | "earlier" }
+  | { readonly _tag: "Repeated"; readonly sealed: Uint8Array; readonly aad: string; readonly seq: number | null }
+
+/** What a committed group leaves behind. */
+interface Committed {
+  readonly decided: ReadonlyArray<Decided>
+  readonly workspace: Workspace
+  readonly changes: Changes
+}
+
+export class GroupCommit extends Context.Service<
+  GroupCommit,
+  {
+    readonly serve: (tenantId: string, group: ReadonlyArray<Asked>) => Effect.Effect<void>
+    /** Returns when nothing waits to be in force any more. */
+    readonly settled: Effect.Effect<void>
+  }
+>()("cm/actors/GroupCommit") {}
+
+/** How long an answer waits for earlier changes to be in force, and how often it looks. */
+const inForceWithin = Schedule.spaced("25 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
+
+export const layer = Layer.effect(
+  GroupCommit,
+  Effect.gen(function* () {
+    const config = yield* TenantsConfig
+    const store = yield* TenantStore
+    const outbox = yield* Outbox
+    const signal = yield* OutboxSignal
+    const coherence = yield* Coherence
+    const applier = yield* Applier
+    const cache = yield* ValidationCache
+    const keyring = yield* Keyring
+    const events = yield* EventWriter
+    const waiting = yield* FiberSet.make<void>()
+    const fork = yield* FiberSet.runtime(waiting)<never>()
+    const answersLiveMs = Duration.toMillis(config.idempotencyTtl)
+
+    const keyHashOf = ({ caller }: AnyCommand): string | null =>
+      caller.idempotency === null
+        ? null
+        : keyring.fingerprint("idempotency-key", caller.principal, caller.idempotency.operation, caller.idempotency.key)
+
+    // ---- deciding, inside the transaction
+    /** The answer from before, when the same key was used in time. */
+    const repeated = (workspace: Workspace, keyHash: string, fingerprint: string): Decided | undefined => {
+      const before = workspace.rememberedAnswer(keyHash)
+      if (before === undefined || workspace.now - before.createdAt >= answersLiveMs) return undefined
+      return before.fingerprint === fingerprint
+        ? { _tag: "Repeated", sealed: before.sealedAnswer, aad: aadOf(workspace, keyHash), seq: before.revocationSeq }
+        : { _tag: "Answer", answer: Result.fail(new errors.IdempotencyKeyReused()), inForce: "now" }
+    }
+
+    const decideOne = (workspace: Workspace, command: AnyCommand, keyHash: string | null): Decided => {
+      const tenant = workspace.tenant(command.onRemovedTenant)
+      if (Result.isFailure(tenant)) return { _tag: "Answer", answer: Result.fail(tenant.failure), inForce: "now" }
+      const { idempotency } = command.caller
+      if (keyHash === null || idempotency === null) return answered(workspace, command).decided
+      const fingerprint = keyring.fingerprint("idempotency-body", idempotency.body)
+      const before = repeated(workspace, keyHash, fingerprint)
+      if (before !== undefined) return before
+      const { decided, revocationSeq } = answered(workspace, command)
+      const sealedAnswer = keyring.seal(aadOf(workspace, keyHash), RememberedAnswer.encode(decided.answer))
+      workspace.remember({ keyHash, fingerprint, sealedAnswer, revocationSeq, createdAt: workspace.now })
+      return decided
+    }
+
+    const transact = (
+      tenantId: string,
+      group: ReadonlyArray<Asked>,
+      keep: (workspace: Workspace) => void
+    ): Effect.Effect<Committed, StoreUnavailable | Refusal> => {
+      const keyHashes = group.map(({ command }) => keyHashOf(command))
+      const load = mergeLoads([
+        ...group.map(({ command }) => command.load),
+        { idempotencyKeyHashes: keyHashes.filter((keyHash) => keyHash !== null) }
+      ])
+      const decide = (loaded: Loaded) => {
+        const workspace = new Workspace(tenantId, loaded)
+        keep(workspace)
+        const decided = group.map(({ command }, index) => decideOne(workspace, command, keyHashes[index]!))
+        for (const entry of events.ofFacts(workspace)) workspace.announce(entry)
+        const changes = workspace.changes()
+        return { changes, result: { decided, workspace, changes } }
+      }
+      return store.transact(tenantId, load, decide).pipe(
+        Effect.catchTag("StatementRejected", (rejected) => {
+          const refusal = group.length === 1 ? group[0]!.command.rejected?.() : undefined
+          return refusal === undefined ? Effect.die(rejected) : Effect.fail(refusal)
+        })
+      )
+    }
+
+    // ---- answering, after the commit
+    const whenEarlierInForce = (tenantId: string, seq: number): Effect.Effect<void, ChangeError> =>
+      outbox.isPending(tenantId, seq).pipe(
+        Effect.mapError((): ChangeError => new errors.Unavailable({ part: "database", committed: true })),
+        Effect.flatMap((pending) => (pending ? Effect.fail(new errors.NotYetInForce()) : Effect.void)),
+        Effect.retry({ while: (error) => error._tag === "NotYetInForce", schedule: inForceWithin })
+      )
+
+    const replyWhen = (asked: Asked, ready: Effect.Effect<Answer, ChangeError>): void => {
+      fork(Effect.exit(ready).pipe(Effect.tap(logDefect(asked)), Effect.map(asked.reply)))
+    }
+
+    const replyOne = (
+      tenantId: string,
+      asked: Asked,
+      decided: Decided,
+      barrier: Effect.Effect<void, ChangeError>,
+      seqBefore: number
+    ) => {
+      if (decided._tag === "Repeated") {
+        const opened = Effect.map(Effect.orDie(keyring.open(decided.aad, decided.sealed)), (bytes) =>
+          RememberedAnswer.decode<unknown>(bytes)
+        )
+        const ready = decided.seq === null ? Effect.void : whenEarlierInForce(tenantId, decided.seq)
+        return replyWhen(asked, Effect.andThen(ready, opened))
+      }
+      if (decided.inForce === "now") return asked.reply(Exit.succeed(decided.answer))
+      const ready = decided.inForce === "earlier" ? whenEarlierInForce(tenantId, seqBefore) : barrier
+      return replyWhen(asked, Effect.as(ready, decided.answer))
+    }
+
+    const afterCommit = Effect.fnUntraced(function* (
+      tenantId: string,
+      group: ReadonlyArray<Asked>,
+      { changes, decided, workspace }: Committed
+    ) {
+      const seqBefore = workspace.loaded.revocationSeq
+      const appearance = workspace.appearance()
+      if (appearance !== null) coherence.announceUnsafe(appearance)
+      const { revocation } = changes
+      const barrier =
+        revocation === null
+          ? Effect.void
+          : yield* Effect.cached(
+              coherence.putInForce(revocation).pipe(
+                Effect.mapError((): ChangeError => new errors.NotYetInForce()),
+                Effect.ensuring(Effect.sync(() => signal.wakeUnsafe()))
+              )
+            )
+      group.forEach((asked, index) => replyOne(tenantId, asked, decided[index]!, barrier, seqBefore))
+      if (changes.outbox.length > 0) signal.wakeUnsafe()
+      const readSeq = revocation?.seq ?? seqBefore
+      const changed = workspace.changedTokens()
+      if (changed.length > 0) cache.putUnsafe(changed.map((token) => toHotToken(token, readSeq)))
+    })
+
+    /** The commit may have happened: what it touched may be wrong in memory. The relay announces it if it did. */
+    const dropTouched = (tenantId: string, workspace: Workspace | undefined): void => {
+      const revocation = workspace?.changes().revocation
+      if (workspace === undefined || revocation === null || revocation === undefined) return
+      applier.applyUnsafe({ ...revocation, tenantId, seq: workspace.loaded.revocationSeq })
+      signal.wakeUnsafe()
+    }
+
+    const serve = (tenantId: string, group: ReadonlyArray<Asked>): Effect.Effect<void> => {
+      let last: Workspace | undefined
+      const keep = (workspace: Workspace) => {
+        last = workspace
+      }
+      return transact(tenantId, group, keep).pipe(
+        Effect.flatMap((committed) => afterCommit(tenantId, group, committed)),
+        Effect.catchCause((cause) => {
+          const failure = Cause.findErrorOption(cause)
+          if (failure._tag === "None") {
+            return group.length > 1 ? singly(tenantId, group) : dieOne(group[0]!, cause)
+          }
+          const error = failure.value
+          if (error._tag !== "StoreUnavailable")
+            return Effect.sync(() => group[0]!.reply(Exit.succeed(Result.fail(error))))
+          const committed = error.outcome === "unknown" ? null : false
+          if (committed === null) dropTouched(tenantId, last)
+          const unavailable = Exit.fail(new errors.Unavailable({ part: "database", committed }))
+          return Effect.sync(() => {
+            for (const asked of group) asked.reply(unavailable)
+          })
+        })
+      )
+    }
+
+    const singly = (tenantId: string, group: ReadonlyArray<Asked>): Effect.Effect<void> =>
+      Effect.forEach(group, (asked) => serve(tenantId, [asked]), { discard: true })
+
+    return { serve, settled: FiberSet.awaitEmpty(waiting) }
+  })
+)
+
+const aadOf = (workspace: Workspace, keyHash: string) => `idempotency/${workspace.tenantId}/${keyHash}`
+
+/** Runs the decision; says what its answer waits for, and up to which sequence a repetition of it has to. */
+const answered = (workspace: Workspace, command: AnyCommand) => {
+  const { result, takesAway, waitsForEarlier } = workspace.run(() => command.decide(workspace))
+  const decided = {
+    _tag: "Answer",
+    answer: result,
+    inForce: takesAway ? "with-this" : waitsForEarlier ? "earlier" : "now"
+  } as const
+  const revocationSeq = takesAway ? workspace.nextSeq : waitsForEarlier ? workspace.loaded.revocationSeq : null
+  return { decided, revocationSeq }
+}
+
+const logDefect = (asked: Asked) => (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isFailure(exit) && Cause.hasDies(exit.cause)
+    ? Effect.logError(`${asked.command.name} died after its commit`, exit.cause)
+    : Effect.void
+
+const dieOne = (asked: Asked, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.logError(`${asked.command.name} died`, cause).pipe(
+    Effect.andThen(Effect.sync(() => asked.reply(Exit.failCause(cause as Cause.Cause<never>))))
+  )
+
+/** What the shared cache is given of a token as this transaction left it. */
+const toHotToken = (token: Token, readSeq: number): HotToken => ({
+  tenantId: token.tenantId,
+  appName: token.appName,
+  tokenId: token.tokenId,
+  endpointId: token.endpointId,
+  status: token.status,
+  version: token.version,
+  expiresAt: token.expiresAt,
+  endReason: token.endReason,
+  reason: token.reason,
+  readSeq,
+  cacheKey: Buffer.from(token.hash).toString("hex")
+})

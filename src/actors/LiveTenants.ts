@@ -1,0 +1,214 @@
+/**
+ * The supervisor: `Tenants` over the tenant actors, the store and the validator.
+ *
+ * Changes become commands for the tenant's actor. Reads go straight to the store and check the
+ * tenant there, so a tenant that another replica created or removed a moment ago is seen as it is.
+ * Ids and token values are made here, before the command waits, so that an answer lost on the way
+ * can be found again by its idempotency key.
+ */
+import { Cache, Clock, Effect, Layer, Result } from "effect"
+import { Coherence } from "../coherence/Coherence.ts"
+import { Keyring } from "../crypto/Keyring.ts"
+import * as errors from "../domain/errors.ts"
+import type { Page } from "../domain/Page.ts"
+import type { Tenant } from "../domain/Tenant.ts"
+import type { StoreUnavailable } from "../store/StoreError.ts"
+import { TenantStore } from "../store/TenantStore.ts"
+import * as applications from "./commands/applications.ts"
+import * as commands from "./commands/tokens.ts"
+import { HotState } from "./HotState.ts"
+import { Ids } from "./Ids.ts"
+import { TenantActors } from "./TenantActors.ts"
+import { type ProvisionItem, Tenants, type TokenRef, type ValidationAnswer } from "./Tenants.ts"
+import { EventWriter } from "./TokenEvents.ts"
+import { Validator } from "./Validator.ts"
+import type { Command } from "./Workspace.ts"
+
+/** `validate` asks for a tenant's existence once in this time; what it validates knows of removals by itself. */
+const knownTenantFor = "1 second"
+const knownTenantsMax = 10_000
+
+const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+
+export const layer = Layer.effect(
+  Tenants,
+  Effect.gen(function* () {
+    const actors = yield* TenantActors
+    const store = yield* TenantStore
+    const coherence = yield* Coherence
+    const keyring = yield* Keyring
+    const ids = yield* Ids
+    const events = yield* EventWriter
+    const validator = yield* Validator
+    const hotState = yield* HotState
+    const clock = yield* Clock.Clock
+
+    // ---- tenants
+    const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
+      const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), readFailed)
+      if (tenant === undefined || tenant.removedAt !== null) return yield* new errors.TenantNotFound({ tenantId })
+      return tenant
+    })
+    const knownTenants = yield* Cache.make({
+      capacity: knownTenantsMax,
+      timeToLive: knownTenantFor,
+      lookup: (tenantId: string) => Effect.result(liveTenant(tenantId))
+    })
+
+    /** An actor is made only for a tenant that exists: a flood of invented names makes none. */
+    const change = <A>(tenantId: string, command: Command<A>) =>
+      actors.isResidentUnsafe(tenantId)
+        ? actors.ask(tenantId, command)
+        : Effect.andThen(liveTenant(tenantId), actors.ask(tenantId, command))
+
+    const read = <A>(tenantId: string, effect: Effect.Effect<A, StoreUnavailable>) =>
+      Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, readFailed))
+
+    // ---- values and references
+    const hashed = (appName: string, value: string): commands.HashedValue => {
+      const all = keyring.hashTokenAll(appName, value)
+      return {
+        value,
+        hash: all[0]!.hash,
+        hashKeyId: all[0]!.keyId,
+        hashes: all.map(({ hash }) => toHex(hash))
+      }
+    }
+    const plan = (appName: string, item: ProvisionItem): commands.ProvisionPlan => ({
+      ...item,
+      tokenId: ids.next(),
+      hashed: hashed(appName, item.token ?? ids.tokenValue())
+    })
+    const resolve = (ref: TokenRef): commands.ResolvedRef =>
+      "tokenId" in ref ? ref : { appName: ref.appName, hashes: hashed(ref.appName, ref.token).hashes }
+
+    const shown = (page: Page<Parameters<typeof commands.toRecord>[0]>) => ({
+      content: page.content.map((token) => commands.toRecord(token, clock.currentTimeMillisUnsafe())),
+      next: page.next
+    })
+
+    const tenantUnregistered = (tenantId: string, version: number, at: number) =>
+      events.json({
+        tenantId,
+        type: "tenant.unregistered",
+        entityKey: `tenant/${tenantId}`,
+        subject: tenantId,
+        version,
+        at,
+        data: { eventType: "tenant.unregistered", tenantId, timestamp: events.iso(at) },
+        afterRevocation: true
+      })
+
+    const validateOne = (
+      tenantId: string,
+      item: { readonly appName: string; readonly token: string },
+      dryRun: boolean
+    ) =>
+      Effect.callback<ValidationAnswer>((resume) =>
+        validator.validateUnsafe(tenantId, item.appName, item.token, dryRun, (answer) => resume(Effect.succeed(answer)))
+      )
+
+    return {
+      createTenant: Effect.fnUntraced(function* ({ name, tenantId }, caller) {
+        const created = yield* Effect.mapError(store.createTenant(tenantId, name), writeFailed)
+        if (created === "created") coherence.announceUnsafe({ tenantId, targets: [{ kind: "tenant" }] })
+        // The answer belongs to the tenant, so that its repetition by an idempotency key finds it there.
+        return yield* actors.ask<Tenant>(tenantId, {
+          name: "tenants.create",
+          caller,
+          load: {},
+          decide: (workspace) =>
+            created === "created"
+              ? Result.succeed(workspace.loaded.tenant!)
+              : Result.fail(new errors.TenantExists({ tenantId })),
+          onRemovedTenant: true
+        })
+      }),
+      removeTenant: (tenantId, caller) => change(tenantId, applications.removeTenant(tenantUnregistered, caller)),
+      listTenants: (options) => Effect.mapError(store.listTenants(options), readFailed),
+
+      registerApplication: (tenantId, appName, caller) =>
+        change(tenantId, applications.registerApplication(appName, caller)),
+      listApplications: (tenantId, options) => read(tenantId, store.listApplications(tenantId, options)),
+      removeApplication: (tenantId, appName, caller) =>
+        change(tenantId, applications.removeApplication(appName, caller)),
+
+      provisionTokens: (tenantId, appName, items, caller) =>
+        Effect.suspend(() =>
+          change(
+            tenantId,
+            commands.provision(
+              appName,
+              items.map((item) => plan(appName, item)),
+              caller
+            )
+          )
+        ),
+      getToken: Effect.fnUntraced(function* (tenantId, tokenId) {
+        const token = yield* read(tenantId, store.findToken(tenantId, tokenId))
+        if (token === undefined) return yield* new errors.TokenNotFound({ tokenId })
+        return commands.toRecord(token, clock.currentTimeMillisUnsafe())
+      }),
+      listTokens: (tenantId, query) => Effect.map(read(tenantId, store.listTokens(tenantId, query)), shown),
+      transitionTokens: (tenantId, refs, transition, caller) =>
+        Effect.suspend(() => change(tenantId, commands.transition(refs.map(resolve), transition, caller))),
+      rotateToken: Effect.fnUntraced(function* (tenantId, { overlapMs, token, tokenId }, caller) {
+        const old = yield* read(tenantId, store.findToken(tenantId, tokenId))
+        // Without a row the command is asked all the same: it may be the repetition of one that had it.
+        const successor = hashed(old?.appName ?? "", token ?? ids.tokenValue())
+        return yield* change(
+          tenantId,
+          commands.rotate({ tokenId, overlapMs, successorId: ids.next(), hashed: successor }, caller)
+        )
+      }),
+      deleteTokens: (tenantId, options, caller) =>
+        change(
+          tenantId,
+          "tokenId" in options
+            ? commands.deleteToken(options.tokenId, caller)
+            : commands.deleteTokensOfEndpoint(options.endpointId, caller)
+        ),
+      unregisterEndpoint: Effect.fnUntraced(function* (endpointId, caller) {
+        const tenantIds = yield* Effect.mapError(store.tenantsOfEndpoint(endpointId), readFailed)
+        let deleted = 0
+        for (const tenantId of tenantIds) {
+          const answer = yield* change(tenantId, commands.deleteTokensOfEndpoint(endpointId, caller)).pipe(
+            Effect.catchTag("TenantNotFound", () => Effect.succeed({ deleted: 0 }))
+          )
+          deleted += answer.deleted
+        }
+        return { deleted }
+      }),
+      transitionByValue: Effect.fnUntraced(function* (appName, token, target, caller) {
+        const [application] = yield* Effect.mapError(store.findApplications([appName]), readFailed)
+        if (application === undefined || application.removedAt !== null) {
+          return yield* new errors.ApplicationNotFound({ appName })
+        }
+        const transition = { target, expectedVersion: null, reason: null }
+        const [result] = yield* change(
+          application.tenantId,
+          commands.transition([resolve({ appName, token })], transition, caller)
+        )
+        yield* Effect.fromResult(result!)
+      }),
+
+      validate: Effect.fnUntraced(function* (tenantId, items, { dryRun }) {
+        yield* Effect.flatMap(Cache.get(knownTenants, tenantId), Effect.fromResult)
+        return yield* Effect.all(
+          items.map((item) => validateOne(tenantId, item, dryRun)),
+          { concurrency: "unbounded" }
+        )
+      }),
+
+      census: Effect.sync(() => ({
+        actors: actors.residentUnsafe(),
+        waiting: actors.waitingUnsafe(),
+        hotTokens: hotState.hotCount()
+      }))
+    }
+  })
+)
+
+const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
+const writeFailed = (error: StoreUnavailable) =>
+  new errors.Unavailable({ part: "database", committed: error.outcome === "unknown" ? null : false })
