@@ -1,0 +1,304 @@
+/**
+ * 16/ECAP token validation, byte by byte: the request is read where it lies, the reply is written
+ * behind prepared bytes. The same messages as objects are in `Avro.ts`; this module exists because a
+ * validation that hits must not build any.
+ *
+ * Strict: a request that is cut off, has bytes left over, a negative length, a number of more than 64
+ * bits or a correlation id that is not UTF-8 is undecodable. Lengths that are encoded longer than
+ * needed are accepted (Avro does not forbid them) and say so in `keyCanonical`.
+ *
+ * Whether `appName` and `token` are UTF-8 and look as they may is not judged by `read`: their bytes
+ * are the key of a table that only ever holds good ones, so the check is owed only when the table
+ * does not know them. `names` does it.
+ */
+import { isUtf8 } from "node:buffer"
+import { appNamePattern, isTokenValue } from "../domain/Names.ts"
+
+const bigBits = 0x20_0000 // a high half below this, together with 32 low bits, is an exact number
+
+/**
+ * The parts of one EndpointTokenValidationRequest, as positions in its bytes. One instance is used
+ * for all requests of a caller; whoever keeps something beyond the next `read` copies it.
+ */
+export class RequestFrame {
+  correlationStart = 0
+  correlationEnd = 0
+  appNameStart = 0
+  appNameEnd = 0
+  tokenStart = 0
+  tokenEnd = 0
+  /** The encoded `appName` and `token` fill the request from here to its end. */
+  keyStart = 0
+  /** Whether those bytes are the one shortest encoding, so that equal texts have equal bytes. */
+  keyCanonical = true
+  /** Exact numbers; only when `timesExact`. */
+  timestamp = 0
+  timeout = 0
+  timesExact = true
+  /** The same in all 64 bits; only when not `timesExact`. */
+  timestampBig = 0n
+  timeoutBig = 0n
+
+  // Where the last number or text ended, and the last number's halves.
+  private position = 0
+  private low = 0
+  private high = 0
+  private canonical = true
+
+  /** False: undecodable, and the fields say nothing. */
+  read(bytes: Uint8Array): boolean {
+    this.position = 0
+    if (!this.text(bytes)) return false
+    const start = this.position - this.length
+    this.correlationStart = start
+    this.correlationEnd = this.position
+    if (!isText(bytes, start, this.position)) return false
+    if (!this.times(bytes)) return false
+    this.keyStart = this.position
+    if (!this.text(bytes)) return false
+    const appNameCanonical = this.canonical
+    this.appNameStart = this.position - this.length
+    this.appNameEnd = this.position
+    if (!this.text(bytes)) return false
+    this.keyCanonical = appNameCanonical && this.canonical
+    this.tokenStart = this.position - this.length
+    this.tokenEnd = this.position
+    return this.position === bytes.length
+  }
+
+  /** Whether `timeout` is below zero, which no request may say. */
+  timeoutIsNegative(): boolean {
+    return this.timesExact ? this.timeout < 0 : this.timeoutBig < 0n
+  }
+
+  /** Whether `timestamp + timeout` has passed; never for a timeout of 0. Exact over all 64 bits. */
+  hasPassed(now: number): boolean {
+    if (this.timesExact) return this.timeout > 0 && now > this.timestamp + this.timeout
+    return this.timeoutBig > 0n && BigInt(now) > this.timestampBig + this.timeoutBig
+  }
+
+  private times(bytes: Uint8Array): boolean {
+    if (!this.long(bytes)) return false
+    const timestampLow = this.low
+    const timestampHigh = this.high
+    if (!this.long(bytes)) return false
+    this.timesExact = isExact(timestampHigh) && isExact(this.high)
+    if (this.timesExact) {
+      this.timestamp = timestampHigh * 4294967296 + (timestampLow >>> 0)
+      this.timeout = this.high * 4294967296 + (this.low >>> 0)
+    } else {
+      this.timestampBig = (BigInt(timestampHigh) << 32n) | BigInt(timestampLow >>> 0)
+      this.timeoutBig = (BigInt(this.high) << 32n) | BigInt(this.low >>> 0)
+    }
+    return true
+  }
+
+  private length = 0
+
+  /** A length and that many bytes; `length` and `position` tell where they are. */
+  private text(bytes: Uint8Array): boolean {
+    const at = this.position
+    const first = at < bytes.length ? bytes[at]! : 0x80
+    if (first < 0x80) {
+      if ((first & 1) === 1) return false
+      this.length = first >>> 1
+      this.position = at + 1 + this.length
+      this.canonical = true
+    } else {
+      if (!this.long(bytes)) return false
+      if (this.high !== 0 || this.low < 0) return false
+      this.length = this.low
+      this.canonical = bytes[this.position - 1] !== 0
+      this.position += this.length
+    }
+    return this.position <= bytes.length
+  }
+
+  /** A zig-zag number of at most 64 bits and ten bytes into `high` (signed) and `low` (its bits). */
+  private long(bytes: Uint8Array): boolean {
+    let low = 0
+    let high = 0
+    let at = this.position
+    for (let shift = 0; ; shift += 7) {
+      if (at >= bytes.length) return false
+      const byte = bytes[at++]!
+      const bits = byte & 0x7f
+      if (shift === 63 && byte > 1) return false
+      if (shift < 28) low |= bits << shift
+      else if (shift === 28) {
+        low |= bits << 28
+        high = bits >>> 4
+      } else high |= bits << (shift - 32)
+      if (byte < 0x80) break
+    }
+    this.position = at
+    const sign = -(low & 1)
+    this.low = ((low >>> 1) | (high << 31)) ^ sign
+    this.high = (high >>> 1) ^ sign
+    return true
+  }
+}
+
+const isExact = (high: number): boolean => high < bigBits && high >= -bigBits
+
+const isText = (bytes: Uint8Array, start: number, end: number): boolean => {
+  for (let at = start; at < end; at++) {
+    if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(at, end))
+  }
+  return true
+}
+
+// ---- texts ------------------------------------------------------------------
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+const encoder = new TextEncoder()
+
+/** The text of a range, or null when it is not UTF-8. */
+export const textOf = (bytes: Uint8Array, start: number, end: number): string | null => {
+  const part = bytes.subarray(start, end)
+  return isUtf8(part) ? decoder.decode(part) : null
+}
+
+/** What `read` left open: `undecodable` for text that is not UTF-8, `invalid` for one outside its pattern. */
+export type Names = { readonly appName: string; readonly token: string } | "undecodable" | "invalid"
+
+/** The names of a request that `read` accepted, checked. */
+export const names = (bytes: Uint8Array, frame: RequestFrame): Names => {
+  const appName = textOf(bytes, frame.appNameStart, frame.appNameEnd)
+  const token = textOf(bytes, frame.tokenStart, frame.tokenEnd)
+  if (appName === null || token === null) return "undecodable"
+  return appNamePattern.test(appName) && isTokenValue(token) ? { appName, token } : "invalid"
+}
+
+/** The encoded `appName` and `token`, shortest form: the bytes by which a token is looked up. */
+export const keyOf = (appName: string, token: string): Uint8Array => {
+  const first = encoder.encode(appName)
+  const second = encoder.encode(token)
+  const key = new Uint8Array(lengthBytes(first.length) + first.length + lengthBytes(second.length) + second.length)
+  let at = putLength(key, 0, first.length)
+  key.set(first, at)
+  at = putLength(key, at + first.length, second.length)
+  key.set(second, at)
+  return key
+}
+
+const lengthBytes = (length: number): number => {
+  let count = 1
+  for (let rest = length * 2; rest >= 0x80; rest = Math.floor(rest / 0x80)) count++
+  return count
+}
+
+/** Writes a length as Avro does; answers the position behind it. */
+const putLength = (into: Uint8Array, at: number, length: number): number => {
+  let rest = length * 2
+  while (rest >= 0x80) {
+    into[at++] = (rest & 0x7f) | 0x80
+    rest = Math.floor(rest / 0x80)
+  }
+  into[at++] = rest
+  return at
+}
+
+// ---- the response -----------------------------------------------------------
+
+/** The parts of EndpointTokenValidationResponse that follow the time. */
+export interface Tail {
+  readonly tokenId: string | null
+  readonly endpointId: string | null
+  readonly statusCode: number
+  readonly reasonPhrase: string | null
+}
+
+/**
+ * Everything of a response behind its timestamp. Note the two unions: ids are [string, null],
+ * the reason is [null, string].
+ */
+export const encodeTail = (tail: Tail): Uint8Array => {
+  const tokenId = tail.tokenId === null ? null : encoder.encode(tail.tokenId)
+  const endpointId = tail.endpointId === null ? null : encoder.encode(tail.endpointId)
+  const reason = tail.reasonPhrase === null ? null : encoder.encode(tail.reasonPhrase)
+  const size = 1 + textSize(tokenId) + textSize(endpointId) + lengthBytes(tail.statusCode) + textSize(reason)
+  const bytes = new Uint8Array(size)
+  let at = 1 // timeout: 0
+  at = putUnion(bytes, at, tokenId, 0)
+  at = putUnion(bytes, at, endpointId, 0)
+  at = putLength(bytes, at, tail.statusCode)
+  putUnion(bytes, at, reason, 1)
+  return bytes
+}
+
+const textSize = (text: Uint8Array | null): number => (text === null ? 1 : 1 + lengthBytes(text.length) + text.length)
+
+const putUnion = (into: Uint8Array, at: number, text: Uint8Array | null, stringBranch: 0 | 1): number => {
+  if (text === null) {
+    into[at] = stringBranch === 0 ? 2 : 0
+    return at + 1
+  }
+  into[at] = stringBranch === 0 ? 0 : 2
+  const start = putLength(into, at + 1, text.length)
+  into.set(text, start)
+  return start + text.length
+}
+
+/** Where the 36 characters of the token id begin in a tail that has one. */
+export const tailTokenIdAt = 3
+export const tokenIdBytes = 36
+
+/** The endpoint id in a tail made by `encodeTail` with both ids. */
+export const endpointIdOfTail = (bytes: Uint8Array, tailStart: number): string => {
+  let at = tailStart + tailTokenIdAt + tokenIdBytes + 1
+  let length = bytes[at++]!
+  if (length >= 0x80) length = (length & 0x7f) | (bytes[at++]! << 7)
+  return decoder.decode(bytes.subarray(at, at + (length >>> 1)))
+}
+
+/** Replies are cut from slabs of this size; a longer one gets memory of its own. */
+const slabBytes = 0x10_0000
+const timeBytesMax = 10
+
+/**
+ * Writes responses: correlation id, the time, a tail. The time's bytes are kept while the clock shows
+ * the same millisecond. A reply's memory is never written again.
+ */
+export class ResponseWriter {
+  private slab = new Uint8Array(slabBytes)
+  private used = 0
+  private time = -1
+  private readonly timeBytes = new Uint8Array(timeBytesMax)
+  private timeLength = 0
+
+  /** @param now UNIX milliseconds, the reply's timestamp */
+  write(
+    request: Uint8Array,
+    correlationStart: number,
+    correlationEnd: number,
+    now: number,
+    tail: Uint8Array,
+    tailStart: number,
+    tailEnd: number
+  ): Uint8Array {
+    if (now !== this.time) this.setTime(now)
+    const correlationLength = correlationEnd - correlationStart
+    const bound = correlationLength + (tailEnd - tailStart) + timeBytesMax + timeBytesMax
+    if (this.used + bound > slabBytes) {
+      this.slab = new Uint8Array(Math.max(slabBytes, bound))
+      this.used = 0
+    }
+    const into = this.slab
+    const start = this.used
+    let at = start
+    if (correlationLength < 0x40) into[at++] = correlationLength << 1
+    else at = putLength(into, at, correlationLength)
+    for (let from = correlationStart; from < correlationEnd; ) into[at++] = request[from++]!
+    const timeBytes = this.timeBytes
+    for (let from = 0; from < this.timeLength; ) into[at++] = timeBytes[from++]!
+    for (let from = tailStart; from < tailEnd; ) into[at++] = tail[from++]!
+    this.used = at
+    return into.subarray(start, at)
+  }
+
+  private setTime(now: number): void {
+    this.time = now
+    this.timeLength = putLength(this.timeBytes, 0, now)
+  }
+}

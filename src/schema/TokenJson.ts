@@ -1,0 +1,166 @@
+/**
+ * `token.*`: what travels.
+ *
+ * A record never holds the token's value; only the answers to `provision` and `rotate` do.
+ */
+import { Effect, Schema, SchemaGetter, SchemaIssue } from "effect"
+import { type TokenStatus as Status, type Token, tokenStatuses } from "../domain/Token.ts"
+import * as Field from "./Field.ts"
+import { formatDate, IsoDate, IsoDuration } from "./Timestamp.ts"
+
+// ---- requests ---------------------------------------------------------------
+
+const targets = ["Active", "Suspended", "Revoked"] as const
+
+/** 16/ECAP and management alike: `Active`, `Suspended` or `Revoked` in any case; null for another text. */
+export const parseTargetStatus = (text: string): Status | null =>
+  targets.find((status) => status.toLowerCase() === text.toLowerCase()) ?? null
+
+export const TargetStatus = Schema.String.annotate({
+  description: "Active, Suspended or Revoked, in any case",
+  examples: ["Suspended"]
+}).pipe(
+  Schema.decodeTo(Schema.Literals(tokenStatuses), {
+    decode: SchemaGetter.transformEffect((text: string) => {
+      const status = parseTargetStatus(text)
+      return status === null
+        ? Effect.fail(new SchemaIssue.InvalidValue({ expected: "Active, Suspended or Revoked" }))
+        : Effect.succeed(status)
+    }),
+    encode: SchemaGetter.transform((status: Status) => status)
+  })
+)
+
+const provisionFields = {
+  endpointId: Field.EndpointId,
+  token: Schema.optionalKey(Field.TokenValue),
+  expiresDate: Schema.optionalKey(IsoDate),
+  description: Schema.optionalKey(Field.FreeText)
+}
+export const ProvisionToken = Schema.Struct({ appName: Field.AppName, ...provisionFields })
+export const ProvisionTokens = Schema.Struct({
+  appName: Field.AppName,
+  items: Field.batchOf(Schema.Struct(provisionFields))
+})
+
+export const GetToken = Schema.Struct({ tokenId: Field.EntityId })
+
+export const ListTokens = Schema.Struct({
+  appName: Schema.optionalKey(Field.AppName),
+  endpointId: Schema.optionalKey(Field.EndpointId),
+  status: Schema.optionalKey(Schema.Array(Field.TokenStatus).check(Schema.isMaxLength(tokenStatuses.length))),
+  limit: Field.Limit,
+  cursor: Field.Cursor,
+  order: Schema.Literals(["ASC", "DESC"]).pipe(Schema.withDecodingDefaultKey(Effect.succeed("DESC" as const)))
+})
+
+interface RefFields {
+  readonly tokenId?: string
+  readonly appName?: string
+  readonly token?: string
+}
+const refFields = {
+  tokenId: Schema.optionalKey(Field.EntityId),
+  appName: Schema.optionalKey(Field.AppName),
+  token: Schema.optionalKey(Field.TokenValue)
+}
+const namesOneToken = Schema.makeFilter(({ appName, token, tokenId }: RefFields) =>
+  tokenId === undefined ? appName !== undefined && token !== undefined : appName === undefined && token === undefined
+).annotate({ expected: "either tokenId, or appName and token" })
+
+const changeFields = {
+  ...refFields,
+  expectedVersion: Schema.optionalKey(Field.Version),
+  reason: Schema.optionalKey(Field.FreeText)
+}
+export const TransitionToken = Schema.Struct({ ...changeFields, targetStatus: TargetStatus }).check(namesOneToken)
+/** `suspend`, `activate`, `revoke`. */
+export const ChangeToken = Schema.Struct(changeFields).check(namesOneToken)
+export const TransitionTokens = Schema.Struct({
+  tokenIds: Field.batchOf(Field.EntityId),
+  targetStatus: TargetStatus,
+  reason: Schema.optionalKey(Field.FreeText)
+})
+
+export const RotateToken = Schema.Struct({
+  tokenId: Field.EntityId,
+  overlap: IsoDuration.pipe(Schema.withDecodingDefaultKey(Effect.succeed("PT0S"))),
+  token: Schema.optionalKey(Field.TokenValue)
+})
+
+export const DeleteTokens = Schema.Struct({
+  tokenId: Schema.optionalKey(Field.EntityId),
+  endpointId: Schema.optionalKey(Field.EndpointId)
+}).check(
+  Schema.makeFilter(
+    (request: { readonly tokenId?: string; readonly endpointId?: string }) =>
+      (request.tokenId === undefined) !== (request.endpointId === undefined)
+  ).annotate({ expected: "either tokenId or endpointId" })
+)
+
+/** Texts outside their patterns get the verdict 400; they are not a malformed request. */
+const validationFields = { appName: Schema.String, token: Schema.String }
+export const ValidateToken = Schema.Struct({
+  ...validationFields,
+  dryRun: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
+})
+export const ValidateTokens = Schema.Struct({ items: Field.batchOf(Schema.Struct(validationFields)) })
+
+// ---- answers ----------------------------------------------------------------
+
+const recordFields = {
+  tokenId: Schema.String,
+  appName: Schema.String,
+  endpointId: Schema.String,
+  status: Field.TokenStatus,
+  version: Field.Version,
+  tokenHint: Schema.NullOr(Schema.String),
+  createdDate: Field.AnsweredDate,
+  updatedDate: Field.AnsweredDate,
+  activatedDate: Schema.optionalKey(Field.AnsweredDate),
+  lastUsedDate: Schema.optionalKey(Field.AnsweredDate),
+  expiresDate: Schema.optionalKey(Field.AnsweredDate),
+  description: Schema.optionalKey(Schema.String),
+  createdBy: Schema.String,
+  updatedBy: Schema.String
+}
+export const TokenAnswer = Schema.Struct(recordFields)
+export type TokenAnswer = typeof TokenAnswer.Type
+export const NewTokenAnswer = Schema.Struct({ ...recordFields, token: Schema.String })
+export const TokenPage = Field.page(TokenAnswer)
+
+const itemOf = <F extends Schema.Struct.Fields>(fields: F) =>
+  Schema.Union([Schema.Struct({ statusCode: Schema.Int, ...fields }), Field.FailedItem])
+export const ProvisionResults = Schema.Struct({
+  results: Schema.Array(itemOf({ ...recordFields, token: Schema.String }))
+})
+export const TransitionResults = Schema.Struct({ results: Schema.Array(itemOf(recordFields)) })
+
+export const ValidationAnswer = Schema.Struct({
+  statusCode: Schema.Int,
+  reasonPhrase: Schema.NullOr(Schema.String),
+  tokenId: Schema.NullOr(Schema.String),
+  endpointId: Schema.NullOr(Schema.String),
+  status: Schema.NullOr(Field.TokenStatus)
+})
+export const ValidationResults = Schema.Struct({ results: Schema.Array(ValidationAnswer) })
+
+/** A token's record; dates and texts that it does not have are left out. */
+export const encodeToken = (
+  token: Omit<Token, "hash" | "hashKeyId" | "tenantId" | "endReason" | "reason">
+): TokenAnswer => ({
+  tokenId: token.tokenId,
+  appName: token.appName,
+  endpointId: token.endpointId,
+  status: token.status,
+  version: token.version,
+  tokenHint: token.tokenHint,
+  createdDate: formatDate(token.createdAt),
+  updatedDate: formatDate(token.updatedAt),
+  ...(token.activatedAt === null ? {} : { activatedDate: formatDate(token.activatedAt) }),
+  ...(token.lastUsedAt === null ? {} : { lastUsedDate: formatDate(token.lastUsedAt) }),
+  ...(token.expiresAt === null ? {} : { expiresDate: formatDate(token.expiresAt) }),
+  ...(token.description === null ? {} : { description: token.description }),
+  createdBy: token.createdBy,
+  updatedBy: token.updatedBy
+})
