@@ -1,0 +1,110 @@
+/**
+ * Many stored messages for one request: the direct get of JetStream, asked raw.
+ *
+ * The client library's own call leaks a subscription each time it is used as an iterator; here one
+ * subscription serves all requests. Answers may come from any copy of the stream, so they may be
+ * from the past: who needs more than that checks it (`outbox` by compare-and-set, `actors` by the
+ * sequence in each entry).
+ *
+ * A request never fails. `complete` says that the server's end marker came; without it the messages
+ * are those that had arrived when the time was up.
+ */
+import type { Msg, NatsConnection } from "@nats-io/transport-node"
+import { nuid } from "@nats-io/transport-node"
+import { type Duration, Effect } from "effect"
+
+/** Subjects one request may name; the server refuses more than 1,024. */
+export const subjectsMax = 256
+
+export interface StoredMessage {
+  readonly subject: string
+  readonly sequence: number
+  readonly data: Uint8Array
+  /** The message's own header, or null. */
+  readonly header: (name: string) => string | null
+}
+
+export interface DirectAnswer {
+  readonly messages: ReadonlyArray<StoredMessage>
+  readonly complete: boolean
+}
+
+export interface DirectGet {
+  /** The newest message of each subject. At most `subjectsMax` subjects. */
+  readonly lastOf: (
+    stream: string,
+    subjects: ReadonlyArray<string>,
+    limit: Duration.Duration
+  ) => Effect.Effect<DirectAnswer>
+  /** Messages from `sequence` on, oldest first, at most `count`. */
+  readonly from: (
+    stream: string,
+    sequence: number,
+    count: number,
+    limit: Duration.Duration
+  ) => Effect.Effect<DirectAnswer>
+}
+
+interface Waiting {
+  readonly messages: Array<StoredMessage>
+  readonly done: (complete: boolean) => void
+}
+
+const storedMessageOf = (msg: Msg): StoredMessage => ({
+  subject: msg.headers!.get("Nats-Subject"),
+  sequence: Number(msg.headers!.get("Nats-Sequence")),
+  data: msg.data,
+  header: (name) => msg.headers!.get(name) || null
+})
+
+/** 204 ends an answer; 404 is an answer that holds nothing; 503 means that no server has the stream right now. */
+const endOf = (msg: Msg): { readonly complete: boolean } | null => {
+  const code = msg.headers?.code ?? 0
+  if (code === 204 || code === 404) return { complete: true }
+  return msg.headers === undefined || code >= 400 ? { complete: false } : null
+}
+
+/** The subscription lives as long as the scope. `inboxPrefix` is the connection's own. */
+export const make = Effect.fnUntraced(function* (connection: NatsConnection, inboxPrefix: string) {
+  const inbox = `${inboxPrefix}.${nuid.next()}`
+  const waiting = new Map<string, Waiting>()
+  let count = 0
+
+  const onMessage = (error: Error | null, msg: Msg) => {
+    if (error !== null) return
+    const waiter = waiting.get(msg.subject)
+    if (waiter === undefined) return
+    const end = endOf(msg)
+    if (end !== null) waiter.done(end.complete)
+    else waiter.messages.push(storedMessageOf(msg))
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => connection.subscribe(`${inbox}.*`, { callback: onMessage })),
+    (subscription) => Effect.sync(() => subscription.unsubscribe())
+  )
+
+  const ask = (stream: string, request: unknown, limit: Duration.Duration): Effect.Effect<DirectAnswer> =>
+    Effect.suspend(() => {
+      const reply = `${inbox}.${count++}`
+      const messages: Array<StoredMessage> = []
+      const answer = Effect.callback<DirectAnswer>((resume) => {
+        waiting.set(reply, { messages, done: (complete) => resume(Effect.succeed({ messages, complete })) })
+        try {
+          connection.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply })
+        } catch {
+          resume(Effect.succeed({ messages, complete: false }))
+        }
+        return Effect.sync(() => waiting.delete(reply))
+      })
+      return answer.pipe(
+        Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.succeed({ messages, complete: false }) }),
+        Effect.ensuring(Effect.sync(() => waiting.delete(reply)))
+      )
+    })
+
+  const directGet: DirectGet = {
+    lastOf: (stream, subjects, limit) => ask(stream, { multi_last: subjects }, limit),
+    from: (stream, sequence, batch, limit) => ask(stream, { seq: sequence, batch }, limit)
+  }
+  return directGet
+})

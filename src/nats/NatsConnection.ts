@@ -1,0 +1,197 @@
+/**
+ * The `Nats` layer: two connections to the bus, checked once, kept for ever.
+ *
+ * Promises:
+ * - the start waits for a server at most `connectLimit`, saying every few seconds that it does, and
+ *   refuses a server that cannot carry the service with one line that says what to do;
+ * - afterwards both connections reconnect for ever, whatever the server answers meanwhile;
+ * - a dead server is left within about 2.5 s (pings every 700 ms, two may be missing);
+ * - what happens to a connection is logged and counted, without addresses of callers or secrets;
+ * - releasing the layer drains both, `requests` first, and gives up after `drainLimit`.
+ *
+ * It does not retry what was published while disconnected: that is lost in silence, so whoever
+ * needs an answer asks for an acknowledgement.
+ */
+import { readFileSync } from "node:fs"
+import { jetstream, jetstreamManager } from "@nats-io/jetstream"
+import {
+  AuthorizationError,
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  nuid,
+  type Status
+} from "@nats-io/transport-node"
+import { type Context, Duration, Effect, Layer, Metric, Redacted, Schedule } from "effect"
+import { Replica } from "../observability/Replica.ts"
+import { Nats } from "./Nats.ts"
+import { NatsConfig } from "./NatsConfig.ts"
+import { NatsStartError } from "./NatsError.ts"
+import { refusalOf, warningOf } from "./ServerCheck.ts"
+
+const dialAgain = Duration.millis(250)
+const progressEvery = Duration.seconds(5)
+const drainLimit = Duration.seconds(3)
+/** The client's own limit for acknowledgements of JetStream; publishers give their own. */
+const jetstreamTimeoutMs = 5_000
+
+type Purpose = "requests" | "control"
+type Config = NatsConfig["Service"]["connection"]
+
+// ---- metrics ------------------------------------------------------------------
+const connected = Metric.gauge("cm_nats_connected", { description: "1 while the connection to the bus stands" })
+const disconnects = Metric.counter("cm_nats_disconnects_total", {
+  description: "Connections to the bus that were lost",
+  incremental: true
+})
+const errors = Metric.counter("cm_nats_errors_total", {
+  description: "Errors that the bus reported, permissions included",
+  incremental: true
+})
+
+// ---- connecting ---------------------------------------------------------------
+
+const credentialsOf = Effect.fnUntraced(function* (config: Config) {
+  if (config.credentialsFile !== "") {
+    const path = config.credentialsFile
+    const creds = yield* Effect.try({
+      try: () => readFileSync(path),
+      catch: () => new NatsStartError({ reason: "refused", problem: "NATS_CREDS names a file that cannot be read" })
+    })
+    return { authenticator: credsAuthenticator(creds) }
+  }
+  if (config.user === "") return {}
+  return config.password._tag === "Some"
+    ? { user: config.user, pass: Redacted.value(config.password.value) }
+    : { user: config.user }
+})
+
+const dial = Effect.fnUntraced(function* (options: ConnectionOptions, limit: Duration.Duration) {
+  const attempt = Effect.tryPromise({
+    try: () => connect(options),
+    catch: (cause) =>
+      cause instanceof AuthorizationError
+        ? new NatsStartError({
+            reason: "refused",
+            problem: "NATS server refused the user: check NATS_USER with NATS_PASSWORD, or NATS_CREDS"
+          })
+        : new NatsStartError({ reason: "unreachable", problem: "no NATS server answers", cause })
+  })
+  const progress = Effect.logInfo("waiting for a NATS server").pipe(Effect.delay(progressEvery), Effect.forever)
+  const connecting = attempt.pipe(
+    Effect.retry({ while: (error) => error.reason === "unreachable", schedule: Schedule.spaced(dialAgain) }),
+    Effect.timeoutOrElse({
+      duration: limit,
+      orElse: () =>
+        Effect.fail(
+          new NatsStartError({
+            reason: "unreachable",
+            problem: `no NATS server answered within ${Duration.format(limit)}: check NATS_URL`
+          })
+        )
+    })
+  )
+  return yield* Effect.raceFirst(connecting, progress)
+})
+
+// ---- watching -----------------------------------------------------------------
+
+const describe = (status: Status): { readonly level: "Info" | "Warn"; readonly text: string } | null => {
+  switch (status.type) {
+    case "disconnect":
+      return { level: "Warn", text: "bus connection lost" }
+    case "reconnect":
+      return { level: "Info", text: "bus connection is back" }
+    case "staleConnection":
+      return { level: "Warn", text: "bus server does not answer pings" }
+    case "ldm":
+      return { level: "Info", text: "bus server is about to stop" }
+    case "error":
+      return { level: "Warn", text: `bus error: ${status.error.message}` }
+    case "slowConsumer":
+      return { level: "Warn", text: "a subscription is slow" }
+    default:
+      return null
+  }
+}
+
+/** Ends by itself when the connection is closed. */
+const watch = (connection: NatsConnection, purpose: Purpose, context: Context.Context<never>) => {
+  const attributes = { connection: purpose }
+  const up = Metric.withAttributes(connected, attributes)
+  const lost = Metric.withAttributes(disconnects, attributes)
+  const failed = Metric.withAttributes(errors, attributes)
+  const run = Effect.runForkWith(context)
+  up.updateUnsafe(1, context)
+  const follow = async () => {
+    for await (const status of connection.status()) {
+      if (status.type === "disconnect") lost.updateUnsafe(1, context)
+      if (status.type === "disconnect" || status.type === "close") up.updateUnsafe(0, context)
+      if (status.type === "reconnect") up.updateUnsafe(1, context)
+      if (status.type === "error") failed.updateUnsafe(1, context)
+      const said = describe(status)
+      if (said !== null) run(Effect.logWithLevel(said.level)(said.text).pipe(Effect.annotateLogs(attributes)))
+    }
+  }
+  follow().catch(() => {})
+}
+
+/** Lets what was published leave; a server that is away does not hold up the stop. */
+const drain = (connection: NatsConnection) =>
+  Effect.promise(() => (connection.isClosed() ? Promise.resolve() : connection.drain().catch(() => {}))).pipe(
+    Effect.timeoutOrElse({
+      duration: drainLimit,
+      orElse: () => Effect.promise(() => connection.close().catch(() => {}))
+    })
+  )
+
+const make = Effect.gen(function* () {
+  const { connection: config } = yield* NatsConfig
+  const { instance, replicaId } = yield* Replica
+  const context = yield* Effect.context<never>()
+  const inboxPrefix = config.user === "" ? `_INBOX.${nuid.next()}` : `_INBOX.${config.user}`
+  const options: ConnectionOptions = {
+    servers: config.servers.split(","),
+    inboxPrefix,
+    noAsyncTraces: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    pingInterval: 700,
+    maxPingOut: 2,
+    timeout: Duration.toMillis(config.dialTimeout),
+    ignoreAuthErrorAbort: true,
+    ...(yield* credentialsOf(config))
+  }
+
+  const open = (purpose: Purpose) =>
+    Effect.acquireRelease(
+      dial({ ...options, name: `${instance} ${replicaId} ${purpose}` }, config.connectLimit),
+      drain
+    ).pipe(Effect.tap((connection) => Effect.sync(() => watch(connection, purpose, context))))
+
+  const control = yield* open("control")
+  const requests = yield* open("requests")
+
+  const info = control.info!
+  const refusal = refusalOf(info)
+  if (refusal !== null) return yield* refusal
+  const warning = warningOf(info)
+  if (warning !== null) yield* Effect.logWarning(warning)
+  yield* Effect.logInfo("connected to the bus").pipe(
+    Effect.annotateLogs({ server: info.version, apiLevel: info.api_lvl ?? 0 })
+  )
+
+  return Nats.of({
+    requests,
+    control,
+    jetstream: jetstream(control, { timeout: jetstreamTimeoutMs }),
+    jetstreamManager: yield* Effect.promise(() =>
+      jetstreamManager(control, { timeout: jetstreamTimeoutMs, checkAPI: false })
+    ),
+    inboxPrefix
+  })
+})
+
+/** Needs `NatsConfig` and `Replica`. That JetStream answers is seen by `Streams`, which comes next. */
+export const layer = Layer.effect(Nats, make)

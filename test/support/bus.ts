@@ -1,0 +1,37 @@
+/** Layers for tests that need the bus: `Nats` and `Streams` of an instance of the test's own. */
+import { randomBytes } from "node:crypto"
+import { ConfigProvider, Layer } from "effect"
+import { NatsConfig } from "../../src/nats/NatsConfig.ts"
+import * as NatsConnection from "../../src/nats/NatsConnection.ts"
+import { Streams } from "../../src/nats/Streams.ts"
+import { Replica } from "../../src/observability/Replica.ts"
+
+/** A name no other suite uses: suites share the server. */
+export const freshInstance = (): string => `t${randomBytes(5).toString("hex")}`
+
+export const environment = (variables: Record<string, string>) =>
+  ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
+
+/** Small streams, so that many suites fit on one server. */
+export const smallStreams = {
+  CM_EVENTS_BYTES_MAX: "16777216",
+  CM_REVOCATIONS_BYTES_MAX: "16777216",
+  CM_TOKENS_BYTES_MAX: "16777216",
+  CM_METADATA_BYTES_MAX: "1048576"
+}
+
+export const busLayer = (options: {
+  readonly natsUrl: string
+  readonly instance?: string
+  readonly replicaId?: string
+  readonly variables?: Record<string, string>
+}) => {
+  const replica = Layer.succeed(Replica, {
+    instance: options.instance ?? freshInstance(),
+    replicaId: options.replicaId ?? "one"
+  })
+  const config = NatsConfig.layer.pipe(
+    Layer.provide(environment({ NATS_URL: options.natsUrl, ...smallStreams, ...options.variables }))
+  )
+  return Streams.layer.pipe(Layer.provideMerge(NatsConnection.layer), Layer.provideMerge(Layer.merge(replica, config)))
+}
