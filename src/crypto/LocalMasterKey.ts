@@ -1,0 +1,72 @@
+/**
+ * Master keys from a key file (`KeyFile.ts`).
+ *
+ * Read once, at start. A missing file is made only when `CM_KEY_FILE_CREATE` says so and the
+ * database holds nothing that another key file was needed for; a database with data and no file
+ * stops the start and leaves no new file behind.
+ */
+import { createHmac } from "node:crypto"
+import { Clock, DateTime, Effect, Layer } from "effect"
+import { KeyStore } from "../store/KeyStore.ts"
+import { CryptoConfig } from "./CryptoConfig.ts"
+import * as KeyFile from "./KeyFile.ts"
+import { KeyFileMismatch } from "./KeyFileMismatch.ts"
+import { MasterKey, MasterKeyError, wrapBytesMax } from "./MasterKey.ts"
+import * as SealedRecord from "./SealedRecord.ts"
+
+/** One way: tells two keys apart, and nothing of either. */
+const fingerprintOf = (material: Uint8Array): string =>
+  createHmac("sha256", material).update("cm-master-key-fingerprint-1").digest("hex")
+
+const placeOf = (place: string): string => `cm-wrapped-key-1/${place}`
+
+/** `keys` as `KeyFile.read` gives them: at least one, the active one first. */
+export const make = (keys: ReadonlyArray<KeyFile.FileKey>): MasterKey["Service"] => {
+  const fingerprints = keys.map(({ id, material }) => ({ masterKeyId: id, fingerprint: fingerprintOf(material) }))
+  const byId = new Map(keys.map(({ id, material }) => [id, SealedRecord.makeKey(id, material)] as const))
+  const active = byId.get(keys[0]!.id)!
+  return MasterKey.of({
+    activeId: active.keyId,
+    fingerprints,
+    wrap: (place, key) =>
+      Effect.sync(() => {
+        if (key.byteLength > wrapBytesMax) throw new Error("the key is too long to wrap")
+        return { masterKeyId: active.keyId, wrapped: SealedRecord.seal(active, placeOf(place), key) }
+      }),
+    unwrap: (place, { masterKeyId, wrapped }) =>
+      Effect.suspend(() => {
+        const key = byId.get(masterKeyId)
+        const failed = (reason: "UnknownKey" | "NotOpenable", detail: string) =>
+          Effect.fail(new MasterKeyError({ reason, operation: "unwrap", masterKeyId, detail }))
+        if (key === undefined) return failed("UnknownKey", "the key file does not hold it")
+        const opened = SealedRecord.open(key, placeOf(place), wrapped)
+        return opened === null ? failed("NotOpenable", "not what it wrapped for this place") : Effect.succeed(opened)
+      })
+  })
+}
+
+const createIfAllowed = Effect.fnUntraced(function* (file: string) {
+  const store = yield* KeyStore
+  const known = yield* store.masterKeyFingerprints
+  if (known.length > 0 || (yield* store.hasData)) {
+    return yield* new KeyFileMismatch({
+      message: `the database was written with a key file, and there is none at ${file}: restore it and let CM_KEY_FILE name it`
+    })
+  }
+  const nowMs = yield* Clock.currentTimeMillis
+  yield* KeyFile.create(file, KeyFile.newText(nowMs, DateTime.formatIso(DateTime.makeUnsafe(nowMs))))
+})
+
+export const layer = Layer.effect(
+  MasterKey,
+  Effect.gen(function* () {
+    const { keyFile, keyFileCreate } = yield* CryptoConfig
+    const keys = yield* KeyFile.read(keyFile).pipe(
+      Effect.catchIf(
+        (error) => error.problem === "absent" && keyFileCreate,
+        () => Effect.andThen(createIfAllowed(keyFile), KeyFile.read(keyFile))
+      )
+    )
+    return make(keys)
+  })
+)
