@@ -1,0 +1,97 @@
+/**
+ * A client of the service that knows the contract and nothing else.
+ *
+ * It speaks over one NATS connection: JSON requests of the management family, Avro requests of
+ * 16/ECAP. It never imports from `src`.
+ */
+import { connect, headers, type NatsConnection } from "@nats-io/transport-node"
+import * as ecap from "./ecap.ts"
+
+export interface Answer {
+  /** `Cm-Status`. */
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came back
+  readonly body: any
+  readonly code: string | undefined
+  readonly header: (name: string) => string
+}
+
+export interface Client {
+  readonly nc: NatsConnection
+  readonly instance: string
+  /** `{instance}.v1.{tenant}.{operation}`. */
+  readonly ask: (tenant: string, operation: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
+  /** `{instance}.admin.v1.{operation}`. */
+  readonly admin: (operation: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
+  readonly validate: (appName: string, token: string, options?: Partial<ecap.Validated>) => Promise<ecap.Validated>
+  readonly transition: (
+    appName: string,
+    token: string,
+    targetStatus: string
+  ) => Promise<{ readonly statusCode: number; readonly reasonPhrase: string | null }>
+  readonly close: () => Promise<void>
+}
+
+const requestTimeoutMs = 15_000
+
+export const connectClient = async (options: {
+  readonly natsUrl: string
+  readonly instance?: string
+  readonly user?: string
+  readonly password?: string
+  readonly inboxPrefix?: string
+}): Promise<Client> => {
+  const { instance = "cm", natsUrl } = options
+  const nc = await connect({
+    servers: natsUrl,
+    noAsyncTraces: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    ...(options.user === undefined ? {} : { user: options.user, pass: options.password ?? "" }),
+    ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix })
+  })
+  const send = async (subject: string, body: unknown, given: Record<string, string>): Promise<Answer> => {
+    const sent = headers()
+    for (const [name, value] of Object.entries(given)) sent.set(name, value)
+    const payload = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body)
+    const message = await nc.request(subject, payload, { timeout: requestTimeoutMs, headers: sent })
+    const text = message.string()
+    const received = message.headers
+    const contentIsJson = text.startsWith("{")
+    const parsed = contentIsJson ? JSON.parse(text) : text
+    return {
+      status: Number(received?.get("Cm-Status")),
+      body: parsed,
+      code: parsed?.error?.code,
+      header: (name) => received?.get(name) ?? ""
+    }
+  }
+  return {
+    nc,
+    instance,
+    ask: (tenant, operation, body = {}, given = {}) => send(`${instance}.v1.${tenant}.${operation}`, body, given),
+    admin: (operation, body = {}, given = {}) => send(`${instance}.admin.v1.${operation}`, body, given),
+    validate: async (appName, token, given = {}) => {
+      const request = { correlationId: "test", timestamp: 1_700_000_000_000, timeout: 0, appName, token, ...given }
+      const reply = await nc.request(
+        `kaa.v1.service.${instance}.ecap.ep-token-request`,
+        ecap.ValidationRequest.toBuffer(request),
+        { timeout: requestTimeoutMs }
+      )
+      return ecap.ValidationResponse.fromBuffer(Buffer.from(reply.data)) as ecap.Validated
+    },
+    transition: async (appName, token, targetStatus) => {
+      const request = { correlationId: "test", timestamp: 1_700_000_000_000, timeout: 0, appName, token, targetStatus }
+      const reply = await nc.request(
+        `kaa.v1.service.${instance}.ecap.ep-token-status-transition-request`,
+        ecap.TransitionRequest.toBuffer(request),
+        { timeout: requestTimeoutMs }
+      )
+      return ecap.TransitionResponse.fromBuffer(Buffer.from(reply.data)) as {
+        readonly statusCode: number
+        readonly reasonPhrase: string | null
+      }
+    },
+    close: () => nc.close()
+  }
+}

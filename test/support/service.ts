@@ -1,0 +1,107 @@
+/**
+ * The service as a process of its own, over servers of the test's.
+ *
+ * Everything it prints is kept: a test may look for what must never be there. Stopped by its own pid.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { eventually } from "./eventually.ts"
+
+const root = resolve(import.meta.dirname, "../..")
+
+export interface ServiceOptions {
+  readonly natsUrl: string
+  readonly databaseUrl: string
+  readonly instance?: string
+  readonly replica?: string
+  /** Shared by the replicas of one database. */
+  readonly keyFile?: string
+  readonly env?: Record<string, string>
+  /** Do not wait until it answers. */
+  readonly unready?: boolean
+}
+
+export interface Service {
+  readonly pid: number
+  readonly process: ChildProcess
+  readonly keyFile: string
+  readonly instance: string
+  /** All it printed so far, both streams. */
+  readonly output: () => string
+  readonly exited: Promise<number | NodeJS.Signals>
+  /** SIGTERM, and waits for its end. */
+  readonly stop: () => Promise<number | NodeJS.Signals>
+  readonly kill: (signal?: NodeJS.Signals) => void
+}
+
+export const startService = async (options: ServiceOptions): Promise<Service> => {
+  const { instance = "cm", replica = "one" } = options
+  const folder = mkdtempSync(join(tmpdir(), "cm-service-"))
+  const readyFile = join(folder, "ready.json")
+  const keyFile = options.keyFile ?? join(folder, "keys.json")
+  mkdirSync(folder, { recursive: true })
+  const child = spawn(process.execPath, ["src/main.ts"], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: {
+      PATH: process.env.PATH,
+      CM_INSTANCE_NAME: instance,
+      CM_REPLICA_ID: replica,
+      NATS_URL: options.natsUrl,
+      DATABASE_URL: options.databaseUrl,
+      CM_KEY_FILE: keyFile,
+      CM_KEY_FILE_CREATE: "true",
+      CM_READY_FILE: readyFile,
+      CM_DEV_TENANTS: "demo",
+      CM_EVENTS_BYTES_MAX: "67108864",
+      CM_REVOCATIONS_BYTES_MAX: "67108864",
+      CM_TOKENS_BYTES_MAX: "67108864",
+      CM_METADATA_BYTES_MAX: "1048576",
+      ...options.env
+    }
+  })
+  let printed = ""
+  child.stdout.on("data", (chunk: Buffer) => {
+    printed += chunk.toString()
+  })
+  child.stderr.on("data", (chunk: Buffer) => {
+    printed += chunk.toString()
+  })
+  const exited = new Promise<number | NodeJS.Signals>((done) =>
+    child.once("exit", (code, signal) => {
+      rmSync(readyFile, { force: true })
+      done(code ?? signal ?? 0)
+    })
+  )
+  let ended = false
+  void exited.then(() => {
+    ended = true
+  })
+  if (options.unready !== true) {
+    await eventually(
+      () => {
+        if (ended) throw new Error(`the service ended while starting:\n${printed.slice(-4_000)}`)
+        return existsSync(readyFile) && readFileSync(readyFile, "utf8").length > 0
+      },
+      (ready) => ready || ended,
+      { limitMs: 30_000, what: "the service being ready" }
+    )
+  }
+  return {
+    pid: child.pid!,
+    process: child,
+    keyFile,
+    instance,
+    output: () => printed,
+    exited,
+    stop: () => {
+      child.kill("SIGTERM")
+      return exited
+    },
+    kill: (signal = "SIGKILL") => {
+      child.kill(signal)
+    }
+  }
+}
