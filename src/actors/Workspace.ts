@@ -13,7 +13,10 @@ import { TenantNotFound } from "../domain/errors.ts"
 import type { Appearance, RevocationTarget } from "../domain/Revocation.ts"
 import type { Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
+import type { AuditCheckpoint } from "../store/AuditStore.ts"
+import { mergeCredentialLoads } from "../store/CredentialStore.ts"
 import type { AuditEntry, Changes, IdempotentAnswer, Load, Loaded, OutboxEntry } from "../store/TenantStore.ts"
+import { CredentialWorkspace } from "./CredentialWorkspace.ts"
 import type { Caller } from "./Tenants.ts"
 
 /** One change of one tenant, as the actor's mailbox carries it. */
@@ -53,7 +56,10 @@ export const mergeLoads = (loads: ReadonlyArray<Partial<Load>>): Load => ({
   endpointIds: union(loads, "endpointIds"),
   endpointCounts: union(loads, "endpointCounts"),
   appNames: union(loads, "appNames"),
-  idempotencyKeyHashes: union(loads, "idempotencyKeyHashes")
+  idempotencyKeyHashes: union(loads, "idempotencyKeyHashes"),
+  ...(loads.some((load) => load.credentials !== undefined)
+    ? { credentials: mergeCredentialLoads(loads.flatMap((load) => load.credentials ?? [])) }
+    : {})
 })
 
 /** What happened to a token, from which its events are made. */
@@ -99,6 +105,8 @@ export class Workspace {
   private readonly audit: Array<AuditEntry> = []
   private readonly outbox: Array<OutboxEntry> = []
   private readonly remembered = new Map<string, IdempotentAnswer>()
+  readonly credentials: CredentialWorkspace
+  private readonly auditCheckpoints: Array<AuditCheckpoint> = []
   /** Set by a command whose answer says that a right is gone already: all up to now must be in force first. */
   private waitsForEarlier = false
 
@@ -109,6 +117,7 @@ export class Workspace {
     for (const token of loaded.tokens.values()) this.index(token)
     this.endpointCounts = new Map(loaded.endpointCounts)
     this.applications = new Map(loaded.applications)
+    this.credentials = new CredentialWorkspace(tenantId, loaded.credentials)
   }
 
   /** The live tenant, or the refusal that there is none. */
@@ -209,6 +218,10 @@ export class Workspace {
     this.audit.push(entry)
   }
 
+  checkpoint(checkpoint: AuditCheckpoint): void {
+    this.auditCheckpoints.push(checkpoint)
+  }
+
   announce(entry: OutboxEntry): void {
     this.outbox.push(entry)
   }
@@ -265,7 +278,9 @@ export class Workspace {
         this.targets.length === 0 ? null : { tenantId: this.tenantId, seq: this.nextSeq, targets: this.targets },
       outbox: this.outbox,
       idempotent: Array.from(this.remembered.values()),
-      audit: this.audit
+      audit: this.audit,
+      ...(this.loaded.credentials === undefined ? {} : { credentials: this.credentials.changes() }),
+      ...(this.auditCheckpoints.length === 0 ? {} : { auditCheckpoints: this.auditCheckpoints })
     }
   }
 

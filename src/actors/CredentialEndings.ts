@@ -1,0 +1,96 @@
+/**
+ * What happens to credentials by themselves: their end, the end of an overlap, the notices before.
+ *
+ * Commands of the sweeps. Each looks again at rows under the tenant's lock, so that doing one twice
+ * does it once, on one replica or several.
+ */
+import { Result } from "effect"
+import * as Lifecycle from "../domain/CredentialLifecycle.ts"
+import { noCredentials } from "../store/CredentialStore.ts"
+import type { AuditEntry } from "../store/TenantStore.ts"
+import { type Events, expire, iso, record } from "./CredentialCommands.ts"
+import type { Caller } from "./Tenants.ts"
+import type { Command } from "./Workspace.ts"
+
+const dayMs = 86_400_000
+
+/** Answers the credentials that expired now. */
+export const expireAll = (
+  credentialIds: ReadonlyArray<string>,
+  events: Events,
+  caller: Caller
+): Command<ReadonlyArray<string>> => ({
+  name: "credential.expire",
+  caller,
+  load: { credentials: { ...noCredentials, ids: credentialIds } },
+  onRemovedTenant: true,
+  decide: (workspace) => {
+    const ended = credentialIds.flatMap((credentialId) => workspace.credentials.own(credentialId) ?? [])
+    const due = ended.filter((credential) => Lifecycle.decideExpire(credential, workspace.now) === "changed")
+    for (const credential of due) expire(workspace, credential, caller, events)
+    return Result.succeed(due.map((credential) => credential.credentialId))
+  }
+})
+
+/** Wipes the secrets that were kept for an overlap that is over. */
+export const endOverlaps = (credentialIds: ReadonlyArray<string>, caller: Caller): Command<number> => ({
+  name: "credential.end-overlap",
+  caller,
+  load: { credentials: { ...noCredentials, ids: credentialIds } },
+  onRemovedTenant: true,
+  decide: (workspace) => {
+    let wiped = 0
+    for (const credentialId of credentialIds) {
+      if (workspace.credentials.own(credentialId) === undefined) continue
+      for (const version of workspace.credentials.versionsOf(credentialId)) {
+        if (!Lifecycle.overlapIsOver(version, workspace.now)) continue
+        workspace.credentials.putVersion({ ...version, state: "superseded", sealed: null, keyId: null })
+        record(workspace, "credential.overlap-ended", credentialId, caller, { version: version.version })
+        wiped++
+      }
+    }
+    return Result.succeed(wiped)
+  }
+})
+
+/** Gives each notice that is due, once: the row remembers the threshold for its present end. */
+export const notify = (
+  credentialIds: ReadonlyArray<string>,
+  thresholdsMs: ReadonlyArray<number>,
+  events: Events,
+  caller: Caller
+): Command<number> => ({
+  name: "credential.notify",
+  caller,
+  load: { credentials: { ...noCredentials, ids: credentialIds } },
+  decide: (workspace) => {
+    let given = 0
+    for (const credentialId of credentialIds) {
+      const credential = workspace.credentials.own(credentialId)
+      if (credential === undefined || credential.state !== "active") continue
+      const { expiresAt, noticedMs: givenMs } = credential
+      const due = Lifecycle.noticeDue({ expiresAt, now: workspace.now, thresholdsMs, givenMs })
+      if (due === null) continue
+      workspace.credentials.update({ ...credential, noticedMs: due })
+      events.announce(workspace, "expiring", credential, {
+        expires_at: iso(expiresAt),
+        within_days: due / dayMs,
+        version: credential.version
+      })
+      given++
+    }
+    return Result.succeed(given)
+  }
+})
+
+/** Rows for refusals that were counted (`RefusalLedger`). */
+export const recordCounted = (entries: ReadonlyArray<AuditEntry>, caller: Caller): Command<void> => ({
+  name: "audit.refusals",
+  caller,
+  load: {},
+  onRemovedTenant: true,
+  decide: (workspace) => {
+    for (const entry of entries) workspace.record(entry)
+    return Result.succeed(undefined)
+  }
+})

@@ -1,0 +1,53 @@
+/**
+ * What the world is told of a credential's change: contract section 4, schema of the component
+ * document. One JSON event for each change, through the outbox, in order per credential. Never a
+ * secret, a fingerprint or metadata of the caller's own.
+ */
+import { Context, Effect, Layer } from "effect"
+import type { Credential } from "../domain/Credential.ts"
+import { formatDate } from "../schema/Timestamp.ts"
+import { EventWriter } from "./TokenEvents.ts"
+import type { Workspace } from "./Workspace.ts"
+
+export type CredentialEventType = "stored" | "rotated" | "revoked" | "expired" | "expiring"
+
+export class CredentialEvents extends Context.Service<
+  CredentialEvents,
+  {
+    /** `own`: the fields that this type has beside the common ones. */
+    readonly announce: (
+      workspace: Workspace,
+      type: CredentialEventType,
+      credential: Credential,
+      own?: Readonly<Record<string, unknown>>
+    ) => void
+  }
+>()("cm/actors/CredentialEvents") {
+  static readonly layer = Layer.effect(
+    CredentialEvents,
+    Effect.map(EventWriter, (writer) => ({
+      announce: (workspace, type, credential, own = {}) =>
+        workspace.announce(
+          writer.json({
+            tenantId: workspace.tenantId,
+            type: `credential.${type}`,
+            entityKey: `credential/${credential.credentialId}`,
+            subject: credential.credentialId,
+            version: credential.version,
+            at: workspace.now,
+            data: {
+              event_type: `credential.${type}`,
+              credential_id: credential.credentialId,
+              tenant_id: credential.tenantId,
+              service_name: credential.serviceName,
+              type: credential.type,
+              scopes: credential.scopes,
+              timestamp: formatDate(workspace.now),
+              ...own
+            },
+            afterRevocation: false
+          })
+        )
+    }))
+  )
+}
