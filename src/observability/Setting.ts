@@ -85,10 +85,19 @@ export const text = (options: {
   readonly name: string
   readonly pattern: RegExp
   readonly byDefault?: string
+  /** What the documents say of a default that differs from start to start. */
+  readonly shownDefault?: string
   readonly about: string
 }): Config.Config<string> => {
-  const { about, byDefault, name, pattern } = options
-  declare({ name, unit: "text", range: pattern.source, byDefault: byDefault ?? "", about, secret: false })
+  const { about, byDefault, name, pattern, shownDefault } = options
+  declare({
+    name,
+    unit: "text",
+    range: pattern.source,
+    byDefault: shownDefault ?? byDefault ?? "",
+    about,
+    secret: false
+  })
   const config = Config.schema(Schema.String.check(Schema.isPattern(pattern)), name)
   return byDefault === undefined ? config : config.pipe(Config.withDefault(byDefault))
 }

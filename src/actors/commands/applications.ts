@@ -90,6 +90,6 @@ export const removeTenant = (
       entityId: workspace.tenantId,
       diff: null
     })
-    return Result.succeed({ deleted: 0 })
+    return Result.succeed({ deleted: workspace.loaded.tenantTokenCount })
   }
 })

@@ -43,6 +43,7 @@ const workspaceOf = (tokens: ReadonlyArray<Token>, changes: Partial<Loaded> = {}
     endpointCounts: new Map([["e", tokens.length]]),
     applications: new Map([["app", { appName: "app", tenantId: "demo", createdAt: 0, removedAt: null }]]),
     applicationTokenCounts: new Map(),
+    tenantTokenCount: tokens.length,
     idempotent: new Map(),
     ...changes
   })
