@@ -12,7 +12,7 @@ export const appNamePattern = /^[a-z0-9_-]{1,64}$/u
 export const endpointIdPattern = /^[A-Za-z0-9._~-]{1,128}$/u
 /** A token's value: 16/ECAP allows anything but `+ # / .`. */
 export const tokenValuePattern = /^[^+#/.]{1,256}$/u
-export const instanceNamePattern = /^[a-z][a-z0-9_-]{0,31}$/u
+export const instanceNamePattern = /^(?!kaa$)[a-z][a-z0-9_-]{0,31}$/u
 export const replicaIdPattern = /^[A-Za-z0-9_-]{1,32}$/u
 export const serviceNamePattern = /^[a-z0-9][a-z0-9_-]{0,63}$/u
 
