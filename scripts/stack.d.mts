@@ -36,6 +36,8 @@ export interface NatsOptions {
   readonly args?: ReadonlyArray<string>
   readonly binary?: string
   readonly logFile?: string
+  /** Told of each process that is started, also of one that does not get its port. */
+  readonly onStart?: (child: Child) => void
 }
 
 export interface MariadbOptions {
@@ -49,6 +51,8 @@ export interface MariadbOptions {
   readonly args?: ReadonlyArray<string>
   readonly binaries?: { readonly server: string; readonly install: string }
   readonly logFile?: string
+  /** Told of each process that is started, also of one that does not get its port. */
+  readonly onStart?: (child: Child) => void
 }
 
 export const freePort: () => Promise<number>

@@ -73,10 +73,11 @@ const isReady = async (server, port, pidFile) => {
 
 /**
  * @param options.port the port it must have; with `mayMove` only a wish
+ * @param options.onStart told of each process that is started, also of one that does not get its port
  * @param options.password default: a random one
  */
 export const startMariadb = async (options) => {
-  const { dir, port: wanted, mayMove = false, user = "cm", database = "cm", args = [] } = options
+  const { dir, port: wanted, mayMove = false, user = "cm", database = "cm", args = [], onStart } = options
   const { password = randomBytes(18).toString("hex"), mayCreateDatabases = false, binaries = findMariadb() } = options
   if (binaries === undefined) throw new Error("there is no mariadbd; install MariaDB's server (mariadb-server)")
   mkdirSync(dir, { recursive: true })
@@ -110,6 +111,7 @@ export const startMariadb = async (options) => {
       logFile: options.logFile ?? join(dir, "mariadb.log"),
       graceMs: 30_000
     })
+    onStart?.(server)
     if (await isReady(server, port, pidFile)) {
       return { ...server, port, url: `mariadb://${user}:${password}@127.0.0.1:${port}/${database}` }
     }

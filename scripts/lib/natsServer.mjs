@@ -63,10 +63,20 @@ const isReady = async (server, port, name) => {
 /**
  * @param options.dir where its data, its log and (without `configFile`) its configuration lie
  * @param options.port the port it must have; with `mayMove` only a wish
+ * @param options.onStart told of each process that is started, also of one that does not get its port
  * @param options.name its server name (unique in a cluster); default `nats-<port>`
  */
 export const startNats = async (options) => {
-  const { dir, configFile, env = {}, port: wanted, mayMove = false, args = [], binary = findNatsServer() } = options
+  const {
+    dir,
+    configFile,
+    env = {},
+    port: wanted,
+    mayMove = false,
+    args = [],
+    onStart,
+    binary = findNatsServer()
+  } = options
   if (binary === undefined) throw new Error("there is no nats-server 2.12 or newer; run npm start, which builds one")
   mkdirSync(dir, { recursive: true })
   const config = configFile ?? join(dir, "nats.conf")
@@ -81,6 +91,7 @@ export const startNats = async (options) => {
       env: { ...process.env, ...env, CM_NATS_PORT: String(port), CM_NATS_STORE_DIR: join(dir, "jetstream") },
       logFile: options.logFile ?? join(dir, "nats-server.log")
     })
+    onStart?.(server)
     if (await isReady(server, port, name)) return { ...server, port, url: `nats://127.0.0.1:${port}` }
     await server.stop()
     const lines = server.lastLogLines()

@@ -1,0 +1,90 @@
+/**
+ * What a fresh clone lacks: packages, a NATS server, MariaDB. Each is looked for first, then fetched or
+ * built, and where that is impossible one line says what a person has to install.
+ *
+ * What is built lies in `.local/bin` of the checkout and is built once. What the package managers say
+ * goes into a file and is shown only when they fail.
+ */
+import { spawn } from "node:child_process"
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { lastLines } from "./child.mjs"
+import { builtBinaries, checkout, findMariadb, findNatsServer, onPath } from "./find.mjs"
+import { alone } from "./lock.mjs"
+import { Refusal, step } from "./report.mjs"
+
+const natsServerModule = "github.com/nats-io/nats-server/v2@v2.15.2"
+
+const logs = join(checkout, ".local", "install")
+
+/** Runs a program to its end with its output in a file; fails with the last lines of it. */
+const run = (name, command, args, env = {}) =>
+  new Promise((resolve, reject) => {
+    mkdirSync(logs, { recursive: true })
+    const logFile = join(logs, `${name}.log`)
+    const log = openSync(logFile, "w")
+    const child = spawn(command, args, { cwd: checkout, env: { ...process.env, ...env }, stdio: ["ignore", log, log] })
+    closeSync(log)
+    const endWithUs = () => child.kill()
+    process.once("exit", endWithUs)
+    child.once("error", reject)
+    child.once("exit", (code, signal) => {
+      process.off("exit", endWithUs)
+      if (code === 0) resolve()
+      else reject(new Error(`${name} failed (${signal ?? code}):\n${lastLines(logFile, 15).join("\n")}`))
+    })
+  })
+
+const modified = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0)
+
+/** npm writes its own copy of the lock as the last thing of an installation. */
+const packagesAreCurrent = () =>
+  existsSync(join(checkout, "node_modules", ".bin", "node")) &&
+  modified(join(checkout, "node_modules", ".package-lock.json")) >= modified(join(checkout, "package-lock.json"))
+
+const installPackages = async () => {
+  if (packagesAreCurrent()) return
+  const npm = process.env.npm_execpath
+  const [command, first] = npm?.endsWith(".js") ? [process.execPath, [npm]] : ["npm", []]
+  await step("installing packages", () =>
+    run("npm", command, [...first, "ci", "--loglevel=error", "--no-fund", "--no-audit"])
+  )
+}
+
+const provideNatsServer = async () => {
+  if (findNatsServer() !== undefined) return
+  const go = onPath("go")[0] ?? onPath("go", { PATH: "/usr/local/go/bin" })[0]
+  if (go === undefined) {
+    throw new Refusal(
+      "nats-server 2.12 or newer is needed: put one on the path, or install Go and it is built from source"
+    )
+  }
+  mkdirSync(builtBinaries, { recursive: true })
+  await step("building nats-server (once)", () =>
+    run("nats-server", go, ["install", natsServerModule], { GOBIN: builtBinaries })
+  )
+}
+
+const provideMariadb = async () => {
+  if (findMariadb() !== undefined) return
+  const apt = onPath("apt-get")[0]
+  if (apt === undefined || process.getuid?.() !== 0) {
+    throw new Refusal(
+      "MariaDB 10.11 or newer is needed: install its server (Debian, Ubuntu: sudo apt-get install mariadb-server-core)"
+    )
+  }
+  // The core package has the programs and starts no server of the machine's.
+  const env = { DEBIAN_FRONTEND: "noninteractive" }
+  await step("installing the Debian package mariadb-server-core", async () => {
+    await run("apt-update", apt, ["update", "-q"], env)
+    await run("mariadb", apt, ["install", "-q", "-y", "--no-install-recommends", "mariadb-server-core"], env)
+  })
+}
+
+/** Everything that the service and its tests need to run here. Servers that are given need not be had. */
+export const provide = ({ nats = true, mariadb = true } = {}) =>
+  alone(join(checkout, ".local", "install.lock"), async () => {
+    await installPackages()
+    if (nats) await provideNatsServer()
+    if (mariadb) await provideMariadb()
+  })
