@@ -73,7 +73,7 @@ export interface Load {
   readonly tokenHashes: ReadonlyArray<string>
   /** All tokens of these endpoints. */
   readonly endpointIds: ReadonlyArray<string>
-  /** Only the number of live tokens of these endpoints. */
+  /** Only the number of tokens of these endpoints, whatever their status. */
   readonly endpointCounts: ReadonlyArray<string>
   readonly appNames: ReadonlyArray<string>
   readonly idempotencyKeyHashes: ReadonlyArray<string>
@@ -89,12 +89,14 @@ export interface Loaded {
   readonly now: number
   /** By token id; holds those found by id, by hash and by endpoint. */
   readonly tokens: ReadonlyMap<string, Token>
-  /** By endpoint id. */
+  /** By endpoint id; 0 for one without tokens. */
   readonly endpointCounts: ReadonlyMap<string, number>
   /** By application name; holds those of other tenants too (names are unique on the platform). */
   readonly applications: ReadonlyMap<string, Application>
   /** Number of tokens of each loaded application of this tenant that is asked for in `appNames`. */
   readonly applicationTokenCounts: ReadonlyMap<string, number>
+  /** Number of tokens of the tenant, over all its applications. */
+  readonly tenantTokenCount: number
   readonly idempotent: ReadonlyMap<string, IdempotentAnswer>
   /** There when `Load.credentials` was. */
   readonly credentials?: CredentialLoaded | undefined
@@ -155,7 +157,7 @@ export class TenantStore extends Context.Service<
 
     readonly findToken: (tenantId: string, tokenId: string) => Effect.Effect<Token | undefined, StoreUnavailable>
     readonly listTokens: (tenantId: string, query: TokenQuery) => Effect.Effect<Page<Token>, StoreUnavailable>
-    /** Tenants that have live tokens of this endpoint. Endpoint ids are unique on the platform; tokens need not be. */
+    /** Tenants that have tokens of this endpoint, whatever their status. Endpoint ids are unique on the platform; tokens need not be. */
     readonly tenantsOfEndpoint: (endpointId: string) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   }
 >()("cm/store/TenantStore") {}

@@ -1,0 +1,106 @@
+/**
+ * How values stand in columns: ids as 16 bytes, hashes as bytes, literals as small numbers.
+ *
+ * What comes out of the database is checked as it is read: a column of another type than the schema
+ * gives is a defect.
+ */
+import type { Row, Session, Value } from "./MariadbConnection.ts"
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/u
+
+/** Null for a text that is not a UUID in lower case: no row has it. */
+export const uuidBytesOrNull = (text: string): Buffer | null =>
+  uuidPattern.test(text) ? Buffer.from(text.replaceAll("-", ""), "hex") : null
+
+/** For writing; anything but a UUID is a defect. */
+export const uuidBytes = (text: string): Buffer => {
+  const bytes = uuidBytesOrNull(text)
+  if (bytes === null) throw new Error("an id that is not a UUID in lower case was to be written")
+  return bytes
+}
+
+export const uuidBytesOf = (texts: Iterable<string>): ReadonlyArray<Buffer> => {
+  const found: Array<Buffer> = []
+  for (const text of new Set(texts)) {
+    const bytes = uuidBytesOrNull(text)
+    if (bytes !== null) found.push(bytes)
+  }
+  return found
+}
+
+export const uuidText = (bytes: Buffer): string => {
+  const hex = bytes.toString("hex")
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+const wrong = (index: number): never => {
+  throw new Error(`column ${index} is not of the type that the schema gives`)
+}
+
+export const text = (row: Row, index: number): string => {
+  const value = row[index]
+  return typeof value === "string" ? value : wrong(index)
+}
+export const textOrNull = (row: Row, index: number): string | null => {
+  const value = row[index]
+  return value === null || typeof value === "string" ? value : wrong(index)
+}
+export const whole = (row: Row, index: number): number => {
+  const value = row[index]
+  return typeof value === "number" && Number.isSafeInteger(value) ? value : wrong(index)
+}
+export const wholeOrNull = (row: Row, index: number): number | null => (row[index] === null ? null : whole(row, index))
+export const bytes = (row: Row, index: number): Buffer => {
+  const value = row[index]
+  return value instanceof Buffer ? value : wrong(index)
+}
+export const uuid = (row: Row, index: number): string => uuidText(bytes(row, index))
+export const literal = <A>(row: Row, index: number, literals: ReadonlyArray<A>): A =>
+  literals[whole(row, index)] ?? wrong(index)
+
+/** Reads `IN (…)` lists of any length: `sql` is given the marks. The rows of all pieces, in no order. */
+export const rowsIn = async (
+  session: Pick<Session, "rows">,
+  sql: (marks: string) => string,
+  values: ReadonlyArray<Value>,
+  before: ReadonlyArray<Value> = []
+): Promise<ReadonlyArray<Row>> => {
+  const pieces = await Promise.all(
+    chunksOf(values).map((chunk) => session.rows(sql(chunk.marks), [...before, ...chunk.values]))
+  )
+  return pieces.length === 1 ? (pieces[0] ?? []) : pieces.flat()
+}
+
+// ---- lists ------------------------------------------------------------------
+
+/** Few sizes, so that few statements are prepared. */
+const listSizes = [1, 4, 16, 64, 256] as const
+export const listSizeMax = 256
+
+export interface Chunk {
+  /** `?, ?, …` */
+  readonly marks: string
+  /** Filled up to the size with its last value. */
+  readonly values: ReadonlyArray<Value>
+  /** How many of the values were given. */
+  readonly count: number
+}
+
+const marksOf = new Map(listSizes.map((size) => [size as number, Array(size).fill("?").join(", ")]))
+
+/** The values in pieces that fit an `IN (…)`. */
+export const chunksOf = (values: ReadonlyArray<Value>): ReadonlyArray<Chunk> => {
+  const chunks: Array<Chunk> = []
+  for (let start = 0; start < values.length; start += listSizeMax) {
+    const piece = values.slice(start, start + listSizeMax)
+    const size = listSizes.find((candidate) => candidate >= piece.length) ?? listSizeMax
+    const filled = piece.concat(Array(size - piece.length).fill(piece.at(-1) ?? null))
+    chunks.push({ marks: marksOf.get(size) ?? "", values: filled, count: piece.length })
+  }
+  return chunks
+}
+
+/** UNIX milliseconds at which the row is answered: in a statement that waits for a lock, after the wait. */
+export const momentSql = "CAST(ROUND(UNIX_TIMESTAMP(SYSDATE(3)) * 1000) AS SIGNED)"
+/** UNIX milliseconds at which the statement began; the optimizer may use it in a range. */
+export const nowSql = "CAST(ROUND(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)"

@@ -1,0 +1,52 @@
+/**
+ * What the database said when a statement failed, without a word of the statement or its values.
+ *
+ * The server's own text repeats values ("Duplicate entry '…'"), so only the number, its name and
+ * the constraint's name are kept. `classify` says what it means; a failure that only a wrong
+ * statement or schema can cause is a defect and never reaches a caller as a value.
+ */
+import { Data } from "effect"
+import { SqlError } from "mariadb"
+
+export class DatabaseFailure extends Data.TaggedError("DatabaseFailure")<{
+  readonly errno: number
+  readonly code: string
+  /** The unique key that was broken, or null. */
+  readonly constraint: string | null
+  /** The connection is gone or not to be trusted. */
+  readonly fatal: boolean
+  /** Only for an exception of our own code. */
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `${this.code} (${this.errno})`
+  }
+}
+
+/** Deadlock, lock wait, snapshot conflict: the transaction may run again. */
+const repeatable: ReadonlySet<number> = new Set([1213, 1205, 1020])
+/** Only a wrong statement, schema or value of ours does this. */
+const bugs: ReadonlySet<number> = new Set([
+  1048, 1052, 1054, 1064, 1065, 1136, 1146, 1210, 1241, 1264, 1305, 1364, 1366, 1406, 1452, 1690, 4025, 45016, 45017,
+  45018, 45033
+])
+const duplicateKey = 1062
+/** Not an error of the database at all: an exception of our own code. */
+const ourOwn = -1
+
+export const isRepeatable = (failure: DatabaseFailure): boolean => repeatable.has(failure.errno)
+export const isBug = (failure: DatabaseFailure): boolean => failure.errno === ourOwn || bugs.has(failure.errno)
+
+export const fromUnknown = (cause: unknown): DatabaseFailure => {
+  if (cause instanceof DatabaseFailure) return cause
+  if (cause instanceof SqlError) {
+    const constraint =
+      cause.errno === duplicateKey ? (/for key '([^']*)'$/u.exec(cause.sqlMessage ?? "")?.[1] ?? "unknown") : null
+    return new DatabaseFailure({ errno: cause.errno, code: cause.code ?? "UNKNOWN", constraint, fatal: cause.fatal })
+  }
+  const first = cause instanceof AggregateError ? cause.errors[0] : cause
+  if (first instanceof Error && "code" in first && typeof first.code === "string") {
+    return new DatabaseFailure({ errno: 0, code: first.code, constraint: null, fatal: true })
+  }
+  return new DatabaseFailure({ errno: ourOwn, code: "NOT_OF_THE_DATABASE", constraint: null, fatal: true, cause })
+}

@@ -1,0 +1,16 @@
+/**
+ * All store contracts on MariaDB, from `StoreConfig` alone. Building it brings the schema up to date
+ * first; nothing is served on half a schema.
+ */
+import { Effect, Layer } from "effect"
+import { Mariadb } from "./Mariadb.ts"
+import * as MariaTenantStore from "./MariaTenantStore.ts"
+import * as MariaTokenLookup from "./MariaTokenLookup.ts"
+import { migrate } from "./Migrations.ts"
+
+/** The pool over a migrated database; for stores that are added beside these. */
+export const layerDatabase = Layer.unwrap(Effect.as(migrate(), Mariadb.layer))
+
+export const layer = Layer.mergeAll(MariaTenantStore.layer, MariaTokenLookup.layer).pipe(
+  Layer.provideMerge(layerDatabase)
+)

@@ -1,0 +1,217 @@
+/**
+ * `TenantStore` on MariaDB.
+ *
+ * A transaction locks the row of the tenant's counters, and nothing changes a tenant without that
+ * lock; so what it reads afterwards, in plain reads of committed rows, cannot change under it and
+ * needs no locks of its own. Loading and writing are a handful of statements each, whatever the size
+ * of the group, sent without waiting for each other; COMMIT is sent when all of them were answered.
+ *
+ * The promises are those of `TenantStore.ts`.
+ */
+import { Effect, Layer } from "effect"
+import type { Page } from "../domain/Page.ts"
+import type { Application, Tenant } from "../domain/Tenant.ts"
+import { applyApplications } from "./apply/applications.ts"
+import { applyAudit, type ChainHead, chain, headAfter } from "./apply/audit.ts"
+import { applyIdempotent } from "./apply/idempotency.ts"
+import { applyOutbox } from "./apply/outbox.ts"
+import { applyCounters, applyTenantRemoved } from "./apply/tenant.ts"
+import { applyTokens } from "./apply/tokens.ts"
+import * as Columns from "./Columns.ts"
+import { checkChanges, isEmpty } from "./checkChanges.ts"
+import type { DatabaseFailure } from "./DatabaseFailure.ts"
+import { applicationOf, loadApplications } from "./load/applications.ts"
+import { loadIdempotent } from "./load/idempotency.ts"
+import { type Counters, type LockedTenant, lockTenant, tenantOf } from "./load/tenant.ts"
+import { loadEndpointCounts, loadTokens } from "./load/tokens.ts"
+import { fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
+import type { Row, Session } from "./MariadbConnection.ts"
+import { type Changes, type Load, type Loaded, StatementRejected, TenantStore } from "./TenantStore.ts"
+import { readTokenPage } from "./TokenPages.ts"
+import { tokenColumns, tokenOf } from "./TokenRow.ts"
+import { tenantCreated } from "./tenantCreated.ts"
+
+// ---- transactions -----------------------------------------------------------
+
+interface Locked {
+  readonly locked: LockedTenant
+  readonly loaded: Loaded
+}
+
+const loadAll = async (session: Session, tenantId: string, load: Load): Promise<Locked> => {
+  const locked = await lockTenant(session, tenantId)
+  const [tokens, endpointCounts, { applications, tokenCounts }, idempotent] = await Promise.all([
+    loadTokens(session, tenantId, load),
+    loadEndpointCounts(session, tenantId, load),
+    loadApplications(session, tenantId, load.appNames),
+    loadIdempotent(session, tenantId, load.idempotencyKeyHashes)
+  ])
+  const loaded: Loaded = {
+    tenant: locked.tenant,
+    revocationSeq: locked.counters?.revocationSeq ?? 0,
+    now: locked.now,
+    tokens,
+    endpointCounts,
+    applications,
+    applicationTokenCounts: tokenCounts,
+    tenantTokenCount: locked.counters?.tokenCount ?? 0,
+    idempotent
+  }
+  return { locked, loaded }
+}
+
+const countersAfter = (counters: Counters, changes: Changes, head: ChainHead): Counters => ({
+  revocationSeq: changes.revocation?.seq ?? counters.revocationSeq,
+  auditSeq: head.seq,
+  auditHash: head.hash,
+  tokenCount: counters.tokenCount + changes.tokensInserted.length - changes.tokensDeleted.length
+})
+
+/** In the order in which the statements run. */
+const applyAll = async (
+  session: Session,
+  tenantId: string,
+  counters: Counters,
+  loaded: Loaded,
+  changes: Changes
+): Promise<void> => {
+  const before: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
+  const audit = chain(tenantId, before, loaded.now, changes.audit)
+  await Promise.all([
+    ...applyTenantRemoved(session, tenantId, changes.tenantRemoved, loaded.now),
+    ...applyTokens(session, tenantId, changes),
+    ...applyApplications(session, tenantId, changes, loaded),
+    ...applyOutbox(session, tenantId, changes, loaded.now),
+    ...applyIdempotent(session, tenantId, changes.idempotent),
+    ...applyAudit(session, audit),
+    ...applyCounters(session, tenantId, countersAfter(counters, changes, headAfter(before, audit)))
+  ])
+}
+
+type Decide<A> = (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
+
+const runTransaction = <A>(
+  session: Session,
+  tenantId: string,
+  load: Load,
+  decide: Decide<A>
+): Effect.Effect<TransactionResult<A>, DatabaseFailure> =>
+  Effect.flatMap(
+    fromSession(() => loadAll(session, tenantId, load)),
+    ({ loaded, locked }): Effect.Effect<TransactionResult<A>, DatabaseFailure> => {
+      const { changes, result } = decide(loaded)
+      checkChanges(tenantId, loaded, changes)
+      const { counters } = locked
+      if (counters === undefined || isEmpty(changes)) return Effect.succeed({ value: result, wrote: false })
+      return Effect.as(
+        fromSession(() => applyAll(session, tenantId, counters, loaded, changes)),
+        { value: result, wrote: true }
+      )
+    }
+  )
+
+// ---- tenants ----------------------------------------------------------------
+
+const insertCountersSql = "INSERT IGNORE INTO tenant_counters (tenant_id) VALUES (?)"
+const insertTenantSql = "INSERT INTO tenants (tenant_id, name, created_at) VALUES (?, ?, ?)"
+
+const createTenant = async (
+  session: Session,
+  tenantId: string,
+  name: string | null
+): Promise<TransactionResult<"created" | "exists">> => {
+  await session.run(insertCountersSql, [tenantId])
+  const { counters, now, tenant } = await lockTenant(session, tenantId)
+  if (tenant !== undefined || counters === undefined) return { value: "exists", wrote: false }
+  const before: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
+  const audit = chain(tenantId, before, now, [tenantCreated(tenantId, name)])
+  const head = headAfter(before, audit)
+  await Promise.all([
+    session.run(insertTenantSql, [tenantId, name, now]),
+    ...applyAudit(session, audit),
+    ...applyCounters(session, tenantId, { ...counters, auditSeq: head.seq, auditHash: head.hash })
+  ])
+  return { value: "created", wrote: true }
+}
+
+// ---- reads ------------------------------------------------------------------
+
+const tenantColumns = "tenant_id, name, created_at, removed_at"
+const applicationColumns = "app_name, tenant_id, created_at, removed_at"
+
+const pageOf = <A>(rows: ReadonlyArray<Row>, limit: number, of: (row: Row) => A, key: (item: A) => string): Page<A> => {
+  const content = rows.slice(0, limit).map(of)
+  const last = content.at(-1)
+  return { content, next: rows.length > limit && last !== undefined ? key(last) : null }
+}
+
+const listTenantsSql = `SELECT ${tenantColumns} FROM tenants WHERE removed_at IS NULL AND tenant_id > ?
+  ORDER BY tenant_id LIMIT ?`
+const listApplicationsSql = `SELECT ${applicationColumns} FROM applications FORCE INDEX (ix_applications_tenant)
+  WHERE tenant_id = ? AND app_name > ? AND removed_at IS NULL ORDER BY app_name LIMIT ?`
+const findTenantsSql = (marks: string): string => `SELECT ${tenantColumns} FROM tenants WHERE tenant_id IN (${marks})`
+const findApplicationsSql = (marks: string): string =>
+  `SELECT ${applicationColumns} FROM applications WHERE app_name IN (${marks})`
+const findTokenSql = `SELECT ${tokenColumns} FROM tokens WHERE token_id = ? AND tenant_id = ?`
+const tenantsOfEndpointSql =
+  "SELECT DISTINCT tenant_id FROM tokens FORCE INDEX (ix_tokens_endpoint) WHERE endpoint_id = ? ORDER BY tenant_id"
+
+const make = Effect.map(Mariadb, (database) => {
+  const read = database.query
+  return TenantStore.of({
+    transact: (tenantId, load, decide) =>
+      database
+        .transaction("TenantStore.transact", (session) => runTransaction(session, tenantId, load, decide))
+        .pipe(
+          Effect.catchTag("ConstraintBroken", ({ constraint }) => Effect.fail(new StatementRejected({ constraint })))
+        ),
+    createTenant: (tenantId, name) =>
+      database
+        .transaction("TenantStore.createTenant", (session) => fromSession(() => createTenant(session, tenantId, name)))
+        .pipe(Effect.catchTag("ConstraintBroken", ({ constraint }) => Effect.die(new Error(constraint)))),
+    findTenants: (tenantIds) =>
+      read("TenantStore.findTenants", async (session) =>
+        (await Columns.rowsIn(session, findTenantsSql, Array.from(new Set(tenantIds)))).map(
+          (row): Tenant => tenantOf(row)
+        )
+      ),
+    listTenants: ({ after, limit }) =>
+      read("TenantStore.listTenants", async (session) =>
+        pageOf(
+          await session.rows(listTenantsSql, [after ?? "", limit + 1]),
+          limit,
+          (row) => tenantOf(row),
+          (tenant) => tenant.tenantId
+        )
+      ),
+    listApplications: (tenantId, { after, limit }) =>
+      read("TenantStore.listApplications", async (session) =>
+        pageOf(
+          await session.rows(listApplicationsSql, [tenantId, after ?? "", limit + 1]),
+          limit,
+          applicationOf,
+          (application) => application.appName
+        )
+      ),
+    findApplications: (appNames) =>
+      read("TenantStore.findApplications", async (session) =>
+        (await Columns.rowsIn(session, findApplicationsSql, Array.from(new Set(appNames)))).map(
+          (row): Application => applicationOf(row)
+        )
+      ),
+    findToken: (tenantId, tokenId) =>
+      read("TenantStore.findToken", async (session) => {
+        const id = Columns.uuidBytesOrNull(tokenId)
+        const [row] = id === null ? [] : await session.rows(findTokenSql, [id, tenantId])
+        return row === undefined ? undefined : tokenOf(row)
+      }),
+    listTokens: (tenantId, query) =>
+      read("TenantStore.listTokens", (session) => readTokenPage(session, tenantId, query)),
+    tenantsOfEndpoint: (endpointId) =>
+      read("TenantStore.tenantsOfEndpoint", async (session) =>
+        (await session.rows(tenantsOfEndpointSql, [endpointId])).map((row) => Columns.text(row, 0))
+      )
+  })
+})
+
+export const layer: Layer.Layer<TenantStore, never, Mariadb> = Layer.effect(TenantStore, make)

@@ -1,0 +1,82 @@
+/**
+ * `TokenLookup` on MariaDB: one prepared statement for up to 256 hashes, on connections of its own.
+ *
+ * The statement joins the tenant's revocation sequence, so each row and its `readSeq` come from one
+ * snapshot, and leaves out what belongs to a removed application or tenant.
+ */
+import { Effect, Layer } from "effect"
+import type { HotToken } from "../domain/HotToken.ts"
+import { tokenStatuses } from "../domain/Token.ts"
+import * as Columns from "./Columns.ts"
+import { Mariadb } from "./Mariadb.ts"
+import type { Row } from "./MariadbConnection.ts"
+import { TokenLookup } from "./TokenLookup.ts"
+import { endReasons } from "./TokenRow.ts"
+
+const byHashSql = (marks: string): string =>
+  `SELECT t.tenant_id, t.app_name, t.token_id, t.endpoint_id, t.status, t.version, t.expires_at, t.end_reason, t.reason,
+    c.revocation_seq, t.hash
+  FROM tokens t
+    JOIN applications a ON a.app_name = t.app_name AND a.removed_at IS NULL
+    JOIN tenants n ON n.tenant_id = t.tenant_id AND n.removed_at IS NULL
+    JOIN tenant_counters c ON c.tenant_id = t.tenant_id
+  WHERE t.hash IN (${marks})`
+
+const applicationsSql = (marks: string): string =>
+  `SELECT a.app_name, a.tenant_id FROM applications a JOIN tenants n ON n.tenant_id = a.tenant_id
+  WHERE a.app_name IN (${marks}) AND a.removed_at IS NULL AND n.removed_at IS NULL`
+
+const revocationSeqsSql = (marks: string): string =>
+  `SELECT c.tenant_id, c.revocation_seq FROM tenant_counters c JOIN tenants n ON n.tenant_id = c.tenant_id
+  WHERE c.tenant_id IN (${marks})`
+
+const hotTokenOf = (row: Row): HotToken => ({
+  tenantId: Columns.text(row, 0),
+  appName: Columns.text(row, 1),
+  tokenId: Columns.uuid(row, 2),
+  endpointId: Columns.text(row, 3),
+  status: Columns.literal(row, 4, tokenStatuses),
+  version: Columns.whole(row, 5),
+  expiresAt: Columns.wholeOrNull(row, 6),
+  endReason: Columns.literal(row, 7, endReasons),
+  reason: Columns.textOrNull(row, 8),
+  readSeq: Columns.whole(row, 9),
+  cacheKey: Columns.bytes(row, 10).toString("hex")
+})
+
+const make = Effect.gen(function* () {
+  const database = yield* Mariadb
+  const run = Effect.runPromiseWith(yield* Effect.context<never>())
+  return TokenLookup.of({
+    byHash: (hashes) =>
+      run(
+        database.lookup("TokenLookup.byHash", async (session) =>
+          (
+            await Columns.rowsIn(
+              session,
+              byHashSql,
+              hashes.map((hash) => Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength))
+            )
+          ).map(hotTokenOf)
+        )
+      ),
+    applications: (appNames) =>
+      run(
+        database.lookup("TokenLookup.applications", async (session) =>
+          (await Columns.rowsIn(session, applicationsSql, Array.from(new Set(appNames)))).map((row) => ({
+            appName: Columns.text(row, 0),
+            tenantId: Columns.text(row, 1)
+          }))
+        )
+      ),
+    revocationSeqs: (tenantIds) =>
+      run(
+        database.lookup("TokenLookup.revocationSeqs", async (session) => {
+          const rows = await Columns.rowsIn(session, revocationSeqsSql, Array.from(new Set(tenantIds)))
+          return new Map(rows.map((row) => [Columns.text(row, 0), Columns.whole(row, 1)]))
+        })
+      )
+  })
+})
+
+export const layer: Layer.Layer<TokenLookup, never, Mariadb> = Layer.effect(TokenLookup, make)

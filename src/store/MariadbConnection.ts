@@ -1,0 +1,145 @@
+/**
+ * One connection to MariaDB, and the statements on it.
+ *
+ * A thin face over the `mariadb` connector: positional rows, numbers checked to be safe, prepared
+ * statements, and the bulk protocol for many rows of one statement. Statements that are started
+ * without waiting for each other are pipelined: they run in the order in which they were started.
+ *
+ * The socket is ours, so that giving up is at once and never waits for a server that does not
+ * answer. Every session reads committed rows, is strict, lives in UTC, and has its statements ended
+ * by the server itself after the operation's time.
+ */
+import * as net from "node:net"
+import { Duration, Redacted } from "effect"
+import * as mariadb from "mariadb"
+import { DatabaseFailure } from "./DatabaseFailure.ts"
+import type { StoreSettings } from "./StoreConfig.ts"
+
+export type Value = string | number | Uint8Array | null
+export type Row = ReadonlyArray<unknown>
+
+/** All reject with what the connector throws; the caller makes a `DatabaseFailure` of it. */
+export interface Session {
+  readonly rows: (sql: string, values?: ReadonlyArray<Value>) => Promise<ReadonlyArray<Row>>
+  /** Answers the number of rows that matched. */
+  readonly run: (sql: string, values?: ReadonlyArray<Value>) => Promise<number>
+  /** One statement for many rows of values, in one round trip; nothing for none. */
+  readonly batch: (sql: string, rows: ReadonlyArray<ReadonlyArray<Value>>) => Promise<void>
+  /** Unprepared, for what cannot be prepared (transactions, locks, schema). */
+  readonly command: (sql: string) => Promise<void>
+}
+
+export interface Connection extends Session {
+  readonly isValid: () => boolean
+  /** At once; whatever was running on it rejects. */
+  readonly giveUp: () => void
+  readonly end: () => Promise<void>
+}
+
+export interface ConnectionOptions {
+  /** Zero: no limit, for migrations. */
+  readonly statementTimeoutMs: number
+}
+
+const rowsMaxBytes = 64 * 1024 * 1024
+
+interface Target {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly database: string
+  readonly ssl: boolean
+}
+
+/** Throws with a text that holds nothing of the URL. */
+export const parseDatabaseUrl = (text: string): Target => {
+  const url = URL.parse(text)
+  const database = url === null ? "" : decodeURIComponent(url.pathname.slice(1))
+  if (url === null || !["mariadb:", "mysql:"].includes(url.protocol) || url.hostname === "" || database === "") {
+    throw new Error("DATABASE_URL is not of the form mariadb://user:password@host:port/database")
+  }
+  return {
+    host: url.hostname.replace(/^\[(.*)\]$/u, "$1"),
+    port: url.port === "" ? 3306 : Number(url.port),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database,
+    ssl: url.searchParams.get("ssl") === "true"
+  }
+}
+
+const sessionSettings = (settings: StoreSettings, options: ConnectionOptions): ReadonlyArray<string> => [
+  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+  "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+  "SET SESSION time_zone = '+00:00'",
+  `SET SESSION innodb_lock_wait_timeout = ${Math.max(1, Math.floor(Duration.toSeconds(settings.lockWaitTimeout)))}`,
+  `SET SESSION max_statement_time = ${options.statementTimeoutMs / 1000}`
+]
+
+const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, socket: net.Socket) => {
+  const target = parseDatabaseUrl(Redacted.value(settings.databaseUrl))
+  return {
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    password: target.password,
+    database: target.database,
+    ...(target.ssl ? { ssl: true } : {}),
+    // The connector also takes the stream as the function's result; its types know only the callback.
+    stream: (() => socket.connect(target.port, target.host)) as unknown as NonNullable<
+      mariadb.ConnectionConfig["stream"]
+    >,
+    connectTimeout: Duration.toMillis(settings.connectTimeout),
+    keepAliveDelay: 30_000,
+    initSql: sessionSettings(settings, options) as Array<string>,
+    multipleStatements: false,
+    permitLocalInfile: false,
+    timezone: "Z",
+    charset: "utf8mb4",
+    bigIntAsNumber: true,
+    decimalAsNumber: true,
+    insertIdAsNumber: true,
+    checkNumberRange: true,
+    autoJsonMap: false,
+    rowsAsArray: true,
+    foundRows: true,
+    maxAllowedPacket: rowsMaxBytes,
+    prepareCacheLength: 256
+  } satisfies mariadb.ConnectionConfig & Record<string, unknown>
+}
+
+/** Opens a connection; ends within the connect time-out, and at once when `signal` says so. */
+export const openConnection = async (
+  settings: StoreSettings,
+  options: ConnectionOptions,
+  signal: AbortSignal
+): Promise<Connection> => {
+  const socket = new net.Socket().setNoDelay(true)
+  const giveUp = (): void => {
+    socket.destroy(new DatabaseFailure({ errno: 0, code: "GIVEN_UP", constraint: null, fatal: true }))
+  }
+  signal.addEventListener("abort", giveUp, { once: true })
+  try {
+    const connection = await mariadb.createConnection(connectorOptions(settings, options, socket))
+    if (signal.aborted) giveUp()
+    // A connection that ends while it idles is noticed by isValid; without a listener it would be thrown.
+    connection.on("error", () => undefined)
+    return make(connection, giveUp)
+  } catch (cause) {
+    socket.destroy()
+    throw cause
+  } finally {
+    signal.removeEventListener("abort", giveUp)
+  }
+}
+
+const make = (connection: mariadb.Connection, giveUp: () => void): Connection => ({
+  rows: (sql, values) => connection.execute<ReadonlyArray<Row>>(sql, values ?? []),
+  run: (sql, values) => connection.execute<mariadb.UpsertResult>(sql, values ?? []).then((done) => done.affectedRows),
+  batch: (sql, rows) => (rows.length === 0 ? Promise.resolve() : connection.batch(sql, rows).then(() => undefined)),
+  command: (sql) => connection.query(sql).then(() => undefined),
+  isValid: () => connection.isValid(),
+  giveUp,
+  end: () => connection.end()
+})

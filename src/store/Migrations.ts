@@ -1,0 +1,115 @@
+/**
+ * Brings the schema up to date.
+ *
+ * One SQL file is one statement and one step, in the order of the number in its name. Steps run on a
+ * connection of their own, under a lock of the whole server that bears the database's name: a
+ * replica that finds another one migrating waits for it, and then finds nothing left to do. A step is
+ * recorded after it succeeded, since MariaDB commits every change of schema by itself; each is
+ * written so that running it again after a crash in between does no harm.
+ *
+ * A database that has been migrated further than this program knows is refused: an older replica
+ * must not write into it.
+ */
+import { readdirSync, readFileSync } from "node:fs"
+import { Data, Duration, Effect } from "effect"
+import * as Columns from "./Columns.ts"
+import { type DatabaseFailure, fromUnknown } from "./DatabaseFailure.ts"
+import { type Connection, openConnection } from "./MariadbConnection.ts"
+import { StoreConfig } from "./StoreConfig.ts"
+import { StoreUnavailable } from "./StoreError.ts"
+
+export interface Migration {
+  readonly number: number
+  readonly name: string
+  readonly sql: string
+}
+
+/** The database cannot be used by this program, and why. */
+export class SchemaRefused extends Data.TaggedError("SchemaRefused")<{ readonly reason: string }> {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+const folder = new URL("./migrations/", import.meta.url)
+const fileName = /^(\d{4})_([a-z0-9_]+)\.sql$/u
+
+/** All steps this program knows, in order. Throws when the numbers have a gap or one is there twice. */
+export const knownMigrations = (): ReadonlyArray<Migration> =>
+  readdirSync(folder)
+    .toSorted()
+    .map((file, index) => {
+      const [, number, name] = fileName.exec(file) ?? []
+      if (number === undefined || name === undefined || Number(number) !== index + 1) {
+        throw new Error(`migrations: ${file} is not the name of step ${index + 1}`)
+      }
+      return { number: index + 1, name, sql: readFileSync(new URL(file, folder), "utf8") }
+    })
+
+const createTableSql = `CREATE TABLE IF NOT EXISTS schema_migrations (
+    number INT UNSIGNED NOT NULL, name VARCHAR(128) NOT NULL, applied_at BIGINT NOT NULL, PRIMARY KEY (number)
+  ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin`
+const recordSql = `INSERT INTO schema_migrations (number, name, applied_at) VALUES (?, ?, ${Columns.nowSql})`
+/** Names of locks have 64 characters at most. */
+const lockNameSql = "CONCAT('cm-migrate-', SHA1(DATABASE()))"
+
+const takeLock = async (connection: Connection, waitSeconds: number): Promise<void> => {
+  const [row] = await connection.rows(`SELECT GET_LOCK(${lockNameSql}, ?)`, [waitSeconds])
+  if (row === undefined || row[0] !== 1) {
+    throw new SchemaRefused({ reason: `another replica has been migrating the schema for ${waitSeconds} s` })
+  }
+}
+
+const runSteps = async (connection: Connection, known: ReadonlyArray<Migration>): Promise<number> => {
+  await connection.command(createTableSql)
+  const rows = await connection.rows("SELECT number, name FROM schema_migrations ORDER BY number")
+  const applied = new Map(rows.map((row) => [Columns.whole(row, 0), Columns.text(row, 1)]))
+  for (const [number, name] of applied) {
+    const step = known[number - 1]
+    if (step?.name !== name) {
+      throw new SchemaRefused({
+        reason: `the database has step ${number} (${name}), which this program does not know: it was migrated by a newer one`
+      })
+    }
+  }
+  let done = 0
+  for (const step of known) {
+    if (applied.has(step.number)) continue
+    await connection.command(step.sql)
+    await connection.run(recordSql, [step.number, step.name])
+    done += 1
+  }
+  return done
+}
+
+/** Answers how many steps were run. Waits at most `CM_DB_MIGRATION_WAIT` for another replica. */
+export const migrate = (
+  known: ReadonlyArray<Migration> = knownMigrations()
+): Effect.Effect<number, SchemaRefused | StoreUnavailable, StoreConfig> =>
+  Effect.flatMap(StoreConfig, (settings) =>
+    Effect.acquireUseRelease(
+      attempt((signal) => openConnection(settings, { statementTimeoutMs: 0 }, signal)),
+      (connection) =>
+        attempt(async () => {
+          await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))
+          return await runSteps(connection, known)
+        }),
+      // The lock goes with the connection.
+      (connection) => Effect.sync(() => connection.giveUp())
+    ).pipe(
+      Effect.timeoutOrElse({
+        duration: Duration.times(settings.migrationWait, 2),
+        orElse: () => Effect.fail(new SchemaRefused({ reason: "migrating the schema took too long" }))
+      })
+    )
+  ).pipe(
+    Effect.catchTag("DatabaseFailure", (cause) =>
+      Effect.fail(new StoreUnavailable({ operation: "Migrations.migrate", outcome: "unknown", cause }))
+    )
+  )
+
+const attempt = <A>(run: (signal: AbortSignal) => Promise<A>): Effect.Effect<A, DatabaseFailure | SchemaRefused> =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) => (cause instanceof SchemaRefused ? cause : fromUnknown(cause))
+  })

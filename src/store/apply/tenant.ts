@@ -1,0 +1,28 @@
+/** Moves a tenant's counters on, and marks it as removed. */
+import type { Counters } from "../load/tenant.ts"
+import type { Session } from "../MariadbConnection.ts"
+
+const countersSql = `UPDATE tenant_counters SET revocation_seq = ?, audit_seq = ?, audit_hash = ?, token_count = ?
+  WHERE tenant_id = ?`
+const removeSql = "UPDATE tenants SET removed_at = ? WHERE tenant_id = ? AND removed_at IS NULL"
+
+export const applyCounters = (
+  session: Session,
+  tenantId: string,
+  counters: Counters
+): ReadonlyArray<Promise<unknown>> => [
+  session.run(countersSql, [
+    counters.revocationSeq,
+    counters.auditSeq,
+    counters.auditHash === null ? null : Buffer.from(counters.auditHash, "hex"),
+    counters.tokenCount,
+    tenantId
+  ])
+]
+
+export const applyTenantRemoved = (
+  session: Session,
+  tenantId: string,
+  removed: boolean,
+  now: number
+): ReadonlyArray<Promise<unknown>> => (removed ? [session.run(removeSql, [now, tenantId])] : [])

@@ -1,0 +1,48 @@
+/**
+ * What every decision must hold to, whichever layer writes it. A decision that does not is a bug:
+ * it dies here, before anything is written.
+ */
+import type { Changes, Loaded } from "./TenantStore.ts"
+
+/** Nothing in it: nothing to write. */
+export const isEmpty = (changes: Changes): boolean =>
+  changes.tokensInserted.length === 0 &&
+  changes.tokensUpdated.length === 0 &&
+  changes.tokensDeleted.length === 0 &&
+  changes.applicationsInserted.length === 0 &&
+  changes.applicationsRemoved.length === 0 &&
+  !changes.tenantRemoved &&
+  changes.revocation === null &&
+  changes.outbox.length === 0 &&
+  changes.idempotent.length === 0 &&
+  changes.audit.length === 0
+
+const must = (holds: boolean, what: string): void => {
+  if (!holds) throw new Error(`a decision ${what}`)
+}
+
+export const checkChanges = (tenantId: string, loaded: Loaded, changes: Changes): void => {
+  must(loaded.tenant !== undefined || isEmpty(changes), "changes a tenant that does not exist")
+  must(
+    changes.tokensInserted.every((token) => token.tenantId === tenantId),
+    "inserts another tenant's token"
+  )
+  must(
+    changes.tokensUpdated.every((token) => loaded.tokens.has(token.tokenId)),
+    "updates a token that was not loaded"
+  )
+  must(
+    changes.tokensDeleted.every((tokenId) => loaded.tokens.has(tokenId)),
+    "deletes a token that was not loaded"
+  )
+  must(new Set(changes.tokensDeleted).size === changes.tokensDeleted.length, "deletes a token twice")
+  must(
+    changes.revocation === null ||
+      (changes.revocation.tenantId === tenantId && changes.revocation.seq === loaded.revocationSeq + 1),
+    "does not raise the revocation sequence by one"
+  )
+  must(
+    changes.revocation !== null || changes.outbox.every((entry) => !entry.afterRevocation),
+    "holds a message for a revocation that is not there"
+  )
+}

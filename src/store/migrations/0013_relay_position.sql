@@ -1,0 +1,5 @@
+CREATE TABLE IF NOT EXISTS relay_position (
+  stream VARCHAR(128) NOT NULL,
+  sequence BIGINT UNSIGNED NOT NULL,
+  PRIMARY KEY (stream)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin

@@ -1,0 +1,37 @@
+/**
+ * Store layers for suites: on a database of their own on the shared server.
+ *
+ * `settingsOf` gives the settings a test would otherwise read from the environment.
+ */
+import { Duration, Effect, Layer, Redacted } from "effect"
+import * as MariaStores from "../../src/store/MariaStores.ts"
+import { StoreConfig, type StoreSettings } from "../../src/store/StoreConfig.ts"
+import { freshDatabase } from "./freshDatabase.ts"
+
+export const settingsOf = (databaseUrl: string, others: Partial<StoreSettings> = {}): StoreSettings => ({
+  databaseUrl: Redacted.make(databaseUrl),
+  connections: 6,
+  lookupConnections: 2,
+  connectTimeout: Duration.seconds(2),
+  operationTimeout: Duration.seconds(10),
+  lockWaitTimeout: Duration.seconds(5),
+  migrationWait: Duration.seconds(30),
+  ...others
+})
+
+/** Settings for a database that is made now and dropped when the layer is released. */
+export const layerFreshDatabase = (serverUrl: string, others: Partial<StoreSettings> = {}) =>
+  Layer.effect(
+    StoreConfig,
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.promise(() => freshDatabase(serverUrl)),
+        (database) => Effect.promise(() => database.drop())
+      ),
+      (database) => StoreConfig.of(settingsOf(database.url, others))
+    )
+  )
+
+/** All stores on a fresh database, with the pool and the settings. */
+export const layerMariaStores = (serverUrl: string, others: Partial<StoreSettings> = {}) =>
+  MariaStores.layer.pipe(Layer.provideMerge(layerFreshDatabase(serverUrl, others)))
