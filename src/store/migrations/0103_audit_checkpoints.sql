@@ -1,0 +1,9 @@
+CREATE TABLE IF NOT EXISTS audit_checkpoints (
+  tenant_id VARCHAR(64) NOT NULL,
+  seq BIGINT UNSIGNED NOT NULL,
+  hash BINARY(32) NOT NULL,
+  at BIGINT NOT NULL,
+  key_id BINARY(16) NOT NULL,
+  signature BINARY(64) NOT NULL COMMENT 'Ed25519',
+  PRIMARY KEY (tenant_id, seq)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin
