@@ -20,6 +20,64 @@ const config = Config.all({
     byDefault: false,
     about: "Make the key file when it is missing and the database holds no data yet. For development."
   }),
+  masterKeyTimeout: Setting.duration({
+    name: "CM_MASTER_KEY_TIMEOUT",
+    min: "100 millis",
+    max: "1 minute",
+    byDefault: "3 seconds",
+    about: "How long one try of a call to Vault or AWS KMS may take. There are at most four."
+  }),
+  vaultAddress: Setting.text({
+    name: "CM_VAULT_ADDR",
+    pattern: /^https?:\/\/[A-Za-z0-9.:[\]-]{1,255}\/?$/u,
+    byDefault: "https://127.0.0.1:8200",
+    about: "Vault or OpenBao (CM_MASTER_KEY=vault). Without TLS only on this machine or with CM_VAULT_INSECURE=true."
+  }),
+  vaultInsecure: Setting.flag({
+    name: "CM_VAULT_INSECURE",
+    byDefault: false,
+    about: "Let keys and the Vault token travel in clear to a Vault on another machine."
+  }),
+  vaultMount: Setting.text({
+    name: "CM_VAULT_MOUNT",
+    pattern: /^[A-Za-z0-9_-]{1,48}(\/[A-Za-z0-9_-]{1,48})?$/u,
+    byDefault: "transit",
+    about: "Where the transit engine is mounted."
+  }),
+  vaultKey: Setting.text({
+    name: "CM_VAULT_KEY",
+    pattern: /^[A-Za-z0-9_.-]{1,64}$/u,
+    byDefault: "credential-management",
+    about: "Name of the transit key. Its type must know associated data (aes256-gcm96, the default, does)."
+  }),
+  vaultNamespace: Setting.text({
+    name: "CM_VAULT_NAMESPACE",
+    pattern: /^[A-Za-z0-9_/-]{0,128}$/u,
+    byDefault: "",
+    about: "Vault namespace, where there are any."
+  }),
+  vaultToken: Setting.secret({
+    name: "CM_VAULT_TOKEN",
+    about: "Vault token that may update encrypt and decrypt of the key. CM_VAULT_TOKEN_FILE is better."
+  }).pipe(Config.option),
+  vaultTokenFile: Setting.text({
+    name: "CM_VAULT_TOKEN_FILE",
+    pattern: /^\P{Cc}{0,4096}$/u,
+    byDefault: "",
+    about: "File that holds the Vault token, read at each call, so that an agent may renew it."
+  }),
+  kmsKey: Setting.text({
+    name: "CM_AWS_KMS_KEY",
+    pattern: /^(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]{1,64})?$/u,
+    byDefault: "",
+    about: "ARN of the AWS KMS key (CM_MASTER_KEY=aws-kms). Needs the package @aws-sdk/client-kms beside the service."
+  }),
+  kmsEndpoint: Setting.text({
+    name: "CM_AWS_KMS_ENDPOINT",
+    pattern: /^(https?:\/\/[A-Za-z0-9.:[\]-]{1,255}\/?)?$/u,
+    byDefault: "",
+    about: "Another endpoint than the one of the key's region."
+  }),
   keysReload: Setting.duration({
     name: "CM_KEYS_RELOAD",
     min: "100 millis",

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Schedule } from "effect"
+import { ConfigProvider, Effect, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import * as KeyFile from "../../../src/crypto/KeyFile.ts"
@@ -16,10 +16,7 @@ import * as tinyKeyStore from "./tinyKeyStore.ts"
 const fileKeys = (...days: ReadonlyArray<number>) =>
   days.flatMap((day) => KeyFile.parse(KeyFile.newText(1_764_000_000_000, `2026-01-0${day}T00:00:00.000Z`))!)
 
-const config = Layer.succeed(
-  CryptoConfig,
-  CryptoConfig.of({ masterKey: "file", keyFile: "", keyFileCreate: false, keysReload: Duration.seconds(2) })
-)
+const config = CryptoConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({}))))
 const masterOf = (keys: ReadonlyArray<KeyFile.FileKey>) => Layer.succeed(MasterKey, LocalMasterKey.make(keys))
 const replica = (master: Layer.Layer<MasterKey>, keys: ReturnType<typeof tinyKeyStore.make>) =>
   Layer.build(
