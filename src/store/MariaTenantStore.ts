@@ -13,6 +13,7 @@ import type { Page } from "../domain/Page.ts"
 import type { Application, Tenant } from "../domain/Tenant.ts"
 import { applyApplications } from "./apply/applications.ts"
 import { applyAudit, type ChainHead, chain, headAfter } from "./apply/audit.ts"
+import { applyCheckpoints, applyCredentials } from "./apply/credentials.ts"
 import { applyIdempotent } from "./apply/idempotency.ts"
 import { applyOutbox } from "./apply/outbox.ts"
 import { applyCounters, applyTenantRemoved } from "./apply/tenant.ts"
@@ -21,6 +22,7 @@ import * as Columns from "./Columns.ts"
 import { checkChanges, isEmpty } from "./checkChanges.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
 import { applicationOf, loadApplications } from "./load/applications.ts"
+import { loadCredentials } from "./load/credentials.ts"
 import { loadIdempotent } from "./load/idempotency.ts"
 import { type Counters, type LockedTenant, lockTenant, tenantOf } from "./load/tenant.ts"
 import { loadEndpointCounts, loadTokens } from "./load/tokens.ts"
@@ -40,11 +42,12 @@ interface Locked {
 
 const loadAll = async (session: Session, tenantId: string, load: Load): Promise<Locked> => {
   const locked = await lockTenant(session, tenantId)
-  const [tokens, endpointCounts, { applications, tokenCounts }, idempotent] = await Promise.all([
+  const [tokens, endpointCounts, { applications, tokenCounts }, idempotent, credentials] = await Promise.all([
     loadTokens(session, tenantId, load),
     loadEndpointCounts(session, tenantId, load),
     loadApplications(session, tenantId, load.appNames),
-    loadIdempotent(session, tenantId, load.idempotencyKeyHashes)
+    loadIdempotent(session, tenantId, load.idempotencyKeyHashes),
+    loadCredentials(session, tenantId, load.credentials)
   ])
   const loaded: Loaded = {
     tenant: locked.tenant,
@@ -55,7 +58,8 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
     applications,
     applicationTokenCounts: tokenCounts,
     tenantTokenCount: locked.counters?.tokenCount ?? 0,
-    idempotent
+    idempotent,
+    credentials
   }
   return { locked, loaded }
 }
@@ -83,6 +87,8 @@ const applyAll = async (
     ...applyApplications(session, tenantId, changes, loaded),
     ...applyOutbox(session, tenantId, changes, loaded.now),
     ...applyIdempotent(session, tenantId, changes.idempotent),
+    ...applyCredentials(session, tenantId, changes.credentials),
+    ...applyCheckpoints(session, changes.auditCheckpoints),
     ...applyAudit(session, audit),
     ...applyCounters(session, tenantId, countersAfter(counters, changes, headAfter(before, audit)))
   ])

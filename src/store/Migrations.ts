@@ -34,17 +34,21 @@ export class SchemaRefused extends Data.TaggedError("SchemaRefused")<{ readonly 
 const folder = new URL("./migrations/", import.meta.url)
 const fileName = /^(\d{4})_([a-z0-9_]+)\.sql$/u
 
-/** All steps this program knows, in order. Throws when the numbers have a gap or one is there twice. */
-export const knownMigrations = (): ReadonlyArray<Migration> =>
-  readdirSync(folder)
+/** All steps this program knows, in order. Numbers may have gaps; throws when one is there twice. */
+export const knownMigrations = (): ReadonlyArray<Migration> => {
+  let before = 0
+  return readdirSync(folder)
     .toSorted()
-    .map((file, index) => {
-      const [, number, name] = fileName.exec(file) ?? []
-      if (number === undefined || name === undefined || Number(number) !== index + 1) {
-        throw new Error(`migrations: ${file} is not the name of step ${index + 1}`)
+    .map((file) => {
+      const [, digits, name] = fileName.exec(file) ?? []
+      const number = Number(digits)
+      if (digits === undefined || name === undefined || number <= before) {
+        throw new Error(`migrations: ${file} is not the name of a step after ${before}`)
       }
-      return { number: index + 1, name, sql: readFileSync(new URL(file, folder), "utf8") }
+      before = number
+      return { number, name, sql: readFileSync(new URL(file, folder), "utf8") }
     })
+}
 
 const createTableSql = `CREATE TABLE IF NOT EXISTS schema_migrations (
     number INT UNSIGNED NOT NULL, name VARCHAR(128) NOT NULL, applied_at BIGINT NOT NULL, PRIMARY KEY (number)
@@ -65,7 +69,7 @@ const runSteps = async (connection: Connection, known: ReadonlyArray<Migration>)
   const rows = await connection.rows("SELECT number, name FROM schema_migrations ORDER BY number")
   const applied = new Map(rows.map((row) => [Columns.whole(row, 0), Columns.text(row, 1)]))
   for (const [number, name] of applied) {
-    const step = known[number - 1]
+    const step = known.find((candidate) => candidate.number === number)
     if (step?.name !== name) {
       throw new SchemaRefused({
         reason: `the database has step ${number} (${name}), which this program does not know: it was migrated by a newer one`

@@ -2,7 +2,11 @@
  * What every decision must hold to, whichever layer writes it. A decision that does not is a bug:
  * it dies here, before anything is written.
  */
+import type { CredentialChanges } from "./CredentialStore.ts"
 import type { Changes, Loaded } from "./TenantStore.ts"
+
+const noCredentialChanges = (changes: CredentialChanges | undefined): boolean =>
+  changes === undefined || Object.values(changes).every((list) => list.length === 0)
 
 /** Nothing in it: nothing to write. */
 export const isEmpty = (changes: Changes): boolean =>
@@ -15,7 +19,9 @@ export const isEmpty = (changes: Changes): boolean =>
   changes.revocation === null &&
   changes.outbox.length === 0 &&
   changes.idempotent.length === 0 &&
-  changes.audit.length === 0
+  changes.audit.length === 0 &&
+  noCredentialChanges(changes.credentials) &&
+  (changes.auditCheckpoints ?? []).length === 0
 
 const must = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(`a decision ${what}`)
@@ -44,5 +50,18 @@ export const checkChanges = (tenantId: string, loaded: Loaded, changes: Changes)
   must(
     changes.revocation !== null || changes.outbox.every((entry) => !entry.afterRevocation),
     "holds a message for a revocation that is not there"
+  )
+  const credentials = changes.credentials
+  const touched = [...(credentials?.updated ?? []), ...(credentials?.inserted ?? [])]
+  must(
+    touched.every((credential) => credential.tenantId === tenantId),
+    "writes another tenant's credential"
+  )
+  must(
+    [
+      ...(credentials?.updated.map((credential) => credential.credentialId) ?? []),
+      ...(credentials?.deleted ?? [])
+    ].every((credentialId) => loaded.credentials?.credentials.get(credentialId)?.tenantId === tenantId),
+    "changes a credential that was not loaded as this tenant's"
   )
 }
