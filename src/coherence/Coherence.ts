@@ -11,14 +11,20 @@
  *
  * Layers: `layerSolo` here, for a single replica and for tests of other parts; `NatsCoherence.ts`.
  */
-import { Context, Effect, Layer, Schedule, Schema } from "effect"
+import { type Clock, Context, Effect, Layer, Schedule, Schema } from "effect"
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
 import { Outbox } from "../store/Outbox.ts"
 
 /** The barrier did not complete within its limit (10 s). The change stands; the relay goes on with it. */
 export class BarrierTimeout extends Schema.TaggedError<BarrierTimeout>()("BarrierTimeout", { seq: Schema.Int }) {}
 
-/** This replica's right to answer from memory. Written by the lease keeper only. */
+/**
+ * The one clock that leases count on, in milliseconds: Effect's monotonic one. `performance.now()`
+ * runs on the same clock from another origin; who prefers it for speed takes the difference once.
+ */
+export const monotonicMsUnsafe = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
+/** This replica's right to answer from memory. Written by the lease keeper only. Times as `monotonicMsUnsafe` gives them. */
 export class LeaseState {
   /** The right ends at this monotonic millisecond… */
   trustedUntilMonotonicMs = 0

@@ -1,0 +1,190 @@
+/**
+ * The lease bucket: JetStream KV, written by compare-and-set and listed behind a barrier.
+ *
+ * Promises:
+ * - a write that succeeds was acknowledged by the stream's leader; one that fails `unavailable` may
+ *   have happened, one that fails `conflict` did not;
+ * - `list` writes a barrier entry, and returns every entry that was acknowledged before it, or
+ *   something newer; never less. It fails rather than return an older listing.
+ *
+ * A read of JetStream by itself proves nothing: a leader that is cut off answers from the past, but
+ * acknowledges no write. Hence the barrier's sequence, which the listing must have reached.
+ */
+import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream"
+import { createInbox, type Msg, nanos } from "@nats-io/transport-node"
+import { Clock, Duration, Effect, Metric, Schema } from "effect"
+import { Nats } from "../nats/Nats.ts"
+import { NatsConfig } from "../nats/NatsConfig.ts"
+import { differenceOf, type StreamPlan } from "../nats/StreamPlan.ts"
+import { Replica } from "../observability/Replica.ts"
+import { accepts, type Entry, type EntryState, type Listing } from "./Barrier.ts"
+import { monotonicMsUnsafe } from "./Coherence.ts"
+import { CoherenceConfig, timingOf } from "./CoherenceConfig.ts"
+import * as Metrics from "./CoherenceMetrics.ts"
+import type { LeaseTiming } from "./Lease.ts"
+import { barrierKey, bucketOf, decodeEntry, encodeEntry } from "./LeaseEntry.ts"
+
+export class BucketError extends Schema.TaggedError<BucketError>()("BucketError", {
+  /** `conflict`: somebody else wrote last, or the entry is gone. `unavailable`: not known, or not as new as asked. */
+  reason: Schema.Literals(["conflict", "unavailable"]),
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}
+
+export interface LeaseBucket {
+  /** Makes the bucket if it is missing and corrects its settings. */
+  readonly ensure: Effect.Effect<void, BucketError>
+  /** Writes `key` if its last revision is `revision` (0: it must not exist). Returns the new revision. */
+  readonly write: (
+    key: string,
+    revision: number,
+    state: EntryState,
+    heldMs: number,
+    timing: LeaseTiming
+  ) => Effect.Effect<number, BucketError>
+  readonly list: Effect.Effect<Listing, BucketError>
+  /** The highest sequence that was acknowledged to this process so far; 0 before the first. */
+  readonly highestSequence: () => number
+}
+
+const wrongLastSequence = new Set<number>([10071, 10164])
+const listingLimit = Duration.seconds(1)
+const listingAttemptsMax = 3
+const writeTimeoutMsMax = 1_000
+
+const asBucketError = (cause: unknown): BucketError =>
+  new BucketError({
+    reason: cause instanceof JetStreamApiError && wrongLastSequence.has(cause.code) ? "conflict" : "unavailable",
+    cause
+  })
+
+const planOf = (bucket: string, replicas: number, settings: CoherenceConfig["Service"]): StreamPlan => ({
+  name: `KV_${bucket}`,
+  subjects: [`$KV.${bucket}.>`],
+  storage: StorageType.File,
+  retention: RetentionPolicy.Limits,
+  discard: DiscardPolicy.New,
+  num_replicas: replicas,
+  max_msgs_per_subject: 1,
+  max_age: nanos(Duration.toMillis(settings.bucketAge)),
+  max_bytes: settings.bucketBytesMax,
+  duplicate_window: nanos(Math.min(120_000, Duration.toMillis(settings.bucketAge))),
+  allow_direct: true,
+  deny_delete: true
+})
+
+interface RawListing {
+  readonly entries: ReadonlyArray<Entry>
+  readonly end: { readonly pending: number; readonly upTo: number }
+}
+
+const numberOf = (msg: Msg, header: string): number => {
+  const text = msg.headers?.get(header) ?? ""
+  return /^[0-9]{1,15}$/u.test(text) ? Number(text) : Number.NaN
+}
+
+export const make = Effect.gen(function* () {
+  const { control, inboxPrefix, jetstream, jetstreamManager } = yield* Nats
+  const { instance, replicaId } = yield* Replica
+  const settings = yield* CoherenceConfig
+  const { streams } = yield* NatsConfig
+  const clock = yield* Clock.Clock
+  const timing = timingOf(settings)
+  const bucket = bucketOf(instance)
+  const plan = planOf(bucket, streams.replicas, settings)
+  const prefix = `$KV.${bucket}.`
+  const timeout = Math.min(writeTimeoutMsMax, Math.max(100, timing.leaseMs / 3))
+  const listRequest = JSON.stringify({ multi_last: [`${prefix}>`] })
+  let highest = 0
+
+  const api = <A>(request: () => Promise<A>) => Effect.tryPromise({ try: request, catch: asBucketError })
+
+  const publish = (key: string, body: Uint8Array, revision: number | null) =>
+    api(() =>
+      jetstream.publish(`${prefix}${key}`, body, {
+        timeout,
+        ...(revision === null ? {} : { expect: { lastSubjectSequence: revision } })
+      })
+    ).pipe(
+      Effect.map(({ seq }) => {
+        highest = Math.max(highest, seq)
+        return seq
+      })
+    )
+
+  const ensure = Effect.gen(function* () {
+    const existing = yield* Effect.tryPromise({
+      try: () => jetstreamManager.streams.info(plan.name),
+      catch: (cause) => cause
+    }).pipe(
+      Effect.catchIf(
+        (cause) => cause instanceof JetStreamApiError && cause.code === JetStreamApiCodes.StreamNotFound,
+        () => Effect.succeed(null)
+      ),
+      Effect.mapError(asBucketError)
+    )
+    if (existing === null) {
+      yield* api(() => jetstreamManager.streams.add({ ...plan }))
+      return yield* Effect.logInfo(`lease bucket ${bucket} made`)
+    }
+    const { changeable } = differenceOf(existing.config, plan)
+    if (changeable.length === 0) return
+    const { name, ...changes } = plan
+    yield* api(() => jetstreamManager.streams.update(name, changes))
+    yield* Effect.logInfo(`lease bucket ${bucket} changed: ${changeable.join(", ")}`)
+  })
+
+  const decodeMessage = (msg: Msg): Entry | null => {
+    const subject = msg.headers?.get("Nats-Subject") ?? ""
+    if (!subject.startsWith(prefix)) return null
+    return decodeEntry(subject.slice(prefix.length), numberOf(msg, "Nats-Sequence"), msg.data, timing)
+  }
+
+  // One subscription for each listing, ended with it: the client's own call would leak it.
+  const ask = Effect.callback<RawListing, BucketError>((resume) => {
+    const entries: Array<Entry> = []
+    const fail = (cause?: unknown) => resume(Effect.fail(new BucketError({ reason: "unavailable", cause })))
+    const onMessage = (error: Error | null, msg: Msg) => {
+      if (error !== null) return fail(error)
+      const status = msg.headers?.code ?? 0
+      if (status === 204) {
+        const end = { pending: numberOf(msg, "Nats-Num-Pending"), upTo: numberOf(msg, "Nats-UpTo-Sequence") }
+        return resume(Effect.succeed({ entries, end }))
+      }
+      if (status >= 400 || msg.headers === undefined) return fail(`status ${status}`)
+      const entry = decodeMessage(msg)
+      if (entry !== null) entries.push(entry)
+    }
+    try {
+      const inbox = createInbox(inboxPrefix)
+      const subscription = control.subscribe(inbox, { callback: onMessage })
+      control.publish(`$JS.API.DIRECT.GET.KV_${bucket}`, listRequest, { reply: inbox })
+      return Effect.sync(() => subscription.unsubscribe())
+    } catch (cause) {
+      fail(cause)
+    }
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: listingLimit,
+      orElse: () => Effect.fail(new BucketError({ reason: "unavailable" }))
+    })
+  )
+
+  const list = Effect.gen(function* () {
+    const sentMs = monotonicMsUnsafe(clock)
+    const barrier = yield* publish(barrierKey(replicaId), encodeEntry("released", 0, timing), null)
+    for (let attempt = 0; attempt < listingAttemptsMax; attempt++) {
+      const { end, entries } = yield* ask
+      if (accepts(barrier, end)) return { sentMs, receivedMs: monotonicMsUnsafe(clock), barrier, entries }
+      yield* Metric.update(Metrics.listingsRefused, 1)
+    }
+    return yield* new BucketError({ reason: "unavailable" })
+  })
+
+  const leaseBucket: LeaseBucket = {
+    ensure,
+    write: (key, revision, state, heldMs, of) => publish(key, encodeEntry(state, heldMs, of), revision),
+    list,
+    highestSequence: () => highest
+  }
+  return leaseBucket
+})

@@ -1,0 +1,189 @@
+import { afterEach, beforeEach, describe, expect, inject, it } from "vitest"
+import { freshInstance } from "../../support/bus.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type TcpProxy, tcpProxy } from "../../support/tcpProxy.ts"
+import { freshRevocation, lease, type ReplicaOptions, type RunningReplica, startReplica } from "./replicas.ts"
+
+const outwaitMs = lease.leaseMs + lease.marginMs
+
+describe("coherence over NATS", () => {
+  let instance: string
+  let running: Array<RunningReplica>
+  let proxies: Array<TcpProxy>
+
+  const start = async (replicaId: string, options: Partial<ReplicaOptions> = {}) => {
+    const replica = await startReplica({ natsUrl: inject("natsUrl"), instance, replicaId, ...options })
+    running.push(replica)
+    await eventually(replica.holds, Boolean, { what: `the lease of ${replicaId}` })
+    return replica
+  }
+  const behindProxy = async () => {
+    const proxy = await tcpProxy(Number(new URL(inject("natsUrl")).port))
+    proxies.push(proxy)
+    return { proxy, natsUrl: `nats://127.0.0.1:${proxy.port}` }
+  }
+  /** Until the bucket is proven old, a revocation waits for rights in a bucket that this one may have replaced. */
+  const settle = (replica: RunningReplica) => replica.putInForce(freshRevocation())
+
+  beforeEach(() => {
+    instance = freshInstance()
+    running = []
+    proxies = []
+  })
+  afterEach(async () => {
+    await Promise.all(running.map(({ stop }) => stop()))
+    await Promise.all(proxies.map(({ close }) => close()))
+  })
+
+  it("answers a revocation after every replica has applied it", async () => {
+    const [one, two, three] = [await start("one"), await start("two"), await start("three")]
+    for (const committer of [one, two, three]) {
+      const revocation = freshRevocation()
+      expect(await committer.putInForce(revocation)).toBe("in force")
+      for (const replica of [one, two, three]) expect(replica.applied).toContainEqual(revocation)
+    }
+    expect(running.every((replica) => replica.holds())).toBe(true)
+  })
+
+  it("takes milliseconds when all is well", async () => {
+    const [one] = [await start("one"), await start("two")]
+    await settle(one)
+    const durations: Array<number> = []
+    for (let count = 0; count < 50; count++) {
+      const begun = performance.now()
+      await one.putInForce(freshRevocation())
+      durations.push(performance.now() - begun)
+    }
+    expect(durations.toSorted((a, b) => a - b)[25]).toBeLessThan(100)
+  })
+
+  it("outwaits a replica that was cut off, which has lapsed by itself before", async () => {
+    const one = await start("one")
+    const { natsUrl, proxy } = await behindProxy()
+    const two = await start("two", { natsUrl })
+    await settle(one)
+    proxy.cut()
+    const begun = performance.now()
+    let lapsedAfter = Number.POSITIVE_INFINITY
+    const lapsing = eventually(two.holds, (holds) => !holds, { everyMs: 2 }).then(() => {
+      lapsedAfter = performance.now() - begun
+    })
+    const revocation = freshRevocation()
+    expect(await one.putInForce(revocation)).toBe("in force")
+    const answeredAfter = performance.now() - begun
+    await lapsing
+    expect(two.applied).not.toContainEqual(revocation)
+    expect(lapsedAfter).toBeLessThan(answeredAfter)
+    expect(answeredAfter).toBeLessThan(outwaitMs + 2_000)
+
+    const again = performance.now()
+    expect(await one.putInForce(freshRevocation())).toBe("in force")
+    expect(performance.now() - again).toBeLessThan(lease.leaseMs / 2)
+
+    const generation = two.lease.generation
+    proxy.mend()
+    await eventually(two.holds, Boolean, { what: "the lease after the cut" })
+    expect(two.lease.generation).toBeGreaterThan(generation)
+  })
+
+  it("takes the lease of a replica that renews and does not acknowledge", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    await settle(one)
+    const generation = two.lease.generation
+    two.deaf = true
+    const begun = performance.now()
+    expect(await one.putInForce(freshRevocation())).toBe("in force")
+    expect(performance.now() - begun).toBeGreaterThan(outwaitMs)
+    expect(two.lease.generation).toBeGreaterThan(generation)
+    two.deaf = false
+    await eventually(two.holds, Boolean, { what: "the lease after the eviction" })
+    expect(await one.putInForce(freshRevocation())).toBe("in force")
+  })
+
+  it("does not wait for a replica that stopped orderly", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    await settle(one)
+    await two.stop()
+    expect(two.holds()).toBe(false)
+    const begun = performance.now()
+    expect(await one.putInForce(freshRevocation())).toBe("in force")
+    expect(performance.now() - begun).toBeLessThan(lease.leaseMs / 2)
+  })
+
+  it("outwaits a full lease when the lease bucket was made anew", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    await settle(one)
+    const generation = two.lease.generation
+    const bucket = `KV_${instance.toUpperCase()}_LEASES`
+    await one.nats.jetstreamManager.streams.delete(bucket)
+    const begun = performance.now()
+    expect(await one.putInForce(freshRevocation())).toBe("in force")
+    expect(performance.now() - begun).toBeGreaterThan(outwaitMs * 0.9)
+    await eventually(() => one.holds() && two.holds(), Boolean, { what: "leases in the new bucket" })
+    expect(two.lease.generation).toBeGreaterThan(generation)
+  })
+
+  it("lets many revocations share few barriers", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    await settle(one)
+    const before = await one.nats.jetstreamManager.streams.info(`KV_${instance.toUpperCase()}_LEASES`)
+    const revocations = Array.from({ length: 100 }, () => freshRevocation())
+    const results = await Promise.all(revocations.map(one.putInForce))
+    expect(new Set(results)).toEqual(new Set(["in force"]))
+    const after = await one.nats.jetstreamManager.streams.info(`KV_${instance.toUpperCase()}_LEASES`)
+    // Renewals of both replicas are among them.
+    expect(after.state.last_seq - before.state.last_seq).toBeLessThan(20)
+    expect(two.applied.slice(-100)).toEqual(revocations)
+  })
+
+  it("tells the store what is in force, and puts in force what a dead committer left", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    const left = freshRevocation()
+    const young = freshRevocation()
+    one.outbox.pending.push({ ...left, ageMs: 2 * lease.leaseMs }, { ...young, ageMs: lease.leaseMs })
+    expect(await one.relayPending()).toBe(1)
+    expect(one.outbox.pending.map(({ seq }) => seq)).toEqual([young.seq])
+    expect(two.applied).toContainEqual(expect.objectContaining(left))
+    expect(two.applied).not.toContainEqual(young)
+  })
+
+  it("tells every replica what appears", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    const appearance = { tenantId: "acme", targets: [{ kind: "token", cacheKey: "k" } as const] }
+    one.coherence.announceUnsafe(appearance)
+    await eventually(
+      () => two.appeared,
+      (seen) => seen.length > 0
+    )
+    expect(one.appeared).toEqual([appearance])
+    expect(two.appeared).toEqual([appearance])
+  })
+
+  it("is unharmed by bytes that make no sense, and answers duplicates", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    await settle(one)
+    const applied = two.applied.length
+    const hostile = [
+      "",
+      "{",
+      "null",
+      "[]",
+      '{"from":"*.>","id":1,"revocations":[]}',
+      '{"from":"a.b","id":-1,"revocations":[]}',
+      '{"from":"a.b","id":1,"revocations":[{"tenantId":7}]}',
+      JSON.stringify({ from: "a.b", id: 1, revocations: [{ tenantId: "t", seq: 1, targets: [{ kind: "all" }] }] }),
+      "\uFFFF".repeat(1_000)
+    ]
+    for (const leaf of ["apply", "appear", "ack.one.x", "ack", "unheard"]) {
+      for (const bytes of hostile) {
+        one.nats.requests.publish(`${instance}.internal.v1.${leaf}`, bytes)
+        one.nats.requests.publish(`${instance}.internal.v1.${leaf}`, bytes, { reply: `${instance}.internal.v1.apply` })
+      }
+    }
+    const revocation = freshRevocation()
+    expect(await one.putInForce(revocation)).toBe("in force")
+    expect(await one.putInForce(revocation)).toBe("in force")
+    expect(two.applied.slice(applied)).toEqual([revocation, revocation])
+    expect(one.holds() && two.holds()).toBe(true)
+  })
+})

@@ -1,0 +1,106 @@
+/** Replicas of `NatsCoherence` in one process, each with connections, a lease and an applier of its own. */
+import { Context, Effect, Exit, Layer, References, Scope } from "effect"
+import { Applier, Coherence, LeaseState, LeaseView, monotonicMsUnsafe } from "../../../src/coherence/Coherence.ts"
+import { CoherenceConfig } from "../../../src/coherence/CoherenceConfig.ts"
+import * as NatsCoherence from "../../../src/coherence/NatsCoherence.ts"
+import type { Appearance, Revocation } from "../../../src/domain/Revocation.ts"
+import { Nats } from "../../../src/nats/Nats.ts"
+import { NatsConfig } from "../../../src/nats/NatsConfig.ts"
+import * as NatsConnection from "../../../src/nats/NatsConnection.ts"
+import { Replica } from "../../../src/observability/Replica.ts"
+import { environment } from "../../support/bus.ts"
+import { type MemoryOutbox, memoryOutbox } from "../../support/memoryOutbox.ts"
+
+export interface RunningReplica {
+  readonly coherence: Coherence["Service"]
+  readonly nats: Nats["Service"]
+  readonly lease: LeaseState
+  readonly holds: () => boolean
+  readonly outbox: MemoryOutbox
+  /** Everything that was applied here, in order. */
+  readonly applied: Array<Revocation>
+  readonly appeared: Array<Appearance>
+  /** While true, applying throws, so nothing is acknowledged. */
+  deaf: boolean
+  readonly putInForce: (revocation: Revocation) => Promise<"in force" | "timed out">
+  readonly relayPending: () => Promise<number>
+  readonly stop: () => Promise<void>
+}
+
+export interface ReplicaOptions {
+  readonly natsUrl: string
+  readonly instance: string
+  readonly replicaId: string
+  readonly variables?: Record<string, string>
+}
+
+export const lease = { leaseMs: 600, marginMs: 60 }
+const variables = { CM_LEASE: "600 millis", CM_LEASE_MARGIN: "10", CM_LEASES_AGE: "10 seconds" }
+
+export const startReplica = async (options: ReplicaOptions): Promise<RunningReplica> => {
+  const applied: Array<Revocation> = []
+  const appeared: Array<Appearance> = []
+  const outbox = memoryOutbox()
+  const state = new LeaseState()
+  const hears = { deaf: false }
+  const applier = Layer.succeed(Applier, {
+    applyUnsafe: (revocation) => {
+      if (hears.deaf) throw new Error("deaf on purpose")
+      applied.push(revocation)
+    },
+    appearUnsafe: (appearance) => void appeared.push(appearance)
+  })
+  const env = environment({ NATS_URL: options.natsUrl, ...variables, ...options.variables })
+  const layer = NatsCoherence.layer.pipe(
+    Layer.provideMerge(NatsConnection.layer),
+    Layer.provideMerge(
+      Layer.mergeAll(
+        applier,
+        outbox.layer,
+        Layer.succeed(LeaseView, state),
+        Layer.succeed(Replica, { instance: options.instance, replicaId: options.replicaId }),
+        NatsConfig.layer,
+        CoherenceConfig.layer
+      )
+    ),
+    Layer.provide(env),
+    Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "Error"))
+  )
+  const scope = Scope.makeUnsafe()
+  const context = await Effect.runPromise(Layer.buildWithScope(layer, scope))
+  const coherence = Context.get(context, Coherence)
+  const clock = await Effect.runPromise(Effect.clockWith(Effect.succeed))
+  const run = Effect.runPromiseWith(context)
+  return {
+    coherence,
+    nats: Context.get(context, Nats),
+    lease: state,
+    holds: () => state.holds(monotonicMsUnsafe(clock), clock.currentTimeMillisUnsafe()),
+    outbox,
+    applied,
+    appeared,
+    get deaf() {
+      return hears.deaf
+    },
+    set deaf(value: boolean) {
+      hears.deaf = value
+    },
+    putInForce: (revocation) =>
+      run(
+        coherence.putInForce(revocation).pipe(
+          Effect.as("in force" as const),
+          Effect.catch(() => Effect.succeed("timed out" as const))
+        )
+      ),
+    relayPending: () => run(NatsCoherence.relayPending.pipe(Effect.orDie)),
+    stop: () => Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}
+
+let sequence = 0
+/** A revocation of one token that no other test has used. */
+export const freshRevocation = (tenantId = "acme"): Revocation => {
+  const seq = ++sequence
+  const target = { kind: "token", tokenId: `t${seq}`, appName: "app", cacheKey: `key${seq}` } as const
+  return { tenantId, seq, targets: [{ ...target, version: 2, usableUntil: null }] }
+}
