@@ -1,6 +1,6 @@
 /** `health`, `ready`, `config.show`, `drain` and the error body: what travels. */
 import { Schema } from "effect"
-import { AnsweredDate, Count } from "./Field.ts"
+import { Count } from "./Field.ts"
 
 const Checks = Schema.Record(Schema.String, Schema.NullOr(Schema.String)).annotate({
   description: "each part: null when it works, else why it does not"
@@ -11,7 +11,6 @@ export const HealthAnswer = Schema.Struct({
   instance: Schema.String,
   replicaId: Schema.String,
   version: Schema.String,
-  startedDate: AnsweredDate,
   checks: Checks,
   actors: Count,
   waiting: Count,

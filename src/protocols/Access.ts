@@ -1,0 +1,26 @@
+/**
+ * Who asks, and whether the operation is theirs: the third look at a request, after its payload.
+ *
+ * `layerBus` trusts the bus: whoever may publish the subject may ask, as the principal `bus`.
+ * A layer that reads bearer tokens takes its place without a change elsewhere.
+ */
+import { Context, Effect, Layer } from "effect"
+import type { Forbidden, Unauthenticated, Unavailable } from "../domain/errors.ts"
+
+export interface AccessRequest {
+  readonly family: "tenant" | "admin"
+  readonly operation: string
+  readonly tenantId: string | null
+  /** The `Authorization` header; null when there is none. */
+  readonly authorization: string | null
+}
+
+export class Access extends Context.Service<
+  Access,
+  {
+    /** The principal, which goes into `createdBy`, the audit and the idempotency key's scope. */
+    readonly authorize: (request: AccessRequest) => Effect.Effect<string, Unauthenticated | Forbidden | Unavailable>
+  }
+>()("cm/protocols/Access") {
+  static readonly layerBus = Layer.succeed(Access, { authorize: () => Effect.succeed("bus") })
+}

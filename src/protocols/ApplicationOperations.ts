@@ -1,0 +1,62 @@
+/** `{instance}.v1.{tenant}.application.*`. An application name is unique on the platform. */
+import { Effect } from "effect"
+import { Tenants } from "../actors/Tenants.ts"
+import {
+  ApplicationAnswer,
+  ApplicationPage,
+  encodeApplication,
+  ListApplications,
+  RegisterApplication,
+  RemoveApplication
+} from "../schema/ApplicationJson.ts"
+import { Deleted } from "../schema/Field.ts"
+import { operation, Replied } from "./Operation.ts"
+import { answerPage } from "./Paging.ts"
+
+export const applicationOperations = [
+  operation({
+    family: "tenant",
+    name: "application.register",
+    about: "Registers an application name for the tenant; 200 when it is already the tenant's.",
+    request: RegisterApplication,
+    answer: ApplicationAnswer,
+    statuses: [201, 200],
+    errors: ["FORBIDDEN", "APPLICATION_EXISTS", "MANAGED_ELSEWHERE", "LIMIT_REACHED"],
+    handle: Effect.fnUntraced(function* ({ appName }, { caller, tenantId }) {
+      const tenants = yield* Tenants
+      const { application, created } = yield* tenants.registerApplication(tenantId, appName, caller)
+      return new Replied(created ? 201 : 200, encodeApplication(application))
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "application.list",
+    about: "The tenant's applications, by name.",
+    request: ListApplications,
+    answer: ApplicationPage,
+    errors: ["INVALID_CURSOR"],
+    handle: Effect.fnUntraced(function* ({ cursor, limit }, { answerBytesMax, tenantId }) {
+      const tenants = yield* Tenants
+      return yield* answerPage({
+        kind: "application.list",
+        cursor,
+        limit,
+        bytesMax: answerBytesMax,
+        fetch: (limit, after) => tenants.listApplications(tenantId, { limit, after }),
+        encode: encodeApplication
+      })
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "application.remove",
+    about: "Removes an application: from the answer on nothing of it validates; its tokens are revoked and deleted.",
+    request: RemoveApplication,
+    answer: Deleted,
+    errors: ["APPLICATION_NOT_FOUND", "MANAGED_ELSEWHERE", "NOT_YET_IN_FORCE"],
+    handle: Effect.fnUntraced(function* ({ appName }, { caller, tenantId }) {
+      const tenants = yield* Tenants
+      return yield* tenants.removeApplication(tenantId, appName, caller)
+    })
+  })
+]

@@ -1,0 +1,202 @@
+/**
+ * 16/ECAP, the provider's side for endpoint tokens: validation and status transition.
+ *
+ * Validation is the hot path: bytes go to the `Validator` and come back as bytes, here it is only
+ * checked where the answer may go, and counted. A transition is decoded, checked and handed to
+ * `Tenants`; it is answered when it is in force. The requests about client credentials are not
+ * listened to yet, so that a consumer is told at once that nobody provides them.
+ *
+ * Source: 16/ECAP, "Endpoint token validation", "Endpoint token status transition".
+ */
+import type { Msg } from "@nats-io/transport-node"
+import { Cause, Clock, Effect, Exit, Layer, Option } from "effect"
+import { type ChangeError, Tenants } from "../actors/Tenants.ts"
+import { Validator } from "../actors/Validator.ts"
+import { appNamePattern, isTokenValue } from "../domain/Names.ts"
+import type { TokenStatus } from "../domain/Token.ts"
+import { Nats } from "../nats/Nats.ts"
+import type { Readiness } from "../observability/Health.ts"
+import { makeCounters } from "../observability/Metrics.ts"
+import { Replica } from "../observability/Replica.ts"
+import { EndpointTokenStatusTransitionRequest, EndpointTokenStatusTransitionResponse } from "../schema/Ecap.ts"
+import { parseTargetStatus } from "../schema/TokenJson.ts"
+import * as InFlight from "./InFlight.ts"
+import { Micro } from "./Micro.ts"
+import { ProtocolsConfig } from "./ProtocolsConfig.ts"
+import { replyRule, send } from "./Responder.ts"
+import { failureOf } from "./Status.ts"
+import { serviceSubject } from "./Subject.ts"
+import { listen } from "./Subscription.ts"
+
+const protocol = "ecap"
+const drainedTimeout = "10 seconds"
+const flushTimeout = "2 seconds"
+
+/** Statuses of a proper verdict on a token; any other one but 200 counts as an error. */
+const verdicts: ReadonlySet<number> = new Set([200, 403, 404, 410])
+/** Texts for statistics, made once: the hot path builds no strings. */
+const errorTexts = new Map([400, 408, 409, 429, 500, 503].map((status) => [status, `${status}: no verdict`]))
+const errorText = (status: number): string | undefined => (verdicts.has(status) ? undefined : errorTexts.get(status))
+
+export interface TransitionAnswer {
+  readonly statusCode: number
+  readonly reasonPhrase: string | null
+}
+
+const plain = (statusCode: number): TransitionAnswer => ({ statusCode, reasonPhrase: null })
+
+/** What is to be done for a transition request at `now`, or what is wrong with it. */
+export const checkTransition = (
+  request: EndpointTokenStatusTransitionRequest,
+  now: number
+): { readonly target: TokenStatus } | { readonly answer: TransitionAnswer } => {
+  if (!appNamePattern.test(request.appName) || !isTokenValue(request.token) || request.timeout < 0n) {
+    return { answer: plain(400) }
+  }
+  if (request.timeout > 0n && BigInt(now) > request.timestamp + request.timeout) return { answer: plain(408) }
+  const target = parseTargetStatus(request.targetStatus)
+  return target === null ? { answer: { statusCode: 400, reasonPhrase: "Unknown target status" } } : { target }
+}
+
+/** The answer of 2.1 of the contract for how the change ended. */
+export const transitionAnswer = (exit: Exit.Exit<void, ChangeError>): TransitionAnswer => {
+  if (Exit.isSuccess(exit)) return plain(200)
+  if (Cause.hasDies(exit.cause)) return plain(500)
+  const error = Option.getOrNull(Cause.findErrorOption(exit.cause))
+  if (error === null) return plain(503)
+  const { reasonPhrase, statusCode } = failureOf(error)
+  return statusCode === 429 || statusCode === 503 ? plain(statusCode) : { statusCode, reasonPhrase }
+}
+
+const validation = Effect.gen(function* () {
+  const { instance } = yield* Replica
+  const nats = yield* Nats
+  const validator = yield* Validator
+  const micro = yield* Micro
+  const clock = yield* Clock.Clock
+  const counters = yield* makeCounters
+  const rule = replyRule(nats.inboxPrefix)
+  const subject = serviceSubject(instance, protocol, "ep-token-request")
+  const endpoint = micro.endpoint({ protocol, name: "ecap-ep-token", subject, metadata: { format: "avro" } })
+  const take = (message: Msg) => {
+    const reply = rule(message.reply)
+    if (reply !== "allowed") {
+      return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
+    }
+    const startedAt = clock.monotonicTimeNanosUnsafe()
+    validator.answerUnsafe(message.data, (bytes, statusCode) => {
+      if (!send(message, bytes)) counters.dropped(protocol, "answer_not_sent")
+      endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), errorText(statusCode))
+    })
+  }
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(() =>
+      validator
+        .drained()
+        .then(() => nats.requests.flush())
+        .catch(() => undefined)
+    ).pipe(
+      Effect.timeoutOrElse({ duration: drainedTimeout, orElse: () => Effect.logError("validations left unanswered") })
+    )
+  )
+  yield* listen(nats.requests, subject, instance, take)
+})
+
+const transition = Effect.gen(function* () {
+  const { instance } = yield* Replica
+  const nats = yield* Nats
+  const tenants = yield* Tenants
+  const micro = yield* Micro
+  const { drainTimeout, requestsInFlightMax } = yield* ProtocolsConfig
+  const clock = yield* Clock.Clock
+  const counters = yield* makeCounters
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const rule = replyRule(nats.inboxPrefix)
+  const inFlight = InFlight.make(requestsInFlightMax)
+  const subject = serviceSubject(instance, protocol, "ep-token-status-transition-request")
+  const endpoint = micro.endpoint({
+    protocol,
+    name: "ecap-ep-token-status-transition",
+    subject,
+    metadata: { format: "avro" }
+  })
+
+  const respond = (message: Msg, correlationId: string, answer: TransitionAnswer, startedAt: bigint) => {
+    const timestamp = BigInt(clock.currentTimeMillisUnsafe())
+    const sent =
+      send(
+        message,
+        EndpointTokenStatusTransitionResponse.encode({ correlationId, timestamp, timeout: 0n, ...answer })
+      ) ||
+      // The echoed id alone can make an answer larger than the request that just fitted.
+      send(
+        message,
+        EndpointTokenStatusTransitionResponse.encode({ correlationId: "", timestamp, timeout: 0n, ...answer })
+      )
+    if (!sent) counters.dropped(protocol, "answer_not_sent")
+    const nanoseconds = Number(clock.monotonicTimeNanosUnsafe() - startedAt)
+    endpoint.record(
+      answer.statusCode,
+      nanoseconds,
+      answer.statusCode < 400 ? undefined : `${answer.statusCode}: refused`
+    )
+  }
+
+  const change = (
+    message: Msg,
+    request: EndpointTokenStatusTransitionRequest,
+    target: TokenStatus,
+    startedAt: bigint
+  ) =>
+    tenants
+      .transitionByValue(request.appName, request.token, target, {
+        principal: protocol,
+        correlationId: request.correlationId,
+        idempotency: null
+      })
+      .pipe(
+        Effect.exit,
+        Effect.tap((exit) =>
+          Exit.isFailure(exit) && Cause.hasDies(exit.cause)
+            ? Effect.logError("a status transition met a bug", exit.cause)
+            : Effect.void
+        ),
+        Effect.map((exit) => respond(message, request.correlationId, transitionAnswer(exit), startedAt)),
+        Effect.annotateLogs({ correlationId: request.correlationId })
+      )
+
+  const take = (message: Msg) => {
+    const reply = rule(message.reply)
+    if (reply !== "allowed") {
+      return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
+    }
+    const startedAt = clock.monotonicTimeNanosUnsafe()
+    const request = EndpointTokenStatusTransitionRequest.decode(message.data)
+    if (request === null) return respond(message, "", plain(400), startedAt)
+    const checked = checkTransition(request, clock.currentTimeMillisUnsafe())
+    if ("answer" in checked) return respond(message, request.correlationId, checked.answer, startedAt)
+    if (!inFlight.enter()) return respond(message, request.correlationId, plain(429), startedAt)
+    run(Effect.ensuring(change(message, request, checked.target, startedAt), Effect.sync(inFlight.leave)))
+  }
+
+  yield* Effect.addFinalizer(() =>
+    inFlight.idle.pipe(
+      Effect.timeoutOrElse({
+        duration: drainTimeout,
+        orElse: () => Effect.logError("status transitions were left without an answer", { count: inFlight.count() })
+      }),
+      Effect.andThen(
+        Effect.promise(() => nats.requests.flush().catch(() => undefined)).pipe(
+          Effect.timeoutOrElse({ duration: flushTimeout, orElse: () => Effect.void })
+        )
+      )
+    )
+  )
+  yield* listen(nats.requests, subject, instance, take)
+})
+
+export const layer: Layer.Layer<
+  never,
+  never,
+  Nats | Replica | Micro | Tenants | Validator | ProtocolsConfig | Readiness
+> = Layer.effectDiscard(Effect.andThen(validation, transition))

@@ -1,0 +1,210 @@
+/**
+ * The management family: JSON over request and reply.
+ *
+ * What is wrong with a request is looked for in the contract's order: reply subject, tenant token,
+ * operation, payload, authorization, then whatever the operation finds. Every request with an
+ * acceptable reply subject is answered once; one without is not carried out, only counted.
+ *
+ * A request is a fiber; their number is bounded, one more is answered 429. When the layer is
+ * released the subscriptions are drained, what is in flight is answered, and the connection is
+ * flushed. A bug in a handler is answered 500 without detail and logged with its cause.
+ */
+import type { Msg } from "@nats-io/transport-node"
+import { Cause, Clock, Effect, Exit, Layer, Option, Random, Result, Tracer } from "effect"
+import { TooManyRequests, Unavailable } from "../domain/errors.ts"
+import { Nats } from "../nats/Nats.ts"
+import type { Readiness } from "../observability/Health.ts"
+import { makeCounters } from "../observability/Metrics.ts"
+import { Replica } from "../observability/Replica.ts"
+import { Access } from "./Access.ts"
+import * as InFlight from "./InFlight.ts"
+import { type Endpoint, Micro } from "./Micro.ts"
+import { encodeBody, type Operation, type Reply } from "./Operation.ts"
+import { InvalidTenant, OperationNotFound, PayloadTooLarge } from "./ProtocolError.ts"
+import { ProtocolsConfig } from "./ProtocolsConfig.ts"
+import { answerHeaders, correlationIdOf, headerOf, idempotencyOf, traceOf } from "./RequestHeaders.ts"
+import { payloadBytesMax, replyRule, send } from "./Responder.ts"
+import { errorLine, type Failure, failureOf, internal, type ManagementError } from "./Status.ts"
+import { managementSubjects, parseSubject } from "./Subject.ts"
+import { listen } from "./Subscription.ts"
+
+const protocol = "management"
+/** Handlers end by themselves long before; this only keeps a hanging one from holding its place for ever. */
+const operationTimeout = "150 seconds"
+const flushTimeout = "2 seconds"
+
+/** Where a request goes, or why nowhere. */
+type Route<R> =
+  | { readonly operation: Operation<R>; readonly tenantId: string; readonly extra: string | null }
+  | { readonly refusal: ManagementError }
+
+/** The operations by family and name. */
+export const makeRouter = <R>(instance: string, operations: ReadonlyArray<Operation<R>>) => {
+  const byName = new Map(operations.map((operation) => [`${operation.family} ${operation.name}`, operation]))
+  const find = (family: string, name: string, tenantId: string, extra: string | null): Route<R> => {
+    const operation = byName.get(`${family} ${name}`)
+    return operation === undefined || (extra !== null && !operation.takesExtra)
+      ? { refusal: new OperationNotFound({}) }
+      : { operation, tenantId, extra }
+  }
+  return (text: string): Route<R> => {
+    const subject = parseSubject(instance, text)
+    switch (subject.family) {
+      case "invalidTenant":
+        return { refusal: new InvalidTenant({}) }
+      case "unknown":
+        return { refusal: new OperationNotFound({}) }
+      case "admin":
+        return find("admin", subject.name, "", null)
+      case "tenant":
+        return find("tenant", subject.name, subject.tenantId, subject.extra)
+    }
+  }
+}
+
+/** `token.provision-batch` as a name of ADR-32; admin operations stand apart from tenants' ones. */
+export const endpointName = (operation: Operation): string =>
+  `${operation.family === "admin" ? "admin-" : ""}${operation.name.replaceAll(".", "-")}`
+
+export const endpointSubject = (instance: string, operation: Operation): string =>
+  operation.family === "admin" ? `${instance}.admin.v1.${operation.name}` : `${instance}.v1.*.${operation.name}`
+
+const correlationIdWords = 4
+const newCorrelationId = Effect.map(
+  Effect.replicateEffect(Random.nextIntBetween(0, 0xffff_ffff), correlationIdWords),
+  (words) => words.map((word) => word.toString(16).padStart(8, "0")).join("")
+)
+
+/** What an outcome is answered with. */
+const failureFrom = (cause: Cause.Cause<ManagementError>): Failure => {
+  if (Cause.hasDies(cause)) return internal
+  return Option.match(Cause.findErrorOption(cause), {
+    onSome: failureOf,
+    onNone: () => failureOf(new Unavailable({ part: "this replica is stopping", committed: null }))
+  })
+}
+
+const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation<R>>) {
+  const { instance } = yield* Replica
+  const nats = yield* Nats
+  const micro = yield* Micro
+  const access = yield* Access
+  const { drainTimeout, requestBytesMax, requestsInFlightMax } = yield* ProtocolsConfig
+  const clock = yield* Clock.Clock
+  const counters = yield* makeCounters
+  const context = yield* Effect.context<R>()
+  const run = Effect.runForkWith(context)
+  const route = makeRouter(instance, operations)
+  const rule = replyRule(nats.inboxPrefix)
+  const inFlight = InFlight.make(requestsInFlightMax)
+  const unlisted = micro.endpoint({ protocol, name: "unknown", subject: "", unlisted: true })
+  const endpoints = new Map<Operation<R>, Endpoint>(
+    operations.map((operation) => {
+      const [name, subject] = [endpointName(operation), endpointSubject(instance, operation)]
+      return [operation, micro.endpoint({ protocol, name, subject, metadata: { about: operation.about } })]
+    })
+  )
+
+  /** Everything after the operation is known: payload, authorization, the operation itself. */
+  const carryOut = Effect.fnUntraced(function* (
+    message: Msg,
+    { extra, operation, tenantId }: Exclude<Route<R>, { refusal: unknown }>,
+    correlationId: string
+  ) {
+    if (message.data.length > requestBytesMax) {
+      return yield* new PayloadTooLarge({ part: "request", bytesMax: requestBytesMax })
+    }
+    const handler = yield* Effect.fromResult(operation.prepare(message.data))
+    const idempotency = yield* Effect.fromResult(idempotencyOf(message, operation.name))
+    const principal = yield* access.authorize({
+      family: operation.family,
+      operation: operation.name,
+      tenantId: operation.family === "tenant" ? tenantId : null,
+      authorization: headerOf(message, "Authorization")
+    })
+    return yield* handler({
+      tenantId,
+      caller: { principal, correlationId, idempotency },
+      extra,
+      reply: message.reply ?? "",
+      header: (name) => headerOf(message, name),
+      answerBytesMax: payloadBytesMax(nats.requests)
+    })
+  })
+
+  const answer = (message: Msg, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
+    const encoded = Exit.isSuccess(exit)
+      ? Result.mapError(encodeBody(exit.value.body, payloadBytesMax(nats.requests)), failureOf)
+      : Result.fail(failureFrom(exit.cause))
+    const failure = Result.isFailure(encoded) ? encoded.failure : null
+    const statusCode = failure?.statusCode ?? (Exit.isSuccess(exit) ? exit.value.statusCode : internal.statusCode)
+    const body = Result.isSuccess(encoded) ? encoded.success : JSON.stringify({ error: { ...failure, correlationId } })
+    if (!send(message, body, answerHeaders(correlationId, statusCode, failure))) {
+      counters.dropped(protocol, "answer_not_sent")
+    }
+    return { statusCode, error: failure === null ? undefined : errorLine(failure) }
+  }
+
+  const serve = Effect.fnUntraced(function* (message: Msg, to: Route<R>, endpoint: Endpoint) {
+    const startedAt = clock.monotonicTimeNanosUnsafe()
+    const correlationId = correlationIdOf(message) ?? (yield* newCorrelationId)
+    const trace = traceOf(message)
+    const work: Effect.Effect<Reply, ManagementError, R> =
+      "refusal" in to ? Effect.fail(to.refusal) : carryOut(message, to, correlationId)
+    const exit = yield* work.pipe(
+      Effect.timeoutOrElse({
+        duration: operationTimeout,
+        orElse: () => Effect.fail(new Unavailable({ part: "the operation did not end", committed: null }))
+      }),
+      trace === null ? (self) => self : Effect.provideService(Tracer.ParentSpan, Tracer.externalSpan(trace)),
+      Effect.exit,
+      Effect.tap((ended) =>
+        Exit.isFailure(ended) && Cause.hasDies(ended.cause)
+          ? Effect.logError("a management request met a bug", ended.cause)
+          : Effect.void
+      ),
+      Effect.annotateLogs({ correlationId, subject: message.subject })
+    )
+    const { error, statusCode } = answer(message, correlationId, exit)
+    endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), error)
+  })
+
+  const take = (message: Msg) => {
+    const reply = rule(message.reply)
+    if (reply !== "allowed") {
+      return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
+    }
+    const to = route(message.subject)
+    const operation = "operation" in to ? to.operation : null
+    const endpoint = (operation === null ? undefined : endpoints.get(operation)) ?? unlisted
+    const entered = inFlight.enter(operation?.always ?? false)
+    const full: Route<R> = { refusal: new TooManyRequests({ limit: "requests in flight" }) }
+    run(
+      serve(message, entered || "refusal" in to ? to : full, endpoint).pipe(
+        Effect.ensuring(Effect.sync(() => (entered ? inFlight.leave() : undefined)))
+      )
+    )
+  }
+
+  // Released last to first: the subscriptions are drained, then this waits for what they brought.
+  yield* Effect.addFinalizer(() =>
+    inFlight.idle.pipe(
+      Effect.timeoutOrElse({
+        duration: drainTimeout,
+        orElse: () => Effect.logError("requests were left without an answer", { count: inFlight.count() })
+      }),
+      Effect.andThen(
+        Effect.promise(() => nats.requests.flush().catch(() => undefined)).pipe(
+          Effect.timeoutOrElse({ duration: flushTimeout, orElse: () => Effect.void })
+        )
+      )
+    )
+  )
+  for (const subject of managementSubjects(instance)) yield* listen(nats.requests, subject, instance, take)
+})
+
+/** Serves `operations`. Needs what their handlers need. */
+export const layer = <R>(
+  operations: ReadonlyArray<Operation<R>>
+): Layer.Layer<never, never, Exclude<R, never> | Nats | Replica | Micro | Access | ProtocolsConfig | Readiness> =>
+  Layer.effectDiscard(make(operations))

@@ -1,0 +1,120 @@
+/**
+ * One management operation: everything that is known of it, in one value.
+ *
+ * The table of these is what requests are dispatched by, what `$SRV.INFO` lists and what the
+ * AsyncAPI document is made from. Adding an operation is adding an entry to a noun's table.
+ *
+ * A handler gets a checked request and answers with an Effect; it decodes nothing and knows no
+ * subject. What services it needs shows in its type.
+ */
+import { Effect, Result, type Schema } from "effect"
+import type { Caller } from "../actors/Tenants.ts"
+import type { InvalidRequest } from "../domain/errors.ts"
+import { decodeRequest } from "../schema/Json.ts"
+import { PayloadTooLarge } from "./ProtocolError.ts"
+import type { Code, ManagementError } from "./Status.ts"
+
+export interface Asked {
+  /** Empty in the admin family. */
+  readonly tenantId: string
+  readonly caller: Caller
+  /** The token after noun and verb (`credential.get.mail`), else null. */
+  readonly extra: string | null
+  /** Where the answer goes; begins with `_R_.` for a request that came through a service import. */
+  readonly reply: string
+  /** A header's value, whatever the case of its name. */
+  readonly header: (name: string) => string | null
+  /** Bytes that the answer's body may have. */
+  readonly answerBytesMax: number
+}
+
+/** An answer: its status and its body. A text body is sent as it is, anything else as JSON. */
+export interface Reply {
+  readonly statusCode: number
+  readonly body: unknown
+}
+
+export interface Operation<out R = unknown> {
+  readonly family: "tenant" | "admin"
+  /** `token.provision`, `health`. */
+  readonly name: string
+  readonly about: string
+  readonly request: Schema.Constraint
+  readonly answer: Schema.Constraint | "text"
+  /** The statuses of success, most usual first. */
+  readonly statuses: ReadonlyArray<number>
+  /** Codes that are this operation's own, beside those any operation can answer. */
+  readonly errors: ReadonlyArray<Code>
+  /** Answered whatever the load: it is not counted against the requests in flight. */
+  readonly always: boolean
+  /** Whether one more token may follow noun and verb. */
+  readonly takesExtra: boolean
+  /** Decodes a payload; what it gives is the handler, waiting to be told who asks. */
+  readonly prepare: (payload: Uint8Array) => Result.Result<Prepared<R>, InvalidRequest>
+}
+
+export type Prepared<R> = (asked: Asked) => Effect.Effect<Reply, ManagementError, R>
+
+/**
+ * Describes an operation. `handle` gives the body, answered with the first of `statuses`, or a
+ * whole `Reply` made by `reply`.
+ */
+export const operation = <S extends Schema.ConstraintDecoder<unknown>, A extends Schema.Constraint, R>(options: {
+  readonly family: "tenant" | "admin"
+  readonly name: string
+  readonly about: string
+  readonly request: S
+  readonly answer: A | "text"
+  readonly statuses?: ReadonlyArray<number>
+  readonly errors?: ReadonlyArray<Code>
+  readonly always?: boolean
+  readonly takesExtra?: boolean
+  readonly handle: (
+    request: S["Type"],
+    asked: Asked
+  ) => Effect.Effect<A["Type"] | Replied<A["Type"]>, ManagementError, R>
+}): Operation<R> => {
+  const statuses = options.statuses ?? [200]
+  const decode = decodeRequest(options.request)
+  const usual = statuses[0] ?? 200
+  return {
+    family: options.family,
+    name: options.name,
+    about: options.about,
+    request: options.request,
+    answer: options.answer,
+    statuses,
+    errors: options.errors ?? [],
+    always: options.always ?? false,
+    takesExtra: options.takesExtra ?? false,
+    prepare: (payload) =>
+      Result.map(
+        decode(payload),
+        (request): Prepared<R> =>
+          (asked) =>
+            Effect.map(options.handle(request, asked), (answer) =>
+              answer instanceof Replied ? answer : { statusCode: usual, body: answer }
+            )
+      )
+  }
+}
+
+/** An answer with another status than the usual one. */
+export class Replied<A> implements Reply {
+  readonly statusCode: number
+  readonly body: A
+  constructor(statusCode: number, body: A) {
+    this.statusCode = statusCode
+    this.body = body
+  }
+}
+
+const encoder = new TextEncoder()
+
+/** The body's bytes, or the refusal of an answer that does not fit into a message. */
+export const encodeBody = (body: unknown, bytesMax: number): Result.Result<Uint8Array, PayloadTooLarge> => {
+  const bytes = encoder.encode(typeof body === "string" ? body : JSON.stringify(body))
+  return bytes.length <= bytesMax
+    ? Result.succeed(bytes)
+    : Result.fail(new PayloadTooLarge({ part: "answer", bytesMax }))
+}

@@ -1,0 +1,21 @@
+/** Every management operation. A noun's operations are one table in a file of their own. */
+import { adminOperations } from "./AdminOperations.ts"
+import { applicationOperations } from "./ApplicationOperations.ts"
+import type { Operation } from "./Operation.ts"
+import { tenantOperations } from "./TenantOperations.ts"
+import { tokenOperations } from "./TokenOperations.ts"
+import { tokenValidationOperations } from "./TokenValidationOperations.ts"
+
+const table = [
+  ...applicationOperations,
+  ...tokenOperations,
+  ...tokenValidationOperations,
+  ...tenantOperations,
+  ...adminOperations
+]
+
+type ServicesOf<O> = O extends Operation<infer R> ? R : never
+/** What the handlers need, all together. */
+export type OperationServices = ServicesOf<(typeof table)[number]>
+
+export const operations: ReadonlyArray<Operation<OperationServices>> = table

@@ -1,0 +1,17 @@
+/** What can be wrong with a message before any tenant is asked, or with its answer afterwards. */
+import { Schema } from "effect"
+
+const tagged = Schema.TaggedError
+
+export class InvalidTenant extends tagged<InvalidTenant>()("InvalidTenant", {}) {}
+export class OperationNotFound extends tagged<OperationNotFound>()("OperationNotFound", {}) {}
+export class PayloadTooLarge extends tagged<PayloadTooLarge>()("PayloadTooLarge", {
+  part: Schema.Literals(["request", "answer"]),
+  bytesMax: Schema.Int
+}) {}
+/** `checks`: each part's reason, null for the ones that work. */
+export class NotReady extends tagged<NotReady>()("NotReady", {
+  checks: Schema.Record(Schema.String, Schema.NullOr(Schema.String))
+}) {}
+
+export type ProtocolError = InvalidTenant | OperationNotFound | PayloadTooLarge | NotReady

@@ -1,0 +1,46 @@
+/**
+ * Answers, and to whom they may go.
+ *
+ * The reply subject is the caller's choice: without a rule a caller could make this service publish
+ * onto its own management subjects, its buckets or the JetStream API. So it must be an inbox
+ * (`_INBOX.`, `_R_.`) or a replica subject (`kaa.v1.replica.`), hold no wildcard, and not be an
+ * inbox of this service. A request whose reply subject breaks the rule is not carried out.
+ *
+ * Sending never throws: a closed connection or an answer over the server's limit is told to the
+ * caller of `send`, which counts it.
+ */
+import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/transport-node"
+
+const prefixes = ["_INBOX.", "_R_.", "kaa.v1.replica."] as const
+/** Room that an answer's headers may take of the server's `max_payload`. */
+export const headerBytesMax = 4_096
+/** The limit of a server that has not said one. */
+const payloadBytesDefault = 1_048_576
+
+export type ReplyRule = (reply: string | undefined) => "allowed" | "missing" | "refused"
+
+/** The rule for a service whose own inboxes begin with `inboxPrefix`. */
+export const replyRule = (inboxPrefix: string): ReplyRule => {
+  if (prefixes.some((prefix) => `${inboxPrefix}.` === prefix)) {
+    throw new Error("the service needs an inbox prefix of its own, or no caller could be told from it")
+  }
+  const own = `${inboxPrefix}.`
+  return (reply) => {
+    if (reply === undefined || reply === "") return "missing"
+    const known = reply.startsWith("_INBOX.") || reply.startsWith("kaa.v1.replica.") || reply.startsWith("_R_.")
+    return known && !reply.startsWith(own) && !reply.includes("*") && !reply.includes(">") ? "allowed" : "refused"
+  }
+}
+
+/** Bytes that a payload may have on this connection, its headers left aside. */
+export const payloadBytesMax = (connection: NatsConnection): number =>
+  (connection.info?.max_payload ?? payloadBytesDefault) - headerBytesMax
+
+/** False when the answer could not be handed to the connection. */
+export const send = (message: Msg, payload: Uint8Array | string, headers?: MsgHdrs): boolean => {
+  try {
+    return message.respond(payload, headers === undefined ? {} : { headers })
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * Every failure's status, code and words: the one table.
+ *
+ * Codes are stable and public; `docs/failure-modes.md` lists each with its cause and remedy. A row
+ * is missing when an error class is added without one: the table does not compile. Words and
+ * details never hold a value of the request that could be a secret.
+ */
+import type { RequestError } from "../domain/errors.ts"
+import { entityIdPattern } from "../domain/Names.ts"
+import type { ProtocolError } from "./ProtocolError.ts"
+
+export const codes = {
+  INVALID_TENANT: 400,
+  INVALID_REQUEST: 400,
+  INVALID_CURSOR: 400,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  CONSUMER_NOT_ALLOWED: 403,
+  SERVICE_INACTIVE: 403,
+  OPERATION_NOT_FOUND: 404,
+  TENANT_NOT_FOUND: 404,
+  APPLICATION_NOT_FOUND: 404,
+  TOKEN_NOT_FOUND: 404,
+  CREDENTIAL_NOT_FOUND: 404,
+  KEY_NOT_FOUND: 404,
+  TENANT_EXISTS: 409,
+  APPLICATION_EXISTS: 409,
+  TOKEN_EXISTS: 409,
+  CREDENTIAL_EXISTS: 409,
+  TRANSITION_NOT_ALLOWED: 409,
+  VERSION_CONFLICT: 409,
+  LIMIT_REACHED: 409,
+  MANAGED_ELSEWHERE: 409,
+  KEY_IN_USE: 409,
+  CREDENTIAL_REVOKED: 410,
+  CREDENTIAL_EXPIRED: 410,
+  PAYLOAD_TOO_LARGE: 413,
+  IDEMPOTENCY_KEY_REUSED: 422,
+  TOO_MANY_REQUESTS: 429,
+  INTERNAL: 500,
+  UNAVAILABLE: 503,
+  NOT_YET_IN_FORCE: 503
+} as const
+export type Code = keyof typeof codes
+
+/** Everything that a management request can fail with, short of a bug. */
+export type ManagementError = RequestError | ProtocolError
+
+export interface Failure {
+  readonly code: Code
+  readonly statusCode: number
+  readonly reasonPhrase: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+interface Row<E> {
+  readonly code: Code
+  readonly reason: (error: E) => string
+  readonly details?: (error: E) => Readonly<Record<string, unknown>>
+}
+type Table = { readonly [Tag in ManagementError["_tag"]]: Row<Extract<ManagementError, { readonly _tag: Tag }>> }
+
+const table: Table = {
+  InvalidTenant: { code: "INVALID_TENANT", reason: () => "The tenant token of the subject is not a tenant id" },
+  OperationNotFound: { code: "OPERATION_NOT_FOUND", reason: () => "The subject names no operation" },
+  InvalidRequest: {
+    code: "INVALID_REQUEST",
+    reason: ({ path, reason }) => (path === "" ? reason : `${path}: ${reason}`),
+    details: ({ path, reason }) => ({ path, reason })
+  },
+  InvalidCursor: { code: "INVALID_CURSOR", reason: () => "The cursor is not one of this list and order" },
+  Unauthenticated: { code: "UNAUTHENTICATED", reason: ({ reason }) => reason },
+  Forbidden: { code: "FORBIDDEN", reason: ({ reason }) => reason },
+  TenantNotFound: {
+    code: "TENANT_NOT_FOUND",
+    reason: () => "Tenant not found",
+    details: ({ tenantId }) => ({ tenantId })
+  },
+  ApplicationNotFound: {
+    code: "APPLICATION_NOT_FOUND",
+    reason: () => "Application not found",
+    details: ({ appName }) => ({ appName })
+  },
+  TokenNotFound: {
+    code: "TOKEN_NOT_FOUND",
+    reason: () => "Token not found",
+    // A text that is not an id of ours may be a token's value, put into the wrong field.
+    details: ({ tokenId }) => (tokenId !== null && entityIdPattern.test(tokenId) ? { tokenId } : {})
+  },
+  TenantExists: { code: "TENANT_EXISTS", reason: () => "Tenant exists", details: ({ tenantId }) => ({ tenantId }) },
+  ApplicationExists: {
+    code: "APPLICATION_EXISTS",
+    reason: ({ reason }) => `Application name not available: ${reason}`,
+    details: ({ appName }) => ({ appName })
+  },
+  TokenExists: {
+    code: "TOKEN_EXISTS",
+    reason: () => "The application has a token of this value",
+    details: ({ appName }) => ({ appName })
+  },
+  TransitionNotAllowed: {
+    code: "TRANSITION_NOT_ALLOWED",
+    reason: ({ from, to }) => `${from} does not become ${to}`,
+    details: ({ from, to }) => ({ from, to })
+  },
+  VersionConflict: {
+    code: "VERSION_CONFLICT",
+    reason: () => "The version is another one",
+    details: ({ actualVersion, expectedVersion }) => ({ expectedVersion, actualVersion })
+  },
+  LimitReached: {
+    code: "LIMIT_REACHED",
+    reason: ({ limit, max }) => `${limit}: ${max} at most`,
+    details: ({ limit, max }) => ({ limit, max })
+  },
+  ManagedElsewhere: {
+    code: "MANAGED_ELSEWHERE",
+    reason: ({ by }) => `Managed by ${by}`,
+    details: ({ by }) => ({ by })
+  },
+  IdempotencyKeyReused: {
+    code: "IDEMPOTENCY_KEY_REUSED",
+    reason: () => "The idempotency key was used for another request"
+  },
+  CredentialNotFound: {
+    code: "CREDENTIAL_NOT_FOUND",
+    reason: () => "Credential not found",
+    details: ({ credentialId }) =>
+      credentialId !== null && entityIdPattern.test(credentialId) ? { credential_id: credentialId } : {}
+  },
+  CredentialExists: {
+    code: "CREDENTIAL_EXISTS",
+    reason: () => "An active credential exists for this tenant, service and owner",
+    details: ({ credentialId, serviceName }) => ({ service_name: serviceName, credential_id: credentialId })
+  },
+  CredentialRevoked: {
+    code: "CREDENTIAL_REVOKED",
+    reason: () => "The credential is revoked",
+    details: ({ credentialId }) => ({ credential_id: credentialId })
+  },
+  CredentialExpired: {
+    code: "CREDENTIAL_EXPIRED",
+    reason: () => "The credential is expired",
+    details: ({ credentialId }) => ({ credential_id: credentialId })
+  },
+  ConsumerNotAllowed: { code: "CONSUMER_NOT_ALLOWED", reason: () => "Not among the credential's allowed consumers" },
+  ServiceInactive: {
+    code: "SERVICE_INACTIVE",
+    reason: () => "The service is disabled for this tenant",
+    details: ({ serviceName }) => ({ service_name: serviceName })
+  },
+  PayloadTooLarge: {
+    code: "PAYLOAD_TOO_LARGE",
+    reason: ({ part, bytesMax }) => `The ${part} is larger than ${bytesMax} bytes`,
+    details: ({ part, bytesMax }) => ({ part, bytesMax })
+  },
+  TooManyRequests: {
+    code: "TOO_MANY_REQUESTS",
+    reason: () => "Too many requests at once, try again later",
+    details: ({ limit }) => ({ limit })
+  },
+  Unavailable: {
+    code: "UNAVAILABLE",
+    reason: ({ part }) => `Not available now: ${part}`,
+    details: ({ committed, part }) => ({ part, committed })
+  },
+  NotReady: { code: "UNAVAILABLE", reason: () => "Not ready", details: ({ checks }) => ({ checks }) },
+  NotYetInForce: {
+    code: "NOT_YET_IN_FORCE",
+    reason: () => "Committed, but not every replica is known to obey yet",
+    details: () => ({ committed: true })
+  }
+}
+
+/** A bug: nothing of it is told. */
+export const internal: Failure = {
+  code: "INTERNAL",
+  statusCode: codes.INTERNAL,
+  reasonPhrase: "Internal error",
+  details: {}
+}
+
+/** What to answer for a failure. */
+export const failureOf = (error: ManagementError): Failure => {
+  const row = table[error._tag] as Row<ManagementError>
+  return {
+    code: row.code,
+    statusCode: codes[row.code],
+    reasonPhrase: row.reason(error),
+    details: row.details?.(error) ?? {}
+  }
+}
+
+/** `CODE: reason`, for `Nats-Service-Error` and statistics: one line, no control characters. */
+export const errorLine = (failure: Failure): string =>
+  `${failure.code}: ${failure.reasonPhrase}`.replaceAll(/\p{Cc}/gu, " ")

@@ -1,0 +1,209 @@
+/** `{instance}.v1.{tenant}.token.*`: a token's life. Validation is in `TokenValidationOperations.ts`. */
+import { Effect, Result } from "effect"
+import {
+  type Caller,
+  type ItemResult,
+  type Provisioned,
+  type ProvisionItem,
+  Tenants,
+  type TokenRef
+} from "../actors/Tenants.ts"
+import type { TokenStatus } from "../domain/Token.ts"
+import { Deleted } from "../schema/Field.ts"
+import * as Json from "../schema/TokenJson.ts"
+import { operation } from "./Operation.ts"
+import { answerPage } from "./Paging.ts"
+import { PayloadTooLarge } from "./ProtocolError.ts"
+import { failureOf } from "./Status.ts"
+
+interface AskedItem {
+  readonly endpointId: string
+  readonly token?: string
+  readonly expiresDate?: number
+  readonly description?: string
+}
+
+const provisionItem = (item: AskedItem): ProvisionItem => ({
+  endpointId: item.endpointId,
+  token: item.token ?? null,
+  expiresAt: item.expiresDate ?? null,
+  description: item.description ?? null
+})
+
+const newToken = ({ record, token }: Provisioned) => ({ ...Json.encodeToken(record), token })
+
+/** A batch of one, whose failure is the request's. */
+const lift = <A>(results: ReadonlyArray<ItemResult<A>>) =>
+  results[0] === undefined
+    ? Effect.die(new Error("a batch of one was answered with none"))
+    : Effect.fromResult(results[0])
+
+/** Each item's own outcome, in order. */
+const itemResults = <A, B extends object>(
+  results: ReadonlyArray<ItemResult<A>>,
+  statusCode: number,
+  encode: (value: A) => B
+) => ({
+  results: results.map((result) =>
+    Result.isSuccess(result) ? { statusCode, ...encode(result.success) } : failureOf(result.failure)
+  )
+})
+
+/** The most bytes that a record can have beside its texts, and that a character can have in JSON. */
+const recordBytesMax = 1_024
+const characterBytesMax = 6
+
+/** A value is shown once: an answer that would not fit must be known before anything is done. */
+const refuseWhatCannotBeAnswered = (items: ReadonlyArray<AskedItem>, bytesMax: number) => {
+  const bytes = items.reduce(
+    (sum, { description = "", token = "" }) =>
+      sum + recordBytesMax + (description.length + token.length) * characterBytesMax,
+    0
+  )
+  return bytes > bytesMax ? Effect.fail(new PayloadTooLarge({ part: "answer", bytesMax })) : Effect.void
+}
+
+const refOf = (request: { readonly tokenId?: string; readonly appName?: string; readonly token?: string }): TokenRef =>
+  request.tokenId === undefined
+    ? { appName: request.appName ?? "", token: request.token ?? "" }
+    : { tokenId: request.tokenId }
+
+const changeOne = Effect.fnUntraced(function* (
+  tenantId: string,
+  request: typeof Json.ChangeToken.Type,
+  target: TokenStatus,
+  caller: Caller
+) {
+  const tenants = yield* Tenants
+  const transition = { target, expectedVersion: request.expectedVersion ?? null, reason: request.reason ?? null }
+  const results = yield* tenants.transitionTokens(tenantId, [refOf(request)], transition, caller)
+  return Json.encodeToken(yield* lift(results))
+})
+
+const changeErrors = ["TOKEN_NOT_FOUND", "TRANSITION_NOT_ALLOWED", "VERSION_CONFLICT", "NOT_YET_IN_FORCE"] as const
+
+/** `suspend`, `activate`, `revoke`: a transition whose target is the verb's. */
+const shorthand = (verb: string, target: TokenStatus) =>
+  operation({
+    family: "tenant",
+    name: `token.${verb}`,
+    about: `A transition to ${target}.`,
+    request: Json.ChangeToken,
+    answer: Json.TokenAnswer,
+    errors: changeErrors,
+    handle: (request, { caller, tenantId }) => changeOne(tenantId, request, target, caller)
+  })
+
+export const tokenOperations = [
+  operation({
+    family: "tenant",
+    name: "token.provision",
+    about: "Makes a token for an endpoint. Its value, given or generated, is answered here and never again.",
+    request: Json.ProvisionToken,
+    answer: Json.NewTokenAnswer,
+    statuses: [201],
+    errors: ["APPLICATION_NOT_FOUND", "TOKEN_EXISTS", "LIMIT_REACHED"],
+    handle: Effect.fnUntraced(function* ({ appName, ...item }, { caller, tenantId }) {
+      const tenants = yield* Tenants
+      return newToken(yield* lift(yield* tenants.provisionTokens(tenantId, appName, [provisionItem(item)], caller)))
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "token.provision-batch",
+    about: "Makes up to 1,000 tokens of one application; each item has its own outcome, in order.",
+    request: Json.ProvisionTokens,
+    answer: Json.ProvisionResults,
+    errors: ["APPLICATION_NOT_FOUND"],
+    handle: Effect.fnUntraced(function* ({ appName, items }, { answerBytesMax, caller, tenantId }) {
+      yield* refuseWhatCannotBeAnswered(items, answerBytesMax)
+      const tenants = yield* Tenants
+      const results = yield* tenants.provisionTokens(tenantId, appName, items.map(provisionItem), caller)
+      return itemResults(results, 201, newToken)
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "token.get",
+    about: "A token's record, without its value.",
+    request: Json.GetToken,
+    answer: Json.TokenAnswer,
+    errors: ["TOKEN_NOT_FOUND"],
+    handle: Effect.fnUntraced(function* ({ tokenId }, { tenantId }) {
+      const tenants = yield* Tenants
+      return Json.encodeToken(yield* tenants.getToken(tenantId, tokenId))
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "token.list",
+    about: "Tokens by application, endpoint and status, in order of creation. A page may be shorter than its limit.",
+    request: Json.ListTokens,
+    answer: Json.TokenPage,
+    errors: ["INVALID_CURSOR"],
+    handle: Effect.fnUntraced(function* (request, { answerBytesMax, tenantId }) {
+      const tenants = yield* Tenants
+      const { appName = null, cursor, endpointId = null, limit, order, status: statuses = [] } = request
+      return yield* answerPage({
+        kind: `token.list ${order}`,
+        cursor,
+        limit,
+        bytesMax: answerBytesMax,
+        fetch: (limit, after) => tenants.listTokens(tenantId, { appName, endpointId, statuses, order, limit, after }),
+        encode: Json.encodeToken
+      })
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "token.transition",
+    about: "Changes a token's status; what takes a right away is answered when it is in force everywhere.",
+    request: Json.TransitionToken,
+    answer: Json.TokenAnswer,
+    errors: changeErrors,
+    handle: ({ targetStatus, ...request }, { caller, tenantId }) => changeOne(tenantId, request, targetStatus, caller)
+  }),
+  shorthand("suspend", "Suspended"),
+  shorthand("activate", "Active"),
+  shorthand("revoke", "Revoked"),
+  operation({
+    family: "tenant",
+    name: "token.transition-batch",
+    about: "Changes the status of up to 1,000 tokens; each has its own outcome, in order.",
+    request: Json.TransitionTokens,
+    answer: Json.TransitionResults,
+    errors: ["NOT_YET_IN_FORCE"],
+    handle: Effect.fnUntraced(function* ({ reason = null, targetStatus, tokenIds }, { caller, tenantId }) {
+      const tenants = yield* Tenants
+      const refs = tokenIds.map((tokenId) => ({ tokenId }))
+      const transition = { target: targetStatus, expectedVersion: null, reason }
+      return itemResults(yield* tenants.transitionTokens(tenantId, refs, transition, caller), 200, Json.encodeToken)
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "token.rotate",
+    about: "A new token for the endpoint; the old one answers 200 until the overlap ends, then 410.",
+    request: Json.RotateToken,
+    answer: Json.NewTokenAnswer,
+    statuses: [201],
+    errors: ["TOKEN_NOT_FOUND", "TOKEN_EXISTS", "TRANSITION_NOT_ALLOWED", "LIMIT_REACHED", "NOT_YET_IN_FORCE"],
+    handle: Effect.fnUntraced(function* ({ overlap, token = null, tokenId }, { caller, tenantId }) {
+      const tenants = yield* Tenants
+      return newToken(yield* tenants.rotateToken(tenantId, { tokenId, overlapMs: overlap, token }, caller))
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "token.delete",
+    about: "Deletes a token, or all of an endpoint's.",
+    request: Json.DeleteTokens,
+    answer: Deleted,
+    errors: ["TOKEN_NOT_FOUND", "NOT_YET_IN_FORCE"],
+    handle: Effect.fnUntraced(function* ({ endpointId, tokenId }, { caller, tenantId }) {
+      const tenants = yield* Tenants
+      const what = tokenId === undefined ? { endpointId: endpointId ?? "" } : { tokenId }
+      return yield* tenants.deleteTokens(tenantId, what, caller)
+    })
+  })
+]
