@@ -60,3 +60,10 @@ export const findNatsServer: () => string | undefined
 export const findMariadb: () => { readonly server: string; readonly install: string } | undefined
 export const startNats: (options: NatsOptions) => Promise<Server>
 export const startMariadb: (options: MariadbOptions) => Promise<Server>
+/** The users of nats.conf. */
+export const busUsers: ReadonlyArray<string>
+export const newPasswords: () => Record<string, string>
+/** What nats.conf reads from the environment beside port and folder. */
+export const busEnvironment: (passwords: Readonly<Record<string, string>>) => Record<string, string>
+/** The text of nats.conf for another instance than `cm`. */
+export const configFor: (text: string, instance: string) => string

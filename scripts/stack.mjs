@@ -5,6 +5,8 @@
  * tests use it too. Everything listens on 127.0.0.1 on a free port, is stopped by its own pid, and
  * ends with the process that started it.
  */
+
+export { busEnvironment, busUsers, configFor, newPasswords } from "./lib/bus.mjs"
 export { findMariadb, findNatsServer } from "./lib/find.mjs"
 export { freePort } from "./lib/freePort.mjs"
 export { startMariadb } from "./lib/mariadb.mjs"
