@@ -27,6 +27,16 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "recipes",
+          include: ["test/recipes/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000
+        }
+      },
+      {
+        extends: true,
+        test: {
           name: "chaos",
           include: ["test/chaos/**/*.test.ts"],
           fileParallelism: false,

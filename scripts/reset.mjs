@@ -5,12 +5,12 @@
 import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { clearLeftovers, localDirOf, take } from "./lib/localDir.mjs"
-import { Refusal, say } from "./lib/report.mjs"
+import { orExplain, Refusal, say } from "./lib/report.mjs"
 
 const kept = ["mariadb", "nats", "nats.conf", "keys.json", "local.json", "log", "pids", "run.json"]
 
-const dir = localDirOf(process.env)
-try {
+await orExplain(async () => {
+  const dir = localDirOf(process.env)
   // Without this file nothing of ours is there, and a folder of that name is somebody else's.
   if (!existsSync(join(dir, "local.json"))) throw new Refusal(`there is no data in ${dir}`)
   const lock = take(dir)
@@ -18,8 +18,4 @@ try {
   for (const name of kept) rmSync(join(dir, name), { recursive: true, force: true })
   lock.release()
   say(`removed the data in ${dir}`)
-} catch (error) {
-  if (!(error instanceof Refusal)) throw error
-  process.stderr.write(`${error.message}\n`)
-  process.exitCode = 1
-}
+})

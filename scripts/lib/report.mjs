@@ -30,3 +30,14 @@ export const step = async (what, work, quietMs = 400) => {
     clearInterval(again)
   }
 }
+
+/** Runs `work`; what a person can do something about is one line and exit code 1. */
+export const orExplain = async (work) => {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,11 @@
+/** `npm run check`: types, lint, the rules of imports and words, and the unit tests. Less than a minute, no server. */
+import { provide } from "./lib/install.mjs"
+import { checkParts, runParts } from "./lib/parts.mjs"
+import { orExplain } from "./lib/report.mjs"
+
+const limitMs = 5 * 60_000
+
+await orExplain(async () => {
+  await provide({ nats: false, mariadb: false })
+  process.exitCode = (await runParts([checkParts()], limitMs)) ? 0 : 1
+})

@@ -1,0 +1,29 @@
+/**
+ * `npm test`: everything, from a fresh clone, within 15 minutes on two cores. The last line is
+ * `N passed, N failed` over all parts.
+ *
+ * Installs what is missing, then: types, lint and unit tests; the integration tests against real
+ * servers; the chaos tests; and, where there is a `nats` command (on the path, or named by NATS_CLI),
+ * the commands of the documents.
+ */
+import { onPath } from "./lib/find.mjs"
+import { provide } from "./lib/install.mjs"
+import { checkParts, runParts, suites } from "./lib/parts.mjs"
+import { orExplain, say } from "./lib/report.mjs"
+
+const limitMs = 14 * 60_000
+
+/** The commands of the documents, or a line that says why they were not run. */
+const recipes = () => {
+  const cli = process.env.NATS_CLI ?? onPath("nats")[0]
+  if (cli !== undefined) return [[suites("recipes", { NATS_CLI: cli })]]
+  say("recipes: not run, because there is no nats command here (put one on the path, or name it in NATS_CLI)")
+  return []
+}
+
+await orExplain(async () => {
+  await provide()
+  const [types, lint, unit] = checkParts()
+  const groups = [[types, lint], [unit], [suites("integration")], ...recipes(), [suites("chaos")]]
+  process.exitCode = (await runParts(groups, limitMs)) ? 0 : 1
+})
