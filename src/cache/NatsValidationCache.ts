@@ -69,11 +69,6 @@ const make = Effect.gen(function* () {
   const lookUp = Effect.fnUntraced(function* (keys: ReadonlyArray<CacheKey>) {
     const bySubject = new Map(keys.map((key) => [subjectOf(key), key]))
     const answer = yield* directGet.lastOf(stream, Array.from(bySubject.keys()), getTimeout)
-    silentLooks = answer.complete ? 0 : silentLooks + 1
-    if (silentLooks >= silentLooksMax) {
-      silentLooks = 0
-      pausedUntilMs = clock.currentTimeMillisUnsafe() + pauseMs
-    }
     const found: Array<HotToken> = []
     for (const message of answer.messages) {
       const key = bySubject.get(message.subject)
@@ -84,7 +79,17 @@ const make = Effect.gen(function* () {
     }
     hit(found.length)
     miss(bySubject.size - found.length)
-    return found
+    return { found, complete: answer.complete }
+  })
+
+  const lookUpAll = Effect.fnUntraced(function* (keys: ReadonlyArray<CacheKey>) {
+    const answers = yield* Effect.forEach(chunksOf(keys, DirectGet.subjectsMax), lookUp, { concurrency: "unbounded" })
+    silentLooks = answers.some(({ complete }) => complete) ? 0 : silentLooks + 1
+    if (silentLooks >= silentLooksMax) {
+      silentLooks = 0
+      pausedUntilMs = clock.currentTimeMillisUnsafe() + pauseMs
+    }
+    return answers.flatMap(({ found }) => found)
   })
 
   let putsInFlight = 0
@@ -102,11 +107,7 @@ const make = Effect.gen(function* () {
         skipped(keys.length)
         return Promise.resolve([])
       }
-      return runPromise(
-        Effect.forEach(chunksOf(keys, DirectGet.subjectsMax), lookUp, { concurrency: "unbounded" }).pipe(
-          Effect.map((found) => found.flat())
-        )
-      )
+      return runPromise(lookUpAll(keys))
     },
     putUnsafe: (tokens) => {
       for (const token of tokens) {

@@ -1,6 +1,6 @@
 /** Layers for tests that need the bus: `Nats` and `Streams` of an instance of the test's own. */
 import { randomBytes } from "node:crypto"
-import { ConfigProvider, Layer } from "effect"
+import { ConfigProvider, Layer, References } from "effect"
 import { NatsConfig } from "../../src/nats/NatsConfig.ts"
 import * as NatsConnection from "../../src/nats/NatsConnection.ts"
 import { Streams } from "../../src/nats/Streams.ts"
@@ -33,5 +33,8 @@ export const busLayer = (options: {
   const config = NatsConfig.layer.pipe(
     Layer.provide(environment({ NATS_URL: options.natsUrl, ...smallStreams, ...options.variables }))
   )
-  return Streams.layer.pipe(Layer.provideMerge(NatsConnection.layer), Layer.provideMerge(Layer.merge(replica, config)))
+  return Streams.layer.pipe(
+    Layer.provideMerge(NatsConnection.layer),
+    Layer.provideMerge(Layer.mergeAll(replica, config, Layer.succeed(References.MinimumLogLevel, "Warn")))
+  )
 }

@@ -1,0 +1,77 @@
+/**
+ * What of the outbox may leave now, and what came of it: decided here, done elsewhere.
+ *
+ * Rows of one tenant leave in the order of their ids. A row that is held (its revocation is not in
+ * force) holds back what follows it in its tenant, and nobody else.
+ */
+import type { OutboxRow } from "../store/Outbox.ts"
+import type { Outcome } from "./EventLog.ts"
+
+/** The rows that may leave, in order, at most `max`. `rows` are in ascending order of id. */
+export const sendable = (
+  rows: ReadonlyArray<OutboxRow>,
+  setAside: (tenantId: string) => boolean,
+  max: number
+): ReadonlyArray<OutboxRow> => {
+  const waiting = new Set<string>()
+  const chosen: Array<OutboxRow> = []
+  for (const row of rows) {
+    if (chosen.length === max) break
+    if (row.held || setAside(row.tenantId)) waiting.add(row.tenantId)
+    if (!waiting.has(row.tenantId)) chosen.push(row)
+  }
+  return chosen
+}
+
+export interface Conclusion {
+  /** They are in the stream. */
+  readonly sent: ReadonlyArray<OutboxRow>
+  readonly duplicates: number
+  /** Up to here every message of the stream is known. */
+  readonly last: number
+  /** False: the stream may hold more than is known, so it must be read before anything else is appended. */
+  readonly isKnown: boolean
+  /** The row that the stream will not take as it is, or null. */
+  readonly refused: { readonly row: OutboxRow; readonly reason: string } | null
+  /** Why the stream did not answer as it should, or null. */
+  readonly trouble: string | null
+}
+
+/** `outcomes` are those of `rows`, appended as one chain after `last`. */
+export const conclude = (
+  rows: ReadonlyArray<OutboxRow>,
+  outcomes: ReadonlyArray<Outcome>,
+  last: number
+): Conclusion => {
+  const sent: Array<OutboxRow> = []
+  let duplicates = 0
+  let newest = last
+  let refused: Conclusion["refused"] = null
+  let firstOddity: Outcome["_tag"] | null = null
+  let trouble: string | null = null
+  outcomes.forEach((outcome, index) => {
+    const row = rows[index]!
+    if (outcome._tag !== "Stored") firstOddity ??= outcome._tag
+    switch (outcome._tag) {
+      case "Stored":
+        if (outcome.sequence === newest + 1) newest++
+        else firstOddity ??= "Stored"
+        sent.push(row)
+        return
+      case "Duplicate":
+        duplicates++
+        sent.push(row)
+        return
+      case "Refused":
+        refused ??= { row, reason: outcome.reason }
+        return
+      case "Uncertain":
+        trouble ??= outcome.reason
+        return
+      case "Misplaced":
+        if (firstOddity === "Misplaced") trouble ??= "somebody else wrote to the stream"
+        return
+    }
+  })
+  return { sent, duplicates, last: newest, isKnown: firstOddity === null, refused, trouble }
+}

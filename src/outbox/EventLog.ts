@@ -1,0 +1,79 @@
+/**
+ * The streams that events leave into, as the relay sees them.
+ *
+ * `append` writes a chain: its first entry is accepted only as the next message after `last`, each
+ * other one only right behind the entry before it. So a chain has no holes and no strangers in between,
+ * and two relays that write at once cannot interleave: one of them is told `Misplaced`. An entry whose
+ * id the stream still remembers is not written again (`Duplicate`).
+ *
+ * `append` never fails; `Uncertain` means that the entry may or may not be there, now or in a moment.
+ * `readAfter` sees at least what was acknowledged to anybody, or is behind; being behind is found out
+ * by the next `append`, which is `Misplaced`.
+ *
+ * Layers: `layerMemory` here, `NatsEventLog.ts`. Both pass `test/suites/eventLogSuite.ts`.
+ */
+import { Context, Data, Effect, Layer, Schema } from "effect"
+import type { OutboxEntry } from "../store/TenantStore.ts"
+
+export type StreamKind = OutboxEntry["stream"]
+export const streamKinds: ReadonlyArray<StreamKind> = ["revocations", "events"]
+
+export type Appendable = Pick<OutboxEntry, "eventId" | "subject" | "headers" | "payload">
+
+export type Outcome = Data.TaggedEnum<{
+  Stored: { readonly sequence: number }
+  Duplicate: { readonly sequence: number }
+  /** It is not the next message; it was not written. */
+  Misplaced: {}
+  /** It was not written and never will be as it is: a subject or a size that the stream does not take. */
+  Refused: { readonly reason: string }
+  Uncertain: { readonly reason: string }
+}>
+export const Outcome = Data.taggedEnum<Outcome>()
+
+export class EventLogUnavailable extends Schema.TaggedError<EventLogUnavailable>()("EventLogUnavailable", {
+  stream: Schema.String,
+  reason: Schema.String
+}) {}
+
+export interface Tail {
+  readonly eventIds: ReadonlyArray<string>
+  /** Sequence of the newest message; 0 when there never was one. */
+  readonly last: number
+}
+
+export class EventLog extends Context.Service<
+  EventLog,
+  {
+    /** One outcome for each entry, in order. */
+    readonly append: (
+      stream: StreamKind,
+      last: number,
+      entries: ReadonlyArray<Appendable>
+    ) => Effect.Effect<ReadonlyArray<Outcome>>
+    /** Ids of the messages after `sequence`, from the beginning when the stream has not come that far. */
+    readonly readAfter: (stream: StreamKind, sequence: number) => Effect.Effect<Tail, EventLogUnavailable>
+  }
+>()("cm/outbox/EventLog") {
+  /** `rememberedMax`: how many of the newest ids a stream recognises again. */
+  static readonly layerMemory = (options: { readonly rememberedMax: number }) =>
+    Layer.sync(EventLog, () => {
+      const streams: Record<StreamKind, Array<string>> = { events: [], revocations: [] }
+      const append = (stream: Array<string>, last: number, entries: ReadonlyArray<Appendable>) =>
+        entries.map(({ eventId }, index) => {
+          if (index === 0 && last !== stream.length) return Outcome.Misplaced()
+          const at = stream.lastIndexOf(eventId)
+          if (at !== -1 && at >= stream.length - options.rememberedMax) return Outcome.Duplicate({ sequence: at + 1 })
+          const isNext = index === 0 || stream.at(-1) === entries[index - 1]!.eventId
+          return isNext ? Outcome.Stored({ sequence: stream.push(eventId) }) : Outcome.Misplaced()
+        })
+      return {
+        append: (kind, last, entries) => Effect.sync(() => append(streams[kind], last, entries)),
+        readAfter: (kind, sequence) =>
+          Effect.sync(() => {
+            const stream = streams[kind]
+            return { eventIds: stream.slice(sequence > stream.length ? 0 : sequence), last: stream.length }
+          })
+      }
+    })
+}

@@ -1,0 +1,42 @@
+/** Bounds of the relay. */
+import { Config, Context, Layer } from "effect"
+import * as Setting from "../observability/Setting.ts"
+
+const config = Config.all({
+  batchMax: Setting.int({
+    name: "CM_OUTBOX_BATCH_MAX",
+    unit: "rows",
+    min: 1,
+    max: 4_096,
+    byDefault: 512,
+    about: "Rows of the outbox that are published together."
+  }),
+  pollInterval: Setting.duration({
+    name: "CM_OUTBOX_POLL_INTERVAL",
+    min: "10 millis",
+    max: "10 seconds",
+    byDefault: "100 millis",
+    about: "How often the relay looks for rows of other replicas. Those of its own replica wake it at once."
+  }),
+  termTtl: Setting.duration({
+    name: "CM_OUTBOX_TERM_TTL",
+    min: "1 second",
+    max: "5 minutes",
+    byDefault: "5 seconds",
+    about: "How long a relay may be silent before another replica takes its place."
+  }),
+  publishTimeout: Setting.duration({
+    name: "CM_OUTBOX_PUBLISH_TIMEOUT",
+    min: "100 millis",
+    max: "60 seconds",
+    byDefault: "3 seconds",
+    about: "How long a publish waits for the stream's acknowledgement before it is looked into."
+  })
+})
+
+export class OutboxConfig extends Context.Service<OutboxConfig, Config.Success<typeof config>>()(
+  "cm/outbox/OutboxConfig"
+) {
+  static readonly config = config
+  static readonly layer = Layer.effect(this, config)
+}

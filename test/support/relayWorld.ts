@@ -1,0 +1,87 @@
+/**
+ * Relays over an event log, as many as a test wants, and what can be said about the streams afterwards.
+ */
+import { assert } from "@effect/vitest"
+import { Duration, Effect, Layer, References } from "effect"
+import { type BarrierTimeout, Coherence } from "../../src/coherence/Coherence.ts"
+import { CoherenceConfig } from "../../src/coherence/CoherenceConfig.ts"
+import type { Revocation } from "../../src/domain/Revocation.ts"
+import { Replica } from "../../src/observability/Replica.ts"
+import { EventLog, type StreamKind } from "../../src/outbox/EventLog.ts"
+import { OutboxConfig } from "../../src/outbox/OutboxConfig.ts"
+import { OutboxRelay } from "../../src/outbox/OutboxRelay.ts"
+import type { Outbox } from "../../src/store/Outbox.ts"
+import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
+
+/** A `Coherence` of one replica: a barrier is whatever the test says it is. */
+export const soloCoherence = (putInForce: (revocation: Revocation) => Effect.Effect<void, BarrierTimeout>) =>
+  Layer.succeed(Coherence, { putInForce, announceUnsafe: () => {}, lapse: Effect.succeed(null) })
+
+export interface RelayOptions {
+  readonly replicaId: string
+  readonly outbox: Layer.Layer<Outbox, unknown>
+  readonly log: Layer.Layer<EventLog, unknown>
+  readonly coherence?: Layer.Layer<Coherence>
+  readonly batchMax?: number
+  readonly lease?: Duration.Duration
+  readonly termTtl?: Duration.Duration
+}
+
+export const relayLayer = (options: RelayOptions) =>
+  OutboxRelay.layer.pipe(
+    Layer.provideMerge(OutboxSignal.layer),
+    Layer.provide([
+      options.outbox,
+      options.log,
+      options.coherence ?? soloCoherence(() => Effect.void),
+      Layer.succeed(Replica, { instance: "cm", replicaId: options.replicaId }),
+      Layer.succeed(CoherenceConfig, {
+        lease: options.lease ?? Duration.seconds(3),
+        marginPercent: 10,
+        barrierTimeout: Duration.seconds(10),
+        bucketAge: Duration.minutes(1),
+        bucketBytesMax: 1_048_576
+      }),
+      Layer.succeed(OutboxConfig, {
+        batchMax: options.batchMax ?? 64,
+        pollInterval: Duration.millis(10),
+        termTtl: options.termTtl ?? Duration.seconds(1),
+        publishTimeout: Duration.millis(500)
+      })
+    ]),
+    Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None"))
+  )
+
+/** Runs a relay until `done` is true, and stops it orderly. */
+export const relayUntil = (options: RelayOptions, done: Effect.Effect<boolean, unknown>) =>
+  Effect.scoped(
+    Effect.andThen(
+      Layer.build(relayLayer(options)),
+      Effect.suspend(() => done).pipe(
+        Effect.orDie,
+        Effect.delay("5 millis"),
+        Effect.repeat({ until: (isDone) => isDone }),
+        Effect.timeout("20 seconds"),
+        Effect.orDie
+      )
+    )
+  )
+
+/** Every event id in the stream, in the stream's order. */
+export const streamOf = (stream: StreamKind) =>
+  Effect.map(
+    EventLog.use((log) => log.readAfter(stream, 0)),
+    ({ eventIds }) => eventIds
+  )
+
+/** Ids are `<entity>-<n>`: each is there once, and of each entity in the order of n. */
+export const assertExactlyOnceInOrder = (found: ReadonlyArray<string>, written: ReadonlyArray<string>) => {
+  assert.sameMembers([...found], [...written])
+  assert.strictEqual(found.length, written.length, "an event is in the stream more than once")
+  const seen = new Map<string, number>()
+  for (const id of found) {
+    const [entity, n] = id.split("-") as [string, string]
+    assert.isAbove(Number(n), seen.get(entity) ?? -1, `${id} came out of order`)
+    seen.set(entity, Number(n))
+  }
+}

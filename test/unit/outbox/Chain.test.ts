@@ -1,0 +1,78 @@
+import { assert, describe, it } from "@effect/vitest"
+import { conclude, sendable } from "../../../src/outbox/Chain.ts"
+import { Outcome } from "../../../src/outbox/EventLog.ts"
+import type { OutboxRow } from "../../../src/store/Outbox.ts"
+
+const row = (id: number, changes: Partial<OutboxRow> = {}): OutboxRow => ({
+  id,
+  tenantId: "acme",
+  eventId: `event-${id}`,
+  stream: "events",
+  subject: "s",
+  entityKey: "e",
+  headers: {},
+  payload: new Uint8Array(),
+  createdAt: id,
+  held: false,
+  ...changes
+})
+const ids = (rows: ReadonlyArray<OutboxRow>) => rows.map(({ id }) => id)
+const nobody = () => false
+
+describe("sendable", () => {
+  it("holds back what follows a held row in its tenant, and nobody else", () => {
+    const rows = [row(1), row(2, { held: true }), row(3, { tenantId: "other" }), row(4), row(5, { tenantId: "other" })]
+    assert.deepStrictEqual(ids(sendable(rows, nobody, 10)), [1, 3, 5])
+  })
+
+  it("leaves out tenants that were set aside", () => {
+    const rows = [row(1), row(2, { tenantId: "other" }), row(3)]
+    assert.deepStrictEqual(ids(sendable(rows, (tenantId) => tenantId === "acme", 10)), [2])
+  })
+
+  it("takes no more than it is told to, from the front", () => {
+    assert.deepStrictEqual(ids(sendable([row(1), row(2), row(3)], nobody, 2)), [1, 2])
+  })
+})
+
+describe("conclude", () => {
+  const rows = [row(1), row(2), row(3)]
+  const stored = (sequence: number) => Outcome.Stored({ sequence })
+
+  it("knows the stream when all was stored in one piece", () => {
+    const concluded = conclude(rows, [stored(11), stored(12), stored(13)], 10)
+    assert.deepStrictEqual(ids(concluded.sent), [1, 2, 3])
+    assert.strictEqual(concluded.last, 13)
+    assert.isTrue(concluded.isKnown)
+    assert.isNull(concluded.trouble)
+  })
+
+  it("wants the stream read after every other outcome", () => {
+    const odd = [
+      Outcome.Duplicate({ sequence: 4 }),
+      Outcome.Misplaced(),
+      Outcome.Refused({ reason: "x" }),
+      Outcome.Uncertain({ reason: "y" })
+    ]
+    for (const outcome of odd) {
+      const concluded = conclude(rows, [stored(11), outcome, Outcome.Misplaced()], 10)
+      assert.isFalse(concluded.isKnown, outcome._tag)
+      assert.strictEqual(concluded.last, 11, outcome._tag)
+    }
+  })
+
+  it("does not take what is behind a repeated entry for known", () => {
+    const concluded = conclude(rows, [Outcome.Duplicate({ sequence: 14 }), stored(15), stored(16)], 10)
+    assert.deepStrictEqual(ids(concluded.sent), [1, 2, 3])
+    assert.strictEqual(concluded.last, 10)
+    assert.isFalse(concluded.isKnown)
+    assert.strictEqual(concluded.duplicates, 1)
+  })
+
+  it("is in trouble when somebody else wrote, not when a row of its own broke the chain", () => {
+    assert.isNotNull(conclude(rows, [Outcome.Misplaced(), Outcome.Misplaced(), Outcome.Misplaced()], 10).trouble)
+    const refused = conclude(rows, [stored(11), Outcome.Refused({ reason: "x" }), Outcome.Misplaced()], 10)
+    assert.isNull(refused.trouble)
+    assert.strictEqual(refused.refused?.row.id, 2)
+  })
+})

@@ -1,0 +1,273 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer, Schedule } from "effect"
+import { EventLog } from "../../../src/outbox/EventLog.ts"
+import { OutboxRelay } from "../../../src/outbox/OutboxRelay.ts"
+import { Outbox } from "../../../src/store/Outbox.ts"
+import { OutboxSignal } from "../../../src/store/OutboxSignal.ts"
+import { StoreUnavailable } from "../../../src/store/StoreError.ts"
+import { eventLogFaults, faulty } from "../../support/eventLogFaults.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type MemoryOutbox, memoryOutbox } from "../../support/memoryOutbox.ts"
+import { assertExactlyOnceInOrder, relayLayer, relayUntil, soloCoherence, streamOf } from "../../support/relayWorld.ts"
+
+/** An event log that forgets every id at once, so that only the relay's own care prevents doubles. */
+const forgetful = Effect.map(
+  EventLog.pipe(Effect.provide(EventLog.layerMemory({ rememberedMax: 0 }), { local: true })),
+  (log) => Layer.succeed(EventLog, log)
+)
+
+const write = (outbox: MemoryOutbox, entities: number, each: number) => {
+  const ids: Array<string> = []
+  for (let n = 0; n < each; n++) {
+    for (let entity = 0; entity < entities; entity++) {
+      const eventId = `e${entity}-${n}`
+      outbox.write({ eventId, tenantId: `tenant${entity % 3}` })
+      ids.push(eventId)
+    }
+  }
+  return ids
+}
+
+const isEmpty = (outbox: MemoryOutbox) => Effect.sync(() => outbox.rows().length === 0)
+const waitFor = (what: string, is: () => boolean) => Effect.promise(() => eventually(is, (yes) => yes, { what }))
+
+/** An outbox whose marks do not arrive: what a relay does that is killed after publishing. */
+const neverMarks = (outbox: MemoryOutbox) =>
+  Layer.effect(
+    Outbox,
+    Effect.map(Outbox, (inner) => ({
+      ...inner,
+      markSent: () => Effect.fail(new StoreUnavailable({ operation: "markSent", outcome: "unknown" }))
+    }))
+  ).pipe(Layer.provide(outbox.layer))
+
+describe("OutboxRelay", () => {
+  it.live("brings every row into its stream, once and in order", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const ids = write(outbox, 20, 30)
+      outbox.write({ eventId: "r-0", stream: "revocations" })
+      outbox.write({ eventId: "r-1", stream: "revocations" })
+      yield* relayUntil({ replicaId: "one", outbox: outbox.layer, log }, isEmpty(outbox))
+      assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+      assertExactlyOnceInOrder(yield* streamOf("revocations").pipe(Effect.provide(log)), ["r-0", "r-1"])
+      assert.strictEqual(outbox.positions.get("events"), ids.length)
+    })
+  )
+
+  it.live("publishes once what was stored although the answer was lost", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      const ids = write(outbox, 5, 40)
+      faults.loseAnswers = 150
+      yield* relayUntil({ replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) }, isEmpty(outbox))
+      assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+    })
+  )
+
+  it.live("publishes again what never arrived, before what followed it", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      const ids = write(outbox, 5, 40)
+      faults.loseEntries = 5
+      faults.failReads = 2
+      yield* relayUntil({ replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) }, isEmpty(outbox))
+      assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+    })
+  )
+
+  it.live("doubles nothing when a relay dies between publishing and marking", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const ids = write(outbox, 7, 30)
+      const published = streamOf("events").pipe(Effect.provide(log))
+      yield* relayUntil(
+        { replicaId: "one", outbox: neverMarks(outbox), log },
+        Effect.map(published, (found) => found.length > 0)
+      )
+      assert.strictEqual(outbox.rows().length, ids.length, "the first relay marked nothing")
+      outbox.expireTerm()
+      yield* relayUntil({ replicaId: "two", outbox: outbox.layer, log }, isEmpty(outbox))
+      assertExactlyOnceInOrder(yield* published, ids)
+    })
+  )
+
+  it.live("doubles nothing when its term is lost in the middle of a batch", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      const ids = write(outbox, 7, 30)
+      let deposed = false
+      faults.onAppend = () =>
+        Effect.gen(function* () {
+          if (deposed) return
+          deposed = true
+          outbox.expireTerm()
+          yield* Outbox.use(({ claimTerm }) => claimTerm("two", 1_000)).pipe(Effect.provide(outbox.layer), Effect.orDie)
+        })
+      yield* relayUntil(
+        { replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) },
+        Effect.map(streamOf("events").pipe(Effect.provide(log)), (found) => found.length > 0)
+      )
+      assert.strictEqual(outbox.rows().length, ids.length, "a deposed relay marks nothing")
+      yield* relayUntil({ replicaId: "two", outbox: outbox.layer, log }, isEmpty(outbox))
+      assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+    })
+  )
+
+  it.live("holds back only the tenant whose revocation is not in force", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      outbox.write({ eventId: "a-0", tenantId: "acme" })
+      outbox.write({ eventId: "a-1", tenantId: "acme", held: true })
+      outbox.write({ eventId: "a-2", tenantId: "acme" })
+      // More held rows than one look takes, so others are found only by looking further.
+      for (let n = 3; n < 200; n++) outbox.write({ eventId: `a-${n}`, tenantId: "acme", held: true })
+      outbox.write({ eventId: "b-0", tenantId: "other" })
+      outbox.write({ eventId: "b-1", tenantId: "other" })
+      const published = streamOf("events").pipe(Effect.provide(log))
+      yield* relayUntil(
+        { replicaId: "one", outbox: outbox.layer, log, batchMax: 16 },
+        Effect.map(published, (found) => found.includes("b-1"))
+      )
+      assert.deepStrictEqual(yield* published, ["a-0", "b-0", "b-1"])
+      outbox.release("acme")
+      yield* relayUntil({ replicaId: "one", outbox: outbox.layer, log, batchMax: 16 }, isEmpty(outbox))
+      assert.strictEqual((yield* published).length, 202)
+    })
+  )
+
+  it.live("lets one row that the stream refuses hold back only its tenant", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      faults.refused.add("bad-0")
+      outbox.write({ eventId: "bad-0", tenantId: "acme" })
+      outbox.write({ eventId: "bad-1", tenantId: "acme" })
+      const ids = write(outbox, 3, 20)
+      yield* relayUntil(
+        { replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) },
+        Effect.sync(() => outbox.rows().length === 2)
+      )
+      assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+    })
+  )
+
+  it.live("leaves the term to another replica while that one renews it, and takes it when it ends", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      yield* Effect.gen(function* () {
+        const one = yield* Layer.build(relayLayer({ replicaId: "one", outbox: outbox.layer, log }))
+        const relayOne = yield* OutboxRelay.pipe(Effect.provide(one))
+        yield* waitFor("the first term", () => relayOne.termUnsafe() === 1)
+        const two = yield* Layer.build(relayLayer({ replicaId: "two", outbox: outbox.layer, log }))
+        const relayTwo = yield* OutboxRelay.pipe(Effect.provide(two))
+        outbox.write({ eventId: "a-0" })
+        yield* waitFor("the row to leave", () => outbox.rows().length === 0)
+        assert.isNull(relayTwo.termUnsafe())
+        outbox.expireTerm()
+        yield* Outbox.use(({ claimTerm }) => claimTerm("two", 1_000)).pipe(Effect.provide(outbox.layer))
+        yield* waitFor("the second term", () => relayTwo.termUnsafe() === 2 && relayOne.termUnsafe() === null)
+      }).pipe(Effect.scoped)
+    })
+  )
+
+  it.live("publishes at once when it is told that something was committed", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const context = yield* Layer.build(relayLayer({ replicaId: "one", outbox: outbox.layer, log }))
+      const { wakeUnsafe } = yield* OutboxSignal.pipe(Effect.provide(context))
+      for (let n = 0; n < 20; n++) {
+        outbox.write({ eventId: `a-${n}` })
+        wakeUnsafe()
+        yield* waitFor("the row to leave", () => outbox.rows().length === 0)
+      }
+    })
+  )
+
+  it.live("puts a revocation in force whose committer died, and then tells of it", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const inForce: Array<number> = []
+      outbox.pending.push({ tenantId: "acme", seq: 7, targets: [{ kind: "tenant" }], ageMs: 60_000 })
+      outbox.pending.push({ tenantId: "acme", seq: 8, targets: [{ kind: "tenant" }], ageMs: 1 })
+      outbox.write({ eventId: "a-0", tenantId: "acme", held: true })
+      const coherence = soloCoherence(({ seq, tenantId }) =>
+        Effect.gen(function* () {
+          inForce.push(seq)
+          yield* Outbox.use(({ markInForce }) => markInForce([{ tenantId, seq }])).pipe(Effect.orDie)
+          outbox.release(tenantId)
+        }).pipe(Effect.provide(outbox.layer))
+      )
+      yield* relayUntil(
+        { replicaId: "one", outbox: outbox.layer, log, coherence, lease: Duration.millis(100) },
+        isEmpty(outbox)
+      )
+      assert.deepStrictEqual(inForce, [7])
+    })
+  )
+
+  it.live("keeps every event once and in order under random faults and changes of term", () =>
+    Effect.gen(function* () {
+      const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+      yield* Effect.promise(() => run(seed))
+    })
+  )
+})
+
+const run = (seed: number): Promise<void> =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      let state = seed
+      const random = () => {
+        state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+        return state / 0x7fffffff
+      }
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      const log2 = faulty(log, faults)
+      const ids: Array<string> = []
+      // Claims every 10 ms: terms change all the time.
+      const termTtl = Duration.millis(30)
+      const disturb = Effect.sync(() => {
+        const dice = random()
+        if (dice < 0.15) faults.loseAnswers = Math.ceil(random() * 20)
+        else if (dice < 0.3) faults.loseEntries = Math.ceil(random() * 3)
+        else if (dice < 0.4) faults.failReads = 1
+        else if (dice < 0.8) outbox.expireTerm()
+        for (let n = 0; n < 5; n++) {
+          const entity = Math.floor(random() * 6)
+          const eventId = `e${entity}-${ids.length}`
+          ids.push(eventId)
+          outbox.write({ eventId, tenantId: `tenant${entity % 3}` })
+        }
+      }).pipe(Effect.repeat(Schedule.spaced("5 millis").pipe(Schedule.upTo({ times: 150 }))))
+      // A relay that was deposed goes on publishing what it has in hand, as a slow one would.
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Layer.build(relayLayer({ replicaId: "one", outbox: outbox.layer, log: log2, batchMax: 16, termTtl }))
+          yield* Layer.build(relayLayer({ replicaId: "two", outbox: outbox.layer, log: log2, batchMax: 16, termTtl }))
+          yield* disturb
+          yield* waitFor("an empty outbox", () => outbox.rows().length === 0)
+        })
+      )
+      assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+      assert.strictEqual(new Set(outbox.marked).size, outbox.marked.length)
+    }).pipe(
+      Effect.tapCause(() => Effect.sync(() => process.stderr.write(`seed ${seed}\n`))),
+      Effect.asVoid
+    ) as Effect.Effect<void>
+  )
