@@ -1,0 +1,36 @@
+/** `TokenLookup` in memory. */
+import { Effect, Layer } from "effect"
+import type { HotToken } from "../domain/HotToken.ts"
+import { hexOf, isLive, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
+import { TokenLookup } from "./TokenLookup.ts"
+
+const hotToken = (tables: MemoryTables, cacheKey: string): ReadonlyArray<HotToken> => {
+  const token = tables.tokens.get(tables.tokenByHash.get(cacheKey) ?? "")
+  if (token === undefined || !isLive(tables, token)) return []
+  const { appName, endpointId, endReason, expiresAt, reason, status, tenantId, tokenId, version } = token
+  const readSeq = tables.counters.get(tenantId)?.revocationSeq ?? 0
+  return [{ tenantId, appName, tokenId, endpointId, status, version, expiresAt, endReason, reason, readSeq, cacheKey }]
+}
+
+const make = Effect.map(MemoryDatabase, (tables) =>
+  TokenLookup.of({
+    byHash: async (hashes) => Array.from(new Set(hashes.map(hexOf))).flatMap((cacheKey) => hotToken(tables, cacheKey)),
+    applications: async (appNames) =>
+      Array.from(new Set(appNames)).flatMap((appName) => {
+        const application = tables.applications.get(appName)
+        if (application === undefined || application.removedAt !== null) return []
+        if (tables.tenants.get(application.tenantId)?.removedAt !== null) return []
+        return [{ appName, tenantId: application.tenantId }]
+      }),
+    revocationSeqs: async (tenantIds) => {
+      const found = new Map<string, number>()
+      for (const tenantId of tenantIds) {
+        const counters = tables.counters.get(tenantId)
+        if (counters !== undefined && tables.tenants.has(tenantId)) found.set(tenantId, counters.revocationSeq)
+      }
+      return found
+    }
+  })
+)
+
+export const layer: Layer.Layer<TokenLookup, never, MemoryDatabase> = Layer.effect(TokenLookup, make)
