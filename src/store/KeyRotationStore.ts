@@ -1,0 +1,125 @@
+/**
+ * Keys after their first day: found one by one, replaced, counted, retired; and the rows that were
+ * written with them, moved from one key to another.
+ *
+ * A row is moved only from what it was read as, under its tenant's lock, so a move never undoes a
+ * change and never doubles one; a row that changed meanwhile is left for the next page. Moving says
+ * nothing to caches: what a row means stays the same.
+ *
+ * "A row needs a key": the hash of a token was made with it, a secret's version or an idempotent
+ * answer is sealed with it. `retire` refuses while a row does.
+ *
+ * Its layers: `MemoryKeyRotationStore.ts`, `MariaKeyRotationStore.ts`. Both pass
+ * `test/suites/keyRotationStoreSuite.ts`.
+ */
+import { Context, type Effect } from "effect"
+import type { KeyPurpose, StoredKey } from "./KeyStore.ts"
+import type { StoreUnavailable } from "./StoreError.ts"
+
+/** A key with its age by the database's clock. A retired key whose material was erased has none left in `wrapped`. */
+export interface AgedKey extends StoredKey {
+  readonly ageMs: number
+}
+
+export interface HashedRow {
+  readonly tenantId: string
+  readonly tokenId: string
+  readonly hash: Uint8Array
+}
+
+export interface HashMove extends HashedRow {
+  readonly newHash: Uint8Array
+}
+
+/** The sealed secret of one version of a credential. */
+export interface SealedRow {
+  readonly tenantId: string
+  readonly credentialId: string
+  readonly version: number
+  readonly sealed: Uint8Array
+}
+
+export interface SealedMove extends SealedRow {
+  readonly newKeyId: string
+  readonly newSealed: Uint8Array
+}
+
+export interface RotationMark {
+  /** UNIX milliseconds, database clock. */
+  readonly startedAt: number
+  readonly ageMs: number
+  /** Rows that had to be moved then. */
+  readonly total: number
+}
+
+export type Retired = "retired" | "inUse" | "active" | "unknown"
+
+/** Rows of one page at most. */
+export const movePageMax = 1_000
+
+export class KeyRotationStore extends Context.Service<
+  KeyRotationStore,
+  {
+    // ---- keys
+    /** Of the whole service, whatever their state, as long as their material is there. */
+    readonly serviceKeys: Effect.Effect<ReadonlyArray<AgedKey>, StoreUnavailable>
+    readonly findKey: (keyId: string) => Effect.Effect<AgedKey | undefined, StoreUnavailable>
+    readonly activeKey: (
+      purpose: KeyPurpose,
+      tenantId: string | null
+    ) => Effect.Effect<AgedKey | undefined, StoreUnavailable>
+    /** Ascending by id, after `after`. */
+    readonly listKeys: (options: {
+      readonly limit: number
+      readonly after: string | null
+    }) => Effect.Effect<ReadonlyArray<AgedKey>, StoreUnavailable>
+    /** Ascending by id. */
+    readonly retiringKeys: (limit: number) => Effect.Effect<ReadonlyArray<AgedKey>, StoreUnavailable>
+    /**
+     * In one transaction: `expectedKeyId` becomes retiring, `successor` active, its age 0. False, and
+     * nothing changed, when `expectedKeyId` is not active any more.
+     */
+    readonly replaceActive: (expectedKeyId: string, successor: StoredKey) => Effect.Effect<boolean, StoreUnavailable>
+    /** An active key becomes retiring; the next one who needs an active key makes one. False: it was not active. */
+    readonly demote: (keyId: string) => Effect.Effect<boolean, StoreUnavailable>
+    /** The same for every tenant's data key at once. Answers how many. */
+    readonly demoteTenantKeys: Effect.Effect<number, StoreUnavailable>
+    /** A retiring key that no row needs becomes retired. Repeating it is `retired`. */
+    readonly retire: (keyId: string) => Effect.Effect<Retired, StoreUnavailable>
+    /** A retired key that a row needs after all becomes retiring again. Answers how many. */
+    readonly reviveNeeded: Effect.Effect<number, StoreUnavailable>
+    /** Erases the material of keys that have been retired for `ageMs` and that no row needs. Answers how many. */
+    readonly eraseRetired: (ageMs: number) => Effect.Effect<number, StoreUnavailable>
+    /** Adds to the records sealed with a key; answers the sum. 0 for a key that is not there. */
+    readonly addUses: (keyId: string, uses: number) => Effect.Effect<number, StoreUnavailable>
+    /** Exchanges the wrapping of a key that is still wrapped by `expectedMasterKeyId`, byte for byte as read. */
+    readonly rewrap: (
+      key: StoredKey,
+      next: { readonly masterKeyId: string; readonly wrapped: Uint8Array }
+    ) => Effect.Effect<boolean, StoreUnavailable>
+
+    // ---- rows
+    /** How many rows need each key. 0 for a key that no row needs. */
+    readonly countRows: (keyIds: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, number>, StoreUnavailable>
+    /** Rows that can be moved and are not under an active key. */
+    readonly countMovable: Effect.Effect<number, StoreUnavailable>
+    /** Tokens whose hash was made with a key; tenant by tenant. */
+    readonly hashedRows: (keyId: string, limit: number) => Effect.Effect<ReadonlyArray<HashedRow>, StoreUnavailable>
+    /** Answers how many were moved. */
+    readonly moveHashes: (
+      fromKeyId: string,
+      toKeyId: string,
+      moves: ReadonlyArray<HashMove>
+    ) => Effect.Effect<number, StoreUnavailable>
+    readonly sealedRows: (keyId: string, limit: number) => Effect.Effect<ReadonlyArray<SealedRow>, StoreUnavailable>
+    readonly moveSealed: (
+      fromKeyId: string,
+      moves: ReadonlyArray<SealedMove>
+    ) => Effect.Effect<number, StoreUnavailable>
+
+    // ---- the rotation under way, for its progress
+    readonly mark: Effect.Effect<RotationMark | undefined, StoreUnavailable>
+    /** Begins now, by the database's clock. */
+    readonly setMark: (total: number) => Effect.Effect<void, StoreUnavailable>
+  }
+>()("cm/store/KeyRotationStore") {}
