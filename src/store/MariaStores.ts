@@ -4,13 +4,22 @@
  */
 import { Effect, Layer } from "effect"
 import { Mariadb } from "./Mariadb.ts"
+import * as MariaKeyStore from "./MariaKeyStore.ts"
+import * as MariaOutbox from "./MariaOutbox.ts"
+import * as MariaSweeps from "./MariaSweeps.ts"
 import * as MariaTenantStore from "./MariaTenantStore.ts"
 import * as MariaTokenLookup from "./MariaTokenLookup.ts"
+import * as MariaTokenUse from "./MariaTokenUse.ts"
 import { migrate } from "./Migrations.ts"
 
 /** The pool over a migrated database; for stores that are added beside these. */
 export const layerDatabase = Layer.unwrap(Effect.as(migrate(), Mariadb.layer))
 
-export const layer = Layer.mergeAll(MariaTenantStore.layer, MariaTokenLookup.layer).pipe(
-  Layer.provideMerge(layerDatabase)
-)
+export const layer = Layer.mergeAll(
+  MariaTenantStore.layer,
+  MariaTokenLookup.layer,
+  MariaTokenUse.layer,
+  MariaOutbox.layer,
+  MariaSweeps.layer,
+  MariaKeyStore.layer
+).pipe(Layer.provideMerge(layerDatabase))

@@ -1,9 +1,18 @@
 /** All store contracts in memory, over one set of tables; for tests and for nothing else. */
 import { Layer } from "effect"
 import { MemoryDatabase } from "./MemoryDatabase.ts"
+import * as MemoryKeyStore from "./MemoryKeyStore.ts"
+import * as MemoryOutbox from "./MemoryOutbox.ts"
+import * as MemorySweeps from "./MemorySweeps.ts"
 import * as MemoryTenantStore from "./MemoryTenantStore.ts"
 import * as MemoryTokenLookup from "./MemoryTokenLookup.ts"
+import * as MemoryTokenUse from "./MemoryTokenUse.ts"
 
-export const layer = Layer.mergeAll(MemoryTenantStore.layer, MemoryTokenLookup.layer).pipe(
-  Layer.provideMerge(MemoryDatabase.layer)
-)
+export const layer = Layer.mergeAll(
+  MemoryTenantStore.layer,
+  MemoryTokenLookup.layer,
+  MemoryTokenUse.layer,
+  MemoryOutbox.layer,
+  MemorySweeps.layer,
+  MemoryKeyStore.layer
+).pipe(Layer.provideMerge(MemoryDatabase.layer))
