@@ -1,0 +1,20 @@
+# The service alone: Node runs the TypeScript sources as they are, so nothing is built.
+FROM node:24.21.0-bookworm-slim
+
+WORKDIR /app
+ENV NODE_ENV=production
+
+COPY package.json package-lock.json .npmrc ./
+# The `node` package is for machines with an older Node; the image has the right one.
+RUN npm ci --omit=dev && npm cache clean --force
+
+COPY nats.conf ./
+COPY src ./src
+
+# The key file lies on a volume that the service's user may write to.
+RUN mkdir /keys && chown node:node /keys && chmod 700 /keys
+VOLUME /keys
+USER node
+
+# SIGTERM reaches the service itself, which answers what it has in hand and ends.
+CMD ["node", "src/main.ts"]
