@@ -1,0 +1,305 @@
+/**
+ * Everything this replica believes about tokens, and the one place where it stops believing.
+ *
+ * Tenants and applications are small records that are made once and stay; an entry of the hot table
+ * names them by index. A tenant's record holds what the protocol between replicas asks for:
+ * - `coveredSeq` and the lease generation it was read under. It comes from the rows themselves: a row
+ *   read by a statement that was sent under the lease, in this very generation, carries the tenant's
+ *   revocation sequence after the renewal that began the generation was acknowledged;
+ * - tombstones, one for each token revoked while listening; when they are trimmed, `coveredSeq` rises;
+ * - the epochs of its own removal and (in the application's record) of the application's.
+ *
+ * `applyUnsafe` is synchronous: when it returns, no answer of this replica comes from before the
+ * revocation. Nothing here does I/O, and nothing is written to a cache shared with others.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import { Applier, type LeaseState, LeaseView } from "../coherence/Coherence.ts"
+import { mayBelieve } from "../domain/Belief.ts"
+import type { HotToken } from "../domain/HotToken.ts"
+import type { Appearance, Revocation } from "../domain/Revocation.ts"
+import { hasEnded } from "../domain/Token.ts"
+import { isUsable } from "../domain/TokenLifecycle.ts"
+import { encodeTail } from "../schema/EcapFrame.ts"
+import { ActorsConfig } from "./ActorsConfig.ts"
+import { fits, HotTable, inactiveFlag, rotatedFlag, toldFlag } from "./HotTable.ts"
+import { Negatives } from "./Negatives.ts"
+import { Uses } from "./Uses.ts"
+
+/** Records of tenants and applications; what comes beyond is answered from MariaDB each time. */
+export const tenantRecordsMax = 200_000
+export const applicationRecordsMax = 500_000
+
+export class TenantRecord {
+  coveredSeq = 0
+  /** The lease generation `coveredSeq` was read under; 0 for none. */
+  coveredGeneration = 0
+  /** The newest removal of the tenant that was applied. */
+  epochSeq = 0
+  /** Token id to the newest revocation applied, oldest first. */
+  readonly tombstones = new Map<string, number>()
+  readonly negatives = new Negatives()
+  /** Requests that wait for a token of this tenant. */
+  waiting = 0
+  readonly tenantId: string
+  /** -1: beyond the limit, nothing of it is kept. */
+  readonly index: number
+
+  constructor(tenantId: string, index: number) {
+    this.tenantId = tenantId
+    this.index = index
+  }
+}
+
+export class ApplicationRecord {
+  /** The newest removal that was applied. */
+  epochSeq = 0
+  readonly appName: string
+  readonly tenant: TenantRecord
+  readonly index: number
+
+  constructor(appName: string, tenant: TenantRecord, index: number) {
+    this.appName = appName
+    this.tenant = tenant
+    this.index = index
+  }
+}
+
+/** Heard when applications come and go, so that the directory forgets. */
+export interface DirectoryListener {
+  readonly applicationGone: (tenantId: string, appName: string) => void
+  readonly tenantGone: (tenantId: string) => void
+  readonly applicationAppeared: (appName: string) => void
+}
+
+export class Beliefs {
+  readonly hot: HotTable
+  readonly uses: Uses
+  readonly tenants: Array<TenantRecord> = []
+  readonly applications: Array<ApplicationRecord> = []
+  /** Rows of the shared cache that were refused, for the metrics. */
+  disbelieved = 0
+  private readonly tenantsById = new Map<string, TenantRecord>()
+  private readonly applicationsByName = new Map<string, ApplicationRecord>()
+  private readonly beyondTenants = new TenantRecord("", -1)
+  private readonly listeners: Array<DirectoryListener> = []
+  private readonly lease: LeaseState
+  private readonly tombstonesMax: number
+  private readonly now: () => number
+
+  constructor(options: {
+    readonly hotTokensMax: number
+    readonly tombstonesPerTenantMax: number
+    readonly lease: LeaseState
+    /** UNIX milliseconds. */
+    readonly now: () => number
+  }) {
+    this.lease = options.lease
+    this.tombstonesMax = options.tombstonesPerTenantMax
+    this.now = options.now
+    this.uses = new Uses()
+    this.hot = new HotTable({ max: options.hotTokensMax, onUseLeft: (tokenId, at) => this.uses.add(tokenId, at) })
+  }
+
+  readonly hotCount = (): number => this.hot.count
+  readonly hotCountOf = (tenantId: string): number => {
+    const tenant = this.tenantsById.get(tenantId)
+    return tenant === undefined ? 0 : this.hot.countOf(tenant.index)
+  }
+  readonly listen = (listener: DirectoryListener): void => {
+    this.listeners.push(listener)
+  }
+
+  // ---- records --------------------------------------------------------------------
+
+  tenant(tenantId: string): TenantRecord {
+    const present = this.tenantsById.get(tenantId)
+    if (present !== undefined) return present
+    if (this.tenants.length >= tenantRecordsMax) return this.beyondTenants
+    const made = new TenantRecord(tenantId, this.tenants.length)
+    this.tenants.push(made)
+    this.tenantsById.set(tenantId, made)
+    return made
+  }
+
+  application(appName: string, tenant: TenantRecord): ApplicationRecord {
+    const present = this.applicationsByName.get(appName)
+    if (present?.tenant === tenant) return present
+    if (this.applications.length >= applicationRecordsMax) return new ApplicationRecord(appName, tenant, -1)
+    const made = new ApplicationRecord(appName, tenant, this.applications.length)
+    this.applications.push(made)
+    this.applicationsByName.set(appName, made)
+    return made
+  }
+
+  // ---- believing ------------------------------------------------------------------
+
+  /** The tenant's covered sequence, or null when it was not read under the present lease generation. */
+  covered(tenant: TenantRecord): number | null {
+    return tenant.coveredGeneration === this.lease.generation ? tenant.coveredSeq : null
+  }
+
+  /** Whether a hot entry may be used now. Applying a revocation drops entries, so there is no tombstone to ask. */
+  believesHot(ref: number, leaseHolds: boolean): boolean {
+    const tenant = this.tenants[this.hot.tenantIndex(ref)]!
+    const application = this.applications[this.hot.applicationIndex(ref)]!
+    return mayBelieve(leaseHolds, this.covered(tenant), this.hot.readSeq(ref), 0, application.epochSeq, tenant.epochSeq)
+  }
+
+  /** Whether a token from the shared cache may be used, or one from anywhere kept. */
+  believes(token: HotToken, leaseHolds: boolean): boolean {
+    const tenant = this.tenant(token.tenantId)
+    if (tenant.index < 0) return false
+    return mayBelieve(
+      leaseHolds,
+      this.covered(tenant),
+      token.readSeq,
+      tenant.tombstones.get(token.tokenId) ?? 0,
+      this.application(token.appName, tenant).epochSeq,
+      tenant.epochSeq
+    )
+  }
+
+  /**
+   * A row came from MariaDB. Where the tenant is not covered yet in the present generation, the row's
+   * own sequence covers it, if its statement was sent under the lease and in this generation.
+   *
+   * @param sentGeneration the lease's generation when the statement was sent; 0 when the lease did not hold
+   */
+  cover(tenantId: string, readSeq: number, sentGeneration: number): void {
+    if (sentGeneration === 0 || sentGeneration !== this.lease.generation) return
+    const tenant = this.tenant(tenantId)
+    if (tenant.index < 0 || tenant.coveredGeneration === sentGeneration) return
+    tenant.coveredSeq = Math.max(tenant.coveredSeq, readSeq)
+    tenant.coveredGeneration = sentGeneration
+  }
+
+  // ---- keeping --------------------------------------------------------------------
+
+  /** Keeps a usable token under the hash of its request's bytes, if it may be believed and nothing newer is there. */
+  keep(h0: number, h1: number, h2: number, h3: number, token: HotToken, tail: Uint8Array, leaseHolds: boolean): void {
+    if (!fits(token.tokenId) || !this.believes(token, leaseHolds)) return
+    const { hot } = this
+    const present = hot.find(h0, h1, h2, h3)
+    if (present !== 0 && hot.tokenId(present) !== token.tokenId && hot.readSeq(present) > token.readSeq) return
+    const same = hot.findById(token.tokenId)
+    if (same !== 0 && isOlder(token, hot.version(same), hot.readSeq(same))) return
+    if (!isUsable(token.status) || hasEnded(token, this.now())) {
+      if (same !== 0) hot.remove(same)
+      return
+    }
+    const tenant = this.tenant(token.tenantId)
+    const application = this.application(token.appName, tenant)
+    if (application.index < 0) return
+    hot.put({
+      h0,
+      h1,
+      h2,
+      h3,
+      tenantIndex: tenant.index,
+      applicationIndex: application.index,
+      version: token.version,
+      readSeq: token.readSeq,
+      expiresAt: token.expiresAt ?? Number.POSITIVE_INFINITY,
+      flags:
+        (token.status === "Inactive" ? inactiveFlag : 0) |
+        (token.endReason === "rotated" ? rotatedFlag : 0) |
+        (same === 0 ? 0 : hot.flags(same) & toldFlag),
+      tail
+    })
+  }
+
+  /**
+   * What a change of this replica committed, with the sequence of its own transaction as `readSeq`.
+   * Tokens that are hot take the new state at once; others wait for their first validation.
+   */
+  readonly fillCommitted = (tokens: ReadonlyArray<HotToken>): void => {
+    for (const token of tokens) {
+      const ref = this.hot.findById(token.tokenId)
+      if (ref === 0) continue
+      const [h0, h1, h2, h3] = this.hot.hash(ref)
+      this.keep(h0, h1, h2, h3, token, tailOf(token), true)
+    }
+  }
+
+  // ---- forgetting -----------------------------------------------------------------
+
+  readonly applyUnsafe = (revocation: Revocation): void => {
+    const tenant = this.tenant(revocation.tenantId)
+    if (tenant.index < 0) return
+    const { seq } = revocation
+    for (const target of revocation.targets) {
+      switch (target.kind) {
+        case "token": {
+          this.bury(tenant, target.tokenId, seq)
+          const ref = this.hot.findById(target.tokenId)
+          if (ref !== 0 && this.hot.readSeq(ref) < seq) this.hot.remove(ref)
+          break
+        }
+        case "application": {
+          const application = this.application(target.appName, tenant)
+          // Beyond the limit there is no record to remember it in: everything older of the tenant goes.
+          if (application.index < 0) tenant.epochSeq = Math.max(tenant.epochSeq, seq)
+          application.epochSeq = Math.max(application.epochSeq, seq)
+          for (const listener of this.listeners) listener.applicationGone(tenant.tenantId, target.appName)
+          break
+        }
+        case "tenant":
+          tenant.epochSeq = Math.max(tenant.epochSeq, seq)
+          for (const listener of this.listeners) listener.tenantGone(tenant.tenantId)
+          break
+        case "credential":
+        case "service":
+          break
+      }
+    }
+    tenant.negatives.forgetAll()
+  }
+
+  readonly appearUnsafe = (appearance: Appearance): void => {
+    for (const target of appearance.targets) {
+      if (target.kind !== "application") continue
+      for (const listener of this.listeners) listener.applicationAppeared(target.appName)
+    }
+    this.tenantsById.get(appearance.tenantId)?.negatives.forgetAll()
+  }
+
+  private bury(tenant: TenantRecord, tokenId: string, seq: number): void {
+    const { tombstones } = tenant
+    const known = tombstones.get(tokenId)
+    if (known !== undefined && known >= seq) return
+    tombstones.delete(tokenId)
+    tombstones.set(tokenId, seq)
+    if (tombstones.size <= this.tombstonesMax) return
+    const [oldest, oldestSeq] = tombstones.entries().next().value!
+    tombstones.delete(oldest)
+    tenant.coveredSeq = Math.max(tenant.coveredSeq, oldestSeq)
+  }
+}
+
+/** Whether a token's state is from before what is known of the same token. */
+const isOlder = (token: HotToken, version: number, readSeq: number): boolean =>
+  token.version < version || (token.version === version && token.readSeq < readSeq)
+
+/** The end of the 200 reply for a token. */
+export const tailOf = (token: HotToken): Uint8Array =>
+  encodeTail({ tokenId: token.tokenId, endpointId: token.endpointId, statusCode: 200, reasonPhrase: null })
+
+export class HotState extends Context.Service<HotState, Beliefs>()("cm/actors/HotState") {
+  /** Provides the `Applier` of the protocol between replicas too. */
+  static readonly layer = Layer.effectContext(
+    Effect.gen(function* () {
+      const settings = yield* ActorsConfig
+      const lease = yield* LeaseView
+      const clock = yield* Clock.Clock
+      const beliefs = new Beliefs({
+        hotTokensMax: settings.hotTokensMax,
+        tombstonesPerTenantMax: settings.tombstonesPerTenantMax,
+        lease,
+        now: () => clock.currentTimeMillisUnsafe()
+      })
+      return Context.make(HotState, beliefs).pipe(
+        Context.add(Applier, { applyUnsafe: beliefs.applyUnsafe, appearUnsafe: beliefs.appearUnsafe })
+      )
+    })
+  )
+}

@@ -1,0 +1,327 @@
+/**
+ * Tokens that are not hot: asked together, in few statements, and never by a request of its own.
+ *
+ * A request joins only what has not been sent. One statement asks for up to 256 hashes (a token has
+ * one for each hash key that is alive); tenants take turns, so that a flood of one does not delay
+ * another's. A few statements are under way at a time.
+ *
+ * While few tokens wait, or MariaDB does not answer, the shared cache is asked first; what it says is
+ * used only under the lease and where `Beliefs` believes it. A row of MariaDB is a right answer to
+ * every request that was waiting when its statement was sent; whether it may be kept is `Beliefs`' to
+ * say. When MariaDB fails, what the cache can answer is answered, the rest is `unavailable`.
+ *
+ * Nothing waits for ever: `sweep`, called regularly, ends what is overdue.
+ */
+import type { ValidationCache } from "../cache/ValidationCache.ts"
+import type { Keyring, TokenHashed } from "../crypto/Keyring.ts"
+import type { HotToken } from "../domain/HotToken.ts"
+import { isUsable } from "../domain/TokenLifecycle.ts"
+import type { TokenLookup } from "../store/TokenLookup.ts"
+import type { ApplicationRecord, Beliefs, TenantRecord } from "./HotState.ts"
+
+export const hashesPerStatementMax = 256
+
+/** One token that is waited for. Who waits for it is the owner's matter. */
+export interface Miss {
+  readonly h0: number
+  readonly h1: number
+  readonly h2: number
+  readonly h3: number
+  readonly appName: string
+  readonly token: string
+  readonly application: ApplicationRecord
+  readonly bornAt: number
+  cacheAsked: boolean
+  hashes: ReadonlyArray<TokenHashed> | null
+  /** The tenant's negative epoch when the statement was sent. */
+  negativeEpoch: number
+}
+
+export type Outcome<M extends Miss> = (miss: M, answer: HotToken | "unknown" | "unavailable" | "bug") => void
+
+interface Statement<M extends Miss> {
+  readonly misses: ReadonlyArray<M>
+  readonly sentAt: number
+}
+
+export interface MissQueueOptions<M extends Miss> {
+  readonly beliefs: Beliefs
+  readonly lookup: TokenLookup["Service"]
+  readonly cache: ValidationCache["Service"]
+  readonly keyring: Keyring["Service"]
+  /** Called for each miss; again with `bug` when something went wrong in between. Must not throw. */
+  readonly settle: Outcome<M>
+  /** What waited for `from` waits for `into`, which is the same token. */
+  readonly merge: (into: M, from: M) => void
+  readonly onBug: (bug: unknown) => void
+  readonly leaseHolds: () => boolean
+  readonly generation: () => number
+  readonly monotonicMs: () => number
+  readonly cacheEnabled: boolean
+  readonly cacheFirstMax: number
+  readonly statementsMax: number
+  readonly timeoutMs: number
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
+
+/** One statement, but where a key that has just come made it too long. */
+const inParts = (hashes: ReadonlyArray<Uint8Array>, ask: TokenLookup["Service"]["byHash"]) => {
+  if (hashes.length <= hashesPerStatementMax) return ask(hashes)
+  const parts: Array<Promise<ReadonlyArray<HotToken>>> = []
+  for (let at = 0; at < hashes.length; at += hashesPerStatementMax) {
+    parts.push(ask(hashes.slice(at, at + hashesPerStatementMax)))
+  }
+  return Promise.all(parts).then((rows) => rows.flat())
+}
+
+export class MissQueue<M extends Miss> {
+  /** Tenants with something to ask, in turns, each with its own line. */
+  private readonly lines = new Map<TenantRecord, Array<M>>()
+  private readonly byHash = new Map<number, Array<M>>()
+  private waitingCount = 0
+  private readonly statements = new Set<Statement<M>>()
+  /** False from a failed statement until the next one that succeeds: then one is tried at a time. */
+  private healthy = true
+  private scheduled = false
+  private readonly options: MissQueueOptions<M>
+  statementCount = 0
+  cacheHits = 0
+
+  constructor(options: MissQueueOptions<M>) {
+    this.options = options
+  }
+
+  /** The miss for this hash that a request may still join. */
+  find(h0: number, h1: number, h2: number, h3: number): M | undefined {
+    const chain = this.byHash.get(h0)
+    return chain?.find((miss) => miss.h1 === h1 && miss.h2 === h2 && miss.h3 === h3)
+  }
+
+  add(miss: M): void {
+    const present = this.find(miss.h0, miss.h1, miss.h2, miss.h3)
+    if (present !== undefined) {
+      this.options.merge(present, miss)
+      return
+    }
+    const chain = this.byHash.get(miss.h0)
+    if (chain === undefined) this.byHash.set(miss.h0, [miss])
+    else chain.push(miss)
+    const tenant = miss.application.tenant
+    const line = this.lines.get(tenant)
+    if (line === undefined) this.lines.set(tenant, [miss])
+    else line.push(miss)
+    this.waitingCount++
+    this.schedule()
+  }
+
+  /** Ends what has waited too long. */
+  sweep(): void {
+    const { monotonicMs, timeoutMs } = this.options
+    const overdue = monotonicMs() - timeoutMs
+    for (const statement of this.statements) {
+      if (statement.sentAt > overdue) continue
+      this.statements.delete(statement)
+      this.healthy = false
+      this.lastResort(statement.misses)
+    }
+    const late = this.takeWhere((miss) => miss.bornAt <= overdue, this.waitingCount)
+    if (late.length > 0) this.lastResort(late)
+    this.schedule()
+  }
+
+  // ---- what waits -------------------------------------------------------------------
+
+  private schedule(): void {
+    if (this.scheduled || this.waitingCount === 0) return
+    this.scheduled = true
+    queueMicrotask(() => {
+      this.scheduled = false
+      this.pump()
+    })
+  }
+
+  private pump(): void {
+    const { cacheEnabled, cacheFirstMax, leaseHolds, statementsMax } = this.options
+    if (cacheEnabled && (!this.healthy || this.waitingCount <= cacheFirstMax) && leaseHolds()) this.askCacheFirst()
+    const atOnce = this.healthy ? statementsMax : 1
+    while (this.waitingCount > 0 && this.statements.size < atOnce) {
+      const misses = this.takeTurns()
+      this.guarded(misses, () => this.ask(misses))
+    }
+  }
+
+  /** As many as keys were alive the last time; a key more makes one statement a little longer. */
+  private hashesPerToken = 1
+
+  /** Up to one statement's worth of misses, one of each tenant in turn. */
+  private takeTurns(): Array<M> {
+    const taken: Array<M> = []
+    let hashes = 0
+    while (this.lines.size > 0) {
+      for (const [tenant, line] of this.lines) {
+        const miss = line.shift()!
+        // The line goes to the end, so that the next statement begins where this one stopped.
+        this.lines.delete(tenant)
+        if (line.length > 0) this.lines.set(tenant, line)
+        this.unlink(miss)
+        taken.push(miss)
+        hashes += this.hashesPerToken
+        if (hashes + this.hashesPerToken > hashesPerStatementMax) return taken
+      }
+    }
+    return taken
+  }
+
+  /** Takes out of the lines, in their order, at most `max` of those that `wanted` names. */
+  private takeWhere(wanted: (miss: M) => boolean, max: number): Array<M> {
+    const taken: Array<M> = []
+    for (const [tenant, line] of this.lines) {
+      const left = line.filter((miss) => {
+        if (taken.length >= max || !wanted(miss)) return true
+        taken.push(miss)
+        return false
+      })
+      if (left.length === 0) this.lines.delete(tenant)
+      else if (left.length < line.length) this.lines.set(tenant, left)
+    }
+    for (const miss of taken) this.unlink(miss)
+    return taken
+  }
+
+  private unlink(miss: M): void {
+    const chain = this.byHash.get(miss.h0)!
+    if (chain.length === 1) this.byHash.delete(miss.h0)
+    else chain.splice(chain.indexOf(miss), 1)
+    this.waitingCount--
+  }
+
+  private hashesOf(miss: M): ReadonlyArray<TokenHashed> {
+    miss.hashes ??= this.options.keyring.hashTokenAll(miss.appName, miss.token)
+    this.hashesPerToken = miss.hashes.length
+    return miss.hashes
+  }
+
+  // ---- MariaDB ----------------------------------------------------------------------
+
+  private ask(misses: ReadonlyArray<M>): void {
+    const { generation, leaseHolds, lookup, monotonicMs } = this.options
+    const sentGeneration = leaseHolds() ? generation() : 0
+    const hashes: Array<Uint8Array> = []
+    const byKey = new Map<string, M>()
+    for (const miss of misses) {
+      miss.negativeEpoch = miss.application.tenant.negatives.epoch
+      for (const { hash } of this.hashesOf(miss)) {
+        hashes.push(hash)
+        byKey.set(hex(hash), miss)
+      }
+    }
+    const statement: Statement<M> = { misses, sentAt: monotonicMs() }
+    const rows = inParts(hashes, lookup.byHash)
+    this.statements.add(statement)
+    this.statementCount++
+    rows.then(
+      (found) => {
+        if (this.statements.delete(statement)) this.arrived(statement, found, byKey, sentGeneration)
+      },
+      () => {
+        if (!this.statements.delete(statement)) return
+        this.healthy = false
+        this.lastResort(statement.misses)
+        this.schedule()
+      }
+    )
+  }
+
+  /** A bug in the handling of some misses answers those and harms no others. */
+  private guarded(misses: ReadonlyArray<M>, handle: () => void): void {
+    try {
+      handle()
+    } catch (bug) {
+      this.options.onBug(bug)
+      for (const miss of misses) this.options.settle(miss, "bug")
+    }
+  }
+
+  private arrived(
+    { misses }: Statement<M>,
+    rows: ReadonlyArray<HotToken>,
+    byKey: Map<string, M>,
+    sentGeneration: number
+  ): void {
+    const { beliefs, cache, cacheEnabled, settle } = this.options
+    this.healthy = true
+    this.guarded(misses, () => {
+      const found = new Map<M, HotToken>()
+      for (const row of rows) {
+        beliefs.cover(row.tenantId, row.readSeq, sentGeneration)
+        const miss = byKey.get(row.cacheKey)
+        if (miss !== undefined) found.set(miss, row)
+      }
+      if (cacheEnabled && rows.length > 0) cache.putUnsafe(rows)
+      for (const miss of misses) settle(miss, found.get(miss) ?? "unknown")
+    })
+    this.schedule()
+  }
+
+  // ---- the shared cache ---------------------------------------------------------------
+
+  /** What waits and has not been looked for there, of tenants whose entries may be believed. */
+  private askCacheFirst(): void {
+    const { beliefs } = this.options
+    const worth = this.takeWhere(
+      (miss) => !miss.cacheAsked && beliefs.covered(miss.application.tenant) !== null,
+      hashesPerStatementMax
+    )
+    if (worth.length === 0) return
+    this.guarded(worth, () =>
+      this.askCache(worth, (rest) => {
+        for (const miss of rest) this.add(miss)
+      })
+    )
+  }
+
+  /** After MariaDB did not answer: the cache, or nothing. */
+  private lastResort(misses: ReadonlyArray<M>): void {
+    const { cacheEnabled, leaseHolds, settle } = this.options
+    const unavailable = (rest: ReadonlyArray<M>) => {
+      for (const miss of rest) settle(miss, "unavailable")
+    }
+    const mayAsk = cacheEnabled && leaseHolds()
+    unavailable(misses.filter((miss) => !mayAsk || miss.cacheAsked))
+    const worth = misses.filter((miss) => mayAsk && !miss.cacheAsked)
+    if (worth.length > 0) this.guarded(worth, () => this.askCache(worth, unavailable))
+  }
+
+  private askCache(misses: ReadonlyArray<M>, others: (rest: ReadonlyArray<M>) => void): void {
+    const { beliefs, cache, leaseHolds, settle } = this.options
+    const byKey = new Map<string, M>()
+    const keys: Array<{ readonly tenantId: string; readonly cacheKey: string }> = []
+    for (const miss of misses) {
+      miss.cacheAsked = true
+      for (const { hash } of this.hashesOf(miss)) {
+        const cacheKey = hex(hash)
+        byKey.set(cacheKey, miss)
+        keys.push({ tenantId: miss.application.tenant.tenantId, cacheKey })
+      }
+    }
+    const finish = (tokens: ReadonlyArray<HotToken>) => {
+      const rest = new Set(misses)
+      const holds = leaseHolds()
+      for (const token of tokens) {
+        const miss = byKey.get(token.cacheKey)
+        if (miss === undefined || !rest.has(miss)) continue
+        // What is not usable may have become so without a barrier: that is for MariaDB to say.
+        if (!isUsable(token.status)) continue
+        if (token.tenantId === miss.application.tenant.tenantId && beliefs.believes(token, holds)) {
+          rest.delete(miss)
+          this.cacheHits++
+          settle(miss, token)
+        } else beliefs.disbelieved++
+      }
+      others(Array.from(rest))
+    }
+    const guardedFinish = (tokens: ReadonlyArray<HotToken>) => this.guarded(misses, () => finish(tokens))
+    cache.getMany(keys).then(guardedFinish, () => guardedFinish([]))
+  }
+}
