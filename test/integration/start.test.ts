@@ -1,0 +1,273 @@
+/**
+ * `npm start`, from outside: ready, reachable, stopped in order whoever dies, and cleaned up after
+ * (contract section 6).
+ */
+import { execFileSync } from "node:child_process"
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { connect } from "@nats-io/transport-node"
+import { afterAll, afterEach, assert, expect, it } from "vitest"
+import { busUsers } from "../../scripts/stack.mjs"
+import { eventually } from "../support/eventually.ts"
+import { isRunning, notedIn, npmStart, type RunFile, type Started, startScript } from "../support/npmStart.ts"
+import { temporaryFolder } from "../support/servers.ts"
+
+const folder = temporaryFolder()
+let count = 0
+const freshDir = (): string => join(folder.path, String(++count))
+
+const running: Array<Started> = []
+
+afterEach(async () => {
+  for (const started of running.splice(0)) {
+    started.kill("SIGTERM")
+    await started.exitCode
+  }
+})
+
+afterAll(() => folder.remove())
+
+const start = (...options: Parameters<typeof npmStart>): Started => {
+  const started = npmStart(...options)
+  running.push(started)
+  return started
+}
+
+const request = async (run: RunFile, user: string, subject: string, payload: unknown = {}) => {
+  const who = run.users[user]!
+  const connection = await connect({
+    servers: run.natsUrl,
+    user: who.user,
+    pass: who.password,
+    inboxPrefix: who.inboxPrefix
+  })
+  try {
+    const reply = await connection.request(subject, JSON.stringify(payload), { timeout: 5_000 })
+    return { status: Number(reply.headers?.get("Cm-Status")), body: reply.json<Record<string, unknown>>() }
+  } finally {
+    await connection.close()
+  }
+}
+
+const names = (started: Started): ReadonlyArray<string> =>
+  started
+    .everything()
+    .map(({ name }) => name)
+    .toSorted()
+
+/** Nothing that was started runs, and nothing says that it does. */
+const assertNothingLeft = (dir: string, pids: ReadonlyArray<number>): void => {
+  assert.deepStrictEqual(pids.filter(isRunning), [])
+  assert.deepStrictEqual(notedIn(dir), [])
+  for (const file of ["run.json", "start.lock", "service.ready"]) assert.isFalse(existsSync(join(dir, file)), file)
+}
+
+const mode = (file: string): string => (statSync(file).mode & 0o777).toString(8)
+
+it("npm start answers, says how it is reached, and on SIGTERM ends with 0 and leaves nothing", async () => {
+  const dir = freshDir()
+  const started = start({ dir })
+  const run = await started.ready()
+
+  assert.strictEqual(mode(join(dir, "run.json")), "600")
+  assert.strictEqual(mode(run.keyFile), "600")
+  assert.strictEqual(run.keyFile, join(dir, "keys.json"))
+  assert.strictEqual(run.instance, "cm")
+  assert.match(run.replica, /^[A-Za-z0-9_-]{1,32}$/u)
+  assert.match(run.natsUrl, /^nats:\/\/127\.0\.0\.1:\d+$/u)
+  assert.match(run.databaseUrl, /^mariadb:\/\//u)
+  assert.sameMembers(Object.keys(run.users), [...busUsers])
+  for (const user of busUsers) assert.strictEqual(run.users[user]?.inboxPrefix, `_INBOX.${user}`)
+  assert.deepStrictEqual(names(started), ["mariadbd", "nats-server", "service"])
+  assert.include(readFileSync(`/proc/${run.pid}/cmdline`, "utf8"), "src/main.ts")
+  assert.match(started.output(), /^try: .* nats --context admin /mu)
+
+  assert.strictEqual((await request(run, "operator", "cm.admin.v1.ready")).status, 200)
+  const tenants = await request(run, "operator", "cm.admin.v1.tenants.list")
+  const ids = (tenants.body.content as ReadonlyArray<{ readonly tenantId: string }>).map(({ tenantId }) => tenantId)
+  assert.sameMembers(ids, ["demo", "global"])
+
+  const pids = started.everything().map(({ pid }) => pid)
+  started.kill("SIGTERM")
+  assert.strictEqual(await started.exitCode, 0)
+  assertNothingLeft(dir, pids)
+})
+
+it("a start in a folder in use, and a reset of it, say so in one line and touch nothing", async () => {
+  const dir = freshDir()
+  const started = start({ dir, command: startScript })
+  const run = await started.ready()
+  const before = names(started)
+
+  const second = npmStart({ dir, command: startScript })
+  assert.notStrictEqual(await second.exitCode, 0)
+  assert.match(second.output(), /^\S+ is in use by process \d+: [^\n]+\n$/u)
+  const reset = npmStart({ dir, command: [process.execPath, "scripts/reset.mjs"] })
+  assert.notStrictEqual(await reset.exitCode, 0)
+
+  assert.deepStrictEqual(names(started), before)
+  assert.strictEqual((await request(run, "operator", "cm.admin.v1.ready")).status, 200)
+})
+
+it("what was stored is there at the next start, which is ready within 5 s; a reset removes it", async () => {
+  const dir = freshDir()
+  const first = start({ dir, command: startScript })
+  const run = await first.ready()
+  const registered = await request(run, "admin", "cm.v1.demo.application.register", { appName: "thermostat" })
+  assert.strictEqual(registered.status, 201)
+  first.kill("SIGINT")
+  assert.strictEqual(await first.exitCode, 0)
+
+  const since = performance.now()
+  const second = start({ dir, command: startScript })
+  const again = await second.ready()
+  const elapsedMs = performance.now() - since
+  assert.deepStrictEqual(again.users, run.users)
+  assert.strictEqual(again.natsUrl, run.natsUrl)
+  const list = await request(again, "admin", "cm.v1.demo.application.list")
+  assert.include(JSON.stringify(list.body), "thermostat")
+  second.kill("SIGTERM")
+  assert.strictEqual(await second.exitCode, 0)
+  assert.isBelow(elapsedMs, 5_000)
+
+  execFileSync(process.execPath, ["scripts/reset.mjs"], { env: { ...process.env, CM_LOCAL_DIR: dir }, stdio: "pipe" })
+  assert.deepStrictEqual(readdirSync(dir), [])
+})
+
+it.each(["service", "nats-server", "mariadbd"])(
+  "when %s dies, the rest is stopped and its last words shown",
+  async (name) => {
+    const dir = freshDir()
+    const started = start({ dir, command: startScript })
+    const run = await started.ready()
+    const all = started.everything()
+    const victim = all.find((one) => one.name === name)!
+    if (name === "service") assert.strictEqual(victim.pid, run.pid)
+    process.kill(victim.pid, "SIGKILL")
+    assert.notStrictEqual(await started.exitCode, 0)
+    assert.match(
+      started.output(),
+      new RegExp(`^${name} ended by itself \\(SIGKILL\\); the last lines of \\S+:\\n {2}\\S`, "mu")
+    )
+    const pids = all.map(({ pid }) => pid)
+    assertNothingLeft(dir, pids)
+  }
+)
+
+it("when npm start itself is killed, what it started ends too", async () => {
+  const dir = freshDir()
+  const started = start({ dir, command: startScript })
+  await started.ready()
+  started.kill("SIGKILL")
+  await started.exitCode
+  await eventually(
+    () => names(started),
+    (left) => left.length === 0,
+    { limitMs: 30_000, what: "the end of everything" }
+  )
+})
+
+/** The children of a process: the watchdog among them, which is not noted. */
+const childrenOf = (pid: number): ReadonlyArray<number> =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/u.test(name))
+    .filter((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, "utf8")
+        return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === pid
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+
+it.each([
+  ["all of it", () => true],
+  ["all but the servers", (name: string | undefined) => name !== "nats-server" && name !== "mariadbd"]
+] as const)("after a SIGKILL of %s the next start cleans up and is ready", async (_, isKilled) => {
+  const dir = freshDir()
+  const started = start({ dir, command: startScript })
+  await started.ready()
+  const all = started.everything()
+  const nameOf = (pid: number) => all.find((one) => one.pid === pid)?.name
+  const victims = [...childrenOf(started.pid).filter((pid) => isKilled(nameOf(pid))), started.pid]
+  // Stopped first, so that none sees another one die.
+  for (const pid of victims) process.kill(pid, "SIGSTOP")
+  for (const pid of victims) process.kill(pid, "SIGKILL")
+  await started.exitCode
+
+  const next = start({ dir, command: startScript })
+  const run = await next.ready()
+  assert.strictEqual((await request(run, "operator", "cm.admin.v1.ready")).status, 200)
+  assert.deepStrictEqual(
+    all.filter(({ pid }) => isRunning(pid)),
+    []
+  )
+  assert.deepStrictEqual(names(next), ["mariadbd", "nats-server", "service"])
+})
+
+it("with NATS_URL and DATABASE_URL it starts only the service, as another replica", async () => {
+  const first = start({ dir: freshDir(), command: startScript })
+  const run = await first.ready()
+  const service = run.users.service!
+  const second = start({
+    dir: freshDir(),
+    command: startScript,
+    env: {
+      CM_REPLICA_ID: "two",
+      NATS_URL: run.natsUrl,
+      NATS_USER: service.user,
+      NATS_PASSWORD: service.password,
+      DATABASE_URL: run.databaseUrl,
+      CM_KEY_FILE: run.keyFile
+    }
+  })
+  const other = await second.ready()
+  assert.deepStrictEqual(names(second), ["service"])
+  assert.strictEqual(other.replica, "two")
+  assert.strictEqual(other.keyFile, run.keyFile)
+  assert.deepStrictEqual(other.users, { service })
+  second.kill("SIGTERM")
+  assert.strictEqual(await second.exitCode, 0)
+  assert.strictEqual((await request(run, "operator", "cm.admin.v1.ready")).status, 200)
+})
+
+it("another instance name has its own subjects, and its users may use them", async () => {
+  const started = start({ dir: freshDir(), command: startScript, env: { CM_INSTANCE_NAME: "cm-two" } })
+  const run = await started.ready()
+  assert.strictEqual(run.instance, "cm-two")
+  assert.strictEqual((await request(run, "operator", "cm-two.admin.v1.ready")).status, 200)
+  const registered = await request(run, "admin", "cm-two.v1.demo.application.register", { appName: "thermostat" })
+  assert.strictEqual(registered.status, 201)
+})
+
+it("a wrong setting stops the start and names the variable", async () => {
+  for (const [name, value] of [
+    ["CM_INSTANCE_NAME", "kaa"],
+    ["CM_STREAM_REPLICAS", "none"]
+  ] as const) {
+    const started = start({ dir: freshDir(), command: startScript, env: { [name]: value } })
+    await expect(started.ready()).rejects.toThrow(name)
+    assert.notStrictEqual(await started.exitCode, 0)
+  }
+})
+
+it("data without its key file, or with another, stops the start with a line that says so", async () => {
+  const dir = freshDir()
+  const started = start({ dir, command: startScript })
+  const run = await started.ready()
+  started.kill("SIGTERM")
+  await started.exitCode
+  const keys = readFileSync(run.keyFile, "utf8")
+
+  const other = start({ dir: freshDir(), command: startScript })
+  const otherKeys = readFileSync((await other.ready()).keyFile, "utf8")
+  assert.notStrictEqual(otherKeys, keys)
+  writeFileSync(run.keyFile, otherKeys)
+  const swapped = start({ dir, command: startScript })
+  await expect(swapped.ready()).rejects.toThrow(/key file/u)
+  assert.notStrictEqual(await swapped.exitCode, 0)
+
+  writeFileSync(run.keyFile, keys)
+  await start({ dir, command: startScript }).ready()
+})
