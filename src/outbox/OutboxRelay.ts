@@ -12,8 +12,9 @@
  * Changes never wait for it. It publishes within milliseconds of a commit of this replica, and within
  * the poll interval of another's.
  */
-import { Clock, Context, Duration, Effect, Layer, Metric, Random, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Metric, Random } from "effect"
 import { CoherenceConfig } from "../coherence/CoherenceConfig.ts"
+import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Outbox } from "../store/Outbox.ts"
 import { OutboxSignal } from "../store/OutboxSignal.ts"
@@ -112,8 +113,8 @@ const make = Effect.gen(function* () {
     if ((yield* PendingBarriers.putOrphansInForce(orphanedAgeMs)) > 0) signal.wakeUnsafe()
   })
   /** What fails here is looked at again; the relay's own loop says that the database is away. */
-  const every = <R>(interval: Duration.Input, work: Effect.Effect<void, unknown, R>) =>
-    work.pipe(Effect.ignore, Effect.repeat(Schedule.spaced(interval)))
+  const every = <R>(loop: string, interval: Duration.Input, work: Effect.Effect<void, unknown, R>) =>
+    Loop.forever(loop, work.pipe(Effect.ignore, Effect.andThen(Effect.sleep(interval))))
 
   yield* Effect.addFinalizer(() =>
     held === null
@@ -124,9 +125,9 @@ const make = Effect.gen(function* () {
           Effect.timeoutOption(Duration.millis(pauseMaxMs))
         )
   )
-  yield* Effect.forkScoped(Effect.forever(step))
-  yield* Effect.forkScoped(every(measureEvery, measure))
-  yield* Effect.forkScoped(every(Duration.millis(orphanedAgeMs / 4), takeOver))
+  yield* Effect.forkScoped(Loop.forever("relay", step))
+  yield* Effect.forkScoped(every("outbox depth", measureEvery, measure))
+  yield* Effect.forkScoped(every("orphaned revocations", Duration.millis(orphanedAgeMs / 4), takeOver))
 
   return OutboxRelay.of({ termUnsafe: () => held?.term ?? null })
 })

@@ -98,6 +98,24 @@ describe("OutboxRelay", () => {
     })
   )
 
+  it.live("doubles nothing when rows that were committed late stand before what a dead relay published", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      for (let n = 0; n < 8; n++) outbox.write({ id: 101 + n, eventId: `e0-${n}`, tenantId: "acme" })
+      const published = streamOf("events").pipe(Effect.provide(log))
+      yield* relayUntil(
+        { replicaId: "one", outbox: neverMarks(outbox), log, batchMax: 8 },
+        Effect.map(published, (found) => found.length === 8)
+      )
+      for (let n = 0; n < 40; n++) outbox.write({ id: 1 + n, eventId: `e1-${n}`, tenantId: "other" })
+      outbox.expireTerm()
+      yield* relayUntil({ replicaId: "two", outbox: outbox.layer, log, batchMax: 8 }, isEmpty(outbox))
+      const ids = [8, 40].flatMap((count, entity) => Array.from({ length: count }, (_, n) => `e${entity}-${n}`))
+      assertExactlyOnceInOrder(yield* published, ids)
+    })
+  )
+
   it.live("doubles nothing when its term is lost in the middle of a batch", () =>
     Effect.gen(function* () {
       const log = yield* forgetful

@@ -1,0 +1,43 @@
+/**
+ * What was removed goes away: tokens of removed applications and tenants, then their own rows, so
+ * that their names are free again; and answers kept for idempotency keys when they are too old.
+ *
+ * Nothing of it validates any more from the answer to the removal on; this only tidies up behind it.
+ */
+import { Duration, Effect, Layer } from "effect"
+import { TenantsConfig } from "../actors/TenantsConfig.ts"
+import { TokenEnder } from "../actors/TokenEnder.ts"
+import { Sweeps } from "../store/Sweeps.ts"
+import * as TokenSweep from "./TokenSweep.ts"
+
+const removal = "removal"
+const idempotency = "idempotency"
+/** Old answers deleted by one statement. */
+const answersMax = 5_000
+
+/** Needs `Sweeps`, `TokenEnder`, `TenantsConfig`, `SweepConfig`, `Replica`. */
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const sweeps = yield* Sweeps
+    const { purgeTokens } = yield* TokenEnder
+    const { idempotencyTtl } = yield* TenantsConfig
+
+    const removed = Effect.gen(function* () {
+      yield* TokenSweep.pass({ name: removal, find: sweeps.orphanedTokens, change: purgeTokens })
+      if (!(yield* TokenSweep.claim(removal))) return
+      const gone = yield* sweeps.purgeRemoved
+      if (gone.applications + gone.tenants > 0) {
+        yield* Effect.logInfo("removed names are free again").pipe(Effect.annotateLogs({ ...gone }))
+      }
+    })
+    const answers = Effect.gen(function* () {
+      while (yield* TokenSweep.claim(idempotency)) {
+        const deleted = yield* sweeps.purgeIdempotent(Duration.toMillis(idempotencyTtl), answersMax)
+        if (deleted < answersMax) return
+      }
+    })
+
+    yield* TokenSweep.forkEvery(removal, removed)
+    yield* TokenSweep.forkEvery(idempotency, answers)
+  })
+)
