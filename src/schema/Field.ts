@@ -45,7 +45,8 @@ export const TokenStatus = Schema.Literals(tokenStatuses)
 /** A date as it is answered. */
 export const AnsweredDate = Schema.String.annotate({ format: "date-time", description: "ISO 8601, UTC, milliseconds" })
 
-export const Nothing = Schema.Struct({})
+/** An object without any field. */
+export const Nothing = Schema.Record(Schema.String, Schema.Never.annotate({ expected: "no excess property" }))
 
 export const page = <S extends Schema.Top>(item: S) =>
   Schema.Struct({ content: Schema.Array(item), nextCursor: Schema.optionalKey(Schema.String) })

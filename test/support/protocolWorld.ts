@@ -1,0 +1,99 @@
+/** All protocols on a paper bus with scripted tenants: what a test asks, and what comes back. */
+import { Context, Duration, Effect, Exit, Layer, Logger, Scope } from "effect"
+import { Readiness } from "../../src/observability/Health.ts"
+import { Replica } from "../../src/observability/Replica.ts"
+import { Shutdown } from "../../src/observability/Shutdown.ts"
+import { Access } from "../../src/protocols/Access.ts"
+import * as Protocols from "../../src/protocols/Protocols.ts"
+import { ProtocolsConfig, type ProtocolsConfigShape } from "../../src/protocols/ProtocolsConfig.ts"
+import { eventually } from "./eventually.ts"
+import { paperBus, type Sent } from "./paperBus.ts"
+import { scriptedTenants, scriptedValidator } from "./scriptedTenants.ts"
+
+export const someConfig: ProtocolsConfigShape = {
+  requestBytesMax: 65_536,
+  requestsInFlightMax: 64,
+  eventsWaitingMax: 64,
+  elceOriginators: "*",
+  drainTimeout: Duration.seconds(5)
+}
+
+export interface Answered {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came back
+  readonly body: any
+  readonly text: string
+  readonly header: (name: string) => string
+}
+
+const read = (sent: Sent): Answered => {
+  const text = new TextDecoder().decode(sent.data)
+  return {
+    status: Number(sent.headers?.get("Cm-Status")),
+    body: text.startsWith("{") ? JSON.parse(text) : text,
+    text,
+    header: (name) => sent.headers?.get(name) ?? ""
+  }
+}
+
+export const protocolWorld = async (
+  options: {
+    readonly config?: Partial<ProtocolsConfigShape>
+    readonly maxPayload?: number
+    readonly access?: Layer.Layer<Access>
+    readonly validator?: Parameters<typeof scriptedValidator>[0]
+  } = {}
+) => {
+  const bus = paperBus(options.maxPayload === undefined ? {} : { maxPayload: options.maxPayload })
+  const tenants = scriptedTenants()
+  const logged: Array<string> = []
+  const collect = Logger.make(({ cause, message }) => {
+    logged.push(`${JSON.stringify(message)} ${cause.reasons.map((reason) => reason._tag).join(" ")}`)
+  })
+  const parts = Layer.mergeAll(
+    bus.layer,
+    tenants.layer,
+    scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
+    Layer.succeed(Replica, { instance: "cm", replicaId: "one" }),
+    Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),
+    options.access ?? Access.layerBus,
+    Readiness.layer,
+    Shutdown.layer,
+    Logger.layer([collect])
+  )
+  const scope = Scope.makeUnsafe()
+  const context = await Effect.runPromise(Layer.buildWithScope(Layer.provideMerge(Protocols.layer, parts), scope))
+  let asked = 0
+
+  /** Publishes with a fresh inbox and waits for the one answer. */
+  const ask = async (
+    subject: string,
+    body: unknown = {},
+    headers?: Readonly<Record<string, string>>
+  ): Promise<Answered> => {
+    const reply = `_INBOX.client.${asked++}`
+    const payload = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body)
+    bus.publish(subject, payload, { reply, ...(headers === undefined ? {} : { headers }) })
+    const answers = await eventually(
+      () => bus.sent.filter((sent) => sent.subject === reply),
+      ({ length }) => length > 0,
+      { everyMs: 1, what: `an answer on ${subject}` }
+    )
+    if (answers.length !== 1 || answers[0] === undefined) throw new Error(`${answers.length} answers on ${subject}`)
+    return read(answers[0])
+  }
+  return {
+    bus,
+    tenants,
+    logged,
+    readiness: Context.get(context, Readiness),
+    shutdown: Context.get(context, Shutdown),
+    ask,
+    /** In tenant `demo`. */
+    tenant: (operation: string, body?: unknown, headers?: Readonly<Record<string, string>>) =>
+      ask(`cm.v1.demo.${operation}`, body, headers),
+    admin: (operation: string, body?: unknown) => ask(`cm.admin.v1.${operation}`, body),
+    close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}
+export type ProtocolWorld = Awaited<ReturnType<typeof protocolWorld>>

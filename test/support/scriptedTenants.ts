@@ -1,0 +1,78 @@
+/**
+ * A `Tenants` that does what a test says and remembers what it was asked.
+ *
+ * It has no behaviour of its own: a method that the test gave no answer for is a bug of the test.
+ */
+import { Effect, Layer } from "effect"
+import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/Tenants.ts"
+import { Validator } from "../../src/actors/Validator.ts"
+
+type Service = Tenants["Service"]
+export type Method = Exclude<keyof Service, "census">
+
+export interface ScriptedTenants {
+  readonly calls: Array<{ readonly method: string; readonly args: ReadonlyArray<unknown> }>
+  /** The answers, by method; set them at any time. */
+  readonly script: { -readonly [M in Method]?: Service[M] }
+  readonly layer: Layer.Layer<Tenants>
+}
+
+export const scriptedTenants = (): ScriptedTenants => {
+  const calls: ScriptedTenants["calls"] = []
+  const script: ScriptedTenants["script"] = {}
+  const census = Effect.succeed({ actors: 1, waiting: 2, hotTokens: 3 })
+  const service = new Proxy({} as Service, {
+    get: (_, method: string) => {
+      if (method === "census") return census
+      return (...args: ReadonlyArray<unknown>) => {
+        calls.push({ method, args })
+        const answer = script[method as Method] as ((...given: ReadonlyArray<unknown>) => unknown) | undefined
+        return answer === undefined ? Effect.die(new Error(`${method} is not scripted`)) : answer(...args)
+      }
+    }
+  })
+  return { calls, script, layer: Layer.succeed(Tenants, service) }
+}
+
+/** A validator that answers each request with `answer`, at once. */
+export const scriptedValidator = (answer: (request: Uint8Array) => { bytes: Uint8Array; statusCode: number }) =>
+  Layer.succeed(Validator, {
+    answerUnsafe: (request, respond) => {
+      const { bytes, statusCode } = answer(request)
+      respond(bytes, statusCode)
+    },
+    validateUnsafe: (_tenantId, _appName, _token, _dryRun, done) => done(verdict(200)),
+    drained: () => Promise.resolve(),
+    inFlight: () => 0
+  })
+
+export const verdict = (statusCode: ValidationAnswer["statusCode"]): ValidationAnswer => ({
+  statusCode,
+  reasonPhrase: null,
+  tokenId: null,
+  endpointId: null,
+  status: null
+})
+
+export const someTokenId = "01939f2c-7a1b-7c3d-8e4f-0123456789ab"
+
+/** 2026-11-24T10:20:30.123Z. */
+export const someTime = Date.UTC(2026, 10, 24, 10, 20, 30, 123)
+
+export const someToken = (fields: Partial<TokenRecord> = {}): TokenRecord => ({
+  tokenId: someTokenId,
+  appName: "app",
+  endpointId: "endpoint",
+  status: "Inactive",
+  version: 1,
+  tokenHint: "89",
+  createdAt: someTime,
+  updatedAt: someTime,
+  activatedAt: null,
+  lastUsedAt: null,
+  expiresAt: null,
+  description: null,
+  createdBy: "bus",
+  updatedBy: "bus",
+  ...fields
+})

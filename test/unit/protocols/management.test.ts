@@ -1,0 +1,590 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Result, Schema } from "effect"
+import { afterAll, beforeAll } from "vitest"
+import * as errors from "../../../src/domain/errors.ts"
+import { Access } from "../../../src/protocols/Access.ts"
+import { operations } from "../../../src/protocols/OperationTable.ts"
+import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
+import { someTime, someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
+
+const date = "2026-11-24T10:20:30.123Z"
+const application = { appName: "app", tenantId: "demo", createdAt: someTime, removedAt: null }
+const tenant = { tenantId: "demo", name: null, createdAt: someTime, removedAt: null }
+const provisioned = { record: someToken(), token: "0123456789" }
+const record = {
+  tokenId: someTokenId,
+  appName: "app",
+  endpointId: "endpoint",
+  status: "Inactive",
+  version: 1,
+  tokenHint: "89",
+  createdDate: date,
+  updatedDate: date,
+  createdBy: "bus",
+  updatedBy: "bus"
+}
+const item = { endpointId: "endpoint", token: null, expiresAt: null, description: null }
+const page = <A>(content: ReadonlyArray<A>) => Effect.succeed({ content, next: null })
+
+interface Case {
+  readonly operation: string
+  readonly ask: object
+  /** The method, the arguments before the caller, and what it gives. */
+  readonly calls: string
+  readonly args: ReadonlyArray<unknown>
+  readonly gives: Effect.Effect<unknown, unknown>
+  readonly status?: number
+  readonly body: unknown
+}
+
+/** One right request of every operation that reaches `Tenants`. */
+const cases: ReadonlyArray<Case> = [
+  {
+    operation: "application.register",
+    ask: { appName: "app" },
+    calls: "registerApplication",
+    args: ["demo", "app"],
+    gives: Effect.succeed({ application, created: true }),
+    status: 201,
+    body: { appName: "app", createdDate: date }
+  },
+  {
+    operation: "application.register",
+    ask: { appName: "app" },
+    calls: "registerApplication",
+    args: ["demo", "app"],
+    gives: Effect.succeed({ application, created: false }),
+    body: { appName: "app", createdDate: date }
+  },
+  {
+    operation: "application.list",
+    ask: {},
+    calls: "listApplications",
+    args: ["demo", { limit: 20, after: null }],
+    gives: page([application]),
+    body: { content: [{ appName: "app", createdDate: date }] }
+  },
+  {
+    operation: "application.remove",
+    ask: { appName: "app" },
+    calls: "removeApplication",
+    args: ["demo", "app"],
+    gives: Effect.succeed({ deleted: 7 }),
+    body: { deleted: 7 }
+  },
+  {
+    operation: "token.provision",
+    ask: { appName: "app", endpointId: "endpoint" },
+    calls: "provisionTokens",
+    args: ["demo", "app", [item]],
+    gives: Effect.succeed([Result.succeed(provisioned)]),
+    status: 201,
+    body: { ...record, token: "0123456789" }
+  },
+  {
+    operation: "token.provision",
+    ask: { appName: "app", endpointId: "endpoint", token: "0123456789", expiresDate: date, description: "d" },
+    calls: "provisionTokens",
+    args: ["demo", "app", [{ endpointId: "endpoint", token: "0123456789", expiresAt: someTime, description: "d" }]],
+    gives: Effect.succeed([
+      Result.succeed({
+        record: someToken({ expiresAt: someTime, activatedAt: someTime, lastUsedAt: someTime, description: "d" }),
+        token: "0123456789"
+      })
+    ]),
+    status: 201,
+    body: {
+      ...record,
+      activatedDate: date,
+      lastUsedDate: date,
+      expiresDate: date,
+      description: "d",
+      token: "0123456789"
+    }
+  },
+  {
+    operation: "token.provision-batch",
+    ask: { appName: "app", items: [{ endpointId: "endpoint" }, { endpointId: "endpoint" }] },
+    calls: "provisionTokens",
+    args: ["demo", "app", [item, item]],
+    gives: Effect.succeed([Result.succeed(provisioned), Result.fail(new errors.TokenExists({ appName: "app" }))]),
+    body: {
+      results: [
+        { statusCode: 201, ...record, token: "0123456789" },
+        {
+          code: "TOKEN_EXISTS",
+          statusCode: 409,
+          reasonPhrase: "The application has a token of this value",
+          details: { appName: "app" }
+        }
+      ]
+    }
+  },
+  {
+    operation: "token.get",
+    ask: { tokenId: someTokenId },
+    calls: "getToken",
+    args: ["demo", someTokenId],
+    gives: Effect.succeed(someToken()),
+    body: record
+  },
+  {
+    operation: "token.list",
+    ask: { appName: "app", endpointId: "e", status: ["Active", "Inactive"], limit: 3, order: "ASC" },
+    calls: "listTokens",
+    args: [
+      "demo",
+      { appName: "app", endpointId: "e", statuses: ["Active", "Inactive"], order: "ASC", limit: 3, after: null }
+    ],
+    gives: page([someToken()]),
+    body: { content: [record] }
+  },
+  ...(["transition", "suspend"] as const).flatMap((verb): ReadonlyArray<Case> => {
+    const target = verb === "transition" ? { targetStatus: "sUsPended" } : {}
+    return [
+      {
+        operation: `token.${verb}`,
+        ask: { tokenId: someTokenId, expectedVersion: 4, reason: "why", ...target },
+        calls: "transitionTokens",
+        args: ["demo", [{ tokenId: someTokenId }], { target: "Suspended", expectedVersion: 4, reason: "why" }],
+        gives: Effect.succeed([Result.succeed(someToken())]),
+        body: record
+      },
+      {
+        operation: `token.${verb}`,
+        ask: { appName: "app", token: "value", ...target },
+        calls: "transitionTokens",
+        args: [
+          "demo",
+          [{ appName: "app", token: "value" }],
+          { target: "Suspended", expectedVersion: null, reason: null }
+        ],
+        gives: Effect.succeed([Result.succeed(someToken())]),
+        body: record
+      }
+    ]
+  }),
+  ...(["activate", "revoke"] as const).map(
+    (verb): Case => ({
+      operation: `token.${verb}`,
+      ask: { tokenId: someTokenId },
+      calls: "transitionTokens",
+      args: [
+        "demo",
+        [{ tokenId: someTokenId }],
+        { target: verb === "revoke" ? "Revoked" : "Active", expectedVersion: null, reason: null }
+      ],
+      gives: Effect.succeed([Result.succeed(someToken())]),
+      body: record
+    })
+  ),
+  {
+    operation: "token.transition-batch",
+    ask: { tokenIds: [someTokenId, "nonsense"], targetStatus: "Revoked", reason: "why" },
+    calls: "transitionTokens",
+    args: [
+      "demo",
+      [{ tokenId: someTokenId }, { tokenId: "nonsense" }],
+      { target: "Revoked", expectedVersion: null, reason: "why" }
+    ],
+    gives: Effect.succeed([
+      Result.succeed(someToken()),
+      Result.fail(new errors.TokenNotFound({ tokenId: "nonsense" }))
+    ]),
+    body: {
+      results: [
+        { statusCode: 200, ...record },
+        { code: "TOKEN_NOT_FOUND", statusCode: 404, reasonPhrase: "Token not found", details: {} }
+      ]
+    }
+  },
+  {
+    operation: "token.rotate",
+    ask: { tokenId: someTokenId, overlap: "PT5M", token: "new-value" },
+    calls: "rotateToken",
+    args: ["demo", { tokenId: someTokenId, overlapMs: 300_000, token: "new-value" }],
+    gives: Effect.succeed({ ...provisioned, token: "new-value" }),
+    status: 201,
+    body: { ...record, token: "new-value" }
+  },
+  {
+    operation: "token.rotate",
+    ask: { tokenId: someTokenId },
+    calls: "rotateToken",
+    args: ["demo", { tokenId: someTokenId, overlapMs: 0, token: null }],
+    gives: Effect.succeed(provisioned),
+    status: 201,
+    body: { ...record, token: "0123456789" }
+  },
+  {
+    operation: "token.delete",
+    ask: { tokenId: someTokenId },
+    calls: "deleteTokens",
+    args: ["demo", { tokenId: someTokenId }],
+    gives: Effect.succeed({ deleted: 1 }),
+    body: { deleted: 1 }
+  },
+  {
+    operation: "token.delete",
+    ask: { endpointId: "endpoint" },
+    calls: "deleteTokens",
+    args: ["demo", { endpointId: "endpoint" }],
+    gives: Effect.succeed({ deleted: 0 }),
+    body: { deleted: 0 }
+  },
+  {
+    operation: "token.validate",
+    ask: { appName: "APP", token: "a.b", dryRun: true },
+    calls: "validate",
+    args: ["demo", [{ appName: "APP", token: "a.b" }], { dryRun: true }],
+    gives: Effect.succeed([verdict(400)]),
+    body: verdict(400)
+  },
+  {
+    operation: "token.validate-batch",
+    ask: {
+      items: [
+        { appName: "app", token: "a" },
+        { appName: "app", token: "b" }
+      ]
+    },
+    calls: "validate",
+    args: [
+      "demo",
+      [
+        { appName: "app", token: "a" },
+        { appName: "app", token: "b" }
+      ],
+      { dryRun: false }
+    ],
+    gives: Effect.succeed([verdict(200), verdict(404)]),
+    body: { results: [verdict(200), verdict(404)] }
+  },
+  {
+    operation: "tenants.list",
+    ask: { limit: 2 },
+    calls: "listTenants",
+    args: [{ limit: 2, after: null }],
+    gives: page([tenant]),
+    body: { content: [{ tenantId: "demo", createdDate: date }] }
+  },
+  {
+    operation: "tenants.create",
+    ask: { tenantId: "demo", name: "Demo" },
+    calls: "createTenant",
+    args: [{ tenantId: "demo", name: "Demo" }],
+    gives: Effect.succeed({ ...tenant, name: "Demo" }),
+    status: 201,
+    body: { tenantId: "demo", name: "Demo", createdDate: date }
+  },
+  {
+    operation: "tenants.remove",
+    ask: { tenantId: "demo" },
+    calls: "removeTenant",
+    args: ["demo"],
+    gives: Effect.succeed({ deleted: 3 }),
+    body: { deleted: 3 }
+  }
+]
+
+const byName = new Map(operations.map((operation) => [operation.name, operation]))
+const script = (world: ProtocolWorld, { calls, gives }: Pick<Case, "calls" | "gives">) => {
+  Object.assign(world.tenants.script, { [calls]: () => gives })
+  world.tenants.calls.length = 0
+}
+const subjectOf = (name: string) =>
+  byName.get(name)?.family === "admin" ? `cm.admin.v1.${name}` : `cm.v1.demo.${name}`
+
+describe("every operation", () => {
+  let world: ProtocolWorld
+  beforeAll(async () => {
+    world = await protocolWorld()
+  })
+  afterAll(() => world.close())
+
+  for (const [index, one] of cases.entries()) {
+    it(`${one.operation} hands on what was asked and answers what came of it (${index})`, async () => {
+      script(world, one)
+      const answer = await world.ask(subjectOf(one.operation), one.ask, { "Correlation-ID": "my id" })
+      assert.strictEqual(answer.status, one.status ?? 200)
+      assert.deepStrictEqual(answer.body, one.body)
+      assert.strictEqual(answer.header("Correlation-ID"), "my id")
+      assert.strictEqual(answer.header("Nats-Service-Error-Code"), "")
+      const [call] = world.tenants.calls
+      assert.strictEqual(call?.method, one.calls)
+      assert.deepStrictEqual(call?.args.slice(0, one.args.length), one.args)
+      const shape = byName.get(one.operation)?.answer
+      if (shape === undefined || shape === "text") throw new Error("an answer is described")
+      Schema.decodeUnknownSync(shape as Schema.Codec<unknown>, { onExcessProperty: "error" })(answer.body)
+    })
+  }
+
+  it("is in the cases above, or is about the replica", () => {
+    const covered = new Set(cases.map(({ operation }) => operation))
+    const missing = operations.map(({ name }) => name).filter((name) => !covered.has(name))
+    assert.deepStrictEqual(missing.toSorted(), ["config.show", "drain", "health", "metrics", "ready"])
+  })
+
+  for (const operation of operations.filter(({ name }) => name !== "drain")) {
+    it(`${operation.name} refuses a field that it does not know, and names it`, async () => {
+      const answer = await world.ask(subjectOf(operation.name), { typo: "planted-value" })
+      assert.strictEqual(answer.status, 400)
+      assert.strictEqual(answer.body.error.code, "INVALID_REQUEST")
+      assert.isString(answer.body.error.details.reason)
+      assert.notInclude(answer.text, "planted-value")
+    })
+  }
+})
+
+describe("headers", () => {
+  let world: ProtocolWorld
+  beforeAll(async () => {
+    world = await protocolWorld()
+  })
+  afterAll(() => world.close())
+  const ask = { appName: "app", endpointId: "endpoint" }
+  const provision = { calls: "provisionTokens", gives: Effect.succeed([Result.succeed(provisioned)]) }
+  const callerOf = () => world.tenants.calls[0]?.args.at(-1)
+
+  it("an idempotency key reaches the tenants with operation and body", async () => {
+    script(world, provision)
+    await world.tenant("token.provision", ask, { "Idempotency-Key": "key-1", "Correlation-ID": "c" })
+    assert.deepStrictEqual(callerOf(), {
+      principal: "bus",
+      correlationId: "c",
+      idempotency: { key: "key-1", operation: "token.provision", body: new TextEncoder().encode(JSON.stringify(ask)) }
+    })
+  })
+
+  it("an idempotency key that is too long is refused before anything is done", async () => {
+    script(world, provision)
+    const answer = await world.tenant("token.provision", ask, { "Idempotency-Key": "k".repeat(129) })
+    assert.strictEqual(answer.body.error.details.path, "Idempotency-Key")
+    assert.strictEqual(world.tenants.calls.length, 0)
+  })
+
+  it("a missing correlation id is made up, and is the one the tenants see", async () => {
+    script(world, provision)
+    const answer = await world.tenant("token.provision", ask)
+    assert.match(answer.header("Correlation-ID"), /^[0-9a-f]{32}$/)
+    assert.strictEqual((callerOf() as { correlationId: string }).correlationId, answer.header("Correlation-ID"))
+  })
+
+  it("header names are read whatever their case", async () => {
+    script(world, provision)
+    const answer = await world.tenant("token.provision", ask, { "correlation-id": "lower" })
+    assert.strictEqual(answer.header("Correlation-ID"), "lower")
+  })
+})
+
+describe("what is wrong is looked for in this order", () => {
+  it("tenant, operation, payload, authorization, tenant's existence, the rest", async () => {
+    const access = Layer.succeed(Access, {
+      authorize: ({ authorization }) =>
+        authorization === null ? Effect.fail(new errors.Unauthenticated({ reason: "no token" })) : Effect.succeed("me")
+    })
+    const world = await protocolWorld({ access })
+    world.tenants.script.getToken = () => Effect.fail(new errors.TenantNotFound({ tenantId: "demo" }))
+    const code = async (subject: string, body: unknown, headers?: Record<string, string>) =>
+      (await world.ask(subject, body, headers)).body.error.code as string
+    for (const bad of ["*", ">", "a*b", "a b", "x".repeat(65), "ä"]) {
+      assert.strictEqual(await code(`cm.v1.${bad}.no.such`, "{"), "INVALID_TENANT")
+    }
+    assert.strictEqual(await code("cm.v1.demo", "{"), "OPERATION_NOT_FOUND")
+    assert.strictEqual(await code("cm.v1.demo.no.such", "{"), "OPERATION_NOT_FOUND")
+    assert.strictEqual(await code("cm.v1.demo.token.get.more", "{"), "OPERATION_NOT_FOUND")
+    assert.strictEqual(await code("cm.v1.demo.token.get.a.b", "{"), "OPERATION_NOT_FOUND")
+    assert.strictEqual(await code("cm.admin.v1.no.such", "{"), "OPERATION_NOT_FOUND")
+    assert.strictEqual(await code("cm.admin.v1.token.get", "{"), "OPERATION_NOT_FOUND")
+    assert.strictEqual(await code("cm.v1.demo.token.get", "{"), "INVALID_REQUEST")
+    assert.strictEqual(await code("cm.v1.demo.token.get", { tokenId: "x" }), "UNAUTHENTICATED")
+    assert.strictEqual(world.tenants.calls.length, 0)
+    assert.strictEqual(
+      await code("cm.v1.demo.token.get", { tokenId: "x" }, { Authorization: "Bearer x" }),
+      "TENANT_NOT_FOUND"
+    )
+    await world.close()
+  })
+})
+
+describe("failures", () => {
+  let world: ProtocolWorld
+  beforeAll(async () => {
+    world = await protocolWorld({ config: { requestBytesMax: 1_000, requestsInFlightMax: 2 } })
+  })
+  afterAll(() => world.close())
+
+  const failures: ReadonlyArray<readonly [errors.RequestError, number, string, object]> = [
+    [new errors.InvalidCursor({}), 400, "INVALID_CURSOR", {}],
+    [
+      new errors.InvalidRequest({ path: "expiresDate", reason: "in the past" }),
+      400,
+      "INVALID_REQUEST",
+      { path: "expiresDate", reason: "in the past" }
+    ],
+    [new errors.Unauthenticated({ reason: "r" }), 401, "UNAUTHENTICATED", {}],
+    [new errors.Forbidden({ reason: "r" }), 403, "FORBIDDEN", {}],
+    [new errors.ConsumerNotAllowed({}), 403, "CONSUMER_NOT_ALLOWED", {}],
+    [new errors.ServiceInactive({ serviceName: "mail" }), 403, "SERVICE_INACTIVE", { service_name: "mail" }],
+    [new errors.TenantNotFound({ tenantId: "demo" }), 404, "TENANT_NOT_FOUND", { tenantId: "demo" }],
+    [new errors.ApplicationNotFound({ appName: "app" }), 404, "APPLICATION_NOT_FOUND", { appName: "app" }],
+    [new errors.TokenNotFound({ tokenId: someTokenId }), 404, "TOKEN_NOT_FOUND", { tokenId: someTokenId }],
+    [new errors.TokenNotFound({ tokenId: "planted-value" }), 404, "TOKEN_NOT_FOUND", {}],
+    [new errors.TokenNotFound({ tokenId: null }), 404, "TOKEN_NOT_FOUND", {}],
+    [new errors.CredentialNotFound({ credentialId: null }), 404, "CREDENTIAL_NOT_FOUND", {}],
+    [new errors.TenantExists({ tenantId: "demo" }), 409, "TENANT_EXISTS", { tenantId: "demo" }],
+    [new errors.ApplicationExists({ appName: "app", reason: "taken" }), 409, "APPLICATION_EXISTS", { appName: "app" }],
+    [new errors.TokenExists({ appName: "app" }), 409, "TOKEN_EXISTS", { appName: "app" }],
+    [
+      new errors.CredentialExists({ serviceName: "mail", credentialId: null }),
+      409,
+      "CREDENTIAL_EXISTS",
+      { service_name: "mail", credential_id: null }
+    ],
+    [
+      new errors.TransitionNotAllowed({ from: "Revoked", to: "Active" }),
+      409,
+      "TRANSITION_NOT_ALLOWED",
+      { from: "Revoked", to: "Active" }
+    ],
+    [
+      new errors.VersionConflict({ expectedVersion: 1, actualVersion: 2 }),
+      409,
+      "VERSION_CONFLICT",
+      { expectedVersion: 1, actualVersion: 2 }
+    ],
+    [new errors.LimitReached({ limit: "tokens", max: 9 }), 409, "LIMIT_REACHED", { limit: "tokens", max: 9 }],
+    [new errors.ManagedElsewhere({ by: "Tekton" }), 409, "MANAGED_ELSEWHERE", { by: "Tekton" }],
+    [
+      new errors.CredentialRevoked({ credentialId: someTokenId }),
+      410,
+      "CREDENTIAL_REVOKED",
+      { credential_id: someTokenId }
+    ],
+    [
+      new errors.CredentialExpired({ credentialId: someTokenId }),
+      410,
+      "CREDENTIAL_EXPIRED",
+      { credential_id: someTokenId }
+    ],
+    [new errors.IdempotencyKeyReused({}), 422, "IDEMPOTENCY_KEY_REUSED", {}],
+    [new errors.TooManyRequests({ limit: "mailbox" }), 429, "TOO_MANY_REQUESTS", { limit: "mailbox" }],
+    [
+      new errors.Unavailable({ part: "database", committed: null }),
+      503,
+      "UNAVAILABLE",
+      { part: "database", committed: null }
+    ],
+    [new errors.NotYetInForce({}), 503, "NOT_YET_IN_FORCE", { committed: true }]
+  ]
+  for (const [error, status, code, details] of failures) {
+    it(`${error._tag} is answered ${status} ${code} in body and headers alike`, async () => {
+      script(world, { calls: "getToken", gives: Effect.fail(error) })
+      const answer = await world.tenant("token.get", { tokenId: "planted-value" }, { "Correlation-ID": "c" })
+      assert.strictEqual(answer.status, status)
+      assert.strictEqual(answer.header("Nats-Service-Error-Code"), String(status))
+      assert.strictEqual(answer.header("Nats-Service-Error"), `${code}: ${answer.body.error.reasonPhrase}`)
+      assert.deepStrictEqual(answer.body, {
+        error: { code, statusCode: status, reasonPhrase: answer.body.error.reasonPhrase, details, correlationId: "c" }
+      })
+      assert.notInclude(answer.text, "planted-value")
+    })
+  }
+
+  it("a bug is answered 500 without detail and logged with its cause", async () => {
+    script(world, { calls: "getToken", gives: Effect.die(new Error("planted-value")) })
+    const answer = await world.tenant("token.get", { tokenId: "x" })
+    assert.strictEqual(answer.status, 500)
+    assert.strictEqual(answer.body.error.code, "INTERNAL")
+    assert.notInclude(answer.text, "planted-value")
+    assert.isTrue(world.logged.some((line) => line.includes("bug") && line.includes("Die")))
+  })
+
+  it("a payload over the limit is answered 413 and not read", async () => {
+    const answer = await world.tenant("token.get", { tokenId: "x".repeat(1_000) })
+    assert.strictEqual(answer.body.error.code, "PAYLOAD_TOO_LARGE")
+    assert.deepStrictEqual(answer.body.error.details, { part: "request", bytesMax: 1_000 })
+  })
+
+  it("one request more than may be in flight is answered 429, health all the same; then all are answered", async () => {
+    let release = () => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    script(world, {
+      calls: "getToken",
+      gives: Effect.as(
+        Effect.promise(() => gate),
+        someToken()
+      )
+    })
+    const held = [world.tenant("token.get", { tokenId: "a" }), world.tenant("token.get", { tokenId: "b" })]
+    const third = await world.tenant("token.get", { tokenId: "c" })
+    assert.strictEqual(third.body.error.code, "TOO_MANY_REQUESTS")
+    assert.strictEqual((await world.admin("health")).status, 200)
+    release()
+    assert.deepStrictEqual(
+      (await Promise.all(held)).map(({ status }) => status),
+      [200, 200]
+    )
+    assert.strictEqual((await world.tenant("token.get", { tokenId: "d" })).status, 200)
+  })
+})
+
+describe("pages", () => {
+  const many = Array.from({ length: 100 }, (_, index) =>
+    someToken({ tokenId: `${someTokenId.slice(0, -3)}${String(index).padStart(3, "0")}` })
+  )
+  const list = (world: ProtocolWorld) => {
+    world.tenants.script.listTokens = (_tenantId, { after, limit }) => {
+      const start = after === null ? 0 : many.findIndex(({ tokenId }) => tokenId === after) + 1
+      const content = many.slice(start, start + limit)
+      return Effect.succeed({ content, next: start + limit < many.length ? (content.at(-1)?.tokenId ?? null) : null })
+    }
+  }
+
+  it("are shorter where the server's largest message asks for it, and miss and repeat nothing", async () => {
+    const world = await protocolWorld({ maxPayload: 4_096 + 3_000 })
+    list(world)
+    const seen: Array<string> = []
+    let cursor: string | undefined
+    do {
+      const answer = await world.tenant("token.list", { limit: 1_000, ...(cursor === undefined ? {} : { cursor }) })
+      assert.strictEqual(answer.status, 200)
+      seen.push(...answer.body.content.map(({ tokenId }: { tokenId: string }) => tokenId))
+      cursor = answer.body.nextCursor
+    } while (cursor !== undefined)
+    assert.deepStrictEqual(
+      seen,
+      many.map(({ tokenId }) => tokenId)
+    )
+    await world.close()
+  })
+
+  it("refuse a cursor that is not theirs: another order, another list, another text", async () => {
+    const world = await protocolWorld()
+    list(world)
+    const { nextCursor } = (await world.tenant("token.list", { limit: 1 })).body
+    const codes = await Promise.all([
+      world.tenant("token.list", { cursor: nextCursor, order: "ASC" }),
+      world.tenant("application.list", { cursor: nextCursor }),
+      world.tenant("token.list", { cursor: `${nextCursor}A` }),
+      world.tenant("token.list", { cursor: "" }),
+      world.tenant("token.list", { cursor: someTokenId })
+    ])
+    assert.deepStrictEqual(
+      codes.map(({ body }) => body.error.code),
+      Array.from({ length: 5 }, () => "INVALID_CURSOR")
+    )
+    await world.close()
+  })
+
+  it("a batch whose answer could not be sent is refused before anything is provisioned", async () => {
+    const world = await protocolWorld({ maxPayload: 4_096 + 2_000 })
+    const items = Array.from({ length: 3 }, () => ({ endpointId: "e" }))
+    const answer = await world.tenant("token.provision-batch", { appName: "app", items })
+    assert.deepStrictEqual(answer.body.error.details, { part: "answer", bytesMax: 2_000 })
+    assert.strictEqual(world.tenants.calls.length, 0)
+    await world.close()
+  })
+})
