@@ -78,6 +78,29 @@ const config = Config.all({
     byDefault: "",
     about: "Another endpoint than the one of the key's region."
   }),
+  tenantKeyUsesMax: Setting.int({
+    name: "CM_TENANT_KEY_USES_MAX",
+    unit: "records",
+    min: 1_000,
+    max: 2 ** 30,
+    byDefault: 1_000_000,
+    about: "After so many records a tenant's data key is replaced by a new one."
+  }),
+  tenantKeyAgeMax: Setting.duration({
+    name: "CM_TENANT_KEY_AGE_MAX",
+    min: "1 hour",
+    max: "3650 days",
+    byDefault: "90 days",
+    about: "At this age a tenant's data key is replaced by a new one."
+  }),
+  tenantKeysWarm: Setting.int({
+    name: "CM_TENANT_KEYS_WARM",
+    unit: "keys",
+    min: 16,
+    max: 1_000_000,
+    byDefault: 10_000,
+    about: "Opened data keys of tenants that are kept in memory."
+  }),
   keysReload: Setting.duration({
     name: "CM_KEYS_RELOAD",
     min: "100 millis",

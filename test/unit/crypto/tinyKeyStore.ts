@@ -3,9 +3,9 @@ import { Effect } from "effect"
 import { KeyStore, type StoredKey } from "../../../src/store/KeyStore.ts"
 import { StoreUnavailable } from "../../../src/store/StoreError.ts"
 
-export const make = () => {
+/** `keys` may be shared with a memory `KeyRotationStore`. */
+export const make = (keys: Array<StoredKey> = []) => {
   const fingerprints: Array<{ masterKeyId: string; fingerprint: string }> = []
-  const keys: Array<StoredKey> = []
   const state = { down: false, hasData: false, reads: 0 }
   const call = <A>(operation: string, body: () => A) =>
     Effect.suspend(() =>

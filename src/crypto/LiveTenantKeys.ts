@@ -1,0 +1,146 @@
+/**
+ * Tenants' data keys of a running replica.
+ *
+ * Two bounded caches: opened keys by id, and each tenant's active key for a minute at most, after
+ * which its age and its count of uses are looked at again. Whoever asks while a key is being fetched
+ * waits for that one fetch. Failures are not kept.
+ *
+ * Uses are counted in the database in blocks, taken before they are used: a replica that dies wastes
+ * the rest of its block, so the count is never below the truth.
+ */
+import { Cache, Duration, Effect, Exit, Layer } from "effect"
+import { KeyRotationStore } from "../store/KeyRotationStore.ts"
+import { KeyStore, type StoredKey } from "../store/KeyStore.ts"
+import type { StoreUnavailable } from "../store/StoreError.ts"
+import { CryptoConfig } from "./CryptoConfig.ts"
+import { NotOpenable } from "./Keyring.ts"
+import { MasterKey, type MasterKeyError } from "./MasterKey.ts"
+import * as SealedRecord from "./SealedRecord.ts"
+import * as ServiceKeys from "./ServiceKeys.ts"
+import { type SecretPlace, TenantKeys, TenantKeyUnavailable, type TenantSealer } from "./TenantKeys.ts"
+
+/** How long a replica goes on with a tenant's active key before it looks whether there is a newer one. */
+export const activeFor = Duration.minutes(1)
+/** Uses are taken from the key's count in blocks of this many. */
+export const usesBlock = 256
+
+interface WarmKey {
+  readonly tenantId: string | null
+  readonly key: SealedRecord.SealingKey
+}
+
+interface ActiveKey {
+  readonly key: SealedRecord.SealingKey
+  usesLeft: number
+}
+
+/** The text that a secret's record is bound to. An array's JSON has one reading only. */
+export const aadOf = (tenantId: string, place: SecretPlace): string =>
+  JSON.stringify(["cm-secret-1", tenantId, place.credentialId, place.version, place.purpose])
+
+const unavailable = (error: StoreUnavailable | MasterKeyError): TenantKeyUnavailable =>
+  error._tag === "StoreUnavailable"
+    ? new TenantKeyUnavailable({ detail: `the database (${error.operation})`, isRetryable: true })
+    : new TenantKeyUnavailable({ detail: error.message, isRetryable: error.isRetryable })
+
+/** Successes are kept for `time`, failures not at all. */
+const keep =
+  (time: Duration.Duration) =>
+  (exit: Exit.Exit<unknown, unknown>): Duration.Duration =>
+    Exit.isSuccess(exit) ? time : Duration.zero
+
+export const make = Effect.gen(function* () {
+  const config = yield* CryptoConfig
+  const rotation = yield* KeyRotationStore
+  const master = yield* MasterKey
+  const context = yield* Effect.context<KeyStore | MasterKey>()
+
+  const warm = (stored: StoredKey) =>
+    master.unwrap(ServiceKeys.placeOf(stored), stored).pipe(
+      Effect.map((material): WarmKey => {
+        const key = SealedRecord.makeKey(stored.keyId, material)
+        material.fill(0)
+        return { tenantId: stored.tenantId, key }
+      })
+    )
+
+  const open = Effect.fnUntraced(function* (keyId: string) {
+    const stored = yield* rotation.findKey(keyId)
+    if (stored === undefined || stored.purpose !== "tenant-data" || stored.wrapped.byteLength === 0) {
+      return yield* new NotOpenable()
+    }
+    return yield* warm(stored)
+  })
+  const opened = yield* Cache.makeWith(open, {
+    capacity: config.tenantKeysWarm,
+    timeToLive: keep(Duration.infinity)
+  })
+
+  /** Makes a key, or finds the one that another replica made in the same moment. */
+  const ensure = (tenantId: string) =>
+    ServiceKeys.makeCandidate("tenant-data", tenantId).pipe(
+      Effect.tap(({ material }) => Effect.sync(() => material.fill(0))),
+      Effect.flatMap(({ stored }) => KeyStore.use((store) => store.ensureActive(stored))),
+      Effect.provide(context)
+    )
+
+  const findActive = Effect.fnUntraced(function* (tenantId: string) {
+    const present = yield* rotation.activeKey("tenant-data", tenantId)
+    let keyId = present?.keyId
+    if (present !== undefined && keyId !== undefined) {
+      const uses = yield* rotation.addUses(keyId, usesBlock)
+      if (uses > config.tenantKeyUsesMax || present.ageMs >= Duration.toMillis(config.tenantKeyAgeMax)) {
+        yield* rotation.demote(keyId)
+        keyId = undefined
+      }
+    }
+    if (keyId === undefined) {
+      keyId = (yield* ensure(tenantId)).keyId
+      yield* rotation.addUses(keyId, usesBlock)
+    }
+    const { key } = yield* Cache.get(opened, keyId)
+    return { key, usesLeft: usesBlock } satisfies ActiveKey
+  })
+  const active = yield* Cache.makeWith(findActive, {
+    capacity: config.tenantKeysWarm,
+    timeToLive: keep(activeFor)
+  })
+
+  const sealerFor = (tenantId: string): Effect.Effect<TenantSealer, TenantKeyUnavailable> =>
+    Cache.get(active, tenantId).pipe(
+      Effect.tap((held) => (held.usesLeft > 1 ? Effect.void : Cache.invalidate(active, tenantId))),
+      Effect.map((held) => ({
+        keyId: held.key.keyId,
+        seal: (place: SecretPlace, plaintext: Uint8Array) => {
+          held.usesLeft -= 1
+          return { keyId: held.key.keyId, sealed: SealedRecord.seal(held.key, aadOf(tenantId, place), plaintext) }
+        }
+      })),
+      Effect.catchTag(["StoreUnavailable", "MasterKeyError"], (error) => Effect.fail(unavailable(error))),
+      // An active key that was just found or made is there.
+      Effect.catchTag("NotOpenable", (error) => Effect.die(error))
+    )
+
+  const openWith = (warmKey: WarmKey, tenantId: string, place: SecretPlace, record: Uint8Array) => {
+    const plaintext =
+      warmKey.tenantId === tenantId ? SealedRecord.open(warmKey.key, aadOf(tenantId, place), record) : null
+    return plaintext === null ? Effect.fail(new NotOpenable()) : Effect.succeed(plaintext)
+  }
+
+  return TenantKeys.of({
+    sealerFor,
+    sealFor: (tenantId, place, plaintext) => Effect.map(sealerFor(tenantId), (sealer) => sealer.seal(place, plaintext)),
+    openFor: (tenantId, place, record) => {
+      const keyId = SealedRecord.keyIdOf(record)
+      return keyId === null
+        ? Effect.fail(new NotOpenable())
+        : Cache.get(opened, keyId).pipe(
+            Effect.flatMap((warmKey) => openWith(warmKey, tenantId, place, record)),
+            Effect.catchTag(["StoreUnavailable", "MasterKeyError"], (error) => Effect.fail(unavailable(error)))
+          )
+    }
+  })
+})
+
+/** Needs `KeyStore`, `KeyRotationStore`, a master key and `CryptoConfig`. */
+export const layer = Layer.effect(TenantKeys, make)
