@@ -58,7 +58,7 @@ export const hear = Effect.fnUntraced(function* <E>(
     return Effect.logError("an event met a bug", exit.cause)
   }
   const work = Effect.flatMap(Queue.take(waiting), (event) =>
-    kind.act(event).pipe(
+    Effect.suspend(() => kind.act(event)).pipe(
       Effect.tapError((error) =>
         isAway(error) ? Effect.sync(() => counters.heard(protocol, type, "tried_again")) : Effect.void
       ),

@@ -1,0 +1,164 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { afterAll, beforeAll } from "vitest"
+import type { ChangeError } from "../../../src/actors/Tenants.ts"
+import * as errors from "../../../src/domain/errors.ts"
+import { EndpointTokenStatusTransitionRequest as Request } from "../../../src/schema/Ecap.ts"
+import * as ecap from "../../support/ecap.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
+
+const subject = "kaa.v1.service.cm.ecap.ep-token-status-transition-request"
+const right = { correlationId: "c-1", timestamp: 0n, timeout: 0n, appName: "app", token: "t", targetStatus: "Revoked" }
+
+describe("16/ECAP status transition", () => {
+  let world: ProtocolWorld
+  beforeAll(async () => {
+    world = await protocolWorld({ config: { requestsInFlightMax: 1 } })
+  })
+  afterAll(() => world.close())
+
+  let asked = 0
+  const request = async (payload: Uint8Array) => {
+    const reply = `kaa.v1.replica.comms.ecap.${asked++}`
+    world.bus.publish(subject, payload, { reply })
+    const [answer] = await eventually(
+      () => world.bus.sent.filter((sent) => sent.subject === reply),
+      ({ length }) => length === 1,
+      { everyMs: 1 }
+    )
+    assert.isUndefined(answer?.headers)
+    return ecap.TransitionResponse.fromBuffer(Buffer.from(answer?.data ?? [])) as {
+      correlationId: string
+      timestamp: number
+      timeout: number
+      statusCode: number
+      reasonPhrase: string | null
+    }
+  }
+  const transition = (fields: Partial<typeof right>) => request(Request.encode({ ...right, ...fields }))
+
+  it("hands on the application, the value and the status, in any case; answers with the request's id", async () => {
+    for (const [text, target] of [
+      ["active", "Active"],
+      ["SUSPENDED", "Suspended"],
+      ["Revoked", "Revoked"]
+    ] as const) {
+      world.tenants.calls.length = 0
+      world.tenants.script.transitionByValue = () => Effect.void
+      const answer = await transition({ targetStatus: text })
+      assert.deepInclude(answer, { correlationId: "c-1", timeout: 0, statusCode: 200, reasonPhrase: null })
+      assert.isAbove(answer.timestamp, 1_700_000_000_000)
+      assert.deepStrictEqual(world.tenants.calls, [
+        {
+          method: "transitionByValue",
+          args: ["app", "t", target, { principal: "ecap", correlationId: "c-1", idempotency: null }]
+        }
+      ])
+    }
+  })
+
+  const far = 2n ** 62n
+  const refused: ReadonlyArray<readonly [string, Partial<typeof right>, number, string | null]> = [
+    ["an application name outside its pattern", { appName: "App" }, 400, null],
+    ["a token text outside its pattern", { token: "a.b" }, 400, null],
+    ["an empty token", { token: "" }, 400, null],
+    ["a token of 257 characters", { token: "x".repeat(257) }, 400, null],
+    ["a negative timeout", { timeout: -1n }, 400, null],
+    ["a status that there is not", { targetStatus: "Inactive" }, 400, "Unknown target status"],
+    ["a request that has expired", { timestamp: 1n, timeout: 1n }, 408, null],
+    ["a request that expired long ago, at the edge of 64 bits", { timestamp: -far * 2n, timeout: far }, 408, null]
+  ]
+  for (const [name, fields, statusCode, reasonPhrase] of refused) {
+    it(`${name} is answered ${statusCode}, and nothing is asked`, async () => {
+      world.tenants.calls.length = 0
+      assert.deepInclude(await transition(fields), { correlationId: "c-1", statusCode, reasonPhrase })
+      assert.deepStrictEqual(world.tenants.calls, [])
+    })
+  }
+
+  it("times of all 64 bits are added exactly: far in the future is not expired", async () => {
+    world.tenants.script.transitionByValue = () => Effect.void
+    const end = 2n ** 63n - 1n
+    assert.strictEqual((await transition({ timestamp: end, timeout: end })).statusCode, 200)
+    assert.strictEqual((await transition({ timestamp: 0n, timeout: end })).statusCode, 200)
+    assert.strictEqual((await transition({ timestamp: -end, timeout: 0n })).statusCode, 200)
+  })
+
+  it("what does not decode is answered 400 with an empty id", async () => {
+    const good = Request.encode(right)
+    const notUtf8 = Uint8Array.from(good)
+    notUtf8[1] = 0xff
+    for (const bad of [
+      new Uint8Array(),
+      good.subarray(1),
+      good.subarray(0, -1),
+      Buffer.concat([good, good]),
+      notUtf8
+    ]) {
+      assert.deepInclude(await request(bad), { correlationId: "", statusCode: 400, reasonPhrase: null })
+    }
+  })
+
+  const failures: ReadonlyArray<readonly [ChangeError, number, string | null]> = [
+    [new errors.TokenNotFound({ tokenId: null }), 404, "Token not found"],
+    [new errors.ApplicationNotFound({ appName: "app" }), 404, "Application not found"],
+    [new errors.TransitionNotAllowed({ from: "Revoked", to: "Active" }), 409, "Revoked does not become Active"],
+    [new errors.TooManyRequests({ limit: "mailbox" }), 429, null],
+    [new errors.Unavailable({ part: "database", committed: null }), 503, null],
+    [new errors.NotYetInForce({}), 503, null]
+  ]
+  for (const [error, statusCode, reasonPhrase] of failures) {
+    it(`${error._tag} is answered ${statusCode}`, async () => {
+      world.tenants.script.transitionByValue = () => Effect.fail(error)
+      assert.deepInclude(await transition({}), { statusCode, reasonPhrase })
+    })
+  }
+
+  it("a bug is answered 500 without detail and logged", async () => {
+    world.tenants.script.transitionByValue = () => Effect.die(new Error("planted"))
+    assert.deepInclude(await transition({}), { statusCode: 500, reasonPhrase: null })
+    assert.isTrue(world.logged.some((line) => line.includes("bug")))
+  })
+
+  it("one more than may be in flight is answered 429", async () => {
+    let release = () => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    world.tenants.script.transitionByValue = () => Effect.promise(() => gate)
+    const held = transition({})
+    assert.strictEqual((await transition({})).statusCode, 429)
+    release()
+    assert.strictEqual((await held).statusCode, 200)
+  })
+})
+
+describe("16/ECAP validation", () => {
+  it("goes to the validator as bytes and back as bytes, and is counted by status", async () => {
+    const asked: Array<Uint8Array> = []
+    const world = await protocolWorld({
+      validator: (request) => {
+        asked.push(request)
+        return { bytes: Uint8Array.of(1, 2, 3), statusCode: 404 }
+      }
+    })
+    const reply = "kaa.v1.replica.comms.ecap.ep-token-response"
+    world.bus.publish("kaa.v1.service.cm.ecap.ep-token-request", Uint8Array.of(9, 8), { reply })
+    assert.deepStrictEqual(asked, [Uint8Array.of(9, 8)])
+    assert.deepStrictEqual(world.bus.sent, [{ subject: reply, data: Uint8Array.of(1, 2, 3), headers: undefined }])
+    const { text } = await world.admin("metrics")
+    assert.match(text, /cm_requests_total\{.*operation="ecap-ep-token".*status="404".*\} 1/)
+    await world.close()
+  })
+
+  it("the requests about client credentials are not listened to: a consumer learns at once that nobody answers", async () => {
+    const world = await protocolWorld()
+    const listened = world.bus.subjects().filter((subject) => subject.startsWith("kaa.v1.service."))
+    assert.deepStrictEqual(listened.toSorted(), [
+      "kaa.v1.service.cm.ecap.ep-token-request",
+      "kaa.v1.service.cm.ecap.ep-token-status-transition-request"
+    ])
+    await world.close()
+  })
+})

@@ -1,0 +1,110 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { endpointSubject } from "../../../src/protocols/Management.ts"
+import { operations } from "../../../src/protocols/OperationTable.ts"
+import { EndpointTokenStatusTransitionRequest } from "../../../src/schema/Ecap.ts"
+import { UnregisteredEvent } from "../../../src/schema/Elce.ts"
+import { eventually } from "../../support/eventually.ts"
+import { mutations } from "../../support/mutations.ts"
+import { protocolWorld } from "../../support/protocolWorld.ts"
+import { someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
+
+const perSubject = 1_000
+const seed = Number(process.env.CM_TEST_SEED ?? 20_261_124)
+
+const json = new TextEncoder().encode(
+  JSON.stringify({
+    appName: "app",
+    endpointId: "endpoint",
+    tokenId: someTokenId,
+    token: "value",
+    targetStatus: "Suspended",
+    items: [{ endpointId: "e", token: "t", expiresDate: "2027-01-01T00:00:00.000Z" }],
+    limit: 20
+  })
+)
+const avro = EndpointTokenStatusTransitionRequest.encode({
+  correlationId: "c",
+  timestamp: 0n,
+  timeout: 0n,
+  appName: "app",
+  token: "t",
+  targetStatus: "Revoked"
+})
+
+describe(`hostile payloads (seed ${seed})`, () => {
+  it(`every one of ${perSubject} on every subject is answered once, and the service goes on`, async () => {
+    const world = await protocolWorld({ config: { requestsInFlightMax: 4_096 } })
+    const [token, deleted] = [someToken(), Effect.succeed({ deleted: 0 })]
+    Object.assign(world.tenants.script, {
+      createTenant: () => Effect.succeed({ tenantId: "t", name: null, createdAt: 0, removedAt: null }),
+      removeTenant: () => deleted,
+      listTenants: () => Effect.succeed({ content: [], next: null }),
+      registerApplication: () =>
+        Effect.succeed({ application: { appName: "a", tenantId: "t", createdAt: 0, removedAt: null }, created: true }),
+      listApplications: () => Effect.succeed({ content: [], next: null }),
+      removeApplication: () => deleted,
+      provisionTokens: () => Effect.succeed([Result.succeed({ record: token, token: "v" })]),
+      getToken: () => Effect.succeed(token),
+      listTokens: () => Effect.succeed({ content: [token], next: null }),
+      transitionTokens: () => Effect.succeed([Result.succeed(token)]),
+      rotateToken: () => Effect.succeed({ record: token, token: "v" }),
+      deleteTokens: () => deleted,
+      transitionByValue: () => Effect.void,
+      validate: () => Effect.succeed([verdict(404)])
+    })
+    const subjects = [
+      ...operations
+        .filter(({ name }) => name !== "drain")
+        .map((operation) => ({ subject: endpointSubject("cm", operation).replace("*", "demo"), from: json })),
+      { subject: "kaa.v1.service.cm.ecap.ep-token-status-transition-request", from: avro },
+      { subject: "cm.v1.demo.no.such", from: json },
+      { subject: "cm.v1.a*b.token.get", from: json }
+    ]
+    for (const { from, subject } of subjects) {
+      world.bus.sent.length = 0
+      world.tenants.calls.length = 0
+      const payloads = mutations(from, perSubject, seed)
+      payloads.forEach((payload, index) => {
+        world.bus.publish(subject, payload, { reply: `_INBOX.hostile.${index}` })
+      })
+      await eventually(
+        () => world.bus.sent.length,
+        (length) => length >= perSubject,
+        { everyMs: 1, what: `${perSubject} answers on ${subject}` }
+      )
+      assert.strictEqual(new Set(world.bus.sent.map((sent) => sent.subject)).size, perSubject, subject)
+      assert.strictEqual(world.bus.sent.length, perSubject, subject)
+      const bugs = world.bus.sent.filter(({ headers }) => headers?.get("Cm-Status") === "500")
+      assert.strictEqual(bugs.length, 0, subject)
+    }
+    assert.strictEqual((await world.admin("health")).status, 200)
+    await world.close()
+  })
+
+  it(`every one of ${perSubject} on the event subjects is acted on or counted, and nothing is answered`, async () => {
+    const world = await protocolWorld({ config: { eventsWaitingMax: 4_096 } })
+    world.tenants.script.unregisterEndpoint = () => Effect.succeed({ deleted: 0 })
+    const event = UnregisteredEvent.encode({
+      correlationId: "c",
+      timestamp: 0n,
+      timeout: 0n,
+      appVersionName: "a",
+      endpointId: "endpoint",
+      originatorReplicaId: "r"
+    })
+    for (const payload of mutations(event, perSubject, seed)) {
+      world.bus.publish("kaa.v1.events.epr.endpoint.lifecycle.unregistered", payload)
+    }
+    await eventually(
+      async () =>
+        (await world.admin("metrics")).text
+          .split("\n")
+          .filter((line) => /^cm_(events_heard|messages_dropped)_total\{.*protocol="elce"/.test(line))
+          .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0),
+      (count) => count === perSubject
+    )
+    assert.isEmpty(world.bus.sent.filter(({ subject }) => !subject.startsWith("_INBOX.client.")))
+    await world.close()
+  })
+})
