@@ -10,6 +10,9 @@ const everyMs = 5_000
 
 const seconds = (since) => `${((performance.now() - since) / 1_000).toFixed(1)} s`
 
+/** A text as one word of a shell's command line. */
+export const shellWord = (text) => (/^[\w./:=-]+$/u.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
+
 export const say = (line) => process.stdout.write(`${line}\n`)
 
 /** Runs `work`, saying that it goes on while it does; nothing is said when it is quicker than `quietMs`. */

@@ -13,7 +13,7 @@ import { provide } from "./install.mjs"
 import { clearLeftovers, localDirOf, note, remember, remembered, take, writePrivate } from "./localDir.mjs"
 import { startMariadb } from "./mariadb.mjs"
 import { startNats } from "./natsServer.mjs"
-import { Refusal, say, step } from "./report.mjs"
+import { Refusal, say, shellWord, step } from "./report.mjs"
 import { startService, whenReady } from "./service.mjs"
 import { readable, tail } from "./tail.mjs"
 
@@ -137,10 +137,13 @@ const startReplicas = async ({ dir, env, instance, servers, stack, replicas }) =
   return services
 }
 
-const firstCommand = (dir, instance, servers) =>
-  servers.ownBus
-    ? `try: XDG_CONFIG_HOME=${dir} nats --context admin request ${instance}.v1.demo.application.register '{"appName":"thermostat"}'`
-    : `try: nats --server ${servers.natsUrl} micro ls`
+/** For a shell as it is; `scripts/bus.mjs` makes the shorter form of it. */
+const firstCommand = (dir, instance, servers) => {
+  const [user, request] = servers.ownBus
+    ? ["admin", `${instance}.v1.demo.application.register '{"appName":"meters"}'`]
+    : ["service", "'$SRV.PING' ''"]
+  return `try: XDG_CONFIG_HOME=${shellWord(dir)} nats --context ${user} request ${request}`
+}
 
 const start = async ({ dir, env, replicas, stack, since }) => {
   const instance = env.CM_INSTANCE_NAME ?? "cm"
@@ -166,7 +169,7 @@ const start = async ({ dir, env, replicas, stack, since }) => {
     users: servers.users,
     replicas: services.map(({ child, ready }) => ({ replica: ready.replica, pid: child.pid }))
   })
-  if (servers.ownBus) writeContexts(dir, servers.natsUrl, servers.users)
+  writeContexts(dir, servers.natsUrl, servers.users)
   say(
     `ready in ${((performance.now() - since) / 1_000).toFixed(1)} s: ${instance} (${services.map(({ ready }) => ready.replica).join(", ")}) on ${servers.natsUrl}, details in ${join(dir, "run.json")}`
   )
