@@ -4,6 +4,9 @@
  * `settingsOf` gives the settings a test would otherwise read from the environment.
  */
 import { Duration, Effect, Layer, Redacted } from "effect"
+import type { AuditRow } from "../../src/store/AuditChain.ts"
+import * as Columns from "../../src/store/Columns.ts"
+import { Mariadb } from "../../src/store/Mariadb.ts"
 import * as MariaStores from "../../src/store/MariaStores.ts"
 import { StoreConfig, type StoreSettings } from "../../src/store/StoreConfig.ts"
 import { freshDatabase } from "./freshDatabase.ts"
@@ -35,3 +38,27 @@ export const layerFreshDatabase = (serverUrl: string, others: Partial<StoreSetti
 /** All stores on a fresh database, with the pool and the settings. */
 export const layerMariaStores = (serverUrl: string, others: Partial<StoreSettings> = {}) =>
   MariaStores.layer.pipe(Layer.provideMerge(layerFreshDatabase(serverUrl, others)))
+
+/** A tenant's audit as it stands in the table. */
+export const auditRowsOf = (tenantId: string) =>
+  Mariadb.use((database) =>
+    database.query("test.auditRows", async (session): Promise<ReadonlyArray<AuditRow>> => {
+      const rows = await session.rows(
+        `SELECT tenant_id, seq, at, actor, action, entity_type, entity_id, diff, LOWER(HEX(prev_hash)), LOWER(HEX(hash))
+          FROM audit WHERE tenant_id = ? ORDER BY seq`,
+        [tenantId]
+      )
+      return rows.map((row) => ({
+        tenantId: Columns.text(row, 0),
+        seq: Columns.whole(row, 1),
+        at: Columns.whole(row, 2),
+        actor: Columns.text(row, 3),
+        action: Columns.text(row, 4),
+        entityType: Columns.text(row, 5),
+        entityId: Columns.text(row, 6),
+        diff: Columns.textOrNull(row, 7),
+        prevHash: Columns.text(row, 8),
+        hash: Columns.text(row, 9)
+      }))
+    })
+  )

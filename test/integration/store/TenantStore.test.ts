@@ -1,0 +1,5 @@
+import { inject } from "vitest"
+import { tenantStoreSuite } from "../../suites/tenantStoreSuite.ts"
+import { auditRowsOf, layerMariaStores } from "../../support/storeLayers.ts"
+
+tenantStoreSuite("MariaDB", layerMariaStores(inject("databaseUrl")), auditRowsOf)

@@ -1,0 +1,8 @@
+import { Effect } from "effect"
+import { MemoryDatabase } from "../../../src/store/MemoryDatabase.ts"
+import * as MemoryStores from "../../../src/store/MemoryStores.ts"
+import { tenantStoreSuite } from "../../suites/tenantStoreSuite.ts"
+
+tenantStoreSuite("memory", MemoryStores.layer, (tenantId) =>
+  Effect.map(MemoryDatabase, (tables) => tables.audit.get(tenantId) ?? [])
+)
