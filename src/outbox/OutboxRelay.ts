@@ -9,8 +9,8 @@
  *   would be slower, not wrong;
  * - while the bus or the database is away it tries for ever, with capped and jittered pauses.
  *
- * Changes never wait for it. It publishes within milliseconds of a commit of this replica, and within
- * the poll interval of another's.
+ * Changes never wait for it. It publishes within milliseconds of a commit, and within the poll interval
+ * when nobody woke it.
  */
 import { Clock, Context, Duration, Effect, Layer, Metric, Random } from "effect"
 import { CoherenceConfig } from "../coherence/CoherenceConfig.ts"
@@ -21,9 +21,12 @@ import { OutboxSignal } from "../store/OutboxSignal.ts"
 import { OutboxConfig } from "./OutboxConfig.ts"
 import * as PendingBarriers from "./PendingBarriers.ts"
 import * as RelayTerm from "./RelayTerm.ts"
+import { WakeCall } from "./WakeCall.ts"
 
 const pauseMinMs = 50
 const pauseMaxMs = 2_000
+/** Calls to the relay of another replica are no denser than this. */
+const callAgain = Duration.millis(5)
 const measureEvery = Duration.seconds(5)
 
 // ---- metrics ------------------------------------------------------------------
@@ -42,6 +45,7 @@ const pauseOf = (failures: number, random: number): number =>
 const make = Effect.gen(function* () {
   const outbox = yield* Outbox
   const signal = yield* OutboxSignal
+  const wakeCall = yield* WakeCall
   const config = yield* OutboxConfig
   const { lease } = yield* CoherenceConfig
   const { replicaId } = yield* Replica
@@ -51,24 +55,24 @@ const make = Effect.gen(function* () {
   let held: RelayTerm.RelayTerm | null = null
   let claimedAt = Number.NEGATIVE_INFINITY
   let failures = 0
+  let troubledSince = 0
+
+  const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
   const stepDown = Effect.suspend(() => {
     held = null
-    claimedAt = Number.NEGATIVE_INFINITY
     return Metric.update(termNumber, 0)
   })
 
-  /** The term held here, claimed or renewed when a third of its time has passed; null: another replica's runs. */
+  /** The term held here, claimed or renewed every third of its time; null: another replica's runs. */
   const hold = Effect.fnUntraced(function* () {
-    const now = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-    if (held !== null && now - claimedAt < ttlMs / 3) return held
+    const now = monotonicMs()
+    if (now - claimedAt < ttlMs / 3) return held
     const term = yield* outbox.claimTerm(replicaId, ttlMs)
+    claimedAt = now
     if (term === null) {
       yield* stepDown
-      return null
-    }
-    claimedAt = now
-    if (held?.term !== term) {
+    } else if (held?.term !== term) {
       held = yield* RelayTerm.make(term, config.batchMax)
       yield* Metric.update(termNumber, term)
       yield* Effect.logInfo("this replica relays events").pipe(Effect.annotateLogs({ term }))
@@ -76,18 +80,40 @@ const make = Effect.gen(function* () {
     return held
   })
 
-  const awaitMore = Effect.raceFirst(signal.awaitWake, Effect.sleep(config.pollInterval))
+  const lookAgain = Duration.min(config.pollInterval, Duration.millis(ttlMs / 3))
+  const awaitMore = Effect.raceFirst(signal.awaitWake, Effect.sleep(lookAgain))
 
-  const pause = (reason: string) =>
-    Effect.gen(function* () {
-      yield* Metric.update(troubles, 1)
-      if (failures++ === 0) yield* Effect.logWarning("events wait").pipe(Effect.annotateLogs({ reason }))
-      yield* Effect.sleep(Duration.millis(pauseOf(failures, yield* Random.next)))
-    })
+  /** Another replica relays: what is committed here is for it to publish. */
+  const standBy = Effect.raceFirst(
+    Effect.andThen(
+      signal.awaitWake,
+      Effect.sync(() => wakeCall.callUnsafe())
+    ),
+    Effect.sleep(Duration.millis(ttlMs / 3))
+  ).pipe(Effect.andThen(Effect.sleep(callAgain)))
+
+  /** Whoever cannot reach the streams for a whole term lets another replica try. */
+  const giveUp = Effect.gen(function* () {
+    yield* stepDown
+    yield* Effect.ignore(outbox.releaseTerm(replicaId))
+    yield* Effect.sleep(Duration.millis(ttlMs / 2))
+    claimedAt = Number.NEGATIVE_INFINITY
+    troubledSince = monotonicMs()
+  })
+
+  const pause = Effect.fnUntraced(function* (reason: string) {
+    yield* Metric.update(troubles, 1)
+    if (failures++ === 0) {
+      troubledSince = monotonicMs()
+      yield* Effect.logWarning("events wait").pipe(Effect.annotateLogs({ reason }))
+    }
+    if (held !== null && monotonicMs() - troubledSince > ttlMs) return yield* giveUp
+    yield* Effect.sleep(Duration.millis(pauseOf(failures, yield* Random.next)))
+  })
 
   const step = Effect.gen(function* () {
     const relay = yield* hold()
-    if (relay === null) return yield* Effect.sleep(Duration.millis(ttlMs / 3))
+    if (relay === null) return yield* standBy
     const { hasMore, sent, trouble } = yield* relay.round
     if (trouble !== null && sent === 0) return yield* pause(trouble)
     failures = 0
@@ -125,6 +151,9 @@ const make = Effect.gen(function* () {
           Effect.timeoutOption(Duration.millis(pauseMaxMs))
         )
   )
+  yield* wakeCall.listen(() => {
+    if (held !== null) signal.wakeUnsafe()
+  })
   yield* Effect.forkScoped(Loop.forever("relay", step))
   yield* Effect.forkScoped(every("outbox depth", measureEvery, measure))
   yield* Effect.forkScoped(every("orphaned revocations", Duration.millis(orphanedAgeMs / 4), takeOver))
@@ -139,6 +168,6 @@ export class OutboxRelay extends Context.Service<
     readonly termUnsafe: () => number | null
   }
 >()("cm/outbox/OutboxRelay") {
-  /** Starts relaying. Needs `Outbox`, `OutboxSignal`, `OutboxConfig`, `EventLog`, `Coherence`, `CoherenceConfig`, `Replica`. */
+  /** Starts relaying. Needs `Outbox`, `OutboxSignal`, `OutboxConfig`, `WakeCall`, `EventLog`, `Coherence`, `CoherenceConfig`, `Replica`. */
   static readonly layer = Layer.effect(OutboxRelay, make)
 }

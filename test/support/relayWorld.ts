@@ -10,6 +10,7 @@ import { Replica } from "../../src/observability/Replica.ts"
 import { EventLog, type StreamKind } from "../../src/outbox/EventLog.ts"
 import { OutboxConfig } from "../../src/outbox/OutboxConfig.ts"
 import { OutboxRelay } from "../../src/outbox/OutboxRelay.ts"
+import { WakeCall } from "../../src/outbox/WakeCall.ts"
 import type { Outbox } from "../../src/store/Outbox.ts"
 import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
 
@@ -22,7 +23,9 @@ export interface RelayOptions {
   readonly outbox: Layer.Layer<Outbox, unknown>
   readonly log: Layer.Layer<EventLog, unknown>
   readonly coherence?: Layer.Layer<Coherence>
+  readonly wakeCall?: Layer.Layer<WakeCall>
   readonly batchMax?: number
+  readonly pollInterval?: Duration.Duration
   readonly lease?: Duration.Duration
   readonly termTtl?: Duration.Duration
 }
@@ -33,6 +36,7 @@ export const relayLayer = (options: RelayOptions) =>
     Layer.provide([
       options.outbox,
       options.log,
+      options.wakeCall ?? WakeCall.layerNoop,
       options.coherence ?? soloCoherence(() => Effect.void),
       Layer.succeed(Replica, { instance: "cm", replicaId: options.replicaId }),
       Layer.succeed(CoherenceConfig, {
@@ -44,7 +48,7 @@ export const relayLayer = (options: RelayOptions) =>
       }),
       Layer.succeed(OutboxConfig, {
         batchMax: options.batchMax ?? 64,
-        pollInterval: Duration.millis(10),
+        pollInterval: options.pollInterval ?? Duration.millis(10),
         termTtl: options.termTtl ?? Duration.seconds(1),
         publishTimeout: Duration.millis(500)
       })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Schedule } from "effect"
 import { EventLog } from "../../../src/outbox/EventLog.ts"
 import { OutboxRelay } from "../../../src/outbox/OutboxRelay.ts"
+import { WakeCall } from "../../../src/outbox/WakeCall.ts"
 import { Outbox } from "../../../src/store/Outbox.ts"
 import { OutboxSignal } from "../../../src/store/OutboxSignal.ts"
 import { StoreUnavailable } from "../../../src/store/StoreError.ts"
@@ -211,6 +212,50 @@ describe("OutboxRelay", () => {
         wakeUnsafe()
         yield* waitFor("the row to leave", () => outbox.rows().length === 0)
       }
+    })
+  )
+
+  it.live("hands the term to another replica when it cannot reach the streams", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      faults.failReads = Number.MAX_SAFE_INTEGER
+      const termTtl = Duration.millis(100)
+      outbox.write({ eventId: "a-0" })
+      yield* Layer.build(relayLayer({ replicaId: "cut", outbox: outbox.layer, log: faulty(log, faults), termTtl }))
+      yield* Layer.build(relayLayer({ replicaId: "fine", outbox: outbox.layer, log, termTtl }))
+      yield* waitFor("the row to leave", () => outbox.rows().length === 0)
+    })
+  )
+
+  it.live("is woken by another replica's commit", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const listeners: Array<() => void> = []
+      const wakeCall = Layer.succeed(WakeCall, {
+        callUnsafe: () => {
+          for (const heard of listeners) heard()
+        },
+        listen: (heard) => Effect.sync(() => void listeners.push(heard))
+      })
+      // Without being woken it would look again too late for the limit of the wait.
+      const options = {
+        outbox: outbox.layer,
+        log,
+        wakeCall,
+        pollInterval: Duration.minutes(5),
+        termTtl: Duration.minutes(5)
+      }
+      const one = yield* Layer.build(relayLayer({ replicaId: "one", ...options }))
+      const relayOne = yield* OutboxRelay.pipe(Effect.provide(one))
+      yield* waitFor("the first term", () => relayOne.termUnsafe() === 1)
+      const two = yield* Layer.build(relayLayer({ replicaId: "two", ...options }))
+      const { wakeUnsafe } = yield* OutboxSignal.pipe(Effect.provide(two))
+      outbox.write({ eventId: "a-0" })
+      wakeUnsafe()
+      yield* waitFor("the row to leave", () => outbox.rows().length === 0)
     })
   )
 
