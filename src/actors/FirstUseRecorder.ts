@@ -1,0 +1,68 @@
+/**
+ * Records first uses: tokens that a validation found Inactive become Active, in batches, through
+ * their tenant's actor.
+ *
+ * Durable within a second while MariaDB answers, and once however many replicas saw the first use:
+ * the command moves only what is still Inactive. What could not be recorded is kept and tried
+ * again; beyond `pendingMax` it is forgotten and told again at the token's next use.
+ */
+import { Effect, Layer } from "effect"
+import * as commands from "./commands/tokens.ts"
+import { FirstUse } from "./FirstUse.ts"
+import { TenantActors } from "./TenantActors.ts"
+
+/** First uses that wait to be recorded, over all tenants. */
+export const pendingMax = 100_000
+/** Tokens that are moved in one command. */
+export const pieceMax = 250
+const every = "100 millis"
+/** Tenants whose first uses are recorded at the same time. */
+const tenantsAtOnceMax = 16
+
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const firstUse = yield* FirstUse
+    const actors = yield* TenantActors
+    const pending = new Map<string, Set<string>>()
+    let count = 0
+
+    const keep = (tenantId: string, tokenId: string): void => {
+      if (count >= pendingMax) return firstUse.forget(tokenId)
+      const tokens = pending.get(tenantId)
+      if (tokens === undefined) pending.set(tenantId, new Set([tokenId]))
+      else if (tokens.has(tokenId)) return
+      else tokens.add(tokenId)
+      count++
+    }
+
+    const take = (tenantId: string, tokens: Set<string>): ReadonlyArray<string> => {
+      const piece = Array.from(tokens).slice(0, pieceMax)
+      for (const tokenId of piece) tokens.delete(tokenId)
+      if (tokens.size === 0) pending.delete(tenantId)
+      count -= piece.length
+      return piece
+    }
+
+    const caller = { principal: "first-use", correlationId: "", idempotency: null } as const
+    const recordPiece = (tenantId: string, piece: ReadonlyArray<string>) =>
+      actors.ask(tenantId, commands.activateOnFirstUse(piece, caller)).pipe(
+        Effect.catch((error) =>
+          Effect.sync(() => {
+            // A tenant that is gone has no first uses; everything else is tried again.
+            if (error._tag === "TenantNotFound") return
+            for (const tokenId of piece) keep(tenantId, tokenId)
+          })
+        )
+      )
+    const recordAll = Effect.suspend(() =>
+      Effect.forEach(Array.from(pending), ([tenantId, tokens]) => recordPiece(tenantId, take(tenantId, tokens)), {
+        concurrency: tenantsAtOnceMax,
+        discard: true
+      })
+    )
+
+    firstUse.onFirstUse = keep
+    yield* recordAll.pipe(Effect.delay(every), Effect.forever, Effect.forkScoped)
+    yield* Effect.addFinalizer(() => recordAll)
+  })
+)

@@ -1,0 +1,157 @@
+/**
+ * The service: which layers there are and in which order they stand.
+ *
+ * What is built last is released first: the protocols take no more messages and answer what they
+ * have, then the actors finish, then the replica gives up its lease, then connections close.
+ * SIGTERM and Ctrl-C stop it in that order, exit code 0. A start that cannot succeed says why in
+ * one line, exit code 1.
+ */
+import "effect/schema/SchemaJITCompiler/enable"
+import { writeFileSync } from "node:fs"
+import { Cause, Effect, Exit, Fiber, Layer } from "effect"
+import { ActorsConfig } from "./actors/ActorsConfig.ts"
+import { FirstUse } from "./actors/FirstUse.ts"
+import * as FirstUseRecorder from "./actors/FirstUseRecorder.ts"
+import * as GroupCommit from "./actors/GroupCommit.ts"
+import { HotState } from "./actors/HotState.ts"
+import { Ids } from "./actors/Ids.ts"
+import * as LiveTenants from "./actors/LiveTenants.ts"
+import * as LiveTokenEnder from "./actors/LiveTokenEnder.ts"
+import * as LiveValidator from "./actors/LiveValidator.ts"
+import * as TenantActors from "./actors/TenantActors.ts"
+import { TenantsConfig } from "./actors/TenantsConfig.ts"
+import { EventWriter } from "./actors/TokenEvents.ts"
+import { layerEnvironment, layerReplica, StartConfig, tenantIdsOf } from "./Config.ts"
+import { CacheConfig } from "./cache/CacheConfig.ts"
+import * as NatsValidationCache from "./cache/NatsValidationCache.ts"
+import { LeaseView } from "./coherence/Coherence.ts"
+import { CoherenceConfig } from "./coherence/CoherenceConfig.ts"
+import * as NatsCoherence from "./coherence/NatsCoherence.ts"
+import * as ChosenMasterKey from "./crypto/ChosenMasterKey.ts"
+import { CryptoConfig } from "./crypto/CryptoConfig.ts"
+import * as LiveKeyring from "./crypto/LiveKeyring.ts"
+import { globalTenantId } from "./domain/Names.ts"
+import { Nats } from "./nats/Nats.ts"
+import { NatsConfig } from "./nats/NatsConfig.ts"
+import * as NatsConnection from "./nats/NatsConnection.ts"
+import { Streams } from "./nats/Streams.ts"
+import { Readiness } from "./observability/Health.ts"
+import * as Log from "./observability/Log.ts"
+import { Replica } from "./observability/Replica.ts"
+import { Shutdown } from "./observability/Shutdown.ts"
+import * as NatsEventLog from "./outbox/NatsEventLog.ts"
+import { OutboxConfig } from "./outbox/OutboxConfig.ts"
+import { OutboxRelay } from "./outbox/OutboxRelay.ts"
+import { Access } from "./protocols/Access.ts"
+import { WakeCall } from "./outbox/WakeCall.ts"
+import * as Protocols from "./protocols/Protocols.ts"
+import { ProtocolsConfig } from "./protocols/ProtocolsConfig.ts"
+import * as ExpirySweep from "./rotation/ExpirySweep.ts"
+import * as RemovalSweep from "./rotation/RemovalSweep.ts"
+import { SweepConfig } from "./rotation/SweepConfig.ts"
+import * as MariaStores from "./store/MariaStores.ts"
+import { OutboxSignal } from "./store/OutboxSignal.ts"
+import { StoreConfig } from "./store/StoreConfig.ts"
+import { TenantStore } from "./store/TenantStore.ts"
+
+// ---- what everything stands on ----------------------------------------------
+
+const Settings = Layer.mergeAll(
+  ActorsConfig.layer,
+  CacheConfig.layer,
+  CoherenceConfig.layer,
+  CryptoConfig.layer,
+  Log.LogConfig.layer,
+  NatsConfig.layer,
+  OutboxConfig.layer,
+  ProtocolsConfig.layer,
+  StartConfig.layer,
+  StoreConfig.layer,
+  SweepConfig.layer,
+  TenantsConfig.layer
+)
+const Process = Layer.mergeAll(Readiness.layer, Shutdown.layer, OutboxSignal.layer, LeaseView.layer)
+const Servers = Layer.mergeAll(MariaStores.layer, Streams.layer.pipe(Layer.provideMerge(NatsConnection.layer)))
+const Keys = LiveKeyring.layer.pipe(Layer.provide(ChosenMasterKey.layer))
+
+// ---- what a replica believes, and how replicas agree -----------------------
+
+const Beliefs = NatsCoherence.layer.pipe(
+  Layer.provideMerge(HotState.layer),
+  Layer.provideMerge(NatsValidationCache.layer)
+)
+
+// ---- the tenants ------------------------------------------------------------
+
+const Actors = Layer.mergeAll(LiveTenants.layer, LiveTokenEnder.layer, FirstUseRecorder.layer).pipe(
+  Layer.provideMerge(TenantActors.layer),
+  Layer.provideMerge(GroupCommit.layer),
+  Layer.provideMerge(LiveValidator.layer),
+  Layer.provideMerge(FirstUse.layer),
+  Layer.provideMerge(EventWriter.layer),
+  Layer.provideMerge(Ids.layer)
+)
+
+const Background = Layer.mergeAll(
+  OutboxRelay.layer.pipe(Layer.provide([NatsEventLog.layer, WakeCall.layer])),
+  ExpirySweep.layer,
+  RemovalSweep.layer
+)
+
+/** The tenants that must exist: `global` always, others where the environment names them. */
+const FirstTenants = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { tenants } = yield* StartConfig
+    const store = yield* TenantStore
+    for (const tenantId of [globalTenantId, ...tenantIdsOf(tenants)]) yield* store.createTenant(tenantId, null)
+  })
+)
+
+/** Tells whoever started the service that it answers now. */
+const Ready = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { readyFile } = yield* StartConfig
+    const { instance, replicaId } = yield* Replica
+    const { control, requests } = yield* Nats
+    yield* Effect.promise(() => Promise.all([requests.flush(), control.flush()]))
+    yield* Effect.logInfo("ready")
+    if (readyFile === "") return
+    const told = JSON.stringify({ instance, replica: replicaId, pid: process.pid })
+    yield* Effect.sync(() => writeFileSync(readyFile, told))
+  })
+)
+
+const Service = Ready.pipe(
+  Layer.provideMerge(Layer.merge(Protocols.layer, Background)),
+  Layer.provide(Access.layerBus),
+  Layer.provideMerge(Actors),
+  Layer.provideMerge(Beliefs),
+  Layer.provideMerge(FirstTenants),
+  Layer.provideMerge(Keys),
+  Layer.provideMerge(Servers),
+  Layer.provideMerge(Process),
+  Layer.provideMerge(Log.layer),
+  Layer.provideMerge(Settings),
+  Layer.provideMerge(layerReplica),
+  Layer.provide(layerEnvironment)
+)
+
+// ---- the process --------------------------------------------------------------
+
+const program = Effect.gen(function* () {
+  const shutdown = yield* Shutdown
+  yield* shutdown.requested
+}).pipe(Effect.provide(Service))
+
+const running = Effect.runFork(program)
+const stop = () => {
+  Effect.runFork(Fiber.interrupt(running))
+}
+process.once("SIGTERM", stop)
+process.once("SIGINT", stop)
+
+running.addObserver((exit) => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) process.exit(0)
+  process.stderr.write(`${Cause.pretty(exit.cause)}\n`)
+  process.exit(1)
+})
