@@ -38,6 +38,8 @@ export class TenantRecord {
   /** Token id to the newest revocation applied, oldest first. */
   readonly tombstones = new Map<string, number>()
   readonly negatives = new Negatives()
+  /** By name. A name that moves to another tenant has a record of its own there. */
+  readonly applications = new Map<string, ApplicationRecord>()
   /** Requests that wait for a token of this tenant. */
   waiting = 0
   readonly tenantId: string
@@ -79,7 +81,6 @@ export class Beliefs {
   /** Rows of the shared cache that were refused, for the metrics. */
   disbelieved = 0
   private readonly tenantsById = new Map<string, TenantRecord>()
-  private readonly applicationsByName = new Map<string, ApplicationRecord>()
   private readonly beyondTenants = new TenantRecord("", -1)
   private readonly listeners: Array<DirectoryListener> = []
   private readonly lease: LeaseState
@@ -122,12 +123,12 @@ export class Beliefs {
   }
 
   application(appName: string, tenant: TenantRecord): ApplicationRecord {
-    const present = this.applicationsByName.get(appName)
-    if (present?.tenant === tenant) return present
+    const present = tenant.applications.get(appName)
+    if (present !== undefined) return present
     if (this.applications.length >= applicationRecordsMax) return new ApplicationRecord(appName, tenant, -1)
     const made = new ApplicationRecord(appName, tenant, this.applications.length)
     this.applications.push(made)
-    this.applicationsByName.set(appName, made)
+    tenant.applications.set(appName, made)
     return made
   }
 

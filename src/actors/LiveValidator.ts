@@ -11,7 +11,7 @@
  */
 import { Clock, Context, Duration, Effect, Layer, Schedule } from "effect"
 import { ValidationCache } from "../cache/ValidationCache.ts"
-import { type LeaseState, LeaseView } from "../coherence/Coherence.ts"
+import { type LeaseState, LeaseView, monotonicMsUnsafe } from "../coherence/Coherence.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import type { HotToken } from "../domain/HotToken.ts"
 import { appNamePattern, isTokenValue } from "../domain/Names.ts"
@@ -142,7 +142,9 @@ export class ValidationPath {
       this.sip.hash(key, 0, key.length)
       const leaseHolds = this.options.lease.holds(monotonicMs(), wall)
       const ref = this.findHot(leaseHolds)
-      if (ref !== 0) waiter.answer(this.hotAnswer(ref, wall, waiter), wall)
+      // A hot Inactive token may be Active by now, which matters only to a caller who is told the status.
+      const known = ref !== 0 && (this.options.beliefs.hot.flags(ref) & inactiveFlag) === 0
+      if (known) waiter.answer(this.hotAnswer(ref, wall, waiter), wall)
       else this.miss(appName, token, leaseHolds, wall, waiter)
     } catch (bug) {
       this.options.onBug(bug)
@@ -426,7 +428,7 @@ const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const context = yield* Effect.context<never>()
   const log = Effect.runForkWith(context)
-  const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const monotonicMs = () => monotonicMsUnsafe(clock)
   let bugLoggedAt = Number.NEGATIVE_INFINITY
   const path = new ValidationPath({
     settings,
