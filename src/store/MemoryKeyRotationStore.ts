@@ -1,191 +1,190 @@
-/**
- * `KeyRotationStore` without a database: the same promises over plain arrays, for tests.
- *
- * The arrays are the caller's, so that a test's key store and the rows it plants share them.
- */
+/** `KeyRotationStore` in memory. */
 import { Clock, Effect, Layer } from "effect"
-import { type AgedKey, KeyRotationStore, movePageMax, type RotationMark } from "./KeyRotationStore.ts"
+import type { Token } from "../domain/Token.ts"
+import {
+  type AgedKey,
+  type HashMove,
+  KeyRotationStore,
+  movePageMax,
+  type Retired,
+  type RotationMark,
+  type SealedMove
+} from "./KeyRotationStore.ts"
 import type { KeyState, StoredKey } from "./KeyStore.ts"
-
-export interface MemoryKey extends StoredKey {
-  readonly retiredAt?: number
-  readonly uses?: number
-}
-
-export interface MemoryRows {
-  readonly keys: Array<MemoryKey>
-  readonly tokens: Array<{ tenantId: string; tokenId: string; hash: Uint8Array; keyId: string }>
-  readonly versions: Array<{
-    tenantId: string
-    credentialId: string
-    version: number
-    sealed: Uint8Array
-    keyId: string
-  }>
-  /** Idempotent answers: which key each is sealed with. */
-  readonly answers: Array<{ keyId: string }>
-}
-
-export const emptyRows = (): MemoryRows => ({ keys: [], tokens: [], versions: [], answers: [] })
+import { hexOf, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const byId = (a: StoredKey, b: StoredKey): number => byText(a.keyId, b.keyId)
+/** The key that a sealed record names: bytes 1 to 16. */
+const keyOfRecord = (record: Uint8Array): string => hexOf(record.subarray(1, 17))
+const bare = (keyId: string): string => keyId.replaceAll("-", "")
 
-export const make = (rows: MemoryRows): KeyRotationStore["Service"] => {
-  const { answers, keys, tokens, versions } = rows
-  let mark: Omit<RotationMark, "ageMs"> | undefined
+/** Columns of `data_keys` that no other memory layer knows, and the one row of `key_rotation`. */
+interface Extra {
+  readonly uses: Map<string, number>
+  readonly retiredAt: Map<string, number>
+  mark: Omit<RotationMark, "ageMs"> | undefined
+}
 
-  const count = (keyId: string): number =>
-    [tokens, versions, answers].reduce((sum, list) => sum + list.filter((row) => row.keyId === keyId).length, 0)
-  const update = (keyId: string, change: Partial<MemoryKey>): void => {
-    const at = keys.findIndex((key) => key.keyId === keyId)
-    keys[at] = { ...keys[at]!, ...change }
-  }
-  const aged = (key: MemoryKey, now: number): AgedKey => ({ ...key, ageMs: now - key.createdAt })
-  const read = <A>(body: (now: number) => A) => Effect.map(Clock.currentTimeMillis, body)
-  const stateOf = (keyId: string): KeyState | undefined => keys.find((key) => key.keyId === keyId)?.state
+const rowsOf = (tables: MemoryTables, keyId: string): number => {
+  let rows = tables.credentials.allVersions().filter((version) => version.keyId === keyId).length
+  for (const token of tables.tokens.values()) if (token.hashKeyId === keyId) rows += 1
+  for (const answer of tables.idempotency.values()) if (keyOfRecord(answer.sealedAnswer) === bare(keyId)) rows += 1
+  return rows
+}
+
+const setState = (tables: MemoryTables, keyId: string, from: KeyState, to: KeyState): boolean => {
+  const key = tables.dataKeys.get(keyId)
+  if (key?.state !== from) return false
+  tables.dataKeys.set(keyId, { ...key, state: to })
+  return true
+}
+
+const retire = (tables: MemoryTables, extra: Extra, keyId: string, now: number): Retired => {
+  const state = tables.dataKeys.get(keyId)?.state
+  if (state === undefined) return "unknown"
+  if (state !== "retiring") return state
+  if (rowsOf(tables, keyId) > 0) return "inUse"
+  setState(tables, keyId, "retiring", "retired")
+  extra.retiredAt.set(keyId, now)
+  return "retired"
+}
+
+const moveHash = (tables: MemoryTables, fromKeyId: string, toKeyId: string, move: HashMove): boolean => {
+  const token = tables.tokens.get(move.tokenId)
+  if (token === undefined || token.hashKeyId !== fromKeyId || !same(token.hash, move.hash)) return false
+  const moved: Token = { ...token, hash: move.newHash, hashKeyId: toKeyId }
+  tables.tokens.set(token.tokenId, moved)
+  tables.tokenByHash.delete(hexOf(move.hash))
+  tables.tokenByHash.set(hexOf(move.newHash), token.tokenId)
+  return true
+}
+
+const moveSealed = (tables: MemoryTables, fromKeyId: string, move: SealedMove): boolean => {
+  const version = tables.credentials.versionsOf(move.credentialId).find((found) => found.version === move.version)
+  if (version?.keyId !== fromKeyId || version.sealed === null || !same(version.sealed, move.sealed)) return false
+  const versions = [{ ...version, sealed: move.newSealed, keyId: move.newKeyId }]
+  tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions, services: [] })
+  return true
+}
+
+const count = <A>(all: ReadonlyArray<A>, did: (one: A) => boolean): number => all.filter(did).length
+
+export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
+  const extra: Extra = { uses: new Map(), retiredAt: new Map(), mark: undefined }
+  const step = <A>(body: (now: number) => A) => Effect.map(Clock.currentTimeMillis, body)
+  const keys = (is: (key: StoredKey) => boolean, limit = Number.MAX_SAFE_INTEGER) =>
+    step(
+      (now): ReadonlyArray<AgedKey> =>
+        Array.from(tables.dataKeys.values())
+          .filter(is)
+          .toSorted(byId)
+          .slice(0, limit)
+          .map((key) => ({ ...key, ageMs: now - key.createdAt }))
+    )
 
   return KeyRotationStore.of({
-    serviceKeys: read((now) =>
-      keys.filter((key) => key.tenantId === null && key.wrapped.byteLength > 0).map((key) => aged(key, now))
-    ),
-    findKey: (keyId) => read((now) => keys.filter((key) => key.keyId === keyId).map((key) => aged(key, now))[0]),
+    serviceKeys: keys((key) => key.tenantId === null && key.wrapped.byteLength > 0),
+    findKey: (keyId) =>
+      Effect.map(
+        keys((key) => key.keyId === keyId),
+        (found) => found[0]
+      ),
     activeKey: (purpose, tenantId) =>
-      read(
-        (now) =>
-          keys
-            .filter((key) => key.purpose === purpose && key.tenantId === tenantId && key.state === "active")
-            .map((key) => aged(key, now))[0]
+      Effect.map(
+        keys((key) => key.state === "active" && key.purpose === purpose && key.tenantId === tenantId),
+        (found) => found[0]
       ),
-    listKeys: ({ after, limit }) =>
-      read((now) =>
-        keys
-          .filter((key) => after === null || key.keyId > after)
-          .toSorted((a, b) => byText(a.keyId, b.keyId))
-          .slice(0, limit)
-          .map((key) => aged(key, now))
-      ),
-    retiringKeys: (limit) =>
-      read((now) =>
-        keys
-          .filter((key) => key.state === "retiring")
-          .toSorted((a, b) => byText(a.keyId, b.keyId))
-          .slice(0, limit)
-          .map((key) => aged(key, now))
-      ),
+    listKeys: ({ after, limit }) => keys((key) => after === null || key.keyId > after, limit),
+    retiringKeys: (limit) => keys((key) => key.state === "retiring", limit),
     replaceActive: (expectedKeyId, successor) =>
-      read((now) => {
-        if (stateOf(expectedKeyId) !== "active") return false
-        update(expectedKeyId, { state: "retiring" })
-        keys.push({ ...successor, state: "active", createdAt: now })
+      step((now) => {
+        if (!setState(tables, expectedKeyId, "active", "retiring")) return false
+        tables.dataKeys.set(successor.keyId, { ...successor, state: "active", createdAt: now })
         return true
       }),
-    demote: (keyId) =>
-      read(() => {
-        if (stateOf(keyId) !== "active") return false
-        update(keyId, { state: "retiring" })
-        return true
-      }),
-    demoteTenantKeys: read(() => {
-      const active = keys.filter((key) => key.purpose === "tenant-data" && key.state === "active")
-      for (const key of active) update(key.keyId, { state: "retiring" })
-      return active.length
-    }),
-    retire: (keyId) =>
-      read((now) => {
-        const state = stateOf(keyId)
-        if (state === undefined) return "unknown"
-        if (state !== "retiring") return state
-        if (count(keyId) > 0) return "inUse"
-        update(keyId, { state: "retired", retiredAt: now })
-        return "retired"
-      }),
-    reviveNeeded: read(() => {
-      const needed = keys.filter((key) => key.state === "retired" && count(key.keyId) > 0)
-      for (const key of needed) update(key.keyId, { state: "retiring" })
-      return needed.length
-    }),
+    demote: (keyId) => step(() => setState(tables, keyId, "active", "retiring")),
+    demoteTenantKeys: step(() =>
+      count(
+        Array.from(tables.dataKeys.values()),
+        (key) => key.purpose === "tenant-data" && setState(tables, key.keyId, "active", "retiring")
+      )
+    ),
+    retire: (keyId) => step((now) => retire(tables, extra, keyId, now)),
+    reviveNeeded: step(() =>
+      count(
+        Array.from(tables.dataKeys.keys()),
+        (keyId) => rowsOf(tables, keyId) > 0 && setState(tables, keyId, "retired", "retiring")
+      )
+    ),
     eraseRetired: (ageMs) =>
-      read((now) => {
-        const gone = keys.filter(
-          (key) =>
-            key.state === "retired" &&
-            key.wrapped.byteLength > 0 &&
-            now - (key.retiredAt ?? now) >= ageMs &&
-            count(key.keyId) === 0
-        )
-        for (const key of gone) update(key.keyId, { wrapped: new Uint8Array(0) })
-        return gone.length
-      }),
+      step((now) =>
+        count(Array.from(tables.dataKeys.values()), (key) => {
+          const retiredAt = extra.retiredAt.get(key.keyId) ?? now
+          if (key.state !== "retired" || key.wrapped.byteLength === 0 || now - retiredAt < ageMs) return false
+          if (rowsOf(tables, key.keyId) > 0) return false
+          tables.dataKeys.set(key.keyId, { ...key, wrapped: new Uint8Array(0) })
+          return true
+        })
+      ),
     addUses: (keyId, uses) =>
-      read(() => {
-        const key = keys.find((candidate) => candidate.keyId === keyId)
-        if (key === undefined) return 0
-        const sum = (key.uses ?? 0) + uses
-        update(keyId, { uses: sum })
+      step(() => {
+        if (!tables.dataKeys.has(keyId)) return 0
+        const sum = (extra.uses.get(keyId) ?? 0) + uses
+        extra.uses.set(keyId, sum)
         return sum
       }),
     rewrap: (key, next) =>
-      read(() => {
-        const found = keys.find((candidate) => candidate.keyId === key.keyId)
-        if (found === undefined || found.masterKeyId !== key.masterKeyId || !same(found.wrapped, key.wrapped)) {
-          return false
-        }
-        update(key.keyId, next)
+      step(() => {
+        const found = tables.dataKeys.get(key.keyId)
+        if (found?.masterKeyId !== key.masterKeyId || !same(found.wrapped, key.wrapped)) return false
+        tables.dataKeys.set(key.keyId, { ...found, ...next })
         return true
       }),
 
-    countRows: (keyIds) => read(() => new Map(keyIds.map((keyId) => [keyId, count(keyId)]))),
-    countMovable: read(() => [...tokens, ...versions].filter((row) => stateOf(row.keyId) === "retiring").length),
+    countRows: (keyIds) => step(() => new Map(keyIds.map((keyId) => [keyId, rowsOf(tables, keyId)]))),
+    countMovable: step(() => {
+      const isRetiring = (keyId: string | null) => keyId !== null && tables.dataKeys.get(keyId)?.state === "retiring"
+      return (
+        count(Array.from(tables.tokens.values()), (token) => isRetiring(token.hashKeyId)) +
+        count(tables.credentials.allVersions(), (version) => isRetiring(version.keyId))
+      )
+    }),
     hashedRows: (keyId, limit) =>
-      read(() =>
-        tokens
-          .filter((row) => row.keyId === keyId)
+      step(() =>
+        Array.from(tables.tokens.values())
+          .filter((token) => token.hashKeyId === keyId)
           .toSorted((a, b) => byText(a.tenantId, b.tenantId) || byText(a.tokenId, b.tokenId))
           .slice(0, Math.min(limit, movePageMax))
           .map(({ hash, tenantId, tokenId }) => ({ tenantId, tokenId, hash }))
       ),
     moveHashes: (fromKeyId, toKeyId, moves) =>
-      read(() => {
-        let moved = 0
-        for (const { hash, newHash, tokenId } of moves) {
-          const row = tokens.find((token) => token.tokenId === tokenId)
-          if (row === undefined || row.keyId !== fromKeyId || !same(row.hash, hash)) continue
-          row.hash = newHash
-          row.keyId = toKeyId
-          moved += 1
-        }
-        return moved
-      }),
+      step(() => count(moves, (move) => moveHash(tables, fromKeyId, toKeyId, move))),
     sealedRows: (keyId, limit) =>
-      read(() =>
-        versions
-          .filter((row) => row.keyId === keyId)
-          .toSorted(
-            (a, b) => byText(a.tenantId, b.tenantId) || byText(a.credentialId, b.credentialId) || a.version - b.version
-          )
+      step(() =>
+        tables.credentials
+          .allVersions()
+          .flatMap(({ credentialId, keyId: own, sealed, version }) => {
+            const tenantId = tables.credentials.get(credentialId)?.tenantId
+            return own === keyId && sealed !== null && tenantId !== undefined
+              ? [{ tenantId, credentialId, version, sealed }]
+              : []
+          })
+          .toSorted((a, b) => byText(a.credentialId, b.credentialId) || a.version - b.version)
           .slice(0, Math.min(limit, movePageMax))
-          .map(({ credentialId, sealed, tenantId, version }) => ({ tenantId, credentialId, version, sealed }))
       ),
-    moveSealed: (fromKeyId, moves) =>
-      read(() => {
-        let moved = 0
-        for (const { credentialId, newKeyId, newSealed, sealed, version } of moves) {
-          const row = versions.find((found) => found.credentialId === credentialId && found.version === version)
-          if (row === undefined || row.keyId !== fromKeyId || !same(row.sealed, sealed)) continue
-          row.sealed = newSealed
-          row.keyId = newKeyId
-          moved += 1
-        }
-        return moved
-      }),
+    moveSealed: (fromKeyId, moves) => step(() => count(moves, (move) => moveSealed(tables, fromKeyId, move))),
 
-    mark: read((now) => (mark === undefined ? undefined : { ...mark, ageMs: now - mark.startedAt })),
+    mark: step((now) => (extra.mark === undefined ? undefined : { ...extra.mark, ageMs: now - extra.mark.startedAt })),
     setMark: (total) =>
-      read((now) => {
-        mark = { startedAt: now, total }
+      step((now) => {
+        extra.mark = { startedAt: now, total }
       })
   })
 }
 
-export const layer = (rows: MemoryRows) => Layer.succeed(KeyRotationStore, make(rows))
+export const layer: Layer.Layer<KeyRotationStore, never, MemoryDatabase> = Layer.effect(
+  KeyRotationStore,
+  Effect.map(MemoryDatabase, make)
+)

@@ -1,0 +1,317 @@
+/**
+ * What every `KeyRotationStore` promises, with the stores whose rows it moves. Run it against each set
+ * of layers that claims to be one.
+ */
+import { assert, layer } from "@effect/vitest"
+import { Effect, type Layer } from "effect"
+import { KeyRotationStore, movePageMax } from "../../src/store/KeyRotationStore.ts"
+import { type KeyPurpose, KeyStore, type StoredKey } from "../../src/store/KeyStore.ts"
+import { TenantStore } from "../../src/store/TenantStore.ts"
+import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../support/credentialRows.ts"
+import { aHash, aName, anId, aTenant, aToken, hex, insert, look, transact } from "../support/storeFixtures.ts"
+
+const aKey = (purpose: KeyPurpose, tenantId: string | null, createdAt = 1_700_000_000_000): StoredKey => ({
+  keyId: anId(),
+  purpose,
+  tenantId,
+  state: "active",
+  masterKeyId: "master",
+  wrapped: aHash(),
+  createdAt
+})
+const ensured = (purpose: KeyPurpose, tenantId: string | null = null) =>
+  KeyStore.use((store) => store.ensureActive(aKey(purpose, tenantId)))
+
+/** A tenant's data key of its own, so that tests do not meet. */
+const tenantKey = Effect.suspend(() => ensured("tenant-data", aName("tenant")))
+
+/** An idempotent answer whose record names a key. */
+const answerUnder = (tenantId: string, keyId: string) => {
+  const sealedAnswer = new Uint8Array(
+    Buffer.concat([Buffer.from([1]), Buffer.from(keyId.replaceAll("-", ""), "hex"), Buffer.alloc(40)])
+  )
+  const answer = { keyHash: hex(aHash()), fingerprint: "f", sealedAnswer, revocationSeq: null, createdAt: 1 }
+  return transact(tenantId, {}, () => ({ idempotent: [answer] }))
+}
+
+/** A credential whose one version is sealed with a key. */
+const versionUnder = Effect.fnUntraced(function* (tenantId: string, keyId: string) {
+  const credential = credentialRow({ tenantId, serviceName: aName("service"), credentialId: nextId() })
+  const version = versionRow(credential, { keyId, sealed: aHash() })
+  yield* TenantStore.use((store) =>
+    store.transact(tenantId, loadOf({}), () => ({
+      changes: changesOf({ inserted: [credential], versions: [version] }),
+      result: undefined
+    }))
+  )
+  return version
+})
+
+export const keyRotationStoreSuite = (
+  name: string,
+  stores: Layer.Layer<TenantStore | KeyStore | KeyRotationStore, unknown>
+) =>
+  layer(stores, { excludeTestServices: true })(`KeyRotationStore (${name})`, (it) => {
+    it.effect("finds a key by its id and the active one of a purpose, as it was written", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const key = yield* tenantKey
+        for (const found of [yield* store.findKey(key.keyId), yield* store.activeKey("tenant-data", key.tenantId)]) {
+          const { ageMs, ...rest } = found!
+          assert.deepStrictEqual(rest, key)
+          assert.isAbove(ageMs, 86_400_000)
+        }
+        assert.isUndefined(yield* store.findKey(anId()))
+        assert.isUndefined(yield* store.findKey("not-an-id"))
+        assert.isUndefined(yield* store.activeKey("tenant-data", aName("nobody")))
+        assert.isUndefined(yield* store.activeKey("tenant-data", null))
+      })
+    )
+
+    it.effect("keeps the service's keys apart from the tenants', and lists all in pages", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const [service, tenant] = [yield* ensured("audit-signing"), yield* tenantKey]
+        const ids = (yield* store.serviceKeys).map(({ keyId }) => keyId)
+        assert.include(ids, service.keyId)
+        assert.notInclude(ids, tenant.keyId)
+        const listed: Array<string> = []
+        for (let after: string | null = null; ; ) {
+          const page: ReadonlyArray<StoredKey> = yield* store.listKeys({ limit: 2, after })
+          listed.push(...page.map(({ keyId }) => keyId))
+          if (page.length < 2) break
+          after = page[1]!.keyId
+        }
+        assert.deepStrictEqual(listed, Array.from(new Set(listed)).toSorted())
+        assert.includeMembers(listed, [service.keyId, tenant.keyId])
+      })
+    )
+
+    it.effect("replaces an active key once, with an age of its own from that moment", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const first = yield* ensured("fingerprint")
+        const candidates = [aKey("fingerprint", null), aKey("fingerprint", null)]
+        const results = yield* Effect.forEach(candidates, (next) => store.replaceActive(first.keyId, next), {
+          concurrency: 2
+        })
+        assert.deepStrictEqual(results.toSorted(), [false, true])
+        const won = candidates[results.indexOf(true)]!
+        const active = yield* store.activeKey("fingerprint", null)
+        assert.strictEqual(active?.keyId, won.keyId)
+        assert.isBelow(active!.ageMs, 60_000)
+        assert.strictEqual((yield* store.findKey(first.keyId))?.state, "retiring")
+        assert.isUndefined(yield* store.findKey(candidates[results.indexOf(false)]!.keyId))
+      })
+    )
+
+    it.effect("demotes a key once, and makes room for the next active one", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const key = yield* tenantKey
+        assert.deepStrictEqual([yield* store.demote(key.keyId), yield* store.demote(key.keyId)], [true, false])
+        const next = yield* ensured("tenant-data", key.tenantId)
+        assert.notStrictEqual(next.keyId, key.keyId)
+        assert.include(
+          (yield* store.retiringKeys(1_000)).map(({ keyId }) => keyId),
+          key.keyId
+        )
+      })
+    )
+
+    it.effect("demotes every tenant's key at once, and no key of the service", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const [service, one, two] = [yield* ensured("seal"), yield* tenantKey, yield* tenantKey]
+        assert.isAtLeast(yield* store.demoteTenantKeys, 2)
+        const states = yield* Effect.forEach([service, one, two], ({ keyId }) => store.findKey(keyId))
+        assert.deepStrictEqual(
+          states.map((key) => key?.state),
+          ["active", "retiring", "retiring"]
+        )
+        assert.strictEqual(yield* store.demoteTenantKeys, 0)
+      })
+    )
+
+    it.effect("counts the rows of each kind that need a key, and retires none that one needs", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { appName, tenantId } = yield* aTenant
+        const [hashing, sealing, answering, idle] = [
+          yield* tenantKey,
+          yield* tenantKey,
+          yield* tenantKey,
+          yield* tenantKey
+        ]
+        yield* insert([1, 2, 3].map(() => aToken(tenantId, appName, { hashKeyId: hashing.keyId })))
+        yield* versionUnder(tenantId, sealing.keyId)
+        yield* answerUnder(tenantId, answering.keyId)
+        const all = [hashing, sealing, answering, idle].map(({ keyId }) => keyId)
+        const counts = yield* store.countRows([...all, anId()])
+        assert.deepStrictEqual(
+          all.map((keyId) => counts.get(keyId)),
+          [3, 1, 1, 0]
+        )
+        assert.strictEqual(counts.size, 5)
+        assert.deepStrictEqual(yield* Effect.forEach(all, store.retire), ["active", "active", "active", "active"])
+        yield* Effect.forEach(all, store.demote)
+        assert.deepStrictEqual(yield* Effect.forEach(all, store.retire), ["inUse", "inUse", "inUse", "retired"])
+        assert.strictEqual(yield* store.retire(idle.keyId), "retired")
+        assert.deepStrictEqual([yield* store.retire(anId()), yield* store.retire("not-an-id")], ["unknown", "unknown"])
+      })
+    )
+
+    it.effect("a retired key that a row needs after all is revived; one that none needs is erased in time", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { appName, tenantId } = yield* aTenant
+        const [late, idle] = [yield* tenantKey, yield* tenantKey]
+        for (const { keyId } of [late, idle]) {
+          yield* store.demote(keyId)
+          yield* store.retire(keyId)
+        }
+        yield* insert([aToken(tenantId, appName, { hashKeyId: late.keyId })])
+        yield* store.eraseRetired(3_600_000)
+        assert.isAbove((yield* store.findKey(idle.keyId))!.wrapped.byteLength, 0, "too early")
+        yield* store.eraseRetired(0)
+        assert.strictEqual((yield* store.findKey(idle.keyId))?.wrapped.byteLength, 0)
+        assert.isAbove((yield* store.findKey(late.keyId))!.wrapped.byteLength, 0, "a row needs it")
+        assert.isAtLeast(yield* store.reviveNeeded, 1)
+        assert.strictEqual((yield* store.findKey(late.keyId))?.state, "retiring")
+        assert.strictEqual((yield* store.findKey(idle.keyId))?.state, "retired")
+      })
+    )
+
+    it.effect("adds up uses from several at once", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { keyId } = yield* tenantKey
+        yield* Effect.forEach(Array.from({ length: 10 }), () => store.addUses(keyId, 7), { concurrency: 10 })
+        assert.strictEqual(yield* store.addUses(keyId, 0), 70)
+        assert.strictEqual(yield* store.addUses(anId(), 1), 0)
+      })
+    )
+
+    it.effect("exchanges a key's wrapping only from what was read", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const key = yield* tenantKey
+        const next = { masterKeyId: "next", wrapped: aHash() }
+        assert.isTrue(yield* store.rewrap(key, next))
+        assert.isFalse(yield* store.rewrap(key, { masterKeyId: "third", wrapped: aHash() }))
+        const found = yield* store.findKey(key.keyId)
+        assert.deepStrictEqual([found?.masterKeyId, found?.wrapped], [next.masterKeyId, next.wrapped])
+      })
+    )
+
+    it.effect("moves hashes of several tenants; they are found under the new hash and no longer the old", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const [from, to] = [yield* tenantKey, yield* tenantKey]
+        const tenants = [yield* aTenant, yield* aTenant]
+        const tokens = tenants.flatMap(({ appName, tenantId }) =>
+          [1, 2].map(() => aToken(tenantId, appName, { hashKeyId: from.keyId, version: 7 }))
+        )
+        for (const { tenantId } of tenants) yield* insert(tokens.filter((token) => token.tenantId === tenantId))
+        const page = yield* store.hashedRows(from.keyId, 100)
+        assert.sameDeepMembers(
+          [...page],
+          tokens.map(({ hash, tenantId, tokenId }) => ({ hash, tenantId, tokenId }))
+        )
+        const moves = page.map((row) => ({ ...row, newHash: aHash() }))
+        assert.strictEqual(yield* store.moveHashes(from.keyId, to.keyId, moves), 4)
+        assert.strictEqual(yield* store.moveHashes(from.keyId, to.keyId, moves), 0, "a second time it does nothing")
+        for (const { hash, newHash, tenantId, tokenId } of moves) {
+          const before = tokens.find((token) => token.tokenId === tokenId)!
+          const seen = yield* look(tenantId, { tokenHashes: [hex(newHash)] })
+          assert.deepStrictEqual(Array.from(seen.tokens.values()), [{ ...before, hash: newHash, hashKeyId: to.keyId }])
+          assert.strictEqual((yield* look(tenantId, { tokenHashes: [hex(hash)] })).tokens.size, 0)
+        }
+        assert.strictEqual((yield* store.hashedRows(from.keyId, 100)).length, 0)
+      })
+    )
+
+    it.effect("does not move a row that changed meanwhile or is gone", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const [from, to] = [yield* tenantKey, yield* tenantKey]
+        const { appName, tenantId } = yield* aTenant
+        const [changed, gone] = [1, 2].map(() => aToken(tenantId, appName, { hashKeyId: from.keyId }))
+        yield* insert([changed!, gone!])
+        const moves = (yield* store.hashedRows(from.keyId, 100)).map((row) => ({ ...row, newHash: aHash() }))
+        const rehashed = { ...changed!, hash: aHash(), version: 2 }
+        yield* transact(tenantId, { tokenIds: [changed!.tokenId, gone!.tokenId] }, () => ({
+          tokensUpdated: [rehashed],
+          tokensDeleted: [gone!.tokenId]
+        }))
+        assert.strictEqual(yield* store.moveHashes(from.keyId, to.keyId, moves), 0)
+        const tokens = yield* TenantStore
+        assert.deepStrictEqual(yield* tokens.findToken(tenantId, changed!.tokenId), rehashed)
+      })
+    )
+
+    it.effect("moves sealed secrets only from what was read, and skips what was wiped", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const [from, to] = [yield* tenantKey, yield* tenantKey]
+        const { tenantId } = yield* aTenant
+        const version = yield* versionUnder(tenantId, from.keyId)
+        const wiped = yield* versionUnder(tenantId, from.keyId)
+        const page = yield* store.sealedRows(from.keyId, 100)
+        assert.deepStrictEqual(
+          page.map((row) => row.sealed),
+          [version.sealed, wiped.sealed]
+        )
+        yield* TenantStore.use((tenants) =>
+          tenants.transact(tenantId, loadOf({ ids: [wiped.credentialId] }), () => ({
+            changes: changesOf({ versions: [{ ...wiped, state: "revoked", sealed: null, keyId: null }] }),
+            result: undefined
+          }))
+        )
+        const moves = page.map((row) => ({ ...row, newKeyId: to.keyId, newSealed: aHash() }))
+        assert.strictEqual(yield* store.moveSealed(from.keyId, moves), 1)
+        assert.strictEqual(yield* store.moveSealed(from.keyId, moves), 0)
+        assert.deepStrictEqual(
+          (yield* store.sealedRows(to.keyId, 100)).map(({ credentialId, sealed }) => [credentialId, sealed]),
+          [[version.credentialId, moves[0]!.newSealed]]
+        )
+        assert.strictEqual((yield* store.sealedRows(from.keyId, 100)).length, 0)
+      })
+    )
+
+    it.effect("gives no page longer than was asked for", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const key = yield* tenantKey
+        const { appName, tenantId } = yield* aTenant
+        yield* insert(Array.from({ length: 5 }, () => aToken(tenantId, appName, { hashKeyId: key.keyId })))
+        assert.strictEqual((yield* store.hashedRows(key.keyId, 3)).length, 3)
+        assert.strictEqual((yield* store.hashedRows(key.keyId, movePageMax * 10)).length, 5)
+      })
+    )
+
+    it.effect("counts what still has to move: rows under retiring keys, idempotent answers aside", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const key = yield* tenantKey
+        const { appName, tenantId } = yield* aTenant
+        yield* insert([1, 2].map(() => aToken(tenantId, appName, { hashKeyId: key.keyId })))
+        yield* versionUnder(tenantId, key.keyId)
+        yield* answerUnder(tenantId, key.keyId)
+        const before = yield* store.countMovable
+        yield* store.demote(key.keyId)
+        assert.strictEqual((yield* store.countMovable) - before, 3)
+      })
+    )
+
+    it.effect("remembers the last rotation and how long ago it began", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        yield* store.setMark(12)
+        yield* store.setMark(34)
+        const mark = yield* store.mark
+        assert.strictEqual(mark?.total, 34)
+        assert.isBelow(mark!.ageMs, 60_000)
+      })
+    )
+  })
