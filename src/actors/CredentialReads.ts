@@ -3,7 +3,7 @@
  *
  * It runs like a change, under the tenant's lock: the rows it decides over are those of the
  * database at that moment, and its audit row is committed with them before anything leaves. Many
- * reads share one transaction. A refusal is audited too; `RefusalLedger` collapses repeated ones.
+ * reads share one transaction. A refusal is audited too; `Refusals` collapses repeated ones.
  */
 import { Result } from "effect"
 import { type Consumer, consumerName, decideRead, type ReadDecision, resolve } from "../domain/Access.ts"
@@ -13,7 +13,7 @@ import * as errors from "../domain/errors.ts"
 import { type CredentialLoad, noCredentials, slotKey } from "../store/CredentialStore.ts"
 import type { AuditEntry } from "../store/TenantStore.ts"
 import type { CredentialName } from "./Credentials.ts"
-import type { RefusalLedger } from "./RefusalLedger.ts"
+import type { Noting } from "./Refusals.ts"
 import type { Caller } from "./Tenants.ts"
 import type { Command, Workspace } from "./Workspace.ts"
 
@@ -55,7 +55,7 @@ const refusalOf = (decision: Exclude<ReadDecision, { readonly _tag: "Allowed" }>
 export const read = (
   name: CredentialName,
   consumer: Consumer,
-  ledger: RefusalLedger,
+  note: Noting["note"],
   caller: Caller
 ): Command<Result.Result<Readable, Refusal>> => {
   const actor = consumerName(consumer) ?? caller.principal
@@ -69,7 +69,7 @@ export const read = (
   })
   const refuse = (workspace: Workspace, id: string, error: Refusal) => {
     const entry = audit("credential.refused", id, { reason: error._tag })
-    if (ledger.note(workspace.tenantId, entry, workspace.now)) workspace.record(entry)
+    if (note(workspace.tenantId, entry, workspace.now)) workspace.record(entry)
     return Result.succeed(Result.fail(error))
   }
   return {

@@ -19,6 +19,9 @@ export interface CountedRefusals {
   readonly entries: ReadonlyArray<AuditEntry>
 }
 
+const keyOf = (tenantId: string, entry: AuditEntry): string =>
+  JSON.stringify([tenantId, entry.actor, entry.action, entry.entityId, entry.diff])
+
 export class RefusalLedger {
   private readonly kept = new Map<string, Kept>()
   private readonly capacity: number
@@ -29,7 +32,7 @@ export class RefusalLedger {
 
   /** True: write this one as a row of its own. False: it was counted. */
   note(tenantId: string, entry: AuditEntry, now: number): boolean {
-    const key = JSON.stringify([tenantId, entry.actor, entry.action, entry.entityId, entry.diff])
+    const key = keyOf(tenantId, entry)
     const before = this.kept.get(key)
     if (before !== undefined) {
       before.count += 1
@@ -37,6 +40,12 @@ export class RefusalLedger {
     }
     if (this.kept.size < this.capacity) this.kept.set(key, { tenantId, entry, since: now, count: 0 })
     return true
+  }
+
+  /** As if it had not been noted, unless others were counted since. */
+  forget(tenantId: string, entry: AuditEntry): void {
+    const key = keyOf(tenantId, entry)
+    if (this.kept.get(key)?.count === 0) this.kept.delete(key)
   }
 
   /** Takes out what was first seen at or before `until`: the rows to write for what was counted, by tenant. */

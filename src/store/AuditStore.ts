@@ -21,7 +21,7 @@ export interface AuditCheckpoint {
   /** UNIX milliseconds, when it was signed. */
   readonly at: number
   readonly keyId: string
-  /** Ed25519 over `AuditCheckpoint.signedBytes`, 64 bytes. */
+  /** Ed25519 over `AuditCheckpointBytes.signedBytes`, 64 bytes. */
   readonly signature: Uint8Array
 }
 
@@ -55,7 +55,7 @@ export class AuditStore extends Context.Service<
       fromSeq: number,
       limit: number
     ) => Effect.Effect<ReadonlyArray<AuditCheckpoint>, StoreUnavailable>
-    /** Tenants whose head is past their newest checkpoint, at most `limit`. */
+    /** Tenants that are there and whose head is past their newest checkpoint, at most `limit`. */
     readonly uncheckpointed: (limit: number) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   }
 >()("cm/store/AuditStore") {}

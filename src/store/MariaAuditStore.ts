@@ -44,7 +44,7 @@ const list = async (session: Session, tenantId: string, query: AuditQuery) => {
 const headSql = "SELECT audit_seq, audit_hash FROM tenant_counters WHERE tenant_id = ?"
 const checkpointsSql = `SELECT tenant_id, seq, hash, at, key_id, signature FROM audit_checkpoints
   WHERE tenant_id = ? AND seq >= ? ORDER BY seq LIMIT ?`
-const uncheckpointedSql = `SELECT c.tenant_id FROM tenant_counters c
+const uncheckpointedSql = `SELECT c.tenant_id FROM tenant_counters c JOIN tenants t ON t.tenant_id = c.tenant_id
   WHERE c.audit_seq > (SELECT COALESCE(MAX(p.seq), 0) FROM audit_checkpoints p WHERE p.tenant_id = c.tenant_id)
   ORDER BY c.tenant_id LIMIT ?`
 

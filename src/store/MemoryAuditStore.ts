@@ -42,7 +42,7 @@ const make = Effect.map(MemoryDatabase, (tables) =>
           .filter(([tenantId, { auditSeq }]) =>
             tables.checkpoints.every((checkpoint) => checkpoint.tenantId !== tenantId || checkpoint.seq < auditSeq)
           )
-          .filter(([, { auditSeq }]) => auditSeq > 0)
+          .filter(([tenantId, { auditSeq }]) => auditSeq > 0 && tables.tenants.has(tenantId))
           .map(([tenantId]) => tenantId)
           .toSorted()
           .slice(0, limit)

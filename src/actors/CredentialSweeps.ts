@@ -1,0 +1,168 @@
+/**
+ * The work on credentials and audits that nobody asked for by request, in pieces.
+ *
+ * `rotation` decides when; each call here does one piece and answers how much it found, so that the
+ * caller goes on while there is more. What is changed goes through the tenant's actor, which looks at
+ * the rows again: two replicas that do the same piece do it once.
+ */
+import { Clock, Context, Duration, Effect, Layer, Metric } from "effect"
+import { AuditStore } from "../store/AuditStore.ts"
+import { type CredentialRef, CredentialStore } from "../store/CredentialStore.ts"
+import type { StoreUnavailable } from "../store/StoreError.ts"
+import * as Audit from "./Audit.ts"
+import { endOverlaps, expireAll, notify, recordCounted } from "./CredentialEndings.ts"
+import { CredentialEvents } from "./CredentialEvents.ts"
+import { CredentialsConfig } from "./CredentialsConfig.ts"
+import * as DescribeCache from "./DescribeCache.ts"
+import { Refusals } from "./Refusals.ts"
+import { TenantActors } from "./TenantActors.ts"
+import type { Caller, ChangeError } from "./Tenants.ts"
+import type { Command } from "./Workspace.ts"
+
+/** Rows that one piece looks at. */
+const pieceMax = 500
+const tenantsAtOnce = 8
+const servicesShownMax = 200
+
+export type SweepError = ChangeError | StoreUnavailable
+
+export class CredentialSweeps extends Context.Service<
+  CredentialSweeps,
+  {
+    /** Credentials whose end has come: marked as expired and announced. Answers how many were found. */
+    readonly expire: Effect.Effect<number, SweepError>
+    /** Secrets kept for an overlap that is over: wiped. */
+    readonly endOverlaps: Effect.Effect<number, SweepError>
+    /** Notices that are due: announced, once each. */
+    readonly notify: Effect.Effect<number, SweepError>
+    /** Refusals that were counted here long enough: written. Needs no claim; counts are this replica's. */
+    readonly writeRefusals: (options: { readonly all: boolean }) => Effect.Effect<number, SweepError>
+    /** Heads of audit chains that have moved: signed and announced. */
+    readonly checkpoint: Effect.Effect<number, SweepError>
+    /** Reads the gauges of credentials from the database. */
+    readonly measure: Effect.Effect<void, SweepError>
+  }
+>()("cm/actors/CredentialSweeps") {}
+
+const caller: Caller = { principal: "service", correlationId: "sweep", idempotency: null }
+
+// ---- metrics -------------------------------------------------------------------
+const active = Metric.gauge("credential_active_total", { description: "Active credentials, by service" })
+const expired = Metric.counter("credential_expired_total", {
+  description: "Credentials that this replica found to have ended",
+  incremental: true
+})
+const notices = Metric.counter("credential_expiring_total", {
+  description: "Notices given before the end of a credential",
+  incremental: true
+})
+const checkpoints = Metric.counter("cm_audit_checkpoints_total", {
+  description: "Heads of audit chains that were signed",
+  incremental: true
+})
+
+const byTenant = (refs: ReadonlyArray<CredentialRef>): ReadonlyArray<readonly [string, ReadonlyArray<string>]> =>
+  Array.from(
+    Map.groupBy(refs, ({ tenantId }) => tenantId),
+    ([tenantId, found]) => [tenantId, Array.from(new Set(found.map(({ credentialId }) => credentialId)))]
+  )
+
+const make = Effect.gen(function* () {
+  const actors = yield* TenantActors
+  const store = yield* CredentialStore
+  const auditStore = yield* AuditStore
+  const events = yield* CredentialEvents
+  const refusals = yield* Refusals
+  const { noticesMs, refusalWindow } = yield* CredentialsConfig
+  const describeCache = yield* DescribeCache.make
+  const audit = yield* Audit.make
+  const windowMs = Duration.toMillis(refusalWindow)
+  const shownServices = new Set<string>()
+
+  /** One command for each tenant of the piece; a tenant that fails leaves its rows for the next time. */
+  const perTenant = <A>(
+    refs: ReadonlyArray<CredentialRef>,
+    command: (credentialIds: ReadonlyArray<string>) => Command<A>,
+    after: (tenantId: string, answer: A) => Effect.Effect<void>
+  ) =>
+    Effect.forEach(
+      byTenant(refs),
+      ([tenantId, credentialIds]) =>
+        actors.ask(tenantId, command(credentialIds)).pipe(
+          Effect.flatMap((answer) => after(tenantId, answer)),
+          Effect.catchTag("TenantNotFound", () => Effect.void)
+        ),
+      { concurrency: tenantsAtOnce, discard: true }
+    )
+
+  const expire = Effect.gen(function* () {
+    const refs = yield* store.ended(pieceMax)
+    yield* perTenant(
+      refs,
+      (ids) => expireAll(ids, events, caller),
+      (tenantId, ended) => Effect.andThen(Metric.update(expired, ended.length), describeCache.changed(tenantId))
+    )
+    return refs.length
+  })
+
+  const overlaps = Effect.gen(function* () {
+    const refs = yield* store.overlapsOver(pieceMax)
+    yield* perTenant(
+      refs,
+      (ids) => endOverlaps(ids, caller),
+      () => Effect.void
+    )
+    return refs.length
+  })
+
+  const giveNotices = Effect.gen(function* () {
+    const refs = yield* store.noticesDue(noticesMs, pieceMax)
+    yield* perTenant(
+      refs,
+      (ids) => notify(ids, noticesMs, events, caller),
+      (_, given) => Metric.update(notices, given)
+    )
+    return refs.length
+  })
+
+  const writeRefusals = Effect.fnUntraced(function* ({ all }: { readonly all: boolean }) {
+    const now = yield* Clock.currentTimeMillis
+    const counted = refusals.take(all ? Number.MAX_SAFE_INTEGER : now - windowMs)
+    yield* Effect.forEach(
+      counted,
+      ({ entries, tenantId }) =>
+        Effect.catchTag(actors.ask(tenantId, recordCounted(entries, caller)), "TenantNotFound", () => Effect.void),
+      { concurrency: tenantsAtOnce, discard: true }
+    )
+    return counted.length
+  })
+
+  const checkpoint = Effect.gen(function* () {
+    const tenantIds = yield* auditStore.uncheckpointed(pieceMax)
+    yield* Effect.forEach(
+      tenantIds,
+      Effect.fnUntraced(function* (tenantId) {
+        const command = yield* audit.checkpoint(tenantId, caller)
+        if (command === null) return
+        yield* Effect.catchTag(actors.ask(tenantId, command), "TenantNotFound", () => Effect.void)
+        yield* Metric.update(checkpoints, 1)
+      }),
+      { concurrency: tenantsAtOnce, discard: true }
+    )
+    return tenantIds.length
+  })
+
+  const measure = Effect.gen(function* () {
+    const counts = new Map(
+      (yield* store.activeCounts(servicesShownMax)).map(({ count, serviceName }) => [serviceName, count])
+    )
+    for (const serviceName of counts.keys()) shownServices.add(serviceName)
+    for (const service of shownServices) {
+      yield* Metric.update(Metric.withAttributes(active, { service }), counts.get(service) ?? 0)
+    }
+  })
+
+  return CredentialSweeps.of({ expire, endOverlaps: overlaps, notify: giveNotices, writeRefusals, checkpoint, measure })
+})
+
+export const layer = Layer.effect(CredentialSweeps, make)

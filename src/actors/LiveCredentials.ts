@@ -1,0 +1,208 @@
+/**
+ * `Credentials` over the tenant actors, the stores, the tenants' data keys and the metadata cache.
+ *
+ * Changes and reads of secrets become commands for the tenant's actor (`CredentialCommands`,
+ * `CredentialReads`). A secret is sealed inside the decision, with a key fetched before, and opened
+ * only after the read's audit row is committed; its clear bytes are overwritten as soon as they have
+ * become what is answered.
+ */
+import { Clock, Effect, Layer, Redacted } from "effect"
+import { CurveBox } from "../crypto/CurveBox.ts"
+import { Keyring } from "../crypto/Keyring.ts"
+import { TenantKeys, type TenantSealer } from "../crypto/TenantKeys.ts"
+import { resolve } from "../domain/Access.ts"
+import { type Credential, historyVersionsMax, shownState } from "../domain/Credential.ts"
+import { shownVersionState } from "../domain/CredentialLifecycle.ts"
+import type { Secret } from "../domain/CredentialShape.ts"
+import * as errors from "../domain/errors.ts"
+import { AuditStore } from "../store/AuditStore.ts"
+import { CredentialStore, type CredentialView } from "../store/CredentialStore.ts"
+import type { StoreUnavailable } from "../store/StoreError.ts"
+import { TenantStore } from "../store/TenantStore.ts"
+import * as Audit from "./Audit.ts"
+import * as commands from "./CredentialCommands.ts"
+import { CredentialEvents } from "./CredentialEvents.ts"
+import { loadOf, type Readable, read } from "./CredentialReads.ts"
+import {
+  type CredentialMetadata,
+  type CredentialName,
+  Credentials,
+  type HandedOut,
+  type ReadOptions
+} from "./Credentials.ts"
+import * as DescribeCache from "./DescribeCache.ts"
+import { Ids } from "./Ids.ts"
+import { Refresher } from "./Refresher.ts"
+import { Refusals } from "./Refusals.ts"
+import { setService } from "./ServiceCommands.ts"
+import { TenantActors } from "./TenantActors.ts"
+import type { Caller } from "./Tenants.ts"
+import type { Command } from "./Workspace.ts"
+
+const purpose = "credentials"
+/** Hex digits of a keyed fingerprint that an audit diff shows. */
+const fingerprintLength = 32
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
+const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
+
+export const metadataOf = ({ credential, serviceActive }: CredentialView, now: number): CredentialMetadata => {
+  const { noticedMs: _1, rotation: _2, secretVersion: _3, state: _4, ...rest } = credential
+  const state = shownState(credential, now)
+  return { ...rest, state, reason: state === "expired" ? "expired" : credential.reason, serviceActive }
+}
+
+const make = Effect.gen(function* () {
+  const actors = yield* TenantActors
+  const tenants = yield* TenantStore
+  const store = yield* CredentialStore
+  const auditStore = yield* AuditStore
+  const tenantKeys = yield* TenantKeys
+  const keyring = yield* Keyring
+  const curveBox = yield* CurveBox
+  const refresher = yield* Refresher
+  const refusals = yield* Refusals
+  const events = yield* CredentialEvents
+  const ids = yield* Ids
+  const describeCache = yield* DescribeCache.make
+  const audit = yield* Audit.make
+
+  // ---- tenants
+  const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
+    const [tenant] = yield* Effect.mapError(tenants.findTenants([tenantId]), readFailed)
+    if (tenant === undefined || tenant.removedAt !== null) return yield* new errors.TenantNotFound({ tenantId })
+  })
+  /** No actor and no key is made for a tenant that does not exist. */
+  const known = (tenantId: string) => (actors.isResidentUnsafe(tenantId) ? Effect.void : liveTenant(tenantId))
+  const ask = <A>(tenantId: string, command: Command<A>) =>
+    Effect.andThen(known(tenantId), actors.ask(tenantId, command))
+  /** A change of metadata: the cache is told before the answer. */
+  const change = <A>(tenantId: string, command: Command<A>) =>
+    Effect.tap(ask(tenantId, command), () => describeCache.changed(tenantId))
+  const reading = <A>(tenantId: string, effect: Effect.Effect<A, StoreUnavailable>) =>
+    Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, readFailed))
+
+  // ---- secrets
+  const sealerOf = (tenantId: string, sealer: TenantSealer): commands.SecretSealer => ({
+    seal: (credentialId, version, secret) => {
+      const plaintext = encoder.encode(JSON.stringify(secret))
+      const { keyId, sealed } = sealer.seal({ credentialId, version, purpose }, plaintext)
+      plaintext.fill(0)
+      const fingerprints = Object.entries(secret).map(([field, value]) => [
+        field,
+        keyring.fingerprint("credential", tenantId, credentialId, field, value).slice(0, fingerprintLength)
+      ])
+      return { keyId, sealed, fingerprints: Object.fromEntries(fingerprints) as Record<string, string> }
+    }
+  })
+  const sealerFor = (tenantId: string) =>
+    Effect.andThen(known(tenantId), Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)).pipe(
+      Effect.map((sealer) => sealerOf(tenantId, sealer))
+    )
+
+  const open = Effect.fnUntraced(function* ({ credential, version }: Readable) {
+    const { credentialId, tenantId } = credential
+    const place = { credentialId, version: version.version, purpose }
+    return yield* tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()).pipe(
+      Effect.catchTag("TenantKeyUnavailable", () => Effect.fail(keyFailed())),
+      Effect.catchTag("NotOpenable", () => Effect.die(new Error(`the secret of ${credentialId} does not open`)))
+    )
+  })
+
+  const handOut = Effect.fnUntraced(function* (readable: Readable, sealTo: string | null) {
+    const plaintext = yield* open(readable)
+    const metadata = metadataOf({ credential: readable.credential, serviceActive: true }, readable.now)
+    const secret: HandedOut["secret"] =
+      sealTo === null
+        ? { _tag: "Clear", value: Redacted.make(JSON.parse(decoder.decode(plaintext)) as Secret) }
+        : { _tag: "Sealed", ...curveBox.seal(sealTo, plaintext) }
+    plaintext.fill(0)
+    return { ...metadata, secret } satisfies HandedOut
+  })
+
+  /** The command; a refusal that could not be written down is forgotten, so that the next one is. */
+  const readable = (tenantId: string, name: CredentialName, options: ReadOptions, caller: Caller) =>
+    Effect.suspend(() => {
+      const noting = refusals.noting()
+      return ask(tenantId, read(name, options.consumer, noting.note, caller)).pipe(
+        Effect.tapError(() => Effect.sync(noting.forget)),
+        Effect.flatMap(Effect.fromResult)
+      )
+    })
+
+  const runsOut = ({ credential, now }: Readable, minTtlMs: number): boolean =>
+    credential.rotation !== null && credential.expiresAt !== null && credential.expiresAt - now < minTtlMs
+
+  // ---- reads
+  const viewOf = Effect.fnUntraced(function* (tenantId: string, name: CredentialName) {
+    const { now, views } = yield* reading(tenantId, store.find(tenantId, loadOf(name)))
+    const found: ReadonlyArray<Credential> = views.map(({ credential }) => credential)
+    const wanted =
+      "credentialId" in name ? found.find((one) => one.credentialId === name.credentialId) : resolve(found, now)
+    const view = views.find(({ credential }) => credential === wanted)
+    if (view !== undefined) return view
+    return yield* new errors.CredentialNotFound({ credentialId: "credentialId" in name ? name.credentialId : null })
+  })
+
+  return Credentials.of({
+    store: Effect.fnUntraced(function* (tenantId, request, caller) {
+      const sealer = yield* sealerFor(tenantId)
+      return yield* change(tenantId, commands.store(request, ids.next(), sealer, events, caller))
+    }),
+    get: Effect.fnUntraced(function* (tenantId, name, options, caller) {
+      if (options.sealTo !== null && !curveBox.accepts(options.sealTo)) {
+        return yield* new errors.InvalidRequest({ path: "seal_to", reason: "is not a public curve key of nkeys" })
+      }
+      const first = yield* readable(tenantId, name, options, caller)
+      if (options.minTtlMs === null || !runsOut(first, options.minTtlMs)) return yield* handOut(first, options.sealTo)
+      yield* refresher.settled(first.credential.tenantId, first.credential.credentialId)
+      return yield* handOut(yield* readable(tenantId, name, options, caller), options.sealTo)
+    }),
+    describe: Effect.fnUntraced(function* (tenantId, name) {
+      const view = yield* describeCache.through(tenantId, name, viewOf(tenantId, name))
+      return metadataOf(view, yield* Clock.currentTimeMillis)
+    }),
+    list: (tenantId, query) =>
+      Effect.map(reading(tenantId, store.list(tenantId, query)), ({ content, next, now }) => ({
+        content: content.map((view) => metadataOf(view, now)),
+        next
+      })),
+    rotate: Effect.fnUntraced(function* (tenantId, request, caller) {
+      const { secret } = request
+      if (secret === null) return yield* refresher.refresh(tenantId, request.credentialId, caller)
+      const sealer = yield* sealerFor(tenantId)
+      return yield* change(tenantId, commands.rotate({ ...request, secret }, sealer, events, caller))
+    }),
+    update: Effect.fnUntraced(function* (tenantId, request, caller) {
+      yield* change(tenantId, commands.update(request, caller))
+      const view = yield* viewOf(tenantId, { credentialId: request.credentialId })
+      return metadataOf(view, yield* Clock.currentTimeMillis)
+    }),
+    revoke: (tenantId, request, caller) => change(tenantId, commands.revoke(request, events, caller)),
+    history: Effect.fnUntraced(function* (tenantId, credentialId) {
+      const { now, versions } = yield* reading(tenantId, store.versions(tenantId, credentialId, historyVersionsMax))
+      if (versions.length === 0) return yield* new errors.CredentialNotFound({ credentialId })
+      return versions.map((version) => ({
+        version: version.version,
+        state: shownVersionState(version, now),
+        createdAt: version.createdAt,
+        createdBy: version.createdBy,
+        reason: version.reason,
+        expiresAt: version.expiresAt
+      }))
+    }),
+    delete: (tenantId, request, caller) => change(tenantId, commands.remove(request, events, caller)),
+
+    services: (tenantId) => reading(tenantId, store.services(tenantId)),
+    enableService: (tenantId, serviceName, caller) => change(tenantId, setService(serviceName, true, null, caller)),
+    disableService: (tenantId, serviceName, reason, caller) =>
+      change(tenantId, setService(serviceName, false, reason, caller)),
+
+    auditList: (tenantId, request) => reading(tenantId, auditStore.list(tenantId, request)),
+    auditVerify: (tenantId, range) => reading(tenantId, audit.verify(tenantId, range))
+  })
+})
+
+export const layer = Layer.effect(Credentials, make)
