@@ -4,7 +4,7 @@
  * A transaction locks the row of the tenant's counters, and nothing changes a tenant without that
  * lock; so what it reads afterwards, in plain reads of committed rows, cannot change under it and
  * needs no locks of its own. Loading and writing are a handful of statements each, whatever the size
- * of the group, sent without waiting for each other; COMMIT is sent when all of them were answered.
+ * of the group; COMMIT is sent when all of them were answered.
  *
  * The promises are those of `TenantStore.ts`.
  */
@@ -42,13 +42,16 @@ interface Locked {
 
 const loadAll = async (session: Session, tenantId: string, load: Load): Promise<Locked> => {
   const locked = await lockTenant(session, tenantId)
-  const [tokens, endpointCounts, { applications, tokenCounts }, idempotent, credentials] = await Promise.all([
+  const [tokens, endpointCounts, named, idempotent, credentials] = await Promise.all([
     loadTokens(session, tenantId, load),
     loadEndpointCounts(session, tenantId, load),
     loadApplications(session, tenantId, load.appNames),
     loadIdempotent(session, tenantId, load.idempotencyKeyHashes),
     loadCredentials(session, tenantId, load.credentials)
   ])
+  const others = Array.from(tokens.values(), (token) => token.appName).filter((name) => !named.applications.has(name))
+  const ofTokens = others.length === 0 ? undefined : await loadApplications(session, tenantId, others)
+  const applications = new Map([...named.applications, ...(ofTokens?.applications ?? [])])
   const loaded: Loaded = {
     tenant: locked.tenant,
     revocationSeq: locked.counters?.revocationSeq ?? 0,
@@ -56,7 +59,7 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
     tokens,
     endpointCounts,
     applications,
-    applicationTokenCounts: tokenCounts,
+    applicationTokenCounts: named.tokenCounts,
     tenantTokenCount: locked.counters?.tokenCount ?? 0,
     idempotent,
     credentials

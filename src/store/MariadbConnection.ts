@@ -3,7 +3,7 @@
  *
  * A thin face over the `mariadb` connector: positional rows, numbers checked to be safe, prepared
  * statements, and the bulk protocol for many rows of one statement. Statements that are started
- * without waiting for each other are pipelined: they run in the order in which they were started.
+ * without waiting for each other run in the order in which they were started.
  *
  * The socket is ours, so that giving up is at once and never waits for a server that does not
  * answer. Every session reads committed rows, is strict, lives in UTC, and has its statements ended
@@ -134,12 +134,27 @@ export const openConnection = async (
   }
 }
 
-const make = (connection: mariadb.Connection, giveUp: () => void): Connection => ({
-  rows: (sql, values) => connection.execute<ReadonlyArray<Row>>(sql, values ?? []),
-  run: (sql, values) => connection.execute<mariadb.UpsertResult>(sql, values ?? []).then((done) => done.affectedRows),
-  batch: (sql, rows) => (rows.length === 0 ? Promise.resolve() : connection.batch(sql, rows).then(() => undefined)),
-  command: (sql) => connection.query(sql).then(() => undefined),
-  isValid: () => connection.isValid(),
-  giveUp,
-  end: () => connection.end()
-})
+/**
+ * Statements run in the order in which they are started, each after the one before was answered.
+ * The connector by itself does not promise that: a statement that is not prepared yet is sent when
+ * its preparation was answered, which may be after a ROLLBACK that was started later.
+ */
+const make = (connection: mariadb.Connection, giveUp: () => void): Connection => {
+  let last: Promise<unknown> = Promise.resolve()
+  const inOrder = <A>(run: () => Promise<A>): Promise<A> => {
+    const result = last.then(run)
+    last = result.catch(() => undefined)
+    return result
+  }
+  return {
+    rows: (sql, values) => inOrder(() => connection.execute<ReadonlyArray<Row>>(sql, values ?? [])),
+    run: (sql, values) =>
+      inOrder(() => connection.execute<mariadb.UpsertResult>(sql, values ?? [])).then((done) => done.affectedRows),
+    batch: (sql, rows) =>
+      rows.length === 0 ? Promise.resolve() : inOrder(() => connection.batch(sql, rows)).then(() => undefined),
+    command: (sql) => inOrder(() => connection.query(sql)).then(() => undefined),
+    isValid: () => connection.isValid(),
+    giveUp,
+    end: () => connection.end()
+  }
+}

@@ -1,0 +1,4 @@
+import * as MemoryStores from "../../../src/store/MemoryStores.ts"
+import { keyStoreSuite } from "../../suites/keyStoreSuite.ts"
+
+keyStoreSuite("memory", MemoryStores.layer)
