@@ -91,7 +91,7 @@ export const message = <const F extends Fields>(namespace: string, name: string,
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     try {
       const value = type.fromBuffer(buffer) as Value<F>
-      return type.toBuffer(value).equals(buffer) ? value : null
+      return type.toBuffer(value).equals(buffer) ? { ...value } : null
     } catch {
       return null
     }

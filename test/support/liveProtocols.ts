@@ -1,0 +1,51 @@
+/** All protocols of one replica on a real server, with scripted tenants. */
+import { connect } from "@nats-io/transport-node"
+import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
+import { Nats } from "../../src/nats/Nats.ts"
+import { Readiness } from "../../src/observability/Health.ts"
+import { Replica } from "../../src/observability/Replica.ts"
+import { Shutdown } from "../../src/observability/Shutdown.ts"
+import { Access } from "../../src/protocols/Access.ts"
+import * as Protocols from "../../src/protocols/Protocols.ts"
+import { ProtocolsConfig } from "../../src/protocols/ProtocolsConfig.ts"
+import { freshInstance } from "./bus.ts"
+import { someConfig } from "./protocolWorld.ts"
+import { scriptedTenants, scriptedValidator } from "./scriptedTenants.ts"
+
+export const liveProtocols = async (options: {
+  readonly natsUrl: string
+  readonly instance?: string
+  readonly replicaId?: string
+  readonly validator?: Parameters<typeof scriptedValidator>[0]
+}) => {
+  const { instance = freshInstance(), natsUrl, replicaId = "one" } = options
+  const inboxPrefix = `_INBOX.service-${replicaId}`
+  const connection = await connect({ servers: natsUrl, inboxPrefix, noAsyncTraces: true })
+  const tenants = scriptedTenants()
+  const parts = Layer.mergeAll(
+    Layer.succeed(Nats, { requests: connection, control: connection, inboxPrefix } as unknown as Nats["Service"]),
+    tenants.layer,
+    scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
+    Layer.succeed(Replica, { instance, replicaId }),
+    Layer.succeed(ProtocolsConfig, someConfig),
+    Access.layerBus,
+    Readiness.layer,
+    Shutdown.layer,
+    Logger.layer([])
+  )
+  const scope = Scope.makeUnsafe()
+  const context = await Effect.runPromise(Layer.buildWithScope(Layer.provideMerge(Protocols.layer, parts), scope))
+  await connection.flush()
+  return {
+    instance,
+    tenants,
+    connection,
+    shutdown: Context.get(context, Shutdown),
+    /** An orderly stop; the connection is drained last. */
+    close: async () => {
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      await connection.drain()
+    }
+  }
+}
+export type LiveProtocols = Awaited<ReturnType<typeof liveProtocols>>
