@@ -2,10 +2,9 @@
  * Messages of the platform protocols: raw Avro binary, no header, no schema id.
  *
  * A message is described once, as an ordered list of fields, and its TypeScript type follows from
- * that. `decode` is strict: it takes the one canonical encoding of a value and nothing else. Bytes
- * left over, a truncated or over-long number, more than 64 bits, and text that is not UTF-8 all
- * read as `null`; why is not told, since an answer may not explain our parser. A `long` is a
- * `bigint`, exact over all 64 bits.
+ * that. `decode` is strict: bytes left over, a truncated message, a number of more than 64 bits and
+ * text that is not UTF-8 all read as `null`; why is not told, since an answer may not explain our
+ * parser. A `long` is a `bigint`, exact over all 64 bits.
  *
  * The order of a union matters on the wire: identifiers are string first, phrases are null first.
  */
@@ -13,19 +12,60 @@ import avsc from "avsc"
 
 const longMin = -(2n ** 63n)
 const longMax = 2n ** 63n - 1n
+const longBytesMax = 10
 
-const bigintLong = avsc.types.LongType.__with({
-  fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
-  toBuffer: (value: bigint) => {
-    const buffer = Buffer.alloc(8)
-    buffer.writeBigInt64LE(value)
-    return buffer
+/** A zig-zag number of at most 64 bits. */
+const readLong = (bytes: Uint8Array): bigint => {
+  let bits = 0n
+  bytes.forEach((byte, index) => {
+    bits |= BigInt(byte & 0x7f) << BigInt(7 * index)
+  })
+  if (bytes.length > longBytesMax || bits >> 64n !== 0n) throw new Error("more than 64 bits")
+  return (bits >> 1n) ^ -(bits & 1n)
+}
+
+const writeLong = (value: bigint): Buffer => {
+  let bits = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
+  const bytes: Array<number> = []
+  for (; bits >= 0x80n; bits >>= 7n) bytes.push(Number(bits & 0x7fn) | 0x80)
+  bytes.push(Number(bits))
+  return Buffer.from(bytes)
+}
+
+const bigintLong = avsc.types.LongType.__with(
+  {
+    fromBuffer: readLong,
+    toBuffer: writeLong,
+    fromJSON: (value: number | string) => BigInt(value),
+    toJSON: (value: bigint) => Number(value),
+    isValid: (value: unknown) => typeof value === "bigint" && value >= longMin && value <= longMax,
+    compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1)
   },
-  fromJSON: (value: number | string) => BigInt(value),
-  toJSON: (value: bigint) => Number(value),
-  isValid: (value: unknown) => typeof value === "bigint" && value >= longMin && value <= longMax,
-  compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1)
-})
+  true
+)
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** A string has the bytes of `bytes` on the wire; read as such, so that what is not UTF-8 is noticed. */
+class StrictText extends avsc.types.LogicalType {
+  override _fromValue(bytes: Buffer): string {
+    return decoder.decode(bytes)
+  }
+  override _toValue(text: unknown): Buffer | undefined {
+    return typeof text === "string" ? Buffer.from(text) : undefined
+  }
+}
+const strictText = { type: "bytes", logicalType: "strictText" }
+
+/** The same type with every `string` read strictly. */
+const strictly = (type: unknown): unknown => {
+  if (type === "string") return strictText
+  if (Array.isArray(type)) return type.map(strictly)
+  if (typeof type !== "object" || type === null) return type
+  return Object.fromEntries(
+    Object.entries(type).map(([key, inner]) => [key, key === "type" || key === "items" ? strictly(inner) : inner])
+  )
+}
 
 /** What a field may be, as its Avro type. */
 export const kinds = {
@@ -64,7 +104,7 @@ export interface Message<F extends Fields> {
   readonly fields: F
   /** The Avro schema, as a plain object. */
   readonly schema: Readonly<Record<string, unknown>>
-  /** The message, or null when the bytes are anything but its canonical encoding. Never throws. */
+  /** The message, or null when the bytes are anything else. Never throws. */
   readonly decode: (bytes: Uint8Array) => Value<F> | null
   /** Throws on a value outside its type, which is a bug. */
   readonly encode: (value: Value<F>) => Uint8Array
@@ -83,15 +123,16 @@ export const message = <const F extends Fields>(namespace: string, name: string,
     type: "record",
     fields: Object.entries(fields).map(([field, kind]) => ({ name: field, ...kinds[kind] }))
   }
-  const type = avsc.Type.forSchema(structuredClone(schema) as unknown as avsc.Schema, {
+  // Defaults are for readers of the schema; a message is always written whole.
+  const strict = { ...schema, fields: schema.fields.map(({ name, type }) => ({ name, type: strictly(type) })) }
+  const type = avsc.Type.forSchema(strict as unknown as avsc.Schema, {
     registry: { long: bigintLong },
+    logicalTypes: { strictText: StrictText },
     wrapUnions: false
   })
   const decode = (bytes: Uint8Array): Value<F> | null => {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     try {
-      const value = type.fromBuffer(buffer) as Value<F>
-      return type.toBuffer(value).equals(buffer) ? { ...value } : null
+      return { ...(type.fromBuffer(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)) as Value<F>) }
     } catch {
       return null
     }
