@@ -8,7 +8,7 @@ const config = Config.all({
     unit: "rows",
     min: 1,
     max: 4_096,
-    byDefault: 512,
+    byDefault: 256,
     about: "Rows of the outbox that are published together."
   }),
   pollInterval: Setting.duration({
@@ -29,7 +29,7 @@ const config = Config.all({
     name: "CM_OUTBOX_PUBLISH_TIMEOUT",
     min: "100 millis",
     max: "60 seconds",
-    byDefault: "3 seconds",
+    byDefault: "5 seconds",
     about: "How long a publish waits for the stream's acknowledgement before it is looked into."
   })
 })

@@ -33,8 +33,11 @@ export const busLayer = (options: {
   const config = NatsConfig.layer.pipe(
     Layer.provide(environment({ NATS_URL: options.natsUrl, ...smallStreams, ...options.variables }))
   )
-  return Streams.layer.pipe(
-    Layer.provideMerge(NatsConnection.layer),
-    Layer.provideMerge(Layer.mergeAll(replica, config, Layer.succeed(References.MinimumLogLevel, "Warn")))
+  // Fresh: a test that has one already gets another one, not the same.
+  return Layer.fresh(
+    Streams.layer.pipe(
+      Layer.provideMerge(NatsConnection.layer),
+      Layer.provideMerge(Layer.mergeAll(replica, config, Layer.succeed(References.MinimumLogLevel, "Warn")))
+    )
   )
 }

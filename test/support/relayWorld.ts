@@ -30,30 +30,33 @@ export interface RelayOptions {
   readonly termTtl?: Duration.Duration
 }
 
+/** A relay of its own, also where the test has another one already. */
 export const relayLayer = (options: RelayOptions) =>
-  OutboxRelay.layer.pipe(
-    Layer.provideMerge(OutboxSignal.layer),
-    Layer.provide([
-      options.outbox,
-      options.log,
-      options.wakeCall ?? WakeCall.layerNoop,
-      options.coherence ?? soloCoherence(() => Effect.void),
-      Layer.succeed(Replica, { instance: "cm", replicaId: options.replicaId }),
-      Layer.succeed(CoherenceConfig, {
-        lease: options.lease ?? Duration.seconds(3),
-        marginPercent: 10,
-        barrierTimeout: Duration.seconds(10),
-        bucketAge: Duration.minutes(1),
-        bucketBytesMax: 1_048_576
-      }),
-      Layer.succeed(OutboxConfig, {
-        batchMax: options.batchMax ?? 64,
-        pollInterval: options.pollInterval ?? Duration.millis(10),
-        termTtl: options.termTtl ?? Duration.seconds(1),
-        publishTimeout: Duration.millis(500)
-      })
-    ]),
-    Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None"))
+  Layer.fresh(
+    OutboxRelay.layer.pipe(
+      Layer.provideMerge(OutboxSignal.layer),
+      Layer.provide([
+        options.outbox,
+        options.log,
+        options.wakeCall ?? WakeCall.layerNoop,
+        options.coherence ?? soloCoherence(() => Effect.void),
+        Layer.succeed(Replica, { instance: "cm", replicaId: options.replicaId }),
+        Layer.succeed(CoherenceConfig, {
+          lease: options.lease ?? Duration.seconds(3),
+          marginPercent: 10,
+          barrierTimeout: Duration.seconds(10),
+          bucketAge: Duration.minutes(1),
+          bucketBytesMax: 1_048_576
+        }),
+        Layer.succeed(OutboxConfig, {
+          batchMax: options.batchMax ?? 64,
+          pollInterval: options.pollInterval ?? Duration.millis(10),
+          termTtl: options.termTtl ?? Duration.seconds(1),
+          publishTimeout: Duration.millis(500)
+        })
+      ]),
+      Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None"))
+    )
   )
 
 /** Runs a relay until `done` is true, and stops it orderly. */

@@ -10,7 +10,7 @@ const instance = freshInstance()
 eventLogSuite(
   "NATS",
   NatsEventLog.layer.pipe(
-    Layer.provide(OutboxConfig.layer.pipe(Layer.provide(environment({})))),
+    Layer.provide(OutboxConfig.layer.pipe(Layer.provide(environment({ CM_OUTBOX_PUBLISH_TIMEOUT: "30 seconds" })))),
     Layer.provide(busLayer({ natsUrl: inject("natsUrl"), instance }))
   ),
   {

@@ -198,8 +198,9 @@ describe("OutboxRelay on NATS and MariaDB", () => {
       yield* Effect.scoped(
         Effect.gen(function* () {
           const one = yield* Layer.build(relayLayer({ replicaId: "one", ...options }))
-          yield* Layer.build(relayLayer({ replicaId: "two", ...options }))
-          assert.isDefined(yield* OutboxRelay.pipe(Effect.provide(one)))
+          const two = yield* Layer.build(relayLayer({ replicaId: "two", ...options }))
+          const relays = [yield* OutboxRelay.pipe(Effect.provide(one)), yield* OutboxRelay.pipe(Effect.provide(two))]
+          assert.notStrictEqual(relays[0], relays[1])
           const written: Array<Written> = []
           for (let round = 0; round < 8; round++) {
             faults.loseAnswers = 5
