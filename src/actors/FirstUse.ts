@@ -13,6 +13,11 @@ export const toldMax = 200_000
 export class FirstUses {
   /** Must not throw and must not wait. */
   onFirstUse: (tenantId: string, tokenId: string) => void = () => {}
+  /**
+   * Set by the recorder. Puts what is not recorded yet of a tenant into its actor's mailbox, at once,
+   * so that a change asked afterwards on this replica finds those tokens Active. Must not wait.
+   */
+  recordNow: (tenantId: string) => void = () => {}
   private readonly told = new Set<string>()
 
   tell(tenantId: string, tokenId: string): void {

@@ -27,11 +27,13 @@ export const layer = Layer.effectDiscard(
     let count = 0
 
     const keep = (tenantId: string, tokenId: string): void => {
-      if (count >= pendingMax) return firstUse.forget(tokenId)
-      const tokens = pending.get(tenantId)
-      if (tokens === undefined) pending.set(tenantId, new Set([tokenId]))
-      else if (tokens.has(tokenId)) return
-      else tokens.add(tokenId)
+      if (count >= pendingMax) {
+        firstUse.forget(tokenId)
+        return
+      }
+      const tokens = pending.get(tenantId) ?? new Set()
+      if (tokens.has(tokenId)) return
+      pending.set(tenantId, tokens.add(tokenId))
       count++
     }
 
@@ -61,7 +63,13 @@ export const layer = Layer.effectDiscard(
       })
     )
 
+    const context = yield* Effect.context<never>()
+    const run = Effect.runForkWith(context)
     firstUse.onFirstUse = keep
+    firstUse.recordNow = (tenantId) => {
+      const tokens = pending.get(tenantId)
+      if (tokens !== undefined) run(recordPiece(tenantId, take(tenantId, tokens)))
+    }
     yield* recordAll.pipe(Effect.delay(every), Effect.forever, Effect.forkScoped)
     yield* Effect.addFinalizer(() => recordAll)
   })

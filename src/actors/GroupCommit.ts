@@ -100,7 +100,8 @@ export const layer = Layer.effect(
       const fingerprint = keyring.fingerprint("idempotency-body", idempotency.body)
       const before = repeated(workspace, keyHash, fingerprint)
       if (before !== undefined) return before
-      const { decided, revocationSeq } = answered(workspace, command)
+      const { decided, provisional, revocationSeq } = answered(workspace, command)
+      if (provisional) return decided
       const sealedAnswer = keyring.seal(aadOf(workspace, keyHash), RememberedAnswer.encode(decided.answer))
       workspace.remember({ keyHash, fingerprint, sealedAnswer, revocationSeq, createdAt: workspace.now })
       return decided
@@ -181,7 +182,7 @@ export const layer = Layer.effect(
                 Effect.ensuring(Effect.sync(() => signal.wakeUnsafe()))
               )
             )
-      group.forEach((asked, index) => replyOne(tenantId, asked, decided[index]!, barrier, seqBefore))
+      for (const [index, asked] of group.entries()) replyOne(tenantId, asked, decided[index]!, barrier, seqBefore)
       if (changes.outbox.length > 0) signal.wakeUnsafe()
       const readSeq = revocation?.seq ?? seqBefore
       const changed = workspace.changedTokens()
@@ -232,14 +233,14 @@ const aadOf = (workspace: Workspace, keyHash: string) => `idempotency/${workspac
 
 /** Runs the decision; says what its answer waits for, and up to which sequence a repetition of it has to. */
 const answered = (workspace: Workspace, command: AnyCommand) => {
-  const { result, takesAway, waitsForEarlier } = workspace.run(() => command.decide(workspace))
+  const { provisional, result, takesAway, waitsForEarlier } = workspace.run(() => command.decide(workspace))
   const decided = {
     _tag: "Answer",
     answer: result,
     inForce: takesAway ? "with-this" : waitsForEarlier ? "earlier" : "now"
   } as const
   const revocationSeq = takesAway ? workspace.nextSeq : waitsForEarlier ? workspace.loaded.revocationSeq : null
-  return { decided, revocationSeq }
+  return { decided, provisional, revocationSeq }
 }
 
 const logDefect = (asked: Asked) => (exit: Exit.Exit<unknown, unknown>) =>

@@ -6,20 +6,30 @@
  * Ids and token values are made here, before the command waits, so that an answer lost on the way
  * can be found again by its idempotency key.
  */
-import { Cache, Clock, Effect, Layer, Result } from "effect"
+import { Cache, Clock, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Coherence } from "../coherence/Coherence.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import * as errors from "../domain/errors.ts"
-import type { Page } from "../domain/Page.ts"
 import type { Tenant } from "../domain/Tenant.ts"
+import type { Token } from "../domain/Token.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { TenantStore } from "../store/TenantStore.ts"
 import * as applications from "./commands/applications.ts"
 import * as commands from "./commands/tokens.ts"
+import { FirstUse } from "./FirstUse.ts"
 import { HotState } from "./HotState.ts"
 import { Ids } from "./Ids.ts"
 import { TenantActors } from "./TenantActors.ts"
-import { type ProvisionItem, Tenants, type TokenRef, type ValidationAnswer } from "./Tenants.ts"
+import {
+  type Caller,
+  type ItemResult,
+  type ProvisionItem,
+  Tenants,
+  type TokenRecord,
+  type TokenRef,
+  type Transition,
+  type ValidationAnswer
+} from "./Tenants.ts"
 import { EventWriter } from "./TokenEvents.ts"
 import { Validator } from "./Validator.ts"
 import type { Command } from "./Workspace.ts"
@@ -27,6 +37,14 @@ import type { Command } from "./Workspace.ts"
 /** `validate` asks for a tenant's existence once in this time; what it validates knows of removals by itself. */
 const knownTenantFor = "1 second"
 const knownTenantsMax = 10_000
+
+/**
+ * A first use is durable within a second, and may have been seen by another replica: a refusal that
+ * says "not used yet" is looked at again for so long before it is given.
+ */
+const firstUseGrace = Schedule.min([Schedule.exponential("40 millis"), Schedule.spaced("200 millis")]).pipe(
+  Schedule.upTo({ duration: "800 millis" })
+)
 
 const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
@@ -41,6 +59,7 @@ export const layer = Layer.effect(
     const events = yield* EventWriter
     const validator = yield* Validator
     const hotState = yield* HotState
+    const firstUse = yield* FirstUse
     const clock = yield* Clock.Clock
 
     // ---- tenants
@@ -82,10 +101,44 @@ export const layer = Layer.effect(
     const resolve = (ref: TokenRef): commands.ResolvedRef =>
       "tokenId" in ref ? ref : { appName: ref.appName, hashes: hashed(ref.appName, ref.token).hashes }
 
-    const shown = (page: Page<Parameters<typeof commands.toRecord>[0]>) => ({
-      content: page.content.map((token) => commands.toRecord(token, clock.currentTimeMillisUnsafe())),
-      next: page.next
+    /** Tokens of a removed application are gone for every caller, though their rows wait for the sweep. */
+    const visible = Effect.fnUntraced(function* (tokens: ReadonlyArray<Token>) {
+      const appNames = Array.from(new Set(tokens.map((token) => token.appName)))
+      const found = appNames.length === 0 ? [] : yield* store.findApplications(appNames)
+      const live = new Set(found.filter(({ removedAt }) => removedAt === null).map(({ appName }) => appName))
+      return tokens.filter((token) => live.has(token.appName))
     })
+    const findToken = (tenantId: string, tokenId: string) =>
+      store.findToken(tenantId, tokenId).pipe(
+        Effect.flatMap((token) => visible(token === undefined ? [] : [token])),
+        Effect.map(([token]) => token)
+      )
+    const shown = (token: Token) => commands.toRecord(token, clock.currentTimeMillisUnsafe())
+
+    /**
+     * A token that was just used may not be Active yet: what was used on this replica goes into the
+     * mailbox first, and a refusal that says "not used yet" is looked at again before it is given.
+     */
+    const transition = (
+      tenantId: string,
+      refs: ReadonlyArray<commands.ResolvedRef>,
+      wanted: Transition,
+      caller: Caller
+    ) => {
+      const ask = (isFinal: boolean) =>
+        Effect.suspend(() => {
+          firstUse.recordNow(tenantId)
+          return change(tenantId, commands.transition(refs, wanted, caller, isFinal))
+        })
+      return ask(false).pipe(
+        Effect.filterOrFail(
+          (results) => !results.some(refusesUnused),
+          () => new UnusedStill()
+        ),
+        Effect.retry({ while: (error) => error._tag === "UnusedStill", schedule: firstUseGrace }),
+        Effect.catchTag("UnusedStill", () => ask(true))
+      )
+    }
 
     const tenantUnregistered = (tenantId: string, version: number, at: number) =>
       events.json({
@@ -145,15 +198,19 @@ export const layer = Layer.effect(
           )
         ),
       getToken: Effect.fnUntraced(function* (tenantId, tokenId) {
-        const token = yield* read(tenantId, store.findToken(tenantId, tokenId))
+        const token = yield* read(tenantId, findToken(tenantId, tokenId))
         if (token === undefined) return yield* new errors.TokenNotFound({ tokenId })
-        return commands.toRecord(token, clock.currentTimeMillisUnsafe())
+        return shown(token)
       }),
-      listTokens: (tenantId, query) => Effect.map(read(tenantId, store.listTokens(tenantId, query)), shown),
-      transitionTokens: (tenantId, refs, transition, caller) =>
-        Effect.suspend(() => change(tenantId, commands.transition(refs.map(resolve), transition, caller))),
+      listTokens: Effect.fnUntraced(function* (tenantId, query) {
+        const page = yield* read(tenantId, store.listTokens(tenantId, query))
+        const tokens = yield* Effect.mapError(visible(page.content), readFailed)
+        return { content: tokens.map(shown), next: page.next }
+      }),
+      transitionTokens: (tenantId, refs, wanted, caller) =>
+        Effect.suspend(() => transition(tenantId, refs.map(resolve), wanted, caller)),
       rotateToken: Effect.fnUntraced(function* (tenantId, { overlapMs, token, tokenId }, caller) {
-        const old = yield* read(tenantId, store.findToken(tenantId, tokenId))
+        const old = yield* read(tenantId, findToken(tenantId, tokenId))
         // Without a row the command is asked all the same: it may be the repetition of one that had it.
         const successor = hashed(old?.appName ?? "", token ?? ids.tokenValue())
         return yield* change(
@@ -184,11 +241,8 @@ export const layer = Layer.effect(
         if (application === undefined || application.removedAt !== null) {
           return yield* new errors.ApplicationNotFound({ appName })
         }
-        const transition = { target, expectedVersion: null, reason: null }
-        const [result] = yield* change(
-          application.tenantId,
-          commands.transition([resolve({ appName, token })], transition, caller)
-        )
+        const wanted = { target, expectedVersion: null, reason: null }
+        const [result] = yield* transition(application.tenantId, [resolve({ appName, token })], wanted, caller)
         yield* Effect.fromResult(result!)
       }),
 
@@ -208,6 +262,12 @@ export const layer = Layer.effect(
     }
   })
 )
+
+class UnusedStill extends Data.TaggedError("UnusedStill") {}
+
+/** Refused because it was never used, as far as the row says. */
+const refusesUnused = (item: ItemResult<TokenRecord>): boolean =>
+  Result.isFailure(item) && item.failure._tag === "TransitionNotAllowed" && item.failure.from === "Inactive"
 
 const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
 const writeFailed = (error: StoreUnavailable) =>

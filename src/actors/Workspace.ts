@@ -109,6 +109,7 @@ export class Workspace {
   private readonly auditCheckpoints: Array<AuditCheckpoint> = []
   /** Set by a command whose answer says that a right is gone already: all up to now must be in force first. */
   private waitsForEarlier = false
+  private isProvisional = false
 
   constructor(tenantId: string, loaded: Loaded) {
     this.tenantId = tenantId
@@ -214,6 +215,11 @@ export class Workspace {
     this.waitsForEarlier = true
   }
 
+  /** Its asker will ask again in a moment: the answer is not kept for the idempotency key. */
+  provisional(): void {
+    this.isProvisional = true
+  }
+
   record(entry: AuditEntry): void {
     this.audit.push(entry)
   }
@@ -250,11 +256,18 @@ export class Workspace {
     readonly result: Result.Result<A, Refusal>
     readonly takesAway: boolean
     readonly waitsForEarlier: boolean
+    readonly provisional: boolean
   } {
     const before = this.targets.length
     this.waitsForEarlier = false
+    this.isProvisional = false
     const result = decide()
-    return { result, takesAway: this.targets.length > before, waitsForEarlier: this.waitsForEarlier }
+    return {
+      result,
+      takesAway: this.targets.length > before,
+      waitsForEarlier: this.waitsForEarlier,
+      provisional: this.isProvisional
+    }
   }
 
   appearance(): Appearance | null {

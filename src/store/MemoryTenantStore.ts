@@ -38,15 +38,26 @@ const answerOf = (tables: MemoryTables, tenantId: string, keyHash: string): Idem
   return answer
 }
 
-const loadAll = (tables: MemoryTables, tenantId: string, load: Load, now: number): Loaded => ({
+const applicationsOf = (tables: MemoryTables, load: Load, tokens: ReadonlyMap<string, Token>) =>
+  present([...load.appNames, ...Array.from(tokens.values(), (token) => token.appName)], (appName) =>
+    tables.applications.get(appName)
+  )
+
+const loadAll = (
+  tables: MemoryTables,
+  tenantId: string,
+  load: Load,
+  now: number,
+  tokens = loadTokens(tables, tenantId, load)
+): Loaded => ({
   tenant: tables.tenants.get(tenantId),
   revocationSeq: tables.counters.get(tenantId)?.revocationSeq ?? 0,
   now,
-  tokens: loadTokens(tables, tenantId, load),
+  tokens,
   endpointCounts: present(load.endpointCounts, (endpointId) =>
     tokenCount(tables, (token) => token.tenantId === tenantId && token.endpointId === endpointId)
   ),
-  applications: present(load.appNames, (appName) => tables.applications.get(appName)),
+  applications: applicationsOf(tables, load, tokens),
   applicationTokenCounts: present(load.appNames, (appName) =>
     tables.applications.get(appName)?.tenantId === tenantId
       ? tokenCount(tables, (token) => token.appName === appName)

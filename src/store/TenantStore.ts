@@ -91,7 +91,7 @@ export interface Loaded {
   readonly tokens: ReadonlyMap<string, Token>
   /** By endpoint id; 0 for one without tokens. */
   readonly endpointCounts: ReadonlyMap<string, number>
-  /** By application name; holds those of other tenants too (names are unique on the platform). */
+  /** By application name: those named (another tenant's too, names are unique on the platform) and those of the loaded tokens. */
   readonly applications: ReadonlyMap<string, Application>
   /** Number of tokens of each loaded application of this tenant that is asked for in `appNames`. */
   readonly applicationTokenCounts: ReadonlyMap<string, number>

@@ -154,7 +154,8 @@ const transitionOne = (
   workspace: Workspace,
   ref: ResolvedRef,
   transition: Transition,
-  caller: Caller
+  caller: Caller,
+  isFinal: boolean
 ): ItemResult<TokenRecord> =>
   Result.flatMap(findToken(workspace, ref), (token): ItemResult<TokenRecord> => {
     const { expectedVersion, reason, target } = transition
@@ -165,6 +166,7 @@ const transitionOne = (
     const decision = decide(from, target)
     switch (decision._tag) {
       case "Forbidden":
+        if (from === "Inactive" && !isFinal) workspace.provisional()
         return Result.fail(new errors.TransitionNotAllowed({ from, to: target }))
       case "Unchanged":
         if (!isUsable(target)) workspace.alreadyGone()
@@ -199,15 +201,17 @@ const transitionOne = (
     }
   })
 
+/** `isFinal` false: a token that was never used may just have been; the refusal is not kept, since it is asked again. */
 export const transition = (
   refs: ReadonlyArray<ResolvedRef>,
   change: Transition,
-  caller: Caller
+  caller: Caller,
+  isFinal = true
 ): Command<ReadonlyArray<ItemResult<TokenRecord>>> => ({
   name: "token.transition",
   caller,
   load: loadOf(refs),
-  decide: (workspace) => Result.succeed(refs.map((ref) => transitionOne(workspace, ref, change, caller)))
+  decide: (workspace) => Result.succeed(refs.map((ref) => transitionOne(workspace, ref, change, caller, isFinal)))
 })
 
 const loadOf = (refs: ReadonlyArray<ResolvedRef>) => ({
