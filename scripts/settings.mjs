@@ -1,0 +1,41 @@
+/**
+ * `npm run settings`: writes docs/settings.md from the settings that the modules declare.
+ *
+ * Runs on the checkout's own Node, because it loads those modules. A unit test compares the file with
+ * what this makes of it.
+ */
+import { globSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { checkout } from "./lib/find.mjs"
+
+const cell = (text) => text.replaceAll("|", "\\|").replaceAll("\n", " ")
+
+const code = (text) => (text === "" ? "" : `\`${cell(text)}\``)
+
+/** The whole page. */
+export const settingsPage = async () => {
+  for (const file of globSync("src/**/*Config.ts", { cwd: checkout })) {
+    await import(pathToFileURL(join(checkout, file)).href)
+  }
+  const { declared } = await import(pathToFileURL(join(checkout, "src/observability/Setting.ts")).href)
+  const rows = declared().map(
+    ({ about, byDefault, name, range, secret, unit }) =>
+      `| \`${name}\` | ${cell(about)}${secret ? " Never shown." : ""} | ${cell(unit)} | ${code(range)} | ${code(byDefault)} |`
+  )
+  return `# Settings
+
+Made by \`npm run settings\` from the declarations in the source; do not edit.
+
+Each is an environment variable, read once at the start. A wrong value stops the start with a line that names the
+variable. Without a default it must be given, but for secrets that are not used.
+
+| variable | what it is | unit | range | default |
+|---|---|---|---|---|
+${rows.join("\n")}
+`
+}
+
+if (import.meta.filename === process.argv[1]) {
+  writeFileSync(join(checkout, "docs", "settings.md"), await settingsPage())
+}
