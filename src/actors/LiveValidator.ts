@@ -332,7 +332,6 @@ export class ValidationPath {
       application,
       bornAt: this.options.monotonicMs(),
       cacheAsked: false,
-      hashes: null,
       negativeEpoch: tenant.negatives.epoch,
       waiters: [waiter]
     })

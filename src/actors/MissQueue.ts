@@ -32,7 +32,6 @@ export interface Miss {
   readonly application: ApplicationRecord
   readonly bornAt: number
   cacheAsked: boolean
-  hashes: ReadonlyArray<TokenHashed> | null
   /** The tenant's negative epoch when the statement was sent. */
   negativeEpoch: number
 }
@@ -197,16 +196,18 @@ export class MissQueue<M extends Miss> {
   }
 
   private hashesOf(miss: M): ReadonlyArray<TokenHashed> {
-    miss.hashes ??= this.options.keyring.hashTokenAll(miss.appName, miss.token)
-    this.hashesPerToken = miss.hashes.length
-    return miss.hashes
+    const hashes = this.options.keyring.hashTokenAll(miss.appName, miss.token)
+    this.hashesPerToken = hashes.length
+    return hashes
   }
 
   // ---- MariaDB ----------------------------------------------------------------------
 
   private ask(misses: ReadonlyArray<M>): void {
-    const { generation, leaseHolds, lookup, monotonicMs } = this.options
+    const { generation, keyring, leaseHolds, lookup, monotonicMs } = this.options
     const sentGeneration = leaseHolds() ? generation() : 0
+    // Under keys that may not be all there are, nothing found proves nothing.
+    const ifNotFound = keyring.isCurrent() ? "unknown" : "unavailable"
     const hashes: Array<Uint8Array> = []
     const byKey = new Map<string, M>()
     for (const miss of misses) {
@@ -222,7 +223,7 @@ export class MissQueue<M extends Miss> {
     this.statementCount++
     rows.then(
       (found) => {
-        if (this.statements.delete(statement)) this.arrived(statement, found, byKey, sentGeneration)
+        if (this.statements.delete(statement)) this.arrived(statement, found, byKey, sentGeneration, ifNotFound)
       },
       () => {
         if (!this.statements.delete(statement)) return
@@ -247,7 +248,8 @@ export class MissQueue<M extends Miss> {
     { misses }: Statement<M>,
     rows: ReadonlyArray<HotToken>,
     byKey: Map<string, M>,
-    sentGeneration: number
+    sentGeneration: number,
+    ifNotFound: "unknown" | "unavailable"
   ): void {
     const { beliefs, cache, cacheEnabled, settle } = this.options
     this.healthy = true
@@ -259,7 +261,7 @@ export class MissQueue<M extends Miss> {
         if (miss !== undefined) found.set(miss, row)
       }
       if (cacheEnabled && rows.length > 0) cache.putUnsafe(rows)
-      for (const miss of misses) settle(miss, found.get(miss) ?? "unknown")
+      for (const miss of misses) settle(miss, found.get(miss) ?? ifNotFound)
     })
     this.schedule()
   }

@@ -156,6 +156,19 @@ describe("a validation's answer", () => {
   })
 })
 
+describe("while a key may be missing", () => {
+  it("a token that is not found is 503 and not unknown, and what is known goes on", async () => {
+    const world = await hotWorld()
+    world.add(2)
+    world.keysCurrent = false
+    assert.strictEqual((await world.answer("app", "value3")).statusCode, 503)
+    assert.strictEqual((await world.answer("app", "value2")).statusCode, 200)
+    assert.strictEqual(world.ask("app", "value1").statusCode, 200)
+    world.keysCurrent = true
+    assert.strictEqual((await world.answer("app", "value3")).statusCode, 404)
+  })
+})
+
 describe("a hot token", () => {
   it("is answered inside the call, without a statement", async () => {
     const world = await hotWorld()

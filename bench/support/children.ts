@@ -1,0 +1,56 @@
+/** The processes of a benchmark: each in its own, ended by asking it. */
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import type { LoadSetup, Round, RoundResult } from "./load.ts"
+
+const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+
+const nextMessage = <A>(child: ChildProcess): Promise<A> =>
+  new Promise((resolve, reject) => {
+    const ended = () => reject(new Error(`a process of the benchmark ended with ${child.exitCode ?? child.signalCode}`))
+    child.once("message", (message) => {
+      child.off("exit", ended)
+      resolve(message as A)
+    })
+    child.once("exit", ended)
+  })
+
+const ended = (child: ChildProcess): Promise<void> =>
+  child.exitCode !== null ? Promise.resolve() : new Promise((resolve) => child.once("exit", () => resolve()))
+
+export interface Stoppable {
+  readonly stop: () => Promise<void>
+}
+
+export const startEcho = async (natsUrl: string, subject: string, bytes: number): Promise<Stoppable> => {
+  const child = fork(file("./echo.ts"), [natsUrl, subject, String(bytes)])
+  await nextMessage(child)
+  return {
+    stop: () => {
+      child.send("stop")
+      return ended(child)
+    }
+  }
+}
+
+export interface Load extends Stoppable {
+  readonly run: (round: Round) => Promise<RoundResult>
+}
+
+export const startLoad = async (setup: LoadSetup): Promise<Load> => {
+  const child = fork(file("./load.ts"))
+  const ready = nextMessage(child)
+  child.send(setup)
+  await ready
+  return {
+    run: (round) => {
+      const result = nextMessage<RoundResult>(child)
+      child.send(round)
+      return result
+    },
+    stop: () => {
+      child.send("stop")
+      return ended(child)
+    }
+  }
+}
