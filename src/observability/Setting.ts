@@ -46,6 +46,21 @@ export const int = (options: {
   ).pipe(Config.withDefault(byDefault))
 }
 
+const units = [
+  ["days", 86_400_000],
+  ["hours", 3_600_000],
+  ["minutes", 60_000],
+  ["seconds", 1_000]
+] as const
+
+/** As a person writes it into the environment: in the largest unit that divides it. */
+const written = (duration: Duration.Duration): string => {
+  const millis = Duration.toMillis(duration)
+  const [unit, size] = units.find(([, size]) => millis > 0 && millis % size === 0) ?? ["millis", 1]
+  const count = millis / size
+  return `${count} ${count === 1 ? unit.replace(/s$/u, "") : unit}`
+}
+
 /** A duration, written as `3 seconds`, `250 millis`, `10 minutes`; within [min, max]. */
 export const duration = (options: {
   readonly name: string
@@ -63,8 +78,8 @@ export const duration = (options: {
   declare({
     name,
     unit: "duration",
-    range: `${Duration.format(min)} to ${Duration.format(max)}`,
-    byDefault: Duration.format(byDefault),
+    range: `${written(min)} to ${written(max)}`,
+    byDefault: written(byDefault),
     about,
     secret: false
   })
@@ -72,7 +87,7 @@ export const duration = (options: {
     Schema.DurationFromString.check(
       Schema.makeFilter((value: Duration.Duration) =>
         Duration.isLessThan(value, min) || Duration.isGreaterThan(value, max)
-          ? `must be ${Duration.format(min)} to ${Duration.format(max)}`
+          ? `must be ${written(min)} to ${written(max)}`
           : undefined
       )
     ),

@@ -1,6 +1,7 @@
 /** Every setting is documented as it is declared, and what compose.yaml sets exists. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { Schema } from "effect"
 import { assert, it } from "vitest"
 import { settingsPage } from "../../scripts/settings.mjs"
 import { declared } from "../../src/observability/Setting.ts"
@@ -30,4 +31,13 @@ it("compose.yaml sets only what there is", async () => {
     declared().map(({ name }) => name),
     names
   )
+})
+
+it("a duration's default is written as the environment takes it", async () => {
+  await settingsPage()
+  const durations = declared().filter(({ unit }) => unit === "duration")
+  assert.isAbove(durations.length, 10)
+  for (const { byDefault, range } of durations) {
+    for (const text of [byDefault, ...range.split(" to ")]) Schema.decodeUnknownSync(Schema.DurationFromString)(text)
+  }
 })
