@@ -1,8 +1,8 @@
 /** Where the master key is, and how long the keys under it are used. */
-import { Config, Context, Layer } from "effect"
+import { Config, ConfigProvider, Context, Duration, Effect, Layer } from "effect"
 import * as Setting from "../observability/Setting.ts"
 
-const config = Config.all({
+const settings = Config.all({
   masterKey: Setting.text({
     name: "CM_MASTER_KEY",
     pattern: /^(file|vault|aws-kms)$/u,
@@ -107,8 +107,29 @@ const config = Config.all({
     max: "1 minute",
     byDefault: "2 seconds",
     about: "How often a replica looks for keys that another one added."
+  }),
+  keysActivation: Setting.duration({
+    name: "CM_KEYS_ACTIVATION",
+    min: "1 second",
+    max: "1 hour",
+    byDefault: "20 seconds",
+    about:
+      "How long a new key of the service is only read with before it is written with, so that every replica knows it by then. At least five times CM_KEYS_RELOAD; the same for all replicas."
   })
 })
+
+/** A replica must have had several chances to learn of a key before anybody writes with it. */
+const config = settings.pipe(
+  Config.mapEffect((given) =>
+    Duration.toMillis(given.keysActivation) < 5 * Duration.toMillis(given.keysReload)
+      ? Effect.fail(
+          new Config.ConfigError(
+            new ConfigProvider.SourceError({ message: "CM_KEYS_ACTIVATION must be at least five times CM_KEYS_RELOAD" })
+          )
+        )
+      : Effect.succeed(given)
+  )
+)
 
 export class CryptoConfig extends Context.Service<CryptoConfig, Config.Success<typeof config>>()(
   "cm/crypto/CryptoConfig"

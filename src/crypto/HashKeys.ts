@@ -20,10 +20,12 @@ export interface HashKeyMaterial {
 }
 
 export interface HashKeys {
-  /** Under the first key. */
-  readonly hash: (message: string) => Uint8Array
-  /** Under every key, in the order given. */
-  readonly hashAll: (message: string) => ReadonlyArray<{ readonly keyId: string; readonly hash: Uint8Array }>
+  readonly hash: (keyId: string, message: string) => Uint8Array
+  /** Under each of these keys, in their order. Every one must be known here. */
+  readonly hashAll: (
+    keyIds: ReadonlyArray<string>,
+    message: string
+  ) => ReadonlyArray<{ readonly keyId: string; readonly hash: Uint8Array }>
 }
 
 interface Layer {
@@ -37,39 +39,45 @@ export const isHashKeyLength = (bytes: number): boolean =>
 
 const hmac = (key: KeyObject, data: string | Uint8Array): Uint8Array => createHmac("sha256", key).update(data).digest()
 
-/** `keys` is not empty; the first is the active one. The material may be overwritten afterwards. */
+/** Overwrites the material: what stays are key objects. */
 export const make = (keys: ReadonlyArray<HashKeyMaterial>): HashKeys => {
+  // Layers stand behind those they build on, so one pass computes all.
   const layers: Array<Layer> = []
   const prefixes: Array<Uint8Array> = []
-  const ends = keys.map(({ keyId, material }) => {
+  /** Of each key: the indexes of its layers. */
+  const paths = new Map<string, ReadonlyArray<number>>()
+  for (const { keyId, material } of keys) {
     if (!isHashKeyLength(material.byteLength)) throw new Error("a token hash key has 1 to 32 layers of 32 bytes")
-    let before = -1
+    const path: Array<number> = []
     for (let end = layerLength; end <= material.byteLength; end += layerLength) {
       const prefix = material.subarray(0, end)
       let at = prefixes.findIndex((known) => known.byteLength === end && timingSafeEqual(known, prefix))
       if (at < 0) {
-        at = layers.push({ before, key: createSecretKey(prefix.subarray(end - layerLength)) }) - 1
+        at = layers.push({ before: path.at(-1) ?? -1, key: createSecretKey(prefix.subarray(end - layerLength)) }) - 1
         prefixes.push(prefix)
       }
-      before = at
+      path.push(at)
     }
-    return { keyId, at: before }
-  })
-  // Layers stand behind those they build on, so one pass computes all.
-  const active = ends[0]!
-  const activePath: Array<KeyObject> = []
-  for (let at = active.at; at >= 0; at = layers[at]!.before) activePath.unshift(layers[at]!.key)
+    paths.set(keyId, path)
+  }
+  for (const { material } of keys) material.fill(0)
+  const pathOf = (keyId: string): ReadonlyArray<number> => {
+    const path = paths.get(keyId)
+    if (path === undefined) throw new Error("a token hash key that is not known here")
+    return path
+  }
 
   return {
-    hash: (message) => {
-      let digest = hmac(activePath[0]!, message)
-      for (let i = 1; i < activePath.length; i++) digest = hmac(activePath[i]!, digest)
+    hash: (keyId, message) => {
+      const [first, ...rest] = pathOf(keyId)
+      let digest = hmac(layers[first!]!.key, message)
+      for (const at of rest) digest = hmac(layers[at]!.key, digest)
       return digest
     },
-    hashAll: (message) => {
+    hashAll: (keyIds, message) => {
       const digests: Array<Uint8Array> = []
       for (const { before, key } of layers) digests.push(hmac(key, before < 0 ? message : digests[before]!))
-      return ends.map(({ at, keyId }) => ({ keyId, hash: digests[at]! }))
+      return keyIds.map((keyId) => ({ keyId, hash: digests[pathOf(keyId).at(-1)!]! }))
     }
   }
 }

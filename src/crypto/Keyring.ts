@@ -2,7 +2,8 @@
  * The keys in use, ready to use.
  *
  * Loaded from the key store at start, unwrapped by the master key, and kept in memory only. Every
- * sealed record names the key it was made with, so several keys can be alive at once.
+ * sealed record names the key it was made with, so several keys can be alive at once. "Active" is
+ * the key to write with: a new key becomes it on every replica only after all had time to learn it.
  *
  * All operations are synchronous. `open` fails with `NotOpenable` for a record that was made for
  * another place (`aad`), was tampered with, or needs a key that is not here; it does not say which.
@@ -24,6 +25,11 @@ export class Keyring extends Context.Service<
     readonly hashToken: (appName: string, value: string) => TokenHashed
     /** Under every key that a row may still have been written with, the active one first. */
     readonly hashTokenAll: (appName: string, value: string) => ReadonlyArray<TokenHashed>
+    /**
+     * Whether the keys were read so lately that no row can have been written with one unknown here.
+     * While they were not, "no such hash" proves nothing: it must not be answered as unknown.
+     */
+    readonly isCurrent: () => boolean
     /** Keyed fingerprint for comparing without keeping: lower-case hex, 32 bytes. */
     readonly fingerprint: (...parts: ReadonlyArray<string | Uint8Array>) => string
     /** Sealed record: format, key id, nonce, ciphertext and tag. `aad` names the place it belongs to. */

@@ -6,11 +6,16 @@
  * replica added: every `CM_KEYS_RELOAD`, and at once when a record names a key it does not know.
  * When that fails it goes on with the keys it has and says so in the log.
  *
+ * A key that replaces another is read with from the moment it is seen, and written with once it is
+ * older than `CM_KEYS_ACTIVATION` by the database's clock. A replica that has not read the keys for
+ * that long, less a margin, is not current. So whatever is written is readable everywhere.
+ *
  * Opened keys are in memory only, as key objects outside the garbage-collected heap; the bytes they
  * came from are overwritten. Using them is synchronous.
  */
 import { createHmac, createSecretKey, type KeyObject } from "node:crypto"
-import { Duration, Effect, Latch, Layer } from "effect"
+import { Clock, Duration, Effect, Latch, Layer } from "effect"
+import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../store/KeyStore.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as HashKeys from "./HashKeys.ts"
@@ -25,42 +30,55 @@ const usedHere = (key: StoredKey): boolean =>
 /** At least this long between two readings of the keys. */
 const reloadPause = Duration.millis(50)
 
+/** How far two clocks that should run alike may differ. */
+const clockMargin = 0.9
+
 interface Opened {
-  /** Ids of the keys that this was made of. */
-  readonly keyIds: ReadonlySet<string>
+  /** When the reading of the keys began, on this machine's clocks, in milliseconds. */
+  readonly readAtMonotonicMs: number
+  readonly readAtWallMs: number
   readonly hashKeys: HashKeys.HashKeys
-  readonly hashKeyId: string
+  /** The one to write with first, then the others, youngest first. */
+  readonly hashIds: ReadonlyArray<string>
   readonly sealWith: SealedRecord.SealingKey
   readonly sealKeys: ReadonlyMap<string, SealedRecord.SealingKey>
+  readonly fingerprintId: string
   readonly fingerprintWith: KeyObject
 }
 
-/** The active key of a purpose first, then the others, newest first. */
-const ofPurpose = (keys: ReadonlyArray<ServiceKeys.OpenedKey>, purpose: KeyPurpose) =>
-  keys
-    .filter(({ stored }) => stored.purpose === purpose)
-    .toSorted((a, b) => {
-      if (a.stored.state !== b.stored.state) return a.stored.state === "active" ? -1 : 1
-      return b.stored.createdAt - a.stored.createdAt
-    })
-
-/** `before`: sealing keys already in use keep their count of uses. Overwrites the material. */
-const assemble = (keys: ReadonlyArray<ServiceKeys.OpenedKey>, before: Opened | null): Opened => {
-  const hash = ofPurpose(keys, "token-hash").map(({ material, stored }) => ({ keyId: stored.keyId, material }))
-  const sealing = ofPurpose(keys, "seal").map(
-    ({ material, stored }) => before?.sealKeys.get(stored.keyId) ?? SealedRecord.makeKey(stored.keyId, material)
-  )
-  const opened: Opened = {
-    keyIds: new Set(keys.map(({ stored }) => stored.keyId)),
-    hashKeys: HashKeys.make(hash),
-    hashKeyId: hash[0]!.keyId,
-    sealWith: sealing[0]!,
-    sealKeys: new Map(sealing.map((key) => [key.keyId, key])),
-    fingerprintWith: createSecretKey(ofPurpose(keys, "fingerprint")[0]!.material)
-  }
-  for (const { material } of keys) material.fill(0)
-  return opened
+/**
+ * Which key of a purpose to write with: the active one, once every replica must have seen it; before
+ * that, of those it replaces, the youngest that has had that time, else the oldest. Pure.
+ */
+export const writingKey = <A extends Pick<AgedKey, "state" | "ageMs">>(
+  keys: ReadonlyArray<A>,
+  activationMs: number
+): A | undefined => {
+  const active = keys.find(({ state }) => state === "active")
+  const others = keys.filter((key) => key !== active).toSorted((a, b) => a.ageMs - b.ageMs)
+  if (active !== undefined && (others.length === 0 || active.ageMs >= activationMs)) return active
+  return others.find(({ ageMs }) => ageMs >= activationMs) ?? others.at(-1)
 }
+
+/** The keys of a purpose: the one to write with first, then the others, youngest first. */
+const ofPurpose = (keys: ReadonlyArray<AgedKey>, purpose: KeyPurpose, activationMs: number): ReadonlyArray<AgedKey> => {
+  const own = keys.filter((key) => key.purpose === purpose)
+  const first = writingKey(own, activationMs)
+  const others = own.filter((key) => key !== first).toSorted((a, b) => a.ageMs - b.ageMs)
+  return first === undefined ? others : [first, ...others]
+}
+
+const idsOf = (keys: ReadonlyArray<AgedKey>): ReadonlyArray<string> => keys.map(({ keyId }) => keyId)
+const sameSet = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>
+  a.length === b.length && a.every((id) => b.includes(id))
+
+/** Opens a key, makes something of its bytes, and overwrites them. */
+const opened = <A>(key: AgedKey, use: (material: Uint8Array) => A) =>
+  Effect.map(ServiceKeys.open(key), ({ material }) => {
+    const made = use(material)
+    material.fill(0)
+    return made
+  })
 
 const lengthPrefix = (bytes: number): Uint8Array => {
   const prefix = Buffer.allocUnsafe(4)
@@ -68,26 +86,67 @@ const lengthPrefix = (bytes: number): Uint8Array => {
   return prefix
 }
 
+const monotonicMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
+/** Opens what is new since `before`; what is open already is not asked of the master key again. */
 const openAll = Effect.fnUntraced(function* (before: Opened | null) {
-  const store = yield* KeyStore
-  const stored = (yield* store.keys).filter(usedHere)
-  const keys = yield* Effect.forEach(stored, ServiceKeys.open)
-  return assemble(keys, before)
+  const { keysActivation } = yield* CryptoConfig
+  const clock = yield* Clock.Clock
+  const store = yield* KeyRotationStore
+  const [readAtMonotonicMs, readAtWallMs] = [monotonicMs(clock), clock.currentTimeMillisUnsafe()]
+  const stored = (yield* store.serviceKeys).filter(usedHere)
+  const activationMs = Duration.toMillis(keysActivation)
+  const [hash, seal, [fingerprint]] = purposes.map((purpose) => ofPurpose(stored, purpose, activationMs)) as [
+    ReadonlyArray<AgedKey>,
+    ReadonlyArray<AgedKey>,
+    ReadonlyArray<AgedKey>
+  ]
+  if (hash.length === 0 || seal.length === 0 || fingerprint === undefined)
+    throw new Error("a key of the service is gone")
+
+  const hashKeys =
+    before !== null && sameSet(before.hashIds, idsOf(hash))
+      ? before.hashKeys
+      : HashKeys.make(
+          yield* Effect.forEach(hash, (key) =>
+            Effect.map(ServiceKeys.open(key), ({ material }) => ({ keyId: key.keyId, material }))
+          )
+        )
+  const sealing = yield* Effect.forEach(seal, (key) => {
+    const known = before?.sealKeys.get(key.keyId)
+    return known === undefined
+      ? opened(key, (material) => SealedRecord.makeKey(key.keyId, material))
+      : Effect.succeed(known)
+  })
+  const fingerprintWith =
+    before?.fingerprintId === fingerprint.keyId ? before.fingerprintWith : yield* opened(fingerprint, createSecretKey)
+  return {
+    readAtMonotonicMs,
+    readAtWallMs,
+    hashKeys,
+    hashIds: idsOf(hash),
+    sealWith: sealing[0]!,
+    sealKeys: new Map(sealing.map((key) => [key.keyId, key])),
+    fingerprintId: fingerprint.keyId,
+    fingerprintWith
+  } satisfies Opened
 })
 
 const start = Effect.gen(function* () {
   yield* ServiceKeys.checkMasterKey
-  const active = (yield* (yield* KeyStore).keys).filter(
-    ({ state, tenantId }) => tenantId === null && state === "active"
+  const keys = yield* (yield* KeyStore).keys
+  const missing = purposes.filter(
+    (purpose) => !keys.some((key) => key.tenantId === null && key.state === "active" && key.purpose === purpose)
   )
-  const missing = purposes.filter((purpose) => !active.some((key) => key.purpose === purpose))
   yield* Effect.forEach(missing, (purpose) => ServiceKeys.ensure(purpose, null), { discard: true })
   return yield* openAll(null)
 }).pipe(Effect.catchTag("MasterKeyError", (error) => Effect.fail(ServiceKeys.orMismatch(error))))
 
 export const make = Effect.gen(function* () {
-  const { keysReload } = yield* CryptoConfig
-  let now = yield* start
+  const { keysActivation, keysReload } = yield* CryptoConfig
+  const clock = yield* Clock.Clock
+  const currentForMs = Duration.toMillis(keysActivation) * clockMargin
+  let now: Opened = yield* start
   const wanted = yield* Latch.make()
 
   const reload = Effect.suspend(() => openAll(now)).pipe(
@@ -113,8 +172,14 @@ export const make = Effect.gen(function* () {
 
   const messageOf = (appName: string, value: string) => `${appName}\0${value}`
   return Keyring.of({
-    hashToken: (appName, value) => ({ keyId: now.hashKeyId, hash: now.hashKeys.hash(messageOf(appName, value)) }),
-    hashTokenAll: (appName, value) => now.hashKeys.hashAll(messageOf(appName, value)),
+    hashToken: (appName, value) => {
+      const keyId = now.hashIds[0]!
+      return { keyId, hash: now.hashKeys.hash(keyId, messageOf(appName, value)) }
+    },
+    hashTokenAll: (appName, value) => now.hashKeys.hashAll(now.hashIds, messageOf(appName, value)),
+    isCurrent: () =>
+      monotonicMs(clock) - now.readAtMonotonicMs < currentForMs &&
+      clock.currentTimeMillisUnsafe() - now.readAtWallMs < currentForMs,
     fingerprint: (...parts) => {
       const hmac = createHmac("sha256", now.fingerprintWith)
       for (const part of parts) {
@@ -135,5 +200,5 @@ export const make = Effect.gen(function* () {
   })
 })
 
-/** Needs the key store and a master key. */
+/** Needs `KeyStore`, `KeyRotationStore`, a master key and `CryptoConfig`. */
 export const layer = Layer.effect(Keyring, make)

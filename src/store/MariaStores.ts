@@ -3,7 +3,10 @@
  * first; nothing is served on half a schema.
  */
 import { Effect, Layer } from "effect"
+import * as MariaAuditStore from "./MariaAuditStore.ts"
+import * as MariaCredentialStore from "./MariaCredentialStore.ts"
 import { Mariadb } from "./Mariadb.ts"
+import * as MariaKeyRotationStore from "./MariaKeyRotationStore.ts"
 import * as MariaKeyStore from "./MariaKeyStore.ts"
 import * as MariaOutbox from "./MariaOutbox.ts"
 import * as MariaSweeps from "./MariaSweeps.ts"
@@ -21,5 +24,8 @@ export const layer = Layer.mergeAll(
   MariaTokenUse.layer,
   MariaOutbox.layer,
   MariaSweeps.layer,
-  MariaKeyStore.layer
+  MariaKeyStore.layer,
+  MariaCredentialStore.layer,
+  MariaAuditStore.layer,
+  MariaKeyRotationStore.layer
 ).pipe(Layer.provideMerge(layerDatabase))

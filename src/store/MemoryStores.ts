@@ -1,6 +1,9 @@
 /** All store contracts in memory, over one set of tables; for tests and for nothing else. */
 import { Layer } from "effect"
+import * as MemoryAuditStore from "./MemoryAuditStore.ts"
+import * as MemoryCredentialStore from "./MemoryCredentialStore.ts"
 import { MemoryDatabase } from "./MemoryDatabase.ts"
+import * as MemoryKeyRotationStore from "./MemoryKeyRotationStore.ts"
 import * as MemoryKeyStore from "./MemoryKeyStore.ts"
 import * as MemoryOutbox from "./MemoryOutbox.ts"
 import * as MemorySweeps from "./MemorySweeps.ts"
@@ -14,5 +17,8 @@ export const layer = Layer.mergeAll(
   MemoryTokenUse.layer,
   MemoryOutbox.layer,
   MemorySweeps.layer,
-  MemoryKeyStore.layer
+  MemoryKeyStore.layer,
+  MemoryCredentialStore.layer,
+  MemoryAuditStore.layer,
+  MemoryKeyRotationStore.layer
 ).pipe(Layer.provideMerge(MemoryDatabase.layer))

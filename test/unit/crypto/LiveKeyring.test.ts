@@ -1,8 +1,9 @@
 import { createHmac, randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Schedule } from "effect"
+import { ConfigProvider, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
+import * as HashKeys from "../../../src/crypto/HashKeys.ts"
 import * as KeyFile from "../../../src/crypto/KeyFile.ts"
 import { Keyring } from "../../../src/crypto/Keyring.ts"
 import * as LiveKeyring from "../../../src/crypto/LiveKeyring.ts"
@@ -10,62 +11,55 @@ import * as LocalMasterKey from "../../../src/crypto/LocalMasterKey.ts"
 import { MasterKey, MasterKeyError } from "../../../src/crypto/MasterKey.ts"
 import * as SealedRecord from "../../../src/crypto/SealedRecord.ts"
 import * as ServiceKeys from "../../../src/crypto/ServiceKeys.ts"
+import type { Token } from "../../../src/domain/Token.ts"
 import { KeyStore, type StoredKey } from "../../../src/store/KeyStore.ts"
-import * as tinyKeyStore from "./tinyKeyStore.ts"
+import { type KeyWorld, keyWorld } from "./keyWorld.ts"
 
 const fileKeys = (...days: ReadonlyArray<number>) =>
   days.flatMap((day) => KeyFile.parse(KeyFile.newText(1_764_000_000_000, `2026-01-0${day}T00:00:00.000Z`))!)
 
 const config = CryptoConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({}))))
 const masterOf = (keys: ReadonlyArray<KeyFile.FileKey>) => Layer.succeed(MasterKey, LocalMasterKey.make(keys))
-const replica = (master: Layer.Layer<MasterKey>, keys: ReturnType<typeof tinyKeyStore.make>) =>
-  Layer.build(
-    Layer.fresh(LiveKeyring.layer).pipe(Layer.provide([config, master, Layer.succeed(KeyStore, keys.store)]))
-  ).pipe(
-    Effect.map((context) => Keyring.use((keyring) => Effect.succeed(keyring)).pipe(Effect.provide(context))),
-    Effect.flatten
+const replica = (master: Layer.Layer<MasterKey>, world: KeyWorld) =>
+  Layer.build(Layer.fresh(LiveKeyring.layer).pipe(Layer.provide([config, master, world.stores]))).pipe(
+    Effect.flatMap((context) => Effect.provide(Keyring, context))
   )
 
-/** Adds a key as another replica would: `keys.rotate` makes the old active one `retiring`. */
-const rotate = (
-  keys: ReturnType<typeof tinyKeyStore.make>,
+/** Replaces the active key of a purpose, as another replica would. */
+const rotate = Effect.fnUntraced(function* (
+  world: KeyWorld,
   master: Layer.Layer<MasterKey>,
   purpose: StoredKey["purpose"],
   material?: Uint8Array
-) =>
-  ServiceKeys.makeCandidate(purpose, null, material).pipe(
-    Effect.map(({ stored }) => {
-      for (const [at, key] of keys.keys.entries()) {
-        if (key.purpose === purpose && key.state === "active") keys.keys[at] = { ...key, state: "retiring" }
-      }
-      keys.keys.push(stored)
-      return stored
-    }),
-    Effect.provide(master)
-  )
+) {
+  const before = yield* world.rotation.activeKey(purpose, null)
+  const { stored } = yield* ServiceKeys.makeCandidate(purpose, null, material).pipe(Effect.provide(master))
+  assert.isTrue(yield* world.rotation.replaceActive(before!.keyId, stored))
+  return stored
+})
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 
 describe("LiveKeyring", () => {
   it.effect("replicas that share a database and a key file agree on every key", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
+      const world = yield* keyWorld
       const master = masterOf(fileKeys(1))
-      const [one, two] = yield* Effect.all([replica(master, keys), replica(master, keys)], { concurrency: 2 })
+      const [one, two] = yield* Effect.all([replica(master, world), replica(master, world)], { concurrency: 2 })
       assert.deepStrictEqual(two.hashToken("app", "token"), one.hashToken("app", "token"))
       assert.strictEqual(two.fingerprint("a", "b"), one.fingerprint("a", "b"))
       assert.strictEqual(Buffer.from(yield* two.open("place", one.seal("place", Buffer.from("x")))).toString(), "x")
-      assert.strictEqual(keys.keys.length, 3)
-      assert.strictEqual(keys.fingerprints.length, 1)
+      assert.strictEqual(world.keys().length, 3)
+      assert.strictEqual(world.tables.masterKeys.size, 1)
     })
   )
 
   it.effect("a token's hash is HMAC-SHA-256 over application name, a zero byte and value", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
+      const world = yield* keyWorld
       const master = masterOf(fileKeys(1))
-      const keyring = yield* replica(master, keys)
-      const stored = keys.keys.find(({ purpose }) => purpose === "token-hash")!
+      const keyring = yield* replica(master, world)
+      const stored = world.keys().find(({ purpose }) => purpose === "token-hash")!
       const { material } = yield* ServiceKeys.open(stored).pipe(Effect.provide(master))
       for (const [app, value] of [
         ["app", "token"],
@@ -86,7 +80,7 @@ describe("LiveKeyring", () => {
 
   it.effect("a fingerprint tells apart what only joined looks alike", () =>
     Effect.gen(function* () {
-      const keyring = yield* replica(masterOf(fileKeys(1)), tinyKeyStore.make())
+      const keyring = yield* replica(masterOf(fileKeys(1)), yield* keyWorld)
       const all = [["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""], ["", "abc"], []].map((parts) =>
         keyring.fingerprint(...parts)
       )
@@ -98,33 +92,33 @@ describe("LiveKeyring", () => {
 
   it.effect("another key file than the data was written with stops the start, and changes nothing", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
-      yield* replica(masterOf(fileKeys(1)), keys)
-      const before = JSON.stringify([keys.keys, keys.fingerprints])
-      const error = yield* replica(masterOf(fileKeys(1)), keys).pipe(Effect.flip)
+      const world = yield* keyWorld
+      yield* replica(masterOf(fileKeys(1)), world)
+      const before = JSON.stringify([world.keys(), [...world.tables.masterKeys]])
+      const error = yield* replica(masterOf(fileKeys(1)), world).pipe(Effect.flip)
       assert.strictEqual(error._tag, "KeyFileMismatch")
       assert.match(error.message, /^the database was written with another key file[^\n]*$/)
-      assert.strictEqual(JSON.stringify([keys.keys, keys.fingerprints]), before)
+      assert.strictEqual(JSON.stringify([world.keys(), [...world.tables.masterKeys]]), before)
     })
   )
 
   it.effect("a key file that reuses an id for another key stops the start", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
+      const world = yield* keyWorld
       const [mine] = fileKeys(1)
-      yield* replica(masterOf([mine!]), keys)
-      const error = yield* replica(masterOf([{ ...mine!, material: randomBytes(32) }]), keys).pipe(Effect.flip)
+      yield* replica(masterOf([mine!]), world)
+      const error = yield* replica(masterOf([{ ...mine!, material: randomBytes(32) }]), world).pipe(Effect.flip)
       assert.strictEqual(error._tag, "KeyFileMismatch")
     })
   )
 
   it.effect("a key file that lost a master key which stored keys need stops the start", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
+      const world = yield* keyWorld
       const [first, second] = fileKeys(1, 2)
-      yield* replica(masterOf([first!]), keys)
-      yield* replica(masterOf([second!, first!]), keys)
-      const error = yield* replica(masterOf([second!]), keys).pipe(Effect.flip)
+      yield* replica(masterOf([first!]), world)
+      yield* replica(masterOf([second!, first!]), world)
+      const error = yield* replica(masterOf([second!]), world).pipe(Effect.flip)
       assert.strictEqual(error._tag, "KeyFileMismatch")
       assert.include(error.message, first!.id)
     })
@@ -132,117 +126,199 @@ describe("LiveKeyring", () => {
 
   it.effect("of two key files that meet on an empty database, one wins and the other never starts", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
+      const world = yield* keyWorld
       const [mine, other] = [masterOf(fileKeys(1)), masterOf(fileKeys(1))]
       // The other one has passed the check and has not made its keys yet.
-      yield* ServiceKeys.checkMasterKey.pipe(Effect.provide(other), Effect.provideService(KeyStore, keys.store))
+      yield* ServiceKeys.checkMasterKey.pipe(Effect.provide(other), Effect.provideService(KeyStore, world.keyStore))
       const stored = yield* ServiceKeys.ensure("seal", null).pipe(
         Effect.provide(mine),
-        Effect.provideService(KeyStore, keys.store)
+        Effect.provideService(KeyStore, world.keyStore)
       )
       assert.strictEqual(stored.stored.masterKeyId, (yield* MasterKey.pipe(Effect.provide(mine))).activeId)
-      const error = yield* replica(other, keys).pipe(Effect.flip)
+      const error = yield* replica(other, world).pipe(Effect.flip)
       assert.strictEqual(error._tag, "KeyFileMismatch")
     })
   )
 
   it.effect("data without a record of its master key stops the start", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
-      keys.state.hasData = true
-      const error = yield* replica(masterOf(fileKeys(1)), keys).pipe(Effect.flip)
+      const world = yield* keyWorld
+      world.tables.tokens.set("one", {} as Token)
+      const error = yield* replica(masterOf(fileKeys(1)), world).pipe(Effect.flip)
       assert.strictEqual(error._tag, "KeyFileMismatch")
-      assert.deepStrictEqual([keys.keys, keys.fingerprints], [[], []])
+      assert.deepStrictEqual([world.keys(), world.tables.masterKeys.size], [[], 0])
     })
   )
 
   it.effect("a wrapped key that was moved to another purpose does not open", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
+      const world = yield* keyWorld
       const master = masterOf(fileKeys(1))
-      yield* replica(master, keys)
-      const [a, b] = [keys.keys[0]!, keys.keys[1]!]
-      keys.keys[0] = { ...a, wrapped: b.wrapped }
-      keys.keys[1] = { ...b, wrapped: a.wrapped }
-      assert.strictEqual((yield* replica(master, keys).pipe(Effect.flip))._tag, "KeyFileMismatch")
+      yield* replica(master, world)
+      const [a, b] = [world.keys()[0]!, world.keys()[1]!]
+      world.put({ ...a, wrapped: b.wrapped })
+      world.put({ ...b, wrapped: a.wrapped })
+      assert.strictEqual((yield* replica(master, world).pipe(Effect.flip))._tag, "KeyFileMismatch")
     })
   )
 
   it.effect("a passing fault of the master key is not called another key file", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
+      const world = yield* keyWorld
       const master = LocalMasterKey.make(fileKeys(1))
-      yield* replica(Layer.succeed(MasterKey, master), keys)
+      yield* replica(Layer.succeed(MasterKey, master), world)
       const failing = MasterKey.of({
         ...master,
         unwrap: () =>
           Effect.fail(new MasterKeyError({ reason: "Sealed", operation: "unwrap", masterKeyId: "m", detail: "sealed" }))
       })
-      const error = yield* replica(Layer.succeed(MasterKey, failing), keys).pipe(Effect.flip)
+      const error = yield* replica(Layer.succeed(MasterKey, failing), world).pipe(Effect.flip)
       assert.strictEqual(error._tag, "MasterKeyError")
     })
   )
 
-  it.effect("keys that another replica adds are found; records and hashes under the old ones still work", () =>
+  it.effect("a new key is read with at once, written with when all must know it; the old ones still work", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
+      const world = yield* keyWorld
       const master = masterOf(fileKeys(1))
-      const keyring = yield* replica(master, keys)
+      const keyring = yield* replica(master, world)
       const record = keyring.seal("place", Buffer.from("old"))
-      const oldHash = keyring.hashToken("app", "token")
-      yield* rotate(keys, master, "seal")
-      const oldMaterial = (yield* ServiceKeys.open(keys.keys.find(({ purpose }) => purpose === "token-hash")!).pipe(
-        Effect.provide(master)
-      )).material
-      const layered = Buffer.concat([oldMaterial, randomBytes(32)])
-      const newKey = yield* rotate(keys, master, "token-hash", layered)
-      yield* TestClock.adjust("3 seconds")
-      assert.strictEqual(keyring.hashToken("app", "token").keyId, newKey.keyId)
-      assert.strictEqual(
-        hex(keyring.hashToken("app", "token").hash),
-        createHmac("sha256", layered.subarray(32)).update(oldHash.hash).digest("hex")
+      const old = keyring.hashToken("app", "token")
+      const oldKey = yield* world.rotation.activeKey("token-hash", null)
+      const { material } = yield* ServiceKeys.open(oldKey!).pipe(Effect.provide(master))
+      const layered = Buffer.concat([material, randomBytes(32)])
+      const added = layered.subarray(32)
+      yield* TestClock.adjust("2 minutes")
+      yield* rotate(world, master, "seal")
+      const newKey = yield* rotate(world, master, "token-hash", Buffer.from(layered))
+      const both = [newKey.keyId, old.keyId].toSorted()
+      const expected = createHmac("sha256", added).update(old.hash).digest("hex")
+
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(keyring.hashToken("app", "token"), old)
+      const all = keyring.hashTokenAll("app", "token")
+      assert.deepStrictEqual(
+        all.map(({ keyId }) => keyId),
+        [old.keyId, newKey.keyId]
       )
       assert.deepStrictEqual(
-        keyring.hashTokenAll("app", "token").map(({ hash, keyId }) => [keyId, hex(hash)]),
-        [
-          [newKey.keyId, hex(keyring.hashToken("app", "token").hash)],
-          [oldHash.keyId, hex(oldHash.hash)]
-        ]
+        all.map(({ hash }) => hex(hash)),
+        [hex(old.hash), expected]
       )
+      assert.strictEqual(SealedRecord.keyIdOf(keyring.seal("p", Buffer.alloc(1))), SealedRecord.keyIdOf(record))
+
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(keyring.hashToken("app", "token").keyId, newKey.keyId)
+      assert.strictEqual(hex(keyring.hashToken("app", "token").hash), expected)
+      assert.deepStrictEqual(
+        keyring
+          .hashTokenAll("app", "token")
+          .map(({ keyId }) => keyId)
+          .toSorted(),
+        both
+      )
+      assert.strictEqual(hex(HashKeys.advance(old.hash, added)), expected)
       assert.strictEqual(Buffer.from(yield* keyring.open("place", record)).toString(), "old")
       assert.notStrictEqual(SealedRecord.keyIdOf(keyring.seal("p", Buffer.alloc(1))), SealedRecord.keyIdOf(record))
     })
   )
 
-  it.effect("a record under a key it does not know makes it look at once", () =>
+  it.effect("whatever one replica writes, another that is current can read, at every moment of a rotation", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
+      const world = yield* keyWorld
       const master = masterOf(fileKeys(1))
-      const one = yield* replica(master, keys)
-      yield* rotate(keys, master, "seal")
-      const two = yield* replica(master, keys)
-      const record = two.seal("place", Buffer.from("new"))
-      yield* TestClock.adjust("60 millis")
-      assert.strictEqual((yield* one.open("place", record).pipe(Effect.flip))._tag, "NotOpenable")
-      yield* TestClock.adjust("60 millis")
-      const opened = yield* one.open("place", record).pipe(Effect.retry(Schedule.recurs(100)))
-      assert.strictEqual(Buffer.from(opened).toString(), "new")
+      const one = yield* replica(master, world)
+      yield* TestClock.adjust("2 minutes")
+      yield* rotate(world, master, "token-hash")
+      const two = yield* replica(master, world)
+      world.state.down = true
+      // `one` never learns of the new key; `two` learns nothing more either, but has it.
+      for (let second = 0; second < 60; second++) {
+        const written = [one, two].map((keyring) => hex(keyring.hashToken("app", "token").hash))
+        for (const reader of [one, two]) {
+          if (!reader.isCurrent()) continue
+          const readable = reader.hashTokenAll("app", "token").map(({ hash }) => hex(hash))
+          for (const hash of written) assert.include(readable, hash, `second ${second}`)
+        }
+        yield* TestClock.adjust("1 second")
+      }
+      assert.isFalse(one.isCurrent())
+      world.state.down = false
+      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(one.isCurrent())
     })
   )
 
-  it.effect("goes on with the keys it has while the store is away, and catches up afterwards", () =>
+  it.effect("asks the master key once for each key, however often it looks", () =>
     Effect.gen(function* () {
-      const keys = tinyKeyStore.make()
-      const master = masterOf(fileKeys(1))
-      const keyring = yield* replica(master, keys)
+      const world = yield* keyWorld
+      const local = LocalMasterKey.make(fileKeys(1))
+      let unwraps = 0
+      const counting = MasterKey.of({
+        ...local,
+        unwrap: (place, wrapped) =>
+          Effect.suspend(() => {
+            unwraps += 1
+            return local.unwrap(place, wrapped)
+          })
+      })
+      const keyring = yield* replica(Layer.succeed(MasterKey, counting), world)
       const before = keyring.hashToken("app", "token")
-      const added = yield* rotate(keys, master, "token-hash")
-      keys.state.down = true
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual(unwraps, 3)
+      assert.isTrue(keyring.isCurrent())
+      assert.deepStrictEqual(keyring.hashToken("app", "token"), before)
+    })
+  )
+
+  it.effect("a record under a key it does not know makes it look at once", () =>
+    Effect.gen(function* () {
+      const world = yield* keyWorld
+      const master = masterOf(fileKeys(1))
+      const keyring = yield* replica(master, world)
+      const material = Buffer.alloc(32, 9)
+      const added = yield* rotate(world, master, "seal", material)
+      const record = SealedRecord.seal(SealedRecord.makeKey(added.keyId, material), "place", Buffer.from("new"))
+      yield* TestClock.adjust("60 millis")
+      assert.strictEqual((yield* keyring.open("place", record).pipe(Effect.flip))._tag, "NotOpenable")
+      yield* TestClock.adjust("60 millis")
+      assert.strictEqual(Buffer.from(yield* keyring.open("place", record)).toString(), "new")
+    })
+  )
+
+  it.effect("goes on with the keys it has while the store is away, says when that is too long, and catches up", () =>
+    Effect.gen(function* () {
+      const world = yield* keyWorld
+      const master = masterOf(fileKeys(1))
+      const keyring = yield* replica(master, world)
+      const before = keyring.hashToken("app", "token")
+      world.state.down = true
       yield* TestClock.adjust("10 seconds")
       assert.deepStrictEqual(keyring.hashToken("app", "token"), before)
-      keys.state.down = false
-      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(keyring.isCurrent())
+      yield* TestClock.adjust("10 seconds")
+      assert.isFalse(keyring.isCurrent())
+      world.state.down = false
+      const added = yield* rotate(world, master, "token-hash")
+      yield* TestClock.adjust("30 seconds")
+      assert.isTrue(keyring.isCurrent())
       assert.strictEqual(keyring.hashToken("app", "token").keyId, added.keyId)
     })
   )
+
+  it("writes with the active key when it is old enough, else with what everybody knows", () => {
+    const key = (state: "active" | "retiring", ageMs: number) => ({ state, ageMs })
+    const [old, older, oldest] = [key("retiring", 25), key("retiring", 50), key("retiring", 100)]
+    const cases = [
+      [[], undefined],
+      [[key("active", 0)], 0],
+      [[key("active", 20), older], 20],
+      [[key("active", 19), older], 50],
+      [[key("active", 5), key("retiring", 10), older, oldest], 50],
+      [[key("active", 5), key("retiring", 10), key("retiring", 15)], 15],
+      [[oldest, older, old, key("active", 30)], 30],
+      [[oldest, old], 25]
+    ] as const
+    for (const [keys, age] of cases) assert.strictEqual(LiveKeyring.writingKey(keys, 20)?.ageMs, age)
+  })
 })

@@ -8,15 +8,11 @@ import * as LocalMasterKey from "../../../src/crypto/LocalMasterKey.ts"
 import { MasterKey, MasterKeyError } from "../../../src/crypto/MasterKey.ts"
 import * as SealedRecord from "../../../src/crypto/SealedRecord.ts"
 import { type SecretPlace, TenantKeys } from "../../../src/crypto/TenantKeys.ts"
-import { KeyRotationStore } from "../../../src/store/KeyRotationStore.ts"
-import { KeyStore } from "../../../src/store/KeyStore.ts"
-import * as MemoryKeyRotationStore from "../../../src/store/MemoryKeyRotationStore.ts"
-import * as tinyKeyStore from "./tinyKeyStore.ts"
+import { keyWorld } from "./keyWorld.ts"
 
 /** A database and a master key that count their calls; `replica` opens one more service on them. */
-const setup = (env: Record<string, string> = {}) => {
-  const rows = MemoryKeyRotationStore.emptyRows()
-  const keys = tinyKeyStore.make(rows.keys)
+const setup = Effect.fnUntraced(function* (env: Record<string, string> = {}) {
+  const world = yield* keyWorld
   const local = LocalMasterKey.make(KeyFile.parse(KeyFile.newText(1_764_000_000_000, "2026-01-01T00:00:00.000Z"))!)
   const calls = { wrap: 0, unwrap: 0, failUnwraps: 0 }
   const gate: { wait: Deferred.Deferred<void> | null } = { wait: null }
@@ -39,17 +35,10 @@ const setup = (env: Record<string, string> = {}) => {
   })
   const config = CryptoConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))))
   const replica = Layer.build(
-    Layer.fresh(LiveTenantKeys.layer).pipe(
-      Layer.provide([
-        config,
-        Layer.succeed(MasterKey, master),
-        Layer.succeed(KeyStore, keys.store),
-        MemoryKeyRotationStore.layer(rows)
-      ])
-    )
+    Layer.fresh(LiveTenantKeys.layer).pipe(Layer.provide([config, Layer.succeed(MasterKey, master), world.stores]))
   ).pipe(Effect.flatMap((context) => Effect.provide(TenantKeys, context)))
-  return { rows, calls, gate, replica, rotation: MemoryKeyRotationStore.make(rows) }
-}
+  return { world, calls, gate, replica, rotation: world.rotation }
+})
 
 const place: SecretPlace = { credentialId: "0193b0a0-0000-7000-8000-000000000001", version: 1, purpose: "credentials" }
 const secret = Buffer.from("a provider's secret")
@@ -58,7 +47,7 @@ const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8")
 describe("LiveTenantKeys", () => {
   it.effect("what one replica sealed opens on another, in its own place", () =>
     Effect.gen(function* () {
-      const { replica } = setup()
+      const { replica } = yield* setup()
       const [one, two] = [yield* replica, yield* replica]
       const { keyId, sealed } = yield* one.sealFor("acme", place, secret)
       assert.strictEqual(SealedRecord.keyIdOf(sealed), keyId)
@@ -68,7 +57,7 @@ describe("LiveTenantKeys", () => {
 
   it.effect("moved to another tenant, credential, version or purpose, no secret opens", () =>
     Effect.gen(function* () {
-      const { replica } = setup()
+      const { replica } = yield* setup()
       const keys = yield* replica
       const places: Array<readonly [string, SecretPlace]> = []
       for (const tenant of ["acme", "other"]) {
@@ -90,12 +79,12 @@ describe("LiveTenantKeys", () => {
 
   it.effect("a wrapped key moved to another tenant's row does not open", () =>
     Effect.gen(function* () {
-      const { replica, rows } = setup()
+      const { replica, world } = yield* setup()
       const keys = yield* replica
       yield* keys.sealFor("acme", place, secret)
       yield* keys.sealFor("other", place, secret)
-      const [a, b] = [rows.keys[0]!, rows.keys[1]!]
-      rows.keys[0] = { ...a, wrapped: b.wrapped }
+      const [a, b] = [world.keys()[0]!, world.keys()[1]!]
+      world.put({ ...a, wrapped: b.wrapped })
       const error = yield* (yield* replica).sealerFor(a.tenantId!).pipe(Effect.flip)
       assert.strictEqual(error._tag, "TenantKeyUnavailable")
       assert.isFalse(error.isRetryable)
@@ -104,7 +93,7 @@ describe("LiveTenantKeys", () => {
 
   it.effect("each tenant has a key of its own, one for all replicas that meet", () =>
     Effect.gen(function* () {
-      const { replica, rows } = setup()
+      const { replica, world } = yield* setup()
       const replicas = [yield* replica, yield* replica, yield* replica]
       const sealed = yield* Effect.forEach(
         [...replicas, ...replicas].flatMap((keys) => ["acme", "other"].map((tenant) => [keys, tenant] as const)),
@@ -112,13 +101,19 @@ describe("LiveTenantKeys", () => {
         { concurrency: 12 }
       )
       assert.strictEqual(new Set(sealed.map(({ keyId }) => keyId)).size, 2)
-      assert.deepStrictEqual(rows.keys.map(({ tenantId }) => tenantId).toSorted(), ["acme", "other"])
+      assert.deepStrictEqual(
+        world
+          .keys()
+          .map(({ tenantId }) => tenantId)
+          .toSorted(),
+        ["acme", "other"]
+      )
     })
   )
 
   it.effect("a hundred who wait for a cold key wait for one fetch, and a warm key needs none", () =>
     Effect.gen(function* () {
-      const { calls, gate, replica } = setup()
+      const { calls, gate, replica } = yield* setup()
       const { sealed } = yield* (yield* replica).sealFor("acme", place, secret)
       const cold = yield* replica
       calls.unwrap = 0
@@ -137,7 +132,7 @@ describe("LiveTenantKeys", () => {
 
   it.effect("a master key that fails is asked again next time, and the failure may be repeated", () =>
     Effect.gen(function* () {
-      const { calls, replica } = setup()
+      const { calls, replica } = yield* setup()
       const { sealed } = yield* (yield* replica).sealFor("acme", place, secret)
       const cold = yield* replica
       calls.failUnwraps = 1
@@ -152,7 +147,7 @@ describe("LiveTenantKeys", () => {
 
   it.effect("after so many records a tenant gets a new key, across replicas, and the old records open", () =>
     Effect.gen(function* () {
-      const { replica, rows } = setup({ CM_TENANT_KEY_USES_MAX: "2000" })
+      const { replica, world } = yield* setup({ CM_TENANT_KEY_USES_MAX: "2000" })
       const replicas = [yield* replica, yield* replica]
       const byKey = new Map<string, number>()
       const records: Array<Uint8Array> = []
@@ -163,7 +158,7 @@ describe("LiveTenantKeys", () => {
       }
       assert.isAtLeast(byKey.size, 3)
       for (const uses of byKey.values()) assert.isAtMost(uses, 2_000)
-      assert.strictEqual(rows.keys.filter(({ state }) => state === "active").length, 1)
+      assert.strictEqual(world.keys().filter(({ state }) => state === "active").length, 1)
       for (const record of records)
         assert.strictEqual(text(yield* (yield* replica).openFor("acme", place, record)), text(secret))
     })
@@ -171,7 +166,7 @@ describe("LiveTenantKeys", () => {
 
   it.effect("a key grows old, and a replica that holds it notices within a minute", () =>
     Effect.gen(function* () {
-      const { replica } = setup({ CM_TENANT_KEY_AGE_MAX: "10 days" })
+      const { replica } = yield* setup({ CM_TENANT_KEY_AGE_MAX: "10 days" })
       const keys = yield* replica
       const { keyId } = yield* keys.sealFor("acme", place, secret)
       yield* TestClock.adjust("9 days")
@@ -183,7 +178,7 @@ describe("LiveTenantKeys", () => {
 
   it.effect("when an operator rotates, every replica seals with the new key within a minute", () =>
     Effect.gen(function* () {
-      const { replica, rotation } = setup()
+      const { replica, rotation } = yield* setup()
       const [one, two] = [yield* replica, yield* replica]
       const { keyId } = yield* one.sealFor("acme", place, secret)
       yield* two.sealFor("acme", place, secret)
@@ -197,7 +192,7 @@ describe("LiveTenantKeys", () => {
 
   it.effect("no more keys stay in memory than the limit, and a forgotten one is fetched again", () =>
     Effect.gen(function* () {
-      const { calls, replica } = setup({ CM_TENANT_KEYS_WARM: "16" })
+      const { calls, replica } = yield* setup({ CM_TENANT_KEYS_WARM: "16" })
       const keys = yield* replica
       const sealed = yield* Effect.forEach(
         Array.from({ length: 20 }, (_, i) => `tenant-${i}`),
@@ -213,10 +208,10 @@ describe("LiveTenantKeys", () => {
 
   it.effect("a record of a key that is not there, or of nobody, is not openable, and no fault", () =>
     Effect.gen(function* () {
-      const { replica, rows } = setup()
+      const { replica, world } = yield* setup()
       const keys = yield* replica
       const { sealed } = yield* keys.sealFor("acme", place, secret)
-      rows.keys.splice(0)
+      world.tables.dataKeys.clear()
       const other = yield* replica
       for (const record of [sealed, new Uint8Array(0), Buffer.alloc(200)]) {
         assert.strictEqual((yield* other.openFor("acme", place, record).pipe(Effect.flip))._tag, "NotOpenable")
@@ -224,22 +219,16 @@ describe("LiveTenantKeys", () => {
     })
   )
 
-  it.effect("without its store it says so, and names no key", () =>
+  it.effect("without its store it says so, and goes on with warm keys", () =>
     Effect.gen(function* () {
-      const { rows } = setup()
-      const keys = tinyKeyStore.make(rows.keys)
-      keys.state.down = true
-      const local = LocalMasterKey.make(KeyFile.parse(KeyFile.newText(1_764_000_000_000, "2026-01-01T00:00:00.000Z"))!)
-      const tenantKeys = yield* LiveTenantKeys.make.pipe(
-        Effect.provide([
-          CryptoConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({})))),
-          Layer.succeed(MasterKey, local),
-          Layer.succeed(KeyStore, keys.store),
-          Layer.succeed(KeyRotationStore, MemoryKeyRotationStore.make(rows))
-        ])
-      )
-      const error = yield* tenantKeys.sealerFor("acme").pipe(Effect.flip)
-      assert.isTrue(error.isRetryable)
+      const { replica, world } = yield* setup()
+      const keys = yield* replica
+      const { sealed } = yield* keys.sealFor("acme", place, secret)
+      world.state.down = true
+      assert.strictEqual(text(yield* keys.openFor("acme", place, sealed)), text(secret))
+      assert.isTrue((yield* keys.sealerFor("other").pipe(Effect.flip)).isRetryable)
+      const cold = yield* replica
+      assert.strictEqual((yield* cold.openFor("acme", place, sealed).pipe(Effect.flip))._tag, "TenantKeyUnavailable")
     })
   )
 })

@@ -69,12 +69,12 @@ describe("SealedRecord", () => {
     assert.isNull(SealedRecord.keyIdOf(Buffer.alloc(100, 1)))
   })
 
-  it("never repeats a nonce in a hundred thousand records, and equal plaintexts give unequal records", () => {
+  it("never repeats a nonce in twenty thousand records, and equal plaintexts give unequal records", () => {
     const nonces = new Set<string>()
-    for (let i = 0; i < 100_000; i++) {
+    for (let i = 0; i < 20_000; i++) {
       nonces.add(Buffer.from(SealedRecord.seal(key, "p", Buffer.alloc(1)).subarray(17, 29)).toString("latin1"))
     }
-    assert.strictEqual(nonces.size, 100_000)
+    assert.strictEqual(nonces.size, 20_000)
   })
 
   it("a key counts its uses and refuses past its limit", () => {
