@@ -10,26 +10,36 @@ import "effect/schema/SchemaJITCompiler/enable"
 import { writeFileSync } from "node:fs"
 import { Cause, Effect, Exit, Fiber, Layer } from "effect"
 import { ActorsConfig } from "./actors/ActorsConfig.ts"
+import { CredentialEvents } from "./actors/CredentialEvents.ts"
+import * as CredentialSweeps from "./actors/CredentialSweeps.ts"
+import { CredentialsConfig } from "./actors/CredentialsConfig.ts"
 import { FirstUse } from "./actors/FirstUse.ts"
 import * as FirstUseRecorder from "./actors/FirstUseRecorder.ts"
 import * as GroupCommit from "./actors/GroupCommit.ts"
 import { HotState } from "./actors/HotState.ts"
 import { Ids } from "./actors/Ids.ts"
+import * as LiveCredentials from "./actors/LiveCredentials.ts"
 import * as LiveTenants from "./actors/LiveTenants.ts"
 import * as LiveTokenEnder from "./actors/LiveTokenEnder.ts"
 import * as LiveValidator from "./actors/LiveValidator.ts"
+import { Refresher } from "./actors/Refresher.ts"
+import { Refusals } from "./actors/Refusals.ts"
 import * as TenantActors from "./actors/TenantActors.ts"
 import { TenantsConfig } from "./actors/TenantsConfig.ts"
 import { EventWriter } from "./actors/TokenEvents.ts"
 import { layerEnvironment, layerReplica, StartConfig, tenantIdsOf } from "./Config.ts"
 import { CacheConfig } from "./cache/CacheConfig.ts"
+import * as NatsMetadataCache from "./cache/NatsMetadataCache.ts"
 import * as NatsValidationCache from "./cache/NatsValidationCache.ts"
 import { LeaseView } from "./coherence/Coherence.ts"
 import { CoherenceConfig } from "./coherence/CoherenceConfig.ts"
 import * as NatsCoherence from "./coherence/NatsCoherence.ts"
+import * as AuditSigner from "./crypto/AuditSigner.ts"
 import * as ChosenMasterKey from "./crypto/ChosenMasterKey.ts"
 import { CryptoConfig } from "./crypto/CryptoConfig.ts"
+import { CurveBox } from "./crypto/CurveBox.ts"
 import * as LiveKeyring from "./crypto/LiveKeyring.ts"
+import * as LiveTenantKeys from "./crypto/LiveTenantKeys.ts"
 import { globalTenantId } from "./domain/Names.ts"
 import { Nats } from "./nats/Nats.ts"
 import { NatsConfig } from "./nats/NatsConfig.ts"
@@ -42,10 +52,11 @@ import { Shutdown } from "./observability/Shutdown.ts"
 import * as NatsEventLog from "./outbox/NatsEventLog.ts"
 import { OutboxConfig } from "./outbox/OutboxConfig.ts"
 import { OutboxRelay } from "./outbox/OutboxRelay.ts"
-import { Access } from "./protocols/Access.ts"
 import { WakeCall } from "./outbox/WakeCall.ts"
+import { Access } from "./protocols/Access.ts"
 import * as Protocols from "./protocols/Protocols.ts"
 import { ProtocolsConfig } from "./protocols/ProtocolsConfig.ts"
+import * as CredentialExpirySweep from "./rotation/CredentialExpirySweep.ts"
 import * as ExpirySweep from "./rotation/ExpirySweep.ts"
 import * as RemovalSweep from "./rotation/RemovalSweep.ts"
 import { SweepConfig } from "./rotation/SweepConfig.ts"
@@ -60,6 +71,7 @@ const Settings = Layer.mergeAll(
   ActorsConfig.layer,
   CacheConfig.layer,
   CoherenceConfig.layer,
+  CredentialsConfig.layer,
   CryptoConfig.layer,
   Log.LogConfig.layer,
   NatsConfig.layer,
@@ -72,18 +84,28 @@ const Settings = Layer.mergeAll(
 )
 const Process = Layer.mergeAll(Readiness.layer, Shutdown.layer, OutboxSignal.layer, LeaseView.layer)
 const Servers = Layer.mergeAll(MariaStores.layer, Streams.layer.pipe(Layer.provideMerge(NatsConnection.layer)))
-const Keys = LiveKeyring.layer.pipe(Layer.provide(ChosenMasterKey.layer))
+const Keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer).pipe(
+  Layer.provide(ChosenMasterKey.layer)
+)
 
 // ---- what a replica believes, and how replicas agree -----------------------
 
 const Beliefs = NatsCoherence.layer.pipe(
   Layer.provideMerge(HotState.layer),
-  Layer.provideMerge(NatsValidationCache.layer)
+  Layer.provideMerge(NatsValidationCache.layer),
+  Layer.provideMerge(NatsMetadataCache.layer)
 )
 
 // ---- the tenants ------------------------------------------------------------
 
-const Actors = Layer.mergeAll(LiveTenants.layer, LiveTokenEnder.layer, FirstUseRecorder.layer).pipe(
+const Actors = Layer.mergeAll(
+  LiveTenants.layer,
+  LiveTokenEnder.layer,
+  FirstUseRecorder.layer,
+  LiveCredentials.layer,
+  CredentialSweeps.layer
+).pipe(
+  Layer.provideMerge(Layer.mergeAll(Refusals.layer, CredentialEvents.layer, CurveBox.layer, Refresher.layerNone)),
   Layer.provideMerge(TenantActors.layer),
   Layer.provideMerge(GroupCommit.layer),
   Layer.provideMerge(LiveValidator.layer),
@@ -95,7 +117,8 @@ const Actors = Layer.mergeAll(LiveTenants.layer, LiveTokenEnder.layer, FirstUseR
 const Background = Layer.mergeAll(
   OutboxRelay.layer.pipe(Layer.provide([NatsEventLog.layer, WakeCall.layer])),
   ExpirySweep.layer,
-  RemovalSweep.layer
+  RemovalSweep.layer,
+  CredentialExpirySweep.layer
 )
 
 /** The tenants that must exist: `global` always, others where the environment names them. */

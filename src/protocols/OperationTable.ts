@@ -1,7 +1,9 @@
 /** Every management operation. A noun's operations are one table in a file of their own. */
 import { adminOperations } from "./AdminOperations.ts"
 import { applicationOperations } from "./ApplicationOperations.ts"
+import { credentialOperations } from "./CredentialOperations.ts"
 import type { Operation } from "./Operation.ts"
+import { auditOperations, serviceOperations } from "./ServiceOperations.ts"
 import { tenantOperations } from "./TenantOperations.ts"
 import { tokenOperations } from "./TokenOperations.ts"
 import { tokenValidationOperations } from "./TokenValidationOperations.ts"
@@ -10,6 +12,9 @@ const table = [
   ...applicationOperations,
   ...tokenOperations,
   ...tokenValidationOperations,
+  ...credentialOperations,
+  ...serviceOperations,
+  ...auditOperations,
   ...tenantOperations,
   ...adminOperations
 ]

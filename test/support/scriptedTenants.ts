@@ -1,20 +1,21 @@
 /**
- * A `Tenants` that does what a test says and remembers what it was asked.
+ * A `Tenants` and a `Credentials` that do what a test says and remember what they were asked.
  *
- * It has no behaviour of its own: a method that the test gave no answer for is a bug of the test.
+ * They have no behaviour of their own: a method that the test gave no answer for is a bug of the test.
  */
 import { Effect, Layer } from "effect"
+import { Credentials } from "../../src/actors/Credentials.ts"
 import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/Tenants.ts"
 import { Validator } from "../../src/actors/Validator.ts"
 
-type Service = Tenants["Service"]
+type Service = Tenants["Service"] & Credentials["Service"]
 export type Method = Exclude<keyof Service, "census">
 
 export interface ScriptedTenants {
   readonly calls: Array<{ readonly method: string; readonly args: ReadonlyArray<unknown> }>
   /** The answers, by method; set them at any time. */
   readonly script: { -readonly [M in Method]?: Service[M] }
-  readonly layer: Layer.Layer<Tenants>
+  readonly layer: Layer.Layer<Tenants | Credentials>
 }
 
 export const scriptedTenants = (): ScriptedTenants => {
@@ -31,7 +32,7 @@ export const scriptedTenants = (): ScriptedTenants => {
       }
     }
   })
-  return { calls, script, layer: Layer.succeed(Tenants, service) }
+  return { calls, script, layer: Layer.merge(Layer.succeed(Tenants, service), Layer.succeed(Credentials, service)) }
 }
 
 /** A validator that answers each request with `answer`, at once. */

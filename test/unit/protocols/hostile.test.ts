@@ -51,7 +51,11 @@ describe(`hostile payloads (seed ${seed})`, () => {
       rotateToken: () => Effect.succeed({ record: token, token: "v" }),
       deleteTokens: () => deleted,
       transitionByValue: () => Effect.void,
-      validate: () => Effect.succeed([verdict(404)])
+      validate: () => Effect.succeed([verdict(404)]),
+      list: () => Effect.succeed({ content: [], next: null }),
+      services: () => Effect.succeed([]),
+      auditList: () => Effect.succeed({ content: [], next: null }),
+      auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null })
     })
     const subjects = [
       ...operations

@@ -1,0 +1,104 @@
+/** What the actors say about credentials, services and the audit, as it is answered. */
+import { Redacted } from "effect"
+import type { CredentialMetadata, HandedOut, VersionEntry } from "../actors/Credentials.ts"
+import type { TenantService } from "../domain/Credential.ts"
+import type { AuditAnswer, VerdictAnswer } from "../schema/AuditJson.ts"
+import {
+  type CredentialAnswer,
+  encodeOwner,
+  type HistoryAnswer,
+  type MetadataAnswer,
+  type ServiceAnswer
+} from "../schema/CredentialJson.ts"
+import { formatDate } from "../schema/Timestamp.ts"
+
+const dateOrNull = (time: number | null): string | null => (time === null ? null : formatDate(time))
+
+const common = (credential: CredentialMetadata) => ({
+  credential_id: credential.credentialId,
+  tenant_id: credential.tenantId,
+  service_name: credential.serviceName,
+  type: credential.type,
+  scopes: credential.scopes,
+  expires_at: dateOrNull(credential.expiresAt),
+  is_active: credential.state === "active",
+  owner: encodeOwner(credential.owner),
+  version: credential.version,
+  created_at: formatDate(credential.createdAt),
+  updated_at: formatDate(credential.updatedAt)
+})
+
+export const encodeMetadata = (credential: CredentialMetadata): typeof MetadataAnswer.Type => ({
+  ...common(credential),
+  state: credential.state,
+  reason: credential.reason,
+  service_active: credential.serviceActive,
+  allowed_consumers: credential.allowedConsumers,
+  metadata: credential.metadata,
+  created_by: credential.createdBy,
+  updated_by: credential.updatedBy
+})
+
+/** The one place where a secret becomes what is sent. */
+export const encodeHandedOut = ({ secret, ...credential }: HandedOut): typeof CredentialAnswer.Type => ({
+  ...common(credential),
+  ...(secret._tag === "Clear"
+    ? { credentials: Redacted.value(secret.value) }
+    : { sealed: secret.sealed, sealed_by: secret.sealedBy })
+})
+
+export const encodeVersion = (entry: VersionEntry): (typeof HistoryAnswer.Type)["content"][number] => ({
+  version: entry.version,
+  state: entry.state,
+  created_at: formatDate(entry.createdAt),
+  created_by: entry.createdBy,
+  reason: entry.reason,
+  expires_at: dateOrNull(entry.expiresAt)
+})
+
+export const encodeService = ({
+  isActive,
+  reason,
+  serviceName,
+  updatedAt
+}: TenantService): typeof ServiceAnswer.Type => ({
+  service_name: serviceName,
+  is_active: isActive,
+  ...(reason === null ? {} : { reason }),
+  updated_at: formatDate(updatedAt)
+})
+
+interface AuditRow {
+  readonly seq: number
+  readonly at: number
+  readonly actor: string
+  readonly action: string
+  readonly entityType: string
+  readonly entityId: string
+  readonly diff: string | null
+  readonly prevHash: string
+  readonly hash: string
+}
+
+/** `diff` is answered as the JSON it is; its text, as `JSON.stringify` writes it, is what was hashed. */
+export const encodeAuditRow = (row: AuditRow): typeof AuditAnswer.Type => ({
+  seq: row.seq,
+  at: formatDate(row.at),
+  actor: row.actor,
+  action: row.action,
+  entityType: row.entityType,
+  entityId: row.entityId,
+  ...(row.diff === null ? {} : { diff: JSON.parse(row.diff) as Readonly<Record<string, unknown>> }),
+  prevHash: row.prevHash,
+  hash: row.hash
+})
+
+export const encodeVerdict = (verdict: {
+  readonly valid: boolean
+  readonly checked: number
+  readonly firstBroken: { readonly seq: number; readonly reason: string } | null
+}): typeof VerdictAnswer.Type => ({
+  valid: verdict.valid,
+  checked: verdict.checked,
+  ...(verdict.firstBroken === null ? {} : { firstBroken: verdict.firstBroken })
+})

@@ -1,0 +1,80 @@
+/** `{instance}.v1.{tenant}.service.*` and `.audit.*`. Contract sections 3.4 and 3.5. */
+import { Effect } from "effect"
+import { Credentials } from "../actors/Credentials.ts"
+import { AuditPage, ListAudit, VerdictAnswer, VerifyAudit } from "../schema/AuditJson.ts"
+import { DisableService, EnableService, ServiceAnswer, ServicesAnswer } from "../schema/CredentialJson.ts"
+import { Nothing } from "../schema/Field.ts"
+import { encodeAuditRow, encodeService, encodeVerdict } from "./CredentialAnswers.ts"
+import { operation } from "./Operation.ts"
+import { answerPage } from "./Paging.ts"
+
+export const serviceOperations = [
+  operation({
+    family: "tenant",
+    name: "service.list",
+    about: "The services that the tenant has stored credentials for or switched, by name.",
+    request: Nothing,
+    answer: ServicesAnswer,
+    handle: Effect.fnUntraced(function* (_, { tenantId }) {
+      const credentials = yield* Credentials
+      return { content: (yield* credentials.services(tenantId)).map(encodeService) }
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "service.enable",
+    about: "The service's secrets are handed out again.",
+    request: EnableService,
+    answer: ServiceAnswer,
+    handle: Effect.fnUntraced(function* ({ service_name }, { caller, tenantId }) {
+      const credentials = yield* Credentials
+      return encodeService(yield* credentials.enableService(tenantId, service_name, caller))
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "service.disable",
+    about: "From the answer on no replica hands out a secret of the service to this tenant; nothing is lost.",
+    request: DisableService,
+    answer: ServiceAnswer,
+    handle: Effect.fnUntraced(function* ({ reason = null, service_name }, { caller, tenantId }) {
+      const credentials = yield* Credentials
+      return encodeService(yield* credentials.disableService(tenantId, service_name, reason, caller))
+    })
+  })
+]
+
+export const auditOperations = [
+  operation({
+    family: "tenant",
+    name: "audit.list",
+    about: "The tenant's audit, oldest first: who did, read or was refused what. Secrets only as keyed fingerprints.",
+    request: ListAudit,
+    answer: AuditPage,
+    errors: ["INVALID_CURSOR"],
+    handle: Effect.fnUntraced(function* (request, { answerBytesMax, tenantId }) {
+      const credentials = yield* Credentials
+      const { cursor, entityId = null, from = null, limit, to = null } = request
+      return yield* answerPage({
+        kind: "audit.list",
+        cursor,
+        limit,
+        bytesMax: answerBytesMax,
+        fetch: (limit, after) => credentials.auditList(tenantId, { entityId, from, to, limit, after }),
+        encode: encodeAuditRow
+      })
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "audit.verify",
+    about:
+      "Walks the audit's chain and compares it to its signed checkpoints; names the first link that does not hold.",
+    request: VerifyAudit,
+    answer: VerdictAnswer,
+    handle: Effect.fnUntraced(function* ({ from = null, to = null }, { tenantId }) {
+      const credentials = yield* Credentials
+      return encodeVerdict(yield* credentials.auditVerify(tenantId, { from, to }))
+    })
+  })
+]

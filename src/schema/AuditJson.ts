@@ -1,0 +1,46 @@
+/** `audit.*`: what travels. A bound is a date or a sequence number, both inclusive. */
+import { Schema, SchemaTransformation } from "effect"
+import * as Field from "./Field.ts"
+import { IsoDate } from "./Timestamp.ts"
+
+const SeqBound = Field.Version.pipe(
+  Schema.decodeTo(
+    Schema.Struct({ seq: Schema.Int }),
+    SchemaTransformation.transform({ decode: (seq: number) => ({ seq }), encode: ({ seq }: { seq: number }) => seq })
+  )
+)
+const DateBound = IsoDate.pipe(
+  Schema.decodeTo(
+    Schema.Struct({ at: Schema.Number }),
+    SchemaTransformation.transform({ decode: (at: number) => ({ at }), encode: ({ at }: { at: number }) => at })
+  )
+)
+const Bound = Schema.Union([SeqBound, DateBound])
+const range = { from: Schema.optionalKey(Bound), to: Schema.optionalKey(Bound) }
+
+export const ListAudit = Schema.Struct({
+  entityId: Schema.optionalKey(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(256))),
+  ...range,
+  limit: Field.Limit,
+  cursor: Field.Cursor
+})
+export const VerifyAudit = Schema.Struct(range)
+
+export const AuditAnswer = Schema.Struct({
+  seq: Schema.Int,
+  at: Field.AnsweredDate,
+  actor: Schema.String,
+  action: Schema.String,
+  entityType: Schema.String,
+  entityId: Schema.String,
+  diff: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
+  prevHash: Schema.String,
+  hash: Schema.String
+})
+export const AuditPage = Field.page(AuditAnswer)
+
+export const VerdictAnswer = Schema.Struct({
+  valid: Schema.Boolean,
+  checked: Schema.Int,
+  firstBroken: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, reason: Schema.String }))
+})

@@ -1,0 +1,207 @@
+/**
+ * `credential.*` and `service.*`: what travels, in the component document's snake_case.
+ *
+ * The secret stands in `credentials` of `store` and `rotate` requests and of the answer to `get`, and
+ * nowhere else. What it must hold depends on the type and is checked by `domain/CredentialShape.ts`.
+ */
+import { Effect, Schema } from "effect"
+import { consumerNamePattern } from "../domain/Access.ts"
+import {
+  allowedConsumersMax,
+  credentialStates,
+  credentialTypePattern,
+  metadataBytesMax,
+  type Owner as OwnerOf,
+  scopeLengthMax,
+  scopesMax,
+  userIdPattern
+} from "../domain/Credential.ts"
+import { serviceNamePattern } from "../domain/Names.ts"
+import * as Field from "./Field.ts"
+import { IsoDate, IsoDuration } from "./Timestamp.ts"
+
+// ---- fields --------------------------------------------------------------------
+const ServiceName = Schema.String.check(Schema.isPattern(serviceNamePattern))
+const Type = Schema.String.check(Schema.isPattern(credentialTypePattern)).annotate({
+  description: "oauth, api_key, basic or a type of one's own"
+})
+const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed() || "must be well-formed Unicode")
+const Scope = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(scopeLengthMax), wellFormed)
+const Scopes = Schema.Array(Scope).check(Schema.isMaxLength(scopesMax))
+const ConsumerName = Schema.String.check(Schema.isPattern(consumerNamePattern)).annotate({
+  description:
+    "the last token of the subject `credential.get.<consumer>`, `account:<NATS account>`, or `bearer:<subject>`"
+})
+const AllowedConsumers = Schema.Array(ConsumerName).check(Schema.isMaxLength(allowedConsumersMax))
+
+const encoder = new TextEncoder()
+/** JSON of the caller's own, bounded as text. */
+const OpenObject = Schema.Record(Schema.String, Schema.Unknown).check(
+  Schema.makeFilter(
+    (value: Readonly<Record<string, unknown>>) =>
+      encoder.encode(JSON.stringify(value)).length <= metadataBytesMax || `must have at most ${metadataBytesMax} bytes`
+  )
+)
+
+const OwnerFields = Schema.Struct({
+  level: Schema.Literals(["tenant", "user"]),
+  user_id: Schema.optionalKey(Schema.String.check(Schema.isPattern(userIdPattern)))
+}).check(
+  Schema.makeFilter(
+    ({ level, user_id }: { readonly level: string; readonly user_id?: string }) =>
+      (level === "user") === (user_id !== undefined)
+  ).annotate({ expected: "user_id for the level user and for no other" })
+)
+
+export const ownerOf = (owner: typeof OwnerFields.Type | undefined): OwnerOf =>
+  owner?.user_id === undefined ? { level: "tenant" } : { level: "user", userId: owner.user_id }
+export const encodeOwner = (owner: OwnerOf): typeof OwnerFields.Type =>
+  owner.level === "user" ? { level: "user", user_id: owner.userId } : { level: "tenant" }
+
+/** Any JSON here; the shape is looked at once the type is known. Never repeated in a refusal. */
+const SecretFields = Schema.Record(Schema.String, Schema.Unknown).annotate({
+  description: "basic: username, password; api_key: api_key; oauth: access_token and others; else strings by name"
+})
+
+// ---- requests ------------------------------------------------------------------
+export const StoreCredential = Schema.Struct({
+  service_name: ServiceName,
+  type: Type,
+  credentials: SecretFields,
+  scopes: Scopes.pipe(Schema.withDecodingDefaultKey(Effect.succeed([]))),
+  expires_at: Schema.optionalKey(Schema.NullOr(IsoDate)),
+  owner: Schema.optionalKey(OwnerFields),
+  allowed_consumers: Schema.optionalKey(AllowedConsumers),
+  rotation: Schema.optionalKey(Schema.NullOr(OpenObject)),
+  metadata: Schema.optionalKey(OpenObject)
+})
+
+interface NameFields {
+  readonly credential_id?: string
+  readonly service_name?: string
+  readonly owner?: unknown
+}
+const nameFields = {
+  credential_id: Schema.optionalKey(Field.EntityId),
+  service_name: Schema.optionalKey(ServiceName),
+  owner: Schema.optionalKey(OwnerFields)
+}
+const namesOne = Schema.makeFilter(({ credential_id, owner, service_name }: NameFields) =>
+  credential_id === undefined ? service_name !== undefined : service_name === undefined && owner === undefined
+).annotate({ expected: "either credential_id, or service_name and perhaps owner" })
+
+const readFields = {
+  ...nameFields,
+  seal_to: Schema.optionalKey(Schema.String.annotate({ description: "a public curve key of nkeys, X…" })),
+  min_ttl: Schema.optionalKey(IsoDuration)
+}
+export const GetCredential = Schema.Struct(readFields).check(namesOne)
+/** As `get`; what only concerns the secret is taken and has no effect. */
+export const DescribeCredential = Schema.Struct(readFields).check(namesOne)
+
+export const ListCredentials = Schema.Struct({
+  service_name: Schema.optionalKey(ServiceName),
+  is_active: Schema.optionalKey(Schema.Boolean),
+  expiring_within: Schema.optionalKey(IsoDuration),
+  limit: Field.Limit,
+  cursor: Field.Cursor
+})
+
+const expectedVersion = { expected_version: Schema.optionalKey(Field.Version) }
+
+export const RotateCredential = Schema.Struct({
+  credential_id: Field.EntityId,
+  credentials: Schema.optionalKey(SecretFields),
+  expires_at: Schema.optionalKey(Schema.NullOr(IsoDate)),
+  overlap: Schema.optionalKey(IsoDuration),
+  ...expectedVersion
+})
+export const UpdateCredential = Schema.Struct({
+  credential_id: Field.EntityId,
+  allowed_consumers: Schema.optionalKey(AllowedConsumers),
+  scopes: Schema.optionalKey(Scopes),
+  expires_at: Schema.optionalKey(Schema.NullOr(IsoDate)),
+  metadata: Schema.optionalKey(OpenObject),
+  ...expectedVersion
+})
+export const RevokeCredential = Schema.Struct({
+  credential_id: Field.EntityId,
+  reason: Schema.optionalKey(Field.FreeText),
+  ...expectedVersion
+})
+export const CredentialHistory = Schema.Struct({ credential_id: Field.EntityId })
+export const DeleteCredential = Schema.Struct({ credential_id: Field.EntityId, ...expectedVersion })
+
+export const EnableService = Schema.Struct({ service_name: ServiceName })
+export const DisableService = Schema.Struct({ service_name: ServiceName, reason: Schema.optionalKey(Field.FreeText) })
+
+// ---- answers -------------------------------------------------------------------
+const NullableDate = Schema.NullOr(Field.AnsweredDate)
+
+export const StoreCredentialAnswer = Schema.Struct({
+  credential_id: Schema.String,
+  success: Schema.Boolean,
+  message: Schema.String
+})
+/** RotateCredentialResponse, RevokeCredentialResponse. */
+export const ChangedCredentialAnswer = Schema.Struct({
+  credential_id: Schema.String,
+  success: Schema.Boolean,
+  message: Schema.String,
+  version: Schema.Int
+})
+
+const commonFields = {
+  credential_id: Schema.String,
+  tenant_id: Schema.String,
+  service_name: Schema.String,
+  type: Schema.String,
+  scopes: Schema.Array(Schema.String),
+  expires_at: NullableDate,
+  is_active: Schema.Boolean,
+  owner: OwnerFields,
+  version: Schema.Int,
+  created_at: Field.AnsweredDate,
+  updated_at: Field.AnsweredDate
+}
+export const CredentialAnswer = Schema.Struct({
+  ...commonFields,
+  credentials: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  sealed: Schema.optionalKey(Schema.String),
+  sealed_by: Schema.optionalKey(Schema.String)
+})
+export const MetadataAnswer = Schema.Struct({
+  ...commonFields,
+  state: Schema.Literals(credentialStates),
+  reason: Schema.NullOr(Schema.String),
+  service_active: Schema.Boolean,
+  allowed_consumers: Schema.Array(Schema.String),
+  metadata: Schema.Record(Schema.String, Schema.Unknown),
+  created_by: Schema.String,
+  updated_by: Schema.String
+})
+export const MetadataPage = Schema.Struct({
+  content: Schema.Array(MetadataAnswer),
+  next_cursor: Schema.optionalKey(Schema.String)
+})
+export const HistoryAnswer = Schema.Struct({
+  content: Schema.Array(
+    Schema.Struct({
+      version: Schema.Int,
+      state: Schema.String,
+      created_at: Field.AnsweredDate,
+      created_by: Schema.String,
+      reason: Schema.NullOr(Schema.String),
+      expires_at: NullableDate
+    })
+  )
+})
+
+export const ServiceAnswer = Schema.Struct({
+  service_name: Schema.String,
+  is_active: Schema.Boolean,
+  reason: Schema.optionalKey(Schema.String),
+  updated_at: Field.AnsweredDate
+})
+export const ServicesAnswer = Schema.Struct({ content: Schema.Array(ServiceAnswer) })
+export const DeletedCredentialAnswer = Schema.Struct({ deleted: Schema.Literals([1]) })
