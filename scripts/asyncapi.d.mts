@@ -1,0 +1,3 @@
+/** The types of asyncapi.mjs, for the tests. */
+export const file: string
+export const render: () => string

@@ -1,0 +1,31 @@
+import { readFileSync } from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import { file, render } from "../../../scripts/asyncapi.mjs"
+import { asyncApi } from "../../../src/protocols/AsyncApi.ts"
+import { operations } from "../../../src/protocols/OperationTable.ts"
+
+describe("docs/asyncapi.yaml", () => {
+  it("is what the operation table says (node scripts/asyncapi.mjs writes it)", () => {
+    assert.strictEqual(readFileSync(file, "utf8"), render())
+  })
+
+  it("describes every operation, with addresses that are there once", () => {
+    const { channels } = asyncApi(operations) as { channels: Record<string, { address: string | null }> }
+    const addresses = Object.values(channels).flatMap(({ address }) => (address === null ? [] : [address]))
+    assert.strictEqual(new Set(addresses).size, addresses.length)
+    for (const { family, name } of operations) {
+      assert.include(addresses, family === "admin" ? `{instance}.admin.v1.${name}` : `{instance}.v1.{tenant}.${name}`)
+    }
+  })
+
+  it("refers only to what is in it", () => {
+    const document = asyncApi(operations)
+    const refs = Array.from(JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g), ([, path]) => path ?? "")
+    const missing = refs.filter(
+      (path) =>
+        path.split("/").reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], document) ===
+        undefined
+    )
+    assert.deepStrictEqual(missing, [])
+  })
+})

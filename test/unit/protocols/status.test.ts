@@ -1,0 +1,37 @@
+import { readFileSync } from "node:fs"
+import { resolve } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { codes } from "../../../src/protocols/Status.ts"
+
+/** Contract 3.7. */
+const contract: Readonly<Record<number, string>> = {
+  400: "INVALID_TENANT INVALID_REQUEST INVALID_CURSOR",
+  401: "UNAUTHENTICATED",
+  403: "FORBIDDEN CONSUMER_NOT_ALLOWED SERVICE_INACTIVE",
+  404: "OPERATION_NOT_FOUND TENANT_NOT_FOUND APPLICATION_NOT_FOUND TOKEN_NOT_FOUND CREDENTIAL_NOT_FOUND KEY_NOT_FOUND",
+  409: "TENANT_EXISTS APPLICATION_EXISTS TOKEN_EXISTS CREDENTIAL_EXISTS TRANSITION_NOT_ALLOWED VERSION_CONFLICT LIMIT_REACHED MANAGED_ELSEWHERE KEY_IN_USE",
+  410: "CREDENTIAL_REVOKED CREDENTIAL_EXPIRED",
+  413: "PAYLOAD_TOO_LARGE",
+  422: "IDEMPOTENCY_KEY_REUSED",
+  429: "TOO_MANY_REQUESTS",
+  500: "INTERNAL",
+  503: "UNAVAILABLE NOT_YET_IN_FORCE"
+}
+
+describe("codes", () => {
+  it("are those of the contract, with its statuses", () => {
+    const expected = Object.entries(contract).flatMap(([status, names]) =>
+      names.split(" ").map((name) => [name, Number(status)] as const)
+    )
+    assert.deepStrictEqual(Object.entries(codes).toSorted(), expected.toSorted())
+  })
+
+  it("are each explained in docs/failure-modes.md, with its status, and nothing else is", () => {
+    const text = readFileSync(resolve(import.meta.dirname, "../../../docs/failure-modes.md"), "utf8")
+    const rows = Array.from(text.matchAll(/^\| (\d{3}) \| `([A-Z_]+)` \| (.+) \| (.+) \|$/gm), ([, status, code]) => [
+      code,
+      Number(status)
+    ])
+    assert.deepStrictEqual(rows.toSorted(), Object.entries(codes).toSorted())
+  })
+})
