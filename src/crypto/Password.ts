@@ -1,0 +1,113 @@
+/**
+ * Passwords at rest: Argon2id (RFC 9106), as PHC text.
+ *
+ *     $argon2id$v=19$m=19456,t=2,p=1$<salt, base64>$<hash, base64>
+ *
+ * Hashing costs 19 MiB and some tens of milliseconds on purpose, off the main thread. So few run at a
+ * time, few may wait, and the rest is refused at once (`PasswordsBusy`): a flood of wrong passwords
+ * costs memory and time within bounds. `verify` without a hash does the same work and answers false,
+ * so that how long it takes tells nobody whether a name exists.
+ */
+import { type Argon2Parameters, argon2, randomBytes, timingSafeEqual } from "node:crypto"
+import { Context, Effect, Layer, Redacted, Schema, Semaphore } from "effect"
+
+export class PasswordsBusy extends Schema.TaggedError<PasswordsBusy>()("PasswordsBusy", {}) {}
+
+/** Cost of new hashes: memory in KiB, passes. The second choice of OWASP's password storage sheet, 2024. */
+const cost = { memory: 19_456, passes: 2, parallelism: 1 } as const
+const saltBytes = 16
+const hashBytes = 32
+/** Hashes under way at a time: half of Node's pool of four threads. */
+export const concurrencyMax = 2
+/** How many may wait for their turn. */
+export const waitingMax = 64
+/** UTF-8 bytes. Longer ones are refused at the door; here they die. */
+export const passwordBytesMax = 1_024
+
+interface Phc {
+  readonly memory: number
+  readonly passes: number
+  readonly parallelism: number
+  readonly salt: Buffer
+  readonly hash: Buffer
+}
+
+const phcPattern =
+  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43,86})$/u
+
+const bare = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64").replace(/=+$/u, "")
+
+const format = ({ hash, memory, parallelism, passes, salt }: Phc): string =>
+  `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${bare(salt)}$${bare(hash)}`
+
+/** Null for what this module did not write. */
+const parse = (text: string): Phc | null => {
+  const [, memory, passes, parallelism, salt, hash] = phcPattern.exec(text) ?? []
+  if (salt === undefined || hash === undefined) return null
+  return {
+    memory: Number(memory),
+    passes: Number(passes),
+    parallelism: Number(parallelism),
+    salt: Buffer.from(salt, "base64"),
+    hash: Buffer.from(hash, "base64")
+  }
+}
+
+const derive = (password: Redacted.Redacted, phc: Omit<Phc, "hash">, tagLength: number): Effect.Effect<Buffer> =>
+  Effect.callback((resume) => {
+    const message = Buffer.from(Redacted.value(password), "utf8")
+    if (message.byteLength > passwordBytesMax) throw new Error("the password is too long to hash")
+    const { memory, parallelism, passes, salt } = phc
+    const parameters: Argon2Parameters = { message, nonce: salt, memory, passes, parallelism, tagLength }
+    argon2("argon2id", parameters, (error, derived) => {
+      message.fill(0)
+      resume(error === null ? Effect.succeed(derived) : Effect.die(error))
+    })
+  })
+
+export class Password extends Context.Service<
+  Password,
+  {
+    readonly hash: (password: Redacted.Redacted) => Effect.Effect<string, PasswordsBusy>
+    /** `stored` is what `hash` gave, or null when there is nobody of that name: then false, as slowly. */
+    readonly verify: (password: Redacted.Redacted, stored: string | null) => Effect.Effect<boolean, PasswordsBusy>
+  }
+>()("cm/crypto/Password") {
+  static readonly layer = Layer.sync(this, () => {
+    const turns = Semaphore.makeUnsafe(concurrencyMax)
+    let waiting = 0
+    const inTurn = <A>(work: Effect.Effect<A>): Effect.Effect<A, PasswordsBusy> =>
+      Effect.suspend(() => {
+        if (waiting >= waitingMax + concurrencyMax) return Effect.fail(new PasswordsBusy())
+        waiting += 1
+        // Once begun it cannot be taken back, so its turn lasts until it is done.
+        return turns.withPermit(Effect.uninterruptible(work)).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              waiting -= 1
+            })
+          )
+        )
+      })
+    const nobody: Phc = { ...cost, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
+
+    return Password.of({
+      hash: (password) => {
+        const salt = randomBytes(saltBytes)
+        return inTurn(
+          Effect.map(derive(password, { ...cost, salt }, hashBytes), (hash) => format({ ...cost, salt, hash }))
+        )
+      },
+      verify: (password, stored) => {
+        const known = stored === null ? nobody : parse(stored)
+        if (known === null) return Effect.die(new Error("a stored password hash is not one of ours"))
+        return inTurn(
+          Effect.map(
+            derive(password, known, known.hash.byteLength),
+            (derived) => timingSafeEqual(derived, known.hash) && stored !== null
+          )
+        )
+      }
+    })
+  })
+}

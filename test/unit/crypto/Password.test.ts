@@ -1,0 +1,94 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Redacted } from "effect"
+import { concurrencyMax, Password, passwordBytesMax, waitingMax } from "../../../src/crypto/Password.ts"
+
+const withPassword = <A, E>(use: (password: Password["Service"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Password, use).pipe(Effect.provide(Password.layer))
+const of = (text: string) => Redacted.make(text)
+
+describe("Password", () => {
+  it.live("verifies the right password and no other, whatever its characters", () =>
+    withPassword((password) =>
+      Effect.gen(function* () {
+        for (const text of ["", "pässwörd–🔑", "x".repeat(passwordBytesMax)]) {
+          const stored = yield* password.hash(of(text))
+          assert.isTrue(yield* password.verify(of(text), stored))
+          assert.isFalse(yield* password.verify(of(`${text.slice(1)}y`), stored))
+        }
+      })
+    )
+  )
+
+  it.live("stores no part of it, and equal passwords differently", () =>
+    withPassword((password) =>
+      Effect.gen(function* () {
+        const [one, two] = [yield* password.hash(of("planted-secret")), yield* password.hash(of("planted-secret"))]
+        assert.match(one, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
+        assert.notStrictEqual(one, two)
+        assert.notInclude(one, Buffer.from("planted-secret").toString("base64").slice(0, 12))
+      })
+    )
+  )
+
+  it.live("still verifies what was written with another cost", () =>
+    withPassword((password) =>
+      Effect.gen(function* () {
+        const stored =
+          "$argon2id$v=19$m=8192,t=3,p=1$MDEyMzQ1Njc4OWFiY2RlZg$1vwvXOMlVVXadxxE/xbWS0NTuA0s4OGO+AOTxiGbqKU"
+        assert.isTrue(yield* password.verify(of("an old password"), stored))
+        assert.isFalse(yield* password.verify(of("an old passwore"), stored))
+      })
+    )
+  )
+
+  it.live("for nobody it does the same work and answers false", () =>
+    withPassword((password) =>
+      Effect.gen(function* () {
+        const stored = yield* password.hash(of("secret"))
+        const time = (hash: string | null) =>
+          Effect.gen(function* () {
+            const times: Array<number> = []
+            for (let i = 0; i < 5; i++) {
+              const before = performance.now()
+              assert.isFalse(yield* password.verify(of("wrong"), hash))
+              times.push(performance.now() - before)
+            }
+            return Math.min(...times)
+          })
+        const [known, unknown] = [yield* time(stored), yield* time(null)]
+        assert.isAbove(unknown, known / 4, `${known} ms and ${unknown} ms`)
+      })
+    )
+  )
+
+  it.live("refuses at once past its limit, and serves all it accepted", () =>
+    withPassword((password) =>
+      Effect.gen(function* () {
+        const asked = waitingMax + concurrencyMax + 10
+        const stored = yield* password.hash(of("x"))
+        const results = yield* Effect.forEach(
+          Array.from({ length: asked }),
+          () => Effect.result(password.verify(of("x"), stored)),
+          { concurrency: asked }
+        )
+        assert.strictEqual(results.filter((result) => result._tag === "Failure").length, 10)
+        assert.isTrue(yield* password.verify(of("x"), stored))
+      })
+    )
+  )
+
+  it.live("a stored text that it did not write is a defect, not a wrong password", () =>
+    withPassword((password) =>
+      Effect.gen(function* () {
+        for (const stored of [
+          "",
+          "plain",
+          "$argon2i$v=19$m=19456,t=2,p=1$aaaa$bbbb",
+          "$argon2id$v=19$m=99999999,t=2,p=1$a$b"
+        ]) {
+          assert.isTrue(Exit.hasDies(yield* Effect.exit(password.verify(of("x"), stored))))
+        }
+      })
+    )
+  )
+})
