@@ -199,7 +199,7 @@ export const layer = Layer.effect(
         ),
       getToken: Effect.fnUntraced(function* (tenantId, tokenId) {
         const token = yield* read(tenantId, findToken(tenantId, tokenId))
-        if (token === undefined) return yield* new errors.TokenNotFound({ tokenId })
+        if (token === undefined) return yield* errors.TokenNotFound.ofId(tokenId)
         return shown(token)
       }),
       listTokens: Effect.fnUntraced(function* (tenantId, query) {

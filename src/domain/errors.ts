@@ -6,6 +6,7 @@
  * Everything else that goes wrong is a defect.
  */
 import { Schema } from "effect"
+import { entityIdPattern } from "./Names.ts"
 
 const tagged = Schema.TaggedError
 
@@ -23,9 +24,12 @@ export class ApplicationNotFound extends tagged<ApplicationNotFound>()("Applicat
   appName: Schema.String
 }) {}
 export class TokenNotFound extends tagged<TokenNotFound>()("TokenNotFound", {
-  /** Null when the caller named the token by its value, which is never repeated. */
+  /** Null when the caller named the token by its value, or gave for its id what is none: neither is repeated. */
   tokenId: Schema.NullOr(Schema.String)
-}) {}
+}) {
+  /** What was given for an id may be anything, a token's value by mistake included. */
+  static readonly ofId = (given: string) => new TokenNotFound({ tokenId: entityIdPattern.test(given) ? given : null })
+}
 
 export class TenantExists extends tagged<TenantExists>()("TenantExists", { tenantId: Schema.String }) {}
 export class ApplicationExists extends tagged<ApplicationExists>()("ApplicationExists", {

@@ -132,7 +132,7 @@ const findToken = (workspace: Workspace, ref: ResolvedRef): Result.Result<Token,
   if ("tokenId" in ref) {
     const token = workspace.token(ref.tokenId)
     return token === undefined || applicationGone(workspace, token)
-      ? Result.fail(new errors.TokenNotFound({ tokenId: ref.tokenId }))
+      ? Result.fail(errors.TokenNotFound.ofId(ref.tokenId))
       : Result.succeed(token)
   }
   const refused = requireApplication(workspace, ref.appName)
