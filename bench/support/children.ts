@@ -22,10 +22,15 @@ export interface Stoppable {
   readonly stop: () => Promise<void>
 }
 
-export const startEcho = async (natsUrl: string, subject: string, bytes: number): Promise<Stoppable> => {
+export interface Echo extends Stoppable {
+  readonly pid: number
+}
+
+export const startEcho = async (natsUrl: string, subject: string, bytes: number): Promise<Echo> => {
   const child = fork(file("./echo.ts"), [natsUrl, subject, String(bytes)])
   await nextMessage(child)
   return {
+    pid: child.pid!,
     stop: () => {
       child.send("stop")
       return ended(child)

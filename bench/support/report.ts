@@ -1,4 +1,5 @@
 /** What every benchmark prints: the machine, its load, and medians with their spread. */
+import { readFileSync } from "node:fs"
 import { cpus, loadavg, totalmem } from "node:os"
 
 export const printMachine = (): void => {
@@ -22,4 +23,18 @@ export const median = (values: ReadonlyArray<number>): number => {
 export const spread = (values: ReadonlyArray<number>): string => {
   const shown = (value: number) => Math.round(value).toLocaleString("en")
   return `${shown(median(values))} (${shown(Math.min(...values))} to ${shown(Math.max(...values))})`
+}
+
+const ticksPerSecond = 100
+
+/** Processor time of a process so far, in seconds; NaN where the system does not tell. */
+export const processorSeconds = (pid: number): number => {
+  try {
+    const afterName = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /su, "")
+      .split(" ")
+    return (Number(afterName[11]) + Number(afterName[12])) / ticksPerSecond
+  } catch {
+    return Number.NaN
+  }
 }
