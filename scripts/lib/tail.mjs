@@ -14,7 +14,7 @@ export const readable = async () => {
   if (!process.stdout.isTTY) return (line) => `${line}\n`
   try {
     const { default: pretty } = await import("pino-pretty")
-    return pretty.prettyFactory({ colorize: true, ignore: "pid,hostname" })
+    return pretty.prettyFactory({ colorize: true, singleLine: true, ignore: "pid,hostname,instance" })
   } catch {
     return (line) => `${line}\n`
   }
