@@ -2,6 +2,9 @@
  * What the world is told of a credential's change: contract section 4, schema of the component
  * document. One JSON event for each change, through the outbox, in order per credential. Never a
  * secret, a fingerprint or metadata of the caller's own.
+ *
+ * What a tenant's people should act on (an end that is near or has come) is told once more on the
+ * tenant's notification subject, `{instance}.events.v1.{tenant}.notification`, in words.
  */
 import { Context, Effect, Layer } from "effect"
 import type { Credential } from "../domain/Credential.ts"
@@ -26,7 +29,8 @@ export class CredentialEvents extends Context.Service<
   static readonly layer = Layer.effect(
     CredentialEvents,
     Effect.map(EventWriter, (writer) => ({
-      announce: (workspace, type, credential, own = {}) =>
+      announce: (workspace, type, credential, own = {}) => {
+        const message = words[type]
         workspace.announce(
           writer.json({
             tenantId: workspace.tenantId,
@@ -48,6 +52,35 @@ export class CredentialEvents extends Context.Service<
             afterRevocation: false
           })
         )
+        if (message === undefined) return
+        workspace.announce(
+          writer.json({
+            tenantId: workspace.tenantId,
+            type: "notification",
+            entityKey: `notification/${workspace.tenantId}`,
+            subject: credential.credentialId,
+            version: credential.version,
+            at: workspace.now,
+            data: {
+              event_type: "notification",
+              about: `credential.${type}`,
+              tenant_id: credential.tenantId,
+              credential_id: credential.credentialId,
+              service_name: credential.serviceName,
+              message: `The ${credential.type} credential of ${credential.serviceName} ${message}.`,
+              timestamp: formatDate(workspace.now),
+              ...own
+            },
+            afterRevocation: false
+          })
+        )
+      }
     }))
   )
+}
+
+/** What a person is told; the other changes somebody has just asked for. */
+const words: { readonly [Type in CredentialEventType]?: string } = {
+  expiring: "will end soon",
+  expired: "has ended and is not handed out any more"
 }

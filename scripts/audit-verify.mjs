@@ -1,0 +1,109 @@
+/**
+ * Checks an exported audit chain without the service: `npm run audit:verify -- export.jsonl --tenant demo`.
+ *
+ * The export is what `audit.list` answers: whole answers, or their rows, one JSON value a line, oldest
+ * first. With `--checkpoints file` (lines of `audit.checkpoint` events) and `--public-key key` it also
+ * compares the chain to what was signed, which shows a tail that was cut off or a chain written anew.
+ * An export that does not begin at row 1 is anchored in the `prevHash` of its first row, and says so.
+ *
+ * Prints one line of JSON; exit code 0: holds, 1: broken, 2: not called rightly.
+ */
+import { createHash, createPublicKey, verify } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+
+const usage = "usage: audit-verify <export.jsonl> --tenant <id> [--checkpoints <file> --public-key <key>]\n"
+const stop = (text) => {
+  process.stderr.write(text)
+  process.exit(2)
+}
+const options = { tenant: { type: "string" }, checkpoints: { type: "string" }, "public-key": { type: "string" } }
+const { positionals, values } = (() => {
+  try {
+    return parseArgs({ allowPositionals: true, options })
+  } catch {
+    return stop(usage)
+  }
+})()
+const { checkpoints: checkpointsFile, "public-key": publicKeyText, tenant } = values
+if (
+  positionals.length !== 1 ||
+  tenant === undefined ||
+  (checkpointsFile === undefined) !== (publicKeyText === undefined)
+) {
+  stop(usage)
+}
+
+const linesOf = (file) => {
+  try {
+    return readFileSync(file, "utf8")
+      .split("\n")
+      .filter((line) => line.trim() !== "")
+      .map((line) => JSON.parse(line))
+  } catch (error) {
+    return stop(`${file}: ${error.code ?? "not lines of JSON"}\n`)
+  }
+}
+
+const sha256 = (text) => createHash("sha256").update(text, "utf8").digest("hex")
+const genesis = sha256(JSON.stringify(["cm-audit-1", tenant]))
+/** The row's own hash, over everything in it and the hash of the row before. */
+const hashOf = ({ action, actor, at, diff, entityId, entityType, prevHash, seq }) => {
+  const diffText = diff === undefined ? null : JSON.stringify(diff)
+  const parts = ["cm-audit-1", tenant, seq, Date.parse(at), actor, action, entityType, entityId, diffText, prevHash]
+  return sha256(JSON.stringify(parts))
+}
+
+/** Hashes that were signed, by row; or what is wrong with a checkpoint. */
+const readCheckpoints = () => {
+  const signed = new Map()
+  if (checkpointsFile === undefined) return { signed, broken: null }
+  const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKeyText }, format: "jwk" })
+  for (const { at, hash, seq, signature, tenant_id: tenantId } of linesOf(checkpointsFile)) {
+    if (tenantId !== tenant) continue
+    const bytes = Buffer.from(JSON.stringify(["cm-audit-checkpoint-1", tenant, seq, hash, at]))
+    if (!verify(null, bytes, key, Buffer.from(String(signature), "base64url")) || (signed.get(seq) ?? hash) !== hash) {
+      return { signed, broken: { seq, reason: "the signed checkpoint is not good" } }
+    }
+    signed.set(seq, hash)
+  }
+  return { signed, broken: null }
+}
+
+const rows = linesOf(positionals[0]).flatMap((value) => value.content ?? [value])
+const { broken: brokenCheckpoint, signed } = readCheckpoints()
+const anchored = rows.length > 0 && rows[0].seq !== 1
+let place = anchored ? { seq: rows[0].seq - 1, hash: rows[0].prevHash } : { seq: 0, hash: genesis }
+let checked = 0
+
+const step = (row) => {
+  const expected = place.seq + 1
+  if (row.seq > expected) return { seq: expected, reason: "the row is missing" }
+  if (row.seq < expected) return { seq: row.seq, reason: "the row stands there twice" }
+  if (row.prevHash !== place.hash) return { seq: row.seq, reason: "the row does not follow the one before it" }
+  if (hashOf(row) !== row.hash) return { seq: row.seq, reason: "the row was changed" }
+  const wanted = signed.get(row.seq)
+  if (wanted !== undefined && wanted !== row.hash)
+    return { seq: row.seq, reason: "the row is not the one that was signed" }
+  return null
+}
+
+let firstBroken = brokenCheckpoint
+for (const row of firstBroken === null ? rows : []) {
+  firstBroken = step(row)
+  if (firstBroken !== null) break
+  checked += 1
+  place = { seq: row.seq, hash: row.hash }
+}
+const lastSigned = Math.max(0, ...signed.keys())
+if (firstBroken === null && lastSigned > place.seq) firstBroken = { seq: place.seq + 1, reason: "the row is missing" }
+
+const verdict = {
+  valid: firstBroken === null,
+  checked,
+  ...(anchored ? { anchoredAt: rows[0].seq - 1 } : {}),
+  checkpoints: signed.size,
+  ...(firstBroken === null ? {} : { firstBroken })
+}
+process.stdout.write(`${JSON.stringify(verdict)}\n`)
+process.exit(verdict.valid ? 0 : 1)

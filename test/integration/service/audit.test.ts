@@ -1,0 +1,237 @@
+/** P8 from outside: what happened is in the audit, and the audit cannot be edited unnoticed. */
+import { execFile } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { promisify } from "node:util"
+import { type Connection, createConnection } from "mariadb"
+import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
+import { type Client, connectClient } from "../../support/client.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { type Service, startService } from "../../support/service.ts"
+
+const instance = "aud"
+let database: FreshDatabase
+let service: Service
+let client: Client
+let sql: Connection
+const checkpoints: Array<Record<string, unknown>> = []
+
+beforeAll(async () => {
+  database = await freshDatabase(inject("databaseUrl"))
+  service = await startService({
+    natsUrl: inject("natsUrl"),
+    databaseUrl: database.url,
+    instance,
+    env: { CM_AUDIT_CHECKPOINT_EVERY: "1 second", CM_AUDIT_REFUSAL_WINDOW: "1 second" }
+  })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance })
+  client.nc.subscribe(`${instance}.events.v1.*.audit.checkpoint`, {
+    callback: (_, message) => void checkpoints.push(message.json())
+  })
+  sql = await createConnection(database.url)
+})
+afterAll(async () => {
+  await sql?.end()
+  await client?.close()
+  await service?.stop()
+  await database?.drop()
+})
+
+const verify = async (tenant: string, range: object = {}) => (await client.ask(tenant, "audit.verify", range)).body
+const rowsOf = async (tenant: string) => (await client.ask(tenant, "audit.list", { limit: 1000 })).body.content
+
+/** A tenant with a chain of its own, of at least six rows. */
+const newTenant = async (tenantId: string) => {
+  await client.admin("tenants.create", { tenantId })
+  for (const service_name of ["a", "b", "c", "d", "e"]) await client.ask(tenantId, "service.disable", { service_name })
+  return tenantId
+}
+const change = (statement: string, ...values: ReadonlyArray<unknown>) => sql.query(statement, [...values])
+
+describe("the audit", () => {
+  it("tells of tokens, applications and services, too, in one chain", async () => {
+    const tenant = await newTenant("all")
+    await client.ask(tenant, "application.register", { appName: "all-app" })
+    const token = await client.ask(tenant, "token.provision", { appName: "all-app", endpointId: "e" })
+    await client.ask(tenant, "token.suspend", { tokenId: token.body.tokenId })
+    const actions = (await rowsOf(tenant)).map((row: { action: string }) => row.action)
+    for (const action of [
+      "tenant.created",
+      "service.disabled",
+      "application.registered",
+      "token.provisioned",
+      "token.suspended"
+    ]) {
+      assert.include(actions, action)
+    }
+    assert.deepStrictEqual(await verify(tenant), { valid: true, checked: actions.length })
+  })
+
+  it("has repeated refusals in one row with their number", async () => {
+    const tenant = await newTenant("refused")
+    const stored = await client.ask(tenant, "credential.store", {
+      service_name: "x",
+      type: "api_key",
+      credentials: { api_key: "k" }
+    })
+    const credential_id = stored.body.credential_id
+    for (let n = 0; n < 20; n++) await client.ask(tenant, "credential.get.mallory", { credential_id })
+    const refused = async () =>
+      (await rowsOf(tenant)).filter((row: { action: string }) => row.action === "credential.refused")
+    const found = await eventually(refused, (rows) => rows.length === 2, { what: "the row with the number" })
+    assert.deepStrictEqual(
+      found.map((row: { actor: string; diff: unknown }) => [row.actor, row.diff]),
+      [
+        ["mallory", { reason: "ConsumerNotAllowed" }],
+        ["mallory", { reason: "ConsumerNotAllowed", count: 19 }]
+      ]
+    )
+  })
+
+  it("pages and finds by entity and by time", async () => {
+    const tenant = await newTenant("paged")
+    const all = await rowsOf(tenant)
+    const first = await client.ask(tenant, "audit.list", { limit: 2 })
+    assert.deepStrictEqual(first.body.content, all.slice(0, 2))
+    const second = await client.ask(tenant, "audit.list", { limit: 1000, cursor: first.body.nextCursor })
+    assert.deepStrictEqual(second.body.content, all.slice(2))
+    const ofOne = await client.ask(tenant, "audit.list", { entityId: "c" })
+    assert.lengthOf(ofOne.body.content, 1)
+    assert.deepStrictEqual((await client.ask(tenant, "audit.list", { from: 3, to: 4 })).body.content, all.slice(2, 4))
+    assert.deepStrictEqual((await client.ask(tenant, "audit.list", { from: all[0].at })).body.content, all)
+    assert.deepStrictEqual(await verify(tenant, { from: 3, to: 5 }), { valid: true, checked: 3 })
+  })
+})
+
+describe("tampering", () => {
+  let tenants = 0
+  const broken = async (
+    tamper: (tenant: string) => Promise<unknown>,
+    prepare?: (tenant: string) => Promise<unknown>
+  ) => {
+    const tenant = await newTenant(`tampered${++tenants}`)
+    await prepare?.(tenant)
+    assert.isTrue((await verify(tenant)).valid)
+    await tamper(tenant)
+    const verdict = await verify(tenant)
+    assert.isFalse(verdict.valid)
+    return verdict.firstBroken.seq
+  }
+  /** Rows as a database administrator moves them about; numbers that are taken are stepped over. */
+  const renumber = (tenant: string, from: number, to: number) =>
+    change("UPDATE audit SET seq = ? WHERE tenant_id = ? AND seq = ?", to, tenant, from)
+
+  it("with an edited row is found at that row", async () => {
+    assert.strictEqual(
+      await broken((t) => change("UPDATE audit SET actor = 'x' WHERE tenant_id = ? AND seq = 4", t)),
+      4
+    )
+    assert.strictEqual(
+      await broken((t) => change("UPDATE audit SET at = at + 1 WHERE tenant_id = ? AND seq = 2", t)),
+      2
+    )
+    assert.strictEqual(
+      await broken((t) => change("UPDATE audit SET diff = '{}' WHERE tenant_id = ? AND seq = 3", t)),
+      3
+    )
+  })
+  it("with a deleted row is found at the gap, the last one included", async () => {
+    assert.strictEqual(await broken((t) => change("DELETE FROM audit WHERE tenant_id = ? AND seq = 3", t)), 3)
+    assert.strictEqual(await broken((t) => change("DELETE FROM audit WHERE tenant_id = ? AND seq = 6", t)), 6)
+    assert.strictEqual(await broken((t) => change("DELETE FROM audit WHERE tenant_id = ?", t)), 1)
+  })
+  it("with exchanged rows is found at the first of them", async () => {
+    const swap = async (t: string) => {
+      await renumber(t, 3, 1_000)
+      await renumber(t, 4, 3)
+      await renumber(t, 1_000, 4)
+    }
+    assert.strictEqual(await broken(swap), 3)
+  })
+  it("with a row put in between is found there", async () => {
+    const insert = async (t: string) => {
+      for (const seq of [6, 5, 4]) await renumber(t, seq, seq + 1)
+      await change(
+        `INSERT INTO audit (tenant_id, seq, at, actor, action, entity_type, entity_id, diff, prev_hash, hash)
+          SELECT tenant_id, 4, at, actor, action, entity_type, entity_id, diff, prev_hash, hash FROM audit
+          WHERE tenant_id = ? AND seq = 3`,
+        t
+      )
+    }
+    assert.strictEqual(await broken(insert), 4)
+  })
+  it("with a tail that is cut off, counters corrected, is found by the signed checkpoint", async () => {
+    const cut = async (t: string) => {
+      await change("DELETE FROM audit WHERE tenant_id = ? AND seq > 4", t)
+      await change(
+        `UPDATE tenant_counters SET audit_seq = 4,
+          audit_hash = (SELECT hash FROM audit WHERE tenant_id = ? AND seq = 4) WHERE tenant_id = ?`,
+        t,
+        t
+      )
+    }
+    const signed = (tenant: string) =>
+      eventually(
+        () => checkpoints,
+        (all) => all.some((one) => one.tenant_id === tenant && Number(one.seq) >= 6),
+        { what: "the checkpoint's event" }
+      )
+    assert.strictEqual(await broken(cut, signed), 5)
+    const forge = (t: string) => change("UPDATE audit_checkpoints SET hash = REPEAT('x', 32) WHERE tenant_id = ?", t)
+    assert.isAbove(await broken(forge, signed), 0)
+  })
+})
+
+describe("the offline verifier", () => {
+  const run = promisify(execFile)
+  const script = resolve(import.meta.dirname, "../../../scripts/audit-verify.mjs")
+  const verifyFile = async (rows: ReadonlyArray<unknown>, ...more: ReadonlyArray<string>) => {
+    const folder = mkdtempSync(join(tmpdir(), "cm-audit-"))
+    const file = join(folder, "export.jsonl")
+    writeFileSync(file, rows.map((row) => JSON.stringify(row)).join("\n"))
+    const points = join(folder, "checkpoints.jsonl")
+    writeFileSync(points, checkpoints.map((point) => JSON.stringify(point)).join("\n"))
+    const args = [script, file, ...more.map((word) => (word === "CHECKPOINTS" ? points : word))]
+    return run(process.execPath, args)
+      .then(({ stdout }) => ({ code: 0, stdout }))
+      .catch((error: { code: number; stdout: string }) => ({ code: error.code, stdout: error.stdout }))
+      .finally(() => rmSync(folder, { recursive: true }))
+  }
+
+  it("needs an export and nothing else, and names the first broken row", async () => {
+    const tenant = await newTenant("offline")
+    const rows = await rowsOf(tenant)
+    const good = await verifyFile(rows, "--tenant", tenant)
+    assert.deepStrictEqual(
+      [good.code, JSON.parse(good.stdout).valid, JSON.parse(good.stdout).checked],
+      [0, true, rows.length]
+    )
+    const edited = rows.map((row: { seq: number }) => (row.seq === 4 ? { ...row, actor: "x" } : row))
+    const bad = await verifyFile(edited, "--tenant", tenant)
+    assert.deepStrictEqual([bad.code, JSON.parse(bad.stdout).firstBroken.seq], [1, 4])
+    assert.strictEqual(
+      JSON.parse((await verifyFile(rows.toSpliced(1, 1), "--tenant", tenant)).stdout).firstBroken.seq,
+      2
+    )
+    const whole = await verifyFile([{ content: rows }], "--tenant", tenant)
+    assert.strictEqual(whole.code, 0)
+  })
+
+  it("sees a cut-off tail by the checkpoints that were announced, and a checkpoint of another key", async () => {
+    const tenant = await newTenant("offline2")
+    const point = await eventually(
+      () => checkpoints.find((one) => one.tenant_id === tenant && Number(one.seq) >= 6),
+      (found) => found !== undefined,
+      { what: "the checkpoint" }
+    )
+    const rows = await rowsOf(tenant)
+    const options = ["--tenant", tenant, "--checkpoints", "CHECKPOINTS", "--public-key", String(point?.public_key)]
+    assert.strictEqual((await verifyFile(rows, ...options)).code, 0)
+    const cut = await verifyFile(rows.slice(0, 4), ...options)
+    assert.deepStrictEqual([cut.code, JSON.parse(cut.stdout).firstBroken.seq], [1, 5])
+    const other = options.with(-1, Buffer.alloc(32, 7).toString("base64url"))
+    assert.strictEqual((await verifyFile(rows, ...other)).code, 1)
+  })
+})
