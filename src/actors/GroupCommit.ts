@@ -189,11 +189,11 @@ export const layer = Layer.effect(
       if (changed.length > 0) cache.putUnsafe(changed.map((token) => toHotToken(token, readSeq)))
     })
 
-    /** The commit may have happened: what it touched may be wrong in memory. The relay announces it if it did. */
-    const dropTouched = (tenantId: string, workspace: Workspace | undefined): void => {
+    /** The commit may have happened: what it touched is dropped here. If it did, the relay puts it in force everywhere. */
+    const dropTouched = (workspace: Workspace | undefined): void => {
       const revocation = workspace?.changes().revocation
-      if (workspace === undefined || revocation === null || revocation === undefined) return
-      applier.applyUnsafe({ ...revocation, tenantId, seq: workspace.loaded.revocationSeq })
+      if (revocation === null || revocation === undefined) return
+      applier.applyUnsafe(revocation)
       signal.wakeUnsafe()
     }
 
@@ -213,7 +213,7 @@ export const layer = Layer.effect(
           if (error._tag !== "StoreUnavailable")
             return Effect.sync(() => group[0]!.reply(Exit.succeed(Result.fail(error))))
           const committed = error.outcome === "unknown" ? null : false
-          if (committed === null) dropTouched(tenantId, last)
+          if (committed === null) dropTouched(last)
           const unavailable = Exit.fail(new errors.Unavailable({ part: "database", committed }))
           return Effect.sync(() => {
             for (const asked of group) asked.reply(unavailable)
