@@ -13,13 +13,14 @@ import type { Row } from "./MariadbConnection.ts"
 import { TokenLookup } from "./TokenLookup.ts"
 import { endReasons } from "./TokenRow.ts"
 
-const byHashSql = (marks: string): string =>
+/** The order of tables and the index are said, so that young statistics cannot choose a scan. */
+export const byHashSql = (marks: string): string =>
   `SELECT t.tenant_id, t.app_name, t.token_id, t.endpoint_id, t.status, t.version, t.expires_at, t.end_reason, t.reason,
     c.revocation_seq, t.hash
-  FROM tokens t
-    JOIN applications a ON a.app_name = t.app_name AND a.removed_at IS NULL
-    JOIN tenants n ON n.tenant_id = t.tenant_id AND n.removed_at IS NULL
-    JOIN tenant_counters c ON c.tenant_id = t.tenant_id
+  FROM tokens t FORCE INDEX (uq_tokens_hash)
+    STRAIGHT_JOIN applications a FORCE INDEX (PRIMARY) ON a.app_name = t.app_name AND a.removed_at IS NULL
+    STRAIGHT_JOIN tenants n FORCE INDEX (PRIMARY) ON n.tenant_id = t.tenant_id AND n.removed_at IS NULL
+    STRAIGHT_JOIN tenant_counters c FORCE INDEX (PRIMARY) ON c.tenant_id = t.tenant_id
   WHERE t.hash IN (${marks})`
 
 const applicationsSql = (marks: string): string =>

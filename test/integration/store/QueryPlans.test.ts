@@ -1,0 +1,109 @@
+/** That what runs often, or over many rows, goes along an index and reads little. */
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { inject } from "vitest"
+import { Mariadb } from "../../../src/store/Mariadb.ts"
+import { endedSql, orphansOfApplicationsSql, orphansOfTenantsSql } from "../../../src/store/MariaSweeps.ts"
+import { byHashSql } from "../../../src/store/MariaTokenLookup.ts"
+import { Sweeps } from "../../../src/store/Sweeps.ts"
+import { TenantStore } from "../../../src/store/TenantStore.ts"
+import { aName, aTenant, aToken, insert } from "../../support/storeFixtures.ts"
+import { layerMariaStores } from "../../support/storeLayers.ts"
+
+/** The rows that the storage engine was asked for by a piece of work, on the one connection there is. */
+const rowsRead = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const database = yield* Mariadb
+    const reads = database.query("test", async (session) => {
+      const rows = await session.rows("SHOW SESSION STATUS LIKE 'Handler_read%'")
+      return rows.reduce((sum, row) => sum + Number(row[1]), 0)
+    })
+    const before = yield* reads
+    yield* work
+    const after = yield* reads
+    return after - before
+  })
+
+/** Table to index, as the optimizer means to run it. */
+const planOf = (sql: string, values: ReadonlyArray<string | number | Uint8Array>) =>
+  Mariadb.use((database) =>
+    database.query("test", async (session) => {
+      const rows = await session.rows(`EXPLAIN ${sql}`, values)
+      return new Map(rows.map((row) => [String(row[2]), String(row[5])]))
+    })
+  )
+
+const filler = Effect.gen(function* () {
+  const { appName, tenantId } = yield* aTenant
+  for (let n = 0; n < 4; n += 1) {
+    yield* insert(Array.from({ length: 1_000 }, () => aToken(tenantId, appName, { expiresAt: 4_102_444_800_000 })))
+  }
+  yield* insert(Array.from({ length: 1_000 }, () => aToken(tenantId, appName, { expiresAt: 1, status: "Revoked" })))
+  const database = yield* Mariadb
+  yield* database.query("test", (session) => session.command("ANALYZE TABLE tokens"))
+  return { appName, tenantId }
+})
+
+layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTestServices: true })(
+  "query plans",
+  (it) => {
+    it.effect("a look-up by hashes reads the rows it finds and no others", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* filler
+        const hashes = Array.from({ length: 64 }, () => aToken(tenantId, appName).hash)
+        const plan = yield* planOf(byHashSql(hashes.map(() => "?").join(", ")), hashes)
+        assert.strictEqual(plan.get("t"), "uq_tokens_hash")
+        assert.deepStrictEqual([plan.get("a"), plan.get("c"), plan.get("n")], ["PRIMARY", "PRIMARY", "PRIMARY"])
+      })
+    )
+
+    it.effect("sweeps of thousands of tokens with nothing to do read next to nothing", () =>
+      Effect.gen(function* () {
+        yield* filler
+        const sweeps = yield* Sweeps
+        assert.strictEqual((yield* planOf(endedSql, [100])).get("tokens"), "ix_tokens_due")
+        const orphans = yield* planOf(orphansOfApplicationsSql, [100])
+        assert.deepStrictEqual(
+          [orphans.get("a"), orphans.get("t")],
+          ["ix_applications_removed", "ix_tokens_application"]
+        )
+        const ofTenants = yield* planOf(orphansOfTenantsSql, [100])
+        assert.deepStrictEqual([ofTenants.get("n"), ofTenants.get("t")], ["ix_tenants_removed", "ix_tokens_tenant"])
+        const read = yield* rowsRead(
+          Effect.all([sweeps.endedTokens(100), sweeps.orphanedTokens(100), sweeps.purgeRemoved])
+        )
+        assert.isBelow(read, 100)
+      })
+    )
+
+    it.effect("a page is read along the index of what it asks for", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* filler
+        const store = yield* TenantStore
+        const [first] = (yield* store.listTokens(tenantId, {
+          appName,
+          endpointId: null,
+          statuses: [],
+          order: "DESC",
+          limit: 1,
+          after: null
+        })).content
+        const query = { statuses: [], order: "DESC" as const, limit: 20, after: null }
+        for (const [appNameAsked, endpointId] of [
+          [null, null],
+          [appName, null],
+          [null, first?.endpointId ?? ""],
+          [appName, first?.endpointId ?? ""],
+          [aName("none"), null]
+        ] as const) {
+          const read = yield* rowsRead(store.listTokens(tenantId, { ...query, appName: appNameAsked, endpointId }))
+          assert.isBelow(read, 60, `${appNameAsked} ${endpointId}`)
+        }
+        const sparse = yield* rowsRead(
+          store.listTokens(tenantId, { ...query, appName: null, endpointId: null, statuses: ["Active"], limit: 10 })
+        )
+        assert.isBelow(sparse, 20_000 + 5_000)
+      })
+    )
+  }
+)

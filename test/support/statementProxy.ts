@@ -1,0 +1,83 @@
+/**
+ * A proxy in front of MariaDB that takes a client's connection away at a chosen statement: before the
+ * statement reaches the server, or after the server has answered it and before the client hears it.
+ */
+import { createServer, connect as dial, type Server } from "node:net"
+
+export interface StatementProxy {
+  readonly port: number
+  /** The next statement that begins with `text` loses its connection; answers when that has happened. */
+  readonly cutAt: (text: string, when: "before" | "answered") => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+interface Cut {
+  readonly text: string
+  readonly when: "before" | "answered"
+  readonly done: () => void
+}
+
+const headerBytes = 4
+const queryCommand = 3
+
+const isQuery = (packet: Buffer, text: string): boolean =>
+  packet[headerBytes] === queryCommand && packet.toString("utf8", headerBytes + 1).startsWith(text)
+
+const listen = (server: Server): Promise<number> =>
+  new Promise((resolve) => {
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port))
+  })
+
+export const statementProxy = async (target: {
+  readonly host: string
+  readonly port: number
+}): Promise<StatementProxy> => {
+  let cut: Cut | undefined
+  const sockets = new Set<{ destroy: () => unknown }>()
+  const server = createServer((client) => {
+    const upstream = dial(target)
+    let doomed: Cut | undefined
+    const end = () => {
+      client.destroy()
+      upstream.destroy()
+      sockets.delete(client)
+      sockets.delete(upstream)
+    }
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on("error", end)
+      socket.on("close", end)
+    }
+    client.on("data", (bytes) => {
+      if (cut !== undefined && isQuery(bytes, cut.text)) {
+        doomed = cut
+        cut = undefined
+        if (doomed.when === "before") {
+          end()
+          doomed.done()
+          return
+        }
+      }
+      upstream.write(bytes)
+    })
+    upstream.on("data", (bytes) => {
+      if (doomed === undefined) {
+        client.write(bytes)
+        return
+      }
+      end()
+      doomed.done()
+    })
+  })
+  return {
+    port: await listen(server),
+    cutAt: (text, when) =>
+      new Promise((done) => {
+        cut = { text, when, done }
+      }),
+    close: () => {
+      for (const socket of sockets) socket.destroy()
+      return new Promise((done) => server.close(() => done()))
+    }
+  }
+}
