@@ -50,14 +50,14 @@ export const accepts = (barrier: number, end: { readonly pending: number; readon
   end.pending === 0 && end.upTo >= barrier
 
 interface Awaited {
-  readonly key: string
-  readonly process: string
-  /** As last seen; -1 when it vanished. */
-  readonly revision: number
+  /** As last seen. */
+  readonly entry: Entry
   /** When that revision was first seen. */
   readonly sinceMs: number
   /** It cannot be renewed any more: time alone ends it. */
   readonly frozen: boolean
+  /** It is not in the bucket any more. */
+  readonly gone: boolean
   readonly outwaitMs: number
 }
 
@@ -89,11 +89,10 @@ const provenAgeMs = (listing: Listing, known: Known): number => {
 }
 
 const awaitedOf = (entry: Entry, seenMs: number, timing: LeaseTiming): Awaited => ({
-  key: entry.key,
-  process: entry.process,
-  revision: entry.revision,
+  entry,
   sinceMs: seenMs,
   frozen: entry.state === "evicted",
+  gone: false,
   outwaitMs: Math.max(outwaitMs(timing), outwaitMs(entry.timing))
 })
 
@@ -109,21 +108,17 @@ export const begin = (listing: Listing, known: Known): Round => ({
 /** `process` obeys: it applied everything this round is about. */
 export const acknowledged = (round: Round, process: string): Round => ({
   ...round,
-  awaited: round.awaited.filter((awaited) => awaited.process !== process)
+  awaited: round.awaited.filter(({ entry }) => entry.process !== process)
 })
 
 /** The entry was overwritten at `nowMs` (acknowledged) and cannot be renewed any more. */
 export const evicted = (round: Round, key: string, revision: number, nowMs: number): Round => ({
   ...round,
   awaited: round.awaited.map((awaited) =>
-    awaited.key === key ? { ...awaited, revision, sinceMs: nowMs, frozen: true } : awaited
+    awaited.entry.key === key
+      ? { ...awaited, entry: { ...awaited.entry, revision, state: "evicted" }, sinceMs: nowMs, frozen: true }
+      : awaited
   )
-})
-
-/** Time alone has ended what cannot be renewed. */
-export const expire = (round: Round, nowMs: number): Round => ({
-  ...round,
-  awaited: round.awaited.filter((awaited) => !(awaited.frozen && nowMs >= awaited.sinceMs + awaited.outwaitMs))
 })
 
 export interface Observed {
@@ -134,26 +129,38 @@ export interface Observed {
   readonly evict: ReadonlyArray<Entry>
 }
 
+/** Time alone has ended what cannot be renewed. */
+export const expire = (round: Round, nowMs: number): Observed => {
+  const isOverdue = ({ frozen, outwaitMs: wait, sinceMs }: Awaited) => frozen && nowMs >= sinceMs + wait
+  const overdue = round.awaited.filter(isOverdue)
+  if (overdue.length === 0) return { round, remove: [], evict: [] }
+  return {
+    round: { ...round, awaited: round.awaited.filter((awaited) => !isOverdue(awaited)) },
+    remove: overdue.filter(({ gone }) => !gone).map(({ entry }) => entry),
+    evict: []
+  }
+}
+
 /** A further accepted listing, with a barrier of its own. */
 export const observe = (round: Round, listing: Listing, timing: LeaseTiming): Observed => {
   const awaited: Array<Awaited> = []
   const remove: Array<Entry> = []
   const evict: Array<Entry> = []
   for (const before of round.awaited) {
-    const entry = listing.entries.find((each) => each.key === before.key)
+    const entry = listing.entries.find(({ key }) => key === before.entry.key)
+    // The barrier of this listing was sent after the wait was over: a renewal in between would be in it.
+    const isOverdue = listing.sentMs >= before.sinceMs + before.outwaitMs
     if (entry === undefined) {
-      awaited.push(before.frozen ? before : { ...before, revision: -1, sinceMs: listing.receivedMs, frozen: true })
-    } else if (isAwaited(entry)) {
-      // The barrier of this listing was sent after the wait was over: a renewal in between would be in it.
-      const over = listing.sentMs >= before.sinceMs + before.outwaitMs
-      if (before.frozen || entry.revision === before.revision) {
-        if (over) remove.push(entry)
-        else awaited.push(before.frozen || entry.state === "held" ? before : { ...before, frozen: true })
-      } else {
-        const next = awaitedOf(entry, listing.receivedMs, timing)
-        awaited.push(next)
-        if (!next.frozen && listing.receivedMs >= round.begunAtMs + timing.leaseMs) evict.push(entry)
-      }
+      awaited.push(before.frozen ? before : { ...before, sinceMs: listing.receivedMs, frozen: true, gone: true })
+    } else if (entry.state === "released" || entry.state === "removed") {
+      // Its right has ended.
+    } else if (entry.revision === before.entry.revision) {
+      if (isOverdue) remove.push(entry)
+      else awaited.push(before)
+    } else {
+      const next = awaitedOf(entry, listing.receivedMs, timing)
+      awaited.push(next)
+      if (!next.frozen && listing.receivedMs >= round.begunAtMs + timing.leaseMs) evict.push(entry)
     }
   }
   return { round: { ...round, awaited }, remove, evict }

@@ -127,7 +127,9 @@ export const make = Effect.fnUntraced(function* (
     let lookAt = now() + lookEvery
     let repeatAt = now() + repeatMs
     while (true) {
-      round = expire(withAcks(round), now())
+      const expired = expire(withAcks(round), now())
+      round = expired.round
+      yield* Effect.forEach(expired.remove, removeEntry, { discard: true })
       if (isOver(round, now())) return
       if (round.awaited.length > 0 && now() >= repeatAt) {
         publishUnsafe(messages)

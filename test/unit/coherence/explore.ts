@@ -1,0 +1,72 @@
+/**
+ * Walks every state that a scenario can reach, breadth first, so that the first violation found is a
+ * shortest one. States are remembered by a 53-bit hash of their encoding.
+ */
+import { encode, initial, type Protocol, type Scenario, type State, stepsOf, violationOf } from "./model.ts"
+
+export interface Exploration {
+  readonly states: number
+  readonly transitions: number
+  /** States in which some revocation was answered: a walk without any proves nothing. */
+  readonly answeredStates: number
+  /** The walk was stopped by `statesMax`. */
+  readonly cut: boolean
+  /** The steps of a shortest violation, its outcome last, or null. */
+  readonly violation: ReadonlyArray<string> | null
+}
+
+const hash = (numbers: Int32Array): number => {
+  let high = 0xdeadbeef
+  let low = 0x41c6ce57
+  for (let at = 0; at < numbers.length; at++) {
+    const number = numbers[at]!
+    high = Math.imul(high ^ number, 2654435761)
+    low = Math.imul(low ^ number, 1597334677)
+    high ^= high >>> 15
+    low ^= low >>> 13
+  }
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909)
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909)
+  return 4294967296 * (2097151 & low) + (high >>> 0)
+}
+
+export const explore = (scenario: Scenario, protocol: Protocol, statesMax: number): Exploration => {
+  const first = initial(scenario)
+  const startMs = first.nowMs
+  const seen = new Set<number>([hash(encode(first, startMs, scenario))])
+  const parents: Array<number> = [-1]
+  const labels: Array<string> = [""]
+  let frontier: Array<readonly [number, State]> = [[0, first]]
+  let transitions = 0
+  let answeredStates = 0
+  const traceOf = (index: number, last: string): ReadonlyArray<string> => {
+    const trace = [last]
+    for (let at = index; at > 0; at = parents[at]!) trace.unshift(labels[at]!)
+    return trace
+  }
+  while (frontier.length > 0) {
+    const next: Array<readonly [number, State]> = []
+    for (const [index, state] of frontier) {
+      for (const [label, after] of stepsOf(scenario, protocol, state, startMs)) {
+        transitions++
+        const code = hash(encode(after, startMs, scenario))
+        if (seen.has(code)) continue
+        seen.add(code)
+        const id = parents.length
+        parents.push(index)
+        labels.push(label)
+        if (after.answered !== 0) answeredStates++
+        const wrong = violationOf(scenario, protocol, after)
+        if (wrong !== null) {
+          return { states: seen.size, transitions, answeredStates, cut: false, violation: traceOf(id, wrong) }
+        }
+        if (seen.size >= statesMax) {
+          return { states: seen.size, transitions, answeredStates, cut: true, violation: null }
+        }
+        next.push([id, after])
+      }
+    }
+    frontier = next
+  }
+  return { states: seen.size, transitions, answeredStates, cut: false, violation: null }
+}

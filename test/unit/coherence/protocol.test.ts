@@ -1,0 +1,33 @@
+import { describe, expect, it } from "vitest"
+import { explore } from "./explore.ts"
+import { production } from "./model.ts"
+import { mutants } from "./mutants.ts"
+import { scenarioNames, scenarioOf } from "./scenarios.ts"
+
+/** Larger walks are for a person with time: `CM_MODEL_SCALE=2`. */
+const scale = Number(process.env.CM_MODEL_SCALE ?? "1")
+const statesMax = scale === 1 ? 500_000 : 30_000_000
+
+describe("no 200 begins after an answered revocation", () => {
+  it.each(scenarioNames)("in every state of: %s", { timeout: scale * 300_000 }, (name) => {
+    const { answeredStates, cut, states, transitions, violation } = explore(
+      scenarioOf(name, scale),
+      production,
+      statesMax
+    )
+    expect(violation?.join("\n") ?? null).toBeNull()
+    expect(cut).toBe(false)
+    expect(answeredStates).toBeGreaterThan(0)
+    process.stdout.write(
+      `model: ${name}: ${states} states, ${transitions} transitions, ${answeredStates} after an answer\n`
+    )
+  })
+})
+
+describe("the model sees each safeguard", () => {
+  it.each(mutants)("catches: $name", ({ change, name, scenario }) => {
+    const { violation } = explore(scenarioOf(scenario, 1), { ...production, ...change }, statesMax)
+    expect(violation).not.toBeNull()
+    process.stdout.write(`mutant: ${name}: ${violation!.length - 1} steps, then ${violation!.at(-1)}\n`)
+  })
+})
