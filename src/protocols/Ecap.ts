@@ -1,17 +1,16 @@
 /**
- * 16/ECAP, the provider's side for endpoint tokens: validation and status transition.
+ * 16/ECAP, the provider's side for endpoint tokens: status transition here, validation beside it.
  *
- * Validation is the hot path: bytes go to the `Validator` and come back as bytes, here it is only
- * checked where the answer may go, and counted. A transition is decoded, checked and handed to
- * `Tenants`; it is answered when it is in force. The requests about client credentials are not
- * listened to yet, so that a consumer is told at once that nobody provides them.
+ * A transition is decoded, checked and handed to `Tenants`; it is answered when it is in force. The
+ * requests about client credentials are not listened to yet, so that a consumer is told at once
+ * that nobody provides them.
  *
- * Source: 16/ECAP, "Endpoint token validation", "Endpoint token status transition".
+ * Source: 16/ECAP, "Endpoint token status transition".
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, Layer, Option } from "effect"
 import { type ChangeError, Tenants } from "../actors/Tenants.ts"
-import { Validator } from "../actors/Validator.ts"
+import type { Validator } from "../actors/Validator.ts"
 import { appNamePattern, isTokenValue } from "../domain/Names.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Nats } from "../nats/Nats.ts"
@@ -20,6 +19,7 @@ import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
 import { EndpointTokenStatusTransitionRequest, EndpointTokenStatusTransitionResponse } from "../schema/Ecap.ts"
 import { parseTargetStatus } from "../schema/TokenJson.ts"
+import { validation } from "./EcapValidation.ts"
 import * as InFlight from "./InFlight.ts"
 import { Micro } from "./Micro.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
@@ -29,14 +29,7 @@ import { serviceSubject } from "./Subject.ts"
 import { listen } from "./Subscription.ts"
 
 const protocol = "ecap"
-const drainedTimeout = "10 seconds"
 const flushTimeout = "2 seconds"
-
-/** Statuses of a proper verdict on a token; any other one but 200 counts as an error. */
-const verdicts: ReadonlySet<number> = new Set([200, 403, 404, 410])
-/** Texts for statistics, made once: the hot path builds no strings. */
-const errorTexts = new Map([400, 408, 409, 429, 500, 503].map((status) => [status, `${status}: no verdict`]))
-const errorText = (status: number): string | undefined => (verdicts.has(status) ? undefined : errorTexts.get(status))
 
 export interface TransitionAnswer {
   readonly statusCode: number
@@ -67,40 +60,6 @@ export const transitionAnswer = (exit: Exit.Exit<void, ChangeError>): Transition
   const { reasonPhrase, statusCode } = failureOf(error)
   return statusCode === 429 || statusCode === 503 ? plain(statusCode) : { statusCode, reasonPhrase }
 }
-
-const validation = Effect.gen(function* () {
-  const { instance } = yield* Replica
-  const nats = yield* Nats
-  const validator = yield* Validator
-  const micro = yield* Micro
-  const clock = yield* Clock.Clock
-  const counters = yield* makeCounters
-  const rule = replyRule(nats.inboxPrefix)
-  const subject = serviceSubject(instance, protocol, "ep-token-request")
-  const endpoint = micro.endpoint({ protocol, name: "ecap-ep-token", subject, metadata: { format: "avro" } })
-  const take = (message: Msg) => {
-    const reply = rule(message.reply)
-    if (reply !== "allowed") {
-      return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
-    }
-    const startedAt = clock.monotonicTimeNanosUnsafe()
-    validator.answerUnsafe(message.data, (bytes, statusCode) => {
-      if (!send(message, bytes)) counters.dropped(protocol, "answer_not_sent")
-      endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), errorText(statusCode))
-    })
-  }
-  yield* Effect.addFinalizer(() =>
-    Effect.promise(() =>
-      validator
-        .drained()
-        .then(() => nats.requests.flush())
-        .catch(() => undefined)
-    ).pipe(
-      Effect.timeoutOrElse({ duration: drainedTimeout, orElse: () => Effect.logError("validations left unanswered") })
-    )
-  )
-  yield* listen(nats.requests, subject, instance, take)
-})
 
 const transition = Effect.gen(function* () {
   const { instance } = yield* Replica

@@ -39,7 +39,7 @@ export const payloadBytesMax = (connection: NatsConnection): number =>
 /** False when the answer could not be handed to the connection. */
 export const send = (message: Msg, payload: Uint8Array | string, headers?: MsgHdrs): boolean => {
   try {
-    return message.respond(payload, headers === undefined ? {} : { headers })
+    return headers === undefined ? message.respond(payload) : message.respond(payload, { headers })
   } catch {
     return false
   }

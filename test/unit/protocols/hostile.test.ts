@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
+import { afterAll, beforeAll } from "vitest"
 import { endpointSubject } from "../../../src/protocols/Management.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { EndpointTokenStatusTransitionRequest } from "../../../src/schema/Ecap.ts"
 import { UnregisteredEvent } from "../../../src/schema/Elce.ts"
 import { eventually } from "../../support/eventually.ts"
 import { mutations } from "../../support/mutations.ts"
-import { protocolWorld } from "../../support/protocolWorld.ts"
+import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
 import { someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
 
 const perSubject = 1_000
@@ -33,8 +34,9 @@ const avro = EndpointTokenStatusTransitionRequest.encode({
 })
 
 describe(`hostile payloads (seed ${seed})`, () => {
-  it(`every one of ${perSubject} on every subject is answered once, and the service goes on`, async () => {
-    const world = await protocolWorld({ config: { requestsInFlightMax: 4_096 } })
+  let world: ProtocolWorld
+  beforeAll(async () => {
+    world = await protocolWorld({ config: { requestsInFlightMax: 4_096 } })
     const [token, deleted] = [someToken(), Effect.succeed({ deleted: 0 })]
     Object.assign(world.tenants.script, {
       createTenant: () => Effect.succeed({ tenantId: "t", name: null, createdAt: 0, removedAt: null }),
@@ -57,34 +59,35 @@ describe(`hostile payloads (seed ${seed})`, () => {
       auditList: () => Effect.succeed({ content: [], next: null }),
       auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null })
     })
-    const subjects = [
-      ...operations
-        .filter(({ name }) => name !== "drain")
-        .map((operation) => ({ subject: endpointSubject("cm", operation).replace("*", "demo"), from: json })),
-      { subject: "kaa.v1.service.cm.ecap.ep-token-status-transition-request", from: avro },
-      { subject: "cm.v1.demo.no.such", from: json },
-      { subject: "cm.v1.a*b.token.get", from: json }
-    ]
-    for (const { from, subject } of subjects) {
+  })
+  afterAll(() => world.close())
+
+  const subjects = [
+    ...operations
+      .filter(({ name }) => name !== "drain")
+      .map((operation) => ({ subject: endpointSubject("cm", operation).replace("*", "demo"), from: json })),
+    { subject: "kaa.v1.service.cm.ecap.ep-token-status-transition-request", from: avro },
+    { subject: "cm.v1.demo.no.such", from: json },
+    { subject: "cm.v1.a*b.token.get", from: json }
+  ]
+  for (const { from, subject } of subjects) {
+    it(`${perSubject} on ${subject} are answered once each, none as a bug, and the service goes on`, async () => {
       world.bus.sent.length = 0
       world.tenants.calls.length = 0
-      const payloads = mutations(from, perSubject, seed)
-      payloads.forEach((payload, index) => {
+      mutations(from, perSubject, seed).forEach((payload, index) => {
         world.bus.publish(subject, payload, { reply: `_INBOX.hostile.${index}` })
       })
       await eventually(
         () => world.bus.sent.length,
         (length) => length >= perSubject,
-        { everyMs: 1, what: `${perSubject} answers on ${subject}` }
+        { everyMs: 1, limitMs: 25_000, what: `${perSubject} answers on ${subject}` }
       )
-      assert.strictEqual(new Set(world.bus.sent.map((sent) => sent.subject)).size, perSubject, subject)
-      assert.strictEqual(world.bus.sent.length, perSubject, subject)
-      const bugs = world.bus.sent.filter(({ headers }) => headers?.get("Cm-Status") === "500")
-      assert.strictEqual(bugs.length, 0, subject)
-    }
-    assert.strictEqual((await world.admin("health")).status, 200)
-    await world.close()
-  })
+      assert.strictEqual(new Set(world.bus.sent.map((sent) => sent.subject)).size, perSubject)
+      assert.strictEqual(world.bus.sent.length, perSubject)
+      assert.isEmpty(world.bus.sent.filter(({ headers }) => headers?.get("Cm-Status") === "500"))
+      assert.strictEqual((await world.admin("health")).status, 200)
+    })
+  }
 
   it(`every one of ${perSubject} on the event subjects is acted on or counted, and nothing is answered`, async () => {
     const world = await protocolWorld({ config: { eventsWaitingMax: 4_096 } })

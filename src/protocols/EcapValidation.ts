@@ -1,0 +1,74 @@
+/**
+ * 16/ECAP endpoint token validation: the hot path's edge.
+ *
+ * Bytes go to the `Validator` and come back as bytes. Here it is only checked where the answer may
+ * go, and counted. Reading the clock twice is dear at this rate: answers given at once are timed for
+ * the first ones and then one in `sampleEvery`, the rest take the time last seen; answers that come
+ * later are all timed.
+ *
+ * Source: 16/ECAP, "Endpoint token validation".
+ */
+import type { Msg } from "@nats-io/transport-node"
+import { Clock, Effect } from "effect"
+import { Validator } from "../actors/Validator.ts"
+import { Nats } from "../nats/Nats.ts"
+import { makeCounters } from "../observability/Metrics.ts"
+import { Replica } from "../observability/Replica.ts"
+import { Micro } from "./Micro.ts"
+import { replyRule, send } from "./Responder.ts"
+import { serviceSubject } from "./Subject.ts"
+import { listen } from "./Subscription.ts"
+
+const protocol = "ecap"
+const drainedTimeout = "10 seconds"
+const timedAtFirst = 64
+const sampleEvery = 16
+
+/** Statuses of a proper verdict on a token; any other one counts as an error. */
+const verdicts: ReadonlySet<number> = new Set([200, 403, 404, 410])
+/** Texts for statistics, made once: the hot path builds no strings. */
+const errorTexts = new Map([400, 408, 429, 500, 503].map((status) => [status, `${status}: no verdict`]))
+const errorText = (status: number): string | undefined => (verdicts.has(status) ? undefined : errorTexts.get(status))
+
+export const validation = Effect.gen(function* () {
+  const { instance } = yield* Replica
+  const nats = yield* Nats
+  const validator = yield* Validator
+  const micro = yield* Micro
+  const clock = yield* Clock.Clock
+  const counters = yield* makeCounters
+  const rule = replyRule(nats.inboxPrefix)
+  const subject = serviceSubject(instance, protocol, "ep-token-request")
+  const endpoint = micro.endpoint({ protocol, name: "ecap-ep-token", subject, metadata: { format: "avro" } })
+
+  let taken = 0
+  let lastNanoseconds = 0
+  const take = (message: Msg) => {
+    const reply = rule(message.reply)
+    if (reply !== "allowed") {
+      return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
+    }
+    let startedAt = taken < timedAtFirst || taken % sampleEvery === 0 ? clock.monotonicTimeNanosUnsafe() : null
+    let answered = false
+    taken += 1
+    validator.answerUnsafe(message.data, (bytes, statusCode) => {
+      answered = true
+      if (!send(message, bytes)) counters.dropped(protocol, "answer_not_sent")
+      if (startedAt !== null) lastNanoseconds = Number(clock.monotonicTimeNanosUnsafe() - startedAt)
+      endpoint.record(statusCode, lastNanoseconds, errorText(statusCode))
+    })
+    if (!answered) startedAt ??= clock.monotonicTimeNanosUnsafe()
+  }
+
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(() =>
+      validator
+        .drained()
+        .then(() => nats.requests.flush())
+        .catch(() => undefined)
+    ).pipe(
+      Effect.timeoutOrElse({ duration: drainedTimeout, orElse: () => Effect.logError("validations left unanswered") })
+    )
+  )
+  yield* listen(nats.requests, subject, instance, take)
+})
