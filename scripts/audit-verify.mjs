@@ -2,7 +2,7 @@
  * Checks an exported audit chain without the service: `npm run audit:verify -- export.jsonl --tenant demo`.
  *
  * The export is what `audit.list` answers: whole answers, or their rows, one JSON value a line, oldest
- * first. With `--checkpoints file` (lines of `audit.checkpoint` events) and `--public-key key` it also
+ * first. With `--checkpoints file` (lines of `audit.checkpoint` events) and `--public-key=key` it also
  * compares the chain to what was signed, which shows a tail that was cut off or a chain written anew.
  * An export that does not begin at row 1 is anchored in the `prevHash` of its first row, and says so.
  *
@@ -12,7 +12,7 @@ import { createHash, createPublicKey, verify } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 
-const usage = "usage: audit-verify <export.jsonl> --tenant <id> [--checkpoints <file> --public-key <key>]\n"
+const usage = "usage: audit-verify <export.jsonl> --tenant <id> [--checkpoints <file> --public-key=<key>]\n"
 const stop = (text) => {
   process.stderr.write(text)
   process.exit(2)

@@ -55,14 +55,14 @@ describe("the audit", () => {
     const tenant = await newTenant("all")
     await client.ask(tenant, "application.register", { appName: "all-app" })
     const token = await client.ask(tenant, "token.provision", { appName: "all-app", endpointId: "e" })
-    await client.ask(tenant, "token.suspend", { tokenId: token.body.tokenId })
+    await client.ask(tenant, "token.revoke", { tokenId: token.body.tokenId })
     const actions = (await rowsOf(tenant)).map((row: { action: string }) => row.action)
     for (const action of [
       "tenant.created",
       "service.disabled",
       "application.registered",
       "token.provisioned",
-      "token.suspended"
+      "token.revoked"
     ]) {
       assert.include(actions, action)
     }
@@ -227,11 +227,11 @@ describe("the offline verifier", () => {
       { what: "the checkpoint" }
     )
     const rows = await rowsOf(tenant)
-    const options = ["--tenant", tenant, "--checkpoints", "CHECKPOINTS", "--public-key", String(point?.public_key)]
+    const options = ["--tenant", tenant, "--checkpoints", "CHECKPOINTS", `--public-key=${point?.public_key}`]
     assert.strictEqual((await verifyFile(rows, ...options)).code, 0)
     const cut = await verifyFile(rows.slice(0, 4), ...options)
     assert.deepStrictEqual([cut.code, JSON.parse(cut.stdout).firstBroken.seq], [1, 5])
-    const other = options.with(-1, Buffer.alloc(32, 7).toString("base64url"))
+    const other = options.with(-1, `--public-key=${Buffer.alloc(32, 7).toString("base64url")}`)
     assert.strictEqual((await verifyFile(rows, ...other)).code, 1)
   })
 })
