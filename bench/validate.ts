@@ -9,8 +9,10 @@
  *
  * `node bench/validate.ts [rounds=7] [milliseconds=2000] [inFlight=256]`. Exit code 1 below a promise.
  */
+import { setTimeout as pause } from "node:timers/promises"
 import { connectClient } from "../test/support/client.ts"
 import * as ecap from "../test/support/ecap.ts"
+import { eventually } from "../test/support/eventually.ts"
 import { freshDatabase } from "../test/support/freshDatabase.ts"
 import { startPair } from "../test/support/servers.ts"
 import { startService } from "../test/support/service.ts"
@@ -60,10 +62,21 @@ interface Measured {
   readonly microseconds: Array<number>
 }
 
+/** Waits until a process does next to nothing: what provisioning and first uses left to do is done. */
+const quiet = (pid: number): Promise<unknown> => {
+  const look = async () => {
+    const before = processorSeconds(pid)
+    await pause(500)
+    return processorSeconds(pid) - before
+  }
+  return eventually(look, (seconds) => !(seconds > 0.05), { limitMs: 60_000, what: "a quiet process" })
+}
+
 const measure = async (loads: Record<Mode, Load>, pids: Record<Mode, number>): Promise<Record<Mode, Measured>> => {
   const measured = {} as Record<Mode, Measured>
   for (const mode of modes) measured[mode] = { perSecond: [], microseconds: [] }
   for (let round = -1; round < rounds; round++) {
+    if (round === 0) for (const mode of modes) await quiet(pids[mode])
     for (const mode of modes) {
       const before = processorSeconds(pids[mode])
       const result = await loads[mode].run({ subject: subjectOf(mode), milliseconds, replyBytes })
