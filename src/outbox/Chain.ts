@@ -1,7 +1,7 @@
 /**
  * What of the outbox may leave now, and what came of it: decided here, done elsewhere.
  *
- * Rows of one tenant leave in the order of their ids. A row that is held (its revocation is not in
+ * Rows of one entity leave in the order of their ids. A row that is held (its revocation is not in
  * force) holds back what follows it in its tenant, and nobody else.
  */
 import type { OutboxRow } from "../store/Outbox.ts"
@@ -23,6 +23,24 @@ export const sendable = (
   return chosen
 }
 
+/**
+ * Cuts rows into waves: of each entity one row a wave, in order. A wave leaves when the one before it
+ * is in the stream, so of one entity at most one event is ever on its way.
+ */
+export const wavesOf = (rows: ReadonlyArray<OutboxRow>): ReadonlyArray<ReadonlyArray<OutboxRow>> => {
+  const waves: Array<Array<OutboxRow>> = []
+  const counts = new Map<string, number>()
+  for (const row of rows) {
+    const entity = `${row.tenantId}/${row.entityKey}`
+    const count = counts.get(entity) ?? 0
+    counts.set(entity, count + 1)
+    const wave = waves[count]
+    if (wave === undefined) waves.push([row])
+    else wave.push(row)
+  }
+  return waves
+}
+
 export interface Conclusion {
   /** They are in the stream. */
   readonly sent: ReadonlyArray<OutboxRow>
@@ -37,7 +55,7 @@ export interface Conclusion {
   readonly trouble: string | null
 }
 
-/** `outcomes` are those of `rows`, appended as one chain after `last`. */
+/** `outcomes` are those of `rows`, appended behind `last`. */
 export const conclude = (
   rows: ReadonlyArray<OutboxRow>,
   outcomes: ReadonlyArray<Outcome>,

@@ -1,10 +1,11 @@
 /**
  * The streams that events leave into, as the relay sees them.
  *
- * `append` writes a chain: its first entry is accepted only as the next message after `last`, each
- * other one only right behind the entry before it. So a chain has no holes and no strangers in between,
- * and two relays that write at once cannot interleave: one of them is told `Misplaced`. An entry whose
- * id the stream still remembers is not written again (`Duplicate`).
+ * `append` writes entries of different entities behind the message `last`: the first one alone, and
+ * when it is stored the others behind it, each accepted only in its own place. So a writer that does not
+ * know the newest message writes nothing (`Misplaced`), and what a slower writer still has on its way is
+ * refused once somebody else has written. An entry whose id the stream still remembers is not written
+ * again (`Duplicate`).
  *
  * `append` never fails; `Uncertain` means that the entry may or may not be there, now or in a moment.
  * `readAfter` sees at least what was acknowledged to anybody, or is behind; being behind is found out
@@ -59,14 +60,21 @@ export class EventLog extends Context.Service<
   static readonly layerMemory = (options: { readonly rememberedMax: number }) =>
     Layer.sync(EventLog, () => {
       const streams: Record<StreamKind, Array<string>> = { events: [], revocations: [] }
-      const append = (stream: Array<string>, last: number, entries: ReadonlyArray<Appendable>) =>
-        entries.map(({ eventId }, index) => {
-          if (index === 0 && last !== stream.length) return Outcome.Misplaced()
-          const at = stream.lastIndexOf(eventId)
-          if (at !== -1 && at >= stream.length - options.rememberedMax) return Outcome.Duplicate({ sequence: at + 1 })
-          const isNext = index === 0 || stream.at(-1) === entries[index - 1]!.eventId
-          return isNext ? Outcome.Stored({ sequence: stream.push(eventId) }) : Outcome.Misplaced()
+      const appendOne = (stream: Array<string>, last: number, { eventId }: Appendable): Outcome => {
+        if (last !== stream.length) return Outcome.Misplaced()
+        const at = stream.lastIndexOf(eventId)
+        return at !== -1 && at >= stream.length - options.rememberedMax
+          ? Outcome.Duplicate({ sequence: at + 1 })
+          : Outcome.Stored({ sequence: stream.push(eventId) })
+      }
+      const append = (stream: Array<string>, last: number, entries: ReadonlyArray<Appendable>) => {
+        let isOpen = true
+        return entries.map((entry, index) => {
+          const outcome = isOpen ? appendOne(stream, last + index, entry) : Outcome.Misplaced()
+          if (index === 0) isOpen = outcome._tag === "Stored"
+          return outcome
         })
+      }
       return {
         append: (kind, last, entries) => Effect.sync(() => append(streams[kind], last, entries)),
         readAfter: (kind, sequence) =>

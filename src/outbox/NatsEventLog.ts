@@ -1,10 +1,12 @@
 /**
  * The event streams in JetStream.
  *
- * A chain is published without waiting in between. Its first message names the sequence it expects
- * before it, each other one the id of the message before it, so the server refuses whatever comes after
- * a hole. (Sequences alone would not do: a chain that starts one too low would lose its first message
- * and store its second.) Reading asks the stream's leader for its end and any copy for the messages.
+ * Every message carries its id (`Nats-Msg-Id`) and the sequence it expects before it
+ * (`Nats-Expected-Last-Sequence`), which the stream's leader checks before it proposes anything. The
+ * first message goes alone: with sequences alone, a batch that starts one too low would lose its first
+ * message and store its second. (Expecting the previous message's id would close that too, but in a
+ * cluster of 2.15.2 a refusal of that kind leaves the stream without writes; measured.) Reading asks the
+ * stream's leader for its end and any copy for the messages.
  */
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream"
 import { headers as makeHeaders } from "@nats-io/transport-node"
@@ -21,10 +23,7 @@ const readLimit = Duration.seconds(3)
 
 /** The server says that this message cannot be stored, whatever else happens: too large, not of this stream. */
 const refusingCodes = new Set<number>([10054, 10060, 10173])
-/** "Wrong last message id", which the client library has no name for. */
-const wrongLastMessageId = 10070
 const misplacedCodes = new Set<number>([
-  wrongLastMessageId,
   JetStreamApiCodes.StreamWrongLastSequence,
   JetStreamApiCodes.StreamWrongLastSequenceUnknown
 ])
@@ -56,17 +55,13 @@ const make = Effect.gen(function* () {
   const directGet = yield* DirectGet.make(control, inboxPrefix)
   const timeout = Duration.toMillis(publishTimeout)
 
-  const publish = (
-    stream: string,
-    behind: { readonly lastSequence: number } | { readonly lastMsgID: string },
-    entry: Appendable
-  ): Promise<Outcome> =>
+  const publish = (stream: string, lastSequence: number, entry: Appendable): Promise<Outcome> =>
     Promise.resolve()
       .then(() =>
         jetstream.publish(entry.subject, entry.payload, {
           headers: headersOf(entry),
           msgID: entry.eventId,
-          expect: { streamName: stream, ...behind },
+          expect: { streamName: stream, lastSequence },
           timeout
         })
       )
@@ -115,19 +110,19 @@ const make = Effect.gen(function* () {
     return tail
   })
 
+  const append = async (stream: string, last: number, entries: ReadonlyArray<Appendable>) => {
+    const [first, ...others] = entries
+    if (first === undefined) return []
+    const outcome = await publish(stream, last, first)
+    if (outcome._tag !== "Stored") return [outcome, ...others.map(() => Outcome.Misplaced())]
+    return [
+      outcome,
+      ...(await Promise.all(others.map((entry, index) => publish(stream, outcome.sequence + index, entry))))
+    ]
+  }
+
   return EventLog.of({
-    append: (kind, last, entries) =>
-      Effect.promise(() =>
-        Promise.all(
-          entries.map((entry, index) =>
-            publish(
-              names[kind],
-              index === 0 ? { lastSequence: last } : { lastMsgID: entries[index - 1]!.eventId },
-              entry
-            )
-          )
-        )
-      ),
+    append: (kind, last, entries) => Effect.promise(() => append(names[kind], last, entries)),
     readAfter
   })
 })

@@ -2,7 +2,7 @@
  * Carries what was decided to whoever listens: the one way events leave.
  *
  * Promises:
- * - every committed row of the outbox reaches its stream, once, in order within its tenant, whatever
+ * - every committed row of the outbox reaches its stream, once, in order within its entity, whatever
  *   dies or is away meanwhile; `RelayTerm` says how;
  * - nothing else reaches a stream, and nothing of a revocation before it is in force;
  * - one relay works at a time: the holder of the term, renewed by the database's clock. Two at once

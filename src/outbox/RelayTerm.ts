@@ -8,13 +8,15 @@
  *   meanwhile is refused, or makes this one's append be refused, and then the stream is read again.
  * - The position up to which all messages are known to be marked is saved only while no message is
  *   known whose row may still be in the outbox.
- * The server's own recognition of repeated ids is a second net, not the first.
+ * - The server's own recognition of repeated ids covers two relays that write in the same moment. It is
+ *   asked to remember for longer than a connection of a stopped process can stand.
  *
- * Order: a chain has no holes, so of one tenant nothing overtakes; also not across terms.
+ * Order: of one entity one event is on its way at a time, and a late one is refused by its sequence; so
+ * of one entity nothing overtakes, also not across terms.
  */
 import { Clock, Effect, Metric } from "effect"
 import { Outbox, type OutboxRow } from "../store/Outbox.ts"
-import { conclude, sendable } from "./Chain.ts"
+import { type Conclusion, conclude, sendable, wavesOf } from "./Chain.ts"
 import { EventLog, type StreamKind, streamKinds } from "./EventLog.ts"
 
 /** Rows looked at when the first ones must all wait. */
@@ -71,8 +73,7 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
     unread.delete(kind)
   })
 
-  const append = Effect.fnUntraced(function* (kind: StreamKind, rows: ReadonlyArray<OutboxRow>, now: number) {
-    if (rows.length === 0) return null
+  const appendWave = Effect.fnUntraced(function* (kind: StreamKind, rows: ReadonlyArray<OutboxRow>) {
     // Until the outcome is known, it is not.
     unread.add(kind)
     const last = ends.get(kind)!
@@ -80,21 +81,31 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
     ends.set(kind, concluded.last)
     if (concluded.isKnown) unread.delete(kind)
     for (const { eventId } of concluded.sent) inStream.add(eventId)
-    yield* Metric.update(
-      Metric.withAttributes(published, { stream: kind }),
-      concluded.sent.length - concluded.duplicates
-    )
+    const written = concluded.sent.length - concluded.duplicates
+    yield* Metric.update(Metric.withAttributes(published, { stream: kind }), written)
     yield* Metric.update(retried, rows.length - concluded.sent.length)
     yield* Metric.update(recovered, concluded.duplicates)
-    if (concluded.refused !== null) {
-      const { reason, row } = concluded.refused
-      setAsideUntil.set(row.tenantId, now + setAsideMs)
-      yield* Metric.update(refusedTotal, 1)
-      yield* Effect.logError("an event cannot be published; its tenant's later events wait").pipe(
-        Effect.annotateLogs({ tenantId: row.tenantId, eventId: row.eventId, subject: row.subject, reason })
-      )
-    }
     return concluded
+  })
+
+  const setAside = Effect.fnUntraced(function* ({ reason, row }: NonNullable<Conclusion["refused"]>, now: number) {
+    setAsideUntil.set(row.tenantId, now + setAsideMs)
+    yield* Metric.update(refusedTotal, 1)
+    yield* Effect.logError("an event cannot be published; its tenant's later events wait").pipe(
+      Effect.annotateLogs({ tenantId: row.tenantId, eventId: row.eventId, subject: row.subject, reason })
+    )
+  })
+
+  /** Wave by wave, up to the first that did not go as it should. */
+  const append = Effect.fnUntraced(function* (kind: StreamKind, rows: ReadonlyArray<OutboxRow>, now: number) {
+    const sent: Array<OutboxRow> = []
+    for (const wave of wavesOf(rows)) {
+      const concluded = yield* appendWave(kind, wave)
+      sent.push(...concluded.sent)
+      if (concluded.refused !== null) yield* setAside(concluded.refused, now)
+      if (!concluded.isKnown) return { sent, trouble: concluded.trouble }
+    }
+    return { sent, trouble: null }
   })
 
   const mark = Effect.fnUntraced(function* (rows: ReadonlyArray<OutboxRow>, sawAll: boolean) {
@@ -138,7 +149,7 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
         ),
       { concurrency: "unbounded" }
     )
-    const sent = concluded.flatMap((one) => one?.sent ?? [])
+    const sent = concluded.flatMap((one) => one.sent)
     yield* Metric.update(recovered, found.length)
     yield* mark([...found, ...sent], sawAll)
     yield* savePositions(now)
@@ -147,7 +158,7 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
     const result: Round = {
       sent: sent.length,
       hasMore: (progress && (!sawAll || rest.length > chosen.length)) || (!progress && !sawAll && window < windowMax),
-      trouble: concluded.reduce<string | null>((first, one) => first ?? one?.trouble ?? null, null)
+      trouble: concluded.reduce<string | null>((first, one) => first ?? one.trouble, null)
     }
     return result
   })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { conclude, sendable } from "../../../src/outbox/Chain.ts"
+import { conclude, sendable, wavesOf } from "../../../src/outbox/Chain.ts"
 import { Outcome } from "../../../src/outbox/EventLog.ts"
 import type { OutboxRow } from "../../../src/store/Outbox.ts"
 
@@ -32,6 +32,17 @@ describe("sendable", () => {
 
   it("takes no more than it is told to, from the front", () => {
     assert.deepStrictEqual(ids(sendable([row(1), row(2), row(3)], nobody, 2)), [1, 2])
+  })
+})
+
+describe("wavesOf", () => {
+  it("has of each entity one row a wave, in order, and loses none", () => {
+    const rows = ["a", "b", "a", "a", "c", "b"].map((entityKey, index) => row(index + 1, { entityKey }))
+    assert.deepStrictEqual(wavesOf(rows).map(ids), [[1, 2, 5], [3, 6], [4]])
+  })
+
+  it("does not take entities of two tenants for one", () => {
+    assert.strictEqual(wavesOf([row(1), row(2, { tenantId: "other" })]).length, 1)
   })
 })
 

@@ -63,7 +63,7 @@ describe("OutboxRelay", () => {
       const outbox = memoryOutbox()
       const faults = eventLogFaults()
       const ids = write(outbox, 5, 40)
-      faults.loseAnswers = 150
+      faults.loseAnswers = 25
       yield* relayUntil({ replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) }, isEmpty(outbox))
       assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
     })
