@@ -1,5 +1,5 @@
 /** All protocols on a paper bus with scripted tenants: what a test asks, and what comes back. */
-import { Context, Duration, Effect, Exit, Layer, Logger, Scope } from "effect"
+import { ConfigProvider, Context, Duration, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { Readiness } from "../../src/observability/Health.ts"
 import { Replica } from "../../src/observability/Replica.ts"
 import { Shutdown } from "../../src/observability/Shutdown.ts"
@@ -40,6 +40,8 @@ export const protocolWorld = async (
   options: {
     readonly config?: Partial<ProtocolsConfigShape>
     readonly maxPayload?: number
+    /** What `Config` reads; without it, nothing is set. */
+    readonly environment?: Record<string, string>
     readonly access?: Layer.Layer<Access>
     readonly validator?: Parameters<typeof scriptedValidator>[0]
   } = {}
@@ -59,6 +61,7 @@ export const protocolWorld = async (
     options.access ?? Access.layerBus,
     Readiness.layer,
     Shutdown.layer,
+    ConfigProvider.layer(ConfigProvider.fromEnvRecord(options.environment ?? {})),
     Logger.layer([collect])
   )
   const scope = Scope.makeUnsafe()

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schema, Scope } from "effect"
+import * as Setting from "../../../src/observability/Setting.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { eventually } from "../../support/eventually.ts"
 import { protocolWorld } from "../../support/protocolWorld.ts"
@@ -59,6 +60,26 @@ describe("about the replica", () => {
     matchesShape("config.show", body)
     const names = body.settings.map(({ name }: { name: string }) => name)
     assert.includeMembers(names, ["CM_REQUEST_BYTES_MAX", "CM_ELCE_ORIGINATORS", "CM_DRAIN_TIMEOUT"])
+    await world.close()
+  })
+
+  it("config.show gives no secret away, whether declared as one or written into a URL", async () => {
+    const planted = "planted-value"
+    Setting.secret({ name: "CM_TEST_SECRET", about: "a secret" })
+    Setting.text({ name: "CM_TEST_URL", pattern: /^.*$/u, about: "a URL with a password" })
+    const variables = {
+      CM_TEST_SECRET: planted,
+      CM_TEST_URL: `mariadb://user:${planted}@host:1/db`,
+      CM_DRAIN_TIMEOUT: "9 seconds"
+    }
+    const world = await protocolWorld({ environment: variables })
+    const { body, text } = await world.admin("config.show")
+    const value = (name: string) => body.settings.find((setting: { name: string }) => setting.name === name).value
+    assert.strictEqual(value("CM_TEST_SECRET"), "***")
+    assert.strictEqual(value("CM_TEST_URL"), "mariadb://user:***@host:1/db")
+    assert.strictEqual(value("CM_DRAIN_TIMEOUT"), "9 seconds")
+    assert.isNull(value("CM_ELCE_ORIGINATORS"))
+    assert.notInclude(text, planted)
     await world.close()
   })
 
