@@ -54,7 +54,7 @@ const underTerm = async (
  */
 const unsentSql = `SELECT o.id, o.tenant_id, o.event_id, o.stream, o.subject, o.entity_key, o.headers, o.payload,
     o.created_at, IF(o.id = h.held_id, 1, 0)
-  FROM outbox o
+  FROM outbox o FORCE INDEX FOR ORDER BY (PRIMARY)
     LEFT JOIN (
       SELECT w.tenant_id, MIN(w.id) AS held_id
       FROM pending_revocations p STRAIGHT_JOIN outbox w ON w.tenant_id = p.tenant_id AND w.revocation_seq = p.seq

@@ -41,7 +41,8 @@ export interface ConnectionOptions {
   readonly statementTimeoutMs: number
 }
 
-const rowsMaxBytes = 64 * 1024 * 1024
+/** What the server must take in one packet; batches are cut to it. Its default, checked at start. */
+export const packetMaxBytes = 16 * 1024 * 1024
 
 interface Target {
   readonly host: string
@@ -104,7 +105,7 @@ const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, s
     autoJsonMap: false,
     rowsAsArray: true,
     foundRows: true,
-    maxAllowedPacket: rowsMaxBytes,
+    maxAllowedPacket: packetMaxBytes,
     prepareCacheLength: 256
   } satisfies mariadb.ConnectionConfig & Record<string, unknown>
 }

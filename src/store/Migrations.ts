@@ -14,7 +14,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { Data, Duration, Effect } from "effect"
 import * as Columns from "./Columns.ts"
 import { type DatabaseFailure, fromUnknown } from "./DatabaseFailure.ts"
-import { type Connection, openConnection } from "./MariadbConnection.ts"
+import { type Connection, openConnection, packetMaxBytes } from "./MariadbConnection.ts"
 import { StoreConfig } from "./StoreConfig.ts"
 import { StoreUnavailable } from "./StoreError.ts"
 
@@ -48,6 +48,24 @@ export const knownMigrations = (): ReadonlyArray<Migration> => {
       before = number
       return { number, name, sql: readFileSync(new URL(file, folder), "utf8") }
     })
+}
+
+const serverSql = "SELECT VERSION(), @@max_allowed_packet, @@innodb_flush_log_at_trx_commit"
+
+/** The server must be one whose behaviour is relied on. Answers what is allowed but should not be, or null. */
+const checkServer = async (connection: Connection): Promise<string | null> => {
+  const [row = []] = await connection.rows(serverSql)
+  const version = Columns.text(row, 0)
+  const [, major, minor] = /^(\d+)\.(\d+)\..*MariaDB/u.exec(version) ?? []
+  if (major === undefined || Number(major) * 1000 + Number(minor) < 10_011) {
+    throw new SchemaRefused({ reason: `MariaDB 10.11 or newer is needed, and the server is ${version}` })
+  }
+  if (Columns.whole(row, 1) < packetMaxBytes) {
+    throw new SchemaRefused({ reason: `the server's max_allowed_packet must be ${packetMaxBytes} or more` })
+  }
+  return Columns.whole(row, 2) === 1
+    ? null
+    : "innodb_flush_log_at_trx_commit is not 1: a crash of the database's machine can lose acknowledged changes"
 }
 
 const createTableSql = `CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -94,10 +112,16 @@ export const migrate = (
     Effect.acquireUseRelease(
       attempt((signal) => openConnection(settings, { statementTimeoutMs: 0 }, signal)),
       (connection) =>
-        attempt(async () => {
-          await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))
-          return await runSteps(connection, known)
-        }),
+        Effect.andThen(
+          Effect.flatMap(
+            attempt(() => checkServer(connection)),
+            (warning) => (warning === null ? Effect.void : Effect.logWarning(warning))
+          ),
+          attempt(async () => {
+            await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))
+            return await runSteps(connection, known)
+          })
+        ),
       // The lock goes with the connection.
       (connection) => Effect.sync(() => connection.giveUp())
     ).pipe(

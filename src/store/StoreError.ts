@@ -10,4 +10,9 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
   operation: Schema.String,
   outcome: Schema.Literals(["none", "unknown"]),
   cause: Schema.optionalKey(Schema.Defect())
-}) {}
+}) {
+  override get message(): string {
+    const why = this.cause instanceof Error ? `: ${this.cause.message}` : ""
+    return `${this.operation} failed, outcome ${this.outcome}${why}`
+  }
+}

@@ -5,9 +5,10 @@ import { inject } from "vitest"
 import { Mariadb } from "../../../src/store/Mariadb.ts"
 import { endedSql, orphansOfApplicationsSql, orphansOfTenantsSql } from "../../../src/store/MariaSweeps.ts"
 import { byHashSql } from "../../../src/store/MariaTokenLookup.ts"
+import { Outbox } from "../../../src/store/Outbox.ts"
 import { Sweeps } from "../../../src/store/Sweeps.ts"
 import { TenantStore } from "../../../src/store/TenantStore.ts"
-import { aName, aTenant, aToken, insert } from "../../support/storeFixtures.ts"
+import { aMessage, aName, aTenant, aToken, insert, nextRevocation, transact } from "../../support/storeFixtures.ts"
 import { layerMariaStores } from "../../support/storeLayers.ts"
 
 /** The rows that the storage engine was asked for by a piece of work, on the one connection there is. */
@@ -73,6 +74,21 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
           Effect.all([sweeps.endedTokens(100), sweeps.orphanedTokens(100), sweeps.purgeRemoved])
         )
         assert.isBelow(read, 100)
+      })
+    )
+
+    it.effect("the relay reads what it takes of a long outbox, and no more", () =>
+      Effect.gen(function* () {
+        const outbox = yield* Outbox
+        const [one, other] = [yield* aTenant, yield* aTenant]
+        yield* transact(one.tenantId, {}, (loaded) => ({
+          revocation: nextRevocation(one.tenantId, loaded),
+          outbox: [aMessage({ afterRevocation: true })]
+        }))
+        for (let n = 0; n < 3; n += 1) {
+          yield* transact(other.tenantId, {}, () => ({ outbox: Array.from({ length: 1_000 }, () => aMessage()) }))
+        }
+        assert.isBelow(yield* rowsRead(outbox.unsent(20)), 200)
       })
     )
 
