@@ -101,6 +101,28 @@ const settings = Config.all({
     byDefault: 10_000,
     about: "Opened data keys of tenants that are kept in memory."
   }),
+  keysMoveRate: Setting.int({
+    name: "CM_KEYS_MOVE_RATE",
+    unit: "rows per second",
+    min: 1,
+    max: 100_000,
+    byDefault: 2_000,
+    about: "How many rows are moved to a new key in a second at most, by the one replica that does it."
+  }),
+  keysMoveEvery: Setting.duration({
+    name: "CM_KEYS_MOVE_EVERY",
+    min: "100 millis",
+    max: "10 minutes",
+    byDefault: "5 seconds",
+    about: "How often a replica looks whether rows must be moved to a new key."
+  }),
+  keysErase: Setting.duration({
+    name: "CM_KEYS_ERASE_AFTER",
+    min: "1 minute",
+    max: "365 days",
+    byDefault: "1 day",
+    about: "How long the material of a retired key is kept, wrapped, before it is erased."
+  }),
   keysReload: Setting.duration({
     name: "CM_KEYS_RELOAD",
     min: "100 millis",

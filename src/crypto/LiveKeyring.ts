@@ -144,12 +144,26 @@ const start = Effect.gen(function* () {
 
 export const make = Effect.gen(function* () {
   const { keysActivation, keysReload } = yield* CryptoConfig
+  const rotation = yield* KeyRotationStore
   const clock = yield* Clock.Clock
   const currentForMs = Duration.toMillis(keysActivation) * clockMargin
   let now: Opened = yield* start
   const wanted = yield* Latch.make()
 
-  const reload = Effect.suspend(() => openAll(now)).pipe(
+  /** Records sealed here that the store has been told of, by key. */
+  const told = new Map<string, number>()
+  const tellUses = Effect.suspend(() => {
+    const { keyId, uses } = now.sealWith
+    const since = uses - (told.get(keyId) ?? 0)
+    if (since === 0) return Effect.void
+    told.set(keyId, uses)
+    return rotation.addUses(keyId, since)
+  })
+
+  const reload = Effect.andThen(
+    tellUses,
+    Effect.suspend(() => openAll(now))
+  ).pipe(
     Effect.andThen((opened) =>
       Effect.sync(() => {
         now = opened

@@ -1,15 +1,15 @@
 /**
  * Tenants' data keys of a running replica.
  *
- * Two bounded caches: opened keys by id, and each tenant's active key for a minute at most, after
- * which its age and its count of uses are looked at again. Whoever asks while a key is being fetched
+ * Two bounded caches: opened keys by id, and each tenant's active key for some seconds, after which
+ * it is looked whether there is a newer one, and at its age. Whoever asks while a key is being fetched
  * waits for that one fetch. Failures are not kept.
  *
  * Uses are counted in the database in blocks, taken before they are used: a replica that dies wastes
  * the rest of its block, so the count is never below the truth.
  */
 import { Cache, Duration, Effect, Exit, Layer } from "effect"
-import { KeyRotationStore } from "../store/KeyRotationStore.ts"
+import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
 import { KeyStore, type StoredKey } from "../store/KeyStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
@@ -20,17 +20,14 @@ import * as ServiceKeys from "./ServiceKeys.ts"
 import { type SecretPlace, TenantKeys, TenantKeyUnavailable, type TenantSealer } from "./TenantKeys.ts"
 
 /** How long a replica goes on with a tenant's active key before it looks whether there is a newer one. */
-export const activeFor = Duration.minutes(1)
+export const activeFor = Duration.seconds(10)
 /** Uses are taken from the key's count in blocks of this many. */
 export const usesBlock = 256
 
 interface WarmKey {
   readonly tenantId: string | null
   readonly key: SealedRecord.SealingKey
-}
-
-interface ActiveKey {
-  readonly key: SealedRecord.SealingKey
+  /** Of the blocks taken from the key's count. */
   usesLeft: number
 }
 
@@ -60,7 +57,7 @@ export const make = Effect.gen(function* () {
       Effect.map((material): WarmKey => {
         const key = SealedRecord.makeKey(stored.keyId, material)
         material.fill(0)
-        return { tenantId: stored.tenantId, key }
+        return { tenantId: stored.tenantId, key, usesLeft: 0 }
       })
     )
 
@@ -84,22 +81,28 @@ export const make = Effect.gen(function* () {
       Effect.provide(context)
     )
 
+  /** False when the key has been used so often, or is so old, that another one must follow. */
+  const mayGoOn = Effect.fnUntraced(function* (present: AgedKey, held: WarmKey) {
+    if (present.ageMs >= Duration.toMillis(config.tenantKeyAgeMax)) return false
+    if (held.usesLeft > 1) return true
+    const uses = yield* rotation.addUses(present.keyId, usesBlock)
+    if (uses > config.tenantKeyUsesMax) return false
+    held.usesLeft += usesBlock
+    return true
+  })
+
   const findActive = Effect.fnUntraced(function* (tenantId: string) {
     const present = yield* rotation.activeKey("tenant-data", tenantId)
-    let keyId = present?.keyId
-    if (present !== undefined && keyId !== undefined) {
-      const uses = yield* rotation.addUses(keyId, usesBlock)
-      if (uses > config.tenantKeyUsesMax || present.ageMs >= Duration.toMillis(config.tenantKeyAgeMax)) {
-        yield* rotation.demote(keyId)
-        keyId = undefined
-      }
+    if (present !== undefined) {
+      const held = yield* Cache.get(opened, present.keyId)
+      if (yield* mayGoOn(present, held)) return held
+      yield* rotation.demote(present.keyId)
     }
-    if (keyId === undefined) {
-      keyId = (yield* ensure(tenantId)).keyId
-      yield* rotation.addUses(keyId, usesBlock)
-    }
-    const { key } = yield* Cache.get(opened, keyId)
-    return { key, usesLeft: usesBlock } satisfies ActiveKey
+    const next = yield* ensure(tenantId)
+    yield* rotation.addUses(next.keyId, usesBlock)
+    const held = yield* Cache.get(opened, next.keyId)
+    held.usesLeft += usesBlock
+    return held
   })
   const active = yield* Cache.makeWith(findActive, {
     capacity: config.tenantKeysWarm,

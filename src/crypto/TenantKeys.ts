@@ -19,11 +19,14 @@ export class TenantKeyUnavailable extends Schema.TaggedError<TenantKeyUnavailabl
   isRetryable: Schema.Boolean
 }) {}
 
+/** The purpose of the secret of a credential's version; the only one so far. */
+export const secretPurpose = "credentials"
+
 /** Where a secret lives. Each text is bound as it is: nothing is trimmed, folded or joined. */
 export interface SecretPlace {
   readonly credentialId: string
   readonly version: number
-  /** What the secret is for; `credentials` for those of a credential version. */
+  /** What the secret is for: `secretPurpose`. */
   readonly purpose: string
 }
 

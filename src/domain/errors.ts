@@ -73,6 +73,12 @@ export class CredentialExpired extends tagged<CredentialExpired>()("CredentialEx
 export class ConsumerNotAllowed extends tagged<ConsumerNotAllowed>()("ConsumerNotAllowed", {}) {}
 export class ServiceInactive extends tagged<ServiceInactive>()("ServiceInactive", { serviceName: Schema.String }) {}
 
+// ---- keys
+export class KeyNotFound extends tagged<KeyNotFound>()("KeyNotFound", { keyId: Schema.String }) {}
+/** A row needs the key, or a replica may still write with it. */
+export class KeyInUse extends tagged<KeyInUse>()("KeyInUse", { keyId: Schema.String, rows: Schema.Int }) {}
+
+// ---- the service itself
 /** A bound of this tenant or replica is reached: mailbox, misses in flight. Trying later helps. */
 export class TooManyRequests extends tagged<TooManyRequests>()("TooManyRequests", { limit: Schema.String }) {}
 /** A part that is needed cannot be reached. `committed` null: it is not known whether the change happened. */
@@ -107,4 +113,12 @@ export const Refusal = Schema.Union([
 ])
 export type Refusal = typeof Refusal.Type
 
-export type RequestError = Refusal | InvalidCursor | Unauthenticated | TooManyRequests | Unavailable | NotYetInForce
+export type RequestError =
+  | Refusal
+  | InvalidCursor
+  | Unauthenticated
+  | KeyNotFound
+  | KeyInUse
+  | TooManyRequests
+  | Unavailable
+  | NotYetInForce

@@ -154,6 +154,16 @@ const table: Table = {
     reason: ({ part, bytesMax }) => `The ${part} is larger than ${bytesMax} bytes`,
     details: ({ part, bytesMax }) => ({ part, bytesMax })
   },
+  KeyNotFound: {
+    code: "KEY_NOT_FOUND",
+    reason: () => "Key not found",
+    details: ({ keyId }) => (entityIdPattern.test(keyId) ? { keyId } : {})
+  },
+  KeyInUse: {
+    code: "KEY_IN_USE",
+    reason: ({ rows }) => (rows > 0 ? "Rows need the key" : "The key is active, or may still be written with"),
+    details: ({ keyId, rows }) => ({ keyId, rows })
+  },
   TooManyRequests: {
     code: "TOO_MANY_REQUESTS",
     reason: () => "Too many requests at once, try again later",

@@ -1,0 +1,220 @@
+/**
+ * Moves rows to new keys, in the background, while everything runs.
+ *
+ * One replica does it at a time, claimed by the database's clock; it moves pages no faster than
+ * `CM_KEYS_MOVE_RATE`. Nothing about where it is is remembered: what is left to do is the rows under
+ * retiring keys, so after a kill, here or elsewhere, it goes on with what is left. A move is a
+ * compare-and-set, so doing it twice does it once.
+ *
+ * - Hashes of tokens follow their key's successor, by one HMAC each, once every replica reads with it.
+ * - Secrets are opened and sealed again with their tenant's active key. One that does not open stays
+ *   where it is, is counted and named in the log, and keeps its key from being retired.
+ * - Keys under an older master key are wrapped by the active one.
+ * - Tenants' keys that nothing needs any more are retired after a day, retired keys that a row needs
+ *   after all come back, and the material of long retired ones is erased.
+ *
+ * What fails is logged and tried again at the next turn.
+ */
+import { Clock, Duration, Effect, Layer, Metric, Schedule } from "effect"
+import { Replica } from "../observability/Replica.ts"
+import { type AgedKey, KeyRotationStore, type SealedMove } from "../store/KeyRotationStore.ts"
+import type { StoreUnavailable } from "../store/StoreError.ts"
+import { Sweeps } from "../store/Sweeps.ts"
+import { CryptoConfig } from "./CryptoConfig.ts"
+import * as HashKeys from "./HashKeys.ts"
+import { MasterKey, type MasterKeyError } from "./MasterKey.ts"
+import * as RotationPlan from "./RotationPlan.ts"
+import * as ServiceKeys from "./ServiceKeys.ts"
+import { secretPurpose, TenantKeys, type TenantKeyUnavailable } from "./TenantKeys.ts"
+
+type MoveError = StoreUnavailable | MasterKeyError | TenantKeyUnavailable
+
+interface PageDone {
+  readonly moved: number
+  /** Rows that cannot be moved, met for the first time. */
+  readonly givenUp: number
+}
+
+const sweepName = "key-rotation"
+/** A claim is renewed at each page; who dies is replaced after this. */
+const claimFor = Duration.seconds(15)
+/** Rows of one page at most: one second's worth of the rate, within this. */
+export const pageMax = 500
+/** Keys looked at in one turn; the rest waits for the next. */
+const keysPerTurn = 1_000
+/** A tenant's key without rows is retired by itself when it is this old. */
+const retireTenantKeysAfter = Duration.days(1)
+
+/**
+ * At so many records the sealing key is followed by another, far below what random nonces allow: a
+ * replica tells its uses every few seconds, and several replicas may seal meanwhile.
+ */
+export const sealUsesMax = 2 ** 30
+
+const moved = Metric.counter("cm_key_rows_moved_total", {
+  description: "Rows moved to a new key by this replica",
+  incremental: true
+})
+const unopenable = Metric.counter("cm_key_rows_unopenable_total", {
+  description: "Secrets met while moving that do not open: tampered with, or in another place than they were made for",
+  incremental: true
+})
+
+export const make = Effect.gen(function* () {
+  const { keysActivation, keysErase, keysMoveRate } = yield* CryptoConfig
+  const { replicaId } = yield* Replica
+  const store = yield* KeyRotationStore
+  const sweeps = yield* Sweeps
+  const master = yield* MasterKey
+  const tenantKeys = yield* TenantKeys
+  const context = yield* Effect.context<MasterKey>()
+  const activationMs = Duration.toMillis(keysActivation)
+  const pageRows = Math.min(pageMax, keysMoveRate)
+
+  const claim = sweeps.claim(sweepName, replicaId, Duration.toMillis(claimFor))
+  const open = (key: AgedKey) =>
+    Effect.provide(
+      Effect.map(ServiceKeys.open(key), ({ material }) => material),
+      context
+    )
+
+  /** Page after page until one does nothing, or another replica has taken over. */
+  const paced = Effect.fnUntraced(function* (page: Effect.Effect<PageDone, MoveError>) {
+    for (;;) {
+      if (!(yield* claim)) return
+      const before = yield* Clock.currentTimeMillis
+      const done = yield* page
+      const rows = done.moved + done.givenUp
+      if (rows === 0) return
+      yield* Metric.update(moved, done.moved)
+      const tookMs = (yield* Clock.currentTimeMillis) - before
+      yield* Effect.sleep(Duration.millis(RotationPlan.pauseMs(rows, tookMs, keysMoveRate)))
+    }
+  })
+
+  const moveHashes = Effect.fnUntraced(function* (from: AgedKey) {
+    const active = yield* store.activeKey("token-hash", null)
+    if (active === undefined || !RotationPlan.isSettled(active, activationMs)) return
+    const [old, next] = [yield* open(from), yield* open(active)]
+    const added = RotationPlan.layersBetween(old, next)
+    if (added === null) return
+    yield* paced(
+      Effect.gen(function* () {
+        const rows = yield* store.hashedRows(from.keyId, pageRows)
+        const moves = rows.map((row) => ({ ...row, newHash: HashKeys.advance(row.hash, added) }))
+        return { moved: yield* store.moveHashes(from.keyId, active.keyId, moves), givenUp: 0 }
+      })
+    )
+    old.fill(0)
+    next.fill(0)
+  })
+
+  const moveSecrets = Effect.fnUntraced(function* (from: AgedKey) {
+    /** Not openable, and met in this turn already. */
+    const given = new Set<string>()
+    yield* paced(
+      Effect.gen(function* () {
+        const moves: Array<SealedMove> = []
+        const givenBefore = given.size
+        // Rows that do not open lie before the others again at the next page, so the page grows by them.
+        for (const row of yield* store.sealedRows(from.keyId, pageRows + given.size)) {
+          const place = { credentialId: row.credentialId, version: row.version, purpose: secretPurpose }
+          const opened = yield* Effect.result(tenantKeys.openFor(row.tenantId, place, row.sealed))
+          if (opened._tag === "Success") {
+            const { keyId, sealed } = yield* tenantKeys.sealFor(row.tenantId, place, opened.success)
+            opened.success.fill(0)
+            // For some seconds a replica goes on with the key that was the active one; the next turn moves the row.
+            if (keyId !== from.keyId) moves.push({ ...row, newKeyId: keyId, newSealed: sealed })
+          } else if (opened.failure._tag === "TenantKeyUnavailable") {
+            return yield* opened.failure
+          } else if (!given.has(`${row.credentialId}/${row.version}`)) {
+            given.add(`${row.credentialId}/${row.version}`)
+            yield* Metric.update(unopenable, 1)
+            yield* Effect.logError("a stored secret does not open and cannot be moved to a new key", {
+              tenantId: row.tenantId,
+              credentialId: row.credentialId,
+              version: row.version
+            })
+          }
+        }
+        return { moved: yield* store.moveSealed(from.keyId, moves), givenUp: given.size - givenBefore }
+      })
+    )
+  })
+
+  const moveRows = (key: AgedKey) => {
+    switch (key.purpose) {
+      case "token-hash":
+        return moveHashes(key)
+      case "tenant-data":
+        return moveSecrets(key)
+      default:
+        // Idempotent answers live for a day; nothing else is sealed with the others.
+        return Effect.void
+    }
+  }
+
+  /** Keys that an older master key wrapped, wrapped by the active one. */
+  const rewrap = Effect.gen(function* () {
+    for (let after: string | null = null; ; ) {
+      const keys: ReadonlyArray<AgedKey> = yield* store.listKeys({ limit: keysPerTurn, after })
+      for (const key of keys) {
+        if (key.masterKeyId === master.activeId || key.wrapped.byteLength === 0) continue
+        const material = yield* open(key)
+        const next = yield* master.wrap(ServiceKeys.placeOf(key), material)
+        material.fill(0)
+        yield* store.rewrap(key, next)
+      }
+      const last = keys.at(-1)
+      if (keys.length < keysPerTurn || last === undefined) return
+      after = last.keyId
+    }
+  })
+
+  /** The sealing key has been used so often that another one must follow. */
+  const replaceWorn = Effect.gen(function* () {
+    const active = yield* store.activeKey("seal", null)
+    if (active === undefined || (yield* store.addUses(active.keyId, 0)) < sealUsesMax) return
+    const next = yield* Effect.provide(ServiceKeys.makeCandidate("seal", null), context)
+    next.material.fill(0)
+    if (yield* store.replaceActive(active.keyId, next.stored)) yield* Effect.logInfo("the sealing key was replaced")
+  })
+
+  const tidy = Effect.gen(function* () {
+    yield* replaceWorn
+    const revived = yield* store.reviveNeeded
+    if (revived > 0) yield* Effect.logWarning("retired keys that rows need were brought back", { keys: revived })
+    for (const key of yield* store.retiringKeys(keysPerTurn)) {
+      const old = key.ageMs >= Duration.toMillis(retireTenantKeysAfter)
+      if (key.purpose === "tenant-data" && old) yield* store.retire(key.keyId)
+    }
+    yield* store.eraseRetired(Duration.toMillis(keysErase))
+  })
+
+  /** One turn: everything that can be done now. Whatever fails with one key does not stop the others. */
+  const turn = Effect.gen(function* () {
+    if (!(yield* claim)) return
+    yield* goingOn("wrapping keys", rewrap)
+    for (const key of yield* store.retiringKeys(keysPerTurn)) yield* goingOn("moving rows", moveRows(key), key.keyId)
+    yield* goingOn("tidying keys", tidy)
+  })
+
+  return { turn: goingOn("looking for keys", turn) }
+})
+
+const goingOn = (what: string, work: Effect.Effect<void, MoveError>, keyId?: string): Effect.Effect<void> =>
+  Effect.catch(work, (error) =>
+    Effect.logWarning(`${what} goes on at the next turn`, {
+      error: error._tag,
+      ...(keyId === undefined ? {} : { keyId })
+    })
+  )
+
+/** Needs `KeyRotationStore`, `Sweeps`, `Replica`, `TenantKeys`, a master key and `CryptoConfig`. */
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { keysMoveEvery } = yield* CryptoConfig
+    const { turn } = yield* make
+    yield* turn.pipe(Effect.repeat(Schedule.spaced(keysMoveEvery)), Effect.forkScoped)
+  })
+)

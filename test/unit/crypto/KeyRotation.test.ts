@@ -1,0 +1,425 @@
+import { createHmac, randomBytes } from "node:crypto"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Context, Effect, Exit, Layer, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
+import * as HashKeys from "../../../src/crypto/HashKeys.ts"
+import * as KeyFile from "../../../src/crypto/KeyFile.ts"
+import * as KeyMover from "../../../src/crypto/KeyMover.ts"
+import * as KeyRotation from "../../../src/crypto/KeyRotation.ts"
+import { Keyring } from "../../../src/crypto/Keyring.ts"
+import * as LiveKeyring from "../../../src/crypto/LiveKeyring.ts"
+import * as LiveTenantKeys from "../../../src/crypto/LiveTenantKeys.ts"
+import * as LocalMasterKey from "../../../src/crypto/LocalMasterKey.ts"
+import { MasterKey } from "../../../src/crypto/MasterKey.ts"
+import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
+import { secretPurpose, TenantKeys } from "../../../src/crypto/TenantKeys.ts"
+import { Replica } from "../../../src/observability/Replica.ts"
+import { MemoryDatabase } from "../../../src/store/MemoryDatabase.ts"
+import * as MemorySweeps from "../../../src/store/MemorySweeps.ts"
+import { Sweeps } from "../../../src/store/Sweeps.ts"
+import { credentialRow, nextId, versionRow } from "../../support/credentialRows.ts"
+import { aToken, hex } from "../../support/storeFixtures.ts"
+import { keyWorld } from "./keyWorld.ts"
+
+const fileKeys = (...days: ReadonlyArray<number>) =>
+  days.flatMap((day) => KeyFile.parse(KeyFile.newText(1_764_000_000_000, `2026-01-0${day}T00:00:00.000Z`))!)
+
+/** One database; `replica` starts one more service on it, without its mover; `mover` gives a replica's. */
+const setup = Effect.fnUntraced(function* (env: Record<string, string> = {}) {
+  const world = yield* keyWorld
+  const master = { keys: fileKeys(1) }
+  const config = CryptoConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))))
+  const sweeps = MemorySweeps.layer.pipe(Layer.provide(Layer.succeed(MemoryDatabase, world.tables)))
+  let count = 0
+  const replica = Effect.suspend(() => {
+    const name = Layer.succeed(Replica, { instance: "cm", replicaId: `r${++count}` })
+    const stands = Layer.mergeAll(
+      config,
+      name,
+      sweeps,
+      world.stores,
+      Layer.succeed(MasterKey, LocalMasterKey.make(master.keys))
+    )
+    const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, KeyRotation.layer).pipe(Layer.fresh)
+    return Layer.build(keys.pipe(Layer.provideMerge(stands))).pipe(
+      Effect.flatMap((context) =>
+        Effect.map(Effect.provide(KeyMover.make, context), ({ turn }) => ({
+          keyring: Context.get(context, Keyring),
+          tenantKeys: Context.get(context, TenantKeys),
+          rotation: Context.get(context, KeyRotation.KeyRotation),
+          sweeps: Context.get(context, Sweeps),
+          turn
+        }))
+      )
+    )
+  })
+  return { world, replica, master }
+})
+type Replica1 = Effect.Success<Effect.Success<ReturnType<typeof setup>>["replica"]>
+type World = Effect.Success<ReturnType<typeof setup>>["world"]
+
+const plantToken = (world: World, { keyring }: Replica1, value: string) => {
+  const { hash, keyId } = keyring.hashToken("app", value)
+  const token = aToken("acme", "app", { hash, hashKeyId: keyId })
+  world.tables.tokens.set(token.tokenId, token)
+  world.tables.tokenByHash.set(hex(hash), token.tokenId)
+  return token.tokenId
+}
+const found = (world: World, { keyring }: Replica1, value: string) =>
+  keyring
+    .hashTokenAll("app", value)
+    .map(({ hash }) => world.tables.tokenByHash.get(hex(hash)))
+    .find((tokenId) => tokenId !== undefined)
+
+const plantSecret = Effect.fnUntraced(function* (
+  world: World,
+  { tenantKeys }: Replica1,
+  tenantId: string,
+  text: string
+) {
+  const credential = credentialRow({ tenantId, credentialId: nextId(), serviceName: nextId().slice(-12) })
+  const place = { credentialId: credential.credentialId, version: credential.secretVersion, purpose: secretPurpose }
+  const { keyId, sealed } = yield* tenantKeys.sealFor(tenantId, place, Buffer.from(text))
+  const version = versionRow(credential, { sealed, keyId })
+  world.tables.credentials.apply({
+    inserted: [credential],
+    updated: [],
+    deleted: [],
+    versions: [version],
+    services: []
+  })
+  return { tenantId, place, text }
+})
+const opened = Effect.fnUntraced(function* (
+  world: World,
+  { tenantKeys }: Replica1,
+  secret: Effect.Success<ReturnType<typeof plantSecret>>
+) {
+  const version = world.tables.credentials.versionsOf(secret.place.credentialId)[0]!
+  return Buffer.from(yield* tenantKeys.openFor(secret.tenantId, secret.place, version.sealed!)).toString()
+})
+
+/** Lets a mover run to its end while time passes. */
+const turns = (replica: Replica1, count = 1) =>
+  Effect.gen(function* () {
+    for (let i = 0; i < count; i++) {
+      const fiber = yield* Effect.forkChild(replica.turn, { startImmediately: true })
+      for (let step = 0; step < 200 && fiber.pollUnsafe() === undefined; step++) yield* TestClock.adjust("1 second")
+      assert.isDefined(fiber.pollUnsafe(), "the turn ends")
+    }
+  })
+
+describe("key rotation", () => {
+  it.effect("old keys stay readable, rows follow, and then the old keys can go", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const ids = ["t1", "t2", "t3"].map((value) => plantToken(world, one, value))
+      const secrets = yield* Effect.forEach(["acme", "acme", "other"], (tenant) =>
+        plantSecret(world, one, tenant, `of ${tenant}`)
+      )
+      const before = yield* one.rotation.list({ limit: 100, after: null })
+      const oldIds = before.filter(({ purpose }) => purpose !== "fingerprint").map(({ keyId }) => keyId)
+
+      const rotated = yield* one.rotation.rotate
+      assert.deepStrictEqual([rotated.keyIds.length, rotated.tenants], [2, 2])
+      assert.deepStrictEqual(yield* one.rotation.status, { state: "running", total: 6, done: 0, etaSeconds: null })
+      for (const [i, value] of ["t1", "t2", "t3"].entries()) assert.strictEqual(found(world, one, value), ids[i])
+      for (const keyId of oldIds) {
+        assert.strictEqual((yield* one.rotation.retire(keyId).pipe(Effect.flip))._tag, "KeyInUse")
+      }
+      yield* TestClock.adjust("1 minute")
+      yield* turns(one)
+      assert.deepStrictEqual(yield* one.rotation.status, { state: "idle", total: 6, done: 6, etaSeconds: null })
+      for (const [i, value] of ["t1", "t2", "t3"].entries()) assert.strictEqual(found(world, one, value), ids[i])
+      for (const secret of secrets) assert.strictEqual(yield* opened(world, one, secret), secret.text)
+      for (const keyId of oldIds) yield* one.rotation.retire(keyId)
+
+      const after = yield* one.rotation.list({ limit: 100, after: null })
+      for (const key of after) {
+        assert.strictEqual(key.state, oldIds.includes(key.keyId) ? "retired" : "active")
+        if (oldIds.includes(key.keyId)) assert.strictEqual(key.rows, 0)
+      }
+      const fresh = yield* replica
+      for (const [i, value] of ["t1", "t2", "t3"].entries()) assert.strictEqual(found(world, fresh, value), ids[i])
+      for (const secret of secrets) assert.strictEqual(yield* opened(world, fresh, secret), secret.text)
+      assert.strictEqual(fresh.keyring.hashTokenAll("app", "t1").length, 1, "look-ups know nothing of the old key")
+    })
+  )
+
+  it.effect("the hash of a token nobody used follows through many rotations without its value", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const never = plantToken(world, one, "never used")
+      for (let rotation = 0; rotation < 5; rotation++) {
+        assert.strictEqual((yield* one.rotation.rotate).keyIds.length, 2)
+        yield* TestClock.adjust("1 minute")
+        yield* turns(one)
+        assert.strictEqual((yield* one.rotation.status).state, "idle")
+        for (const key of yield* world.rotation.retiringKeys(10)) yield* one.rotation.retire(key.keyId)
+        assert.strictEqual(found(world, one, "never used"), never)
+      }
+      const active = yield* world.rotation.activeKey("token-hash", null)
+      assert.strictEqual(world.tables.tokens.get(never)?.hashKeyId, active?.keyId)
+    })
+  )
+
+  it.effect("no row moves before every replica must know the new key", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const token = plantToken(world, one, "t")
+      const before = world.tables.tokens.get(token)!
+      yield* one.rotation.rotate
+      yield* TestClock.adjust("15 seconds")
+      yield* turns(one)
+      assert.deepStrictEqual(world.tables.tokens.get(token), before)
+    })
+  )
+
+  it.effect("repeated or asked of two replicas at once, it rotates once", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup()
+      const [one, two] = [yield* replica, yield* replica]
+      yield* TestClock.adjust("1 minute")
+      yield* Effect.all([one.rotation.rotate, two.rotation.rotate], { concurrency: 2 })
+      assert.deepStrictEqual(yield* one.rotation.rotate, { keyIds: [], tenants: 0 })
+      assert.strictEqual(world.keys().filter(({ purpose }) => purpose === "token-hash").length, 2)
+      assert.strictEqual(world.keys().filter(({ purpose }) => purpose === "seal").length, 2)
+    })
+  )
+
+  it.effect("a mover that dies leaves nothing half done, and another goes on with what is left", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup({ CM_KEYS_MOVE_RATE: "10" })
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const values = Array.from({ length: 95 }, (_, i) => `value-${i}`)
+      const ids = values.map((value) => plantToken(world, one, value))
+      yield* one.rotation.rotate
+      yield* TestClock.adjust("1 minute")
+      const scope = yield* Scope.make()
+      yield* Effect.forkIn(one.turn, scope, { startImmediately: true })
+      yield* TestClock.adjust("3500 millis")
+      yield* Scope.close(scope, Exit.void)
+      const status = yield* one.rotation.status
+      assert.strictEqual(status.state, "running")
+      assert.isAbove(status.done, 20)
+      assert.isBelow(status.done, 60, "no faster than the rate")
+      assert.isNumber(status.etaSeconds)
+
+      const two = yield* replica
+      yield* two.turn
+      assert.strictEqual((yield* two.rotation.status).done, status.done, "the claim of the dead one still runs")
+      yield* TestClock.adjust("20 seconds")
+      yield* turns(two)
+      assert.strictEqual((yield* two.rotation.status).state, "idle")
+      for (const [i, value] of values.entries()) assert.strictEqual(found(world, two, value), ids[i])
+      const keys = new Set(Array.from(world.tables.tokens.values(), ({ hashKeyId }) => hashKeyId))
+      assert.strictEqual(keys.size, 1)
+    })
+  )
+
+  it.effect("a secret that does not open stays, keeps its key, and holds up no other", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup({ CM_KEYS_MOVE_RATE: "2" })
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const secrets = yield* Effect.forEach(["1", "2", "3", "4", "5", "6"], (text) =>
+        plantSecret(world, one, "acme", text)
+      )
+      const tables = world.tables.credentials
+      for (const bad of [secrets[0]!, secrets[1]!, secrets[2]!]) {
+        const version = tables.versionsOf(bad.place.credentialId)[0]!
+        const sealed = Buffer.from(version.sealed!)
+        sealed[sealed.length - 1]! ^= 1
+        tables.apply({ inserted: [], updated: [], deleted: [], services: [], versions: [{ ...version, sealed }] })
+      }
+      const old = tables.versionsOf(secrets[0]!.place.credentialId)[0]!.keyId!
+      yield* one.rotation.rotate
+      yield* TestClock.adjust("1 minute")
+      yield* turns(one, 3)
+      assert.deepStrictEqual(
+        secrets.map(({ place }) => tables.versionsOf(place.credentialId)[0]!.keyId === old),
+        [true, true, true, false, false, false]
+      )
+      for (const good of secrets.slice(3)) assert.strictEqual(yield* opened(world, one, good), good.text)
+      const error = yield* one.rotation.retire(old).pipe(Effect.flip)
+      assert.deepStrictEqual([error._tag, error._tag === "KeyInUse" && error.rows], ["KeyInUse", 3])
+    })
+  )
+
+  it.effect("active keys and unknown ones cannot be retired, a retired one again without harm", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      for (const { keyId } of world.keys()) {
+        assert.strictEqual((yield* one.rotation.retire(keyId).pipe(Effect.flip))._tag, "KeyInUse")
+      }
+      for (const keyId of ["0193b0a0-0000-7000-8000-00000000dead", "not-an-id"]) {
+        assert.strictEqual((yield* one.rotation.retire(keyId).pipe(Effect.flip))._tag, "KeyNotFound")
+      }
+      const old = world.keys().find(({ purpose }) => purpose === "seal")!.keyId
+      yield* one.rotation.rotate
+      assert.strictEqual(
+        (yield* one.rotation.retire(old).pipe(Effect.flip))._tag,
+        "KeyInUse",
+        "a replica may write with it"
+      )
+      yield* TestClock.adjust("1 minute")
+      yield* one.rotation.retire(old)
+      yield* one.rotation.retire(old)
+    })
+  )
+
+  it.effect("a row written late under a retired key brings the key back, and then follows", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const { hash, keyId } = one.keyring.hashToken("app", "late")
+      yield* one.rotation.rotate
+      yield* TestClock.adjust("1 minute")
+      yield* one.rotation.retire(keyId)
+      const token = aToken("acme", "app", { hash, hashKeyId: keyId })
+      world.tables.tokens.set(token.tokenId, token)
+      world.tables.tokenByHash.set(hex(hash), token.tokenId)
+      yield* turns(one, 2)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(found(world, one, "late"), token.tokenId)
+      assert.notStrictEqual(world.tables.tokens.get(token.tokenId)?.hashKeyId, keyId)
+    })
+  )
+
+  it.effect("the material of a retired key is erased after its time and not before", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup({ CM_KEYS_ERASE_AFTER: "1 hour" })
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const old = world.keys().find(({ purpose }) => purpose === "token-hash")!.keyId
+      yield* one.rotation.rotate
+      yield* TestClock.adjust("1 minute")
+      yield* one.rotation.retire(old)
+      yield* turns(one)
+      assert.isAbove(world.tables.dataKeys.get(old)!.wrapped.byteLength, 0)
+      yield* TestClock.adjust("61 minutes")
+      yield* turns(one)
+      assert.strictEqual(world.tables.dataKeys.get(old)!.wrapped.byteLength, 0)
+    })
+  )
+
+  it.effect("a new master key in the file takes over every key, and the old one may then leave the file", () =>
+    Effect.gen(function* () {
+      const { master, replica, world } = yield* setup()
+      const one = yield* replica
+      const secret = yield* plantSecret(world, one, "acme", "secret")
+      const hashed = one.keyring.hashToken("app", "t")
+      master.keys = [...fileKeys(2), ...master.keys]
+      const two = yield* replica
+      yield* turns(two)
+      assert.deepStrictEqual(Array.from(new Set(world.keys().map(({ masterKeyId }) => masterKeyId))), [
+        master.keys[0]!.id
+      ])
+      master.keys = master.keys.slice(0, 1)
+      const three = yield* replica
+      assert.strictEqual(yield* opened(world, three, secret), "secret")
+      assert.deepStrictEqual(three.keyring.hashToken("app", "t"), hashed)
+    })
+  )
+
+  it.effect("a sealing key that has been used very often is followed by another by itself", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const { keyId } = (yield* world.rotation.activeKey("seal", null))!
+      for (let i = 0; i < 5; i++) one.keyring.seal("p", Buffer.alloc(1))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* world.rotation.addUses(keyId, 0), 5, "uses are told to the store")
+      yield* turns(one)
+      assert.strictEqual((yield* world.rotation.activeKey("seal", null))?.keyId, keyId)
+      yield* world.rotation.addUses(keyId, KeyMover.sealUsesMax)
+      yield* turns(one)
+      assert.notStrictEqual((yield* world.rotation.activeKey("seal", null))?.keyId, keyId)
+    })
+  )
+
+  it.effect("a token hash key with all its layers is not followed, and nothing else is changed", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* setup()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      for (let layers = 1; layers < HashKeys.layersMax; layers++) {
+        yield* one.rotation.rotate
+        yield* TestClock.adjust("1 minute")
+      }
+      const before = JSON.stringify(world.keys())
+      assert.strictEqual((yield* one.rotation.rotate.pipe(Effect.flip))._tag, "LimitReached")
+      assert.strictEqual(JSON.stringify(world.keys()), before)
+    })
+  )
+})
+
+describe("RotationPlan", () => {
+  const message = "app\0value"
+  it("a hash moved along is the hash that the new key gives, over any number of layers", () => {
+    let material: Uint8Array = randomBytes(32)
+    const all = [material]
+    while (all.length < 6) {
+      material = RotationPlan.successorOf(material)!
+      all.push(material)
+    }
+    const keys = HashKeys.make(all.map((bytes, i) => ({ keyId: String(i), material: Buffer.from(bytes) })))
+    const layered = (bytes: Uint8Array) => {
+      let digest: Uint8Array = Buffer.from(message)
+      for (let at = 0; at < bytes.byteLength; at += 32) {
+        digest = createHmac("sha256", bytes.subarray(at, at + 32))
+          .update(digest)
+          .digest()
+      }
+      return hex(digest)
+    }
+    const ids = all.map((_, i) => String(i))
+    assert.deepStrictEqual(
+      keys.hashAll(ids, message).map(({ hash }) => hex(hash)),
+      all.map(layered)
+    )
+    for (const [from, to] of ids.flatMap((a) => ids.map((b) => [Number(a), Number(b)] as const))) {
+      const added = RotationPlan.layersBetween(all[from]!, all[to]!)
+      if (from >= to) {
+        assert.isNull(added)
+        continue
+      }
+      assert.strictEqual(hex(HashKeys.advance(keys.hash(String(from), message), added!)), layered(all[to]!))
+    }
+    assert.isNull(RotationPlan.layersBetween(randomBytes(32), all[3]!), "a stranger's hash does not follow")
+  })
+
+  it("says how far a rotation is, and how long the rest takes at the pace so far", () => {
+    const mark = { startedAt: 0, ageMs: 30_000, total: 100 }
+    const cases = [
+      [undefined, 0, { state: "idle", total: 0, done: 0, etaSeconds: null }],
+      [undefined, 5, { state: "running", total: 5, done: 0, etaSeconds: null }],
+      [mark, 100, { state: "running", total: 100, done: 0, etaSeconds: null }],
+      [mark, 40, { state: "running", total: 100, done: 60, etaSeconds: 20 }],
+      [mark, 120, { state: "running", total: 120, done: 0, etaSeconds: null }],
+      [mark, 0, { state: "idle", total: 100, done: 100, etaSeconds: null }]
+    ] as const
+    for (const [given, remaining, progress] of cases) {
+      assert.deepStrictEqual(RotationPlan.progressOf(given, remaining), progress)
+    }
+  })
+
+  it("waits so that the rate holds, and not when moving was slow by itself", () => {
+    assert.deepStrictEqual(
+      [RotationPlan.pauseMs(500, 100, 1000), RotationPlan.pauseMs(500, 600, 1000), RotationPlan.pauseMs(1, 0, 3)],
+      [400, 0, 334]
+    )
+  })
+})
