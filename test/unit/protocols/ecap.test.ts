@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import type { ChangeError } from "../../../src/actors/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
+import { checkTransition } from "../../../src/protocols/Ecap.ts"
 import { EndpointTokenStatusTransitionRequest as Request } from "../../../src/schema/Ecap.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -83,6 +84,12 @@ describe("16/ECAP status transition", () => {
     assert.strictEqual((await transition({ timestamp: end, timeout: end })).statusCode, 200)
     assert.strictEqual((await transition({ timestamp: 0n, timeout: end })).statusCode, 200)
     assert.strictEqual((await transition({ timestamp: -end, timeout: 0n })).statusCode, 200)
+  })
+
+  it("the last millisecond counts at the edge of 64 bits too", () => {
+    const at = (end: bigint) => checkTransition({ ...right, timestamp: -far, timeout: far + end }, 1_000)
+    assert.deepStrictEqual(at(1_000n), { target: "Revoked" })
+    assert.deepStrictEqual(at(999n), { answer: { statusCode: 408, reasonPhrase: null } })
   })
 
   it("what does not decode is answered 400 with an empty id", async () => {
