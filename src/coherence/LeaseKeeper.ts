@@ -138,13 +138,22 @@ export const make = Effect.fnUntraced(function* (bucket: LeaseBucket, process: s
     return false
   })
 
+  let refusals = 0
+  /** Says the first of a row; readiness says the rest. */
+  const refused = (cause: unknown): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      reason = "the lease bucket does not answer"
+      return refusals++ === 0 ? Effect.logWarning("lease not taken", cause) : Effect.void
+    })
+
   const keep = Effect.gen(function* () {
     let backOff = 1
     while (true) {
       const mine = yield* take.pipe(
-        Effect.tapError(({ cause }) => Effect.logDebug("lease not taken", cause)),
+        Effect.tapError(({ cause }) => refused(cause)),
         Effect.retry(Schedule.spaced(retryEvery))
       )
+      refusals = 0
       if (term !== mine) continue
       yield* Effect.logInfo("lease held")
       const evicted = yield* hold(mine)
@@ -165,6 +174,7 @@ export const make = Effect.fnUntraced(function* (bucket: LeaseBucket, process: s
       .pipe(Effect.timeoutOption(releaseLimit), Effect.ignore)
   })
 
+  Metrics.leaseHeld.updateUnsafe(0, context)
   yield* Effect.addFinalizer(() => release)
   yield* Effect.forkScoped(followConnection)
   yield* Effect.forkScoped(keep)

@@ -114,8 +114,7 @@ describe("coherence over NATS", () => {
     const [one, two] = [await start("one"), await start("two")]
     await settle(one)
     const generation = two.lease.generation
-    const bucket = `KV_${instance.toUpperCase()}_LEASES`
-    await one.nats.jetstreamManager.streams.delete(bucket)
+    await one.nats.jetstreamManager.streams.delete(one.bucket)
     const begun = performance.now()
     expect(await one.putInForce(freshRevocation())).toBe("in force")
     expect(performance.now() - begun).toBeGreaterThan(outwaitMs * 0.9)
@@ -126,11 +125,11 @@ describe("coherence over NATS", () => {
   it("lets many revocations share few barriers", async () => {
     const [one, two] = [await start("one"), await start("two")]
     await settle(one)
-    const before = await one.nats.jetstreamManager.streams.info(`KV_${instance.toUpperCase()}_LEASES`)
+    const before = await one.nats.jetstreamManager.streams.info(one.bucket)
     const revocations = Array.from({ length: 100 }, () => freshRevocation())
     const results = await Promise.all(revocations.map(one.putInForce))
     expect(new Set(results)).toEqual(new Set(["in force"]))
-    const after = await one.nats.jetstreamManager.streams.info(`KV_${instance.toUpperCase()}_LEASES`)
+    const after = await one.nats.jetstreamManager.streams.info(one.bucket)
     // Renewals of both replicas are among them.
     expect(after.state.last_seq - before.state.last_seq).toBeLessThan(20)
     expect(two.applied.slice(-100)).toEqual(revocations)

@@ -24,6 +24,9 @@ export interface RunningReplica {
   deaf: boolean
   readonly putInForce: (revocation: Revocation) => Promise<"in force" | "timed out">
   readonly relayPending: () => Promise<number>
+  readonly run: <A>(effect: Effect.Effect<A>) => Promise<A>
+  /** The stream of the lease bucket. */
+  readonly bucket: string
   readonly stop: () => Promise<void>
 }
 
@@ -92,6 +95,8 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
           Effect.catch(() => Effect.succeed("timed out" as const))
         )
       ),
+    run,
+    bucket: `KV_${options.instance.toUpperCase()}_LEASES`,
     relayPending: () => run(NatsCoherence.relayPending.pipe(Effect.orDie)),
     stop: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }
