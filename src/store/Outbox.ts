@@ -1,8 +1,8 @@
 /**
  * What has been decided and must still be told: events to publish, revocations to put in force.
  *
- * A row leaves in the order of its id within its tenant. A row with `afterRevocation` leaves only
- * when the pending revocation of its transaction is gone (in force).
+ * Rows of one entity leave in the order of their ids. A row with `afterRevocation` leaves only when the
+ * pending revocation of its transaction is gone (in force); what follows it in its tenant waits too.
  *
  * One relay at a time: `claimTerm` takes the next term when the last one is stale; `markSent` and
  * `savePosition` change nothing and fail with `TermLost` once a later term exists.
