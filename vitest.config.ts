@@ -11,6 +11,8 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts", "test/architecture.test.ts"],
+          // Loading Effect anew for each file takes longer than the tests; none of them changes a module.
+          isolate: false,
           testTimeout: 30_000
         }
       },

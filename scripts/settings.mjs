@@ -1,8 +1,8 @@
 /**
  * `npm run settings`: writes docs/settings.md from the settings that the modules declare.
  *
- * Runs on the checkout's own Node, because it loads those modules. A unit test compares the file with
- * what this makes of it.
+ * Runs on the checkout's own Node, because it loads those modules. With `--json` it prints the settings
+ * and the page instead, for the test that compares the page with the file.
  */
 import { globSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -13,13 +13,18 @@ const cell = (text) => text.replaceAll("|", "\\|").replaceAll("\n", " ")
 
 const code = (text) => (text === "" ? "" : `\`${cell(text)}\``)
 
-/** The whole page. */
-export const settingsPage = async () => {
+/** Every setting of every module. */
+const allSettings = async () => {
   for (const file of globSync("src/**/*Config.ts", { cwd: checkout })) {
     await import(pathToFileURL(join(checkout, file)).href)
   }
   const { declared } = await import(pathToFileURL(join(checkout, "src/observability/Setting.ts")).href)
-  const rows = declared().map(
+  return declared()
+}
+
+/** The whole page. */
+const page = (settings) => {
+  const rows = settings.map(
     ({ about, byDefault, name, range, secret, unit }) =>
       `| \`${name}\` | ${cell(about)}${secret ? " Never shown." : ""} | ${cell(unit)} | ${code(range)} | ${code(byDefault)} |`
   )
@@ -36,6 +41,6 @@ ${rows.join("\n")}
 `
 }
 
-if (import.meta.filename === process.argv[1]) {
-  writeFileSync(join(checkout, "docs", "settings.md"), await settingsPage())
-}
+const settings = await allSettings()
+if (process.argv.includes("--json")) process.stdout.write(JSON.stringify({ settings, page: page(settings) }))
+else writeFileSync(join(checkout, "docs", "settings.md"), page(settings))
