@@ -16,8 +16,8 @@ const replicas = Setting.int({
 const connection = {
   servers: Setting.text({
     name: "NATS_URL",
-    pattern: /^(nats|tls):\/\/[^\s,]+(,(nats|tls):\/\/[^\s,]+)*$/u,
-    about: "The NATS servers, separated by commas, such as nats://127.0.0.1:4222."
+    pattern: /^(nats|tls):\/\/[^\s,@]+(,(nats|tls):\/\/[^\s,@]+)*$/u,
+    about: "The NATS servers, separated by commas, such as nats://127.0.0.1:4222. No user in it: see NATS_USER."
   }),
   user: Setting.text({
     name: "NATS_USER",
