@@ -178,7 +178,7 @@ export class Beliefs {
 
   /** Keeps a usable token under the hash of its request's bytes, if it may be believed and nothing newer is there. */
   keep(h0: number, h1: number, h2: number, h3: number, token: HotToken, tail: Uint8Array, leaseHolds: boolean): void {
-    if (!fits(token.tokenId) || !this.believes(token, leaseHolds)) return
+    if (this.hot.max === 0 || !fits(token.tokenId) || !this.believes(token, leaseHolds)) return
     const { hot } = this
     const present = hot.find(h0, h1, h2, h3)
     if (present !== 0 && hot.tokenId(present) !== token.tokenId && hot.readSeq(present) > token.readSeq) return

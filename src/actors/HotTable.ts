@@ -73,7 +73,7 @@ export class HotTable {
   private handSegment = 0
   private handCell = 0
   private readonly idScratch = new Uint8Array(tokenIdBytes)
-  private readonly max: number
+  readonly max: number
   private readonly onUseLeft: HotTableOptions["onUseLeft"]
   count = 0
 

@@ -20,6 +20,10 @@ import type { TokenLookup } from "../store/TokenLookup.ts"
 import type { ApplicationRecord, Beliefs, TenantRecord } from "./HotState.ts"
 
 export const hashesPerStatementMax = 256
+/** A further statement beside those under way is worth its cost for this many tokens for each of them… */
+const tokensPerStatementMin = 64
+/** …or when the oldest of them has taken this long. */
+const statementSlowMs = 20
 
 /** One token that is waited for. Who waits for it is the owner's matter. */
 export interface Miss {
@@ -144,10 +148,20 @@ export class MissQueue<M extends Miss> {
     const { cacheEnabled, cacheFirstMax, leaseHolds, statementsMax } = this.options
     if (cacheEnabled && (!this.healthy || this.waitingCount <= cacheFirstMax) && leaseHolds()) this.askCacheFirst()
     const atOnce = this.healthy ? statementsMax : 1
-    while (this.waitingCount > 0 && this.statements.size < atOnce) {
+    while (this.waitingCount > 0 && this.statements.size < atOnce && this.isWorthOneMore()) {
       const misses = this.takeTurns()
       this.guarded(misses, () => this.ask(misses))
     }
+  }
+
+  /** Few large statements cost MariaDB and this process less than many small ones. */
+  private isWorthOneMore(): boolean {
+    const [oldest] = this.statements
+    return (
+      oldest === undefined ||
+      this.waitingCount >= tokensPerStatementMin * this.statements.size ||
+      this.options.monotonicMs() - oldest.sentAt >= statementSlowMs
+    )
   }
 
   /** As many as keys were alive the last time; a key more makes one statement a little longer. */

@@ -213,29 +213,38 @@ export interface Tail {
  * Everything of a response behind its timestamp. Note the two unions: ids are [string, null],
  * the reason is [null, string].
  */
-export const encodeTail = (tail: Tail): Uint8Array => {
-  const tokenId = tail.tokenId === null ? null : encoder.encode(tail.tokenId)
-  const endpointId = tail.endpointId === null ? null : encoder.encode(tail.endpointId)
-  const reason = tail.reasonPhrase === null ? null : encoder.encode(tail.reasonPhrase)
-  const size = 1 + textSize(tokenId) + textSize(endpointId) + lengthBytes(tail.statusCode) + textSize(reason)
-  const bytes = new Uint8Array(size)
-  let at = 1 // timeout: 0
-  at = putUnion(bytes, at, tokenId, 0)
-  at = putUnion(bytes, at, endpointId, 0)
-  at = putLength(bytes, at, tail.statusCode)
-  putUnion(bytes, at, reason, 1)
-  return bytes
+export const encodeTail = ({ endpointId, reasonPhrase, statusCode, tokenId }: Tail): Uint8Array => {
+  const size =
+    1 + textBytesMax(tokenId) + textBytesMax(endpointId) + lengthBytes(statusCode) + textBytesMax(reasonPhrase)
+  const bytes = Buffer.allocUnsafe(size)
+  bytes[0] = 0 // timeout
+  let at = putText(bytes, 1, tokenId, 0)
+  at = putText(bytes, at, endpointId, 0)
+  at = putLength(bytes, at, statusCode)
+  return bytes.subarray(0, putText(bytes, at, reasonPhrase, 1))
 }
 
-const textSize = (text: Uint8Array | null): number => (text === null ? 1 : 1 + lengthBytes(text.length) + text.length)
+/** Room for a branch, a length and a text, of which a UTF-16 unit is three bytes at most. */
+const textBytesMax = (text: string | null): number => (text === null ? 1 : 1 + 10 + text.length * 3)
 
-const putUnion = (into: Uint8Array, at: number, text: Uint8Array | null, stringBranch: 0 | 1): number => {
+const putText = (into: Buffer, at: number, text: string | null, stringBranch: 0 | 1): number => {
   if (text === null) {
     into[at] = stringBranch === 0 ? 2 : 0
     return at + 1
   }
   into[at] = stringBranch === 0 ? 0 : 2
+  // Ids and reasons are nearly always ASCII: one byte a unit, and no call into the encoder.
   const start = putLength(into, at + 1, text.length)
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    if (unit >= 0x80) return putEncoded(into, at + 1, encoder.encode(text))
+    into[start + index] = unit
+  }
+  return start + text.length
+}
+
+const putEncoded = (into: Buffer, at: number, text: Uint8Array): number => {
+  const start = putLength(into, at, text.length)
   into.set(text, start)
   return start + text.length
 }

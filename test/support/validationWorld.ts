@@ -165,6 +165,13 @@ export class World {
     })
   }
 
+  /** Lets monotonic time pass, and what is done regularly happen. */
+  async pass(milliseconds: number): Promise<void> {
+    this.monotonic += milliseconds
+    this.path.sweep()
+    await settled()
+  }
+
   /** A lease that holds, in a generation of its own. */
   renew(): void {
     this.lease.generation++

@@ -332,7 +332,7 @@ describe("a miss", () => {
     // The revocation is answered here; whoever asks from now on must not hear of the old state.
     world.revoke(1)
     const third = world.ask("app", "value1")
-    await settled()
+    await world.pass(20)
     assert.strictEqual(world.sent.length, 2)
     await world.sent[0]!.answer()
     assert.deepStrictEqual([first.statusCode, second.statusCode, third.count], [200, 200, 0])
