@@ -148,6 +148,7 @@ export const make = Effect.fnUntraced(function* (
   const runRound = Effect.fnUntraced(function* (batch: ReadonlyArray<Pending>) {
     const startedMs = now()
     const pieces = inPieces(batch.map(({ revocation }) => revocation))
+    if (pieces.length === 0) return
     const ids = pieces.map(() => nextId++)
     const messages = pieces.map((revocations, index) => encode({ from: process, id: ids[index]!, revocations }))
     acksOf.clear()

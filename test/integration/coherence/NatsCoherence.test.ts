@@ -1,8 +1,14 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest"
 import { freshInstance } from "../../support/bus.ts"
+import {
+  freshRevocation,
+  lease,
+  type ReplicaOptions,
+  type RunningReplica,
+  startReplica
+} from "../../support/coherenceReplicas.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type TcpProxy, tcpProxy } from "../../support/tcpProxy.ts"
-import { freshRevocation, lease, type ReplicaOptions, type RunningReplica, startReplica } from "./replicas.ts"
 
 const outwaitMs = lease.leaseMs + lease.marginMs
 

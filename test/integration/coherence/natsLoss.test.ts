@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { freshInstance } from "../../support/bus.ts"
+import { freshRevocation, lease, type RunningReplica, startReplica } from "../../support/coherenceReplicas.ts"
 import { eventually } from "../../support/eventually.ts"
 import { freePort, type Server, startNats, temporaryFolder } from "../../support/servers.ts"
-import { freshRevocation, lease, type RunningReplica, startReplica } from "./replicas.ts"
 
 const variables = { CM_BARRIER_TIMEOUT: "3 seconds" }
 

@@ -1,15 +1,15 @@
 /** Replicas of `NatsCoherence` in one process, each with connections, a lease and an applier of its own. */
 import { Context, Effect, Exit, Layer, References, Scope } from "effect"
-import { Applier, Coherence, LeaseState, LeaseView, monotonicMsUnsafe } from "../../../src/coherence/Coherence.ts"
-import { CoherenceConfig } from "../../../src/coherence/CoherenceConfig.ts"
-import * as NatsCoherence from "../../../src/coherence/NatsCoherence.ts"
-import type { Appearance, Revocation } from "../../../src/domain/Revocation.ts"
-import { Nats } from "../../../src/nats/Nats.ts"
-import { NatsConfig } from "../../../src/nats/NatsConfig.ts"
-import * as NatsConnection from "../../../src/nats/NatsConnection.ts"
-import { Replica } from "../../../src/observability/Replica.ts"
-import { environment } from "../../support/bus.ts"
-import { type MemoryOutbox, memoryOutbox } from "../../support/memoryOutbox.ts"
+import { Applier, Coherence, LeaseState, LeaseView, monotonicMsUnsafe } from "../../src/coherence/Coherence.ts"
+import { CoherenceConfig } from "../../src/coherence/CoherenceConfig.ts"
+import * as NatsCoherence from "../../src/coherence/NatsCoherence.ts"
+import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
+import { Nats } from "../../src/nats/Nats.ts"
+import { NatsConfig } from "../../src/nats/NatsConfig.ts"
+import * as NatsConnection from "../../src/nats/NatsConnection.ts"
+import { Replica } from "../../src/observability/Replica.ts"
+import { environment } from "./bus.ts"
+import { type MemoryOutbox, memoryOutbox } from "./memoryOutbox.ts"
 
 export interface RunningReplica {
   readonly coherence: Coherence["Service"]
