@@ -81,10 +81,16 @@ const provideMariadb = async () => {
   })
 }
 
+const nodeLowest = 20
+
 /** Everything that the service and its tests need to run here. Servers that are given need not be had. */
-export const provide = ({ nats = true, mariadb = true } = {}) =>
-  alone(join(checkout, ".local", "install.lock"), async () => {
+export const provide = async ({ nats = true, mariadb = true } = {}) => {
+  if (Number.parseInt(process.versions.node, 10) < nodeLowest) {
+    throw new Refusal(`Node ${nodeLowest} or newer is needed to start with; this is ${process.versions.node}`)
+  }
+  await alone(join(checkout, ".local", "install.lock"), async () => {
     await installPackages()
     if (nats) await provideNatsServer()
     if (mariadb) await provideMariadb()
   })
+}
