@@ -9,13 +9,14 @@
  * Every accepted request is answered exactly once. A bug answers 500 and is logged, at most once a
  * second; nothing is ever thrown at the caller.
  */
-import { Clock, Context, Duration, Effect, Layer, Schedule } from "effect"
+import { Clock, Duration, Effect, Layer } from "effect"
 import { ValidationCache } from "../cache/ValidationCache.ts"
 import { type LeaseState, LeaseView, monotonicMsUnsafe } from "../coherence/Coherence.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import type { HotToken } from "../domain/HotToken.ts"
 import { appNamePattern, isTokenValue } from "../domain/Names.ts"
 import { verdict } from "../domain/TokenLifecycle.ts"
+import * as Loop from "../observability/Loop.ts"
 import { encodeTail, keyOf, names, RequestFrame } from "../schema/EcapFrame.ts"
 import { TokenLookup } from "../store/TokenLookup.ts"
 import { TokenUse } from "../store/TokenUse.ts"
@@ -26,12 +27,14 @@ import { type ApplicationRecord, type Beliefs, HotState, tailOf } from "./HotSta
 import { inactiveFlag, rotatedFlag, toldFlag } from "./HotTable.ts"
 import { type Miss, MissQueue } from "./MissQueue.ts"
 import { makeSipKey, SipHash } from "./SipHash.ts"
+import { type Counts, makePublish } from "./ValidationMetrics.ts"
 import * as reply from "./ValidationReply.ts"
 import { type Answer, answerFor } from "./ValidationReply.ts"
 import { type Respond, Validator } from "./Validator.ts"
 import { replyOf, type Waiter, waiterForBytes, waiterForTexts, writer } from "./Waiter.ts"
 
 const sweepEvery = "50 millis"
+const metricsEvery = "1 second"
 const usesPerCall = 10_000
 const bugLogEveryMs = 1_000
 
@@ -168,8 +171,9 @@ export class ValidationPath {
   }
 
   /** What the metrics say of the path. */
-  readonly counts = () => ({
+  readonly counts = (): Counts => ({
     hits: this.hits,
+    hotTokens: this.options.beliefs.hotCount(),
     waiting: this.waiting,
     statements: this.misses.statementCount,
     cacheHits: this.misses.cacheHits,
@@ -447,8 +451,11 @@ const make = Effect.gen(function* () {
     sipKey: makeSipKey()
   })
   const flush = flushUses(beliefs, tokenUse)
-  yield* Effect.sync(path.sweep).pipe(Effect.repeat(Schedule.spaced(sweepEvery)), Effect.forkScoped)
-  yield* flush.pipe(Effect.repeat(Schedule.spaced(settings.lastUseInterval)), Effect.forkScoped)
+  const every = (loop: string, interval: Duration.Input, step: Effect.Effect<void>) =>
+    Loop.forever(loop, Effect.delay(step, interval)).pipe(Effect.forkScoped)
+  yield* every("validation sweep", sweepEvery, Effect.sync(path.sweep))
+  yield* every("last uses", settings.lastUseInterval, flush)
+  yield* every("validation metrics", metricsEvery, makePublish(path.counts))
   yield* Effect.addFinalizer(() => flush)
   const validator: Validator["Service"] = {
     answerUnsafe: path.answerUnsafe,
@@ -456,14 +463,7 @@ const make = Effect.gen(function* () {
     drained: () => path.quiet().then(() => Effect.runPromiseWith(context)(flush)),
     inFlight: path.inFlight
   }
-  return Context.make(Validator, validator).pipe(Context.add(ValidationCounts, { counts: path.counts }))
+  return validator
 })
 
-/** Numbers of the validation path, for metrics and health. */
-export class ValidationCounts extends Context.Service<
-  ValidationCounts,
-  { readonly counts: ValidationPath["counts"] }
->()("cm/actors/ValidationCounts") {}
-
-/** Provides the `Validator`, and its `ValidationCounts`. */
-export const layer = Layer.effectContext(make)
+export const layer = Layer.effect(Validator, make)

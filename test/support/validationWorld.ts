@@ -20,7 +20,7 @@ export const hashOf = (appName: string, token: string, key = "k1"): Buffer =>
 
 export const tokenIdOf = (number: number): string => `0190a0b0-0000-7000-8000-${String(number).padStart(12, "0")}`
 
-const keyring = (keys: ReadonlyArray<string>, isCurrent: () => boolean): Keyring["Service"] => {
+export const keyringOf = (keys: ReadonlyArray<string>, isCurrent: () => boolean): Keyring["Service"] => {
   const hashTokenAll = (appName: string, value: string) =>
     keys.map((keyId) => ({ keyId, hash: hashOf(appName, value, keyId) }))
   const unused = () => {
@@ -129,7 +129,7 @@ export class World {
       beliefs: this.beliefs,
       lease: this.lease,
       firstUses: this.firstUses,
-      keyring: keyring(options.keys ?? ["k1"], () => this.keysCurrent),
+      keyring: keyringOf(options.keys ?? ["k1"], () => this.keysCurrent),
       now: () => this.now,
       monotonicMs: () => this.monotonic,
       onBug: (bug) => this.bugs.push(bug),
