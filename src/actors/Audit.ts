@@ -14,10 +14,10 @@ import { AuditSigner } from "../crypto/AuditSigner.ts"
 import { signedBytes } from "../store/AuditCheckpointBytes.ts"
 import { type AuditBound, AuditStore } from "../store/AuditStore.ts"
 import { type Broken, beginning, type Place, walk } from "../store/AuditWalk.ts"
+import type { Command } from "./Command.ts"
 import type { AuditVerdict } from "./Credentials.ts"
 import type { Caller } from "./Tenants.ts"
 import { EventWriter } from "./TokenEvents.ts"
-import type { Command } from "./Workspace.ts"
 
 /** Rows read at once. */
 const pageRows = 5_000

@@ -13,10 +13,11 @@ import type { Refusal } from "../domain/errors.ts"
 import * as errors from "../domain/errors.ts"
 import { formatDate } from "../schema/Timestamp.ts"
 import { noCredentials, slotKey } from "../store/CredentialStore.ts"
+import type { Command } from "./Command.ts"
 import type { CredentialEvents } from "./CredentialEvents.ts"
 import type { ChangedCredential, RotateRequest, StoreRequest, UpdateRequest } from "./Credentials.ts"
 import type { Caller } from "./Tenants.ts"
-import type { Command, Workspace } from "./Workspace.ts"
+import type { Workspace } from "./Workspace.ts"
 
 /** Seals for one tenant, at once: its data key was fetched before the command went to the mailbox. */
 export interface SecretSealer {

@@ -8,9 +8,9 @@ import { Result } from "effect"
 import * as Lifecycle from "../domain/CredentialLifecycle.ts"
 import { noCredentials } from "../store/CredentialStore.ts"
 import type { AuditEntry } from "../store/TenantStore.ts"
+import type { Command } from "./Command.ts"
 import { type Events, expire, iso, record } from "./CredentialCommands.ts"
 import type { Caller } from "./Tenants.ts"
-import type { Command } from "./Workspace.ts"
 
 const dayMs = 86_400_000
 

@@ -12,10 +12,11 @@ import type { Refusal } from "../domain/errors.ts"
 import * as errors from "../domain/errors.ts"
 import { type CredentialLoad, noCredentials, slotKey } from "../store/CredentialStore.ts"
 import type { AuditEntry } from "../store/TenantStore.ts"
+import type { Command } from "./Command.ts"
 import type { CredentialName } from "./Credentials.ts"
 import type { Noting } from "./Refusals.ts"
 import type { Caller } from "./Tenants.ts"
-import type { Command, Workspace } from "./Workspace.ts"
+import type { Workspace } from "./Workspace.ts"
 
 /** What may be opened and handed out once the command is committed. */
 export interface Readable {

@@ -10,6 +10,7 @@ import { AuditStore } from "../store/AuditStore.ts"
 import { type CredentialRef, CredentialStore } from "../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import * as Audit from "./Audit.ts"
+import type { Command } from "./Command.ts"
 import { endOverlaps, expireAll, notify, recordCounted } from "./CredentialEndings.ts"
 import { CredentialEvents } from "./CredentialEvents.ts"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
@@ -17,7 +18,6 @@ import * as DescribeCache from "./DescribeCache.ts"
 import { Refusals } from "./Refusals.ts"
 import { TenantActors } from "./TenantActors.ts"
 import type { Caller, ChangeError } from "./Tenants.ts"
-import type { Command } from "./Workspace.ts"
 
 /** Rows that one piece looks at. */
 const pieceMax = 500

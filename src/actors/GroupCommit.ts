@@ -23,11 +23,12 @@ import { Outbox } from "../store/Outbox.ts"
 import { OutboxSignal } from "../store/OutboxSignal.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { type Changes, type Loaded, TenantStore } from "../store/TenantStore.ts"
+import { type AnyCommand, mergeLoads } from "./Command.ts"
 import * as RememberedAnswer from "./RememberedAnswer.ts"
 import type { ChangeError } from "./Tenants.ts"
 import { TenantsConfig } from "./TenantsConfig.ts"
 import { EventWriter } from "./TokenEvents.ts"
-import { type AnyCommand, mergeLoads, Workspace } from "./Workspace.ts"
+import { Workspace } from "./Workspace.ts"
 
 export type Answer = Result.Result<unknown, Refusal>
 

@@ -20,6 +20,7 @@ import { CredentialStore, type CredentialView } from "../store/CredentialStore.t
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { TenantStore } from "../store/TenantStore.ts"
 import * as Audit from "./Audit.ts"
+import type { Command } from "./Command.ts"
 import * as commands from "./CredentialCommands.ts"
 import { CredentialEvents } from "./CredentialEvents.ts"
 import { loadOf, type Readable, read } from "./CredentialReads.ts"
@@ -37,7 +38,6 @@ import { Refusals } from "./Refusals.ts"
 import { setService } from "./ServiceCommands.ts"
 import { TenantActors } from "./TenantActors.ts"
 import type { Caller } from "./Tenants.ts"
-import type { Command } from "./Workspace.ts"
 
 const purpose = "credentials"
 /** Hex digits of a keyed fingerprint that an audit diff shows. */

@@ -14,6 +14,7 @@ import type { Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { TenantStore } from "../store/TenantStore.ts"
+import type { Command } from "./Command.ts"
 import * as applications from "./commands/applications.ts"
 import * as commands from "./commands/tokens.ts"
 import { FirstUse } from "./FirstUse.ts"
@@ -32,7 +33,6 @@ import {
 } from "./Tenants.ts"
 import { EventWriter } from "./TokenEvents.ts"
 import { Validator } from "./Validator.ts"
-import type { Command } from "./Workspace.ts"
 
 /** `validate` asks for a tenant's existence once in this time; what it validates knows of removals by itself. */
 const knownTenantFor = "1 second"

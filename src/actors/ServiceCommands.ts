@@ -2,8 +2,8 @@
 import { Result } from "effect"
 import type { TenantService } from "../domain/Credential.ts"
 import { noCredentials } from "../store/CredentialStore.ts"
+import type { Command } from "./Command.ts"
 import type { Caller } from "./Tenants.ts"
-import type { Command } from "./Workspace.ts"
 
 export const setService = (
   serviceName: string,

@@ -15,11 +15,11 @@
  */
 import { Cause, Clock, Context, Duration, Effect, Fiber, Layer, Queue, type Result } from "effect"
 import * as errors from "../domain/errors.ts"
+import type { Command } from "./Command.ts"
 import type { Asked } from "./GroupCommit.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import type { ChangeError } from "./Tenants.ts"
 import { TenantsConfig } from "./TenantsConfig.ts"
-import type { Command } from "./Workspace.ts"
 
 interface Cell {
   readonly tenantId: string

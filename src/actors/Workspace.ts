@@ -14,53 +14,9 @@ import type { Appearance, RevocationTarget } from "../domain/Revocation.ts"
 import type { Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 import type { AuditCheckpoint } from "../store/AuditStore.ts"
-import { mergeCredentialLoads } from "../store/CredentialStore.ts"
-import type { AuditEntry, Changes, IdempotentAnswer, Load, Loaded, OutboxEntry } from "../store/TenantStore.ts"
+import type { AuditEntry, Changes, IdempotentAnswer, Loaded, OutboxEntry } from "../store/TenantStore.ts"
 import { CredentialWorkspace } from "./CredentialWorkspace.ts"
 import type { Caller } from "./Tenants.ts"
-
-/** One change of one tenant, as the actor's mailbox carries it. */
-export interface Command<A> {
-  readonly name: string
-  readonly caller: Caller
-  readonly load: Partial<Load>
-  readonly decide: (workspace: Workspace) => Result.Result<A, Refusal>
-  /** What a constraint that only the database knows means for this command. */
-  readonly rejected?: (() => Refusal) | undefined
-  /** True for background work on a tenant that is being removed. */
-  readonly onRemovedTenant?: boolean | undefined
-}
-
-/** A command whose answer's type its asker remembers. */
-export type AnyCommand = Command<unknown>
-
-export const emptyLoad: Load = {
-  tokenIds: [],
-  tokenHashes: [],
-  endpointIds: [],
-  endpointCounts: [],
-  appNames: [],
-  idempotencyKeyHashes: []
-}
-
-const union = (loads: ReadonlyArray<Partial<Load>>, key: Exclude<keyof Load, "credentials">): ReadonlyArray<string> => {
-  const all = new Set<string>()
-  for (const load of loads) for (const name of load[key] ?? []) all.add(name)
-  return Array.from(all)
-}
-
-/** Everything that any of the commands needs to see. */
-export const mergeLoads = (loads: ReadonlyArray<Partial<Load>>): Load => ({
-  tokenIds: union(loads, "tokenIds"),
-  tokenHashes: union(loads, "tokenHashes"),
-  endpointIds: union(loads, "endpointIds"),
-  endpointCounts: union(loads, "endpointCounts"),
-  appNames: union(loads, "appNames"),
-  idempotencyKeyHashes: union(loads, "idempotencyKeyHashes"),
-  ...(loads.some((load) => load.credentials !== undefined)
-    ? { credentials: mergeCredentialLoads(loads.flatMap((load) => load.credentials ?? [])) }
-    : {})
-})
 
 /** What happened to a token, from which its events are made. */
 export interface TokenFact {

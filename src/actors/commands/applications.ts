@@ -9,8 +9,8 @@ import * as errors from "../../domain/errors.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import type { Application } from "../../domain/Tenant.ts"
 import type { OutboxEntry } from "../../store/TenantStore.ts"
+import type { Command } from "../Command.ts"
 import type { Caller } from "../Tenants.ts"
-import type { Command } from "../Workspace.ts"
 
 export const registerApplication = (
   appName: string,
