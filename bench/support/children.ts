@@ -26,8 +26,8 @@ export interface Echo extends Stoppable {
   readonly pid: number
 }
 
-export const startEcho = async (natsUrl: string, subject: string, bytes: number): Promise<Echo> => {
-  const child = fork(file("./echo.ts"), [natsUrl, subject, String(bytes)])
+const startResponder = async (name: string, natsUrl: string, subject: string, bytes: number): Promise<Echo> => {
+  const child = fork(file(name), [natsUrl, subject, String(bytes)])
   await nextMessage(child)
   return {
     pid: child.pid!,
@@ -37,6 +37,13 @@ export const startEcho = async (natsUrl: string, subject: string, bytes: number)
     }
   }
 }
+
+export const startEcho = (natsUrl: string, subject: string, bytes: number): Promise<Echo> =>
+  startResponder("./echo.ts", natsUrl, subject, bytes)
+
+/** Opens a sealed record of that many bytes for each request. */
+export const startOpener = (natsUrl: string, subject: string, bytes: number): Promise<Echo> =>
+  startResponder("./opener.ts", natsUrl, subject, bytes)
 
 export interface Load extends Stoppable {
   readonly run: (round: Round) => Promise<RoundResult>
