@@ -10,7 +10,7 @@
  * A message that is not applied is not acknowledged, and its sender takes this replica's lease away.
  */
 import { type Msg, nuid } from "@nats-io/transport-node"
-import { type Context, Deferred, Duration, Effect, Equal, Layer, Metric, Queue, Schedule } from "effect"
+import { type Context, Deferred, Effect, Equal, Layer, Metric, Queue, Schedule } from "effect"
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
 import { Nats } from "../nats/Nats.ts"
 import { Replica } from "../observability/Replica.ts"
@@ -144,30 +144,3 @@ const make = Effect.gen(function* () {
 
 /** Needs `Nats`, `NatsConfig`, `Replica`, `CoherenceConfig`, `LeaseView`, `Applier` and `Outbox`. */
 export const layer = Layer.effect(Coherence, make)
-
-/** Of one call of `relayPending`. */
-export const relayPendingLimit = 1_000
-const leasesBeforeRelay = 2
-
-/**
- * Puts in force what its committer did not live to: pending revocations older than two leases, oldest
- * first, at most `relayPendingLimit`. For the relay, before it announces. Returns how many are in force
- * now; those that timed out are tried again by the next call.
- */
-export const relayPending = Effect.gen(function* () {
-  const coherence = yield* Coherence
-  const outbox = yield* Outbox
-  const { lease } = yield* CoherenceConfig
-  const minAgeMs = leasesBeforeRelay * Duration.toMillis(lease)
-  const pending = yield* outbox.pendingRevocations({ minAgeMs, limit: relayPendingLimit })
-  const results = yield* Effect.forEach(
-    pending,
-    (revocation) =>
-      coherence.putInForce(revocation).pipe(
-        Effect.as(1),
-        Effect.catchTag("BarrierTimeout", () => Effect.succeed(0))
-      ),
-    { concurrency: relayPendingLimit }
-  )
-  return results.reduce<number>((sum, count) => sum + count, 0)
-})

@@ -8,6 +8,7 @@ import { Nats } from "../../src/nats/Nats.ts"
 import { NatsConfig } from "../../src/nats/NatsConfig.ts"
 import * as NatsConnection from "../../src/nats/NatsConnection.ts"
 import { Replica } from "../../src/observability/Replica.ts"
+import { putOrphansInForce } from "../../src/outbox/PendingBarriers.ts"
 import { environment } from "./bus.ts"
 import { type MemoryOutbox, memoryOutbox } from "./memoryOutbox.ts"
 
@@ -23,7 +24,8 @@ export interface RunningReplica {
   /** While true, applying throws, so nothing is acknowledged. */
   deaf: boolean
   readonly putInForce: (revocation: Revocation) => Promise<"in force" | "timed out">
-  readonly relayPending: () => Promise<number>
+  /** What the relay does for committers that died. */
+  readonly putOrphansInForce: () => Promise<number>
   readonly run: <A>(effect: Effect.Effect<A>) => Promise<A>
   /** The stream of the lease bucket. */
   readonly bucket: string
@@ -97,7 +99,7 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
       ),
     run,
     bucket: `KV_${options.instance.toUpperCase()}_LEASES`,
-    relayPending: () => run(NatsCoherence.relayPending.pipe(Effect.orDie)),
+    putOrphansInForce: () => run(putOrphansInForce(2 * lease.leaseMs).pipe(Effect.orDie)),
     stop: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }
 }
