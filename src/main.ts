@@ -19,11 +19,13 @@ import * as GroupCommit from "./actors/GroupCommit.ts"
 import { HotState } from "./actors/HotState.ts"
 import { Ids } from "./actors/Ids.ts"
 import * as LiveCredentials from "./actors/LiveCredentials.ts"
+import * as LiveKeys from "./actors/LiveKeys.ts"
 import * as LiveTenants from "./actors/LiveTenants.ts"
 import * as LiveTokenEnder from "./actors/LiveTokenEnder.ts"
 import * as LiveValidator from "./actors/LiveValidator.ts"
 import { Refresher } from "./actors/Refresher.ts"
 import { Refusals } from "./actors/Refusals.ts"
+import * as ReplicaChecks from "./actors/ReplicaChecks.ts"
 import * as TenantActors from "./actors/TenantActors.ts"
 import { TenantsConfig } from "./actors/TenantsConfig.ts"
 import { EventWriter } from "./actors/TokenEvents.ts"
@@ -38,6 +40,8 @@ import * as AuditSigner from "./crypto/AuditSigner.ts"
 import * as ChosenMasterKey from "./crypto/ChosenMasterKey.ts"
 import { CryptoConfig } from "./crypto/CryptoConfig.ts"
 import { CurveBox } from "./crypto/CurveBox.ts"
+import * as KeyMover from "./crypto/KeyMover.ts"
+import * as KeyRotation from "./crypto/KeyRotation.ts"
 import * as LiveKeyring from "./crypto/LiveKeyring.ts"
 import * as LiveTenantKeys from "./crypto/LiveTenantKeys.ts"
 import { globalTenantId } from "./domain/Names.ts"
@@ -84,8 +88,8 @@ const Settings = Layer.mergeAll(
 )
 const Process = Layer.mergeAll(Readiness.layer, Shutdown.layer, OutboxSignal.layer, LeaseView.layer)
 const Servers = Layer.mergeAll(MariaStores.layer, Streams.layer.pipe(Layer.provideMerge(NatsConnection.layer)))
-const Keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer).pipe(
-  Layer.provide(ChosenMasterKey.layer)
+const Keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer, KeyRotation.layer).pipe(
+  Layer.provideMerge(ChosenMasterKey.layer)
 )
 
 // ---- what a replica believes, and how replicas agree -----------------------
@@ -102,8 +106,10 @@ const Actors = Layer.mergeAll(
   LiveTenants.layer,
   LiveTokenEnder.layer,
   FirstUseRecorder.layer,
+  ReplicaChecks.layer,
   LiveCredentials.layer,
-  CredentialSweeps.layer
+  CredentialSweeps.layer,
+  LiveKeys.layer
 ).pipe(
   Layer.provideMerge(Layer.mergeAll(Refusals.layer, CredentialEvents.layer, CurveBox.layer, Refresher.layerNone)),
   Layer.provideMerge(TenantActors.layer),
@@ -118,7 +124,8 @@ const Background = Layer.mergeAll(
   OutboxRelay.layer.pipe(Layer.provide([NatsEventLog.layer, WakeCall.layer])),
   ExpirySweep.layer,
   RemovalSweep.layer,
-  CredentialExpirySweep.layer
+  CredentialExpirySweep.layer,
+  KeyMover.layer
 )
 
 /** The tenants that must exist: `global` always, others where the environment names them. */

@@ -113,7 +113,7 @@ const settings = Config.all({
     name: "CM_KEYS_MOVE_EVERY",
     min: "100 millis",
     max: "10 minutes",
-    byDefault: "5 seconds",
+    byDefault: "2 seconds",
     about: "How often a replica looks whether rows must be moved to a new key."
   }),
   keysErase: Setting.duration({
@@ -127,14 +127,14 @@ const settings = Config.all({
     name: "CM_KEYS_RELOAD",
     min: "100 millis",
     max: "1 minute",
-    byDefault: "2 seconds",
+    byDefault: "1 second",
     about: "How often a replica looks for keys that another one added."
   }),
   keysActivation: Setting.duration({
     name: "CM_KEYS_ACTIVATION",
     min: "1 second",
     max: "1 hour",
-    byDefault: "20 seconds",
+    byDefault: "10 seconds",
     about:
       "How long a new key of the service is only read with before it is written with, so that every replica knows it by then. At least five times CM_KEYS_RELOAD; the same for all replicas."
   })

@@ -2,6 +2,7 @@
 import { adminOperations } from "./AdminOperations.ts"
 import { applicationOperations } from "./ApplicationOperations.ts"
 import { credentialOperations } from "./CredentialOperations.ts"
+import { keyOperations } from "./KeyOperations.ts"
 import type { Operation } from "./Operation.ts"
 import { auditOperations, serviceOperations } from "./ServiceOperations.ts"
 import { tenantOperations } from "./TenantOperations.ts"
@@ -16,6 +17,7 @@ const table = [
   ...serviceOperations,
   ...auditOperations,
   ...tenantOperations,
+  ...keyOperations,
   ...adminOperations
 ]
 

@@ -1,21 +1,22 @@
 /**
- * A `Tenants` and a `Credentials` that do what a test says and remember what they were asked.
+ * `Tenants`, `Credentials` and `Keys` that do what a test says and remember what they were asked.
  *
  * They have no behaviour of their own: a method that the test gave no answer for is a bug of the test.
  */
 import { Effect, Layer } from "effect"
 import { Credentials } from "../../src/actors/Credentials.ts"
+import { Keys } from "../../src/actors/Keys.ts"
 import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/Tenants.ts"
 import { Validator } from "../../src/actors/Validator.ts"
 
-type Service = Tenants["Service"] & Credentials["Service"]
+type Service = Tenants["Service"] & Credentials["Service"] & Keys["Service"]
 export type Method = Exclude<keyof Service, "census">
 
 export interface ScriptedTenants {
   readonly calls: Array<{ readonly method: string; readonly args: ReadonlyArray<unknown> }>
   /** The answers, by method; set them at any time. */
   readonly script: { -readonly [M in Method]?: Service[M] }
-  readonly layer: Layer.Layer<Tenants | Credentials>
+  readonly layer: Layer.Layer<Tenants | Credentials | Keys>
 }
 
 export const scriptedTenants = (): ScriptedTenants => {
@@ -32,7 +33,15 @@ export const scriptedTenants = (): ScriptedTenants => {
       }
     }
   })
-  return { calls, script, layer: Layer.merge(Layer.succeed(Tenants, service), Layer.succeed(Credentials, service)) }
+  return {
+    calls,
+    script,
+    layer: Layer.mergeAll(
+      Layer.succeed(Tenants, service),
+      Layer.succeed(Credentials, service),
+      Layer.succeed(Keys, service)
+    )
+  }
 }
 
 /** A validator that answers each request with `answer`, at once. */

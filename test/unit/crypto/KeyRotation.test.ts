@@ -29,7 +29,8 @@ const fileKeys = (...days: ReadonlyArray<number>) =>
 const setup = Effect.fnUntraced(function* (env: Record<string, string> = {}) {
   const world = yield* keyWorld
   const master = { keys: fileKeys(1) }
-  const config = CryptoConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))))
+  const given = { CM_KEYS_ACTIVATION: "20 seconds", ...env }
+  const config = CryptoConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(given))))
   const sweeps = MemorySweeps.layer.pipe(Layer.provide(Layer.succeed(MemoryDatabase, world.tables)))
   let count = 0
   const replica = Effect.suspend(() => {

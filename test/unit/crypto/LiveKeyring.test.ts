@@ -18,7 +18,13 @@ import { type KeyWorld, keyWorld } from "./keyWorld.ts"
 const fileKeys = (...days: ReadonlyArray<number>) =>
   days.flatMap((day) => KeyFile.parse(KeyFile.newText(1_764_000_000_000, `2026-01-0${day}T00:00:00.000Z`))!)
 
-const config = CryptoConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({}))))
+const config = CryptoConfig.layer.pipe(
+  Layer.provide(
+    ConfigProvider.layer(
+      ConfigProvider.fromEnvRecord({ CM_KEYS_ACTIVATION: "20 seconds", CM_KEYS_RELOAD: "2 seconds" })
+    )
+  )
+)
 const masterOf = (keys: ReadonlyArray<KeyFile.FileKey>) => Layer.succeed(MasterKey, LocalMasterKey.make(keys))
 const replica = (master: Layer.Layer<MasterKey>, world: KeyWorld) =>
   Layer.build(Layer.fresh(LiveKeyring.layer).pipe(Layer.provide([config, master, world.stores]))).pipe(

@@ -56,6 +56,10 @@ describe(`hostile payloads (seed ${seed})`, () => {
       validate: () => Effect.succeed([verdict(404)]),
       list: () => Effect.succeed({ content: [], next: null }),
       services: () => Effect.succeed([]),
+      listKeys: () => Effect.succeed({ content: [], next: null }),
+      rotateKeys: () => Effect.succeed({ keyIds: [], tenants: 0 }),
+      keysStatus: () => Effect.succeed({ state: "idle", total: 0, done: 0, etaSeconds: null }),
+      retireKey: () => Effect.void,
       auditList: () => Effect.succeed({ content: [], next: null }),
       auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null })
     })

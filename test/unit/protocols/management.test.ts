@@ -284,6 +284,46 @@ const cases: ReadonlyArray<Case> = [
     args: ["demo"],
     gives: Effect.succeed({ deleted: 3 }),
     body: { deleted: 3 }
+  },
+  {
+    operation: "keys.list",
+    ask: { limit: 2 },
+    calls: "listKeys",
+    args: [{ limit: 2, after: null }],
+    gives: page([
+      { keyId: someTokenId, purpose: "seal", tenantId: null, state: "active", createdAt: someTime, rows: 0 },
+      { keyId: someTokenId, purpose: "tenant-data", tenantId: "demo", state: "retiring", createdAt: someTime, rows: 7 }
+    ]),
+    body: {
+      content: [
+        { keyId: someTokenId, purpose: "seal", state: "active", createdDate: date, rows: 0 },
+        { keyId: someTokenId, purpose: "tenant-data", tenantId: "demo", state: "retiring", createdDate: date, rows: 7 }
+      ]
+    }
+  },
+  {
+    operation: "keys.rotate",
+    ask: {},
+    calls: "rotateKeys",
+    args: [],
+    gives: Effect.succeed({ keyIds: [someTokenId], tenants: 2 }),
+    body: { keyIds: [someTokenId], tenants: 2 }
+  },
+  {
+    operation: "keys.status",
+    ask: {},
+    calls: "keysStatus",
+    args: [],
+    gives: Effect.succeed({ state: "running", total: 10, done: 4, etaSeconds: 3 }),
+    body: { state: "running", total: 10, done: 4, etaSeconds: 3 }
+  },
+  {
+    operation: "keys.retire",
+    ask: { keyId: someTokenId },
+    calls: "retireKey",
+    args: [someTokenId],
+    gives: Effect.void,
+    body: { keyId: someTokenId, state: "retired" }
   }
 ]
 

@@ -1,0 +1,39 @@
+/** `keys.*`: what travels. */
+import { Effect, Schema } from "effect"
+import { pageLimitMax } from "../domain/Names.ts"
+import { AnsweredDate, Count, Cursor, EntityId, page } from "./Field.ts"
+
+/** Without a limit a list gives as much as a page may hold: most services have fewer keys than that. */
+export const ListKeys = Schema.Struct({
+  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(pageLimitMax))
+  ),
+  cursor: Cursor
+})
+export const RetireKey = Schema.Struct({ keyId: EntityId })
+
+export const KeyAnswer = Schema.Struct({
+  keyId: Schema.String,
+  purpose: Schema.String.annotate({
+    description: "what the key is for: token-hash, seal, fingerprint, tenant-data, …"
+  }),
+  tenantId: Schema.optionalKey(Schema.String.annotate({ description: "whose data key it is" })),
+  state: Schema.Literals(["active", "retiring", "retired"]),
+  createdDate: AnsweredDate,
+  rows: Count.annotate({ description: "rows that need the key" })
+})
+export const KeyPage = page(KeyAnswer)
+
+export const RotateAnswer = Schema.Struct({
+  keyIds: Schema.Array(Schema.String).annotate({
+    description: "the service's new keys; empty when they were rotated a moment ago"
+  }),
+  tenants: Count.annotate({ description: "tenants that get a new data key" })
+})
+export const StatusAnswer = Schema.Struct({
+  state: Schema.Literals(["idle", "running"]),
+  total: Count,
+  done: Count,
+  etaSeconds: Schema.optionalKey(Count)
+})
+export const RetireAnswer = Schema.Struct({ keyId: Schema.String, state: Schema.Literal("retired") })
