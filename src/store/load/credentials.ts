@@ -16,6 +16,12 @@ import {
 import { type CredentialLoad, type CredentialLoaded, serviceNameOfSlot, slotKey } from "../CredentialStore.ts"
 import type { Session } from "../MariadbConnection.ts"
 
+const prefixed = (table: string, columns: string): string =>
+  columns
+    .split(", ")
+    .map((column) => `${table}.${column}`)
+    .join(", ")
+
 const byId = (marks: string): string =>
   `SELECT ${credentialColumns} FROM credentials WHERE tenant_id IN (?, ?) AND credential_id IN (${marks})`
 const activeInSlots = (marks: string): string =>
@@ -26,11 +32,19 @@ const newestInSlots = (marks: string): string =>
     SELECT MAX(credential_id) FROM credentials FORCE INDEX (ix_credentials_slot)
     WHERE tenant_id = ? AND slot IN (${marks}) GROUP BY slot)`
 const versionsOfIds = (marks: string): string =>
-  `SELECT ${versionColumns} FROM credential_versions WHERE credential_id IN (${marks}) AND key_id IS NOT NULL
-    ORDER BY credential_id, version`
+  `SELECT ${versionColumns} FROM credential_versions WHERE credential_id IN (${marks}) AND key_id IS NOT NULL`
+const versionsInSlots = (marks: string): string =>
+  `SELECT ${prefixed("v", versionColumns)} FROM credentials c FORCE INDEX (uq_credentials_active)
+    JOIN credential_versions v ON v.credential_id = c.credential_id AND v.key_id IS NOT NULL
+    WHERE c.tenant_id = ? AND c.active_slot IN (${marks})`
 const servicesByName = (marks: string): string =>
   `SELECT ${serviceColumns} FROM tenant_services WHERE tenant_id IN (?, ?) AND service_name IN (${marks})`
+const servicesOfIds = (marks: string): string =>
+  `SELECT ${prefixed("s", serviceColumns)} FROM credentials c
+    JOIN tenant_services s ON s.service_name = c.service_name AND s.tenant_id IN (?, ?)
+    WHERE c.credential_id IN (${marks})`
 
+const serviceKey = (service: TenantService): string => `${service.tenantId}/${service.serviceName}`
 const unique = (texts: Iterable<string>): ReadonlyArray<string> => Array.from(new Set(texts))
 const slotOf = (credential: Credential): string => slotKey(credential.serviceName, ownerKey(credential.owner))
 
@@ -73,30 +87,52 @@ export const findServices = async (
   names: Iterable<string>
 ): Promise<ReadonlyMap<string, TenantService>> => {
   const rows = await Columns.rowsIn(session, servicesByName, unique(names), [tenantId, globalTenantId])
-  return new Map(rows.map(serviceOf).map((service) => [`${service.tenantId}/${service.serviceName}`, service]))
+  return new Map(rows.map(serviceOf).map((service) => [serviceKey(service), service]))
 }
 
+const byVersion = (a: CredentialVersion, b: CredentialVersion): number => a.version - b.version
+
+const grouped = (versions: ReadonlyArray<CredentialVersion>): ReadonlyMap<string, ReadonlyArray<CredentialVersion>> => {
+  const known = new Map<string, Map<number, CredentialVersion>>()
+  for (const version of versions) {
+    const ofOne = known.get(version.credentialId) ?? new Map<number, CredentialVersion>()
+    known.set(version.credentialId, ofOne.set(version.version, version))
+  }
+  return new Map(Array.from(known, ([id, ofOne]) => [id, Array.from(ofOne.values()).toSorted(byVersion)]))
+}
+
+/**
+ * One round trip for what most requests need: an id, or a slot with an active credential. What was
+ * found in another way (an ended one, the active one of an ended one's slot) costs one more.
+ */
 export const loadCredentials = async (
   session: Session,
   tenantId: string,
   load: CredentialLoad | undefined
 ): Promise<CredentialLoaded | undefined> => {
   if (load === undefined) return undefined
-  const credentials = await findCredentials(session, tenantId, load)
-  const names = [
-    ...load.serviceNames,
-    ...load.slots.map(serviceNameOfSlot),
-    ...Array.from(credentials.values(), (credential) => credential.serviceName)
-  ]
-  const [rows, services] = await Promise.all([
-    Columns.rowsIn(session, versionsOfIds, Columns.uuidBytesOf(credentials.keys())),
-    findServices(session, tenantId, names)
+  const ids = Columns.uuidBytesOf(load.ids)
+  const names = [...load.serviceNames, ...load.slots.map(serviceNameOfSlot), ...load.globalSlots.map(serviceNameOfSlot)]
+  const both = [tenantId, globalTenantId]
+  const [credentials, ofIds, inSlots, inGlobalSlots, services, idServices] = await Promise.all([
+    findCredentials(session, tenantId, load),
+    Columns.rowsIn(session, versionsOfIds, ids),
+    Columns.rowsIn(session, versionsInSlots, unique(load.slots), [tenantId]),
+    Columns.rowsIn(session, versionsInSlots, unique(load.globalSlots), [globalTenantId]),
+    findServices(session, tenantId, names),
+    Columns.rowsIn(session, servicesOfIds, ids, both)
   ])
-  const versions = new Map<string, Array<CredentialVersion>>()
-  for (const version of rows.map(versionOf)) {
-    const known = versions.get(version.credentialId)
-    if (known === undefined) versions.set(version.credentialId, [version])
-    else known.push(version)
+  const first = [...ofIds, ...inSlots, ...inGlobalSlots].map(versionOf)
+  const seen = new Set([...load.ids, ...first.map((version) => version.credentialId)])
+  const rest = Array.from(credentials.keys()).filter((credentialId) => !seen.has(credentialId))
+  const more = (await Columns.rowsIn(session, versionsOfIds, Columns.uuidBytesOf(rest))).map(versionOf)
+  const own = [...first, ...more].filter((version) => credentials.has(version.credentialId))
+  return {
+    credentials,
+    versions: grouped(own),
+    services: new Map([
+      ...services,
+      ...idServices.map(serviceOf).map((service) => [serviceKey(service), service] as const)
+    ])
   }
-  return { credentials, versions, services }
 }
