@@ -11,7 +11,7 @@ import { SqlError } from "mariadb"
 export class DatabaseFailure extends Data.TaggedError("DatabaseFailure")<{
   readonly errno: number
   readonly code: string
-  /** The unique key that was broken, or null. */
+  /** The unique key that was broken, as `table.key`, or null. */
   readonly constraint: string | null
   /** The connection is gone or not to be trusted. */
   readonly fatal: boolean
@@ -37,11 +37,17 @@ const ourOwn = -1
 export const isRepeatable = (failure: DatabaseFailure): boolean => repeatable.has(failure.errno)
 export const isBug = (failure: DatabaseFailure): boolean => failure.errno === ourOwn || bugs.has(failure.errno)
 
+/** MariaDB names the key only, and every table's first is called PRIMARY. */
+const constraintOf = (error: SqlError): string => {
+  const table = /^(?:INSERT INTO|UPDATE) (\w+)/u.exec(error.sql ?? "")?.[1] ?? "unknown"
+  const key = /for key '([^']*)'$/u.exec(error.sqlMessage ?? "")?.[1] ?? "unknown"
+  return `${table}.${key}`
+}
+
 export const fromUnknown = (cause: unknown): DatabaseFailure => {
   if (cause instanceof DatabaseFailure) return cause
   if (cause instanceof SqlError) {
-    const constraint =
-      cause.errno === duplicateKey ? (/for key '([^']*)'$/u.exec(cause.sqlMessage ?? "")?.[1] ?? "unknown") : null
+    const constraint = cause.errno === duplicateKey ? constraintOf(cause) : null
     return new DatabaseFailure({ errno: cause.errno, code: cause.code ?? "UNKNOWN", constraint, fatal: cause.fatal })
   }
   const first = cause instanceof AggregateError ? cause.errors[0] : cause

@@ -17,7 +17,7 @@ import { endReasons } from "./TokenRow.ts"
 export const byHashSql = (marks: string): string =>
   `SELECT t.tenant_id, t.app_name, t.token_id, t.endpoint_id, t.status, t.version, t.expires_at, t.end_reason, t.reason,
     c.revocation_seq, t.hash
-  FROM tokens t FORCE INDEX (uq_tokens_hash)
+  FROM tokens t FORCE INDEX (PRIMARY)
     STRAIGHT_JOIN applications a FORCE INDEX (PRIMARY) ON a.app_name = t.app_name AND a.removed_at IS NULL
     STRAIGHT_JOIN tenants n FORCE INDEX (PRIMARY) ON n.tenant_id = t.tenant_id AND n.removed_at IS NULL
     STRAIGHT_JOIN tenant_counters c FORCE INDEX (PRIMARY) ON c.tenant_id = t.tenant_id

@@ -121,7 +121,7 @@ export interface Changes {
 }
 
 export class StatementRejected extends Schema.TaggedError<StatementRejected>()("StatementRejected", {
-  /** The constraint's name as the database gives it. */
+  /** The unique key, as `table.key`. */
   constraint: Schema.String
 }) {}
 

@@ -17,18 +17,18 @@ export const rejection = (tables: MemoryTables, changes: Changes): string | null
   for (const token of [...changes.tokensUpdated, ...changes.tokensInserted]) {
     const hash = hexOf(token.hash)
     const holder = tables.tokenByHash.get(hash)
-    if (taken.has(hash)) return "uq_tokens_hash"
+    if (taken.has(hash)) return "tokens.PRIMARY"
     if (holder !== undefined && holder !== token.tokenId && !leaving.has(holder) && !moving.has(holder)) {
-      return "uq_tokens_hash"
+      return "tokens.PRIMARY"
     }
     taken.add(hash)
   }
   const inserted = new Set<string>()
   for (const { tokenId } of changes.tokensInserted) {
-    if (inserted.has(tokenId) || (tables.tokens.has(tokenId) && !leaving.has(tokenId))) return "PRIMARY"
+    if (inserted.has(tokenId) || (tables.tokens.has(tokenId) && !leaving.has(tokenId))) return "tokens.uq_tokens_id"
     inserted.add(tokenId)
   }
-  if (changes.applicationsInserted.some((appName) => tables.applications.has(appName))) return "PRIMARY"
+  if (changes.applicationsInserted.some((appName) => tables.applications.has(appName))) return "applications.PRIMARY"
   return tables.credentials.broken(changes.credentials)
 }
 

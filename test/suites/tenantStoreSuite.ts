@@ -261,7 +261,7 @@ export const tenantStoreSuite = <R>(
           audit: [entry("provisioned")]
         })).pipe(Effect.flip)
         assert.strictEqual(rejected._tag, "StatementRejected")
-        assert.strictEqual(rejected._tag === "StatementRejected" && rejected.constraint, "uq_tokens_hash")
+        assert.strictEqual(rejected._tag === "StatementRejected" && rejected.constraint, "tokens.PRIMARY")
         assert.strictEqual(yield* store.findToken(other.tenantId, innocent.tokenId), undefined)
         assert.deepStrictEqual(yield* auditRows(other.tenantId), before.audit)
         assert.strictEqual((yield* outbox.depth).rows, before.depth)

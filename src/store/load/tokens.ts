@@ -6,9 +6,9 @@ import type { Load } from "../TenantStore.ts"
 import { tokenColumns, tokenOf } from "../TokenRow.ts"
 
 const byId = (marks: string): string =>
-  `SELECT ${tokenColumns} FROM tokens FORCE INDEX (PRIMARY) WHERE tenant_id = ? AND token_id IN (${marks})`
+  `SELECT ${tokenColumns} FROM tokens FORCE INDEX (uq_tokens_id) WHERE tenant_id = ? AND token_id IN (${marks})`
 const byHash = (marks: string): string =>
-  `SELECT ${tokenColumns} FROM tokens FORCE INDEX (uq_tokens_hash) WHERE tenant_id = ? AND hash IN (${marks})`
+  `SELECT ${tokenColumns} FROM tokens FORCE INDEX (PRIMARY) WHERE tenant_id = ? AND hash IN (${marks})`
 const byEndpoint = (marks: string): string =>
   `SELECT ${tokenColumns} FROM tokens FORCE INDEX (ix_tokens_endpoint) WHERE tenant_id = ? AND endpoint_id IN (${marks})`
 const endpointCounts = (marks: string): string =>
