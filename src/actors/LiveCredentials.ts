@@ -6,7 +6,7 @@
  * only after the read's audit row is committed; its clear bytes are overwritten as soon as they have
  * become what is answered.
  */
-import { Clock, Effect, Layer, Redacted } from "effect"
+import { Cause, Clock, Effect, Exit, Layer, Metric, Option, Redacted } from "effect"
 import { CurveBox } from "../crypto/CurveBox.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import { TenantKeys, type TenantSealer } from "../crypto/TenantKeys.ts"
@@ -37,13 +37,23 @@ import { Refresher } from "./Refresher.ts"
 import { Refusals } from "./Refusals.ts"
 import { setService } from "./ServiceCommands.ts"
 import { TenantActors } from "./TenantActors.ts"
-import type { Caller } from "./Tenants.ts"
+import type { Caller, ChangeError } from "./Tenants.ts"
 
 const purpose = "credentials"
 /** Hex digits of a keyed fingerprint that an audit diff shows. */
 const fingerprintLength = 32
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
+
+const reads = Metric.counter("credential_reads_total", {
+  description: "Requests for secrets, by outcome: handed_out, or why not",
+  incremental: true
+})
+const unopenable = Metric.counter("credential_unopenable_total", {
+  description: "Sealed secrets that did not open: tampered with, moved, or their key is gone",
+  incremental: true
+})
+const counted = (outcome: string) => Metric.update(Metric.withAttributes(reads, { outcome }), 1)
 
 const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
 const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
@@ -53,6 +63,15 @@ export const metadataOf = ({ credential, serviceActive }: CredentialView, now: n
   const state = shownState(credential, now)
   return { ...rest, state, reason: state === "expired" ? "expired" : credential.reason, serviceActive }
 }
+
+const countRead = (exit: Exit.Exit<HandedOut, ChangeError>) =>
+  Exit.match(exit, {
+    onSuccess: () => counted("handed_out"),
+    onFailure: (cause) => {
+      const error = Cause.findErrorOption(cause)
+      return counted(Option.isSome(error) ? error.value._tag : "failed")
+    }
+  })
 
 const make = Effect.gen(function* () {
   const actors = yield* TenantActors
@@ -107,7 +126,12 @@ const make = Effect.gen(function* () {
     const place = { credentialId, version: version.version, purpose }
     return yield* tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()).pipe(
       Effect.catchTag("TenantKeyUnavailable", () => Effect.fail(keyFailed())),
-      Effect.catchTag("NotOpenable", () => Effect.die(new Error(`the secret of ${credentialId} does not open`)))
+      Effect.catchTag("NotOpenable", () =>
+        Effect.andThen(
+          Metric.update(unopenable, 1),
+          Effect.die(new Error(`the secret of ${credentialId} does not open`))
+        )
+      )
     )
   })
 
@@ -146,20 +170,27 @@ const make = Effect.gen(function* () {
     return yield* new errors.CredentialNotFound({ credentialId: "credentialId" in name ? name.credentialId : null })
   })
 
+  const get = Effect.fnUntraced(function* (
+    tenantId: string,
+    name: CredentialName,
+    options: ReadOptions,
+    caller: Caller
+  ) {
+    if (options.sealTo !== null && !curveBox.accepts(options.sealTo)) {
+      return yield* new errors.InvalidRequest({ path: "seal_to", reason: "is not a public curve key of nkeys" })
+    }
+    const first = yield* readable(tenantId, name, options, caller)
+    if (options.minTtlMs === null || !runsOut(first, options.minTtlMs)) return yield* handOut(first, options.sealTo)
+    yield* refresher.settled(first.credential.tenantId, first.credential.credentialId)
+    return yield* handOut(yield* readable(tenantId, name, options, caller), options.sealTo)
+  })
+
   return Credentials.of({
     store: Effect.fnUntraced(function* (tenantId, request, caller) {
       const sealer = yield* sealerFor(tenantId)
       return yield* change(tenantId, commands.store(request, ids.next(), sealer, events, caller))
     }),
-    get: Effect.fnUntraced(function* (tenantId, name, options, caller) {
-      if (options.sealTo !== null && !curveBox.accepts(options.sealTo)) {
-        return yield* new errors.InvalidRequest({ path: "seal_to", reason: "is not a public curve key of nkeys" })
-      }
-      const first = yield* readable(tenantId, name, options, caller)
-      if (options.minTtlMs === null || !runsOut(first, options.minTtlMs)) return yield* handOut(first, options.sealTo)
-      yield* refresher.settled(first.credential.tenantId, first.credential.credentialId)
-      return yield* handOut(yield* readable(tenantId, name, options, caller), options.sealTo)
-    }),
+    get: (tenantId, name, options, caller) => Effect.onExit(get(tenantId, name, options, caller), countRead),
     describe: Effect.fnUntraced(function* (tenantId, name) {
       const view = yield* describeCache.through(tenantId, name, viewOf(tenantId, name))
       return metadataOf(view, yield* Clock.currentTimeMillis)
