@@ -1,7 +1,7 @@
 /** What a token costs in the hot table: all its typed arrays, and whatever the heap grew by. */
 import { randomBytes, randomUUID } from "node:crypto"
 import { HotTable } from "../../src/actors/HotTable.ts"
-import { encodeTail } from "../../src/schema/EcapFrame.ts"
+import { encodeTail } from "../../src/schema/EcapReply.ts"
 
 export const hotTokenBytes = (count: number): number => {
   const before = process.memoryUsage()

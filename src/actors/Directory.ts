@@ -10,7 +10,8 @@
  * and the token's own row says whose it is.
  */
 import type { TokenLookup } from "../store/TokenLookup.ts"
-import type { ApplicationRecord, Beliefs } from "./HotState.ts"
+import type { Beliefs } from "./HotState.ts"
+import type { ApplicationRecord } from "./Records.ts"
 
 export const unknownNameMs = 1_000
 export const unknownNamesMax = 10_000

@@ -19,52 +19,13 @@ import type { HotToken } from "../domain/HotToken.ts"
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
 import { hasEnded } from "../domain/Token.ts"
 import { isUsable } from "../domain/TokenLifecycle.ts"
-import { encodeTail } from "../schema/EcapFrame.ts"
+import { encodeTail } from "../schema/EcapReply.ts"
 import { ActorsConfig } from "./ActorsConfig.ts"
-import { fits, HotTable, inactiveFlag, rotatedFlag, toldFlag } from "./HotTable.ts"
-import { Negatives } from "./Negatives.ts"
+import { inactiveFlag, rotatedFlag, toldFlag } from "./HotRecord.ts"
+import { HotTable } from "./HotTable.ts"
+import { ApplicationRecord, applicationRecordsMax, TenantRecord, tenantRecordsMax } from "./Records.ts"
+import { fits } from "./TokenIdTag.ts"
 import { Uses } from "./Uses.ts"
-
-/** Records of tenants and applications; what comes beyond is answered from MariaDB each time. */
-export const tenantRecordsMax = 200_000
-export const applicationRecordsMax = 500_000
-
-export class TenantRecord {
-  coveredSeq = 0
-  /** The lease generation `coveredSeq` was read under; 0 for none. */
-  coveredGeneration = 0
-  /** The newest removal of the tenant that was applied. */
-  epochSeq = 0
-  /** Token id to the newest revocation applied, oldest first. */
-  readonly tombstones = new Map<string, number>()
-  readonly negatives = new Negatives()
-  /** By name. A name that moves to another tenant has a record of its own there. */
-  readonly applications = new Map<string, ApplicationRecord>()
-  /** Requests that wait for a token of this tenant. */
-  waiting = 0
-  readonly tenantId: string
-  /** -1: beyond the limit, nothing of it is kept. */
-  readonly index: number
-
-  constructor(tenantId: string, index: number) {
-    this.tenantId = tenantId
-    this.index = index
-  }
-}
-
-export class ApplicationRecord {
-  /** The newest removal that was applied. */
-  epochSeq = 0
-  readonly appName: string
-  readonly tenant: TenantRecord
-  readonly index: number
-
-  constructor(appName: string, tenant: TenantRecord, index: number) {
-    this.appName = appName
-    this.tenant = tenant
-    this.index = index
-  }
-}
 
 /** Heard when applications come and go, so that the directory forgets. */
 export interface DirectoryListener {
@@ -81,7 +42,6 @@ export class Beliefs {
   /** Rows of the shared cache that were refused, for the metrics. */
   disbelieved = 0
   private readonly tenantsById = new Map<string, TenantRecord>()
-  private readonly beyondTenants = new TenantRecord("", -1)
   private readonly listeners: Array<DirectoryListener> = []
   private readonly lease: LeaseState
   private readonly tombstonesMax: number
@@ -115,7 +75,7 @@ export class Beliefs {
   tenant(tenantId: string): TenantRecord {
     const present = this.tenantsById.get(tenantId)
     if (present !== undefined) return present
-    if (this.tenants.length >= tenantRecordsMax) return this.beyondTenants
+    if (this.tenants.length >= tenantRecordsMax) return new TenantRecord(tenantId, -1)
     const made = new TenantRecord(tenantId, this.tenants.length)
     this.tenants.push(made)
     this.tenantsById.set(tenantId, made)

@@ -10,51 +10,30 @@
  * It decides nothing: whether an entry may be believed is asked by whoever looks it up. A reference
  * is good until the next `put` or `remove`.
  */
-import { endpointIdOfTail, tailTokenIdAt, tokenIdBytes } from "../schema/EcapFrame.ts"
+import { endpointIdOfTail, tailTokenIdAt, tokenIdBytes } from "../schema/EcapReply.ts"
 import { Arena, byteOf, type Chunk, chunkOf, floatOf, unitsFor, wordOf } from "./Arena.ts"
+import {
+  applicationWord,
+  dirtyFlag,
+  expiresAtFloat,
+  flagsWord,
+  type HotEntry,
+  readSeqFloat,
+  referencedFlag,
+  tailAt,
+  tailLengthMask,
+  tenantWord,
+  toldFlag,
+  usedAtFloat,
+  versionWord
+} from "./HotRecord.ts"
 import { RefIndex, segmentCount } from "./RefIndex.ts"
-
-// ---- the record, in words of four bytes: hash 0-3, then these --------------
-const tenantWord = 4
-const applicationWord = 5
-const versionWord = 6
-const flagsWord = 7
-// ---- in floats of eight bytes
-const readSeqFloat = 4
-const expiresAtFloat = 5
-const usedAtFloat = 6
-const tailAt = 56
-
-const tailLengthMask = 0xffff
-export const inactiveFlag = 1 << 16
-/** Its end, when it comes, is that of a rotation's overlap. */
-export const rotatedFlag = 1 << 17
-/** Its first use was told to the tenant's actor. */
-export const toldFlag = 1 << 18
-const referencedFlag = 1 << 19
-const dirtyFlag = 1 << 20
+import { fits, idTag } from "./TokenIdTag.ts"
 
 /** How many entries the hand looks at for one that may go; then the best seen goes. */
 const evictionScanMax = 64
 /** Uses noted between two takings; one more is not noted (last use is late then, never wrong). */
 const usesNotedMax = 1_000_000
-
-export interface HotEntry {
-  readonly h0: number
-  readonly h1: number
-  readonly h2: number
-  readonly h3: number
-  readonly tenantIndex: number
-  readonly applicationIndex: number
-  readonly version: number
-  readonly readSeq: number
-  /** Infinity for none. */
-  readonly expiresAt: number
-  /** `inactiveFlag`, `rotatedFlag`, `toldFlag`. */
-  readonly flags: number
-  /** As `encodeTail` makes it, with a token id of 36 bytes and an endpoint id. */
-  readonly tail: Uint8Array
-}
 
 export interface HotTableOptions {
   readonly max: number
@@ -306,20 +285,4 @@ export class HotTable {
   get bytes(): number {
     return this.arena.bytes + this.byHash.bytes + this.byId.bytes
   }
-}
-
-/** Whether a token id has the shape that the table can keep. */
-export const fits = (tokenId: string): boolean => tokenId.length === tokenIdBytes && isAscii(tokenId)
-
-const isAscii = (text: string): boolean => {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false
-  return true
-}
-
-/** 32 bits of a token id (FNV-1a, then mixed). Ids are made by the service, so nobody aims at them. */
-const idTag = (bytes: Uint8Array, start: number): number => {
-  let tag = 0x811c9dc5
-  for (let index = start; index < start + tokenIdBytes; index++) tag = Math.imul(tag ^ bytes[index]!, 0x01000193)
-  tag = Math.imul(tag ^ (tag >>> 16), 0x85ebca6b)
-  return tag ^ (tag >>> 13)
 }

@@ -17,7 +17,8 @@ import type { Keyring, TokenHashed } from "../crypto/Keyring.ts"
 import type { HotToken } from "../domain/HotToken.ts"
 import { isUsable } from "../domain/TokenLifecycle.ts"
 import type { TokenLookup } from "../store/TokenLookup.ts"
-import type { ApplicationRecord, Beliefs, TenantRecord } from "./HotState.ts"
+import type { Beliefs } from "./HotState.ts"
+import { type Miss, MissLines } from "./MissLines.ts"
 
 export const hashesPerStatementMax = 256
 /** A further statement beside those under way is worth its cost for this many tokens for each of them… */
@@ -25,22 +26,8 @@ const tokensPerStatementMin = 64
 /** …or when the oldest of them has taken this long. */
 const statementSlowMs = 20
 
-/** One token that is waited for. Who waits for it is the owner's matter. */
-export interface Miss {
-  readonly h0: number
-  readonly h1: number
-  readonly h2: number
-  readonly h3: number
-  readonly appName: string
-  readonly token: string
-  readonly application: ApplicationRecord
-  readonly bornAt: number
-  cacheAsked: boolean
-  /** The tenant's negative epoch when the statement was sent. */
-  negativeEpoch: number
-}
-
-export type Outcome<M extends Miss> = (miss: M, answer: HotToken | "unknown" | "unavailable" | "bug") => void
+/** `unavailable`: nobody could say. `bug`: something went wrong here. */
+export type Answer = HotToken | "unknown" | "unavailable" | "bug"
 
 interface Statement<M extends Miss> {
   readonly misses: ReadonlyArray<M>
@@ -53,7 +40,7 @@ export interface MissQueueOptions<M extends Miss> {
   readonly cache: ValidationCache["Service"]
   readonly keyring: Keyring["Service"]
   /** Called for each miss; again with `bug` when something went wrong in between. Must not throw. */
-  readonly settle: Outcome<M>
+  readonly settle: (miss: M, answer: Answer) => void
   /** What waited for `from` waits for `into`, which is the same token. */
   readonly merge: (into: M, from: M) => void
   readonly onBug: (bug: unknown) => void
@@ -79,10 +66,7 @@ const inParts = (hashes: ReadonlyArray<Uint8Array>, ask: TokenLookup["Service"][
 }
 
 export class MissQueue<M extends Miss> {
-  /** Tenants with something to ask, in turns, each with its own line. */
-  private readonly lines = new Map<TenantRecord, Array<M>>()
-  private readonly byHash = new Map<number, Array<M>>()
-  private waitingCount = 0
+  private readonly lines = new MissLines<M>()
   private readonly statements = new Set<Statement<M>>()
   /** False from a failed statement until the next one that succeeds: then one is tried at a time. */
   private healthy = true
@@ -97,24 +81,13 @@ export class MissQueue<M extends Miss> {
 
   /** The miss for this hash that a request may still join. */
   find(h0: number, h1: number, h2: number, h3: number): M | undefined {
-    const chain = this.byHash.get(h0)
-    return chain?.find((miss) => miss.h1 === h1 && miss.h2 === h2 && miss.h3 === h3)
+    return this.lines.find(h0, h1, h2, h3)
   }
 
   add(miss: M): void {
     const present = this.find(miss.h0, miss.h1, miss.h2, miss.h3)
-    if (present !== undefined) {
-      this.options.merge(present, miss)
-      return
-    }
-    const chain = this.byHash.get(miss.h0)
-    if (chain === undefined) this.byHash.set(miss.h0, [miss])
-    else chain.push(miss)
-    const tenant = miss.application.tenant
-    const line = this.lines.get(tenant)
-    if (line === undefined) this.lines.set(tenant, [miss])
-    else line.push(miss)
-    this.waitingCount++
+    if (present === undefined) this.lines.add(miss)
+    else this.options.merge(present, miss)
     this.schedule()
   }
 
@@ -128,7 +101,7 @@ export class MissQueue<M extends Miss> {
       this.healthy = false
       this.lastResort(statement.misses)
     }
-    const late = this.takeWhere((miss) => miss.bornAt <= overdue, this.waitingCount)
+    const late = this.lines.takeWhere((miss) => miss.bornAt <= overdue, this.lines.count)
     if (late.length > 0) this.lastResort(late)
     this.schedule()
   }
@@ -136,7 +109,7 @@ export class MissQueue<M extends Miss> {
   // ---- what waits -------------------------------------------------------------------
 
   private schedule(): void {
-    if (this.scheduled || this.waitingCount === 0) return
+    if (this.scheduled || this.lines.count === 0) return
     this.scheduled = true
     queueMicrotask(() => {
       this.scheduled = false
@@ -146,10 +119,10 @@ export class MissQueue<M extends Miss> {
 
   private pump(): void {
     const { cacheEnabled, cacheFirstMax, leaseHolds, statementsMax } = this.options
-    if (cacheEnabled && (!this.healthy || this.waitingCount <= cacheFirstMax) && leaseHolds()) this.askCacheFirst()
+    if (cacheEnabled && (!this.healthy || this.lines.count <= cacheFirstMax) && leaseHolds()) this.askCacheFirst()
     const atOnce = this.healthy ? statementsMax : 1
-    while (this.waitingCount > 0 && this.statements.size < atOnce && this.isWorthOneMore()) {
-      const misses = this.takeTurns()
+    while (this.lines.count > 0 && this.statements.size < atOnce && this.isWorthOneMore()) {
+      const misses = this.lines.takeTurns(Math.floor(hashesPerStatementMax / this.hashesPerToken))
       this.guarded(misses, () => this.ask(misses))
     }
   }
@@ -159,55 +132,13 @@ export class MissQueue<M extends Miss> {
     const [oldest] = this.statements
     return (
       oldest === undefined ||
-      this.waitingCount >= tokensPerStatementMin * this.statements.size ||
+      this.lines.count >= tokensPerStatementMin * this.statements.size ||
       this.options.monotonicMs() - oldest.sentAt >= statementSlowMs
     )
   }
 
   /** As many as keys were alive the last time; a key more makes one statement a little longer. */
   private hashesPerToken = 1
-
-  /** Up to one statement's worth of misses, one of each tenant in turn. */
-  private takeTurns(): Array<M> {
-    const taken: Array<M> = []
-    let hashes = 0
-    while (this.lines.size > 0) {
-      for (const [tenant, line] of this.lines) {
-        const miss = line.shift()!
-        // The line goes to the end, so that the next statement begins where this one stopped.
-        this.lines.delete(tenant)
-        if (line.length > 0) this.lines.set(tenant, line)
-        this.unlink(miss)
-        taken.push(miss)
-        hashes += this.hashesPerToken
-        if (hashes + this.hashesPerToken > hashesPerStatementMax) return taken
-      }
-    }
-    return taken
-  }
-
-  /** Takes out of the lines, in their order, at most `max` of those that `wanted` names. */
-  private takeWhere(wanted: (miss: M) => boolean, max: number): Array<M> {
-    const taken: Array<M> = []
-    for (const [tenant, line] of this.lines) {
-      const left = line.filter((miss) => {
-        if (taken.length >= max || !wanted(miss)) return true
-        taken.push(miss)
-        return false
-      })
-      if (left.length === 0) this.lines.delete(tenant)
-      else if (left.length < line.length) this.lines.set(tenant, left)
-    }
-    for (const miss of taken) this.unlink(miss)
-    return taken
-  }
-
-  private unlink(miss: M): void {
-    const chain = this.byHash.get(miss.h0)!
-    if (chain.length === 1) this.byHash.delete(miss.h0)
-    else chain.splice(chain.indexOf(miss), 1)
-    this.waitingCount--
-  }
 
   private hashesOf(miss: M): ReadonlyArray<TokenHashed> {
     const hashes = this.options.keyring.hashTokenAll(miss.appName, miss.token)
@@ -285,7 +216,7 @@ export class MissQueue<M extends Miss> {
   /** What waits and has not been looked for there, of tenants whose entries may be believed. */
   private askCacheFirst(): void {
     const { beliefs } = this.options
-    const worth = this.takeWhere(
+    const worth = this.lines.takeWhere(
       (miss) => !miss.cacheAsked && beliefs.covered(miss.application.tenant) !== null,
       hashesPerStatementMax
     )

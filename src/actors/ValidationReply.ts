@@ -4,7 +4,7 @@
 import type { HotToken } from "../domain/HotToken.ts"
 import { hasEnded, type TokenStatus } from "../domain/Token.ts"
 import { verdict } from "../domain/TokenLifecycle.ts"
-import { encodeTail } from "../schema/EcapFrame.ts"
+import { encodeTail } from "../schema/EcapReply.ts"
 import type { ValidationAnswer } from "./Tenants.ts"
 
 export interface Answer {

@@ -1,5 +1,6 @@
 /** Who waits for the answer to a validation: a request in bytes, or a caller with texts. */
-import { type RequestFrame, ResponseWriter } from "../schema/EcapFrame.ts"
+import type { RequestFrame } from "../schema/EcapFrame.ts"
+import { ResponseWriter } from "../schema/EcapReply.ts"
 import type { ValidationAnswer } from "./Tenants.ts"
 import type { Answer } from "./ValidationReply.ts"
 import type { Respond } from "./Validator.ts"

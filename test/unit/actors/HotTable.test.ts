@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type HotEntry, HotTable, inactiveFlag, rotatedFlag } from "../../../src/actors/HotTable.ts"
+import { type HotEntry, inactiveFlag, rotatedFlag } from "../../../src/actors/HotRecord.ts"
+import { HotTable } from "../../../src/actors/HotTable.ts"
 import { RefIndex } from "../../../src/actors/RefIndex.ts"
-import { encodeTail } from "../../../src/schema/EcapFrame.ts"
+import { encodeTail } from "../../../src/schema/EcapReply.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
 
 const idOf = (number: number): string => `0190a0b0-0000-7000-8000-${number.toString(16).padStart(12, "0")}`

@@ -1,0 +1,121 @@
+/**
+ * The response of a 16/ECAP token validation, written behind prepared bytes.
+ *
+ * All that depends on the token alone is encoded once, the tail; a reply is the echoed correlation
+ * id, the time, and a copy of the tail.
+ */
+import { lengthBytes, putLength } from "./AvroBytes.ts"
+
+const decoder = new TextDecoder()
+const encoder = new TextEncoder()
+
+/** The parts of EndpointTokenValidationResponse that follow the time. */
+export interface Tail {
+  readonly tokenId: string | null
+  readonly endpointId: string | null
+  readonly statusCode: number
+  readonly reasonPhrase: string | null
+}
+
+/**
+ * Everything of a response behind its timestamp. Note the two unions: ids are [string, null],
+ * the reason is [null, string].
+ */
+export const encodeTail = ({ endpointId, reasonPhrase, statusCode, tokenId }: Tail): Uint8Array => {
+  const size =
+    1 + textBytesMax(tokenId) + textBytesMax(endpointId) + lengthBytes(statusCode) + textBytesMax(reasonPhrase)
+  const bytes = Buffer.allocUnsafe(size)
+  bytes[0] = 0 // timeout
+  let at = putText(bytes, 1, tokenId, 0)
+  at = putText(bytes, at, endpointId, 0)
+  at = putLength(bytes, at, statusCode)
+  return bytes.subarray(0, putText(bytes, at, reasonPhrase, 1))
+}
+
+/** Room for a branch, a length and a text, of which a UTF-16 unit is three bytes at most. */
+const textBytesMax = (text: string | null): number => (text === null ? 1 : 1 + 10 + text.length * 3)
+
+const putText = (into: Buffer, at: number, text: string | null, stringBranch: 0 | 1): number => {
+  if (text === null) {
+    into[at] = stringBranch === 0 ? 2 : 0
+    return at + 1
+  }
+  into[at] = stringBranch === 0 ? 0 : 2
+  // Ids and reasons are nearly always ASCII: one byte a unit, and no call into the encoder.
+  const start = putLength(into, at + 1, text.length)
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    if (unit >= 0x80) return putEncoded(into, at + 1, encoder.encode(text))
+    into[start + index] = unit
+  }
+  return start + text.length
+}
+
+const putEncoded = (into: Buffer, at: number, text: Uint8Array): number => {
+  const start = putLength(into, at, text.length)
+  into.set(text, start)
+  return start + text.length
+}
+
+/** Where the 36 characters of the token id begin in a tail that has one. */
+export const tailTokenIdAt = 3
+export const tokenIdBytes = 36
+
+/** The endpoint id in a tail made by `encodeTail` with both ids. */
+export const endpointIdOfTail = (bytes: Uint8Array, tailStart: number): string => {
+  let at = tailStart + tailTokenIdAt + tokenIdBytes + 1
+  let length = bytes[at++]!
+  if (length >= 0x80) length = (length & 0x7f) | (bytes[at++]! << 7)
+  return decoder.decode(bytes.subarray(at, at + (length >>> 1)))
+}
+
+/** Replies are cut from slabs of this size; a longer one gets memory of its own. */
+const slabBytes = 0x10_0000
+const timeBytesMax = 10
+
+/**
+ * Writes responses: correlation id, the time, a tail. The time's bytes are kept while the clock shows
+ * the same millisecond. A reply's memory is never written again.
+ */
+export class ResponseWriter {
+  private slab = new Uint8Array(slabBytes)
+  private used = 0
+  private time = -1
+  private readonly timeBytes = new Uint8Array(timeBytesMax)
+  private timeLength = 0
+
+  /** @param now UNIX milliseconds, the reply's timestamp */
+  write(
+    request: Uint8Array,
+    correlationStart: number,
+    correlationEnd: number,
+    now: number,
+    tail: Uint8Array,
+    tailStart: number,
+    tailEnd: number
+  ): Uint8Array {
+    if (now !== this.time) this.setTime(now)
+    const correlationLength = correlationEnd - correlationStart
+    const bound = correlationLength + (tailEnd - tailStart) + timeBytesMax + timeBytesMax
+    if (this.used + bound > slabBytes) {
+      this.slab = new Uint8Array(Math.max(slabBytes, bound))
+      this.used = 0
+    }
+    const into = this.slab
+    const start = this.used
+    let at = start
+    if (correlationLength < 0x40) into[at++] = correlationLength << 1
+    else at = putLength(into, at, correlationLength)
+    for (let from = correlationStart; from < correlationEnd; ) into[at++] = request[from++]!
+    const timeBytes = this.timeBytes
+    for (let from = 0; from < this.timeLength; ) into[at++] = timeBytes[from++]!
+    for (let from = tailStart; from < tailEnd; ) into[at++] = tail[from++]!
+    this.used = at
+    return into.subarray(start, at)
+  }
+
+  private setTime(now: number): void {
+    this.time = now
+    this.timeLength = putLength(this.timeBytes, 0, now)
+  }
+}
