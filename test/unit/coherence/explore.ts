@@ -70,3 +70,42 @@ export const explore = (scenario: Scenario, protocol: Protocol, statesMax: numbe
   }
   return { states: seen.size, transitions, answeredStates, cut: false, violation: null }
 }
+
+/** A small generator of numbers in [0, 1) from a seed. */
+const chance = (seed: number) => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+/** Takes random ways of at most `stepsMax` steps through a world too large to be walked completely. */
+export const wander = (
+  scenario: Scenario,
+  protocol: Protocol,
+  seed: number,
+  ways: number,
+  stepsMax: number
+): { readonly answeredWays: number; readonly violation: ReadonlyArray<string> | null } => {
+  const random = chance(seed)
+  let answeredWays = 0
+  for (let way = 0; way < ways; way++) {
+    let state = initial(scenario)
+    const startMs = state.nowMs
+    const trace: Array<string> = []
+    while (trace.length < stepsMax) {
+      const steps = stepsOf(scenario, protocol, state, startMs)
+      if (steps.length === 0) break
+      const [label, after] = steps[Math.floor(random() * steps.length)]!
+      trace.push(label)
+      state = after
+      const wrong = violationOf(scenario, protocol, state)
+      if (wrong !== null) return { answeredWays, violation: [...trace, wrong] }
+    }
+    if (state.answered !== 0) answeredWays++
+  }
+  return { answeredWays, violation: null }
+}

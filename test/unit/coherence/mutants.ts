@@ -10,42 +10,69 @@ import type { ScenarioName } from "./scenarios.ts"
 
 export interface Mutant {
   readonly name: string
+  /** Of a shortest way to a stale 200. */
+  readonly steps: number
   readonly scenario: ScenarioName
   readonly change: Partial<Protocol>
 }
 
 export const mutants: ReadonlyArray<Mutant> = [
-  { name: "no lease check", scenario: "plain", change: { holds: () => true } },
+  { name: "no lease check", steps: 8, scenario: "plain", change: { holds: () => true } },
   {
     name: "lease counted from the acknowledgement instead of before the renewal",
+    steps: 11,
     scenario: "plain",
     change: { afterRenewal: (right, _sent, received, timing) => afterRenewal(right, received, received, timing) }
   },
   {
     name: "no covered sequence",
+    steps: 11,
     scenario: "plain",
     change: {
       believes: (holds, _covered, ...rest) => mayBelieve(holds, 0, ...rest),
       believesArrival: (holds, _covered, ...rest) => mayBelieve(holds, 0, ...rest)
     }
   },
-  { name: "delete instead of tombstone", scenario: "plain", change: { remembersTombstones: false } },
-  { name: "listing accepted below the barrier's sequence", scenario: "deposed", change: { accepts: () => true } },
+  { name: "delete instead of tombstone", steps: 5, scenario: "plain", change: { remembersTombstones: false } },
+  {
+    name: "listing accepted below the barrier's sequence",
+    steps: 13,
+    scenario: "deposed",
+    change: { accepts: () => true }
+  },
   {
     name: "covered sequence read before the renewal",
+    steps: 13,
     scenario: "plain",
     change: { coverageCountsFrom: "arrival" }
   },
-  { name: "a request joins a statement already sent", scenario: "statement", change: { joinsSentStatement: true } },
-  { name: "already so is answered before it is in force", scenario: "plain", change: { alreadySoWaits: false } },
-  { name: "rotation with overlap without a barrier", scenario: "overlap", change: { overlapHasBarrier: false } },
+  {
+    name: "a request joins a statement already sent",
+    steps: 6,
+    scenario: "statement",
+    change: { joinsSentStatement: true }
+  },
+  {
+    name: "already so is answered before it is in force",
+    steps: 2,
+    scenario: "plain",
+    change: { alreadySoWaits: false }
+  },
+  {
+    name: "rotation with overlap without a barrier",
+    steps: 2,
+    scenario: "overlap",
+    change: { overlapHasBarrier: false }
+  },
   {
     name: "a lease bucket made anew is taken as empty",
+    steps: 5,
     scenario: "recreation",
     change: { begin: (listing, known) => ({ ...begin(listing, known), settledAtMs: listing.receivedMs }) }
   },
   {
     name: "absence of an entry is taken for death",
+    steps: 8,
     scenario: "vanishing",
     change: {
       observe: (round, listing, timing) => {
@@ -56,13 +83,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "the shared cache is believed without a lease",
+    steps: 8,
     scenario: "plain",
     change: { believesArrival: (_holds, ...rest) => mayBelieve(true, ...rest) }
   },
-  { name: "what arrives late is not tested", scenario: "plain", change: { believesArrival: () => true } },
-  { name: "nobody is waited for", scenario: "plain", change: { isOver: () => true } },
+  { name: "what arrives late is not tested", steps: 5, scenario: "plain", change: { believesArrival: () => true } },
+  { name: "nobody is waited for", steps: 4, scenario: "plain", change: { isOver: () => true } },
   {
     name: "the wait ends when a listing arrives, whenever its barrier was sent",
+    steps: 14,
     scenario: "deposed",
     change: {
       observe: (round, listing, timing) => observe(round, { ...listing, sentMs: listing.receivedMs }, timing)
@@ -70,12 +99,19 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "an acknowledgement after the right's end goes on with the old coverage",
+    steps: 11,
     scenario: "plain",
     change: { afterRenewal: (right, ...rest) => ({ ...afterRenewal(right, ...rest), generation: right.generation }) }
   },
-  { name: "a lost compare-and-set is no lapse", scenario: "vanishing", change: { afterLapse: (right) => right } },
+  {
+    name: "a lost compare-and-set is no lapse",
+    steps: 13,
+    scenario: "vanishing",
+    change: { afterLapse: (right) => right }
+  },
   {
     name: "an evicted replica counts as dead at once",
+    steps: 11,
     scenario: "eviction",
     change: {
       evicted: (round, key) => ({ ...round, awaited: round.awaited.filter(({ entry }) => entry.key !== key) })
@@ -83,6 +119,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "what cannot be renewed any more counts as dead at once",
+    steps: 8,
     scenario: "vanishing",
     change: {
       expire: (round, nowMs) =>
@@ -91,9 +128,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "no wall clock",
+    steps: 8,
     scenario: "suspension",
     change: { holds: (right, now) => now.monotonicMs < right.trustedUntilMonotonicMs }
   },
-  { name: "trimming tombstones covers nothing", scenario: "trimming", change: { coversWhatIsTrimmed: false } },
-  { name: "the relay announces without a barrier", scenario: "restart", change: { relayHasBarrier: false } }
+  {
+    name: "trimming tombstones covers nothing",
+    steps: 6,
+    scenario: "trimming",
+    change: { coversWhatIsTrimmed: false }
+  },
+  { name: "the relay announces without a barrier", steps: 3, scenario: "restart", change: { relayHasBarrier: false } }
 ]

@@ -1,8 +1,9 @@
+import { randomInt } from "node:crypto"
 import { describe, expect, it } from "vitest"
-import { explore } from "./explore.ts"
+import { explore, wander } from "./explore.ts"
 import { production } from "./model.ts"
 import { mutants } from "./mutants.ts"
-import { scenarioNames, scenarioOf } from "./scenarios.ts"
+import { allFaults, scenarioNames, scenarioOf } from "./scenarios.ts"
 
 /** Larger walks are for a person with time: `CM_MODEL_SCALE=2`. */
 const scale = Number(process.env.CM_MODEL_SCALE ?? "1")
@@ -24,10 +25,21 @@ describe("no 200 begins after an answered revocation", () => {
   })
 })
 
+describe("no 200 begins after an answered revocation, with every fault at once", () => {
+  it("on random ways through three replicas and two tokens", () => {
+    const seed = Number(process.env.CM_MODEL_SEED ?? randomInt(2 ** 31))
+    process.stdout.write(`model: random ways with CM_MODEL_SEED=${seed}\n`)
+    const { answeredWays, violation } = wander(allFaults, production, seed, scale * 1_500, 80)
+    expect(violation?.join("\n") ?? null).toBeNull()
+    expect(answeredWays).toBeGreaterThan(0)
+  })
+})
+
 describe("the model sees each safeguard", () => {
-  it.each(mutants)("catches: $name", ({ change, name, scenario }) => {
+  it.each(mutants)("catches: $name", ({ change, name, scenario, steps }) => {
     const { violation } = explore(scenarioOf(scenario, 1), { ...production, ...change }, statesMax)
     expect(violation).not.toBeNull()
+    expect(violation!.length - 1).toBe(steps)
     process.stdout.write(`mutant: ${name}: ${violation!.length - 1} steps, then ${violation!.at(-1)}\n`)
   })
 })

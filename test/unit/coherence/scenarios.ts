@@ -65,6 +65,27 @@ const scenarios = {
   }
 } satisfies Record<string, Scenario>
 
+/** Too many states to walk them all; `wander` takes random ways. */
+export const allFaults: Scenario = {
+  name: "every fault",
+  tokens: 2,
+  commits: [0, 1, null],
+  reads: [true, true, true],
+  kind: "token",
+  ticks: 10,
+  renewals: 8,
+  listings: 8,
+  lag: true,
+  slowBarrier: true,
+  lazyCoverage: true,
+  lostRenewals: 2,
+  lapses: 2,
+  restarts: 1,
+  recreations: 1,
+  suspensions: 2,
+  trims: 2
+}
+
 export type ScenarioName = keyof typeof scenarios
 
 export const scenarioOf = (name: ScenarioName, scale: number): Scenario => {
