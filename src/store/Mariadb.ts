@@ -13,10 +13,11 @@
  * Look-ups have connections of their own, so that lists and changes never stand in their way.
  * An interrupted transaction is rolled back unless its COMMIT was already sent.
  */
-import { Cause, Context, Duration, Effect, Exit, Layer, Random, Semaphore } from "effect"
-import { DatabaseFailure, fromUnknown, isBug, isRepeatable } from "./DatabaseFailure.ts"
-import { type Connection, openConnection, type Session } from "./MariadbConnection.ts"
-import { StoreConfig, type StoreSettings } from "./StoreConfig.ts"
+import { Context, Effect, Layer, Random } from "effect"
+import { fromSession, makePool, type Pool } from "./ConnectionPool.ts"
+import { DatabaseFailure, isBug, isRepeatable } from "./DatabaseFailure.ts"
+import type { Connection, Session } from "./MariadbConnection.ts"
+import { StoreConfig } from "./StoreConfig.ts"
 import { StoreUnavailable } from "./StoreError.ts"
 
 /** A unique key was broken. */
@@ -33,6 +34,8 @@ export interface TransactionResult<A> {
   /** False: nothing was written, so nothing is committed. */
   readonly wrote: boolean
 }
+
+export { fromSession } from "./ConnectionPool.ts"
 
 export class Mariadb extends Context.Service<
   Mariadb,
@@ -58,103 +61,6 @@ export class Mariadb extends Context.Service<
 
 const repetitionsMax = 8
 const repetitionWaitMs = 15
-/** How long connections are given to say goodbye. */
-const closeTimeout = Duration.seconds(1)
-/** More than this many waiting for a connection: the rest is refused at once. */
-const waitersMax = 10_000
-
-/** Makes an effect of a promise of the connector. */
-export const fromSession = <A>(run: () => Promise<A>): Effect.Effect<A, DatabaseFailure> =>
-  Effect.tryPromise({ try: run, catch: fromUnknown })
-
-// ---- connections ------------------------------------------------------------
-
-interface Pool {
-  /** A connection whose use fails for a reason that leaves it unsure is given up. */
-  readonly use: <A>(
-    body: (connection: Connection) => Effect.Effect<A, DatabaseFailure>
-  ) => Effect.Effect<A, DatabaseFailure>
-  readonly close: Effect.Effect<void>
-}
-
-const leavesConnectionClean = (exit: Exit.Exit<unknown, unknown>): boolean => {
-  if (Exit.isSuccess(exit)) return true
-  return exit.cause.reasons.every(
-    (reason) => Cause.isFailReason(reason) && !(reason.error instanceof DatabaseFailure && reason.error.fatal)
-  )
-}
-
-const makePool = (settings: StoreSettings, size: number): Pool => {
-  const permits = Semaphore.makeUnsafe(size)
-  const idle: Array<Connection> = []
-  const open = new Set<Connection>()
-  let waiting = 0
-  let closed = false
-
-  const connect = Effect.tryPromise({
-    try: (signal) =>
-      openConnection(settings, { statementTimeoutMs: Duration.toMillis(settings.operationTimeout) }, signal),
-    catch: fromUnknown
-  })
-  const take = Effect.suspend(() => {
-    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
-      if (connection.isValid()) return Effect.succeed(connection)
-      open.delete(connection)
-    }
-    return connect
-  })
-  const giveBack = (connection: Connection, exit: Exit.Exit<unknown, unknown>): void => {
-    if (!closed && connection.isValid() && leavesConnectionClean(exit)) {
-      idle.push(connection)
-    } else {
-      open.delete(connection)
-      connection.giveUp()
-    }
-  }
-
-  const use: Pool["use"] = (body) =>
-    Effect.suspend(() => {
-      if (closed || waiting >= waitersMax) {
-        return Effect.fail(
-          new DatabaseFailure({ errno: 0, code: closed ? "CLOSED" : "TOO_MANY_WAIT", constraint: null, fatal: false })
-        )
-      }
-      waiting += 1
-      let held: Connection | undefined
-      const held1 = Effect.flatMap(take, (connection) => {
-        held = connection
-        open.add(connection)
-        return body(connection)
-      }).pipe(
-        Effect.onExit((exit) =>
-          Effect.sync(() => {
-            if (held !== undefined) giveBack(held, exit)
-          })
-        )
-      )
-      return permits.withPermit(held1).pipe(
-        Effect.ensuring(
-          Effect.sync(() => {
-            waiting -= 1
-          })
-        )
-      )
-    })
-
-  const giveUpAll = (): void => {
-    for (const connection of open) connection.giveUp()
-    open.clear()
-  }
-  const close = Effect.suspend(() => {
-    closed = true
-    return Effect.promise(() => Promise.allSettled(idle.splice(0).map((connection) => connection.end()))).pipe(
-      Effect.timeoutOrElse({ duration: closeTimeout, orElse: () => Effect.void }),
-      Effect.andThen(Effect.sync(giveUpAll))
-    )
-  })
-  return { use, close }
-}
-
 // ---- operations -------------------------------------------------------------
 
 /** Where a transaction stands, for whoever has to say what became of it. */

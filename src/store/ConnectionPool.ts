@@ -1,0 +1,108 @@
+/**
+ * Connections that are kept and lent, one user at a time.
+ *
+ * Opened when needed, at most `size`; the one used last is lent first. Whoever finds none free waits,
+ * in order, and gives up when its caller does. A connection comes back only when its use left no
+ * doubt about its state: after an interruption, a defect or a fatal failure it is given up. A server
+ * that comes back is tried by the next user, at once.
+ */
+import { Cause, Duration, Effect, Exit, Semaphore } from "effect"
+import { DatabaseFailure, fromUnknown } from "./DatabaseFailure.ts"
+import { type Connection, openConnection } from "./MariadbConnection.ts"
+import type { StoreSettings } from "./StoreConfig.ts"
+
+/** How long connections are given to say goodbye. */
+const closeTimeout = Duration.seconds(1)
+/** More than this many waiting for a connection: the rest is refused at once. */
+const waitersMax = 10_000
+
+/** Makes an effect of a promise of the connector. */
+export const fromSession = <A>(run: () => Promise<A>): Effect.Effect<A, DatabaseFailure> =>
+  Effect.tryPromise({ try: run, catch: fromUnknown })
+
+export interface Pool {
+  /** A connection whose use fails for a reason that leaves it unsure is given up. */
+  readonly use: <A>(
+    body: (connection: Connection) => Effect.Effect<A, DatabaseFailure>
+  ) => Effect.Effect<A, DatabaseFailure>
+  readonly close: Effect.Effect<void>
+}
+
+const leavesConnectionClean = (exit: Exit.Exit<unknown, unknown>): boolean => {
+  if (Exit.isSuccess(exit)) return true
+  return exit.cause.reasons.every(
+    (reason) => Cause.isFailReason(reason) && !(reason.error instanceof DatabaseFailure && reason.error.fatal)
+  )
+}
+
+export const makePool = (settings: StoreSettings, size: number): Pool => {
+  const permits = Semaphore.makeUnsafe(size)
+  const idle: Array<Connection> = []
+  const open = new Set<Connection>()
+  let waiting = 0
+  let closed = false
+
+  const statementTimeoutMs = Duration.toMillis(settings.operationTimeout)
+  /** `hold` is told of the connection before anything can interrupt. */
+  const take = (hold: (connection: Connection) => Connection): Effect.Effect<Connection, DatabaseFailure> =>
+    Effect.suspend(() => {
+      for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+        if (connection.isValid()) return Effect.succeed(hold(connection))
+        open.delete(connection)
+      }
+      return Effect.tryPromise({
+        try: (signal) => openConnection(settings, { statementTimeoutMs }, signal).then(hold),
+        catch: fromUnknown
+      })
+    })
+  const giveBack = (connection: Connection, exit: Exit.Exit<unknown, unknown>): void => {
+    if (!closed && connection.isValid() && leavesConnectionClean(exit)) {
+      idle.push(connection)
+    } else {
+      open.delete(connection)
+      connection.giveUp()
+    }
+  }
+
+  const use: Pool["use"] = (body) =>
+    Effect.suspend(() => {
+      if (closed || waiting >= waitersMax) {
+        return Effect.fail(
+          new DatabaseFailure({ errno: 0, code: closed ? "CLOSED" : "TOO_MANY_WAIT", constraint: null, fatal: false })
+        )
+      }
+      waiting += 1
+      let held: Connection | undefined
+      let ended = false
+      const hold = (connection: Connection): Connection => {
+        held = connection
+        open.add(connection)
+        if (ended) giveBack(connection, Exit.interrupt())
+        return connection
+      }
+      const end = (exit: Exit.Exit<unknown, unknown>): void => {
+        ended = true
+        if (held !== undefined) giveBack(held, exit)
+      }
+      const used = Effect.flatMap(take(hold), body).pipe(Effect.onExit((exit) => Effect.sync(() => end(exit))))
+      return Effect.ensuring(
+        permits.withPermit(used),
+        Effect.sync(() => {
+          waiting -= 1
+        })
+      )
+    })
+
+  const giveUpAll = (): void => {
+    for (const connection of open) connection.giveUp()
+    open.clear()
+  }
+  const close = Effect.suspend(() => {
+    closed = true
+    return Effect.promise(() => Promise.allSettled(idle.splice(0).map((connection) => connection.end()))).pipe(
+      Effect.timeoutOrElse({ duration: closeTimeout, orElse: () => Effect.void }),
+      Effect.andThen(Effect.sync(giveUpAll))
+    )
+  })
+  return { use, close }
+}
