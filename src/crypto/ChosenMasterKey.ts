@@ -1,23 +1,51 @@
-/** The master key that `CM_MASTER_KEY` chooses. What is not chosen is not loaded and needs no setting. */
+/**
+ * The master key that `CM_MASTER_KEY` chooses. What is not chosen is not loaded and needs no setting.
+ *
+ * With `CM_MASTER_KEY_BEFORE` the one used until now still opens what it wrapped, while every key is
+ * being wrapped by the new one (`KeyMover` does that); afterwards it can be left out again.
+ */
 import { Effect, Layer } from "effect"
 import * as AwsKmsMasterKey from "./AwsKmsMasterKey.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as LocalMasterKey from "./LocalMasterKey.ts"
-import type { MasterKey } from "./MasterKey.ts"
+import { MasterKey } from "./MasterKey.ts"
 import * as VaultMasterKey from "./VaultMasterKey.ts"
 
 type Failure = Layer.Error<typeof LocalMasterKey.layer | typeof VaultMasterKey.layer>
 type Needs = Layer.Services<typeof LocalMasterKey.layer>
 
-export const layer = Layer.unwrap(
-  Effect.map(CryptoConfig, ({ masterKey }): Layer.Layer<MasterKey, Failure, Needs> => {
-    switch (masterKey) {
-      case "vault":
-        return VaultMasterKey.layer
-      case "aws-kms":
-        return AwsKmsMasterKey.layer
-      default:
-        return LocalMasterKey.layer
-    }
+const layerOf = (kind: string): Layer.Layer<MasterKey, Failure, Needs> => {
+  switch (kind) {
+    case "vault":
+      return VaultMasterKey.layer
+    case "aws-kms":
+      return AwsKmsMasterKey.layer
+    default:
+      return LocalMasterKey.layer
+  }
+}
+
+/** Wraps with `now`; opens with whichever has the key. */
+export const succeeding = (now: MasterKey["Service"], before: MasterKey["Service"]): MasterKey["Service"] => {
+  const beforeIds = new Set(before.fingerprints.map(({ masterKeyId }) => masterKeyId))
+  for (const { masterKeyId } of now.fingerprints) beforeIds.delete(masterKeyId)
+  return MasterKey.of({
+    activeId: now.activeId,
+    fingerprints: [...now.fingerprints, ...before.fingerprints.filter(({ masterKeyId }) => beforeIds.has(masterKeyId))],
+    wrap: now.wrap,
+    unwrap: (place, wrapped) => (beforeIds.has(wrapped.masterKeyId) ? before : now).unwrap(place, wrapped)
   })
+}
+
+const built = (kind: string) =>
+  Effect.flatMap(Layer.build(layerOf(kind)), (context) => Effect.provide(MasterKey, context))
+
+export const layer = Layer.unwrap(
+  Effect.map(
+    CryptoConfig,
+    ({ masterKey, masterKeyBefore }): Layer.Layer<MasterKey, Failure, Needs> =>
+      masterKeyBefore === "none" || masterKeyBefore === masterKey
+        ? layerOf(masterKey)
+        : Layer.effect(MasterKey, Effect.zipWith(built(masterKey), built(masterKeyBefore), succeeding))
+  )
 )

@@ -9,6 +9,12 @@ const settings = Config.all({
     byDefault: "file",
     about: "What holds the master key: a local key file, HashiCorp Vault or OpenBao (transit), or AWS KMS."
   }),
+  masterKeyBefore: Setting.text({
+    name: "CM_MASTER_KEY_BEFORE",
+    pattern: /^(none|file|vault|aws-kms)$/u,
+    byDefault: "none",
+    about: "The kind of master key used until now, while the stored keys move to the one in CM_MASTER_KEY."
+  }),
   keyFile: Setting.text({
     name: "CM_KEY_FILE",
     pattern: /^\P{Cc}{1,4096}$/u,
