@@ -35,3 +35,7 @@ export const markRetries = Metric.counter("cm_in_force_mark_retries_total", {
   description: "Attempts to tell the database that a revocation is in force, that failed",
   incremental: true
 })
+export const applyFailures = Metric.counter("cm_apply_failures_total", {
+  description: "Messages of other replicas that could not be applied: a bug, and this replica will lose its lease",
+  incremental: true
+})

@@ -44,6 +44,7 @@ const make = Effect.gen(function* () {
       // Closed or draining: acknowledgements are asked for again, appearances may be lost.
     }
   }
+  const run = Effect.runForkWith(context)
   const refuseUnsafe = () => Metrics.messagesRefused.updateUnsafe(1, context)
 
   /** Runs `handle` on each readable message of another process, and lets nothing escape. */
@@ -60,8 +61,9 @@ const make = Effect.gen(function* () {
               const message = error === null ? decode(msg.data) : null
               if (message === null) refuseUnsafe()
               else if (message.from !== process) handle(message)
-            } catch {
-              refuseUnsafe()
+            } catch (bug) {
+              Metrics.applyFailures.updateUnsafe(1, context)
+              run(Effect.logError("a message of another replica could not be applied", bug))
             }
           }
         })

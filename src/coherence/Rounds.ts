@@ -39,6 +39,8 @@ const roundTargetsMax = 8 * targetsPerMessageMax
 
 const listAgain = Schedule.min([Schedule.exponential("20 millis"), Schedule.spaced("500 millis")])
 const repeatMs = 100
+/** Processes whose acknowledgements of one round are remembered; what comes beyond is not believed. */
+const processesMax = 4_096
 /** A listing while waiting, this often within a lease. */
 const listingsPerLease = 6
 
@@ -182,8 +184,8 @@ export const make = Effect.fnUntraced(function* (
     acknowledgedUnsafe: ({ from, id }) => {
       if (!messageIds.has(id)) return
       const ids = acksOf.get(from)
-      if (ids === undefined) acksOf.set(from, new Set([id]))
-      else ids.add(id)
+      if (ids !== undefined) ids.add(id)
+      else if (acksOf.size < processesMax) acksOf.set(from, new Set([id]))
       Queue.offerUnsafe(changes, undefined)
     }
   }
