@@ -53,18 +53,26 @@ interface Target {
   readonly ssl: boolean
 }
 
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new Error("DATABASE_URL holds a % that is not followed by two hexadecimal digits; write %25 for it")
+  }
+}
+
 /** Throws with a text that holds nothing of the URL. */
 export const parseDatabaseUrl = (text: string): Target => {
   const url = URL.parse(text)
-  const database = url === null ? "" : decodeURIComponent(url.pathname.slice(1))
+  const database = url === null ? "" : decoded(url.pathname.slice(1))
   if (url === null || !["mariadb:", "mysql:"].includes(url.protocol) || url.hostname === "" || database === "") {
     throw new Error("DATABASE_URL is not of the form mariadb://user:password@host:port/database")
   }
   return {
     host: url.hostname.replace(/^\[(.*)\]$/u, "$1"),
     port: url.port === "" ? 3306 : Number(url.port),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
+    user: decoded(url.username),
+    password: decoded(url.password),
     database,
     ssl: url.searchParams.get("ssl") === "true"
   }

@@ -11,11 +11,11 @@
  * must not write into it.
  */
 import { readdirSync, readFileSync } from "node:fs"
-import { Data, Duration, Effect } from "effect"
+import { Data, Duration, Effect, Redacted } from "effect"
 import * as Columns from "./Columns.ts"
 import { type DatabaseFailure, fromUnknown } from "./DatabaseFailure.ts"
-import { type Connection, openConnection, packetMaxBytes } from "./MariadbConnection.ts"
-import { StoreConfig } from "./StoreConfig.ts"
+import { type Connection, openConnection, packetMaxBytes, parseDatabaseUrl } from "./MariadbConnection.ts"
+import { StoreConfig, type StoreSettings } from "./StoreConfig.ts"
 import { StoreUnavailable } from "./StoreError.ts"
 
 export interface Migration {
@@ -104,13 +104,22 @@ const runSteps = async (connection: Connection, known: ReadonlyArray<Migration>)
   return done
 }
 
+const checkUrl = (settings: StoreSettings): Effect.Effect<void, SchemaRefused> =>
+  Effect.try({
+    try: () => void parseDatabaseUrl(Redacted.value(settings.databaseUrl)),
+    catch: (cause) => new SchemaRefused({ reason: cause instanceof Error ? cause.message : String(cause) })
+  })
+
 /** Answers how many steps were run. Waits at most `CM_DB_MIGRATION_WAIT` for another replica. */
 export const migrate = (
   known: ReadonlyArray<Migration> = knownMigrations()
 ): Effect.Effect<number, SchemaRefused | StoreUnavailable, StoreConfig> =>
   Effect.flatMap(StoreConfig, (settings) =>
     Effect.acquireUseRelease(
-      attempt((signal) => openConnection(settings, { statementTimeoutMs: 0 }, signal)),
+      Effect.andThen(
+        checkUrl(settings),
+        attempt((signal) => openConnection(settings, { statementTimeoutMs: 0 }, signal))
+      ),
       (connection) =>
         Effect.andThen(
           Effect.flatMap(

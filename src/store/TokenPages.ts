@@ -1,7 +1,7 @@
 /**
  * Pages of a tenant's tokens, by token id, each read along one index.
  *
- * A page that must leave out statuses looks at `scanMax` rows at most; what it did not reach is left
+ * A page that must leave out statuses looks at 20,000 rows at most; what it did not reach is left
  * to the next page, so a page may be shorter than asked, or empty, and still have a next.
  */
 import type { Page, TokenQuery } from "../domain/Page.ts"
@@ -10,7 +10,7 @@ import * as Columns from "./Columns.ts"
 import type { Session, Value } from "./MariadbConnection.ts"
 import { statusNumber, tokenColumns, tokenOf } from "./TokenRow.ts"
 
-const scanMax = 20_000
+const scanMaxDefault = 20_000
 
 interface Where {
   readonly index: string
@@ -49,7 +49,12 @@ const statusCondition = (statuses: ReadonlyArray<TokenStatus>): string => {
   return `(${parts.join(" OR ")})`
 }
 
-export const readTokenPage = async (session: Session, tenantId: string, query: TokenQuery): Promise<Page<Token>> => {
+export const readTokenPage = async (
+  session: Session,
+  tenantId: string,
+  query: TokenQuery,
+  scanMax = scanMaxDefault
+): Promise<Page<Token>> => {
   const where = place(tenantId, query)
   const beyond = query.order === "ASC" ? ">" : "<"
   let from = `FROM tokens FORCE INDEX (${where.index}) WHERE ${where.sql}`
