@@ -1,7 +1,9 @@
 /**
  * Master keys from a key file (`KeyFile.ts`).
  *
- * Read once, at start. A missing file is made only when `CM_KEY_FILE_CREATE` says so and the
+ * Read at start, and again when a key is asked for that was not in it then: so a file with one more
+ * key can be put in place everywhere before the replicas are restarted one by one. Which key is
+ * active is decided at start. A missing file is made only when `CM_KEY_FILE_CREATE` says so and the
  * database holds nothing that another key file was needed for; a database with data and no file
  * stops the start and leaves no new file behind.
  */
@@ -20,11 +22,31 @@ const fingerprintOf = (material: Uint8Array): string =>
 
 const placeOf = (place: string): string => `cm-wrapped-key-1/${place}`
 
-/** `keys` as `KeyFile.read` gives them: at least one, the active one first. */
-export const make = (keys: ReadonlyArray<KeyFile.FileKey>): MasterKey["Service"] => {
+/** `keys` as `KeyFile.read` gives them: at least one, the active one first. `reread` reads them again. */
+export const make = (
+  keys: ReadonlyArray<KeyFile.FileKey>,
+  reread: Effect.Effect<ReadonlyArray<KeyFile.FileKey>, KeyFile.KeyFileUnusable> = Effect.succeed([])
+): MasterKey["Service"] => {
   const fingerprints = keys.map(({ id, material }) => ({ masterKeyId: id, fingerprint: fingerprintOf(material) }))
-  const byId = new Map(keys.map(({ id, material }) => [id, SealedRecord.makeKey(id, material)] as const))
+  const byId = new Map<string, SealedRecord.SealingKey>()
+  const add = (more: ReadonlyArray<KeyFile.FileKey>): void => {
+    for (const { id, material } of more) if (!byId.has(id)) byId.set(id, SealedRecord.makeKey(id, material))
+  }
+  add(keys)
   const active = byId.get(keys[0]!.id)!
+
+  const find = (masterKeyId: string): Effect.Effect<SealedRecord.SealingKey | undefined> => {
+    const known = byId.get(masterKeyId)
+    if (known !== undefined) return Effect.succeed(known)
+    return reread.pipe(
+      Effect.catch((error) => Effect.as(Effect.logWarning(error.message), [])),
+      Effect.map((more) => {
+        add(more)
+        return byId.get(masterKeyId)
+      })
+    )
+  }
+
   return MasterKey.of({
     activeId: active.keyId,
     fingerprints,
@@ -33,15 +55,14 @@ export const make = (keys: ReadonlyArray<KeyFile.FileKey>): MasterKey["Service"]
         if (key.byteLength > wrapBytesMax) throw new Error("the key is too long to wrap")
         return { masterKeyId: active.keyId, wrapped: SealedRecord.seal(active, placeOf(place), key) }
       }),
-    unwrap: (place, { masterKeyId, wrapped }) =>
-      Effect.suspend(() => {
-        const key = byId.get(masterKeyId)
-        const failed = (reason: "UnknownKey" | "NotOpenable", detail: string) =>
-          Effect.fail(new MasterKeyError({ reason, operation: "unwrap", masterKeyId, detail }))
-        if (key === undefined) return failed("UnknownKey", "the key file does not hold it")
-        const opened = SealedRecord.open(key, placeOf(place), wrapped)
-        return opened === null ? failed("NotOpenable", "not what it wrapped for this place") : Effect.succeed(opened)
-      })
+    unwrap: Effect.fnUntraced(function* (place, { masterKeyId, wrapped }) {
+      const failed = (reason: "UnknownKey" | "NotOpenable", detail: string) =>
+        new MasterKeyError({ reason, operation: "unwrap", masterKeyId, detail })
+      const key = yield* find(masterKeyId)
+      if (key === undefined) return yield* failed("UnknownKey", "the key file does not hold it")
+      const opened = SealedRecord.open(key, placeOf(place), wrapped)
+      return opened ?? (yield* failed("NotOpenable", "not what it wrapped for this place"))
+    })
   })
 }
 
@@ -67,6 +88,6 @@ export const layer = Layer.effect(
         () => Effect.andThen(createIfAllowed(keyFile), KeyFile.read(keyFile))
       )
     )
-    return make(keys)
+    return make(keys, KeyFile.read(keyFile))
   })
 )

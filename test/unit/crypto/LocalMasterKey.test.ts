@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
@@ -113,6 +114,25 @@ describe("key file", () => {
         assert.deepStrictEqual(Buffer.from(yield* after.unwrap("place", wrapped)), Buffer.alloc(32, 1))
         assert.strictEqual((yield* after.wrap("place", Buffer.alloc(32))).masterKeyId, newer.id)
       }
+    })
+  )
+
+  it.effect("a key that is added to the file opens what it wrapped elsewhere, without a restart", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* folder, "keys.json")
+      const older = fileKey("2026-01-01T00:00:00.000Z", 1)
+      write(file, fileOf(older))
+      const running = yield* open({ CM_KEY_FILE: file })
+      execFileSync(process.execPath, ["scripts/master-key.mjs", file])
+      assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600)
+      const restarted = yield* open({ CM_KEY_FILE: file })
+      assert.notStrictEqual(restarted.activeId, older.id)
+      const wrapped = yield* restarted.wrap("place", Buffer.alloc(32, 1))
+      assert.deepStrictEqual(Buffer.from(yield* running.unwrap("place", wrapped)), Buffer.alloc(32, 1))
+      assert.strictEqual(running.activeId, older.id)
+      fs.rmSync(file)
+      const stranger = { ...wrapped, masterKeyId: "0193b0a0-0000-7000-8000-00000000dead" }
+      assert.strictEqual((yield* running.unwrap("place", stranger).pipe(Effect.flip)).reason, "UnknownKey")
     })
   )
 
