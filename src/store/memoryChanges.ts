@@ -103,7 +103,12 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   applyApplications(tables, tenantId, changes, now)
   applyOutbox(tables, tenantId, changes, now)
   tables.credentials.apply(changes.credentials)
-  tables.checkpoints.push(...(changes.auditCheckpoints ?? []))
+  for (const checkpoint of changes.auditCheckpoints ?? []) {
+    const kept = tables.checkpoints.some(
+      ({ seq, tenantId }) => seq === checkpoint.seq && tenantId === checkpoint.tenantId
+    )
+    if (!kept) tables.checkpoints.push(checkpoint)
+  }
   for (const answer of changes.idempotent) {
     tables.idempotency.set(pair(tenantId, answer.keyHash), { ...answer, tenantId })
   }

@@ -1,6 +1,6 @@
 /**
  * P2 for credentials: a service that is killed while it stores, rotates and revokes leaves nothing half
- * done and loses nothing that it answered.
+ * done and loses nothing that it answered. Verifies: R-DUR-1.
  */
 import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, inject, it } from "vitest"

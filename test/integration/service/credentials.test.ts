@@ -1,4 +1,8 @@
-/** Third-party credentials from outside: two replicas on one pair, a client that knows the contract only. */
+/**
+ * Third-party credentials from outside: two replicas on one pair, a client that knows the contract only.
+ *
+ * Verifies: R-SEC-1, R-SEC-5, R-SEC-6, R-SEC-8, R-SEC-10, R-SEC-11.
+ */
 import { createCurve } from "@nats-io/nkeys"
 import { connect } from "@nats-io/transport-node"
 import { createConnection } from "mariadb"

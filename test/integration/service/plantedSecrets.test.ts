@@ -1,7 +1,7 @@
 /**
  * P5 for third-party secrets: they are in the answer that hands them out and nowhere else. Every place
  * that can be looked into is searched for every form of what was planted; the process's memory too,
- * as far as a heap snapshot shows it.
+ * as far as a heap snapshot shows it. Verifies: R-SEC-2.
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"

@@ -1,3 +1,4 @@
+/** Verifies: R-SEC-5, R-SEC-10. */
 import { assert, describe, it } from "@effect/vitest"
 import { type Consumer, consumerName, decideRead, resolve } from "../../../src/domain/Access.ts"
 import type { Credential, TenantService } from "../../../src/domain/Credential.ts"

@@ -1,0 +1,5 @@
+import { inject } from "vitest"
+import { auditStoreSuite } from "../../suites/auditStoreSuite.ts"
+import { layerMariaStores } from "../../support/storeLayers.ts"
+
+auditStoreSuite("MariaDB", layerMariaStores(inject("databaseUrl")))

@@ -1,0 +1,98 @@
+/** What every `AuditStore` promises, over the rows that its `TenantStore` writes. */
+import { assert, layer } from "@effect/vitest"
+import { Effect, type Layer } from "effect"
+import { genesisHash } from "../../src/store/AuditChain.ts"
+import { type AuditQuery, AuditStore } from "../../src/store/AuditStore.ts"
+import { beginning, walk } from "../../src/store/AuditWalk.ts"
+import { TenantStore } from "../../src/store/TenantStore.ts"
+import { changesOf, loadOf } from "../support/credentialRows.ts"
+
+let tenants = 0
+const everything: AuditQuery = { entityId: null, from: null, to: null, limit: 100, after: null }
+
+/** A tenant whose chain is its creation and one row for each name. */
+const tenantWith = (...entityIds: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const tenantId = `audited${++tenants}`
+    const store = yield* TenantStore
+    yield* store.createTenant(tenantId, null)
+    const audit = entityIds.map((entityId, index) => ({
+      actor: "bus",
+      action: "test.done",
+      entityType: "test",
+      entityId,
+      diff: index % 2 === 0 ? { index, text: "ümläut" } : null
+    }))
+    yield* store.transact(tenantId, loadOf({}), () => ({ changes: changesOf({}, { audit }), result: null }))
+    return tenantId
+  })
+
+export const auditStoreSuite = (name: string, stores: Layer.Layer<TenantStore | AuditStore, unknown>) =>
+  layer(stores)(`AuditStore (${name})`, (it) => {
+    it.effect("gives the rows of one tenant in order, as a chain that holds and ends at the head", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* tenantWith("a", "b", "c")
+        yield* tenantWith("foreign")
+        const store = yield* AuditStore
+        const { content, next } = yield* store.list(tenantId, everything)
+        assert.deepStrictEqual(
+          content.map((row) => [row.seq, row.entityId]),
+          [
+            [1, tenantId],
+            [2, "a"],
+            [3, "b"],
+            [4, "c"]
+          ]
+        )
+        assert.isNull(next)
+        const walked = walk(beginning(tenantId), content, new Map())
+        assert.isNull(walked.broken)
+        assert.deepStrictEqual(yield* store.head(tenantId), walked.place)
+        assert.deepStrictEqual(yield* store.head("nobody"), { seq: 0, hash: genesisHash("nobody") })
+      })
+    )
+
+    it.effect("pages, and finds by entity, by number and by time", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* tenantWith("a", "b", "a")
+        const store = yield* AuditStore
+        const seqs = (query: Partial<AuditQuery>) =>
+          Effect.map(store.list(tenantId, { ...everything, ...query }), ({ content, next }) => [
+            content.map((row) => row.seq),
+            next
+          ])
+        assert.deepStrictEqual(yield* seqs({ limit: 3 }), [[1, 2, 3], "3"])
+        assert.deepStrictEqual(yield* seqs({ limit: 3, after: "3" }), [[4], null])
+        assert.deepStrictEqual(yield* seqs({ entityId: "a" }), [[2, 4], null])
+        assert.deepStrictEqual(yield* seqs({ from: { seq: 2 }, to: { seq: 3 } }), [[2, 3], null])
+        const [first] = (yield* store.list(tenantId, everything)).content
+        assert.deepStrictEqual(yield* seqs({ to: { at: (first?.at ?? 0) - 1 } }), [[], null])
+        assert.deepStrictEqual(yield* seqs({ from: { at: first?.at ?? 0 } }), [[1, 2, 3, 4], null])
+      })
+    )
+
+    it.effect("keeps a checkpoint as it was signed, once, and knows whose head has moved since", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* tenantWith("a")
+        const [store, tenantStore] = [yield* AuditStore, yield* TenantStore]
+        const moved = Effect.map(store.uncheckpointed(1_000), (ids) => ids.includes(tenantId))
+        assert.isTrue(yield* moved)
+        const { hash, seq } = yield* store.head(tenantId)
+        const keyId = "01900000-0000-7000-8000-00000000bbbb"
+        const checkpoint = { tenantId, seq, hash, at: 5, keyId, signature: new Uint8Array(64).fill(7) }
+        const auditCheckpoints = [checkpoint]
+        const sign = tenantStore.transact(tenantId, loadOf({}), () => ({
+          changes: changesOf({}, { auditCheckpoints }),
+          result: null
+        }))
+        yield* sign
+        yield* sign
+        assert.deepStrictEqual(yield* store.checkpoints(tenantId, 1, 10), [checkpoint])
+        assert.deepStrictEqual(yield* store.checkpoints(tenantId, seq + 1, 10), [])
+        assert.isFalse(yield* moved)
+        const audit = [{ actor: "bus", action: "x", entityType: "y", entityId: "z", diff: null }]
+        yield* tenantStore.transact(tenantId, loadOf({}), () => ({ changes: changesOf({}, { audit }), result: null }))
+        assert.isTrue(yield* moved)
+      })
+    )
+  })

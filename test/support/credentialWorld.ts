@@ -1,0 +1,101 @@
+/**
+ * The credential actors of one or more replicas over one memory database, with a key file of the
+ * test's own. Time is the test's; background loops are not started, the test does their turns.
+ */
+import { join } from "node:path"
+import { ConfigProvider, Context, Effect, Layer } from "effect"
+import { CredentialEvents } from "../../src/actors/CredentialEvents.ts"
+import * as CredentialSweeps from "../../src/actors/CredentialSweeps.ts"
+import { Credentials } from "../../src/actors/Credentials.ts"
+import { CredentialsConfig } from "../../src/actors/CredentialsConfig.ts"
+import * as GroupCommit from "../../src/actors/GroupCommit.ts"
+import { Ids } from "../../src/actors/Ids.ts"
+import * as LiveCredentials from "../../src/actors/LiveCredentials.ts"
+import { Refresher } from "../../src/actors/Refresher.ts"
+import { Refusals } from "../../src/actors/Refusals.ts"
+import * as TenantActors from "../../src/actors/TenantActors.ts"
+import { TenantsConfig } from "../../src/actors/TenantsConfig.ts"
+import { EventWriter } from "../../src/actors/TokenEvents.ts"
+import { MetadataCache } from "../../src/cache/MetadataCache.ts"
+import { ValidationCache } from "../../src/cache/ValidationCache.ts"
+import { Applier, Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
+import * as AuditSigner from "../../src/crypto/AuditSigner.ts"
+import { CryptoConfig } from "../../src/crypto/CryptoConfig.ts"
+import { CurveBox } from "../../src/crypto/CurveBox.ts"
+import * as LiveKeyring from "../../src/crypto/LiveKeyring.ts"
+import * as LiveTenantKeys from "../../src/crypto/LiveTenantKeys.ts"
+import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
+import { Replica } from "../../src/observability/Replica.ts"
+import { MemoryDatabase } from "../../src/store/MemoryDatabase.ts"
+import * as MemoryStores from "../../src/store/MemoryStores.ts"
+import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
+import { TenantStore } from "../../src/store/TenantStore.ts"
+import { temporaryFolder } from "./servers.ts"
+
+/** Loops that only time starts are far apart, so that a test may let months pass. */
+const variables = {
+  CM_ACTOR_IDLE: "1 day",
+  CM_KEYS_RELOAD: "1 minute",
+  CM_KEYS_ACTIVATION: "5 minutes",
+  CM_KEY_FILE_CREATE: "true"
+}
+
+export const credentialWorld = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(Effect.sync(temporaryFolder), (made) => Effect.sync(made.remove))
+  const environment = ConfigProvider.layer(
+    ConfigProvider.fromEnvRecord({ ...variables, CM_KEY_FILE: join(folder.path, "keys.json") })
+  )
+  const settings = Layer.mergeAll(TenantsConfig.layer, CredentialsConfig.layer, CryptoConfig.layer).pipe(
+    Layer.provide(environment)
+  )
+  const database = yield* Layer.build(Layer.provideMerge(MemoryStores.layer, MemoryDatabase.layer))
+  const metadata = yield* Layer.build(MetadataCache.layerMemory)
+  const tenants = Context.get(database, TenantStore)
+  for (const tenantId of ["global", "demo"]) yield* tenants.createTenant(tenantId, null)
+
+  /** A replica of its own over the shared database and bucket; starting one again is a restart. */
+  const replica = (replicaId: string) => {
+    const shared = Layer.mergeAll(Layer.succeedContext(database), Layer.succeedContext(metadata))
+    const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer).pipe(
+      Layer.provide(LocalMasterKey.layer)
+    )
+    const parts = Layer.mergeAll(Refusals.layer, CredentialEvents.layer, CurveBox.layer, Refresher.layerNone)
+    const ground = Layer.mergeAll(
+      Applier.layerNoop,
+      ValidationCache.layerNoop,
+      OutboxSignal.layer,
+      LeaseView.layer,
+      Layer.succeed(Replica, { instance: "cm", replicaId })
+    )
+    return Layer.build(
+      Layer.fresh(
+        Layer.mergeAll(LiveCredentials.layer, CredentialSweeps.layer).pipe(
+          Layer.provideMerge(parts),
+          Layer.provideMerge(TenantActors.layer),
+          Layer.provideMerge(GroupCommit.layer),
+          Layer.provideMerge(EventWriter.layer),
+          Layer.provideMerge(Ids.layer),
+          Layer.provideMerge(Layer.mergeAll(Coherence.layerSolo, keys)),
+          Layer.provideMerge(ground),
+          Layer.provideMerge(settings),
+          Layer.provideMerge(shared)
+        )
+      )
+    ).pipe(
+      Effect.map((context) => ({
+        credentials: Context.get(context, Credentials),
+        sweeps: Context.get(context, CredentialSweeps.CredentialSweeps)
+      }))
+    )
+  }
+
+  const tables = Context.get(database, MemoryDatabase)
+  /** The events that were written so far, in order. */
+  const events = () =>
+    Array.from(tables.outbox.values(), ({ entry }) => ({
+      subject: entry.subject,
+      headers: entry.headers,
+      body: JSON.parse(new TextDecoder().decode(entry.payload)) as Record<string, unknown>
+    }))
+  return { replica, tables, events }
+})

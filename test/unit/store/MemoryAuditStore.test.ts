@@ -1,0 +1,4 @@
+import * as MemoryStores from "../../../src/store/MemoryStores.ts"
+import { auditStoreSuite } from "../../suites/auditStoreSuite.ts"
+
+auditStoreSuite("memory", MemoryStores.layer)
