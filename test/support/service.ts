@@ -19,6 +19,8 @@ export interface ServiceOptions {
   /** Shared by the replicas of one database. */
   readonly keyFile?: string
   readonly env?: Record<string, string>
+  /** The folder that holds `src`; default: this checkout. */
+  readonly cwd?: string
   /** Do not wait until it answers. */
   readonly unready?: boolean
 }
@@ -43,7 +45,7 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
   const keyFile = options.keyFile ?? join(folder, "keys.json")
   mkdirSync(folder, { recursive: true })
   const child = spawn(process.execPath, ["src/main.ts"], {
-    cwd: root,
+    cwd: options.cwd ?? root,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env.PATH,
@@ -87,7 +89,10 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
       },
       (ready) => ready || ended,
       { limitMs: 30_000, what: "the service being ready" }
-    )
+    ).catch((error: unknown) => {
+      child.kill("SIGKILL")
+      throw error
+    })
   }
   return {
     pid: child.pid!,

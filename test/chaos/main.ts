@@ -1,0 +1,63 @@
+/**
+ * Long runs: `npm run chaos -- --seed=7 --minutes=10 [--replicas=2] [--bus=1|3] [--rate=3000]`, or
+ * `npm run chaos -- --mutants` for every build with a safeguard off. Ends with 0 only when nothing was wrong.
+ */
+import { parseArgs } from "node:util"
+import { seededRandom } from "../support/seededRandom.ts"
+import { type RoundReport, runRound, shown } from "./round.ts"
+import { startGround, startWorld } from "./World.ts"
+
+const roundMs = 45_000
+
+const sumOf = (reports: ReadonlyArray<RoundReport>, of: (report: RoundReport) => number): number =>
+  reports.reduce((sum, report) => sum + of(report), 0)
+
+const chaos = async (options: {
+  readonly minutes: number
+  readonly replicas: number
+  readonly busServers: 1 | 3
+  readonly rate: number
+}): Promise<number> => {
+  const { busServers, minutes, rate, replicas } = options
+  const { random, seed } = seededRandom("chaos")
+  const ground = await startGround(busServers)
+  const world = await startWorld(ground, { replicas })
+  const reports: Array<RoundReport> = []
+  const until = performance.now() + minutes * 60_000
+  while (performance.now() < until) {
+    const milliseconds = Math.min(roundMs, Math.max(5_000, until - performance.now()))
+    const report = await runRound({ world, random, milliseconds, rate })
+    reports.push(report)
+    console.log(`round ${reports.length}\n${shown(report)}`)
+  }
+  await world.stop()
+  await ground.stop()
+  const actions = sumOf(reports, (report) => [...report.actions.values()].reduce((sum, count) => sum + count, 0))
+  const violations = sumOf(reports, (report) => report.violations.length)
+  console.log(
+    `seed ${seed}, ${replicas} replicas, ${busServers} bus server(s), ${minutes} min: ` +
+      `${sumOf(reports, (report) => report.validations)} validations checked ` +
+      `(${sumOf(reports, (report) => report.decisive)} after a right was taken away), ` +
+      `${sumOf(reports, (report) => report.revocations)} revocations, ${actions} nemesis actions, ${violations} violations`
+  )
+  return violations
+}
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    minutes: { type: "string", default: "5" },
+    replicas: { type: "string", default: "2" },
+    bus: { type: "string", default: "1" },
+    rate: { type: "string", default: "4000" },
+    mutants: { type: "boolean", default: false }
+  }
+})
+if (values.seed !== undefined) process.env.SEED = values.seed
+const wrong = await chaos({
+  minutes: Number(values.minutes),
+  replicas: Number(values.replicas),
+  busServers: values.bus === "3" ? 3 : 1,
+  rate: Number(values.rate)
+})
+process.exit(wrong === 0 ? 0 : 1)
