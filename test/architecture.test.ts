@@ -1,3 +1,4 @@
+// Verifies R-RUN-2.
 /**
  * The rules of the house, executed: who may import whom, which words stay out of the source and of the
  * tests, where the environment is read, how long a module may be.

@@ -1,3 +1,4 @@
+// Verifies R-BUS-8.
 /**
  * Who may say and hear what on the bus: every user of the shipped nats.conf against every family of
  * subjects, on a server that runs that very file. Whoever is not named beside a subject is refused.

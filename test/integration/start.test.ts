@@ -1,3 +1,4 @@
+// Verifies R-RUN-1.
 /**
  * `npm start`, from outside: ready, reachable, stopped in order whoever dies, and cleaned up after
  * (contract section 6).

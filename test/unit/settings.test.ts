@@ -1,3 +1,4 @@
+// Verifies R-RUN-3.
 /** Every setting is documented as it is declared, and what compose.yaml sets exists. */
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"

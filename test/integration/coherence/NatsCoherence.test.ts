@@ -1,3 +1,4 @@
+// Verifies R-REV-6.
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest"
 import { freshInstance } from "../../support/bus.ts"
 import {

@@ -1,3 +1,4 @@
+// Verifies R-EVT-1, R-EVT-2.
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import { inject } from "vitest"

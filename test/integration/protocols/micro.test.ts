@@ -1,3 +1,4 @@
+// Verifies R-BUS-7.
 /**
  * The micro service on a real server: shapes of ADR-32, and the official CLI where there is one
  * (`NATS_CLI`, or `nats` on the path).

@@ -1,3 +1,4 @@
+// Verifies R-TOK-4, R-TOK-7.
 /** What the sweeps do, seen from outside: two replicas as processes on real servers. */
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"

@@ -1,3 +1,4 @@
+// Verifies R-SEC-7.
 /** P8 from outside: what happened is in the audit, and the audit cannot be edited unnoticed. Verifies: R-SEC-7. */
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"

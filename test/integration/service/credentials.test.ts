@@ -1,3 +1,4 @@
+// Verifies R-SEC-5, R-SEC-6.
 /**
  * Third-party credentials from outside: two replicas on one pair, a client that knows the contract only.
  *

@@ -1,3 +1,4 @@
+// Verifies R-DUR-1, R-DUR-2.
 /**
  * P2: an acknowledged change is never lost and an unacknowledged one is all or nothing; a stop under
  * load loses no answer to a request that was accepted.

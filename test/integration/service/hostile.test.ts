@@ -1,3 +1,4 @@
+// Verifies R-BUS-2.
 /** P6: no malformed or hostile message harms anyone else. Prints its seed; `SEED=n` repeats a run. */
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"

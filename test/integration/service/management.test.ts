@@ -1,3 +1,4 @@
+// Verifies R-TOK-7, R-BUS-4, R-BUS-5, R-BUS-6.
 /** Management from outside: errors in their order, idempotency, paging, tenants and applications, the micro service. */
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"

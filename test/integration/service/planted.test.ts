@@ -1,3 +1,4 @@
+// Verifies R-TOK-6, R-SEC-2.
 /**
  * P5: what is secret reaches no log, no event, no bucket, no error, no metric. Token values are
  * planted, everything is done with them that can be done, and then every place is searched.

@@ -1,3 +1,4 @@
+// Verifies R-SEC-2.
 /**
  * P5 for third-party secrets: they are in the answer that hands them out and nowhere else. Every place
  * that can be looked into is searched for every form of what was planted; the process's memory too,

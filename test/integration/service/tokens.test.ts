@@ -1,3 +1,4 @@
+// Verifies R-TOK-1, R-TOK-2, R-TOK-3, R-TOK-4, R-TOK-5, R-TOK-8, R-EVT-3.
 /**
  * Endpoint tokens from outside: a client that knows the contract, the service as a process, a real
  * NATS server and a real MariaDB.

@@ -1,3 +1,4 @@
+// Verifies R-DUR-4, R-BUS-10.
 /** What the stores do when the database is slow, away, or stops in the middle. */
 import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"

@@ -1,3 +1,4 @@
+// Verifies R-TOK-2, R-REV-4, R-REV-5, R-BUS-9, R-BUS-10.
 import { assert, describe, it } from "@effect/vitest"
 import type { HotToken } from "../../../src/domain/HotToken.ts"
 import { EndpointTokenValidationRequest } from "../../../src/schema/Ecap.ts"

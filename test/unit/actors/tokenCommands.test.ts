@@ -1,3 +1,4 @@
+// Verifies R-TOK-1, R-TOK-3, R-TOK-5.
 /** What commands on tokens decide over loaded rows: no clock, no store. Contract 2.1 and 3.2. */
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"

@@ -1,3 +1,4 @@
+// Verifies R-REV-1, R-REV-2, R-REV-4.
 import { randomInt } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import { explore, wander } from "./explore.ts"

@@ -1,3 +1,4 @@
+// Verifies R-SEC-3.
 import { createHmac, randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"

@@ -1,3 +1,4 @@
+// Verifies R-SEC-1.
 import { randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import * as KeyId from "../../../src/crypto/KeyId.ts"

@@ -1,3 +1,4 @@
+// Verifies R-RUN-4.
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { file, render } from "../../../scripts/asyncapi.mjs"

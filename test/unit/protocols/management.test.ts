@@ -1,3 +1,4 @@
+// Verifies R-BUS-4.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"

@@ -1,3 +1,4 @@
+// Verifies R-BUS-3.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { replyRule } from "../../../src/protocols/Responder.ts"

@@ -1,3 +1,4 @@
+// Verifies R-RUN-4.
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { assert, describe, it } from "@effect/vitest"

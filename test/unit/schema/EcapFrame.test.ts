@@ -1,3 +1,4 @@
+// Verifies R-BUS-1.
 import { existsSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import avsc from "avsc"

@@ -1,3 +1,4 @@
+// Verifies R-BUS-1.
 import { existsSync, readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { assert, describe, it } from "@effect/vitest"

@@ -1,3 +1,4 @@
+// Verifies R-SEC-7.
 import { assert, describe, it } from "@effect/vitest"
 import { type AuditRow, linkHash } from "../../../src/store/AuditChain.ts"
 import { beginning, walk } from "../../../src/store/AuditWalk.ts"

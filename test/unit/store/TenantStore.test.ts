@@ -1,3 +1,4 @@
+// Verifies R-DUR-3.
 import { Effect } from "effect"
 import { MemoryDatabase } from "../../../src/store/MemoryDatabase.ts"
 import * as MemoryStores from "../../../src/store/MemoryStores.ts"
