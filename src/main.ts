@@ -88,7 +88,9 @@ const Settings = Layer.mergeAll(
 )
 const Process = Layer.mergeAll(Readiness.layer, Shutdown.layer, OutboxSignal.layer, LeaseView.layer)
 const Servers = Layer.mergeAll(MariaStores.layer, Streams.layer.pipe(Layer.provideMerge(NatsConnection.layer)))
-const Keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer, KeyRotation.layer).pipe(
+// The keyring first: it checks the master key and writes down its fingerprint, before anything makes a key.
+const Keys = Layer.mergeAll(LiveTenantKeys.layer, AuditSigner.layer, KeyRotation.layer).pipe(
+  Layer.provideMerge(LiveKeyring.layer),
   Layer.provideMerge(ChosenMasterKey.layer)
 )
 
@@ -173,6 +175,16 @@ const program = Effect.gen(function* () {
   yield* shutdown.requested
 }).pipe(Effect.provide(Service))
 
+/** One line for what an operator can put right; everything there is for a bug. */
+const whyItEnded = (cause: Cause.Cause<unknown>): string =>
+  cause.reasons
+    .map((reason) =>
+      Cause.isFailReason(reason) && reason.error instanceof Error && reason.error.message !== ""
+        ? `${reason.error.name}: ${reason.error.message}`
+        : Cause.pretty(Cause.fromReasons([reason]))
+    )
+    .join("\n")
+
 const running = Effect.runFork(program)
 const stop = () => {
   Effect.runFork(Fiber.interrupt(running))
@@ -182,6 +194,6 @@ process.once("SIGINT", stop)
 
 running.addObserver((exit) => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) process.exit(0)
-  process.stderr.write(`${Cause.pretty(exit.cause)}\n`)
+  process.stderr.write(`${whyItEnded(exit.cause)}\n`)
   process.exit(1)
 })

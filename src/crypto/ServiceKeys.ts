@@ -87,9 +87,10 @@ export const mismatchOf = (options: {
 export const checkMasterKey = Effect.gen(function* () {
   const store = yield* KeyStore
   const master = yield* MasterKey
-  const known = yield* store.masterKeyFingerprints
-  const keys = yield* store.keys
+  // Data before fingerprints: another replica that starts on an empty database writes them the other way round.
   const hasData = yield* store.hasData
+  const keys = yield* store.keys
+  const known = yield* store.masterKeyFingerprints
   const needed = new Set(keys.filter(({ state }) => state !== "retired").map(({ masterKeyId }) => masterKeyId))
   const message = mismatchOf({ held: master.fingerprints, known, needed, hasData })
   if (message !== null) return yield* new KeyFileMismatch({ message })
