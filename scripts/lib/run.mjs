@@ -170,10 +170,12 @@ const start = async ({ dir, env, replicas, stack, since }) => {
     replicas: services.map(({ child, ready }) => ({ replica: ready.replica, pid: child.pid }))
   })
   writeContexts(dir, servers.natsUrl, servers.users)
+  const elapsed = `${((performance.now() - since) / 1_000).toFixed(1)} s`
+  const names = services.map(({ ready }) => ready.replica).join(", ")
+  // In one piece, so that whoever waits for the first line has the second one, too.
   say(
-    `ready in ${((performance.now() - since) / 1_000).toFixed(1)} s: ${instance} (${services.map(({ ready }) => ready.replica).join(", ")}) on ${servers.natsUrl}, details in ${join(dir, "run.json")}`
+    `ready in ${elapsed}: ${instance} (${names}) on ${servers.natsUrl}, details in ${join(dir, "run.json")}\n${firstCommand(dir, instance, servers)}`
   )
-  say(firstCommand(dir, instance, servers))
   const show = await readable()
   return services.map(({ child }) => tail(child.logFile, show))
 }
