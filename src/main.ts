@@ -33,7 +33,7 @@ import { layerEnvironment, layerReplica, StartConfig, tenantIdsOf } from "./Conf
 import { CacheConfig } from "./cache/CacheConfig.ts"
 import * as NatsMetadataCache from "./cache/NatsMetadataCache.ts"
 import * as NatsValidationCache from "./cache/NatsValidationCache.ts"
-import { LeaseView } from "./coherence/Coherence.ts"
+import { Coherence, LeaseView } from "./coherence/Coherence.ts"
 import { CoherenceConfig } from "./coherence/CoherenceConfig.ts"
 import * as NatsCoherence from "./coherence/NatsCoherence.ts"
 import * as AuditSigner from "./crypto/AuditSigner.ts"
@@ -146,6 +146,7 @@ const Ready = Layer.effectDiscard(
     const { instance, replicaId } = yield* Replica
     const { control, requests } = yield* Nats
     yield* Effect.promise(() => Promise.all([requests.flush(), control.flush()]))
+    yield* (yield* Coherence).settled
     yield* Effect.logInfo("ready")
     if (readyFile === "") return
     const told = JSON.stringify({ instance, replica: replicaId, pid: process.pid })

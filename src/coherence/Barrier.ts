@@ -96,13 +96,17 @@ const awaitedOf = (entry: Entry, seenMs: number, timing: LeaseTiming): Awaited =
   outwaitMs: Math.max(outwaitMs(timing), outwaitMs(entry.timing))
 })
 
+/** From when on no right of a bucket that this one replaced can be alive. */
+export const settledAtMs = (listing: Listing, known: Known): number =>
+  listing.receivedMs + Math.max(0, outwaitMs(known.timing) - provenAgeMs(listing, known))
+
 /** The round that the first accepted listing after the commit begins. */
 export const begin = (listing: Listing, known: Known): Round => ({
   begunAtMs: listing.receivedMs,
   awaited: listing.entries
     .filter((entry) => isAwaited(entry) && entry.process !== known.process)
     .map((entry) => awaitedOf(entry, listing.receivedMs, known.timing)),
-  settledAtMs: listing.receivedMs + Math.max(0, outwaitMs(known.timing) - provenAgeMs(listing, known))
+  settledAtMs: settledAtMs(listing, known)
 })
 
 /** `process` obeys: it applied everything this round is about. */

@@ -71,6 +71,11 @@ export class Coherence extends Context.Service<
     readonly announceUnsafe: (appearance: Appearance) => void
     /** Why this replica may not trust its caches right now, or null. For readiness. */
     readonly lapse: Effect.Effect<string | null>
+    /**
+     * Returns when a revocation would not have to wait for what the lease bucket may have replaced: at
+     * once, but for a bucket that was just made. For the end of a start; gives up after one lease.
+     */
+    readonly settled: Effect.Effect<void>
   }
 >()("cm/coherence/Coherence") {
   /** One replica and no bus: the lease always holds, applying locally is all there is to do. */
@@ -98,7 +103,8 @@ export class Coherence extends Context.Service<
       return {
         putInForce,
         announceUnsafe: (appearance: Appearance) => applier.appearUnsafe(appearance),
-        lapse: Effect.succeed(null)
+        lapse: Effect.succeed(null),
+        settled: Effect.void
       }
     })
   )

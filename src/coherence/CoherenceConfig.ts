@@ -37,8 +37,8 @@ const config = Config.all({
   bucketAge: Setting.duration({
     name: "CM_LEASES_AGE",
     min: "3 seconds",
-    max: "1 hour",
-    byDefault: "1 minute",
+    max: "1 day",
+    byDefault: "1 hour",
     about: "How long an abandoned entry stays in the lease bucket. Ten leases or more."
   }),
   bucketBytesMax: Setting.int({

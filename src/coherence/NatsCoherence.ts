@@ -10,14 +10,16 @@
  * A message that is not applied is not acknowledged, and its sender takes this replica's lease away.
  */
 import { type Msg, nuid } from "@nats-io/transport-node"
-import { type Context, Deferred, Effect, Equal, Layer, Metric, Queue, Schedule } from "effect"
+import { type Context, Deferred, Duration, Effect, Equal, Layer, Metric, Queue, Schedule } from "effect"
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
 import { Nats } from "../nats/Nats.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Outbox } from "../store/Outbox.ts"
+import { settledAtMs } from "./Barrier.ts"
 import { Applier, BarrierTimeout, Coherence } from "./Coherence.ts"
-import { CoherenceConfig } from "./CoherenceConfig.ts"
+import { CoherenceConfig, timingOf } from "./CoherenceConfig.ts"
 import * as Metrics from "./CoherenceMetrics.ts"
+import { outwaitMs } from "./Lease.ts"
 import * as LeaseBucket from "./LeaseBucket.ts"
 import * as LeaseKeeper from "./LeaseKeeper.ts"
 import { decodeAck, decodeAppear, decodeApply, encode, subjects } from "./Messages.ts"
@@ -30,7 +32,8 @@ const markAgain = Schedule.spaced("250 millis")
 const make = Effect.gen(function* () {
   const { control } = yield* Nats
   const { instance, replicaId } = yield* Replica
-  const { barrierTimeout } = yield* CoherenceConfig
+  const config = yield* CoherenceConfig
+  const { barrierTimeout } = config
   const applier = yield* Applier
   const outbox = yield* Outbox
   const context: Context.Context<never> = yield* Effect.context<never>()
@@ -134,13 +137,30 @@ const make = Effect.gen(function* () {
     return yield* Deferred.await(done).pipe(Effect.timeoutOrElse({ duration: barrierTimeout, orElse: () => late }))
   })
 
+  const settled = Effect.gen(function* () {
+    const known = {
+      process,
+      highestSequence: bucket.highestSequence(),
+      ownKey: keeper.ownKey(),
+      timing: timingOf(config)
+    }
+    const listing = yield* bucket.list
+    yield* Effect.sleep(Duration.millis(Math.max(0, settledAtMs(listing, known) - listing.receivedMs)))
+  }).pipe(
+    // The bucket may not be there yet: the keeper is making it.
+    Effect.retry(Schedule.spaced("50 millis")),
+    Effect.timeoutOption(Duration.millis(outwaitMs(timingOf(config)))),
+    Effect.ignore
+  )
+
   return Coherence.of({
     putInForce,
     announceUnsafe: (appearance: Appearance) => {
       applier.appearUnsafe(appearance)
       publishUnsafe(on.appear, encode({ from: process, ...appearance }))
     },
-    lapse: Effect.sync(keeper.lapse)
+    lapse: Effect.sync(keeper.lapse),
+    settled
   })
 })
 
