@@ -43,7 +43,10 @@ describe("about the replica", () => {
     await world.tenant("token.get", {})
     await world.tenant("no.such", {})
     world.bus.publish("cm.v1.demo.token.get", "{}")
-    const { text } = await world.admin("metrics")
+    const { text } = await eventually(
+      () => world.admin("metrics"),
+      (answer) => answer.text.includes("no_reply_subject")
+    )
     const line = (...parts: ReadonlyArray<string>) =>
       text.split("\n").some((one) => parts.every((part) => one.includes(part)))
     assert.isTrue(line("cm_requests_total{", 'operation="token-get"', 'status="200"', "} 1"))
