@@ -1,6 +1,9 @@
 /**
  * The master key that `CM_MASTER_KEY` chooses. What is not chosen is not loaded and needs no setting.
  *
+ * It is given to nobody before it was compared to the data: whoever asks for keys could otherwise make
+ * some, or fail in words of its own, under a master key that the data was not written with.
+ *
  * With `CM_MASTER_KEY_BEFORE` the one used until now still opens what it wrapped, while every key is
  * being wrapped by the new one (`KeyMover` does that); afterwards it can be left out again.
  */
@@ -9,6 +12,7 @@ import * as AwsKmsMasterKey from "./AwsKmsMasterKey.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as LocalMasterKey from "./LocalMasterKey.ts"
 import { MasterKey } from "./MasterKey.ts"
+import * as ServiceKeys from "./ServiceKeys.ts"
 import * as VaultMasterKey from "./VaultMasterKey.ts"
 
 type Failure = Layer.Error<typeof LocalMasterKey.layer | typeof VaultMasterKey.layer>
@@ -40,7 +44,7 @@ export const succeeding = (now: MasterKey["Service"], before: MasterKey["Service
 const built = (kind: string) =>
   Effect.flatMap(Layer.build(layerOf(kind)), (context) => Effect.provide(MasterKey, context))
 
-export const layer = Layer.unwrap(
+const chosen = Layer.unwrap(
   Effect.map(
     CryptoConfig,
     ({ masterKey, masterKeyBefore }): Layer.Layer<MasterKey, Failure, Needs> =>
@@ -49,3 +53,6 @@ export const layer = Layer.unwrap(
         : Layer.effect(MasterKey, Effect.zipWith(built(masterKey), built(masterKeyBefore), succeeding))
   )
 )
+
+/** `KeyFileMismatch` when the data was written with another one. */
+export const layer = Layer.effectDiscard(ServiceKeys.checkMasterKey).pipe(Layer.provideMerge(chosen))

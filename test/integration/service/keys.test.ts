@@ -1,5 +1,5 @@
 /**
- * P9: keys rotate while everything runs. Two replicas, a load of validations, provisioning and reads of
+ * P9: keys rotate while everything runs (Verifies: R-SEC-4). Two replicas, a load of validations, provisioning and reads of
  * secrets, and a kill of a replica in the middle of the moving.
  */
 import { createConnection } from "mariadb"

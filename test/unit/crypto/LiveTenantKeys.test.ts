@@ -1,3 +1,4 @@
+/** Verifies: R-SEC-1. */
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"

@@ -1,3 +1,4 @@
+/** Verifies: R-SEC-3. */
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
