@@ -8,7 +8,7 @@
  * at most that time. No secret is ever here, and no key is touched.
  */
 import { createHash } from "node:crypto"
-import { Clock, Duration, Effect } from "effect"
+import { Clock, Deferred, Duration, Effect } from "effect"
 import { MetadataCache } from "../cache/MetadataCache.ts"
 import { ownerKey } from "../domain/Credential.ts"
 import { globalTenantId } from "../domain/Names.ts"
@@ -64,11 +64,36 @@ export const make = Effect.gen(function* () {
     return view
   })
 
+  /** Tenants whose mark is being put, and what waits for the one after it. */
+  const putting = new Map<string, { next: Deferred.Deferred<void> | null }>()
+  /**
+   * Puts a mark that was made after the call. Calls that come while one is under way share the next
+   * one: many changes of a tenant cost few writes.
+   */
+  const changed = (tenantId: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const under = putting.get(tenantId)
+      if (under === undefined) {
+        const mine: { next: Deferred.Deferred<void> | null } = { next: null }
+        putting.set(tenantId, mine)
+        return Effect.ensuring(
+          Effect.asVoid(Effect.suspend(() => cache.put(markKey(tenantId), ids.next()))),
+          Effect.suspend(() => {
+            putting.delete(tenantId)
+            return mine.next === null
+              ? Effect.void
+              : Deferred.into(changed(tenantId), mine.next).pipe(Effect.forkDetach)
+          })
+        )
+      }
+      under.next ??= Deferred.makeUnsafe<void>()
+      return Deferred.await(under.next)
+    })
+
   return {
     /** The description from the cache, or from `load`, which is then kept. */
     through,
     /** Ends what the cache holds of the tenant; for `global`, of everyone. */
-    changed: (tenantId: string): Effect.Effect<void> =>
-      Effect.suspend(() => Effect.asVoid(cache.put(markKey(tenantId), ids.next())))
+    changed
   }
 })
