@@ -27,6 +27,9 @@ import { ApplicationRecord, applicationRecordsMax, TenantRecord, tenantRecordsMa
 import { fits } from "./TokenIdTag.ts"
 import { Uses } from "./Uses.ts"
 
+/** Tombstones of all tenants together; beyond it the tenant that gets one more loses its oldest. */
+export const tombstonesMax = 1_000_000
+
 /** Heard when applications come and go, so that the directory forgets. */
 export interface DirectoryListener {
   readonly applicationGone: (tenantId: string, appName: string) => void
@@ -45,6 +48,7 @@ export class Beliefs {
   private readonly listeners: Array<DirectoryListener> = []
   private readonly lease: LeaseState
   private readonly tombstonesMax: number
+  private tombstoneCount = 0
   private readonly now: () => number
 
   constructor(options: {
@@ -228,11 +232,12 @@ export class Beliefs {
     const { tombstones } = tenant
     const known = tombstones.get(tokenId)
     if (known !== undefined && known >= seq) return
-    tombstones.delete(tokenId)
+    if (!tombstones.delete(tokenId)) this.tombstoneCount++
     tombstones.set(tokenId, seq)
-    if (tombstones.size <= this.tombstonesMax) return
+    if (tombstones.size <= this.tombstonesMax && this.tombstoneCount <= tombstonesMax) return
     const [oldest, oldestSeq] = tombstones.entries().next().value!
     tombstones.delete(oldest)
+    this.tombstoneCount--
     tenant.coveredSeq = Math.max(tenant.coveredSeq, oldestSeq)
   }
 }

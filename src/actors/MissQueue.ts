@@ -53,7 +53,8 @@ export interface MissQueueOptions<M extends Miss> {
   readonly timeoutMs: number
 }
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
+const hex = (bytes: Uint8Array): string =>
+  (bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).toString("hex")
 
 /** One statement, but where a key that has just come made it too long. */
 const inParts = (hashes: ReadonlyArray<Uint8Array>, ask: TokenLookup["Service"]["byHash"]) => {

@@ -62,6 +62,7 @@ export class Misses {
   readonly queue: MissQueue<WaitedMiss>
   private readonly perTenantMax: number
   private drains: Array<() => void> = []
+  private readonly withNegatives = new Set<TenantRecord>()
   private readonly options: MissesOptions
   /** Questions taken and not answered. */
   count = 0
@@ -104,6 +105,8 @@ export class Misses {
     try {
       this.directory.sweep()
       this.queue.sweep()
+      const now = this.options.now()
+      for (const tenant of this.withNegatives) if (tenant.negatives.trim(now)) this.withNegatives.delete(tenant)
     } catch (bug) {
       this.options.onBug(bug)
     }
@@ -202,19 +205,18 @@ export class Misses {
   }
 
   private settleUnknown(miss: WaitedMiss, waiting: ReadonlyArray<Waiting>, now: number): void {
-    const { application, h0, h1, h2, h3, negativeEpoch } = miss
-    application.tenant.negatives.put(h0, h1, h2, h3, now, negativeEpoch, reply.unknownToken)
+    this.remember(miss, reply.unknownToken, now)
     this.answerAll(waiting, reply.unknownToken, now)
   }
 
   private settleFound(miss: WaitedMiss, token: HotToken, waiting: ReadonlyArray<Waiting>, now: number): void {
     const { beliefs, firstUses, lease, monotonicMs } = this.options
-    const { application, h0, h1, h2, h3, negativeEpoch } = miss
+    const { application, h0, h1, h2, h3 } = miss
     const answer = reply.answerFor(token, now)
     const tail = answer.statusCode === 200 ? answer.tail : tailOf(token)
     beliefs.keep(h0, h1, h2, h3, token, tail, lease.holds(monotonicMs(), now))
     if (answer.statusCode !== 200 && token.tenantId === application.tenant.tenantId) {
-      application.tenant.negatives.put(h0, h1, h2, h3, now, negativeEpoch, answer)
+      this.remember(miss, answer, now)
     }
     let used = false
     for (const { waiter } of waiting) {
@@ -225,6 +227,11 @@ export class Misses {
     if (answer.statusCode !== 200 || !used) return
     beliefs.uses.add(token.tokenId, now)
     if (token.status === "Inactive") firstUses.tell(token.tenantId, token.tokenId)
+  }
+
+  private remember({ application, h0, h1, h2, h3, negativeEpoch }: WaitedMiss, answer: reply.Answer, now: number) {
+    application.tenant.negatives.put(h0, h1, h2, h3, now, negativeEpoch, answer)
+    this.withNegatives.add(application.tenant)
   }
 
   private left(count: number): void {

@@ -26,6 +26,7 @@ export class Negatives {
   /** Grows whenever what was remembered may have become untrue. */
   epoch = 0
   private kept = new Map<number, Kept>()
+  private newestUntil = 0
 
   find(h0: number, h1: number, h2: number, h3: number, now: number): Answer | undefined {
     if (this.kept.size === 0) return undefined
@@ -43,12 +44,19 @@ export class Negatives {
     }
     const key = keyOf(h0, h1)
     this.kept.delete(key)
+    this.newestUntil = now + negativeMs
     this.kept.set(key, { h2, h3, until: now + negativeMs, answer })
   }
 
   forgetAll(): void {
     this.epoch++
     if (this.kept.size > 0) this.kept = new Map()
+  }
+
+  /** Lets go of everything when the last of it is over; answers whether nothing is left. */
+  trim(now: number): boolean {
+    if (this.newestUntil <= now && this.kept.size > 0) this.kept = new Map()
+    return this.kept.size === 0
   }
 
   get count(): number {

@@ -127,6 +127,7 @@ export class ValidationPath {
       if (frame.timeoutIsNegative()) return reply.badRequest
       if (frame.hasPassed(wall)) return reply.passed
     }
+    if (frame.isTooLong()) return names(request, frame) === "undecodable" ? reply.undecodable : reply.badRequest
     if (frame.keyCanonical) sip.hash(request, frame.keyStart, request.length)
     else {
       const texts = names(request, frame)

@@ -14,6 +14,10 @@ import { isUtf8 } from "node:buffer"
 import { appNamePattern, isTokenValue } from "../domain/Names.ts"
 import { lengthBytes, putLength } from "./AvroBytes.ts"
 
+/** The longest names that their patterns allow: 64 ASCII characters, and 256 code points of four bytes. */
+const appNameBytesMax = 64
+const tokenBytesMax = 1_024
+
 const bigBits = 0x20_0000 // a high half below this, together with 32 low bits, is an exact number
 
 /**
@@ -64,6 +68,11 @@ export class RequestFrame {
     this.tokenStart = this.position - this.length
     this.tokenEnd = this.position
     return this.position === bytes.length
+  }
+
+  /** Whether a name has more bytes than any good one: not worth being hashed or decoded. */
+  isTooLong(): boolean {
+    return this.appNameEnd - this.appNameStart > appNameBytesMax || this.tokenEnd - this.tokenStart > tokenBytesMax
   }
 
   /** Whether `timeout` is below zero, which no request may say. */
@@ -141,7 +150,11 @@ export class RequestFrame {
 
 const isExact = (high: number): boolean => high < bigBits && high >= -bigBits
 
+/** Beyond this length a native check is quicker than a loop. */
+const loopBytesMax = 128
+
 const isText = (bytes: Uint8Array, start: number, end: number): boolean => {
+  if (end - start > loopBytesMax) return isUtf8(bytes.subarray(start, end))
   for (let at = start; at < end; at++) {
     if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(at, end))
   }
@@ -150,13 +163,15 @@ const isText = (bytes: Uint8Array, start: number, end: number): boolean => {
 
 // ---- texts ------------------------------------------------------------------
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 
 /** The text of a range, or null when it is not UTF-8. */
 export const textOf = (bytes: Uint8Array, start: number, end: number): string | null => {
-  const part = bytes.subarray(start, end)
-  return isUtf8(part) ? decoder.decode(part) : null
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = start; at < end; at++) {
+    if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(at, end)) ? buffer.toString("utf8", start, end) : null
+  }
+  return buffer.toString("latin1", start, end)
 }
 
 /** What `read` left open: `undecodable` for text that is not UTF-8, `invalid` for one outside its pattern. */
@@ -164,6 +179,10 @@ export type Names = { readonly appName: string; readonly token: string } | "unde
 
 /** The names of a request that `read` accepted, checked. */
 export const names = (bytes: Uint8Array, frame: RequestFrame): Names => {
+  if (frame.isTooLong()) {
+    const texts = isText(bytes, frame.appNameStart, frame.appNameEnd) && isText(bytes, frame.tokenStart, frame.tokenEnd)
+    return texts ? "invalid" : "undecodable"
+  }
   const appName = textOf(bytes, frame.appNameStart, frame.appNameEnd)
   const token = textOf(bytes, frame.tokenStart, frame.tokenEnd)
   if (appName === null || token === null) return "undecodable"

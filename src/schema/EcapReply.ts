@@ -7,7 +7,6 @@
 import { lengthBytes, putLength } from "./AvroBytes.ts"
 
 const decoder = new TextDecoder()
-const encoder = new TextEncoder()
 
 /** The parts of EndpointTokenValidationResponse that follow the time. */
 export interface Tail {
@@ -21,39 +20,43 @@ export interface Tail {
  * Everything of a response behind its timestamp. Note the two unions: ids are [string, null],
  * the reason is [null, string].
  */
-export const encodeTail = ({ endpointId, reasonPhrase, statusCode, tokenId }: Tail): Uint8Array => {
-  const size =
-    1 + textBytesMax(tokenId) + textBytesMax(endpointId) + lengthBytes(statusCode) + textBytesMax(reasonPhrase)
+export const encodeTail = (tail: Tail): Uint8Array => {
+  const { endpointId, reasonPhrase, statusCode, tokenId } = tail
+  const size = 1 + sizeOf(tokenId) + sizeOf(endpointId) + lengthBytes(statusCode) + sizeOf(reasonPhrase)
   const bytes = Buffer.allocUnsafe(size)
   bytes[0] = 0 // timeout
-  let at = putText(bytes, 1, tokenId, 0)
-  at = putText(bytes, at, endpointId, 0)
+  let at = put(bytes, 1, tokenId, 0)
+  at = put(bytes, at, endpointId, 0)
   at = putLength(bytes, at, statusCode)
-  return bytes.subarray(0, putText(bytes, at, reasonPhrase, 1))
+  put(bytes, at, reasonPhrase, 1)
+  return bytes
 }
 
-/** Room for a branch, a length and a text, of which a UTF-16 unit is three bytes at most. */
-const textBytesMax = (text: string | null): number => (text === null ? 1 : 1 + 10 + text.length * 3)
+/** Ids and reasons are nearly always ASCII: a byte a character, and no call into an encoder. */
+const isAscii = (text: string): boolean => {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) >= 0x80) return false
+  return true
+}
 
-const putText = (into: Buffer, at: number, text: string | null, stringBranch: 0 | 1): number => {
+const sizeOf = (text: string | null): number => {
+  if (text === null) return 1
+  const length = isAscii(text) ? text.length : Buffer.byteLength(text)
+  return 1 + lengthBytes(length) + length
+}
+
+/** One member of a union: the number of its branch, then the text if there is one. */
+const put = (into: Buffer, at: number, text: string | null, stringBranch: 0 | 1): number => {
   if (text === null) {
     into[at] = stringBranch === 0 ? 2 : 0
     return at + 1
   }
   into[at] = stringBranch === 0 ? 0 : 2
-  // Ids and reasons are nearly always ASCII: one byte a unit, and no call into the encoder.
-  const start = putLength(into, at + 1, text.length)
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index)
-    if (unit >= 0x80) return putEncoded(into, at + 1, encoder.encode(text))
-    into[start + index] = unit
+  if (!isAscii(text)) {
+    const start = putLength(into, at + 1, Buffer.byteLength(text))
+    return start + into.write(text, start)
   }
-  return start + text.length
-}
-
-const putEncoded = (into: Buffer, at: number, text: Uint8Array): number => {
-  const start = putLength(into, at, text.length)
-  into.set(text, start)
+  const start = putLength(into, at + 1, text.length)
+  for (let index = 0; index < text.length; index++) into[start + index] = text.charCodeAt(index)
   return start + text.length
 }
 
@@ -72,6 +75,8 @@ export const endpointIdOfTail = (bytes: Uint8Array, tailStart: number): string =
 /** Replies are cut from slabs of this size; a longer one gets memory of its own. */
 const slabBytes = 0x10_0000
 const timeBytesMax = 10
+/** Beyond this length a native copy is quicker than a loop. */
+const loopBytesMax = 128
 
 /**
  * Writes responses: correlation id, the time, a tail. The time's bytes are kept while the clock shows
@@ -106,7 +111,10 @@ export class ResponseWriter {
     let at = start
     if (correlationLength < 0x40) into[at++] = correlationLength << 1
     else at = putLength(into, at, correlationLength)
-    for (let from = correlationStart; from < correlationEnd; ) into[at++] = request[from++]!
+    if (correlationLength > loopBytesMax) {
+      into.set(request.subarray(correlationStart, correlationEnd), at)
+      at += correlationLength
+    } else for (let from = correlationStart; from < correlationEnd; ) into[at++] = request[from++]!
     const timeBytes = this.timeBytes
     for (let from = 0; from < this.timeLength; ) into[at++] = timeBytes[from++]!
     for (let from = tailStart; from < tailEnd; ) into[at++] = tail[from++]!

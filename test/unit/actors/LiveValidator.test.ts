@@ -122,6 +122,34 @@ describe("a validation's answer", () => {
     }
   })
 
+  it("is 400 at once for names of any length, and tells text from what is none", async () => {
+    const world = await hotWorld()
+    const long = "a".repeat(4_000_000)
+    assert.deepInclude(world.ask("app", long).reply, { statusCode: 400, correlationId: "c-1" })
+    assert.deepInclude(world.ask(long, "value1").reply, { statusCode: 400, correlationId: "c-1" })
+    const encoded = Buffer.from(
+      EndpointTokenValidationRequest.encode({
+        correlationId: "c",
+        timestamp: 0n,
+        timeout: 0n,
+        appName: "app",
+        token: "b".repeat(4_000)
+      })
+    )
+    encoded[encoded.length - 1] = 0xff
+    assert.deepInclude(world.askBytes(encoded).reply, { statusCode: 400, correlationId: "" })
+  })
+
+  it("echoes a correlation id of any length", async () => {
+    const world = await hotWorld()
+    for (const length of [0, 1, 63, 64, 127, 128, 129, 8_191, 8_192, 1_200_000]) {
+      const correlationId = "é".repeat(length)
+      const request = { correlationId, timestamp: 0n, timeout: 0n, appName: "app", token: "value1" }
+      const asked = world.askBytes(EndpointTokenValidationRequest.encode(request))
+      assert.isTrue(asked.reply?.correlationId === correlationId, String(length))
+    }
+  })
+
   it("takes longer encodings of the same lengths for the same request", async () => {
     const world = await hotWorld()
     // correlation id "c", no times, "app" and "value1" with lengths of two bytes.
@@ -459,6 +487,19 @@ describe("a negative answer", () => {
     assert.strictEqual(world.ask("app", "value1").statusCode, 403)
     world.beliefs.appearUnsafe({ tenantId: "acme", targets: [{ kind: "token", cacheKey }] })
     assert.strictEqual((await world.answer("app", "value1")).statusCode, 200)
+  })
+})
+
+describe("what is remembered", () => {
+  it("of refusals goes when it is over, though nobody asks again", async () => {
+    const world = await hotWorld()
+    await world.answer("app", "nope")
+    const { negatives } = world.beliefs.tenant("acme")
+    await world.pass(50)
+    assert.strictEqual(negatives.count, 1)
+    world.now += 1_000
+    await world.pass(50)
+    assert.strictEqual(negatives.count, 0)
   })
 })
 
