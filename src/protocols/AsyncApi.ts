@@ -8,6 +8,7 @@ import { Schema } from "effect"
 import { ErrorBody } from "../schema/AdminJson.ts"
 import * as Ecap from "../schema/Ecap.ts"
 import * as Elce from "../schema/Elce.ts"
+import { type EventDescription, events } from "../schema/EventJson.ts"
 import * as Tle from "../schema/Tle.ts"
 import { endpointName } from "./Management.ts"
 import { serviceVersion } from "./Micro.ts"
@@ -217,6 +218,42 @@ const requestOperation = ({ name }: PlatformRequest): Json => ({
   }
 })
 
+// ---- JSON events --------------------------------------------------------------
+
+const eventHeaders: Json = {
+  type: "object",
+  properties: {
+    "Nats-Msg-Id": { type: "string", description: "The event's id, for recognizing it again" },
+    "ce-specversion": { type: "string", enum: ["1.0"] },
+    "ce-id": { type: "string" },
+    "ce-source": { type: "string", description: "/{instance}/{tenant}" },
+    "ce-type": { type: "string" },
+    "ce-subject": { type: "string", description: "Id of the entity" },
+    "ce-time": { type: "string", format: "date-time" },
+    "ce-entityversion": { type: "string", description: "Version of the entity: what is older can be dropped" }
+  }
+}
+
+const eventName = ({ type }: EventDescription): string => `event-${type.replaceAll(".", "-")}`
+
+const eventChannel = ({ schema, type }: EventDescription): Json => ({
+  address: `{instance}.events.v1.{tenant}.${type}`,
+  parameters: { instance, tenant: { description: "Tenant id" } },
+  messages: {
+    event: {
+      contentType: "application/json",
+      headers: { $ref: "#/components/schemas/eventHeaders" },
+      payload: jsonSchema(schema, false)
+    }
+  }
+})
+
+const eventOperation = (event: EventDescription): Json => ({
+  action: "send",
+  summary: event.about,
+  channel: { $ref: `#/channels/${eventName(event)}` }
+})
+
 /** The whole document, as a plain object. */
 export const asyncApi = (operations: ReadonlyArray<Operation>): Json => ({
   asyncapi: "3.0.0",
@@ -237,17 +274,19 @@ export const asyncApi = (operations: ReadonlyArray<Operation>): Json => ({
     ...platformEvents.map(
       ({ address, message, name }) =>
         [name, { address, parameters: parametersOf(address), messages: { event: avro(message) } }] as const
-    )
+    ),
+    ...events.map((event) => [eventName(event), eventChannel(event)] as const)
   ]),
   operations: described([
     ...operations.map((operation) => [endpointName(operation), operationOf(operation)] as const),
     ...platformRequests.map((request) => [request.name, requestOperation(request)] as const),
     ...platformEvents.map(
       ({ about, action, name }) => [name, { action, summary: about, channel: { $ref: `#/channels/${name}` } }] as const
-    )
+    ),
+    ...events.map((event) => [eventName(event), eventOperation(event)] as const)
   ]),
   components: {
-    schemas: { requestHeaders, answerHeaders },
+    schemas: { requestHeaders, answerHeaders, eventHeaders },
     messages: {
       error: {
         contentType: "application/json",

@@ -1,10 +1,11 @@
 /** Verifies: R-SEC-5, R-SEC-9. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import type { StoreRequest } from "../../../src/actors/Credentials.ts"
 import type { Caller } from "../../../src/actors/Tenants.ts"
 import type { Consumer } from "../../../src/domain/Access.ts"
+import { events } from "../../../src/schema/EventJson.ts"
 import { credentialWorld } from "../../support/credentialWorld.ts"
 
 const day = 86_400_000
@@ -24,7 +25,40 @@ const request = (over: Partial<StoreRequest> = {}): StoreRequest => ({
   ...over
 })
 
+const shapes = new Map(events.map(({ schema, type }) => [type, schema as Schema.Codec<unknown>]))
+/** Every event is what is published of its type, and nothing more. */
+const checkEvents = (world: Effect.Success<typeof credentialWorld>) => {
+  for (const { body, headers, subject } of world.events()) {
+    const type = headers["ce-type"] ?? ""
+    assert.strictEqual(subject, `cm.events.v1.${body.tenant_id}.${type}`)
+    const shape = shapes.get(type)
+    if (shape === undefined) throw new Error(`${type} is not described`)
+    Schema.decodeUnknownSync(shape, { onExcessProperty: "error" })(body)
+  }
+}
+
 describe("LiveCredentials", () => {
+  it.effect("announces each change in the shape that is published", () =>
+    Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const { credentials, sweeps } = yield* world.replica("one")
+      const { credentialId } = yield* credentials.store("demo", request({ expiresAt: day, scopes: ["s"] }), caller)
+      const secret = Redacted.make<unknown>({ username: "u", password: "q" })
+      const rotation = { credentialId, secret, overlapMs: 1_000, expectedVersion: null, expiresAt: undefined }
+      yield* credentials.rotate("demo", rotation, caller)
+      yield* sweeps.notify
+      yield* sweeps.checkpoint
+      yield* credentials.revoke("demo", { credentialId, reason: "leaked", expectedVersion: null }, caller)
+      yield* credentials.store("demo", request({ expiresAt: day }), caller)
+      yield* TestClock.adjust("1 day")
+      yield* sweeps.expire
+      const types = new Set(world.events().map(({ headers }) => headers["ce-type"]))
+      const all = ["stored", "rotated", "expiring", "revoked", "expired"].map((type) => `credential.${type}`)
+      assert.deepStrictEqual(types, new Set([...all, "audit.checkpoint", "notification"]))
+      checkEvents(world)
+    })
+  )
+
   it.effect("gives each notice once, over two replicas and a restart, and one more after a new end", () =>
     Effect.gen(function* () {
       const world = yield* credentialWorld

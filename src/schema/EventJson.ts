@@ -1,0 +1,108 @@
+/**
+ * The JSON events of contract section 4: what stands in the body of each type. Endpoint tokens speak
+ * Kaa's camelCase, credentials the component document's snake_case. None holds a secret, a token
+ * value or a hash of one. `ce-*` headers carry the CloudEvents attributes.
+ */
+import { Schema } from "effect"
+import { tokenStatuses } from "../domain/Token.ts"
+import { AnsweredDate } from "./Field.ts"
+
+const Status = Schema.Literals(tokenStatuses)
+const NullableDate = Schema.NullOr(AnsweredDate)
+
+const tokenEvent = (type: string) =>
+  Schema.Struct({
+    eventType: Schema.Literals([type]),
+    tenantId: Schema.String,
+    appName: Schema.String,
+    endpointId: Schema.String,
+    tokenId: Schema.String,
+    status: Status,
+    previousStatus: Schema.NullOr(Status),
+    reason: Schema.optionalKey(Schema.String),
+    timestamp: AnsweredDate
+  })
+
+const credentialFields = (type: string) => ({
+  event_type: Schema.Literals([type]),
+  credential_id: Schema.String,
+  tenant_id: Schema.String,
+  service_name: Schema.String,
+  type: Schema.String,
+  scopes: Schema.Array(Schema.String),
+  timestamp: AnsweredDate
+})
+const credentialEvent = <Own extends Schema.Struct.Fields>(type: string, own: Own) =>
+  Schema.Struct({ ...credentialFields(type), ...own })
+
+const plainEvent = <Own extends Schema.Struct.Fields>(type: string, own: Own) =>
+  Schema.Struct({ eventType: Schema.Literals([type]), ...own, timestamp: AnsweredDate })
+
+export interface EventDescription {
+  /** The last tokens of the subject, and `ce-type`. */
+  readonly type: string
+  readonly about: string
+  readonly schema: Schema.Constraint
+}
+
+const describe = (type: string, about: string, schema: (type: string) => Schema.Constraint): EventDescription => ({
+  type,
+  about,
+  schema: schema(type)
+})
+
+export const events: ReadonlyArray<EventDescription> = [
+  describe("token.provisioned", "A token was made.", tokenEvent),
+  describe("token.activated", "A token was used for the first time, or activated on request.", tokenEvent),
+  describe("token.suspended", "A token was suspended; it is in force everywhere.", tokenEvent),
+  describe("token.reactivated", "A suspended token is good again.", tokenEvent),
+  describe("token.revoked", "A token was revoked, or its overlap is over; it is in force everywhere.", tokenEvent),
+  describe("token.expired", "A token's own end has come.", tokenEvent),
+  describe("token.rotated", "A token got a successor.", tokenEvent),
+  describe("token.deleted", "A token was deleted; it is in force everywhere.", tokenEvent),
+  describe("credential.stored", "A credential was stored.", (type) => credentialEvent(type, {})),
+  describe("credential.rotated", "A credential has a new secret.", (type) =>
+    credentialEvent(type, { version: Schema.Int, expires_at: NullableDate, overlap_until: NullableDate })
+  ),
+  describe("credential.revoked", "A credential is not handed out any more, for good; or was deleted.", (type) =>
+    credentialEvent(type, { version: Schema.Int, reason: Schema.NullOr(Schema.String) })
+  ),
+  describe("credential.expired", "A credential's end has come; it is not handed out any more.", (type) =>
+    credentialEvent(type, { expires_at: NullableDate })
+  ),
+  describe("credential.expiring", "A credential's end is near: once for each threshold.", (type) =>
+    credentialEvent(type, { expires_at: NullableDate, within_days: Schema.Int, version: Schema.Int })
+  ),
+  describe("notification", "The tenant's people should act: said in words.", (type) =>
+    Schema.Struct({
+      event_type: Schema.Literals([type]),
+      about: Schema.String,
+      tenant_id: Schema.String,
+      credential_id: Schema.String,
+      service_name: Schema.String,
+      message: Schema.String,
+      expires_at: Schema.optionalKey(NullableDate),
+      within_days: Schema.optionalKey(Schema.Int),
+      version: Schema.optionalKey(Schema.Int),
+      timestamp: AnsweredDate
+    })
+  ),
+  describe("audit.checkpoint", "The head of a tenant's audit chain, signed: keep it elsewhere.", (type) =>
+    Schema.Struct({
+      event_type: Schema.Literals([type]),
+      tenant_id: Schema.String,
+      seq: Schema.Int,
+      hash: Schema.String,
+      at: Schema.Int,
+      key_id: Schema.String,
+      public_key: Schema.String,
+      signature: Schema.String,
+      timestamp: AnsweredDate
+    })
+  ),
+  describe("keys.rotated", "The service writes with new keys from now on.", (type) => plainEvent(type, {})),
+  describe("keys.retired", "A key opens nothing any more.", (type) => plainEvent(type, { keyId: Schema.String })),
+  describe("tenant.unregistered", "A tenant was removed; nothing of it validates any more.", (type) =>
+    plainEvent(type, { tenantId: Schema.String })
+  )
+]
