@@ -1,92 +1,34 @@
 /**
- * The commands on third-party credentials, as decisions over a workspace. Contract section 3.4.
+ * The commands on third-party credentials, as decisions over a workspace. Contract section 3.4;
+ * `rotate` is in `CredentialRotation.ts`.
  *
  * Each checks everything before it changes anything, writes the audit row and the event of what it
  * did, and needs no barrier: secrets are read from the database under the tenant's lock, so what was
  * answered is in force. A secret goes into a row only sealed; an audit row has its fingerprints.
  */
 import { Redacted, Result } from "effect"
-import { type Credential, type CredentialVersion, hasRunOut, overlapMsMax, ownerKey } from "../domain/Credential.ts"
+import { type Credential, hasRunOut, ownerKey } from "../domain/Credential.ts"
 import * as Lifecycle from "../domain/CredentialLifecycle.ts"
-import { parseSecret, type Secret } from "../domain/CredentialShape.ts"
-import type { Refusal } from "../domain/errors.ts"
 import * as errors from "../domain/errors.ts"
-import { formatDate } from "../schema/Timestamp.ts"
 import { noCredentials, slotKey } from "../store/CredentialStore.ts"
 import type { Command } from "./Command.ts"
-import type { CredentialEvents } from "./CredentialEvents.ts"
-import type { ChangedCredential, RotateRequest, StoreRequest, UpdateRequest } from "./Credentials.ts"
+import {
+  changed,
+  type Diff,
+  type Events,
+  exists,
+  expire,
+  findOwn,
+  inThePast,
+  iso,
+  putSecret,
+  putVersions,
+  record,
+  type SecretSealer
+} from "./CredentialChange.ts"
+import type { ChangedCredential, StoreRequest, UpdateRequest } from "./Credentials.ts"
 import type { Caller } from "./Tenants.ts"
 import type { Workspace } from "./Workspace.ts"
-
-/** Seals for one tenant, at once: its data key was fetched before the command went to the mailbox. */
-export interface SecretSealer {
-  readonly seal: (
-    credentialId: string,
-    version: number,
-    secret: Secret
-  ) => Pick<CredentialVersion, "sealed" | "keyId" | "fingerprints">
-}
-
-export type Events = CredentialEvents["Service"]
-
-// ---- pieces --------------------------------------------------------------------
-
-type Diff = Readonly<Record<string, unknown>>
-
-export const record = (
-  workspace: Workspace,
-  action: string,
-  credentialId: string,
-  caller: Caller,
-  diff: Diff | null
-): void => workspace.record({ actor: caller.principal, action, entityType: "credential", entityId: credentialId, diff })
-
-/** The credential of this tenant with the version that the caller expects. */
-const findOwn = (
-  workspace: Workspace,
-  credentialId: string,
-  expectedVersion: number | null
-): Result.Result<Credential, Refusal> => {
-  const credential = workspace.credentials.own(credentialId)
-  if (credential === undefined) return Result.fail(new errors.CredentialNotFound({ credentialId }))
-  if (expectedVersion !== null && expectedVersion !== credential.version) {
-    return Result.fail(new errors.VersionConflict({ expectedVersion, actualVersion: credential.version }))
-  }
-  return Result.succeed(credential)
-}
-
-const inThePast = (expiresAt: number | null | undefined, now: number): Refusal | undefined =>
-  typeof expiresAt === "number" && expiresAt <= now
-    ? new errors.InvalidRequest({ path: "expires_at", reason: "is in the past" })
-    : undefined
-
-const changed = (credential: Credential, workspace: Workspace, caller: Caller): Credential => ({
-  ...credential,
-  version: credential.version + 1,
-  updatedAt: workspace.now,
-  updatedBy: caller.principal
-})
-
-const putVersions = (workspace: Workspace, versions: ReadonlyArray<CredentialVersion>): void => {
-  for (const version of versions) workspace.credentials.putVersion(version)
-}
-
-/** Whose own end has come: no secret is handed out from that moment on; now its row says so too. */
-export const expire = (workspace: Workspace, credential: Credential, caller: Caller, events: Events): void => {
-  const { credentialId } = credential
-  const ended: Credential = { ...changed(credential, workspace, caller), state: "expired", reason: "expired" }
-  workspace.credentials.update(ended)
-  const versions = workspace.credentials.versionsOf(credentialId)
-  putVersions(workspace, Lifecycle.versionsAfterEnd(versions, "expired", "expired"))
-  record(workspace, "credential.expired", credentialId, caller, { state: [credential.state, "expired"] })
-  events.announce(workspace, "expired", ended, { expires_at: iso(ended.expiresAt) })
-}
-
-export const iso = (time: number | null): string | null => (time === null ? null : formatDate(time))
-
-const exists = (serviceName: string, { credentialId }: { readonly credentialId: string }): Refusal =>
-  new errors.CredentialExists({ serviceName, credentialId })
 
 // ---- store ---------------------------------------------------------------------
 
@@ -155,105 +97,6 @@ export const store = (
     return Result.succeed({ credentialId, version: 1 })
   }
 })
-
-const putSecret = (
-  workspace: Workspace,
-  credential: Credential,
-  secret: Secret,
-  sealer: SecretSealer,
-  caller: Caller
-): CredentialVersion => {
-  const version: CredentialVersion = {
-    credentialId: credential.credentialId,
-    version: credential.secretVersion,
-    state: "current",
-    ...sealer.seal(credential.credentialId, credential.secretVersion, secret),
-    expiresAt: credential.expiresAt,
-    validUntil: null,
-    reason: null,
-    createdAt: workspace.now,
-    createdBy: caller.principal
-  }
-  workspace.credentials.putVersion(version)
-  return version
-}
-
-// ---- rotate --------------------------------------------------------------------
-
-export const rotate = (
-  request: RotateRequest & { readonly secret: Redacted.Redacted<unknown> },
-  sealer: SecretSealer,
-  events: Events,
-  caller: Caller
-): Command<ChangedCredential> => ({
-  name: "credential.rotate",
-  caller,
-  load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
-  rejected: () => new errors.CredentialNotFound({ credentialId: request.credentialId }),
-  decide: (workspace) => {
-    const { credentialId, expiresAt, overlapMs } = request
-    if (overlapMs > overlapMsMax) {
-      return Result.fail(new errors.InvalidRequest({ path: "overlap", reason: "must be at most 90 days" }))
-    }
-    const found = findOwn(workspace, credentialId, request.expectedVersion)
-    if (Result.isFailure(found)) return Result.fail(found.failure)
-    const before = found.success
-    const checked = checkRotation(workspace, before, request)
-    if (Result.isFailure(checked)) return Result.fail(checked.failure)
-    const active = workspace.credentials.activeInSlot(before.serviceName, before.owner)
-    if (active !== undefined && active.credentialId !== credentialId) expire(workspace, active, caller, events)
-    const next = changed(before, workspace, caller)
-    const credential: Credential = {
-      ...next,
-      state: "active",
-      reason: null,
-      secretVersion: next.version,
-      expiresAt: expiresAt === undefined ? before.expiresAt : expiresAt,
-      noticedMs: null
-    }
-    const versions = workspace.credentials.versionsOf(credentialId)
-    const old = workspace.credentials.currentVersion(before)
-    putVersions(workspace, Lifecycle.versionsAfterRotation(versions, workspace.now, overlapMs))
-    workspace.credentials.update(credential)
-    const version = putSecret(workspace, credential, checked.success, sealer, caller)
-    const overlapUntil = overlapMs > 0 && before.state === "active" ? iso(workspace.now + overlapMs) : null
-    record(workspace, "credential.rotated", credentialId, caller, {
-      version: [before.version, credential.version],
-      credentials: [old?.fingerprints ?? {}, version.fingerprints],
-      expires_at: [iso(before.expiresAt), iso(credential.expiresAt)],
-      overlap_until: overlapUntil
-    })
-    events.announce(workspace, "rotated", credential, {
-      version: credential.version,
-      expires_at: iso(credential.expiresAt),
-      overlap_until: overlapUntil
-    })
-    return Result.succeed({ credentialId, version: credential.version })
-  }
-})
-
-/** The new secret, of the shape that the credential's type needs; or why it may not take over. */
-const checkRotation = (
-  workspace: Workspace,
-  credential: Credential,
-  request: RotateRequest & { readonly secret: Redacted.Redacted<unknown> }
-): Result.Result<Secret, Refusal> => {
-  const { credentialId, serviceName } = credential
-  const active = workspace.credentials.activeInSlot(serviceName, credential.owner)
-  const decision = Lifecycle.decideRotate(credential, active, workspace.now)
-  if (decision._tag === "Revoked") return Result.fail(new errors.CredentialRevoked({ credentialId }))
-  if (decision._tag === "Exists") return Result.fail(exists(serviceName, decision))
-  const past = inThePast(request.expiresAt, workspace.now)
-  if (past !== undefined) return Result.fail(past)
-  if (request.expiresAt === undefined && hasRunOut(credential, workspace.now)) {
-    const reason = "is required: the end of the credential has come"
-    return Result.fail(new errors.InvalidRequest({ path: "expires_at", reason }))
-  }
-  return Result.mapError(
-    parseSecret(credential.type, Redacted.value(request.secret)),
-    (shape) => new errors.InvalidRequest(shape)
-  )
-}
 
 // ---- update --------------------------------------------------------------------
 

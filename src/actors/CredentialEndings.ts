@@ -9,7 +9,7 @@ import * as Lifecycle from "../domain/CredentialLifecycle.ts"
 import { noCredentials } from "../store/CredentialStore.ts"
 import type { AuditEntry } from "../store/TenantStore.ts"
 import type { Command } from "./Command.ts"
-import { type Events, expire, iso, record } from "./CredentialCommands.ts"
+import { type Events, expire, iso, record } from "./CredentialChange.ts"
 import type { Caller } from "./Tenants.ts"
 
 const dayMs = 86_400_000

@@ -21,9 +21,11 @@ import type { StoreUnavailable } from "../store/StoreError.ts"
 import { TenantStore } from "../store/TenantStore.ts"
 import * as Audit from "./Audit.ts"
 import type { Command } from "./Command.ts"
+import type { SecretSealer } from "./CredentialChange.ts"
 import * as commands from "./CredentialCommands.ts"
 import { CredentialEvents } from "./CredentialEvents.ts"
 import { loadOf, type Readable, read } from "./CredentialReads.ts"
+import { rotate } from "./CredentialRotation.ts"
 import {
   type CredentialMetadata,
   type CredentialName,
@@ -104,7 +106,7 @@ const make = Effect.gen(function* () {
     Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, readFailed))
 
   // ---- secrets
-  const sealerOf = (tenantId: string, sealer: TenantSealer): commands.SecretSealer => ({
+  const sealerOf = (tenantId: string, sealer: TenantSealer): SecretSealer => ({
     seal: (credentialId, version, secret) => {
       const plaintext = encoder.encode(JSON.stringify(secret))
       const { keyId, sealed } = sealer.seal({ credentialId, version, purpose }, plaintext)
@@ -204,7 +206,7 @@ const make = Effect.gen(function* () {
       const { secret } = request
       if (secret === null) return yield* refresher.refresh(tenantId, request.credentialId, caller)
       const sealer = yield* sealerFor(tenantId)
-      return yield* change(tenantId, commands.rotate({ ...request, secret }, sealer, events, caller))
+      return yield* change(tenantId, rotate({ ...request, secret }, sealer, events, caller))
     }),
     update: Effect.fnUntraced(function* (tenantId, request, caller) {
       yield* change(tenantId, commands.update(request, caller))
