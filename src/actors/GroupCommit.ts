@@ -161,7 +161,9 @@ export const layer = Layer.effect(
         return replyWhen(asked, Effect.andThen(ready, opened))
       }
       if (decided.inForce === "now") return asked.reply(Exit.succeed(decided.answer))
-      const ready = decided.inForce === "earlier" ? whenEarlierInForce(tenantId, seqBefore) : barrier
+      // What it found gone may have been taken away by its own group.
+      const ready =
+        decided.inForce === "earlier" ? Effect.andThen(whenEarlierInForce(tenantId, seqBefore), barrier) : barrier
       return replyWhen(asked, Effect.as(ready, decided.answer))
     }
 
@@ -240,7 +242,8 @@ const answered = (workspace: Workspace, command: AnyCommand) => {
     answer: result,
     inForce: takesAway ? "with-this" : waitsForEarlier ? "earlier" : "now"
   } as const
-  const revocationSeq = takesAway ? workspace.nextSeq : waitsForEarlier ? workspace.loaded.revocationSeq : null
+  const newestSeq = workspace.targetCount > 0 ? workspace.nextSeq : workspace.loaded.revocationSeq
+  const revocationSeq = takesAway || waitsForEarlier ? newestSeq : null
   return { decided, provisional, revocationSeq }
 }
 

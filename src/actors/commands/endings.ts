@@ -31,11 +31,15 @@ export const deleteToken = (tokenId: string, caller: Caller): Command<{ readonly
   name: "token.delete",
   caller,
   load: { tokenIds: [tokenId] },
-  decide: (workspace) =>
-    Result.map(findToken(workspace, { tokenId }), (token) => {
+  decide: (workspace) => {
+    const found = findToken(workspace, { tokenId })
+    // Whoever deleted it a moment ago may not have been answered yet, and "not found" says that it is gone.
+    if (Result.isFailure(found)) workspace.alreadyGone()
+    return Result.map(found, (token) => {
       deleteOne(workspace, token, caller, null)
       return { deleted: 1 }
     })
+  }
 })
 
 export const deleteTokensOfEndpoint = (endpointId: string, caller: Caller): Command<{ readonly deleted: number }> => ({

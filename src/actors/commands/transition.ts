@@ -32,6 +32,8 @@ const transitionOne = (
     switch (decision._tag) {
       case "Forbidden":
         if (from === "Inactive" && !isFinal) workspace.provisional()
+        // "Revoked does not become Suspended" says that it is revoked.
+        if (!isUsable(from)) workspace.alreadyGone()
         return Result.fail(new errors.TransitionNotAllowed({ from, to: target }))
       case "Unchanged":
         if (!isUsable(target)) workspace.alreadyGone()

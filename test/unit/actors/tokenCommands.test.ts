@@ -91,8 +91,17 @@ describe("transition", () => {
       endsSessions
     )
     assert.strictEqual(changes.audit.length, what === "changed" ? 1 : 0)
-    // "Already gone" is answered only when what went before is in force.
-    assert.strictEqual(ran.waitsForEarlier, what === "unchanged" && target !== "Active")
+    // What says that a right is gone already is answered only when what went before is in force.
+    const saysGone = (what === "unchanged" && target !== "Active") || (what === "forbidden" && from === "Revoked")
+    assert.strictEqual(ran.waitsForEarlier, saysGone)
+  })
+
+  it("a token that is not found to be deleted may be one whose deletion is not in force yet", () => {
+    const ran = ((workspace) => workspace.run(() => commands.deleteToken(idOf(2), caller).decide(workspace)))(
+      workspaceOf([tokenWith({})])
+    )
+    assert.isTrue(Result.isFailure(ran.result))
+    assert.isTrue(ran.waitsForEarlier)
   })
 
   it("an ended token is Revoked whatever its row says", () => {
