@@ -83,10 +83,8 @@ export class Load {
     for (const line of this.lines) for (let times = 0; times < burstPerConnection; times++) this.send(line, token)
   }
 
-  /** Sends no more, and waits until everything is answered or given up. */
-  async stop(): Promise<void> {
-    this.budget = 0
-    clearInterval(this.ticks)
+  /** Waits until everything that was sent is answered or given up. */
+  async quiet(): Promise<void> {
     await eventually(
       () => {
         this.giveUp()
@@ -95,6 +93,13 @@ export class Load {
       (inFlight) => inFlight === 0,
       { limitMs: 2 * answerLimitMs, what: "every validation answered or given up" }
     )
+  }
+
+  /** Sends no more, and waits until everything is answered or given up. */
+  async stop(): Promise<void> {
+    this.budget = 0
+    clearInterval(this.ticks)
+    await this.quiet()
     await Promise.all(this.lines.map(({ nc }) => nc.close()))
   }
 

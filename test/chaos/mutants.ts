@@ -1,0 +1,97 @@
+/**
+ * Builds of the service with one safeguard off, and the scenario in which the checker sees it.
+ *
+ * A mutant is a copy of `src` in a temporary folder in which one exact text is replaced. A text that is
+ * not there, or there twice, is an error: a mutant that changes nothing would prove nothing.
+ */
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { temporaryFolder } from "../support/servers.ts"
+import { playScenario, type ScenarioName, scenarioEnvironment } from "./scenarios.ts"
+import { allHold, type Ground, startWorld } from "./World.ts"
+
+export interface Mutant {
+  readonly name: string
+  readonly file: string
+  readonly from: string
+  readonly to: string
+  readonly scenario: ScenarioName
+}
+
+export const mutants: ReadonlyArray<Mutant> = [
+  {
+    name: "the lease is not looked at",
+    file: "coherence/Coherence.ts",
+    from: "return monotonicMs < this.trustedUntilMonotonicMs && wallMs < this.trustedUntilWallMs",
+    to: "return true",
+    scenario: "control connection cut"
+  },
+  {
+    name: "the barrier is not waited for",
+    file: "coherence/Rounds.ts",
+    from: "yield* outlast(begin(listing, known), messages)",
+    to: "begin(listing, known)",
+    scenario: "apply messages lost"
+  },
+  {
+    name: "what arrives late is kept untested",
+    file: "actors/HotState.ts",
+    from: "if (this.hot.max === 0 || !fits(token.tokenId) || !this.believes(token, leaseHolds)) return",
+    to: "if (this.hot.max === 0 || !fits(token.tokenId)) return",
+    scenario: "row read before, arrived after"
+  },
+  {
+    name: "coverage outlives a lapse",
+    file: "actors/HotState.ts",
+    from: "return tenant.coveredGeneration === this.lease.generation ? tenant.coveredSeq : null",
+    to: "return tenant.coveredSeq",
+    scenario: "control connection cut"
+  },
+  {
+    name: "already so is answered at once",
+    file: "actors/GroupCommit.ts",
+    from: 'decided.inForce === "earlier" ? Effect.andThen(whenEarlierInForce(tenantId, seqBefore), barrier)',
+    to: 'decided.inForce === "earlier" ? Effect.void',
+    scenario: "repetitions while apply messages are lost"
+  },
+  {
+    name: "already so does not wait for its own group",
+    file: "actors/GroupCommit.ts",
+    from: "Effect.andThen(whenEarlierInForce(tenantId, seqBefore), barrier)",
+    to: "whenEarlierInForce(tenantId, seqBefore)",
+    scenario: "repetitions while apply messages are lost"
+  }
+]
+
+const root = resolve(import.meta.dirname, "../..")
+
+/** A checkout with the mutated source; its modules are this one's. */
+export const makeMutant = (mutant: Mutant): { readonly path: string; readonly remove: () => void } => {
+  const folder = temporaryFolder()
+  cpSync(join(root, "src"), join(folder.path, "src"), { recursive: true })
+  cpSync(join(root, "package.json"), join(folder.path, "package.json"))
+  symlinkSync(join(root, "node_modules"), join(folder.path, "node_modules"))
+  const file = join(folder.path, "src", mutant.file)
+  const parts = readFileSync(file, "utf8").split(mutant.from)
+  if (parts.length !== 2) {
+    folder.remove()
+    throw new Error(`mutant "${mutant.name}": its text stands ${parts.length - 1} times in ${mutant.file}`)
+  }
+  writeFileSync(file, parts.join(mutant.to))
+  return folder
+}
+
+/** How many stale 200s the checker finds in the mutant's scenario; tries again, since chance decides who takes a request. */
+export const catchMutant = async (mutant: Mutant, ground: Ground, triesMax = 6): Promise<number> => {
+  const folder = makeMutant(mutant)
+  const world = await startWorld(ground, { replicas: 2, cwd: folder.path, env: scenarioEnvironment })
+  await allHold(world)
+  let stale = 0
+  for (let tries = 0; tries < triesMax && stale === 0; tries++) {
+    const { violations } = await playScenario(mutant.scenario, world)
+    stale = violations.filter(({ rule }) => rule === "stale 200").length
+  }
+  await world.stop()
+  folder.remove()
+  return stale
+}

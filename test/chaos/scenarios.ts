@@ -1,0 +1,207 @@
+/**
+ * Short histories that provoke one fault each, for any build of the service: with the whole protocol
+ * nothing may be wrong, and with a safeguard off the checker must say so.
+ *
+ * The second of two replicas is disturbed while tokens are changed through whichever replica takes the
+ * request; about half of them are taken by the first, and those must not be answered from the second's
+ * memory afterwards. Every answer that takes a right away is followed at once by validations on all
+ * connections, and by more when the disturbance has ended.
+ */
+import { type Client, connectClient } from "../support/client.ts"
+import { eventually } from "../support/eventually.ts"
+import { type AnswersChecked, checkAnswers } from "./answers.ts"
+import { outcomeOf } from "./Changes.ts"
+import { type ChangeKind, Recorder, type TokenInfo } from "./History.ts"
+import { Load } from "./Load.ts"
+import { leaseMs, type World } from "./World.ts"
+
+export const scenarioNames = [
+  "control connection cut",
+  "apply messages lost",
+  "repetitions while apply messages are lost",
+  "row read before, arrived after"
+] as const
+export type ScenarioName = (typeof scenarioNames)[number]
+
+/** What a world needs for all of them: MariaDB is asked for every miss, so that a row can be late. */
+export const scenarioEnvironment = { CM_KV_FIRST_MAX: "0" }
+
+const tenantId = "demo"
+const tokensPerScenario = 8
+const warmBursts = 6
+const answerLimitMs = 20_000
+
+class Stage {
+  readonly recorder = new Recorder()
+  readonly world: World
+  readonly load: Load
+  readonly clients: ReadonlyArray<Client>
+  private readonly asked: Array<Promise<void>> = []
+
+  constructor(world: World, load: (recorder: Recorder) => Load, clients: ReadonlyArray<Client>) {
+    this.world = world
+    this.load = load(this.recorder)
+    this.clients = clients
+  }
+
+  get second() {
+    return this.world.replicas[1]!
+  }
+
+  async provision(count: number): Promise<ReadonlyArray<TokenInfo>> {
+    const client = this.clients[0]!
+    const appName = `s${performance.now().toString(36).replaceAll(".", "")}`
+    await client.ask(tenantId, "application.register", { appName })
+    return Promise.all(
+      Array.from({ length: count }, async (_, index) => {
+        const value = `${appName}x${index}`
+        const token = this.recorder.token({ tenantId, appName, endpointId: value, value, expiresAtMs: null })
+        const change = this.recorder.begin("provision", { token: token.index })
+        const answer = await client.ask(tenantId, "token.provision", { appName, endpointId: value, token: value })
+        token.tokenId = answer.body.tokenId
+        this.recorder.end(change, outcomeOf(answer), answer.body.version)
+        return token
+      })
+    )
+  }
+
+  validate(tokens: ReadonlyArray<TokenInfo>, times = 1): void {
+    for (let time = 0; time < times; time++) for (const token of tokens) this.load.burst(token)
+  }
+
+  /** Every replica has them in memory. */
+  async warm(tokens: ReadonlyArray<TokenInfo>): Promise<void> {
+    for (let time = 0; time < warmBursts; time++) {
+      this.validate(tokens)
+      await this.load.quiet()
+    }
+  }
+
+  /** Asks for it on the connection of that number, and validates as soon as it is answered. */
+  change(kind: ChangeKind, token: TokenInfo, connection = 0): void {
+    const ask = async () => {
+      const change = this.recorder.begin(kind, { token: token.index })
+      const answer = await this.clients[connection % this.clients.length]!.ask(tenantId, `token.${kind}`, {
+        tokenId: token.tokenId
+      }).catch((error: unknown) => (error instanceof Error ? error : new Error("unknown")))
+      const outcome = outcomeOf(answer)
+      this.recorder.end(change, outcome, answer instanceof Error ? null : (answer.body.version ?? null))
+      if (outcome === "done") this.validate([token], 2)
+    }
+    this.asked.push(ask())
+  }
+
+  /** Changes that take nothing away: what is asked for behind them is committed together. */
+  occupy(): void {
+    for (let count = 0; count < 16; count++) {
+      const appName = `o${performance.now().toString(36).replaceAll(".", "")}-${count}`
+      const asked = this.clients[0]!.ask(tenantId, "application.register", { appName })
+      this.asked.push(asked.then(() => {}))
+    }
+  }
+
+  /** How many changes were answered that it is so. */
+  readonly done = (): number =>
+    this.recorder.changes.filter(({ kind, outcome }) => kind !== "provision" && outcome === "done").length
+
+  /** Some changes are answered while the disturbance lasts. */
+  answers(count: number): Promise<unknown> {
+    return eventually(this.done, (done) => done >= count, { limitMs: answerLimitMs, what: "answered changes" })
+  }
+
+  async allAnswered(): Promise<void> {
+    await Promise.all(this.asked)
+  }
+
+  /** The second replica has a lease that it took after this was called for the first time. */
+  readonly leasesOfSecond = (): number => this.second.output().split("lease held").length - 1
+
+  async holdsAgain(before: number): Promise<void> {
+    await eventually(this.leasesOfSecond, (leases) => leases > before, {
+      limitMs: answerLimitMs,
+      what: "the second replica holding a lease again"
+    })
+  }
+}
+
+const disturbBus = (stage: Stage, fault: "cut" | "deafen"): void => {
+  for (const cable of stage.second.busCables) cable.disturb(fault, "control")
+}
+
+/** Waits until the second has lost its lease and has it again, and asks about everything. */
+const mendBus = async (stage: Stage, tokens: ReadonlyArray<TokenInfo>): Promise<void> => {
+  const before = stage.leasesOfSecond()
+  for (const cable of stage.second.busCables) cable.mend()
+  await stage.holdsAgain(before)
+  stage.validate(tokens, 2)
+  await stage.load.quiet()
+  await stage.allAnswered()
+  stage.validate(tokens, 2)
+  await stage.load.quiet()
+}
+
+const steps: Readonly<Record<ScenarioName, (stage: Stage) => Promise<void>>> = {
+  "control connection cut": async (stage) => {
+    const tokens = await stage.provision(tokensPerScenario)
+    await stage.warm(tokens)
+    disturbBus(stage, "cut")
+    for (const token of tokens) stage.change("revoke", token)
+    await stage.answers(1)
+    await stage.load.quiet()
+    stage.validate(tokens, 2)
+    await mendBus(stage, tokens)
+  },
+  "apply messages lost": async (stage) => {
+    const tokens = await stage.provision(tokensPerScenario)
+    await stage.warm(tokens)
+    disturbBus(stage, "deafen")
+    for (const token of tokens) stage.change("revoke", token)
+    await stage.answers(1)
+    await mendBus(stage, tokens)
+  },
+  "repetitions while apply messages are lost": async (stage) => {
+    const tokens = await stage.provision(tokensPerScenario)
+    await stage.warm(tokens)
+    disturbBus(stage, "deafen")
+    stage.occupy()
+    for (const token of tokens) for (let count = 0; count < 6; count++) stage.change("suspend", token)
+    await stage.answers(1)
+    await mendBus(stage, tokens)
+  },
+  "row read before, arrived after": async (stage) => {
+    const [covers, ...tokens] = await stage.provision(1 + tokensPerScenario)
+    // The tenant is covered, and each lookup connection stands.
+    await stage.warm([covers!])
+    stage.second.databaseCable.disturb("hold")
+    stage.validate(tokens)
+    await eventually(
+      () => performance.now(),
+      (now) => now > stage.recorder.changes.at(-1)!.answeredMs + leaseMs / 5,
+      { what: "the rows being read" }
+    )
+    for (const token of tokens) stage.change("revoke", token)
+    await stage.answers(1)
+    stage.second.databaseCable.mend()
+    await stage.load.quiet()
+    await stage.allAnswered()
+    stage.validate(tokens, 4)
+    await stage.load.quiet()
+  }
+}
+
+/** Plays one scenario on a world of two replicas and answers what the checker says of it. */
+export const playScenario = async (name: ScenarioName, world: World): Promise<AnswersChecked> => {
+  const { instance } = world
+  const { natsUrl } = world.ground
+  const clients = await Promise.all(Array.from({ length: 3 }, () => connectClient({ natsUrl, instance })))
+  const stage = new Stage(
+    world,
+    (recorder) => new Load({ natsUrl, instance, recorder, random: () => 0, rate: 0 }),
+    clients
+  )
+  await stage.load.start()
+  await steps[name](stage)
+  await stage.load.stop()
+  await Promise.all(clients.map((client) => client.close()))
+  return checkAnswers(stage.recorder)
+}
