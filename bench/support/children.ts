@@ -46,6 +46,7 @@ export const startOpener = (natsUrl: string, subject: string, bytes: number): Pr
   startResponder("./opener.ts", natsUrl, subject, bytes)
 
 export interface Load extends Stoppable {
+  readonly pid: number
   readonly run: (round: Round) => Promise<RoundResult>
 }
 
@@ -55,6 +56,7 @@ export const startLoad = async (setup: LoadSetup): Promise<Load> => {
   child.send(setup)
   await ready
   return {
+    pid: child.pid!,
     run: (round) => {
       const result = nextMessage<RoundResult>(child)
       child.send(round)
