@@ -3,21 +3,14 @@
  *
  * Rows are moved tenant by tenant, each tenant's in a transaction that locks its counters first, as
  * every change of a tenant does: what such a change has read cannot move under it. A move names what
- * it read, so repeating it does nothing. Counting goes by an index for each kind of row.
+ * it read, so repeating it does nothing. However many rows, it is two statements a tenant. Counting goes by an index for each kind of row.
  */
 import { Effect, Layer } from "effect"
+import * as keyMoves from "./apply/keyMoves.ts"
 import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
-import {
-  type AgedKey,
-  type HashMove,
-  KeyRotationStore,
-  movePageMax,
-  type Retired,
-  type SealedMove
-} from "./KeyRotationStore.ts"
+import { type AgedKey, KeyRotationStore, movePageMax, type Retired } from "./KeyRotationStore.ts"
 import type { KeyPurpose, KeyState, StoredKey } from "./KeyStore.ts"
-import { lockTenant } from "./load/tenant.ts"
 import { type ConstraintBroken, fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
@@ -107,47 +100,6 @@ const hashedSql = `SELECT tenant_id, token_id, hash FROM tokens WHERE hash_key_i
   ORDER BY hash_key_id, tenant_id, token_id LIMIT ?`
 const sealedSql = `SELECT tenant_id, credential_id, version, sealed FROM credential_versions
   WHERE key_id = ? AND sealed IS NOT NULL ORDER BY key_id, credential_id, version LIMIT ?`
-const moveHashSql =
-  "UPDATE tokens SET hash = ?, hash_key_id = ? WHERE token_id = ? AND tenant_id = ? AND hash_key_id = ? AND hash = ?"
-const moveSealedSql = `UPDATE credential_versions SET sealed = ?, key_id = ?
-  WHERE credential_id = ? AND version = ? AND tenant_id = ? AND key_id = ? AND sealed = ?`
-
-/** Moves of one tenant under its lock; each is a statement of its own, sent without waiting for the one before. */
-const moveOfTenant = async (
-  session: Session,
-  tenantId: string,
-  statements: ReadonlyArray<() => Promise<number>>
-): Promise<TransactionResult<number>> => {
-  await lockTenant(session, tenantId)
-  const moved = await Promise.all(statements.map((statement) => statement()))
-  const value = moved.reduce((sum, rows) => sum + rows, 0)
-  return { value, wrote: value > 0 }
-}
-
-const byTenant = <A extends { readonly tenantId: string }>(moves: ReadonlyArray<A>) =>
-  Array.from(Map.groupBy(moves, ({ tenantId }) => tenantId))
-
-const hashMove = (session: Session, from: Buffer, to: Buffer, move: HashMove) => () =>
-  session.run(moveHashSql, [
-    Buffer.from(move.newHash),
-    to,
-    Columns.uuidBytes(move.tokenId),
-    move.tenantId,
-    from,
-    Buffer.from(move.hash)
-  ])
-
-const sealedMove = (session: Session, from: Buffer, move: SealedMove) => () =>
-  session.run(moveSealedSql, [
-    Buffer.from(move.newSealed),
-    Columns.uuidBytes(move.newKeyId),
-    Columns.uuidBytes(move.credentialId),
-    move.version,
-    move.tenantId,
-    from,
-    Buffer.from(move.sealed)
-  ])
-
 // ---- the layer ---------------------------------------------------------------------
 
 const make = Effect.gen(function* () {
@@ -172,21 +124,16 @@ const make = Effect.gen(function* () {
       .pipe(Effect.catchTag("ConstraintBroken", (broken: ConstraintBroken) => Effect.die(new Error(broken.constraint))))
   const moveAll = <A extends { readonly tenantId: string }>(
     operation: string,
+    from: Buffer,
     moves: ReadonlyArray<A>,
-    statement: (session: Session, move: A) => () => Promise<number>
+    kind: keyMoves.Kind<A>
   ) =>
     Effect.reduce(
-      byTenant(moves),
+      Map.groupBy(moves, (move) => move.tenantId),
       () => 0,
       (sum: number, [tenantId, own]) =>
         Effect.map(
-          transaction(operation, (session) =>
-            moveOfTenant(
-              session,
-              tenantId,
-              own.map((move) => statement(session, move))
-            )
-          ),
+          transaction(operation, (session) => keyMoves.moveOfTenant(session, tenantId, from, own, kind)),
           (moved) => sum + moved
         )
     )
@@ -252,7 +199,7 @@ const make = Effect.gen(function* () {
       ),
     moveHashes: (fromKeyId, toKeyId, moves) => {
       const [from, to] = [Columns.uuidBytes(fromKeyId), Columns.uuidBytes(toKeyId)]
-      return moveAll("moveHashes", moves, (session, move) => hashMove(session, from, to, move))
+      return moveAll("moveHashes", from, moves, keyMoves.hashes(from, to))
     },
     sealedRows: (keyId, limit) =>
       database.query("KeyRotationStore.sealedRows", async (session) =>
@@ -265,7 +212,7 @@ const make = Effect.gen(function* () {
       ),
     moveSealed: (fromKeyId, moves) => {
       const from = Columns.uuidBytes(fromKeyId)
-      return moveAll("moveSealed", moves, (session, move) => sealedMove(session, from, move))
+      return moveAll("moveSealed", from, moves, keyMoves.sealed(from))
     },
 
     mark: database.query("KeyRotationStore.mark", async (session) => {
