@@ -102,3 +102,25 @@ export const putSecret = (
   workspace.credentials.putVersion(version)
   return version
 }
+
+/** Hard: the rows go, the audit keeps a tombstone. One that was not revoked before is announced as revoked. */
+export const erase = (
+  workspace: Workspace,
+  before: Credential,
+  reason: "deleted" | "removed",
+  caller: Caller,
+  events: Events
+): void => {
+  const { credentialId } = before
+  workspace.credentials.delete(credentialId)
+  record(workspace, "credential.deleted", credentialId, caller, {
+    service_name: before.serviceName,
+    type: before.type,
+    state: [before.state, null],
+    version: [before.version, null],
+    reason
+  })
+  if (before.state === "revoked") return
+  const gone = { ...before, version: before.version + 1 }
+  events.announce(workspace, "revoked", gone, { version: gone.version, reason })
+}

@@ -16,6 +16,7 @@ import {
   changed,
   type Diff,
   type Events,
+  erase,
   exists,
   expire,
   findOwn,
@@ -195,18 +196,7 @@ export const remove = (
   load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
   decide: (workspace) =>
     Result.map(findOwn(workspace, request.credentialId, request.expectedVersion), (before) => {
-      const { credentialId } = before
-      workspace.credentials.delete(credentialId)
-      record(workspace, "credential.deleted", credentialId, caller, {
-        service_name: before.serviceName,
-        type: before.type,
-        state: [before.state, null],
-        version: [before.version, null]
-      })
-      if (before.state !== "revoked") {
-        const gone = { ...before, version: before.version + 1 }
-        events.announce(workspace, "revoked", gone, { version: gone.version, reason: "deleted" })
-      }
+      erase(workspace, before, "deleted", caller, events)
       return { deleted: 1 as const }
     })
 })

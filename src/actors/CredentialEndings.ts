@@ -9,7 +9,7 @@ import * as Lifecycle from "../domain/CredentialLifecycle.ts"
 import { noCredentials } from "../store/CredentialStore.ts"
 import type { AuditEntry } from "../store/TenantStore.ts"
 import type { Command } from "./Command.ts"
-import { type Events, expire, iso, record } from "./CredentialChange.ts"
+import { type Events, erase, expire, iso, record } from "./CredentialChange.ts"
 import type { Caller } from "./Tenants.ts"
 
 const dayMs = 86_400_000
@@ -80,6 +80,19 @@ export const notify = (
       given++
     }
     return Result.succeed(given)
+  }
+})
+
+/** Credentials of a tenant that was removed: gone, with their secrets; announced unless they were revoked. */
+export const purge = (credentialIds: ReadonlyArray<string>, events: Events, caller: Caller): Command<number> => ({
+  name: "credential.purge",
+  caller,
+  load: { credentials: { ...noCredentials, ids: credentialIds } },
+  onRemovedTenant: true,
+  decide: (workspace) => {
+    const found = credentialIds.flatMap((credentialId) => workspace.credentials.own(credentialId) ?? [])
+    for (const credential of found) erase(workspace, credential, "removed", caller, events)
+    return Result.succeed(found.length)
   }
 })
 

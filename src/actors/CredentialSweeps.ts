@@ -11,7 +11,7 @@ import { type CredentialRef, CredentialStore } from "../store/CredentialStore.ts
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import * as Audit from "./Audit.ts"
 import type { Command } from "./Command.ts"
-import { endOverlaps, expireAll, notify, recordCounted } from "./CredentialEndings.ts"
+import { endOverlaps, expireAll, notify, purge, recordCounted } from "./CredentialEndings.ts"
 import { CredentialEvents } from "./CredentialEvents.ts"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
 import * as DescribeCache from "./DescribeCache.ts"
@@ -33,6 +33,8 @@ export class CredentialSweeps extends Context.Service<
     readonly expire: Effect.Effect<number, SweepError>
     /** Secrets kept for an overlap that is over: wiped. */
     readonly endOverlaps: Effect.Effect<number, SweepError>
+    /** Credentials of removed tenants: deleted, so that the tenant's own row may go and its name be free. */
+    readonly purge: Effect.Effect<number, SweepError>
     /** Notices that are due: announced, once each. */
     readonly notify: Effect.Effect<number, SweepError>
     /** Refusals that were counted here long enough: written. Needs no claim; counts are this replica's. */
@@ -115,6 +117,16 @@ const make = Effect.gen(function* () {
     return refs.length
   })
 
+  const purgeRemoved = Effect.gen(function* () {
+    const refs = yield* store.orphaned(pieceMax)
+    yield* perTenant(
+      refs,
+      (ids) => purge(ids, events, caller),
+      (tenantId) => describeCache.changed(tenantId)
+    )
+    return refs.length
+  })
+
   const giveNotices = Effect.gen(function* () {
     const refs = yield* store.noticesDue(noticesMs, pieceMax)
     yield* perTenant(
@@ -162,7 +174,15 @@ const make = Effect.gen(function* () {
     }
   })
 
-  return CredentialSweeps.of({ expire, endOverlaps: overlaps, notify: giveNotices, writeRefusals, checkpoint, measure })
+  return CredentialSweeps.of({
+    expire,
+    endOverlaps: overlaps,
+    purge: purgeRemoved,
+    notify: giveNotices,
+    writeRefusals,
+    checkpoint,
+    measure
+  })
 })
 
 export const layer = Layer.effect(CredentialSweeps, make)

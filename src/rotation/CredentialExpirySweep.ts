@@ -46,7 +46,8 @@ const make = Effect.gen(function* () {
     sweepEvery,
     swept("expire", credentials.expire).pipe(
       Effect.andThen(swept("overlaps", credentials.endOverlaps)),
-      Effect.andThen(swept("notices", credentials.notify))
+      Effect.andThen(swept("notices", credentials.notify)),
+      Effect.andThen(swept("removed", credentials.purge))
     )
   )
   yield* every("checkpoints", checkpointEvery, swept("checkpoint", credentials.checkpoint))

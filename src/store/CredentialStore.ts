@@ -127,6 +127,8 @@ export class CredentialStore extends Context.Service<
       thresholdsMs: ReadonlyArray<number>,
       limit: number
     ) => Effect.Effect<ReadonlyArray<CredentialRef>, StoreUnavailable>
+    /** Of tenants that were removed. */
+    readonly orphaned: (limit: number) => Effect.Effect<ReadonlyArray<CredentialRef>, StoreUnavailable>
     /** Active credentials by service over all tenants, most first. */
     readonly activeCounts: (
       limit: number

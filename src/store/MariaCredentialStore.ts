@@ -85,6 +85,9 @@ const endedSql = `SELECT tenant_id, credential_id FROM credentials FORCE INDEX (
   WHERE due_at <= ${Columns.nowSql} ORDER BY due_at LIMIT ?`
 const overlapsOverSql = `SELECT tenant_id, credential_id FROM credential_versions
   FORCE INDEX (ix_credential_versions_overlap) WHERE overlap_due_at <= ${Columns.nowSql} ORDER BY overlap_due_at LIMIT ?`
+const orphanedSql = `SELECT c.tenant_id, c.credential_id FROM tenants n FORCE INDEX (ix_tenants_removed)
+    STRAIGHT_JOIN credentials c FORCE INDEX (ix_credentials_tenant) ON c.tenant_id = n.tenant_id
+  WHERE n.removed_at > 0 LIMIT ?`
 const noticeLevelsSql = "SELECT DISTINCT noticed_ms FROM credentials FORCE INDEX (ix_credentials_notice)"
 const noticesDueSql = `SELECT tenant_id, credential_id FROM credentials FORCE INDEX (ix_credentials_notice)
   WHERE noticed_ms = ? AND due_at > ${Columns.nowSql} AND due_at <= ${Columns.nowSql} + ? ORDER BY due_at LIMIT ?`
@@ -135,6 +138,8 @@ const make = Effect.map(Mariadb, ({ query: read }) =>
       read("CredentialStore.overlapsOver", async (session) =>
         (await session.rows(overlapsOverSql, [limit])).map(refOf)
       ),
+    orphaned: (limit) =>
+      read("CredentialStore.orphaned", async (session) => (await session.rows(orphanedSql, [limit])).map(refOf)),
     noticesDue: (thresholdsMs, limit) =>
       read("CredentialStore.noticesDue", (session) => noticesDue(session, thresholdsMs, limit)),
     activeCounts: (limit) =>

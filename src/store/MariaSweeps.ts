@@ -37,7 +37,11 @@ const purgeApplicationsOfTenantsSql = `DELETE a FROM tenants n
 const purgeTenantsSql = `DELETE a FROM tenants a
   WHERE a.removed_at > 0 AND ${nothingPendingSql}
     AND NOT EXISTS (SELECT 1 FROM applications x WHERE x.tenant_id = a.tenant_id)
-    AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.tenant_id = a.tenant_id)`
+    AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.tenant_id = a.tenant_id)
+    AND NOT EXISTS (SELECT 1 FROM credentials c WHERE c.tenant_id = a.tenant_id)`
+const purgeServicesSql = `DELETE s FROM tenants a FORCE INDEX (ix_tenants_removed)
+    STRAIGHT_JOIN tenant_services s ON s.tenant_id = a.tenant_id
+  WHERE a.removed_at > 0`
 const purgeIdempotentSql = `DELETE FROM idempotency WHERE created_at < ${Columns.nowSql} - ? ORDER BY created_at LIMIT ?`
 
 const tokenRefOf = (row: Row) => ({ tenantId: Columns.text(row, 0), tokenId: Columns.uuid(row, 1) })
@@ -57,6 +61,7 @@ const orphans = async (session: Session, limit: number) => {
 
 const purgeRemoved = async (session: Session) => {
   const applications = (await session.run(purgeApplicationsSql)) + (await session.run(purgeApplicationsOfTenantsSql))
+  await session.run(purgeServicesSql)
   return { applications, tenants: await session.run(purgeTenantsSql) }
 }
 

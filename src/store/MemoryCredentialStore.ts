@@ -28,7 +28,7 @@ const refsOf = (
     return credential === undefined ? [] : [{ tenantId: credential.tenantId, credentialId }]
   })
 
-const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
+const make = Effect.map(MemoryDatabase, ({ credentials: tables, tenants }) => {
   const step = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
   const view =
     (tenantId: string) =>
@@ -78,6 +78,14 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
         refsOf(
           tables,
           tables.allVersions().filter((version) => overlapIsOver(version, now)),
+          limit
+        )
+      ),
+    orphaned: (limit) =>
+      step(() =>
+        refsOf(
+          tables,
+          tables.all().filter((credential) => (tenants.get(credential.tenantId)?.removedAt ?? null) !== null),
           limit
         )
       ),

@@ -49,6 +49,10 @@ export class MemoryCredentialTables {
     return Array.from(this.services.values()).filter((service) => service.tenantId === tenantId)
   }
 
+  deleteServices(tenantId: string): void {
+    for (const { serviceName } of this.servicesOf(tenantId)) this.services.delete(`${tenantId}/${serviceName}`)
+  }
+
   isOn(tenantId: string, serviceName: string): boolean {
     return this.services.get(`${tenantId}/${serviceName}`)?.isActive ?? true
   }

@@ -25,7 +25,9 @@ const purgeRemoved = (tables: MemoryTables) => {
   for (const { removedAt, tenantId } of Array.from(tables.tenants.values())) {
     const owned = Array.from(tables.applications.values()).some((application) => application.tenantId === tenantId)
     const tokens = tokenCount(tables, (token) => token.tenantId === tenantId)
-    if (removedAt === null || pending.has(tenantId) || owned || tokens > 0) continue
+    if (removedAt !== null) tables.credentials.deleteServices(tenantId)
+    const credentials = tables.credentials.all().some((credential) => credential.tenantId === tenantId)
+    if (removedAt === null || pending.has(tenantId) || owned || tokens > 0 || credentials) continue
     tables.tenants.delete(tenantId)
     gone.tenants += 1
   }

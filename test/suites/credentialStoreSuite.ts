@@ -13,6 +13,7 @@ import {
   slotKey,
   uniqueActiveConstraint
 } from "../../src/store/CredentialStore.ts"
+import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../support/credentialRows.ts"
 
@@ -42,7 +43,10 @@ const ids = (credentials: ReadonlyMap<string, unknown>) => Array.from(credential
 const refIds = (refs: ReadonlyArray<{ readonly credentialId: string }>, among: ReadonlyArray<Credential>) =>
   refs.map((ref) => ref.credentialId).filter((id) => among.some((credential) => credential.credentialId === id))
 
-export const credentialStoreSuite = (name: string, stores: Layer.Layer<TenantStore | CredentialStore, unknown>) =>
+export const credentialStoreSuite = (
+  name: string,
+  stores: Layer.Layer<TenantStore | CredentialStore | Sweeps, unknown>
+) =>
   layer(stores)(`CredentialStore (${name})`, (it) => {
     it.effect("gives back what was written, field by field", () =>
       Effect.gen(function* () {
@@ -305,6 +309,28 @@ export const credentialStoreSuite = (name: string, stores: Layer.Layer<TenantSto
         const thresholds = [30 * day, 14 * day, 7 * day, day]
         assert.deepStrictEqual(refIds(yield* store.noticesDue(thresholds, 100), all).toSorted(), of(due).toSorted())
         assert.strictEqual((yield* store.noticesDue(thresholds, 2)).length, 2)
+      })
+    )
+
+    it.effect("finds what a removed tenant leaves, keeps its name until that is gone, and its services never", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* newTenant
+        const [store, tenantStore, sweeps] = [yield* CredentialStore, yield* TenantStore, yield* Sweeps]
+        const credential = credentialRow({ tenantId, state: "revoked" })
+        const services = [{ tenantId, serviceName: "outlook", isActive: false, reason: null, updatedAt: 1 }]
+        yield* write(tenantId, { inserted: [credential], services })
+        assert.deepStrictEqual(refIds(yield* store.orphaned(1_000), [credential]), [])
+        yield* tenantStore.transact(tenantId, loadOf({}), () => ({
+          changes: changesOf({}, { tenantRemoved: true }),
+          result: null
+        }))
+        assert.deepStrictEqual(refIds(yield* store.orphaned(1_000), [credential]), [credential.credentialId])
+        yield* sweeps.purgeRemoved
+        assert.strictEqual(yield* tenantStore.createTenant(tenantId, null), "exists")
+        yield* write(tenantId, { deleted: [credential.credentialId] }, { ids: [credential.credentialId] })
+        yield* sweeps.purgeRemoved
+        assert.strictEqual(yield* tenantStore.createTenant(tenantId, null), "created")
+        assert.deepStrictEqual(yield* store.services(tenantId), [])
       })
     )
 
