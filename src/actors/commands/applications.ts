@@ -52,6 +52,8 @@ export const removeApplication = (appName: string, caller: Caller): Command<{ re
   decide: (workspace) => {
     const found = workspace.application(appName)
     if (found === undefined || found.tenantId !== workspace.tenantId || found.removedAt !== null) {
+      // Whoever removed it a moment ago may not have been answered yet.
+      workspace.alreadyGone()
       return Result.fail(new errors.ApplicationNotFound({ appName }))
     }
     const deleted = workspace.loaded.applicationTokenCounts.get(appName) ?? 0
