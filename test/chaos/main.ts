@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util"
 import { seededRandom } from "../support/seededRandom.ts"
+import { catchMutant, mutants } from "./mutants.ts"
 import { type RoundReport, runRound, shown } from "./round.ts"
 import { startGround, startWorld } from "./World.ts"
 
@@ -43,6 +44,20 @@ const chaos = async (options: {
   return violations
 }
 
+/** Every mutant; answers how many were not caught. */
+const tryMutants = async (): Promise<number> => {
+  const ground = await startGround(1)
+  let missed = 0
+  for (const mutant of mutants) {
+    const stale = await catchMutant(mutant, ground)
+    if (stale === 0) missed++
+    console.log(`${stale === 0 ? "MISSED" : "caught"}: ${mutant.name} (${mutant.scenario}: ${stale} stale 200s)`)
+  }
+  await ground.stop()
+  console.log(`${mutants.length - missed} of ${mutants.length} mutants caught`)
+  return missed
+}
+
 const { values } = parseArgs({
   options: {
     seed: { type: "string" },
@@ -54,10 +69,12 @@ const { values } = parseArgs({
   }
 })
 if (values.seed !== undefined) process.env.SEED = values.seed
-const wrong = await chaos({
-  minutes: Number(values.minutes),
-  replicas: Number(values.replicas),
-  busServers: values.bus === "3" ? 3 : 1,
-  rate: Number(values.rate)
-})
+const wrong = values.mutants
+  ? await tryMutants()
+  : await chaos({
+      minutes: Number(values.minutes),
+      replicas: Number(values.replicas),
+      busServers: values.bus === "3" ? 3 : 1,
+      rate: Number(values.rate)
+    })
 process.exit(wrong === 0 ? 0 : 1)

@@ -16,6 +16,8 @@ export interface Mutant {
   readonly from: string
   readonly to: string
   readonly scenario: ScenarioName
+  /** Belongs to `npm test`. */
+  readonly isQuick?: true
 }
 
 export const mutants: ReadonlyArray<Mutant> = [
@@ -31,14 +33,16 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "coherence/Rounds.ts",
     from: "yield* outlast(begin(listing, known), messages)",
     to: "begin(listing, known)",
-    scenario: "apply messages lost"
+    scenario: "apply messages lost",
+    isQuick: true
   },
   {
     name: "what arrives late is kept untested",
     file: "actors/HotState.ts",
     from: "if (this.hot.max === 0 || !fits(token.tokenId) || !this.believes(token, leaseHolds)) return",
     to: "if (this.hot.max === 0 || !fits(token.tokenId)) return",
-    scenario: "row read before, arrived after"
+    scenario: "row read before, arrived after",
+    isQuick: true
   },
   {
     name: "coverage outlives a lapse",
