@@ -78,17 +78,22 @@ describe("the audit", () => {
       credentials: { api_key: "k" }
     })
     const credential_id = stored.body.credential_id
-    for (let n = 0; n < 20; n++) await client.ask(tenant, "credential.get.mallory", { credential_id })
-    const refused = async () =>
-      (await rowsOf(tenant)).filter((row: { action: string }) => row.action === "credential.refused")
-    const found = await eventually(refused, (rows) => rows.length === 2, { what: "the row with the number" })
-    assert.deepStrictEqual(
-      found.map((row: { actor: string; diff: unknown }) => [row.actor, row.diff]),
-      [
-        ["mallory", { reason: "ConsumerNotAllowed" }],
-        ["mallory", { reason: "ConsumerNotAllowed", count: 19 }]
-      ]
+    const asked = 20
+    await Promise.all(
+      Array.from({ length: asked }, () => client.ask(tenant, "credential.get.mallory", { credential_id }))
     )
+    interface Refused {
+      readonly action: string
+      readonly actor: string
+      readonly diff: { readonly reason: string; readonly count?: number }
+    }
+    const refused = async (): Promise<ReadonlyArray<Refused>> =>
+      (await rowsOf(tenant)).filter((row: Refused) => row.action === "credential.refused")
+    const told = (rows: ReadonlyArray<Refused>) => rows.reduce((sum, { diff }) => sum + (diff.count ?? 1), 0)
+    // On a slow machine the requests may spread over more than one window.
+    const found = await eventually(refused, (rows) => told(rows) === asked, { what: "the rows with their numbers" })
+    assert.isBelow(found.length, asked / 2)
+    assert.isTrue(found.every(({ actor, diff }) => actor === "mallory" && diff.reason === "ConsumerNotAllowed"))
   })
 
   it("pages and finds by entity and by time", async () => {
