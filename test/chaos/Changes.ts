@@ -51,11 +51,14 @@ export class Changes {
   private readonly busy = new Set<TokenInfo>()
   private applications: Array<Application> = []
   private names = 0
+  /** Rounds follow each other on one world: no name comes twice. */
+  private readonly prefix: string
   private isRunning = true
   private callers: ReadonlyArray<Promise<void>> = []
 
   constructor(options: ChangesOptions) {
     this.options = options
+    this.prefix = Math.floor(options.random() * 2 ** 40).toString(36)
   }
 
   async start(): Promise<void> {
@@ -128,7 +131,7 @@ export class Changes {
     send: (key: string) => Promise<Answer>,
     learn: (answer: Answer, change: Change) => number | null
   ): Promise<Outcome> {
-    const key = `key-${++this.names}-${this.options.recorder.wallOffsetMs}`
+    const key = `${this.prefix}-${++this.names}`
     const once = async (): Promise<Outcome> => {
       const change = begin()
       const answer = await send(key).catch((error: unknown) => (error instanceof Error ? error : new Error("unknown")))
@@ -237,7 +240,7 @@ export class Changes {
     const { random, recorder } = this.options
     const application = this.applications[Math.floor(random() * this.applications.length)]!
     const { appName, tenantId } = application
-    const endpointId = `e-${this.instanceName()}-${++this.names}`
+    const endpointId = `e-${this.prefix}-${++this.names}`
     const token = recorder.token({ tenantId, appName, endpointId, value: this.value(), expiresAtMs })
     const outcome = await this.ask(
       () => recorder.begin("provision", { token: token.index }),
@@ -258,22 +261,21 @@ export class Changes {
         return body.version
       }
     )
-    if (outcome === "done") this.settle(token, "live")
+    if (outcome !== "done") return
+    this.settle(token, "live")
+    // Its first use.
+    this.options.load.burst(token)
   }
 
   // ---- applications -----------------------------------------------------------------
 
-  private instanceName(): string {
-    return this.options.clients[0]!.instance
-  }
-
   private value(): string {
-    return `${this.instanceName()}x${++this.names}y${Math.floor(this.options.random() * 2 ** 40).toString(36)}`
+    return `${this.prefix}x${++this.names}`
   }
 
   private async register(): Promise<void> {
     const tenantId = tenants[++this.names % tenants.length]!
-    const appName = `${this.instanceName()}-${this.names}-${Math.floor(this.options.random() * 2 ** 30).toString(36)}`
+    const appName = `${this.prefix}-${this.names}`
     const answer = await this.client()
       .ask(tenantId, "application.register", { appName })
       .catch(() => null)
