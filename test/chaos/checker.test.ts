@@ -172,7 +172,8 @@ const event = (version: number, type: string, status: string, previousStatus: st
   endpointId: "e",
   version,
   status,
-  previousStatus
+  previousStatus,
+  timestamp: String(version)
 })
 const revoked = (version: number): RevokedEvent => ({
   id: `r${version}`,
@@ -227,6 +228,26 @@ describe("what is left", () => {
     assert.deepStrictEqual(rulesOf({ revocations: [] }), [rule])
     assert.deepStrictEqual(rulesOf({ revocations: [revoked(7), revoked(8)] }), [rule])
     assert.include(rulesOf({ revocations: [revoked(8), revoked(7)] }), "revocations out of order")
+  })
+
+  it("what one transaction ends is announced once, what several end once each", () => {
+    const ends = [event(3, "suspended", "Suspended", "Active"), event(5, "deleted", "Active", "Active")]
+    const of = (timestamps: ReadonlyArray<string>, count: number) =>
+      rulesOf({
+        rows: [],
+        audit: [...facts.audit, { tokenId: id, action: "token.deleted" }],
+        events: [
+          ...events.slice(0, 2),
+          { ...ends[0]!, timestamp: timestamps[0]! },
+          events[3]!,
+          { ...ends[1]!, timestamp: timestamps[1]! }
+        ],
+        revocations: [revoked(7), revoked(8)].slice(0, count),
+        answered: new Map([[0, 404]])
+      })
+    assert.deepStrictEqual(of(["1", "1"], 1), [])
+    assert.deepStrictEqual(of(["1", "2"], 2), [])
+    assert.deepStrictEqual(of(["1", "2"], 1), ["a revocation is missing, doubled, or of nothing"])
   })
 
   it("a row that is not what its last event says is seen", () => {

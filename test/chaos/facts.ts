@@ -28,6 +28,8 @@ export interface TokenEvent {
   readonly version: number
   readonly status: string
   readonly previousStatus: string | null
+  /** When its transaction was, by the database's clock. */
+  readonly timestamp: string
 }
 
 export interface RevokedEvent {
@@ -95,18 +97,32 @@ const usable = new Set<string | null>(["Inactive", "Active"])
 const endsSessions = ({ previousStatus, status, type }: TokenEvent): boolean =>
   type === "token.deleted" || (usable.has(previousStatus) && !usable.has(status))
 
-const revocationsMatch = ({ events, revocations }: Facts): ReadonlyArray<Violation> => [
-  ...differences(
-    tally(events.filter(endsSessions).map(({ tokenId }) => tokenId)),
-    tally(revocations.flatMap(({ tokenIds }) => tokenIds))
-  ).map((detail) => ({ rule: "a revocation is missing, doubled, or of nothing", detail })),
-  ...[...Map.groupBy(revocations, ({ appName, endpointId }) => `${appName}/${endpointId}`)].flatMap(
+/** What one transaction does to a token is announced in one revocation, however often it took the right away. */
+const revocationsCounted = ({ events, revocations }: Facts): ReadonlyArray<Violation> => {
+  const ended = Map.groupBy(events.filter(endsSessions), ({ tokenId }) => tokenId)
+  const announced = tally(revocations.flatMap(({ tokenIds }) => tokenIds))
+  return [...new Set([...ended.keys(), ...announced.keys()])].flatMap((tokenId) => {
+    const endings = ended.get(tokenId) ?? []
+    const transactions = new Set(endings.map(({ timestamp }) => timestamp)).size
+    const count = announced.get(tokenId) ?? 0
+    return count >= transactions && count <= endings.length
+      ? []
+      : [
+          {
+            rule: "a revocation is missing, doubled, or of nothing",
+            detail: `${tokenId}: ${endings.length} in ${transactions} transactions, ${count} announced`
+          }
+        ]
+  })
+}
+
+const revocationsInOrder = ({ revocations }: Facts): ReadonlyArray<Violation> =>
+  [...Map.groupBy(revocations, ({ appName, endpointId }) => `${appName}/${endpointId}`)].flatMap(
     ([endpoint, ofEndpoint]) =>
       ofEndpoint.every(({ version }, index) => index === 0 || version > ofEndpoint[index - 1]!.version)
         ? []
         : [{ rule: "revocations out of order", detail: endpoint }]
   )
-]
 
 const rowsMatch = (
   { rows }: Facts,
@@ -225,7 +241,8 @@ export const checkFacts = (history: History, facts: Facts): ReadonlyArray<Violat
   return [
     ...announcedOnce(facts),
     ...inOrder(events),
-    ...revocationsMatch(facts),
+    ...revocationsCounted(facts),
+    ...revocationsInOrder(facts),
     ...rowsMatch(facts, events),
     ...answeredIsThere(history, facts, events),
     ...refusedIsNotThere(history, facts),

@@ -111,7 +111,8 @@ const tokenEventOf = ({ data, header }: Message): TokenEvent => {
     endpointId: body.endpointId,
     version: Number(header("ce-entityversion")),
     status: body.status,
-    previousStatus: body.previousStatus
+    previousStatus: body.previousStatus,
+    timestamp: body.timestamp
   }
 }
 

@@ -36,6 +36,8 @@ export interface RoundReport {
 }
 
 const clientCount = 4
+/** Longer than a revocation beside a dead replica takes; what was lost is asked for again. */
+const askLimitMs = 5_000
 
 const tally = <A>(keys: Iterable<A>): Map<A, number> => {
   const counts = new Map<A, number>()
@@ -61,7 +63,7 @@ export const runRound = async (options: RoundOptions): Promise<RoundReport> => {
   const servers = natsUrl.split(",")
   const clients = await Promise.all(
     Array.from({ length: clientCount }, (_, index) =>
-      connectClient({ natsUrl: servers[index % servers.length]!, instance })
+      connectClient({ natsUrl: servers[index % servers.length]!, instance, timeoutMs: askLimitMs })
     )
   )
   await serves(clients[0]!)

@@ -40,8 +40,10 @@ export const connectClient = async (options: {
   readonly user?: string
   readonly password?: string
   readonly inboxPrefix?: string
+  /** How long a request waits for its answer. */
+  readonly timeoutMs?: number
 }): Promise<Client> => {
-  const { instance = "cm", natsUrl } = options
+  const { instance = "cm", natsUrl, timeoutMs = requestTimeoutMs } = options
   const nc = await connect({
     servers: natsUrl,
     noAsyncTraces: true,
@@ -54,7 +56,7 @@ export const connectClient = async (options: {
     const sent = headers()
     for (const [name, value] of Object.entries(given)) sent.set(name, value)
     const payload = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body)
-    const message = await nc.request(subject, payload, { timeout: requestTimeoutMs, headers: sent })
+    const message = await nc.request(subject, payload, { timeout: timeoutMs, headers: sent })
     const text = message.string()
     const received = message.headers
     const contentIsJson = text.startsWith("{")
@@ -76,7 +78,7 @@ export const connectClient = async (options: {
       const reply = await nc.request(
         `kaa.v1.service.${instance}.ecap.ep-token-request`,
         ecap.ValidationRequest.toBuffer(request),
-        { timeout: requestTimeoutMs }
+        { timeout: timeoutMs }
       )
       return ecap.ValidationResponse.fromBuffer(Buffer.from(reply.data)) as ecap.Validated
     },
@@ -85,7 +87,7 @@ export const connectClient = async (options: {
       const reply = await nc.request(
         `kaa.v1.service.${instance}.ecap.ep-token-status-transition-request`,
         ecap.TransitionRequest.toBuffer(request),
-        { timeout: requestTimeoutMs }
+        { timeout: timeoutMs }
       )
       return ecap.TransitionResponse.fromBuffer(Buffer.from(reply.data)) as {
         readonly statusCode: number
