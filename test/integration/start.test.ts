@@ -19,6 +19,9 @@ const folder = temporaryFolder()
 let count = 0
 const freshDir = (): string => join(folder.path, String(++count))
 
+/** For tests that do not need a first start: what a start has made stays there for the next one. */
+const usedDir = freshDir()
+
 const running: Array<Started> = []
 
 afterEach(async () => {
@@ -68,7 +71,7 @@ const assertNothingLeft = (dir: string, pids: ReadonlyArray<number>): void => {
 const mode = (file: string): string => (statSync(file).mode & 0o777).toString(8)
 
 it("npm start answers, says how it is reached, and on SIGTERM ends with 0 and leaves nothing", async () => {
-  const dir = freshDir()
+  const dir = usedDir
   const started = start({ dir })
   const run = await started.ready()
 
@@ -97,7 +100,7 @@ it("npm start answers, says how it is reached, and on SIGTERM ends with 0 and le
 })
 
 it("a start in a folder in use, and a reset of it, say so in one line and touch nothing", async () => {
-  const dir = freshDir()
+  const dir = usedDir
   const started = start({ dir, command: startScript })
   const run = await started.ready()
   const before = names(started)
@@ -144,7 +147,7 @@ it("what was stored is there at the next start, which is ready within 5 s; a res
 it.each(["service", "nats-server", "mariadbd"])(
   "when %s dies, the rest is stopped and its last words shown",
   async (name) => {
-    const dir = freshDir()
+    const dir = usedDir
     const started = start({ dir, command: startScript })
     const run = await started.ready()
     const all = started.everything()
@@ -162,7 +165,7 @@ it.each(["service", "nats-server", "mariadbd"])(
 )
 
 it("when npm start itself is killed, what it started ends too", async () => {
-  const dir = freshDir()
+  const dir = usedDir
   const started = start({ dir, command: startScript })
   await started.ready()
   started.kill("SIGKILL")
@@ -192,7 +195,7 @@ it.each([
   ["all of it", () => true],
   ["all but the servers", (name: string | undefined) => name !== "nats-server" && name !== "mariadbd"]
 ] as const)("after a SIGKILL of %s the next start cleans up and is ready", async (_, isKilled) => {
-  const dir = freshDir()
+  const dir = usedDir
   const started = start({ dir, command: startScript })
   await started.ready()
   const all = started.everything()
@@ -214,7 +217,7 @@ it.each([
 })
 
 it("with NATS_URL and DATABASE_URL it starts only the service, as another replica", async () => {
-  const first = start({ dir: freshDir(), command: startScript })
+  const first = start({ dir: usedDir, command: startScript })
   const run = await first.ready()
   const service = run.users.service!
   const second = start({
@@ -253,14 +256,14 @@ it("a wrong setting stops the start and names the variable", async () => {
     ["CM_INSTANCE_NAME", "kaa"],
     ["CM_STREAM_REPLICAS", "none"]
   ] as const) {
-    const started = start({ dir: freshDir(), command: startScript, env: { [name]: value } })
+    const started = start({ dir: usedDir, command: startScript, env: { [name]: value } })
     await expect(started.ready()).rejects.toThrow(name)
     assert.notStrictEqual(await started.exitCode, 0)
   }
 })
 
 it("data without its key file, or with another, stops the start with a line that says so", async () => {
-  const dir = freshDir()
+  const dir = usedDir
   const started = start({ dir, command: startScript })
   const run = await started.ready()
   started.kill("SIGTERM")
