@@ -5,7 +5,8 @@
  * old it is, and `actors/DescribeCache.ts` decides whether that is good enough. Keys are made of
  * letters, digits and `-_.` only.
  *
- * Layers: `layerNoop` (finds nothing) and `layerMemory` here, `NatsMetadataCache.ts`.
+ * Layers: `layerNoop` (finds nothing) and `layerMemory` here, `NatsMetadataCache.ts`. Both storing ones pass
+ * `test/suites/metadataCacheSuite.ts`.
  */
 import { Context, Effect, Layer } from "effect"
 

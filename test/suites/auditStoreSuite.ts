@@ -28,7 +28,7 @@ const tenantWith = (...entityIds: ReadonlyArray<string>) =>
   })
 
 export const auditStoreSuite = (name: string, stores: Layer.Layer<TenantStore | AuditStore, unknown>) =>
-  layer(stores)(`AuditStore (${name})`, (it) => {
+  layer(stores, { excludeTestServices: true })(`AuditStore (${name})`, (it) => {
     it.effect("gives the rows of one tenant in order, as a chain that holds and ends at the head", () =>
       Effect.gen(function* () {
         const tenantId = yield* tenantWith("a", "b", "c")

@@ -47,7 +47,7 @@ export const credentialStoreSuite = (
   name: string,
   stores: Layer.Layer<TenantStore | CredentialStore | Sweeps, unknown>
 ) =>
-  layer(stores)(`CredentialStore (${name})`, (it) => {
+  layer(stores, { excludeTestServices: true })(`CredentialStore (${name})`, (it) => {
     it.effect("gives back what was written, field by field", () =>
       Effect.gen(function* () {
         const tenantId = yield* newTenant
