@@ -19,7 +19,7 @@ describe("settings of coherence", () => {
   })
 
   it("stop the start when they do not fit together, and name the setting", async () => {
-    expect(await read({ CM_LEASE: "7 seconds" })).toContain("CM_LEASES_AGE")
+    expect(await read({ CM_LEASE: "7 seconds", CM_LEASES_AGE: "1 minute" })).toContain("CM_LEASES_AGE")
     expect(await read({ CM_LEASE: "6 seconds", CM_BARRIER_TIMEOUT: "8 seconds" })).toContain("CM_BARRIER_TIMEOUT")
   })
 })
