@@ -8,7 +8,7 @@
  * - `deafen`: what comes from the server is dropped; what goes to it passes;
  * - `hold`: what comes from the server waits, in order, and is delivered by `mend`.
  *
- * `mend` ends all of them; connections that lost bytes are closed, since their stream has a hole.
+ * `mend` ends all of them; connections that were cut or deafened are closed, since their stream may have a hole.
  */
 import { createServer, connect as dial, type Socket } from "node:net"
 
@@ -75,9 +75,10 @@ export const startCable = (target: () => number): Promise<Cable> => {
   })
 
   const mend = (): void => {
+    const cut = [...pairs].filter((pair) => pair.hasHole || (faultOf(pair) ?? "hold") !== "hold")
     disturbed = null
     for (const pair of pairs) {
-      if (pair.hasHole) close(pair)
+      if (cut.includes(pair)) close(pair)
       else for (const bytes of pair.held.splice(0)) pair.client.write(bytes)
     }
   }

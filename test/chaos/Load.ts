@@ -13,7 +13,8 @@ import { noResponders, type Recorder, type TokenInfo, wrongIds } from "./History
 
 export const answerLimitMs = 10_000
 const tickMs = 4
-const inFlightPerConnectionMax = 48
+/** Many, because those that a stopped replica holds must not keep the others from being asked. */
+const inFlightPerConnectionMax = 4_096
 const connections = 4
 const burstPerConnection = 2
 /** Tokens that were changed last; half of the validations ask about them. */

@@ -200,6 +200,9 @@ const startReplica = async (
     return service
   }
   let service = watch(await launch())
+  // Whoever ends this process ends its replicas; the servers have a watchdog of their own.
+  const endWithUs = () => service.kill("SIGKILL")
+  process.once("exit", endWithUs)
   return {
     name,
     pid: () => service.pid,
@@ -224,6 +227,7 @@ const startReplica = async (
       // A mutant may not end as it should.
       await Promise.race([ended, pause(10_000).then(() => service.kill("SIGKILL"))])
       await ended
+      process.off("exit", endWithUs)
       await Promise.all([...busCables, databaseCable].map((cable) => cable.close()))
     }
   }

@@ -68,6 +68,7 @@ const { values } = parseArgs({
     mutants: { type: "boolean", default: false }
   }
 })
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 if (values.seed !== undefined) process.env.SEED = values.seed
 const wrong = values.mutants
   ? await tryMutants()
