@@ -76,12 +76,16 @@ const count = (reportFile, code) => {
 export const suites = (name, env) => ({
   name,
   run: async (limitMs) => {
-    const folder = mkdtempSync(join(tmpdir(), "cm-report-"))
+    // The tests' temporary folders lie in it, so that none outlives the part.
+    const folder = mkdtempSync(join(tmpdir(), "cm-part-"))
     const reportFile = join(folder, "report.json")
     const args = ["run", "--project", name, "--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`]
-    const { code, output } = await capture(bin("node"), [bin("vitest"), ...args], { env, limitMs })
+    const { code, output } = await capture(bin("node"), [bin("vitest"), ...args], {
+      env: { ...env, TMPDIR: folder },
+      limitMs
+    })
     const counted = count(reportFile, code)
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 500 })
     return { ...counted, output }
   }
 })
