@@ -8,7 +8,7 @@
  *
  * Keys that begin alike share the work: after a rotation, both hashes cost one HMAC more than one.
  */
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto"
+import { hash as digestOf, timingSafeEqual } from "node:crypto"
 
 export const layerLength = 32
 /** Rotations one key can carry; each adds one HMAC to every look-up that misses the hot table. */
@@ -31,15 +31,48 @@ export interface HashKeys {
 interface Layer {
   /** Index of the layer before it, or -1: it hashes the message itself. */
   readonly before: number
-  readonly key: KeyObject
+  readonly key: HmacKey
 }
 
 export const isHashKeyLength = (bytes: number): boolean =>
   bytes > 0 && bytes % layerLength === 0 && bytes <= layersMax * layerLength
 
-const hmac = (key: KeyObject, data: string | Uint8Array): Uint8Array => createHmac("sha256", key).update(data).digest()
+// ---- HMAC-SHA-256 (RFC 2104) over keys of one length ---------------------------
+// Two calls of the one-shot digest are less than half the price of an Hmac object, and every
+// validation that is not hot pays it.
 
-/** Overwrites the material: what stays are key objects. */
+const blockLength = 64
+const digestLength = 32
+
+/** The key combined with the pads; `outer` has room for the inner digest behind it. */
+interface HmacKey {
+  readonly inner: Buffer
+  readonly outer: Buffer
+}
+
+const hmacKey = (key: Uint8Array): HmacKey => {
+  const inner = Buffer.alloc(blockLength, 0x36)
+  const outer = Buffer.alloc(blockLength + digestLength, 0x5c)
+  for (const [at, byte] of key.entries()) {
+    inner[at] = inner[at]! ^ byte
+    outer[at] = outer[at]! ^ byte
+  }
+  return { inner, outer }
+}
+
+const sha256 = (bytes: Uint8Array): Buffer => digestOf("sha256", bytes, "buffer")
+
+const hmac = ({ inner, outer }: HmacKey, data: string | Uint8Array): Uint8Array => {
+  const length = typeof data === "string" ? Buffer.byteLength(data) : data.byteLength
+  const message = Buffer.allocUnsafe(blockLength + length)
+  inner.copy(message)
+  if (typeof data === "string") message.write(data, blockLength)
+  else message.set(data, blockLength)
+  outer.set(sha256(message), blockLength)
+  return sha256(outer)
+}
+
+/** Overwrites the material: what stays is each layer combined with the pads. */
 export const make = (keys: ReadonlyArray<HashKeyMaterial>): HashKeys => {
   // Layers stand behind those they build on, so one pass computes all.
   const layers: Array<Layer> = []
@@ -53,7 +86,7 @@ export const make = (keys: ReadonlyArray<HashKeyMaterial>): HashKeys => {
       const prefix = material.subarray(0, end)
       let at = prefixes.findIndex((known) => known.byteLength === end && timingSafeEqual(known, prefix))
       if (at < 0) {
-        at = layers.push({ before: path.at(-1) ?? -1, key: createSecretKey(prefix.subarray(end - layerLength)) }) - 1
+        at = layers.push({ before: path.at(-1) ?? -1, key: hmacKey(prefix.subarray(end - layerLength)) }) - 1
         prefixes.push(prefix)
       }
       path.push(at)
@@ -86,7 +119,7 @@ export const make = (keys: ReadonlyArray<HashKeyMaterial>): HashKeys => {
 export const advance = (hash: Uint8Array, added: Uint8Array): Uint8Array => {
   let digest = hash
   for (let at = 0; at < added.byteLength; at += layerLength) {
-    digest = hmac(createSecretKey(added.subarray(at, at + layerLength)), digest)
+    digest = hmac(hmacKey(added.subarray(at, at + layerLength)), digest)
   }
   return digest
 }
