@@ -15,8 +15,9 @@ const config = Config.all({
     name: "CM_OUTBOX_POLL_INTERVAL",
     min: "10 millis",
     max: "10 seconds",
-    byDefault: "100 millis",
-    about: "How often the relay looks for rows of other replicas. Those of its own replica wake it at once."
+    byDefault: "1 second",
+    about:
+      "How often the relay looks into the outbox unasked. A commit of any replica wakes it at once; this is for a wake-up that was lost."
   }),
   termTtl: Setting.duration({
     name: "CM_OUTBOX_TERM_TTL",
