@@ -1,24 +1,17 @@
 // Verifies R-BUS-2.
-/** P6: no malformed or hostile message harms anyone else. Prints its seed; `SEED=n` repeats a run. */
+/** P6: no malformed or hostile message harms anyone else. */
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import * as ecap from "../../support/ecap.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { seededRandom } from "../../support/seededRandom.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "hos"
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+const { random, seed } = seededRandom("hostile")
 let database: FreshDatabase
 let service: Service
 let client: Client
-
-/** mulberry32 */
-const makeRandom = (state: number) => () => {
-  state = (state + 0x6d2b79f5) | 0
-  let t = Math.imul(state ^ (state >>> 15), 1 | state)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-}
 
 const mutate = (bytes: Uint8Array, random: () => number): Uint8Array => {
   const copy = Array.from(bytes)
@@ -35,7 +28,6 @@ const mutate = (bytes: Uint8Array, random: () => number): Uint8Array => {
 }
 
 beforeAll(async () => {
-  console.log(`SEED=${seed}`)
   database = await freshDatabase(inject("databaseUrl"))
   service = await startService({ natsUrl: inject("natsUrl"), databaseUrl: database.url, instance })
   client = await connectClient({ natsUrl: inject("natsUrl"), instance })
@@ -116,7 +108,6 @@ const atOnce = 64
 
 describe("a thousand mutated payloads on every subject", () => {
   it.each(Object.keys(requests))("%s answers every one and keeps serving", async (subject) => {
-    const random = makeRandom(seed)
     const sample = requests[subject]!
     let next = 0
     const callers = Array.from({ length: atOnce }, async () => {
@@ -130,7 +121,6 @@ describe("a thousand mutated payloads on every subject", () => {
   })
 
   it("listeners drop what they cannot read, and keep serving", async () => {
-    const random = makeRandom(seed)
     for (const [subject, sample] of Object.entries(events)) {
       for (let i = 0; i < mutationsEach; i++) client.nc.publish(subject, mutate(sample, random))
       await client.nc.flush()
