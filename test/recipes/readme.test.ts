@@ -26,29 +26,40 @@ afterAll(async () => {
   folder.remove()
 })
 
-/** Runs lines in one shell, the functions of scripts/bus.mjs at hand; fails at the first line that fails. */
+/**
+ * Runs lines in one shell, in which `nats` is the CLI with the contexts that `npm start` has written, and
+ * the functions of scripts/bus.mjs are at hand; fails at the first line that fails.
+ */
 const shell = async (lines: ReadonlyArray<string>): Promise<string> => {
-  const script = ["set -e", "exec 2>&1", 'eval "$(node scripts/bus.mjs)"', ...lines].join("\n")
-  const { stdout } = await promisify(execFile)("bash", ["-c", script], {
+  const prelude = ["set -e", "exec 2>&1", 'nats() { "$NATS_CLI" "$@"; }', 'eval "$(node scripts/bus.mjs)"']
+  const { stdout } = await promisify(execFile)("bash", ["-c", [...prelude, ...lines].join("\n")], {
     cwd: checkout,
-    env: { ...process.env, CM_LOCAL_DIR: folder.path, NATS_CLI: process.env.NATS_CLI ?? "nats" }
+    env: {
+      ...process.env,
+      CM_LOCAL_DIR: folder.path,
+      XDG_CONFIG_HOME: folder.path,
+      NATS_CLI: process.env.NATS_CLI ?? "nats"
+    }
   }).catch((error: { readonly stdout: string }) => {
     throw new Error(`a command failed, its output being the last of:\n${error.stdout}`)
   })
   return stdout
 }
 
-const readmeLines = (): ReadonlyArray<string> =>
-  [...readFileSync(join(checkout, "README.md"), "utf8").matchAll(/^```sh\n([\s\S]*?)^```/gmu)]
+/** The commands of a document, those of the CLI and those of scripts/bus.mjs. */
+const commandsIn = (file: string): ReadonlyArray<string> =>
+  [...readFileSync(join(checkout, file), "utf8").matchAll(/^```sh\n([\s\S]*?)^```/gmu)]
     .flatMap(([, block]) => block!.split("\n"))
-    .filter((line) => /^as_[a-z]+ /u.test(line))
+    .filter((line) => /^(?:nats|as_[a-z]+) /u.test(line))
 
 it("the README's commands do what it says: provisioned, good, suspended, refused", async () => {
-  const lines = readmeLines()
-  assert.isAbove(lines.length, 3)
-  const output = await shell(lines.map((line) => line.replace(/\s+#.*$/u, "")))
+  const lines = commandsIn("README.md")
+  assert.isAbove(lines.length, 5)
+  const output = await shell(lines)
   const verdicts = [...output.matchAll(/"statusCode":(\d+),"reasonPhrase"/gu)].map(([, status]) => status)
-  assert.includeMembers(verdicts, ["200", "403"])
+  assert.deepStrictEqual(verdicts.slice(0, 2), ["200", "403"])
+  assert.include(output, '"api_key":"s3cret"')
+  assert.include(output, "CONSUMER_NOT_ALLOWED")
 })
 
 it("nats micro ls, info, stats and ping show the service", async () => {
