@@ -100,7 +100,7 @@ export class Validations {
 
 /** A time in which the nemesis was at work, with its name. */
 export interface Disturbance {
-  readonly what: string
+  what: string
   readonly fromMs: number
   toMs: number
   /** Requests that were on their way may be lost with it: a process died or a cable was cut. */

@@ -7,7 +7,7 @@
  * troubled another is not, unless the action says so; and everything is whole when `run` returns.
  */
 import { setTimeout as pause } from "node:timers/promises"
-import type { Recorder } from "./History.ts"
+import type { Disturbance, Recorder } from "./History.ts"
 import { leaseMs, type Replica, type World } from "./World.ts"
 
 export const actionNames = [
@@ -53,8 +53,8 @@ const losing = new Set<ActionName>([
   "pause a replica"
 ])
 
-/** Does it, waits, and heals it. */
-const act = async (name: ActionName, { random, world }: NemesisOptions): Promise<void> => {
+/** Does it, waits, and heals it; answers what it was done to. */
+const act = async (name: ActionName, { random, world }: NemesisOptions): Promise<string> => {
   const replica: Replica = oneOf(world.replicas, random)
   const server = oneOf(world.ground.bus, random)
   const { maria } = world.ground
@@ -75,36 +75,49 @@ const act = async (name: ActionName, { random, world }: NemesisOptions): Promise
     await pause(milliseconds)
     signal("SIGCONT")
   }
+  const at = (target: { readonly name: string }): string => `${name} (${target.name})`
   switch (name) {
     case "pause a replica":
-      return stopped(replica.signal, longerThanLease)
+      await stopped(replica.signal, longerThanLease)
+      return at(replica)
     case "kill a replica":
       await replica.kill()
-      return replica.start()
+      await replica.start()
+      return at(replica)
     case "cut a replica off the bus":
-      return busFault("cut", "")
+      await busFault("cut", "")
+      return at(replica)
     case "cut a replica's control connection":
-      return busFault("cut", "control")
+      await busFault("cut", "control")
+      return at(replica)
     case "deafen a replica's control connection":
-      return busFault("deafen", "control")
+      await busFault("deafen", "control")
+      return at(replica)
     case "cut a replica's requests connection":
-      return busFault("cut", "requests")
+      await busFault("cut", "requests")
+      return at(replica)
     case "cut a replica off MariaDB":
-      return databaseFault("cut", around)
+      await databaseFault("cut", around)
+      return at(replica)
     case "hold what MariaDB tells a replica":
-      return databaseFault("hold", between(100, 1_500, random))
+      await databaseFault("hold", between(100, 1_500, random))
+      return at(replica)
     case "kill a server of the bus":
       await server.kill()
       await pause(between(0, leaseMs, random))
-      return server.start()
+      await server.start()
+      return at(server)
     case "pause a server of the bus":
-      return stopped(server.signal, around)
+      await stopped(server.signal, around)
+      return at(server)
     case "pause MariaDB":
-      return stopped(maria.signal, around)
+      await stopped(maria.signal, around)
+      return name
     case "kill MariaDB":
       await maria.kill()
       await pause(between(0, leaseMs, random))
-      return maria.start()
+      await maria.start()
+      return name
   }
 }
 
@@ -117,14 +130,14 @@ export const runNemesis = async (options: NemesisOptions): Promise<ReadonlyMap<A
   const next = async (): Promise<void> => {
     if (coming.length === 0) coming = [...shuffled(actionNames, random)]
     const name = coming.pop()!
-    const disturbance = {
+    const disturbance: Disturbance = {
       what: name,
       fromMs: performance.now(),
       toMs: Number.POSITIVE_INFINITY,
       losesRequests: losing.has(name)
     }
     recorder.disturbances.push(disturbance)
-    await act(name, options)
+    disturbance.what = await act(name, options)
     disturbance.toMs = performance.now()
     done.set(name, (done.get(name) ?? 0) + 1)
   }

@@ -2,16 +2,28 @@
  * Long runs: `npm run chaos -- --seed=7 --minutes=10 [--replicas=2] [--bus=1|3] [--rate=3000]`, or
  * `npm run chaos -- --mutants` for every build with a safeguard off. Ends with 0 only when nothing was wrong.
  */
+import { writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { seededRandom } from "../support/seededRandom.ts"
 import { catchMutant, mutants } from "./mutants.ts"
 import { type RoundReport, runRound, shown } from "./round.ts"
-import { startGround, startWorld } from "./World.ts"
+import { startGround, startWorld, type World } from "./World.ts"
 
 const roundMs = 45_000
 
 const sumOf = (reports: ReadonlyArray<RoundReport>, of: (report: RoundReport) => number): number =>
   reports.reduce((sum, report) => sum + of(report), 0)
+
+/** What the replicas said, for whoever looks for the cause. */
+const keepLogs = (world: World, seed: number, round: number): void => {
+  for (const { name, output } of world.replicas) {
+    const file = join(tmpdir(), `cm-chaos-${seed}-${round}-${name}.log`)
+    writeFileSync(file, output(), { mode: 0o600 })
+    console.log(`log of ${name}: ${file}`)
+  }
+}
 
 const chaos = async (options: {
   readonly minutes: number
@@ -30,6 +42,7 @@ const chaos = async (options: {
     const report = await runRound({ world, random, milliseconds, rate })
     reports.push(report)
     console.log(`round ${reports.length}\n${shown(report)}`)
+    if (report.violations.length > 0) keepLogs(world, seed, reports.length)
   }
   await world.stop()
   await ground.stop()

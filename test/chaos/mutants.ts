@@ -45,6 +45,27 @@ export const mutants: ReadonlyArray<Mutant> = [
     isQuick: true
   },
   {
+    name: "what was revoked is not remembered",
+    file: "actors/HotState.ts",
+    from: "this.bury(tenant, target.tokenId, seq)",
+    to: "",
+    scenario: "row read before, arrived after"
+  },
+  {
+    name: "a rotation with overlap has no barrier",
+    file: "actors/commands/rotate.ts",
+    from: "workspace.takeAway(workspace.tokenTarget(old, atOnce ? null : old.expiresAt))",
+    to: "if (atOnce) workspace.takeAway(workspace.tokenTarget(old))",
+    scenario: "apply messages lost"
+  },
+  {
+    name: "a removed application has no barrier",
+    file: "actors/commands/applications.ts",
+    from: 'workspace.takeAway({ kind: "application", appName })',
+    to: "",
+    scenario: "removals while apply messages are lost"
+  },
+  {
     name: "coverage outlives a lapse",
     file: "actors/HotState.ts",
     from: "return tenant.coveredGeneration === this.lease.generation ? tenant.coveredSeq : null",

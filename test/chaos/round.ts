@@ -5,10 +5,10 @@
 import { setTimeout as pause } from "node:timers/promises"
 import { type Client, connectClient } from "../support/client.ts"
 import { eventually } from "../support/eventually.ts"
-import { checkAnswers, type Violation } from "./answers.ts"
+import { checkAnswers, livesOf, staleness, type Violation } from "./answers.ts"
 import { Changes } from "./Changes.ts"
 import { checkFacts } from "./facts.ts"
-import { type Change, Recorder } from "./History.ts"
+import { type Change, type History, Recorder } from "./History.ts"
 import { Load } from "./Load.ts"
 import { type ActionName, runNemesis } from "./Nemesis.ts"
 import { readFacts } from "./readFacts.ts"
@@ -33,6 +33,8 @@ export interface RoundReport {
   readonly changes: ReadonlyMap<string, number>
   readonly actions: ReadonlyMap<ActionName, number>
   readonly events: number
+  /** What was done to the tokens of stale 200s, and what was disturbed meanwhile. */
+  readonly explained: ReadonlyArray<string>
 }
 
 const clientCount = 4
@@ -47,6 +49,46 @@ const tally = <A>(keys: Iterable<A>): Map<A, number> => {
 
 const tookAway = ({ kind, outcome }: Change): boolean =>
   outcome === "done" && kind !== "provision" && kind !== "activate"
+
+const explainedMax = 4
+
+const moment = (ms: number): string => (Number.isFinite(ms) ? (ms / 1_000).toFixed(4) : "never")
+
+/** The story of the first tokens of which a 200 was stale. */
+const explain = (history: History): ReadonlyArray<string> => {
+  const { changes, disturbances, tokens, validations } = history
+  const lives = livesOf(history)
+  const stale = new Map<number, Array<number>>()
+  for (let row = 0; row < validations.count; row++) {
+    const index = validations.token[row]!
+    if (validations.status[row] !== 200) continue
+    if (staleness(lives[index]!, validations.sentMs[row]!, validations.answeredMs[row]!) === null) continue
+    stale.set(index, [...(stale.get(index) ?? []), row])
+  }
+  return [...stale].slice(0, explainedMax).flatMap(([index, rows]) => {
+    const { appName, tenantId, tokenId } = tokens[index]!
+    const last = rows.at(-1)!
+    const span = `${moment(validations.sentMs[rows[0]!]!)} to ${moment(validations.answeredMs[last]!)}`
+    const about = changes.filter(
+      (change) =>
+        change.token === index ||
+        change.successor === index ||
+        (change.kind === "remove-application" && change.appName === appName)
+    )
+    return [
+      `${tokenId} of ${tenantId}: ${rows.length} stale 200s, ${span}`,
+      ...about.map(
+        ({ answeredMs, kind, outcome, sentMs, version }) =>
+          `  ${moment(sentMs)} to ${moment(answeredMs)} ${kind} ${outcome} ${version ?? ""}`
+      ),
+      ...disturbances
+        .filter(
+          ({ fromMs, toMs }) => toMs > validations.sentMs[rows[0]!]! - 15_000 && fromMs < validations.answeredMs[last]!
+        )
+        .map(({ fromMs, toMs, what }) => `  ${moment(fromMs)} to ${moment(toMs)} ${what}`)
+    ]
+  })
+}
 
 const serves = (client: Client): Promise<unknown> =>
   eventually(
@@ -100,7 +142,9 @@ export const runRound = async (options: RoundOptions): Promise<RoundReport> => {
     revocations: recorder.changes.filter(tookAway).length,
     changes: tally(recorder.changes.map(({ kind, outcome }) => `${kind} ${outcome}`)),
     actions,
-    events: facts?.events.length ?? 0
+    events: facts?.events.length ?? 0,
+    explained:
+      answers.violations.length === 0 ? [] : [`wall clock ahead by ${recorder.wallOffsetMs}`, ...explain(recorder)]
   }
 }
 
@@ -122,5 +166,6 @@ export const shown = (report: RoundReport): string =>
     ...[...Map.groupBy(report.violations, ({ rule }) => rule)].flatMap(([rule, found]) => [
       `  ${rule}: ${found.length}`,
       ...found.slice(0, shownMax).map(({ detail }) => `    ${detail}`)
-    ])
+    ]),
+    ...report.explained
   ].join("\n")

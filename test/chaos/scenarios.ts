@@ -7,7 +7,8 @@
  * memory afterwards. Every answer that takes a right away is followed at once by validations on all
  * connections, and by more when the disturbance has ended.
  */
-import { type Client, connectClient } from "../support/client.ts"
+import { setTimeout as pause } from "node:timers/promises"
+import { type Answer, type Client, connectClient } from "../support/client.ts"
 import { eventually } from "../support/eventually.ts"
 import { type AnswersChecked, checkAnswers } from "./answers.ts"
 import { outcomeOf } from "./Changes.ts"
@@ -19,6 +20,7 @@ export const scenarioNames = [
   "control connection cut",
   "apply messages lost",
   "repetitions while apply messages are lost",
+  "removals while apply messages are lost",
   "row read before, arrived after"
 ] as const
 export type ScenarioName = (typeof scenarioNames)[number]
@@ -26,10 +28,12 @@ export type ScenarioName = (typeof scenarioNames)[number]
 /** What a world needs for all of them: MariaDB is asked for every miss, so that a row can be late. */
 export const scenarioEnvironment = { CM_KV_FIRST_MAX: "0" }
 
-const tenantId = "demo"
+const standingTenant = "demo"
+const overlapMs = 1_000
 const tokensPerScenario = 8
 const warmBursts = 6
 const answerLimitMs = 20_000
+const validateEveryMs = 50
 
 class Stage {
   readonly recorder = new Recorder()
@@ -48,9 +52,21 @@ class Stage {
     return this.world.replicas[1]!
   }
 
-  async provision(count: number): Promise<ReadonlyArray<TokenInfo>> {
+  private names = 0
+  private name(): string {
+    return `s${Math.floor(performance.now() * 1_000).toString(36)}-${++this.names}`
+  }
+
+  async makeTenant(): Promise<string> {
+    const made = this.name()
+    const { status } = await this.clients[0]!.admin("tenants.create", { tenantId: made })
+    if (status !== 201) throw new Error(`tenants.create: ${status}`)
+    return made
+  }
+
+  async provision(count: number, tenantId: string = standingTenant): Promise<ReadonlyArray<TokenInfo>> {
     const client = this.clients[0]!
-    const appName = `s${performance.now().toString(36).replaceAll(".", "")}`
+    const appName = this.name()
     await client.ask(tenantId, "application.register", { appName })
     return Promise.all(
       Array.from({ length: count }, async (_, index) => {
@@ -77,25 +93,56 @@ class Stage {
     }
   }
 
-  /** Asks for it on the connection of that number, and validates as soon as it is answered. */
-  change(kind: ChangeKind, token: TokenInfo, connection = 0): void {
+  /** Asks for it, and validates as soon as it is answered. */
+  change(kind: ChangeKind, about: TokenInfo, send: () => Promise<Answer> = () => this.transition(kind, about)): void {
+    const ofApplication = kind === "remove-application"
     const ask = async () => {
-      const change = this.recorder.begin(kind, { token: token.index })
-      const answer = await this.clients[connection % this.clients.length]!.ask(tenantId, `token.${kind}`, {
-        tokenId: token.tokenId
-      }).catch((error: unknown) => (error instanceof Error ? error : new Error("unknown")))
+      const change = this.recorder.begin(kind, {
+        ...(ofApplication ? { appName: about.appName } : { token: about.index }),
+        overlapMs: kind === "rotate-overlap" ? overlapMs : 0
+      })
+      const answer = await send().catch((error: unknown) => (error instanceof Error ? error : new Error("unknown")))
       const outcome = outcomeOf(answer)
-      this.recorder.end(change, outcome, answer instanceof Error ? null : (answer.body.version ?? null))
-      if (outcome === "done") this.validate([token], 2)
+      const version = answer instanceof Error || kind === "rotate-overlap" ? null : (answer.body.version ?? null)
+      this.recorder.end(change, outcome, version)
+      if (outcome === "done") this.validate([about], 2)
     }
     this.asked.push(ask())
+  }
+
+  private transition(kind: ChangeKind, { tenantId, tokenId }: TokenInfo): Promise<Answer> {
+    return this.clients[0]!.ask(tenantId, `token.${kind}`, { tokenId })
+  }
+
+  rotate(token: TokenInfo): void {
+    const body = { tokenId: token.tokenId, overlap: `PT${overlapMs / 1_000}S` }
+    this.change("rotate-overlap", token, () => this.clients[0]!.ask(token.tenantId, "token.rotate", body))
+  }
+
+  removeApplication(token: TokenInfo): void {
+    const { appName, tenantId } = token
+    this.change("remove-application", token, () => this.clients[0]!.ask(tenantId, "application.remove", { appName }))
+  }
+
+  /** Its application goes with it. */
+  removeTenant(token: TokenInfo): void {
+    const { tenantId } = token
+    this.change("remove-application", token, () => this.clients[0]!.admin("tenants.remove", { tenantId }))
+  }
+
+  /** Asks about them again and again for a while. */
+  async keepValidating(tokens: ReadonlyArray<TokenInfo>, milliseconds: number): Promise<void> {
+    const until = performance.now() + milliseconds
+    while (performance.now() < until) {
+      this.validate(tokens)
+      await pause(validateEveryMs)
+    }
   }
 
   /** Changes that take nothing away: what is asked for behind them is committed together. */
   occupy(): void {
     for (let count = 0; count < 16; count++) {
-      const appName = `o${performance.now().toString(36).replaceAll(".", "")}-${count}`
-      const asked = this.clients[0]!.ask(tenantId, "application.register", { appName })
+      const asked = this.clients[0]!.ask(standingTenant, "application.register", { appName: this.name() })
       this.asked.push(asked.then(() => {}))
     }
   }
@@ -152,11 +199,14 @@ const steps: Readonly<Record<ScenarioName, (stage: Stage) => Promise<void>>> = {
     await mendBus(stage, tokens)
   },
   "apply messages lost": async (stage) => {
-    const tokens = await stage.provision(tokensPerScenario)
+    const tokens = await stage.provision(2 * tokensPerScenario)
+    const [revoked, rotated] = [tokens.slice(tokensPerScenario), tokens.slice(0, tokensPerScenario)]
     await stage.warm(tokens)
     disturbBus(stage, "deafen")
-    for (const token of tokens) stage.change("revoke", token)
+    for (const token of revoked) stage.change("revoke", token)
+    for (const token of rotated) stage.rotate(token)
     await stage.answers(1)
+    await stage.keepValidating(tokens, 1.5 * overlapMs)
     await mendBus(stage, tokens)
   },
   "repetitions while apply messages are lost": async (stage) => {
@@ -165,6 +215,21 @@ const steps: Readonly<Record<ScenarioName, (stage: Stage) => Promise<void>>> = {
     disturbBus(stage, "deafen")
     stage.occupy()
     for (const token of tokens) for (let count = 0; count < 6; count++) stage.change("suspend", token)
+    await stage.answers(1)
+    await mendBus(stage, tokens)
+  },
+  "removals while apply messages are lost": async (stage) => {
+    const ofStanding: Array<TokenInfo> = []
+    const ofOthers: Array<TokenInfo> = []
+    for (let count = 0; count < tokensPerScenario / 2; count++) {
+      ofStanding.push(...(await stage.provision(1)))
+      ofOthers.push(...(await stage.provision(1, await stage.makeTenant())))
+    }
+    const tokens = [...ofStanding, ...ofOthers]
+    await stage.warm(tokens)
+    disturbBus(stage, "deafen")
+    for (const token of ofStanding) stage.removeApplication(token)
+    for (const token of ofOthers) stage.removeTenant(token)
     await stage.answers(1)
     await mendBus(stage, tokens)
   },
