@@ -7,7 +7,7 @@
  * one line, exit code 1.
  */
 import "effect/schema/SchemaJITCompiler/enable"
-import { writeFileSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { Cause, Effect, Exit, Fiber, Layer } from "effect"
 import { ActorsConfig } from "./actors/ActorsConfig.ts"
 import { CredentialEvents } from "./actors/CredentialEvents.ts"
@@ -130,6 +130,11 @@ const Background = Layer.mergeAll(
   KeyMover.layer
 )
 
+/** A file that a killed predecessor left says nothing of this process. */
+const NotReady = Layer.effectDiscard(
+  Effect.map(StartConfig, ({ readyFile }) => (readyFile === "" ? undefined : rmSync(readyFile, { force: true })))
+)
+
 /** The tenants that must exist: `global` always, others where the environment names them. */
 const FirstTenants = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -139,7 +144,7 @@ const FirstTenants = Layer.effectDiscard(
   })
 )
 
-/** Tells whoever started the service that it answers now. */
+/** Tells whoever started the service that it answers now; the file is there only while it does. */
 const Ready = Layer.effectDiscard(
   Effect.gen(function* () {
     const { readyFile } = yield* StartConfig
@@ -150,7 +155,10 @@ const Ready = Layer.effectDiscard(
     yield* Effect.logInfo("ready")
     if (readyFile === "") return
     const told = JSON.stringify({ instance, replica: replicaId, pid: process.pid })
-    yield* Effect.sync(() => writeFileSync(readyFile, told))
+    yield* Effect.acquireRelease(
+      Effect.sync(() => writeFileSync(readyFile, told)),
+      () => Effect.sync(() => rmSync(readyFile, { force: true }))
+    )
   })
 )
 
@@ -164,6 +172,7 @@ const Service = Ready.pipe(
   Layer.provideMerge(Servers),
   Layer.provideMerge(Process),
   Layer.provideMerge(Log.layer),
+  Layer.provideMerge(NotReady),
   Layer.provideMerge(Settings),
   Layer.provideMerge(layerReplica),
   Layer.provide(layerEnvironment)
