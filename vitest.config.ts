@@ -1,9 +1,12 @@
 import { defineConfig } from "vitest/config"
 
+const countingTests = ["admin", "events", "hostile", "replySubject"].map(
+  (name) => `test/unit/protocols/${name}.test.ts`
+)
+
 export default defineConfig({
   test: {
     retry: 0,
-    passWithNoTests: true,
     maxWorkers: 2,
     projects: [
       {
@@ -11,10 +14,16 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts", "test/architecture.test.ts"],
+          exclude: countingTests,
           // Loading Effect anew for each file takes longer than the tests; none of them changes a module.
           isolate: false,
           testTimeout: 30_000
         }
+      },
+      {
+        extends: true,
+        // Compare counters of the process, so each file gets its own.
+        test: { name: "unit-counting", include: countingTests, testTimeout: 30_000 }
       },
       {
         extends: true,

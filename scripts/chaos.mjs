@@ -16,7 +16,9 @@ await orExplain(async () => {
   const node = join(checkout, "node_modules", ".bin", "node")
   const args = [join("test", "chaos", "main.ts"), ...process.argv.slice(2)]
   const child = spawn(node, args, { cwd: checkout, stdio: "inherit" })
-  // Ctrl-C reaches the child too, which ends what it has started.
+  process.once("exit", () => child.kill("SIGTERM"))
+  // Ctrl-C reaches the child too, which ends what it has started: that is waited for.
+  process.removeAllListeners("SIGINT")
   process.on("SIGINT", () => {})
   process.exitCode = await new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 1)))
 })

@@ -11,27 +11,36 @@ import { join } from "node:path"
 import { lastLines } from "./child.mjs"
 import { builtBinaries, checkout, findMariadb, findNatsServer, onPath } from "./find.mjs"
 import { alone } from "./lock.mjs"
+import { signal } from "./processes.mjs"
 import { Refusal, step } from "./report.mjs"
 
 const natsServerModule = "github.com/nats-io/nats-server/v2@v2.15.2"
 
 const logs = join(checkout, ".local", "install")
 
-/** Runs a program to its end with its output in a file; fails with the last lines of it. */
+/** Runs a program, and what it starts, to its end with its output in a file; a failure is one line that names the file. */
 const run = (name, command, args, env = {}) =>
   new Promise((resolve, reject) => {
     mkdirSync(logs, { recursive: true })
     const logFile = join(logs, `${name}.log`)
     const log = openSync(logFile, "w")
-    const child = spawn(command, args, { cwd: checkout, env: { ...process.env, ...env }, stdio: ["ignore", log, log] })
+    const child = spawn(command, args, {
+      cwd: checkout,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", log, log],
+      detached: true
+    })
     closeSync(log)
-    const endWithUs = () => child.kill()
+    const endWithUs = () => signal(-child.pid, "SIGTERM")
     process.once("exit", endWithUs)
     child.once("error", reject)
-    child.once("exit", (code, signal) => {
+    child.once("exit", (code, signalName) => {
       process.off("exit", endWithUs)
       if (code === 0) resolve()
-      else reject(new Error(`${name} failed (${signal ?? code}):\n${lastLines(logFile, 15).join("\n")}`))
+      else {
+        const last = lastLines(logFile, 1)[0]?.trim() ?? "it said nothing"
+        reject(new Refusal(`${command} failed (${signalName ?? code}): ${last} (all of it in ${logFile})`))
+      }
     })
   })
 

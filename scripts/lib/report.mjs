@@ -34,8 +34,18 @@ export const step = async (what, work, quietMs = 400) => {
   }
 }
 
-/** Runs `work`; what a person can do something about is one line and exit code 1. */
+/**
+ * Runs `work`; what a person can do something about is one line and exit code 1. A signal ends the
+ * process by `exit`, so that what hangs on that (children, locks) goes with it.
+ */
 export const orExplain = async (work) => {
+  for (const [name, number] of [
+    ["SIGHUP", 1],
+    ["SIGINT", 2],
+    ["SIGTERM", 15]
+  ]) {
+    if (process.listenerCount(name) === 0) process.once(name, () => process.exit(128 + number))
+  }
   try {
     await work()
   } catch (error) {
