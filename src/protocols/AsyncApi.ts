@@ -191,7 +191,7 @@ const platformEvents: ReadonlyArray<PlatformEvent> = [
     name: "tenant-updated",
     action: "receive",
     address: "kaa.v1.events.{originator}.tenant.lifecycle.updated",
-    about: "The tenant's configuration is to be read again. Heard by every replica.",
+    about: "The tenant's configuration has changed. Heard by every replica and counted; nothing is read again yet.",
     message: Tle.UpdatedEvent
   }
 ]
