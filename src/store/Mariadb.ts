@@ -73,13 +73,13 @@ const unavailable = (operation: string, progress: Progress, cause: DatabaseFailu
 
 const timedOut = () => new DatabaseFailure({ errno: 0, code: "TIMED_OUT", constraint: null, fatal: true })
 
-const rollback = (session: Session): Effect.Effect<void, DatabaseFailure> =>
-  fromSession(() => session.command("ROLLBACK"))
+const rollback = (connection: Connection): Effect.Effect<void, DatabaseFailure> =>
+  fromSession(() => connection.rollback())
 
-const commit = (session: Session, progress: Progress): Effect.Effect<void, DatabaseFailure> =>
+const commit = (connection: Connection, progress: Progress): Effect.Effect<void, DatabaseFailure> =>
   fromSession(() => {
     progress.commitSent = true
-    return session.command("COMMIT")
+    return connection.commit()
   }).pipe(
     Effect.mapError((failure) => {
       // The server itself said that the transaction lost against another one, so it is undone.
@@ -93,7 +93,7 @@ const inTransaction = <A>(
   progress: Progress,
   body: (session: Session) => Effect.Effect<TransactionResult<A>, DatabaseFailure>
 ): Effect.Effect<A, DatabaseFailure> =>
-  fromSession(() => connection.command("START TRANSACTION")).pipe(
+  fromSession(() => connection.begin()).pipe(
     Effect.andThen(body(connection)),
     Effect.flatMap(({ value, wrote }) => Effect.as(wrote ? commit(connection, progress) : rollback(connection), value)),
     Effect.tapError((error) => (error.fatal ? Effect.void : rollback(connection)))

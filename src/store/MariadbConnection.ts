@@ -30,6 +30,15 @@ export interface Session {
 }
 
 export interface Connection extends Session {
+  /**
+   * Begins a transaction. Once a statement of it has failed, those behind it are not sent and fail the
+   * same way: after a deadlock the server has undone the transaction already, and would carry them out
+   * one by one, each for good.
+   */
+  readonly begin: () => Promise<void>
+  readonly commit: () => Promise<void>
+  /** Runs whatever failed before. */
+  readonly rollback: () => Promise<void>
   readonly isValid: () => boolean
   /** At once; whatever was running on it rejects. */
   readonly giveUp: () => void
@@ -150,18 +159,41 @@ export const openConnection = async (
  */
 const make = (connection: mariadb.Connection, giveUp: () => void): Connection => {
   let last: Promise<unknown> = Promise.resolve()
-  const inOrder = <A>(run: () => Promise<A>): Promise<A> => {
+  /** Of the open transaction: what failed first. Null outside of one. */
+  let open: { failure: { readonly cause: unknown } | null } | null = null
+  const always = <A>(run: () => Promise<A>): Promise<A> => {
     const result = last.then(run)
-    last = result.catch(() => undefined)
+    last = result.catch((cause: unknown) => {
+      if (open !== null) open.failure ??= { cause }
+    })
     return result
   }
+  const inOrder = <A>(run: () => Promise<A>): Promise<A> =>
+    always(() => (open === null || open.failure === null ? run() : Promise.reject(open.failure.cause)))
+  const query = (sql: string) => connection.query(sql).then(() => undefined)
   return {
+    begin: () =>
+      always(() => {
+        open = { failure: null }
+        return query("START TRANSACTION")
+      }),
+    commit: () =>
+      inOrder(() =>
+        query("COMMIT").finally(() => {
+          open = null
+        })
+      ),
+    rollback: () =>
+      always(() => {
+        open = null
+        return query("ROLLBACK")
+      }),
     rows: (sql, values) => inOrder(() => connection.execute<ReadonlyArray<Row>>(sql, values ?? [])),
     run: (sql, values) =>
       inOrder(() => connection.execute<mariadb.UpsertResult>(sql, values ?? [])).then((done) => done.affectedRows),
     batch: (sql, rows) =>
       rows.length === 0 ? Promise.resolve() : inOrder(() => connection.batch(sql, rows)).then(() => undefined),
-    command: (sql) => inOrder(() => connection.query(sql)).then(() => undefined),
+    command: (sql) => inOrder(() => query(sql)),
     isValid: () => connection.isValid(),
     giveUp,
     end: () => connection.end()

@@ -206,7 +206,11 @@ describe("transactions that get into each other's way", () => {
     const ours = runtime.runPromise(
       transact(tenantId, { appNames: [contested] }, () => {
         decided += 1
-        return { applicationsInserted: [contested] }
+        const remembered = { keyHash: `decision ${decided}`, fingerprint: "f", sealedAnswer: new Uint8Array([1]) }
+        return {
+          applicationsInserted: [contested],
+          idempotent: [{ ...remembered, revocationSeq: null, createdAt: 1 }]
+        }
       })
     )
     await isWaiting("INSERT INTO applications")
@@ -220,6 +224,16 @@ describe("transactions that get into each other's way", () => {
       (await runtime.runPromise(look(tenantId, { appNames: [contested] }))).applications.get(contested)?.tenantId,
       tenantId
     )
+    // Nothing that stood behind the undone statement was carried out by itself.
+    const kept: ReadonlyArray<{ key_hash: string }> = await raw.query(
+      "SELECT key_hash FROM idempotency WHERE tenant_id = ?",
+      [tenantId]
+    )
+    assert.deepStrictEqual(
+      kept.map((row) => row.key_hash),
+      [`decision ${decided}`]
+    )
+    await raw.query("DELETE FROM idempotency WHERE tenant_id = ?", [tenantId])
     await raw.end()
     await runtime.dispose()
   })
