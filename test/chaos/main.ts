@@ -9,6 +9,7 @@ import { parseArgs } from "node:util"
 import { seededRandom } from "../support/seededRandom.ts"
 import { catchMutant, mutants } from "./mutants.ts"
 import { type RoundReport, runRound, shown } from "./round.ts"
+import { copySource } from "./sourceCopy.ts"
 import { startGround, startWorld, type World } from "./World.ts"
 
 const roundMs = 45_000
@@ -34,7 +35,8 @@ const chaos = async (options: {
   const { busServers, minutes, rate, replicas } = options
   const { random, seed } = seededRandom("chaos")
   const ground = await startGround(busServers)
-  const world = await startWorld(ground, { replicas })
+  const source = copySource()
+  const world = await startWorld(ground, { replicas, cwd: source.path })
   const reports: Array<RoundReport> = []
   const until = performance.now() + minutes * 60_000
   while (performance.now() < until) {
@@ -46,6 +48,7 @@ const chaos = async (options: {
   }
   await world.stop()
   await ground.stop()
+  source.remove()
   const actions = sumOf(reports, (report) => [...report.actions.values()].reduce((sum, count) => sum + count, 0))
   const violations = sumOf(reports, (report) => report.violations.length)
   console.log(

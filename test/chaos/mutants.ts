@@ -4,10 +4,10 @@
  * A mutant is a copy of `src` in a temporary folder in which one exact text is replaced. A text that is
  * not there, or there twice, is an error: a mutant that changes nothing would prove nothing.
  */
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
-import { join, resolve } from "node:path"
-import { temporaryFolder } from "../support/servers.ts"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { playScenario, type ScenarioName, scenarioEnvironment } from "./scenarios.ts"
+import { copySource, type SourceCopy } from "./sourceCopy.ts"
 import { allHold, type Ground, startWorld } from "./World.ts"
 
 export interface Mutant {
@@ -88,22 +88,17 @@ export const mutants: ReadonlyArray<Mutant> = [
   }
 ]
 
-const root = resolve(import.meta.dirname, "../..")
-
-/** A checkout with the mutated source; its modules are this one's. */
-export const makeMutant = (mutant: Mutant): { readonly path: string; readonly remove: () => void } => {
-  const folder = temporaryFolder()
-  cpSync(join(root, "src"), join(folder.path, "src"), { recursive: true })
-  cpSync(join(root, "package.json"), join(folder.path, "package.json"))
-  symlinkSync(join(root, "node_modules"), join(folder.path, "node_modules"))
-  const file = join(folder.path, "src", mutant.file)
+/** A checkout with the mutated source. */
+export const makeMutant = (mutant: Mutant): SourceCopy => {
+  const copy = copySource()
+  const file = join(copy.path, "src", mutant.file)
   const parts = readFileSync(file, "utf8").split(mutant.from)
   if (parts.length !== 2) {
-    folder.remove()
+    copy.remove()
     throw new Error(`mutant "${mutant.name}": its text stands ${parts.length - 1} times in ${mutant.file}`)
   }
   writeFileSync(file, parts.join(mutant.to))
-  return folder
+  return copy
 }
 
 /** How many stale 200s the checker finds in the mutant's scenario; tries again, since chance decides who takes a request. */
