@@ -188,7 +188,11 @@ export const layer = Layer.effect(
       for (const [index, asked] of group.entries()) replyOne(tenantId, asked, decided[index]!, barrier, seqBefore)
       if (changes.outbox.length > 0) signal.wakeUnsafe()
       const readSeq = revocation?.seq ?? seqBefore
-      const changed = workspace.changedTokens()
+      // Its sequence is not older than a removal in the same or an earlier transaction, so nothing would disbelieve it.
+      const isRemoved = changes.tenantRemoved || (workspace.loaded.tenant?.removedAt ?? null) !== null
+      const changed = isRemoved
+        ? []
+        : workspace.changedTokens().filter(({ appName }) => workspace.application(appName)?.removedAt === null)
       if (changed.length > 0) cache.putUnsafe(changed.map((token) => toHotToken(token, readSeq)))
     })
 
