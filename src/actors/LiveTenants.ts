@@ -177,7 +177,12 @@ export const layer = Layer.effect(
           onRemovedTenant: true
         })
       }),
-      removeTenant: (tenantId, caller) => change(tenantId, applications.removeTenant(tenantUnregistered, caller)),
+      removeTenant: Effect.fnUntraced(function* (tenantId, caller) {
+        // One that is being removed has an actor still: the repetition waits there until the first is in force.
+        const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), readFailed)
+        if (tenant === undefined) return yield* new errors.TenantNotFound({ tenantId })
+        return yield* actors.ask(tenantId, applications.removeTenant(tenantUnregistered, caller))
+      }),
       listTenants: (options) => Effect.mapError(store.listTenants(options), readFailed),
 
       registerApplication: (tenantId, appName, caller) =>

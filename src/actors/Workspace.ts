@@ -86,6 +86,11 @@ export class Workspace {
     return Result.succeed(tenant)
   }
 
+  /** Removed before, or by an earlier command of this group. */
+  get isTenantRemoved(): boolean {
+    return this.tenantRemoved || (this.loaded.tenant?.removedAt ?? null) !== null
+  }
+
   // ---- tokens
   token(tokenId: string): Token | undefined {
     return this.tokens.get(tokenId)

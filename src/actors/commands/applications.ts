@@ -78,9 +78,15 @@ export const removeTenant = (
   name: "tenants.remove",
   caller,
   load: {},
+  onRemovedTenant: true,
   decide: (workspace) => {
     if (workspace.tenantId === globalTenantId) {
       return Result.fail(new errors.Forbidden({ reason: "the tenant global cannot be removed" }))
+    }
+    if (workspace.isTenantRemoved) {
+      // Whoever removed it a moment ago may not have been answered yet.
+      workspace.alreadyGone()
+      return Result.fail(new errors.TenantNotFound({ tenantId: workspace.tenantId }))
     }
     workspace.removeTenant()
     workspace.takeAway({ kind: "tenant" })

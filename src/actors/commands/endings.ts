@@ -32,10 +32,7 @@ export const deleteToken = (tokenId: string, caller: Caller): Command<{ readonly
   caller,
   load: { tokenIds: [tokenId] },
   decide: (workspace) => {
-    const found = findToken(workspace, { tokenId })
-    // Whoever deleted it a moment ago may not have been answered yet, and "not found" says that it is gone.
-    if (Result.isFailure(found)) workspace.alreadyGone()
-    return Result.map(found, (token) => {
+    return Result.map(findToken(workspace, { tokenId }), (token) => {
       deleteOne(workspace, token, caller, null)
       return { deleted: 1 }
     })

@@ -27,7 +27,10 @@ export const rotate = (
   decide: (workspace) =>
     Result.flatMap(findToken(workspace, { tokenId: options.tokenId }), (token): ItemResult<Provisioned> => {
       const from = shownStatus(token, workspace.now)
-      if (!isUsable(from)) return Result.fail(new errors.TransitionNotAllowed({ from, to: "Revoked" }))
+      if (!isUsable(from)) {
+        workspace.alreadyGone()
+        return Result.fail(new errors.TransitionNotAllowed({ from, to: "Revoked" }))
+      }
       if (workspace.tokenByHash(options.hashed.hashes) !== undefined) {
         return Result.fail(new errors.TokenExists({ appName: token.appName }))
       }

@@ -23,10 +23,16 @@ export const toRecord = (token: Token, now: number): TokenRecord => {
   return { ...record, status: shownStatus(token, now) }
 }
 
+/** "Not found" may say that something is gone, so it is answered only when what went before is in force. */
+const notFound = <E>(workspace: Workspace, error: E): E => {
+  workspace.alreadyGone()
+  return error
+}
+
 export const requireApplication = (workspace: Workspace, appName: string): Refusal | null => {
   const application = workspace.application(appName)
   return application === undefined || application.tenantId !== workspace.tenantId || application.removedAt !== null
-    ? new errors.ApplicationNotFound({ appName })
+    ? notFound(workspace, new errors.ApplicationNotFound({ appName }))
     : null
 }
 
@@ -54,13 +60,15 @@ export const findToken = (workspace: Workspace, ref: ResolvedRef): Result.Result
   if ("tokenId" in ref) {
     const token = workspace.token(ref.tokenId)
     return token === undefined || applicationGone(workspace, token)
-      ? Result.fail(errors.TokenNotFound.ofId(ref.tokenId))
+      ? Result.fail(notFound(workspace, errors.TokenNotFound.ofId(ref.tokenId)))
       : Result.succeed(token)
   }
   const refused = requireApplication(workspace, ref.appName)
   if (refused !== null) return Result.fail(refused)
   const token = workspace.tokenByHash(ref.hashes)
-  return token === undefined ? Result.fail(new errors.TokenNotFound({ tokenId: null })) : Result.succeed(token)
+  return token === undefined
+    ? Result.fail(notFound(workspace, new errors.TokenNotFound({ tokenId: null })))
+    : Result.succeed(token)
 }
 
 /** Tokens of a removed application are gone for every caller, though their rows wait for the sweep. */
