@@ -88,6 +88,8 @@ export const layer = Layer.effect(
     const repeated = (workspace: Workspace, keyHash: string, fingerprint: string): Decided | undefined => {
       const before = workspace.rememberedAnswer(keyHash)
       if (before === undefined || workspace.now - before.createdAt >= answersLiveMs) return undefined
+      // Of a tenant that was removed and created again: nobody's answer any more.
+      if (before.createdAt < (workspace.loaded.tenant?.createdAt ?? 0)) return undefined
       return before.fingerprint === fingerprint
         ? { _tag: "Repeated", sealed: before.sealedAnswer, aad: aadOf(workspace, keyHash), seq: before.revocationSeq }
         : { _tag: "Answer", answer: Result.fail(new errors.IdempotencyKeyReused()), inForce: "now" }
@@ -196,6 +198,20 @@ export const layer = Layer.effect(
       if (changed.length > 0) cache.putUnsafe(changed.map((token) => toHotToken(token, readSeq)))
     })
 
+    /** A bug after the commit must not run the group again: it is told, and who has no answer learns that it is done. */
+    const answerAll = (tenantId: string, group: ReadonlyArray<Asked>, committed: Committed): Effect.Effect<void> =>
+      afterCommit(tenantId, group, committed).pipe(
+        Effect.catchCause((cause) => {
+          const done = Exit.fail(new errors.Unavailable({ part: "the answer", committed: true }))
+          return Effect.andThen(
+            Effect.logError("a group died after its commit", cause),
+            Effect.sync(() => {
+              for (const asked of group) asked.reply(done)
+            })
+          )
+        })
+      )
+
     /** The commit may have happened: what it touched is dropped here. If it did, the relay puts it in force everywhere. */
     const dropTouched = (workspace: Workspace | undefined): void => {
       const revocation = workspace?.changes().revocation
@@ -209,24 +225,23 @@ export const layer = Layer.effect(
       const keep = (workspace: Workspace) => {
         last = workspace
       }
-      return transact(tenantId, group, keep).pipe(
-        Effect.flatMap((committed) => afterCommit(tenantId, group, committed)),
-        Effect.catchCause((cause) => {
-          const failure = Cause.findErrorOption(cause)
-          if (failure._tag === "None") {
-            return group.length > 1 ? singly(tenantId, group) : dieOne(group[0]!, cause)
-          }
-          const error = failure.value
-          if (error._tag !== "StoreUnavailable")
-            return Effect.sync(() => group[0]!.reply(Exit.succeed(Result.fail(error))))
-          const committed = error.outcome === "unknown" ? null : false
-          if (committed === null) dropTouched(last)
-          const unavailable = Exit.fail(new errors.Unavailable({ part: "database", committed }))
-          return Effect.sync(() => {
-            for (const asked of group) asked.reply(unavailable)
-          })
+      return Effect.flatMap(Effect.exit(transact(tenantId, group, keep)), (exit) => {
+        if (Exit.isSuccess(exit)) return answerAll(tenantId, group, exit.value)
+        const { cause } = exit
+        const failure = Cause.findErrorOption(cause)
+        if (failure._tag === "None") {
+          return group.length > 1 ? singly(tenantId, group) : dieOne(group[0]!, cause)
+        }
+        const error = failure.value
+        if (error._tag !== "StoreUnavailable")
+          return Effect.sync(() => group[0]!.reply(Exit.succeed(Result.fail(error))))
+        const committed = error.outcome === "unknown" ? null : false
+        if (committed === null) dropTouched(last)
+        const unavailable = Exit.fail(new errors.Unavailable({ part: "database", committed }))
+        return Effect.sync(() => {
+          for (const asked of group) asked.reply(unavailable)
         })
-      )
+      })
     }
 
     const singly = (tenantId: string, group: ReadonlyArray<Asked>): Effect.Effect<void> =>
