@@ -15,6 +15,7 @@
  */
 import { Cause, Clock, Context, Duration, Effect, Fiber, Layer, Queue, type Result } from "effect"
 import * as errors from "../domain/errors.ts"
+import * as Loop from "../observability/Loop.ts"
 import type { Command } from "./Command.ts"
 import type { Asked } from "./GroupCommit.ts"
 import { GroupCommit } from "./GroupCommit.ts"
@@ -108,7 +109,7 @@ export const layer = Layer.effect(
         const idle = !cell.busy && Queue.sizeUnsafe(cell.mailbox) === 0
         if (idle && now - cell.lastActiveMs >= idleMs) retire(cell)
       }
-    }).pipe(Effect.delay(config.actorIdle), Effect.forever, Effect.forkScoped)
+    }).pipe(Effect.delay(config.actorIdle), (look) => Loop.forever("idle actors", look), Effect.forkScoped)
 
     const ask = <A>(tenantId: string, command: Command<A>) =>
       Effect.callback<A, ChangeError>((resume) => {

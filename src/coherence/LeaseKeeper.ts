@@ -13,6 +13,7 @@
  */
 import { Clock, type Context, Deferred, Duration, Effect, Schedule } from "effect"
 import { Nats } from "../nats/Nats.ts"
+import * as Loop from "../observability/Loop.ts"
 import { LeaseView, monotonicMsUnsafe } from "./Coherence.ts"
 import { CoherenceConfig, timingOf } from "./CoherenceConfig.ts"
 import * as Metrics from "./CoherenceMetrics.ts"
@@ -177,7 +178,7 @@ export const make = Effect.fnUntraced(function* (bucket: LeaseBucket, process: s
   Metrics.leaseHeld.updateUnsafe(0, context)
   yield* Effect.addFinalizer(() => release)
   yield* Effect.forkScoped(followConnection)
-  yield* Effect.forkScoped(keep)
+  yield* Effect.forkScoped(Loop.forever("lease", Effect.orDie(keep)))
 
   const keeper: LeaseKeeper = {
     ownKey: () => term?.key ?? null,

@@ -13,6 +13,7 @@ import { type Msg, nuid } from "@nats-io/transport-node"
 import { type Context, Deferred, Duration, Effect, Equal, Layer, Metric, Queue, Schedule } from "effect"
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
 import { Nats } from "../nats/Nats.ts"
+import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Outbox } from "../store/Outbox.ts"
 import { settledAtMs } from "./Barrier.ts"
@@ -85,7 +86,12 @@ const make = Effect.gen(function* () {
     if (keys.length === 0) return
     yield* outbox.markInForce(keys).pipe(
       Effect.tapError(() => Metric.update(Metrics.markRetries, 1)),
-      Effect.retry(markAgain)
+      Effect.retry(markAgain),
+      Effect.onError(() =>
+        Effect.sync(() => {
+          inForce = [...pending, ...inForce]
+        })
+      )
     )
     for (const { done } of pending) done()
   })
@@ -103,7 +109,7 @@ const make = Effect.gen(function* () {
     Queue.offerUnsafe(arrivals, undefined)
   })
   yield* listen(on.ack(process), decodeAck, rounds.acknowledgedUnsafe)
-  yield* Effect.forkScoped(Effect.forever(mark))
+  yield* Effect.forkScoped(Loop.forever("in force", Effect.orDie(mark)))
 
   // ---- one revocation ----------------------------------------------------------
   const underWay = new Map<string, { readonly revocation: Revocation; readonly done: Deferred.Deferred<void> }>()

@@ -14,6 +14,7 @@
 import { Clock, type Context, Duration, Effect, Metric, Queue, Schedule } from "effect"
 import type { Revocation } from "../domain/Revocation.ts"
 import { Nats } from "../nats/Nats.ts"
+import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
 import { acknowledged, begin, type Entry, evicted, expire, isOver, type Known, observe, type Round } from "./Barrier.ts"
 import { monotonicMsUnsafe } from "./Coherence.ts"
@@ -165,16 +166,17 @@ export const make = Effect.fnUntraced(function* (
     Metrics.barrierSeconds.updateUnsafe((now() - startedMs) / 1_000, context)
   })
 
-  const run = Effect.gen(function* () {
-    while (true) {
-      if (waiting.length === 0) yield* Queue.take(arrivals)
-      const batch = takeBatch()
-      if (batch.length === 0) continue
-      yield* runRound(batch)
-      onInForce(batch)
-    }
+  const runOne = Effect.gen(function* () {
+    if (waiting.length === 0) yield* Queue.take(arrivals)
+    const batch = takeBatch()
+    if (batch.length === 0) return
+    const putBack = Effect.sync(() => {
+      waiting = [...batch, ...waiting]
+    })
+    yield* Effect.onError(runRound(batch), () => putBack)
+    onInForce(batch)
   })
-  yield* Effect.forkScoped(run)
+  yield* Effect.forkScoped(Loop.forever("barrier rounds", Effect.orDie(runOne)))
 
   const rounds: Rounds = {
     enqueueUnsafe: (pending) => {

@@ -15,7 +15,9 @@
  *
  * What fails is logged and tried again at the next turn.
  */
-import { Clock, Duration, Effect, Layer, Metric, Schedule } from "effect"
+
+import { Clock, Duration, Effect, Layer, Metric } from "effect"
+import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
 import { type AgedKey, KeyRotationStore, type SealedMove } from "../store/KeyRotationStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
@@ -215,6 +217,6 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { keysMoveEvery } = yield* CryptoConfig
     const { turn } = yield* make
-    yield* turn.pipe(Effect.repeat(Schedule.spaced(keysMoveEvery)), Effect.forkScoped)
+    yield* Effect.forkScoped(Loop.forever("key mover", Effect.andThen(turn, Effect.sleep(keysMoveEvery))))
   })
 )

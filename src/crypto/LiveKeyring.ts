@@ -13,8 +13,10 @@
  * Opened keys are in memory only, as key objects outside the garbage-collected heap; the bytes they
  * came from are overwritten. Using them is synchronous.
  */
+
 import { createHmac, createSecretKey, type KeyObject } from "node:crypto"
 import { Clock, Duration, Effect, Latch, Layer } from "effect"
+import * as Loop from "../observability/Loop.ts"
 import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../store/KeyStore.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
@@ -180,7 +182,7 @@ export const make = Effect.gen(function* () {
     Effect.andThen(Effect.raceFirst(Effect.sleep(keysReload), wanted.await)),
     Effect.andThen(wanted.close),
     Effect.andThen(reload),
-    Effect.forever,
+    (turn) => Loop.forever("keys", turn),
     Effect.forkScoped
   )
 

@@ -8,9 +8,11 @@
  * A credential is refused from the very moment of its end, whatever this is doing; the event follows
  * within `CM_CREDENTIAL_SWEEP_EVERY`.
  */
-import { Duration, Effect, Layer, Schedule } from "effect"
+
+import { Duration, Effect, Layer } from "effect"
 import { CredentialSweeps, type SweepError } from "../actors/CredentialSweeps.ts"
 import { CredentialsConfig } from "../actors/CredentialsConfig.ts"
+import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Sweeps } from "../store/Sweeps.ts"
 
@@ -38,7 +40,11 @@ const make = Effect.gen(function* () {
     }).pipe(loggingFailure(name))
 
   const every = (name: string, interval: Duration.Duration, once: Effect.Effect<void>) =>
-    once.pipe(Effect.repeat(Schedule.spaced(interval)), Effect.annotateLogs({ sweep: name }), Effect.forkScoped)
+    Effect.andThen(once, Effect.sleep(interval)).pipe(
+      Effect.annotateLogs({ sweep: name }),
+      (turn) => Loop.forever(`credentials ${name}`, turn),
+      Effect.forkScoped
+    )
 
   const swept = (name: string, piece: Effect.Effect<number, SweepError>) => turn(name, pieces(piece))
   yield* every(
