@@ -6,7 +6,8 @@
  * the command moves only what is still Inactive. What could not be recorded is kept and tried
  * again; beyond `pendingMax` it is forgotten and told again at the token's next use.
  */
-import { Effect, Layer } from "effect"
+import { Effect, FiberSet, Layer } from "effect"
+import * as Loop from "../observability/Loop.ts"
 import * as commands from "./commands/tokens.ts"
 import { FirstUse } from "./FirstUse.ts"
 import { TenantActors } from "./TenantActors.ts"
@@ -16,8 +17,8 @@ export const pendingMax = 100_000
 /** Tokens that are moved in one command. */
 export const pieceMax = 250
 const every = "100 millis"
-/** Tenants whose first uses are recorded at the same time. */
-const tenantsAtOnceMax = 16
+/** How long an orderly stop waits for what is not recorded yet. */
+const stopLimit = "5 seconds"
 
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -48,19 +49,41 @@ export const layer = Layer.effectDiscard(
     const caller = { principal: "first-use", correlationId: "", idempotency: null } as const
     const recordPiece = (tenantId: string, piece: ReadonlyArray<string>) =>
       actors.ask(tenantId, commands.activateOnFirstUse(piece, caller)).pipe(
+        Effect.asVoid,
         Effect.catch((error) =>
           Effect.sync(() => {
             // A tenant that is gone has no first uses; everything else is tried again.
             if (error._tag === "TenantNotFound") return
             for (const tokenId of piece) keep(tenantId, tokenId)
           })
-        )
+        ),
+        // A bug: logged by the actor. The token's next use is told again.
+        Effect.catchDefect(() => Effect.sync(() => piece.forEach(firstUse.forget)))
       )
+    /** All that a tenant has now, piece by piece; one tenant that is slow holds up no other. */
+    const recordTenant = Effect.fnUntraced(function* (tenantId: string) {
+      for (let left = pending.get(tenantId)?.size ?? 0; left > 0; left -= pieceMax) {
+        const tokens = pending.get(tenantId)
+        if (tokens !== undefined) yield* recordPiece(tenantId, take(tenantId, tokens))
+      }
+    })
+    const busy = new Set<string>()
+    const fibers = yield* FiberSet.make<void>()
     const recordAll = Effect.suspend(() =>
-      Effect.forEach(Array.from(pending), ([tenantId, tokens]) => recordPiece(tenantId, take(tenantId, tokens)), {
-        concurrency: tenantsAtOnceMax,
-        discard: true
-      })
+      Effect.forEach(
+        Array.from(pending.keys()).filter((tenantId) => !busy.has(tenantId)),
+        (tenantId) => {
+          busy.add(tenantId)
+          return FiberSet.run(
+            fibers,
+            Effect.ensuring(
+              recordTenant(tenantId),
+              Effect.sync(() => busy.delete(tenantId))
+            )
+          )
+        },
+        { discard: true }
+      )
     )
 
     const context = yield* Effect.context<never>()
@@ -70,7 +93,9 @@ export const layer = Layer.effectDiscard(
       const tokens = pending.get(tenantId)
       if (tokens !== undefined) run(recordPiece(tenantId, take(tenantId, tokens)))
     }
-    yield* recordAll.pipe(Effect.delay(every), Effect.forever, Effect.forkScoped)
-    yield* Effect.addFinalizer(() => recordAll)
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(recordAll, FiberSet.awaitEmpty(fibers)).pipe(Effect.timeoutOption(stopLimit))
+    )
+    yield* Effect.forkScoped(Loop.forever("first use", Effect.delay(recordAll, every)))
   })
 )
