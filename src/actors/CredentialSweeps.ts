@@ -81,7 +81,20 @@ const make = Effect.gen(function* () {
   const windowMs = Duration.toMillis(refusalWindow)
   const shownServices = new Set<string>()
 
-  /** One command for each tenant of the piece; a tenant that fails leaves its rows for the next time. */
+  /** Work for one tenant; when it fails, a bug included, it is said and the others go on. Answers whether it was done. */
+  const goingOn = <E extends { readonly _tag: string }>(tenantId: string, work: Effect.Effect<void, E>) =>
+    work.pipe(
+      Effect.as(true),
+      Effect.catch((error) =>
+        error._tag === "TenantNotFound"
+          ? Effect.succeed(false)
+          : Effect.as(Effect.logWarning("a tenant's credentials wait for the next turn", { error: error._tag }), false)
+      ),
+      Effect.catchDefect((defect) => Effect.as(Effect.logError("a sweep of credentials died", defect), false)),
+      Effect.annotateLogs({ tenantId })
+    )
+
+  /** One command for each tenant of the piece; a tenant that fails leaves its rows for the next time. Answers how many rows were done. */
   const perTenant = <A>(
     refs: ReadonlyArray<CredentialRef>,
     command: (credentialIds: ReadonlyArray<string>) => Command<A>,
@@ -90,51 +103,47 @@ const make = Effect.gen(function* () {
     Effect.forEach(
       byTenant(refs),
       ([tenantId, credentialIds]) =>
-        actors.ask(tenantId, command(credentialIds)).pipe(
-          Effect.flatMap((answer) => after(tenantId, answer)),
-          Effect.catchTag("TenantNotFound", () => Effect.void)
-        ),
-      { concurrency: tenantsAtOnce, discard: true }
-    )
+        goingOn(
+          tenantId,
+          Effect.flatMap(actors.ask(tenantId, command(credentialIds)), (answer) => after(tenantId, answer))
+        ).pipe(Effect.map((done) => (done ? credentialIds.length : 0))),
+      { concurrency: tenantsAtOnce }
+    ).pipe(Effect.map((counts) => counts.reduce((sum, count) => sum + count, 0)))
 
   const expire = Effect.gen(function* () {
     const refs = yield* store.ended(pieceMax)
-    yield* perTenant(
+    return yield* perTenant(
       refs,
       (ids) => expireAll(ids, events, caller),
       (tenantId, ended) => Effect.andThen(Metric.update(expired, ended.length), describeCache.changed(tenantId))
     )
-    return refs.length
   })
 
   const overlaps = Effect.gen(function* () {
     const refs = yield* store.overlapsOver(pieceMax)
-    yield* perTenant(
+    return yield* perTenant(
       refs,
       (ids) => endOverlaps(ids, caller),
       () => Effect.void
     )
-    return refs.length
   })
 
   const purgeRemoved = Effect.gen(function* () {
     const refs = yield* store.orphaned(pieceMax)
-    yield* perTenant(
+    return yield* perTenant(
       refs,
       (ids) => purge(ids, events, caller),
       (tenantId) => describeCache.changed(tenantId)
     )
-    return refs.length
   })
 
   const giveNotices = Effect.gen(function* () {
     const refs = yield* store.noticesDue(noticesMs, pieceMax)
-    yield* perTenant(
+    return yield* perTenant(
       refs,
       (ids) => notify(ids, noticesMs, events, caller),
       (_, given) => Metric.update(notices, given)
     )
-    return refs.length
   })
 
   const writeRefusals = Effect.fnUntraced(function* ({ all }: { readonly all: boolean }) {
@@ -142,26 +151,24 @@ const make = Effect.gen(function* () {
     const counted = refusals.take(all ? Number.MAX_SAFE_INTEGER : now - windowMs)
     yield* Effect.forEach(
       counted,
-      ({ entries, tenantId }) =>
-        Effect.catchTag(actors.ask(tenantId, recordCounted(entries, caller)), "TenantNotFound", () => Effect.void),
+      ({ entries, tenantId }) => goingOn(tenantId, Effect.asVoid(actors.ask(tenantId, recordCounted(entries, caller)))),
       { concurrency: tenantsAtOnce, discard: true }
     )
     return counted.length
   })
 
+  const checkpointOne = Effect.fnUntraced(function* (tenantId: string) {
+    const command = yield* audit.checkpoint(tenantId, caller)
+    if (command === null) return
+    yield* actors.ask(tenantId, command)
+    yield* Metric.update(checkpoints, 1)
+  })
   const checkpoint = Effect.gen(function* () {
     const tenantIds = yield* auditStore.uncheckpointed(pieceMax)
-    yield* Effect.forEach(
-      tenantIds,
-      Effect.fnUntraced(function* (tenantId) {
-        const command = yield* audit.checkpoint(tenantId, caller)
-        if (command === null) return
-        yield* Effect.catchTag(actors.ask(tenantId, command), "TenantNotFound", () => Effect.void)
-        yield* Metric.update(checkpoints, 1)
-      }),
-      { concurrency: tenantsAtOnce, discard: true }
-    )
-    return tenantIds.length
+    const done = yield* Effect.forEach(tenantIds, (tenantId) => goingOn(tenantId, checkpointOne(tenantId)), {
+      concurrency: tenantsAtOnce
+    })
+    return done.filter(Boolean).length
   })
 
   const measure = Effect.gen(function* () {
