@@ -1,3 +1,4 @@
+// Verifies R-REV-3, R-REV-6.
 /**
  * P1 to P4 and P10 on real processes: no 200 after an answered revocation, no answered change lost,
  * every change announced once and in order, no request without an answer, while replicas, cables, the
