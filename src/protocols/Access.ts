@@ -1,11 +1,12 @@
 /**
  * Who asks, and whether the operation is theirs: the third look at a request, after its payload.
  *
- * `layerBus` trusts the bus: whoever may publish the subject may ask, as the principal `bus`.
+ * `layerBus` trusts the bus: whoever may publish the subject may ask, as the principal `bus`. Who sends
+ * an `Authorization` header is refused, since nothing here could verify it.
  * A layer that reads bearer tokens takes its place without a change elsewhere.
  */
 import { Context, Effect, Layer } from "effect"
-import type { Forbidden, Unauthenticated, Unavailable } from "../domain/errors.ts"
+import { type Forbidden, Unauthenticated, type Unavailable } from "../domain/errors.ts"
 
 export interface AccessRequest {
   readonly family: "tenant" | "admin"
@@ -22,5 +23,10 @@ export class Access extends Context.Service<
     readonly authorize: (request: AccessRequest) => Effect.Effect<string, Unauthenticated | Forbidden | Unavailable>
   }
 >()("cm/protocols/Access") {
-  static readonly layerBus = Layer.succeed(Access, { authorize: () => Effect.succeed("bus") })
+  static readonly layerBus = Layer.succeed(Access, {
+    authorize: ({ authorization }) =>
+      authorization === null
+        ? Effect.succeed("bus")
+        : Effect.fail(new Unauthenticated({ reason: "bearer tokens cannot be verified here: leave the header out" }))
+  })
 }

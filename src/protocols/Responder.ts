@@ -28,7 +28,9 @@ export const replyRule = (inboxPrefix: string): ReplyRule => {
   return (reply) => {
     if (reply === undefined || reply === "") return "missing"
     const known = reply.startsWith("_INBOX.") || reply.startsWith("kaa.v1.replica.") || reply.startsWith("_R_.")
-    return known && !reply.startsWith(own) && !reply.includes("*") && !reply.includes(">") ? "allowed" : "refused"
+    const isOwn = reply === inboxPrefix || reply.startsWith(own)
+    const isSubject = !/[*>\s]|\.\.|\.$/u.test(reply)
+    return known && !isOwn && isSubject ? "allowed" : "refused"
   }
 }
 

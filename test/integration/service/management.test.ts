@@ -52,6 +52,21 @@ describe("errors come in the contract's order", () => {
     assert.strictEqual(answer.body.error.correlationId, "corr-1")
   })
 
+  it("a bearer token that nothing here can verify is refused, not passed over", async () => {
+    for (const authorization of ["Bearer junk", "Basic YTpi"]) {
+      const answer = await client.ask("demo", "token.list", {}, { Authorization: authorization })
+      assert.deepStrictEqual([answer.status, answer.code], [401, "UNAUTHENTICATED"])
+    }
+  })
+
+  it("a repeated removal of a tenant gives the first answer to its key, and 404 to another", async () => {
+    await client.admin("tenants.create", { tenantId: "twice" })
+    const headers = { "Idempotency-Key": "remove-twice" }
+    const first = await client.admin("tenants.remove", { tenantId: "twice" }, headers)
+    const again = await client.admin("tenants.remove", { tenantId: "twice" }, headers)
+    assert.deepStrictEqual([first.status, again.status, again.body], [200, 200, first.body])
+  })
+
   it("a request without a reply subject, or with one that is no inbox, is not carried out", async () => {
     const subject = `${instance}.v1.demo.application.register`
     client.nc.publish(subject, JSON.stringify({ appName: "ghost" }))

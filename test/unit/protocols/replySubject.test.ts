@@ -19,6 +19,10 @@ const refused = [
   "kaa.v1.replica.*.ecap",
   "_R_.>",
   "_INBOX.service.abc.1",
+  "_INBOX.service",
+  "_INBOX.",
+  "_INBOX..x",
+  "kaa.v1.replica.",
   "_inbox.a"
 ]
 const allowed = ["_INBOX.comms.abc", "_INBOX.serviceX.abc", "_R_.a.b", "kaa.v1.replica.comms.ecap.ep-token-response"]
