@@ -40,14 +40,6 @@ const config = Config.all({
     max: "1 day",
     byDefault: "1 hour",
     about: "How long an abandoned entry stays in the lease bucket. Ten leases or more."
-  }),
-  bucketBytesMax: Setting.int({
-    name: "CM_LEASES_BYTES_MAX",
-    unit: "bytes",
-    min: 65_536,
-    max: 1_073_741_824,
-    byDefault: 8_388_608,
-    about: "Largest size of the lease bucket. When it is full, no lease is given and nothing is lost."
   })
 })
 

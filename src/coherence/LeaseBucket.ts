@@ -62,11 +62,12 @@ const planOf = (bucket: string, replicas: number, settings: CoherenceConfig["Ser
   subjects: [`$KV.${bucket}.>`],
   storage: StorageType.File,
   retention: RetentionPolicy.Limits,
-  discard: DiscardPolicy.New,
+  // Bounded by its age alone: a size would make entries of living replicas give way, or refuse new ones.
+  discard: DiscardPolicy.Old,
   num_replicas: replicas,
   max_msgs_per_subject: 1,
   max_age: nanos(Duration.toMillis(settings.bucketAge)),
-  max_bytes: settings.bucketBytesMax,
+  max_bytes: -1,
   duplicate_window: nanos(Math.min(120_000, Duration.toMillis(settings.bucketAge))),
   allow_direct: true,
   deny_delete: true

@@ -45,8 +45,7 @@ export const relayLayer = (options: RelayOptions) =>
           lease: options.lease ?? Duration.seconds(3),
           marginPercent: 10,
           barrierTimeout: Duration.seconds(10),
-          bucketAge: Duration.minutes(1),
-          bucketBytesMax: 1_048_576
+          bucketAge: Duration.minutes(1)
         }),
         Layer.succeed(OutboxConfig, {
           batchMax: options.batchMax ?? 64,
