@@ -29,7 +29,7 @@ export const rotate = (
       const from = shownStatus(token, workspace.now)
       if (!isUsable(from)) {
         workspace.alreadyGone()
-        return Result.fail(new errors.TransitionNotAllowed({ from, to: "Revoked" }))
+        return Result.fail(new errors.TransitionNotAllowed({ from, to: "rotated" }))
       }
       if (workspace.tokenByHash(options.hashed.hashes) !== undefined) {
         return Result.fail(new errors.TokenExists({ appName: token.appName }))
