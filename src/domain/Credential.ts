@@ -99,7 +99,7 @@ export const isGlobal = (credential: Pick<Credential, "tenantId">): boolean => c
 export const scopesMax = 128
 export const scopeLengthMax = 256
 export const allowedConsumersMax = 128
-/** UTF-8 bytes of the JSON text of `metadata`, and of `rotation`. */
+/** UTF-8 bytes of the JSON text of `metadata`. */
 export const metadataBytesMax = 8_192
 export const historyVersionsMax = 1_000
 /** One overlap may last this long at most, 90 days. */

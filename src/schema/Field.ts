@@ -46,7 +46,7 @@ export const TokenStatus = Schema.Literals(tokenStatuses)
 export const AnsweredDate = Schema.String.annotate({ format: "date-time", description: "ISO 8601, UTC, milliseconds" })
 
 /** An object without any field. */
-export const Nothing = Schema.Record(Schema.String, Schema.Never.annotate({ expected: "no excess property" }))
+export const Nothing = Schema.Record(Schema.String, Schema.Never.annotate({ message: "Expected no excess property" }))
 
 export const page = <S extends Schema.Top>(item: S) =>
   Schema.Struct({ content: Schema.Array(item), nextCursor: Schema.optionalKey(Schema.String) })

@@ -105,7 +105,7 @@ const cases: ReadonlyArray<Case> = [
       expires_at: date,
       owner: { level: "user", user_id: "u1" },
       allowed_consumers: ["mail", "account:ACME"],
-      rotation: { every: "P1D" },
+      rotation: {},
       metadata: { note: "n" }
     },
     calls: "store",
@@ -120,7 +120,7 @@ const cases: ReadonlyArray<Case> = [
         expiresAt: someTime,
         allowedConsumers: ["mail", "account:ACME"],
         metadata: { note: "n" },
-        rotation: { every: "P1D" }
+        rotation: {}
       }
     ],
     gives: { credentialId: id, version: 1 },
