@@ -173,19 +173,6 @@ export class Beliefs {
     })
   }
 
-  /**
-   * What a change of this replica committed, with the sequence of its own transaction as `readSeq`.
-   * Tokens that are hot take the new state at once; others wait for their first validation.
-   */
-  readonly fillCommitted = (tokens: ReadonlyArray<HotToken>): void => {
-    for (const token of tokens) {
-      const ref = this.hot.findById(token.tokenId)
-      if (ref === 0) continue
-      const [h0, h1, h2, h3] = this.hot.hash(ref)
-      this.keep(h0, h1, h2, h3, token, tailOf(token), true)
-    }
-  }
-
   // ---- forgetting -----------------------------------------------------------------
 
   readonly applyUnsafe = (revocation: Revocation): void => {

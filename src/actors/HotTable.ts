@@ -136,11 +136,6 @@ export class HotTable {
   endpointId(ref: number): string {
     return endpointIdOfTail(this.bytesOf(ref), this.tailStart(ref))
   }
-  hash(ref: number): readonly [number, number, number, number] {
-    const words = this.chunks[chunkOf(ref)]!.words
-    const word = wordOf(ref)
-    return [words[word]!, words[word + 1]!, words[word + 2]!, words[word + 3]!]
-  }
   countOf(tenantIndex: number): number {
     return this.tenantCounts[tenantIndex] ?? 0
   }
