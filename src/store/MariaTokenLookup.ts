@@ -27,10 +27,6 @@ const applicationsSql = (marks: string): string =>
   `SELECT a.app_name, a.tenant_id FROM applications a JOIN tenants n ON n.tenant_id = a.tenant_id
   WHERE a.app_name IN (${marks}) AND a.removed_at IS NULL AND n.removed_at IS NULL`
 
-const revocationSeqsSql = (marks: string): string =>
-  `SELECT c.tenant_id, c.revocation_seq FROM tenant_counters c JOIN tenants n ON n.tenant_id = c.tenant_id
-  WHERE c.tenant_id IN (${marks})`
-
 const hotTokenOf = (row: Row): HotToken => ({
   tenantId: Columns.text(row, 0),
   appName: Columns.text(row, 1),
@@ -69,13 +65,6 @@ const make = Effect.gen(function* () {
             tenantId: Columns.text(row, 1)
           }))
         )
-      ),
-    revocationSeqs: (tenantIds) =>
-      run(
-        database.lookup("TokenLookup.revocationSeqs", async (session) => {
-          const rows = await Columns.rowsIn(session, revocationSeqsSql, Array.from(new Set(tenantIds)))
-          return new Map(rows.map((row) => [Columns.text(row, 0), Columns.whole(row, 1)]))
-        })
       )
   })
 })

@@ -21,15 +21,7 @@ const make = Effect.map(MemoryDatabase, (tables) =>
         if (application === undefined || application.removedAt !== null) return []
         if (tables.tenants.get(application.tenantId)?.removedAt !== null) return []
         return [{ appName, tenantId: application.tenantId }]
-      }),
-    revocationSeqs: async (tenantIds) => {
-      const found = new Map<string, number>()
-      for (const tenantId of tenantIds) {
-        const counters = tables.counters.get(tenantId)
-        if (counters !== undefined && tables.tenants.has(tenantId)) found.set(tenantId, counters.revocationSeq)
-      }
-      return found
-    }
+      })
   })
 )
 

@@ -18,7 +18,5 @@ export class TokenLookup extends Context.Service<
     readonly applications: (
       appNames: ReadonlyArray<string>
     ) => Promise<ReadonlyArray<{ readonly appName: string; readonly tenantId: string }>>
-    /** The present revocation sequence of each tenant; one that does not exist is missing from the answer. */
-    readonly revocationSeqs: (tenantIds: ReadonlyArray<string>) => Promise<ReadonlyMap<string, number>>
   }
 >()("cm/store/TokenLookup") {}

@@ -9,8 +9,6 @@ const byHash = (hashes: ReadonlyArray<Uint8Array>) =>
   TokenLookup.use((lookup) => Effect.promise(() => lookup.byHash(hashes)))
 const applications = (appNames: ReadonlyArray<string>) =>
   TokenLookup.use((lookup) => Effect.promise(() => lookup.applications(appNames)))
-const revocationSeqs = (tenantIds: ReadonlyArray<string>) =>
-  TokenLookup.use((lookup) => Effect.promise(() => lookup.revocationSeqs(tenantIds)))
 
 export const tokenLookupSuite = (name: string, stores: Layer.Layer<TenantStore | TokenLookup, unknown>) =>
   layer(stores, { excludeTestServices: true })(`TokenLookup (${name})`, (it) => {
@@ -77,7 +75,7 @@ export const tokenLookupSuite = (name: string, stores: Layer.Layer<TenantStore |
       })
     )
 
-    it.effect("does not find what belongs to a removed tenant, and still knows its sequence", () =>
+    it.effect("does not find what belongs to a removed tenant", () =>
       Effect.gen(function* () {
         const { appName, tenantId } = yield* aTenant
         const token = aToken(tenantId, appName)
@@ -89,7 +87,6 @@ export const tokenLookupSuite = (name: string, stores: Layer.Layer<TenantStore |
         }))
         assert.deepStrictEqual(yield* byHash([token.hash]), [])
         assert.deepStrictEqual(yield* applications([appName]), [])
-        assert.deepStrictEqual(yield* revocationSeqs([tenantId, "nobody"]), new Map([[tenantId, 1]]))
       })
     )
 

@@ -159,8 +159,7 @@ export class World {
             return tenantId === undefined ? [] : [{ appName, tenantId }]
           })
           return statement([...names], () => snapshot, this.askedNames, this.holdNames)
-        },
-        revocationSeqs: () => Promise.resolve(new Map(this.seqs))
+        }
       }
     })
   }

@@ -62,7 +62,6 @@ const snapshot = Effect.gen(function* () {
     counts,
     hot: hot.toSorted((a, b) => (a.cacheKey < b.cacheKey ? -1 : 1)),
     live: (yield* Effect.promise(() => lookup.applications(apps))).toSorted((a, b) => (a.appName < b.appName ? -1 : 1)),
-    seqs: Array.from(yield* Effect.promise(() => lookup.revocationSeqs(tenants))).toSorted(),
     outbox: (yield* outbox.unsent(1_000)).map((row) => [row.tenantId, row.eventId, row.held]),
     pending: (yield* outbox.pendingRevocations({ minAgeMs: 0, limit: 1_000 }))
       .map((row) => `${row.tenantId}/${row.seq}`)

@@ -53,8 +53,7 @@ const setup = Effect.gen(function* () {
     ),
     Layer.succeed(TokenLookup, {
       byHash: () => (state.hang ? new Promise<never>(() => {}) : Promise.resolve([row])),
-      applications: () => Promise.resolve([{ appName: "app", tenantId: "acme" }]),
-      revocationSeqs: () => Promise.resolve(new Map())
+      applications: () => Promise.resolve([{ appName: "app", tenantId: "acme" }])
     }),
     Layer.succeed(TokenUse, {
       record: (uses) =>
