@@ -1,14 +1,14 @@
 /**
  * JSON requests: bytes to a checked value, and what to tell a caller whose request is wrong.
  *
- * Strict: UTF-8 only, one JSON value, no field that the schema does not know. A refusal names where
- * and why, and never repeats a value of the request, so it can be sent and logged.
+ * Strict: UTF-8 only, one JSON value, no key twice, no field that the schema does not know. A refusal
+ * names where and why, and never repeats a value of the request, so it can be sent and logged.
  */
 import { Result, Schema, SchemaIssue } from "effect"
 import { InvalidRequest } from "../domain/errors.ts"
+import { parseJson } from "./JsonText.ts"
 
 const pathLengthMax = 100
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const formatter = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** `["items", 3, "endpointId"]` as `items[3].endpointId`. A key comes from the caller: shortened, made printable. */
@@ -34,12 +34,9 @@ export const decodeRequest = <S extends Schema.ConstraintDecoder<unknown>>(
 ): ((payload: Uint8Array) => Result.Result<S["Type"], InvalidRequest>) => {
   const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
   return (payload) => {
-    let json: unknown = {}
-    try {
-      if (payload.length > 0) json = JSON.parse(decoder.decode(payload))
-    } catch {
-      return Result.fail(new InvalidRequest({ path: "", reason: "not JSON in UTF-8" }))
-    }
-    return Result.mapError(decode(json), refusal)
+    const json = payload.length === 0 ? Result.succeed({}) : parseJson(payload)
+    return Result.isFailure(json)
+      ? Result.fail(new InvalidRequest({ path: "", reason: json.failure }))
+      : Result.mapError(decode(json.success), refusal)
   }
 }
