@@ -8,7 +8,7 @@
  */
 import "effect/schema/SchemaJITCompiler/enable"
 import { rmSync, writeFileSync } from "node:fs"
-import { Cause, Effect, Exit, Fiber, Layer } from "effect"
+import { Cause, Config, Effect, Exit, Fiber, Layer } from "effect"
 import { ActorsConfig } from "./actors/ActorsConfig.ts"
 import { CredentialEvents } from "./actors/CredentialEvents.ts"
 import * as CredentialSweeps from "./actors/CredentialSweeps.ts"
@@ -52,6 +52,7 @@ import { Streams } from "./nats/Streams.ts"
 import { Readiness } from "./observability/Health.ts"
 import * as Log from "./observability/Log.ts"
 import { Replica } from "./observability/Replica.ts"
+import * as Setting from "./observability/Setting.ts"
 import { Shutdown } from "./observability/Shutdown.ts"
 import * as NatsEventLog from "./outbox/NatsEventLog.ts"
 import { OutboxConfig } from "./outbox/OutboxConfig.ts"
@@ -188,11 +189,13 @@ const program = Effect.gen(function* () {
 /** One line for what an operator can put right; everything there is for a bug. */
 const whyItEnded = (cause: Cause.Cause<unknown>): string =>
   cause.reasons
-    .map((reason) =>
-      Cause.isFailReason(reason) && reason.error instanceof Error && reason.error.message !== ""
-        ? `${reason.error.name}: ${reason.error.message}`
+    .map((reason) => {
+      const error = Cause.isFailReason(reason) ? reason.error : undefined
+      if (error instanceof Config.ConfigError) return Setting.explain(error)
+      return error instanceof Error && error.message !== ""
+        ? `${error.name}: ${error.message}`
         : Cause.pretty(Cause.fromReasons([reason]))
-    )
+    })
     .join("\n")
 
 const running = Effect.runFork(program)

@@ -6,7 +6,7 @@
  * `config.show` walks. A value out of range fails with a `ConfigError` that names the variable and
  * never repeats the value.
  */
-import { Config, Duration, Schema } from "effect"
+import { Config, Duration, Schema, SchemaIssue } from "effect"
 
 export interface Declared {
   readonly name: string
@@ -27,6 +27,30 @@ export const declared = (): ReadonlyArray<Declared> =>
 const declare = (setting: Declared): void => {
   if (registry.has(setting.name)) throw new Error(`setting ${setting.name} is declared twice`)
   registry.set(setting.name, setting)
+}
+
+const mayBe = ({ range, secret, unit }: Declared): string => {
+  if (secret) return "must be given"
+  switch (unit) {
+    case "text":
+      return `must be a text of the form ${range}`
+    case "flag":
+      return "must be true or false"
+    case "duration":
+      return `must be a duration of ${range}`
+    default:
+      return `must be a whole number, ${range} (${unit})`
+  }
+}
+
+const formatter = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Why a setting was refused: one line that names the variable and what it may be, never what it was. */
+export const explain = ({ cause }: Config.ConfigError): string => {
+  if (cause._tag !== "SchemaError") return cause.message
+  const issue = formatter(cause.issue).issues[0]
+  const setting = registry.get(String(issue?.path?.[0]))
+  return setting === undefined ? `a setting is wrong: ${issue?.message}` : `${setting.name} ${mayBe(setting)}`
 }
 
 /** A whole number within [min, max]. */

@@ -1,6 +1,6 @@
 // Verifies R-RUN-3.
 /** Every setting is documented as it is declared, and what compose.yaml sets exists. */
-import { execFileSync } from "node:child_process"
+import { execFile, execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Schema } from "effect"
@@ -43,3 +43,30 @@ it("compose.yaml sets only what there is", () => {
     names
   )
 })
+
+/** What the service prints when it is started with these variables and nothing else, and its exit code. */
+const startWith = (env: Readonly<Record<string, string>>) =>
+  new Promise<{ readonly code: unknown; readonly printed: string }>((done) =>
+    execFile(
+      process.execPath,
+      ["src/main.ts"],
+      { cwd: root, env: { NATS_URL: "nats://127.0.0.1:1", DATABASE_URL: "mariadb://u:p@127.0.0.1:1/d", ...env } },
+      (error, stdout, stderr) => done({ code: error?.code, printed: stdout + stderr })
+    )
+  )
+
+it.each([
+  ["a text", "CM_REPLICA_ID", "pl anted", "CM_REPLICA_ID must be a text of the form ^[A-Za-z0-9_-]{1,32}$"],
+  ["a number", "CM_STREAM_REPLICAS", "planted", "CM_STREAM_REPLICAS must be a whole number, 1 to 5 (servers)"],
+  ["a number out of range", "CM_STREAM_REPLICAS", "6", "CM_STREAM_REPLICAS must be a whole number, 1 to 5 (servers)"],
+  ["a duration", "CM_LEASE", "planted", "CM_LEASE must be a duration of 300 millis to 1 minute"],
+  ["a duration out of range", "CM_LEASE", "2 hours", "CM_LEASE must be a duration of 300 millis to 1 minute"],
+  ["a flag", "CM_KEY_FILE_CREATE", "planted", "CM_KEY_FILE_CREATE must be true or false"],
+  ["a relation", "CM_KEYS_ACTIVATION", "1 second", "CM_KEYS_ACTIVATION must be at least five times CM_KEYS_RELOAD"],
+  ["a secret that is not there", "DATABASE_URL", "", "DATABASE_URL must be given"]
+])(
+  "%s that is wrong stops the start with one line that names the variable and not its value",
+  async (_, name, value, line) => {
+    assert.deepStrictEqual(await startWith({ [name]: value }), { code: 1, printed: `${line}\n` })
+  }
+)
