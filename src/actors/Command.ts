@@ -35,7 +35,10 @@ export const emptyLoad: Load = {
   idempotencyKeyHashes: []
 }
 
-const union = (loads: ReadonlyArray<Partial<Load>>, key: Exclude<keyof Load, "credentials">): ReadonlyArray<string> => {
+const union = (
+  loads: ReadonlyArray<Partial<Load>>,
+  key: Exclude<keyof Load, "credentials" | "createsTenant">
+): ReadonlyArray<string> => {
   const all = new Set<string>()
   for (const load of loads) for (const name of load[key] ?? []) all.add(name)
   return Array.from(all)
@@ -49,6 +52,7 @@ export const mergeLoads = (loads: ReadonlyArray<Partial<Load>>): Load => ({
   endpointCounts: union(loads, "endpointCounts"),
   appNames: union(loads, "appNames"),
   idempotencyKeyHashes: union(loads, "idempotencyKeyHashes"),
+  createsTenant: loads.some((load) => load.createsTenant === true),
   ...(loads.some((load) => load.credentials !== undefined)
     ? { credentials: mergeCredentialLoads(loads.flatMap((load) => load.credentials ?? [])) }
     : {})

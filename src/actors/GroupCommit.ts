@@ -88,8 +88,8 @@ export const layer = Layer.effect(
     const repeated = (workspace: Workspace, keyHash: string, fingerprint: string): Decided | undefined => {
       const before = workspace.rememberedAnswer(keyHash)
       if (before === undefined || workspace.now - before.createdAt >= answersLiveMs) return undefined
-      // Of a tenant that was removed and created again: nobody's answer any more.
-      if (before.createdAt < (workspace.loaded.tenant?.createdAt ?? 0)) return undefined
+      // Of a tenant that was removed, or created again: nobody's answer any more.
+      if (before.createdAt < (workspace.tenantRow?.createdAt ?? Number.POSITIVE_INFINITY)) return undefined
       return before.fingerprint === fingerprint
         ? { _tag: "Repeated", sealed: before.sealedAnswer, aad: aadOf(workspace, keyHash), seq: before.revocationSeq }
         : { _tag: "Answer", answer: Result.fail(new errors.IdempotencyKeyReused()), inForce: "now" }
@@ -97,7 +97,9 @@ export const layer = Layer.effect(
 
     const decideOne = (workspace: Workspace, command: AnyCommand, keyHash: string | null): Decided => {
       const tenant = workspace.tenant(command.onRemovedTenant)
-      if (Result.isFailure(tenant)) return { _tag: "Answer", answer: Result.fail(tenant.failure), inForce: "now" }
+      const mayBeMissing = command.load.createsTenant === true
+      if (Result.isFailure(tenant) && !mayBeMissing)
+        return { _tag: "Answer", answer: Result.fail(tenant.failure), inForce: "now" }
       const { idempotency } = command.caller
       if (keyHash === null || idempotency === null) return answered(workspace, command).decided
       const fingerprint = keyring.fingerprint("idempotency-body", idempotency.body)

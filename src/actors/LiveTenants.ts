@@ -7,10 +7,8 @@
  * can be found again by its idempotency key.
  */
 import { Cache, Clock, Data, Effect, Layer, Result, Schedule } from "effect"
-import { Coherence } from "../coherence/Coherence.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import * as errors from "../domain/errors.ts"
-import type { Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { TenantStore } from "../store/TenantStore.ts"
@@ -53,7 +51,6 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const actors = yield* TenantActors
     const store = yield* TenantStore
-    const coherence = yield* Coherence
     const keyring = yield* Keyring
     const ids = yield* Ids
     const events = yield* EventWriter
@@ -162,21 +159,7 @@ export const layer = Layer.effect(
       )
 
     return {
-      createTenant: Effect.fnUntraced(function* ({ name, tenantId }, caller) {
-        const created = yield* Effect.mapError(store.createTenant(tenantId, name), writeFailed)
-        if (created === "created") coherence.announceUnsafe({ tenantId, targets: [{ kind: "tenant" }] })
-        // The answer belongs to the tenant, so that its repetition by an idempotency key finds it there.
-        return yield* actors.ask<Tenant>(tenantId, {
-          name: "tenants.create",
-          caller,
-          load: {},
-          decide: (workspace) =>
-            created === "created"
-              ? Result.succeed(workspace.loaded.tenant!)
-              : Result.fail(new errors.TenantExists({ tenantId })),
-          onRemovedTenant: true
-        })
-      }),
+      createTenant: ({ name, tenantId }, caller) => actors.ask(tenantId, applications.createTenant(name, caller)),
       removeTenant: Effect.fnUntraced(function* (tenantId, caller) {
         // One that is being removed has an actor still: the repetition waits there until the first is in force.
         const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), readFailed)
@@ -275,5 +258,3 @@ const refusesUnused = (item: ItemResult<TokenRecord>): boolean =>
   Result.isFailure(item) && item.failure._tag === "TransitionNotAllowed" && item.failure.from === "Inactive"
 
 const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
-const writeFailed = (error: StoreUnavailable) =>
-  new errors.Unavailable({ part: "database", committed: error.outcome === "unknown" ? null : false })

@@ -54,6 +54,7 @@ export class Workspace {
   private readonly applications: Map<string, Loaded["applications"] extends ReadonlyMap<string, infer A> ? A : never>
   private readonly applicationsInserted = new Set<string>()
   private readonly applicationsRemoved = new Set<string>()
+  private tenantCreated: Tenant | undefined
   private tenantRemoved = false
   private readonly targets: Array<RevocationTarget> = []
   private readonly appearances: Array<Appearance["targets"][number]> = []
@@ -77,9 +78,14 @@ export class Workspace {
     this.credentials = new CredentialWorkspace(tenantId, loaded.credentials)
   }
 
+  /** The tenant's row, created by this group or there before. */
+  get tenantRow(): Tenant | undefined {
+    return this.tenantCreated ?? this.loaded.tenant
+  }
+
   /** The live tenant, or the refusal that there is none. */
   tenant(onRemoved = false): Result.Result<Tenant, TenantNotFound> {
-    const tenant = this.loaded.tenant
+    const tenant = this.tenantRow
     if (tenant === undefined || ((tenant.removedAt !== null || this.tenantRemoved) && !onRemoved)) {
       return Result.fail(new TenantNotFound({ tenantId: this.tenantId }))
     }
@@ -146,6 +152,11 @@ export class Workspace {
     const application = this.applications.get(appName)!
     this.applications.set(appName, { ...application, removedAt: this.now })
     this.applicationsRemoved.add(appName)
+  }
+
+  createTenant(name: string | null): Tenant {
+    this.tenantCreated = { tenantId: this.tenantId, name, createdAt: this.now, removedAt: null }
+    return this.tenantCreated
   }
 
   removeTenant(): void {
@@ -247,6 +258,7 @@ export class Workspace {
       tokensDeleted: Array.from(this.deleted),
       applicationsInserted: Array.from(this.applicationsInserted),
       applicationsRemoved: Array.from(this.applicationsRemoved),
+      ...(this.tenantCreated === undefined ? {} : { tenantCreated: { name: this.tenantCreated.name } }),
       tenantRemoved: this.tenantRemoved,
       revocation:
         this.targets.length === 0 ? null : { tenantId: this.tenantId, seq: this.nextSeq, targets: this.targets },

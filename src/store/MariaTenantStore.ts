@@ -16,7 +16,7 @@ import { applyAudit, type ChainHead, chain, headAfter } from "./apply/audit.ts"
 import { applyCheckpoints, applyCredentials } from "./apply/credentials.ts"
 import { applyIdempotent } from "./apply/idempotency.ts"
 import { applyOutbox } from "./apply/outbox.ts"
-import { applyCounters, applyTenantRemoved } from "./apply/tenant.ts"
+import { applyCounters, applyTenantCreated, applyTenantRemoved } from "./apply/tenant.ts"
 import { applyTokens } from "./apply/tokens.ts"
 import * as Columns from "./Columns.ts"
 import { checkChanges, isEmpty } from "./checkChanges.ts"
@@ -31,7 +31,7 @@ import type { Row, Session } from "./MariadbConnection.ts"
 import { type Changes, type Load, type Loaded, StatementRejected, TenantStore } from "./TenantStore.ts"
 import { readTokenPage } from "./TokenPages.ts"
 import { tokenColumns, tokenOf } from "./TokenRow.ts"
-import { tenantCreated } from "./tenantCreated.ts"
+import { createTenant } from "./tenantCreated.ts"
 
 // ---- transactions -----------------------------------------------------------
 
@@ -41,7 +41,7 @@ interface Locked {
 }
 
 const loadAll = async (session: Session, tenantId: string, load: Load): Promise<Locked> => {
-  const locked = await lockTenant(session, tenantId)
+  const locked = await lockTenant(session, tenantId, load.createsTenant === true)
   const [tokens, endpointCounts, named, idempotent, credentials] = await Promise.all([
     loadTokens(session, tenantId, load),
     loadEndpointCounts(session, tenantId, load),
@@ -85,6 +85,7 @@ const applyAll = async (
   const before: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
   const audit = chain(tenantId, before, loaded.now, changes.audit)
   await Promise.all([
+    ...applyTenantCreated(session, tenantId, changes.tenantCreated, loaded.now),
     ...applyTenantRemoved(session, tenantId, changes.tenantRemoved, loaded.now),
     ...applyTokens(session, tenantId, changes),
     ...applyApplications(session, tenantId, changes, loaded),
@@ -109,7 +110,7 @@ const runTransaction = <A>(
     fromSession(() => loadAll(session, tenantId, load)),
     ({ loaded, locked }): Effect.Effect<TransactionResult<A>, DatabaseFailure> => {
       const { changes, result } = decide(loaded)
-      checkChanges(tenantId, loaded, changes)
+      checkChanges(tenantId, load, loaded, changes)
       const { counters } = locked
       if (counters === undefined || isEmpty(changes)) return Effect.succeed({ value: result, wrote: false })
       return Effect.as(
@@ -118,30 +119,6 @@ const runTransaction = <A>(
       )
     }
   )
-
-// ---- tenants ----------------------------------------------------------------
-
-const insertCountersSql = "INSERT IGNORE INTO tenant_counters (tenant_id) VALUES (?)"
-const insertTenantSql = "INSERT INTO tenants (tenant_id, name, created_at) VALUES (?, ?, ?)"
-
-const createTenant = async (
-  session: Session,
-  tenantId: string,
-  name: string | null
-): Promise<TransactionResult<"created" | "exists">> => {
-  await session.run(insertCountersSql, [tenantId])
-  const { counters, now, tenant } = await lockTenant(session, tenantId)
-  if (tenant !== undefined || counters === undefined) return { value: "exists", wrote: false }
-  const before: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
-  const audit = chain(tenantId, before, now, [tenantCreated(tenantId, name)])
-  const head = headAfter(before, audit)
-  await Promise.all([
-    session.run(insertTenantSql, [tenantId, name, now]),
-    ...applyAudit(session, audit),
-    ...applyCounters(session, tenantId, { ...counters, auditSeq: head.seq, auditHash: head.hash })
-  ])
-  return { value: "created", wrote: true }
-}
 
 // ---- reads ------------------------------------------------------------------
 
@@ -167,17 +144,13 @@ const tenantsOfEndpointSql =
 
 const make = Effect.map(Mariadb, (database) => {
   const read = database.query
+  const transact: TenantStore["Service"]["transact"] = (tenantId, load, decide) =>
+    database
+      .transaction("TenantStore.transact", (session) => runTransaction(session, tenantId, load, decide))
+      .pipe(Effect.catchTag("ConstraintBroken", ({ constraint }) => Effect.fail(new StatementRejected({ constraint }))))
   return TenantStore.of({
-    transact: (tenantId, load, decide) =>
-      database
-        .transaction("TenantStore.transact", (session) => runTransaction(session, tenantId, load, decide))
-        .pipe(
-          Effect.catchTag("ConstraintBroken", ({ constraint }) => Effect.fail(new StatementRejected({ constraint })))
-        ),
-    createTenant: (tenantId, name) =>
-      database
-        .transaction("TenantStore.createTenant", (session) => fromSession(() => createTenant(session, tenantId, name)))
-        .pipe(Effect.catchTag("ConstraintBroken", ({ constraint }) => Effect.die(new Error(constraint)))),
+    transact,
+    createTenant: createTenant(transact),
     findTenants: (tenantIds) =>
       read("TenantStore.findTenants", async (session) =>
         (await Columns.rowsIn(session, findTenantsSql, Array.from(new Set(tenantIds)))).map(

@@ -4,9 +4,9 @@ import type { Page, TokenQuery } from "../domain/Page.ts"
 import { shownStatus, type Token } from "../domain/Token.ts"
 import { checkChanges, isEmpty } from "./checkChanges.ts"
 import { MemoryDatabase, type MemoryTables, pair, tokenCount } from "./MemoryDatabase.ts"
-import { appendAudit, applyChanges, rejection } from "./memoryChanges.ts"
+import { applyChanges, rejection } from "./memoryChanges.ts"
 import { type IdempotentAnswer, type Load, type Loaded, StatementRejected, TenantStore } from "./TenantStore.ts"
-import { tenantCreated } from "./tenantCreated.ts"
+import { createTenant } from "./tenantCreated.ts"
 
 const loadTokens = (tables: MemoryTables, tenantId: string, load: Load): ReadonlyMap<string, Token> => {
   const found = new Map<string, Token>()
@@ -95,28 +95,20 @@ const make = Effect.map(MemoryDatabase, (tables) => {
   const step = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
   const found = <A>(keys: ReadonlyArray<string>, find: (key: string) => A | undefined): ReadonlyArray<A> =>
     Array.from(present(keys, find).values())
+  const transact: TenantStore["Service"]["transact"] = (tenantId, load, decide) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const loaded = loadAll(tables, tenantId, load, now)
+      const { changes, result } = decide(loaded)
+      checkChanges(tenantId, load, loaded, changes)
+      if (isEmpty(changes)) return Effect.succeed(result)
+      const constraint = rejection(tables, changes)
+      if (constraint !== null) return Effect.fail(new StatementRejected({ constraint }))
+      applyChanges(tables, tenantId, loaded, changes)
+      return Effect.succeed(result)
+    })
   return TenantStore.of({
-    transact: (tenantId, load, decide) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const loaded = loadAll(tables, tenantId, load, now)
-        const { changes, result } = decide(loaded)
-        checkChanges(tenantId, loaded, changes)
-        if (isEmpty(changes)) return Effect.succeed(result)
-        const constraint = rejection(tables, changes)
-        if (constraint !== null) return Effect.fail(new StatementRejected({ constraint }))
-        applyChanges(tables, tenantId, loaded, changes)
-        return Effect.succeed(result)
-      }),
-    createTenant: (tenantId, name) =>
-      step((now) => {
-        if (tables.tenants.has(tenantId)) return "exists" as const
-        if (!tables.counters.has(tenantId)) {
-          tables.counters.set(tenantId, { revocationSeq: 0, auditSeq: 0, auditHash: null })
-        }
-        tables.tenants.set(tenantId, { tenantId, name, createdAt: now, removedAt: null })
-        appendAudit(tables, tenantId, now, [tenantCreated(tenantId, name)])
-        return "created" as const
-      }),
+    transact,
+    createTenant: createTenant(transact),
     findTenants: (tenantIds) => step(() => found(tenantIds, (tenantId) => tables.tenants.get(tenantId))),
     listTenants: (options) =>
       step(() =>

@@ -78,6 +78,8 @@ export interface Load {
   readonly appNames: ReadonlyArray<string>
   readonly idempotencyKeyHashes: ReadonlyArray<string>
   readonly credentials?: CredentialLoad | undefined
+  /** True: the tenant may be created, so its counters are made when they are not there, to be locked. */
+  readonly createsTenant?: boolean | undefined
 }
 
 export interface Loaded {
@@ -108,6 +110,8 @@ export interface Changes {
   readonly tokensDeleted: ReadonlyArray<string>
   readonly applicationsInserted: ReadonlyArray<string>
   readonly applicationsRemoved: ReadonlyArray<string>
+  /** Creates the tenant itself; only where there is none and `Load.createsTenant` was set. */
+  readonly tenantCreated?: { readonly name: string | null } | undefined
   /** Marks the tenant itself as removed. */
   readonly tenantRemoved: boolean
   /** Not null: the tenant's revocation sequence becomes `seq` and the barrier is pending until told in force. */
@@ -136,6 +140,7 @@ export class TenantStore extends Context.Service<
       decide: (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
     ) => Effect.Effect<A, StoreUnavailable | StatementRejected>
 
+    /** Creates one that nobody asked for by request, as at the start; its audit names the service. */
     readonly createTenant: (
       tenantId: string,
       name: string | null

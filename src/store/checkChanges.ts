@@ -3,7 +3,7 @@
  * it dies here, before anything is written.
  */
 import type { CredentialChanges } from "./CredentialStore.ts"
-import type { Changes, Loaded } from "./TenantStore.ts"
+import type { Changes, Load, Loaded } from "./TenantStore.ts"
 
 const noCredentialChanges = (changes: CredentialChanges | undefined): boolean =>
   changes === undefined || Object.values(changes).every((list) => list.length === 0)
@@ -15,6 +15,7 @@ export const isEmpty = (changes: Changes): boolean =>
   changes.tokensDeleted.length === 0 &&
   changes.applicationsInserted.length === 0 &&
   changes.applicationsRemoved.length === 0 &&
+  changes.tenantCreated === undefined &&
   !changes.tenantRemoved &&
   changes.revocation === null &&
   changes.outbox.length === 0 &&
@@ -27,8 +28,10 @@ const must = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(`a decision ${what}`)
 }
 
-export const checkChanges = (tenantId: string, loaded: Loaded, changes: Changes): void => {
-  must(loaded.tenant !== undefined || isEmpty(changes), "changes a tenant that does not exist")
+export const checkChanges = (tenantId: string, load: Load, loaded: Loaded, changes: Changes): void => {
+  const creates = changes.tenantCreated !== undefined
+  must(loaded.tenant !== undefined || creates || isEmpty(changes), "changes a tenant that does not exist")
+  must(!creates || (loaded.tenant === undefined && load.createsTenant === true), "creates a tenant that it may not")
   must(
     changes.tokensInserted.every((token) => token.tenantId === tenantId),
     "inserts another tenant's token"

@@ -82,7 +82,7 @@ const applyOutbox = (tables: MemoryTables, tenantId: string, changes: Changes, n
   }
 }
 
-export const appendAudit = (tables: MemoryTables, tenantId: string, now: number, entries: Changes["audit"]): void => {
+const appendAudit = (tables: MemoryTables, tenantId: string, now: number, entries: Changes["audit"]): void => {
   const counters = tables.counters.get(tenantId)
   if (counters === undefined) return
   const head = { seq: counters.auditSeq, hash: counters.auditHash }
@@ -95,6 +95,13 @@ export const appendAudit = (tables: MemoryTables, tenantId: string, now: number,
 
 export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loaded, changes: Changes): void => {
   const { now } = loaded
+  if (changes.tenantCreated !== undefined) {
+    const { name } = changes.tenantCreated
+    tables.tenants.set(tenantId, { tenantId, name, createdAt: now, removedAt: null })
+    if (!tables.counters.has(tenantId)) {
+      tables.counters.set(tenantId, { revocationSeq: 0, auditSeq: 0, auditHash: null })
+    }
+  }
   const tenant = tables.tenants.get(tenantId)
   const counters = tables.counters.get(tenantId)
   if (changes.tenantRemoved && tenant?.removedAt === null) tables.tenants.set(tenantId, { ...tenant, removedAt: now })

@@ -49,6 +49,49 @@ export const tenantStoreSuite = <R>(
       })
     )
 
+    it.effect("creates a tenant in the transaction that asks for it, with all that comes with it or not at all", () =>
+      Effect.gen(function* () {
+        const store = yield* TenantStore
+        const [taken, tenantId] = [yield* aTenant, aName("tenant")]
+        const creating = (appName: string, load = { createsTenant: true }) =>
+          transact(tenantId, load, () => ({
+            tenantCreated: { name: "Acme" },
+            applicationsInserted: [appName],
+            audit: [entry("tenant.created")]
+          }))
+        const nothing = Effect.gen(function* () {
+          assert.deepStrictEqual(yield* store.findTenants([tenantId]), [])
+          assert.deepStrictEqual(yield* auditRows(tenantId), [])
+        })
+        const unasked = yield* Effect.exit(creating(aName("app"), { createsTenant: false }))
+        assert.isTrue(Exit.isFailure(unasked) && Cause.hasDies(unasked.cause))
+        yield* nothing
+        assert.strictEqual((yield* Effect.flip(creating(taken.appName)))._tag, "StatementRejected")
+        yield* nothing
+
+        const appName = aName("app")
+        yield* creating(appName)
+        assert.strictEqual((yield* store.findTenants([tenantId]))[0]?.name, "Acme")
+        assert.strictEqual((yield* store.findApplications([appName]))[0]?.tenantId, tenantId)
+        assert.strictEqual((yield* auditRows(tenantId)).length, 1)
+        const again = yield* Effect.exit(creating(aName("app")))
+        assert.isTrue(Exit.isFailure(again) && Cause.hasDies(again.cause))
+      })
+    )
+
+    it.effect("creates a tenant once, however many ask at once", () =>
+      Effect.gen(function* () {
+        const tenantId = aName("tenant")
+        const ask = TenantStore.use((store) => store.createTenant(tenantId, null))
+        const answers = yield* Effect.all(
+          Array.from({ length: 8 }, () => ask),
+          { concurrency: 8 }
+        )
+        assert.strictEqual(answers.filter((answer) => answer === "created").length, 1)
+        assert.strictEqual((yield* auditRows(tenantId)).length, 1)
+      })
+    )
+
     it.effect("lists tenants in pages, without removed ones", () =>
       Effect.gen(function* () {
         const store = yield* TenantStore

@@ -7,8 +7,9 @@
 import { Result } from "effect"
 import * as errors from "../../domain/errors.ts"
 import { globalTenantId } from "../../domain/Names.ts"
-import type { Application } from "../../domain/Tenant.ts"
+import type { Application, Tenant } from "../../domain/Tenant.ts"
 import type { OutboxEntry } from "../../store/TenantStore.ts"
+import { tenantCreated } from "../../store/tenantCreated.ts"
 import type { Command } from "../Command.ts"
 import type { Caller } from "../Tenants.ts"
 
@@ -67,6 +68,22 @@ export const removeApplication = (appName: string, caller: Caller): Command<{ re
       diff: { tokens: deleted }
     })
     return Result.succeed({ deleted })
+  }
+})
+
+/** One transaction: the tenant, its first audit row, and what is kept for an idempotency key. */
+export const createTenant = (name: string | null, caller: Caller): Command<Tenant> => ({
+  name: "tenants.create",
+  caller,
+  load: { createsTenant: true },
+  decide: (workspace) => {
+    const { tenantId } = workspace
+    // One that is still being removed has its id, too.
+    if (workspace.tenantRow !== undefined) return Result.fail(new errors.TenantExists({ tenantId }))
+    const tenant = workspace.createTenant(name)
+    workspace.appear({ kind: "tenant" })
+    workspace.record(tenantCreated(tenantId, name, caller.principal))
+    return Result.succeed(tenant)
   }
 })
 

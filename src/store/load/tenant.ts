@@ -1,4 +1,4 @@
-/** Locks a tenant's counters and reads the tenant: the first statement of every transaction. */
+/** Locks a tenant's counters and reads the tenant: what every transaction begins with. */
 import type { Tenant } from "../../domain/Tenant.ts"
 import * as Columns from "../Columns.ts"
 import type { Row, Session } from "../MariadbConnection.ts"
@@ -24,6 +24,8 @@ const lockSql = `SELECT c.revocation_seq, c.audit_seq, c.audit_hash, c.token_cou
   FROM tenant_counters c LEFT JOIN tenants t ON t.tenant_id = c.tenant_id
   WHERE c.tenant_id = ? FOR UPDATE`
 const clockSql = `SELECT ${Columns.momentSql}`
+/** Counters outlive their tenant: its sequences never start again. */
+const makeCountersSql = "INSERT IGNORE INTO tenant_counters (tenant_id) VALUES (?)"
 
 export const tenantOf = (row: Row, at = 0): Tenant => ({
   tenantId: Columns.text(row, at),
@@ -32,8 +34,13 @@ export const tenantOf = (row: Row, at = 0): Tenant => ({
   removedAt: Columns.wholeOrNull(row, at + 3)
 })
 
-export const lockTenant = async (session: Session, tenantId: string): Promise<LockedTenant> => {
-  const [row] = await session.rows(lockSql, [tenantId])
+/** @param creates whether counters that are not there are made */
+export const lockTenant = async (session: Session, tenantId: string, creates = false): Promise<LockedTenant> => {
+  let [row] = await session.rows(lockSql, [tenantId])
+  if (row === undefined && creates) {
+    await session.run(makeCountersSql, [tenantId])
+    row = (await session.rows(lockSql, [tenantId]))[0]
+  }
   if (row === undefined) {
     const [clock] = await session.rows(clockSql)
     return { counters: undefined, tenant: undefined, now: Columns.whole(clock ?? [], 0) }

@@ -1,0 +1,144 @@
+/**
+ * The tenants of one or more replicas over one memory database. Time is the test's, barriers end when
+ * it says so, and the store does what it is told to do instead of what it is asked.
+ */
+import { createHash } from "node:crypto"
+import { ConfigProvider, Context, Effect, Layer } from "effect"
+import { ActorsConfig } from "../../src/actors/ActorsConfig.ts"
+import { FirstUse } from "../../src/actors/FirstUse.ts"
+import * as GroupCommit from "../../src/actors/GroupCommit.ts"
+import { HotState } from "../../src/actors/HotState.ts"
+import { Ids } from "../../src/actors/Ids.ts"
+import * as LiveTenants from "../../src/actors/LiveTenants.ts"
+import * as LiveValidator from "../../src/actors/LiveValidator.ts"
+import * as TenantActors from "../../src/actors/TenantActors.ts"
+import { type Caller, Tenants } from "../../src/actors/Tenants.ts"
+import { TenantsConfig } from "../../src/actors/TenantsConfig.ts"
+import { EventWriter } from "../../src/actors/TokenEvents.ts"
+import { ValidationCache } from "../../src/cache/ValidationCache.ts"
+import { Applier, Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
+import { Keyring } from "../../src/crypto/Keyring.ts"
+import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
+import { Replica } from "../../src/observability/Replica.ts"
+import { MemoryDatabase } from "../../src/store/MemoryDatabase.ts"
+import * as MemoryStores from "../../src/store/MemoryStores.ts"
+import { Outbox } from "../../src/store/Outbox.ts"
+import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
+import { TenantStore } from "../../src/store/TenantStore.ts"
+import { keyringOf } from "./validationWorld.ts"
+
+export const operator: Caller = { principal: "alice", correlationId: "c", idempotency: null }
+export const withKey = (key: string, operation: string, body = "{}"): Caller => ({
+  ...operator,
+  idempotency: { key, operation, body: new TextEncoder().encode(body) }
+})
+
+/** Seals nothing and fingerprints without a key: what the actors do with it is the same. */
+const keyring: Keyring["Service"] = {
+  ...keyringOf(["k1"], () => true),
+  fingerprint: (...parts) => {
+    const hash = createHash("sha256")
+    for (const part of parts) hash.update(part).update("\0")
+    return hash.digest("hex")
+  },
+  seal: (_aad, plaintext) => plaintext,
+  open: (_aad, record) => Effect.succeed(record)
+}
+
+/** Loops that only time starts are far apart, so that a test may let time pass. */
+const variables = { CM_ACTOR_IDLE: "1 day", CM_LAST_USE_INTERVAL: "1 hour" }
+
+export const tenantWorld = Effect.gen(function* () {
+  const environment = ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
+  const settings = Layer.mergeAll(TenantsConfig.layer, ActorsConfig.layer).pipe(Layer.provide(environment))
+  const database = yield* Layer.build(MemoryStores.layer)
+  const realStore = Context.get(database, TenantStore)
+  const realOutbox = Context.get(database, Outbox)
+  const announced: Array<Appearance> = []
+  /** Revocations whose barrier does not end. */
+  const held: Array<Revocation> = []
+  const state = { hold: false }
+  /** What the stores of all replicas do otherwise. */
+  const faults: {
+    transact?: TenantStore["Service"]["transact"]
+    findTenants?: TenantStore["Service"]["findTenants"]
+  } = {}
+  const store: TenantStore["Service"] = {
+    ...realStore,
+    transact: (...args) => (faults.transact ?? realStore.transact)(...args),
+    findTenants: (...args) => (faults.findTenants ?? realStore.findTenants)(...args)
+  }
+
+  const coherence = Layer.effect(
+    Coherence,
+    Effect.map(Applier, (applier) => ({
+      putInForce: (revocation: Revocation) =>
+        Effect.suspend(() => {
+          applier.applyUnsafe(revocation)
+          if (!state.hold) return Effect.orDie(realOutbox.markInForce([revocation]))
+          held.push(revocation)
+          return Effect.never
+        }),
+      announceUnsafe: (appearance: Appearance) => {
+        announced.push(appearance)
+        applier.appearUnsafe(appearance)
+      },
+      lapse: Effect.succeed(null),
+      settled: Effect.void
+    }))
+  )
+
+  /** A replica of its own over the shared database. */
+  const replica = (replicaId: string) => {
+    const ground = Layer.mergeAll(
+      Layer.succeed(Keyring, keyring),
+      Layer.succeed(Replica, { instance: "cm", replicaId }),
+      ValidationCache.layerNoop,
+      OutboxSignal.layer,
+      LeaseView.layer,
+      settings,
+      Layer.succeedContext(database)
+    )
+    return Layer.build(
+      Layer.fresh(
+        LiveTenants.layer.pipe(
+          Layer.provideMerge(TenantActors.layer),
+          Layer.provideMerge(GroupCommit.layer),
+          Layer.provideMerge(LiveValidator.layer),
+          Layer.provideMerge(FirstUse.layer),
+          Layer.provideMerge(EventWriter.layer),
+          Layer.provideMerge(Ids.layer),
+          Layer.provideMerge(coherence),
+          Layer.provideMerge(HotState.layer),
+          Layer.provideMerge(Layer.succeed(TenantStore, store)),
+          Layer.provideMerge(ground)
+        )
+      )
+    ).pipe(
+      Effect.map((context) => {
+        const lease = Context.get(context, LeaseView)
+        lease.trustedUntilMonotonicMs = Number.MAX_SAFE_INTEGER
+        lease.trustedUntilWallMs = Number.MAX_SAFE_INTEGER
+        return {
+          tenants: Context.get(context, Tenants),
+          commit: Context.get(context, GroupCommit.GroupCommit),
+          beliefs: Context.get(context, HotState),
+          lease
+        }
+      })
+    )
+  }
+
+  return {
+    replica,
+    tables: Context.get(database, MemoryDatabase),
+    store: realStore,
+    outbox: realOutbox,
+    announced,
+    faults,
+    held,
+    state,
+    /** What a barrier's end does: the held revocations are in force. */
+    release: Effect.suspend(() => Effect.orDie(realOutbox.markInForce(held.splice(0))))
+  }
+})
