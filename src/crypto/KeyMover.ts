@@ -4,7 +4,8 @@
  * One replica does it at a time, claimed by the database's clock; it moves pages no faster than
  * `CM_KEYS_MOVE_RATE`. Nothing about where it is is remembered: what is left to do is the rows under
  * retiring keys, so after a kill, here or elsewhere, it goes on with what is left. A move is a
- * compare-and-set, so doing it twice does it once.
+ * compare-and-set, so doing it twice does it once. How far it is, is kept for its progress
+ * (`MoveProgress.ts`).
  *
  * - Hashes of tokens follow their key's successor, by one HMAC each, once every replica reads with it.
  * - Secrets are opened and sealed again with their tenant's active key. One that does not open stays
@@ -25,6 +26,7 @@ import { Sweeps } from "../store/Sweeps.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as HashKeys from "./HashKeys.ts"
 import { MasterKey, type MasterKeyError } from "./MasterKey.ts"
+import * as MoveProgress from "./MoveProgress.ts"
 import * as RotationPlan from "./RotationPlan.ts"
 import * as ServiceKeys from "./ServiceKeys.ts"
 import { secretPurpose, TenantKeys, type TenantKeyUnavailable } from "./TenantKeys.ts"
@@ -42,7 +44,7 @@ const sweepName = "key-rotation"
 const claimFor = Duration.seconds(15)
 /** Rows of one page at most: one second's worth of the rate, within this. */
 export const pageMax = 500
-/** Keys looked at in one turn; the rest waits for the next. */
+/** Keys read at once; where not all are gone through, the rest waits for the next turn. */
 const keysPerTurn = 1_000
 /** A tenant's key without rows is retired by itself when it is this old. */
 const retireTenantKeysAfter = Duration.days(1)
@@ -74,6 +76,7 @@ export const make = Effect.gen(function* () {
   const pageRows = Math.min(pageMax, keysMoveRate)
 
   const claim = sweeps.claim(sweepName, replicaId, Duration.toMillis(claimFor))
+  const progress = MoveProgress.make(store, claim)
   const open = (key: AgedKey) =>
     Effect.provide(
       Effect.map(ServiceKeys.open(key), ({ material }) => material),
@@ -193,11 +196,22 @@ export const make = Effect.gen(function* () {
     yield* store.eraseRetired(Duration.toMillis(keysErase))
   })
 
+  const moveAll = Effect.gen(function* () {
+    for (let after: string | null = null; ; ) {
+      const keys: ReadonlyArray<AgedKey> = yield* store.movableKeys({ limit: keysPerTurn, after })
+      for (const key of keys) yield* goingOn("moving rows", moveRows(key), key.keyId)
+      const last = keys.at(-1)
+      if (keys.length < keysPerTurn || last === undefined) return
+      after = last.keyId
+    }
+  })
+
   /** One turn: everything that can be done now. Whatever fails with one key does not stop the others. */
   const turn = Effect.gen(function* () {
     if (!(yield* claim)) return
     yield* goingOn("wrapping keys", rewrap)
-    for (const key of yield* store.retiringKeys(keysPerTurn)) yield* goingOn("moving rows", moveRows(key), key.keyId)
+    yield* goingOn("counting rows to move", progress.keep)
+    yield* goingOn("moving rows", moveAll)
     yield* goingOn("tidying keys", tidy)
   })
 

@@ -62,7 +62,8 @@ type Rotating = (typeof rotating)[number]
 export const make = Effect.gen(function* () {
   const store = yield* KeyRotationStore
   const context = yield* Effect.context<MasterKey>()
-  const activationMs = Duration.toMillis((yield* CryptoConfig).keysActivation)
+  const { keysActivation, keysMoveRate } = yield* CryptoConfig
+  const activationMs = Duration.toMillis(keysActivation)
 
   /** The key of a purpose that may be followed now, or undefined: it follows another and is not settled itself. */
   const followable = (keys: ReadonlyArray<AgedKey>, purpose: Rotating): AgedKey | undefined => {
@@ -96,7 +97,7 @@ export const make = Effect.gen(function* () {
       if (yield* store.replaceActive(from, to.stored)) keyIds.push(to.stored.keyId)
     }
     const tenants = keyIds.length === 0 ? 0 : yield* store.demoteTenantKeys
-    if (keyIds.length > 0) yield* store.setMark(yield* store.countMovable)
+    if (keyIds.length > 0) yield* store.beginMark
     return { keyIds, tenants } satisfies Rotated
   }).pipe(Effect.provide(context))
 
@@ -126,7 +127,8 @@ export const make = Effect.gen(function* () {
   return KeyRotation.of({
     rotate,
     status: Effect.gen(function* () {
-      return RotationPlan.progressOf(yield* store.mark, yield* store.countMovable)
+      const [mark, left] = [yield* store.mark, yield* store.countMovable(RotationPlan.countedMax)]
+      return RotationPlan.progressOf(mark, left, keysMoveRate)
     }),
     retire,
     list: Effect.fnUntraced(function* (options) {

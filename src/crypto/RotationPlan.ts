@@ -42,14 +42,26 @@ export interface Progress {
   readonly etaSeconds: number | null
 }
 
-/** `remaining` rows are under keys that are being retired. */
-export const progressOf = (mark: RotationMark | undefined, remaining: number): Progress => {
-  // Rows may have been added since, or keys have grown old by themselves: then there is more than the mark says.
-  const total = Math.max(mark?.total ?? 0, remaining)
-  const done = total - remaining
-  if (remaining === 0) return { state: "idle", total, done, etaSeconds: null }
-  const etaSeconds = mark === undefined || done === 0 ? null : Math.ceil((remaining * mark.ageMs) / done / 1000)
-  return { state: "running", total, done, etaSeconds }
+/** Rows are counted up to this number for an answer; the mover counts the rest, in pieces. */
+export const countedMax = 10_000
+
+/**
+ * `left` rows, counted up to `countedMax`, are under keys that are being retired. Below that it is the
+ * truth, above it what the run's own numbers say, and until the mover has counted, "at least".
+ */
+export const progressOf = (mark: RotationMark | undefined, left: number, rowsPerSecond: number): Progress => {
+  const total = Math.max(mark?.total ?? 0, mark?.moved ?? 0)
+  if (left === 0) return { state: "idle", total, done: total, etaSeconds: null }
+  // What is left after the end of a run belongs to one that the mover has not begun yet.
+  if (mark === undefined || mark.isOver) return { state: "running", total: left, done: 0, etaSeconds: null }
+  const remaining = left < countedMax ? left : Math.max(left, total - mark.moved)
+  // Rows may have been added since it was counted; those that were deleted are done.
+  const all = Math.max(total, mark.moved + remaining)
+  const done = all - remaining
+  if (mark.moved === 0 || mark.movingMs === null) return { state: "running", total: all, done, etaSeconds: null }
+  // At the pace so far, which for the first page says too much, and never faster than is allowed.
+  const etaMs = Math.max((remaining * mark.movingMs) / mark.moved, (remaining * 1000) / rowsPerSecond)
+  return { state: "running", total: all, done, etaSeconds: Math.ceil(etaMs / 1000) }
 }
 
 /** How long to wait after a page so that no more than `rowsPerSecond` are moved. */

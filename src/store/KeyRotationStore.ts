@@ -44,18 +44,32 @@ export interface SealedMove extends SealedRow {
   readonly newSealed: Uint8Array
 }
 
+/** One run of moving rows to other keys. */
 export interface RotationMark {
   /** UNIX milliseconds, database clock. */
   readonly startedAt: number
-  readonly ageMs: number
-  /** Rows that had to be moved then. */
-  readonly total: number
+  /** Rows that had to be moved. Null: nobody has counted them yet. */
+  readonly total: number | null
+  /** Rows moved since it began. */
+  readonly moved: number
+  /** How long ago the first of them was moved, or null. */
+  readonly movingMs: number | null
+  /** Nothing was left; what has to be moved after that belongs to the next run. */
+  readonly isOver: boolean
+}
+
+/** So many rows, and where to go on; null: they were the last. */
+export interface CountedSlice {
+  readonly rows: number
+  readonly next: string | null
 }
 
 export type Retired = "retired" | "inUse" | "active" | "unknown"
 
 /** Rows of one page at most. */
 export const movePageMax = 1_000
+/** Keys that are counted under at once at most. */
+export const countKeysMax = 256
 
 export class KeyRotationStore extends Context.Service<
   KeyRotationStore,
@@ -101,8 +115,25 @@ export class KeyRotationStore extends Context.Service<
     // ---- rows
     /** How many rows need each key. 0 for a key that no row needs. */
     readonly countRows: (keyIds: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, number>, StoreUnavailable>
-    /** Rows that can be moved and are not under an active key. */
-    readonly countMovable: Effect.Effect<number, StoreUnavailable>
+    // Counting reads so many rows as it is told and no more: tables may be larger than a statement's time.
+    /** Rows under retiring keys that can be moved, counted up to `limit`. */
+    readonly countMovable: (limit: number) => Effect.Effect<number, StoreUnavailable>
+    /** The same under these keys, whatever their state; `countKeysMax` of them at most. */
+    readonly countMovableUnder: (
+      keyIds: ReadonlyArray<string>,
+      limit: number
+    ) => Effect.Effect<number, StoreUnavailable>
+    /** The same under one key in pieces of `limit`; `after` is `next` of the piece before. */
+    readonly countMovableSlice: (
+      keyId: string,
+      after: string | null,
+      limit: number
+    ) => Effect.Effect<CountedSlice, StoreUnavailable>
+    /** Retiring keys with rows that can be moved, ascending by id, after `after`. */
+    readonly movableKeys: (options: {
+      readonly limit: number
+      readonly after: string | null
+    }) => Effect.Effect<ReadonlyArray<AgedKey>, StoreUnavailable>
     /** Tokens whose hash was made with a key; tenant by tenant. */
     readonly hashedRows: (keyId: string, limit: number) => Effect.Effect<ReadonlyArray<HashedRow>, StoreUnavailable>
     /** Answers how many were moved. */
@@ -117,9 +148,12 @@ export class KeyRotationStore extends Context.Service<
       moves: ReadonlyArray<SealedMove>
     ) => Effect.Effect<number, StoreUnavailable>
 
-    // ---- the rotation under way, for its progress
+    // ---- the run under way, or the last one, for its progress. Every move adds to it, in its own transaction.
     readonly mark: Effect.Effect<RotationMark | undefined, StoreUnavailable>
-    /** Begins now, by the database's clock. */
-    readonly setMark: (total: number) => Effect.Effect<void, StoreUnavailable>
+    /** A run begins now, by the database's clock, in place of what was there. */
+    readonly beginMark: Effect.Effect<void, StoreUnavailable>
+    /** So many rows are left in the run that began then; counts once. */
+    readonly setLeft: (startedAt: number, left: number) => Effect.Effect<void, StoreUnavailable>
+    readonly endMark: (startedAt: number) => Effect.Effect<void, StoreUnavailable>
   }
 >()("cm/store/KeyRotationStore") {}

@@ -3,57 +3,20 @@
  *
  * Rows are moved tenant by tenant, each tenant's in a transaction that locks its counters first, as
  * every change of a tenant does: what such a change has read cannot move under it. A move names what
- * it read, so repeating it does nothing. However many rows, it is two statements a tenant. Counting goes by an index for each kind of row.
+ * it read, so repeating it does nothing. However many rows, it is three statements a tenant: what stands
+ * there, the move, and its number added to the run's.
  */
 import { Effect, Layer } from "effect"
 import * as keyMoves from "./apply/keyMoves.ts"
 import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
-import { type AgedKey, KeyRotationStore, movePageMax, type Retired } from "./KeyRotationStore.ts"
-import type { KeyPurpose, KeyState, StoredKey } from "./KeyStore.ts"
+import { KeyRotationStore, movePageMax, type Retired } from "./KeyRotationStore.ts"
+import { keyColumns, keyOf } from "./KeyRow.ts"
+import type { KeyState, StoredKey } from "./KeyStore.ts"
+import * as keyRows from "./load/keyRows.ts"
 import { type ConstraintBroken, fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
-import type { Row, Session } from "./MariadbConnection.ts"
+import type { Session } from "./MariadbConnection.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
-
-const keyColumns = `key_id, purpose, tenant_id, state, master_key_id, wrapped, created_at, ${Columns.nowSql} - created_at`
-const keyOf = (row: Row): AgedKey => ({
-  keyId: Columns.uuid(row, 0),
-  purpose: Columns.text(row, 1) as KeyPurpose,
-  tenantId: Columns.textOrNull(row, 2),
-  state: Columns.text(row, 3) as KeyState,
-  masterKeyId: Columns.text(row, 4),
-  wrapped: new Uint8Array(Columns.bytes(row, 5)),
-  createdAt: Columns.whole(row, 6),
-  ageMs: Columns.whole(row, 7)
-})
-
-// ---- what a key is needed for ------------------------------------------------------
-
-/** Each counts the rows of one kind that need the keys of an `IN (…)`. */
-const countSqls: ReadonlyArray<(marks: string) => string> = [
-  (marks) => `SELECT hash_key_id, COUNT(*) FROM tokens WHERE hash_key_id IN (${marks}) GROUP BY hash_key_id`,
-  (marks) => `SELECT key_id, COUNT(*) FROM credential_versions WHERE key_id IN (${marks}) GROUP BY key_id`,
-  (marks) => `SELECT seal_key_id, COUNT(*) FROM idempotency WHERE seal_key_id IN (${marks}) GROUP BY seal_key_id`
-]
-/** Whether any row needs key `k`. */
-const neededSql = `(EXISTS (SELECT 1 FROM tokens t WHERE t.hash_key_id = k.key_id)
-  OR EXISTS (SELECT 1 FROM credential_versions v WHERE v.key_id = k.key_id)
-  OR EXISTS (SELECT 1 FROM idempotency i WHERE i.seal_key_id = k.key_id))`
-const countMovableSql = `SELECT
-  (SELECT COUNT(*) FROM data_keys k JOIN tokens t ON t.hash_key_id = k.key_id WHERE k.state = 'retiring') +
-  (SELECT COUNT(*) FROM data_keys k JOIN credential_versions v ON v.key_id = k.key_id WHERE k.state = 'retiring')`
-
-const countRows = async (session: Session, keyIds: ReadonlyArray<string>): Promise<ReadonlyMap<string, number>> => {
-  const counts = new Map(keyIds.map((keyId) => [keyId, 0]))
-  const ids = Columns.uuidBytesOf(keyIds)
-  if (ids.length === 0) return counts
-  const found = await Promise.all(countSqls.map((sql) => Columns.rowsIn(session, sql, ids)))
-  for (const row of found.flat()) {
-    const keyId = Columns.uuid(row, 0)
-    counts.set(keyId, (counts.get(keyId) ?? 0) + Columns.whole(row, 1))
-  }
-  return counts
-}
 
 // ---- changing keys -----------------------------------------------------------------
 
@@ -62,10 +25,10 @@ const demoteTenantsSql = "UPDATE data_keys SET state = 'retiring' WHERE purpose 
 const insertSql = `INSERT INTO data_keys (key_id, purpose, tenant_id, state, master_key_id, wrapped, created_at)
   VALUES (?, ?, ?, 'active', ?, ?, ${Columns.momentSql})`
 const retireSql = `UPDATE data_keys k SET k.state = 'retired', k.retired_at = ${Columns.momentSql}
-  WHERE k.key_id = ? AND k.state = 'retiring' AND NOT ${neededSql}`
-const reviveSql = `UPDATE data_keys k SET k.state = 'retiring', k.retired_at = NULL WHERE k.state = 'retired' AND ${neededSql}`
+  WHERE k.key_id = ? AND k.state = 'retiring' AND NOT ${keyRows.neededSql}`
+const reviveSql = `UPDATE data_keys k SET k.state = 'retiring', k.retired_at = NULL WHERE k.state = 'retired' AND ${keyRows.neededSql}`
 const eraseSql = `UPDATE data_keys k SET k.wrapped = ''
-  WHERE k.state = 'retired' AND k.wrapped <> '' AND k.retired_at <= ${Columns.nowSql} - ? AND NOT ${neededSql}`
+  WHERE k.state = 'retired' AND k.wrapped <> '' AND k.retired_at <= ${Columns.nowSql} - ? AND NOT ${keyRows.neededSql}`
 const rewrapSql =
   "UPDATE data_keys SET master_key_id = ?, wrapped = ? WHERE key_id = ? AND master_key_id = ? AND wrapped = ?"
 
@@ -100,6 +63,16 @@ const hashedSql = `SELECT tenant_id, token_id, hash FROM tokens WHERE hash_key_i
   ORDER BY hash_key_id, tenant_id, token_id LIMIT ?`
 const sealedSql = `SELECT tenant_id, credential_id, version, sealed FROM credential_versions
   WHERE key_id = ? AND sealed IS NOT NULL ORDER BY key_id, credential_id, version LIMIT ?`
+const movableKeysSql = `SELECT ${keyColumns} FROM data_keys k
+  WHERE k.state = 'retiring' AND k.key_id > ? AND ${keyRows.movableSql} ORDER BY k.key_id LIMIT ?`
+
+// ---- the run under way -------------------------------------------------------------
+
+const markSql = `SELECT started_at, total, moved, ${Columns.nowSql} - moving_since, ended_at FROM key_rotation WHERE id = 1`
+const beginMarkSql = `REPLACE INTO key_rotation (id, started_at, total) VALUES (1, ${Columns.momentSql}, NULL)`
+const setLeftSql = `UPDATE key_rotation SET total = moved + ? WHERE id = 1 AND started_at = ? AND total IS NULL`
+const endMarkSql = `UPDATE key_rotation SET ended_at = ${Columns.momentSql} WHERE id = 1 AND started_at = ?`
+
 // ---- the layer ---------------------------------------------------------------------
 
 const make = Effect.gen(function* () {
@@ -184,11 +157,24 @@ const make = Effect.gen(function* () {
         (rows) => rows > 0
       ),
 
-    countRows: (keyIds) => database.query("KeyRotationStore.countRows", (session) => countRows(session, keyIds)),
-    countMovable: database.query("KeyRotationStore.countMovable", async (session) => {
-      const [row] = await session.rows(countMovableSql)
-      return Columns.whole(row ?? [], 0)
-    }),
+    countRows: (keyIds) =>
+      database.query("KeyRotationStore.countRows", (session) => keyRows.countRows(session, keyIds)),
+    countMovable: (limit) =>
+      database.query("KeyRotationStore.countMovable", (session) => keyRows.countMovable(session, limit)),
+    countMovableUnder: (keyIds, limit) =>
+      database.query("KeyRotationStore.countMovableUnder", (session) =>
+        keyRows.countMovableUnder(session, keyIds, limit)
+      ),
+    countMovableSlice: (keyId, after, limit) =>
+      database.query("KeyRotationStore.countMovableSlice", (session) =>
+        keyRows.countMovableSlice(session, keyId, after, limit)
+      ),
+    movableKeys: ({ after, limit }) => {
+      const id = after === null ? Buffer.alloc(16) : Columns.uuidBytes(after)
+      return database.query("KeyRotationStore.movableKeys", async (session) =>
+        (await session.rows(movableKeysSql, [id, limit])).map(keyOf)
+      )
+    },
     hashedRows: (keyId, limit) =>
       database.query("KeyRotationStore.hashedRows", async (session) =>
         (await session.rows(hashedSql, [Columns.uuidBytes(keyId), Math.min(limit, movePageMax)])).map((row) => ({
@@ -216,17 +202,20 @@ const make = Effect.gen(function* () {
     },
 
     mark: database.query("KeyRotationStore.mark", async (session) => {
-      const [row] = await session.rows(
-        `SELECT started_at, ${Columns.nowSql} - started_at, total FROM key_rotation WHERE id = 1`
-      )
+      const [row] = await session.rows(markSql)
       return row === undefined
         ? undefined
-        : { startedAt: Columns.whole(row, 0), ageMs: Columns.whole(row, 1), total: Columns.whole(row, 2) }
+        : {
+            startedAt: Columns.whole(row, 0),
+            total: Columns.wholeOrNull(row, 1),
+            moved: Columns.whole(row, 2),
+            movingMs: Columns.wholeOrNull(row, 3),
+            isOver: Columns.wholeOrNull(row, 4) !== null
+          }
     }),
-    setMark: (total) =>
-      Effect.asVoid(
-        run("setMark", `REPLACE INTO key_rotation (id, started_at, total) VALUES (1, ${Columns.momentSql}, ?)`, [total])
-      )
+    beginMark: Effect.asVoid(run("beginMark", beginMarkSql, [])),
+    setLeft: (startedAt, left) => Effect.asVoid(run("setLeft", setLeftSql, [left, startedAt])),
+    endMark: (startedAt) => Effect.asVoid(run("endMark", endMarkSql, [startedAt]))
   })
 })
 

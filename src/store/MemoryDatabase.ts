@@ -29,6 +29,21 @@ export interface MemoryOutboxRow {
   readonly revocationSeq: number | null
 }
 
+/** What `data_keys` and `key_rotation` hold beside the keys themselves. */
+export interface MemoryKeyLife {
+  readonly uses: Map<string, number>
+  readonly retiredAt: Map<string, number>
+  mark:
+    | {
+        readonly startedAt: number
+        readonly total: number | null
+        readonly moved: number
+        readonly movingSince: number | null
+        readonly isOver: boolean
+      }
+    | undefined
+}
+
 export interface MemoryPending {
   readonly tenantId: string
   readonly seq: number
@@ -57,6 +72,7 @@ export interface MemoryTables {
   readonly credentials: MemoryCredentialTables
   readonly checkpoints: Array<AuditCheckpoint>
   readonly dataKeys: Map<string, StoredKey>
+  readonly keyLife: MemoryKeyLife
   readonly masterKeys: Map<string, string>
   readonly relay: { term: number; replicaId: string | null; expiresAt: number }
   readonly relayPositions: Map<string, number>
@@ -77,6 +93,7 @@ const empty = (): MemoryTables => ({
   credentials: new MemoryCredentialTables(),
   checkpoints: [],
   dataKeys: new Map(),
+  keyLife: { uses: new Map(), retiredAt: new Map(), mark: undefined },
   masterKeys: new Map(),
   relay: { term: 0, replicaId: null, expiresAt: 0 },
   relayPositions: new Map(),

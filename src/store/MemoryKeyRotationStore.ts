@@ -7,49 +7,37 @@ import {
   KeyRotationStore,
   movePageMax,
   type Retired,
-  type RotationMark,
   type SealedMove
 } from "./KeyRotationStore.ts"
-import type { KeyState, StoredKey } from "./KeyStore.ts"
+import type { StoredKey } from "./KeyStore.ts"
 import { hexOf, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
+import { beginMark, replaceKey, retireKey, rowsOf, setState } from "./memoryKeys.ts"
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 const byId = (a: StoredKey, b: StoredKey): number => byText(a.keyId, b.keyId)
-/** The key that a sealed record names: bytes 1 to 16. */
-const keyOfRecord = (record: Uint8Array): string => hexOf(record.subarray(1, 17))
-const bare = (keyId: string): string => keyId.replaceAll("-", "")
 
-/** Columns of `data_keys` that no other memory layer knows, and the one row of `key_rotation`. */
-interface Extra {
-  readonly uses: Map<string, number>
-  readonly retiredAt: Map<string, number>
-  mark: Omit<RotationMark, "ageMs"> | undefined
-}
-
-const rowsOf = (tables: MemoryTables, keyId: string): number => {
-  let rows = tables.credentials.allVersions().filter((version) => version.keyId === keyId).length
-  for (const token of tables.tokens.values()) if (token.hashKeyId === keyId) rows += 1
-  for (const answer of tables.idempotency.values()) if (keyOfRecord(answer.sealedAnswer) === bare(keyId)) rows += 1
-  return rows
-}
-
-const setState = (tables: MemoryTables, keyId: string, from: KeyState, to: KeyState): boolean => {
-  const key = tables.dataKeys.get(keyId)
-  if (key?.state !== from) return false
-  tables.dataKeys.set(keyId, { ...key, state: to })
-  return true
-}
-
-const retire = (tables: MemoryTables, extra: Extra, keyId: string, now: number): Retired => {
+const retire = (tables: MemoryTables, keyId: string, now: number): Retired => {
   const state = tables.dataKeys.get(keyId)?.state
   if (state === undefined) return "unknown"
   if (state !== "retiring") return state
   if (rowsOf(tables, keyId) > 0) return "inUse"
-  setState(tables, keyId, "retiring", "retired")
-  extra.retiredAt.set(keyId, now)
+  retireKey(tables, keyId, now)
   return "retired"
 }
+
+/** In the order of their index: tokens, then versions. */
+const movableUnder = (tables: MemoryTables, keyId: string): ReadonlyArray<string> => [
+  ...Array.from(tables.tokens.values())
+    .filter((token) => token.hashKeyId === keyId)
+    .map(({ tenantId, tokenId }) => `token/${tenantId}/${tokenId}`)
+    .toSorted(),
+  ...tables.credentials
+    .allVersions()
+    .filter((version) => version.keyId === keyId)
+    .map(({ credentialId, version }) => `version/${credentialId}/${String(version).padStart(10, "0")}`)
+    .toSorted()
+]
 
 const moveHash = (tables: MemoryTables, fromKeyId: string, toKeyId: string, move: HashMove): boolean => {
   const token = tables.tokens.get(move.tokenId)
@@ -72,7 +60,7 @@ const moveSealed = (tables: MemoryTables, fromKeyId: string, move: SealedMove): 
 const count = <A>(all: ReadonlyArray<A>, did: (one: A) => boolean): number => all.filter(did).length
 
 export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
-  const extra: Extra = { uses: new Map(), retiredAt: new Map(), mark: undefined }
+  const life = tables.keyLife
   const step = <A>(body: (now: number) => A) => Effect.map(Clock.currentTimeMillis, body)
   const keys = (is: (key: StoredKey) => boolean, limit = Number.MAX_SAFE_INTEGER) =>
     step(
@@ -83,6 +71,16 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
           .slice(0, limit)
           .map((key) => ({ ...key, ageMs: now - key.createdAt }))
     )
+
+  const retiring = () => Array.from(tables.dataKeys.values()).filter(({ state }) => state === "retiring")
+  /** Adds to the run under way. */
+  const moved = (rows: number, now: number): number => {
+    const { mark } = life
+    if (mark !== undefined && rows > 0) {
+      life.mark = { ...mark, moved: mark.moved + rows, movingSince: mark.movingSince ?? now }
+    }
+    return rows
+  }
 
   return KeyRotationStore.of({
     serviceKeys: keys((key) => key.tenantId === null && key.wrapped.byteLength > 0),
@@ -98,12 +96,7 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
       ),
     listKeys: ({ after, limit }) => keys((key) => after === null || key.keyId > after, limit),
     retiringKeys: (limit) => keys((key) => key.state === "retiring", limit),
-    replaceActive: (expectedKeyId, successor) =>
-      step((now) => {
-        if (!setState(tables, expectedKeyId, "active", "retiring")) return false
-        tables.dataKeys.set(successor.keyId, { ...successor, state: "active", createdAt: now })
-        return true
-      }),
+    replaceActive: (expectedKeyId, successor) => step((now) => replaceKey(tables, expectedKeyId, successor, now)),
     demote: (keyId) => step(() => setState(tables, keyId, "active", "retiring")),
     demoteTenantKeys: step(() =>
       count(
@@ -111,7 +104,7 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
         (key) => key.purpose === "tenant-data" && setState(tables, key.keyId, "active", "retiring")
       )
     ),
-    retire: (keyId) => step((now) => retire(tables, extra, keyId, now)),
+    retire: (keyId) => step((now) => retire(tables, keyId, now)),
     reviveNeeded: step(() =>
       count(
         Array.from(tables.dataKeys.keys()),
@@ -121,7 +114,7 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
     eraseRetired: (ageMs) =>
       step((now) =>
         count(Array.from(tables.dataKeys.values()), (key) => {
-          const retiredAt = extra.retiredAt.get(key.keyId) ?? now
+          const retiredAt = life.retiredAt.get(key.keyId) ?? now
           if (key.state !== "retired" || key.wrapped.byteLength === 0 || now - retiredAt < ageMs) return false
           if (rowsOf(tables, key.keyId) > 0) return false
           tables.dataKeys.set(key.keyId, { ...key, wrapped: new Uint8Array(0) })
@@ -131,8 +124,8 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
     addUses: (keyId, uses) =>
       step(() => {
         if (!tables.dataKeys.has(keyId)) return 0
-        const sum = (extra.uses.get(keyId) ?? 0) + uses
-        extra.uses.set(keyId, sum)
+        const sum = (life.uses.get(keyId) ?? 0) + uses
+        life.uses.set(keyId, sum)
         return sum
       }),
     rewrap: (key, next) =>
@@ -144,13 +137,23 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
       }),
 
     countRows: (keyIds) => step(() => new Map(keyIds.map((keyId) => [keyId, rowsOf(tables, keyId)]))),
-    countMovable: step(() => {
-      const isRetiring = (keyId: string | null) => keyId !== null && tables.dataKeys.get(keyId)?.state === "retiring"
-      return (
-        count(Array.from(tables.tokens.values()), (token) => isRetiring(token.hashKeyId)) +
-        count(tables.credentials.allVersions(), (version) => isRetiring(version.keyId))
-      )
-    }),
+    countMovable: (limit) =>
+      step(() => Math.min(limit, retiring().flatMap((key) => movableUnder(tables, key.keyId)).length)),
+    countMovableUnder: (keyIds, limit) =>
+      step(() => Math.min(limit, keyIds.flatMap((keyId) => movableUnder(tables, keyId)).length)),
+    countMovableSlice: (keyId, after, limit) =>
+      step(() => {
+        const left = movableUnder(tables, keyId).filter((row) => after === null || row > after)
+        return { rows: Math.min(limit, left.length), next: left.length < limit ? null : (left[limit - 1] ?? null) }
+      }),
+    movableKeys: ({ after, limit }) =>
+      keys(
+        (key) =>
+          key.state === "retiring" &&
+          (after === null || key.keyId > after) &&
+          movableUnder(tables, key.keyId).length > 0,
+        limit
+      ),
     hashedRows: (keyId, limit) =>
       step(() =>
         Array.from(tables.tokens.values())
@@ -160,7 +163,12 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
           .map(({ hash, tenantId, tokenId }) => ({ tenantId, tokenId, hash }))
       ),
     moveHashes: (fromKeyId, toKeyId, moves) =>
-      step(() => count(moves, (move) => moveHash(tables, fromKeyId, toKeyId, move))),
+      step((now) =>
+        moved(
+          count(moves, (move) => moveHash(tables, fromKeyId, toKeyId, move)),
+          now
+        )
+      ),
     sealedRows: (keyId, limit) =>
       step(() =>
         tables.credentials
@@ -174,12 +182,28 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
           .toSorted((a, b) => byText(a.credentialId, b.credentialId) || a.version - b.version)
           .slice(0, Math.min(limit, movePageMax))
       ),
-    moveSealed: (fromKeyId, moves) => step(() => count(moves, (move) => moveSealed(tables, fromKeyId, move))),
+    moveSealed: (fromKeyId, moves) =>
+      step((now) =>
+        moved(
+          count(moves, (move) => moveSealed(tables, fromKeyId, move)),
+          now
+        )
+      ),
 
-    mark: step((now) => (extra.mark === undefined ? undefined : { ...extra.mark, ageMs: now - extra.mark.startedAt })),
-    setMark: (total) =>
-      step((now) => {
-        extra.mark = { startedAt: now, total }
+    mark: step((now) => {
+      if (life.mark === undefined) return undefined
+      const { movingSince, ...mark } = life.mark
+      return { ...mark, movingMs: movingSince === null ? null : now - movingSince }
+    }),
+    beginMark: step((now) => beginMark(tables, now)),
+    setLeft: (startedAt, left) =>
+      step(() => {
+        const { mark } = life
+        if (mark?.startedAt === startedAt && mark.total === null) life.mark = { ...mark, total: mark.moved + left }
+      }),
+    endMark: (startedAt) =>
+      step(() => {
+        if (life.mark?.startedAt === startedAt) life.mark = { ...life.mark, isOver: true }
       })
   })
 }

@@ -4,7 +4,7 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
-import { KeyRotationStore, movePageMax } from "../../src/store/KeyRotationStore.ts"
+import { type CountedSlice, KeyRotationStore, movePageMax } from "../../src/store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../../src/store/KeyStore.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../support/credentialRows.ts"
@@ -298,20 +298,122 @@ export const keyRotationStoreSuite = (
         yield* insert([1, 2].map(() => aToken(tenantId, appName, { hashKeyId: key.keyId })))
         yield* versionUnder(tenantId, key.keyId)
         yield* answerUnder(tenantId, key.keyId)
-        const before = yield* store.countMovable
+        const before = yield* store.countMovable(1_000)
         yield* store.demote(key.keyId)
-        assert.strictEqual((yield* store.countMovable) - before, 3)
+        assert.strictEqual((yield* store.countMovable(1_000)) - before, 3)
+        assert.strictEqual(yield* store.countMovable(2), 2, "no further than it was asked to")
+        assert.strictEqual(yield* store.countMovableUnder([key.keyId, anId()], 1_000), 3)
+        assert.strictEqual(yield* store.countMovableUnder([key.keyId], 2), 2)
+        assert.strictEqual(yield* store.countMovableUnder([], 2), 0)
       })
     )
 
-    it.effect("remembers the last rotation and how long ago it began", () =>
+    it.effect("counts the rows under one key in pieces of any size, each row once", () =>
       Effect.gen(function* () {
         const store = yield* KeyRotationStore
-        yield* store.setMark(12)
-        yield* store.setMark(34)
-        const mark = yield* store.mark
-        assert.strictEqual(mark?.total, 34)
-        assert.isBelow(mark!.ageMs, 60_000)
+        const key = yield* tenantKey
+        const tenants = [yield* aTenant, yield* aTenant]
+        for (const { appName, tenantId } of tenants) {
+          yield* insert([1, 2, 3].map(() => aToken(tenantId, appName, { hashKeyId: key.keyId })))
+          for (let n = 0; n < 2; n++) yield* versionUnder(tenantId, key.keyId)
+        }
+        for (const limit of [1, 2, 3, 4, 6, 10, 11]) {
+          const pieces: Array<number> = []
+          for (let after: string | null = null; ; ) {
+            const piece: CountedSlice = yield* store.countMovableSlice(key.keyId, after, limit)
+            pieces.push(piece.rows)
+            if (piece.next === null) break
+            after = piece.next
+          }
+          assert.strictEqual(
+            pieces.reduce((sum, rows) => sum + rows, 0),
+            10,
+            `in pieces of ${limit}: ${pieces.join(", ")}`
+          )
+          assert.isAtMost(Math.max(...pieces), limit)
+        }
+        assert.deepStrictEqual((yield* store.countMovableSlice(anId(), null, 5)).rows, 0)
+      })
+    )
+
+    it.effect("finds the retiring keys whose rows can be moved, in pages, and no others", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { appName, tenantId } = yield* aTenant
+        const [active, hashing, sealing, answering, idle] = [
+          yield* tenantKey,
+          yield* tenantKey,
+          yield* tenantKey,
+          yield* tenantKey,
+          yield* tenantKey
+        ]
+        yield* insert([active, hashing].map(({ keyId }) => aToken(tenantId, appName, { hashKeyId: keyId })))
+        yield* versionUnder(tenantId, sealing.keyId)
+        yield* answerUnder(tenantId, answering.keyId)
+        for (const { keyId } of [hashing, sealing, answering, idle]) yield* store.demote(keyId)
+        const found: Array<StoredKey> = []
+        for (let after: string | null = null; ; ) {
+          const page: ReadonlyArray<StoredKey> = yield* store.movableKeys({ limit: 1, after })
+          if (page[0] === undefined) break
+          found.push(page[0])
+          after = page[0].keyId
+        }
+        const ids = found.map(({ keyId }) => keyId)
+        assert.deepStrictEqual(ids, Array.from(new Set(ids)).toSorted())
+        assert.deepStrictEqual(
+          [active, hashing, sealing, answering, idle].map(({ keyId }) => ids.includes(keyId)),
+          [false, true, true, false, false]
+        )
+      })
+    )
+
+    it.effect("keeps the run under way: what was left when it was counted, and each row that was moved", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { appName, tenantId } = yield* aTenant
+        const [from, to] = [yield* tenantKey, yield* tenantKey]
+        yield* insert([1, 2, 3].map(() => aToken(tenantId, appName, { hashKeyId: from.keyId })))
+        const move = Effect.gen(function* () {
+          const page = yield* store.hashedRows(from.keyId, 1)
+          const moves = page.map((row) => ({ ...row, newHash: aHash() }))
+          yield* store.moveHashes(from.keyId, to.keyId, moves)
+          return yield* store.moveHashes(from.keyId, to.keyId, moves)
+        })
+        yield* store.beginMark
+        const begun = (yield* store.mark)!
+        assert.deepStrictEqual(begun, {
+          startedAt: begun.startedAt,
+          total: null,
+          moved: 0,
+          movingMs: null,
+          isOver: false
+        })
+        yield* move
+        yield* store.setLeft(begun.startedAt - 1, 99)
+        yield* store.setLeft(begun.startedAt, 2)
+        yield* store.setLeft(begun.startedAt, 77)
+        yield* move
+        const version = yield* versionUnder(tenantId, from.keyId)
+        yield* store.moveSealed(from.keyId, [
+          {
+            tenantId,
+            credentialId: version.credentialId,
+            version: version.version,
+            sealed: version.sealed!,
+            newKeyId: to.keyId,
+            newSealed: aHash()
+          }
+        ])
+        const middle = (yield* store.mark)!
+        assert.deepStrictEqual([middle.total, middle.moved, middle.isOver], [3, 3, false])
+        assert.isBelow(middle.movingMs!, 60_000)
+        yield* store.endMark(begun.startedAt - 1)
+        assert.isFalse((yield* store.mark)!.isOver, "of another run")
+        yield* store.endMark(begun.startedAt)
+        assert.isTrue((yield* store.mark)!.isOver)
+        yield* store.beginMark
+        const next = (yield* store.mark)!
+        assert.deepStrictEqual([next.total, next.moved, next.movingMs, next.isOver], [null, 0, null, false])
       })
     )
   })

@@ -10,6 +10,9 @@ const moveHashSql =
   "UPDATE tokens SET hash = ?, hash_key_id = ? WHERE token_id = ? AND tenant_id = ? AND hash_key_id = ? AND hash = ?"
 const moveSealedSql = `UPDATE credential_versions SET sealed = ?, key_id = ?
   WHERE credential_id = ? AND version = ? AND tenant_id = ? AND key_id = ?`
+/** The run under way, where there is one. */
+const addMovedSql = `UPDATE key_rotation SET moved = moved + ?, moving_since = COALESCE(moving_since, ${Columns.momentSql})
+  WHERE id = 1`
 /** What stands in the rows now, by the texts that `hashMark` and `sealedMark` make of a row. */
 const hashesNowSql = (marks: string): string =>
   `SELECT CONCAT(HEX(token_id), HEX(hash)) FROM tokens WHERE tenant_id = ? AND hash_key_id = ? AND token_id IN (${marks})`
@@ -61,7 +64,9 @@ export const moveOfTenant = async <A>(
   const rows = await Columns.rowsIn(session, nowSql, ids, [tenantId, from])
   const now = new Set(rows.map((row) => Columns.text(row, 0)))
   const unchanged = moves.filter((move) => now.has(markOf(move)))
-  await session.batch(updateSql, unchanged.map(valuesOf))
+  if (unchanged.length > 0) {
+    await Promise.all([session.batch(updateSql, unchanged.map(valuesOf)), session.run(addMovedSql, [unchanged.length])])
+  }
   return { value: unchanged.length, wrote: unchanged.length > 0 }
 }
 

@@ -2,13 +2,24 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { inject } from "vitest"
+import { KeyRotationStore } from "../../../src/store/KeyRotationStore.ts"
+import { KeyStore } from "../../../src/store/KeyStore.ts"
 import { Mariadb } from "../../../src/store/Mariadb.ts"
 import { endedSql, orphansOfApplicationsSql, orphansOfTenantsSql } from "../../../src/store/MariaSweeps.ts"
 import { byHashSql } from "../../../src/store/MariaTokenLookup.ts"
 import { Outbox } from "../../../src/store/Outbox.ts"
 import { Sweeps } from "../../../src/store/Sweeps.ts"
 import { TenantStore } from "../../../src/store/TenantStore.ts"
-import { aMessage, aName, aTenant, aToken, insert, nextRevocation, transact } from "../../support/storeFixtures.ts"
+import {
+  aMessage,
+  aName,
+  anId,
+  aTenant,
+  aToken,
+  insert,
+  nextRevocation,
+  transact
+} from "../../support/storeFixtures.ts"
 import { layerMariaStores } from "../../support/storeLayers.ts"
 
 /** The rows that the storage engine was asked for by a piece of work, on the one connection there is. */
@@ -119,6 +130,35 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
           store.listTokens(tenantId, { ...query, appName: null, endpointId: null, statuses: ["Active"], limit: 10 })
         )
         assert.isBelow(sparse, 20_000 + 5_000)
+      })
+    )
+
+    it.effect("counting what is to be moved to other keys ends at its limit, and finding nothing costs nothing", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* aTenant
+        const store = yield* KeyRotationStore
+        const keys = yield* KeyStore
+        const wrapped = new Uint8Array(32)
+        const key = {
+          keyId: anId(),
+          purpose: "tenant-data" as const,
+          tenantId,
+          masterKeyId: "m",
+          wrapped,
+          createdAt: 1
+        }
+        yield* keys.ensureActive({ ...key, state: "active" })
+        const token = () => aToken(tenantId, appName, { hashKeyId: key.keyId })
+        for (let n = 0; n < 3; n += 1) yield* insert(Array.from({ length: 1_000 }, token))
+        assert.isBelow(yield* rowsRead(store.movableKeys({ limit: 10, after: null })), 30)
+        yield* store.demote(key.keyId)
+        assert.isBelow(yield* rowsRead(store.movableKeys({ limit: 10, after: null })), 30)
+        assert.isBelow(yield* rowsRead(store.countMovable(100)), 400)
+        assert.isBelow(yield* rowsRead(store.countMovableUnder([key.keyId], 100)), 400)
+        const middle = yield* store.countMovableSlice(key.keyId, null, 1_500)
+        assert.strictEqual(middle.rows, 1_500)
+        assert.isBelow(yield* rowsRead(store.countMovableSlice(key.keyId, middle.next, 100)), 200)
+        assert.isBelow(yield* rowsRead(store.countMovableSlice(key.keyId, middle.next, 2_000)), 3_200)
       })
     )
   }

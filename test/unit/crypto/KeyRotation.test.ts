@@ -403,18 +403,33 @@ describe("RotationPlan", () => {
     assert.isNull(RotationPlan.layersBetween(randomBytes(32), all[3]!), "a stranger's hash does not follow")
   })
 
-  it("says how far a rotation is, and how long the rest takes at the pace so far", () => {
-    const mark = { startedAt: 0, ageMs: 30_000, total: 100 }
+  it("says how far a run is, and how long the rest takes at the pace so far", () => {
+    const mark = { startedAt: 0, total: 100, moved: 60, movingMs: 30_000, isOver: false }
+    const begun = { ...mark, total: null, moved: 0, movingMs: null }
+    const running = (total: number, done: number, etaSeconds: number | null) => ({
+      state: "running",
+      total,
+      done,
+      etaSeconds
+    })
     const cases = [
       [undefined, 0, { state: "idle", total: 0, done: 0, etaSeconds: null }],
-      [undefined, 5, { state: "running", total: 5, done: 0, etaSeconds: null }],
-      [mark, 100, { state: "running", total: 100, done: 0, etaSeconds: null }],
-      [mark, 40, { state: "running", total: 100, done: 60, etaSeconds: 20 }],
-      [mark, 120, { state: "running", total: 120, done: 0, etaSeconds: null }],
-      [mark, 0, { state: "idle", total: 100, done: 100, etaSeconds: null }]
+      [{ ...mark, moved: 100 }, 0, { state: "idle", total: 100, done: 100, etaSeconds: null }],
+      [mark, 0, { state: "idle", total: 100, done: 100, etaSeconds: null }],
+      [undefined, 5, running(5, 0, null)],
+      [{ ...mark, isOver: true }, 5, running(5, 0, null)],
+      [begun, 7, running(7, 0, null)],
+      [begun, RotationPlan.countedMax, running(RotationPlan.countedMax, 0, null)],
+      [{ ...begun, total: 100 }, 100, running(100, 0, null)],
+      [mark, 40, running(100, 60, 20)],
+      [mark, 30, running(100, 70, 15)],
+      [mark, 50, running(110, 60, 25)],
+      [{ ...mark, movingMs: 0 }, 40, running(100, 60, 4)],
+      [{ ...mark, total: 1_000_000 }, RotationPlan.countedMax, running(1_000_000, 60, 499_970)],
+      [{ ...mark, total: null }, RotationPlan.countedMax, running(10_060, 60, 5_000)]
     ] as const
-    for (const [given, remaining, progress] of cases) {
-      assert.deepStrictEqual(RotationPlan.progressOf(given, remaining), progress)
+    for (const [given, left, progress] of cases) {
+      assert.deepStrictEqual(RotationPlan.progressOf(given, left, 10), progress as RotationPlan.Progress)
     }
   })
 
