@@ -8,18 +8,15 @@
  * `npm start` has written as contexts into CM_LOCAL_DIR (default `.local`). Takes the CLI that NATS_CLI
  * names, or `nats`.
  */
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
-import { localDirOf } from "./lib/localDir.mjs"
+import { localDirOf, runningIn } from "./lib/localDir.mjs"
 import { orExplain, Refusal, say, shellWord } from "./lib/report.mjs"
 
 await orExplain(async () => {
   const dir = localDirOf(process.env)
-  const file = join(dir, "run.json")
-  if (!existsSync(file)) throw new Refusal(`nothing runs in ${dir}: npm start first`)
-  const { users } = JSON.parse(readFileSync(file, "utf8"))
+  const running = runningIn(dir)
+  if (running === undefined) throw new Refusal(`nothing runs in ${dir}: npm start first`)
   const cli = shellWord(process.env.NATS_CLI ?? "nats")
-  for (const user of Object.keys(users)) {
+  for (const user of Object.keys(running.users)) {
     say(`as_${user}() { XDG_CONFIG_HOME=${shellWord(dir)} ${cli} --context ${user} "$@"; }`)
   }
 })

@@ -5,17 +5,17 @@
  * if every answer was the right one. It cleans up after itself and can be run again and again.
  */
 import { randomBytes } from "node:crypto"
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
 import { connect } from "@nats-io/transport-node"
 import avsc from "avsc"
+import { localDirOf, runningIn } from "./lib/localDir.mjs"
 
-const runFile = join(process.env.CM_LOCAL_DIR ?? ".local", "run.json")
-if (!existsSync(runFile)) {
-  console.error(`no service is running here (${runFile} is not there): start one with \`npm start\``)
+const dir = localDirOf(process.env)
+const running = runningIn(dir)
+if (running === undefined) {
+  console.error(`nothing runs in ${dir}: start it with \`npm start\``)
   process.exit(1)
 }
-const { instance, natsUrl, users } = JSON.parse(readFileSync(runFile, "utf8"))
+const { instance, natsUrl, users } = running
 
 // ---- the bus, as each user ------------------------------------------------------
 

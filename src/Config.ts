@@ -42,7 +42,7 @@ const start = Config.all({
     name: "CM_READY_FILE",
     pattern: /^.{0,4096}$/u,
     byDefault: "",
-    about: "A file that is written when the service answers, for whoever started it. Empty: none."
+    about: "A file that is written when the service is ready, for whoever started it, and goes with it. Empty: none."
   }),
   tenants: Setting.text({
     name: "CM_DEV_TENANTS",

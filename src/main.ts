@@ -49,7 +49,7 @@ import { Nats } from "./nats/Nats.ts"
 import { NatsConfig } from "./nats/NatsConfig.ts"
 import * as NatsConnection from "./nats/NatsConnection.ts"
 import { Streams } from "./nats/Streams.ts"
-import { Readiness } from "./observability/Health.ts"
+import { Readiness, untilReady } from "./observability/Health.ts"
 import * as Log from "./observability/Log.ts"
 import { Replica } from "./observability/Replica.ts"
 import * as Setting from "./observability/Setting.ts"
@@ -145,7 +145,10 @@ const FirstTenants = Layer.effectDiscard(
   })
 )
 
-/** Tells whoever started the service that it answers now; the file is there only while it does. */
+/**
+ * Tells whoever started the service that it is ready: not before the operation `ready` says so. The
+ * file is there only while the service answers.
+ */
 const Ready = Layer.effectDiscard(
   Effect.gen(function* () {
     const { readyFile } = yield* StartConfig
@@ -153,6 +156,9 @@ const Ready = Layer.effectDiscard(
     const { control, requests } = yield* Nats
     yield* Effect.promise(() => Promise.all([requests.flush(), control.flush()]))
     yield* (yield* Coherence).settled
+    const shutdown = yield* Shutdown
+    yield* Effect.raceFirst(untilReady, shutdown.requested)
+    if (yield* shutdown.isRequested) return
     yield* Effect.logInfo("ready")
     if (readyFile === "") return
     const told = JSON.stringify({ instance, replica: replicaId, pid: process.pid })

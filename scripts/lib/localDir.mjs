@@ -10,7 +10,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { newPassword, newPasswords } from "./bus.mjs"
-import { tryLock } from "./lock.mjs"
+import { holderOf, tryLock } from "./lock.mjs"
 import { end } from "./processes.mjs"
 import { Refusal } from "./report.mjs"
 
@@ -20,16 +20,25 @@ const endOrder = ["service", "nats-server", "mariadbd"]
 /** Absolute, so that it means the same to the servers. */
 export const localDirOf = (env) => resolve(env.CM_LOCAL_DIR ?? ".local")
 
+const lockOf = (dir) => join(dir, "start.lock")
+
 /** Takes the folder for this process, or refuses when another start has it. */
 export const take = (dir) => {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const lock = tryLock(join(dir, "start.lock"))
+  const lock = tryLock(lockOf(dir))
   if (lock.holder !== undefined) {
     throw new Refusal(
       `${dir} is in use by process ${lock.holder.pid}: stop that one, or set CM_LOCAL_DIR to another folder`
     )
   }
   return lock
+}
+
+/** What run.json says, or undefined when nothing runs: a start that was killed leaves the file behind. */
+export const runningIn = (dir) => {
+  const file = join(dir, "run.json")
+  if (holderOf(lockOf(dir)) === undefined || !existsSync(file)) return undefined
+  return JSON.parse(readFileSync(file, "utf8"))
 }
 
 /** Writes a file that only its owner reads, whole or not at all. */

@@ -2,9 +2,10 @@
  * One running system, from nothing to ready to stopped: servers of its own unless they are given, one
  * replica of the service or several, and the file that says how to reach them.
  *
- * Ends 0 when it was asked to stop (SIGTERM, SIGINT, SIGHUP). When a server or the last replica ends by
- * itself, the rest is stopped in order and the end is not 0. Signals that come again while it stops
- * change nothing: npm passes Ctrl-C on although the terminal has already sent it.
+ * Ends 0 when it was asked to stop (SIGTERM, SIGINT, SIGHUP), and when its last replica was (`drain`).
+ * When a server or the last replica ends otherwise, the rest is stopped in order and the end is not 0.
+ * Signals that come again while it stops change nothing: npm passes Ctrl-C on although the terminal has
+ * already sent it.
  */
 import { mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
@@ -26,8 +27,18 @@ class Lost extends Error {
     super(`${child.label ?? child.name} ended by itself (${error?.message ?? signal ?? `exit code ${code}`})`)
     this.lines = child.lastLogLines(20)
     this.logFile = child.logFile
+    this.reason = child.name === "service" && code !== 0 ? reasonIn(this.lines) : undefined
   }
 }
+
+/** What a start that cannot succeed says: one line behind the log's lines of JSON. */
+const reasonIn = (lines) => {
+  const isLog = (line) => line === undefined || line.startsWith("{")
+  return isLog(lines.at(-1)) || !isLog(lines.at(-2)) ? undefined : lines.at(-1)
+}
+
+/** The service ends with 0 only when it was asked to. */
+const wasAsked = ({ name }, { code }) => name === "service" && code === 0
 
 /** Everything that was started, in the order in which it has to be stopped: the latest first. */
 const makeStack = (dir) => {
@@ -51,8 +62,12 @@ const makeStack = (dir) => {
     watch: (child, isEnough = () => false) => {
       child.exited.then((end) => {
         if (stopping) return
-        if (isEnough()) say(`${child.label} ended (${end.signal ?? `exit code ${end.code}`}); the others go on`)
-        else reportLoss(new Lost(child, end))
+        const asked = wasAsked(child, end)
+        const how = asked ? "as it was asked to" : `(${end.signal ?? `exit code ${end.code}`})`
+        if (isEnough()) return say(`${child.label} ended ${how}; the others go on`)
+        if (!asked) return reportLoss(new Lost(child, end))
+        say(`${child.label} ended ${how}: stopping the rest`)
+        reportLoss(new Stopped())
       })
       return child
     },
@@ -181,7 +196,9 @@ const start = async ({ dir, env, replicas, stack, since }) => {
 }
 
 const explain = (error) => {
-  if (error instanceof Lost) {
+  if (error instanceof Lost && error.reason !== undefined) {
+    process.stderr.write(`${error.message}: ${error.reason}\n`)
+  } else if (error instanceof Lost) {
     say(`${error.message}; the last lines of ${error.logFile}:`)
     for (const line of error.lines) say(`  ${line}`)
   } else if (error instanceof Refusal) process.stderr.write(`${error.message}\n`)

@@ -2,13 +2,14 @@
  * The service itself: one process of Node 24 on `src/main.ts`, and the wait until it answers.
  *
  * When `CM_READY_FILE` is set, the service writes `{"replica": …, "pid": …}` into that file once its
- * subscriptions are known to the bus.
+ * subscriptions are known to the bus and every part of it works.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { startChild } from "./child.mjs"
 import { checkout } from "./find.mjs"
 import { pause } from "./processes.mjs"
+import { Refusal } from "./report.mjs"
 
 const readyLimitMs = 120_000
 
@@ -51,7 +52,9 @@ export const whenReady = async (service) => {
   while (!service.hasEnded()) {
     const ready = existsSync(service.readyFile) ? readReady(service.readyFile) : undefined
     if (ready !== undefined) return ready
-    if (performance.now() > until) throw new Error(`the service did not answer within ${readyLimitMs / 1_000} s`)
+    if (performance.now() > until) {
+      throw new Refusal(`the service was not ready within ${readyLimitMs / 1_000} s: ${service.logFile} says why`)
+    }
     await pause(20)
   }
   return undefined

@@ -5,10 +5,13 @@
  * words, without anything secret. A check that takes longer than `checkTimeout` has failed. A
  * replica is ready when all checks answer null and nobody has asked it to stop.
  */
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Layer, type Scope } from "effect"
 
 const checkTimeout = "2 seconds"
 const checksAtOnceMax = 16
+const lookEvery = Duration.millis(50)
+/** Parts that are a moment late say nothing. */
+const looksInSilence = 40
 
 export type Checks = Readonly<Record<string, string | null>>
 
@@ -47,3 +50,21 @@ export class Readiness extends Context.Service<
     }
   })
 }
+
+const missing = (checks: Checks): ReadonlyArray<string> =>
+  Object.entries(checks).flatMap(([name, reason]) => (reason === null ? [] : [`${name}: ${reason}`]))
+
+/** Returns when every check answers null, however long that takes; says in the log what is waited for. */
+export const untilReady = Effect.gen(function* () {
+  const readiness = yield* Readiness
+  let said = ""
+  for (let looks = 1; ; looks++) {
+    const reasons = missing(yield* readiness.report).join("; ")
+    if (reasons === "") return
+    if (looks >= looksInSilence && reasons !== said) {
+      yield* Effect.logWarning(`not ready yet: ${reasons}`)
+      said = reasons
+    }
+    yield* Effect.sleep(lookEvery)
+  }
+})

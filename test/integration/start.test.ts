@@ -164,17 +164,49 @@ it.each(["service", "nats-server", "mariadbd"])(
   }
 )
 
-it("when npm start itself is killed, what it started ends too", async () => {
+it("when its only replica is drained, it ends with 0, says so in one line and leaves nothing", async () => {
   const dir = usedDir
+  const started = start({ dir, command: startScript })
+  const run = await started.ready()
+  const pids = started.everything().map(({ pid }) => pid)
+  const drained = await request(run, "operator", "cm.admin.v1.drain")
+  assert.deepStrictEqual(drained, { status: 200, body: { replicaId: run.replica, draining: true } })
+  assert.strictEqual(await started.exitCode, 0)
+  const said = started.output().split("\n")
+  assert.deepStrictEqual(
+    said.filter((line) => line.startsWith("service ended")),
+    ["service ended as it was asked to: stopping the rest"]
+  )
+  assert.notInclude(started.output(), "the last lines of")
+  assertNothingLeft(dir, pids)
+})
+
+/** What a script prints in a folder, and its exit code. */
+const runScript = async (script: string, dir: string) => {
+  const ran = npmStart({ dir, command: [process.execPath, `scripts/${script}.mjs`] })
+  const code = await ran.exitCode
+  return { code, output: ran.output() }
+}
+
+it("when npm start itself is killed, what it started ends too, and its run.json misleads nobody", async () => {
+  const dir = freshDir()
   const started = start({ dir, command: startScript })
   await started.ready()
   started.kill("SIGKILL")
   await started.exitCode
+  assert.isTrue(existsSync(join(dir, "run.json")))
+  for (const script of ["demo", "bus"]) {
+    const { code, output } = await runScript(script, dir)
+    assert.strictEqual(code, 1)
+    assert.match(output, /^nothing runs in \S+: [^\n]*npm start[^\n]*\n$/u)
+  }
   await eventually(
     () => names(started),
     (left) => left.length === 0,
     { limitMs: 30_000, what: "the end of everything" }
   )
+  assert.deepStrictEqual(await runScript("reset", dir), { code: 0, output: `removed the data in ${dir}\n` })
+  assert.deepStrictEqual(readdirSync(dir), [])
 })
 
 /** The children of a process: the watchdog among them, which is not noted. */
@@ -251,14 +283,22 @@ it("another instance name has its own subjects, and its users may use them", asy
   assert.strictEqual(registered.status, 201)
 })
 
-it("a wrong setting stops the start and names the variable", async () => {
+it("a wrong setting stops the start with one line that names the variable", async () => {
   for (const [name, value] of [
     ["CM_INSTANCE_NAME", "kaa"],
-    ["CM_STREAM_REPLICAS", "none"]
+    ["CM_STREAM_REPLICAS", "none"],
+    ["CM_REPLICA_ID", "no id"]
   ] as const) {
     const started = start({ dir: usedDir, command: startScript, env: { [name]: value } })
     await expect(started.ready()).rejects.toThrow(name)
     assert.notStrictEqual(await started.exitCode, 0)
+    // The steps that took a moment have said so before.
+    const said = started
+      .output()
+      .split("\n")
+      .filter((line) => line !== "" && !/^(starting|installing) /u.test(line))
+    assert.lengthOf(said, 1)
+    assert.include(said[0]!, `${name} must be`)
   }
 })
 
