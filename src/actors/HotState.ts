@@ -1,34 +1,32 @@
 /**
  * Everything this replica believes about tokens, and the one place where it stops believing.
  *
- * Tenants and applications are small records that are made once and stay; an entry of the hot table
- * names them by index. A tenant's record holds what the protocol between replicas asks for:
+ * Tenants and applications are small records (`Records.ts`); an entry of the hot table names them by
+ * index. A tenant's record holds what the protocol between replicas asks for:
  * - `coveredSeq` and the lease generation it was read under. It comes from the rows themselves: a row
  *   read by a statement that was sent under the lease, in this very generation, carries the tenant's
  *   revocation sequence after the renewal that began the generation was acknowledged;
- * - tombstones, one for each token revoked while listening; when they are trimmed, `coveredSeq` rises;
+ * - tombstones (`Tombstones.ts`), one for each token revoked while listening;
  * - the epochs of its own removal and (in the application's record) of the application's.
  *
  * `applyUnsafe` is synchronous: when it returns, no answer of this replica comes from before the
- * revocation. Nothing here does I/O, and nothing is written to a cache shared with others.
+ * revocation. Nothing here does I/O, and nothing is written to a shared cache.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { Applier, type LeaseState, LeaseView } from "../coherence/Coherence.ts"
 import { mayBelieve } from "../domain/Belief.ts"
 import type { HotToken } from "../domain/HotToken.ts"
-import type { Appearance, Revocation } from "../domain/Revocation.ts"
+import type { Appearance, Revocation, RevocationTarget } from "../domain/Revocation.ts"
 import { hasEnded } from "../domain/Token.ts"
 import { isUsable } from "../domain/TokenLifecycle.ts"
 import { encodeTail } from "../schema/EcapReply.ts"
 import { ActorsConfig } from "./ActorsConfig.ts"
 import { inactiveFlag, rotatedFlag, toldFlag } from "./HotRecord.ts"
 import { HotTable } from "./HotTable.ts"
-import { ApplicationRecord, applicationRecordsMax, TenantRecord, tenantRecordsMax } from "./Records.ts"
+import { type ApplicationRecord, Records, recordLimits, type TenantRecord } from "./Records.ts"
 import { fits } from "./TokenIdTag.ts"
+import { Tombstones, tombstonesMax } from "./Tombstones.ts"
 import { Uses } from "./Uses.ts"
-
-/** Tombstones of all tenants together; beyond it the tenant that gets one more loses its oldest. */
-export const tombstonesMax = 1_000_000
 
 /** Heard when applications come and go, so that the directory forgets. */
 export interface DirectoryListener {
@@ -40,34 +38,41 @@ export interface DirectoryListener {
 export class Beliefs {
   readonly hot: HotTable
   readonly uses: Uses
-  readonly tenants: Array<TenantRecord> = []
-  readonly applications: Array<ApplicationRecord> = []
+  readonly tombstones: Tombstones
+  private readonly records: Records
+  readonly tenants: ReadonlyArray<TenantRecord>
+  readonly applications: ReadonlyArray<ApplicationRecord>
   /** Rows of the shared cache that were refused, for the metrics. */
   disbelieved = 0
-  private readonly tenantsById = new Map<string, TenantRecord>()
   private readonly listeners: Array<DirectoryListener> = []
   private readonly lease: LeaseState
-  private readonly tombstonesMax: number
-  private tombstoneCount = 0
   private readonly now: () => number
 
   constructor(options: {
     readonly hotTokensMax: number
     readonly tombstonesPerTenantMax: number
+    readonly limits?: typeof recordLimits
     readonly lease: LeaseState
     /** UNIX milliseconds. */
     readonly now: () => number
   }) {
     this.lease = options.lease
-    this.tombstonesMax = options.tombstonesPerTenantMax
     this.now = options.now
     this.uses = new Uses()
     this.hot = new HotTable({ max: options.hotTokensMax, onUseLeft: (tokenId, at) => this.uses.add(tokenId, at) })
+    this.tombstones = new Tombstones({ perTenantMax: options.tombstonesPerTenantMax, max: tombstonesMax })
+    this.records = new Records(options.limits ?? recordLimits, (tenant, reclaimed) => {
+      const indexes = new Set(reclaimed.map(({ index }) => index))
+      this.hot.removeWhere((ref) => indexes.has(this.hot.applicationIndex(ref)))
+      this.tombstones.covered(tenant)
+    })
+    this.tenants = this.records.tenants
+    this.applications = this.records.applications
   }
 
   readonly hotCount = (): number => this.hot.count
   readonly hotCountOf = (tenantId: string): number => {
-    const tenant = this.tenantsById.get(tenantId)
+    const tenant = this.records.findTenant(tenantId)
     return tenant === undefined ? 0 : this.hot.countOf(tenant.index)
   }
   readonly listen = (listener: DirectoryListener): void => {
@@ -77,23 +82,11 @@ export class Beliefs {
   // ---- records --------------------------------------------------------------------
 
   tenant(tenantId: string): TenantRecord {
-    const present = this.tenantsById.get(tenantId)
-    if (present !== undefined) return present
-    if (this.tenants.length >= tenantRecordsMax) return new TenantRecord(tenantId, -1)
-    const made = new TenantRecord(tenantId, this.tenants.length)
-    this.tenants.push(made)
-    this.tenantsById.set(tenantId, made)
-    return made
+    return this.records.tenant(tenantId)
   }
 
   application(appName: string, tenant: TenantRecord): ApplicationRecord {
-    const present = tenant.applications.get(appName)
-    if (present !== undefined) return present
-    if (this.applications.length >= applicationRecordsMax) return new ApplicationRecord(appName, tenant, -1)
-    const made = new ApplicationRecord(appName, tenant, this.applications.length)
-    this.applications.push(made)
-    tenant.applications.set(appName, made)
-    return made
+    return this.records.application(appName, tenant)
   }
 
   // ---- believing ------------------------------------------------------------------
@@ -118,7 +111,7 @@ export class Beliefs {
       leaseHolds,
       this.covered(tenant),
       token.readSeq,
-      tenant.tombstones.get(token.tokenId) ?? 0,
+      this.tombstones.seqOf(tenant, token.tokenId),
       this.application(token.appName, tenant).epochSeq,
       tenant.epochSeq
     )
@@ -136,6 +129,7 @@ export class Beliefs {
     if (tenant.index < 0 || tenant.coveredGeneration === sentGeneration) return
     tenant.coveredSeq = Math.max(tenant.coveredSeq, readSeq)
     tenant.coveredGeneration = sentGeneration
+    this.tombstones.covered(tenant)
   }
 
   // ---- keeping --------------------------------------------------------------------
@@ -182,7 +176,7 @@ export class Beliefs {
     for (const target of revocation.targets) {
       switch (target.kind) {
         case "token": {
-          this.bury(tenant, target.tokenId, seq)
+          this.tombstones.bury(tenant, target.tokenId, seq)
           const ref = this.hot.findById(target.tokenId)
           if (ref !== 0 && this.hot.readSeq(ref) < seq) this.hot.remove(ref)
           break
@@ -191,18 +185,17 @@ export class Beliefs {
           const application = this.application(target.appName, tenant)
           // Beyond the limit there is no record to remember it in: everything older of the tenant goes.
           if (application.index < 0) tenant.epochSeq = Math.max(tenant.epochSeq, seq)
-          application.epochSeq = Math.max(application.epochSeq, seq)
-          for (const listener of this.listeners) listener.applicationGone(tenant.tenantId, target.appName)
+          else application.remove(seq)
           break
         }
         case "tenant":
           tenant.epochSeq = Math.max(tenant.epochSeq, seq)
-          for (const listener of this.listeners) listener.tenantGone(tenant.tenantId)
           break
         case "credential":
         case "service":
           break
       }
+      this.tell(tenant.tenantId, target)
     }
     tenant.negatives.forgetAll()
   }
@@ -212,20 +205,14 @@ export class Beliefs {
       if (target.kind !== "application") continue
       for (const listener of this.listeners) listener.applicationAppeared(target.appName)
     }
-    this.tenantsById.get(appearance.tenantId)?.negatives.forgetAll()
+    this.records.findTenant(appearance.tenantId)?.negatives.forgetAll()
   }
 
-  private bury(tenant: TenantRecord, tokenId: string, seq: number): void {
-    const { tombstones } = tenant
-    const known = tombstones.get(tokenId)
-    if (known !== undefined && known >= seq) return
-    if (!tombstones.delete(tokenId)) this.tombstoneCount++
-    tombstones.set(tokenId, seq)
-    if (tombstones.size <= this.tombstonesMax && this.tombstoneCount <= tombstonesMax) return
-    const [oldest, oldestSeq] = tombstones.entries().next().value!
-    tombstones.delete(oldest)
-    this.tombstoneCount--
-    tenant.coveredSeq = Math.max(tenant.coveredSeq, oldestSeq)
+  private tell(tenantId: string, target: RevocationTarget): void {
+    for (const listener of this.listeners) {
+      if (target.kind === "application") listener.applicationGone(tenantId, target.appName)
+      else if (target.kind === "tenant") listener.tenantGone(tenantId)
+    }
   }
 }
 
@@ -251,7 +238,10 @@ export class HotState extends Context.Service<HotState, Beliefs>()("cm/actors/Ho
         now: () => clock.currentTimeMillisUnsafe()
       })
       return Context.make(HotState, beliefs).pipe(
-        Context.add(Applier, { applyUnsafe: beliefs.applyUnsafe, appearUnsafe: beliefs.appearUnsafe })
+        Context.add(Applier, {
+          applyUnsafe: beliefs.applyUnsafe,
+          appearUnsafe: beliefs.appearUnsafe
+        })
       )
     })
   )

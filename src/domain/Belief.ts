@@ -36,3 +36,6 @@ export const mayBelieve = (
   readSeq >= tombstoneSeq &&
   readSeq >= applicationEpochSeq &&
   readSeq >= tenantEpochSeq
+
+/** Whether a tombstone proves nothing any more: whatever `mayBelieve` would refuse for it, it refuses anyway. */
+export const isSpent = (tombstoneSeq: number, coveredSeq: number): boolean => tombstoneSeq <= coveredSeq

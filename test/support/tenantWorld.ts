@@ -48,6 +48,7 @@ const keyring: Keyring["Service"] = {
 /** Loops that only time starts are far apart, so that a test may let time pass. */
 const variables = { CM_ACTOR_IDLE: "1 day", CM_LAST_USE_INTERVAL: "1 hour" }
 
+export type TenantWorld = Effect.Success<typeof tenantWorld>
 export const tenantWorld = Effect.gen(function* () {
   const environment = ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
   const settings = Layer.mergeAll(TenantsConfig.layer, ActorsConfig.layer).pipe(Layer.provide(environment))

@@ -6,6 +6,7 @@ import { createHmac } from "node:crypto"
 import { Duration } from "effect"
 import { FirstUses } from "../../src/actors/FirstUse.ts"
 import { Beliefs } from "../../src/actors/HotState.ts"
+import type { recordLimits } from "../../src/actors/Records.ts"
 import type { ValidationAnswer } from "../../src/actors/Tenants.ts"
 import { ValidationPath } from "../../src/actors/ValidationPath.ts"
 import type { CacheKey } from "../../src/cache/ValidationCache.ts"
@@ -77,6 +78,7 @@ export interface WorldOptions {
   readonly missStatementsMax?: number
   readonly tombstonesPerTenantMax?: number
   readonly keys?: ReadonlyArray<string>
+  readonly limits?: typeof recordLimits
 }
 
 export class World {
@@ -110,6 +112,7 @@ export class World {
     this.beliefs = new Beliefs({
       hotTokensMax: options.hotTokensMax ?? 1_000,
       tombstonesPerTenantMax: options.tombstonesPerTenantMax ?? 1_000,
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
       lease: this.lease,
       now: () => this.now
     })

@@ -130,6 +130,15 @@ describe("HotTable", () => {
     table.takeUses((tokenId) => assert.fail(tokenId))
   })
 
+  it("lets all entries go that somebody does not want any more, and no others", () => {
+    const table = makeTable(10_000)
+    const entries = Array.from({ length: 5_000 }, (_, number) => entryOf(number, { applicationIndex: number % 7 }))
+    for (const entry of entries) table.put(entry)
+    table.removeWhere((ref) => table.applicationIndex(ref) === 3)
+    for (const entry of entries) assert.strictEqual(find(table, entry) !== 0, entry.applicationIndex !== 3)
+    assert.strictEqual(table.count, entries.filter(({ applicationIndex }) => applicationIndex !== 3).length)
+  })
+
   it("keeps nothing when its limit is 0", () => {
     const table = makeTable(0)
     assert.strictEqual(table.put(entryOf(1)), 0)

@@ -496,6 +496,18 @@ describe("a negative answer", () => {
 })
 
 describe("what is remembered", () => {
+  it("of revoked tokens goes with the lapse after which they need no remembering", async () => {
+    const world = await hotWorld()
+    world.add(2)
+    world.revoke(1)
+    world.revoke(2)
+    assert.strictEqual(world.beliefs.tombstones.count, 2)
+    world.lapse()
+    world.renew()
+    assert.strictEqual((await world.answer("app", "value1")).statusCode, 403)
+    assert.strictEqual(world.beliefs.tombstones.count, 0)
+  })
+
   it("of refusals goes when it is over, though nobody asks again", async () => {
     const world = await hotWorld()
     await world.answer("app", "nope")

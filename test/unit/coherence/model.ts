@@ -14,7 +14,7 @@
  */
 import * as Barrier from "../../../src/coherence/Barrier.ts"
 import * as Lease from "../../../src/coherence/Lease.ts"
-import { mayBelieve } from "../../../src/domain/Belief.ts"
+import { isSpent, mayBelieve } from "../../../src/domain/Belief.ts"
 
 /** What a mutant may exchange. */
 export interface Protocol {
@@ -32,6 +32,8 @@ export interface Protocol {
   readonly believesArrival: typeof mayBelieve
   /** Applying remembers the revocation, so that what was read before it is known as such. */
   readonly remembersTombstones: boolean
+  /** Whether a tombstone is dropped, or not even remembered, since it proves nothing beside the covered sequence. */
+  readonly isSpent: typeof isSpent
   /** Trimming tombstones raises the covered sequence. */
   readonly coversWhatIsTrimmed: boolean
   /** The generation that a coverage counts for: the one in which its read was sent, or in which it arrives. */
@@ -52,6 +54,7 @@ export const production: Protocol = {
   believes: mayBelieve,
   believesArrival: mayBelieve,
   remembersTombstones: true,
+  isSpent,
   coversWhatIsTrimmed: true,
   coverageCountsFrom: "read",
   joinsSentStatement: false,
@@ -273,12 +276,25 @@ const applied = (
     hot: replica.hot.map((readSeq, token) => (isTarget(token) && readSeq < newest ? -1 : readSeq)),
     tombstones:
       protocol.remembersTombstones && scenario.kind !== "tenant"
-        ? replica.tombstones.map((seq, token) => (isTarget(token) ? Math.max(seq, state.goneAt[token]!) : seq))
+        ? replica.tombstones.map((seq, token) => {
+            const goneAt = state.goneAt[token]!
+            const isSpentNow = protocol.isSpent(goneAt, replica.covered?.seq ?? 0)
+            return isTarget(token) && !isSpentNow ? Math.max(seq, goneAt) : seq
+          })
         : replica.tombstones,
     tenantEpoch:
       protocol.remembersTombstones && scenario.kind === "tenant"
         ? Math.max(replica.tenantEpoch, newest)
         : replica.tenantEpoch
+  }
+}
+
+/** Covered anew, or by what was trimmed: never lower than before; and what is spent by that goes. */
+const cover = (protocol: Protocol, replica: Replica, seq: number, generation: number): Partial<Replica> => {
+  const covered = { seq: Math.max(seq, replica.covered?.seq ?? 0), generation }
+  return {
+    covered,
+    tombstones: replica.tombstones.map((tombstone) => (protocol.isSpent(tombstone, covered.seq) ? 0 : tombstone))
   }
 }
 
@@ -308,7 +324,7 @@ const settle = (scenario: Scenario, protocol: Protocol, state: State): State => 
     if (!scenario.reads[index]) return replica
     const holds = protocol.holds(replica.right, momentOf(state, replica))
     if (holds && coveredSeq(replica) === null && !isLazy(scenario, protocol)) {
-      replica = { ...replica, covered: { seq: state.seq, generation: replica.right.generation } }
+      replica = { ...replica, ...cover(protocol, replica, state.seq, replica.right.generation) }
     }
     const covered = coveredSeq(replica)
     const { tenantEpoch, tombstones } = replica
@@ -428,8 +444,8 @@ const rawSteps = (scenario: Scenario, protocol: Protocol, state: State, startMs:
       if (replica.coverRead !== null) {
         const { generation, seq } = replica.coverRead
         const counts = protocol.coverageCountsFrom === "arrival" || generation === replica.right.generation
-        const covered = counts ? { seq, generation: replica.right.generation } : replica.covered
-        steps.push([`${name} has its coverage`, withReplica(state, index, { coverRead: null, covered })])
+        const covered = counts ? cover(protocol, replica, seq, replica.right.generation) : {}
+        steps.push([`${name} has its coverage`, withReplica(state, index, { coverRead: null, ...covered })])
       }
       if (state.left.statements > 0 && replica.statement === null && state.goneAt[0] === 0) {
         steps.push([`${name} sends a statement`, spend("statements", withReplica(state, index, { statement: 0 }))])
@@ -440,15 +456,10 @@ const rawSteps = (scenario: Scenario, protocol: Protocol, state: State, startMs:
       if (state.left.trims > 0 && replica.tombstones.some((seq) => seq > 0)) {
         const newest = Math.max(...replica.tombstones)
         const { covered } = replica
-        const raised =
-          protocol.coversWhatIsTrimmed && covered !== null
-            ? { ...covered, seq: Math.max(covered.seq, newest) }
-            : covered
-        // A coverage under way was read before: it must not lower what trimming raised.
+        const raised = covered === null ? null : { ...covered, seq: Math.max(covered.seq, newest) }
         const next = {
           tombstones: replica.tombstones.map(() => 0),
-          covered: raised,
-          coverRead: protocol.coversWhatIsTrimmed ? null : replica.coverRead
+          covered: protocol.coversWhatIsTrimmed ? raised : covered
         }
         steps.push([`${name} trims its tombstones`, spend("trims", withReplica(state, index, next))])
       }

@@ -26,7 +26,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "no covered sequence",
-    steps: 11,
+    steps: 10,
     scenario: "plain",
     change: {
       believes: (holds, _covered, ...rest) => mayBelieve(holds, 0, ...rest),
@@ -137,6 +137,12 @@ export const mutants: ReadonlyArray<Mutant> = [
     steps: 6,
     scenario: "trimming",
     change: { coversWhatIsTrimmed: false }
+  },
+  {
+    name: "a tombstone above the covered sequence is taken for spent",
+    steps: 5,
+    scenario: "trimming",
+    change: { isSpent: () => true }
   },
   { name: "the relay announces without a barrier", steps: 3, scenario: "restart", change: { relayHasBarrier: false } }
 ]
