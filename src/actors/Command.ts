@@ -7,6 +7,7 @@
 import type { Result } from "effect"
 import type { Refusal } from "../domain/errors.ts"
 import { mergeCredentialLoads } from "../store/CredentialStore.ts"
+import { mergeKeyLoads } from "../store/KeyRotationStore.ts"
 import type { Load } from "../store/TenantStore.ts"
 import type { Caller } from "./Tenants.ts"
 import type { Workspace } from "./Workspace.ts"
@@ -37,7 +38,7 @@ export const emptyLoad: Load = {
 
 const union = (
   loads: ReadonlyArray<Partial<Load>>,
-  key: Exclude<keyof Load, "credentials" | "createsTenant">
+  key: Exclude<keyof Load, "credentials" | "keys" | "createsTenant">
 ): ReadonlyArray<string> => {
   const all = new Set<string>()
   for (const load of loads) for (const name of load[key] ?? []) all.add(name)
@@ -55,5 +56,8 @@ export const mergeLoads = (loads: ReadonlyArray<Partial<Load>>): Load => ({
   createsTenant: loads.some((load) => load.createsTenant === true),
   ...(loads.some((load) => load.credentials !== undefined)
     ? { credentials: mergeCredentialLoads(loads.flatMap((load) => load.credentials ?? [])) }
+    : {}),
+  ...(loads.some((load) => load.keys !== undefined)
+    ? { keys: mergeKeyLoads(loads.flatMap((load) => load.keys ?? [])) }
     : {})
 })

@@ -2,10 +2,10 @@
  * The service's keys as an operator handles them. Contract section 3.6.
  *
  * Rotating and retiring are audited and announced (`keys.rotated`, `keys.retired`) under the tenant
- * `global`, to which what is nobody's belongs. Nothing here shows a key, only ids.
+ * `global`, to which what is nobody's belongs, in the transaction of the change. A repetition by an
+ * idempotency key gives the first answer and changes nothing. Nothing here shows a key, only ids.
  */
 import { Context, type Effect } from "effect"
-import type { KeyInUse, KeyNotFound } from "../domain/errors.ts"
 import type { Page } from "../domain/Page.ts"
 import type { Caller, ChangeError, ReadError } from "./Tenants.ts"
 
@@ -26,6 +26,20 @@ export interface KeyProgress {
   readonly etaSeconds: number | null
 }
 
+export interface RotatedKeys {
+  /** The service's new keys; empty when they were rotated a moment ago. */
+  readonly keyIds: ReadonlyArray<string>
+  /** Tenants whose data key is followed by a new one. */
+  readonly tenants: number
+  /** Keys that stay, because they have been followed as often as they may. */
+  readonly notRotated: ReadonlyArray<{
+    readonly keyId: string
+    readonly purpose: string
+    readonly limit: string
+    readonly max: number
+  }>
+}
+
 export class Keys extends Context.Service<
   Keys,
   {
@@ -33,11 +47,10 @@ export class Keys extends Context.Service<
       readonly limit: number
       readonly after: string | null
     }) => Effect.Effect<Page<KeyRecord>, ReadError>
-    /** Answers at once, with the service's new keys and how many tenants get one; rows follow. */
-    readonly rotateKeys: (
-      caller: Caller
-    ) => Effect.Effect<{ readonly keyIds: ReadonlyArray<string>; readonly tenants: number }, ChangeError>
+    /** Answers at once; rows follow. */
+    readonly rotateKeys: (caller: Caller) => Effect.Effect<RotatedKeys, ChangeError>
     readonly keysStatus: () => Effect.Effect<KeyProgress, ReadError>
-    readonly retireKey: (keyId: string, caller: Caller) => Effect.Effect<void, ChangeError | KeyNotFound | KeyInUse>
+    /** Also of a key that is retired already: nothing happens. */
+    readonly retireKey: (keyId: string, caller: Caller) => Effect.Effect<void, ChangeError>
   }
 >()("cm/actors/Keys") {}

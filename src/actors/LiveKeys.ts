@@ -1,22 +1,22 @@
 /**
- * `Keys` over the key rotation and the actor of the tenant `global`.
+ * `Keys` over the actor of the tenant `global`.
  *
- * What was done to the keys is done before it is written down: the answer comes after both, and a
- * repetition of a request whose answer was lost writes it down again and does nothing else.
+ * A rotation asks the actor twice: first which keys are to be followed, or for the answer from before;
+ * then, with their successors made outside of any transaction, to put these in their place. What
+ * happened in between is seen by the second, which does nothing over again.
  */
-import { Effect, Layer, Result } from "effect"
+import { Duration, Effect, Layer } from "effect"
+import { CryptoConfig } from "../crypto/CryptoConfig.ts"
 import { KeyRotation } from "../crypto/KeyRotation.ts"
 import * as errors from "../domain/errors.ts"
 import { globalTenantId } from "../domain/Names.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
-import type { Command } from "./Command.ts"
+import * as commands from "./commands/keys.ts"
 import { Keys } from "./Keys.ts"
 import { TenantActors } from "./TenantActors.ts"
-import type { Caller } from "./Tenants.ts"
 import { EventWriter } from "./TokenEvents.ts"
 
-const unavailable = ({ outcome }: StoreUnavailable) =>
-  new errors.Unavailable({ part: "database", committed: outcome === "unknown" ? null : false })
+const unavailable = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
 
 export const layer = Layer.effect(
   Keys,
@@ -24,38 +24,7 @@ export const layer = Layer.effect(
     const rotation = yield* KeyRotation
     const actors = yield* TenantActors
     const events = yield* EventWriter
-
-    /** An audit row and an event under `global`. */
-    const writeDown = (
-      caller: Caller,
-      action: "keys.rotated" | "keys.retired",
-      entityId: string,
-      data: Readonly<Record<string, unknown>>
-    ) => {
-      const command: Command<void> = {
-        name: action,
-        // The change itself is safe to repeat; what is remembered for a key would not be its answer.
-        caller: { ...caller, idempotency: null },
-        load: {},
-        decide: (workspace) => {
-          workspace.record({ actor: caller.principal, action, entityType: "key", entityId, diff: data })
-          workspace.announce(
-            events.json({
-              tenantId: globalTenantId,
-              type: action,
-              entityKey: "keys",
-              subject: entityId,
-              version: workspace.now,
-              at: workspace.now,
-              data: { eventType: action, ...data, timestamp: events.iso(workspace.now) },
-              afterRevocation: false
-            })
-          )
-          return Result.void
-        }
-      }
-      return actors.ask(globalTenantId, command)
-    }
+    const options = { events, activationMs: Duration.toMillis((yield* CryptoConfig).keysActivation) }
 
     return Keys.of({
       listKeys: Effect.fnUntraced(function* ({ after, limit }) {
@@ -65,24 +34,22 @@ export const layer = Layer.effect(
         return { content, next: keys.length > limit ? (content.at(-1)?.keyId ?? null) : null }
       }),
       rotateKeys: Effect.fnUntraced(function* (caller) {
-        const rotated = yield* rotation.rotate.pipe(
-          Effect.catchTag("StoreUnavailable", (error) => Effect.fail(unavailable(error))),
-          Effect.catchTag("MasterKeyError", (error) =>
-            Effect.logError("keys could not be rotated", { reason: error.message }).pipe(
-              Effect.andThen(Effect.fail(new errors.Unavailable({ part: "master key", committed: false })))
-            )
-          )
+        const first = yield* actors.ask(globalTenantId, commands.rotateKeys(null, options, caller))
+        if (!("wanted" in first)) return first
+        const successors = yield* rotation.successorsOf(first.wanted).pipe(
+          Effect.tapError((error) => Effect.logError("keys could not be rotated", { reason: error.message })),
+          Effect.mapError(() => new errors.Unavailable({ part: "master key", committed: false }))
         )
-        yield* writeDown(caller, "keys.rotated", "service", { ...rotated })
+        const rotated = yield* actors.ask(globalTenantId, commands.rotateKeys(successors, options, caller))
+        if ("wanted" in rotated) return yield* Effect.die(new Error("a rotation with successors asks for successors"))
+        for (const { keyId, purpose } of rotated.notRotated) {
+          yield* Effect.logWarning("a key has no room for another successor and was not rotated", { keyId, purpose })
+        }
         return rotated
       }),
       keysStatus: () => Effect.mapError(rotation.status, unavailable),
-      retireKey: Effect.fnUntraced(function* (keyId, caller) {
-        yield* rotation
-          .retire(keyId)
-          .pipe(Effect.catchTag("StoreUnavailable", (error) => Effect.fail(unavailable(error))))
-        yield* writeDown(caller, "keys.retired", keyId, { keyId })
-      })
+      retireKey: (keyId, caller) =>
+        Effect.asVoid(actors.ask(globalTenantId, commands.retireKey(keyId, options, caller)))
     })
   })
 )

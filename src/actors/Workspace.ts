@@ -16,6 +16,7 @@ import type { Token } from "../domain/Token.ts"
 import type { AuditCheckpoint } from "../store/AuditStore.ts"
 import type { AuditEntry, Changes, IdempotentAnswer, Loaded, OutboxEntry } from "../store/TenantStore.ts"
 import { CredentialWorkspace } from "./CredentialWorkspace.ts"
+import { KeyWorkspace } from "./KeyWorkspace.ts"
 import type { Caller } from "./Tenants.ts"
 
 /** What happened to a token, from which its events are made. */
@@ -63,6 +64,7 @@ export class Workspace {
   private readonly outbox: Array<OutboxEntry> = []
   private readonly remembered = new Map<string, IdempotentAnswer>()
   readonly credentials: CredentialWorkspace
+  readonly keys: KeyWorkspace
   private readonly auditCheckpoints: Array<AuditCheckpoint> = []
   /** Set by a command whose answer says that a right is gone already: all up to now must be in force first. */
   private waitsForEarlier = false
@@ -76,6 +78,7 @@ export class Workspace {
     this.endpointCounts = new Map(loaded.endpointCounts)
     this.applications = new Map(loaded.applications)
     this.credentials = new CredentialWorkspace(tenantId, loaded.credentials)
+    this.keys = new KeyWorkspace(loaded.keys)
   }
 
   /** The tenant's row, created by this group or there before. */
@@ -266,6 +269,7 @@ export class Workspace {
       idempotent: Array.from(this.remembered.values()),
       audit: this.audit,
       ...(this.loaded.credentials === undefined ? {} : { credentials: this.credentials.changes() }),
+      ...(this.loaded.keys === undefined ? {} : { keys: this.keys.changes() }),
       ...(this.auditCheckpoints.length === 0 ? {} : { auditCheckpoints: this.auditCheckpoints })
     }
   }

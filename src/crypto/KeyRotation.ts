@@ -1,22 +1,19 @@
 /**
- * Rotating the service's keys while everything runs: what an operator asks for.
+ * What rotating the service's keys needs of them: successors, and how far the moving of rows is.
  *
- * `rotate` gives the token hash key and the sealing key a successor and lets every tenant's data key
- * be followed by a new one at its next use; it returns at once, and `KeyMover` moves the rows.
- * Repeated, or asked of two replicas at once, it rotates once: a key whose successor is not in use
- * everywhere yet is left alone. It needs no rows to be moved before, so it may be repeated any time
- * after that. The fingerprint key and the audit's signing key are not rotated (docs/keys.md).
+ * Nothing is changed here. An operator's `keys.rotate` and `keys.retire` are commands of the tenant
+ * `global` (`actors/commands/keys.ts`), so that what they change is committed with its audit row.
+ * A successor is made and wrapped before, since the master key may be far away, slow or not there.
  *
- * `retire` succeeds only when no row needs the key and no replica writes with it any more. The
- * material of a retired key stays, wrapped, for `CM_KEYS_ERASE_AFTER`.
+ * Repeated, or asked of two replicas at once, a rotation happens once: a key whose successor is not
+ * in use everywhere yet is left alone. It needs no rows to be moved before, so it may be repeated any
+ * time after that. The fingerprint key and the audit's signing key are not rotated (docs/keys.md).
  */
-import { Context, Duration, Effect, Layer } from "effect"
-import { KeyInUse, KeyNotFound, LimitReached } from "../domain/errors.ts"
+import { Context, Effect, Layer } from "effect"
 import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
 import type { KeyPurpose, KeyState } from "../store/KeyStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
-import { layersMax } from "./HashKeys.ts"
 import type { MasterKey, MasterKeyError } from "./MasterKey.ts"
 import * as RotationPlan from "./RotationPlan.ts"
 import * as ServiceKeys from "./ServiceKeys.ts"
@@ -32,21 +29,14 @@ export interface ListedKey {
   readonly rows: number
 }
 
-export interface Rotated {
-  /** Ids of the service's new keys; empty when they were rotated a moment ago. */
-  readonly keyIds: ReadonlyArray<string>
-  /** Tenants whose data key is followed by a new one. */
-  readonly tenants: number
-}
-
 export class KeyRotation extends Context.Service<
   KeyRotation,
   {
-    /** `LimitReached`: the token hash key has as many layers as it may have. Nothing was changed then. */
-    readonly rotate: Effect.Effect<Rotated, StoreUnavailable | MasterKeyError | LimitReached>
+    /** A successor for each of these keys, wrapped and stored nowhere yet. */
+    readonly successorsOf: (
+      keys: ReadonlyArray<AgedKey>
+    ) => Effect.Effect<ReadonlyArray<RotationPlan.Successor>, MasterKeyError>
     readonly status: Effect.Effect<RotationPlan.Progress, StoreUnavailable>
-    /** Also of a key that is retired already: nothing happens. */
-    readonly retire: (keyId: string) => Effect.Effect<void, StoreUnavailable | KeyNotFound | KeyInUse>
     /** By id, after `after`. */
     readonly list: (options: {
       readonly limit: number
@@ -55,82 +45,31 @@ export class KeyRotation extends Context.Service<
   }
 >()("cm/crypto/KeyRotation") {}
 
-/** What rotates as a whole; tenants' keys follow one by one. */
-const rotating = ["token-hash", "seal"] as const
-type Rotating = (typeof rotating)[number]
+/** A token hash key continues the one it follows; any other is of fresh bytes. */
+const successorOf = Effect.fnUntraced(function* (key: AgedKey) {
+  let next: Uint8Array | null | undefined
+  if (key.purpose === "token-hash") {
+    const { material } = yield* ServiceKeys.open(key)
+    next = RotationPlan.successorOf(material)
+    material.fill(0)
+  }
+  if (next === null) return { from: key.keyId, to: null }
+  const { material, stored } = yield* ServiceKeys.makeCandidate(key.purpose, key.tenantId, next)
+  material.fill(0)
+  return { from: key.keyId, to: stored }
+})
 
 export const make = Effect.gen(function* () {
   const store = yield* KeyRotationStore
   const context = yield* Effect.context<MasterKey>()
-  const { keysActivation, keysMoveRate } = yield* CryptoConfig
-  const activationMs = Duration.toMillis(keysActivation)
-
-  /** The key of a purpose that may be followed now, or undefined: it follows another and is not settled itself. */
-  const followable = (keys: ReadonlyArray<AgedKey>, purpose: Rotating): AgedKey | undefined => {
-    const own = keys.filter((key) => key.purpose === purpose && key.state !== "retired")
-    const active = own.find(({ state }) => state === "active")
-    return active !== undefined && (own.length === 1 || RotationPlan.isSettled(active, activationMs))
-      ? active
-      : undefined
-  }
-
-  const successorOf = Effect.fnUntraced(function* (active: AgedKey, purpose: Rotating) {
-    if (purpose === "seal") return yield* ServiceKeys.makeCandidate(purpose, null)
-    const { material } = yield* ServiceKeys.open(active)
-    const next = RotationPlan.successorOf(material)
-    material.fill(0)
-    if (next === null) return yield* new LimitReached({ limit: "rotations of the token hash key", max: layersMax })
-    return yield* ServiceKeys.makeCandidate(purpose, null, next)
-  })
-
-  const rotate = Effect.gen(function* () {
-    const keys = yield* store.serviceKeys
-    // Everything that may fail for good comes before the first change.
-    const steps: Array<{ readonly from: string; readonly to: ServiceKeys.OpenedKey }> = []
-    for (const purpose of rotating) {
-      const active = followable(keys, purpose)
-      if (active !== undefined) steps.push({ from: active.keyId, to: yield* successorOf(active, purpose) })
-    }
-    const keyIds: Array<string> = []
-    for (const { from, to } of steps) {
-      to.material.fill(0)
-      if (yield* store.replaceActive(from, to.stored)) keyIds.push(to.stored.keyId)
-    }
-    const tenants = keyIds.length === 0 ? 0 : yield* store.demoteTenantKeys
-    if (keyIds.length > 0) yield* store.beginMark
-    return { keyIds, tenants } satisfies Rotated
-  }).pipe(Effect.provide(context))
-
-  /** Whether a replica that still answers may write with a key that was replaced. */
-  const mayBeWritten = Effect.fnUntraced(function* (key: AgedKey) {
-    // A tenant's old key opens as long as its material is there, retired or not: nothing to wait for.
-    if (key.tenantId !== null || key.state !== "retiring") return false
-    const active = yield* store.activeKey(key.purpose, null)
-    return active !== undefined && !RotationPlan.isAbandoned(active, activationMs)
-  })
-
-  const retire = Effect.fnUntraced(function* (keyId: string) {
-    const key = yield* store.findKey(keyId)
-    if (key === undefined) return yield* new KeyNotFound({ keyId })
-    const rowsOf = Effect.map(store.countRows([keyId]), (rows) => rows.get(keyId) ?? 0)
-    if (yield* mayBeWritten(key)) return yield* new KeyInUse({ keyId, rows: yield* rowsOf })
-    switch (yield* store.retire(keyId)) {
-      case "retired":
-        return
-      case "unknown":
-        return yield* new KeyNotFound({ keyId })
-      default:
-        return yield* new KeyInUse({ keyId, rows: yield* rowsOf })
-    }
-  })
+  const { keysMoveRate } = yield* CryptoConfig
 
   return KeyRotation.of({
-    rotate,
+    successorsOf: (keys) => Effect.provide(Effect.forEach(keys, successorOf), context),
     status: Effect.gen(function* () {
       const [mark, left] = [yield* store.mark, yield* store.countMovable(RotationPlan.countedMax)]
       return RotationPlan.progressOf(mark, left, keysMoveRate)
     }),
-    retire,
     list: Effect.fnUntraced(function* (options) {
       const keys = yield* store.listKeys(options)
       const rows = yield* store.countRows(keys.map(({ keyId }) => keyId))

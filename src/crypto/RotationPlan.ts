@@ -7,6 +7,7 @@
  */
 import { randomBytes } from "node:crypto"
 import type { AgedKey, RotationMark } from "../store/KeyRotationStore.ts"
+import type { KeyPurpose, StoredKey } from "../store/KeyStore.ts"
 import * as HashKeys from "./HashKeys.ts"
 
 /** The material of the key that follows `material`, or null when it has as many layers as a key may have. */
@@ -32,6 +33,34 @@ export const graceFactor = 2
 /** A key of the whole service may go only when the one that replaced it has been active that long. */
 export const isAbandoned = (active: Pick<AgedKey, "ageMs">, activationMs: number): boolean =>
   active.ageMs >= activationMs * graceFactor
+
+/** What rotates as a whole; tenants' keys follow one by one. */
+const rotating: ReadonlyArray<KeyPurpose> = ["token-hash", "seal"]
+
+/** What takes the place of a key, or null: it cannot be followed. */
+export interface Successor {
+  readonly from: string
+  readonly to: StoredKey | null
+}
+
+/** Why a token hash key cannot be followed. */
+export const hashKeyLimit = { limit: "rotations of the token hash key", max: HashKeys.layersMax - 1 }
+
+/** Of the service's keys, the active ones that may be followed now: those that follow another only once they are settled. */
+export const followable = (ofService: ReadonlyArray<AgedKey>, activationMs: number): ReadonlyArray<AgedKey> =>
+  rotating.flatMap((purpose) => {
+    const own = ofService.filter((key) => key.purpose === purpose && key.state !== "retired")
+    const active = own.find(({ state }) => state === "active")
+    return active !== undefined && (own.length === 1 || isSettled(active, activationMs)) ? [active] : []
+  })
+
+/** Whether a replica that still answers may write with a key that was replaced. */
+export const mayBeWritten = (key: AgedKey, ofService: ReadonlyArray<AgedKey>, activationMs: number): boolean => {
+  // A tenant's old key opens as long as its material is there, retired or not: nothing to wait for.
+  if (key.tenantId !== null || key.state !== "retiring") return false
+  const active = ofService.find(({ purpose, state }) => purpose === key.purpose && state === "active")
+  return active !== undefined && !isAbandoned(active, activationMs)
+}
 
 export interface Progress {
   readonly state: "idle" | "running"

@@ -75,7 +75,7 @@ export class ServiceInactive extends tagged<ServiceInactive>()("ServiceInactive"
 
 // ---- keys
 export class KeyNotFound extends tagged<KeyNotFound>()("KeyNotFound", { keyId: Schema.String }) {}
-/** A row needs the key, or a replica may still write with it. */
+/** A row needs the key, or a replica may still write with it. `rows` are counted up to a limit. */
 export class KeyInUse extends tagged<KeyInUse>()("KeyInUse", { keyId: Schema.String, rows: Schema.Int }) {}
 
 // ---- the service itself
@@ -109,16 +109,10 @@ export const Refusal = Schema.Union([
   CredentialRevoked,
   CredentialExpired,
   ConsumerNotAllowed,
-  ServiceInactive
+  ServiceInactive,
+  KeyNotFound,
+  KeyInUse
 ])
 export type Refusal = typeof Refusal.Type
 
-export type RequestError =
-  | Refusal
-  | InvalidCursor
-  | Unauthenticated
-  | KeyNotFound
-  | KeyInUse
-  | TooManyRequests
-  | Unavailable
-  | NotYetInForce
+export type RequestError = Refusal | InvalidCursor | Unauthenticated | TooManyRequests | Unavailable | NotYetInForce

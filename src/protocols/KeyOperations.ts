@@ -1,11 +1,13 @@
 /** `{instance}.admin.v1.keys.*`. Contract section 3.6. */
 import { Effect } from "effect"
-import { type KeyRecord, Keys } from "../actors/Keys.ts"
+import { type KeyRecord, Keys, type RotatedKeys } from "../actors/Keys.ts"
+import { LimitReached } from "../domain/errors.ts"
 import { Nothing } from "../schema/Field.ts"
 import { KeyPage, ListKeys, RetireAnswer, RetireKey, RotateAnswer, StatusAnswer } from "../schema/KeyJson.ts"
 import { formatDate } from "../schema/Timestamp.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
+import { failureOf } from "./Status.ts"
 
 const encodeKey = ({ createdAt, keyId, purpose, rows, state, tenantId }: KeyRecord) => ({
   keyId,
@@ -15,6 +17,11 @@ const encodeKey = ({ createdAt, keyId, purpose, rows, state, tenantId }: KeyReco
   createdDate: formatDate(createdAt),
   rows
 })
+
+const encodeNotRotated = ({ keyId, limit, max, purpose }: RotatedKeys["notRotated"][number]) => {
+  const { code, reasonPhrase } = failureOf(new LimitReached({ limit, max }))
+  return { keyId, purpose, code, reasonPhrase }
+}
 
 export const keyOperations = [
   operation({
@@ -42,10 +49,10 @@ export const keyOperations = [
     about: "Gives the service's keys successors and the tenants new data keys; rows are moved in the background.",
     request: Nothing,
     answer: RotateAnswer,
-    errors: ["LIMIT_REACHED"],
     handle: Effect.fnUntraced(function* (_, { caller }) {
       const keys = yield* Keys
-      return yield* keys.rotateKeys(caller)
+      const { keyIds, notRotated, tenants } = yield* keys.rotateKeys(caller)
+      return { keyIds, tenants, ...(notRotated.length === 0 ? {} : { notRotated: notRotated.map(encodeNotRotated) }) }
     })
   }),
   operation({

@@ -100,7 +100,9 @@ export const events: ReadonlyArray<EventDescription> = [
       timestamp: AnsweredDate
     })
   ),
-  describe("keys.rotated", "The service writes with new keys from now on.", (type) => plainEvent(type, {})),
+  describe("keys.rotated", "The service has new keys; rows follow.", (type) =>
+    plainEvent(type, { keyIds: Schema.Array(Schema.String), tenants: Schema.Int })
+  ),
   describe("keys.retired", "A key opens nothing any more.", (type) => plainEvent(type, { keyId: Schema.String })),
   describe("tenant.unregistered", "A tenant was removed; nothing of it validates any more.", (type) =>
     plainEvent(type, { tenantId: Schema.String })

@@ -28,7 +28,17 @@ export const RotateAnswer = Schema.Struct({
   keyIds: Schema.Array(Schema.String).annotate({
     description: "the service's new keys; empty when they were rotated a moment ago"
   }),
-  tenants: Count.annotate({ description: "tenants that get a new data key" })
+  tenants: Count.annotate({ description: "tenants that get a new data key" }),
+  notRotated: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        keyId: Schema.String,
+        purpose: Schema.String,
+        code: Schema.String.annotate({ description: "LIMIT_REACHED: it has been rotated as often as it may" }),
+        reasonPhrase: Schema.String
+      })
+    ).annotate({ description: "keys that stay as they are; absent when there are none" })
+  )
 })
 export const StatusAnswer = Schema.Struct({
   state: Schema.Literals(["idle", "running"]),

@@ -6,6 +6,10 @@
  * change and never doubles one; a row that changed meanwhile is left for the next page. Moving says
  * nothing to caches: what a row means stays the same.
  *
+ * What an operator does to keys is written with its audit row and its event, so it goes through
+ * `TenantStore.transact`: `Load`, `Loaded` and `Changes` there carry the parts declared here. What the
+ * service does to keys by itself (too old, used too often, not needed any more) is done here.
+ *
  * "A row needs a key": the hash of a token was made with it, a secret's version or an idempotent
  * answer is sealed with it. `retire` refuses while a row does.
  *
@@ -64,6 +68,45 @@ export interface CountedSlice {
   readonly next: string | null
 }
 
+// ---- parts of a transaction --------------------------------------------------------
+
+/** Keys that a group of commands may change. Those of the whole service are loaded with any. */
+export interface KeyLoad {
+  /** Keys of whomever, with the number of rows that need each. */
+  readonly ids: ReadonlyArray<string>
+  /** Whether tenants' keys may be demoted, so that their number is wanted. */
+  readonly tenantKeys: boolean
+}
+
+/** The keys in it are locked. */
+export interface KeysLoaded {
+  /** By id: of the service, as long as their material is there, and those named. */
+  readonly keys: ReadonlyMap<string, AgedKey>
+  /** Of each that was named and is there: rows that need it, counted up to `neededRowsMax`. */
+  readonly rows: ReadonlyMap<string, number>
+  /** Tenants with an active data key; 0 when not asked for. */
+  readonly tenantKeys: number
+}
+
+export interface KeyChanges {
+  /** The key becomes retiring, its successor active, its age 0; and a run of moving rows begins. */
+  readonly replaced: ReadonlyArray<{ readonly keyId: string; readonly successor: StoredKey }>
+  /** Every tenant's active data key becomes retiring; the next one who needs one makes it. */
+  readonly tenantKeysDemoted: boolean
+  /** Must be retiring. One that a row of the same transaction needs after all breaks `keyNeededConstraint`. */
+  readonly retired: ReadonlyArray<string>
+}
+
+export const neededRowsMax = 1_000
+export const keyNeededConstraint = "data_keys.needed"
+
+export const mergeKeyLoads = (loads: ReadonlyArray<KeyLoad>): KeyLoad => ({
+  ids: Array.from(new Set(loads.flatMap(({ ids }) => ids))),
+  tenantKeys: loads.some(({ tenantKeys }) => tenantKeys)
+})
+
+// ---- the store ---------------------------------------------------------------------
+
 export type Retired = "retired" | "inUse" | "active" | "unknown"
 
 /** Rows of one page at most. */
@@ -96,8 +139,6 @@ export class KeyRotationStore extends Context.Service<
     readonly replaceActive: (expectedKeyId: string, successor: StoredKey) => Effect.Effect<boolean, StoreUnavailable>
     /** An active key becomes retiring; the next one who needs an active key makes one. False: it was not active. */
     readonly demote: (keyId: string) => Effect.Effect<boolean, StoreUnavailable>
-    /** The same for every tenant's data key at once. Answers how many. */
-    readonly demoteTenantKeys: Effect.Effect<number, StoreUnavailable>
     /** A retiring key that no row needs becomes retired. Repeating it is `retired`. */
     readonly retire: (keyId: string) => Effect.Effect<Retired, StoreUnavailable>
     /** A retired key that a row needs after all becomes retiring again. Answers how many. */

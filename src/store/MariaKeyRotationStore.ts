@@ -8,6 +8,7 @@
  */
 import { Effect, Layer } from "effect"
 import * as keyMoves from "./apply/keyMoves.ts"
+import { beginMarkSql, demoteSql, insertSql, insertValues, retireSql } from "./apply/keys.ts"
 import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
 import { KeyRotationStore, movePageMax, type Retired } from "./KeyRotationStore.ts"
@@ -20,12 +21,6 @@ import type { StoreUnavailable } from "./StoreError.ts"
 
 // ---- changing keys -----------------------------------------------------------------
 
-const demoteSql = "UPDATE data_keys SET state = 'retiring' WHERE key_id = ? AND state = 'active'"
-const demoteTenantsSql = "UPDATE data_keys SET state = 'retiring' WHERE purpose = 'tenant-data' AND state = 'active'"
-const insertSql = `INSERT INTO data_keys (key_id, purpose, tenant_id, state, master_key_id, wrapped, created_at)
-  VALUES (?, ?, ?, 'active', ?, ?, ${Columns.momentSql})`
-const retireSql = `UPDATE data_keys k SET k.state = 'retired', k.retired_at = ${Columns.momentSql}
-  WHERE k.key_id = ? AND k.state = 'retiring' AND NOT ${keyRows.neededSql}`
 const reviveSql = `UPDATE data_keys k SET k.state = 'retiring', k.retired_at = NULL WHERE k.state = 'retired' AND ${keyRows.neededSql}`
 const eraseSql = `UPDATE data_keys k SET k.wrapped = ''
   WHERE k.state = 'retired' AND k.wrapped <> '' AND k.retired_at <= ${Columns.nowSql} - ? AND NOT ${keyRows.neededSql}`
@@ -39,13 +34,7 @@ const replaceActive = async (
 ): Promise<TransactionResult<boolean>> => {
   const demoted = await session.run(demoteSql, [Columns.uuidBytes(expectedKeyId)])
   if (demoted === 0) return { value: false, wrote: false }
-  await session.run(insertSql, [
-    Columns.uuidBytes(successor.keyId),
-    successor.purpose,
-    successor.tenantId,
-    successor.masterKeyId,
-    Buffer.from(successor.wrapped)
-  ])
+  await session.run(insertSql, insertValues(successor))
   return { value: true, wrote: true }
 }
 
@@ -69,7 +58,6 @@ const movableKeysSql = `SELECT ${keyColumns} FROM data_keys k
 // ---- the run under way -------------------------------------------------------------
 
 const markSql = `SELECT started_at, total, moved, ${Columns.nowSql} - moving_since, ended_at FROM key_rotation WHERE id = 1`
-const beginMarkSql = `REPLACE INTO key_rotation (id, started_at, total) VALUES (1, ${Columns.momentSql}, NULL)`
 const setLeftSql = `UPDATE key_rotation SET total = moved + ? WHERE id = 1 AND started_at = ? AND total IS NULL`
 const endMarkSql = `UPDATE key_rotation SET ended_at = ${Columns.momentSql} WHERE id = 1 AND started_at = ?`
 
@@ -129,7 +117,6 @@ const make = Effect.gen(function* () {
     replaceActive: (expectedKeyId, successor) =>
       transaction("replaceActive", (session) => replaceActive(session, expectedKeyId, successor)),
     demote: (keyId) => Effect.map(run("demote", demoteSql, [Columns.uuidBytes(keyId)]), (rows) => rows > 0),
-    demoteTenantKeys: run("demoteTenantKeys", demoteTenantsSql, []),
     retire: (keyId) => {
       const id = Columns.uuidBytesOrNull(keyId)
       return id === null

@@ -15,6 +15,7 @@ import { applyApplications } from "./apply/applications.ts"
 import { applyAudit, type ChainHead, chain, headAfter } from "./apply/audit.ts"
 import { applyCheckpoints, applyCredentials } from "./apply/credentials.ts"
 import { applyIdempotent } from "./apply/idempotency.ts"
+import { applyKeys } from "./apply/keys.ts"
 import { applyOutbox } from "./apply/outbox.ts"
 import { applyCounters, applyTenantCreated, applyTenantRemoved } from "./apply/tenant.ts"
 import { applyTokens } from "./apply/tokens.ts"
@@ -24,6 +25,7 @@ import type { DatabaseFailure } from "./DatabaseFailure.ts"
 import { applicationOf, loadApplications } from "./load/applications.ts"
 import { loadCredentials } from "./load/credentials.ts"
 import { loadIdempotent } from "./load/idempotency.ts"
+import { loadKeys } from "./load/keys.ts"
 import { type Counters, type LockedTenant, lockTenant, tenantOf } from "./load/tenant.ts"
 import { loadEndpointCounts, loadTokens } from "./load/tokens.ts"
 import { fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
@@ -42,12 +44,13 @@ interface Locked {
 
 const loadAll = async (session: Session, tenantId: string, load: Load): Promise<Locked> => {
   const locked = await lockTenant(session, tenantId, load.createsTenant === true)
-  const [tokens, endpointCounts, named, idempotent, credentials] = await Promise.all([
+  const [tokens, endpointCounts, named, idempotent, credentials, keys] = await Promise.all([
     loadTokens(session, tenantId, load),
     loadEndpointCounts(session, tenantId, load),
     loadApplications(session, tenantId, load.appNames),
     loadIdempotent(session, tenantId, load.idempotencyKeyHashes),
-    loadCredentials(session, tenantId, load.credentials)
+    loadCredentials(session, tenantId, load.credentials),
+    loadKeys(session, load.keys)
   ])
   const others = Array.from(tokens.values(), (token) => token.appName).filter((name) => !named.applications.has(name))
   const ofTokens = others.length === 0 ? undefined : await loadApplications(session, tenantId, others)
@@ -62,7 +65,8 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
     applicationTokenCounts: named.tokenCounts,
     tenantTokenCount: locked.counters?.tokenCount ?? 0,
     idempotent,
-    credentials
+    credentials,
+    keys
   }
   return { locked, loaded }
 }
@@ -93,6 +97,7 @@ const applyAll = async (
     ...applyIdempotent(session, tenantId, changes.idempotent),
     ...applyCredentials(session, tenantId, changes.credentials),
     ...applyCheckpoints(session, changes.auditCheckpoints),
+    ...applyKeys(session, changes.keys),
     ...applyAudit(session, audit),
     ...applyCounters(session, tenantId, countersAfter(counters, changes, headAfter(before, audit)))
   ])

@@ -98,12 +98,6 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
     retiringKeys: (limit) => keys((key) => key.state === "retiring", limit),
     replaceActive: (expectedKeyId, successor) => step((now) => replaceKey(tables, expectedKeyId, successor, now)),
     demote: (keyId) => step(() => setState(tables, keyId, "active", "retiring")),
-    demoteTenantKeys: step(() =>
-      count(
-        Array.from(tables.dataKeys.values()),
-        (key) => key.purpose === "tenant-data" && setState(tables, key.keyId, "active", "retiring")
-      )
-    ),
     retire: (keyId) => step((now) => retire(tables, keyId, now)),
     reviveNeeded: step(() =>
       count(

@@ -5,6 +5,7 @@ import { shownStatus, type Token } from "../domain/Token.ts"
 import { checkChanges, isEmpty } from "./checkChanges.ts"
 import { MemoryDatabase, type MemoryTables, pair, tokenCount } from "./MemoryDatabase.ts"
 import { applyChanges, rejection } from "./memoryChanges.ts"
+import { loadKeys } from "./memoryKeys.ts"
 import { type IdempotentAnswer, type Load, type Loaded, StatementRejected, TenantStore } from "./TenantStore.ts"
 import { createTenant } from "./tenantCreated.ts"
 
@@ -65,7 +66,8 @@ const loadAll = (
   ),
   tenantTokenCount: tokenCount(tables, (token) => token.tenantId === tenantId),
   idempotent: present(load.idempotencyKeyHashes, (keyHash) => answerOf(tables, tenantId, keyHash)),
-  credentials: tables.credentials.load(tenantId, load.credentials)
+  credentials: tables.credentials.load(tenantId, load.credentials),
+  keys: loadKeys(tables, load.keys, now)
 })
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -22,6 +22,7 @@ import type { Application, Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 import type { AuditCheckpoint } from "./AuditStore.ts"
 import type { CredentialChanges, CredentialLoad, CredentialLoaded } from "./CredentialStore.ts"
+import type { KeyChanges, KeyLoad, KeysLoaded } from "./KeyRotationStore.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
 // ---- rows -------------------------------------------------------------------
@@ -78,6 +79,7 @@ export interface Load {
   readonly appNames: ReadonlyArray<string>
   readonly idempotencyKeyHashes: ReadonlyArray<string>
   readonly credentials?: CredentialLoad | undefined
+  readonly keys?: KeyLoad | undefined
   /** True: the tenant may be created, so its counters are made when they are not there, to be locked. */
   readonly createsTenant?: boolean | undefined
 }
@@ -102,6 +104,8 @@ export interface Loaded {
   readonly idempotent: ReadonlyMap<string, IdempotentAnswer>
   /** There when `Load.credentials` was. */
   readonly credentials?: CredentialLoaded | undefined
+  /** There when `Load.keys` was. */
+  readonly keys?: KeysLoaded | undefined
 }
 
 export interface Changes {
@@ -120,12 +124,13 @@ export interface Changes {
   readonly idempotent: ReadonlyArray<IdempotentAnswer>
   readonly audit: ReadonlyArray<AuditEntry>
   readonly credentials?: CredentialChanges | undefined
+  readonly keys?: KeyChanges | undefined
   /** Signed heads of the audit chain as it was committed before. */
   readonly auditCheckpoints?: ReadonlyArray<AuditCheckpoint> | undefined
 }
 
 export class StatementRejected extends Schema.TaggedError<StatementRejected>()("StatementRejected", {
-  /** The unique key, as `table.key`. */
+  /** The unique key or rule, as `table.key`. */
   constraint: Schema.String
 }) {}
 

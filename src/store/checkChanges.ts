@@ -3,10 +3,14 @@
  * it dies here, before anything is written.
  */
 import type { CredentialChanges } from "./CredentialStore.ts"
+import type { KeyChanges } from "./KeyRotationStore.ts"
 import type { Changes, Load, Loaded } from "./TenantStore.ts"
 
 const noCredentialChanges = (changes: CredentialChanges | undefined): boolean =>
   changes === undefined || Object.values(changes).every((list) => list.length === 0)
+
+const noKeyChanges = (changes: KeyChanges | undefined): boolean =>
+  changes === undefined || (changes.replaced.length === 0 && !changes.tenantKeysDemoted && changes.retired.length === 0)
 
 /** Nothing in it: nothing to write. */
 export const isEmpty = (changes: Changes): boolean =>
@@ -22,6 +26,7 @@ export const isEmpty = (changes: Changes): boolean =>
   changes.idempotent.length === 0 &&
   changes.audit.length === 0 &&
   noCredentialChanges(changes.credentials) &&
+  noKeyChanges(changes.keys) &&
   (changes.auditCheckpoints ?? []).length === 0
 
 const must = (holds: boolean, what: string): void => {
@@ -66,5 +71,17 @@ export const checkChanges = (tenantId: string, load: Load, loaded: Loaded, chang
       ...(credentials?.deleted ?? [])
     ].every((credentialId) => loaded.credentials?.credentials.get(credentialId)?.tenantId === tenantId),
     "changes a credential that was not loaded as this tenant's"
+  )
+  const keys = changes.keys
+  must(
+    keys?.replaced.every(({ keyId, successor }) => {
+      const key = loaded.keys?.keys.get(keyId)
+      return key?.state === "active" && key.purpose === successor.purpose && key.tenantId === successor.tenantId
+    }) ?? true,
+    "replaces a key that was not loaded as the active one of its kind"
+  )
+  must(
+    keys?.retired.every((keyId) => loaded.keys?.rows.get(keyId) === 0) ?? true,
+    "retires a key that was not loaded as one that no row needs"
   )
 }

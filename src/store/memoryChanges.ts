@@ -7,6 +7,7 @@
 import type { Token } from "../domain/Token.ts"
 import { chain, headAfter } from "./apply/audit.ts"
 import { hexOf, type MemoryTables, pair } from "./MemoryDatabase.ts"
+import { applyKeys, brokenKey } from "./memoryKeys.ts"
 import type { Changes, Loaded } from "./TenantStore.ts"
 
 /** The broken constraint, by its name in the schema, or null. */
@@ -29,7 +30,7 @@ export const rejection = (tables: MemoryTables, changes: Changes): string | null
     inserted.add(tokenId)
   }
   if (changes.applicationsInserted.some((appName) => tables.applications.has(appName))) return "applications.PRIMARY"
-  return tables.credentials.broken(changes.credentials)
+  return tables.credentials.broken(changes.credentials) ?? brokenKey(tables, changes)
 }
 
 const removeToken = (tables: MemoryTables, tokenId: string): void => {
@@ -119,5 +120,6 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   for (const answer of changes.idempotent) {
     tables.idempotency.set(pair(tenantId, answer.keyHash), { ...answer, tenantId })
   }
+  applyKeys(tables, changes.keys, now)
   appendAudit(tables, tenantId, now, changes.audit)
 }

@@ -3,10 +3,17 @@
  * of layers that claims to be one.
  */
 import { assert, layer } from "@effect/vitest"
-import { Effect, type Layer } from "effect"
-import { type CountedSlice, KeyRotationStore, movePageMax } from "../../src/store/KeyRotationStore.ts"
+import { Cause, Effect, Exit, type Layer } from "effect"
+import { AuditStore } from "../../src/store/AuditStore.ts"
+import {
+  type CountedSlice,
+  KeyRotationStore,
+  keyNeededConstraint,
+  movePageMax,
+  neededRowsMax
+} from "../../src/store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../../src/store/KeyStore.ts"
-import { TenantStore } from "../../src/store/TenantStore.ts"
+import { type Changes, TenantStore } from "../../src/store/TenantStore.ts"
 import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../support/credentialRows.ts"
 import { aHash, aName, anId, aTenant, aToken, hex, insert, look, transact } from "../support/storeFixtures.ts"
 
@@ -26,13 +33,23 @@ const ensured = (purpose: KeyPurpose, tenantId: string | null = null) =>
 const tenantKey = Effect.suspend(() => ensured("tenant-data", aName("tenant")))
 
 /** An idempotent answer whose record names a key. */
-const answerUnder = (tenantId: string, keyId: string) => {
+const answerOf = (keyId: string) => {
   const sealedAnswer = new Uint8Array(
     Buffer.concat([Buffer.from([1]), Buffer.from(keyId.replaceAll("-", ""), "hex"), Buffer.alloc(40)])
   )
-  const answer = { keyHash: hex(aHash()), fingerprint: "f", sealedAnswer, revocationSeq: null, createdAt: 1 }
-  return transact(tenantId, {}, () => ({ idempotent: [answer] }))
+  return { keyHash: hex(aHash()), fingerprint: "f", sealedAnswer, revocationSeq: null, createdAt: 1 }
 }
+const answerUnder = (tenantId: string, keyId: string) =>
+  transact(tenantId, {}, () => ({ idempotent: [answerOf(keyId)] }))
+
+/** An audit row about a key. */
+const said = (keyId: string) => ({
+  actor: "bus",
+  action: "keys.rotated",
+  entityType: "key",
+  entityId: keyId,
+  diff: null
+})
 
 /** A credential whose one version is sealed with a key. */
 const versionUnder = Effect.fnUntraced(function* (tenantId: string, keyId: string) {
@@ -49,7 +66,7 @@ const versionUnder = Effect.fnUntraced(function* (tenantId: string, keyId: strin
 
 export const keyRotationStoreSuite = (
   name: string,
-  stores: Layer.Layer<TenantStore | KeyStore | KeyRotationStore, unknown>
+  stores: Layer.Layer<TenantStore | KeyStore | KeyRotationStore | AuditStore, unknown>
 ) =>
   layer(stores, { excludeTestServices: true })(`KeyRotationStore (${name})`, (it) => {
     it.effect("finds a key by its id and the active one of a purpose, as it was written", () =>
@@ -116,20 +133,6 @@ export const keyRotationStoreSuite = (
           (yield* store.retiringKeys(1_000)).map(({ keyId }) => keyId),
           key.keyId
         )
-      })
-    )
-
-    it.effect("demotes every tenant's key at once, and no key of the service", () =>
-      Effect.gen(function* () {
-        const store = yield* KeyRotationStore
-        const [service, one, two] = [yield* ensured("seal"), yield* tenantKey, yield* tenantKey]
-        assert.isAtLeast(yield* store.demoteTenantKeys, 2)
-        const states = yield* Effect.forEach([service, one, two], ({ keyId }) => store.findKey(keyId))
-        assert.deepStrictEqual(
-          states.map((key) => key?.state),
-          ["active", "retiring", "retiring"]
-        )
-        assert.strictEqual(yield* store.demoteTenantKeys, 0)
       })
     )
 
@@ -414,6 +417,217 @@ export const keyRotationStoreSuite = (
         yield* store.beginMark
         const next = (yield* store.mark)!
         assert.deepStrictEqual([next.total, next.moved, next.movingMs, next.isOver], [null, 0, null, false])
+      })
+    )
+
+    // ---- in the transaction of whoever asked
+    it.effect(
+      "shows the keys of the service and those named, what they are needed for, and how many tenants have one",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* KeyRotationStore
+          const { appName, tenantId } = yield* aTenant
+          const [service, named, other] = [yield* ensured("audit-signing"), yield* tenantKey, yield* tenantKey]
+          yield* insert([aToken(tenantId, appName, { hashKeyId: named.keyId })])
+          yield* versionUnder(tenantId, named.keyId)
+          yield* answerUnder(tenantId, named.keyId)
+          const seen = yield* look(tenantId, { keys: { ids: [named.keyId, anId(), "not-an-id"], tenantKeys: true } })
+          const { keys, rows, tenantKeys } = seen.keys!
+          const { ageMs, ...rest } = keys.get(named.keyId)!
+          assert.deepStrictEqual(rest, named)
+          assert.isAbove(ageMs, 86_400_000)
+          assert.deepStrictEqual(Array.from(rows), [[named.keyId, 3]])
+          assert.deepStrictEqual([keys.has(service.keyId), keys.has(other.keyId)], [true, false])
+          yield* store.demote(other.keyId)
+          const fewer = (yield* look(tenantId, { keys: { ids: [], tenantKeys: true } })).keys!
+          assert.strictEqual(fewer.tenantKeys, tenantKeys - 1)
+          assert.strictEqual((yield* look(tenantId, { keys: { ids: [], tenantKeys: false } })).keys?.tenantKeys, 0)
+          assert.isUndefined((yield* look(tenantId)).keys)
+        })
+    )
+
+    it.effect("counts what needs a key up to a limit", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* aTenant
+        const { keyId } = yield* tenantKey
+        yield* insert(Array.from({ length: neededRowsMax }, () => aToken(tenantId, appName, { hashKeyId: keyId })))
+        yield* insert([aToken(tenantId, appName, { hashKeyId: keyId })])
+        const { keys } = yield* look(tenantId, { keys: { ids: [keyId], tenantKeys: false } })
+        assert.strictEqual(keys?.rows.get(keyId), neededRowsMax)
+      })
+    )
+
+    /** A service's key is followed, every tenant's demoted, and it is said in the audit. */
+    const rotateIn = (tenantId: string, from: string, successor: StoredKey, others: Partial<Changes> = {}) =>
+      transact(tenantId, { keys: { ids: [], tenantKeys: true } }, ({ keys }) =>
+        keys?.keys.get(from)?.state === "active"
+          ? {
+              keys: { replaced: [{ keyId: from, successor }], tenantKeysDemoted: true, retired: [] },
+              audit: [said(successor.keyId)],
+              ...others
+            }
+          : {}
+      )
+    /** What `rotateIn` leaves behind: the key, its successor, a tenant's key, the audit row, the run. */
+    const traces = Effect.fnUntraced(function* (tenantId: string, from: string, successor: string, tenants: string) {
+      const store = yield* KeyRotationStore
+      const states = yield* Effect.forEach([from, successor, tenants], store.findKey)
+      const page = yield* AuditStore.use((audit) =>
+        audit.list(tenantId, { entityId: successor, from: null, to: null, limit: 10, after: null })
+      )
+      const mark = yield* store.mark
+      return [...states.map((key) => key?.state), page.content.length, mark?.isOver]
+    })
+    /** A run that is over, so that the beginning of the next one shows. */
+    const endedRun = Effect.gen(function* () {
+      const store = yield* KeyRotationStore
+      yield* store.beginMark
+      yield* store.endMark((yield* store.mark)!.startedAt)
+    })
+
+    it.effect("replaces keys and demotes tenants' in the transaction of the audit row that says so", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { tenantId } = yield* aTenant
+        const [first, tenants] = [yield* ensured("seal"), yield* tenantKey]
+        const successor = aKey("seal", null, 1)
+        yield* endedRun
+        yield* rotateIn(tenantId, first.keyId, successor)
+        assert.deepStrictEqual(yield* traces(tenantId, first.keyId, successor.keyId, tenants.keyId), [
+          "retiring",
+          "active",
+          "retiring",
+          1,
+          false
+        ])
+        const active = yield* store.activeKey("seal", null)
+        assert.strictEqual(active?.keyId, successor.keyId)
+        assert.isBelow(active!.ageMs, 60_000, "its age begins with its use")
+        assert.deepStrictEqual([active?.wrapped, active?.masterKeyId], [successor.wrapped, successor.masterKeyId])
+      })
+    )
+
+    it.effect("does none of it when the transaction breaks a rule", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* aTenant
+        const other = yield* aTenant
+        const [first, tenants] = [yield* ensured("seal"), yield* tenantKey]
+        const successor = aKey("seal", null)
+        yield* endedRun
+        const error = yield* rotateIn(other.tenantId, first.keyId, successor, { applicationsInserted: [appName] }).pipe(
+          Effect.flip
+        )
+        assert.strictEqual(error._tag, "StatementRejected")
+        assert.deepStrictEqual(yield* traces(other.tenantId, first.keyId, successor.keyId, tenants.keyId), [
+          "active",
+          undefined,
+          "active",
+          0,
+          true
+        ])
+        assert.strictEqual((yield* look(tenantId)).tenant?.tenantId, tenantId)
+      })
+    )
+
+    it.effect("of many at once, whatever tenant they are in, one replaces a key", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const first = yield* ensured("seal")
+        const tried = yield* Effect.forEach([1, 2, 3, 4, 5, 6], () =>
+          Effect.map(aTenant, ({ tenantId }) => ({ tenantId, successor: aKey("seal", null) }))
+        )
+        yield* Effect.forEach(tried, ({ successor, tenantId }) => rotateIn(tenantId, first.keyId, successor), {
+          concurrency: 6
+        })
+        const found = yield* Effect.forEach(tried, ({ successor }) => store.findKey(successor.keyId))
+        assert.strictEqual(found.filter((key) => key !== undefined).length, 1)
+        assert.strictEqual((yield* store.findKey(first.keyId))?.state, "retiring")
+      })
+    )
+
+    const retireIn = (tenantId: string, keyId: string, others: Partial<Changes> = {}) =>
+      transact(tenantId, { keys: { ids: [keyId], tenantKeys: false } }, () => ({
+        keys: { replaced: [], tenantKeysDemoted: false, retired: [keyId] },
+        audit: [said(keyId)],
+        ...others
+      }))
+    const retired = Effect.fnUntraced(function* (tenantId: string, keyId: string) {
+      const page = yield* AuditStore.use((audit) =>
+        audit.list(tenantId, { entityId: keyId, from: null, to: null, limit: 10, after: null })
+      )
+      return [(yield* KeyRotationStore.use((store) => store.findKey(keyId)))?.state, page.content.length]
+    })
+
+    it.effect("retires a key in the transaction of the audit row that says so, and erases it in time", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { tenantId } = yield* aTenant
+        const { keyId } = yield* tenantKey
+        yield* store.demote(keyId)
+        yield* retireIn(tenantId, keyId)
+        assert.deepStrictEqual(yield* retired(tenantId, keyId), ["retired", 1])
+        yield* store.eraseRetired(3_600_000)
+        assert.isAbove((yield* store.findKey(keyId))!.wrapped.byteLength, 0)
+        yield* store.eraseRetired(0)
+        assert.strictEqual((yield* store.findKey(keyId))?.wrapped.byteLength, 0)
+      })
+    )
+
+    it.effect("retires no key that a row of the same transaction needs, and writes nothing of it", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { appName, tenantId } = yield* aTenant
+        const { keyId } = yield* tenantKey
+        yield* store.demote(keyId)
+        const credential = credentialRow({ tenantId, serviceName: aName("service"), credentialId: nextId() })
+        const rows: ReadonlyArray<Partial<Changes>> = [
+          { tokensInserted: [aToken(tenantId, appName, { hashKeyId: keyId })] },
+          { idempotent: [answerOf(keyId)] },
+          {
+            credentials: {
+              inserted: [credential],
+              updated: [],
+              deleted: [],
+              versions: [versionRow(credential, { keyId, sealed: aHash() })],
+              services: []
+            }
+          }
+        ]
+        for (const others of rows) {
+          const error = yield* retireIn(tenantId, keyId, others).pipe(Effect.flip)
+          assert.deepStrictEqual(
+            [error._tag, error._tag === "StatementRejected" && error.constraint],
+            ["StatementRejected", keyNeededConstraint]
+          )
+          assert.deepStrictEqual(yield* retired(tenantId, keyId), ["retiring", 0])
+        }
+        assert.strictEqual((yield* store.countRows([keyId])).get(keyId), 0)
+      })
+    )
+
+    it.effect("a decision that replaces or retires what it did not see as it must be dies", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* aTenant
+        const [needed, tenants] = [yield* tenantKey, yield* tenantKey]
+        const store = yield* KeyRotationStore
+        yield* store.demote(needed.keyId)
+        yield* insert([aToken(tenantId, appName, { hashKeyId: needed.keyId })])
+        const replacing = (from: StoredKey, successor: StoredKey, ids: ReadonlyArray<string>) =>
+          transact(tenantId, { keys: { ids, tenantKeys: false } }, () => ({
+            keys: { replaced: [{ keyId: from.keyId, successor }], tenantKeysDemoted: false, retired: [] }
+          }))
+        const own = { ...aKey("tenant-data", tenants.tenantId) }
+        for (const decision of [
+          retireIn(tenantId, needed.keyId),
+          replacing(tenants, own, []),
+          replacing(tenants, aKey("tenant-data", aName("tenant")), [tenants.keyId]),
+          replacing(needed, aKey("tenant-data", needed.tenantId), [needed.keyId])
+        ]) {
+          const exit = yield* Effect.exit(decision)
+          assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+        }
+        yield* replacing(tenants, own, [tenants.keyId])
+        assert.strictEqual((yield* store.activeKey("tenant-data", tenants.tenantId))?.keyId, own.keyId)
       })
     )
   })

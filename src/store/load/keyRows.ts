@@ -37,14 +37,25 @@ export const countRows = async (
   return counts
 }
 
+/** The inner statement ends at the limit, and so does what is read. */
+const upTo = (rows: string): string => `(SELECT COUNT(*) FROM (${rows} LIMIT ?) some)`
+
+const neededCountSql = `SELECT ${upTo("SELECT 1 FROM tokens WHERE hash_key_id = ?")}
+  + ${upTo("SELECT 1 FROM credential_versions WHERE key_id = ?")}
+  + ${upTo("SELECT 1 FROM idempotency WHERE seal_key_id = ?")}`
+
+/** How many rows need a key, counted up to a limit. */
+export const countNeeded = async (session: Session, keyId: Buffer, limit: number): Promise<number> => {
+  const [row = []] = await session.rows(neededCountSql, [keyId, limit, keyId, limit, keyId, limit])
+  return Math.min(limit, Columns.whole(row, 0))
+}
+
 // ---- rows that can be moved --------------------------------------------------------
 
 /** Whether any row that can be moved is under key `k`. */
 export const movableSql = `(EXISTS (SELECT 1 FROM tokens t WHERE t.hash_key_id = k.key_id)
   OR EXISTS (SELECT 1 FROM credential_versions v WHERE v.key_id = k.key_id))`
 
-/** The inner statement ends at the limit, and so does what is read. */
-const upTo = (rows: string): string => `(SELECT COUNT(*) FROM (${rows} LIMIT ?) some)`
 const retiringSql = (table: string, column: string): string =>
   upTo(`SELECT STRAIGHT_JOIN 1 FROM data_keys k JOIN ${table} r ON r.${column} = k.key_id WHERE k.state = 'retiring'`)
 const countMovableSql = `SELECT ${retiringSql("tokens", "hash_key_id")}, ${retiringSql("credential_versions", "key_id")}`

@@ -1,74 +1,33 @@
 // Verifies R-SEC-4.
 import { createHmac, randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import * as HashKeys from "../../../src/crypto/HashKeys.ts"
-import * as KeyFile from "../../../src/crypto/KeyFile.ts"
 import * as KeyMover from "../../../src/crypto/KeyMover.ts"
-import * as KeyRotation from "../../../src/crypto/KeyRotation.ts"
-import { Keyring } from "../../../src/crypto/Keyring.ts"
-import * as LiveKeyring from "../../../src/crypto/LiveKeyring.ts"
-import * as LiveTenantKeys from "../../../src/crypto/LiveTenantKeys.ts"
-import * as LocalMasterKey from "../../../src/crypto/LocalMasterKey.ts"
-import { MasterKey } from "../../../src/crypto/MasterKey.ts"
 import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
-import { secretPurpose, TenantKeys } from "../../../src/crypto/TenantKeys.ts"
-import { Replica } from "../../../src/observability/Replica.ts"
-import { MemoryDatabase } from "../../../src/store/MemoryDatabase.ts"
-import * as MemorySweeps from "../../../src/store/MemorySweeps.ts"
-import { Sweeps } from "../../../src/store/Sweeps.ts"
+import { secretPurpose } from "../../../src/crypto/TenantKeys.ts"
 import { credentialRow, nextId, versionRow } from "../../support/credentialRows.ts"
+import {
+  fileKeys,
+  operator,
+  type RotationReplica,
+  type RotationWorld,
+  rotationWorld,
+  turns
+} from "../../support/rotationWorld.ts"
 import { aToken, hex } from "../../support/storeFixtures.ts"
-import { keyWorld } from "./keyWorld.ts"
 
-const fileKeys = (...days: ReadonlyArray<number>) =>
-  days.flatMap((day) => KeyFile.parse(KeyFile.newText(1_764_000_000_000, `2026-01-0${day}T00:00:00.000Z`))!)
+type World = RotationWorld["world"]
 
-/** One database; `replica` starts one more service on it, without its mover; `mover` gives a replica's. */
-const setup = Effect.fnUntraced(function* (env: Record<string, string> = {}) {
-  const world = yield* keyWorld
-  const master = { keys: fileKeys(1) }
-  const given = { CM_KEYS_ACTIVATION: "20 seconds", ...env }
-  const config = CryptoConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(given))))
-  const sweeps = MemorySweeps.layer.pipe(Layer.provide(Layer.succeed(MemoryDatabase, world.tables)))
-  let count = 0
-  const replica = Effect.suspend(() => {
-    const name = Layer.succeed(Replica, { instance: "cm", replicaId: `r${++count}` })
-    const stands = Layer.mergeAll(
-      config,
-      name,
-      sweeps,
-      world.stores,
-      Layer.succeed(MasterKey, LocalMasterKey.make(master.keys))
-    )
-    const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, KeyRotation.layer).pipe(Layer.fresh)
-    return Layer.build(keys.pipe(Layer.provideMerge(stands))).pipe(
-      Effect.flatMap((context) =>
-        Effect.map(Effect.provide(KeyMover.make, context), ({ turn }) => ({
-          keyring: Context.get(context, Keyring),
-          tenantKeys: Context.get(context, TenantKeys),
-          rotation: Context.get(context, KeyRotation.KeyRotation),
-          sweeps: Context.get(context, Sweeps),
-          turn
-        }))
-      )
-    )
-  })
-  return { world, replica, master }
-})
-type Replica1 = Effect.Success<Effect.Success<ReturnType<typeof setup>>["replica"]>
-type World = Effect.Success<ReturnType<typeof setup>>["world"]
-
-const plantToken = (world: World, { keyring }: Replica1, value: string) => {
+const plantToken = (world: World, { keyring }: RotationReplica, value: string) => {
   const { hash, keyId } = keyring.hashToken("app", value)
   const token = aToken("acme", "app", { hash, hashKeyId: keyId })
   world.tables.tokens.set(token.tokenId, token)
   world.tables.tokenByHash.set(hex(hash), token.tokenId)
   return token.tokenId
 }
-const found = (world: World, { keyring }: Replica1, value: string) =>
+const found = (world: World, { keyring }: RotationReplica, value: string) =>
   keyring
     .hashTokenAll("app", value)
     .map(({ hash }) => world.tables.tokenByHash.get(hex(hash)))
@@ -76,7 +35,7 @@ const found = (world: World, { keyring }: Replica1, value: string) =>
 
 const plantSecret = Effect.fnUntraced(function* (
   world: World,
-  { tenantKeys }: Replica1,
+  { tenantKeys }: RotationReplica,
   tenantId: string,
   text: string
 ) {
@@ -95,51 +54,41 @@ const plantSecret = Effect.fnUntraced(function* (
 })
 const opened = Effect.fnUntraced(function* (
   world: World,
-  { tenantKeys }: Replica1,
+  { tenantKeys }: RotationReplica,
   secret: Effect.Success<ReturnType<typeof plantSecret>>
 ) {
   const version = world.tables.credentials.versionsOf(secret.place.credentialId)[0]!
   return Buffer.from(yield* tenantKeys.openFor(secret.tenantId, secret.place, version.sealed!)).toString()
 })
 
-/** Lets a mover run to its end while time passes. */
-const turns = (replica: Replica1, count = 1) =>
-  Effect.gen(function* () {
-    for (let i = 0; i < count; i++) {
-      const fiber = yield* Effect.forkChild(replica.turn, { startImmediately: true })
-      for (let step = 0; step < 200 && fiber.pollUnsafe() === undefined; step++) yield* TestClock.adjust("1 second")
-      assert.isDefined(fiber.pollUnsafe(), "the turn ends")
-    }
-  })
-
 describe("key rotation", () => {
   it.effect("old keys stay readable, rows follow, and then the old keys can go", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup()
+      const { replica, world } = yield* rotationWorld()
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
       const ids = ["t1", "t2", "t3"].map((value) => plantToken(world, one, value))
       const secrets = yield* Effect.forEach(["acme", "acme", "other"], (tenant) =>
         plantSecret(world, one, tenant, `of ${tenant}`)
       )
-      const before = yield* one.rotation.list({ limit: 100, after: null })
+      const { content: before } = yield* one.keys.listKeys({ limit: 100, after: null })
       const oldIds = before.filter(({ purpose }) => purpose !== "fingerprint").map(({ keyId }) => keyId)
 
-      const rotated = yield* one.rotation.rotate
+      const rotated = yield* one.keys.rotateKeys(operator)
       assert.deepStrictEqual([rotated.keyIds.length, rotated.tenants], [2, 2])
-      assert.deepStrictEqual(yield* one.rotation.status, { state: "running", total: 6, done: 0, etaSeconds: null })
+      assert.deepStrictEqual(yield* one.keys.keysStatus(), { state: "running", total: 6, done: 0, etaSeconds: null })
       for (const [i, value] of ["t1", "t2", "t3"].entries()) assert.strictEqual(found(world, one, value), ids[i])
       for (const keyId of oldIds) {
-        assert.strictEqual((yield* one.rotation.retire(keyId).pipe(Effect.flip))._tag, "KeyInUse")
+        assert.strictEqual((yield* one.keys.retireKey(keyId, operator).pipe(Effect.flip))._tag, "KeyInUse")
       }
       yield* TestClock.adjust("1 minute")
       yield* turns(one)
-      assert.deepStrictEqual(yield* one.rotation.status, { state: "idle", total: 6, done: 6, etaSeconds: null })
+      assert.deepStrictEqual(yield* one.keys.keysStatus(), { state: "idle", total: 6, done: 6, etaSeconds: null })
       for (const [i, value] of ["t1", "t2", "t3"].entries()) assert.strictEqual(found(world, one, value), ids[i])
       for (const secret of secrets) assert.strictEqual(yield* opened(world, one, secret), secret.text)
-      for (const keyId of oldIds) yield* one.rotation.retire(keyId)
+      for (const keyId of oldIds) yield* one.keys.retireKey(keyId, operator)
 
-      const after = yield* one.rotation.list({ limit: 100, after: null })
+      const { content: after } = yield* one.keys.listKeys({ limit: 100, after: null })
       for (const key of after) {
         assert.strictEqual(key.state, oldIds.includes(key.keyId) ? "retired" : "active")
         if (oldIds.includes(key.keyId)) assert.strictEqual(key.rows, 0)
@@ -153,16 +102,16 @@ describe("key rotation", () => {
 
   it.effect("the hash of a token nobody used follows through many rotations without its value", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup()
+      const { replica, world } = yield* rotationWorld()
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
       const never = plantToken(world, one, "never used")
       for (let rotation = 0; rotation < 5; rotation++) {
-        assert.strictEqual((yield* one.rotation.rotate).keyIds.length, 2)
+        assert.strictEqual((yield* one.keys.rotateKeys(operator)).keyIds.length, 2)
         yield* TestClock.adjust("1 minute")
         yield* turns(one)
-        assert.strictEqual((yield* one.rotation.status).state, "idle")
-        for (const key of yield* world.rotation.retiringKeys(10)) yield* one.rotation.retire(key.keyId)
+        assert.strictEqual((yield* one.keys.keysStatus()).state, "idle")
+        for (const key of yield* world.rotation.retiringKeys(10)) yield* one.keys.retireKey(key.keyId, operator)
         assert.strictEqual(found(world, one, "never used"), never)
       }
       const active = yield* world.rotation.activeKey("token-hash", null)
@@ -172,12 +121,12 @@ describe("key rotation", () => {
 
   it.effect("no row moves before every replica must know the new key", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup()
+      const { replica, world } = yield* rotationWorld()
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
       const token = plantToken(world, one, "t")
       const before = world.tables.tokens.get(token)!
-      yield* one.rotation.rotate
+      yield* one.keys.rotateKeys(operator)
       yield* TestClock.adjust("15 seconds")
       yield* turns(one)
       assert.deepStrictEqual(world.tables.tokens.get(token), before)
@@ -186,11 +135,11 @@ describe("key rotation", () => {
 
   it.effect("repeated or asked of two replicas at once, it rotates once", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup()
+      const { replica, world } = yield* rotationWorld()
       const [one, two] = [yield* replica, yield* replica]
       yield* TestClock.adjust("1 minute")
-      yield* Effect.all([one.rotation.rotate, two.rotation.rotate], { concurrency: 2 })
-      assert.deepStrictEqual(yield* one.rotation.rotate, { keyIds: [], tenants: 0 })
+      yield* Effect.all([one.keys.rotateKeys(operator), two.keys.rotateKeys(operator)], { concurrency: 2 })
+      assert.deepStrictEqual(yield* one.keys.rotateKeys(operator), { keyIds: [], tenants: 0, notRotated: [] })
       assert.strictEqual(world.keys().filter(({ purpose }) => purpose === "token-hash").length, 2)
       assert.strictEqual(world.keys().filter(({ purpose }) => purpose === "seal").length, 2)
     })
@@ -198,18 +147,18 @@ describe("key rotation", () => {
 
   it.effect("a mover that dies leaves nothing half done, and another goes on with what is left", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup({ CM_KEYS_MOVE_RATE: "10" })
+      const { replica, world } = yield* rotationWorld({ CM_KEYS_MOVE_RATE: "10" })
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
       const values = Array.from({ length: 95 }, (_, i) => `value-${i}`)
       const ids = values.map((value) => plantToken(world, one, value))
-      yield* one.rotation.rotate
+      yield* one.keys.rotateKeys(operator)
       yield* TestClock.adjust("1 minute")
       const scope = yield* Scope.make()
       yield* Effect.forkIn(one.turn, scope, { startImmediately: true })
       yield* TestClock.adjust("3500 millis")
       yield* Scope.close(scope, Exit.void)
-      const status = yield* one.rotation.status
+      const status = yield* one.keys.keysStatus()
       assert.strictEqual(status.state, "running")
       assert.isAbove(status.done, 20)
       assert.isBelow(status.done, 60, "no faster than the rate")
@@ -217,10 +166,10 @@ describe("key rotation", () => {
 
       const two = yield* replica
       yield* two.turn
-      assert.strictEqual((yield* two.rotation.status).done, status.done, "the claim of the dead one still runs")
+      assert.strictEqual((yield* two.keys.keysStatus()).done, status.done, "the claim of the dead one still runs")
       yield* TestClock.adjust("20 seconds")
       yield* turns(two)
-      assert.strictEqual((yield* two.rotation.status).state, "idle")
+      assert.strictEqual((yield* two.keys.keysStatus()).state, "idle")
       for (const [i, value] of values.entries()) assert.strictEqual(found(world, two, value), ids[i])
       const keys = new Set(Array.from(world.tables.tokens.values(), ({ hashKeyId }) => hashKeyId))
       assert.strictEqual(keys.size, 1)
@@ -229,7 +178,7 @@ describe("key rotation", () => {
 
   it.effect("a secret that does not open stays, keeps its key, and holds up no other", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup({ CM_KEYS_MOVE_RATE: "2" })
+      const { replica, world } = yield* rotationWorld({ CM_KEYS_MOVE_RATE: "2" })
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
       const secrets = yield* Effect.forEach(["1", "2", "3", "4", "5", "6"], (text) =>
@@ -243,7 +192,7 @@ describe("key rotation", () => {
         tables.apply({ inserted: [], updated: [], deleted: [], services: [], versions: [{ ...version, sealed }] })
       }
       const old = tables.versionsOf(secrets[0]!.place.credentialId)[0]!.keyId!
-      yield* one.rotation.rotate
+      yield* one.keys.rotateKeys(operator)
       yield* TestClock.adjust("1 minute")
       yield* turns(one, 3)
       assert.deepStrictEqual(
@@ -251,44 +200,44 @@ describe("key rotation", () => {
         [true, true, true, false, false, false]
       )
       for (const good of secrets.slice(3)) assert.strictEqual(yield* opened(world, one, good), good.text)
-      const error = yield* one.rotation.retire(old).pipe(Effect.flip)
+      const error = yield* one.keys.retireKey(old, operator).pipe(Effect.flip)
       assert.deepStrictEqual([error._tag, error._tag === "KeyInUse" && error.rows], ["KeyInUse", 3])
     })
   )
 
   it.effect("active keys and unknown ones cannot be retired, a retired one again without harm", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup()
+      const { replica, world } = yield* rotationWorld()
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
       for (const { keyId } of world.keys()) {
-        assert.strictEqual((yield* one.rotation.retire(keyId).pipe(Effect.flip))._tag, "KeyInUse")
+        assert.strictEqual((yield* one.keys.retireKey(keyId, operator).pipe(Effect.flip))._tag, "KeyInUse")
       }
       for (const keyId of ["0193b0a0-0000-7000-8000-00000000dead", "not-an-id"]) {
-        assert.strictEqual((yield* one.rotation.retire(keyId).pipe(Effect.flip))._tag, "KeyNotFound")
+        assert.strictEqual((yield* one.keys.retireKey(keyId, operator).pipe(Effect.flip))._tag, "KeyNotFound")
       }
       const old = world.keys().find(({ purpose }) => purpose === "seal")!.keyId
-      yield* one.rotation.rotate
+      yield* one.keys.rotateKeys(operator)
       assert.strictEqual(
-        (yield* one.rotation.retire(old).pipe(Effect.flip))._tag,
+        (yield* one.keys.retireKey(old, operator).pipe(Effect.flip))._tag,
         "KeyInUse",
         "a replica may write with it"
       )
       yield* TestClock.adjust("1 minute")
-      yield* one.rotation.retire(old)
-      yield* one.rotation.retire(old)
+      yield* one.keys.retireKey(old, operator)
+      yield* one.keys.retireKey(old, operator)
     })
   )
 
   it.effect("a row written late under a retired key brings the key back, and then follows", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup()
+      const { replica, world } = yield* rotationWorld()
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
       const { hash, keyId } = one.keyring.hashToken("app", "late")
-      yield* one.rotation.rotate
+      yield* one.keys.rotateKeys(operator)
       yield* TestClock.adjust("1 minute")
-      yield* one.rotation.retire(keyId)
+      yield* one.keys.retireKey(keyId, operator)
       const token = aToken("acme", "app", { hash, hashKeyId: keyId })
       world.tables.tokens.set(token.tokenId, token)
       world.tables.tokenByHash.set(hex(hash), token.tokenId)
@@ -301,13 +250,13 @@ describe("key rotation", () => {
 
   it.effect("the material of a retired key is erased after its time and not before", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup({ CM_KEYS_ERASE_AFTER: "1 hour" })
+      const { replica, world } = yield* rotationWorld({ CM_KEYS_ERASE_AFTER: "1 hour" })
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
       const old = world.keys().find(({ purpose }) => purpose === "token-hash")!.keyId
-      yield* one.rotation.rotate
+      yield* one.keys.rotateKeys(operator)
       yield* TestClock.adjust("1 minute")
-      yield* one.rotation.retire(old)
+      yield* one.keys.retireKey(old, operator)
       yield* turns(one)
       assert.isAbove(world.tables.dataKeys.get(old)!.wrapped.byteLength, 0)
       yield* TestClock.adjust("61 minutes")
@@ -318,7 +267,7 @@ describe("key rotation", () => {
 
   it.effect("a new master key in the file takes over every key, and the old one may then leave the file", () =>
     Effect.gen(function* () {
-      const { master, replica, world } = yield* setup()
+      const { master, replica, world } = yield* rotationWorld()
       const one = yield* replica
       const secret = yield* plantSecret(world, one, "acme", "secret")
       const hashed = one.keyring.hashToken("app", "t")
@@ -337,7 +286,7 @@ describe("key rotation", () => {
 
   it.effect("a sealing key that has been used very often is followed by another by itself", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup()
+      const { replica, world } = yield* rotationWorld()
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
       const { keyId } = (yield* world.rotation.activeKey("seal", null))!
@@ -352,18 +301,36 @@ describe("key rotation", () => {
     })
   )
 
-  it.effect("a token hash key with all its layers is not followed, and nothing else is changed", () =>
+  it.effect("a token hash key with all its layers stays, the others are followed, and the answer says so", () =>
     Effect.gen(function* () {
-      const { replica, world } = yield* setup()
+      const { audit, events, replica, world } = yield* rotationWorld()
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
+      yield* plantSecret(world, one, "acme", "secret")
       for (let layers = 1; layers < HashKeys.layersMax; layers++) {
-        yield* one.rotation.rotate
+        assert.strictEqual((yield* one.keys.rotateKeys(operator)).keyIds.length, 2)
         yield* TestClock.adjust("1 minute")
       }
-      const before = JSON.stringify(world.keys())
-      assert.strictEqual((yield* one.rotation.rotate.pipe(Effect.flip))._tag, "LimitReached")
-      assert.strictEqual(JSON.stringify(world.keys()), before)
+      const active = (purpose: string) =>
+        world.keys().find((key) => key.purpose === purpose && key.state === "active")?.keyId
+      const [hashing, sealing] = [active("token-hash")!, active("seal")]
+      const token = plantToken(world, one, "t")
+      yield* plantSecret(world, one, "acme", "another")
+      const notRotated = [
+        { keyId: hashing, purpose: "token-hash", limit: "rotations of the token hash key", max: HashKeys.layersMax - 1 }
+      ]
+      const rotated = yield* one.keys.rotateKeys(operator)
+      assert.deepStrictEqual(rotated, { keyIds: [active("seal")!], tenants: 1, notRotated })
+      assert.notStrictEqual(active("seal"), sealing)
+      assert.strictEqual(active("token-hash"), hashing)
+      assert.deepStrictEqual(audit().at(-1)?.diff, { seal: [sealing, active("seal")], tenants: 1 })
+      const written = [audit().length, events().length]
+      assert.deepStrictEqual(yield* one.keys.rotateKeys(operator), { keyIds: [], tenants: 0, notRotated })
+      assert.deepStrictEqual([audit().length, events().length], written, "what changes nothing is not written down")
+      yield* TestClock.adjust("1 minute")
+      yield* turns(one)
+      assert.strictEqual((yield* one.keys.keysStatus()).state, "idle")
+      assert.strictEqual(found(world, one, "t"), token)
     })
   )
 })

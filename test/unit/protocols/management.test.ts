@@ -307,7 +307,7 @@ const cases: ReadonlyArray<Case> = [
     ask: {},
     calls: "rotateKeys",
     args: [],
-    gives: Effect.succeed({ keyIds: [someTokenId], tenants: 2 }),
+    gives: Effect.succeed({ keyIds: [someTokenId], tenants: 2, notRotated: [] }),
     body: { keyIds: [someTokenId], tenants: 2 }
   },
   {
