@@ -214,11 +214,14 @@ export const layer = Layer.effect(
         })
       )
 
-    /** The commit may have happened: what it touched is dropped here. If it did, the relay puts it in force everywhere. */
+    /**
+     * The commit may have happened: what it touched is dropped here. If it did, the relay puts it in force
+     * everywhere. If it did not, its sequence is another's: none is remembered.
+     */
     const dropTouched = (workspace: Workspace | undefined): void => {
       const revocation = workspace?.changes().revocation
       if (revocation === null || revocation === undefined) return
-      applier.applyUnsafe(revocation)
+      applier.dropUnsafe(revocation.tenantId, revocation.targets)
       signal.wakeUnsafe()
     }
 

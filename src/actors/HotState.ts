@@ -10,7 +10,8 @@
  * - the epochs of its own removal and (in the application's record) of the application's.
  *
  * `applyUnsafe` is synchronous: when it returns, no answer of this replica comes from before the
- * revocation. Nothing here does I/O, and nothing is written to a shared cache.
+ * revocation. `dropUnsafe` forgets what may have been taken away and remembers no sequence, so that it
+ * costs one read when nothing was. Nothing here does I/O, and nothing is written to a shared cache.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { Applier, type LeaseState, LeaseView } from "../coherence/Coherence.ts"
@@ -200,6 +201,23 @@ export class Beliefs {
     tenant.negatives.forgetAll()
   }
 
+  /** If the change happened after all, it comes here as a revocation, with the sequence that it got. */
+  readonly dropUnsafe = (tenantId: string, targets: ReadonlyArray<RevocationTarget>): void => {
+    const tenant = this.records.findTenant(tenantId)
+    if (tenant === undefined) return
+    const { hot } = this
+    for (const target of targets) {
+      if (target.kind === "token") {
+        const ref = hot.findById(target.tokenId)
+        if (ref !== 0) hot.remove(ref)
+      } else if (target.kind === "application") {
+        const application = tenant.applications.get(target.appName)
+        if (application !== undefined) hot.removeWhere((ref) => hot.applicationIndex(ref) === application.index)
+      } else if (target.kind === "tenant") hot.removeWhere((ref) => hot.tenantIndex(ref) === tenant.index)
+      this.tell(tenantId, target)
+    }
+  }
+
   readonly appearUnsafe = (appearance: Appearance): void => {
     for (const target of appearance.targets) {
       if (target.kind !== "application") continue
@@ -240,7 +258,8 @@ export class HotState extends Context.Service<HotState, Beliefs>()("cm/actors/Ho
       return Context.make(HotState, beliefs).pipe(
         Context.add(Applier, {
           applyUnsafe: beliefs.applyUnsafe,
-          appearUnsafe: beliefs.appearUnsafe
+          appearUnsafe: beliefs.appearUnsafe,
+          dropUnsafe: beliefs.dropUnsafe
         })
       )
     })

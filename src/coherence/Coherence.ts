@@ -12,7 +12,7 @@
  * Layers: `layerSolo` here, for a single replica and for tests of other parts; `NatsCoherence.ts`.
  */
 import { type Clock, Context, Effect, Layer, Schedule, Schema } from "effect"
-import type { Appearance, Revocation } from "../domain/Revocation.ts"
+import type { Appearance, Revocation, RevocationTarget } from "../domain/Revocation.ts"
 import { Outbox } from "../store/Outbox.ts"
 
 /** The barrier did not complete within its limit (10 s). The change stands; the relay goes on with it. */
@@ -48,10 +48,16 @@ export class Applier extends Context.Service<
   {
     readonly applyUnsafe: (revocation: Revocation) => void
     readonly appearUnsafe: (appearance: Appearance) => void
+    /** Perhaps they were taken away, by a commit whose outcome is not known: what is in memory of them goes. */
+    readonly dropUnsafe: (tenantId: string, targets: ReadonlyArray<RevocationTarget>) => void
   }
 >()("cm/coherence/Applier") {
   /** For a process that caches no rights. */
-  static readonly layerNoop = Layer.succeed(Applier, { applyUnsafe: () => {}, appearUnsafe: () => {} })
+  static readonly layerNoop = Layer.succeed(Applier, {
+    applyUnsafe: () => {},
+    appearUnsafe: () => {},
+    dropUnsafe: () => {}
+  })
 }
 
 const soloTimeout = "10 seconds"

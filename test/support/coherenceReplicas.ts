@@ -53,7 +53,8 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
       if (hears.deaf) throw new Error("deaf on purpose")
       applied.push(revocation)
     },
-    appearUnsafe: (appearance) => void appeared.push(appearance)
+    appearUnsafe: (appearance) => void appeared.push(appearance),
+    dropUnsafe: () => {}
   })
   const env = environment({ NATS_URL: options.natsUrl, ...variables, ...options.variables })
   const layer = NatsCoherence.layer.pipe(

@@ -1,6 +1,7 @@
 // Verifies R-TOK-2, R-REV-4, R-REV-5, R-BUS-9, R-BUS-10.
 import { assert, describe, it } from "@effect/vitest"
 import type { HotToken } from "../../../src/domain/HotToken.ts"
+import type { RevocationTarget } from "../../../src/domain/Revocation.ts"
 import { EndpointTokenValidationRequest } from "../../../src/schema/Ecap.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
 import { hashOf, settled, tokenIdOf, World } from "../../support/validationWorld.ts"
@@ -241,6 +242,24 @@ describe("a hot token", () => {
         statusCode: 404,
         reasonPhrase: "Application not found"
       })
+    }
+  })
+
+  it("of which nobody knows whether it was taken away is read once, and hot again when it was not", async () => {
+    const token = { kind: "token", tokenId: tokenIdOf(1), appName: "app", cacheKey: "", version: 2, usableUntil: null }
+    for (const target of [token, { kind: "application", appName: "app" }, { kind: "tenant" }] as const) {
+      const world = await hotWorld()
+      world.add(2, { appName: "another" })
+      world.add(3, { tenantId: "else", appName: "elsewhere" })
+      await world.answer("another", "value2")
+      await world.answer("elsewhere", "value3")
+      world.beliefs.dropUnsafe("acme", [target as RevocationTarget])
+      assert.strictEqual(world.ask("elsewhere", "value3").statusCode, 200)
+      if (target.kind !== "tenant") assert.strictEqual(world.ask("another", "value2").statusCode, 200)
+      const reads = () => world.statementsDuring(() => world.answer("app", "value1"))
+      assert.strictEqual(await reads(), 1, target.kind)
+      assert.strictEqual(await reads(), 0, target.kind)
+      assert.strictEqual(world.ask("app", "value1").statusCode, 200)
     }
   })
 
