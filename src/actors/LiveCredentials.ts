@@ -187,9 +187,8 @@ const make = Effect.gen(function* () {
     options: ReadOptions,
     caller: Caller
   ) {
-    if (options.sealTo !== null && !curveBox.accepts(options.sealTo)) {
-      return yield* new errors.InvalidRequest({ path: "seal_to", reason: "is not a public curve key of nkeys" })
-    }
+    const refused = options.sealTo === null ? null : curveBox.refusal(options.sealTo)
+    if (refused !== null) return yield* new errors.InvalidRequest({ path: "seal_to", reason: refused })
     const first = yield* readable(tenantId, name, options, caller)
     if (options.minTtlMs === null || !runsOut(first, options.minTtlMs)) return yield* handOut(first, options.sealTo)
     yield* refresher.settled(first.credential.tenantId, first.credential.credentialId)
