@@ -7,9 +7,9 @@
 import { Result } from "effect"
 import * as Lifecycle from "../domain/CredentialLifecycle.ts"
 import { noCredentials } from "../store/CredentialStore.ts"
-import type { AuditEntry } from "../store/TenantStore.ts"
 import type { Command } from "./Command.ts"
 import { type Events, erase, expire, iso, record } from "./CredentialChange.ts"
+import type { RefusalBatch } from "./RefusalLedger.ts"
 import type { Caller } from "./Tenants.ts"
 
 const dayMs = 86_400_000
@@ -96,14 +96,17 @@ export const purge = (credentialIds: ReadonlyArray<string>, events: Events, call
   }
 })
 
-/** Rows for refusals that were counted (`RefusalLedger`). */
-export const recordCounted = (entries: ReadonlyArray<AuditEntry>, caller: Caller): Command<void> => ({
+/**
+ * Rows for refusals that were counted (`RefusalLedger`). The answer is remembered under the batch's
+ * id, as a caller's is under an `Idempotency-Key`: asked again, it writes nothing twice.
+ */
+export const recordCounted = ({ batchId, entries }: RefusalBatch, caller: Caller): Command<number> => ({
   name: "audit.refusals",
-  caller,
+  caller: { ...caller, idempotency: { key: batchId, operation: "audit.refusals", body: new Uint8Array() } },
   load: {},
   onRemovedTenant: true,
   decide: (workspace) => {
     for (const entry of entries) workspace.record(entry)
-    return Result.succeed(undefined)
+    return Result.succeed(entries.length)
   }
 })

@@ -5,7 +5,7 @@
  * caller goes on while there is more. What is changed goes through the tenant's actor, which looks at
  * the rows again: two replicas that do the same piece do it once.
  */
-import { Clock, Context, Duration, Effect, Layer, Metric } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Option, Schedule } from "effect"
 import { AuditStore } from "../store/AuditStore.ts"
 import { type CredentialRef, CredentialStore } from "../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
@@ -15,6 +15,7 @@ import { endOverlaps, expireAll, notify, purge, recordCounted } from "./Credenti
 import { CredentialEvents } from "./CredentialEvents.ts"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
 import * as DescribeCache from "./DescribeCache.ts"
+import type { RefusalBatch } from "./RefusalLedger.ts"
 import { Refusals } from "./Refusals.ts"
 import { TenantActors } from "./TenantActors.ts"
 import type { Caller, ChangeError } from "./Tenants.ts"
@@ -23,6 +24,9 @@ import type { Caller, ChangeError } from "./Tenants.ts"
 const pieceMax = 500
 const tenantsAtOnce = 8
 const servicesShownMax = 200
+/** How long an orderly stop tries to write the refusals that were counted. */
+const stopLimit = "5 seconds"
+const stopRetry = "200 millis"
 
 export type SweepError = ChangeError | StoreUnavailable
 
@@ -37,8 +41,12 @@ export class CredentialSweeps extends Context.Service<
     readonly purge: Effect.Effect<number, SweepError>
     /** Notices that are due: announced, once each. */
     readonly notify: Effect.Effect<number, SweepError>
-    /** Refusals that were counted here long enough: written. Needs no claim; counts are this replica's. */
-    readonly writeRefusals: (options: { readonly all: boolean }) => Effect.Effect<number, SweepError>
+    /**
+     * Refusals that were counted here long enough: written. Needs no claim; counts are this replica's.
+     * What could not be written is counted on; what may be written already is written once all the
+     * same. When the layer is released, all that is left is written first.
+     */
+    readonly writeRefusals: (options: { readonly all: boolean }) => Effect.Effect<number>
     /** Heads of audit chains that have moved: signed and announced. */
     readonly checkpoint: Effect.Effect<number, SweepError>
     /** Reads the gauges of credentials from the database. */
@@ -62,6 +70,25 @@ const checkpoints = Metric.counter("cm_audit_checkpoints_total", {
   description: "Heads of audit chains that were signed",
   incremental: true
 })
+
+/** What became of a batch of counted refusals, from what its asker was answered. */
+const becameOf = (
+  exit: Exit.Exit<number, ChangeError>
+): "written" | "not written" | "nowhere to write" | "not known" => {
+  if (Exit.isSuccess(exit)) return "written"
+  const error = Cause.findErrorOption(exit.cause)
+  if (Option.isNone(error)) return "not known"
+  switch (error.value._tag) {
+    case "TenantNotFound":
+      return "nowhere to write"
+    case "TooManyRequests":
+      return "not written"
+    case "Unavailable":
+      return error.value.committed === null ? "not known" : error.value.committed ? "written" : "not written"
+    default:
+      return "not known"
+  }
+}
 
 const byTenant = (refs: ReadonlyArray<CredentialRef>): ReadonlyArray<readonly [string, ReadonlyArray<string>]> =>
   Array.from(
@@ -146,16 +173,51 @@ const make = Effect.gen(function* () {
     )
   })
 
+  // ---- counted refusals
+  /** Answers whether it is written. An interruption tells nothing: the batch stays taken, and is given again. */
+  const writeBatch = Effect.fnUntraced(function* (batch: RefusalBatch) {
+    const exit = yield* Effect.exit(actors.ask(batch.tenantId, recordCounted(batch, caller)))
+    switch (becameOf(exit)) {
+      case "written":
+        refusals.written(batch)
+        return true
+      case "not written":
+        refusals.notWritten(batch)
+        return false
+      case "nowhere to write":
+        refusals.written(batch)
+        yield* Effect.logWarning("counted refusals of a tenant that is gone", {
+          tenantId: batch.tenantId,
+          rows: batch.entries.length
+        })
+        return true
+      case "not known":
+        return false
+    }
+  })
   const writeRefusals = Effect.fnUntraced(function* ({ all }: { readonly all: boolean }) {
     const now = yield* Clock.currentTimeMillis
-    const counted = refusals.take(all ? Number.MAX_SAFE_INTEGER : now - windowMs)
-    yield* Effect.forEach(
-      counted,
-      ({ entries, tenantId }) => goingOn(tenantId, Effect.asVoid(actors.ask(tenantId, recordCounted(entries, caller)))),
-      { concurrency: tenantsAtOnce, discard: true }
-    )
-    return counted.length
+    const batches = refusals.take(all ? Number.MAX_SAFE_INTEGER : now - windowMs)
+    const done = yield* Effect.forEach(batches, writeBatch, { concurrency: tenantsAtOnce })
+    const waiting = done.filter((isDone) => !isDone).length
+    if (waiting > 0) yield* Effect.logWarning("counted refusals wait for the next turn", { batches: waiting })
+    return done.length - waiting
   })
+  /** Nothing is refused any more when this is released: what was counted is written, or said to be lost. */
+  yield* Effect.addFinalizer(() =>
+    writeRefusals({ all: true }).pipe(
+      Effect.repeat({ while: () => refusals.countedUnsafe() > 0, schedule: Schedule.spaced(stopRetry) }),
+      Effect.timeoutOption(stopLimit),
+      Effect.andThen(
+        Effect.suspend(() => {
+          const lost = refusals.countedUnsafe()
+          return lost === 0
+            ? Effect.void
+            : Effect.logError("counted refusals could not be written before the end", { refusals: lost })
+        })
+      )
+    )
+  )
 
   const checkpointOne = Effect.fnUntraced(function* (tenantId: string) {
     const command = yield* audit.checkpoint(tenantId, caller)

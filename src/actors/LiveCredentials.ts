@@ -6,7 +6,7 @@
  * only after the read's audit row is committed; its clear bytes are overwritten as soon as they have
  * become what is answered.
  */
-import { Cache, Cause, Clock, Effect, Exit, Layer, Metric, Option, Redacted } from "effect"
+import { Cache, Cause, Clock, Effect, Exit, Layer, Metric, Option, Redacted, Result } from "effect"
 import { CurveBox } from "../crypto/CurveBox.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import { TenantKeys, type TenantSealer } from "../crypto/TenantKeys.ts"
@@ -157,12 +157,13 @@ const make = Effect.gen(function* () {
     return { ...metadata, secret } satisfies HandedOut
   })
 
-  /** The command; a refusal that could not be written down is forgotten, so that the next one is. */
+  /** The command; what was noted counts only when the answer is that refusal, so that the next one is written down. */
   const readable = (tenantId: string, name: CredentialName, options: ReadOptions, caller: Caller) =>
     Effect.suspend(() => {
       const noting = refusals.noting()
       return ask(tenantId, read(name, options.consumer, noting.note, caller)).pipe(
-        Effect.tapError(() => Effect.sync(noting.forget)),
+        Effect.onError(() => Effect.sync(noting.forget)),
+        Effect.tap((decided) => (Result.isSuccess(decided) ? Effect.sync(noting.forget) : Effect.void)),
         Effect.flatMap(Effect.fromResult)
       )
     })

@@ -2,13 +2,14 @@
 import { Context, Effect, Layer } from "effect"
 import type { AuditEntry } from "../store/TenantStore.ts"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
-import { type CountedRefusals, RefusalLedger } from "./RefusalLedger.ts"
+import { Ids } from "./Ids.ts"
+import { type Noted, type RefusalBatch, RefusalLedger } from "./RefusalLedger.ts"
 
-/** Notes for one request, whose transaction may run more than once: the same answer each time. */
+/** Notes for one request, whose transaction may run more than once: what the last run decided counts. */
 export interface Noting {
   /** Whether the refusal gets a row of its own. */
   readonly note: (tenantId: string, entry: AuditEntry, now: number) => boolean
-  /** The row was not committed: the next such refusal gets one. */
+  /** The request was not answered with a refusal after all. */
   readonly forget: () => void
 }
 
@@ -16,30 +17,37 @@ export class Refusals extends Context.Service<
   Refusals,
   {
     readonly noting: () => Noting
-    /** What was counted and first seen at or before `until`. */
-    readonly take: (until: number) => ReadonlyArray<CountedRefusals>
+    /** What was counted and first seen at or before `until`, and what was taken and is not known to be written. */
+    readonly take: (until: number) => ReadonlyArray<RefusalBatch>
+    readonly written: (batch: RefusalBatch) => void
+    /** Counted on, together with what came meanwhile. */
+    readonly notWritten: (batch: RefusalBatch) => void
+    /** Refusals that were counted and are not known to be written. */
+    readonly countedUnsafe: () => number
   }
 >()("cm/actors/Refusals") {
   static readonly layer = Layer.effect(
     Refusals,
-    Effect.map(CredentialsConfig, ({ refusalsMax }) => {
+    Effect.gen(function* () {
+      const { refusalsMax } = yield* CredentialsConfig
+      const ids = yield* Ids
       const ledger = new RefusalLedger(refusalsMax)
       return {
         noting: () => {
-          let written: boolean | undefined
-          let noted: readonly [string, AuditEntry] | undefined
+          let noted: Noted | undefined
           return {
             note: (tenantId, entry, now) => {
-              noted = [tenantId, entry]
-              written ??= ledger.note(tenantId, entry, now)
-              return written
+              noted?.undo()
+              noted = ledger.note(tenantId, entry, now)
+              return noted.isRow
             },
-            forget: () => {
-              if (noted !== undefined && written === true) ledger.forget(...noted)
-            }
+            forget: () => noted?.undo()
           }
         },
-        take: (until) => ledger.take(until)
+        take: (until) => ledger.take(until, ids.next),
+        written: (batch) => ledger.written(batch),
+        notWritten: (batch) => ledger.notWritten(batch),
+        countedUnsafe: () => ledger.counted
       }
     })
   )

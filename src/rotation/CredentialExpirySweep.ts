@@ -58,10 +58,7 @@ const make = Effect.gen(function* () {
   )
   yield* every("checkpoints", checkpointEvery, swept("checkpoint", credentials.checkpoint))
   yield* every("gauges", measureEvery, loggingFailure("measure")(credentials.measure))
-  const refusals = (all: boolean) => loggingFailure("refusals")(Effect.asVoid(credentials.writeRefusals({ all })))
-  // Whoever stops writes down what it had counted.
-  yield* Effect.addFinalizer(() => refusals(true))
-  yield* every("refusals", refusalsEvery, refusals(false))
+  yield* every("refusals", refusalsEvery, Effect.asVoid(credentials.writeRefusals({ all: false })))
 })
 
 const loggingFailure =

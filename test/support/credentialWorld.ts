@@ -29,8 +29,18 @@ import { Replica } from "../../src/observability/Replica.ts"
 import { MemoryDatabase } from "../../src/store/MemoryDatabase.ts"
 import * as MemoryStores from "../../src/store/MemoryStores.ts"
 import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
+import { StoreUnavailable } from "../../src/store/StoreError.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { temporaryFolder } from "./servers.ts"
+import { nextRevocation, transact } from "./storeFixtures.ts"
+
+/** What a transaction of a replica ends in. */
+export type TransactionFate =
+  | "succeeds"
+  | "is not done"
+  | "is committed, answer lost"
+  | "is not done, answer lost"
+  | "dies"
 
 /** Loops that only time starts are far apart, so that a test may let months pass. */
 const variables = {
@@ -51,11 +61,32 @@ export const credentialWorld = Effect.gen(function* () {
   const database = yield* Layer.build(Layer.provideMerge(MemoryStores.layer, MemoryDatabase.layer))
   const metadata = yield* Layer.build(MetadataCache.layerMemory)
   const tenants = Context.get(database, TenantStore)
+  /** What becomes of a tenant's next transactions, in order; the last one stands. Not said: they succeed. */
+  const fates = new Map<string, Array<TransactionFate>>()
+  const fateOf = (tenantId: string): TransactionFate => {
+    const next = fates.get(tenantId) ?? []
+    return (next.length > 1 ? next.shift() : next[0]) ?? "succeeds"
+  }
+  const failingTenants = TenantStore.of({
+    ...tenants,
+    transact: (tenantId, load, decide) =>
+      Effect.suspend(() => {
+        const fate = fateOf(tenantId)
+        if (fate === "succeeds") return tenants.transact(tenantId, load, decide)
+        if (fate === "dies") return Effect.die(new Error("died on purpose"))
+        const outcome = fate === "is not done" ? "none" : "unknown"
+        const failure = Effect.fail(new StoreUnavailable({ operation: "test", outcome }))
+        return fate === "is committed, answer lost"
+          ? Effect.andThen(tenants.transact(tenantId, load, decide), failure)
+          : failure
+      })
+  })
   for (const tenantId of ["global", "demo"]) yield* tenants.createTenant(tenantId, null)
 
   /** A replica of its own over the shared database and bucket; starting one again is a restart. */
   const replica = (replicaId: string) => {
-    const shared = Layer.mergeAll(Layer.succeedContext(database), Layer.succeedContext(metadata))
+    const stores = Context.add(database, TenantStore, failingTenants)
+    const shared = Layer.mergeAll(Layer.succeedContext(stores), Layer.succeedContext(metadata))
     const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer).pipe(
       Layer.provide(LocalMasterKey.layer)
     )
@@ -97,5 +128,12 @@ export const credentialWorld = Effect.gen(function* () {
       headers: entry.headers,
       body: JSON.parse(new TextDecoder().decode(entry.payload)) as Record<string, unknown>
     }))
-  return { replica, tables, events }
+  const addTenant = (tenantId: string) => tenants.createTenant(tenantId, null)
+  /** As `tenants.remove` does: its rows are tidied up by sweeps. */
+  const removeTenant = (tenantId: string) =>
+    transact(tenantId, {}, (loaded) => ({
+      tenantRemoved: true,
+      revocation: nextRevocation(tenantId, loaded)
+    })).pipe(Effect.provideService(TenantStore, tenants))
+  return { replica, tables, events, fates, addTenant, removeTenant }
 })

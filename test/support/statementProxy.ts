@@ -6,14 +6,18 @@ import { createServer, connect as dial, type Server } from "node:net"
 
 export interface StatementProxy {
   readonly port: number
-  /** The next statement that begins with `text` loses its connection; answers when that has happened. */
-  readonly cutAt: (text: string, when: "before" | "answered") => Promise<void>
+  /**
+   * The next statement that begins with `text` loses its connection; answers when that has happened.
+   * With `carried`, the next one on a connection over which these bytes came shortly before.
+   */
+  readonly cutAt: (text: string, when: "before" | "answered", carried?: string) => Promise<void>
   readonly close: () => Promise<void>
 }
 
 interface Cut {
   readonly text: string
   readonly when: "before" | "answered"
+  readonly carried: string | undefined
   readonly done: () => void
 }
 
@@ -48,8 +52,10 @@ export const statementProxy = async (target: {
       socket.on("error", end)
       socket.on("close", end)
     }
+    let carries = false
     client.on("data", (bytes) => {
-      if (cut !== undefined && isQuery(bytes, cut.text)) {
+      if (cut?.carried !== undefined && bytes.includes(cut.carried)) carries = true
+      if (cut !== undefined && (cut.carried === undefined || carries) && isQuery(bytes, cut.text)) {
         doomed = cut
         cut = undefined
         if (doomed.when === "before") {
@@ -71,9 +77,9 @@ export const statementProxy = async (target: {
   })
   return {
     port: await listen(server),
-    cutAt: (text, when) =>
+    cutAt: (text, when, carried) =>
       new Promise((done) => {
-        cut = { text, when, done }
+        cut = { text, when, carried, done }
       }),
     close: () => {
       for (const socket of sockets) socket.destroy()
