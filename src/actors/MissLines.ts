@@ -1,6 +1,8 @@
 /**
  * What waits to be asked for: one line for each tenant, and turns between the lines, so that a flood
  * of one tenant does not delay another's. Each token is here once.
+ *
+ * Everything but `takeOverdue` costs no more than what it takes, however much waits.
  */
 import type { ApplicationRecord, TenantRecord } from "./Records.ts"
 
@@ -17,64 +19,142 @@ export interface Miss {
   cacheAsked: boolean
   /** The tenant's negative epoch when the statement was sent. */
   negativeEpoch: number
+  /** Whether it is here. Set by `MissLines` alone. */
+  waits: boolean
+}
+
+/** What was passed in a list is let go once it is this much and the larger part. */
+const passedMin = 1_024
+
+/** First come, first taken. What was taken out of turn is passed over. */
+class Line<M extends Miss> {
+  private misses: Array<M> = []
+  private head = 0
+
+  push(miss: M): void {
+    this.misses.push(miss)
+  }
+
+  /** Takes the next one that still waits out of the line. */
+  next(): M | undefined {
+    if (!this.advance()) return undefined
+    return this.misses[this.head++]
+  }
+
+  /** Goes to the next one that still waits; false when there is none. */
+  advance(): boolean {
+    const { misses } = this
+    while (this.head < misses.length && !misses[this.head]!.waits) this.head++
+    if (this.head > passedMin && this.head * 2 > misses.length) {
+      this.misses = misses.slice(this.head)
+      this.head = 0
+    }
+    return this.head < this.misses.length
+  }
+
+  forEach(visit: (miss: M) => void): void {
+    for (let at = this.head; at < this.misses.length; at++) visit(this.misses[at]!)
+  }
 }
 
 export class MissLines<M extends Miss> {
-  private readonly lines = new Map<TenantRecord, Array<M>>()
-  private readonly byHash = new Map<number, Array<M>>()
+  private readonly lines = new Map<TenantRecord, Line<M>>()
+  private readonly byHash = new Map<number, M | Array<M>>()
+  /** Those that nobody has looked for in the shared cache, in the order in which they came. */
+  private fresh: Array<M> = []
   count = 0
 
   find(h0: number, h1: number, h2: number, h3: number): M | undefined {
-    return this.byHash.get(h0)?.find((miss) => miss.h1 === h1 && miss.h2 === h2 && miss.h3 === h3)
+    const found = this.byHash.get(h0)
+    if (found === undefined) return undefined
+    const isIt = (miss: M) => miss.h1 === h1 && miss.h2 === h2 && miss.h3 === h3
+    return Array.isArray(found) ? found.find(isIt) : isIt(found) ? found : undefined
   }
 
   /** The token of `miss` is not here yet. */
   add(miss: M): void {
-    const chain = this.byHash.get(miss.h0)
-    if (chain === undefined) this.byHash.set(miss.h0, [miss])
-    else chain.push(miss)
+    const alike = this.byHash.get(miss.h0)
+    if (alike === undefined) this.byHash.set(miss.h0, miss)
+    else if (Array.isArray(alike)) alike.push(miss)
+    else this.byHash.set(miss.h0, [alike, miss])
     const tenant = miss.application.tenant
-    const line = this.lines.get(tenant)
-    if (line === undefined) this.lines.set(tenant, [miss])
-    else line.push(miss)
+    let line = this.lines.get(tenant)
+    if (line === undefined) {
+      line = new Line()
+      this.lines.set(tenant, line)
+    }
+    miss.waits = true
+    line.push(miss)
     this.count++
+    if (miss.cacheAsked) return
+    if (this.fresh.length > passedMin && this.fresh.length > 2 * this.count) {
+      this.fresh = this.fresh.filter(({ waits }) => waits)
+    }
+    this.fresh.push(miss)
   }
 
   /** Takes out at most `max`, one of each tenant in turn. */
   takeTurns(max: number): Array<M> {
     const taken: Array<M> = []
-    // A line that is not empty goes to the end, where this walk and the next one find it.
-    for (const [tenant, line] of this.lines) {
-      if (taken.length >= max) break
-      const miss = line.shift()!
-      this.lines.delete(tenant)
-      if (line.length > 0) this.lines.set(tenant, line)
-      this.unlink(miss)
-      taken.push(miss)
+    while (taken.length < max && this.lines.size > 0) {
+      const alone = this.lines.size === 1
+      // A line that is not empty goes to the end, where the next walk finds it.
+      for (const [tenant, line] of this.lines) {
+        for (let left = alone ? max - taken.length : 1; left > 0; left--) {
+          const miss = line.next()
+          if (miss === undefined) break
+          this.unlink(miss)
+          taken.push(miss)
+        }
+        if (!line.advance()) this.lines.delete(tenant)
+        else if (!alone) {
+          this.lines.delete(tenant)
+          this.lines.set(tenant, line)
+        }
+        if (taken.length >= max) break
+      }
     }
     return taken
   }
 
-  /** Takes out, in their order, at most `max` of those that `wanted` names. */
-  takeWhere(wanted: (miss: M) => boolean, max: number): Array<M> {
+  /**
+   * Takes out, in their order, at most `max` of those that came since the last call and that `wanted`
+   * names. The others are not asked about again.
+   */
+  takeFresh(wanted: (miss: M) => boolean, max: number): Array<M> {
+    const taken: Array<M> = []
+    let seen = 0
+    for (; seen < this.fresh.length && taken.length < max; seen++) {
+      const miss = this.fresh[seen]!
+      if (!miss.waits || miss.cacheAsked || !wanted(miss)) continue
+      this.unlink(miss)
+      taken.push(miss)
+      const { tenant } = miss.application
+      if (this.lines.get(tenant)?.advance() === false) this.lines.delete(tenant)
+    }
+    this.fresh = this.fresh.slice(seen)
+    return taken
+  }
+
+  /** Takes out all that were born at `bornAt` or before. */
+  takeOverdue(bornAt: number): Array<M> {
     const taken: Array<M> = []
     for (const [tenant, line] of this.lines) {
-      const left = line.filter((miss) => {
-        if (taken.length >= max || !wanted(miss)) return true
+      line.forEach((miss) => {
+        if (!miss.waits || miss.bornAt > bornAt) return
+        this.unlink(miss)
         taken.push(miss)
-        return false
       })
-      if (left.length === 0) this.lines.delete(tenant)
-      else if (left.length < line.length) this.lines.set(tenant, left)
+      if (!line.advance()) this.lines.delete(tenant)
     }
-    for (const miss of taken) this.unlink(miss)
     return taken
   }
 
   private unlink(miss: M): void {
-    const chain = this.byHash.get(miss.h0)!
-    if (chain.length === 1) this.byHash.delete(miss.h0)
-    else chain.splice(chain.indexOf(miss), 1)
+    const alike = this.byHash.get(miss.h0)!
+    if (!Array.isArray(alike) || alike.length === 1) this.byHash.delete(miss.h0)
+    else alike.splice(alike.indexOf(miss), 1)
+    miss.waits = false
     this.count--
   }
 }

@@ -29,6 +29,14 @@ const statementSlowMs = 20
 /** `unavailable`: nobody could say. `bug`: something went wrong here. */
 export type Answer = HotToken | "unknown" | "unavailable" | "bug"
 
+/** What the clocks and the lease say, asked once for all that is settled in one go. */
+export interface Moment {
+  /** UNIX milliseconds. */
+  readonly now: number
+  readonly monotonicMs: number
+  readonly leaseHolds: boolean
+}
+
 interface Statement<M extends Miss> {
   readonly misses: ReadonlyArray<M>
   readonly sentAt: number
@@ -40,13 +48,12 @@ export interface MissQueueOptions<M extends Miss> {
   readonly cache: ValidationCache["Service"]
   readonly keyring: Keyring["Service"]
   /** Called for each miss; again with `bug` when something went wrong in between. Must not throw. */
-  readonly settle: (miss: M, answer: Answer) => void
+  readonly settle: (miss: M, answer: Answer, moment: Moment) => void
+  readonly moment: () => Moment
   /** What waited for `from` waits for `into`, which is the same token. */
   readonly merge: (into: M, from: M) => void
   readonly onBug: (bug: unknown) => void
-  readonly leaseHolds: () => boolean
   readonly generation: () => number
-  readonly monotonicMs: () => number
   readonly cacheEnabled: boolean
   readonly cacheFirstMax: number
   readonly statementsMax: number
@@ -59,7 +66,7 @@ const hex = (bytes: Uint8Array): string =>
 /** One statement, but where a key that has just come made it too long. */
 const inParts = (hashes: ReadonlyArray<Uint8Array>, ask: TokenLookup["Service"]["byHash"]) => {
   if (hashes.length <= hashesPerStatementMax) return ask(hashes)
-  const parts: Array<Promise<ReadonlyArray<HotToken>>> = []
+  const parts: Array<ReturnType<typeof ask>> = []
   for (let at = 0; at < hashes.length; at += hashesPerStatementMax) {
     parts.push(ask(hashes.slice(at, at + hashesPerStatementMax)))
   }
@@ -94,15 +101,14 @@ export class MissQueue<M extends Miss> {
 
   /** Ends what has waited too long. */
   sweep(): void {
-    const { monotonicMs, timeoutMs } = this.options
-    const overdue = monotonicMs() - timeoutMs
+    const overdue = this.options.moment().monotonicMs - this.options.timeoutMs
     for (const statement of this.statements) {
       if (statement.sentAt > overdue) continue
       this.statements.delete(statement)
       this.healthy = false
       this.lastResort(statement.misses)
     }
-    const late = this.lines.takeWhere((miss) => miss.bornAt <= overdue, this.lines.count)
+    const late = this.lines.takeOverdue(overdue)
     if (late.length > 0) this.lastResort(late)
     this.schedule()
   }
@@ -119,8 +125,10 @@ export class MissQueue<M extends Miss> {
   }
 
   private pump(): void {
-    const { cacheEnabled, cacheFirstMax, leaseHolds, statementsMax } = this.options
-    if (cacheEnabled && (!this.healthy || this.lines.count <= cacheFirstMax) && leaseHolds()) this.askCacheFirst()
+    const { cacheEnabled, cacheFirstMax, moment, statementsMax } = this.options
+    if (cacheEnabled && (!this.healthy || this.lines.count <= cacheFirstMax) && moment().leaseHolds) {
+      this.askCacheFirst()
+    }
     const atOnce = this.healthy ? statementsMax : 1
     while (this.lines.count > 0 && this.statements.size < atOnce && this.isWorthOneMore()) {
       const misses = this.lines.takeTurns(Math.floor(hashesPerStatementMax / this.hashesPerToken))
@@ -134,7 +142,7 @@ export class MissQueue<M extends Miss> {
     return (
       oldest === undefined ||
       this.lines.count >= tokensPerStatementMin * this.statements.size ||
-      this.options.monotonicMs() - oldest.sentAt >= statementSlowMs
+      this.options.moment().monotonicMs - oldest.sentAt >= statementSlowMs
     )
   }
 
@@ -150,26 +158,24 @@ export class MissQueue<M extends Miss> {
   // ---- MariaDB ----------------------------------------------------------------------
 
   private ask(misses: ReadonlyArray<M>): void {
-    const { generation, keyring, leaseHolds, lookup, monotonicMs } = this.options
-    const sentGeneration = leaseHolds() ? generation() : 0
+    const { generation, keyring, lookup, moment } = this.options
+    const { leaseHolds, monotonicMs } = moment()
+    const sentGeneration = leaseHolds ? generation() : 0
     // Under keys that may not be all there are, nothing found proves nothing.
     const ifNotFound = keyring.isCurrent() ? "unknown" : "unavailable"
     const hashes: Array<Uint8Array> = []
-    const byKey = new Map<string, M>()
     for (const miss of misses) {
       miss.negativeEpoch = miss.application.tenant.negatives.epoch
-      for (const { hash } of this.hashesOf(miss)) {
-        hashes.push(hash)
-        byKey.set(hex(hash), miss)
-      }
+      for (const { hash } of this.hashesOf(miss)) hashes.push(hash)
     }
-    const statement: Statement<M> = { misses, sentAt: monotonicMs() }
+    const statement: Statement<M> = { misses, sentAt: monotonicMs }
     const rows = inParts(hashes, lookup.byHash)
     this.statements.add(statement)
     this.statementCount++
     rows.then(
       (found) => {
-        if (this.statements.delete(statement)) this.arrived(statement, found, byKey, sentGeneration, ifNotFound)
+        if (!this.statements.delete(statement)) return
+        this.arrived(statement, found, hashes.length / misses.length, sentGeneration, ifNotFound)
       },
       () => {
         if (!this.statements.delete(statement)) return
@@ -186,28 +192,32 @@ export class MissQueue<M extends Miss> {
       handle()
     } catch (bug) {
       this.options.onBug(bug)
-      for (const miss of misses) this.options.settle(miss, "bug")
+      const moment = this.options.moment()
+      for (const miss of misses) this.options.settle(miss, "bug", moment)
     }
   }
 
   private arrived(
     { misses }: Statement<M>,
-    rows: ReadonlyArray<HotToken>,
-    byKey: Map<string, M>,
+    rows: ReadonlyArray<HotToken | undefined>,
+    hashesPerMiss: number,
     sentGeneration: number,
     ifNotFound: "unknown" | "unavailable"
   ): void {
-    const { beliefs, cache, cacheEnabled, settle } = this.options
+    const { beliefs, cache, cacheEnabled, moment, settle } = this.options
     this.healthy = true
     this.guarded(misses, () => {
-      const found = new Map<M, HotToken>()
-      for (const row of rows) {
-        beliefs.cover(row.tenantId, row.readSeq, sentGeneration)
-        const miss = byKey.get(row.cacheKey)
-        if (miss !== undefined) found.set(miss, row)
+      if (rows.length !== misses.length * hashesPerMiss) throw new Error("a look-up that has not a place for each hash")
+      const found = rows.filter((row) => row !== undefined)
+      for (const row of found) beliefs.cover(row.tenantId, row.readSeq, sentGeneration)
+      if (cacheEnabled && found.length > 0) cache.putUnsafe(found)
+      const at = moment()
+      let next = 0
+      for (const miss of misses) {
+        let row: HotToken | undefined
+        for (const end = next + hashesPerMiss; next < end; next++) row ??= rows[next]
+        settle(miss, row ?? ifNotFound, at)
       }
-      if (cacheEnabled && rows.length > 0) cache.putUnsafe(rows)
-      for (const miss of misses) settle(miss, found.get(miss) ?? ifNotFound)
     })
     this.schedule()
   }
@@ -217,8 +227,8 @@ export class MissQueue<M extends Miss> {
   /** What waits and has not been looked for there, of tenants whose entries may be believed. */
   private askCacheFirst(): void {
     const { beliefs } = this.options
-    const worth = this.lines.takeWhere(
-      (miss) => !miss.cacheAsked && beliefs.covered(miss.application.tenant) !== null,
+    const worth = this.lines.takeFresh(
+      (miss) => beliefs.covered(miss.application.tenant) !== null,
       hashesPerStatementMax
     )
     if (worth.length === 0) return
@@ -231,18 +241,19 @@ export class MissQueue<M extends Miss> {
 
   /** After MariaDB did not answer: the cache, or nothing. */
   private lastResort(misses: ReadonlyArray<M>): void {
-    const { cacheEnabled, leaseHolds, settle } = this.options
+    const { cacheEnabled, moment, settle } = this.options
     const unavailable = (rest: ReadonlyArray<M>) => {
-      for (const miss of rest) settle(miss, "unavailable")
+      const at = moment()
+      for (const miss of rest) settle(miss, "unavailable", at)
     }
-    const mayAsk = cacheEnabled && leaseHolds()
+    const mayAsk = cacheEnabled && moment().leaseHolds
     unavailable(misses.filter((miss) => !mayAsk || miss.cacheAsked))
     const worth = misses.filter((miss) => mayAsk && !miss.cacheAsked)
     if (worth.length > 0) this.guarded(worth, () => this.askCache(worth, unavailable))
   }
 
   private askCache(misses: ReadonlyArray<M>, others: (rest: ReadonlyArray<M>) => void): void {
-    const { beliefs, cache, leaseHolds, settle } = this.options
+    const { beliefs, cache, moment, settle } = this.options
     const byKey = new Map<string, M>()
     const keys: Array<{ readonly tenantId: string; readonly cacheKey: string }> = []
     for (const miss of misses) {
@@ -255,16 +266,16 @@ export class MissQueue<M extends Miss> {
     }
     const finish = (tokens: ReadonlyArray<HotToken>) => {
       const rest = new Set(misses)
-      const holds = leaseHolds()
+      const at = moment()
       for (const token of tokens) {
         const miss = byKey.get(token.cacheKey)
         if (miss === undefined || !rest.has(miss)) continue
         // What is not usable may have become so without a barrier: that is for MariaDB to say.
         if (!isUsable(token.status)) continue
-        if (token.tenantId === miss.application.tenant.tenantId && beliefs.believes(token, holds)) {
+        if (token.tenantId === miss.application.tenant.tenantId && beliefs.believes(token, at.leaseHolds)) {
           rest.delete(miss)
           this.cacheHits++
-          settle(miss, token)
+          settle(miss, token, at)
         } else beliefs.disbelieved++
       }
       others(Array.from(rest))

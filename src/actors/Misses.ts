@@ -16,7 +16,7 @@ import { Directory, type Found } from "./Directory.ts"
 import type { FirstUses } from "./FirstUse.ts"
 import { type Beliefs, tailOf } from "./HotState.ts"
 import type { Miss } from "./MissLines.ts"
-import { type Answer, MissQueue } from "./MissQueue.ts"
+import { type Answer, MissQueue, type Moment } from "./MissQueue.ts"
 import type { ApplicationRecord, TenantRecord } from "./Records.ts"
 import * as reply from "./ValidationReply.ts"
 import type { Waiter } from "./Waiter.ts"
@@ -40,7 +40,7 @@ interface Waiting {
 }
 
 interface WaitedMiss extends Miss {
-  readonly waiting: Array<Waiting>
+  waiting: Array<Waiting>
 }
 
 export interface MissesOptions {
@@ -79,9 +79,12 @@ export class Misses {
     this.directory = new Directory(common)
     this.queue = new MissQueue<WaitedMiss>({
       ...common,
-      settle: (miss, answer) => this.settle(miss, answer),
+      settle: (miss, answer, moment) => this.settle(miss, answer, moment),
+      moment: () => {
+        const [monotonic, wall] = [monotonicMs(), now()]
+        return { now: wall, monotonicMs: monotonic, leaseHolds: lease.holds(monotonic, wall) }
+      },
       merge: (into, from) => into.waiting.push(...from.waiting),
-      leaseHolds: () => lease.holds(monotonicMs(), now()),
       cacheEnabled: settings.kvCache,
       cacheFirstMax: settings.kvFirstMax,
       statementsMax: settings.missStatementsMax
@@ -174,6 +177,7 @@ export class Misses {
       application,
       bornAt: this.options.monotonicMs(),
       cacheAsked: false,
+      waits: false,
       negativeEpoch: tenant.negatives.epoch,
       waiting: [{ waiter, tenant }]
     })
@@ -182,16 +186,17 @@ export class Misses {
   // ---- going out ----------------------------------------------------------------------
 
   /** What became of a miss. Called again with `bug` for one that may have been settled before. */
-  private settle(miss: WaitedMiss, found: Answer): void {
-    const waiting = miss.waiting.splice(0)
+  private settle(miss: WaitedMiss, found: Answer, moment: Moment): void {
+    const { waiting } = miss
     if (waiting.length === 0) return
-    const now = this.options.now()
+    miss.waiting = []
+    const { now } = moment
     for (const { tenant } of waiting) tenant.waiting--
     try {
       if (found === "unavailable") this.answerAll(waiting, reply.unavailable, now)
       else if (found === "bug") this.answerAll(waiting, reply.broken, now)
       else if (found === "unknown") this.settleUnknown(miss, waiting, now)
-      else this.settleFound(miss, found, waiting, now)
+      else this.settleFound(miss, found, waiting, moment)
     } catch (bug) {
       this.options.onBug(bug)
       this.answerAll(waiting, reply.broken, now)
@@ -209,12 +214,13 @@ export class Misses {
     this.answerAll(waiting, reply.unknownToken, now)
   }
 
-  private settleFound(miss: WaitedMiss, token: HotToken, waiting: ReadonlyArray<Waiting>, now: number): void {
-    const { beliefs, firstUses, lease, monotonicMs } = this.options
+  private settleFound(miss: WaitedMiss, token: HotToken, waiting: ReadonlyArray<Waiting>, moment: Moment): void {
+    const { beliefs, firstUses } = this.options
+    const { leaseHolds, now } = moment
     const { application, h0, h1, h2, h3 } = miss
     const answer = reply.answerFor(token, now)
     const tail = answer.statusCode === 200 ? answer.tail : tailOf(token)
-    beliefs.keep(h0, h1, h2, h3, token, tail, lease.holds(monotonicMs(), now))
+    beliefs.keep(h0, h1, h2, h3, token, tail, leaseHolds)
     if (answer.statusCode !== 200 && token.tenantId === application.tenant.tenantId) {
       this.remember(miss, answer, now)
     }

@@ -28,9 +28,19 @@ export const uuidBytesOf = (texts: Iterable<string>): ReadonlyArray<Buffer> => {
   return found
 }
 
+const digits = Buffer.from("0123456789abcdef")
+/** Where the text is put together: every row read on the hot path has one. */
+const uuidRoom = Buffer.alloc(36)
+
 export const uuidText = (bytes: Buffer): string => {
-  const hex = bytes.toString("hex")
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  let at = 0
+  for (let index = 0; index < 16; index++) {
+    if (index === 4 || index === 6 || index === 8 || index === 10) uuidRoom[at++] = 0x2d
+    const byte = bytes[index]!
+    uuidRoom[at++] = digits[byte >> 4]!
+    uuidRoom[at++] = digits[byte & 15]!
+  }
+  return uuidRoom.toString("latin1")
 }
 
 const wrong = (index: number): never => {
@@ -74,7 +84,7 @@ export const rowsIn = async (
 // ---- lists ------------------------------------------------------------------
 
 /** Few sizes, so that few statements are prepared. */
-const listSizes = [1, 4, 16, 64, 256] as const
+const listSizes = [1, 4, 16, 64, 128, 256] as const
 export const listSizeMax = 256
 
 export interface Chunk {

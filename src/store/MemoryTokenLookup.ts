@@ -4,17 +4,17 @@ import type { HotToken } from "../domain/HotToken.ts"
 import { hexOf, isLive, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
 import { TokenLookup } from "./TokenLookup.ts"
 
-const hotToken = (tables: MemoryTables, cacheKey: string): ReadonlyArray<HotToken> => {
+const hotToken = (tables: MemoryTables, cacheKey: string): HotToken | undefined => {
   const token = tables.tokens.get(tables.tokenByHash.get(cacheKey) ?? "")
-  if (token === undefined || !isLive(tables, token)) return []
+  if (token === undefined || !isLive(tables, token)) return undefined
   const { appName, endpointId, endReason, expiresAt, reason, status, tenantId, tokenId, version } = token
   const readSeq = tables.counters.get(tenantId)?.revocationSeq ?? 0
-  return [{ tenantId, appName, tokenId, endpointId, status, version, expiresAt, endReason, reason, readSeq, cacheKey }]
+  return { tenantId, appName, tokenId, endpointId, status, version, expiresAt, endReason, reason, readSeq, cacheKey }
 }
 
 const make = Effect.map(MemoryDatabase, (tables) =>
   TokenLookup.of({
-    byHash: async (hashes) => Array.from(new Set(hashes.map(hexOf))).flatMap((cacheKey) => hotToken(tables, cacheKey)),
+    byHash: async (hashes) => hashes.map((hash) => hotToken(tables, hexOf(hash))),
     applications: async (appNames) =>
       Array.from(new Set(appNames)).flatMap((appName) => {
         const application = tables.applications.get(appName)

@@ -12,8 +12,11 @@ import type { HotToken } from "../domain/HotToken.ts"
 export class TokenLookup extends Context.Service<
   TokenLookup,
   {
-    /** Rejects with `StoreUnavailable`. Hashes are 32 bytes each; the answer holds those found, in any order. */
-    readonly byHash: (hashes: ReadonlyArray<Uint8Array>) => Promise<ReadonlyArray<HotToken>>
+    /**
+     * Rejects with `StoreUnavailable`. Hashes are 32 bytes each; the answer has a place for each of them,
+     * in their order: the token, or undefined where there is none.
+     */
+    readonly byHash: (hashes: ReadonlyArray<Uint8Array>) => Promise<ReadonlyArray<HotToken | undefined>>
     /** Live applications of live tenants: name to tenant. */
     readonly applications: (
       appNames: ReadonlyArray<string>

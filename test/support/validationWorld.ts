@@ -100,7 +100,7 @@ export class World {
   holdNames = false
   down = false
   keysCurrent = true
-  readonly sent: Array<Sent<HotToken>> = []
+  readonly sent: Array<Sent<HotToken | undefined>> = []
   readonly askedNames: Array<Sent<{ readonly appName: string; readonly tenantId: string }>> = []
   statements = 0
   /** What the KV holds. */
@@ -152,7 +152,7 @@ export class World {
           if (this.down) return Promise.reject(new StoreUnavailable({ operation: "byHash", outcome: "none" }))
           const asked = hashes.map((hash) => Buffer.from(hash).toString("hex"))
           // The snapshot is taken when the statement is sent.
-          const snapshot = asked.flatMap((key) => this.read(key) ?? [])
+          const snapshot = asked.map((key) => this.read(key))
           return statement(asked, () => snapshot, this.sent, this.hold)
         },
         applications: (names) => {

@@ -60,7 +60,7 @@ const snapshot = Effect.gen(function* () {
   return {
     tokens,
     counts,
-    hot: hot.toSorted((a, b) => (a.cacheKey < b.cacheKey ? -1 : 1)),
+    hot,
     live: (yield* Effect.promise(() => lookup.applications(apps))).toSorted((a, b) => (a.appName < b.appName ? -1 : 1)),
     outbox: (yield* outbox.unsent(1_000)).map((row) => [row.tenantId, row.eventId, row.held]),
     pending: (yield* outbox.pendingRevocations({ minAgeMs: 0, limit: 1_000 }))

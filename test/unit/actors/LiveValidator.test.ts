@@ -440,6 +440,27 @@ describe("a miss", () => {
     assert.isTrue(asked.every(({ count, statusCode }) => count === 1 && statusCode === 200))
   })
 
+  it("is answered 500 when the look-up has not a place for each hash, and the next one rightly", async () => {
+    const world = await hotWorld()
+    for (const number of [2, 3]) world.add(number)
+    world.hold = true
+    const asked = ["value2", "nope", "value3"].map((value) => world.ask("app", value))
+    await settled()
+    const rows = [2, 3].map((number) => world.read(hashOf("app", `value${number}`).toString("hex")))
+    await world.sent.shift()!.answer(rows)
+    assert.deepStrictEqual(
+      asked.map(({ count, statusCode }) => [count, statusCode]),
+      [
+        [1, 500],
+        [1, 500],
+        [1, 500]
+      ]
+    )
+    assert.strictEqual(world.bugs.length, 1)
+    world.hold = false
+    assert.strictEqual((await world.answer("app", "value3")).statusCode, 200)
+  })
+
   it("is still read when revoked tokens are remembered no more one by one", async () => {
     const world = await hotWorld({ tombstonesPerTenantMax: 2, kvCache: true })
     for (const number of [2, 3, 4, 5]) world.add(number)

@@ -18,7 +18,7 @@ describe("lists of values", () => {
     }
     assert.deepStrictEqual(
       Array.from(sizes).toSorted((a, b) => a - b),
-      [1, 4, 16, 64, 256]
+      [1, 4, 16, 64, 128, 256]
     )
   })
 })
