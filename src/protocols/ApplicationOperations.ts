@@ -38,7 +38,8 @@ export const applicationOperations = [
     handle: Effect.fnUntraced(function* ({ cursor, limit }, { answerBytesMax, tenantId }) {
       const tenants = yield* Tenants
       return yield* answerPage({
-        kind: "application.list",
+        list: "application.list",
+        of: [tenantId],
         cursor,
         limit,
         bytesMax: answerBytesMax,

@@ -94,7 +94,8 @@ export const credentialOperations = [
       const { cursor, expiring_within = null, is_active = null, limit, service_name = null } = request
       const query = { serviceName: service_name, isActive: is_active, expiringWithinMs: expiring_within }
       const { content, nextCursor } = yield* answerPage({
-        kind: "credential.list",
+        list: "credential.list",
+        of: [tenantId, service_name, is_active, expiring_within],
         cursor,
         limit,
         bytesMax: answerBytesMax,

@@ -34,7 +34,8 @@ export const keyOperations = [
     handle: Effect.fnUntraced(function* ({ cursor, limit }, { answerBytesMax }) {
       const keys = yield* Keys
       return yield* answerPage({
-        kind: "keys.list",
+        list: "keys.list",
+        of: [],
         cursor,
         limit,
         bytesMax: answerBytesMax,

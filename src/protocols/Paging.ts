@@ -16,23 +16,27 @@ export interface PageAnswer<A> {
   readonly nextCursor?: string
 }
 
-/** `kind` names the list and its order; a cursor of another kind is refused. */
+/** A cursor belongs to the list, its tenant, its filter and its order; of another one it is refused. */
 export const answerPage = Effect.fnUntraced(function* <A, B, E, R>(options: {
-  readonly kind: string
+  /** The operation. */
+  readonly list: string
+  /** Tenant, filter, order: whatever else makes it this list and no other. JSON. */
+  readonly of: ReadonlyArray<unknown>
   readonly cursor: string | undefined
   readonly limit: number
   readonly bytesMax: number
   readonly fetch: (limit: number, after: string | null) => Effect.Effect<Page<A>, E, R>
   readonly encode: (item: A) => B
 }): Generator<Effect.Effect<unknown, E | InvalidCursor | PayloadTooLarge, R>, PageAnswer<B>, never> {
-  const after = options.cursor === undefined ? null : decodeCursor(options.kind, options.cursor)
+  const list = JSON.stringify([options.list, ...options.of])
+  const after = options.cursor === undefined ? null : decodeCursor(list, options.cursor)
   if (options.cursor !== undefined && after === null) return yield* new InvalidCursor({})
   let limit = options.limit
   while (true) {
     const page = yield* options.fetch(limit, after)
     const answer = {
       content: page.content.map(options.encode),
-      ...(page.next === null ? {} : { nextCursor: encodeCursor(options.kind, page.next) })
+      ...(page.next === null ? {} : { nextCursor: encodeCursor(list, page.next) })
     }
     const fits = encodeBody(answer, options.bytesMax)
     if (Result.isSuccess(fits)) return answer

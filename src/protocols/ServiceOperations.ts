@@ -56,7 +56,8 @@ export const auditOperations = [
       const credentials = yield* Credentials
       const { cursor, entityId = null, from = null, limit, to = null } = request
       return yield* answerPage({
-        kind: "audit.list",
+        list: "audit.list",
+        of: [tenantId, entityId, from, to],
         cursor,
         limit,
         bytesMax: answerBytesMax,

@@ -24,7 +24,8 @@ export const tenantOperations = [
     handle: Effect.fnUntraced(function* ({ cursor, limit }, { answerBytesMax }) {
       const tenants = yield* Tenants
       return yield* answerPage({
-        kind: "tenants.list",
+        list: "tenants.list",
+        of: [],
         cursor,
         limit,
         bytesMax: answerBytesMax,

@@ -145,7 +145,8 @@ export const tokenOperations = [
       const tenants = yield* Tenants
       const { appName = null, cursor, endpointId = null, limit, order, status: statuses = [] } = request
       return yield* answerPage({
-        kind: `token.list ${order}`,
+        list: "token.list",
+        of: [tenantId, appName, endpointId, Array.from(new Set(statuses)).toSorted(), order],
         cursor,
         limit,
         bytesMax: answerBytesMax,

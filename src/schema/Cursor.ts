@@ -1,43 +1,45 @@
 /**
  * Page cursors: where the next page begins, opaque to callers.
  *
- * base64url of: version byte, 4 bytes of checksum, kind, NUL, place. `kind` names the list and its
- * order, so a cursor of another list or order is told from one of ours. The checksum finds typing
- * errors; it is no secret, and a made-up cursor shows nothing that a first page would not.
+ * base64url of: version byte, 4 bytes of checksum, place. The checksum is over the list and the place:
+ * it finds typing errors, and tells a cursor of another list, tenant, filter or order from one of
+ * ours without any of these standing in it. It is no secret, and a made-up cursor shows nothing
+ * that a first page would not.
  */
-const version = 1
+const version = 2
 const headBytes = 5
 const placeLengthMax = 512
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** FNV-1a, 32 bits. */
-const checksum = (bytes: Uint8Array): number => {
+/** FNV-1a, 32 bits, over the list's text, a NUL and the place's bytes. */
+const checksum = (list: string, place: Uint8Array): number => {
   let hash = 0x811c9dc5
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
+  for (const bytes of [encoder.encode(`${list}\0`), place]) {
+    for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
+  }
   return hash >>> 0
 }
 
-/** `kind` is the list and its order (`token.list DESC`); `place` is what the store calls the place. */
-export const encodeCursor = (kind: string, place: string): string => {
-  const body = encoder.encode(`${kind}\0${place}`)
+/** `list` says all of what is listed, and how; `place` is what the store calls the place. */
+export const encodeCursor = (list: string, place: string): string => {
+  const body = encoder.encode(place)
   const bytes = Buffer.alloc(headBytes + body.length)
   bytes[0] = version
-  bytes.writeUInt32BE(checksum(body), 1)
+  bytes.writeUInt32BE(checksum(list, body), 1)
   bytes.set(body, headBytes)
   return bytes.toString("base64url")
 }
 
-/** The place, or null when the cursor is not one of this kind. */
-export const decodeCursor = (kind: string, cursor: string): string | null => {
+/** The place, or null when the cursor is not one of this list. */
+export const decodeCursor = (list: string, cursor: string): string | null => {
   const bytes = Buffer.from(cursor, "base64url")
   if (bytes.length <= headBytes || bytes.toString("base64url") !== cursor || bytes[0] !== version) return null
   const body = bytes.subarray(headBytes)
-  if (bytes.readUInt32BE(1) !== checksum(body)) return null
+  if (bytes.readUInt32BE(1) !== checksum(list, body)) return null
   try {
-    const text = decoder.decode(body)
-    const place = text.slice(kind.length + 1)
-    return text.startsWith(`${kind}\0`) && place.length > 0 && place.length <= placeLengthMax ? place : null
+    const place = decoder.decode(body)
+    return place.length <= placeLengthMax ? place : null
   } catch {
     return null
   }

@@ -1,0 +1,117 @@
+// Verifies R-BUS-13.
+/** A cursor is good for the list that gave it: the same operation, tenant, filter and order. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { afterAll, beforeAll } from "vitest"
+import { operations } from "../../../src/protocols/OperationTable.ts"
+import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
+
+interface List {
+  readonly method: string
+  readonly base: Readonly<Record<string, unknown>>
+  /** Another value for each field that is neither limit nor cursor; by `base`'s own or without one. */
+  readonly others: Readonly<Record<string, unknown>>
+}
+
+const lists: Readonly<Record<string, List>> = {
+  "application.list": { method: "listApplications", base: {}, others: {} },
+  "token.list": {
+    method: "listTokens",
+    base: { appName: "a", endpointId: "e", status: ["Active", "Revoked"], order: "DESC" },
+    others: { appName: "b", endpointId: "f", status: ["Active"], order: "ASC" }
+  },
+  "credential.list": {
+    method: "list",
+    base: { service_name: "a", is_active: true, expiring_within: "P1D" },
+    others: { service_name: "b", is_active: false, expiring_within: "P2D" }
+  },
+  "audit.list": {
+    method: "auditList",
+    base: { entityId: "a", from: 1, to: "2027-01-01T00:00:00.000Z" },
+    others: { entityId: "b", from: 2, to: "2028-01-01T00:00:00.000Z" }
+  },
+  "tenants.list": { method: "listTenants", base: {}, others: {} },
+  "keys.list": { method: "listKeys", base: {}, others: {} }
+}
+
+const fieldsOf = (request: Schema.Constraint): ReadonlyArray<string> =>
+  Object.keys((Schema.toJsonSchemaDocument(request).schema as { readonly properties?: object }).properties ?? {})
+
+const paged = operations.filter(({ request }) => fieldsOf(request).includes("cursor"))
+
+describe("a cursor", () => {
+  let world: ProtocolWorld
+  beforeAll(async () => {
+    world = await protocolWorld()
+    for (const { method } of Object.values(lists)) {
+      Object.assign(world.tenants.script, { [method]: () => Effect.succeed({ content: [], next: "place" }) })
+    }
+  })
+  afterAll(() => world.close())
+
+  it("is asked for by the lists that are tried here, and all their filters are", () => {
+    assert.sameMembers(
+      Object.keys(lists),
+      paged.map(({ name }) => name)
+    )
+    for (const { name, request } of paged) {
+      assert.sameMembers(
+        fieldsOf(request).filter((field) => field !== "cursor" && field !== "limit"),
+        Object.keys(lists[name]!.others)
+      )
+    }
+  })
+
+  for (const { family, name } of paged) {
+    const { base, method, others } = lists[name]!
+    const ask = (body: unknown, tenantId = "demo") =>
+      world.ask(family === "admin" ? `cm.admin.v1.${name}` : `cm.v1.${tenantId}.${name}`, body)
+    const cursorOf = async () => {
+      const { body } = await ask({ ...base, limit: 7 })
+      return (body.nextCursor ?? body.next_cursor) as string
+    }
+    /** Where the store was asked to go on, for the last request. */
+    const placeOf = () => {
+      const { args } = world.tenants.calls.findLast((call) => call.method === method)!
+      return (args.at(-1) as { readonly after: string | null }).after
+    }
+
+    it(`of ${name} leads on with the same filter, whatever the limit`, async () => {
+      const cursor = await cursorOf()
+      for (const limit of [7, 1, 1_000]) {
+        assert.strictEqual((await ask({ ...base, limit, cursor })).status, 200)
+        assert.strictEqual(placeOf(), "place")
+      }
+      assert.isAtMost(cursor.length, Math.ceil((("place".length + 5) * 4) / 3))
+    })
+
+    it(`of ${name} is refused with any other filter, without one, and in another tenant`, async () => {
+      const cursor = await cursorOf()
+      const wrong = [
+        ...Object.entries(others).flatMap(([field, value]) => {
+          const { [field]: _, ...without } = base
+          return [{ ...base, [field]: value }, ...(field === "order" ? [] : [without])]
+        })
+      ].map((body) => ask({ ...body, cursor }))
+      if (family === "tenant") wrong.push(ask({ ...base, cursor }, "other"), ask({ ...base, cursor }, "Demo"))
+      for (const other of Object.keys(lists)) {
+        if (other === name) continue
+        const subject = operations.find((operation) => operation.name === other)!
+        const { base: filter } = lists[other]!
+        wrong.push(
+          world.ask(subject.family === "admin" ? `cm.admin.v1.${other}` : `cm.v1.demo.${other}`, { ...filter, cursor })
+        )
+      }
+      for (const { body, status } of await Promise.all(wrong)) {
+        assert.deepStrictEqual([status, body.error?.code], [400, "INVALID_CURSOR"])
+      }
+    })
+  }
+
+  it("of token.list does not mind the order in which statuses are named", async () => {
+    const ask = (status: ReadonlyArray<string>, cursor?: string) =>
+      world.tenant("token.list", { status, ...(cursor === undefined ? {} : { cursor }) })
+    const { nextCursor } = (await ask(["Active", "Revoked"])).body
+    assert.strictEqual((await ask(["Revoked", "Active"], nextCursor)).status, 200)
+  })
+})
