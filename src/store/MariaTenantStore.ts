@@ -3,8 +3,8 @@
  *
  * A transaction locks the row of the tenant's counters, and nothing changes a tenant without that
  * lock; so what it reads afterwards, in plain reads of committed rows, cannot change under it and
- * needs no locks of its own. Loading and writing are a handful of statements each, whatever the size
- * of the group; COMMIT is sent when all of them were answered.
+ * needs no locks of its own. Loading and writing are a handful of statements and a round trip each,
+ * whatever the size of the group; COMMIT is sent when all of them were answered.
  *
  * The promises are those of `TenantStore.ts`.
  */
@@ -43,8 +43,12 @@ interface Locked {
 }
 
 const loadAll = async (session: Session, tenantId: string, load: Load): Promise<Locked> => {
-  const locked = await lockTenant(session, tenantId, load.createsTenant === true)
-  const [tokens, endpointCounts, named, idempotent, credentials, keys] = await Promise.all([
+  // The lock is the first statement of the flight: what is behind it is read under it.
+  const locking = lockTenant(session, tenantId, load.createsTenant === true)
+  // Where it may be missing, it is got first.
+  if (load.createsTenant === true) await locking
+  const [locked, tokens, endpointCounts, named, idempotent, credentials, keys] = await Promise.all([
+    locking,
     loadTokens(session, tenantId, load),
     loadEndpointCounts(session, tenantId, load),
     loadApplications(session, tenantId, load.appNames),

@@ -93,7 +93,7 @@ const inTransaction = <A>(
   progress: Progress,
   body: (session: Session) => Effect.Effect<TransactionResult<A>, DatabaseFailure>
 ): Effect.Effect<A, DatabaseFailure> =>
-  fromSession(() => connection.begin()).pipe(
+  Effect.sync(() => connection.begin()).pipe(
     Effect.andThen(body(connection)),
     Effect.flatMap(({ value, wrote }) => Effect.as(wrote ? commit(connection, progress) : rollback(connection), value)),
     Effect.tapError((error) => (error.fatal ? Effect.void : rollback(connection)))

@@ -3,7 +3,7 @@
  *
  * A thin face over the `mariadb` connector: positional rows, numbers checked to be safe, prepared
  * statements, and the bulk protocol for many rows of one statement. Statements that are started
- * without waiting for each other run in the order in which they were started.
+ * without waiting for each other run in the order in which they were started, and share a round trip.
  *
  * The socket is ours, so that giving up is at once and never waits for a server that does not
  * answer. Every session reads committed rows, is strict, lives in UTC, and has its statements ended
@@ -13,6 +13,7 @@ import * as net from "node:net"
 import { Duration, Redacted } from "effect"
 import * as mariadb from "mariadb"
 import { DatabaseFailure } from "./DatabaseFailure.ts"
+import * as Flights from "./Flights.ts"
 import type { StoreSettings } from "./StoreConfig.ts"
 
 export type Value = string | number | Uint8Array | null
@@ -29,16 +30,7 @@ export interface Session {
   readonly command: (sql: string) => Promise<void>
 }
 
-export interface Connection extends Session {
-  /**
-   * Begins a transaction. Once a statement of it has failed, those behind it are not sent and fail the
-   * same way: after a deadlock the server has undone the transaction already, and would carry them out
-   * one by one, each for good.
-   */
-  readonly begin: () => Promise<void>
-  readonly commit: () => Promise<void>
-  /** Runs whatever failed before. */
-  readonly rollback: () => Promise<void>
+export interface Connection extends Session, Pick<Flights.Flights, "begin" | "commit" | "rollback"> {
   readonly isValid: () => boolean
   /** At once; whatever was running on it rejects. */
   readonly giveUp: () => void
@@ -88,6 +80,7 @@ export const parseDatabaseUrl = (text: string): Target => {
 }
 
 const sessionSettings = (settings: StoreSettings, options: ConnectionOptions): ReadonlyArray<string> => [
+  "SET SESSION autocommit = 1",
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
   "SET SESSION time_zone = '+00:00'",
@@ -143,7 +136,7 @@ export const openConnection = async (
     if (signal.aborted) giveUp()
     // A connection that ends while it idles is noticed by isValid; without a listener it would be thrown.
     connection.on("error", () => undefined)
-    return make(connection, giveUp)
+    return make(connection, socket, giveUp)
   } catch (cause) {
     socket.destroy()
     throw cause
@@ -152,48 +145,21 @@ export const openConnection = async (
   }
 }
 
-/**
- * Statements run in the order in which they are started, each after the one before was answered.
- * The connector by itself does not promise that: a statement that is not prepared yet is sent when
- * its preparation was answered, which may be after a ROLLBACK that was started later.
- */
-const make = (connection: mariadb.Connection, giveUp: () => void): Connection => {
-  let last: Promise<unknown> = Promise.resolve()
-  /** Of the open transaction: what failed first. Null outside of one. */
-  let open: { failure: { readonly cause: unknown } | null } | null = null
-  const always = <A>(run: () => Promise<A>): Promise<A> => {
-    const result = last.then(run)
-    last = result.catch((cause: unknown) => {
-      if (open !== null) open.failure ??= { cause }
-    })
-    return result
-  }
-  const inOrder = <A>(run: () => Promise<A>): Promise<A> =>
-    always(() => (open === null || open.failure === null ? run() : Promise.reject(open.failure.cause)))
-  const query = (sql: string) => connection.query(sql).then(() => undefined)
+const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => void): Connection => {
+  const { add, begin, commit, rollback } = Flights.make(connection, socket, giveUp)
+  const execute = <A>(sql: string, values: ReadonlyArray<Value> = []): Promise<A> =>
+    add({ sql, isBatch: false }, () => connection.execute<A>(sql, values))
   return {
-    begin: () =>
-      always(() => {
-        open = { failure: null }
-        return query("START TRANSACTION")
-      }),
-    commit: () =>
-      inOrder(() =>
-        query("COMMIT").finally(() => {
-          open = null
-        })
-      ),
-    rollback: () =>
-      always(() => {
-        open = null
-        return query("ROLLBACK")
-      }),
-    rows: (sql, values) => inOrder(() => connection.execute<ReadonlyArray<Row>>(sql, values ?? [])),
-    run: (sql, values) =>
-      inOrder(() => connection.execute<mariadb.UpsertResult>(sql, values ?? [])).then((done) => done.affectedRows),
+    begin,
+    commit,
+    rollback,
+    rows: (sql, values) => execute<ReadonlyArray<Row>>(sql, values),
+    run: (sql, values) => execute<mariadb.UpsertResult>(sql, values).then((done) => done.affectedRows),
     batch: (sql, rows) =>
-      rows.length === 0 ? Promise.resolve() : inOrder(() => connection.batch(sql, rows)).then(() => undefined),
-    command: (sql) => inOrder(() => query(sql)),
+      rows.length === 0
+        ? Promise.resolve()
+        : add({ sql, isBatch: true }, () => connection.batch(sql, rows)).then(() => undefined),
+    command: (sql) => add({ sql: null, isBatch: false }, () => connection.query(sql)).then(() => undefined),
     isValid: () => connection.isValid(),
     giveUp,
     end: () => connection.end()

@@ -1,6 +1,7 @@
 /**
- * A proxy in front of MariaDB that takes a client's connection away at a chosen statement: before the
- * statement reaches the server, or after the server has answered it and before the client hears it.
+ * A proxy in front of MariaDB that takes a client's connection away at a chosen statement, or at the
+ * preparation of one: before it reaches the server, or after the server has answered it and before the
+ * client hears it. It can also spoil a statement, so that the server refuses it.
  */
 import { createServer, connect as dial, type Server } from "node:net"
 
@@ -11,6 +12,8 @@ export interface StatementProxy {
    * With `carried`, the next one on a connection over which these bytes came shortly before.
    */
   readonly cutAt: (text: string, when: "before" | "answered", carried?: string) => Promise<void>
+  /** From now on statements that begin with `text` reach the server as what it does not know. */
+  readonly spoil: (text: string) => void
   readonly close: () => Promise<void>
 }
 
@@ -23,9 +26,18 @@ interface Cut {
 
 const headerBytes = 4
 const queryCommand = 3
+const prepareCommand = 0x16
 
-const isQuery = (packet: Buffer, text: string): boolean =>
-  packet[headerBytes] === queryCommand && packet.toString("utf8", headerBytes + 1).startsWith(text)
+/** Where in `bytes`, which begin with a packet, a statement or preparation of that beginning stands; -1 for nowhere. */
+const find = (bytes: Buffer, text: string): number => {
+  for (let at = 0; at + headerBytes < bytes.length; at += headerBytes + bytes.readUIntLE(at, 3)) {
+    const command = bytes[at + headerBytes]
+    if (command !== queryCommand && command !== prepareCommand) continue
+    const start = at + headerBytes + 1
+    if (bytes.toString("utf8", start, start + text.length) === text) return start
+  }
+  return -1
+}
 
 const listen = (server: Server): Promise<number> =>
   new Promise((resolve) => {
@@ -37,6 +49,7 @@ export const statementProxy = async (target: {
   readonly port: number
 }): Promise<StatementProxy> => {
   let cut: Cut | undefined
+  let spoilt: string | undefined
   const sockets = new Set<{ destroy: () => unknown }>()
   const server = createServer((client) => {
     const upstream = dial(target)
@@ -55,7 +68,7 @@ export const statementProxy = async (target: {
     let carries = false
     client.on("data", (bytes) => {
       if (cut?.carried !== undefined && bytes.includes(cut.carried)) carries = true
-      if (cut !== undefined && (cut.carried === undefined || carries) && isQuery(bytes, cut.text)) {
+      if (cut !== undefined && (cut.carried === undefined || carries) && find(bytes, cut.text) !== -1) {
         doomed = cut
         cut = undefined
         if (doomed.when === "before") {
@@ -64,6 +77,8 @@ export const statementProxy = async (target: {
           return
         }
       }
+      const at = spoilt === undefined ? -1 : find(bytes, spoilt)
+      if (spoilt !== undefined && at !== -1) bytes.fill("X", at, at + spoilt.length)
       upstream.write(bytes)
     })
     upstream.on("data", (bytes) => {
@@ -81,6 +96,9 @@ export const statementProxy = async (target: {
       new Promise((done) => {
         cut = { text, when, carried, done }
       }),
+    spoil: (text) => {
+      spoilt = text
+    },
     close: () => {
       for (const socket of sockets) socket.destroy()
       return new Promise((done) => server.close(() => done()))

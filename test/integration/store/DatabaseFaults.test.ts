@@ -3,9 +3,9 @@
 import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Layer, ManagedRuntime } from "effect"
-import { createConnection } from "mariadb"
+import { type Connection, createConnection } from "mariadb"
 import { afterAll, beforeAll, inject } from "vitest"
-import { Mariadb } from "../../../src/store/Mariadb.ts"
+import { fromSession, Mariadb } from "../../../src/store/Mariadb.ts"
 import * as MariaStores from "../../../src/store/MariaStores.ts"
 import { StoreConfig, type StoreSettings } from "../../../src/store/StoreConfig.ts"
 import type { StoreUnavailable } from "../../../src/store/StoreError.ts"
@@ -163,10 +163,88 @@ describe("a connection that breaks", () => {
   it("knows that nothing happened when it breaks before COMMIT", async () => {
     const { proxy, runtime } = await throughProxy()
     const { appName, tenantId } = await runtime.runPromise(aTenant)
-    const cut = proxy.cutAt("START TRANSACTION", "before")
+    const cut = proxy.cutAt("INSERT INTO tokens", "before")
     assert.strictEqual((await timed(runtime, insert([aToken(tenantId, appName)]))).outcome, "none")
     await cut
     assert.strictEqual((await runtime.runPromise(look(tenantId))).tenantTokenCount, 0)
+    await runtime.dispose()
+    await proxy.close()
+  })
+})
+
+describe("statements that share a round trip", () => {
+  let database: FreshDatabase
+  beforeAll(async () => {
+    database = await freshDatabase(inject("databaseUrl"))
+  })
+  afterAll(() => database.drop())
+
+  const keep = "INSERT INTO relay_position VALUES (?, 1)"
+  const kept = async (raw: Connection, names: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
+    const rows: ReadonlyArray<{ stream: string }> = await raw.query(
+      "SELECT stream FROM relay_position WHERE stream IN (?) ORDER BY stream",
+      [names]
+    )
+    return rows.map(({ stream }) => stream)
+  }
+
+  it("commit by themselves outside of a transaction, on a connection that had one before", async () => {
+    const runtime = runtimeOf(database.url, { connections: 1 })
+    const raw = await createConnection(database.url)
+    const { appName, tenantId } = await runtime.runPromise(aTenant)
+    const names = Array.from({ length: 3 }, () => aName("stream")).toSorted()
+    for (const name of names) {
+      await runtime.runPromise(insert([aToken(tenantId, appName)]))
+      await runtime.runPromise(Mariadb.use((db) => db.query("test", (session) => session.run(keep, [name]))))
+      assert.include(await kept(raw, names), name)
+    }
+    await raw.end()
+    await runtime.dispose()
+  })
+
+  it("run in the order in which they were started, prepared before or not", async () => {
+    const runtime = runtimeOf(database.url, { connections: 1 })
+    const name = aName("stream")
+    const rounds = Mariadb.use((db) =>
+      db.query("test", (session) =>
+        Promise.all([
+          session.batch(keep, [[name]]),
+          session.rows("SELECT sequence FROM relay_position WHERE stream = ?", [name]),
+          session.batch("UPDATE relay_position SET sequence = ? WHERE stream = ?", [[2, name]]),
+          session.rows("SELECT sequence FROM relay_position WHERE stream = ?", [name]),
+          session.command("DELETE FROM relay_position"),
+          session.rows("SELECT sequence FROM relay_position WHERE stream = ?", [name])
+        ])
+      )
+    )
+    for (let round = 0; round < 2; round++) {
+      const [, inserted, , updated, , deleted] = await runtime.runPromise(rounds)
+      assert.deepStrictEqual([inserted, updated, deleted], [[[1]], [[2]], []], `round ${round}`)
+    }
+    await runtime.dispose()
+  })
+
+  it("leave nothing of a transaction that could not be rolled back", async () => {
+    const { hostname, port } = new URL(database.url)
+    const proxy = await statementProxy({ host: hostname, port: Number(port) })
+    const url = new URL(database.url)
+    url.port = String(proxy.port)
+    const runtime = runtimeOf(url.href, { connections: 1 })
+    const raw = await createConnection(database.url)
+    const [undone, done] = [aName("stream"), aName("stream")]
+    proxy.spoil("ROLLBACK")
+    const transaction = Mariadb.use((db) =>
+      db.transaction("test", (session) =>
+        fromSession(async () => {
+          await session.run(keep, [undone])
+          return { value: null, wrote: false }
+        })
+      )
+    )
+    assert.isTrue(Exit.isFailure(await runtime.runPromiseExit(transaction)))
+    await runtime.runPromise(Mariadb.use((db) => db.query("test", (session) => session.run(keep, [done]))))
+    assert.deepStrictEqual(await kept(raw, [undone, done]), [done])
+    await raw.end()
     await runtime.dispose()
     await proxy.close()
   })

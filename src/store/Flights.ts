@@ -1,0 +1,160 @@
+/**
+ * Statements that share a round trip, on one connection.
+ *
+ * Statements that are started in one go are one flight: sent with one write, carried out by the server
+ * in their order, and all answered before anything else is sent. The connector by itself does not
+ * promise that order: a batch that is not prepared yet is sent when its preparation was answered. So a
+ * flight is prepared first.
+ *
+ * A transaction is what runs while autocommit is off. That makes flights safe: when the server undid
+ * the transaction at one statement (a deadlock), those behind it are on their way already; they are
+ * part of another transaction then, and COMMIT is not sent after a failure. With START TRANSACTION
+ * they would each be carried out for good. The mode is changed, and that answered, before anything is
+ * sent that needs it.
+ */
+import type { Socket } from "node:net"
+import type * as mariadb from "mariadb"
+
+/** Statements sent at once at most; more wait until those were answered. */
+const flightMax = 64
+
+/** Whether each statement commits by itself, or what is done waits for COMMIT. Null: not known. */
+type Mode = "each" | "together" | null
+
+/** What failed first in a transaction; nothing behind it counts. */
+interface Transaction {
+  failure: { readonly cause: unknown } | null
+}
+
+interface Step {
+  /** COMMIT and ROLLBACK go alone: what they stand behind was answered before. */
+  readonly kind: "statement" | "commit" | "rollback"
+  /** Null outside of one, and for ROLLBACK, which runs whatever failed before. */
+  readonly transaction: Transaction | null
+  /** Its text, where it is prepared. */
+  readonly sql: string | null
+  readonly isBatch: boolean
+  readonly send: () => Promise<unknown>
+  readonly resolve: (result: unknown) => void
+  readonly reject: (cause: unknown) => void
+}
+
+export interface Flights {
+  /** `send` hands it to the connector, when its turn has come. */
+  readonly add: <A>(statement: Pick<Step, "sql" | "isBatch">, send: () => Promise<A>) => Promise<A>
+  /**
+   * What is started from now on is one transaction, until it is committed or rolled back. Once a
+   * statement of it has failed, those behind it fail the same way, and COMMIT is not sent.
+   */
+  readonly begin: () => void
+  /** Sent when all before it was answered. */
+  readonly commit: () => Promise<void>
+  /** Runs whatever failed before. When it fails itself, the connection is given up. */
+  readonly rollback: () => Promise<void>
+}
+
+/** `giveUp` ends the connection at once. It must be new, with autocommit on. */
+export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () => void): Flights => {
+  const queue: Array<Step> = []
+  let isSending = false
+  let mode: Mode = "each"
+  let current: Transaction | null = null
+  const query = (sql: string) => connection.query(sql).then(() => undefined)
+
+  const changeMode = async (wanted: Exclude<Mode, null>): Promise<void> => {
+    if (mode === wanted) return
+    mode = null
+    await query(`SET autocommit = ${wanted === "each" ? 1 : 0}`)
+    mode = wanted
+  }
+
+  /** A statement that goes alone and is no batch is prepared by the connector, in the same write. */
+  const prepare = (flight: ReadonlyArray<Step>): Promise<ReadonlyArray<mariadb.Prepare>> => {
+    const sqls = flight.length === 1 && !flight[0]!.isBatch ? [] : flight.flatMap(({ sql }) => sql ?? [])
+    return Promise.all(Array.from(new Set(sqls), (sql) => connection.prepare(sql)))
+  }
+
+  /** In one write. */
+  const start = (flight: ReadonlyArray<Step>): Promise<ReadonlyArray<PromiseSettledResult<unknown>>> => {
+    socket.cork()
+    try {
+      return Promise.allSettled(flight.map(async ({ send }) => send()))
+    } finally {
+      socket.uncork()
+    }
+  }
+
+  const settle = (flight: ReadonlyArray<Step>, results: ReadonlyArray<PromiseSettledResult<unknown>>): void => {
+    for (const [index, { reject, resolve, transaction }] of flight.entries()) {
+      const result = results[index]!
+      if (result.status === "rejected" && transaction !== null) transaction.failure ??= { cause: result.reason }
+      const failure = transaction?.failure ?? (result.status === "rejected" ? { cause: result.reason } : null)
+      if (failure !== null) reject(failure.cause)
+      else if (result.status === "fulfilled") resolve(result.value)
+    }
+  }
+
+  /** Nothing of it was sent. */
+  const fail = (flight: ReadonlyArray<Step>, cause: unknown): void =>
+    settle(
+      flight,
+      flight.map(() => ({ status: "rejected", reason: cause }))
+    )
+
+  const fly = async (flight: ReadonlyArray<Step>): Promise<void> => {
+    const { kind, transaction } = flight[0]!
+    if (transaction !== null && transaction.failure !== null) return fail(flight, transaction.failure.cause)
+    let prepared: ReadonlyArray<mariadb.Prepare> = []
+    try {
+      if (kind === "statement") await changeMode(transaction === null ? "each" : "together")
+      prepared = await prepare(flight)
+    } catch (cause) {
+      return fail(flight, cause)
+    }
+    settle(flight, await start(flight))
+    for (const statement of prepared) statement.close()
+  }
+
+  const takeFlight = (): ReadonlyArray<Step> => {
+    const [first] = queue
+    if (first === undefined || first.kind !== "statement") return queue.splice(0, 1)
+    const end = queue.findIndex(({ kind, transaction }) => kind !== "statement" || transaction !== first.transaction)
+    return queue.splice(0, Math.min(end === -1 ? queue.length : end, flightMax))
+  }
+
+  const sendAll = async (): Promise<void> => {
+    isSending = true
+    // What is started in the same go comes along.
+    await Promise.resolve()
+    for (let flight = takeFlight(); flight.length > 0; flight = takeFlight()) await fly(flight)
+    isSending = false
+  }
+
+  const enqueue = <A>(step: Pick<Step, "kind" | "sql" | "isBatch">, send: () => Promise<A>): Promise<A> =>
+    new Promise<A>((resolve, reject) => {
+      queue.push({ ...step, transaction: current, send, resolve: resolve as Step["resolve"], reject })
+      if (!isSending) void sendAll()
+    })
+
+  return {
+    add: (statement, send) => enqueue({ ...statement, kind: "statement" }, send),
+    begin: () => {
+      current = { failure: null }
+    },
+    commit: () => {
+      const committed = enqueue({ kind: "commit", sql: null, isBatch: false }, () => query("COMMIT"))
+      current = null
+      return committed
+    },
+    rollback: () => {
+      current = null
+      return enqueue({ kind: "rollback", sql: null, isBatch: false }, () => query("ROLLBACK")).catch(
+        (cause: unknown) => {
+          // What is not known to be undone must not be committed by whoever uses the connection next.
+          giveUp()
+          throw cause
+        }
+      )
+    }
+  }
+}
