@@ -49,9 +49,13 @@ const isNewEnough = (file) => {
 export const findNatsServer = () =>
   [...onPath("nats-server"), join(builtBinaries, "nats-server")].filter(isExecutable).find(isNewEnough)
 
-/** The paths of MariaDB's server and of the program that makes its data folder, or undefined. */
+/**
+ * The paths of MariaDB's server and of the program that makes its data folder, or undefined. That
+ * program needs another one, which Debian keeps among the client's.
+ */
 export const findMariadb = () => {
   const server = onPath("mariadbd")[0]
   const install = onPath("mariadb-install-db")[0]
-  return server === undefined || install === undefined ? undefined : { server, install }
+  const whole = server !== undefined && install !== undefined && onPath("my_print_defaults").length > 0
+  return whole ? { server, install } : undefined
 }

@@ -74,19 +74,21 @@ const provideNatsServer = async () => {
   )
 }
 
+/** MariaDB's programs, and nothing that starts a server of the machine's. */
+const mariadbPackages = ["mariadb-server-core", "mariadb-client-core"]
+
 const provideMariadb = async () => {
   if (findMariadb() !== undefined) return
   const apt = onPath("apt-get")[0]
   if (apt === undefined || process.getuid?.() !== 0) {
     throw new Refusal(
-      "MariaDB 10.11 or newer is needed: install its server (Debian, Ubuntu: sudo apt-get install mariadb-server-core)"
+      `MariaDB 10.11 or newer is needed: install it (Debian, Ubuntu: sudo apt-get install ${mariadbPackages.join(" ")})`
     )
   }
-  // The core package has the programs and starts no server of the machine's.
   const env = { DEBIAN_FRONTEND: "noninteractive" }
-  await step("installing the Debian package mariadb-server-core", async () => {
+  await step(`installing the Debian packages ${mariadbPackages.join(" and ")}`, async () => {
     await run("apt-update", apt, ["update", "-q"], env)
-    await run("mariadb", apt, ["install", "-q", "-y", "--no-install-recommends", "mariadb-server-core"], env)
+    await run("mariadb", apt, ["install", "-q", "-y", "--no-install-recommends", ...mariadbPackages], env)
   })
 }
 
