@@ -25,11 +25,14 @@ export class CredentialWorkspace {
   private readonly deleted = new Set<string>()
   private readonly versionsWritten = new Map<string, CredentialVersion>()
   private readonly servicesWritten = new Map<string, TenantService>()
+  private readonly servicesCounted: number | null
+  private servicesAdded = 0
 
   constructor(tenantId: string, loaded: CredentialLoaded | undefined) {
     this.tenantId = tenantId
     this.credentials = new Map(loaded?.credentials)
     this.services = new Map(loaded?.services)
+    this.servicesCounted = loaded?.serviceCount ?? null
     for (const [credentialId, versions] of loaded?.versions ?? []) {
       this.versions.set(credentialId, new Map(versions.map((version) => [version.version, version])))
     }
@@ -85,6 +88,12 @@ export class CredentialWorkspace {
     return this.services.get(`${this.tenantId}/${serviceName}`)
   }
 
+  /** This tenant's rows, those of the commands before included; for a command that asked to count them. */
+  serviceCount(): number {
+    if (this.servicesCounted === null) throw new Error("services were not counted")
+    return this.servicesCounted + this.servicesAdded
+  }
+
   /** The rows that decide whether this tenant may read a credential of that service. */
   servicesFor(credential: Credential): ReadonlyArray<TenantService> {
     const tenantIds = new Set([this.tenantId, credential.tenantId === globalTenantId ? globalTenantId : this.tenantId])
@@ -120,6 +129,7 @@ export class CredentialWorkspace {
   }
 
   putService(service: TenantService): void {
+    if (this.service(service.serviceName) === undefined) this.servicesAdded++
     this.services.set(`${service.tenantId}/${service.serviceName}`, service)
     this.servicesWritten.set(service.serviceName, service)
   }

@@ -13,7 +13,7 @@ import { Context, type Effect, type Redacted } from "effect"
 import type { Consumer } from "../domain/Access.ts"
 import type { CredentialState, JsonObject, Owner, TenantService, VersionState } from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
-import type { Page } from "../domain/Page.ts"
+import type { Page, PageQuery } from "../domain/Page.ts"
 import type { AuditRow } from "../store/AuditChain.ts"
 import type { AuditBound } from "../store/AuditStore.ts"
 import type { Caller, ChangeError, ReadError } from "./Tenants.ts"
@@ -171,7 +171,8 @@ export class Credentials extends Context.Service<
       caller: Caller
     ) => Effect.Effect<{ readonly deleted: 1 }, ChangeError>
 
-    readonly services: (tenantId: string) => Effect.Effect<ReadonlyArray<TenantService>, ReadError>
+    /** By name. */
+    readonly services: (tenantId: string, query: PageQuery) => Effect.Effect<Page<TenantService>, ReadError>
     readonly enableService: (
       tenantId: string,
       serviceName: string,

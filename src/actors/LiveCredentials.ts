@@ -238,7 +238,7 @@ const make = Effect.gen(function* () {
     }),
     delete: (tenantId, request, caller) => change(tenantId, commands.remove(request, events, caller)),
 
-    services: (tenantId) => reading(tenantId, store.services(tenantId)),
+    services: (tenantId, query) => reading(tenantId, store.services(tenantId, query)),
     enableService: (tenantId, serviceName, caller) => change(tenantId, setService(serviceName, true, null, caller)),
     disableService: (tenantId, serviceName, reason, caller) =>
       change(tenantId, setService(serviceName, false, reason, caller)),

@@ -101,6 +101,8 @@ export const scopeLengthMax = 256
 export const allowedConsumersMax = 128
 /** UTF-8 bytes of the JSON text of `metadata`. */
 export const metadataBytesMax = 8_192
+/** Services of a tenant, stored or switched, before one more that nothing is stored for may no longer be switched. */
+export const servicesSwitchedMax = 10_000
 export const historyVersionsMax = 1_000
 /** One overlap may last this long at most, 90 days. */
 export const overlapMsMax = 90 * 86_400_000

@@ -7,6 +7,12 @@ export interface Page<A> {
   readonly next: string | null
 }
 
+export interface PageQuery {
+  readonly limit: number
+  /** `next` of the page before. */
+  readonly after: string | null
+}
+
 export interface TokenQuery {
   readonly appName: string | null
   readonly endpointId: string | null

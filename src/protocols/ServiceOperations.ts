@@ -2,8 +2,7 @@
 import { Effect } from "effect"
 import { Credentials } from "../actors/Credentials.ts"
 import { AuditPage, ListAudit, VerdictAnswer, VerifyAudit } from "../schema/AuditJson.ts"
-import { DisableService, EnableService, ServiceAnswer, ServicesAnswer } from "../schema/CredentialJson.ts"
-import { Nothing } from "../schema/Field.ts"
+import { DisableService, EnableService, ListServices, ServiceAnswer, ServicePage } from "../schema/CredentialJson.ts"
 import { encodeAuditRow, encodeService, encodeVerdict } from "./CredentialAnswers.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
@@ -13,11 +12,21 @@ export const serviceOperations = [
     family: "tenant",
     name: "service.list",
     about: "The services that the tenant has stored credentials for or switched, by name.",
-    request: Nothing,
-    answer: ServicesAnswer,
-    handle: Effect.fnUntraced(function* (_, { tenantId }) {
+    request: ListServices,
+    answer: ServicePage,
+    errors: ["INVALID_CURSOR"],
+    handle: Effect.fnUntraced(function* ({ cursor, limit }, { answerBytesMax, tenantId }) {
       const credentials = yield* Credentials
-      return { content: (yield* credentials.services(tenantId)).map(encodeService) }
+      const { content, nextCursor } = yield* answerPage({
+        list: "service.list",
+        of: [tenantId],
+        cursor,
+        limit,
+        bytesMax: answerBytesMax,
+        fetch: (max, after) => credentials.services(tenantId, { limit: max, after }),
+        encode: encodeService
+      })
+      return { content, ...(nextCursor === undefined ? {} : { next_cursor: nextCursor }) }
     })
   }),
   operation({
@@ -26,6 +35,7 @@ export const serviceOperations = [
     about: "The service's secrets are handed out again.",
     request: EnableService,
     answer: ServiceAnswer,
+    errors: ["LIMIT_REACHED"],
     handle: Effect.fnUntraced(function* ({ service_name }, { caller, tenantId }) {
       const credentials = yield* Credentials
       return encodeService(yield* credentials.enableService(tenantId, service_name, caller))
@@ -37,6 +47,7 @@ export const serviceOperations = [
     about: "From the answer on no replica hands out a secret of the service to this tenant; nothing is lost.",
     request: DisableService,
     answer: ServiceAnswer,
+    errors: ["LIMIT_REACHED"],
     handle: Effect.fnUntraced(function* ({ reason = null, service_name }, { caller, tenantId }) {
       const credentials = yield* Credentials
       return encodeService(yield* credentials.disableService(tenantId, service_name, reason, caller))

@@ -135,6 +135,7 @@ export const RevokeCredential = Schema.Struct({
 export const CredentialHistory = Schema.Struct({ credential_id: Field.EntityId })
 export const DeleteCredential = Schema.Struct({ credential_id: Field.EntityId, ...expectedVersion })
 
+export const ListServices = Schema.Struct({ limit: Field.WholeLimit, cursor: Field.Cursor })
 export const EnableService = Schema.Struct({ service_name: ServiceName })
 export const DisableService = Schema.Struct({ service_name: ServiceName, reason: Schema.optionalKey(Field.FreeText) })
 
@@ -206,5 +207,8 @@ export const ServiceAnswer = Schema.Struct({
   reason: Schema.optionalKey(Schema.String),
   updated_at: Field.AnsweredDate
 })
-export const ServicesAnswer = Schema.Struct({ content: Schema.Array(ServiceAnswer) })
+export const ServicePage = Schema.Struct({
+  content: Schema.Array(ServiceAnswer),
+  next_cursor: Schema.optionalKey(Schema.String)
+})
 export const DeletedCredentialAnswer = Schema.Struct({ deleted: Schema.Literals([1]) })

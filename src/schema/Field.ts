@@ -34,6 +34,10 @@ export const FreeText = Schema.String.check(Schema.isPattern(/^[\s\S]{0,256}$/u)
 export const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })).pipe(
   Schema.withDecodingDefaultKey(Effect.succeed(pageLimitDefault))
 )
+/** Without a limit as much as a page may hold: for lists that are rarely longer than that. */
+export const WholeLimit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })).pipe(
+  Schema.withDecodingDefaultKey(Effect.succeed(pageLimitMax))
+)
 export const Cursor = Schema.optionalKey(Schema.String.annotate({ description: "nextCursor of the page before" }))
 
 /** Between 1 and 1,000 of something. */

@@ -1,15 +1,8 @@
 /** `keys.*`: what travels. */
-import { Effect, Schema } from "effect"
-import { pageLimitMax } from "../domain/Names.ts"
-import { AnsweredDate, Count, Cursor, EntityId, page } from "./Field.ts"
+import { Schema } from "effect"
+import { AnsweredDate, Count, Cursor, EntityId, page, WholeLimit } from "./Field.ts"
 
-/** Without a limit a list gives as much as a page may hold: most services have fewer keys than that. */
-export const ListKeys = Schema.Struct({
-  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(pageLimitMax))
-  ),
-  cursor: Cursor
-})
+export const ListKeys = Schema.Struct({ limit: WholeLimit, cursor: Cursor })
 export const RetireKey = Schema.Struct({ keyId: EntityId })
 
 export const KeyAnswer = Schema.Struct({

@@ -16,7 +16,7 @@
  */
 import { Context, type Effect } from "effect"
 import type { Credential, CredentialVersion, TenantService } from "../domain/Credential.ts"
-import type { Page } from "../domain/Page.ts"
+import type { Page, PageQuery } from "../domain/Page.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
 export const uniqueActiveConstraint = "uq_credentials_active"
@@ -37,6 +37,8 @@ export interface CredentialLoad {
   readonly globalSlots: ReadonlyArray<string>
   /** Service rows by name, beside those of the credentials found. */
   readonly serviceNames: ReadonlyArray<string>
+  /** Whether to count the tenant's service rows. */
+  readonly countServices: boolean
 }
 
 export interface CredentialLoaded {
@@ -45,6 +47,8 @@ export interface CredentialLoaded {
   readonly versions: ReadonlyMap<string, ReadonlyArray<CredentialVersion>>
   /** Of this tenant and of `global`, by `tenantId/serviceName`. */
   readonly services: ReadonlyMap<string, TenantService>
+  /** The tenant's service rows, counted up to `servicesSwitchedMax`; null when nobody asked. */
+  readonly serviceCount: number | null
 }
 
 export interface CredentialChanges {
@@ -57,7 +61,13 @@ export interface CredentialChanges {
   readonly services: ReadonlyArray<TenantService>
 }
 
-export const noCredentials: CredentialLoad = { ids: [], slots: [], globalSlots: [], serviceNames: [] }
+export const noCredentials: CredentialLoad = {
+  ids: [],
+  slots: [],
+  globalSlots: [],
+  serviceNames: [],
+  countServices: false
+}
 
 const joined = (lists: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => Array.from(new Set(lists.flat()))
 
@@ -66,7 +76,8 @@ export const mergeCredentialLoads = (loads: ReadonlyArray<CredentialLoad>): Cred
   ids: joined(loads.map((load) => load.ids)),
   slots: joined(loads.map((load) => load.slots)),
   globalSlots: joined(loads.map((load) => load.globalSlots)),
-  serviceNames: joined(loads.map((load) => load.serviceNames))
+  serviceNames: joined(loads.map((load) => load.serviceNames)),
+  countServices: loads.some((load) => load.countServices)
 })
 
 // ---- reads --------------------------------------------------------------------
@@ -115,7 +126,7 @@ export class CredentialStore extends Context.Service<
       limit: number
     ) => Effect.Effect<{ readonly versions: ReadonlyArray<CredentialVersion>; readonly now: number }, StoreUnavailable>
     /** By name. */
-    readonly services: (tenantId: string) => Effect.Effect<ReadonlyArray<TenantService>, StoreUnavailable>
+    readonly services: (tenantId: string, query: PageQuery) => Effect.Effect<Page<TenantService>, StoreUnavailable>
 
     // ---- what the sweeps look for, each by an index, oldest first
     /** Stored as active, and their end has come. */

@@ -5,6 +5,7 @@
 import { Effect, Layer } from "effect"
 import { type Credential, isGlobal, type TenantService } from "../domain/Credential.ts"
 import { globalTenantId } from "../domain/Names.ts"
+import type { Page } from "../domain/Page.ts"
 import * as Columns from "./Columns.ts"
 import {
   credentialColumns,
@@ -80,7 +81,8 @@ const list = async (session: Session, tenantId: string, query: CredentialQuery) 
 
 const historySql = `SELECT ${versionColumns.replace("sealed", "NULL")} FROM credential_versions
   WHERE credential_id = ? AND tenant_id = ? ORDER BY version DESC LIMIT ?`
-const servicesSql = `SELECT ${serviceColumns} FROM tenant_services WHERE tenant_id = ? ORDER BY service_name`
+const servicesSql = `SELECT ${serviceColumns} FROM tenant_services WHERE tenant_id = ? AND service_name > ?
+  ORDER BY service_name LIMIT ?`
 const endedSql = `SELECT tenant_id, credential_id FROM credentials FORCE INDEX (ix_credentials_due)
   WHERE due_at <= ${Columns.nowSql} ORDER BY due_at LIMIT ?`
 const overlapsOverSql = `SELECT tenant_id, credential_id FROM credential_versions
@@ -126,12 +128,12 @@ const make = Effect.map(Mariadb, ({ query: read }) =>
         const rows = id === null ? [] : await session.rows(historySql, [id, tenantId, limit])
         return { versions: rows.map(versionOf), now: await readClock(session) }
       }),
-    services: (tenantId) =>
-      read(
-        "CredentialStore.services",
-        async (session): Promise<ReadonlyArray<TenantService>> =>
-          (await session.rows(servicesSql, [tenantId])).map(serviceOf)
-      ),
+    services: (tenantId, { after, limit }) =>
+      read("CredentialStore.services", async (session): Promise<Page<TenantService>> => {
+        const rows = await session.rows(servicesSql, [tenantId, after ?? "", limit + 1])
+        const content = rows.slice(0, limit).map(serviceOf)
+        return { content, next: rows.length > limit ? (content.at(-1)?.serviceName ?? null) : null }
+      }),
     ended: (limit) =>
       read("CredentialStore.ended", async (session) => (await session.rows(endedSql, [limit])).map(refOf)),
     overlapsOver: (limit) =>

@@ -60,8 +60,15 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables, tenants }) => {
         const versions = own ? tables.versionsOf(credentialId).toReversed().slice(0, limit) : []
         return { versions: versions.map((version) => ({ ...version, sealed: null })), now }
       }),
-    services: (tenantId) =>
-      step(() => tables.servicesOf(tenantId).toSorted((a, b) => (a.serviceName < b.serviceName ? -1 : 1))),
+    services: (tenantId, { after, limit }) =>
+      step(() => {
+        const found = tables
+          .servicesOf(tenantId)
+          .filter(({ serviceName }) => after === null || serviceName > after)
+          .toSorted((a, b) => (a.serviceName < b.serviceName ? -1 : 1))
+        const content = found.slice(0, limit)
+        return { content, next: found.length > limit ? (content.at(-1)?.serviceName ?? null) : null }
+      }),
     ended: (limit) =>
       step((now) =>
         refsOf(

@@ -9,6 +9,7 @@ import {
   type CredentialVersion,
   isGlobal,
   ownerKey,
+  servicesSwitchedMax,
   type TenantService
 } from "../domain/Credential.ts"
 import { globalTenantId } from "../domain/Names.ts"
@@ -106,7 +107,8 @@ export class MemoryCredentialTables {
     return {
       credentials,
       versions: new Map(versions.filter(([, kept]) => kept.length > 0)),
-      services: new Map(services)
+      services: new Map(services),
+      serviceCount: load.countServices ? Math.min(this.servicesOf(tenantId).length, servicesSwitchedMax) : null
     }
   }
 

@@ -4,7 +4,8 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
-import { type Credential, ownerKey } from "../../src/domain/Credential.ts"
+import { type Credential, ownerKey, type TenantService } from "../../src/domain/Credential.ts"
+import type { Page } from "../../src/domain/Page.ts"
 import {
   type CredentialChanges,
   type CredentialLoad,
@@ -264,7 +265,7 @@ export const credentialStoreSuite = (
         yield* write(tenantId, { services: [{ ...off, tenantId }] })
         assert.deepStrictEqual(yield* states, ["global:false", "u:false"])
         assert.deepStrictEqual(
-          (yield* store.services(tenantId)).map((service) => service.isActive),
+          (yield* store.services(tenantId, { limit: 10, after: null })).content.map((service) => service.isActive),
           [false]
         )
       })
@@ -312,6 +313,40 @@ export const credentialStoreSuite = (
       })
     )
 
+    it.effect("lists a tenant's services by name, page by page, and counts them when asked", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* newTenant
+        const other = yield* newTenant
+        const names = ["b", "a-1", "c", "a", "B"]
+        const rows = names.map((serviceName) => ({
+          tenantId,
+          serviceName,
+          isActive: serviceName !== "c",
+          reason: serviceName === "c" ? "why" : null,
+          updatedAt: 5
+        }))
+        yield* write(tenantId, { services: rows })
+        yield* write(other, { services: [{ ...rows[0]!, tenantId: other }] })
+        const store = yield* CredentialStore
+        const seen: Array<TenantService> = []
+        let after: string | null = null
+        do {
+          const page: Page<TenantService> = yield* store.services(tenantId, { limit: 2, after })
+          assert.isAtMost(page.content.length, 2)
+          seen.push(...page.content)
+          after = page.next
+        } while (after !== null)
+        assert.deepStrictEqual(
+          seen,
+          ["B", "a", "a-1", "b", "c"].map((name) => rows.find(({ serviceName }) => serviceName === name))
+        )
+        assert.deepStrictEqual((yield* store.services(tenantId, { limit: 5, after: null })).next, null)
+        const counted = yield* read(tenantId, { countServices: true })
+        assert.strictEqual(counted.serviceCount, 5)
+        assert.isNull((yield* read(tenantId, {})).serviceCount)
+      })
+    )
+
     it.effect("finds what a removed tenant leaves, keeps its name until that is gone, and its services never", () =>
       Effect.gen(function* () {
         const tenantId = yield* newTenant
@@ -330,7 +365,8 @@ export const credentialStoreSuite = (
         yield* write(tenantId, { deleted: [credential.credentialId] }, { ids: [credential.credentialId] })
         yield* sweeps.purgeRemoved
         assert.strictEqual(yield* tenantStore.createTenant(tenantId, null), "created")
-        assert.deepStrictEqual(yield* store.services(tenantId), [])
+        const rest = yield* store.services(tenantId, { limit: 10, after: null })
+        assert.deepStrictEqual(rest, { content: [], next: null })
       })
     )
 

@@ -2,7 +2,13 @@
  * The credentials, versions and services that a transaction named: the tenant's own under its lock,
  * those of `global` as last committed.
  */
-import { type Credential, type CredentialVersion, ownerKey, type TenantService } from "../../domain/Credential.ts"
+import {
+  type Credential,
+  type CredentialVersion,
+  ownerKey,
+  servicesSwitchedMax,
+  type TenantService
+} from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import * as Columns from "../Columns.ts"
 import {
@@ -43,6 +49,9 @@ const servicesOfIds = (marks: string): string =>
   `SELECT ${prefixed("s", serviceColumns)} FROM credentials c
     JOIN tenant_services s ON s.service_name = c.service_name AND s.tenant_id IN (?, ?)
     WHERE c.credential_id IN (${marks})`
+
+const serviceCountSql = `SELECT COUNT(*) FROM (SELECT 1 FROM tenant_services WHERE tenant_id = ?
+  LIMIT ${servicesSwitchedMax}) some`
 
 const serviceKey = (service: TenantService): string => `${service.tenantId}/${service.serviceName}`
 const unique = (texts: Iterable<string>): ReadonlyArray<string> => Array.from(new Set(texts))
@@ -90,6 +99,11 @@ export const findServices = async (
   return new Map(rows.map(serviceOf).map((service) => [serviceKey(service), service]))
 }
 
+const countServices = async (session: Session, tenantId: string): Promise<number> => {
+  const [row] = await session.rows(serviceCountSql, [tenantId])
+  return row === undefined ? 0 : Columns.whole(row, 0)
+}
+
 const byVersion = (a: CredentialVersion, b: CredentialVersion): number => a.version - b.version
 
 const grouped = (versions: ReadonlyArray<CredentialVersion>): ReadonlyMap<string, ReadonlyArray<CredentialVersion>> => {
@@ -114,13 +128,14 @@ export const loadCredentials = async (
   const ids = Columns.uuidBytesOf(load.ids)
   const names = [...load.serviceNames, ...load.slots.map(serviceNameOfSlot), ...load.globalSlots.map(serviceNameOfSlot)]
   const both = [tenantId, globalTenantId]
-  const [credentials, ofIds, inSlots, inGlobalSlots, services, idServices] = await Promise.all([
+  const [credentials, ofIds, inSlots, inGlobalSlots, services, idServices, serviceCount] = await Promise.all([
     findCredentials(session, tenantId, load),
     Columns.rowsIn(session, versionsOfIds, ids),
     Columns.rowsIn(session, versionsInSlots, unique(load.slots), [tenantId]),
     Columns.rowsIn(session, versionsInSlots, unique(load.globalSlots), [globalTenantId]),
     findServices(session, tenantId, names),
-    Columns.rowsIn(session, servicesOfIds, ids, both)
+    Columns.rowsIn(session, servicesOfIds, ids, both),
+    load.countServices ? countServices(session, tenantId) : null
   ])
   const first = [...ofIds, ...inSlots, ...inGlobalSlots].map(versionOf)
   const seen = new Set([...load.ids, ...first.map((version) => version.credentialId)])
@@ -133,6 +148,7 @@ export const loadCredentials = async (
     services: new Map([
       ...services,
       ...idServices.map(serviceOf).map((service) => [serviceKey(service), service] as const)
-    ])
+    ]),
+    serviceCount
   }
 }

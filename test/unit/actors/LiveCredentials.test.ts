@@ -1,10 +1,11 @@
 /** Verifies: R-SEC-5, R-SEC-9. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, Schema } from "effect"
+import { Cause, Effect, Exit, Option, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import type { StoreRequest } from "../../../src/actors/Credentials.ts"
 import type { Caller } from "../../../src/actors/Tenants.ts"
 import type { Consumer } from "../../../src/domain/Access.ts"
+import { servicesSwitchedMax } from "../../../src/domain/Credential.ts"
 import { events } from "../../../src/schema/EventJson.ts"
 import { credentialWorld } from "../../support/credentialWorld.ts"
 
@@ -209,4 +210,55 @@ describe("LiveCredentials", () => {
       assert.strictEqual(yield* version(one), 12)
     })
   )
+
+  describe("a service that nothing was stored for", () => {
+    it.effect("may be disabled in advance, and stays so when something is stored for it, until it is enabled", () =>
+      Effect.gen(function* () {
+        const world = yield* credentialWorld
+        const { credentials } = yield* world.replica("one")
+        const off = yield* credentials.disableService("demo", "outlook", "not here", caller)
+        assert.deepInclude(off, { serviceName: "outlook", isActive: false, reason: "not here" })
+        const { credentialId } = yield* credentials.store("demo", request(), caller)
+        const refused = yield* Effect.flip(credentials.get("demo", { credentialId }, read, caller))
+        assert.strictEqual(refused._tag, "ServiceInactive")
+        yield* credentials.enableService("demo", "outlook", caller)
+        yield* credentials.get("demo", { credentialId }, read, caller)
+      })
+    )
+
+    it.effect(`is switched only while there are fewer than ${servicesSwitchedMax} services, in one group, too`, () =>
+      Effect.gen(function* () {
+        const world = yield* credentialWorld
+        const { credentials } = yield* world.replica("one")
+        yield* credentials.store("demo", request({ serviceName: "stored" }), caller)
+        const many = Array.from({ length: servicesSwitchedMax - 2 }, (_, at) => ({
+          tenantId: "demo",
+          serviceName: `s${at}`,
+          isActive: true,
+          reason: null,
+          updatedAt: 1
+        }))
+        world.tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions: [], services: many })
+        const switches = ["x", "y", "z"].map((name) =>
+          Effect.exit(credentials.disableService("demo", name, null, caller))
+        )
+        const ended = yield* Effect.all(switches, { concurrency: "unbounded" })
+        const refusals = ended.filter(Exit.isFailure)
+        assert.lengthOf(refusals, 2)
+        for (const exit of refusals) {
+          const error = Option.getOrThrow(Cause.findErrorOption(exit.cause))
+          assert.deepInclude(error, { _tag: "LimitReached", limit: "servicesPerTenant", max: servicesSwitchedMax })
+        }
+        assert.strictEqual(
+          (yield* Effect.flip(credentials.enableService("demo", "another", caller)))._tag,
+          "LimitReached"
+        )
+        // What is there goes on being switched, and other tenants have room of their own.
+        assert.isFalse((yield* credentials.disableService("demo", "stored", null, caller)).isActive)
+        assert.isFalse((yield* credentials.disableService("demo", "s1", null, caller)).isActive)
+        assert.isFalse((yield* credentials.disableService("global", "x", null, caller)).isActive)
+        yield* credentials.store("demo", request({ serviceName: "one-more" }), caller)
+      })
+    )
+  })
 })

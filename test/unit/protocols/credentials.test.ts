@@ -255,8 +255,8 @@ const cases: ReadonlyArray<Case> = [
     operation: "service.list",
     ask: {},
     calls: "services",
-    args: ["demo"],
-    gives: [service],
+    args: ["demo", { limit: 1_000, after: null }],
+    gives: { content: [service], next: null },
     body: { content: [shownService] }
   },
   {

@@ -25,6 +25,7 @@ const lists: Readonly<Record<string, List>> = {
     base: { service_name: "a", is_active: true, expiring_within: "P1D" },
     others: { service_name: "b", is_active: false, expiring_within: "P2D" }
   },
+  "service.list": { method: "services", base: {}, others: {} },
   "audit.list": {
     method: "auditList",
     base: { entityId: "a", from: 1, to: "2027-01-01T00:00:00.000Z" },

@@ -70,7 +70,7 @@ const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "credential.revoke": [{ credential_id: "c", reason: "r", expected_version: 1 }],
   "credential.history": [{ credential_id: "c" }],
   "credential.delete": [{ credential_id: "c", expected_version: 1 }],
-  "service.list": [{}],
+  "service.list": [page],
   "service.enable": [{ service_name: "outlook" }],
   "service.disable": [{ service_name: "outlook", reason: "r" }],
   "audit.list": [{ entityId: "e", from: 1, to: date, ...page }],
