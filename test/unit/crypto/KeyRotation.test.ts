@@ -176,6 +176,30 @@ describe("key rotation", () => {
     })
   )
 
+  it.effect("the keys of however many tenants are followed in one turn, however young they are", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* rotationWorld()
+      const one = yield* replica
+      const secrets = yield* Effect.forEach(
+        Array.from({ length: 1_050 }, (_, n) => `tenant-${n}`),
+        (tenant) => plantSecret(world, one, tenant, tenant)
+      )
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* one.keys.rotateKeys(operator)).tenants, secrets.length)
+      yield* TestClock.adjust("1 minute")
+      yield* turns(one)
+      assert.deepStrictEqual(yield* one.keys.keysStatus(), {
+        state: "idle",
+        total: secrets.length,
+        done: secrets.length,
+        etaSeconds: null
+      })
+      for (const secret of [secrets[0]!, secrets.at(-1)!]) {
+        assert.strictEqual(yield* opened(world, one, secret), secret.text)
+      }
+    })
+  )
+
   it.effect("a secret that does not open stays, keeps its key, and holds up no other", () =>
     Effect.gen(function* () {
       const { replica, world } = yield* rotationWorld({ CM_KEYS_MOVE_RATE: "2" })

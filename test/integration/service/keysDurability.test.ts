@@ -1,0 +1,387 @@
+// Verifies R-SEC-12, R-BUS-5.
+/**
+ * P8 and P9 at `keys.rotate` and `keys.retire`: killed at any statement, asked of two replicas at once,
+ * repeated by an idempotency key, or with tables that cannot be counted, the keys are what the audit
+ * and the events say, and the other way round.
+ */
+import { jetstreamManager } from "@nats-io/jetstream"
+import { type Connection, createConnection } from "mariadb"
+import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
+import { type Client, connectClient } from "../../support/client.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { seededRandom } from "../../support/seededRandom.ts"
+import { type Service, startService } from "../../support/service.ts"
+import { type Passing, type StatementGate, statementGate } from "../../support/statementGate.ts"
+
+const instance = "keydur"
+const startsWithin = 120_000
+const purposes = ["token-hash", "seal"] as const
+
+let database: FreshDatabase
+let gate: StatementGate
+let raw: Connection
+let client: Client
+let keyFile: string | undefined
+const services = new Map<string, Service>()
+
+const start = async (replica: string): Promise<Service> => {
+  const url = new URL(database.url)
+  url.port = String(gate.port)
+  const service = await startService({
+    natsUrl: inject("natsUrl"),
+    databaseUrl: url.href,
+    instance,
+    replica,
+    ...(keyFile === undefined ? {} : { keyFile }),
+    env: { CM_KEYS_RELOAD: "200 millis", CM_KEYS_ACTIVATION: "1 second", CM_KEYS_MOVE_EVERY: "200 millis" }
+  })
+  keyFile = service.keyFile
+  services.set(replica, service)
+  return service
+}
+const kill = async (replica: string): Promise<void> => {
+  services.get(replica)?.kill("SIGKILL")
+  await services.get(replica)?.exited
+  services.delete(replica)
+}
+
+beforeAll(async () => {
+  database = await freshDatabase(inject("databaseUrl"))
+  const { hostname, port } = new URL(database.url)
+  gate = await statementGate({ host: hostname, port: Number(port) })
+  raw = await createConnection(database.url)
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance })
+  await start("one")
+}, startsWithin)
+afterAll(async () => {
+  await client?.close()
+  for (const service of services.values()) await service.stop()
+  await raw?.end()
+  await gate?.close()
+  await database?.drop()
+})
+
+// ---- what there is -----------------------------------------------------------------
+
+interface KeyRow {
+  readonly id: string
+  readonly purpose: string
+  readonly state: string
+}
+const keyRows = (): Promise<ReadonlyArray<KeyRow>> =>
+  raw.query(
+    `SELECT LOWER(INSERT(INSERT(INSERT(INSERT(HEX(key_id), 21, 0, '-'), 17, 0, '-'), 13, 0, '-'), 9, 0, '-')) AS id,
+      purpose, state FROM data_keys ORDER BY key_id`
+  )
+interface AuditRow {
+  readonly action: string
+  readonly entityId: string
+  readonly diff: Readonly<Record<string, readonly [string, string]>> & { readonly tenants: number }
+}
+const auditRows = async (action: string): Promise<ReadonlyArray<AuditRow>> => {
+  const rows: ReadonlyArray<{ readonly action: string; readonly entity_id: string; readonly diff: string }> =
+    await raw.query(
+      "SELECT action, entity_id, diff FROM audit WHERE tenant_id = 'global' AND action = ? ORDER BY seq",
+      [action]
+    )
+  return rows.map((row) => ({ action: row.action, entityId: row.entity_id, diff: JSON.parse(row.diff) }))
+}
+const activeOf = (keys: ReadonlyArray<KeyRow>, purpose: string): string => {
+  const active = keys.filter((key) => key.purpose === purpose && key.state === "active")
+  assert.strictEqual(active.length, 1, `one active ${purpose} key`)
+  return active[0]!.id
+}
+
+/** Follows each key from its first to its active one by the audit: nothing is there that it does not tell. */
+const keysAreAsAudited = async (what: string): Promise<void> => {
+  // What a killed service had sent may be committed meanwhile: all is read as it was at one moment.
+  await raw.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+  const keys = await keyRows()
+  const rotations = await auditRows("keys.rotated")
+  const retirements = await auditRows("keys.retired")
+  await raw.query("COMMIT")
+  for (const purpose of purposes) {
+    const steps = rotations.flatMap(({ diff }) => (diff[purpose] === undefined ? [] : [diff[purpose]]))
+    const told = [...(steps[0] === undefined ? [] : [steps[0][0]]), ...steps.map(([, to]) => to)]
+    for (const [n, step] of steps.entries()) assert.strictEqual(step[0], told[n], `${what}: ${purpose} in one line`)
+    const own = keys.filter((key) => key.purpose === purpose).map(({ id }) => id)
+    if (told.length > 0) assert.sameMembers(own, told, `${what}: ${purpose} keys and the audit`)
+    else assert.strictEqual(own.length, 1, `${what}: the first ${purpose} key`)
+    assert.strictEqual(activeOf(keys, purpose), told.at(-1) ?? own[0], `${what}: the last told is active`)
+  }
+  const demoted = keys.filter((key) => key.purpose === "tenant-data" && key.state !== "active").length
+  const toldOf = rotations.reduce((sum, { diff }) => sum + diff.tenants, 0)
+  assert.strictEqual(demoted, toldOf, `${what}: tenants' keys and the audit`)
+  const retired = keys.filter(({ purpose, state }) => purpose !== "tenant-data" && state === "retired")
+  assert.sameMembers(
+    retired.map(({ id }) => id),
+    retirements.map(({ entityId }) => entityId),
+    `${what}: retired keys and the audit`
+  )
+}
+
+/** The events of the stream, in order. */
+const eventsOf = async (type: string) => {
+  const manager = await jetstreamManager(client.nc)
+  const { state } = await manager.streams.info("KEYDUR_EVENTS")
+  const found: Array<{ readonly keyIds?: ReadonlyArray<string>; readonly keyId?: string }> = []
+  for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
+    const message = await manager.streams.getMessage("KEYDUR_EVENTS", { seq })
+    if (message?.subject === `${instance}.events.v1.global.${type}`) found.push(message.json())
+  }
+  return found
+}
+const eventsAreAsAudited = async (): Promise<void> => {
+  const rotated = (await auditRows("keys.rotated")).map(({ diff }) =>
+    purposes.flatMap((purpose) => (diff[purpose] === undefined ? [] : [diff[purpose][1]]))
+  )
+  const retired = (await auditRows("keys.retired")).map(({ entityId }) => entityId)
+  const told = await eventually(
+    async () => ({
+      rotated: (await eventsOf("keys.rotated")).map(({ keyIds }) => keyIds),
+      retired: (await eventsOf("keys.retired")).map(({ keyId }) => keyId)
+    }),
+    (events) => events.rotated.length >= rotated.length && events.retired.length >= retired.length,
+    { limitMs: 20_000, what: "the events of all that was done to keys" }
+  )
+  assert.deepStrictEqual(told, { rotated, retired })
+}
+
+let secrets = 0
+/** Gives the tenant a data key of its own again. */
+const storeSecret = async (): Promise<void> => {
+  const answer = await client.ask("demo", "credential.store", {
+    service_name: `s${++secrets}`,
+    type: "api_key",
+    credentials: { api_key: `secret-${secrets}` }
+  })
+  assert.strictEqual(answer.status, 201, JSON.stringify(answer.body))
+}
+const withKey = (name: string) => ({ "Idempotency-Key": name.replaceAll(" ", "-") })
+const rotateWith = (name: string) => client.admin("keys.rotate", {}, withKey(name))
+/** The keys are old enough to be followed. */
+const keysAreSettled = () =>
+  eventually(
+    () =>
+      raw.query(`SELECT COUNT(*) AS n FROM data_keys WHERE tenant_id IS NULL AND state = 'active'
+        AND created_at > UNIX_TIMESTAMP(NOW(3)) * 1000 - 1000`),
+    ([row]: ReadonlyArray<{ readonly n: bigint }>) => row?.n === 0n,
+    { limitMs: 30_000, what: "the keys being in use" }
+  )
+/** Asks, and kills the service where it is stopped. */
+const killedAt = async (
+  name: string,
+  is: (passing: Passing) => boolean,
+  when: "before" | "answered",
+  ask: () => Promise<unknown>
+) => {
+  let isStopped = false
+  void gate.stopAt(is, when).then(() => {
+    isStopped = true
+  })
+  void ask().catch(() => undefined)
+  await eventually(
+    () => isStopped,
+    (stopped) => stopped,
+    { limitMs: 20_000, what: `being stopped ${name}` }
+  )
+  await kill("one")
+}
+/** Rotates for certain: the keys before may be too new for it at first. */
+const rotated = (key: string) =>
+  eventually(
+    (() => {
+      let n = 0
+      return () => rotateWith(`${key}-${n++}`)
+    })(),
+    ({ body, status }) => status === 200 && body.keyIds.length === 2,
+    { limitMs: 30_000, everyMs: 100, what: "a rotation" }
+  )
+
+// ---- killed ------------------------------------------------------------------------
+
+const holds = (text: string) => (passing: Passing) => passing.text.includes(text)
+const commitOf = (action: string) => (passing: Passing) =>
+  passing.text.includes("COMMIT") && passing.transaction.includes(action)
+
+describe("a service that is killed while it rotates the keys", () => {
+  const places: ReadonlyArray<readonly [name: string, is: (passing: Passing) => boolean, when: "before" | "answered"]> =
+    [
+      ["while it looks at the keys", holds("FROM data_keys FORCE INDEX"), "answered"],
+      ["before a key is followed", holds("UPDATE data_keys SET state = 'retiring' WHERE key_id"), "before"],
+      ["before its successor is there", holds("INSERT INTO data_keys"), "before"],
+      ["when its successor is there", holds("INSERT INTO data_keys"), "answered"],
+      ["before tenants' keys are followed", holds("UPDATE data_keys SET state = 'retiring' WHERE purpose"), "before"],
+      ["before the run of moving rows begins", holds("REPLACE INTO key_rotation"), "before"],
+      ["before the event", holds("keys.rotated"), "before"],
+      ["before the commit", commitOf("keys.rotated"), "before"],
+      ["when the commit is done and nobody knows", commitOf("keys.rotated"), "answered"]
+    ]
+
+  it("leaves no changed key without its audit row and event, nor one of these without it", async () => {
+    for (const [name, is, when] of places) {
+      await storeSecret()
+      await keysAreSettled()
+      await killedAt(name, is, when, () => rotateWith(name))
+      await keysAreAsAudited(`killed ${name}`)
+      const before = (await auditRows("keys.rotated")).length
+      const isDone = when === "answered" && name.includes("commit")
+      await start("one")
+      const repeated = await rotateWith(name)
+      assert.strictEqual(repeated.status, 200, JSON.stringify(repeated.body))
+      const keys = await keyRows()
+      assert.deepStrictEqual(
+        [repeated.body.keyIds, repeated.body.tenants],
+        [purposes.map((purpose) => activeOf(keys, purpose)), 1],
+        name
+      )
+      assert.strictEqual((await auditRows("keys.rotated")).length - before, isDone ? 0 : 1, name)
+      await keysAreAsAudited(`repeated after it was killed ${name}`)
+    }
+    await eventsAreAsAudited()
+  }, 180_000)
+
+  it("at a statement that chance picks, neither", async () => {
+    const { random, seed } = seededRandom("a kill around keys.rotate")
+    for (let round = 0; round < 5; round++) {
+      await storeSecret()
+      let left = 1 + Math.floor(random() * 40)
+      const name = `seed ${seed}, round ${round}, ${left} packets on`
+      await keysAreSettled()
+      const when = random() < 0.5 ? "before" : "answered"
+      await killedAt(
+        name,
+        () => --left < 0,
+        when,
+        () => rotateWith(`chance-${round}`)
+      )
+      await keysAreAsAudited(name)
+      await start("one")
+      assert.strictEqual((await rotateWith(`chance-${round}`)).status, 200)
+      await keysAreAsAudited(name)
+    }
+    await eventsAreAsAudited()
+  }, 120_000)
+})
+
+describe("a service that is killed while it retires a key", () => {
+  it("leaves no retired key without its audit row and event, nor one of these without it", async () => {
+    const places = [
+      ["before the key", holds("UPDATE data_keys k SET k.state = 'retired'"), "before"],
+      ["before the commit", commitOf("keys.retired"), "before"],
+      ["when the commit is done and nobody knows", commitOf("keys.retired"), "answered"]
+    ] as const
+    const retiring = (await keyRows()).filter((key) => key.purpose === "token-hash" && key.state === "retiring")
+    const [first, ...others] = retiring.map(({ id }) => id)
+    assert.isAtLeast(others.length, places.length)
+    await eventually(
+      () => client.admin("keys.retire", { keyId: first }),
+      ({ status }) => status === 200,
+      { limitMs: 30_000, everyMs: 100, what: "that nobody may write with the old keys any more" }
+    )
+    for (const [name, is, when] of places) {
+      const keyId = others.pop()!
+      const retire = () => client.admin("keys.retire", { keyId }, withKey(name))
+      await killedAt(name, is, when, retire)
+      await keysAreAsAudited(`killed ${name}`)
+      await start("one")
+      const repeated = await retire()
+      assert.deepStrictEqual([repeated.status, repeated.body], [200, { keyId, state: "retired" }], name)
+      await keysAreAsAudited(`repeated after it was killed ${name}`)
+    }
+    await eventsAreAsAudited()
+  }, 120_000)
+})
+
+// ---- alive -------------------------------------------------------------------------
+
+describe("keys.rotate of several replicas", () => {
+  it("asked for many times at once, happens once", async () => {
+    await start("two")
+    const before = (await auditRows("keys.rotated")).length
+    const answers = await eventually(
+      () => Promise.all(Array.from({ length: 24 }, () => client.admin("keys.rotate"))),
+      (all) => all.some(({ body }) => body.keyIds?.length > 0),
+      { limitMs: 30_000, everyMs: 100, what: "a rotation" }
+    )
+    assert.deepStrictEqual(Array.from(new Set(answers.map(({ status }) => status))), [200])
+    const done = answers.filter(({ body }) => body.keyIds.length > 0)
+    assert.strictEqual(done.length, 1)
+    const keys = await keyRows()
+    assert.deepStrictEqual(
+      done[0]?.body.keyIds,
+      purposes.map((purpose) => activeOf(keys, purpose))
+    )
+    assert.strictEqual((await auditRows("keys.rotated")).length - before, 1)
+    await keysAreAsAudited("many at once")
+    await eventsAreAsAudited()
+  }, 60_000)
+
+  it("repeated by an idempotency key when the new keys are long in use, gives the first answer and does nothing", async () => {
+    const name = "a key to be repeated"
+    const first = await eventually(
+      () => client.admin("keys.rotate"),
+      ({ body }) => body.keyIds?.length === 2,
+      { limitMs: 30_000, everyMs: 100, what: "that keys can be rotated" }
+    ).then(() => rotateWith(name))
+    assert.deepStrictEqual(first.body, { keyIds: [], tenants: 0 }, "rotated a moment ago")
+    await rotated("in use")
+    const again = await rotateWith(name)
+    assert.deepStrictEqual([again.status, again.body], [200, first.body])
+
+    let n = 0
+    const done = await eventually(
+      () => rotateWith(`in use ${n++}`),
+      ({ body }) => body.keyIds?.length === 2,
+      { limitMs: 30_000, everyMs: 100, what: "a rotation" }
+    )
+    // Another rotation happens after it, so the keys of the first are long in use.
+    await rotated("after it")
+    const before = [await keyRows(), await auditRows("keys.rotated")]
+    for (let repetition = 0; repetition < 6; repetition++) {
+      const repeated = await rotateWith(`in use ${n - 1}`)
+      assert.deepStrictEqual([repeated.status, repeated.body], [200, done.body])
+    }
+    assert.deepStrictEqual([await keyRows(), await auditRows("keys.rotated")], before)
+    const other = await client.admin("keys.rotate", " {}", withKey(name))
+    assert.deepStrictEqual([other.status, other.code], [422, "IDEMPOTENCY_KEY_REUSED"])
+  }, 60_000)
+})
+
+describe("with tables that cannot be counted now", () => {
+  it("keys are rotated and the answer comes; how far the moving of rows is, is known when they can be", async () => {
+    await client.ask("demo", "application.register", { appName: "app" })
+    const items = Array.from({ length: 300 }, (_, n) => ({ endpointId: `e${n}` }))
+    const provisioned = await client.ask("demo", "token.provision-batch", { appName: "app", items })
+    assert.strictEqual(provisioned.status, 200)
+    const other = await createConnection(database.url)
+    try {
+      await eventually(
+        () => client.admin("keys.status"),
+        ({ body }) => body.state === "idle",
+        { limitMs: 30_000, what: "that all rows are moved" }
+      )
+      await other.query("LOCK TABLES tokens WRITE, credential_versions WRITE")
+      await rotated("uncounted")
+    } finally {
+      await other.query("UNLOCK TABLES")
+      await other.end()
+    }
+    const status = await eventually(
+      () => client.admin("keys.status"),
+      ({ body }) => body.state === "idle",
+      { limitMs: 60_000, what: "that all rows are moved" }
+    )
+    assert.isAtLeast(status.body.total, items.length)
+    assert.strictEqual(status.body.done, status.body.total)
+    const rows: ReadonlyArray<{ readonly moved: bigint; readonly total: bigint; readonly ended: unknown }> =
+      await eventually(
+        () => raw.query("SELECT moved, total, ended_at AS ended FROM key_rotation"),
+        ([row]) => row?.ended !== null,
+        { what: "the end of the run" }
+      )
+    assert.strictEqual(rows[0]?.moved, rows[0]?.total, "each row was counted once and moved once")
+    await keysAreAsAudited("uncounted")
+  }, 120_000)
+})
