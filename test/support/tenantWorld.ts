@@ -24,6 +24,7 @@ import { MemoryDatabase } from "../../src/store/MemoryDatabase.ts"
 import * as MemoryStores from "../../src/store/MemoryStores.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
 import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
+import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { keyringOf } from "./validationWorld.ts"
 
@@ -56,11 +57,14 @@ export const tenantWorld = Effect.gen(function* () {
   const realStore = Context.get(database, TenantStore)
   const realOutbox = Context.get(database, Outbox)
   const announced: Array<Appearance> = []
-  /** Revocations whose barrier does not end. */
+  /** Revocations whose barrier does not end before `release`. */
   const held: Array<Revocation> = []
+  const released: Array<() => void> = []
   const state = { hold: false }
-  /** What the stores of all replicas do otherwise. */
+  /** What the stores of all replicas, and the protocol between them, do otherwise. */
   const faults: {
+    announce?: Coherence["Service"]["announceUnsafe"]
+    putInForce?: Coherence["Service"]["putInForce"]
     transact?: TenantStore["Service"]["transact"]
     findTenants?: TenantStore["Service"]["findTenants"]
   } = {}
@@ -75,12 +79,14 @@ export const tenantWorld = Effect.gen(function* () {
     Effect.map(Applier, (applier) => ({
       putInForce: (revocation: Revocation) =>
         Effect.suspend(() => {
+          if (faults.putInForce !== undefined) return faults.putInForce(revocation)
           applier.applyUnsafe(revocation)
           if (!state.hold) return Effect.orDie(realOutbox.markInForce([revocation]))
           held.push(revocation)
-          return Effect.never
+          return Effect.callback<void>((resume) => void released.push(() => resume(Effect.void)))
         }),
       announceUnsafe: (appearance: Appearance) => {
+        faults.announce?.(appearance)
         announced.push(appearance)
         applier.appearUnsafe(appearance)
       },
@@ -135,11 +141,18 @@ export const tenantWorld = Effect.gen(function* () {
     tables: Context.get(database, MemoryDatabase),
     store: realStore,
     outbox: realOutbox,
+    sweeps: Context.get(database, Sweeps),
     announced,
     faults,
     held,
     state,
     /** What a barrier's end does: the held revocations are in force. */
-    release: Effect.suspend(() => Effect.orDie(realOutbox.markInForce(held.splice(0))))
+    release: Effect.suspend(() => Effect.orDie(realOutbox.markInForce(held.splice(0)))).pipe(
+      Effect.andThen(
+        Effect.sync(() => {
+          for (const resume of released.splice(0)) resume()
+        })
+      )
+    )
   }
 })

@@ -1,0 +1,66 @@
+// Verifies R-REV-8.
+/** `tenants.remove`, asked again and again while a replica is paused: no answer says "gone" before it is. */
+import { type Connection, createConnection } from "mariadb"
+import { afterAll, assert, beforeAll, inject, it } from "vitest"
+import { type Client, connectClient } from "../../support/client.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { type Service, startService } from "../../support/service.ts"
+
+const instance = "removing"
+let database: FreshDatabase
+let sql: Connection
+let one: Service
+let two: Service
+let client: Client
+
+beforeAll(async () => {
+  database = await freshDatabase(inject("databaseUrl"))
+  sql = await createConnection(database.url)
+  const options = { natsUrl: inject("natsUrl"), databaseUrl: database.url, instance }
+  one = await startService({ ...options, replica: "one" })
+  two = await startService({ ...options, replica: "two", keyFile: one.keyFile })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance })
+})
+afterAll(async () => {
+  await client?.close()
+  await Promise.all([one?.stop(), two?.stop()])
+  await sql?.end()
+  await database?.drop()
+})
+
+const numberOf = async (statement: string): Promise<number> => Number((await sql.query(statement))[0].n)
+const pending = () => numberOf("SELECT COUNT(*) n FROM pending_revocations WHERE tenant_id = 'acme'")
+const removed = () => numberOf("SELECT COUNT(*) n FROM tenants WHERE tenant_id = 'acme' AND removed_at IS NOT NULL")
+
+it("a repetition waits for what the first waits for, with its key and without", async () => {
+  assert.strictEqual((await client.admin("tenants.create", { tenantId: "acme" })).status, 201)
+  two.kill("SIGSTOP")
+  try {
+    /** What was answered, and how many revocations were not in force then. */
+    const answers: Array<readonly [status: number, pending: number]> = []
+    const ask = (headers: Record<string, string>) =>
+      client.admin("tenants.remove", { tenantId: "acme" }, headers).then(
+        async ({ status }) => void answers.push([status, await pending()]),
+        () => undefined
+      )
+    // The bus gives about half of them to the replica that is paused.
+    const key = { "Idempotency-Key": "remove-acme" }
+    for (let n = 0; n < 6; n++) void ask(key)
+    await eventually(removed, (n) => n === 1, { what: "the removal's commit" })
+    for (let n = 0; n < 12; n++) void ask(n % 2 === 0 ? key : {})
+    assert.strictEqual(await pending(), 1)
+    assert.isEmpty(answers, "somebody was told before it was in force")
+    await eventually(
+      () => new Set(answers.map(([status]) => status)),
+      (statuses) => statuses.has(200) && statuses.has(404),
+      { what: "answers to repetitions with the key and without" }
+    )
+    assert.deepStrictEqual(
+      answers.map(([, left]) => left),
+      answers.map(() => 0)
+    )
+  } finally {
+    two.kill("SIGCONT")
+  }
+})
