@@ -11,7 +11,7 @@
  * - `serve` never fails and never dies; it returns when everything is committed or refused.
  *   What still waits to be in force goes on outside and is awaited by `settled`.
  */
-import { Cause, Context, Duration, Effect, Exit, FiberSet, Layer, Result, Schedule } from "effect"
+import { Cause, Context, Duration, Effect, Exit, FiberSet, Layer, Result } from "effect"
 import { ValidationCache } from "../cache/ValidationCache.ts"
 import { Applier, Coherence } from "../coherence/Coherence.ts"
 import { Keyring } from "../crypto/Keyring.ts"
@@ -19,11 +19,11 @@ import type { Refusal } from "../domain/errors.ts"
 import * as errors from "../domain/errors.ts"
 import type { HotToken } from "../domain/HotToken.ts"
 import type { Token } from "../domain/Token.ts"
-import { Outbox } from "../store/Outbox.ts"
 import { OutboxSignal } from "../store/OutboxSignal.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { type Changes, type Loaded, TenantStore } from "../store/TenantStore.ts"
 import { type AnyCommand, mergeLoads } from "./Command.ts"
+import { InForce } from "./InForce.ts"
 import * as RememberedAnswer from "./RememberedAnswer.ts"
 import type { ChangeError } from "./Tenants.ts"
 import { TenantsConfig } from "./TenantsConfig.ts"
@@ -59,15 +59,13 @@ export class GroupCommit extends Context.Service<
   }
 >()("cm/actors/GroupCommit") {}
 
-/** How long an answer waits for earlier changes to be in force, and how often it looks. */
-const inForceWithin = Schedule.spaced("25 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
-
+/** Provides `InForce` too. */
 export const layer = Layer.effect(
   GroupCommit,
   Effect.gen(function* () {
     const config = yield* TenantsConfig
     const store = yield* TenantStore
-    const outbox = yield* Outbox
+    const inForce = yield* InForce
     const signal = yield* OutboxSignal
     const coherence = yield* Coherence
     const applier = yield* Applier
@@ -140,11 +138,13 @@ export const layer = Layer.effect(
 
     // ---- answering, after the commit
     const whenEarlierInForce = (tenantId: string, seq: number): Effect.Effect<void, ChangeError> =>
-      outbox.isPending(tenantId, seq).pipe(
-        Effect.mapError((): ChangeError => new errors.Unavailable({ part: "database", committed: true })),
-        Effect.flatMap((pending) => (pending ? Effect.fail(new errors.NotYetInForce()) : Effect.void)),
-        Effect.retry({ while: (error) => error._tag === "NotYetInForce", schedule: inForceWithin })
-      )
+      inForce
+        .upTo(tenantId, seq)
+        .pipe(
+          Effect.catchTag("StoreUnavailable", () =>
+            Effect.fail(new errors.Unavailable({ part: "database", committed: true }))
+          )
+        )
 
     const replyWhen = (asked: Asked, ready: Effect.Effect<Answer, ChangeError>): void => {
       fork(Effect.exit(ready).pipe(Effect.tap(logDefect(asked)), Effect.map(asked.reply)))
@@ -254,7 +254,7 @@ export const layer = Layer.effect(
 
     return { serve, settled: FiberSet.awaitEmpty(waiting) }
   })
-)
+).pipe(Layer.provideMerge(InForce.layer))
 
 const aadOf = (workspace: Workspace, keyHash: string) => `idempotency/${workspace.tenantId}/${keyHash}`
 

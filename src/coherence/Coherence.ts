@@ -75,6 +75,11 @@ export class Coherence extends Context.Service<
     readonly putInForce: (revocation: Revocation) => Effect.Effect<void, BarrierTimeout>
     /** Tells every replica, this one included, that something may be usable now. Never waits, never fails. */
     readonly announceUnsafe: (appearance: Appearance) => void
+    /**
+     * Hears the tenant's id when this replica or another has told the store that something of it is in
+     * force. A hint: it may be lost, and may come for nothing. Must not throw.
+     */
+    readonly onInForceUnsafe: (listener: (tenantId: string) => void) => void
     /** Why this replica may not trust its caches right now, or null. For readiness. */
     readonly lapse: Effect.Effect<string | null>
     /**
@@ -94,11 +99,17 @@ export class Coherence extends Context.Service<
       lease.trustedUntilMonotonicMs = Number.MAX_SAFE_INTEGER
       lease.trustedUntilWallMs = Number.MAX_SAFE_INTEGER
       lease.generation++
+      const listeners: Array<(tenantId: string) => void> = []
       const putInForce = (revocation: Revocation) =>
         Effect.suspend(() => {
           applier.applyUnsafe(revocation)
           return outbox.markInForce([{ tenantId: revocation.tenantId, seq: revocation.seq }])
         }).pipe(
+          Effect.tap(() =>
+            Effect.sync(() => {
+              for (const listener of listeners) listener(revocation.tenantId)
+            })
+          ),
           Effect.retry(soloRetry),
           Effect.timeoutOrElse({
             duration: soloTimeout,
@@ -109,6 +120,7 @@ export class Coherence extends Context.Service<
       return {
         putInForce,
         announceUnsafe: (appearance: Appearance) => applier.appearUnsafe(appearance),
+        onInForceUnsafe: (listener: (tenantId: string) => void) => void listeners.push(listener),
         lapse: Effect.succeed(null),
         settled: Effect.void
       }

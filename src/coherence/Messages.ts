@@ -3,7 +3,8 @@
  *
  * - `apply`: revocations to apply, from a committer, who wants an acknowledgement of the message's id;
  * - `ack.<process>`: to that committer: this process applied that message;
- * - `appear`: something may be usable now.
+ * - `appear`: something may be usable now;
+ * - `in-force`: the store was told that revocations of these tenants are in force.
  *
  * None carries a reply subject. Only the service's own bus user may publish here; what arrives is
  * checked all the same, and what makes no sense is null.
@@ -15,6 +16,8 @@ import type { Appearance, Revocation, RevocationTarget } from "../domain/Revocat
 const processPattern = /^[A-Za-z0-9_-]{1,32}\.[A-Za-z0-9]{1,32}$/u
 /** Of what one message carries; a larger revocation travels in several. */
 export const targetsPerMessageMax = 1_000
+/** Of what one message of `in-force` names. */
+export const tenantsPerMessageMax = 1_000
 const bytesMax = 1_048_576
 
 const Process = Schema.String.check(Schema.isPattern(processPattern))
@@ -50,6 +53,8 @@ const Appear = Schema.Struct({
   )
 })
 
+const InForce = Schema.Struct({ from: Process, tenantIds: Schema.Array(Text) })
+
 export interface ApplyMessage {
   readonly from: string
   readonly id: number
@@ -61,6 +66,10 @@ export interface AckMessage {
 }
 export interface AppearMessage extends Appearance {
   readonly from: string
+}
+export interface InForceMessage {
+  readonly from: string
+  readonly tenantIds: ReadonlyArray<string>
 }
 
 const encoder = new TextEncoder()
@@ -78,13 +87,15 @@ const decodeWith = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
 export const decodeApply: (bytes: Uint8Array) => ApplyMessage | null = decodeWith(Apply)
 export const decodeAck: (bytes: Uint8Array) => AckMessage | null = decodeWith(Ack)
 export const decodeAppear: (bytes: Uint8Array) => AppearMessage | null = decodeWith(Appear)
+export const decodeInForce: (bytes: Uint8Array) => InForceMessage | null = decodeWith(InForce)
 
-export const encode = (message: ApplyMessage | AckMessage | AppearMessage): Uint8Array =>
+export const encode = (message: ApplyMessage | AckMessage | AppearMessage | InForceMessage): Uint8Array =>
   encoder.encode(JSON.stringify(message))
 
 export const subjects = (instance: string) => ({
   apply: `${instance}.internal.v1.apply`,
   appear: `${instance}.internal.v1.appear`,
+  inForce: `${instance}.internal.v1.in-force`,
   ack: (process: string) => `${instance}.internal.v1.ack.${process}`
 })
 

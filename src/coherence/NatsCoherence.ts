@@ -23,7 +23,15 @@ import * as Metrics from "./CoherenceMetrics.ts"
 import { outwaitMs } from "./Lease.ts"
 import * as LeaseBucket from "./LeaseBucket.ts"
 import * as LeaseKeeper from "./LeaseKeeper.ts"
-import { decodeAck, decodeAppear, decodeApply, encode, subjects } from "./Messages.ts"
+import {
+  decodeAck,
+  decodeAppear,
+  decodeApply,
+  decodeInForce,
+  encode,
+  subjects,
+  tenantsPerMessageMax
+} from "./Messages.ts"
 import * as Rounds from "./Rounds.ts"
 
 /** Revocations that may be under way at once in one replica; more are left to the relay. */
@@ -76,6 +84,17 @@ const make = Effect.gen(function* () {
     )
 
   // ---- telling the store -------------------------------------------------------
+  const listeners: Array<(tenantId: string) => void> = []
+  const heardInForceUnsafe = (tenantIds: ReadonlyArray<string>): void => {
+    for (const tenantId of tenantIds) for (const listener of listeners) listener(tenantId)
+  }
+  const tellInForceUnsafe = (tenantIds: ReadonlyArray<string>): void => {
+    heardInForceUnsafe(tenantIds)
+    for (let from = 0; from < tenantIds.length; from += tenantsPerMessageMax) {
+      const part = tenantIds.slice(from, from + tenantsPerMessageMax)
+      publishUnsafe(on.inForce, encode({ from: process, tenantIds: part }))
+    }
+  }
   let inForce: Array<Rounds.Pending> = []
   const arrivals = yield* Queue.sliding<void>(1)
   const mark = Effect.gen(function* () {
@@ -94,6 +113,7 @@ const make = Effect.gen(function* () {
       )
     )
     for (const { done } of pending) done()
+    tellInForceUnsafe(Array.from(new Set(keys.map(({ tenantId }) => tenantId))))
   })
 
   // ---- other replicas ----------------------------------------------------------
@@ -103,6 +123,7 @@ const make = Effect.gen(function* () {
     publishUnsafe(on.ack(from), encode({ from: process, id }))
   })
   yield* listen(on.appear, decodeAppear, ({ targets, tenantId }) => applier.appearUnsafe({ tenantId, targets }))
+  yield* listen(on.inForce, decodeInForce, ({ tenantIds }) => heardInForceUnsafe(tenantIds))
   const keeper = yield* LeaseKeeper.make(bucket, process)
   const rounds = yield* Rounds.make(bucket, process, keeper.ownKey, (batch) => {
     inForce.push(...batch)
@@ -165,6 +186,7 @@ const make = Effect.gen(function* () {
       applier.appearUnsafe(appearance)
       publishUnsafe(on.appear, encode({ from: process, ...appearance }))
     },
+    onInForceUnsafe: (listener) => void listeners.push(listener),
     lapse: Effect.sync(keeper.lapse),
     settled
   })

@@ -70,7 +70,7 @@ const depthSql = `SELECT (SELECT COUNT(*) FROM outbox), (SELECT created_at FROM 
 
 const pendingSql = `SELECT tenant_id, seq, targets, ${Columns.nowSql} - committed_at FROM pending_revocations
   WHERE committed_at <= ${Columns.nowSql} - ? ORDER BY committed_at, tenant_id, seq LIMIT ?`
-const isPendingSql = "SELECT 1 FROM pending_revocations WHERE tenant_id = ? AND seq <= ? LIMIT 1"
+const pendingOfSql = "SELECT MIN(seq), MAX(seq) FROM pending_revocations WHERE tenant_id = ?"
 const inForceSql = "DELETE FROM pending_revocations WHERE tenant_id = ? AND seq = ?"
 
 const outboxRowOf = (row: Row): OutboxRow => ({
@@ -147,8 +147,12 @@ const make = Effect.map(Mariadb, (database) => {
       read("Outbox.pendingRevocations", async (session) =>
         (await session.rows(pendingSql, [minAgeMs, limit])).map(pendingOf)
       ),
-    isPending: (tenantId, seq) =>
-      read("Outbox.isPending", async (session) => (await session.rows(isPendingSql, [tenantId, seq])).length > 0),
+    pendingOf: (tenantId) =>
+      read("Outbox.pendingOf", async (session) => {
+        const [row = []] = await session.rows(pendingOfSql, [tenantId])
+        const oldest = Columns.wholeOrNull(row, 0)
+        return oldest === null ? null : { oldest, newest: Columns.whole(row, 1) }
+      }),
     markInForce: (revocations) =>
       transaction("Outbox.markInForce", async (session) => {
         const rows = revocations.toSorted(byTenantAndSeq).map(({ seq, tenantId }) => [tenantId, seq])

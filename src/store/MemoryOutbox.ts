@@ -61,10 +61,11 @@ const make = Effect.map(MemoryDatabase, (tables) => {
           .slice(0, limit)
           .map(({ committedAt, ...revocation }) => ({ ...revocation, ageMs: Math.max(0, now - committedAt) }))
       ),
-    isPending: (tenantId, seq) =>
-      Effect.sync(() =>
-        Array.from(tables.pending.values()).some((pending) => pending.tenantId === tenantId && pending.seq <= seq)
-      ),
+    pendingOf: (tenantId) =>
+      Effect.sync(() => {
+        const seqs = Array.from(tables.pending.values()).flatMap((one) => (one.tenantId === tenantId ? [one.seq] : []))
+        return seqs.length === 0 ? null : { oldest: Math.min(...seqs), newest: Math.max(...seqs) }
+      }),
     markInForce: (revocations) =>
       Effect.sync(() => {
         for (const { seq, tenantId } of revocations) tables.pending.delete(pair(tenantId, seq))

@@ -55,8 +55,10 @@ export class Outbox extends Context.Service<
       readonly minAgeMs: number
       readonly limit: number
     }) => Effect.Effect<ReadonlyArray<PendingRevocation>, StoreUnavailable>
-    /** Whether any revocation of the tenant up to and including `seq` is still pending. */
-    readonly isPending: (tenantId: string, seq: number) => Effect.Effect<boolean, StoreUnavailable>
+    /** The lowest and the highest sequence of the tenant's revocations that are still pending, or null. */
+    readonly pendingOf: (
+      tenantId: string
+    ) => Effect.Effect<{ readonly oldest: number; readonly newest: number } | null, StoreUnavailable>
     /** In force everywhere: the rows behind it may leave. Idempotent. */
     readonly markInForce: (
       revocations: ReadonlyArray<{ readonly tenantId: string; readonly seq: number }>

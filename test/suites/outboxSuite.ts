@@ -78,13 +78,12 @@ export const outboxSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
             ["other", false]
           ]
         )
-        assert.isTrue(yield* outbox.isPending(one.tenantId, seq))
-        assert.isFalse(yield* outbox.isPending(one.tenantId, seq - 1))
-        assert.isFalse(yield* outbox.isPending(other.tenantId, seq))
+        assert.deepStrictEqual(yield* outbox.pendingOf(one.tenantId), { oldest: seq, newest: seq })
+        assert.strictEqual(yield* outbox.pendingOf(other.tenantId), null)
 
         yield* outbox.markInForce([{ tenantId: one.tenantId, seq }])
         yield* outbox.markInForce([{ tenantId: one.tenantId, seq }])
-        assert.isFalse(yield* outbox.isPending(one.tenantId, seq))
+        assert.strictEqual(yield* outbox.pendingOf(one.tenantId), null)
         assert.deepStrictEqual(
           (yield* unsentOf(one.tenantId)).map((row) => [row.subject, row.held]),
           ["before", "held", "held too", "after"].map((subject) => [subject, false])
@@ -98,12 +97,13 @@ export const outboxSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
         const { tenantId } = yield* aTenant
         const first = yield* revoke(tenantId, [{ subject: "first" }])
         const second = yield* revoke(tenantId, [{ subject: "second" }])
+        assert.deepStrictEqual(yield* outbox.pendingOf(tenantId), { oldest: first, newest: second })
         yield* outbox.markInForce([{ tenantId, seq: second }])
         assert.deepStrictEqual(
           (yield* unsentOf(tenantId)).map((row) => row.subject),
           ["first"]
         )
-        assert.isTrue(yield* outbox.isPending(tenantId, second), "an earlier one is still pending")
+        assert.deepStrictEqual(yield* outbox.pendingOf(tenantId), { oldest: first, newest: first })
         yield* outbox.markInForce([{ tenantId, seq: first }])
         assert.deepStrictEqual(
           (yield* unsentOf(tenantId)).map((row) => row.subject),

@@ -54,7 +54,11 @@ export const memoryOutbox = (): MemoryOutbox => {
     depth: Effect.sync(() => ({ rows: rows.length, oldestAgeMs: 0 })),
     pendingRevocations: ({ limit, minAgeMs }) =>
       Effect.sync(() => pending.filter(({ ageMs }) => ageMs >= minAgeMs).slice(0, limit)),
-    isPending: (tenantId, seq) => Effect.sync(() => pending.some((one) => one.tenantId === tenantId && one.seq <= seq)),
+    pendingOf: (tenantId) =>
+      Effect.sync(() => {
+        const seqs = pending.flatMap((one) => (one.tenantId === tenantId ? [one.seq] : []))
+        return seqs.length === 0 ? null : { oldest: Math.min(...seqs), newest: Math.max(...seqs) }
+      }),
     markInForce: (revocations) =>
       Effect.sync(() => {
         for (const { seq, tenantId } of revocations) {

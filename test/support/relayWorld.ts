@@ -16,7 +16,13 @@ import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
 
 /** A `Coherence` of one replica: a barrier is whatever the test says it is. */
 export const soloCoherence = (putInForce: (revocation: Revocation) => Effect.Effect<void, BarrierTimeout>) =>
-  Layer.succeed(Coherence, { putInForce, announceUnsafe: () => {}, lapse: Effect.succeed(null), settled: Effect.void })
+  Layer.succeed(Coherence, {
+    putInForce,
+    announceUnsafe: () => {},
+    onInForceUnsafe: () => {},
+    lapse: Effect.succeed(null),
+    settled: Effect.void
+  })
 
 export interface RelayOptions {
   readonly replicaId: string

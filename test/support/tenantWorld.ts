@@ -3,7 +3,7 @@
  * it says so, and the store does what it is told to do instead of what it is asked.
  */
 import { createHash } from "node:crypto"
-import { ConfigProvider, Context, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Deferred, Effect, Layer } from "effect"
 import { ActorsConfig } from "../../src/actors/ActorsConfig.ts"
 import { FirstUse } from "../../src/actors/FirstUse.ts"
 import * as GroupCommit from "../../src/actors/GroupCommit.ts"
@@ -58,9 +58,16 @@ export const tenantWorld = Effect.gen(function* () {
   const realOutbox = Context.get(database, Outbox)
   const announced: Array<Appearance> = []
   /** Revocations whose barrier does not end before `release`. */
-  const held: Array<Revocation> = []
-  const released: Array<() => void> = []
+  const held: Array<{ readonly revocation: Revocation; readonly done: Deferred.Deferred<void> }> = []
   const state = { hold: false }
+  const listeners: Array<(tenantId: string) => void> = []
+  const markInForce = (revocations: ReadonlyArray<Revocation>) =>
+    Effect.andThen(
+      Effect.orDie(realOutbox.markInForce(revocations)),
+      Effect.sync(() => {
+        for (const { tenantId } of revocations) for (const listener of listeners) listener(tenantId)
+      })
+    )
   /** What the stores of all replicas, and the protocol between them, do otherwise. */
   const faults: {
     announce?: Coherence["Service"]["announceUnsafe"]
@@ -81,19 +88,29 @@ export const tenantWorld = Effect.gen(function* () {
         Effect.suspend(() => {
           if (faults.putInForce !== undefined) return faults.putInForce(revocation)
           applier.applyUnsafe(revocation)
-          if (!state.hold) return Effect.orDie(realOutbox.markInForce([revocation]))
-          held.push(revocation)
-          return Effect.callback<void>((resume) => void released.push(() => resume(Effect.void)))
+          if (!state.hold) return markInForce([revocation])
+          const done = Deferred.makeUnsafe<void>()
+          held.push({ revocation, done })
+          return Deferred.await(done)
         }),
       announceUnsafe: (appearance: Appearance) => {
         faults.announce?.(appearance)
         announced.push(appearance)
         applier.appearUnsafe(appearance)
       },
+      onInForceUnsafe: (listener: (tenantId: string) => void) => void listeners.push(listener),
       lapse: Effect.succeed(null),
       settled: Effect.void
     }))
   )
+
+  const release = Effect.suspend(() => {
+    const all = held.splice(0)
+    return Effect.andThen(
+      markInForce(all.map(({ revocation }) => revocation)),
+      Effect.forEach(all, ({ done }) => Deferred.succeed(done, undefined), { discard: true })
+    )
+  })
 
   /** A replica of its own over the shared database. */
   const replica = (replicaId: string) => {
@@ -122,6 +139,8 @@ export const tenantWorld = Effect.gen(function* () {
         )
       )
     ).pipe(
+      // Before the replica ends, which waits for what is under way.
+      Effect.tap(() => Effect.addFinalizer(() => release)),
       Effect.map((context) => {
         const lease = Context.get(context, LeaseView)
         lease.trustedUntilMonotonicMs = Number.MAX_SAFE_INTEGER
@@ -147,12 +166,6 @@ export const tenantWorld = Effect.gen(function* () {
     held,
     state,
     /** What a barrier's end does: the held revocations are in force. */
-    release: Effect.suspend(() => Effect.orDie(realOutbox.markInForce(held.splice(0)))).pipe(
-      Effect.andThen(
-        Effect.sync(() => {
-          for (const resume of released.splice(0)) resume()
-        })
-      )
-    )
+    release
   }
 })

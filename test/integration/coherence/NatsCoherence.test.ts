@@ -147,6 +147,26 @@ describe("coherence over NATS", () => {
     expect(two.applied).not.toContainEqual(young)
   })
 
+  it("says to every replica that something of a tenant is in force, after the store was told", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    const heard: Array<[string, number]> = []
+    for (const replica of [one, two]) {
+      replica.coherence.onInForceUnsafe((tenantId) => heard.push([tenantId, one.outbox.pending.length]))
+    }
+    const revocation = freshRevocation("told")
+    one.outbox.pending.push({ ...revocation, ageMs: 0 })
+    expect(await one.putInForce(revocation)).toBe("in force")
+    await eventually(
+      () => heard,
+      ({ length }) => length === 2,
+      { what: "the word on both replicas" }
+    )
+    expect(heard).toEqual([
+      ["told", 0],
+      ["told", 0]
+    ])
+  })
+
   it("tells every replica what appears", async () => {
     const [one, two] = [await start("one"), await start("two")]
     const appearance = { tenantId: "acme", targets: [{ kind: "token", cacheKey: "k" } as const] }

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest"
 import { barrierKey, decodeEntry, encodeEntry, leaseKey } from "../../../src/coherence/LeaseEntry.ts"
-import { decodeAck, decodeAppear, decodeApply, encode, inPieces } from "../../../src/coherence/Messages.ts"
+import {
+  decodeAck,
+  decodeAppear,
+  decodeApply,
+  decodeInForce,
+  encode,
+  inPieces
+} from "../../../src/coherence/Messages.ts"
 import type { Revocation, RevocationTarget } from "../../../src/domain/Revocation.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -22,13 +29,15 @@ describe("messages between replicas", () => {
     expect(decodeAck(encode(ack))).toEqual(ack)
     const appear = { from: "one.Abc", tenantId: "acme", targets: [{ kind: "token", cacheKey: "0f" } as const] }
     expect(decodeAppear(encode(appear))).toEqual(appear)
+    const inForce = { from: "one.Abc", tenantIds: ["acme", "else"] }
+    expect(decodeInForce(encode(inForce))).toEqual(inForce)
   })
 
   it("are null when they make no sense, whatever the bytes", () => {
     const bad = ["", "{", "null", "[]", "7", '"x"', '{"from":"a.b"}', '{"from":"*.b","id":1}', '{"from":"a.>","id":1}']
     const numbers = ['{"from":"a.b","id":-1}', '{"from":"a.b","id":1.5}', '{"from":"a.b","id":1e400}']
     for (const text of [...bad, ...numbers]) {
-      for (const decode of [decodeApply, decodeAck, decodeAppear]) expect(decode(bytes(text))).toBeNull()
+      for (const decode of [decodeApply, decodeAck, decodeAppear, decodeInForce]) expect(decode(bytes(text))).toBeNull()
     }
     const unknownTarget = { from: "a.b", id: 1, revocations: [{ tenantId: "t", seq: 1, targets: [{ kind: "all" }] }] }
     expect(decodeApply(bytes(JSON.stringify(unknownTarget)))).toBeNull()
