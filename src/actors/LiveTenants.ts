@@ -2,7 +2,8 @@
  * The supervisor: `Tenants` over the tenant actors, the store and the validator.
  *
  * Changes become commands for the tenant's actor. Reads go straight to the store and check the
- * tenant there, so a tenant that another replica created or removed a moment ago is seen as it is.
+ * tenant there, so a tenant that another replica created or removed a moment ago is seen as it is. A
+ * read that says that a right is gone, or ends sooner, waits until that is in force, as a change does.
  * Ids and token values are made here, before the command waits, so that an answer lost on the way
  * can be found again by its idempotency key.
  */
@@ -10,6 +11,7 @@ import { Cache, Clock, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Keyring } from "../crypto/Keyring.ts"
 import * as errors from "../domain/errors.ts"
 import type { Token } from "../domain/Token.ts"
+import { isUsable } from "../domain/TokenLifecycle.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { TenantStore } from "../store/TenantStore.ts"
 import type { Command } from "./Command.ts"
@@ -18,6 +20,7 @@ import * as commands from "./commands/tokens.ts"
 import { FirstUse } from "./FirstUse.ts"
 import { HotState } from "./HotState.ts"
 import { Ids } from "./Ids.ts"
+import { InForce } from "./InForce.ts"
 import { TenantActors } from "./TenantActors.ts"
 import {
   type Caller,
@@ -51,6 +54,7 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const actors = yield* TenantActors
     const store = yield* TenantStore
+    const inForce = yield* InForce
     const keyring = yield* Keyring
     const ids = yield* Ids
     const events = yield* EventWriter
@@ -111,6 +115,9 @@ export const layer = Layer.effect(
         Effect.map(([token]) => token)
       )
     const shown = (token: Token) => commands.toRecord(token, clock.currentTimeMillisUnsafe())
+    /** What was read may be committed and not yet in force; asked after the reading, so it is among what is pending. */
+    const whenInForce = (tenantId: string) =>
+      Effect.catchTag(inForce.all(tenantId), "StoreUnavailable", (error) => Effect.fail(readFailed(error)))
 
     /**
      * A token that was just used may not be Active yet: what was used on this replica goes into the
@@ -187,12 +194,14 @@ export const layer = Layer.effect(
         ),
       getToken: Effect.fnUntraced(function* (tenantId, tokenId) {
         const token = yield* read(tenantId, findToken(tenantId, tokenId))
+        if (token === undefined || saysGone(token)) yield* whenInForce(tenantId)
         if (token === undefined) return yield* errors.TokenNotFound.ofId(tokenId)
         return shown(token)
       }),
       listTokens: Effect.fnUntraced(function* (tenantId, query) {
         const page = yield* read(tenantId, store.listTokens(tenantId, query))
         const tokens = yield* Effect.mapError(visible(page.content), readFailed)
+        if (tokens.some(saysGone)) yield* whenInForce(tenantId)
         return { content: tokens.map(shown), next: page.next }
       }),
       transitionTokens: (tenantId, refs, wanted, caller) =>
@@ -226,7 +235,9 @@ export const layer = Layer.effect(
       }),
       transitionByValue: Effect.fnUntraced(function* (appName, token, target, caller) {
         const [application] = yield* Effect.mapError(store.findApplications([appName]), readFailed)
-        if (application === undefined || application.removedAt !== null) {
+        if (application === undefined) return yield* new errors.ApplicationNotFound({ appName })
+        if (application.removedAt !== null) {
+          yield* whenInForce(application.tenantId)
           return yield* new errors.ApplicationNotFound({ appName })
         }
         const wanted = { target, expectedVersion: null, reason: null }
@@ -256,5 +267,8 @@ class UnusedStill extends Data.TaggedError("UnusedStill") {}
 /** Refused because it was never used, as far as the row says. */
 const refusesUnused = (item: ItemResult<TokenRecord>): boolean =>
   Result.isFailure(item) && item.failure._tag === "TransitionNotAllowed" && item.failure.from === "Inactive"
+
+/** The end of an overlap is nearer than the one before; a token that ended by its own date is gone by the clock alone. */
+const saysGone = (token: Token): boolean => !isUsable(token.status) || token.endReason === "rotated"
 
 const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })

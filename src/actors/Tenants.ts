@@ -108,8 +108,13 @@ export class Tenants extends Context.Service<
       items: ReadonlyArray<ProvisionItem>,
       caller: Caller
     ) => Effect.Effect<ReadonlyArray<ItemResult<Provisioned>>, ChangeError>
-    readonly getToken: (tenantId: string, tokenId: string) => Effect.Effect<TokenRecord, ReadError>
-    readonly listTokens: (tenantId: string, query: TokenQuery) => Effect.Effect<Page<TokenRecord>, ReadError>
+    /** One that is gone, suspended, or ends by a rotation is shown so when that is in force everywhere. */
+    readonly getToken: (tenantId: string, tokenId: string) => Effect.Effect<TokenRecord, ReadError | NotYetInForce>
+    /** The same for what it shows; what it does not show it says nothing of. */
+    readonly listTokens: (
+      tenantId: string,
+      query: TokenQuery
+    ) => Effect.Effect<Page<TokenRecord>, ReadError | NotYetInForce>
     readonly transitionTokens: (
       tenantId: string,
       refs: ReadonlyArray<TokenRef>,

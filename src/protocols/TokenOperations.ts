@@ -128,7 +128,7 @@ export const tokenOperations = [
     about: "A token's record, without its value.",
     request: Json.GetToken,
     answer: Json.TokenAnswer,
-    errors: ["TOKEN_NOT_FOUND"],
+    errors: ["TOKEN_NOT_FOUND", "NOT_YET_IN_FORCE"],
     handle: Effect.fnUntraced(function* ({ tokenId }, { tenantId }) {
       const tenants = yield* Tenants
       return Json.encodeToken(yield* tenants.getToken(tenantId, tokenId))
@@ -140,7 +140,7 @@ export const tokenOperations = [
     about: "Tokens by application, endpoint and status, in order of creation. A page may be shorter than its limit.",
     request: Json.ListTokens,
     answer: Json.TokenPage,
-    errors: ["INVALID_CURSOR"],
+    errors: ["INVALID_CURSOR", "NOT_YET_IN_FORCE"],
     handle: Effect.fnUntraced(function* (request, { answerBytesMax, tenantId }) {
       const tenants = yield* Tenants
       const { appName = null, cursor, endpointId = null, limit, order, status: statuses = [] } = request

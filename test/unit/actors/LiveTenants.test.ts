@@ -1,6 +1,7 @@
-// Verifies R-DUR-5.
+// Verifies R-DUR-5, R-REV-9.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Result } from "effect"
+import { Effect, Exit, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
 import { createTenant, registerApplication } from "../../../src/actors/commands/applications.ts"
 import { StoreUnavailable } from "../../../src/store/StoreError.ts"
 import { operator, tenantWorld, withKey } from "../../support/tenantWorld.ts"
@@ -76,6 +77,98 @@ describe("creating a tenant", () => {
         [true, true]
       )
       assert.strictEqual((yield* tenants.listApplications("acme", { limit: 5, after: null })).content.length, 1)
+    })
+  )
+})
+
+describe("an answer that says that a right is gone", () => {
+  /** One token that is usable and one whose change is committed and not in force. */
+  const setup = Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const [one, two] = [yield* world.replica("one"), yield* world.replica("two")]
+    yield* one.tenants.createTenant(create, operator)
+    yield* one.tenants.registerApplication("acme", "app", operator)
+    const items = ["kept-value", "gone-value"].map((token) => ({
+      endpointId: token,
+      token,
+      expiresAt: null,
+      description: null
+    }))
+    const [kept, gone] = (yield* one.tenants.provisionTokens("acme", "app", items, operator)).map(
+      (result) => Result.getOrThrow(result).record.tokenId
+    ) as [string, string]
+    world.state.hold = true
+    const list = (statuses: ReadonlyArray<"Inactive" | "Revoked">) =>
+      two.tenants.listTokens("acme", {
+        appName: null,
+        endpointId: null,
+        statuses,
+        order: "DESC",
+        limit: 10,
+        after: null
+      })
+    const start = <A, E>(effect: Effect.Effect<A, E>) =>
+      Effect.tap(Effect.forkChild(effect, { startImmediately: true }), () => TestClock.adjust(0))
+    const isOver = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.pollUnsafe() !== undefined
+    return { world, one: one.tenants, two: two.tenants, kept, gone, list, start, isOver }
+  })
+  const revoke = { target: "Revoked", expectedVersion: null, reason: null } as const
+
+  it.effect("comes from any replica when that is in force, at once", () =>
+    Effect.gen(function* () {
+      const { gone, isOver, list, one, start, two, world } = yield* setup
+      const first = yield* start(one.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))
+      const others = [
+        yield* start(two.transitionTokens("acme", [{ tokenId: gone }], revoke, operator)),
+        yield* start(two.getToken("acme", gone)),
+        yield* start(list([])),
+        yield* start(list(["Revoked"]))
+      ]
+      assert.deepStrictEqual([first, ...others].map(isOver), [false, false, false, false, false])
+      yield* world.release
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(others.map(isOver), [true, true, true, true])
+      for (const fiber of others) yield* Fiber.join<unknown, unknown>(fiber)
+    })
+  )
+
+  it.effect("is waited for by no read that shows what is usable", () =>
+    Effect.gen(function* () {
+      const { gone, kept, list, one, start, two } = yield* setup
+      yield* start(one.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))
+      assert.strictEqual((yield* two.getToken("acme", kept)).status, "Inactive")
+      assert.strictEqual((yield* list(["Inactive"])).content.length, 1)
+    })
+  )
+
+  it.effect("waits for a deletion, for the new end of a rotated token, and for the removal of an application", () =>
+    Effect.gen(function* () {
+      const { gone, isOver, kept, one, start, two, world } = yield* setup
+      yield* start(one.deleteTokens("acme", { tokenId: gone }, operator))
+      yield* start(one.rotateToken("acme", { tokenId: kept, overlapMs: 60_000, token: null }, operator))
+      const byValue = Effect.flip(two.transitionByValue("app", "kept-value", "Revoked", operator))
+      const reads: Array<Fiber.Fiber<unknown, unknown>> = [
+        yield* start(Effect.flip(two.getToken("acme", gone))),
+        yield* start(two.getToken("acme", kept))
+      ]
+      yield* start(one.removeApplication("acme", "app", operator))
+      reads.push(yield* start(byValue))
+      assert.deepStrictEqual(reads.map(isOver), [false, false, false])
+      yield* world.release
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(reads.map(isOver), [true, true, true])
+    })
+  )
+
+  it.effect("is 503 after 10 s, and then says that the change is committed", () =>
+    Effect.gen(function* () {
+      const { gone, isOver, one, start, two } = yield* setup
+      yield* start(one.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))
+      const read = yield* start(Effect.flip(two.getToken("acme", gone)))
+      yield* TestClock.adjust("9900 millis")
+      assert.isFalse(isOver(read))
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual((yield* Fiber.join(read))._tag, "NotYetInForce")
     })
   )
 })
