@@ -18,6 +18,7 @@ import * as FirstUseRecorder from "./actors/FirstUseRecorder.ts"
 import * as GroupCommit from "./actors/GroupCommit.ts"
 import { HotState } from "./actors/HotState.ts"
 import { Ids } from "./actors/Ids.ts"
+import { KnownTenants } from "./actors/KnownTenants.ts"
 import * as LiveCredentials from "./actors/LiveCredentials.ts"
 import * as LiveKeys from "./actors/LiveKeys.ts"
 import * as LiveTenants from "./actors/LiveTenants.ts"
@@ -118,6 +119,7 @@ const Actors = Layer.mergeAll(
   Layer.provideMerge(TenantActors.layer),
   Layer.provideMerge(GroupCommit.layer),
   Layer.provideMerge(LiveValidator.layer),
+  Layer.provideMerge(KnownTenants.layer),
   Layer.provideMerge(FirstUse.layer),
   Layer.provideMerge(EventWriter.layer),
   Layer.provideMerge(Ids.layer)

@@ -6,7 +6,7 @@
  * only after the read's audit row is committed; its clear bytes are overwritten as soon as they have
  * become what is answered.
  */
-import { Cache, Cause, Clock, Effect, Exit, Layer, Metric, Option, Redacted, Result } from "effect"
+import { Cause, Clock, Effect, Exit, Layer, Metric, Option, Redacted, Result } from "effect"
 import { CurveBox } from "../crypto/CurveBox.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import { TenantKeys, type TenantSealer } from "../crypto/TenantKeys.ts"
@@ -35,6 +35,7 @@ import {
 } from "./Credentials.ts"
 import * as DescribeCache from "./DescribeCache.ts"
 import { Ids } from "./Ids.ts"
+import { KnownTenants } from "./KnownTenants.ts"
 import { Refresher } from "./Refresher.ts"
 import { Refusals } from "./Refusals.ts"
 import { setService } from "./ServiceCommands.ts"
@@ -44,9 +45,6 @@ import type { Caller, ChangeError } from "./Tenants.ts"
 const purpose = "credentials"
 /** Hex digits of a keyed fingerprint that an audit diff shows. */
 const fingerprintLength = 32
-/** A description asks for its tenant's existence once in this time. */
-const knownTenantFor = "1 second"
-const knownTenantsMax = 10_000
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
@@ -87,6 +85,7 @@ const make = Effect.gen(function* () {
   const keyring = yield* Keyring
   const curveBox = yield* CurveBox
   const refresher = yield* Refresher
+  const knownTenants = yield* KnownTenants
   const refusals = yield* Refusals
   const events = yield* CredentialEvents
   const ids = yield* Ids
@@ -97,12 +96,6 @@ const make = Effect.gen(function* () {
   const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
     const [tenant] = yield* Effect.mapError(tenants.findTenants([tenantId]), readFailed)
     if (tenant === undefined || tenant.removedAt !== null) return yield* new errors.TenantNotFound({ tenantId })
-  })
-  /** For descriptions, which would otherwise ask the database for nothing else. */
-  const knownTenants = yield* Cache.make({
-    capacity: knownTenantsMax,
-    timeToLive: knownTenantFor,
-    lookup: (tenantId: string) => Effect.result(liveTenant(tenantId))
   })
   /** No actor and no key is made for a tenant that does not exist. */
   const known = (tenantId: string) => (actors.isResidentUnsafe(tenantId) ? Effect.void : liveTenant(tenantId))
@@ -203,7 +196,7 @@ const make = Effect.gen(function* () {
     }),
     get: (tenantId, name, options, caller) => Effect.onExit(get(tenantId, name, options, caller), countRead),
     describe: Effect.fnUntraced(function* (tenantId, name) {
-      yield* Effect.flatMap(Cache.get(knownTenants, tenantId), Effect.fromResult)
+      yield* knownTenants.require(tenantId)
       const view = yield* describeCache.through(tenantId, name, viewOf(tenantId, name))
       return metadataOf(view, yield* Clock.currentTimeMillis)
     }),

@@ -7,7 +7,7 @@
  * Ids and token values are made here, before the command waits, so that an answer lost on the way
  * can be found again by its idempotency key.
  */
-import { Cache, Clock, Data, Effect, Layer, Result, Schedule } from "effect"
+import { Clock, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Keyring } from "../crypto/Keyring.ts"
 import * as errors from "../domain/errors.ts"
 import type { Token } from "../domain/Token.ts"
@@ -21,6 +21,7 @@ import { FirstUse } from "./FirstUse.ts"
 import { HotState } from "./HotState.ts"
 import { Ids } from "./Ids.ts"
 import { InForce } from "./InForce.ts"
+import { KnownTenants } from "./KnownTenants.ts"
 import { TenantActors } from "./TenantActors.ts"
 import {
   type Caller,
@@ -34,10 +35,6 @@ import {
 } from "./Tenants.ts"
 import { EventWriter } from "./TokenEvents.ts"
 import { Validator } from "./Validator.ts"
-
-/** `validate` asks for a tenant's existence once in this time; what it validates knows of removals by itself. */
-const knownTenantFor = "1 second"
-const knownTenantsMax = 10_000
 
 /**
  * A first use is durable within a second, and may have been seen by another replica: a refusal that
@@ -55,6 +52,7 @@ export const layer = Layer.effect(
     const actors = yield* TenantActors
     const store = yield* TenantStore
     const inForce = yield* InForce
+    const knownTenants = yield* KnownTenants
     const keyring = yield* Keyring
     const ids = yield* Ids
     const events = yield* EventWriter
@@ -68,11 +66,6 @@ export const layer = Layer.effect(
       const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), readFailed)
       if (tenant === undefined || tenant.removedAt !== null) return yield* new errors.TenantNotFound({ tenantId })
       return tenant
-    })
-    const knownTenants = yield* Cache.make({
-      capacity: knownTenantsMax,
-      timeToLive: knownTenantFor,
-      lookup: (tenantId: string) => Effect.result(liveTenant(tenantId))
     })
 
     /** An actor is made only for a tenant that exists: a flood of invented names makes none. */
@@ -246,7 +239,7 @@ export const layer = Layer.effect(
       }),
 
       validate: Effect.fnUntraced(function* (tenantId, items, { dryRun }) {
-        yield* Effect.flatMap(Cache.get(knownTenants, tenantId), Effect.fromResult)
+        yield* knownTenants.require(tenantId)
         return yield* Effect.all(
           items.map((item) => validateOne(tenantId, item, dryRun)),
           { concurrency: "unbounded" }

@@ -4,12 +4,15 @@
  */
 import { join } from "node:path"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
+import { ActorsConfig } from "../../src/actors/ActorsConfig.ts"
 import { CredentialEvents } from "../../src/actors/CredentialEvents.ts"
 import * as CredentialSweeps from "../../src/actors/CredentialSweeps.ts"
 import { Credentials } from "../../src/actors/Credentials.ts"
 import { CredentialsConfig } from "../../src/actors/CredentialsConfig.ts"
 import * as GroupCommit from "../../src/actors/GroupCommit.ts"
+import { HotState } from "../../src/actors/HotState.ts"
 import { Ids } from "../../src/actors/Ids.ts"
+import { KnownTenants } from "../../src/actors/KnownTenants.ts"
 import * as LiveCredentials from "../../src/actors/LiveCredentials.ts"
 import { Refresher } from "../../src/actors/Refresher.ts"
 import { Refusals } from "../../src/actors/Refusals.ts"
@@ -18,7 +21,7 @@ import { TenantsConfig } from "../../src/actors/TenantsConfig.ts"
 import { EventWriter } from "../../src/actors/TokenEvents.ts"
 import { MetadataCache } from "../../src/cache/MetadataCache.ts"
 import { ValidationCache } from "../../src/cache/ValidationCache.ts"
-import { Applier, Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
+import { Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
 import * as AuditSigner from "../../src/crypto/AuditSigner.ts"
 import { CryptoConfig } from "../../src/crypto/CryptoConfig.ts"
 import { CurveBox } from "../../src/crypto/CurveBox.ts"
@@ -55,9 +58,12 @@ export const credentialWorld = Effect.gen(function* () {
   const environment = ConfigProvider.layer(
     ConfigProvider.fromEnvRecord({ ...variables, CM_KEY_FILE: join(folder.path, "keys.json") })
   )
-  const settings = Layer.mergeAll(TenantsConfig.layer, CredentialsConfig.layer, CryptoConfig.layer).pipe(
-    Layer.provide(environment)
-  )
+  const settings = Layer.mergeAll(
+    ActorsConfig.layer,
+    TenantsConfig.layer,
+    CredentialsConfig.layer,
+    CryptoConfig.layer
+  ).pipe(Layer.provide(environment))
   const database = yield* Layer.build(Layer.provideMerge(MemoryStores.layer, MemoryDatabase.layer))
   const metadata = yield* Layer.build(MetadataCache.layerMemory)
   const tenants = Context.get(database, TenantStore)
@@ -92,7 +98,6 @@ export const credentialWorld = Effect.gen(function* () {
     )
     const parts = Layer.mergeAll(Refusals.layer, CredentialEvents.layer, CurveBox.layer, Refresher.layerNone)
     const ground = Layer.mergeAll(
-      Applier.layerNoop,
       ValidationCache.layerNoop,
       OutboxSignal.layer,
       LeaseView.layer,
@@ -106,7 +111,9 @@ export const credentialWorld = Effect.gen(function* () {
           Layer.provideMerge(GroupCommit.layer),
           Layer.provideMerge(EventWriter.layer),
           Layer.provideMerge(Ids.layer),
+          Layer.provideMerge(KnownTenants.layer),
           Layer.provideMerge(Layer.mergeAll(Coherence.layerSolo, keys)),
+          Layer.provideMerge(HotState.layer),
           Layer.provideMerge(ground),
           Layer.provideMerge(settings),
           Layer.provideMerge(shared)

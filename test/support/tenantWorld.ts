@@ -9,6 +9,7 @@ import { FirstUse } from "../../src/actors/FirstUse.ts"
 import * as GroupCommit from "../../src/actors/GroupCommit.ts"
 import { HotState } from "../../src/actors/HotState.ts"
 import { Ids } from "../../src/actors/Ids.ts"
+import { KnownTenants } from "../../src/actors/KnownTenants.ts"
 import * as LiveTenants from "../../src/actors/LiveTenants.ts"
 import * as LiveValidator from "../../src/actors/LiveValidator.ts"
 import * as TenantActors from "../../src/actors/TenantActors.ts"
@@ -129,6 +130,7 @@ export const tenantWorld = Effect.gen(function* () {
           Layer.provideMerge(TenantActors.layer),
           Layer.provideMerge(GroupCommit.layer),
           Layer.provideMerge(LiveValidator.layer),
+          Layer.provideMerge(KnownTenants.layer),
           Layer.provideMerge(FirstUse.layer),
           Layer.provideMerge(EventWriter.layer),
           Layer.provideMerge(Ids.layer),

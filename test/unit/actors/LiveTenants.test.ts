@@ -1,4 +1,4 @@
-// Verifies R-DUR-5, R-REV-9.
+// Verifies R-DUR-5, R-REV-9, R-BUS-14.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -59,6 +59,22 @@ describe("creating a tenant", () => {
       world.tables.tenants.delete("acme")
       yield* tenants.createTenant(create, caller)
       assert.strictEqual((yield* world.store.findTenants(["acme"]))[0]?.removedAt, null)
+    })
+  )
+
+  it.effect("lets every replica serve it from the answer on, also one that was asked for it before", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const [one, two] = [yield* world.replica("one"), yield* world.replica("two")]
+      const validate = ({ tenants }: typeof one) =>
+        tenants.validate("acme", [{ appName: "app", token: "value123" }], { dryRun: true })
+      for (const replica of [one, two]) {
+        assert.strictEqual((yield* Effect.flip(validate(replica)))._tag, "TenantNotFound")
+      }
+      yield* one.tenants.createTenant(create, operator)
+      for (const replica of [one, two]) assert.strictEqual((yield* validate(replica))[0]?.statusCode, 404)
+      yield* two.tenants.removeTenant("acme", operator)
+      assert.strictEqual((yield* Effect.flip(validate(two)))._tag, "TenantNotFound")
     })
   )
 
