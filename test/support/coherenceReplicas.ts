@@ -9,6 +9,7 @@ import { NatsConfig } from "../../src/nats/NatsConfig.ts"
 import * as NatsConnection from "../../src/nats/NatsConnection.ts"
 import { Replica } from "../../src/observability/Replica.ts"
 import { putOrphansInForce } from "../../src/outbox/PendingBarriers.ts"
+import { Outbox } from "../../src/store/Outbox.ts"
 import { environment } from "./bus.ts"
 import { type MemoryOutbox, memoryOutbox } from "./memoryOutbox.ts"
 
@@ -23,6 +24,8 @@ export interface RunningReplica {
   readonly appeared: Array<Appearance>
   /** While true, applying throws, so nothing is acknowledged. */
   deaf: boolean
+  /** So many times telling the store what is in force dies. */
+  markDeaths: number
   readonly putInForce: (revocation: Revocation) => Promise<"in force" | "timed out">
   /** What the relay does for committers that died. */
   readonly putOrphansInForce: () => Promise<number>
@@ -47,7 +50,17 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
   const appeared: Array<Appearance> = []
   const outbox = memoryOutbox()
   const state = new LeaseState()
-  const hears = { deaf: false }
+  const hears = { deaf: false, markDeaths: 0 }
+  const dyingOutbox = Layer.effect(
+    Outbox,
+    Effect.map(Outbox, (inner) => ({
+      ...inner,
+      markInForce: (revocations: Parameters<typeof inner.markInForce>[0]) =>
+        Effect.suspend(() =>
+          hears.markDeaths-- > 0 ? Effect.die(new Error("died on purpose")) : inner.markInForce(revocations)
+        )
+    }))
+  ).pipe(Layer.provide(outbox.layer))
   const applier = Layer.succeed(Applier, {
     applyUnsafe: (revocation) => {
       if (hears.deaf) throw new Error("deaf on purpose")
@@ -62,7 +75,7 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
     Layer.provideMerge(
       Layer.mergeAll(
         applier,
-        outbox.layer,
+        dyingOutbox,
         Layer.succeed(LeaseView, state),
         Layer.succeed(Replica, { instance: options.instance, replicaId: options.replicaId }),
         NatsConfig.layer,
@@ -90,6 +103,12 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
     },
     set deaf(value: boolean) {
       hears.deaf = value
+    },
+    get markDeaths() {
+      return hears.markDeaths
+    },
+    set markDeaths(value: number) {
+      hears.markDeaths = value
     },
     putInForce: (revocation) =>
       run(

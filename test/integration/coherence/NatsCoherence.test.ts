@@ -1,4 +1,4 @@
-// Verifies R-REV-6.
+// Verifies R-REV-6, R-RUN-7.
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest"
 import { freshInstance } from "../../support/bus.ts"
 import {
@@ -145,6 +145,15 @@ describe("coherence over NATS", () => {
     expect(one.outbox.pending.map(({ seq }) => seq)).toEqual([young.seq])
     expect(two.applied).toContainEqual(expect.objectContaining(left))
     expect(two.applied).not.toContainEqual(young)
+  })
+
+  it("goes on telling the store after a bug there, with what it could not tell, and with what comes later", async () => {
+    const [one] = [await start("one"), await start("two")]
+    await settle(one)
+    one.markDeaths = 1
+    expect(await one.putInForce(freshRevocation())).toBe("in force")
+    expect(one.markDeaths).toBeLessThanOrEqual(0)
+    expect(await one.putInForce(freshRevocation())).toBe("in force")
   })
 
   it("says to every replica that something of a tenant is in force, after the store was told", async () => {

@@ -1,0 +1,285 @@
+// Verifies R-RUN-7.
+/**
+ * Background work outlives a bug: a turn that dies is followed by others, wherever it is that it dies.
+ * Each row starts one loop over neighbours of the test's own, of which one calls `turn` each time.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Duration, Effect, Layer, Metric, References, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { ActorsConfig } from "../../../src/actors/ActorsConfig.ts"
+import { CredentialSweeps } from "../../../src/actors/CredentialSweeps.ts"
+import { CredentialsConfig } from "../../../src/actors/CredentialsConfig.ts"
+import { FirstUse } from "../../../src/actors/FirstUse.ts"
+import { HotState } from "../../../src/actors/HotState.ts"
+import * as LiveValidator from "../../../src/actors/LiveValidator.ts"
+import { Validator } from "../../../src/actors/Validator.ts"
+import { ValidationCache } from "../../../src/cache/ValidationCache.ts"
+import { LeaseView, monotonicMsUnsafe } from "../../../src/coherence/Coherence.ts"
+import { CoherenceConfig } from "../../../src/coherence/CoherenceConfig.ts"
+import type { LeaseBucket } from "../../../src/coherence/LeaseBucket.ts"
+import * as LeaseKeeper from "../../../src/coherence/LeaseKeeper.ts"
+import * as Rounds from "../../../src/coherence/Rounds.ts"
+import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
+import * as KeyFile from "../../../src/crypto/KeyFile.ts"
+import * as KeyMover from "../../../src/crypto/KeyMover.ts"
+import { Keyring } from "../../../src/crypto/Keyring.ts"
+import * as LiveKeyring from "../../../src/crypto/LiveKeyring.ts"
+import * as LocalMasterKey from "../../../src/crypto/LocalMasterKey.ts"
+import { MasterKey } from "../../../src/crypto/MasterKey.ts"
+import { TenantKeys } from "../../../src/crypto/TenantKeys.ts"
+import { Nats } from "../../../src/nats/Nats.ts"
+import * as Loop from "../../../src/observability/Loop.ts"
+import { Replica } from "../../../src/observability/Replica.ts"
+import { EventLog } from "../../../src/outbox/EventLog.ts"
+import * as CredentialExpirySweep from "../../../src/rotation/CredentialExpirySweep.ts"
+import { SweepConfig } from "../../../src/rotation/SweepConfig.ts"
+import * as TokenSweep from "../../../src/rotation/TokenSweep.ts"
+import { KeyRotationStore } from "../../../src/store/KeyRotationStore.ts"
+import { Outbox } from "../../../src/store/Outbox.ts"
+import { Sweeps } from "../../../src/store/Sweeps.ts"
+import { TokenLookup } from "../../../src/store/TokenLookup.ts"
+import { TokenUse } from "../../../src/store/TokenUse.ts"
+import { freshRevocation } from "../../support/coherenceReplicas.ts"
+import { memoryOutbox } from "../../support/memoryOutbox.ts"
+import { relayLayer } from "../../support/relayWorld.ts"
+import { hashOf, keyringOf, tokenIdOf } from "../../support/validationWorld.ts"
+import { keyWorld } from "../crypto/keyWorld.ts"
+
+/** Called in each turn of a loop; it throws once after `arm`. */
+const bomb = () => {
+  const seen = { turns: 0, deaths: 0, armed: false }
+  const turn = (): void => {
+    seen.turns += 1
+    if (!seen.armed) return
+    seen.armed = false
+    seen.deaths += 1
+    throw new Error("died on purpose")
+  }
+  return { seen, turn }
+}
+type Turn = () => void
+
+const environment = ConfigProvider.layer(ConfigProvider.fromEnvRecord({}))
+const replica = Layer.succeed(Replica, { instance: "cm", replicaId: "one" })
+const sweepsWith = (turn: Turn) =>
+  Layer.mock(Sweeps, {
+    claim: () =>
+      Effect.sync(() => {
+        turn()
+        return false
+      })
+  })
+const nats = {
+  control: {
+    publish: () => {},
+    status: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) })
+  }
+}
+const coherenceParts = Layer.mergeAll(
+  Layer.succeed(Nats, nats as unknown as Nats["Service"]),
+  replica,
+  LeaseView.layer,
+  CoherenceConfig.layer.pipe(Layer.provide(environment))
+)
+/** A lease bucket that takes every write and holds nothing of anybody else. */
+const bucketWith = (turn: Turn, at: "write" | "list") =>
+  Effect.clockWith((clock) => {
+    let revision = 0
+    const bucket: LeaseBucket = {
+      ensure: Effect.void,
+      write: () =>
+        Effect.sync(() => {
+          if (at === "write") turn()
+          return ++revision
+        }),
+      list: Effect.sync(() => {
+        if (at === "list") turn()
+        const ms = monotonicMsUnsafe(clock)
+        return { sentMs: ms, receivedMs: ms, barrier: ++revision, entries: [] }
+      }),
+      highestSequence: () => revision
+    }
+    return Effect.succeed(bucket)
+  })
+
+const credentialSweep = (method: "expire" | "checkpoint" | "measure" | "writeRefusals") => (turn: Turn) => {
+  const nothing = Effect.succeed(0)
+  const works = Effect.sync(() => {
+    turn()
+    return 0
+  })
+  const sweeps = Layer.succeed(CredentialSweeps, {
+    expire: method === "expire" ? works : nothing,
+    endOverlaps: nothing,
+    purge: nothing,
+    notify: nothing,
+    checkpoint: method === "checkpoint" ? works : nothing,
+    measure: method === "measure" ? Effect.asVoid(works) : Effect.void,
+    writeRefusals: () => (method === "writeRefusals" ? works : nothing)
+  })
+  const settings = CredentialsConfig.layer.pipe(
+    Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ CM_AUDIT_CHECKPOINT_EVERY: "5 seconds" })))
+  )
+  const claims = Layer.mock(Sweeps, { claim: () => Effect.succeed(true) })
+  return Layer.build(CredentialExpirySweep.layer.pipe(Layer.provide([sweeps, settings, claims, replica])))
+}
+
+const relay = (method: "unsent" | "depth" | "pendingRevocations") => (turn: Turn) => {
+  const outbox = Layer.effect(
+    Outbox,
+    Effect.map(Outbox, (inner) => ({
+      ...inner,
+      unsent: (limit: number) =>
+        Effect.andThen(method === "unsent" ? Effect.sync(turn) : Effect.void, inner.unsent(limit)),
+      depth: Effect.andThen(method === "depth" ? Effect.sync(turn) : Effect.void, inner.depth),
+      pendingRevocations: (options: { readonly minAgeMs: number; readonly limit: number }) =>
+        Effect.andThen(
+          method === "pendingRevocations" ? Effect.sync(turn) : Effect.void,
+          inner.pendingRevocations(options)
+        )
+    }))
+  ).pipe(Layer.provide(memoryOutbox().layer))
+  const log = EventLog.layerMemory({ rememberedMax: 10 })
+  return Layer.build(relayLayer({ replicaId: "one", outbox, log, pollInterval: Duration.seconds(1) })).pipe(
+    Effect.orDie
+  )
+}
+
+const master = Layer.sync(MasterKey, () =>
+  LocalMasterKey.make(KeyFile.parse(KeyFile.newText(1_764_000_000_000, "2026-01-01T00:00:00.000Z"))!)
+)
+const cryptoConfig = CryptoConfig.layer.pipe(Layer.provide(environment))
+
+const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scope.Scope>> = {
+  "a loop of nothing but turns": (turn) =>
+    Effect.forkScoped(Loop.forever("test", Effect.andThen(Effect.sync(turn), Effect.sleep("1 second")))),
+  "a sweep of tokens": (turn) =>
+    TokenSweep.forkEvery("test", Effect.sync(turn)).pipe(
+      Effect.provide(
+        Layer.succeed(SweepConfig, { interval: Duration.seconds(1), pieceMax: 1, claimTtl: Duration.seconds(1) })
+      )
+    ),
+  "the ends of credentials": credentialSweep("expire"),
+  "the audit's checkpoints": credentialSweep("checkpoint"),
+  "the gauges of credentials": credentialSweep("measure"),
+  "counted refusals": credentialSweep("writeRefusals"),
+  "moving rows to new keys": (turn) =>
+    Layer.build(
+      KeyMover.layer.pipe(
+        Layer.provide([
+          sweepsWith(turn),
+          replica,
+          master,
+          cryptoConfig,
+          Layer.mock(TenantKeys, {}),
+          Layer.mock(KeyRotationStore, {})
+        ])
+      )
+    ),
+  "reading the keys again": Effect.fnUntraced(function* (turn) {
+    const world = yield* keyWorld
+    const stores = Layer.effect(
+      KeyRotationStore,
+      Effect.map(KeyRotationStore, (inner) => ({
+        ...inner,
+        serviceKeys: Effect.andThen(Effect.sync(turn), inner.serviceKeys)
+      }))
+    ).pipe(Layer.provideMerge(world.stores))
+    yield* Layer.build(LiveKeyring.layer.pipe(Layer.provide([stores, master, cryptoConfig])))
+  }),
+  "keeping the lease": Effect.fnUntraced(function* (turn) {
+    yield* LeaseKeeper.make(yield* bucketWith(turn, "write"), "one.p")
+  }, Effect.provide(coherenceParts)),
+  "rounds of revocations": Effect.fnUntraced(function* (turn) {
+    const asked = new Set<number>()
+    const bucket = yield* bucketWith(turn, "list")
+    const rounds = yield* Rounds.make(
+      bucket,
+      "one.p",
+      () => null,
+      (batch) => {
+        for (const { revocation } of batch) asked.delete(revocation.seq)
+      }
+    )
+    const another = Effect.sync(() => {
+      const revocation = freshRevocation()
+      asked.add(revocation.seq)
+      rounds.enqueueUnsafe({ revocation, done: () => {} })
+    })
+    yield* another.pipe(Effect.andThen(Effect.sleep("4 seconds")), Effect.repeat({ times: 44 }), Effect.forkScoped)
+    // What was under way when it died is done by the next turns.
+    yield* Effect.addFinalizer(() => Effect.sync(() => assert.isEmpty(asked)))
+  }, Effect.provide(coherenceParts)),
+  "the relay of events": relay("unsent"),
+  "the outbox's depth": relay("depth"),
+  "orphaned revocations": relay("pendingRevocations"),
+  "last uses": Effect.fnUntraced(function* (turn) {
+    const token = {
+      ...{ tenantId: "acme", appName: "app", tokenId: tokenIdOf(1), endpointId: "e", status: "Active" as const },
+      ...{ version: 1, expiresAt: null, endReason: "expired" as const, reason: null, readSeq: 0 },
+      cacheKey: hashOf("app", "value1").toString("hex")
+    }
+    const parts = Layer.mergeAll(
+      ActorsConfig.layer.pipe(Layer.provide(environment)),
+      Layer.succeed(
+        Keyring,
+        keyringOf(["k1"], () => true)
+      ),
+      Layer.mock(TokenLookup, {
+        byHash: () => Promise.resolve([token]),
+        applications: () => Promise.resolve([{ appName: "app", tenantId: "acme" }])
+      }),
+      Layer.succeed(TokenUse, { record: () => Effect.sync(turn) }),
+      ValidationCache.layerNoop,
+      FirstUse.layer,
+      LeaseView.layer
+    )
+    const context = yield* Layer.build(
+      LiveValidator.layer.pipe(Layer.provideMerge(HotState.layer), Layer.provide(parts))
+    )
+    const { validateUnsafe } = yield* Effect.provide(Validator, context)
+    yield* Effect.sync(() => validateUnsafe(null, "app", "value1", false, () => {})).pipe(
+      Effect.andThen(Effect.sleep("1 second")),
+      Effect.repeat({ times: 1_000 }),
+      Effect.forkScoped
+    )
+  })
+}
+
+describe("after a turn that died there are others", () => {
+  it.effect.each(Object.keys(loops))("of %s", (name) =>
+    Effect.gen(function* () {
+      const { seen, turn } = bomb()
+      yield* loops[name]!(turn)
+      yield* TestClock.adjust("1 minute")
+      assert.isAbove(seen.turns, 0, "it runs")
+      seen.armed = true
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(seen.deaths, 1)
+      const before = seen.turns
+      yield* TestClock.adjust("1 minute")
+      assert.isAbove(seen.turns, before)
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
+  it.effect("and each is counted under its loop's name, after a pause", () =>
+    Effect.gen(function* () {
+      const { seen, turn } = bomb()
+      seen.armed = true
+      yield* Effect.forkScoped(Loop.forever("counted", Effect.andThen(Effect.sync(turn), Effect.never)), {
+        startImmediately: true
+      })
+      const counted = Effect.map(Metric.snapshot, (all) =>
+        all.filter(({ attributes, id }) => id === "cm_loop_defects_total" && attributes?.loop === "counted")
+      )
+      yield* TestClock.adjust("999 millis")
+      assert.strictEqual(seen.turns, 1)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(seen.turns, 2)
+      assert.deepStrictEqual(
+        (yield* counted).map(({ state }) => state),
+        [{ count: 1, incremental: true }] as never
+      )
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+})
