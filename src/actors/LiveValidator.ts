@@ -11,7 +11,7 @@ import { LeaseView, monotonicMsUnsafe } from "../coherence/Coherence.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import * as Loop from "../observability/Loop.ts"
 import { TokenLookup } from "../store/TokenLookup.ts"
-import { TokenUse } from "../store/TokenUse.ts"
+import { TokenUse, usesPerCallMax } from "../store/TokenUse.ts"
 import { ActorsConfig } from "./ActorsConfig.ts"
 import { FirstUse } from "./FirstUse.ts"
 import { type Beliefs, HotState } from "./HotState.ts"
@@ -22,14 +22,13 @@ import { Validator } from "./Validator.ts"
 
 const sweepEvery = "50 millis"
 const metricsEvery = "1 second"
-const usesPerCall = 10_000
 const bugLogEveryMs = 1_000
 
 /** Writes what is known of last use to the store: hot uses first into the line, then the line in calls. */
 const flushUses = Effect.fnUntraced(function* (beliefs: Beliefs, store: TokenUse["Service"]) {
   beliefs.hot.takeUses((tokenId, usedAt) => beliefs.uses.add(tokenId, usedAt))
   while (beliefs.uses.count > 0) {
-    const uses = beliefs.uses.take(usesPerCall)
+    const uses = beliefs.uses.take(usesPerCallMax)
     const written = yield* Effect.isSuccess(store.record(uses))
     if (written) continue
     for (const { tokenId, usedAt } of uses) beliefs.uses.add(tokenId, usedAt)

@@ -1,10 +1,8 @@
 /** The latest use of each token, by ascending token id; refuses more than a call may bring. */
-import type { TokenUsed } from "./TokenUse.ts"
-
-const usesMax = 10_000
+import { type TokenUsed, usesPerCallMax } from "./TokenUse.ts"
 
 export const latestUses = (uses: ReadonlyArray<TokenUsed>): ReadonlyArray<readonly [string, number]> => {
-  if (uses.length > usesMax) throw new Error(`more than ${usesMax} uses in one call`)
+  if (uses.length > usesPerCallMax) throw new Error(`more than ${usesPerCallMax} uses in one call`)
   const latest = new Map<string, number>()
   for (const { tokenId, usedAt } of uses) latest.set(tokenId, Math.max(usedAt, latest.get(tokenId) ?? 0))
   return Array.from(latest).toSorted(([a], [b]) => (a < b ? -1 : 1))

@@ -1,8 +1,8 @@
 /** What every `TokenUse` promises. Run it against each layer that claims to be one. */
 import { assert, layer } from "@effect/vitest"
-import { Effect, type Layer } from "effect"
+import { Cause, Effect, Exit, type Layer } from "effect"
 import { TenantStore } from "../../src/store/TenantStore.ts"
-import { TokenUse } from "../../src/store/TokenUse.ts"
+import { TokenUse, usesPerCallMax } from "../../src/store/TokenUse.ts"
 import { anId, aTenant, aToken, insert } from "../support/storeFixtures.ts"
 
 export const tokenUseSuite = (name: string, stores: Layer.Layer<TenantStore | TokenUse, unknown>) =>
@@ -47,15 +47,17 @@ export const tokenUseSuite = (name: string, stores: Layer.Layer<TenantStore | To
         const store = yield* TenantStore
         const use = yield* TokenUse
         const { appName, tenantId } = yield* aTenant
-        const tokens = Array.from({ length: 800 }, () => aToken(tenantId, appName))
+        const tokens = Array.from({ length: usesPerCallMax }, () => aToken(tenantId, appName))
         yield* insert(tokens)
         const uses = (usedAt: number) => tokens.map(({ tokenId }) => ({ tokenId, usedAt }))
         yield* Effect.all([use.record(uses(10)), use.record(uses(30).reverse()), use.record(uses(20))], {
           concurrency: 3
         })
-        for (const token of [tokens[0], tokens[799]]) {
+        for (const token of [tokens[0], tokens.at(-1)]) {
           assert.strictEqual((yield* store.findToken(tenantId, token?.tokenId ?? ""))?.lastUsedAt, 30)
         }
+        const tooMany = yield* Effect.exit(use.record([...uses(40), ...uses(40)]))
+        assert.isTrue(Exit.isFailure(tooMany) && Cause.hasDies(tooMany.cause))
       })
     )
   })

@@ -13,7 +13,7 @@ import { LeaseView } from "../../../src/coherence/Coherence.ts"
 import { Keyring } from "../../../src/crypto/Keyring.ts"
 import { StoreUnavailable } from "../../../src/store/StoreError.ts"
 import { TokenLookup } from "../../../src/store/TokenLookup.ts"
-import { TokenUse, type TokenUsed } from "../../../src/store/TokenUse.ts"
+import { TokenUse, type TokenUsed, usesPerCallMax } from "../../../src/store/TokenUse.ts"
 import { hashOf, keyringOf, tokenIdOf } from "../../support/validationWorld.ts"
 
 const settings = {
@@ -81,7 +81,8 @@ const setup = Effect.gen(function* () {
     Effect.callback<ValidationAnswer>((resume) =>
       validator.validateUnsafe(null, "app", token, false, (answer) => resume(Effect.succeed(answer)))
     )
-  return { recorded, scope, state, validate, validator }
+  const beliefs = yield* HotState.pipe(Effect.provide(context))
+  return { beliefs, recorded, scope, state, validate, validator }
 })
 
 describe("the validator's layer", () => {
@@ -96,6 +97,21 @@ describe("the validator's layer", () => {
       assert.deepStrictEqual(recorded, [[{ tokenId: tokenIdOf(1), usedAt: 1_000 }]])
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(recorded.length, 1)
+    })
+  )
+
+  it.effect("records many last uses in calls of few, so that no change of a token waits behind all of them", () =>
+    Effect.gen(function* () {
+      const { beliefs, recorded } = yield* setup
+      const ids = Array.from({ length: 1_000 }, (_, number) => tokenIdOf(number))
+      for (const tokenId of ids) beliefs.uses.add(tokenId, 1)
+      yield* TestClock.adjust("5 seconds")
+      assert.sameMembers(
+        recorded.flat().map(({ tokenId }) => tokenId),
+        ids
+      )
+      assert.isAtMost(Math.max(...recorded.map(({ length }) => length)), usesPerCallMax)
+      assert.isAtMost(usesPerCallMax, 256)
     })
   )
 
