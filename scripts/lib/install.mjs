@@ -9,7 +9,7 @@ import { spawn } from "node:child_process"
 import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { lastLines } from "./child.mjs"
-import { builtBinaries, checkout, findMariadb, findNatsServer, onPath } from "./find.mjs"
+import { builtBinaries, checkout, findMariadb, findNatsServer, oldMariadbs, onPath } from "./find.mjs"
 import { alone } from "./lock.mjs"
 import { signal } from "./processes.mjs"
 import { Refusal, step } from "./report.mjs"
@@ -77,19 +77,25 @@ const provideNatsServer = async () => {
 /** MariaDB's programs, and nothing that starts a server of the machine's. */
 const mariadbPackages = ["mariadb-server-core", "mariadb-client-core"]
 
+/** What a person has to install, and what is there that will not do. */
+export const mariadbIsNeeded = (env = process.env) => {
+  const old = oldMariadbs(env)
+  const there = old.length === 0 ? "" : ` (${old.join(", ")})`
+  const how = `Debian, Ubuntu: sudo apt-get install ${mariadbPackages.join(" ")}`
+  return new Refusal(`MariaDB 10.11 or newer is needed${there}: install it (${how})`)
+}
+
 const provideMariadb = async () => {
   if (findMariadb() !== undefined) return
   const apt = onPath("apt-get")[0]
-  if (apt === undefined || process.getuid?.() !== 0) {
-    throw new Refusal(
-      `MariaDB 10.11 or newer is needed: install it (Debian, Ubuntu: sudo apt-get install ${mariadbPackages.join(" ")})`
-    )
-  }
+  if (apt === undefined || process.getuid?.() !== 0) throw mariadbIsNeeded()
   const env = { DEBIAN_FRONTEND: "noninteractive" }
   await step(`installing the Debian packages ${mariadbPackages.join(" and ")}`, async () => {
     await run("apt-update", apt, ["update", "-q"], env)
     await run("mariadb", apt, ["install", "-q", "-y", "--no-install-recommends", ...mariadbPackages], env)
   })
+  // An older Debian has an older one.
+  if (findMariadb() === undefined) throw mariadbIsNeeded()
 }
 
 const nodeLowest = 20

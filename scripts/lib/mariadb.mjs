@@ -79,7 +79,8 @@ const isReady = async (server, port, pidFile) => {
 export const startMariadb = async (options) => {
   const { dir, port: wanted, mayMove = false, user = "cm", database = "cm", args = [], onStart } = options
   const { password = randomBytes(18).toString("hex"), mayCreateDatabases = false, binaries = findMariadb() } = options
-  if (binaries === undefined) throw new Error("there is no mariadbd; install MariaDB's server (mariadb-server)")
+  if (binaries === undefined)
+    throw new Error("there is no mariadbd 10.11 or newer; run npm start, which says what to install")
   mkdirSync(dir, { recursive: true })
   const data = join(dir, "data")
   // Its temporary files are named by pid: in a shared folder they can meet those of a server that was killed.
