@@ -4,6 +4,7 @@
  * Its data lies in `dir/data` and is made at the first start. No option file of the machine is read.
  * A user with the given password is made (or its password set anew) at every start, before the first
  * connection is taken; it may do everything in its database, and everywhere with `mayCreateDatabases`.
+ * The file that says so holds the password and is removed when the server has read it.
  * A commit is on the disk before it is answered (`innodb_flush_log_at_trx_commit=1`).
  */
 import { execFile } from "node:child_process"
@@ -71,33 +72,15 @@ const isReady = async (server, port, pidFile) => {
   return false
 }
 
-/**
- * @param options.port the port it must have; with `mayMove` only a wish
- * @param options.onStart told of each process that is started, also of one that does not get its port
- * @param options.password default: a random one
- */
-export const startMariadb = async (options) => {
-  const { dir, port: wanted, mayMove = false, user = "cm", database = "cm", args = [], onStart } = options
-  const { password = randomBytes(18).toString("hex"), mayCreateDatabases = false, binaries = findMariadb() } = options
-  if (binaries === undefined)
-    throw new Error("there is no mariadbd 10.11 or newer; run npm start, which says what to install")
-  mkdirSync(dir, { recursive: true })
-  const data = join(dir, "data")
-  // Its temporary files are named by pid: in a shared folder they can meet those of a server that was killed.
-  const temporary = join(dir, "tmp")
-  rmSync(temporary, { recursive: true, force: true })
-  mkdirSync(temporary)
-  const env = { ...process.env, TMPDIR: temporary }
-  if (!existsSync(data)) await install(binaries.install, data, env)
-  const initFile = join(dir, "init.sql")
-  writeFileSync(initFile, initStatements({ user, password, database, mayCreateDatabases }), { mode: 0o600 })
+/** Starts the server, on another port when it is taken and it may move. */
+const serve = async ({ binary, data, env, initFile, dir, port: wanted, mayMove, args, logFile, onStart }) => {
   for (let attempt = 1; ; attempt++) {
     const port = wanted !== undefined && (attempt === 1 || !mayMove) ? wanted : await freePort()
     const pidFile = join(dir, "mariadb.pid")
     rmSync(pidFile, { force: true })
     const server = startChild({
       name: "mariadbd",
-      command: binaries.server,
+      command: binary,
       env,
       args: [
         "--no-defaults",
@@ -115,17 +98,57 @@ export const startMariadb = async (options) => {
         "--max-connections=400",
         ...args
       ],
-      logFile: options.logFile ?? join(dir, "mariadb.log"),
+      logFile,
       graceMs: 30_000
     })
     onStart?.(server)
-    if (await isReady(server, port, pidFile)) {
-      return { ...server, port, url: `mariadb://${user}:${password}@127.0.0.1:${port}/${database}` }
-    }
+    if (await isReady(server, port, pidFile)) return { ...server, port }
     await server.stop()
     const lines = server.lastLogLines(40)
     const isTaken = lines.some((line) => line.includes("Address already in use"))
     if (!isTaken || attempt >= portTries) throw new Error(`mariadbd did not start:\n${lines.join("\n")}`)
     await pause(100)
+  }
+}
+
+/**
+ * @param options.port the port it must have; with `mayMove` only a wish
+ * @param options.onStart told of each process that is started, also of one that does not get its port
+ * @param options.password default: a random one
+ */
+export const startMariadb = async (options) => {
+  const { dir, port, mayMove = false, user = "cm", database = "cm", args = [], onStart } = options
+  const { password = randomBytes(18).toString("hex"), mayCreateDatabases = false, binaries = findMariadb() } = options
+  if (binaries === undefined) {
+    throw new Error("there is no mariadbd 10.11 or newer; run npm start, which says what to install")
+  }
+  mkdirSync(dir, { recursive: true })
+  const data = join(dir, "data")
+  // Its temporary files are named by pid: in a shared folder they can meet those of a server that was killed.
+  const temporary = join(dir, "tmp")
+  rmSync(temporary, { recursive: true, force: true })
+  mkdirSync(temporary)
+  const env = { ...process.env, TMPDIR: temporary }
+  if (!existsSync(data)) await install(binaries.install, data, env)
+  const initFile = join(dir, "init.sql")
+  const logFile = options.logFile ?? join(dir, "mariadb.log")
+  try {
+    writeFileSync(initFile, initStatements({ user, password, database, mayCreateDatabases }), { mode: 0o600 })
+    const server = await serve({
+      binary: binaries.server,
+      data,
+      env,
+      initFile,
+      dir,
+      port,
+      mayMove,
+      args,
+      logFile,
+      onStart
+    })
+    return { ...server, url: `mariadb://${user}:${password}@127.0.0.1:${server.port}/${database}` }
+  } finally {
+    // It has been read before the server answered.
+    rmSync(initFile, { force: true })
   }
 }

@@ -5,7 +5,7 @@
  */
 import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { connect } from "@nats-io/transport-node"
 import { afterAll, afterEach, assert, expect, it, vi } from "vitest"
 import { busUsers } from "../../scripts/stack.mjs"
@@ -68,6 +68,15 @@ const assertNothingLeft = (dir: string, pids: ReadonlyArray<number>): void => {
   for (const file of ["run.json", "start.lock", "service.ready"]) assert.isFalse(existsSync(join(dir, file)), file)
 }
 
+/** The files in a folder that hold a text, by their paths in it. */
+const filesWith = (dir: string, text: string): ReadonlyArray<string> =>
+  readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => readFileSync(file).includes(text))
+    .map((file) => relative(dir, file))
+    .toSorted()
+
 const mode = (file: string): string => (statSync(file).mode & 0o777).toString(8)
 
 it("npm start answers, says how it is reached, and on SIGTERM ends with 0 and leaves nothing", async () => {
@@ -87,6 +96,10 @@ it("npm start answers, says how it is reached, and on SIGTERM ends with 0 and le
   assert.deepStrictEqual(names(started), ["mariadbd", "nats-server", "service"])
   assert.include(readFileSync(`/proc/${run.pid}/cmdline`, "utf8"), "src/main.ts")
   assert.match(started.output(), /^try: .* nats --context admin /mu)
+
+  // What it is reached by stands where it is needed, and nowhere else.
+  const password = new URL(run.databaseUrl).password
+  assert.deepStrictEqual(filesWith(dir, password), ["local.json", "run.json"])
 
   assert.strictEqual((await request(run, "operator", "cm.admin.v1.ready")).status, 200)
   const tenants = await request(run, "operator", "cm.admin.v1.tenants.list")
