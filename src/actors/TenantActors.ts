@@ -13,11 +13,12 @@
  *   its commands run one by one; the one that dies is answered with its defect, the loop goes on;
  * - `drain` refuses new commands, finishes what was accepted, and returns when all is answered.
  */
-import { Cause, Clock, Context, Duration, Effect, Fiber, Layer, Queue, type Result } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Queue, Result } from "effect"
 import * as errors from "../domain/errors.ts"
+import * as Deadlines from "../observability/Deadlines.ts"
 import * as Loop from "../observability/Loop.ts"
 import type { Command } from "./Command.ts"
-import type { Asked } from "./GroupCommit.ts"
+import type { Answer, Asked } from "./GroupCommit.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import type { ChangeError } from "./Tenants.ts"
 import { TenantsConfig } from "./TenantsConfig.ts"
@@ -111,21 +112,21 @@ export const layer = Layer.effect(
       }
     }).pipe(Effect.delay(config.actorIdle), (look) => Loop.forever("idle actors", look), Effect.forkScoped)
 
+    const deadlines = yield* Deadlines.make("tenant actors", config.requestTimeout)
+    const overdue = () => new errors.Unavailable({ part: "tenant", committed: null })
     const ask = <A>(tenantId: string, command: Command<A>) =>
       Effect.callback<A, ChangeError>((resume) => {
         if (!open) return resume(Effect.fail(new errors.Unavailable({ part: "replica is stopping", committed: false })))
-        const reply: Asked["reply"] = (exit) =>
-          resume(Effect.flatMap(exit, (answer) => Effect.fromResult(answer as Result.Result<A, errors.Refusal>)))
-        const cell = cells.get(tenantId) ?? spawn(tenantId)
-        if (!Queue.offerUnsafe(cell.mailbox, { command, reply })) {
-          resume(Effect.fail(new errors.TooManyRequests({ limit: "mailbox" })))
+        const end = deadlines.begin(() => resume(Effect.fail(overdue())))
+        const reply: Asked["reply"] = (exit) => {
+          end()
+          resume(Exit.isSuccess(exit) ? exitOf<A>(exit.value) : Exit.failCause(exit.cause))
         }
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: config.requestTimeout,
-          orElse: () => Effect.fail(new errors.Unavailable({ part: "tenant", committed: null }))
-        })
-      )
+        const cell = cells.get(tenantId) ?? spawn(tenantId)
+        if (Queue.offerUnsafe(cell.mailbox, { command, reply })) return
+        end()
+        resume(Effect.fail(new errors.TooManyRequests({ limit: "mailbox" })))
+      })
 
     const drain = Effect.suspend(() => {
       open = false
@@ -143,3 +144,7 @@ export const layer = Layer.effect(
     }
   })
 )
+
+/** What the command answers with is `A`. */
+const exitOf = <A>(answer: Answer): Exit.Exit<A, errors.Refusal> =>
+  Result.isSuccess(answer) ? Exit.succeed(answer.success as A) : Exit.fail(answer.failure)

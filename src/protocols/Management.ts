@@ -10,9 +10,10 @@
  * flushed. A bug in a handler is answered 500 without detail and logged with its cause.
  */
 import type { Msg } from "@nats-io/transport-node"
-import { Cause, Clock, Effect, Exit, Layer, Option, Random, Result, Tracer } from "effect"
+import { Cause, Clock, type Context, Effect, Exit, Layer, Option, Random, Result, Tracer } from "effect"
 import { TooManyRequests, Unavailable } from "../domain/errors.ts"
 import { Nats } from "../nats/Nats.ts"
+import * as Deadlines from "../observability/Deadlines.ts"
 import type { Readiness } from "../observability/Health.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
@@ -70,10 +71,12 @@ export const endpointSubject = (instance: string, operation: Operation): string 
   operation.family === "admin" ? `${instance}.admin.v1.${operation.name}` : `${instance}.v1.*.${operation.name}`
 
 const correlationIdWords = 4
-const newCorrelationId = Effect.map(
-  Effect.replicateEffect(Random.nextIntBetween(0, 0xffff_ffff), correlationIdWords),
-  (words) => words.map((word) => word.toString(16).padStart(8, "0")).join("")
-)
+const newCorrelationId = (random: Context.Service.Shape<typeof Random.Random>): string =>
+  Array.from({ length: correlationIdWords }, () =>
+    Math.floor(random.nextDoubleUnsafe() * 2 ** 32)
+      .toString(16)
+      .padStart(8, "0")
+  ).join("")
 
 /** What an outcome is answered with. */
 const failureFrom = (cause: Cause.Cause<ManagementError>): Failure => {
@@ -84,6 +87,13 @@ const failureFrom = (cause: Cause.Cause<ManagementError>): Failure => {
   })
 }
 
+const full = (): { readonly refusal: ManagementError } => ({
+  refusal: new TooManyRequests({ limit: "requests in flight" })
+})
+const overdue = () => Exit.fail(new Unavailable({ part: "the operation did not end", committed: null }))
+const logBug = (cause: Cause.Cause<ManagementError>) =>
+  Cause.hasDies(cause) ? Effect.logError("a management request met a bug", cause) : Effect.void
+
 const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation<R>>) {
   const { instance } = yield* Replica
   const nats = yield* Nats
@@ -91,12 +101,14 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const access = yield* Access
   const { drainTimeout, requestBytesMax, requestsInFlightMax } = yield* ProtocolsConfig
   const clock = yield* Clock.Clock
+  const random = yield* Random.Random
   const counters = yield* makeCounters
   const context = yield* Effect.context<R>()
   const run = Effect.runForkWith(context)
   const route = makeRouter(instance, operations)
   const rule = replyRule(nats.inboxPrefix)
   const inFlight = InFlight.make(requestsInFlightMax)
+  const deadlines = yield* Deadlines.make(protocol, operationTimeout)
   const unlisted = micro.endpoint({ protocol, name: "unknown", subject: "", unlisted: true })
   const endpoints = new Map<Operation<R>, Endpoint>(
     operations.map((operation) => {
@@ -106,31 +118,35 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   )
 
   /** Everything after the operation is known: payload, authorization, the operation itself. */
-  const carryOut = Effect.fnUntraced(function* (
+  const carryOut = (
     message: Msg,
     { extra, operation, tenantId }: Exclude<Route<R>, { refusal: unknown }>,
     correlationId: string
-  ) {
+  ): Effect.Effect<Reply, ManagementError, R> => {
     if (message.data.length > requestBytesMax) {
-      return yield* new PayloadTooLarge({ part: "request", bytesMax: requestBytesMax })
+      return Effect.fail(new PayloadTooLarge({ part: "request", bytesMax: requestBytesMax }))
     }
-    const handler = yield* Effect.fromResult(operation.prepare(message.data))
-    const idempotency = yield* Effect.fromResult(idempotencyOf(message, operation.name))
-    const principal = yield* access.authorize({
+    const handler = operation.prepare(message.data)
+    if (Result.isFailure(handler)) return Effect.fail(handler.failure)
+    const idempotency = idempotencyOf(message, operation.name)
+    if (Result.isFailure(idempotency)) return Effect.fail(idempotency.failure)
+    const authorized = access.authorize({
       family: operation.family,
       operation: operation.name,
       tenantId: operation.family === "tenant" ? tenantId : null,
       authorization: headerOf(message, "Authorization")
     })
-    return yield* handler({
-      tenantId,
-      caller: { principal, correlationId, idempotency },
-      extra,
-      reply: message.reply ?? "",
-      header: (name) => headerOf(message, name),
-      answerBytesMax: payloadBytesMax(nats.requests)
-    })
-  })
+    return Effect.flatMap(authorized, (principal) =>
+      handler.success({
+        tenantId,
+        caller: { principal, correlationId, idempotency: idempotency.success },
+        extra,
+        reply: message.reply ?? "",
+        header: (name) => headerOf(message, name),
+        answerBytesMax: payloadBytesMax(nats.requests)
+      })
+    )
+  }
 
   const answer = (message: Msg, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
     const encoded = Exit.isSuccess(exit)
@@ -145,45 +161,48 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     return { statusCode, error: failure === null ? undefined : errorLine(failure) }
   }
 
-  const serve = Effect.fnUntraced(function* (message: Msg, to: Route<R>, endpoint: Endpoint) {
-    const startedAt = clock.monotonicTimeNanosUnsafe()
-    const correlationId = correlationIdOf(message) ?? (yield* newCorrelationId)
+  /** A bug in answering is answered, too. */
+  const finish = (message: Msg, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
+    try {
+      return answer(message, correlationId, exit)
+    } catch (defect) {
+      run(logBug(Cause.die(defect)))
+      return answer(message, correlationId, Exit.die(defect))
+    }
+  }
+
+  /** Runs in the fiber of the request; what comes of it is answered when that has ended, however it did. */
+  const work = (message: Msg, to: Route<R>, correlationId: string): Effect.Effect<Reply, ManagementError, R> => {
     const trace = traceOf(message)
-    const work: Effect.Effect<Reply, ManagementError, R> =
+    const carried = Effect.suspend(() =>
       "refusal" in to ? Effect.fail(to.refusal) : carryOut(message, to, correlationId)
-    const exit = yield* work.pipe(
-      Effect.timeoutOrElse({
-        duration: operationTimeout,
-        orElse: () => Effect.fail(new Unavailable({ part: "the operation did not end", committed: null }))
-      }),
-      trace === null ? (self) => self : Effect.provideService(Tracer.ParentSpan, Tracer.externalSpan(trace)),
-      Effect.exit,
-      Effect.tap((ended) =>
-        Exit.isFailure(ended) && Cause.hasDies(ended.cause)
-          ? Effect.logError("a management request met a bug", ended.cause)
-          : Effect.void
-      ),
-      Effect.annotateLogs({ correlationId, subject: message.subject })
-    )
-    const { error, statusCode } = answer(message, correlationId, exit)
-    endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), error)
-  })
+    ).pipe(Effect.tapCause(logBug), Effect.annotateLogs({ correlationId, subject: message.subject }))
+    return trace === null ? carried : Effect.provideService(carried, Tracer.ParentSpan, Tracer.externalSpan(trace))
+  }
 
   const take = (message: Msg) => {
     const reply = rule(message.reply)
     if (reply !== "allowed") {
       return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
     }
+    const startedAt = clock.monotonicTimeNanosUnsafe()
     const to = route(message.subject)
     const operation = "operation" in to ? to.operation : null
     const endpoint = (operation === null ? undefined : endpoints.get(operation)) ?? unlisted
+    const correlationId = correlationIdOf(message) ?? newCorrelationId(random)
     const entered = inFlight.enter(operation?.always ?? false)
-    const full: Route<R> = { refusal: new TooManyRequests({ limit: "requests in flight" }) }
-    run(
-      serve(message, entered || "refusal" in to ? to : full, endpoint).pipe(
-        Effect.ensuring(Effect.sync(() => (entered ? inFlight.leave() : undefined)))
-      )
-    )
+    const fiber = run(work(message, entered || "refusal" in to ? to : full(), correlationId))
+    let isOverdue = false
+    const end = deadlines.begin(() => {
+      isOverdue = true
+      fiber.interruptUnsafe()
+    })
+    fiber.addObserver((exit) => {
+      end()
+      const { error, statusCode } = finish(message, correlationId, isOverdue && Exit.isFailure(exit) ? overdue() : exit)
+      endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), error)
+      if (entered) inFlight.leave()
+    })
   }
 
   // Released last to first: the subscriptions are drained, then this waits for what they brought.
