@@ -40,9 +40,11 @@ const union = (
   loads: ReadonlyArray<Partial<Load>>,
   key: Exclude<keyof Load, "credentials" | "keys" | "createsTenant">
 ): ReadonlyArray<string> => {
-  const all = new Set<string>()
-  for (const load of loads) for (const name of load[key] ?? []) all.add(name)
-  return Array.from(all)
+  let all: Set<string> | undefined
+  for (const load of loads) {
+    for (const name of load[key] ?? []) all = (all ?? new Set()).add(name)
+  }
+  return all === undefined ? [] : Array.from(all)
 }
 
 /** Everything that any of the commands needs to see. */

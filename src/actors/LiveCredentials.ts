@@ -56,8 +56,6 @@ const unopenable = Metric.counter("credential_unopenable_total", {
   description: "Sealed secrets that did not open: tampered with, moved, or their key is gone",
   incremental: true
 })
-const counted = (outcome: string) => Metric.update(Metric.withAttributes(reads, { outcome }), 1)
-
 const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
 const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
 
@@ -67,14 +65,23 @@ export const metadataOf = ({ credential, serviceActive }: CredentialView, now: n
   return { ...rest, state, reason: state === "expired" ? "expired" : credential.reason, serviceActive }
 }
 
-const countRead = (exit: Exit.Exit<HandedOut, ChangeError>) =>
-  Exit.match(exit, {
-    onSuccess: () => counted("handed_out"),
-    onFailure: (cause) => {
-      const error = Cause.findErrorOption(cause)
-      return counted(Option.isSome(error) ? error.value._tag : "failed")
-    }
-  })
+const outcomeOf = (exit: Exit.Exit<HandedOut, ChangeError>): string => {
+  if (Exit.isSuccess(exit)) return "handed_out"
+  const error = Cause.findErrorOption(exit.cause)
+  return Option.isSome(error) ? error.value._tag : "failed"
+}
+
+/** Counts how a request for a secret ended. */
+const makeReadCounter = Effect.map(Effect.context<never>(), (context) => {
+  const handles = new Map<string, Metric.Metric<number, unknown>>()
+  return (exit: Exit.Exit<HandedOut, ChangeError>) =>
+    Effect.sync(() => {
+      const outcome = outcomeOf(exit)
+      const handle = handles.get(outcome) ?? Metric.withAttributes(reads, { outcome })
+      handles.set(outcome, handle)
+      handle.updateUnsafe(1, context)
+    })
+})
 
 const make = Effect.gen(function* () {
   const actors = yield* TenantActors
@@ -91,6 +98,7 @@ const make = Effect.gen(function* () {
   const ids = yield* Ids
   const describeCache = yield* DescribeCache.make
   const audit = yield* Audit.make
+  const countRead = yield* makeReadCounter
 
   // ---- tenants
   const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
@@ -100,7 +108,10 @@ const make = Effect.gen(function* () {
   /** No actor and no key is made for a tenant that does not exist. */
   const known = (tenantId: string) => (actors.isResidentUnsafe(tenantId) ? Effect.void : liveTenant(tenantId))
   const ask = <A>(tenantId: string, command: Command<A>) =>
-    Effect.andThen(known(tenantId), actors.ask(tenantId, command))
+    Effect.suspend(() => {
+      const asked = actors.ask(tenantId, command)
+      return actors.isResidentUnsafe(tenantId) ? asked : Effect.andThen(liveTenant(tenantId), asked)
+    })
   /** A change of metadata: the cache is told before the answer. */
   const change = <A>(tenantId: string, command: Command<A>) =>
     Effect.tap(ask(tenantId, command), () => describeCache.changed(tenantId))
@@ -125,40 +136,38 @@ const make = Effect.gen(function* () {
       Effect.map((sealer) => sealerOf(tenantId, sealer))
     )
 
-  const open = Effect.fnUntraced(function* ({ credential, version }: Readable) {
+  const open = ({ credential, version }: Readable) => {
     const { credentialId, tenantId } = credential
     const place = { credentialId, version: version.version, purpose }
-    return yield* tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()).pipe(
-      Effect.catchTag("TenantKeyUnavailable", () => Effect.fail(keyFailed())),
-      Effect.catchTag("NotOpenable", () =>
-        Effect.andThen(
-          Metric.update(unopenable, 1),
-          Effect.die(new Error(`the secret of ${credentialId} does not open`))
-        )
-      )
+    return Effect.catch(tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()), (error) =>
+      error._tag === "TenantKeyUnavailable"
+        ? Effect.fail(keyFailed())
+        : Effect.andThen(
+            Metric.update(unopenable, 1),
+            Effect.die(new Error(`the secret of ${credentialId} does not open`))
+          )
     )
-  })
+  }
 
-  const handOut = Effect.fnUntraced(function* (readable: Readable, sealTo: string | null) {
-    const plaintext = yield* open(readable)
-    const metadata = metadataOf({ credential: readable.credential, serviceActive: true }, readable.now)
-    const secret: HandedOut["secret"] =
-      sealTo === null
-        ? { _tag: "Clear", value: Redacted.make(JSON.parse(decoder.decode(plaintext)) as Secret) }
-        : { _tag: "Sealed", ...curveBox.seal(sealTo, plaintext) }
-    plaintext.fill(0)
-    return { ...metadata, secret } satisfies HandedOut
-  })
+  const handOut = (readable: Readable, sealTo: string | null) =>
+    Effect.map(open(readable), (plaintext): HandedOut => {
+      const metadata = metadataOf({ credential: readable.credential, serviceActive: true }, readable.now)
+      const secret: HandedOut["secret"] =
+        sealTo === null
+          ? { _tag: "Clear", value: Redacted.make(JSON.parse(decoder.decode(plaintext)) as Secret) }
+          : { _tag: "Sealed", ...curveBox.seal(sealTo, plaintext) }
+      plaintext.fill(0)
+      return { ...metadata, secret }
+    })
 
   /** The command; what was noted counts only when the answer is that refusal, so that the next one is written down. */
   const readable = (tenantId: string, name: CredentialName, options: ReadOptions, caller: Caller) =>
     Effect.suspend(() => {
       const noting = refusals.noting()
-      return ask(tenantId, read(name, options.consumer, noting.note, caller)).pipe(
-        Effect.onError(() => Effect.sync(noting.forget)),
-        Effect.tap((decided) => (Result.isSuccess(decided) ? Effect.sync(noting.forget) : Effect.void)),
-        Effect.flatMap(Effect.fromResult)
-      )
+      const ended = (exit: Exit.Exit<Result.Result<Readable, errors.Refusal>, ChangeError>) =>
+        Exit.isSuccess(exit) && Result.isFailure(exit.value) ? Effect.void : Effect.sync(noting.forget)
+      const asked = ask(tenantId, read(name, options.consumer, noting.note, caller))
+      return Effect.flatMap(Effect.onExit(asked, ended), Effect.fromResult)
     })
 
   const runsOut = ({ credential, now }: Readable, minTtlMs: number): boolean =>
@@ -175,19 +184,25 @@ const make = Effect.gen(function* () {
     return yield* new errors.CredentialNotFound({ credentialId: "credentialId" in name ? name.credentialId : null })
   })
 
-  const get = Effect.fnUntraced(function* (
+  const get = (
     tenantId: string,
     name: CredentialName,
     options: ReadOptions,
     caller: Caller
-  ) {
-    const refused = options.sealTo === null ? null : curveBox.refusal(options.sealTo)
-    if (refused !== null) return yield* new errors.InvalidRequest({ path: "seal_to", reason: refused })
-    const first = yield* readable(tenantId, name, options, caller)
-    if (options.minTtlMs === null || !runsOut(first, options.minTtlMs)) return yield* handOut(first, options.sealTo)
-    yield* refresher.settled(first.credential.tenantId, first.credential.credentialId)
-    return yield* handOut(yield* readable(tenantId, name, options, caller), options.sealTo)
-  })
+  ): Effect.Effect<HandedOut, ChangeError> => {
+    const { minTtlMs, sealTo } = options
+    const refused = sealTo === null ? null : curveBox.refusal(sealTo)
+    if (refused !== null) return Effect.fail(new errors.InvalidRequest({ path: "seal_to", reason: refused }))
+    const reading = readable(tenantId, name, options, caller)
+    return Effect.flatMap(reading, (first) =>
+      minTtlMs === null || !runsOut(first, minTtlMs)
+        ? handOut(first, sealTo)
+        : refresher.settled(first.credential.tenantId, first.credential.credentialId).pipe(
+            Effect.andThen(reading),
+            Effect.flatMap((second) => handOut(second, sealTo))
+          )
+    )
+  }
 
   return Credentials.of({
     store: Effect.fnUntraced(function* (tenantId, request, caller) {

@@ -94,9 +94,16 @@ export const keyIdOf = (record: Uint8Array): string | null => {
   return KeyId.isKeyId(keyId) ? keyId : null
 }
 
+/** Whether it is a record that names this key. */
+const isOf = (key: SealingKey, record: Uint8Array): boolean =>
+  record.byteLength >= overhead &&
+  record.byteLength <= overhead + plaintextBytesMax &&
+  record[0] === format &&
+  key.idBytes.every((byte, index) => record[index + 1] === byte)
+
 /** The plaintext, or null: another key, another place, or not what was sealed. */
 export const open = (key: SealingKey, aad: string, record: Uint8Array): Uint8Array | null => {
-  if (!aad.isWellFormed() || keyIdOf(record) !== key.keyId) return null
+  if (!aad.isWellFormed() || !isOf(key, record)) return null
   const end = record.byteLength - tagLength
   const nonce = record.subarray(headerLength, headerLength + nonceLength)
   const decipher = createDecipheriv("aes-256-gcm", key.secret, nonce, { authTagLength: tagLength })

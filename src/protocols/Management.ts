@@ -70,13 +70,14 @@ export const endpointName = (operation: Operation): string =>
 export const endpointSubject = (instance: string, operation: Operation): string =>
   operation.family === "admin" ? `${instance}.admin.v1.${operation.name}` : `${instance}.v1.*.${operation.name}`
 
-const correlationIdWords = 4
-const newCorrelationId = (random: Context.Service.Shape<typeof Random.Random>): string =>
-  Array.from({ length: correlationIdWords }, () =>
-    Math.floor(random.nextDoubleUnsafe() * 2 ** 32)
-      .toString(16)
-      .padStart(8, "0")
-  ).join("")
+/** Of requests that bring none: a beginning that no other replica has, and a count. */
+const correlationIds = (random: Context.Service.Shape<typeof Random.Random>): (() => string) => {
+  const word = () => Math.floor(random.nextDoubleUnsafe() * 2 ** 32)
+  const hex = (number: number, length: number) => number.toString(16).padStart(length, "0")
+  const beginning = hex(word(), 8) + hex(word(), 8)
+  let count = 0
+  return () => beginning + hex(count++, 16)
+}
 
 /** What an outcome is answered with. */
 const failureFrom = (cause: Cause.Cause<ManagementError>): Failure => {
@@ -101,7 +102,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const access = yield* Access
   const { drainTimeout, requestBytesMax, requestsInFlightMax } = yield* ProtocolsConfig
   const clock = yield* Clock.Clock
-  const random = yield* Random.Random
+  const newCorrelationId = correlationIds(yield* Random.Random)
   const counters = yield* makeCounters
   const context = yield* Effect.context<R>()
   const run = Effect.runForkWith(context)
@@ -189,7 +190,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     const to = route(message.subject)
     const operation = "operation" in to ? to.operation : null
     const endpoint = (operation === null ? undefined : endpoints.get(operation)) ?? unlisted
-    const correlationId = correlationIdOf(message) ?? newCorrelationId(random)
+    const correlationId = correlationIdOf(message) ?? newCorrelationId()
     const entered = inFlight.enter(operation?.always ?? false)
     const fiber = run(work(message, entered || "refusal" in to ? to : full(), correlationId))
     let isOverdue = false

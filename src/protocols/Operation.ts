@@ -109,11 +109,9 @@ export class Replied<A> implements Reply {
   }
 }
 
-const encoder = new TextEncoder()
-
 /** The body's bytes, or the refusal of an answer that does not fit into a message. */
 export const encodeBody = (body: unknown, bytesMax: number): Result.Result<Uint8Array, PayloadTooLarge> => {
-  const bytes = encoder.encode(typeof body === "string" ? body : JSON.stringify(body))
+  const bytes = Buffer.from(typeof body === "string" ? body : JSON.stringify(body), "utf8")
   return bytes.length <= bytesMax
     ? Result.succeed(bytes)
     : Result.fail(new PayloadTooLarge({ part: "answer", bytesMax }))

@@ -15,8 +15,13 @@ const durationPattern =
 /** The longest duration that is taken. */
 export const durationDaysMax = 3_660
 
-/** UNIX milliseconds as a caller's date. */
-export const formatDate = (time: number): string => DateTime.formatIso(DateTime.makeUnsafe(time))
+let last = { time: Number.NaN, text: "" }
+
+/** UNIX milliseconds as a caller's date. The same one is often asked for again at once. */
+export const formatDate = (time: number): string => {
+  if (last.time !== time) last = { time, text: DateTime.formatIso(DateTime.makeUnsafe(time)) }
+  return last.text
+}
 
 /** A caller's date as UNIX milliseconds; null when it is not one, or names a day that does not exist. */
 export const parseDate = (text: string): number | null => {

@@ -5,7 +5,7 @@
  * deleted, re-ordered or inserted row breaks the chain at a nameable place. `diff` is kept as the
  * very text that was hashed, so no canonical form has to be agreed on.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 
 export interface AuditRow {
   readonly tenantId: string
@@ -24,7 +24,7 @@ export interface AuditRow {
   readonly hash: string
 }
 
-const sha256 = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex")
+const sha256 = (text: string): string => hash("sha256", text, "hex")
 
 /** What the first row of a tenant points at. */
 export const genesisHash = (tenantId: string): string => sha256(JSON.stringify(["cm-audit-1", tenantId]))
