@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { file, render } from "../../../scripts/asyncapi.mjs"
 import { asyncApi } from "../../../src/protocols/AsyncApi.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
+import { events } from "../../../src/schema/EventJson.ts"
 
 describe("docs/asyncapi.yaml", () => {
   it("is what the operation table says (node scripts/asyncapi.mjs writes it)", () => {
@@ -17,6 +18,17 @@ describe("docs/asyncapi.yaml", () => {
     for (const { family, name } of operations) {
       assert.include(addresses, family === "admin" ? `{instance}.admin.v1.${name}` : `{instance}.v1.{tenant}.${name}`)
     }
+  })
+
+  it("describes every event, and a page tells of each that is none of a token, credential, key or tenant", () => {
+    const { channels } = asyncApi(operations) as { channels: Record<string, { address: string | null }> }
+    const addresses = Object.values(channels).map(({ address }) => address)
+    for (const { type } of events) assert.include(addresses, `{instance}.events.v1.{tenant}.${type}`)
+    const others = events.map(({ type }) => type).filter((type) => !/^(?:token|credential|keys|tenant)\./u.test(type))
+    assert.deepStrictEqual(others, ["notification", "audit.checkpoint"])
+    const page = (name: string) => readFileSync(new URL(`../../../docs/${name}`, import.meta.url), "utf8")
+    for (const type of others) assert.include(page("credentials.md"), `\`${type}\``)
+    assert.include(page("audit.md"), "`audit.checkpoint`")
   })
 
   it("refers only to what is in it", () => {
