@@ -6,9 +6,9 @@
  * variable and what it may be, never what it was.
  */
 import { randomBytes } from "node:crypto"
-import { Config, ConfigProvider, Context, Layer } from "effect"
+import { Config, ConfigProvider, Context, Effect, Layer } from "effect"
 import { instanceNamePattern, replicaIdPattern, tenantIdPattern } from "./domain/Names.ts"
-import { Replica } from "./observability/Replica.ts"
+import { Replica, replicaOf } from "./observability/Replica.ts"
 import * as Setting from "./observability/Setting.ts"
 
 /** Provides every `Config` below it. */
@@ -30,12 +30,15 @@ const replica = Config.all({
     pattern: replicaIdPattern,
     byDefault: `r${randomBytes(8).toString("hex")}`,
     shownDefault: "random",
-    about: "Name of this replica; no two replicas of an instance may share one."
+    about: "Name of this replica. Two that share one do no harm, but logs and metrics cannot tell them apart."
   })
 })
 
 /** Who this process is. */
-export const layerReplica = Layer.effect(Replica, replica)
+export const layerReplica = Layer.effect(
+  Replica,
+  Effect.map(replica, ({ instance, replicaId }) => replicaOf(instance, replicaId))
+)
 
 const start = Config.all({
   readyFile: Setting.text({

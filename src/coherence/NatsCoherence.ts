@@ -9,7 +9,7 @@
  * arrives. Nothing escapes from those callbacks: an exception there would end the connection's reads.
  * A message that is not applied is not acknowledged, and its sender takes this replica's lease away.
  */
-import { type Msg, nuid } from "@nats-io/transport-node"
+import type { Msg } from "@nats-io/transport-node"
 import { type Context, Deferred, Duration, Effect, Equal, Layer, Metric, Queue, Schedule } from "effect"
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
 import { Nats } from "../nats/Nats.ts"
@@ -40,13 +40,12 @@ const markAgain = Schedule.spaced("250 millis")
 
 const make = Effect.gen(function* () {
   const { control } = yield* Nats
-  const { instance, replicaId } = yield* Replica
+  const { instance, process } = yield* Replica
   const config = yield* CoherenceConfig
   const { barrierTimeout } = config
   const applier = yield* Applier
   const outbox = yield* Outbox
   const context: Context.Context<never> = yield* Effect.context<never>()
-  const process = `${replicaId}.${nuid.next()}`
   const on = subjects(instance)
 
   const publishUnsafe = (subject: string, message: Uint8Array): void => {

@@ -66,7 +66,7 @@ const unopenable = Metric.counter("cm_key_rows_unopenable_total", {
 
 export const make = Effect.gen(function* () {
   const { keysActivation, keysErase, keysMoveRate } = yield* CryptoConfig
-  const { replicaId } = yield* Replica
+  const { process } = yield* Replica
   const store = yield* KeyRotationStore
   const sweeps = yield* Sweeps
   const master = yield* MasterKey
@@ -75,7 +75,7 @@ export const make = Effect.gen(function* () {
   const activationMs = Duration.toMillis(keysActivation)
   const pageRows = Math.min(pageMax, keysMoveRate)
 
-  const claim = sweeps.claim(sweepName, replicaId, Duration.toMillis(claimFor))
+  const claim = sweeps.claim(sweepName, process, Duration.toMillis(claimFor))
   const progress = MoveProgress.make(store, claim)
   const open = (key: AgedKey) =>
     Effect.provide(

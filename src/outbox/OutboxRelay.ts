@@ -48,7 +48,7 @@ const make = Effect.gen(function* () {
   const wakeCall = yield* WakeCall
   const config = yield* OutboxConfig
   const { lease } = yield* CoherenceConfig
-  const { replicaId } = yield* Replica
+  const { process } = yield* Replica
   const clock = yield* Clock.Clock
   const ttlMs = Duration.toMillis(config.termTtl)
 
@@ -68,7 +68,7 @@ const make = Effect.gen(function* () {
   const hold = Effect.fnUntraced(function* () {
     const now = monotonicMs()
     if (now - claimedAt < ttlMs / 3) return held
-    const term = yield* outbox.claimTerm(replicaId, ttlMs)
+    const term = yield* outbox.claimTerm(process, ttlMs)
     claimedAt = now
     if (term === null) {
       yield* stepDown
@@ -95,7 +95,7 @@ const make = Effect.gen(function* () {
   /** Whoever cannot reach the streams for a whole term lets another replica try. */
   const giveUp = Effect.gen(function* () {
     yield* stepDown
-    yield* Effect.ignore(outbox.releaseTerm(replicaId))
+    yield* Effect.ignore(outbox.releaseTerm(process))
     yield* Effect.sleep(Duration.millis(ttlMs / 2))
     claimedAt = Number.NEGATIVE_INFINITY
     troubledSince = monotonicMs()
@@ -146,7 +146,7 @@ const make = Effect.gen(function* () {
     held === null
       ? Effect.void
       : held.end.pipe(
-          Effect.andThen(outbox.releaseTerm(replicaId)),
+          Effect.andThen(outbox.releaseTerm(process)),
           Effect.ignore,
           Effect.timeoutOption(Duration.millis(pauseMaxMs))
         )

@@ -25,7 +25,7 @@ const refusalsEvery = Duration.seconds(1)
 
 const make = Effect.gen(function* () {
   const { checkpointEvery, sweepEvery } = yield* CredentialsConfig
-  const { replicaId } = yield* Replica
+  const { process } = yield* Replica
   const sweeps = yield* Sweeps
   const credentials = yield* CredentialSweeps
 
@@ -35,7 +35,7 @@ const make = Effect.gen(function* () {
 
   const turn = (name: string, work: Effect.Effect<void, SweepError>) =>
     Effect.gen(function* () {
-      const mine = yield* sweeps.claim(`credentials.${name}`, replicaId, Duration.toMillis(claimFor))
+      const mine = yield* sweeps.claim(`credentials.${name}`, process, Duration.toMillis(claimFor))
       if (mine) yield* work
     }).pipe(loggingFailure(name))
 

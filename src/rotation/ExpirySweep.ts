@@ -17,6 +17,7 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const sweeps = yield* Sweeps
     const { endTokens } = yield* TokenEnder
+    yield* TokenSweep.releaseAtEnd
     yield* TokenSweep.forkEvery(name, TokenSweep.pass({ name, find: sweeps.endedTokens, change: endTokens }))
   })
 )

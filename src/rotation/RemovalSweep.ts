@@ -37,6 +37,7 @@ export const layer = Layer.effectDiscard(
       }
     })
 
+    yield* TokenSweep.releaseAtEnd
     yield* TokenSweep.forkEvery(removal, removed)
     yield* TokenSweep.forkEvery(idempotency, answers)
   })

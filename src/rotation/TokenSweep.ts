@@ -20,6 +20,7 @@ export interface TokenRef {
 /** Tokens found by one statement; more when those of failing tenants stand in front. */
 const pageMax = 2_000
 const pageLargest = 64_000
+const releaseLimit = "2 seconds"
 /** Tenants worked on at once. */
 const tenantsAtOnce = 4
 
@@ -55,9 +56,9 @@ export interface TokenSweep<E, R> {
 /** Whether this replica may go on with the sweep; asked for each page. */
 export const claim = Effect.fnUntraced(function* (sweep: string) {
   const sweeps = yield* Sweeps
-  const { replicaId } = yield* Replica
+  const { process } = yield* Replica
   const { claimTtl } = yield* SweepConfig
-  return yield* sweeps.claim(sweep, replicaId, Duration.toMillis(claimTtl))
+  return yield* sweeps.claim(sweep, process, Duration.toMillis(claimTtl))
 })
 
 /** One pass. Answers how many tokens were changed; 0 when another replica has the sweep. */
@@ -102,6 +103,13 @@ export const pass = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     }
   }
   return total
+})
+
+/** An orderly stop leaves no claim behind for which the next process would wait. Before the work, to come after it. */
+export const releaseAtEnd = Effect.gen(function* () {
+  const sweeps = yield* Sweeps
+  const { process } = yield* Replica
+  yield* Effect.addFinalizer(() => sweeps.release(process).pipe(Effect.ignore, Effect.timeoutOption(releaseLimit)))
 })
 
 /** Runs `work` now and then every interval, for as long as the scope lives. What fails is tried with the next look. */

@@ -22,15 +22,15 @@ const releaseTermSql = "UPDATE relay_term SET replica_id = NULL, expires_at = 0 
 
 const claimTerm = async (
   session: Session,
-  replicaId: string,
+  process: string,
   ttlMs: number
 ): Promise<TransactionResult<number | null>> => {
   const [row = []] = await session.rows(lockTermSql)
   const [term, holder] = [Columns.whole(row, 0), Columns.textOrNull(row, 1)]
   const [expiresAt, now] = [Columns.whole(row, 2), Columns.whole(row, 3)]
-  if (holder !== null && holder !== replicaId && expiresAt > now) return { value: null, wrote: false }
-  const next = holder === replicaId ? term : term + 1
-  await session.run(writeTermSql, [next, replicaId, now + ttlMs])
+  if (holder !== null && holder !== process && expiresAt > now) return { value: null, wrote: false }
+  const next = holder === process ? term : term + 1
+  await session.run(writeTermSql, [next, process, now + ttlMs])
   return { value: next, wrote: true }
 }
 
@@ -115,9 +115,9 @@ const make = Effect.map(Mariadb, (database) => {
       (done) => (done ? Effect.void : Effect.fail(new TermLost({ term })))
     )
   return Outbox.of({
-    claimTerm: (replicaId, ttlMs) => transaction("Outbox.claimTerm", (session) => claimTerm(session, replicaId, ttlMs)),
-    releaseTerm: (replicaId) =>
-      Effect.asVoid(read("Outbox.releaseTerm", (session) => session.run(releaseTermSql, [replicaId]))),
+    claimTerm: (process, ttlMs) => transaction("Outbox.claimTerm", (session) => claimTerm(session, process, ttlMs)),
+    releaseTerm: (process) =>
+      Effect.asVoid(read("Outbox.releaseTerm", (session) => session.run(releaseTermSql, [process]))),
     unsent: (limit) =>
       read("Outbox.unsent", async (session) => (await session.rows(unsentSql, [limit])).map(outboxRowOf)),
     markSent: (term, ids) =>

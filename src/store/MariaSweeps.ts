@@ -11,6 +11,7 @@ import { Sweeps } from "./Sweeps.ts"
 const takeOverSql = `UPDATE sweep_claims SET replica_id = ?, expires_at = ${Columns.nowSql} + ?
   WHERE sweep = ? AND (replica_id = ? OR expires_at <= ${Columns.nowSql})`
 const firstClaimSql = `INSERT IGNORE INTO sweep_claims (sweep, replica_id, expires_at) VALUES (?, ?, ${Columns.nowSql} + ?)`
+const releaseSql = "UPDATE sweep_claims SET expires_at = 0 WHERE replica_id = ?"
 
 /** `due_at` is null for a token that is Revoked already. */
 export const endedSql = `SELECT tenant_id, token_id FROM tokens FORCE INDEX (ix_tokens_due)
@@ -46,9 +47,9 @@ const purgeIdempotentSql = `DELETE FROM idempotency WHERE created_at < ${Columns
 
 const tokenRefOf = (row: Row) => ({ tenantId: Columns.text(row, 0), tokenId: Columns.uuid(row, 1) })
 
-const claim = async (session: Session, sweep: string, replicaId: string, ttlMs: number): Promise<boolean> => {
-  if ((await session.run(takeOverSql, [replicaId, ttlMs, sweep, replicaId])) > 0) return true
-  return (await session.run(firstClaimSql, [sweep, replicaId, ttlMs])) > 0
+const claim = async (session: Session, sweep: string, process: string, ttlMs: number): Promise<boolean> => {
+  if ((await session.run(takeOverSql, [process, ttlMs, sweep, process])) > 0) return true
+  return (await session.run(firstClaimSql, [sweep, process, ttlMs])) > 0
 }
 
 const orphans = async (session: Session, limit: number) => {
@@ -67,8 +68,10 @@ const purgeRemoved = async (session: Session) => {
 
 const make = Effect.map(Mariadb, (database) =>
   Sweeps.of({
-    claim: (sweep, replicaId, ttlMs) =>
-      database.query("Sweeps.claim", (session) => claim(session, sweep, replicaId, ttlMs)),
+    claim: (sweep, process, ttlMs) =>
+      database.query("Sweeps.claim", (session) => claim(session, sweep, process, ttlMs)),
+    release: (process) =>
+      Effect.asVoid(database.query("Sweeps.release", (session) => session.run(releaseSql, [process]))),
     endedTokens: (limit) =>
       database.query("Sweeps.endedTokens", async (session) => (await session.rows(endedSql, [limit])).map(tokenRefOf)),
     orphanedTokens: (limit) => database.query("Sweeps.orphanedTokens", (session) => orphans(session, limit)),

@@ -74,9 +74,9 @@ export interface MemoryTables {
   readonly dataKeys: Map<string, StoredKey>
   readonly keyLife: MemoryKeyLife
   readonly masterKeys: Map<string, string>
-  readonly relay: { term: number; replicaId: string | null; expiresAt: number }
+  readonly relay: { term: number; process: string | null; expiresAt: number }
   readonly relayPositions: Map<string, number>
-  readonly sweeps: Map<string, { readonly replicaId: string; readonly expiresAt: number }>
+  readonly sweeps: Map<string, { readonly process: string; readonly expiresAt: number }>
 }
 
 const empty = (): MemoryTables => ({
@@ -95,7 +95,7 @@ const empty = (): MemoryTables => ({
   dataKeys: new Map(),
   keyLife: { uses: new Map(), retiredAt: new Map(), mark: undefined },
   masterKeys: new Map(),
-  relay: { term: 0, replicaId: null, expiresAt: 0 },
+  relay: { term: 0, process: null, expiresAt: 0 },
   relayPositions: new Map(),
   sweeps: new Map()
 })

@@ -3,11 +3,11 @@ import { Clock, Effect, Layer } from "effect"
 import { MemoryDatabase, type MemoryTables, pair } from "./MemoryDatabase.ts"
 import { Outbox, type OutboxRow, TermLost } from "./Outbox.ts"
 
-const claimTerm = (tables: MemoryTables, replicaId: string, ttlMs: number, now: number): number | null => {
+const claimTerm = (tables: MemoryTables, process: string, ttlMs: number, now: number): number | null => {
   const { relay } = tables
-  if (relay.replicaId !== null && relay.replicaId !== replicaId && relay.expiresAt > now) return null
-  if (relay.replicaId !== replicaId) relay.term += 1
-  relay.replicaId = replicaId
+  if (relay.process !== null && relay.process !== process && relay.expiresAt > now) return null
+  if (relay.process !== process) relay.term += 1
+  relay.process = process
   relay.expiresAt = now + ttlMs
   return relay.term
 }
@@ -32,11 +32,11 @@ const make = Effect.map(MemoryDatabase, (tables) => {
   const fenced = (term: number, write: () => void): Effect.Effect<void, TermLost> =>
     Effect.suspend(() => (tables.relay.term === term ? Effect.sync(write) : Effect.fail(new TermLost({ term }))))
   return Outbox.of({
-    claimTerm: (replicaId, ttlMs) => step((now) => claimTerm(tables, replicaId, ttlMs, now)),
-    releaseTerm: (replicaId) =>
+    claimTerm: (process, ttlMs) => step((now) => claimTerm(tables, process, ttlMs, now)),
+    releaseTerm: (process) =>
       Effect.sync(() => {
-        if (tables.relay.replicaId !== replicaId) return
-        tables.relay.replicaId = null
+        if (tables.relay.process !== process) return
+        tables.relay.process = null
         tables.relay.expiresAt = 0
       }),
     unsent: (limit) => Effect.sync(() => unsent(tables, limit)),

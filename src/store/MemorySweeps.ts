@@ -6,10 +6,10 @@ import { Sweeps } from "./Sweeps.ts"
 
 const refOf = ({ tenantId, tokenId }: Token) => ({ tenantId, tokenId })
 
-const claim = (tables: MemoryTables, sweep: string, replicaId: string, expiresAt: number, now: number): boolean => {
+const claim = (tables: MemoryTables, sweep: string, process: string, expiresAt: number, now: number): boolean => {
   const held = tables.sweeps.get(sweep)
-  if (held !== undefined && held.replicaId !== replicaId && held.expiresAt > now) return false
-  tables.sweeps.set(sweep, { replicaId, expiresAt })
+  if (held !== undefined && held.process !== process && held.expiresAt > now) return false
+  tables.sweeps.set(sweep, { process, expiresAt })
   return true
 }
 
@@ -46,7 +46,11 @@ const purgeIdempotent = (tables: MemoryTables, before: number, limit: number): n
 const make = Effect.map(MemoryDatabase, (tables) => {
   const step = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
   return Sweeps.of({
-    claim: (sweep, replicaId, ttlMs) => step((now) => claim(tables, sweep, replicaId, now + ttlMs, now)),
+    claim: (sweep, process, ttlMs) => step((now) => claim(tables, sweep, process, now + ttlMs, now)),
+    release: (process) =>
+      Effect.sync(() => {
+        for (const [sweep, claim] of tables.sweeps) if (claim.process === process) tables.sweeps.delete(sweep)
+      }),
     endedTokens: (limit) =>
       step((now) =>
         Array.from(tables.tokens.values())

@@ -33,10 +33,10 @@ export class Outbox extends Context.Service<
   {
     /**
      * Takes or renews the relay's term for `ttlMs` by the database's clock. Returns the term, or
-     * null while another replica's term runs. Renewing one's own keeps its number; a takeover gets the next.
+     * null while another process's term runs. Renewing one's own keeps its number; a takeover gets the next.
      */
-    readonly claimTerm: (replicaId: string, ttlMs: number) => Effect.Effect<number | null, StoreUnavailable>
-    readonly releaseTerm: (replicaId: string) => Effect.Effect<void, StoreUnavailable>
+    readonly claimTerm: (process: string, ttlMs: number) => Effect.Effect<number | null, StoreUnavailable>
+    readonly releaseTerm: (process: string) => Effect.Effect<void, StoreUnavailable>
     /** Oldest first, at most `limit` rows. */
     readonly unsent: (limit: number) => Effect.Effect<ReadonlyArray<OutboxRow>, StoreUnavailable>
     /** Removes the rows: they are in the stream. */

@@ -1,8 +1,8 @@
 /**
  * Work that nobody asked for by request: what has expired, what was removed, what is too old.
  *
- * Replicas share it. `claim` hands a named sweep to one replica for a while by the database's
- * clock; what a sweep changes goes through `TenantStore.transact`, so doing it twice does it once.
+ * Replicas share it. `claim` hands a named sweep to one process for a while by the database's
+ * clock (a replica's name is not enough: two processes may be given the same by mistake); what a sweep changes goes through `TenantStore.transact`, so doing it twice does it once.
  */
 import { Context, type Effect } from "effect"
 import type { StoreUnavailable } from "./StoreError.ts"
@@ -10,7 +10,9 @@ import type { StoreUnavailable } from "./StoreError.ts"
 export class Sweeps extends Context.Service<
   Sweeps,
   {
-    readonly claim: (sweep: string, replicaId: string, ttlMs: number) => Effect.Effect<boolean, StoreUnavailable>
+    readonly claim: (sweep: string, process: string, ttlMs: number) => Effect.Effect<boolean, StoreUnavailable>
+    /** Gives up all that the process has claimed, so that nobody waits for its time to be over. */
+    readonly release: (process: string) => Effect.Effect<void, StoreUnavailable>
     /** Tokens whose end has come and whose status does not say so yet, by an index, oldest end first. */
     readonly endedTokens: (
       limit: number

@@ -1,6 +1,7 @@
 /** What every `Sweeps` promises. Run it against each layer that claims to be one. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
+import { replicaOf } from "../../src/observability/Replica.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
 import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
@@ -25,6 +26,20 @@ export const sweepsSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
           )
         )
         assert.isFalse(yield* sweeps.claim(sweep, "one", ttlMs))
+      })
+    )
+
+    it.effect("hands a sweep on at once when its process gives up what it has claimed, and nobody else's", () =>
+      Effect.gen(function* () {
+        const sweeps = yield* Sweeps
+        const [sweep, another, theirs] = [aName("sweep"), aName("sweep"), aName("sweep")]
+        const [one, two] = [replicaOf("cm", "same").process, replicaOf("cm", "same").process]
+        for (const name of [sweep, another]) assert.isTrue(yield* sweeps.claim(name, one, ttlMs))
+        assert.isTrue(yield* sweeps.claim(theirs, two, ttlMs))
+        for (const name of [sweep, another]) assert.isFalse(yield* sweeps.claim(name, two, ttlMs))
+        yield* sweeps.release(one)
+        for (const name of [sweep, another]) assert.isTrue(yield* sweeps.claim(name, two, ttlMs))
+        assert.isFalse(yield* sweeps.claim(theirs, one, ttlMs))
       })
     )
 

@@ -4,7 +4,7 @@ import { ConfigProvider, Layer, References } from "effect"
 import { NatsConfig } from "../../src/nats/NatsConfig.ts"
 import * as NatsConnection from "../../src/nats/NatsConnection.ts"
 import { Streams } from "../../src/nats/Streams.ts"
-import { Replica } from "../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 
 /** A name no other suite uses: suites share the server. */
 export const freshInstance = (): string => `t${randomBytes(5).toString("hex")}`
@@ -26,10 +26,7 @@ export const busLayer = (options: {
   readonly replicaId?: string
   readonly variables?: Record<string, string>
 }) => {
-  const replica = Layer.succeed(Replica, {
-    instance: options.instance ?? freshInstance(),
-    replicaId: options.replicaId ?? "one"
-  })
+  const replica = Layer.succeed(Replica, replicaOf(options.instance ?? freshInstance(), options.replicaId ?? "one"))
   const config = NatsConfig.layer.pipe(
     Layer.provide(environment({ NATS_URL: options.natsUrl, ...smallStreams, ...options.variables }))
   )

@@ -7,7 +7,7 @@ import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
 import { Nats } from "../../src/nats/Nats.ts"
 import { NatsConfig } from "../../src/nats/NatsConfig.ts"
 import * as NatsConnection from "../../src/nats/NatsConnection.ts"
-import { Replica } from "../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { putOrphansInForce } from "../../src/outbox/PendingBarriers.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
 import { environment } from "./bus.ts"
@@ -77,7 +77,7 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
         applier,
         dyingOutbox,
         Layer.succeed(LeaseView, state),
-        Layer.succeed(Replica, { instance: options.instance, replicaId: options.replicaId }),
+        Layer.succeed(Replica, replicaOf(options.instance, options.replicaId)),
         NatsConfig.layer,
         CoherenceConfig.layer
       )

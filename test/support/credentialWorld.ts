@@ -28,7 +28,7 @@ import { CurveBox } from "../../src/crypto/CurveBox.ts"
 import * as LiveKeyring from "../../src/crypto/LiveKeyring.ts"
 import * as LiveTenantKeys from "../../src/crypto/LiveTenantKeys.ts"
 import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
-import { Replica } from "../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { MemoryDatabase } from "../../src/store/MemoryDatabase.ts"
 import * as MemoryStores from "../../src/store/MemoryStores.ts"
 import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
@@ -101,7 +101,7 @@ export const credentialWorld = Effect.gen(function* () {
       ValidationCache.layerNoop,
       OutboxSignal.layer,
       LeaseView.layer,
-      Layer.succeed(Replica, { instance: "cm", replicaId })
+      Layer.succeed(Replica, replicaOf("cm", replicaId))
     )
     return Layer.build(
       Layer.fresh(

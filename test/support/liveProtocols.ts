@@ -3,7 +3,7 @@ import { connect } from "@nats-io/transport-node"
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { Nats } from "../../src/nats/Nats.ts"
 import { Readiness } from "../../src/observability/Health.ts"
-import { Replica } from "../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { Shutdown } from "../../src/observability/Shutdown.ts"
 import { Access } from "../../src/protocols/Access.ts"
 import * as Protocols from "../../src/protocols/Protocols.ts"
@@ -26,7 +26,7 @@ export const liveProtocols = async (options: {
     Layer.succeed(Nats, { requests: connection, control: connection, inboxPrefix } as unknown as Nats["Service"]),
     tenants.layer,
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
-    Layer.succeed(Replica, { instance, replicaId }),
+    Layer.succeed(Replica, replicaOf(instance, replicaId)),
     Layer.succeed(ProtocolsConfig, someConfig),
     Access.layerBus,
     Readiness.layer,

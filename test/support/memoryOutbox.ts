@@ -31,16 +31,16 @@ export const memoryOutbox = (): MemoryOutbox => {
     Effect.suspend(() => (number === term.number ? Effect.sync(change) : Effect.fail(new TermLost({ term: number }))))
 
   const outbox = Outbox.of({
-    claimTerm: (replicaId) =>
+    claimTerm: (process) =>
       Effect.sync(() => {
-        if (term.holder === replicaId) term = { ...term, isOver: false }
-        else if (term.isOver) term = { number: term.number + 1, holder: replicaId, isOver: false }
+        if (term.holder === process) term = { ...term, isOver: false }
+        else if (term.isOver) term = { number: term.number + 1, holder: process, isOver: false }
         else return null
         return term.number
       }),
-    releaseTerm: (replicaId) =>
+    releaseTerm: (process) =>
       Effect.sync(() => {
-        if (term.holder === replicaId) term = { ...term, holder: "", isOver: true }
+        if (term.holder === process) term = { ...term, holder: "", isOver: true }
       }),
     unsent: (limit) => Effect.sync(() => rows.toSorted((a, b) => a.id - b.id).slice(0, limit)),
     markSent: (number, ids) =>

@@ -1,7 +1,7 @@
 /** All protocols on a paper bus with scripted tenants: what a test asks, and what comes back. */
 import { ConfigProvider, Context, Duration, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { Readiness } from "../../src/observability/Health.ts"
-import { Replica } from "../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { Shutdown } from "../../src/observability/Shutdown.ts"
 import { Access } from "../../src/protocols/Access.ts"
 import * as Protocols from "../../src/protocols/Protocols.ts"
@@ -56,7 +56,7 @@ export const protocolWorld = async (
     bus.layer,
     tenants.layer,
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
-    Layer.succeed(Replica, { instance: "cm", replicaId: "one" }),
+    Layer.succeed(Replica, replicaOf("cm", "one")),
     Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),
     options.access ?? Access.layerBus,
     Readiness.layer,

@@ -6,7 +6,7 @@ import { Duration, Effect, Layer, References } from "effect"
 import { type BarrierTimeout, Coherence } from "../../src/coherence/Coherence.ts"
 import { CoherenceConfig } from "../../src/coherence/CoherenceConfig.ts"
 import type { Revocation } from "../../src/domain/Revocation.ts"
-import { Replica } from "../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { EventLog, type StreamKind } from "../../src/outbox/EventLog.ts"
 import { OutboxConfig } from "../../src/outbox/OutboxConfig.ts"
 import { OutboxRelay } from "../../src/outbox/OutboxRelay.ts"
@@ -26,6 +26,8 @@ export const soloCoherence = (putInForce: (revocation: Revocation) => Effect.Eff
 
 export interface RelayOptions {
   readonly replicaId: string
+  /** A process of its own unless given. */
+  readonly process?: string
   readonly outbox: Layer.Layer<Outbox, unknown>
   readonly log: Layer.Layer<EventLog, unknown>
   readonly coherence?: Layer.Layer<Coherence>
@@ -46,7 +48,10 @@ export const relayLayer = (options: RelayOptions) =>
         options.log,
         options.wakeCall ?? WakeCall.layerNoop,
         options.coherence ?? soloCoherence(() => Effect.void),
-        Layer.succeed(Replica, { instance: "cm", replicaId: options.replicaId }),
+        Layer.succeed(Replica, {
+          ...replicaOf("cm", options.replicaId),
+          ...(options.process === undefined ? {} : { process: options.process })
+        }),
         Layer.succeed(CoherenceConfig, {
           lease: options.lease ?? Duration.seconds(3),
           marginPercent: 10,

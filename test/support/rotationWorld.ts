@@ -26,7 +26,7 @@ import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
 import { MasterKey, MasterKeyError } from "../../src/crypto/MasterKey.ts"
 import { TenantKeys } from "../../src/crypto/TenantKeys.ts"
 import { globalTenantId } from "../../src/domain/Names.ts"
-import { Replica } from "../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { MemoryDatabase } from "../../src/store/MemoryDatabase.ts"
 import * as MemoryOutbox from "../../src/store/MemoryOutbox.ts"
 import * as MemorySweeps from "../../src/store/MemorySweeps.ts"
@@ -104,7 +104,7 @@ export const rotationWorld = Effect.fnUntraced(function* (env: Record<string, st
   const replica = Effect.suspend(() => {
     const ground = Layer.mergeAll(
       settings,
-      Layer.succeed(Replica, { instance: "cm", replicaId: `r${++count}` }),
+      Layer.succeed(Replica, replicaOf("cm", `r${++count}`)),
       Layer.succeedContext(Context.add(stores, TenantStore, failing)),
       world.stores,
       Layer.effect(MasterKey, masterKey),

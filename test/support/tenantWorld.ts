@@ -20,7 +20,7 @@ import { ValidationCache } from "../../src/cache/ValidationCache.ts"
 import { Applier, Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
 import { Keyring } from "../../src/crypto/Keyring.ts"
 import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
-import { Replica } from "../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { MemoryDatabase } from "../../src/store/MemoryDatabase.ts"
 import * as MemoryStores from "../../src/store/MemoryStores.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
@@ -117,7 +117,7 @@ export const tenantWorld = Effect.gen(function* () {
   const replica = (replicaId: string) => {
     const ground = Layer.mergeAll(
       Layer.succeed(Keyring, keyring),
-      Layer.succeed(Replica, { instance: "cm", replicaId }),
+      Layer.succeed(Replica, replicaOf("cm", replicaId)),
       ValidationCache.layerNoop,
       OutboxSignal.layer,
       LeaseView.layer,

@@ -6,7 +6,7 @@ import { Nats } from "../../../src/nats/Nats.ts"
 import { NatsConfig } from "../../../src/nats/NatsConfig.ts"
 import * as NatsConnection from "../../../src/nats/NatsConnection.ts"
 import type { NatsStartError } from "../../../src/nats/NatsError.ts"
-import { Replica } from "../../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
 import { environment } from "../../support/bus.ts"
 import { eventually } from "../../support/eventually.ts"
 import { freePort, startNats, temporaryFolder } from "../../support/servers.ts"
@@ -15,7 +15,7 @@ const natsLayer = (variables: Record<string, string>) =>
   Layer.fresh(
     NatsConnection.layer.pipe(
       Layer.provide([
-        Layer.succeed(Replica, { instance: "cm", replicaId: "one" }),
+        Layer.succeed(Replica, replicaOf("cm", "one")),
         NatsConfig.layer.pipe(Layer.provide(environment(variables)))
       ])
     )

@@ -7,7 +7,7 @@ import { NatsConfig } from "../../../src/nats/NatsConfig.ts"
 import * as NatsConnection from "../../../src/nats/NatsConnection.ts"
 import type { NatsStartError } from "../../../src/nats/NatsError.ts"
 import { Streams } from "../../../src/nats/Streams.ts"
-import { Replica } from "../../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
 import { busLayer, environment, freshInstance } from "../../support/bus.ts"
 
 const natsUrl = inject("natsUrl")
@@ -18,7 +18,7 @@ const ensured = (instance: string, variables: Record<string, string> = {}) =>
 /** A connection to ask with, apart from the one that ensures. */
 const asking = NatsConnection.layer.pipe(
   Layer.provide([
-    Layer.succeed(Replica, { instance: "asking", replicaId: "one" }),
+    Layer.succeed(Replica, replicaOf("asking", "one")),
     NatsConfig.layer.pipe(Layer.provide(environment({ NATS_URL: natsUrl })))
   ])
 )

@@ -29,7 +29,7 @@ import { MasterKey } from "../../../src/crypto/MasterKey.ts"
 import { TenantKeys } from "../../../src/crypto/TenantKeys.ts"
 import { Nats } from "../../../src/nats/Nats.ts"
 import * as Loop from "../../../src/observability/Loop.ts"
-import { Replica } from "../../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
 import { EventLog } from "../../../src/outbox/EventLog.ts"
 import * as CredentialExpirySweep from "../../../src/rotation/CredentialExpirySweep.ts"
 import { SweepConfig } from "../../../src/rotation/SweepConfig.ts"
@@ -60,7 +60,7 @@ const bomb = () => {
 type Turn = () => void
 
 const environment = ConfigProvider.layer(ConfigProvider.fromEnvRecord({}))
-const replica = Layer.succeed(Replica, { instance: "cm", replicaId: "one" })
+const replica = Layer.succeed(Replica, replicaOf("cm", "one"))
 const sweepsWith = (turn: Turn) =>
   Layer.mock(Sweeps, {
     claim: () =>

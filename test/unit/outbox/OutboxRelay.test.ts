@@ -137,7 +137,7 @@ describe("OutboxRelay", () => {
         Effect.map(streamOf("events").pipe(Effect.provide(log)), (found) => found.length > 0)
       )
       assert.strictEqual(outbox.rows().length, ids.length, "a deposed relay marks nothing")
-      yield* relayUntil({ replicaId: "two", outbox: outbox.layer, log }, isEmpty(outbox))
+      yield* relayUntil({ replicaId: "two", process: "two", outbox: outbox.layer, log }, isEmpty(outbox))
       assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
     })
   )
@@ -190,7 +190,7 @@ describe("OutboxRelay", () => {
         const one = yield* Layer.build(relayLayer({ replicaId: "one", outbox: outbox.layer, log }))
         const relayOne = yield* OutboxRelay.pipe(Effect.provide(one))
         yield* waitFor("the first term", () => relayOne.termUnsafe() === 1)
-        const two = yield* Layer.build(relayLayer({ replicaId: "two", outbox: outbox.layer, log }))
+        const two = yield* Layer.build(relayLayer({ replicaId: "two", process: "two", outbox: outbox.layer, log }))
         const relayTwo = yield* OutboxRelay.pipe(Effect.provide(two))
         outbox.write({ eventId: "a-0" })
         yield* waitFor("the row to leave", () => outbox.rows().length === 0)
@@ -198,6 +198,25 @@ describe("OutboxRelay", () => {
         outbox.expireTerm()
         yield* Outbox.use(({ claimTerm }) => claimTerm("two", 1_000)).pipe(Effect.provide(outbox.layer))
         yield* waitFor("the second term", () => relayTwo.termUnsafe() === 2 && relayOne.termUnsafe() === null)
+      }).pipe(Effect.scoped)
+    })
+  )
+
+  it.live("shares its term with no other process, not even one that was given the same replica id", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      yield* Effect.gen(function* () {
+        const relays = []
+        for (let count = 0; count < 2; count++) {
+          const context = yield* Layer.build(relayLayer({ replicaId: "same", outbox: outbox.layer, log }))
+          relays.push(yield* OutboxRelay.pipe(Effect.provide(context)))
+        }
+        const [one, two] = relays as [OutboxRelay["Service"], OutboxRelay["Service"]]
+        yield* waitFor("the first term", () => one.termUnsafe() === 1)
+        outbox.write({ eventId: "a-0" })
+        yield* waitFor("the row to leave", () => outbox.rows().length === 0)
+        assert.isNull(two.termUnsafe())
       }).pipe(Effect.scoped)
     })
   )

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { TenantsConfig } from "../../../src/actors/TenantsConfig.ts"
 import { TokenEnder } from "../../../src/actors/TokenEnder.ts"
 import { Unavailable } from "../../../src/domain/errors.ts"
-import { Replica } from "../../../src/observability/Replica.ts"
+import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
 import * as ExpirySweep from "../../../src/rotation/ExpirySweep.ts"
 import * as RemovalSweep from "../../../src/rotation/RemovalSweep.ts"
 import { SweepConfig } from "../../../src/rotation/SweepConfig.ts"
@@ -23,17 +23,21 @@ interface World {
   readonly pieces: Array<{ readonly tenantId: string; readonly size: number }>
   purged: number
   oldAnswers: number
+  readonly released: Array<string>
 }
+
+const [one, other] = [replicaOf("cm", "one"), replicaOf("cm", "one")]
 
 const newWorld = (): World => ({
   ended: [],
   orphaned: [],
-  holder: "one",
+  holder: one.process,
   failing: new Set(),
   storeFailures: 0,
   pieces: [],
   purged: 0,
-  oldAnswers: 0
+  oldAnswers: 0,
+  released: []
 })
 
 const tokensOf = (tenantId: string, count: number): Array<TokenRef> =>
@@ -57,7 +61,8 @@ const parts = (world: World) => {
     })
   return Layer.mergeAll(
     Layer.succeed(Sweeps, {
-      claim: (_sweep, replicaId) => answer(() => world.holder === replicaId),
+      claim: (_sweep, process) => answer(() => world.holder === process),
+      release: (process) => Effect.sync(() => void world.released.push(process)),
       endedTokens: (limit) => answer(() => world.ended.slice(0, limit)),
       orphanedTokens: (limit) => answer(() => world.orphaned.slice(0, limit)),
       purgeRemoved: answer(() => {
@@ -72,7 +77,7 @@ const parts = (world: World) => {
         })
     }),
     Layer.succeed(TokenEnder, { endTokens: take("ended"), purgeTokens: take("orphaned") }),
-    Layer.succeed(Replica, { instance: "cm", replicaId: "one" }),
+    Layer.succeed(Replica, one),
     Layer.succeed(SweepConfig, {
       interval: Duration.seconds(1),
       pieceMax: 100,
@@ -131,19 +136,27 @@ describe("ExpirySweep", () => {
     )
   })
 
-  it.effect("leaves the tokens to the replica that has the claim", () => {
+  it.effect("leaves the tokens to the process that has the claim, though it was given the same replica id", () => {
     const world = newWorld()
-    world.holder = "two"
+    world.holder = other.process
     world.ended = tokensOf("a", 3)
     return sweeping(
       world,
       Effect.gen(function* () {
         yield* TestClock.adjust("5 seconds")
         assert.strictEqual(world.ended.length, 3)
-        world.holder = "one"
+        world.holder = one.process
         yield* TestClock.adjust("2 seconds")
         assert.deepStrictEqual(world.ended, [])
       })
+    )
+  })
+
+  it.effect("gives up its claims when it ends, so that nobody waits for them", () => {
+    const world = newWorld()
+    return Effect.andThen(
+      sweeping(world, TestClock.adjust("2 seconds")),
+      Effect.sync(() => assert.include(world.released, one.process))
     )
   })
 
