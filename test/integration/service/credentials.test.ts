@@ -11,6 +11,7 @@ import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Answer, type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { inTime, reached } from "../../support/inTime.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "crd"
@@ -208,17 +209,34 @@ describe("a credential's life", () => {
   })
 
   it("ends at its end, is announced before and after, and may be revived by a rotation", async () => {
-    const expires_at = new Date(Date.now() + 1_500).toISOString()
-    const { id, service_name } = await store({ expires_at })
-    assert.strictEqual((await ask("credential.get.mail", { credential_id: id })).status, 200)
-    await eventually(
-      () => eventsOf(id).map(({ body }) => body.event_type),
-      (types) => types.includes("credential.expired")
-    )
+    const typesOf = (id: string) => eventsOf(id).map(({ body }) => body.event_type)
+    const { end, expires_at, id, service_name } = await inTime(async (lifeMs) => {
+      const end = Date.now() + lifeMs
+      const expires_at = new Date(end).toISOString()
+      const service_name = newService()
+      const body = { service_name, type: "basic", credentials: basic("pw"), allowed_consumers: ["mail"], expires_at }
+      const stored = await ask("credential.store", body)
+      const id = stored.body.credential_id as string
+      const before = await ask("credential.get.mail", { credential_id: id })
+      // The notice has to be given before the end, too.
+      await eventually(
+        () => typesOf(id),
+        (types) => types.includes("credential.expiring") || Date.now() >= end,
+        { limitMs: 60_000 }
+      )
+      if (Date.now() >= end) return undefined
+      assert.deepStrictEqual([stored.status, before.status], [201, 200])
+      return { end, expires_at, id, service_name }
+    })
+    await reached(end)
     assert.deepStrictEqual(refusal(await ask("credential.get.mail", { credential_id: id })), [
       410,
       "CREDENTIAL_EXPIRED"
     ])
+    await eventually(
+      () => typesOf(id),
+      (types) => types.includes("credential.expired")
+    )
     assert.deepStrictEqual(
       eventsOf(id).map(({ body }) => body.event_type),
       ["credential.stored", "credential.expiring", "credential.expired"]

@@ -8,6 +8,7 @@ import { type Client, connectClient } from "../../support/client.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { inTime, reached } from "../../support/inTime.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "tok"
@@ -72,14 +73,18 @@ describe("a token's life", () => {
   })
 
   it("ends at its expiry, without anybody asking", async () => {
-    const { token, tokenId } = await provision("expiring", { expiresDate: new Date(Date.now() + 1_500).toISOString() })
-    assert.strictEqual((await client.validate("meters", token)).statusCode, 200)
-    const ended = await eventually(
-      () => client.validate("meters", token),
-      (answer) => answer.statusCode === 410,
-      { limitMs: 3_000 }
-    )
-    assert.strictEqual(ended.tokenId, tokenId)
+    const { end, token, tokenId } = await inTime(async (lifeMs) => {
+      const end = Date.now() + lifeMs
+      const body = { appName: "meters", endpointId: "expiring", expiresDate: new Date(end).toISOString() }
+      const provisioned = await client.ask("demo", "token.provision", body)
+      const { token, tokenId } = provisioned.body as { readonly tokenId: string; readonly token: string }
+      const before = await client.validate("meters", token ?? "none")
+      if (Date.now() >= end) return undefined
+      assert.deepStrictEqual([provisioned.status, before.statusCode], [201, 200])
+      return { end, token, tokenId }
+    })
+    await reached(end)
+    assert.deepInclude(await client.validate("meters", token), { statusCode: 410, tokenId })
     assert.strictEqual((await client.ask("demo", "token.get", { tokenId })).body.status, "Revoked")
     const past = await client.ask("demo", "token.provision", {
       appName: "meters",
@@ -90,16 +95,21 @@ describe("a token's life", () => {
   })
 
   it("rotates with overlap (both good, then one) and without (one at once)", async () => {
-    const old = await provision("rotating")
-    const overlapped = await client.ask("demo", "token.rotate", { tokenId: old.tokenId, overlap: "PT1.5S" })
-    assert.strictEqual(overlapped.status, 201, JSON.stringify(overlapped.body))
-    assert.strictEqual((await client.validate("meters", old.token)).statusCode, 200)
-    assert.strictEqual((await client.validate("meters", overlapped.body.token)).statusCode, 200)
-    await eventually(
-      () => client.validate("meters", old.token),
-      (answer) => answer.statusCode === 410,
-      { limitMs: 4_000 }
-    )
+    const { end, old, overlapped } = await inTime(async (lifeMs) => {
+      const old = await provision("rotating")
+      const earliestEnd = Date.now() + lifeMs
+      const overlap = `PT${lifeMs / 1_000}S`
+      const overlapped = await client.ask("demo", "token.rotate", { tokenId: old.tokenId, overlap })
+      assert.strictEqual(overlapped.status, 201, JSON.stringify(overlapped.body))
+      const end = Date.now() + lifeMs
+      assert.strictEqual((await client.validate("meters", overlapped.body.token)).statusCode, 200)
+      const before = await client.validate("meters", old.token)
+      if (Date.now() >= earliestEnd) return undefined
+      assert.strictEqual(before.statusCode, 200)
+      return { end, old, overlapped }
+    })
+    await reached(end)
+    assert.strictEqual((await client.validate("meters", old.token)).statusCode, 410)
     const at = await client.ask("demo", "token.rotate", { tokenId: overlapped.body.tokenId })
     assert.strictEqual(at.status, 201)
     assert.strictEqual((await client.validate("meters", overlapped.body.token)).statusCode, 410)
