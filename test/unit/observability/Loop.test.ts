@@ -152,7 +152,7 @@ const cryptoConfig = CryptoConfig.layer.pipe(Layer.provide(environment))
 
 const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scope.Scope>> = {
   "a loop of nothing but turns": (turn) =>
-    Effect.forkScoped(Loop.forever("test", Effect.andThen(Effect.sync(turn), Effect.sleep("1 second")))),
+    Effect.forkScoped(Loop.forever("test", Effect.delay(Effect.sync(turn), "1 second"))),
   "a sweep of tokens": (turn) =>
     TokenSweep.forkEvery("test", Effect.sync(turn)).pipe(
       Effect.provide(
@@ -206,7 +206,7 @@ const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scop
       asked.add(revocation.seq)
       rounds.enqueueUnsafe({ revocation, done: () => {} })
     })
-    yield* another.pipe(Effect.andThen(Effect.sleep("4 seconds")), Effect.repeat({ times: 44 }), Effect.forkScoped)
+    yield* another.pipe(Effect.delay("4 seconds"), Effect.repeat({ times: 42 }), Effect.forkScoped)
     // What was under way when it died is done by the next turns.
     yield* Effect.addFinalizer(() => Effect.sync(() => assert.isEmpty(asked)))
   }, Effect.provide(coherenceParts)),
@@ -239,7 +239,7 @@ const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scop
     )
     const { validateUnsafe } = yield* Effect.provide(Validator, context)
     yield* Effect.sync(() => validateUnsafe(null, "app", "value1", false, () => {})).pipe(
-      Effect.andThen(Effect.sleep("1 second")),
+      Effect.delay("1 second"),
       Effect.repeat({ times: 1_000 }),
       Effect.forkScoped
     )
