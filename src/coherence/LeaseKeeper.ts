@@ -5,7 +5,8 @@
  * - `LeaseState` holds only what `Lease.ts` allows for an acknowledged write;
  * - a lost compare-and-set, a missing entry, a lost connection and an orderly stop end the right in
  *   the turn in which they are known; a right that was lost is never renewed, a new one is taken;
- * - an orderly stop releases the entry, so that nobody waits for it.
+ * - an orderly stop releases the entry, so that nobody waits for it;
+ * - it never tries more often than every `retryEvery`.
  *
  * A late renewal (a busy event loop, a paused process) needs no care: the right is a moment in time,
  * and it has passed. Whoever was evicted because it did not acknowledge waits before it tries again,
@@ -50,7 +51,8 @@ export const make = Effect.fnUntraced(function* (bucket: LeaseBucket, process: s
   const renewEvery = Duration.millis(timing.leaseMs / 3)
   let term: Term | null = null
   let taken = 0
-  let connected = true
+  /** How often the connection was lost. What is acknowledged with none in between was heard on one that lives. */
+  let losses = 0
   let reason = "starting"
 
   const now = (): Moment => ({
@@ -79,24 +81,33 @@ export const make = Effect.fnUntraced(function* (bucket: LeaseBucket, process: s
   const followConnection = Effect.promise(async () => {
     for await (const { type } of control.status()) {
       if (type === "disconnect" || type === "staleConnection" || type === "close" || type === "forceReconnect") {
-        connected = false
+        losses++
         lapseUnsafe("the bus connection is lost")
-      } else if (type === "reconnect") connected = true
+      }
     }
   })
 
-  const take: Effect.Effect<Term, BucketError> = Effect.suspend(() => {
+  const release = (mine: Term): Effect.Effect<void> => {
+    const heldMs = monotonicMsUnsafe(clock) - mine.takenMs
+    return bucket
+      .write(mine.key, mine.revision, "released", heldMs, timing)
+      .pipe(Effect.timeoutOption(releaseLimit), Effect.ignore)
+  }
+
+  /** Null: the connection was lost meanwhile, so the right that was taken is given back. */
+  const take: Effect.Effect<Term | null, BucketError> = Effect.suspend(() => {
     const key = leaseKey(process, taken++)
     return bucket.ensure.pipe(
       Effect.andThen(() => {
+        const lossesBefore = losses
         const sent = now()
         return bucket.write(key, 0, "held", 0, timing).pipe(
-          Effect.map((revision) => {
+          Effect.flatMap((revision) => {
             const fresh: Term = { key, revision, takenMs: now().monotonicMs, lost: Deferred.makeUnsafe<void>() }
-            if (!connected) return fresh
+            if (losses !== lossesBefore) return Effect.as(release(fresh), null)
             term = fresh
             grantUnsafe(sent, false)
-            return fresh
+            return Effect.succeed(fresh)
           })
         )
       })
@@ -155,28 +166,28 @@ export const make = Effect.fnUntraced(function* (bucket: LeaseBucket, process: s
         Effect.retry(Schedule.spaced(retryEvery))
       )
       refusals = 0
-      if (term !== mine) continue
+      if (mine === null) {
+        yield* Effect.sleep(retryEvery)
+        continue
+      }
       yield* Effect.logInfo("lease held")
       const evicted = yield* hold(mine)
       yield* Effect.logWarning(`lease lost: ${reason}`)
+      yield* Effect.sleep(retryEvery)
       const heldMs = monotonicMsUnsafe(clock) - mine.takenMs
       backOff = !evicted || heldMs > backOffLeasesMax * timing.leaseMs ? 1 : Math.min(backOffLeasesMax, backOff * 2)
       if (evicted) yield* Effect.sleep(Duration.millis((timing.leaseMs * backOff) / 2))
     }
   })
 
-  const release = Effect.suspend(() => {
+  const stop = Effect.suspend(() => {
     const mine = term
     lapseUnsafe("stopping")
-    if (mine === null) return Effect.void
-    const heldMs = monotonicMsUnsafe(clock) - mine.takenMs
-    return bucket
-      .write(mine.key, mine.revision, "released", heldMs, timing)
-      .pipe(Effect.timeoutOption(releaseLimit), Effect.ignore)
+    return mine === null ? Effect.void : release(mine)
   })
 
   Metrics.leaseHeld.updateUnsafe(0, context)
-  yield* Effect.addFinalizer(() => release)
+  yield* Effect.addFinalizer(() => stop)
   yield* Effect.forkScoped(followConnection)
   yield* Effect.forkScoped(Loop.forever("lease", Effect.orDie(keep)))
 

@@ -1,0 +1,137 @@
+// Verifies R-REV-10.
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Layer, Queue, References, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { LeaseState, LeaseView, monotonicMsUnsafe } from "../../../src/coherence/Coherence.ts"
+import { CoherenceConfig } from "../../../src/coherence/CoherenceConfig.ts"
+import { BucketError, type LeaseBucket } from "../../../src/coherence/LeaseBucket.ts"
+import * as LeaseKeeper from "../../../src/coherence/LeaseKeeper.ts"
+import { Nats } from "../../../src/nats/Nats.ts"
+
+const writesMax = 200
+
+interface Write {
+  readonly key: string
+  readonly state: string
+  readonly at: number
+}
+
+/** A keeper over a bucket that takes every write, or none, and a connection that says what the test says. */
+const setup = Effect.gen(function* () {
+  const events = yield* Queue.unbounded<{ readonly type: string }>()
+  const run = Effect.runPromise
+  const control = {
+    status: () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => run(Effect.map(Queue.take(events), (value) => ({ value, done: false })))
+      })
+    })
+  }
+  const writes: Array<Write> = []
+  const world = { isUp: true, onWrite: (_: Write) => {} }
+  const clock = yield* Effect.clockWith(Effect.succeed)
+  const unavailable = new BucketError({ reason: "unavailable" })
+  const bucket: LeaseBucket = {
+    ensure: Effect.suspend(() => (world.isUp ? Effect.void : Effect.fail(unavailable))),
+    write: (key, revision, state) =>
+      Effect.suspend(() => {
+        if (!world.isUp) return Effect.fail(unavailable)
+        if (writes.length >= writesMax) return Effect.never
+        const write = { key, state, at: clock.currentTimeMillisUnsafe() }
+        writes.push(write)
+        world.onWrite(write)
+        // The answer takes a turn of the event loop, as it does on a bus.
+        return Effect.as(
+          Effect.promise(() => new Promise<void>((done) => setImmediate(done))),
+          revision + 1
+        )
+      }),
+    list: Effect.fail(unavailable),
+    highestSequence: () => 0
+  }
+  const lease = new LeaseState()
+  const parts = Layer.mergeAll(
+    Layer.succeed(Nats, { control } as unknown as Nats["Service"]),
+    Layer.succeed(LeaseView, lease),
+    Layer.succeed(CoherenceConfig, {
+      lease: Duration.seconds(3),
+      marginPercent: 10,
+      barrierTimeout: Duration.seconds(10),
+      bucketAge: Duration.hours(1)
+    }),
+    Layer.succeed(References.MinimumLogLevel, "None")
+  )
+  const scope = yield* Scope.make()
+  const context = Context.add(yield* Layer.build(parts), Scope.Scope, scope)
+  const keeper = yield* LeaseKeeper.make(bucket, "one.abc").pipe(Effect.provideContext(context))
+  const turns = Effect.promise(async () => {
+    for (let turn = 0; turn < 20; turn++) await new Promise<void>((done) => setImmediate(done))
+  })
+  const pass = (duration: Duration.Input) => Effect.andThen(TestClock.adjust(duration), turns)
+  const holds = () => lease.holds(monotonicMsUnsafe(clock), clock.currentTimeMillisUnsafe())
+  const happens = (type: string) => Effect.andThen(Queue.offer(events, { type }), turns)
+  yield* turns
+  return { writes, world, keeper, lease, pass, holds, happens, turns }
+})
+
+describe("the keeper of the lease", () => {
+  it.effect("takes it, renews it, and says that it holds", () =>
+    Effect.gen(function* () {
+      const { holds, keeper, pass, writes } = yield* setup
+      assert.isTrue(holds())
+      for (let time = 0; time < 5; time++) yield* pass("1 second")
+      assert.isTrue(holds())
+      assert.isNull(keeper.lapse())
+      assert.deepStrictEqual(new Set(writes.map(({ key }) => key)), new Set(["lease.one.abc.0"]))
+    })
+  )
+
+  it.effect("lapses when the connection is lost, and takes another when the bus takes writes again, said or not", () =>
+    Effect.gen(function* () {
+      const { happens, holds, pass, world, writes } = yield* setup
+      world.isUp = false
+      yield* happens("disconnect")
+      assert.isFalse(holds())
+      yield* pass("10 seconds")
+      assert.isFalse(holds())
+      // Nobody says that the connection is back.
+      world.isUp = true
+      yield* pass("200 millis")
+      assert.isTrue(holds())
+      assert.notStrictEqual(writes.at(-1)?.key, writes[0]?.key)
+    })
+  )
+
+  it.effect("tries no more often than ten times a second, and gives back what came too late", () =>
+    Effect.gen(function* () {
+      const { happens, holds, pass, turns, world, writes } = yield* setup
+      const before = writes.length
+      // The connection is lost again and again, while each write is under way.
+      let lost: Promise<unknown> = Promise.resolve()
+      world.onWrite = ({ state }) => {
+        if (state === "held") lost = Effect.runPromise(happens("disconnect"))
+      }
+      yield* happens("disconnect")
+      yield* pass(1)
+      yield* Effect.promise(() => lost)
+      yield* turns
+      for (let time = 0; time < 10; time++) {
+        yield* pass("100 millis")
+        yield* Effect.promise(() => lost)
+      }
+      assert.isFalse(holds())
+      const since = writes.slice(before)
+      const taken = since.filter(({ state }) => state === "held").map(({ key }) => key)
+      assert.isAbove(taken.length, 1)
+      assert.isAtMost(taken.length, 12)
+      assert.strictEqual(new Set(taken).size, taken.length, "a right's key is never used twice")
+      assert.includeMembers(
+        since.filter(({ state }) => state === "released").map(({ key }) => key),
+        taken.slice(0, -1)
+      )
+      world.onWrite = () => {}
+      yield* pass("1 second")
+      assert.isTrue(holds())
+    })
+  )
+})
