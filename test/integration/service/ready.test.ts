@@ -6,7 +6,7 @@ import { connect } from "@nats-io/transport-node"
 import { afterAll, assert, beforeAll, it, vi } from "vitest"
 import { eventually } from "../../support/eventually.ts"
 import { type Server, startMariadb, startNats, temporaryFolder } from "../../support/servers.ts"
-import { startService } from "../../support/service.ts"
+import { type Service, startService } from "../../support/service.ts"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
 
@@ -31,43 +31,46 @@ const toldReady = (): string | undefined => (existsSync(readyFile) ? readFileSyn
 
 let nats: Server
 let mariadb: Server
+let service: Service | undefined
 beforeAll(async () => {
   writeBus(`"$KV.CM_LEASES.>"`)
   nats = await startNats({ dir: join(folder.path, "nats"), configFile, name: "ready-test" })
   mariadb = await startMariadb({ dir: join(folder.path, "mariadb") })
 })
 afterAll(async () => {
+  service?.kill()
   await Promise.all([nats.stop(), mariadb.stop()])
   folder.remove()
 })
 
 it("a replica that cannot get its lease answers 503, tells nobody that it is ready, and says why in its log", async () => {
-  const service = await startService({
+  const started = await startService({
     natsUrl: nats.url,
     databaseUrl: mariadb.url,
     env: { NATS_USER: "all", NATS_PASSWORD: "all", CM_READY_FILE: readyFile },
     unready: true
   })
+  service = started
   const connection = await connect({ servers: nats.url, user: "all", pass: "all" })
   const ready = async () => {
     const answer = await connection.request("cm.admin.v1.ready", "{}", { timeout: 5_000 }).catch(() => undefined)
     return { status: Number(answer?.headers?.get("Cm-Status")), body: answer?.string() ?? "" }
   }
-  await eventually(service.output, (said) => said.includes("not ready yet: lease: "), {
+  await eventually(started.output, (said) => said.includes("not ready yet: lease: "), {
     limitMs: 30_000,
     what: "the service to say what it waits for"
   })
   assert.strictEqual((await ready()).status, 503)
   assert.include((await ready()).body, "lease")
   assert.isUndefined(toldReady())
-  assert.notInclude(service.output(), '"msg":"ready"')
+  assert.notInclude(started.output(), '"msg":"ready"')
 
   writeBus("")
   nats.kill("SIGHUP")
   const told = await eventually(toldReady, (text) => text !== undefined, { what: "the service to be ready" })
-  assert.strictEqual(JSON.parse(told!).pid, service.pid)
+  assert.strictEqual(JSON.parse(told!).pid, started.pid)
   assert.strictEqual((await ready()).status, 200)
   await connection.close()
-  assert.strictEqual(await service.stop(), 0)
+  assert.strictEqual(await started.stop(), 0)
   assert.isUndefined(toldReady())
 })
