@@ -47,6 +47,11 @@ export class AuditStore extends Context.Service<
   AuditStore,
   {
     readonly list: (tenantId: string, query: AuditQuery) => Effect.Effect<Page<AuditRow>, StoreUnavailable>
+    /**
+     * The first row of the tenant as it is now: the one of its creation. Those before it are of one that had
+     * its name before. 1 when that row is not to be found.
+     */
+    readonly beginning: (tenantId: string) => Effect.Effect<number, StoreUnavailable>
     /** As the tenant's counters say, whatever the rows are. */
     readonly head: (tenantId: string) => Effect.Effect<AuditHead, StoreUnavailable>
     /** With `seq` of at least `fromSeq`, ascending, at most `limit`. */

@@ -41,6 +41,10 @@ const list = async (session: Session, tenantId: string, query: AuditQuery) => {
   return { content, next: rows.length > query.limit && last !== undefined ? String(last.seq) : null }
 }
 
+/** Found by the moment, which both rows have from one transaction; along the index of moments. */
+export const beginningSql = `SELECT a.seq FROM tenants t STRAIGHT_JOIN audit a FORCE INDEX (ix_audit_at)
+    ON a.tenant_id = t.tenant_id AND a.at = t.created_at
+  WHERE t.tenant_id = ? AND a.action = 'tenant.created' ORDER BY a.seq DESC LIMIT 1`
 const headSql = "SELECT audit_seq, audit_hash FROM tenant_counters WHERE tenant_id = ?"
 const checkpointsSql = `SELECT tenant_id, seq, hash, at, key_id, signature FROM audit_checkpoints
   WHERE tenant_id = ? AND seq >= ? ORDER BY seq LIMIT ?`
@@ -60,6 +64,11 @@ const checkpointOf = (row: Row): AuditCheckpoint => ({
 const make = Effect.map(Mariadb, ({ query: read }) =>
   AuditStore.of({
     list: (tenantId, query) => read("AuditStore.list", (session) => list(session, tenantId, query)),
+    beginning: (tenantId) =>
+      read("AuditStore.beginning", async (session) => {
+        const [row] = await session.rows(beginningSql, [tenantId])
+        return row === undefined ? 1 : Columns.whole(row, 0)
+      }),
     head: (tenantId) =>
       read("AuditStore.head", async (session) => {
         const [row] = await session.rows(headSql, [tenantId])

@@ -24,6 +24,12 @@ const make = Effect.map(MemoryDatabase, (tables) =>
         const last = content.at(-1)
         return { content, next: found.length > query.limit && last !== undefined ? String(last.seq) : null }
       }),
+    beginning: (tenantId) =>
+      Effect.sync(() => {
+        const createdAt = tables.tenants.get(tenantId)?.createdAt
+        const isCreation = ({ action, at }: AuditRow) => action === "tenant.created" && at === createdAt
+        return (tables.audit.get(tenantId) ?? []).findLast(isCreation)?.seq ?? 1
+      }),
     head: (tenantId) =>
       Effect.sync(() => {
         const counters = tables.counters.get(tenantId)

@@ -4,8 +4,11 @@ import { Effect, type Layer } from "effect"
 import { genesisHash } from "../../src/store/AuditChain.ts"
 import { type AuditQuery, AuditStore } from "../../src/store/AuditStore.ts"
 import { beginning, walk } from "../../src/store/AuditWalk.ts"
+import { Outbox } from "../../src/store/Outbox.ts"
+import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { changesOf, loadOf } from "../support/credentialRows.ts"
+import { nextRevocation, transact } from "../support/storeFixtures.ts"
 
 let tenants = 0
 const everything: AuditQuery = { entityId: null, from: null, to: null, limit: 100, after: null }
@@ -27,7 +30,10 @@ const tenantWith = (...entityIds: ReadonlyArray<string>) =>
     return tenantId
   })
 
-export const auditStoreSuite = (name: string, stores: Layer.Layer<TenantStore | AuditStore, unknown>) =>
+export const auditStoreSuite = (
+  name: string,
+  stores: Layer.Layer<TenantStore | AuditStore | Outbox | Sweeps, unknown>
+) =>
   layer(stores, { excludeTestServices: true })(`AuditStore (${name})`, (it) => {
     it.effect("gives the rows of one tenant in order, as a chain that holds and ends at the head", () =>
       Effect.gen(function* () {
@@ -68,6 +74,35 @@ export const auditStoreSuite = (name: string, stores: Layer.Layer<TenantStore | 
         const [first] = (yield* store.list(tenantId, everything)).content
         assert.deepStrictEqual(yield* seqs({ to: { at: (first?.at ?? 0) - 1 } }), [[], null])
         assert.deepStrictEqual(yield* seqs({ from: { at: first?.at ?? 0 } }), [[1, 2, 3, 4], null])
+      })
+    )
+
+    it.effect("knows where the rows of the present tenant begin, in a chain that goes on from a former one's", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* tenantWith("a", "b")
+        const [store, tenantStore] = [yield* AuditStore, yield* TenantStore]
+        const [outbox, sweeps] = [yield* Outbox, yield* Sweeps]
+        assert.strictEqual(yield* store.beginning(tenantId), 1)
+        assert.strictEqual(yield* store.beginning("nobody"), 1)
+        yield* transact(tenantId, {}, (loaded) => ({
+          tenantRemoved: true,
+          revocation: nextRevocation(tenantId, loaded)
+        }))
+        yield* outbox.markInForce([{ tenantId, seq: 1 }])
+        yield* sweeps.purgeRemoved
+        assert.strictEqual(yield* tenantStore.createTenant(tenantId, null), "created")
+        assert.strictEqual(yield* store.beginning(tenantId), 4)
+        const { content } = yield* store.list(tenantId, everything)
+        assert.deepStrictEqual(
+          content.map(({ action, seq }) => [seq, action]),
+          [
+            [1, "tenant.created"],
+            [2, "test.done"],
+            [3, "test.done"],
+            [4, "tenant.created"]
+          ]
+        )
+        assert.isNull(walk(beginning(tenantId), content, new Map()).broken)
       })
     )
 
