@@ -99,7 +99,7 @@ export const isGlobal = (credential: Pick<Credential, "tenantId">): boolean => c
 export const scopesMax = 128
 export const scopeLengthMax = 256
 export const allowedConsumersMax = 128
-/** UTF-8 bytes of the JSON text of `metadata`. */
+/** UTF-8 bytes of the JSON text of `metadata`, and of `rotation`. */
 export const metadataBytesMax = 8_192
 /** Services of a tenant, stored or switched, before one more that nothing is stored for may no longer be switched. */
 export const servicesSwitchedMax = 10_000

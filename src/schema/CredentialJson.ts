@@ -34,9 +34,6 @@ const ConsumerName = Schema.String.check(Schema.isPattern(consumerNamePattern)).
 })
 const AllowedConsumers = Schema.Array(ConsumerName).check(Schema.isMaxLength(allowedConsumersMax))
 
-/** How a provider's refresh is run. None is built in, so there is no field of it to know yet. */
-const Rotation = Field.Nothing.annotate({ description: "no field of it is known yet" })
-
 const encoder = new TextEncoder()
 /** JSON of the caller's own, bounded as text. */
 const OpenObject = Schema.Record(Schema.String, Schema.Unknown).check(
@@ -75,7 +72,7 @@ export const StoreCredential = Schema.Struct({
   expires_at: Schema.optionalKey(Schema.NullOr(IsoDate)),
   owner: Schema.optionalKey(OwnerFields),
   allowed_consumers: Schema.optionalKey(AllowedConsumers),
-  rotation: Schema.optionalKey(Schema.NullOr(Rotation)),
+  rotation: Schema.optionalKey(Schema.NullOr(OpenObject)),
   metadata: Schema.optionalKey(OpenObject)
 })
 

@@ -105,7 +105,7 @@ const cases: ReadonlyArray<Case> = [
       expires_at: date,
       owner: { level: "user", user_id: "u1" },
       allowed_consumers: ["mail", "account:ACME"],
-      rotation: {},
+      rotation: { every: "P1D" },
       metadata: { note: "n" }
     },
     calls: "store",
@@ -120,7 +120,7 @@ const cases: ReadonlyArray<Case> = [
         expiresAt: someTime,
         allowedConsumers: ["mail", "account:ACME"],
         metadata: { note: "n" },
-        rotation: {}
+        rotation: { every: "P1D" }
       }
     ],
     gives: { credentialId: id, version: 1 },
@@ -365,6 +365,15 @@ describe("credentials, services and the audit on the bus", () => {
     assert.strictEqual(error.details.path, path)
     assert.notInclude(JSON.stringify(answer.body), planted)
     assert.notInclude(world.logged.join("\n"), planted)
+  })
+
+  it("says of an audit that is too long for one request how far it holds and where to go on", async () => {
+    script(world, "auditVerify", Effect.fail(new errors.AuditRangeTooLong({ checked: 500, nextFrom: 501 })))
+    const { body, status } = await world.tenant("audit.verify")
+    assert.strictEqual(status, 409)
+    assert.strictEqual(body.error.code, "LIMIT_REACHED")
+    assert.deepStrictEqual(body.error.details, { limit: "auditRowsPerRequest", checked: 500, nextFrom: 501 })
+    assert.match(body.error.reasonPhrase, /from 501$/u)
   })
 
   const failures: ReadonlyArray<readonly [Effect.Effect<never, unknown>, number, string]> = [

@@ -47,7 +47,7 @@ const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
       expires_at: date,
       owner: user,
       allowed_consumers: ["mail"],
-      rotation: {},
+      rotation: { every: "P1D" },
       metadata: { note: { deep: 1 } }
     }
   ],
@@ -91,6 +91,7 @@ const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
 
 /** The caller's own JSON, and a secret, whose fields are checked by its type. Nothing else is open. */
 const open = new Set([
+  "credential.store rotation",
   "credential.store metadata",
   "credential.store metadata.note",
   "credential.update metadata",
