@@ -9,7 +9,7 @@ import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Option, S
 import { AuditStore } from "../store/AuditStore.ts"
 import { type CredentialRef, CredentialStore } from "../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
-import * as Audit from "./Audit.ts"
+import * as AuditCheckpoints from "./AuditCheckpoints.ts"
 import type { Command } from "./Command.ts"
 import { endOverlaps, expireAll, notify, purge, recordCounted } from "./CredentialEndings.ts"
 import { CredentialEvents } from "./CredentialEvents.ts"
@@ -104,7 +104,7 @@ const make = Effect.gen(function* () {
   const refusals = yield* Refusals
   const { noticesMs, refusalWindow } = yield* CredentialsConfig
   const describeCache = yield* DescribeCache.make
-  const audit = yield* Audit.make
+  const audit = yield* AuditCheckpoints.make
   const windowMs = Duration.toMillis(refusalWindow)
   const shownServices = new Set<string>()
 

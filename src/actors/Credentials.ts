@@ -13,6 +13,7 @@ import { Context, type Effect, type Redacted } from "effect"
 import type { Consumer } from "../domain/Access.ts"
 import type { CredentialState, JsonObject, Owner, TenantService, VersionState } from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
+import type { AuditRangeTooLong } from "../domain/errors.ts"
 import type { Page, PageQuery } from "../domain/Page.ts"
 import type { AuditRow } from "../store/AuditChain.ts"
 import type { AuditBound } from "../store/AuditStore.ts"
@@ -189,6 +190,6 @@ export class Credentials extends Context.Service<
     readonly auditVerify: (
       tenantId: string,
       range: { readonly from: AuditBound; readonly to: AuditBound }
-    ) => Effect.Effect<AuditVerdict, ReadError>
+    ) => Effect.Effect<AuditVerdict, ReadError | AuditRangeTooLong>
   }
 >()("cm/actors/Credentials") {}

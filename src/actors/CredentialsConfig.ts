@@ -29,6 +29,14 @@ const config = Config.all({
     byDefault: 10_000,
     about: "Different refusals that are counted at once; one more gets a row of the audit each time."
   }),
+  verificationsMax: Setting.int({
+    name: "CM_AUDIT_VERIFICATIONS_MAX",
+    unit: "verifications",
+    min: 1,
+    max: 64,
+    byDefault: 4,
+    about: "Audits that one replica verifies at once, each tenant's once. One more is answered 429."
+  }),
   checkpointEvery: Setting.duration({
     name: "CM_AUDIT_CHECKPOINT_EVERY",
     min: "1 second",
@@ -55,6 +63,7 @@ export interface CredentialsConfigShape {
   readonly metadataTtl: Duration.Duration
   readonly refusalWindow: Duration.Duration
   readonly refusalsMax: number
+  readonly verificationsMax: number
   readonly checkpointEvery: Duration.Duration
   readonly sweepEvery: Duration.Duration
   /** Milliseconds, without repetition. */

@@ -19,7 +19,7 @@ import { AuditStore } from "../store/AuditStore.ts"
 import { CredentialStore, type CredentialView } from "../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { TenantStore } from "../store/TenantStore.ts"
-import * as Audit from "./Audit.ts"
+import * as AuditVerification from "./AuditVerification.ts"
 import type { Command } from "./Command.ts"
 import type { SecretSealer } from "./CredentialChange.ts"
 import * as commands from "./CredentialCommands.ts"
@@ -97,7 +97,7 @@ const make = Effect.gen(function* () {
   const events = yield* CredentialEvents
   const ids = yield* Ids
   const describeCache = yield* DescribeCache.make
-  const audit = yield* Audit.make
+  const verification = yield* AuditVerification.make
   const countRead = yield* makeReadCounter
 
   // ---- tenants
@@ -251,8 +251,18 @@ const make = Effect.gen(function* () {
     disableService: (tenantId, serviceName, reason, caller) =>
       change(tenantId, setService(serviceName, false, reason, caller)),
 
-    auditList: (tenantId, request) => reading(tenantId, auditStore.list(tenantId, request)),
-    auditVerify: (tenantId, range) => reading(tenantId, audit.verify(tenantId, range))
+    // What a tenant wrote that had this name before is another tenant's.
+    auditList: (tenantId, request) =>
+      reading(
+        tenantId,
+        Effect.flatMap(auditStore.beginning(tenantId), (first) =>
+          auditStore.list(tenantId, { ...request, after: String(Math.max(Number(request.after ?? 0), first - 1)) })
+        )
+      ),
+    auditVerify: (tenantId, range) =>
+      Effect.andThen(liveTenant(tenantId), verification.verify(tenantId, range)).pipe(
+        Effect.catchTag("StoreUnavailable", (error) => Effect.fail(readFailed(error)))
+      )
   })
 })
 

@@ -73,6 +73,13 @@ export class CredentialExpired extends tagged<CredentialExpired>()("CredentialEx
 export class ConsumerNotAllowed extends tagged<ConsumerNotAllowed>()("ConsumerNotAllowed", {}) {}
 export class ServiceInactive extends tagged<ServiceInactive>()("ServiceInactive", { serviceName: Schema.String }) {}
 
+// ---- the audit
+/** Rows up to the one before `nextFrom` hold; the time of one request did not suffice for more. */
+export class AuditRangeTooLong extends tagged<AuditRangeTooLong>()("AuditRangeTooLong", {
+  checked: Schema.Int,
+  nextFrom: Schema.Int
+}) {}
+
 // ---- keys
 export class KeyNotFound extends tagged<KeyNotFound>()("KeyNotFound", { keyId: Schema.String }) {}
 /** A row needs the key, or a replica may still write with it. `rows` are counted up to a limit. */
@@ -115,4 +122,11 @@ export const Refusal = Schema.Union([
 ])
 export type Refusal = typeof Refusal.Type
 
-export type RequestError = Refusal | InvalidCursor | Unauthenticated | TooManyRequests | Unavailable | NotYetInForce
+export type RequestError =
+  | Refusal
+  | InvalidCursor
+  | Unauthenticated
+  | AuditRangeTooLong
+  | TooManyRequests
+  | Unavailable
+  | NotYetInForce

@@ -84,6 +84,7 @@ export const auditOperations = [
       "Walks the audit's chain and compares it to its signed checkpoints; names the first link that does not hold.",
     request: VerifyAudit,
     answer: VerdictAnswer,
+    errors: ["LIMIT_REACHED"],
     handle: Effect.fnUntraced(function* ({ from = null, to = null }, { tenantId }) {
       const credentials = yield* Credentials
       return encodeVerdict(yield* credentials.auditVerify(tenantId, { from, to }))

@@ -113,6 +113,12 @@ const table: Table = {
     reason: ({ limit, max }) => `${limit}: ${max} at most`,
     details: ({ limit, max }) => ({ limit, max })
   },
+  AuditRangeTooLong: {
+    code: "LIMIT_REACHED",
+    reason: ({ nextFrom }) =>
+      `The range is too long for one request; its rows hold so far, go on with from ${nextFrom}`,
+    details: ({ checked, nextFrom }) => ({ limit: "auditRowsPerRequest", checked, nextFrom })
+  },
   ManagedElsewhere: {
     code: "MANAGED_ELSEWHERE",
     reason: ({ by }) => `Managed by ${by}`,

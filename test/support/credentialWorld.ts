@@ -3,7 +3,7 @@
  * test's own. Time is the test's; background loops are not started, the test does their turns.
  */
 import { join } from "node:path"
-import { ConfigProvider, Context, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Duration, Effect, Layer } from "effect"
 import { ActorsConfig } from "../../src/actors/ActorsConfig.ts"
 import { CredentialEvents } from "../../src/actors/CredentialEvents.ts"
 import * as CredentialSweeps from "../../src/actors/CredentialSweeps.ts"
@@ -29,10 +29,12 @@ import * as LiveKeyring from "../../src/crypto/LiveKeyring.ts"
 import * as LiveTenantKeys from "../../src/crypto/LiveTenantKeys.ts"
 import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
+import { AuditStore } from "../../src/store/AuditStore.ts"
 import { MemoryDatabase } from "../../src/store/MemoryDatabase.ts"
 import * as MemoryStores from "../../src/store/MemoryStores.ts"
 import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
 import { StoreUnavailable } from "../../src/store/StoreError.ts"
+import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { temporaryFolder } from "./servers.ts"
 import { nextRevocation, transact } from "./storeFixtures.ts"
@@ -87,11 +89,21 @@ export const credentialWorld = Effect.gen(function* () {
           : failure
       })
   })
+  /** How long a page of the audit takes. */
+  const pace = { page: Duration.zero as Duration.Duration }
+  const audit = Context.get(database, AuditStore)
+  const slowAudit = AuditStore.of({
+    ...audit,
+    list: (...args) =>
+      Effect.suspend(() => (Duration.isZero(pace.page) ? Effect.void : Effect.sleep(pace.page))).pipe(
+        Effect.andThen(audit.list(...args))
+      )
+  })
   for (const tenantId of ["global", "demo"]) yield* tenants.createTenant(tenantId, null)
 
   /** A replica of its own over the shared database and bucket; starting one again is a restart. */
   const replica = (replicaId: string) => {
-    const stores = Context.add(database, TenantStore, failingTenants)
+    const stores = Context.add(Context.add(database, TenantStore, failingTenants), AuditStore, slowAudit)
     const shared = Layer.mergeAll(Layer.succeedContext(stores), Layer.succeedContext(metadata))
     const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer).pipe(
       Layer.provide(LocalMasterKey.layer)
@@ -142,5 +154,12 @@ export const credentialWorld = Effect.gen(function* () {
       tenantRemoved: true,
       revocation: nextRevocation(tenantId, loaded)
     })).pipe(Effect.provideService(TenantStore, tenants))
-  return { replica, tables, events, fates, addTenant, removeTenant }
+  /** Rows for the audit, in one transaction. */
+  const append = (tenantId: string, count: number) => {
+    const entry = { actor: "bus", action: "test.done", entityType: "test", entityId: "e", diff: null }
+    const rows = Array.from({ length: count }, () => entry)
+    return transact(tenantId, {}, () => ({ audit: rows })).pipe(Effect.provideService(TenantStore, tenants))
+  }
+  const sweeps = Context.get(database, Sweeps)
+  return { replica, tables, events, fates, pace, addTenant, removeTenant, append, sweeps }
 })

@@ -1,4 +1,4 @@
-// Verifies R-SEC-7.
+// Verifies R-SEC-7, R-SEC-16.
 /** P8 from outside: what happened is in the audit, and the audit cannot be edited unnoticed. Verifies: R-SEC-7. */
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -108,6 +108,33 @@ describe("the audit", () => {
     assert.deepStrictEqual((await client.ask(tenant, "audit.list", { from: 3, to: 4 })).body.content, all.slice(2, 4))
     assert.deepStrictEqual((await client.ask(tenant, "audit.list", { from: all[0].at })).body.content, all)
     assert.deepStrictEqual(await verify(tenant, { from: 3, to: 5 }), { valid: true, checked: 3 })
+  })
+})
+
+describe("a tenant that takes the name of one that was removed", () => {
+  it("sees and verifies its own rows, in a chain that goes on, and none of the other's", async () => {
+    const tenant = await newTenant("taken")
+    const former = await rowsOf(tenant)
+    assert.strictEqual((await client.admin("tenants.remove", { tenantId: tenant })).status, 200)
+    assert.strictEqual((await client.ask(tenant, "audit.list")).code, "TENANT_NOT_FOUND")
+    assert.strictEqual((await client.ask(tenant, "audit.verify")).code, "TENANT_NOT_FOUND")
+    await eventually(
+      () => client.admin("tenants.create", { tenantId: tenant }),
+      ({ status }) => status === 201,
+      { limitMs: 20_000, what: "the name to be free" }
+    )
+    await client.ask(tenant, "service.disable", { service_name: "mine" })
+    const own = await rowsOf(tenant)
+    assert.deepStrictEqual(
+      own.map(({ action }: { action: string }) => action),
+      ["tenant.created", "service.disabled"]
+    )
+    assert.isAbove(own[0].seq, former.at(-1).seq)
+    for (const range of [{}, { from: 1 }, { from: former[0].at }]) {
+      assert.deepStrictEqual((await client.ask(tenant, "audit.list", { ...range, limit: 1000 })).body.content, own)
+      assert.deepStrictEqual(await verify(tenant, range), { valid: true, checked: 2 })
+    }
+    assert.deepStrictEqual((await client.ask(tenant, "audit.list", { entityId: "a" })).body.content, [])
   })
 })
 
