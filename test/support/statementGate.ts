@@ -1,14 +1,15 @@
 /**
- * A proxy in front of MariaDB that stops a client at a chosen statement: the statement does not reach
- * the server, or its answer does not reach the client. The connection stays as it is until the client
- * dies, so a test can kill it exactly there.
+ * A proxy in front of MariaDB that stops a client at a chosen statement: the statement and what is
+ * behind it do not reach the server, or its answer does not reach the client. The connection stays as
+ * it is until the client dies, so a test can kill it exactly there.
  */
 import { createServer, connect as dial, type Server } from "node:net"
 
-/** What a client sends, as the gate sees it: one statement, or the preparation of one. */
+/** A statement on its way, prepared or not; its preparation is none. */
 export interface Passing {
+  /** The statement, and the values of a prepared one as they are sent. */
   readonly text: string
-  /** What came over this connection since its transaction began, this included. */
+  /** What came over this connection since the transaction before ended, this included. */
   readonly transaction: string
 }
 
@@ -25,7 +26,69 @@ interface Stop {
   readonly done: () => void
 }
 
-const beginning = "START TRANSACTION"
+// ---- the protocol, as far as it tells statements apart -----------------------------
+// https://mariadb.com/kb/en/clientserver-protocol: commands are numbered 0, their answers begin with 1.
+
+const headerBytes = 4
+const sequenceAt = 3
+const query = 3
+const prepare = 22
+const executes: ReadonlyArray<number> = [23, 250]
+/** COM_QUIT, COM_STMT_SEND_LONG_DATA, COM_STMT_CLOSE. */
+const unanswered: ReadonlyArray<number> = [1, 24, 25]
+/** Stands for the statement that was prepared last: it is sent before its number can be known. */
+const justPrepared = 0xffffffff
+
+/** Cuts a stream into whole packets, with their headers. */
+const framer = () => {
+  let rest: Buffer = Buffer.alloc(0)
+  return (bytes: Buffer): ReadonlyArray<Buffer> => {
+    rest = Buffer.concat([rest, bytes])
+    const packets: Array<Buffer> = []
+    while (rest.byteLength >= headerBytes) {
+      const length = headerBytes + rest.readUIntLE(0, 3)
+      if (rest.byteLength < length) break
+      packets.push(rest.subarray(0, length))
+      rest = rest.subarray(length)
+    }
+    return packets
+  }
+}
+
+/** Follows one connection: which statement has which number, and which answer belongs to which command. */
+const statementsOf = () => {
+  const prepared = new Map<number, string>()
+  const awaiting: Array<{ readonly preparing: string | null; readonly answered: () => void }> = []
+  let preparedLast = ""
+  const textOf = (command: number, body: Buffer): string | null => {
+    if (command === query) return body.toString("latin1")
+    if (!executes.includes(command)) return null
+    const number = body.readUInt32LE(0)
+    const sql = number === justPrepared ? preparedLast : prepared.get(number)
+    return `${sql ?? ""} ${body.toString("latin1")}`
+  }
+  return {
+    /** The statement that a packet carries out, or null. */
+    sent: (packet: Buffer): string | null =>
+      packet[sequenceAt] === 0 ? textOf(packet[headerBytes] ?? 0, packet.subarray(headerBytes + 1)) : null,
+    /** It goes on to the server; `answered` when its answer begins. */
+    passed: (packet: Buffer, answered: () => void): void => {
+      const command = packet[headerBytes] ?? 0
+      if (packet[sequenceAt] !== 0 || unanswered.includes(command)) return
+      const preparing = command === prepare ? packet.toString("latin1", headerBytes + 1) : null
+      if (preparing !== null) preparedLast = preparing
+      awaiting.push({ preparing, answered })
+    },
+    received: (packet: Buffer): void => {
+      const command = packet[sequenceAt] === 1 ? awaiting.shift() : undefined
+      if (command === undefined) return
+      if (command.preparing !== null && packet[headerBytes] === 0) {
+        prepared.set(packet.readUInt32LE(headerBytes + 1), command.preparing)
+      }
+      command.answered()
+    }
+  }
+}
 
 const listen = (server: Server): Promise<number> =>
   new Promise((resolve) => {
@@ -40,8 +103,10 @@ export const statementGate = async (target: {
   const sockets = new Set<{ destroy: () => unknown }>()
   const server = createServer((client) => {
     const upstream = dial(target)
+    const [sentIn, receivedIn, statements] = [framer(), framer(), statementsOf()]
     let transaction = ""
-    let stopped: Stop | undefined
+    let sendsNothing = false
+    let receivesNothing = false
     const end = () => {
       client.destroy()
       upstream.destroy()
@@ -53,20 +118,37 @@ export const statementGate = async (target: {
       socket.on("error", end)
       socket.on("close", end)
     }
-    client.on("data", (bytes) => {
-      if (stopped !== undefined) return
-      const text = bytes.toString("latin1")
-      transaction = text.includes(beginning) ? text : transaction + text
-      if (stop?.is({ text, transaction }) === true) {
-        stopped = stop
-        stop = undefined
-        if (stopped.when === "before") return stopped.done()
+    const take = (packet: Buffer): void => {
+      const text = statements.sent(packet)
+      let answered = (): void => undefined
+      if (text !== null) {
+        transaction += text
+        if (stop?.is({ text, transaction }) === true) {
+          const stopped = stop
+          stop = undefined
+          sendsNothing = true
+          if (stopped.when === "before") {
+            stopped.done()
+            return
+          }
+          answered = () => {
+            receivesNothing = true
+            stopped.done()
+          }
+        }
+        if (/^(?:COMMIT|ROLLBACK)/u.test(text)) transaction = ""
       }
-      upstream.write(bytes)
+      statements.passed(packet, answered)
+      upstream.write(packet)
+    }
+    client.on("data", (bytes) => {
+      for (const packet of sentIn(bytes)) if (!sendsNothing) take(packet)
     })
     upstream.on("data", (bytes) => {
-      if (stopped === undefined) client.write(bytes)
-      else stopped.done()
+      for (const packet of receivedIn(bytes)) {
+        statements.received(packet)
+        if (!receivesNothing) client.write(packet)
+      }
     })
   })
   return {

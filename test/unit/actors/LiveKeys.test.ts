@@ -133,6 +133,28 @@ describe("keys.rotate", () => {
     })
   )
 
+  it.effect("so late that the keys could be followed again, it still does not put its own in their place", () =>
+    Effect.gen(function* () {
+      const { all, one } = yield* settled
+      const two = yield* all.replica
+      let before = ""
+      all.master.during = Effect.suspend(() => {
+        all.master.during = Effect.void
+        return Effect.orDie(two.keys.rotateKeys(operator)).pipe(
+          Effect.andThen(TestClock.adjust("1 minute")),
+          Effect.andThen(
+            Effect.sync(() => {
+              before = traces(all)
+            })
+          )
+        )
+      })
+      // A successor of the old token hash key lacks the layer that the other one's has.
+      assert.deepStrictEqual(yield* one.keys.rotateKeys(operator), { keyIds: [], tenants: 0, notRotated: [] })
+      assert.strictEqual(traces(all), before)
+    })
+  )
+
   it.effect("two requests of one idempotency key at once get one answer", () =>
     Effect.gen(function* () {
       const { all, one } = yield* settled
