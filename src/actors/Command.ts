@@ -22,6 +22,10 @@ export interface Command<A> {
   readonly rejected?: (() => Refusal) | undefined
   /** True for background work on a tenant that is being removed. */
   readonly onRemovedTenant?: boolean | undefined
+  /** For what must not wait in the mailbox: the command itself, made when its turn has come. */
+  readonly prepare?: (() => Command<A>) | undefined
+  /** Asked when the rows are locked and read; false: what it was prepared with does not hold any more. */
+  readonly stillHolds?: (() => boolean) | undefined
 }
 
 /** A command whose answer's type its asker remembers. */

@@ -17,8 +17,7 @@ import { Applier, Coherence } from "../coherence/Coherence.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import type { Refusal } from "../domain/errors.ts"
 import * as errors from "../domain/errors.ts"
-import type { HotToken } from "../domain/HotToken.ts"
-import type { Token } from "../domain/Token.ts"
+import { hotTokenOf } from "../domain/HotToken.ts"
 import { OutboxSignal } from "../store/OutboxSignal.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { type Changes, type Loaded, TenantStore } from "../store/TenantStore.ts"
@@ -110,27 +109,32 @@ export const layer = Layer.effect(
       return decided
     }
 
+    /** Null: what a command was prepared with did not hold any more, and nothing was decided. */
     const transact = (
       tenantId: string,
       group: ReadonlyArray<Asked>,
       keep: (workspace: Workspace) => void
-    ): Effect.Effect<Committed, StoreUnavailable | Refusal> => {
-      const keyHashes = group.map(({ command }) => keyHashOf(command))
+    ): Effect.Effect<Committed | null, StoreUnavailable | Refusal> => {
+      const prepared = group.map(({ command }) => command.prepare?.() ?? command)
+      const keyHashes = prepared.map(keyHashOf)
       const load = mergeLoads([
-        ...group.map(({ command }) => command.load),
+        ...prepared.map((command) => command.load),
         { idempotencyKeyHashes: keyHashes.filter((keyHash) => keyHash !== null) }
       ])
       const decide = (loaded: Loaded) => {
         const workspace = new Workspace(tenantId, loaded)
+        if (prepared.some((command) => command.stillHolds?.() === false)) {
+          return { changes: workspace.changes(), result: null }
+        }
         keep(workspace)
-        const decided = group.map(({ command }, index) => decideOne(workspace, command, keyHashes[index]!))
+        const decided = prepared.map((command, index) => decideOne(workspace, command, keyHashes[index]!))
         for (const entry of events.ofFacts(workspace)) workspace.announce(entry)
         const changes = workspace.changes()
         return { changes, result: { decided, workspace, changes } }
       }
       return store.transact(tenantId, load, decide).pipe(
         Effect.catchTag("StatementRejected", (rejected) => {
-          const refusal = group.length === 1 ? group[0]!.command.rejected?.() : undefined
+          const refusal = prepared.length === 1 ? prepared[0]!.rejected?.() : undefined
           return refusal === undefined ? Effect.die(rejected) : Effect.fail(refusal)
         })
       )
@@ -197,7 +201,7 @@ export const layer = Layer.effect(
       const changed = isRemoved
         ? []
         : workspace.changedTokens().filter(({ appName }) => workspace.application(appName)?.removedAt === null)
-      if (changed.length > 0) cache.putUnsafe(changed.map((token) => toHotToken(token, readSeq)))
+      if (changed.length > 0) cache.putUnsafe(changed.map((token) => hotTokenOf(token, readSeq)))
     })
 
     /** A bug after the commit must not run the group again: it is told, and who has no answer learns that it is done. */
@@ -225,13 +229,17 @@ export const layer = Layer.effect(
       signal.wakeUnsafe()
     }
 
-    const serve = (tenantId: string, group: ReadonlyArray<Asked>): Effect.Effect<void> => {
+    const serve = (tenantId: string, group: ReadonlyArray<Asked>, isRepeated = false): Effect.Effect<void> => {
       let last: Workspace | undefined
       const keep = (workspace: Workspace) => {
         last = workspace
       }
-      return Effect.flatMap(Effect.exit(transact(tenantId, group, keep)), (exit) => {
-        if (Exit.isSuccess(exit)) return answerAll(tenantId, group, exit.value)
+      return Effect.flatMap(Effect.exit(Effect.suspend(() => transact(tenantId, group, keep))), (exit) => {
+        if (Exit.isSuccess(exit)) {
+          if (exit.value !== null) return answerAll(tenantId, group, exit.value)
+          if (!isRepeated) return serve(tenantId, group, true)
+          return group.length > 1 ? singly(tenantId, group) : unavailable(group, "keys", false)
+        }
         const { cause } = exit
         const failure = Cause.findErrorOption(cause)
         if (failure._tag === "None") {
@@ -242,10 +250,7 @@ export const layer = Layer.effect(
           return Effect.sync(() => group[0]!.reply(Exit.succeed(Result.fail(error))))
         const committed = error.outcome === "unknown" ? null : false
         if (committed === null) dropTouched(last)
-        const unavailable = Exit.fail(new errors.Unavailable({ part: "database", committed }))
-        return Effect.sync(() => {
-          for (const asked of group) asked.reply(unavailable)
-        })
+        return unavailable(group, "database", committed)
       })
     }
 
@@ -281,17 +286,7 @@ const dieOne = (asked: Asked, cause: Cause.Cause<unknown>): Effect.Effect<void> 
     Effect.andThen(Effect.sync(() => asked.reply(Exit.failCause(cause as Cause.Cause<never>))))
   )
 
-/** What the shared cache is given of a token as this transaction left it. */
-const toHotToken = (token: Token, readSeq: number): HotToken => ({
-  tenantId: token.tenantId,
-  appName: token.appName,
-  tokenId: token.tokenId,
-  endpointId: token.endpointId,
-  status: token.status,
-  version: token.version,
-  expiresAt: token.expiresAt,
-  endReason: token.endReason,
-  reason: token.reason,
-  readSeq,
-  cacheKey: Buffer.from(token.hash).toString("hex")
-})
+const unavailable = (group: ReadonlyArray<Asked>, part: string, committed: false | null): Effect.Effect<void> =>
+  Effect.sync(() => {
+    for (const asked of group) asked.reply(Exit.fail(new errors.Unavailable({ part, committed })))
+  })

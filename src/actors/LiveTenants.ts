@@ -5,7 +5,7 @@
  * tenant there, so a tenant that another replica created or removed a moment ago is seen as it is. A
  * read that says that a right is gone, or ends sooner, waits until that is in force, as a change does.
  * Ids and token values are made here, before the command waits, so that an answer lost on the way
- * can be found again by its idempotency key.
+ * can be found again by its idempotency key; values are hashed when its turn has come.
  */
 import { Clock, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Keyring } from "../crypto/Keyring.ts"
@@ -21,6 +21,7 @@ import { FirstUse } from "./FirstUse.ts"
 import { HotState } from "./HotState.ts"
 import { Ids } from "./Ids.ts"
 import { InForce } from "./InForce.ts"
+import { type HashValue, keyed } from "./KeyedCommand.ts"
 import { KnownTenants } from "./KnownTenants.ts"
 import { TenantActors } from "./TenantActors.ts"
 import {
@@ -43,8 +44,6 @@ import { Validator } from "./Validator.ts"
 const firstUseGrace = Schedule.min([Schedule.exponential("40 millis"), Schedule.spaced("200 millis")]).pipe(
   Schedule.upTo({ duration: "800 millis" })
 )
-
-const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
 export const layer = Layer.effect(
   Tenants,
@@ -78,22 +77,19 @@ export const layer = Layer.effect(
       Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, readFailed))
 
     // ---- values and references
-    const hashed = (appName: string, value: string): commands.HashedValue => {
-      const all = keyring.hashTokenAll(appName, value)
-      return {
-        value,
-        hash: all[0]!.hash,
-        hashKeyId: all[0]!.keyId,
-        hashes: all.map(({ hash }) => toHex(hash))
-      }
+    const keyedCommand = keyed(keyring)
+    const provision = (appName: string, items: ReadonlyArray<ProvisionItem>, caller: Caller) => {
+      const made = items.map((item) => ({ item, tokenId: ids.next(), value: item.token ?? ids.tokenValue() }))
+      return keyedCommand("token.provision", caller, (hash) =>
+        commands.provision(
+          appName,
+          made.map(({ item, tokenId, value }) => ({ ...item, tokenId, hashed: hash(appName, value) })),
+          caller
+        )
+      )
     }
-    const plan = (appName: string, item: ProvisionItem): commands.ProvisionPlan => ({
-      ...item,
-      tokenId: ids.next(),
-      hashed: hashed(appName, item.token ?? ids.tokenValue())
-    })
-    const resolve = (ref: TokenRef): commands.ResolvedRef =>
-      "tokenId" in ref ? ref : { appName: ref.appName, hashes: hashed(ref.appName, ref.token).hashes }
+    const resolve = (ref: TokenRef, hash: HashValue): commands.ResolvedRef =>
+      "tokenId" in ref ? ref : { appName: ref.appName, hashes: hash(ref.appName, ref.token).hashes }
 
     /** Tokens of a removed application are gone for every caller, though their rows wait for the sweep. */
     const visible = Effect.fnUntraced(function* (tokens: ReadonlyArray<Token>) {
@@ -116,16 +112,19 @@ export const layer = Layer.effect(
      * A token that was just used may not be Active yet: what was used on this replica goes into the
      * mailbox first, and a refusal that says "not used yet" is looked at again before it is given.
      */
-    const transition = (
-      tenantId: string,
-      refs: ReadonlyArray<commands.ResolvedRef>,
-      wanted: Transition,
-      caller: Caller
-    ) => {
+    const transition = (tenantId: string, refs: ReadonlyArray<TokenRef>, wanted: Transition, caller: Caller) => {
       const ask = (isFinal: boolean) =>
         Effect.suspend(() => {
           firstUse.recordNow(tenantId)
-          return change(tenantId, commands.transition(refs, wanted, caller, isFinal))
+          const command = keyedCommand("token.transition", caller, (hash) =>
+            commands.transition(
+              refs.map((ref) => resolve(ref, hash)),
+              wanted,
+              caller,
+              isFinal
+            )
+          )
+          return change(tenantId, command)
         })
       return ask(false).pipe(
         Effect.filterOrFail(
@@ -175,16 +174,7 @@ export const layer = Layer.effect(
         change(tenantId, applications.removeApplication(appName, caller)),
 
       provisionTokens: (tenantId, appName, items, caller) =>
-        Effect.suspend(() =>
-          change(
-            tenantId,
-            commands.provision(
-              appName,
-              items.map((item) => plan(appName, item)),
-              caller
-            )
-          )
-        ),
+        Effect.suspend(() => change(tenantId, provision(appName, items, caller))),
       getToken: Effect.fnUntraced(function* (tenantId, tokenId) {
         const token = yield* read(tenantId, findToken(tenantId, tokenId))
         if (token === undefined || saysGone(token)) yield* whenInForce(tenantId)
@@ -197,16 +187,15 @@ export const layer = Layer.effect(
         if (tokens.some(saysGone)) yield* whenInForce(tenantId)
         return { content: tokens.map(shown), next: page.next }
       }),
-      transitionTokens: (tenantId, refs, wanted, caller) =>
-        Effect.suspend(() => transition(tenantId, refs.map(resolve), wanted, caller)),
+      transitionTokens: (tenantId, refs, wanted, caller) => transition(tenantId, refs, wanted, caller),
       rotateToken: Effect.fnUntraced(function* (tenantId, { overlapMs, token, tokenId }, caller) {
         const old = yield* read(tenantId, findToken(tenantId, tokenId))
         // Without a row the command is asked all the same: it may be the repetition of one that had it.
-        const successor = hashed(old?.appName ?? "", token ?? ids.tokenValue())
-        return yield* change(
-          tenantId,
-          commands.rotate({ tokenId, overlapMs, successorId: ids.next(), hashed: successor }, caller)
+        const [successorId, value] = [ids.next(), token ?? ids.tokenValue()]
+        const command = keyedCommand("token.rotate", caller, (hash) =>
+          commands.rotate({ tokenId, overlapMs, successorId, hashed: hash(old?.appName ?? "", value) }, caller)
         )
+        return yield* change(tenantId, command)
       }),
       deleteTokens: (tenantId, options, caller) =>
         change(
@@ -234,7 +223,7 @@ export const layer = Layer.effect(
           return yield* new errors.ApplicationNotFound({ appName })
         }
         const wanted = { target, expectedVersion: null, reason: null }
-        const [result] = yield* transition(application.tenantId, [resolve({ appName, token })], wanted, caller)
+        const [result] = yield* transition(application.tenantId, [{ appName, token }], wanted, caller)
         yield* Effect.fromResult(result!)
       }),
 

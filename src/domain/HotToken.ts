@@ -1,5 +1,5 @@
 /** What a validation needs to know of a token: the row of a cache. */
-import type { EndReason, TokenStatus } from "./Token.ts"
+import type { EndReason, Token, TokenStatus } from "./Token.ts"
 
 export interface HotToken {
   readonly tenantId: string
@@ -16,3 +16,18 @@ export interface HotToken {
   /** Lower-case hex of the keyed hash that found it. */
   readonly cacheKey: string
 }
+
+/** A token as a transaction left it that knew the revocation sequence `readSeq`. */
+export const hotTokenOf = (token: Token, readSeq: number): HotToken => ({
+  tenantId: token.tenantId,
+  appName: token.appName,
+  tokenId: token.tokenId,
+  endpointId: token.endpointId,
+  status: token.status,
+  version: token.version,
+  expiresAt: token.expiresAt,
+  endReason: token.endReason,
+  reason: token.reason,
+  readSeq,
+  cacheKey: Buffer.from(token.hash).toString("hex")
+})

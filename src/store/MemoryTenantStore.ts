@@ -6,7 +6,15 @@ import { checkChanges, isEmpty } from "./checkChanges.ts"
 import { MemoryDatabase, type MemoryTables, pair, tokenCount } from "./MemoryDatabase.ts"
 import { applyChanges, rejection } from "./memoryChanges.ts"
 import { loadKeys } from "./memoryKeys.ts"
-import { type IdempotentAnswer, type Load, type Loaded, StatementRejected, TenantStore } from "./TenantStore.ts"
+import { StoreUnavailable } from "./StoreError.ts"
+import {
+  type Changes,
+  type IdempotentAnswer,
+  type Load,
+  type Loaded,
+  StatementRejected,
+  TenantStore
+} from "./TenantStore.ts"
 import { createTenant } from "./tenantCreated.ts"
 
 const loadTokens = (tables: MemoryTables, tenantId: string, load: Load): ReadonlyMap<string, Token> => {
@@ -93,18 +101,24 @@ const matches = (token: Token, tenantId: string, query: TokenQuery, now: number)
   (query.endpointId === null || token.endpointId === query.endpointId) &&
   (query.statuses.length === 0 || query.statuses.includes(shownStatus(token, now)))
 
+type Decide<A> = (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
+
 const make = Effect.map(MemoryDatabase, (tables) => {
   const step = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
   const found = <A>(keys: ReadonlyArray<string>, find: (key: string) => A | undefined): ReadonlyArray<A> =>
     Array.from(present(keys, find).values())
-  const transact: TenantStore["Service"]["transact"] = (tenantId, load, decide) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  const transact: TenantStore["Service"]["transact"] = <A>(tenantId: string, load: Load, decide: Decide<A>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<A, StoreUnavailable | StatementRejected> => {
       const loaded = loadAll(tables, tenantId, load, now)
       const { changes, result } = decide(loaded)
       checkChanges(tenantId, load, loaded, changes)
       if (isEmpty(changes)) return Effect.succeed(result)
       const constraint = rejection(tables, changes)
       if (constraint !== null) return Effect.fail(new StatementRejected({ constraint }))
+      // No replica looks for a token under a retired key.
+      if (changes.tokensInserted.some(({ hashKeyId }) => tables.dataKeys.get(hashKeyId)?.state === "retired")) {
+        return Effect.fail(new StoreUnavailable({ operation: "TenantStore.transact", outcome: "none" }))
+      }
       applyChanges(tables, tenantId, loaded, changes)
       return Effect.succeed(result)
     })

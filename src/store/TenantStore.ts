@@ -10,7 +10,8 @@
  * - success means durably committed; a `StoreUnavailable` with outcome `none` means nothing happened;
  * - a deadlock or lock time-out is retried inside (the decision runs again over fresh rows);
  * - `StatementRejected` means that what was decided broke a constraint that only the database knows
- *   (a value that exists under another tenant): nothing happened.
+ *   (a value that exists under another tenant): nothing happened;
+ * - no token is inserted whose hash key is retired: `StoreUnavailable` with outcome `none`.
  * Reads see committed rows of the primary.
  *
  * Its layers: `layerMemory` here, `MariaTenantStore.ts`. Both pass `test/suites/tenantStoreSuite.ts`.

@@ -167,13 +167,13 @@ export const keyRotationStoreSuite = (
     it.effect("a retired key that a row needs after all is revived; one that none needs is erased in time", () =>
       Effect.gen(function* () {
         const store = yield* KeyRotationStore
-        const { appName, tenantId } = yield* aTenant
+        const { tenantId } = yield* aTenant
         const [late, idle] = [yield* tenantKey, yield* tenantKey]
         for (const { keyId } of [late, idle]) {
           yield* store.demote(keyId)
           yield* store.retire(keyId)
         }
-        yield* insert([aToken(tenantId, appName, { hashKeyId: late.keyId })])
+        yield* answerUnder(tenantId, late.keyId)
         yield* store.eraseRetired(3_600_000)
         assert.isAbove((yield* store.findKey(idle.keyId))!.wrapped.byteLength, 0, "too early")
         yield* store.eraseRetired(0)
@@ -182,6 +182,21 @@ export const keyRotationStoreSuite = (
         assert.isAtLeast(yield* store.reviveNeeded, 1)
         assert.strictEqual((yield* store.findKey(late.keyId))?.state, "retiring")
         assert.strictEqual((yield* store.findKey(idle.keyId))?.state, "retired")
+      })
+    )
+
+    it.effect("no token begins to need a retired key, for nobody would find it", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { appName, tenantId } = yield* aTenant
+        const [key, another] = [yield* tenantKey, yield* tenantKey]
+        yield* store.demote(key.keyId)
+        const under = (keyId: string) => aToken(tenantId, appName, { hashKeyId: keyId })
+        yield* insert([under(another.keyId)])
+        assert.strictEqual(yield* store.retire(key.keyId), "retired")
+        const refused = yield* Effect.flip(insert([under(another.keyId), under(key.keyId)]))
+        assert.deepInclude(refused, { _tag: "StoreUnavailable", outcome: "none" })
+        assert.deepStrictEqual([...(yield* store.countRows([key.keyId, another.keyId])).values()], [0, 1])
       })
     )
 

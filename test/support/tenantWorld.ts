@@ -36,8 +36,11 @@ export const withKey = (key: string, operation: string, body = "{}"): Caller => 
 })
 
 /** Seals nothing and fingerprints without a key: what the actors do with it is the same. */
-const keyring: Keyring["Service"] = {
-  ...keyringOf(["k1"], () => true),
+const keyringWith = (keys: {
+  readonly ids: ReadonlyArray<string>
+  readonly isCurrent: boolean
+}): Keyring["Service"] => ({
+  ...keyringOf(keys.ids, () => keys.isCurrent),
   fingerprint: (...parts) => {
     const hash = createHash("sha256")
     for (const part of parts) hash.update(part).update("\0")
@@ -45,7 +48,7 @@ const keyring: Keyring["Service"] = {
   },
   seal: (_aad, plaintext) => plaintext,
   open: (_aad, record) => Effect.succeed(record)
-}
+})
 
 /** Loops that only time starts are far apart, so that a test may let time pass. */
 const variables = { CM_ACTOR_IDLE: "1 day", CM_LAST_USE_INTERVAL: "1 hour" }
@@ -57,6 +60,8 @@ export const tenantWorld = Effect.gen(function* () {
   const database = yield* Layer.build(MemoryStores.layer)
   const realStore = Context.get(database, TenantStore)
   const realOutbox = Context.get(database, Outbox)
+  /** Of all replicas: the one to write with first. */
+  const keys = { ids: ["k1"], isCurrent: true }
   const announced: Array<Appearance> = []
   /** Revocations whose barrier does not end before `release`. */
   const held: Array<{ readonly revocation: Revocation; readonly done: Deferred.Deferred<void> }> = []
@@ -116,7 +121,7 @@ export const tenantWorld = Effect.gen(function* () {
   /** A replica of its own over the shared database. */
   const replica = (replicaId: string) => {
     const ground = Layer.mergeAll(
-      Layer.succeed(Keyring, keyring),
+      Layer.succeed(Keyring, keyringWith(keys)),
       Layer.succeed(Replica, replicaOf("cm", replicaId)),
       ValidationCache.layerNoop,
       OutboxSignal.layer,
@@ -164,6 +169,7 @@ export const tenantWorld = Effect.gen(function* () {
     outbox: realOutbox,
     sweeps: Context.get(database, Sweeps),
     announced,
+    keys,
     faults,
     held,
     state,

@@ -1,7 +1,13 @@
-/** Writes what was decided about tokens: deletes first, so that a value can be used again at once. */
+/**
+ * Writes what was decided about tokens: deletes first, so that a value can be used again at once.
+ *
+ * No replica looks for a token under a retired key. So a new token's key is locked against being retired
+ * until the commit, and must not be retired already: then nothing happened.
+ */
 import type { Token } from "../../domain/Token.ts"
 import * as Columns from "../Columns.ts"
-import type { Session, Value } from "../MariadbConnection.ts"
+import { DatabaseFailure } from "../DatabaseFailure.ts"
+import type { Row, Session, Value } from "../MariadbConnection.ts"
 import type { Changes } from "../TenantStore.ts"
 import { endReasons, statusNumber, tokenColumns, tokenValues } from "../TokenRow.ts"
 
@@ -34,6 +40,16 @@ const updateValues = (token: Token): ReadonlyArray<Value> => [
   token.tenantId
 ]
 
+const keyStatesSql = (marks: string): string =>
+  `SELECT state FROM data_keys WHERE key_id IN (${marks}) LOCK IN SHARE MODE`
+const mustNotBeRetired = (rows: ReadonlyArray<Row>): void => {
+  if (rows.some((row) => Columns.text(row, 0) === "retired")) {
+    throw new DatabaseFailure({ errno: 0, code: "KEY_RETIRED", constraint: null, fatal: false })
+  }
+}
+const keyIdsOf = (tokens: ReadonlyArray<Token>): ReadonlyArray<Buffer> =>
+  Array.from(new Set(tokens.map(({ hashKeyId }) => hashKeyId)), Columns.uuidBytes)
+
 const byId = (a: Token, b: Token): number => (a.tokenId < b.tokenId ? -1 : a.tokenId > b.tokenId ? 1 : 0)
 
 export const applyTokens = (
@@ -43,6 +59,9 @@ export const applyTokens = (
 ): ReadonlyArray<Promise<unknown>> => [
   ...Columns.chunksOf(changes.tokensDeleted.toSorted().map(Columns.uuidBytes)).map((chunk) =>
     session.run(deleteSql(chunk.marks), [tenantId, ...chunk.values])
+  ),
+  ...Columns.chunksOf(keyIdsOf(changes.tokensInserted)).map((chunk) =>
+    session.rows(keyStatesSql(chunk.marks), chunk.values).then(mustNotBeRetired)
   ),
   session.batch(updateSql, changes.tokensUpdated.toSorted(byId).map(updateValues)),
   session.batch(insertSql, changes.tokensInserted.toSorted(byId).map(tokenValues))
