@@ -47,7 +47,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what was revoked is not remembered",
     file: "actors/HotState.ts",
-    from: "this.bury(tenant, target.tokenId, seq)",
+    from: "this.tombstones.bury(tenant, target.tokenId, seq)",
     to: "",
     scenario: "row read before, arrived after"
   },
