@@ -23,7 +23,11 @@ import type { Caller, ChangeError } from "./Tenants.ts"
 /** Rows that one piece looks at. */
 const pieceMax = 500
 const tenantsAtOnce = 8
-const servicesShownMax = 200
+/** Services with a series of their own: one that was made stays in memory. What comes later counts as `others`. */
+export const servicesShownMax = 200
+const servicesCountedMax = 1_000
+/** No service's name has a parenthesis. */
+export const others = "(others)"
 /** How long an orderly stop tries to write the refusals that were counted. */
 const stopLimit = "5 seconds"
 const stopRetry = "200 millis"
@@ -234,13 +238,14 @@ const make = Effect.gen(function* () {
   })
 
   const measure = Effect.gen(function* () {
-    const counts = new Map(
-      (yield* store.activeCounts(servicesShownMax)).map(({ count, serviceName }) => [serviceName, count])
-    )
-    for (const serviceName of counts.keys()) shownServices.add(serviceName)
-    for (const service of shownServices) {
-      yield* Metric.update(Metric.withAttributes(active, { service }), counts.get(service) ?? 0)
+    const counts = new Map<string, number>(Array.from(shownServices, (service) => [service, 0]))
+    for (const { count, serviceName } of yield* store.activeCounts(servicesCountedMax)) {
+      if (shownServices.size < servicesShownMax) shownServices.add(serviceName)
+      const service = shownServices.has(serviceName) ? serviceName : others
+      counts.set(service, (counts.get(service) ?? 0) + count)
     }
+    if (shownServices.size === servicesShownMax) counts.set(others, counts.get(others) ?? 0)
+    for (const [service, count] of counts) yield* Metric.update(Metric.withAttributes(active, { service }), count)
   })
 
   return CredentialSweeps.of({

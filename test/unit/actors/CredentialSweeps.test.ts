@@ -1,7 +1,8 @@
 /** What the sweeps of credentials do while the database fails. Verifies: R-SEC-13, R-SEC-14. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Logger, Redacted, Scope } from "effect"
+import { Effect, Exit, Fiber, Logger, Metric, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { others, servicesShownMax } from "../../../src/actors/CredentialSweeps.ts"
 import type { StoreRequest } from "../../../src/actors/Credentials.ts"
 import type { Caller } from "../../../src/actors/Tenants.ts"
 import { credentialWorld, type TransactionFate } from "../../support/credentialWorld.ts"
@@ -191,5 +192,43 @@ describe("a sweep", () => {
         yield* replica.sweeps[kind]
         assert.isTrue(isDone(world, "acme"))
       })
+  )
+})
+
+describe("the gauge of active credentials", () => {
+  it.effect("has a bounded number of series, however many services come and go, and loses no credential", () =>
+    Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const replica = yield* world.replica("one")
+      const series = Effect.map(Metric.snapshot, (all) =>
+        all
+          .filter(({ id }) => id === "credential_active_total")
+          .map(
+            ({ attributes, state }) => [attributes?.service ?? "", Number((state as { value: number }).value)] as const
+          )
+      )
+      for (let round = 0; round < 3; round++) {
+        const stored: Array<string> = []
+        for (let n = 0; n < servicesShownMax - 50; n++) {
+          const serviceName = `service-${round}-${n}`
+          const { credentialId } = yield* replica.credentials.store("demo", request({ serviceName }), caller)
+          stored.push(credentialId)
+        }
+        yield* replica.sweeps.measure
+        const shown = yield* series
+        assert.isAtMost(shown.length, servicesShownMax + 1)
+        assert.strictEqual(
+          shown.reduce((sum, [, count]) => sum + count, 0),
+          stored.length
+        )
+        for (const credentialId of stored) {
+          yield* replica.credentials.delete("demo", { credentialId, expectedVersion: null }, caller)
+        }
+      }
+      assert.include(
+        (yield* series).map(([service]) => service),
+        others
+      )
+    })
   )
 })
