@@ -17,4 +17,4 @@ VOLUME /keys
 USER node
 
 # SIGTERM reaches the service itself, which answers what it has in hand and ends.
-CMD ["node", "src/main.ts"]
+CMD ["node", "--min-semi-space-size=16", "src/main.ts"]

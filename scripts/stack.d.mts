@@ -55,6 +55,8 @@ export interface MariadbOptions {
   readonly onStart?: (child: Child) => void
 }
 
+/** Before the file to run, wherever the service is started. */
+export const nodeArguments: ReadonlyArray<string>
 export const freePort: () => Promise<number>
 export const findNatsServer: () => string | undefined
 export const findMariadb: () => { readonly server: string; readonly install: string } | undefined

@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { startChild } from "./child.mjs"
 import { checkout } from "./find.mjs"
+import { nodeArguments } from "./nodeArguments.mjs"
 import { pause } from "./processes.mjs"
 import { Refusal } from "./report.mjs"
 
@@ -27,7 +28,7 @@ export const startService = ({ dir, env, label = "service" }) => {
   const child = startChild({
     name: "service",
     command: join(checkout, "node_modules", ".bin", "node"),
-    args: [join("src", "main.ts")],
+    args: [...nodeArguments, join("src", "main.ts")],
     cwd: checkout,
     env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...env, CM_READY_FILE: readyFile },
     logFile: join(dir, "log", `${label}.log`),

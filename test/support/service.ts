@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import { nodeArguments } from "../../scripts/stack.mjs"
 import { eventually } from "./eventually.ts"
 
 const root = resolve(import.meta.dirname, "../..")
@@ -44,7 +45,7 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
   const readyFile = join(folder, "ready.json")
   const keyFile = options.keyFile ?? join(folder, "keys.json")
   mkdirSync(folder, { recursive: true })
-  const child = spawn(process.execPath, ["src/main.ts"], {
+  const child = spawn(process.execPath, [...nodeArguments, "src/main.ts"], {
     cwd: options.cwd ?? root,
     stdio: ["ignore", "pipe", "pipe"],
     env: {

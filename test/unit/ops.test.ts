@@ -1,7 +1,8 @@
-/** The alert rules and the dashboard ask only for metrics that the service has. */
+/** What stands beside the source fits it: alert rules and dashboard ask only for metrics that the service has. */
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "vitest"
+import { nodeArguments } from "../../scripts/stack.mjs"
 
 const root = join(import.meta.dirname, "../..")
 const source = globSync("src/**/*.ts", { cwd: root })
@@ -17,6 +18,11 @@ const known = (name: string) => declared.has(name) || declared.has(name.replace(
 const metric = /\b(?:cm|credential)_[a-z_]+\b/gu
 const unknownIn = (text: string) =>
   [...text.matchAll(metric)].map(([name]) => name).filter((name) => !known(name) && name !== "credential_management")
+
+it("Dockerfile calls Node as npm start does", () => {
+  const command = /^CMD (\[.*\])$/mu.exec(readFileSync(join(root, "Dockerfile"), "utf8"))?.[1]
+  assert.deepStrictEqual(JSON.parse(command ?? "null"), ["node", ...nodeArguments, "src/main.ts"])
+})
 
 it("ops/alerts.yaml", () => {
   const text = readFileSync(join(root, "ops/alerts.yaml"), "utf8")
