@@ -16,6 +16,11 @@ for (const file of globSync("test/**/*.test.ts", { cwd: root })) {
   }
 }
 
+it("no two requirements have the same number", () => {
+  const numbers = page.split("\n").flatMap((line) => /^\| (R-[A-Z]{3}-\d+) \|/u.exec(line)?.[1] ?? [])
+  assert.sameMembers([...required], numbers)
+})
+
 it("every requirement has a test", () => {
   assert.deepStrictEqual(
     [...required].filter((number) => !tested.has(number)),

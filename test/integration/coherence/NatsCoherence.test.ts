@@ -1,4 +1,4 @@
-// Verifies R-REV-6, R-RUN-7.
+// Verifies R-REV-6, R-RUN-8.
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest"
 import { freshInstance } from "../../support/bus.ts"
 import {

@@ -1,4 +1,4 @@
-// Verifies R-RUN-7.
+// Verifies R-RUN-8.
 /**
  * Background work outlives a bug: a turn that dies is followed by others, wherever it is that it dies.
  * Each row starts one loop over neighbours of the test's own, of which one calls `turn` each time.
