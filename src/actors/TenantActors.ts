@@ -17,6 +17,7 @@ import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Queue, Res
 import * as errors from "../domain/errors.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
 import * as Loop from "../observability/Loop.ts"
+import * as Answering from "./Answering.ts"
 import type { Command } from "./Command.ts"
 import type { Answer, Asked } from "./GroupCommit.ts"
 import { GroupCommit } from "./GroupCommit.ts"
@@ -113,6 +114,7 @@ export const layer = Layer.effect(
     }).pipe(Effect.delay(config.actorIdle), (look) => Loop.forever("idle actors", look), Effect.forkScoped)
 
     const deadlines = yield* Deadlines.make("tenant actors", config.requestTimeout)
+    const answering = yield* Answering.make
     const overdue = () => new errors.Unavailable({ part: "tenant", committed: null })
     const ask = <A>(tenantId: string, command: Command<A>) =>
       Effect.callback<A, ChangeError>((resume) => {
@@ -120,7 +122,7 @@ export const layer = Layer.effect(
         const end = deadlines.begin(() => resume(Effect.fail(overdue())))
         const reply: Asked["reply"] = (exit) => {
           end()
-          resume(Exit.isSuccess(exit) ? exitOf<A>(exit.value) : Exit.failCause(exit.cause))
+          answering.later(() => resume(Exit.isSuccess(exit) ? exitOf<A>(exit.value) : Exit.failCause(exit.cause)))
         }
         const cell = cells.get(tenantId) ?? spawn(tenantId)
         if (Queue.offerUnsafe(cell.mailbox, { command, reply })) return
@@ -131,7 +133,7 @@ export const layer = Layer.effect(
     const drain = Effect.suspend(() => {
       open = false
       const fibers = [...ending.values(), ...Array.from(cells.values(), retire)]
-      return Effect.andThen(Fiber.awaitAll(fibers), commit.settled)
+      return Effect.andThen(Fiber.awaitAll(fibers), Effect.andThen(commit.settled, answering.settled))
     })
     yield* Effect.addFinalizer(() => drain)
 
