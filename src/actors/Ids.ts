@@ -6,11 +6,24 @@
  * strictly ordered; the rest is random. Token values come from the operating system's generator,
  * without modulo bias.
  */
-import { randomBytes, randomInt } from "node:crypto"
+import { randomFillSync, randomInt } from "node:crypto"
 import { Clock, Context, Effect, Layer } from "effect"
 import { TenantsConfig } from "./TenantsConfig.ts"
 
 export const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+/** The random part of an id: bytes are fetched for many at once, since one call costs more than an id. */
+const tailBytes = 8
+const tails = Buffer.alloc(tailBytes * 256)
+let tailsAt = tails.byteLength
+const takeTail = (): string => {
+  if (tailsAt === tails.byteLength) {
+    randomFillSync(tails)
+    tailsAt = 0
+  }
+  tailsAt += tailBytes
+  return tails.toString("hex", tailsAt - tailBytes, tailsAt)
+}
 
 export class Ids extends Context.Service<
   Ids,
@@ -35,7 +48,7 @@ export class Ids extends Context.Service<
           lastMs += 1
           counter = 0
         }
-        const tail = randomBytes(8).toString("hex")
+        const tail = takeTail()
         const time = lastMs.toString(16).padStart(12, "0")
         const variant = ((Number.parseInt(tail.slice(0, 1), 16) & 0x3) | 0x8).toString(16)
         return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, "0")}-${variant}${tail.slice(1, 4)}-${tail.slice(4, 16)}`
