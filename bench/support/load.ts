@@ -11,6 +11,8 @@ export interface LoadSetup {
   readonly natsUrl: string
   /** Request payloads in base64; sent in turns. */
   readonly requests: ReadonlyArray<string>
+  /** Where a request holds this text, a running number of its length stands in what is sent. */
+  readonly numbered?: string
   readonly inFlight: number
 }
 export interface Round {
@@ -35,6 +37,19 @@ const main = async (setup: LoadSetup): Promise<void> => {
   })
   await nc.flush()
   let next = 0
+  const { numbered = "" } = setup
+  const marks = requests.map((request) => (numbered === "" ? -1 : Buffer.from(request).indexOf(numbered)))
+  let count = 0
+  const take = (): Uint8Array => {
+    if (next === requests.length) next = 0
+    const [request, mark] = [requests[next]!, marks[next]!]
+    next++
+    if (mark === -1) return request
+    // The client keeps what it is given until it writes, so each has its own bytes.
+    const own = Buffer.from(request)
+    own.write(String(count++).padStart(numbered.length, "0"), mark, "latin1")
+    return own
+  }
 
   const run = ({ milliseconds, replyBytes, subject }: Round): Promise<RoundResult> =>
     new Promise((resolve) => {
@@ -46,8 +61,7 @@ const main = async (setup: LoadSetup): Promise<void> => {
       const options = { reply: `${inbox}.1` }
       const send = () => {
         sent++
-        if (next === requests.length) next = 0
-        nc.publish(subject, requests[next++]!, options)
+        nc.publish(subject, take(), options)
       }
       onReply = (bytes) => {
         replies++
