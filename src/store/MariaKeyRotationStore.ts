@@ -3,8 +3,8 @@
  *
  * Rows are moved tenant by tenant, each tenant's in a transaction that locks its counters first, as
  * every change of a tenant does: what such a change has read cannot move under it. A move names what
- * it read, so repeating it does nothing. However many rows, it is three statements a tenant: what stands
- * there, the move, and its number added to the run's.
+ * it read, so repeating it does nothing. However many rows, it is two statements a tenant: the move, and
+ * its number added to the run's.
  */
 import { Effect, Layer } from "effect"
 import * as keyMoves from "./apply/keyMoves.ts"
@@ -85,7 +85,6 @@ const make = Effect.gen(function* () {
       .pipe(Effect.catchTag("ConstraintBroken", (broken: ConstraintBroken) => Effect.die(new Error(broken.constraint))))
   const moveAll = <A extends { readonly tenantId: string }>(
     operation: string,
-    from: Buffer,
     moves: ReadonlyArray<A>,
     kind: keyMoves.Kind<A>
   ) =>
@@ -94,7 +93,7 @@ const make = Effect.gen(function* () {
       () => 0,
       (sum: number, [tenantId, own]) =>
         Effect.map(
-          transaction(operation, (session) => keyMoves.moveOfTenant(session, tenantId, from, own, kind)),
+          transaction(operation, (session) => keyMoves.moveOfTenant(session, tenantId, own, kind)),
           (moved) => sum + moved
         )
     )
@@ -172,7 +171,7 @@ const make = Effect.gen(function* () {
       ),
     moveHashes: (fromKeyId, toKeyId, moves) => {
       const [from, to] = [Columns.uuidBytes(fromKeyId), Columns.uuidBytes(toKeyId)]
-      return moveAll("moveHashes", from, moves, keyMoves.hashes(from, to))
+      return moveAll("moveHashes", moves, keyMoves.hashes(from, to))
     },
     sealedRows: (keyId, limit) =>
       database.query("KeyRotationStore.sealedRows", async (session) =>
@@ -185,7 +184,7 @@ const make = Effect.gen(function* () {
       ),
     moveSealed: (fromKeyId, moves) => {
       const from = Columns.uuidBytes(fromKeyId)
-      return moveAll("moveSealed", from, moves, keyMoves.sealed(from))
+      return moveAll("moveSealed", moves, keyMoves.sealed(from))
     },
 
     mark: database.query("KeyRotationStore.mark", async (session) => {

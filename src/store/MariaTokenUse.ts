@@ -12,13 +12,13 @@ import { TokenUse, type TokenUsed } from "./TokenUse.ts"
 
 const recordSql = "UPDATE tokens SET last_used_at = ? WHERE token_id = ? AND (last_used_at IS NULL OR last_used_at < ?)"
 
-const record = (session: Session, uses: ReadonlyArray<TokenUsed>): Promise<void> => {
+const record = async (session: Session, uses: ReadonlyArray<TokenUsed>): Promise<void> => {
   const rows: Array<[number, Buffer, number]> = []
   for (const [tokenId, usedAt] of latestUses(uses)) {
     const id = Columns.uuidBytesOrNull(tokenId)
     if (id !== null) rows.push([usedAt, id, usedAt])
   }
-  return session.batch(recordSql, rows)
+  await session.batch(recordSql, rows)
 }
 
 export const layer: Layer.Layer<TokenUse, never, Mariadb> = Layer.effect(

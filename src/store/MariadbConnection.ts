@@ -24,8 +24,8 @@ export interface Session {
   readonly rows: (sql: string, values?: ReadonlyArray<Value>) => Promise<ReadonlyArray<Row>>
   /** Answers the number of rows that matched. */
   readonly run: (sql: string, values?: ReadonlyArray<Value>) => Promise<number>
-  /** One statement for many rows of values, in one round trip; nothing for none. */
-  readonly batch: (sql: string, rows: ReadonlyArray<ReadonlyArray<Value>>) => Promise<void>
+  /** One statement for many rows of values, in one round trip; nothing for none. Answers the number of rows that matched. */
+  readonly batch: (sql: string, rows: ReadonlyArray<ReadonlyArray<Value>>) => Promise<number>
   /** Unprepared, for what cannot be prepared (transactions, locks, schema). */
   readonly command: (sql: string) => Promise<void>
 }
@@ -145,6 +145,14 @@ export const openConnection = async (
   }
 }
 
+/** Of one packet, of each of several, or, from a server that tells them apart, of each row: its id and its number. */
+type BatchResult = mariadb.UpsertResult | ReadonlyArray<mariadb.UpsertResult | ReadonlyArray<unknown>>
+
+const matchedBy = (result: BatchResult): number => {
+  if ("affectedRows" in result) return result.affectedRows
+  return result.reduce((sum, part) => sum + Number("affectedRows" in part ? part.affectedRows : part[1]), 0)
+}
+
 const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => void): Connection => {
   const { add, begin, commit, rollback } = Flights.make(connection, socket, giveUp)
   const execute = <A>(sql: string, values: ReadonlyArray<Value> = []): Promise<A> =>
@@ -157,8 +165,8 @@ const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => 
     run: (sql, values) => execute<mariadb.UpsertResult>(sql, values).then((done) => done.affectedRows),
     batch: (sql, rows) =>
       rows.length === 0
-        ? Promise.resolve()
-        : add({ sql, isBatch: true }, () => connection.batch(sql, rows)).then(() => undefined),
+        ? Promise.resolve(0)
+        : add({ sql, isBatch: true }, () => connection.batch<BatchResult>(sql, rows)).then(matchedBy),
     command: (sql) => add({ sql: null, isBatch: false }, () => connection.query(sql)).then(() => undefined),
     isValid: () => connection.isValid(),
     giveUp,

@@ -287,6 +287,8 @@ export const keyRotationStoreSuite = (
           }))
         )
         const moves = page.map((row) => ({ ...row, newKeyId: to.keyId, newSealed: aHash() }))
+        const misread = moves.map((move) => ({ ...move, sealed: aHash() }))
+        assert.strictEqual(yield* store.moveSealed(from.keyId, misread), 0, "what stands there is not what was read")
         assert.strictEqual(yield* store.moveSealed(from.keyId, moves), 1)
         assert.strictEqual(yield* store.moveSealed(from.keyId, moves), 0)
         assert.deepStrictEqual(
