@@ -81,6 +81,8 @@ interface Kind {
   readonly replyBytes: number
   replies: number
   readonly perSecond: Array<number>
+  /** Requests that shared a transaction. */
+  readonly groups: Array<number>
   /** Processor time for one request in microseconds: service, MariaDB, NATS, load. */
   readonly processors: Array<ReadonlyArray<number>>
 }
@@ -91,10 +93,16 @@ const kind = async (name: string, operation: string, request: unknown, numbered?
   const replyBytes = JSON.stringify(first.body).length
   const setup = { natsUrl, requests: [base64(request)], inFlight: callers }
   const load = await startLoad(numbered === undefined ? setup : { ...setup, numbered })
-  return { name, operation, load, replyBytes, replies: 1, perSecond: [], processors: [] }
+  return { name, operation, load, replyBytes, replies: 1, perSecond: [], groups: [], processors: [] }
+}
+/** Transactions that were committed on the server so far; what commits by itself is none. */
+const transactions = async (): Promise<number> => {
+  const [row] = await sql.query("SHOW GLOBAL STATUS LIKE 'Com_commit'")
+  return Number(row.Value)
 }
 const measure = async (one: Kind, isWarm: boolean): Promise<void> => {
   const pids = [service.pid, pair.mariadb.pid, pair.nats.pid, one.load.pid]
+  const transactionsBefore = await transactions()
   const before = pids.map(processorSeconds)
   const { perSecond, replies, wrong } = await one.load.run({
     subject: `bench.v1.demo.${one.operation}`,
@@ -106,6 +114,7 @@ const measure = async (one: Kind, isWarm: boolean): Promise<void> => {
   if (!isWarm) return
   one.perSecond.push(perSecond)
   one.processors.push(pids.map((pid, index) => ((processorSeconds(pid) - before[index]!) / replies) * 1e6))
+  one.groups.push(replies / ((await transactions()) - transactionsBefore))
 }
 
 const stored = await client.ask("demo", "credential.store", {
@@ -130,12 +139,13 @@ for (let round = 0; round <= rounds; round++) {
   for (const one of kinds) await measure(one, round > 0)
 }
 console.log(`commits on one connection ${spread(commits)}/s`)
-for (const { name, perSecond, processors } of kinds) {
+for (const { groups, name, perSecond, processors } of kinds) {
   const ratio = median(perSecond) / median(commits)
   console.log(`${name}, ${callers} callers ${spread(perSecond)}/s; ${ratio.toFixed(2)} for each commit`)
   const [own, mariadb, nats, loading] = [0, 1, 2, 3].map((part) =>
     median(processors.map((parts) => parts[part]!)).toFixed(0)
   )
+  console.log(`  ${median(groups).toFixed(0)} shared a transaction`)
   console.log(`  processor time for one: service ${own} us, MariaDB ${mariadb}, NATS ${nats}, load ${loading}`)
 }
 const [audited] = await sql.query("SELECT COUNT(*) AS n FROM audit WHERE action = 'credential.read'")
