@@ -12,7 +12,7 @@
  * nothing, since on few processors it takes its time from the service. That every answered read stands
  * in the audit is counted at the end. The processor times say what a ratio is made of.
  *
- * `node bench/secrets.ts [seconds a round] [rounds]`
+ * `node bench/secrets.ts [seconds a round=3] [rounds=5] [callers=64]`
  */
 import { type Connection, createConnection } from "mariadb"
 import { connectClient } from "../test/support/client.ts"
@@ -25,7 +25,7 @@ import { median, printMachine, processorSeconds, spread } from "./support/report
 
 const seconds = Number(process.argv[2] ?? "3")
 const rounds = Number(process.argv[3] ?? "5")
-const callers = 64
+const callers = Number(process.argv[4] ?? "64")
 const secretBytes = 256
 const movedRows = 10_000
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64")
