@@ -58,15 +58,22 @@ export const layer = Layer.effect(
     const ending = new Map<string, Fiber.Fiber<void>>()
     let open = true
 
-    const loop = Effect.fnUntraced(function* (cell: Cell) {
-      while (true) {
-        const group = yield* Queue.takeBetween(cell.mailbox, 1, config.groupMax)
+    /** Not a generator, which would keep the last group, and the secrets in it, until the next one comes. */
+    const loop = (cell: Cell) => {
+      const serve = (group: ReadonlyArray<Asked>) => {
         cell.busy = true
-        yield* commit.serve(cell.tenantId, group)
+        return commit.serve(cell.tenantId, group)
+      }
+      const rest = () => {
         cell.busy = false
         cell.lastActiveMs = clock.currentTimeMillisUnsafe()
       }
-    })
+      return Queue.takeBetween(cell.mailbox, 1, config.groupMax).pipe(
+        Effect.flatMap(serve),
+        Effect.map(rest),
+        Effect.forever
+      )
+    }
 
     const spawn = (tenantId: string): Cell => {
       const cell: Cell = {

@@ -10,7 +10,7 @@
  * flushed. A bug in a handler is answered 500 without detail and logged with its cause.
  */
 import type { Msg } from "@nats-io/transport-node"
-import { Cause, Clock, type Context, Effect, Exit, Layer, Option, Random, Result, Tracer } from "effect"
+import { Cause, Clock, type Context, Effect, Exit, type Fiber, Layer, Option, Random, Result, Tracer } from "effect"
 import { TooManyRequests, Unavailable } from "../domain/errors.ts"
 import { Nats } from "../nats/Nats.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
@@ -192,18 +192,21 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     const endpoint = (operation === null ? undefined : endpoints.get(operation)) ?? unlisted
     const correlationId = correlationIdOf(message) ?? newCorrelationId()
     const entered = inFlight.enter(operation?.always ?? false)
-    const fiber = run(work(message, entered || "refusal" in to ? to : full(), correlationId))
+    let fiber: Fiber.Fiber<unknown, unknown> | undefined
     let isOverdue = false
     const end = deadlines.begin(() => {
       isOverdue = true
-      fiber.interruptUnsafe()
+      fiber?.interruptUnsafe()
     })
-    fiber.addObserver((exit) => {
+    const ended = (exit: Exit.Exit<Reply, ManagementError>) => {
       end()
       const { error, statusCode } = finish(message, correlationId, isOverdue && Exit.isFailure(exit) ? overdue() : exit)
       endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), error)
       if (entered) inFlight.leave()
-    })
+    }
+    const asked = work(message, entered || "refusal" in to ? to : full(), correlationId)
+    // A fiber outlives its end where others still name it: it must not keep the answer.
+    fiber = run(Effect.asVoid(Effect.onExit(asked, (exit) => Effect.sync(() => ended(exit)))))
   }
 
   // Released last to first: the subscriptions are drained, then this waits for what they brought.
