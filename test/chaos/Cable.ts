@@ -2,7 +2,8 @@
  * A TCP proxy on loopback that can be disturbed connection by connection.
  *
  * A connection to a NATS server says its name in its first message, so that a replica's control
- * connection can be cut while its requests go on. Kinds of disturbance, each for connections whose
+ * connection can be cut while its requests go on; one to a database has the name that its statements
+ * tell. Kinds of disturbance, each for connections whose
  * name holds a text (the empty text: for all, also those that have no name):
  * - `cut`: a dead cable. Nothing passes in either direction and nobody is told;
  * - `deafen`: what comes from the server is dropped; what goes to it passes;
@@ -29,11 +30,16 @@ interface Pair {
   hasHole: boolean
 }
 
-const namePattern = /"name":"([^"]*)"/u
+/** The name that a message tells, or null: ask the next one. */
+export type NameOf = (message: string) => string | null
+
+const nameOfNats: NameOf = (message) => /"name":"([^"]*)"/u.exec(message)?.[1] ?? "-"
+/** Connections kept for look-ups of tokens never carry anything else. */
+export const nameOfDatabase: NameOf = (message) => (/FROM tokens t FORCE INDEX/u.test(message) ? "look-ups" : null)
 /** What is held of one connection; beyond it the connection is closed. */
 const heldChunksMax = 10_000
 
-export const startCable = (target: () => number): Promise<Cable> => {
+export const startCable = (target: () => number, nameOf: NameOf = nameOfNats): Promise<Cable> => {
   const pairs = new Set<Pair>()
   let disturbed: { readonly fault: Fault; readonly name: string } | null = null
 
@@ -47,7 +53,7 @@ export const startCable = (target: () => number): Promise<Cable> => {
   }
 
   const fromClient = (pair: Pair, bytes: Buffer): void => {
-    if (pair.name === "") pair.name = namePattern.exec(bytes.toString("latin1"))?.[1] ?? "-"
+    if (pair.name === "") pair.name = nameOf(bytes.toString("latin1")) ?? ""
     if (faultOf(pair) === "cut") pair.hasHole = true
     else pair.upstream.write(bytes)
   }

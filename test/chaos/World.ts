@@ -13,7 +13,7 @@ import { eventually } from "../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../support/freshDatabase.ts"
 import { freePort, type Server, startMariadb, startNats, temporaryFolder } from "../support/servers.ts"
 import { type Service, startService } from "../support/service.ts"
-import { type Cable, startCable } from "./Cable.ts"
+import { type Cable, nameOfDatabase, startCable } from "./Cable.ts"
 
 // ---- the servers ----------------------------------------------------------------
 
@@ -166,7 +166,7 @@ const startReplica = async (
   shared: { readonly instance: string; readonly keyFile: string; readonly options: WorldOptions }
 ): Promise<Replica> => {
   const busCables = await Promise.all(ground.bus.map(({ port }) => startCable(() => port)))
-  const databaseCable = await startCable(() => ground.maria.port)
+  const databaseCable = await startCable(() => ground.maria.port, nameOfDatabase)
   const databaseUrl = new URL(database.url)
   databaseUrl.port = String(databaseCable.port)
   let deaths = 0
