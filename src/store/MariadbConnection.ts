@@ -6,8 +6,8 @@
  * without waiting for each other run in the order in which they were started, and share a round trip.
  *
  * The socket is ours, so that giving up is at once and never waits for a server that does not
- * answer. Every session reads committed rows, is strict, lives in UTC, and has its statements ended
- * by the server itself after the operation's time.
+ * answer. Every session reads committed rows, is strict, lives in UTC, and has its statements, and
+ * transactions in which it says nothing more, ended by the server itself after the operation's time.
  */
 import * as net from "node:net"
 import { Duration, Redacted } from "effect"
@@ -85,7 +85,9 @@ const sessionSettings = (settings: StoreSettings, options: ConnectionOptions): R
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
   "SET SESSION time_zone = '+00:00'",
   `SET SESSION innodb_lock_wait_timeout = ${Math.max(1, Math.floor(Duration.toSeconds(settings.lockWaitTimeout)))}`,
-  `SET SESSION max_statement_time = ${options.statementTimeoutMs / 1000}`
+  `SET SESSION max_statement_time = ${options.statementTimeoutMs / 1000}`,
+  // In whole seconds; 0 is for ever. A replica that vanished without a word keeps no lock for longer.
+  `SET SESSION idle_transaction_timeout = ${Math.ceil(options.statementTimeoutMs / 1000)}`
 ]
 
 const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, socket: net.Socket) => {

@@ -6,6 +6,7 @@ import { Cause, Duration, Effect, Exit, Layer, ManagedRuntime } from "effect"
 import { type Connection, createConnection } from "mariadb"
 import { afterAll, beforeAll, inject } from "vitest"
 import { fromSession, Mariadb } from "../../../src/store/Mariadb.ts"
+import { openConnection } from "../../../src/store/MariadbConnection.ts"
 import * as MariaStores from "../../../src/store/MariaStores.ts"
 import { StoreConfig, type StoreSettings } from "../../../src/store/StoreConfig.ts"
 import type { StoreUnavailable } from "../../../src/store/StoreError.ts"
@@ -331,6 +332,24 @@ describe("transactions that get into each other's way", () => {
     await raw.query("ROLLBACK")
     assert.strictEqual((await runtime.runPromise(look(tenantId))).tenantTokenCount, 0)
     await raw.end()
+    await runtime.dispose()
+  })
+
+  it("do not wait for ever for a replica that vanished in the middle of one", async () => {
+    const settings = { operationTimeout: Duration.seconds(1), lockWaitTimeout: Duration.seconds(10) }
+    const runtime = runtimeOf(database.url, { ...settings, operationTimeout: Duration.seconds(15) })
+    const { appName, tenantId } = await runtime.runPromise(aTenant)
+    const vanished = await openConnection(
+      settingsOf(database.url, settings),
+      { statementTimeoutMs: Duration.toMillis(settings.operationTimeout) },
+      new AbortController().signal
+    )
+    await vanished.begin()
+    await vanished.rows("SELECT * FROM tenant_counters WHERE tenant_id = ? FOR UPDATE", [tenantId])
+    // Its socket stands, and it says nothing more.
+    const { outcome } = await timed(runtime, insert([aToken(tenantId, appName)]))
+    assert.strictEqual(outcome, "success")
+    vanished.giveUp()
     await runtime.dispose()
   })
 
