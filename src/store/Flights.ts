@@ -11,6 +11,9 @@
  * part of another transaction then, and COMMIT is not sent after a failure. With START TRANSACTION
  * they would each be carried out for good. The mode is changed, and that answered, before anything is
  * sent that needs it.
+ *
+ * A write must not share a flight with the lock that protects it: when the lock is not had in time, only
+ * its own statement is undone, and the write is carried out without it until ROLLBACK.
  */
 import type { Socket } from "node:net"
 import type * as mariadb from "mariadb"
@@ -130,11 +133,15 @@ export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () 
     isSending = false
   }
 
-  const enqueue = <A>(step: Pick<Step, "kind" | "sql" | "isBatch">, send: () => Promise<A>): Promise<A> =>
-    new Promise<A>((resolve, reject) => {
+  const enqueue = <A>(step: Pick<Step, "kind" | "sql" | "isBatch">, send: () => Promise<A>): Promise<A> => {
+    const result = new Promise<A>((resolve, reject) => {
       queue.push({ ...step, transaction: current, send, resolve: resolve as Step["resolve"], reject })
       if (!isSending) void sendAll()
     })
+    // Whoever throws while more statements are started waits for none of them; that ends no process.
+    result.catch(() => undefined)
+    return result
+  }
 
   return {
     add: (statement, send) => enqueue({ ...statement, kind: "statement" }, send),
