@@ -38,14 +38,15 @@ export interface Kind<A> {
   readonly valuesOf: (move: A) => ReadonlyArray<Value>
 }
 
-/** Under the tenant's lock nothing of it changes; one round trip for all of it, whatever the number of rows. */
+/** Under the tenant's lock nothing of it changes; one round trip for all rows, once the lock is had. */
 export const moveOfTenant = async <A>(
   session: Session,
   tenantId: string,
   moves: ReadonlyArray<A>,
   { updateSql, valuesOf }: Kind<A>
 ): Promise<TransactionResult<number>> => {
-  const [, moved] = await Promise.all([lockTenant(session, tenantId), session.batch(updateSql, moves.map(valuesOf))])
+  await lockTenant(session, tenantId)
+  const moved = await session.batch(updateSql, moves.map(valuesOf))
   if (moved > 0) await session.run(addMovedSql, [moved])
   return { value: moved, wrote: moved > 0 }
 }
