@@ -123,16 +123,17 @@ export class MissLines<M extends Miss> {
    */
   takeFresh(wanted: (miss: M) => boolean, max: number): Array<M> {
     const taken: Array<M> = []
+    const { fresh } = this
     let seen = 0
-    for (; seen < this.fresh.length && taken.length < max; seen++) {
-      const miss = this.fresh[seen]!
+    for (; seen < fresh.length && taken.length < max; seen++) {
+      const miss = fresh[seen]!
       if (!miss.waits || miss.cacheAsked || !wanted(miss)) continue
       this.unlink(miss)
       taken.push(miss)
       const { tenant } = miss.application
       if (this.lines.get(tenant)?.advance() === false) this.lines.delete(tenant)
     }
-    this.fresh = this.fresh.slice(seen)
+    this.fresh = this.count === 0 ? [] : fresh.slice(seen)
     return taken
   }
 
@@ -156,5 +157,7 @@ export class MissLines<M extends Miss> {
     else alike.splice(alike.indexOf(miss), 1)
     miss.waits = false
     this.count--
+    // A miss holds a token's value: none is kept once nobody waits.
+    if (this.count === 0) this.fresh = []
   }
 }

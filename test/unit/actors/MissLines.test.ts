@@ -24,6 +24,19 @@ const find = (lines: MissLines<Miss>, { h0, h1, h2, h3 }: Miss) => lines.find(h0
 const ascending = (a: number, b: number): number => a - b
 const names = (misses: ReadonlyArray<Miss>) => misses.map(({ h1 }) => h1)
 
+/** Whether the lines hold on to a miss anywhere. */
+const isKept = (lines: MissLines<Miss>, miss: Miss) => {
+  const seen = new Set<unknown>()
+  const holds = (value: unknown): boolean => {
+    if (value === miss) return true
+    if (typeof value !== "object" || value === null || seen.has(value) || value instanceof TenantRecord) return false
+    seen.add(value)
+    const inside = value instanceof Map ? [...value.values()] : Object.values(value)
+    return inside.some(holds)
+  }
+  return holds(lines)
+}
+
 describe("MissLines", () => {
   it("does what a plain list does, over random changes, and loses and doubles nobody", () => {
     const { random, seed } = seededRandom("MissLines")
@@ -100,18 +113,6 @@ describe("MissLines", () => {
   })
 
   it("keeps nothing of what was taken, under a load that never ends, whoever takes it", () => {
-    const isKept = (lines: MissLines<Miss>, miss: Miss) => {
-      const seen = new Set<unknown>()
-      const holds = (value: unknown): boolean => {
-        if (value === miss) return true
-        if (typeof value !== "object" || value === null || seen.has(value) || value instanceof TenantRecord)
-          return false
-        seen.add(value)
-        const inside = value instanceof Map ? [...value.values()] : Object.values(value)
-        return inside.some(holds)
-      }
-      return holds(lines)
-    }
     for (const waiting of [1, 100]) {
       for (const by of ["turns", "fresh"] as const) {
         const lines = new MissLines<Miss>()
@@ -127,5 +128,14 @@ describe("MissLines", () => {
         assert.isFalse(isKept(lines, first), `${waiting} waiting, taken by ${by}`)
       }
     }
+  })
+
+  it("keeps no token's value once nobody waits", () => {
+    const lines = new MissLines<Miss>()
+    const misses = [0, 1, 2].map((number) => missOf(number, 0))
+    for (const miss of misses) lines.add(miss)
+    lines.takeTurns(2)
+    lines.takeTurns(1)
+    assert.isFalse(misses.some((miss) => isKept(lines, miss)))
   })
 })
