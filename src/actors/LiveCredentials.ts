@@ -152,12 +152,15 @@ const make = Effect.gen(function* () {
   const handOut = (readable: Readable, sealTo: string | null) =>
     Effect.map(open(readable), (plaintext): HandedOut => {
       const metadata = metadataOf({ credential: readable.credential, serviceActive: true }, readable.now)
-      const secret: HandedOut["secret"] =
-        sealTo === null
-          ? { _tag: "Clear", value: Redacted.make(JSON.parse(decoder.decode(plaintext)) as Secret) }
-          : { _tag: "Sealed", ...curveBox.seal(sealTo, plaintext) }
-      plaintext.fill(0)
-      return { ...metadata, secret }
+      try {
+        const secret: HandedOut["secret"] =
+          sealTo === null
+            ? { _tag: "Clear", value: Redacted.make(JSON.parse(decoder.decode(plaintext)) as Secret) }
+            : { _tag: "Sealed", ...curveBox.seal(sealTo, plaintext) }
+        return { ...metadata, secret }
+      } finally {
+        plaintext.fill(0)
+      }
     })
 
   /** The command; what was noted counts only when the answer is that refusal, so that the next one is written down. */

@@ -77,7 +77,11 @@ const withPrefix = (inner: Buffer, data: string | Uint8Array): Uint8Array => {
 }
 
 const hmac = ({ inner, outer }: HmacKey, data: string | Uint8Array): Uint8Array => {
-  outer.write(sha256(withPrefix(inner, data)), blockLength, "latin1")
+  const message = withPrefix(inner, data)
+  outer.write(sha256(message), blockLength, "latin1")
+  // The key stays where it is; the value goes, and the key with it where it was copied.
+  if (message.buffer === inner.buffer) inner.fill(0, blockLength, message.byteLength)
+  else message.fill(0)
   return Buffer.from(sha256(outer), "latin1")
 }
 

@@ -101,17 +101,19 @@ export const make = Effect.gen(function* () {
     const active = yield* store.activeKey("token-hash", null)
     if (active === undefined || !RotationPlan.isSettled(active, activationMs)) return
     const [old, next] = [yield* open(from), yield* open(active)]
+    const wipe = Effect.sync(() => {
+      old.fill(0)
+      next.fill(0)
+    })
     const added = RotationPlan.layersBetween(old, next)
-    if (added === null) return
+    if (added === null) return yield* wipe
     yield* paced(
       Effect.gen(function* () {
         const rows = yield* store.hashedRows(from.keyId, pageRows)
         const moves = rows.map((row) => ({ ...row, newHash: HashKeys.advance(row.hash, added) }))
         return { moved: yield* store.moveHashes(from.keyId, active.keyId, moves), givenUp: 0 }
       })
-    )
-    old.fill(0)
-    next.fill(0)
+    ).pipe(Effect.ensuring(wipe))
   })
 
   const moveSecrets = Effect.fnUntraced(function* (from: AgedKey) {
@@ -126,8 +128,10 @@ export const make = Effect.gen(function* () {
           const place = { credentialId: row.credentialId, version: row.version, purpose: secretPurpose }
           const opened = yield* Effect.result(tenantKeys.openFor(row.tenantId, place, row.sealed))
           if (opened._tag === "Success") {
-            const { keyId, sealed } = yield* tenantKeys.sealFor(row.tenantId, place, opened.success)
-            opened.success.fill(0)
+            const { keyId, sealed } = yield* Effect.ensuring(
+              tenantKeys.sealFor(row.tenantId, place, opened.success),
+              Effect.sync(() => opened.success.fill(0))
+            )
             // For some seconds a replica goes on with the key that was the active one; the next turn moves the row.
             if (keyId !== from.keyId) moves.push({ ...row, newKeyId: keyId, newSealed: sealed })
           } else if (opened.failure._tag === "TenantKeyUnavailable") {

@@ -5,16 +5,20 @@
  * successor of a token hash key is its layers and a fresh one (`HashKeys.ts`): every stored hash can
  * follow, and the old key itself is needed by nobody any more. See decisions/key-rotation.md.
  */
-import { randomBytes } from "node:crypto"
+import { randomFillSync } from "node:crypto"
 import type { AgedKey, RotationMark } from "../store/KeyRotationStore.ts"
 import type { KeyPurpose, StoredKey } from "../store/KeyStore.ts"
 import * as HashKeys from "./HashKeys.ts"
 
 /** The material of the key that follows `material`, or null when it has as many layers as a key may have. */
-export const successorOf = (material: Uint8Array): Uint8Array | null =>
-  material.byteLength >= HashKeys.layersMax * HashKeys.layerLength
-    ? null
-    : new Uint8Array(Buffer.concat([material, randomBytes(HashKeys.layerLength)]))
+export const successorOf = (material: Uint8Array): Uint8Array | null => {
+  if (material.byteLength >= HashKeys.layersMax * HashKeys.layerLength) return null
+  // Memory of its own, never of the pool that other buffers are cut from.
+  const next = new Uint8Array(material.byteLength + HashKeys.layerLength)
+  next.set(material)
+  randomFillSync(next, material.byteLength)
+  return next
+}
 
 /** What must be added to hashes under `from` to have them under `to`; null when `to` does not continue `from`. */
 export const layersBetween = (from: Uint8Array, to: Uint8Array): Uint8Array | null =>
