@@ -86,6 +86,8 @@ export const tryLock = (file) => {
     const holder = read(file)
     if (holder !== undefined && isSame(holder, me)) rmSync(file, { force: true })
   }
+  // One of a former process of this pid may be the lock itself, by another name: it must not be written to.
+  rmSync(mine, { force: true })
   writeFileSync(mine, JSON.stringify(me))
   try {
     for (;;) {
