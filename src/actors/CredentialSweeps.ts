@@ -61,7 +61,9 @@ export class CredentialSweeps extends Context.Service<
 const caller: Caller = { principal: "service", correlationId: "sweep", idempotency: null }
 
 // ---- metrics -------------------------------------------------------------------
-const active = Metric.gauge("credential_active_total", { description: "Active credentials, by service" })
+const active = Metric.gauge("credential_active_total", {
+  description: "Active credentials, by service; services beyond the first 1,000 are left out"
+})
 const expired = Metric.counter("credential_expired_total", {
   description: "Credentials that this replica found to have ended",
   incremental: true

@@ -31,7 +31,7 @@ import { Workspace } from "./Workspace.ts"
 
 export type Answer = Result.Result<unknown, Refusal>
 
-/** A command with its way back. `reply` is called exactly once. */
+/** A command with its way back. Only the first call of `reply` counts. */
 export interface Asked {
   readonly command: AnyCommand
   readonly reply: (exit: Exit.Exit<Answer, ChangeError>) => void

@@ -2,7 +2,7 @@
  * What the database said when a statement failed, without a word of the statement or its values.
  *
  * The server's own text repeats values ("Duplicate entry '…'"), so only the number, its name and
- * the constraint's name are kept. `classify` says what it means; a failure that only a wrong
+ * the constraint's name are kept. `isRepeatable` and `isBug` say what it means; a failure that only a wrong
  * statement or schema can cause is a defect and never reaches a caller as a value.
  */
 import { Data } from "effect"
