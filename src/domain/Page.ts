@@ -7,6 +7,9 @@ export interface Page<A> {
   readonly next: string | null
 }
 
+/** Places that are numbers: fifteen digits at most, so that each is exact. */
+export const numberPlace = /^[1-9][0-9]{0,14}$/u
+
 export interface PageQuery {
   readonly limit: number
   /** `next` of the page before. */

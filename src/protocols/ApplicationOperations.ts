@@ -1,6 +1,7 @@
 /** `{instance}.v1.{tenant}.application.*`. An application name is unique on the platform. */
 import { Effect } from "effect"
 import { Tenants } from "../actors/Tenants.ts"
+import { appNamePattern } from "../domain/Names.ts"
 import {
   ApplicationAnswer,
   ApplicationPage,
@@ -40,6 +41,7 @@ export const applicationOperations = [
       return yield* answerPage({
         list: "application.list",
         of: [tenantId],
+        place: appNamePattern,
         cursor,
         limit,
         bytesMax: answerBytesMax,

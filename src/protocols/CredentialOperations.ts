@@ -3,6 +3,7 @@ import { Effect, Redacted, Result } from "effect"
 import { type CredentialName, Credentials } from "../actors/Credentials.ts"
 import { parseSecret, type ShapeError } from "../domain/CredentialShape.ts"
 import { InvalidRequest } from "../domain/errors.ts"
+import { entityIdPattern } from "../domain/Names.ts"
 import * as Json from "../schema/CredentialJson.ts"
 import { consumerOf } from "./Consumers.ts"
 import { encodeHandedOut, encodeMetadata, encodeVersion } from "./CredentialAnswers.ts"
@@ -96,6 +97,7 @@ export const credentialOperations = [
       const { content, nextCursor } = yield* answerPage({
         list: "credential.list",
         of: [tenantId, service_name, is_active, expiring_within],
+        place: entityIdPattern,
         cursor,
         limit,
         bytesMax: answerBytesMax,

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { type KeyRecord, Keys, type RotatedKeys } from "../actors/Keys.ts"
 import { LimitReached } from "../domain/errors.ts"
+import { entityIdPattern } from "../domain/Names.ts"
 import { Nothing } from "../schema/Field.ts"
 import { KeyPage, ListKeys, RetireAnswer, RetireKey, RotateAnswer, StatusAnswer } from "../schema/KeyJson.ts"
 import { formatDate } from "../schema/Timestamp.ts"
@@ -36,6 +37,7 @@ export const keyOperations = [
       return yield* answerPage({
         list: "keys.list",
         of: [],
+        place: entityIdPattern,
         cursor,
         limit,
         bytesMax: answerBytesMax,

@@ -22,6 +22,8 @@ export const answerPage = Effect.fnUntraced(function* <A, B, E, R>(options: {
   readonly list: string
   /** Tenant, filter, order: whatever else makes it this list and no other. JSON. */
   readonly of: ReadonlyArray<unknown>
+  /** What a place in this list looks like. The store is asked for no other. */
+  readonly place: RegExp
   readonly cursor: string | undefined
   readonly limit: number
   readonly bytesMax: number
@@ -30,7 +32,8 @@ export const answerPage = Effect.fnUntraced(function* <A, B, E, R>(options: {
 }): Generator<Effect.Effect<unknown, E | InvalidCursor | PayloadTooLarge, R>, PageAnswer<B>, never> {
   const list = JSON.stringify([options.list, ...options.of])
   const after = options.cursor === undefined ? null : decodeCursor(list, options.cursor)
-  if (options.cursor !== undefined && after === null) return yield* new InvalidCursor({})
+  const isPlace = after !== null && options.place.test(after)
+  if (options.cursor !== undefined && !isPlace) return yield* new InvalidCursor({})
   let limit = options.limit
   while (true) {
     const page = yield* options.fetch(limit, after)

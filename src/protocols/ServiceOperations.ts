@@ -1,6 +1,8 @@
 /** `{instance}.v1.{tenant}.service.*` and `.audit.*`. Contract sections 3.4 and 3.5. */
 import { Effect } from "effect"
 import { Credentials } from "../actors/Credentials.ts"
+import { serviceNamePattern } from "../domain/Names.ts"
+import { numberPlace } from "../domain/Page.ts"
 import { AuditPage, ListAudit, VerdictAnswer, VerifyAudit } from "../schema/AuditJson.ts"
 import { DisableService, EnableService, ListServices, ServiceAnswer, ServicePage } from "../schema/CredentialJson.ts"
 import { encodeAuditRow, encodeService, encodeVerdict } from "./CredentialAnswers.ts"
@@ -20,6 +22,7 @@ export const serviceOperations = [
       const { content, nextCursor } = yield* answerPage({
         list: "service.list",
         of: [tenantId],
+        place: serviceNamePattern,
         cursor,
         limit,
         bytesMax: answerBytesMax,
@@ -69,6 +72,7 @@ export const auditOperations = [
       return yield* answerPage({
         list: "audit.list",
         of: [tenantId, entityId, from, to],
+        place: numberPlace,
         cursor,
         limit,
         bytesMax: answerBytesMax,

@@ -1,6 +1,7 @@
 /** `{instance}.admin.v1.tenants.*`. */
 import { Effect } from "effect"
 import { Tenants } from "../actors/Tenants.ts"
+import { tenantIdPattern } from "../domain/Names.ts"
 import { Deleted } from "../schema/Field.ts"
 import {
   CreateTenant,
@@ -26,6 +27,7 @@ export const tenantOperations = [
       return yield* answerPage({
         list: "tenants.list",
         of: [],
+        place: tenantIdPattern,
         cursor,
         limit,
         bytesMax: answerBytesMax,

@@ -8,6 +8,7 @@ import {
   Tenants,
   type TokenRef
 } from "../actors/Tenants.ts"
+import { entityIdPattern } from "../domain/Names.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Deleted } from "../schema/Field.ts"
 import * as Json from "../schema/TokenJson.ts"
@@ -147,6 +148,7 @@ export const tokenOperations = [
       return yield* answerPage({
         list: "token.list",
         of: [tenantId, appName, endpointId, Array.from(new Set(statuses)).toSorted(), order],
+        place: entityIdPattern,
         cursor,
         limit,
         bytesMax: answerBytesMax,

@@ -3,8 +3,8 @@
  *
  * base64url of: version byte, 4 bytes of checksum, place. The checksum is over the list and the place:
  * it finds typing errors, and tells a cursor of another list, tenant, filter or order from one of
- * ours without any of these standing in it. It is no secret, and a made-up cursor shows nothing
- * that a first page would not.
+ * ours without any of these standing in it. It is no secret: anybody can make up a cursor
+ * of a list. That shows nothing that a first page would not, and who takes the place says what one looks like.
  */
 const version = 2
 const headBytes = 5

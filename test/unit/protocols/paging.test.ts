@@ -11,28 +11,58 @@ interface List {
   readonly base: Readonly<Record<string, unknown>>
   /** Another value for each field that is neither limit nor cursor; by `base`'s own or without one. */
   readonly others: Readonly<Record<string, unknown>>
+  /** A place in it. */
+  readonly place: string
+  /** What is none, though a cursor may say so. */
+  readonly noPlaces: ReadonlyArray<string>
 }
 
+const id = {
+  place: "01900000-0000-7000-8000-0000000000aa",
+  noPlaces: ["abc", "7", "01900000-0000-7000-8000-0000000000AA", "01900000-0000-7000-8000-0000000000aa "]
+}
+const name = { place: "place", noPlaces: ["a b", "a.b", "%", "ä", "a".repeat(65)] }
+
 const lists: Readonly<Record<string, List>> = {
-  "application.list": { method: "listApplications", base: {}, others: {} },
+  "application.list": { method: "listApplications", base: {}, others: {}, ...name },
   "token.list": {
     method: "listTokens",
     base: { appName: "a", endpointId: "e", status: ["Active", "Revoked"], order: "DESC" },
-    others: { appName: "b", endpointId: "f", status: ["Active"], order: "ASC" }
+    others: { appName: "b", endpointId: "f", status: ["Active"], order: "ASC" },
+    ...id
   },
   "credential.list": {
     method: "list",
     base: { service_name: "a", is_active: true, expiring_within: "P1D" },
-    others: { service_name: "b", is_active: false, expiring_within: "P2D" }
+    others: { service_name: "b", is_active: false, expiring_within: "P2D" },
+    ...id
   },
-  "service.list": { method: "services", base: {}, others: {} },
+  "service.list": { method: "services", base: {}, others: {}, ...name },
   "audit.list": {
     method: "auditList",
     base: { entityId: "a", from: 1, to: "2027-01-01T00:00:00.000Z" },
-    others: { entityId: "b", from: 2, to: "2028-01-01T00:00:00.000Z" }
+    others: { entityId: "b", from: 2, to: "2028-01-01T00:00:00.000Z" },
+    place: "42",
+    noPlaces: ["abc", "-1", "0", "1.5", "1e3", "0x10", " 1", "1 ", "NaN", "Infinity", "9".repeat(16)]
   },
-  "tenants.list": { method: "listTenants", base: {}, others: {} },
-  "keys.list": { method: "listKeys", base: {}, others: {} }
+  "tenants.list": { method: "listTenants", base: {}, others: {}, ...name },
+  "keys.list": { method: "listKeys", base: {}, others: {}, ...id }
+}
+
+/**
+ * A cursor of the same list that says another place, made of nothing but one that was answered: FNV-1a
+ * can be gone back over the bytes of the place, to where the list's name ended.
+ */
+const madeUp = (cursor: string, place: string, wrong: string): string => {
+  const bytes = Buffer.from(cursor, "base64url")
+  let hash = bytes.readUInt32BE(1)
+  // 0x359c449b is the inverse of FNV's prime, modulo 2^32.
+  for (const byte of Buffer.from(place).toReversed()) hash = Math.imul(hash, 0x359c449b) ^ byte
+  const body = Buffer.from(wrong)
+  for (const byte of body) hash = Math.imul(hash ^ byte, 0x01000193)
+  const made = Buffer.concat([bytes.subarray(0, 5), body])
+  made.writeUInt32BE(hash >>> 0, 1)
+  return made.toString("base64url")
 }
 
 const fieldsOf = (request: Schema.Constraint): ReadonlyArray<string> =>
@@ -44,8 +74,8 @@ describe("a cursor", () => {
   let world: ProtocolWorld
   beforeAll(async () => {
     world = await protocolWorld()
-    for (const { method } of Object.values(lists)) {
-      Object.assign(world.tenants.script, { [method]: () => Effect.succeed({ content: [], next: "place" }) })
+    for (const { method, place } of Object.values(lists)) {
+      Object.assign(world.tenants.script, { [method]: () => Effect.succeed({ content: [], next: place }) })
     }
   })
   afterAll(() => world.close())
@@ -64,7 +94,7 @@ describe("a cursor", () => {
   })
 
   for (const { family, name } of paged) {
-    const { base, method, others } = lists[name]!
+    const { base, method, others, place } = lists[name]!
     const ask = (body: unknown, tenantId = "demo") =>
       world.ask(family === "admin" ? `cm.admin.v1.${name}` : `cm.v1.${tenantId}.${name}`, body)
     const cursorOf = async () => {
@@ -81,9 +111,9 @@ describe("a cursor", () => {
       const cursor = await cursorOf()
       for (const limit of [7, 1, 1_000]) {
         assert.strictEqual((await ask({ ...base, limit, cursor })).status, 200)
-        assert.strictEqual(placeOf(), "place")
+        assert.strictEqual(placeOf(), place)
       }
-      assert.isAtMost(cursor.length, Math.ceil((("place".length + 5) * 4) / 3))
+      assert.isAtMost(cursor.length, Math.ceil(((place.length + 5) * 4) / 3))
     })
 
     it(`of ${name} is refused with any other filter, without one, and in another tenant`, async () => {
@@ -106,6 +136,23 @@ describe("a cursor", () => {
       for (const { body, status } of await Promise.all(wrong)) {
         assert.deepStrictEqual([status, body.error?.code], [400, "INVALID_CURSOR"])
       }
+    })
+  }
+
+  for (const { family, name } of paged) {
+    it(`of ${name} is refused when it was made up and says what is no place in it`, async () => {
+      const { base, method, noPlaces, place } = lists[name]!
+      const ask = (body: object) => world.ask(family === "admin" ? `cm.admin.v1.${name}` : `cm.v1.demo.${name}`, body)
+      const { body } = await ask(base)
+      const cursor: string = body.nextCursor ?? body.next_cursor
+      const asked = () => world.tenants.calls.filter((call) => call.method === method).length
+      const before = asked()
+      for (const wrong of noPlaces) {
+        const answer = await ask({ ...base, cursor: madeUp(cursor, place, wrong) })
+        assert.deepStrictEqual([answer.status, answer.body.error?.code], [400, "INVALID_CURSOR"], wrong)
+      }
+      assert.strictEqual(asked(), before, "the store was asked")
+      assert.strictEqual((await ask({ ...base, cursor: madeUp(cursor, place, place) })).status, 200)
     })
   }
 
