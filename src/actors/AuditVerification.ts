@@ -3,8 +3,9 @@
  * the signed checkpoints, and names the first link that does not hold.
  *
  * A range is anchored in the row before it, so that it costs what it is long. Rows that are added
- * meanwhile are not waited for. A tenant's audit begins at its own first row: what a tenant wrote that
- * had its name before is not its own, but for the last of those rows, in which it is anchored.
+ * meanwhile are not waited for. The chain of a tenant that took the name of a removed one is walked from
+ * its very first row: where the present tenant begins is told by rows alone, and whoever can write
+ * rows could move it. A verdict tells of the former tenant's rows how many they are, and nothing in them.
  *
  * Bounded: rows and checkpoints come in pages, with a pause for others after each; one verification
  * for each tenant and `verificationsMax` at once on this replica, one more is refused; and what cannot
@@ -83,12 +84,10 @@ export const make = Effect.gen(function* () {
 
   /** The first row of a range, whether or not it is there. */
   const firstOf = Effect.fnUntraced(function* (tenantId: string, from: AuditBound, head: AuditHead) {
-    const own = yield* store.beginning(tenantId)
-    if (from === null) return own
-    if ("seq" in from) return Math.max(from.seq, own)
-    const after = String(own - 1)
-    const { content } = yield* store.list(tenantId, { entityId: null, from, to: null, limit: 1, after })
-    return content[0]?.seq ?? Math.max(head.seq + 1, own)
+    if (from === null) return 1
+    if ("seq" in from) return from.seq
+    const { content } = yield* store.list(tenantId, { entityId: null, from, to: null, limit: 1, after: null })
+    return content[0]?.seq ?? head.seq + 1
   })
 
   /** Where a range begins: after the row before its first one. Undefined: behind all that there is. */

@@ -49,7 +49,7 @@ export class AuditStore extends Context.Service<
     readonly list: (tenantId: string, query: AuditQuery) => Effect.Effect<Page<AuditRow>, StoreUnavailable>
     /**
      * The first row of the tenant as it is now: the one of its creation. Those before it are of one that had
-     * its name before. 1 when that row is not to be found.
+     * its name before. 1 when that row is not to be found. For lists: a row is believed what it says.
      */
     readonly beginning: (tenantId: string) => Effect.Effect<number, StoreUnavailable>
     /** As the tenant's counters say, whatever the rows are. */

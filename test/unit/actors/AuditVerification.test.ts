@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { AuditListRequest } from "../../../src/actors/Credentials.ts"
+import { linkHash } from "../../../src/store/AuditChain.ts"
 import type { AuditBound } from "../../../src/store/AuditStore.ts"
 import { credentialWorld } from "../../support/credentialWorld.ts"
 
@@ -259,10 +260,11 @@ describe("a tenant that takes the name of one that was removed", () => {
       assert.deepStrictEqual(yield* list({ after: "2" }), [7, 8, 9])
       assert.deepStrictEqual(yield* list({ after: "7" }), [8, 9])
       assert.deepStrictEqual(yield* list({ entityId: "demo" }), [7])
-      for (const range of [whole, from(1), from(7), { from: { at: 0 }, to: null }]) {
-        assert.deepStrictEqual(yield* verify(range), valid(3))
+      for (const range of [whole, from(1), { from: { at: 0 }, to: null }]) {
+        assert.deepStrictEqual(yield* verify(range), valid(9))
       }
-      assert.deepStrictEqual(yield* verify({ from: { seq: 1 }, to: { seq: 6 } }), valid(0))
+      assert.deepStrictEqual(yield* verify(from(7)), valid(3))
+      assert.deepStrictEqual(yield* verify({ from: { seq: 1 }, to: { seq: 6 } }), valid(6))
     })
   )
 
@@ -270,11 +272,28 @@ describe("a tenant that takes the name of one that was removed", () => {
     Effect.gen(function* () {
       const { verify, world } = yield* takenOver
       assert.strictEqual(rows(world)[6]!.prevHash, rows(world)[5]!.hash)
-      // What is wrong within the other's rows is not told to this one.
       edit(world, 3, { actor: "mallory" })
-      assert.deepStrictEqual(yield* verify(), valid(3))
+      assert.deepInclude(yield* verify(), { checked: 2, firstBroken: { seq: 3, reason: "the row was changed" } })
+      assert.deepStrictEqual(yield* verify(from(7)), valid(3))
       rows(world).splice(6, 1)
-      assert.deepInclude(yield* verify(), { valid: false })
+      assert.deepInclude(yield* verify(from(7)), { valid: false })
+    })
+  )
+
+  it.effect("is not made up by a row that says so: what was edited before that row is found", () =>
+    Effect.gen(function* () {
+      const { verify, world } = yield* started
+      yield* world.append("demo", 8)
+      edit(world, 5, { actor: "mallory" })
+      // As somebody does who can write rows and counters: a row that follows the last one, as good as any.
+      const [first, last] = [rows(world)[0]!, rows(world).at(-1)!]
+      const { hash: _, ...forged } = { ...first, seq: last.seq + 1, prevHash: last.hash }
+      rows(world).push({ ...forged, hash: linkHash(forged) })
+      const counters = world.tables.counters.get("demo")!
+      world.tables.counters.set("demo", { ...counters, auditSeq: forged.seq, auditHash: linkHash(forged) })
+      assert.deepInclude(yield* verify(), { checked: 4, firstBroken: { seq: 5, reason: "the row was changed" } })
+      assert.deepInclude(yield* verify({ from: { at: 0 }, to: null }), { checked: 4 })
+      assert.isFalse((yield* verify(from(2))).valid)
     })
   )
 })
