@@ -118,8 +118,8 @@ export const makeMoving = async ({ databaseUrl, folder, rows, secretBytes }: Mov
       const took = await inWorld(
         Effect.flatMap(KeyMover.make, ({ turn }) => Effect.promise(() => seconds(() => Effect.runPromise(turn))))
       )
-      const left = await inWorld(KeyRotationStore.use((store) => store.countRows([from])))
-      if (left.get(from) !== 0) throw new Error("rows were not moved")
+      const left = await inWorld(KeyRotationStore.use((store) => store.countRows(from, 1)))
+      if (left !== 0) throw new Error("rows were not moved")
       return rows / took
     }
   }

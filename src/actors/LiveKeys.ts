@@ -27,12 +27,7 @@ export const layer = Layer.effect(
     const options = { events, activationMs: Duration.toMillis((yield* CryptoConfig).keysActivation) }
 
     return Keys.of({
-      listKeys: Effect.fnUntraced(function* ({ after, limit }) {
-        // One more tells whether there is a next page.
-        const keys = yield* Effect.mapError(rotation.list({ limit: limit + 1, after }), unavailable)
-        const content = keys.slice(0, limit)
-        return { content, next: keys.length > limit ? (content.at(-1)?.keyId ?? null) : null }
-      }),
+      listKeys: (options) => Effect.mapError(rotation.list(options), unavailable),
       rotateKeys: Effect.fnUntraced(function* (caller) {
         const first = yield* actors.ask(globalTenantId, commands.rotateKeys(null, options, caller))
         if (!("wanted" in first)) return first

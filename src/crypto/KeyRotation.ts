@@ -10,7 +10,8 @@
  * time after that. The fingerprint key and the audit's signing key are not rotated (docs/keys.md).
  */
 import { Context, Effect, Layer } from "effect"
-import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
+import type { Page } from "../domain/Page.ts"
+import { type AgedKey, KeyRotationStore, neededRowsMax } from "../store/KeyRotationStore.ts"
 import type { KeyPurpose, KeyState } from "../store/KeyStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
@@ -25,7 +26,7 @@ export interface ListedKey {
   readonly state: KeyState
   /** UNIX milliseconds. */
   readonly createdAt: number
-  /** How many rows need it. */
+  /** How many rows need it, counted up to `neededRowsMax`. */
   readonly rows: number
 }
 
@@ -41,7 +42,7 @@ export class KeyRotation extends Context.Service<
     readonly list: (options: {
       readonly limit: number
       readonly after: string | null
-    }) => Effect.Effect<ReadonlyArray<ListedKey>, StoreUnavailable>
+    }) => Effect.Effect<Page<ListedKey>, StoreUnavailable>
   }
 >()("cm/crypto/KeyRotation") {}
 
@@ -70,19 +71,16 @@ export const make = Effect.gen(function* () {
       const [mark, left] = [yield* store.mark, yield* store.countMovable(RotationPlan.countedMax)]
       return RotationPlan.progressOf(mark, left, keysMoveRate)
     }),
-    list: Effect.fnUntraced(function* (options) {
-      const keys = yield* store.listKeys(options)
-      const rows = yield* store.countRows(keys.map(({ keyId }) => keyId))
-      return keys.map(
-        ({ createdAt, keyId, purpose, state, tenantId }): ListedKey => ({
-          keyId,
-          purpose,
-          tenantId,
-          state,
-          createdAt,
-          rows: rows.get(keyId) ?? 0
-        })
+    list: Effect.fnUntraced(function* ({ after, limit }) {
+      // One more tells whether there is a next page.
+      const keys = yield* store.listKeys({ limit: limit + 1, after })
+      const content = yield* Effect.forEach(keys.slice(0, limit), ({ createdAt, keyId, purpose, state, tenantId }) =>
+        Effect.map(
+          store.countRows(keyId, neededRowsMax),
+          (rows): ListedKey => ({ keyId, purpose, tenantId, state, createdAt, rows })
+        )
       )
+      return { content, next: keys.length > limit ? (content.at(-1)?.keyId ?? null) : null }
     })
   })
 })

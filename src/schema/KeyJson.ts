@@ -13,7 +13,7 @@ export const KeyAnswer = Schema.Struct({
   tenantId: Schema.optionalKey(Schema.String.annotate({ description: "whose data key it is" })),
   state: Schema.Literals(["active", "retiring", "retired"]),
   createdDate: AnsweredDate,
-  rows: Count.annotate({ description: "rows that need the key" })
+  rows: Count.annotate({ description: "rows that need the key; 1,000 stands for that many or more" })
 })
 export const KeyPage = page(KeyAnswer)
 

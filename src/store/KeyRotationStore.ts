@@ -154,9 +154,9 @@ export class KeyRotationStore extends Context.Service<
     ) => Effect.Effect<boolean, StoreUnavailable>
 
     // ---- rows
-    /** How many rows need each key. 0 for a key that no row needs. */
-    readonly countRows: (keyIds: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, number>, StoreUnavailable>
     // Counting reads so many rows as it is told and no more: tables may be larger than a statement's time.
+    /** Rows that need a key, counted up to `limit`. */
+    readonly countRows: (keyId: string, limit: number) => Effect.Effect<number, StoreUnavailable>
     /** Rows under retiring keys that can be moved, counted up to `limit`. */
     readonly countMovable: (limit: number) => Effect.Effect<number, StoreUnavailable>
     /** The same under these keys, whatever their state; `countKeysMax` of them at most. */

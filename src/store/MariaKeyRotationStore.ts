@@ -143,8 +143,10 @@ const make = Effect.gen(function* () {
         (rows) => rows > 0
       ),
 
-    countRows: (keyIds) =>
-      database.query("KeyRotationStore.countRows", (session) => keyRows.countRows(session, keyIds)),
+    countRows: (keyId, limit) =>
+      database.query("KeyRotationStore.countRows", (session) =>
+        keyRows.countNeeded(session, Columns.uuidBytes(keyId), limit)
+      ),
     countMovable: (limit) =>
       database.query("KeyRotationStore.countMovable", (session) => keyRows.countMovable(session, limit)),
     countMovableUnder: (keyIds, limit) =>

@@ -130,7 +130,7 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
         return true
       }),
 
-    countRows: (keyIds) => step(() => new Map(keyIds.map((keyId) => [keyId, rowsOf(tables, keyId)]))),
+    countRows: (keyId, limit) => step(() => Math.min(limit, rowsOf(tables, keyId))),
     countMovable: (limit) =>
       step(() => Math.min(limit, retiring().flatMap((key) => movableUnder(tables, key.keyId)).length)),
     countMovableUnder: (keyIds, limit) =>

@@ -150,12 +150,9 @@ export const keyRotationStoreSuite = (
         yield* versionUnder(tenantId, sealing.keyId)
         yield* answerUnder(tenantId, answering.keyId)
         const all = [hashing, sealing, answering, idle].map(({ keyId }) => keyId)
-        const counts = yield* store.countRows([...all, anId()])
-        assert.deepStrictEqual(
-          all.map((keyId) => counts.get(keyId)),
-          [3, 1, 1, 0]
-        )
-        assert.strictEqual(counts.size, 5)
+        const counts = (limit: number) => Effect.forEach([...all, anId()], (keyId) => store.countRows(keyId, limit))
+        assert.deepStrictEqual(yield* counts(10), [3, 1, 1, 0, 0])
+        assert.deepStrictEqual(yield* counts(2), [2, 1, 1, 0, 0])
         assert.deepStrictEqual(yield* Effect.forEach(all, store.retire), ["active", "active", "active", "active"])
         yield* Effect.forEach(all, store.demote)
         assert.deepStrictEqual(yield* Effect.forEach(all, store.retire), ["inUse", "inUse", "inUse", "retired"])
@@ -196,7 +193,10 @@ export const keyRotationStoreSuite = (
         assert.strictEqual(yield* store.retire(key.keyId), "retired")
         const refused = yield* Effect.flip(insert([under(another.keyId), under(key.keyId)]))
         assert.deepInclude(refused, { _tag: "StoreUnavailable", outcome: "none" })
-        assert.deepStrictEqual([...(yield* store.countRows([key.keyId, another.keyId])).values()], [0, 1])
+        assert.deepStrictEqual(
+          [yield* store.countRows(key.keyId, 10), yield* store.countRows(another.keyId, 10)],
+          [0, 1]
+        )
       })
     )
 
@@ -618,7 +618,7 @@ export const keyRotationStoreSuite = (
           )
           assert.deepStrictEqual(yield* retired(tenantId, keyId), ["retiring", 0])
         }
-        assert.strictEqual((yield* store.countRows([keyId])).get(keyId), 0)
+        assert.strictEqual(yield* store.countRows(keyId, 10), 0)
       })
     )
 

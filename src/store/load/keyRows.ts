@@ -1,8 +1,8 @@
 /**
  * Which rows need a key, and how many.
  *
- * Counting all is for lists. What an answer or the moving of rows depends on is counted up to a limit,
- * along an index and no further, so that its statements stay short however large the tables are.
+ * Rows are counted up to a limit, along an index and no further, so that the statements stay short
+ * however large the tables are.
  */
 import * as Columns from "../Columns.ts"
 import type { CountedSlice } from "../KeyRotationStore.ts"
@@ -10,32 +10,10 @@ import type { Session } from "../MariadbConnection.ts"
 
 // ---- all kinds of rows -------------------------------------------------------------
 
-/** Each counts the rows of one kind that need the keys of an `IN (…)`. */
-const countSqls: ReadonlyArray<(marks: string) => string> = [
-  (marks) => `SELECT hash_key_id, COUNT(*) FROM tokens WHERE hash_key_id IN (${marks}) GROUP BY hash_key_id`,
-  (marks) => `SELECT key_id, COUNT(*) FROM credential_versions WHERE key_id IN (${marks}) GROUP BY key_id`,
-  (marks) => `SELECT seal_key_id, COUNT(*) FROM idempotency WHERE seal_key_id IN (${marks}) GROUP BY seal_key_id`
-]
-
 /** Whether any row needs key `k`. */
 export const neededSql = `(EXISTS (SELECT 1 FROM tokens t WHERE t.hash_key_id = k.key_id)
   OR EXISTS (SELECT 1 FROM credential_versions v WHERE v.key_id = k.key_id)
   OR EXISTS (SELECT 1 FROM idempotency i WHERE i.seal_key_id = k.key_id))`
-
-export const countRows = async (
-  session: Session,
-  keyIds: ReadonlyArray<string>
-): Promise<ReadonlyMap<string, number>> => {
-  const counts = new Map(keyIds.map((keyId) => [keyId, 0]))
-  const ids = Columns.uuidBytesOf(keyIds)
-  if (ids.length === 0) return counts
-  const found = await Promise.all(countSqls.map((sql) => Columns.rowsIn(session, sql, ids)))
-  for (const row of found.flat()) {
-    const keyId = Columns.uuid(row, 0)
-    counts.set(keyId, (counts.get(keyId) ?? 0) + Columns.whole(row, 1))
-  }
-  return counts
-}
 
 /** The inner statement ends at the limit, and so does what is read. */
 const upTo = (rows: string): string => `(SELECT COUNT(*) FROM (${rows} LIMIT ?) some)`

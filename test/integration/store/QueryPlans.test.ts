@@ -174,6 +174,7 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         yield* store.demote(key.keyId)
         assert.isBelow(yield* rowsRead(store.movableKeys({ limit: 10, after: null })), 30)
         assert.isBelow(yield* rowsRead(store.countMovable(100)), 400)
+        assert.isBelow(yield* rowsRead(store.countRows(key.keyId, 100)), 400)
         assert.isBelow(yield* rowsRead(store.countMovableUnder([key.keyId], 100)), 400)
         const middle = yield* store.countMovableSlice(key.keyId, null, 1_500)
         assert.strictEqual(middle.rows, 1_500)

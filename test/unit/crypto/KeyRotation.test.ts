@@ -3,10 +3,14 @@ import { createHmac, randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import * as HashKeys from "../../../src/crypto/HashKeys.ts"
 import * as KeyMover from "../../../src/crypto/KeyMover.ts"
+import * as KeyRotation from "../../../src/crypto/KeyRotation.ts"
+import { MasterKey } from "../../../src/crypto/MasterKey.ts"
 import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
 import { secretPurpose } from "../../../src/crypto/TenantKeys.ts"
+import { KeyRotationStore, neededRowsMax } from "../../../src/store/KeyRotationStore.ts"
 import { credentialRow, nextId, versionRow } from "../../support/credentialRows.ts"
 import {
   fileKeys,
@@ -59,6 +63,34 @@ const opened = Effect.fnUntraced(function* (
 ) {
   const version = world.tables.credentials.versionsOf(secret.place.credentialId)[0]!
   return Buffer.from(yield* tenantKeys.openFor(secret.tenantId, secret.place, version.sealed!)).toString()
+})
+
+describe("a list of keys", () => {
+  it.effect("counts the rows of the keys that it answers, and so many of them as are told apart", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* rotationWorld()
+      const one = yield* replica
+      for (let n = 0; n <= neededRowsMax; n++) plantToken(world, one, `t${n}`)
+      const { content } = yield* one.keys.listKeys({ limit: 100, after: null })
+      assert.strictEqual(content.find(({ purpose }) => purpose === "token-hash")?.rows, neededRowsMax)
+
+      const counted: Array<string> = []
+      const store = {
+        listKeys: ({ limit }: { readonly limit: number }) => Effect.succeed(content.slice(0, limit)),
+        countRows: (keyId: string) => Effect.sync(() => counted.push(keyId))
+      }
+      const { list } = yield* KeyRotation.make.pipe(
+        Effect.provideService(KeyRotationStore, store as never),
+        Effect.provideService(MasterKey, {} as never),
+        Effect.provideService(CryptoConfig, {} as never)
+      )
+      const [first, second] = content.map(({ keyId }) => keyId)
+      assert.strictEqual((yield* list({ limit: 1, after: null })).next, first)
+      assert.isDefined(second)
+      assert.deepStrictEqual(counted, [first])
+      assert.isNull((yield* list({ limit: content.length, after: null })).next)
+    })
+  )
 })
 
 describe("key rotation", () => {
