@@ -95,8 +95,11 @@ export const layer = Layer.effect(
     const decideOne = (workspace: Workspace, command: AnyCommand, keyHash: string | null): Decided => {
       const tenant = workspace.tenant(command.onRemovedTenant)
       const mayBeMissing = command.load.createsTenant === true
-      if (Result.isFailure(tenant) && !mayBeMissing)
-        return { _tag: "Answer", answer: Result.fail(tenant.failure), inForce: "now" }
+      if (Result.isFailure(tenant) && !mayBeMissing) {
+        // A removal is told, in whatever words, when it is in force.
+        const inForce = workspace.isTenantRemoved ? "earlier" : "now"
+        return { _tag: "Answer", answer: Result.fail(tenant.failure), inForce }
+      }
       const { idempotency } = command.caller
       if (keyHash === null || idempotency === null) return answered(workspace, command).decided
       const fingerprint = keyring.fingerprint("idempotency-body", idempotency.body)

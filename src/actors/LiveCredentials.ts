@@ -35,6 +35,7 @@ import {
 } from "./Credentials.ts"
 import * as DescribeCache from "./DescribeCache.ts"
 import { Ids } from "./Ids.ts"
+import { InForce } from "./InForce.ts"
 import { KnownTenants } from "./KnownTenants.ts"
 import { Refresher } from "./Refresher.ts"
 import { Refusals } from "./Refusals.ts"
@@ -93,6 +94,7 @@ const make = Effect.gen(function* () {
   const curveBox = yield* CurveBox
   const refresher = yield* Refresher
   const knownTenants = yield* KnownTenants
+  const inForce = yield* InForce
   const refusals = yield* Refusals
   const events = yield* CredentialEvents
   const ids = yield* Ids
@@ -103,7 +105,11 @@ const make = Effect.gen(function* () {
   // ---- tenants
   const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
     const [tenant] = yield* Effect.mapError(tenants.findTenants([tenantId]), readFailed)
-    if (tenant === undefined || tenant.removedAt !== null) return yield* new errors.TenantNotFound({ tenantId })
+    if (tenant !== undefined && tenant.removedAt === null) return
+    // A removal is told when it is in force.
+    if (tenant !== undefined)
+      yield* Effect.catch(inForce.all(tenantId), () => new errors.Unavailable({ part: "database", committed: false }))
+    return yield* new errors.TenantNotFound({ tenantId })
   })
   /** No actor and no key is made for a tenant that does not exist. */
   const known = (tenantId: string) => (actors.isResidentUnsafe(tenantId) ? Effect.void : liveTenant(tenantId))

@@ -63,8 +63,11 @@ export const layer = Layer.effect(
     // ---- tenants
     const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
       const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), readFailed)
-      if (tenant === undefined || tenant.removedAt !== null) return yield* new errors.TenantNotFound({ tenantId })
-      return tenant
+      if (tenant !== undefined && tenant.removedAt === null) return tenant
+      // A removal is told when it is in force.
+      if (tenant !== undefined)
+        yield* Effect.catch(inForce.all(tenantId), () => new errors.Unavailable({ part: "database", committed: false }))
+      return yield* new errors.TenantNotFound({ tenantId })
     })
 
     /** An actor is made only for a tenant that exists: a flood of invented names makes none. */

@@ -148,6 +148,24 @@ describe("an answer that says that a right is gone", () => {
     })
   )
 
+  it.effect("that the tenant is gone, too, from any replica and whoever asks", () =>
+    Effect.gen(function* () {
+      const { gone, isOver, list, one, start, two, world } = yield* setup
+      const removal = yield* start(one.removeTenant("acme", operator))
+      const others: Array<Fiber.Fiber<unknown, unknown>> = [
+        yield* start(Effect.flip(two.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))),
+        yield* start(Effect.flip(one.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))),
+        yield* start(Effect.flip(two.getToken("acme", gone))),
+        yield* start(Effect.flip(list([]))),
+        yield* start(Effect.flip(two.transitionByValue("app", "gone-value", "Revoked", operator)))
+      ]
+      assert.deepStrictEqual([removal, ...others].map(isOver), [false, false, false, false, false, false])
+      yield* world.release
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(others.map(isOver), [true, true, true, true, true])
+    })
+  )
+
   it.effect("is waited for by no read that shows what is usable", () =>
     Effect.gen(function* () {
       const { gone, kept, list, one, start, two } = yield* setup
