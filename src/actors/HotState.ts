@@ -171,6 +171,8 @@ export class Beliefs {
   // ---- forgetting -----------------------------------------------------------------
 
   readonly applyUnsafe = (revocation: Revocation): void => {
+    // Listeners know tenants that have no record here, too.
+    for (const target of revocation.targets) this.tell(revocation.tenantId, target)
     const tenant = this.tenant(revocation.tenantId)
     if (tenant.index < 0) return
     const { seq } = revocation
@@ -196,13 +198,13 @@ export class Beliefs {
         case "service":
           break
       }
-      this.tell(tenant.tenantId, target)
     }
     tenant.negatives.forgetAll()
   }
 
   /** If the change happened after all, it comes here as a revocation, with the sequence that it got. */
   readonly dropUnsafe = (tenantId: string, targets: ReadonlyArray<RevocationTarget>): void => {
+    for (const target of targets) this.tell(tenantId, target)
     const tenant = this.records.findTenant(tenantId)
     if (tenant === undefined) return
     const { hot } = this
@@ -214,7 +216,6 @@ export class Beliefs {
         const application = tenant.applications.get(target.appName)
         if (application !== undefined) hot.removeWhere((ref) => hot.applicationIndex(ref) === application.index)
       } else if (target.kind === "tenant") hot.removeWhere((ref) => hot.tenantIndex(ref) === tenant.index)
-      this.tell(tenantId, target)
     }
   }
 
