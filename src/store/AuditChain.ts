@@ -6,6 +6,7 @@
  * very text that was hashed, so no canonical form has to be agreed on.
  */
 import { hash } from "node:crypto"
+import type { AuditEntry } from "./TenantStore.ts"
 
 export interface AuditRow {
   readonly tenantId: string
@@ -44,3 +45,39 @@ export const linkHash = (row: Omit<AuditRow, "hash">): string =>
       row.prevHash
     ])
   )
+
+export interface ChainHead {
+  readonly seq: number
+  /** Hex; null before the first row. */
+  readonly hash: string | null
+}
+
+/** The rows that follow `head`, linked. */
+export const chain = (
+  tenantId: string,
+  head: ChainHead,
+  now: number,
+  entries: ReadonlyArray<AuditEntry>
+): ReadonlyArray<AuditRow> => {
+  let prevHash = head.hash ?? genesisHash(tenantId)
+  return entries.map((entry, index) => {
+    const row = {
+      tenantId,
+      seq: head.seq + index + 1,
+      at: now,
+      actor: entry.actor,
+      action: entry.action,
+      entityType: entry.entityType,
+      entityId: entry.entityId,
+      diff: entry.diff === null ? null : JSON.stringify(entry.diff),
+      prevHash
+    }
+    prevHash = linkHash(row)
+    return { ...row, hash: prevHash }
+  })
+}
+
+export const headAfter = (head: ChainHead, rows: ReadonlyArray<AuditRow>): ChainHead => {
+  const last = rows.at(-1)
+  return last === undefined ? head : { seq: last.seq, hash: last.hash }
+}

@@ -5,7 +5,7 @@
  * a change is written whole or not at all.
  */
 import type { Token } from "../domain/Token.ts"
-import { chain, headAfter } from "./apply/audit.ts"
+import { chain, headAfter } from "./AuditChain.ts"
 import { hexOf, type MemoryTables, pair } from "./MemoryDatabase.ts"
 import { applyKeys, brokenKey } from "./memoryKeys.ts"
 import type { Changes, Loaded } from "./TenantStore.ts"

@@ -1,8 +1,7 @@
 // Verifies R-SEC-7.
 import { assert, describe, it } from "@effect/vitest"
-import { type AuditRow, linkHash } from "../../../src/store/AuditChain.ts"
+import { type AuditRow, chain, linkHash } from "../../../src/store/AuditChain.ts"
 import { beginning, walk } from "../../../src/store/AuditWalk.ts"
-import { chain } from "../../../src/store/apply/audit.ts"
 
 const tenantId = "acme"
 const entries = Array.from({ length: 8 }, (_, index) => ({
