@@ -27,6 +27,11 @@ const codeOnly = (text: string): string =>
     match.startsWith("`") ? match.replace(/\$\{|[^\n]/gu, " ") : match.replace(/[^\n]/gu, " ")
   )
 
+/**
+ * What each room may import besides itself. A room is a folder of `src`, or of `src/actors` and `src/store`.
+ * `actors` and `store` alone name no folder below them: whoever imports one of their rooms names the room.
+ */
+const ofActors = ["domain", "schema", "store", "cache", "coherence", "crypto", "platform", "observability"]
 const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   domain: [],
   observability: [],
@@ -34,14 +39,48 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   crypto: ["domain", "store", "observability"],
   nats: ["observability"],
   store: ["domain", "observability"],
+  "store/maria": ["store", "domain", "observability"],
+  "store/memory": ["store", "domain", "observability"],
   platform: ["domain", "observability"],
+  access: ["domain", "observability"],
   cache: ["domain", "schema", "nats", "observability"],
   coherence: ["domain", "schema", "store", "cache", "nats", "observability"],
   outbox: ["domain", "schema", "store", "coherence", "cache", "nats", "observability"],
-  actors: ["domain", "schema", "store", "cache", "coherence", "crypto", "platform", "observability"],
-  rotation: ["domain", "store", "crypto", "actors", "platform", "observability"],
-  protocols: ["domain", "schema", "actors", "nats", "observability"],
+  "actors/tenant": ofActors,
+  "actors/validation": [...ofActors, "actors/tenant"],
+  "actors/tokens": [...ofActors, "actors/tenant", "actors/validation"],
+  "actors/audit": [...ofActors, "actors/tenant", "actors/credentials"],
+  "actors/credentials": [...ofActors, "actors/tenant", "actors/audit", "actors/validation"],
+  "actors/keys": [...ofActors, "actors/tenant"],
+  rotation: [
+    "domain",
+    "store",
+    "crypto",
+    "actors/tenant",
+    "actors/tokens",
+    "actors/credentials",
+    "platform",
+    "observability"
+  ],
+  protocols: [
+    "domain",
+    "schema",
+    "access",
+    "actors/tenant",
+    "actors/validation",
+    "actors/credentials",
+    "actors/audit",
+    "actors/keys",
+    "nats",
+    "observability"
+  ],
   gateway: ["schema", "nats", "observability"]
+}
+
+/** `actors/tenant/Ids.ts` is in the room `actors/tenant`, `store/Outbox.ts` in the room `store`. */
+const roomOf = (file: string): string => {
+  const parts = file.split("/")
+  return parts.length > 2 && ["actors", "store"].includes(parts[0]!) ? `${parts[0]}/${parts[1]}` : parts[0]!
 }
 
 /** These put the parts together. */
@@ -52,21 +91,20 @@ const importsOf = ({ file, text }: Source): ReadonlyArray<string> =>
     relative("src", join(dirname(file), path!)).replaceAll("\\", "/")
   )
 
-/** `store/TokenStore.ts` and `store/MariaTokenStore.ts`: a contract and one of its implementations. */
+/** `cache/ValidationCache.ts` and `cache/NatsValidationCache.ts`: a contract and one of its implementations. */
 const isTwinOf = (contract: string, target: string): boolean =>
-  dirname(contract) === dirname(target) &&
-  ["Maria", "Nats"].some((kind) => basename(target) === kind + basename(contract))
+  dirname(contract) === dirname(target) && basename(target) === `Nats${basename(contract)}`
 
 const wrongImports = (source: Source): ReadonlyArray<string> => {
   const from = relative("src", source.file)
   if (composition.includes(from)) return []
-  const folder = from.split("/")[0]!
-  const allowed = mayImport[folder]
-  if (allowed === undefined) return [`${source.file}: the folder is not in the table`]
+  const room = roomOf(from)
+  const allowed = mayImport[room]
+  if (allowed === undefined) return [`${source.file}: the room is not in the table`]
   return importsOf(source).flatMap((target) => {
-    const into = target.split("/")[0]!
+    const into = roomOf(target)
     if (isTwinOf(from, target)) return [`${source.file} is a contract and imports its implementation ${target}`]
-    return into === folder || allowed.includes(into) ? [] : [`${source.file} imports ${target}`]
+    return into === room || allowed.includes(into) ? [] : [`${source.file} imports ${target}`]
   })
 }
 
@@ -141,8 +179,13 @@ describe("the rules can be broken", () => {
   > = [
     ["a handler that reaches the store", wrongImports, "src/protocols/A.ts", 'import { x } from "../store/Outbox.ts"'],
     ["a domain that knows the wire", wrongImports, "src/domain/A.ts", 'import type { x } from "../schema/Ecap.ts"'],
-    ["a contract with its twin", wrongImports, "src/store/TokenUse.ts", 'export * from "./MariaTokenUse.ts"'],
-    ["an import at run time", wrongImports, "src/actors/A.ts", 'const x = await import("../gateway/Http.ts")'],
+    ["a contract with its layer", wrongImports, "src/store/TokenUse.ts", 'export * from "./maria/MariaTokenUse.ts"'],
+    ["a contract with its twin", wrongImports, "src/cache/MetadataCache.ts", 'export * from "./NatsMetadataCache.ts"'],
+    ["one twin with the other", wrongImports, "src/store/memory/A.ts", 'export * from "../maria/Columns.ts"'],
+    ["an actor with a twin", wrongImports, "src/actors/keys/A.ts", 'import { x } from "../../store/maria/Mariadb.ts"'],
+    ["a room with its upper neighbour", wrongImports, "src/actors/tenant/A.ts", 'import { x } from "../tokens/A.ts"'],
+    ["a room of no table", wrongImports, "src/actors/elsewhere/A.ts", ""],
+    ["an import at run time", wrongImports, "src/actors/keys/A.ts", 'const x = await import("../../gateway/Http.ts")'],
     ["a folder of no table", wrongImports, "src/elsewhere/A.ts", ""],
     ["the environment", wrongEnvironment, "src/nats/A.ts", "const x = process.env.HOME"],
     ["a long module", wrongLength, "src/domain/A.ts", "x\n".repeat(linesMax + 1)],

@@ -1,6 +1,6 @@
 /** What a token costs in the hot table: all its typed arrays, and whatever the heap grew by. */
 import { randomBytes, randomUUID } from "node:crypto"
-import { HotTable } from "../../src/actors/HotTable.ts"
+import { HotTable } from "../../src/actors/validation/HotTable.ts"
 import { encodeTail } from "../../src/schema/EcapReply.ts"
 
 export const hotTokenBytes = (count: number): number => {

@@ -15,8 +15,8 @@ import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
 import { TenantKeys } from "../../src/crypto/TenantKeys.ts"
 import { Replica } from "../../src/observability/Replica.ts"
 import { KeyRotationStore } from "../../src/store/KeyRotationStore.ts"
-import * as MariaStores from "../../src/store/MariaStores.ts"
-import { StoreConfig } from "../../src/store/StoreConfig.ts"
+import * as MariaStores from "../../src/store/maria/MariaStores.ts"
+import { StoreConfig } from "../../src/store/maria/StoreConfig.ts"
 import { settingsOf } from "../../test/support/storeLayers.ts"
 
 export interface MovingSetup {

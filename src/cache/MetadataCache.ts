@@ -2,7 +2,7 @@
  * The shared cache of credential metadata: texts under keys, in JetStream KV. Never a secret.
  *
  * It promises little: an entry may be lost, late or from the past. What is read here says itself how
- * old it is, and `actors/DescribeCache.ts` decides whether that is good enough. Keys are made of
+ * old it is, and `actors/credentials/DescribeCache.ts` decides whether that is good enough. Keys are made of
  * letters, digits and `-_.` only.
  *
  * Layers: `layerNoop` (finds nothing) and `layerMemory` here, `NatsMetadataCache.ts`. Both storing ones pass

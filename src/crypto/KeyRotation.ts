@@ -2,7 +2,7 @@
  * What rotating the service's keys needs of them: successors, and how far the moving of rows is.
  *
  * Nothing is changed here. An operator's `keys.rotate` and `keys.retire` are commands of the tenant
- * `global` (`actors/commands/keys.ts`), so that what they change is committed with its audit row.
+ * `global` (`actors/keys/commands.ts`), so that what they change is committed with its audit row.
  * A successor is made and wrapped before, since the master key may be far away, slow or not there.
  *
  * Repeated, or asked of two replicas at once, a rotation happens once: a key whose successor is not

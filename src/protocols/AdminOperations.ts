@@ -6,7 +6,7 @@
  * the answer comes first, then the replica takes no more requests, answers what it has and ends.
  */
 import { Config, Effect, Option } from "effect"
-import { Tenants } from "../actors/Tenants.ts"
+import { Tenants } from "../actors/tenant/Tenants.ts"
 import { type Checks, Readiness } from "../observability/Health.ts"
 import { prometheusText } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"

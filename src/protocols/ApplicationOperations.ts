@@ -1,6 +1,6 @@
 /** `{instance}.v1.{tenant}.application.*`. An application name is unique on the platform. */
 import { Effect } from "effect"
-import { Tenants } from "../actors/Tenants.ts"
+import { Tenants } from "../actors/tenant/Tenants.ts"
 import { appNamePattern } from "../domain/Names.ts"
 import {
   ApplicationAnswer,

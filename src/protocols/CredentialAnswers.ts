@@ -1,6 +1,6 @@
 /** What the actors say about credentials, services and the audit, as it is answered. */
 import { Redacted } from "effect"
-import type { CredentialMetadata, HandedOut, VersionEntry } from "../actors/Credentials.ts"
+import type { CredentialMetadata, HandedOut, VersionEntry } from "../actors/credentials/Credentials.ts"
 import type { TenantService } from "../domain/Credential.ts"
 import type { AuditAnswer, VerdictAnswer } from "../schema/AuditJson.ts"
 import {

@@ -1,6 +1,6 @@
 /** `{instance}.v1.{tenant}.credential.*`: third-party credentials. Contract section 3.4. */
 import { Effect, Redacted, Result } from "effect"
-import { type CredentialName, Credentials } from "../actors/Credentials.ts"
+import { type CredentialName, Credentials } from "../actors/credentials/Credentials.ts"
 import { parseSecret, type ShapeError } from "../domain/CredentialShape.ts"
 import { InvalidRequest } from "../domain/errors.ts"
 import { entityIdPattern } from "../domain/Names.ts"

@@ -9,8 +9,8 @@
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, Layer, Option } from "effect"
-import { type ChangeError, Tenants } from "../actors/Tenants.ts"
-import type { Validator } from "../actors/Validator.ts"
+import { type ChangeError, Tenants } from "../actors/tenant/Tenants.ts"
+import type { Validator } from "../actors/validation/Validator.ts"
 import { appNamePattern, isTokenValue } from "../domain/Names.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Nats } from "../nats/Nats.ts"

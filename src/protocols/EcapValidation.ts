@@ -10,7 +10,7 @@
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Clock, Effect } from "effect"
-import { Validator } from "../actors/Validator.ts"
+import { Validator } from "../actors/validation/Validator.ts"
 import { Nats } from "../nats/Nats.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"

@@ -8,7 +8,7 @@
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Effect, Exit, Option, Queue, Schedule, type Scope } from "effect"
-import type { ChangeError } from "../actors/Tenants.ts"
+import type { ChangeError } from "../actors/tenant/Tenants.ts"
 import { Nats } from "../nats/Nats.ts"
 import type { Readiness } from "../observability/Health.ts"
 import { makeCounters } from "../observability/Metrics.ts"

@@ -1,6 +1,6 @@
 /** `{instance}.admin.v1.keys.*`. Contract section 3.6. */
 import { Effect } from "effect"
-import { type KeyRecord, Keys, type RotatedKeys } from "../actors/Keys.ts"
+import { type KeyRecord, Keys, type RotatedKeys } from "../actors/keys/Keys.ts"
 import { LimitReached } from "../domain/errors.ts"
 import { entityIdPattern } from "../domain/Names.ts"
 import { Nothing } from "../schema/Field.ts"

@@ -8,7 +8,7 @@
  * subject. What services it needs shows in its type.
  */
 import { Effect, Result, type Schema } from "effect"
-import type { Caller } from "../actors/Tenants.ts"
+import type { Caller } from "../actors/tenant/Tenants.ts"
 import type { InvalidRequest } from "../domain/errors.ts"
 import { decodeRequest } from "../schema/Json.ts"
 import { PayloadTooLarge } from "./ProtocolError.ts"

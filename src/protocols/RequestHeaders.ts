@@ -1,7 +1,7 @@
 /** The headers of a management request, and those of its answer. */
 import { headers, Match, type Msg, type MsgHdrs } from "@nats-io/transport-node"
 import { Result } from "effect"
-import type { Caller } from "../actors/Tenants.ts"
+import type { Caller } from "../actors/tenant/Tenants.ts"
 import { InvalidRequest } from "../domain/errors.ts"
 import { errorLine, type Failure } from "./Status.ts"
 

@@ -1,6 +1,6 @@
 /** `{instance}.v1.{tenant}.service.*` and `.audit.*`. Contract sections 3.4 and 3.5. */
 import { Effect } from "effect"
-import { Credentials } from "../actors/Credentials.ts"
+import { Credentials } from "../actors/credentials/Credentials.ts"
 import { serviceNamePattern } from "../domain/Names.ts"
 import { numberPlace } from "../domain/Page.ts"
 import { AuditPage, ListAudit, VerdictAnswer, VerifyAudit } from "../schema/AuditJson.ts"

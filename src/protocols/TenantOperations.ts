@@ -1,6 +1,6 @@
 /** `{instance}.admin.v1.tenants.*`. */
 import { Effect } from "effect"
-import { Tenants } from "../actors/Tenants.ts"
+import { Tenants } from "../actors/tenant/Tenants.ts"
 import { tenantIdPattern } from "../domain/Names.ts"
 import { Deleted } from "../schema/Field.ts"
 import {

@@ -7,7 +7,7 @@
  * Source: 21/TLE, "Tenant updated event", "Tenant unregistered event".
  */
 import { Effect, Layer } from "effect"
-import { Tenants } from "../actors/Tenants.ts"
+import { Tenants } from "../actors/tenant/Tenants.ts"
 import { tenantIdPattern } from "../domain/Names.ts"
 import type { Nats } from "../nats/Nats.ts"
 import type { Readiness } from "../observability/Health.ts"

@@ -7,7 +7,7 @@ import {
   type ProvisionItem,
   Tenants,
   type TokenRef
-} from "../actors/Tenants.ts"
+} from "../actors/tenant/Tenants.ts"
 import { entityIdPattern } from "../domain/Names.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Deleted } from "../schema/Field.ts"

@@ -4,7 +4,7 @@
  * The request itself succeeds; the verdict is in the body. It counts as a use, unless `dryRun`.
  */
 import { Effect } from "effect"
-import { Tenants } from "../actors/Tenants.ts"
+import { Tenants } from "../actors/tenant/Tenants.ts"
 import * as Json from "../schema/TokenJson.ts"
 import { operation } from "./Operation.ts"
 

@@ -10,8 +10,8 @@
  */
 
 import { Duration, Effect, Layer } from "effect"
-import { CredentialSweeps, type SweepError } from "../actors/CredentialSweeps.ts"
-import { CredentialsConfig } from "../actors/CredentialsConfig.ts"
+import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
+import { CredentialSweeps, type SweepError } from "../actors/credentials/Sweeps.ts"
 import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Sweeps } from "../store/Sweeps.ts"

@@ -6,7 +6,7 @@
  * (5 s at most when the parts are there). It costs an index range, not a timer for each token.
  */
 import { Effect, Layer } from "effect"
-import { TokenEnder } from "../actors/TokenEnder.ts"
+import { TokenEnder } from "../actors/tokens/TokenEnder.ts"
 import { Sweeps } from "../store/Sweeps.ts"
 import * as TokenSweep from "./TokenSweep.ts"
 

@@ -5,8 +5,8 @@
  * Nothing of it validates any more from the answer to the removal on; this only tidies up behind it.
  */
 import { Duration, Effect, Layer } from "effect"
-import { TenantsConfig } from "../actors/TenantsConfig.ts"
-import { TokenEnder } from "../actors/TokenEnder.ts"
+import { TenantsConfig } from "../actors/tenant/TenantsConfig.ts"
+import { TokenEnder } from "../actors/tokens/TokenEnder.ts"
 import { Sweeps } from "../store/Sweeps.ts"
 import * as TokenSweep from "./TokenSweep.ts"
 

@@ -38,7 +38,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "what arrives late is kept untested",
-    file: "actors/HotState.ts",
+    file: "actors/validation/HotState.ts",
     from: "if (this.hot.max === 0 || !fits(token.tokenId) || !this.believes(token, leaseHolds)) return",
     to: "if (this.hot.max === 0 || !fits(token.tokenId)) return",
     scenario: "row read before, arrived after",
@@ -46,42 +46,42 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "what was revoked is not remembered",
-    file: "actors/HotState.ts",
+    file: "actors/validation/HotState.ts",
     from: "this.tombstones.bury(tenant, target.tokenId, seq)",
     to: "",
     scenario: "row read before, arrived after"
   },
   {
     name: "a rotation with overlap has no barrier",
-    file: "actors/commands/rotate.ts",
+    file: "actors/tokens/commands/rotate.ts",
     from: "workspace.takeAway(workspace.tokenTarget(old, atOnce ? null : old.expiresAt))",
     to: "if (atOnce) workspace.takeAway(workspace.tokenTarget(old))",
     scenario: "apply messages lost"
   },
   {
     name: "a removed application has no barrier",
-    file: "actors/commands/applications.ts",
+    file: "actors/tokens/commands/applications.ts",
     from: 'workspace.takeAway({ kind: "application", appName })',
     to: "",
     scenario: "removals while apply messages are lost"
   },
   {
     name: "coverage outlives a lapse",
-    file: "actors/HotState.ts",
+    file: "actors/validation/HotState.ts",
     from: "return tenant.coveredGeneration === this.lease.generation ? tenant.coveredSeq : null",
     to: "return tenant.coveredSeq",
     scenario: "control connection cut"
   },
   {
     name: "already so is answered at once",
-    file: "actors/GroupCommit.ts",
+    file: "actors/tenant/GroupCommit.ts",
     from: 'decided.inForce === "earlier" ? Effect.andThen(whenEarlierInForce(tenantId, seqBefore), barrier)',
     to: 'decided.inForce === "earlier" ? Effect.void',
     scenario: "repetitions while apply messages are lost"
   },
   {
     name: "already so does not wait for its own group",
-    file: "actors/GroupCommit.ts",
+    file: "actors/tenant/GroupCommit.ts",
     from: "Effect.andThen(whenEarlierInForce(tenantId, seqBefore), barrier)",
     to: "whenEarlierInForce(tenantId, seqBefore)",
     scenario: "repetitions while apply messages are lost"

@@ -4,10 +4,10 @@
  * They have no behaviour of their own: a method that the test gave no answer for is a bug of the test.
  */
 import { Effect, Layer } from "effect"
-import { Credentials } from "../../src/actors/Credentials.ts"
-import { Keys } from "../../src/actors/Keys.ts"
-import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/Tenants.ts"
-import { Validator } from "../../src/actors/Validator.ts"
+import { Credentials } from "../../src/actors/credentials/Credentials.ts"
+import { Keys } from "../../src/actors/keys/Keys.ts"
+import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/tenant/Tenants.ts"
+import { Validator } from "../../src/actors/validation/Validator.ts"
 
 type Service = Tenants["Service"] & Credentials["Service"] & Keys["Service"]
 export type Method = Exclude<keyof Service, "census">

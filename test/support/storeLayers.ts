@@ -5,10 +5,10 @@
  */
 import { Duration, Effect, Layer, Redacted } from "effect"
 import type { AuditRow } from "../../src/store/AuditChain.ts"
-import * as Columns from "../../src/store/Columns.ts"
-import { Mariadb } from "../../src/store/Mariadb.ts"
-import * as MariaStores from "../../src/store/MariaStores.ts"
-import { StoreConfig, type StoreSettings } from "../../src/store/StoreConfig.ts"
+import * as Columns from "../../src/store/maria/Columns.ts"
+import { Mariadb } from "../../src/store/maria/Mariadb.ts"
+import * as MariaStores from "../../src/store/maria/MariaStores.ts"
+import { StoreConfig, type StoreSettings } from "../../src/store/maria/StoreConfig.ts"
 import { freshDatabase } from "./freshDatabase.ts"
 
 export const settingsOf = (databaseUrl: string, others: Partial<StoreSettings> = {}): StoreSettings => ({

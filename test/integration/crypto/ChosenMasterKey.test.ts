@@ -6,7 +6,7 @@ import { ConfigProvider, Effect, Layer } from "effect"
 import * as ChosenMasterKey from "../../../src/crypto/ChosenMasterKey.ts"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import { MasterKey } from "../../../src/crypto/MasterKey.ts"
-import * as MemoryStores from "../../../src/store/MemoryStores.ts"
+import * as MemoryStores from "../../../src/store/memory/MemoryStores.ts"
 import { startVaultStub } from "../../support/vaultStub.ts"
 
 const chosen = (env: Record<string, string>) =>

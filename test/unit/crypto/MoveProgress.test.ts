@@ -5,8 +5,8 @@ import { Effect, Layer } from "effect"
 import * as MoveProgress from "../../../src/crypto/MoveProgress.ts"
 import { KeyRotationStore } from "../../../src/store/KeyRotationStore.ts"
 import type { StoredKey } from "../../../src/store/KeyStore.ts"
-import { MemoryDatabase } from "../../../src/store/MemoryDatabase.ts"
-import * as MemoryKeyRotationStore from "../../../src/store/MemoryKeyRotationStore.ts"
+import { MemoryDatabase } from "../../../src/store/memory/MemoryDatabase.ts"
+import * as MemoryKeyRotationStore from "../../../src/store/memory/MemoryKeyRotationStore.ts"
 import { aHash, anId, aToken } from "../../support/storeFixtures.ts"
 
 const sliceMax = 4

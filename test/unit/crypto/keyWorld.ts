@@ -2,9 +2,9 @@
 import { Effect, Layer } from "effect"
 import { KeyRotationStore } from "../../../src/store/KeyRotationStore.ts"
 import { KeyStore, type StoredKey } from "../../../src/store/KeyStore.ts"
-import { MemoryDatabase } from "../../../src/store/MemoryDatabase.ts"
-import * as MemoryKeyRotationStore from "../../../src/store/MemoryKeyRotationStore.ts"
-import * as MemoryKeyStore from "../../../src/store/MemoryKeyStore.ts"
+import { MemoryDatabase } from "../../../src/store/memory/MemoryDatabase.ts"
+import * as MemoryKeyRotationStore from "../../../src/store/memory/MemoryKeyRotationStore.ts"
+import * as MemoryKeyStore from "../../../src/store/memory/MemoryKeyStore.ts"
 import { StoreUnavailable } from "../../../src/store/StoreError.ts"
 
 export const keyWorld = Effect.gen(function* () {

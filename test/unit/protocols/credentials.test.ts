@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
-import type { CredentialMetadata } from "../../../src/actors/Credentials.ts"
+import type { CredentialMetadata } from "../../../src/actors/credentials/Credentials.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { consumerOf } from "../../../src/protocols/Consumers.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"

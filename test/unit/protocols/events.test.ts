@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { ChangeError } from "../../../src/actors/Tenants.ts"
+import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import * as Elce from "../../../src/schema/Elce.ts"
 import * as Tle from "../../../src/schema/Tle.ts"

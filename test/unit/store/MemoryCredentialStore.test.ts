@@ -1,4 +1,4 @@
-import * as MemoryStores from "../../../src/store/MemoryStores.ts"
+import * as MemoryStores from "../../../src/store/memory/MemoryStores.ts"
 import { credentialStoreSuite } from "../../suites/credentialStoreSuite.ts"
 
 credentialStoreSuite("memory", MemoryStores.layer)

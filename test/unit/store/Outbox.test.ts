@@ -1,4 +1,4 @@
-import * as MemoryStores from "../../../src/store/MemoryStores.ts"
+import * as MemoryStores from "../../../src/store/memory/MemoryStores.ts"
 import { outboxSuite } from "../../suites/outboxSuite.ts"
 
 outboxSuite("memory", MemoryStores.layer)

@@ -1,0 +1,176 @@
+/**
+ * Checking a tenant's audit: walks its chain, compares it to the head in the tenant's counters and to
+ * the signed checkpoints, and names the first link that does not hold.
+ *
+ * A range is anchored in the row before it, so that it costs what it is long. Rows that are added
+ * meanwhile are not waited for. The chain of a tenant that took the name of a removed one is walked from
+ * its very first row: where the present tenant begins is told by rows alone, and whoever can write
+ * rows could move it. A verdict tells of the former tenant's rows how many they are, and nothing in them.
+ *
+ * Bounded: rows and checkpoints come in pages, with a pause for others after each; one verification
+ * for each tenant and `verificationsMax` at once on this replica, one more is refused; and what cannot
+ * be walked within `requestTimeout` ends with `AuditRangeTooLong`, which says where to go on.
+ */
+import { Clock, Duration, Effect } from "effect"
+import { monotonicMsUnsafe } from "../../coherence/Coherence.ts"
+import { AuditSigner } from "../../crypto/AuditSigner.ts"
+import * as errors from "../../domain/errors.ts"
+import { signedBytes } from "../../store/AuditCheckpointBytes.ts"
+import { type AuditBound, type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
+import { type Broken, beginning, type Place, walk } from "../../store/AuditWalk.ts"
+import type { StoreUnavailable } from "../../store/StoreError.ts"
+import type { AuditVerdict } from "../credentials/Credentials.ts"
+import { CredentialsConfig } from "../credentials/CredentialsConfig.ts"
+import { TenantsConfig } from "../tenant/TenantsConfig.ts"
+
+export interface AuditRange {
+  readonly from: AuditBound
+  readonly to: AuditBound
+}
+
+type VerificationError = StoreUnavailable | errors.AuditRangeTooLong | errors.TooManyRequests | errors.Unavailable
+
+/** Rows read and walked without a pause: some milliseconds of the process. */
+const pageRows = 250
+/** Checkpoints whose signatures are checked without a pause; one takes as long as many rows. */
+const pageCheckpoints = 50
+
+const otherRow = "the row is not the one that was signed or counted"
+const verdict = (checked: number, firstBroken: Broken | null): AuditVerdict => ({
+  valid: firstBroken === null,
+  checked,
+  firstBroken
+})
+
+/** Checkpoints that were read and are not walked past yet. */
+interface Signed {
+  /** With good signatures, ascending. */
+  readonly points: ReadonlyArray<AuditCheckpoint>
+  /** The one behind them that is not good. */
+  readonly bad: Broken | null
+  /** There may be more behind them. */
+  readonly more: boolean
+}
+
+/** What is left of them behind `place`. */
+const past = (place: Place, signed: Signed): Signed => ({
+  ...signed,
+  points: signed.points.filter(({ seq }) => seq > place.seq)
+})
+
+const isUnread = ({ bad, more, points }: Signed): boolean => points.length === 0 && bad === null && more
+
+/** The last row up to which everything that was signed is known; null: there is nothing more that was. */
+const knownUpTo = ({ bad, more, points }: Signed): number | null =>
+  bad !== null ? bad.seq : more ? (points.at(-1)?.seq ?? null) : null
+
+/** What is missing when the rows end at `place`. Within a range up to a date nothing behind it was promised. */
+const missing = (place: Place, to: AuditBound, head: AuditHead, { bad, points }: Signed): Broken | null => {
+  const promised = Math.max(head.seq, points.at(-1)?.seq ?? 0, bad?.seq ?? 0)
+  const wanted = to === null ? promised : "seq" in to ? Math.min(to.seq, promised) : place.seq
+  if (place.seq >= wanted) return null
+  const isOnlyBad = bad !== null && points.length === 0 && head.seq <= place.seq
+  return isOnlyBad ? bad : { seq: place.seq + 1, reason: "the row is missing" }
+}
+
+export const make = Effect.gen(function* () {
+  const store = yield* AuditStore
+  const signer = yield* AuditSigner
+  const clock = yield* Clock.Clock
+  const { requestTimeout } = yield* TenantsConfig
+  const { verificationsMax } = yield* CredentialsConfig
+  const timeoutMs = Duration.toMillis(requestTimeout)
+  const nowMs = () => monotonicMsUnsafe(clock)
+
+  /** The first row of a range, whether or not it is there. */
+  const firstOf = Effect.fnUntraced(function* (tenantId: string, from: AuditBound, head: AuditHead) {
+    if (from === null) return 1
+    if ("seq" in from) return from.seq
+    const { content } = yield* store.list(tenantId, { entityId: null, from, to: null, limit: 1, after: null })
+    return content[0]?.seq ?? head.seq + 1
+  })
+
+  /** Where a range begins: after the row before its first one. Undefined: behind all that there is. */
+  const startOf = Effect.fnUntraced(function* (tenantId: string, from: AuditBound, head: AuditHead) {
+    const seq = (yield* firstOf(tenantId, from, head)) - 1
+    if (seq <= 0) return beginning(tenantId)
+    const only = { seq }
+    const { content } = yield* store.list(tenantId, { entityId: null, from: only, to: only, limit: 1, after: null })
+    if (content[0] !== undefined) return { seq, hash: content[0].hash }
+    const isPromised = seq <= head.seq || (yield* store.checkpoints(tenantId, seq, 1)).length > 0
+    return isPromised ? { seq, hash: null } : undefined
+  })
+
+  const checkpointsFrom = Effect.fnUntraced(function* (tenantId: string, fromSeq: number, head: AuditHead) {
+    const found = yield* store.checkpoints(tenantId, fromSeq, pageCheckpoints)
+    const isGood = (point: AuditCheckpoint) =>
+      signer.verify(point.keyId, signedBytes(point), point.signature) &&
+      (point.seq !== head.seq || point.hash === head.hash)
+    const at = found.findIndex((point) => !isGood(point))
+    const bad = at === -1 ? null : { seq: found[at]!.seq, reason: "the signed checkpoint is not good" }
+    const signed: Signed = {
+      points: at === -1 ? found : found.slice(0, at),
+      bad,
+      more: found.length === pageCheckpoints
+    }
+    return signed
+  })
+
+  const verifyRange = Effect.fnUntraced(function* (tenantId: string, { from, to }: AuditRange) {
+    const startedMs = nowMs()
+    let longestMs = 0
+    const head = yield* store.head(tenantId)
+    const start = yield* startOf(tenantId, from, head)
+    if (start === undefined) return verdict(0, null)
+    if (start.hash === null) return verdict(0, { seq: start.seq, reason: "the row is missing" })
+    let place: Place = start
+    let checked = 0
+    // Read before the rows: what was signed by then must be among them.
+    const read = yield* checkpointsFrom(tenantId, place.seq, head)
+    if (read.bad?.seq === place.seq) return verdict(0, read.bad)
+    const anchors = [head, ...read.points].filter(({ seq }) => seq === place.seq)
+    if (anchors.some(({ hash }) => hash !== place.hash)) return verdict(0, { seq: place.seq, reason: otherRow })
+    let signed = past(place, read)
+    while (true) {
+      const pageMs = nowMs()
+      if (isUnread(signed)) signed = yield* checkpointsFrom(tenantId, place.seq + 1, head)
+      const upTo = knownUpTo(signed)
+      const limit = upTo === null ? pageRows : Math.min(pageRows, upTo - place.seq)
+      const after = String(place.seq)
+      const page = yield* store.list(tenantId, { entityId: null, from: null, to, limit, after })
+      const anchors = new Map([[head.seq, head.hash], ...signed.points.map(({ hash, seq }) => [seq, hash] as const)])
+      const walked = walk(place, page.content, anchors)
+      checked += walked.checked
+      place = walked.place
+      if (walked.broken !== null) return verdict(checked, walked.broken)
+      signed = past(place, signed)
+      if (signed.bad?.seq === place.seq) return verdict(checked, signed.bad)
+      // The rows have ended; so have the checkpoints, unless some were left unread.
+      if (page.next === null && !isUnread(signed)) return verdict(checked, missing(place, to, head, signed))
+      yield* Effect.yieldNow
+      longestMs = Math.max(longestMs, nowMs() - pageMs)
+      // Another page, and one that takes longer, must still be answered in time.
+      if (nowMs() - startedMs + 2 * longestMs > timeoutMs) {
+        return yield* new errors.AuditRangeTooLong({ checked, nextFrom: place.seq + 1 })
+      }
+    }
+  })
+
+  const underWay = new Set<string>()
+  const verify = (tenantId: string, range: AuditRange) =>
+    Effect.suspend((): Effect.Effect<AuditVerdict, VerificationError> => {
+      if (underWay.has(tenantId) || underWay.size >= verificationsMax) {
+        return Effect.fail(new errors.TooManyRequests({ limit: "audit verifications" }))
+      }
+      underWay.add(tenantId)
+      return verifyRange(tenantId, range).pipe(
+        Effect.timeoutOrElse({
+          duration: requestTimeout,
+          orElse: () => Effect.fail(new errors.Unavailable({ part: "database", committed: false }))
+        }),
+        Effect.ensuring(Effect.sync(() => underWay.delete(tenantId)))
+      )
+    })
+
+  return { verify }
+})

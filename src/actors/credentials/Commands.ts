@@ -1,0 +1,202 @@
+/**
+ * The commands on third-party credentials, as decisions over a workspace. Contract section 3.4;
+ * `rotate` is in `CredentialRotation.ts`.
+ *
+ * Each checks everything before it changes anything, writes the audit row and the event of what it
+ * did, and needs no barrier: secrets are read from the database under the tenant's lock, so what was
+ * answered is in force. A secret goes into a row only sealed; an audit row has its fingerprints.
+ */
+import { Redacted, Result } from "effect"
+import { type Credential, hasRunOut, ownerKey } from "../../domain/Credential.ts"
+import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
+import * as errors from "../../domain/errors.ts"
+import { noCredentials, slotKey } from "../../store/CredentialStore.ts"
+import type { Command } from "../tenant/Command.ts"
+import type { Caller } from "../tenant/Tenants.ts"
+import type { Workspace } from "../tenant/Workspace.ts"
+import {
+  changed,
+  type Diff,
+  type Events,
+  erase,
+  exists,
+  expire,
+  findOwn,
+  inThePast,
+  iso,
+  putSecret,
+  putVersions,
+  record,
+  type SecretSealer
+} from "./Change.ts"
+import type { ChangedCredential, StoreRequest, UpdateRequest } from "./Credentials.ts"
+
+// ---- store ---------------------------------------------------------------------
+
+export const store = (
+  request: StoreRequest,
+  credentialId: string,
+  sealer: SecretSealer,
+  events: Events,
+  caller: Caller
+): Command<ChangedCredential> => ({
+  name: "credential.store",
+  caller,
+  load: {
+    credentials: {
+      ...noCredentials,
+      slots: [slotKey(request.serviceName, ownerKey(request.owner))],
+      serviceNames: [request.serviceName]
+    }
+  },
+  rejected: () => new errors.CredentialExists({ serviceName: request.serviceName, credentialId: null }),
+  decide: (workspace) => {
+    const { owner, secret: redacted, serviceName, ...rest } = request
+    const past = inThePast(request.expiresAt, workspace.now)
+    if (past !== undefined) return Result.fail(past)
+    const active = workspace.credentials.activeInSlot(serviceName, owner)
+    const decision = Lifecycle.decideStore(active, workspace.now)
+    if (decision._tag === "Exists") return Result.fail(exists(serviceName, decision))
+    if (decision._tag === "ExpireThenInsert") expire(workspace, decision.ended, caller, events)
+    const credential: Credential = {
+      ...rest,
+      credentialId,
+      tenantId: workspace.tenantId,
+      serviceName,
+      owner,
+      state: "active",
+      version: 1,
+      secretVersion: 1,
+      noticedMs: null,
+      reason: null,
+      createdAt: workspace.now,
+      updatedAt: workspace.now,
+      createdBy: caller.principal,
+      updatedBy: caller.principal
+    }
+    workspace.credentials.insert(credential)
+    const version = putSecret(workspace, credential, Redacted.value(redacted), sealer, caller)
+    if (workspace.credentials.service(serviceName) === undefined) {
+      workspace.credentials.putService({
+        tenantId: workspace.tenantId,
+        serviceName,
+        isActive: true,
+        reason: null,
+        updatedAt: workspace.now
+      })
+    }
+    record(workspace, "credential.stored", credentialId, caller, {
+      service_name: serviceName,
+      type: credential.type,
+      owner: ownerKey(owner) === "" ? "tenant" : `user:${ownerKey(owner)}`,
+      scopes: credential.scopes,
+      allowed_consumers: credential.allowedConsumers,
+      expires_at: iso(credential.expiresAt),
+      credentials: version.fingerprints
+    })
+    events.announce(workspace, "stored", credential)
+    return Result.succeed({ credentialId, version: 1 })
+  }
+})
+
+// ---- update --------------------------------------------------------------------
+
+export const update = (request: UpdateRequest, caller: Caller): Command<Credential> => ({
+  name: "credential.update",
+  caller,
+  load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
+  decide: (workspace) => {
+    const found = findOwn(workspace, request.credentialId, request.expectedVersion)
+    if (Result.isFailure(found)) return Result.fail(found.failure)
+    const before = found.success
+    const { credentialId } = before
+    if (before.state === "revoked") return Result.fail(new errors.CredentialRevoked({ credentialId }))
+    const past = inThePast(request.expiresAt, workspace.now)
+    if (past !== undefined) return Result.fail(past)
+    if (before.state === "expired" || hasRunOut(before, workspace.now)) {
+      return Result.fail(new errors.CredentialExpired({ credentialId }))
+    }
+    const { expiresAt } = request
+    const after: Credential = {
+      ...changed(before, workspace, caller),
+      allowedConsumers: request.allowedConsumers ?? before.allowedConsumers,
+      scopes: request.scopes ?? before.scopes,
+      metadata: request.metadata ?? before.metadata,
+      expiresAt: expiresAt === undefined ? before.expiresAt : expiresAt,
+      noticedMs: expiresAt === undefined || expiresAt === before.expiresAt ? before.noticedMs : null
+    }
+    const diff = updateDiff(before, after)
+    if (Object.keys(diff).length === 0) return Result.succeed(before)
+    workspace.credentials.update(after)
+    const version = workspace.credentials.currentVersion(after)
+    if (version !== undefined && after.expiresAt !== before.expiresAt) {
+      workspace.credentials.putVersion({ ...version, expiresAt: after.expiresAt })
+    }
+    record(workspace, "credential.updated", credentialId, caller, { ...diff, version: [before.version, after.version] })
+    return Result.succeed(after)
+  }
+})
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/** What changed, each as `[before, after]`. */
+const updateDiff = (before: Credential, after: Credential): Diff =>
+  Object.fromEntries(
+    (
+      [
+        ["allowed_consumers", before.allowedConsumers, after.allowedConsumers],
+        ["scopes", before.scopes, after.scopes],
+        ["metadata", before.metadata, after.metadata],
+        ["expires_at", iso(before.expiresAt), iso(after.expiresAt)]
+      ] as const
+    ).flatMap(([name, from, to]) => (same(from, to) ? [] : [[name, [from, to]]]))
+  )
+
+// ---- revoke, delete ------------------------------------------------------------
+
+const end = (workspace: Workspace, before: Credential, reason: string | null, caller: Caller, events: Events) => {
+  const { credentialId } = before
+  const after: Credential = { ...changed(before, workspace, caller), state: "revoked", reason }
+  workspace.credentials.update(after)
+  const versions = workspace.credentials.versionsOf(credentialId)
+  putVersions(workspace, Lifecycle.versionsAfterEnd(versions, "revoked", reason ?? "revoked"))
+  record(workspace, "credential.revoked", credentialId, caller, {
+    state: [before.state, "revoked"],
+    version: [before.version, after.version],
+    ...(reason === null ? {} : { reason })
+  })
+  events.announce(workspace, "revoked", after, { version: after.version, reason })
+  return after
+}
+
+export const revoke = (
+  request: { readonly credentialId: string; readonly reason: string | null; readonly expectedVersion: number | null },
+  events: Events,
+  caller: Caller
+): Command<ChangedCredential> => ({
+  name: "credential.revoke",
+  caller,
+  load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
+  decide: (workspace) =>
+    Result.map(findOwn(workspace, request.credentialId, request.expectedVersion), (before) => {
+      const after =
+        Lifecycle.decideRevoke(before) === "unchanged" ? before : end(workspace, before, request.reason, caller, events)
+      return { credentialId: after.credentialId, version: after.version }
+    })
+})
+
+/** Hard: the rows go, the audit keeps a tombstone. One that was not revoked before is announced as revoked. */
+export const remove = (
+  request: { readonly credentialId: string; readonly expectedVersion: number | null },
+  events: Events,
+  caller: Caller
+): Command<{ readonly deleted: 1 }> => ({
+  name: "credential.delete",
+  caller,
+  load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
+  decide: (workspace) =>
+    Result.map(findOwn(workspace, request.credentialId, request.expectedVersion), (before) => {
+      erase(workspace, before, "deleted", caller, events)
+      return { deleted: 1 as const }
+    })
+})

@@ -1,0 +1,278 @@
+/**
+ * `Credentials` over the tenant actors, the stores, the tenants' data keys and the metadata cache.
+ *
+ * Changes and reads of secrets become commands for the tenant's actor (`CredentialCommands`,
+ * `CredentialReads`). A secret is sealed inside the decision, with a key fetched before, and opened
+ * only after the read's audit row is committed; its clear bytes are overwritten as soon as they have
+ * become what is answered.
+ */
+import { Cause, Clock, Effect, Exit, Layer, Metric, Option, Redacted, Result } from "effect"
+import { CurveBox } from "../../crypto/CurveBox.ts"
+import { Keyring } from "../../crypto/Keyring.ts"
+import { TenantKeys, type TenantSealer } from "../../crypto/TenantKeys.ts"
+import { resolve } from "../../domain/Access.ts"
+import { type Credential, historyVersionsMax, shownState } from "../../domain/Credential.ts"
+import { shownVersionState } from "../../domain/CredentialLifecycle.ts"
+import type { Secret } from "../../domain/CredentialShape.ts"
+import * as errors from "../../domain/errors.ts"
+import { AuditStore } from "../../store/AuditStore.ts"
+import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
+import type { StoreUnavailable } from "../../store/StoreError.ts"
+import { TenantStore } from "../../store/TenantStore.ts"
+import * as AuditVerification from "../audit/Verification.ts"
+import type { Command } from "../tenant/Command.ts"
+import { Ids } from "../tenant/Ids.ts"
+import { InForce } from "../tenant/InForce.ts"
+import { TenantActors } from "../tenant/TenantActors.ts"
+import type { Caller, ChangeError } from "../tenant/Tenants.ts"
+import { KnownTenants } from "../validation/KnownTenants.ts"
+import type { SecretSealer } from "./Change.ts"
+import * as commands from "./Commands.ts"
+import {
+  type CredentialMetadata,
+  type CredentialName,
+  Credentials,
+  type HandedOut,
+  type ReadOptions
+} from "./Credentials.ts"
+import * as DescribeCache from "./DescribeCache.ts"
+import { CredentialEvents } from "./Events.ts"
+import { loadOf, type Readable, read } from "./Reads.ts"
+import { Refresher } from "./Refresher.ts"
+import { Refusals } from "./Refusals.ts"
+import { rotate } from "./Rotation.ts"
+import { setService } from "./ServiceCommands.ts"
+
+const purpose = "credentials"
+/** Hex digits of a keyed fingerprint that an audit diff shows. */
+const fingerprintLength = 32
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+const reads = Metric.counter("credential_reads_total", {
+  description: "Requests for secrets, by outcome: handed_out, or why not",
+  incremental: true
+})
+const unopenable = Metric.counter("credential_unopenable_total", {
+  description: "Sealed secrets that did not open: tampered with, moved, or their key is gone",
+  incremental: true
+})
+const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
+const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
+
+export const metadataOf = ({ credential, serviceActive }: CredentialView, now: number): CredentialMetadata => {
+  const { noticedMs: _1, rotation: _2, secretVersion: _3, state: _4, ...rest } = credential
+  const state = shownState(credential, now)
+  return { ...rest, state, reason: state === "expired" ? "expired" : credential.reason, serviceActive }
+}
+
+const outcomeOf = (exit: Exit.Exit<HandedOut, ChangeError>): string => {
+  if (Exit.isSuccess(exit)) return "handed_out"
+  const error = Cause.findErrorOption(exit.cause)
+  return Option.isSome(error) ? error.value._tag : "failed"
+}
+
+/** Counts how a request for a secret ended. */
+const makeReadCounter = Effect.map(Effect.context<never>(), (context) => {
+  const handles = new Map<string, Metric.Metric<number, unknown>>()
+  return (exit: Exit.Exit<HandedOut, ChangeError>) =>
+    Effect.sync(() => {
+      const outcome = outcomeOf(exit)
+      const handle = handles.get(outcome) ?? Metric.withAttributes(reads, { outcome })
+      handles.set(outcome, handle)
+      handle.updateUnsafe(1, context)
+    })
+})
+
+const make = Effect.gen(function* () {
+  const actors = yield* TenantActors
+  const tenants = yield* TenantStore
+  const store = yield* CredentialStore
+  const auditStore = yield* AuditStore
+  const tenantKeys = yield* TenantKeys
+  const keyring = yield* Keyring
+  const curveBox = yield* CurveBox
+  const refresher = yield* Refresher
+  const knownTenants = yield* KnownTenants
+  const inForce = yield* InForce
+  const refusals = yield* Refusals
+  const events = yield* CredentialEvents
+  const ids = yield* Ids
+  const describeCache = yield* DescribeCache.make
+  const verification = yield* AuditVerification.make
+  const countRead = yield* makeReadCounter
+
+  // ---- tenants
+  const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
+    const [tenant] = yield* Effect.mapError(tenants.findTenants([tenantId]), readFailed)
+    if (tenant !== undefined && tenant.removedAt === null) return
+    // A removal is told when it is in force.
+    if (tenant !== undefined)
+      yield* Effect.catch(inForce.all(tenantId), () => new errors.Unavailable({ part: "database", committed: false }))
+    return yield* new errors.TenantNotFound({ tenantId })
+  })
+  /** No actor and no key is made for a tenant that does not exist. */
+  const known = (tenantId: string) => (actors.isResidentUnsafe(tenantId) ? Effect.void : liveTenant(tenantId))
+  const ask = <A>(tenantId: string, command: Command<A>) =>
+    Effect.suspend(() => {
+      const asked = actors.ask(tenantId, command)
+      return actors.isResidentUnsafe(tenantId) ? asked : Effect.andThen(liveTenant(tenantId), asked)
+    })
+  /** A change of metadata: the cache is told before the answer. */
+  const change = <A>(tenantId: string, command: Command<A>) =>
+    Effect.tap(ask(tenantId, command), () => describeCache.changed(tenantId))
+  const reading = <A>(tenantId: string, effect: Effect.Effect<A, StoreUnavailable>) =>
+    Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, readFailed))
+
+  // ---- secrets
+  const sealerOf = (tenantId: string, sealer: TenantSealer): SecretSealer => ({
+    seal: (credentialId, version, secret) => {
+      const plaintext = encoder.encode(JSON.stringify(secret))
+      const { keyId, sealed } = sealer.seal({ credentialId, version, purpose }, plaintext)
+      plaintext.fill(0)
+      const fingerprints = Object.entries(secret).map(([field, value]) => [
+        field,
+        keyring.fingerprint("credential", tenantId, credentialId, field, value).slice(0, fingerprintLength)
+      ])
+      return { keyId, sealed, fingerprints: Object.fromEntries(fingerprints) as Record<string, string> }
+    }
+  })
+  const sealerFor = (tenantId: string) =>
+    Effect.andThen(known(tenantId), Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)).pipe(
+      Effect.map((sealer) => sealerOf(tenantId, sealer))
+    )
+
+  const open = ({ credential, version }: Readable) => {
+    const { credentialId, tenantId } = credential
+    const place = { credentialId, version: version.version, purpose }
+    return Effect.catch(tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()), (error) =>
+      error._tag === "TenantKeyUnavailable"
+        ? Effect.fail(keyFailed())
+        : Effect.andThen(
+            Metric.update(unopenable, 1),
+            Effect.die(new Error(`the secret of ${credentialId} does not open`))
+          )
+    )
+  }
+
+  const handOut = (readable: Readable, sealTo: string | null) =>
+    Effect.map(open(readable), (plaintext): HandedOut => {
+      const metadata = metadataOf({ credential: readable.credential, serviceActive: true }, readable.now)
+      try {
+        const secret: HandedOut["secret"] =
+          sealTo === null
+            ? { _tag: "Clear", value: Redacted.make(JSON.parse(decoder.decode(plaintext)) as Secret) }
+            : { _tag: "Sealed", ...curveBox.seal(sealTo, plaintext) }
+        return { ...metadata, secret }
+      } finally {
+        plaintext.fill(0)
+      }
+    })
+
+  /** The command; what was noted counts only when the answer is that refusal, so that the next one is written down. */
+  const readable = (tenantId: string, name: CredentialName, options: ReadOptions, caller: Caller) =>
+    Effect.suspend(() => {
+      const noting = refusals.noting()
+      const ended = (exit: Exit.Exit<Result.Result<Readable, errors.Refusal>, ChangeError>) =>
+        Exit.isSuccess(exit) && Result.isFailure(exit.value) ? Effect.void : Effect.sync(noting.forget)
+      const asked = ask(tenantId, read(name, options.consumer, noting.note, caller))
+      return Effect.flatMap(Effect.onExit(asked, ended), Effect.fromResult)
+    })
+
+  const runsOut = ({ credential, now }: Readable, minTtlMs: number): boolean =>
+    credential.rotation !== null && credential.expiresAt !== null && credential.expiresAt - now < minTtlMs
+
+  // ---- reads
+  const viewOf = Effect.fnUntraced(function* (tenantId: string, name: CredentialName) {
+    const { now, views } = yield* reading(tenantId, store.find(tenantId, loadOf(name)))
+    const found: ReadonlyArray<Credential> = views.map(({ credential }) => credential)
+    const wanted =
+      "credentialId" in name ? found.find((one) => one.credentialId === name.credentialId) : resolve(found, now)
+    const view = views.find(({ credential }) => credential === wanted)
+    if (view !== undefined) return view
+    return yield* new errors.CredentialNotFound({ credentialId: "credentialId" in name ? name.credentialId : null })
+  })
+
+  const get = (
+    tenantId: string,
+    name: CredentialName,
+    options: ReadOptions,
+    caller: Caller
+  ): Effect.Effect<HandedOut, ChangeError> => {
+    const { minTtlMs, sealTo } = options
+    const refused = sealTo === null ? null : curveBox.refusal(sealTo)
+    if (refused !== null) return Effect.fail(new errors.InvalidRequest({ path: "seal_to", reason: refused }))
+    const reading = readable(tenantId, name, options, caller)
+    return Effect.flatMap(reading, (first) =>
+      minTtlMs === null || !runsOut(first, minTtlMs)
+        ? handOut(first, sealTo)
+        : refresher.settled(first.credential.tenantId, first.credential.credentialId).pipe(
+            Effect.andThen(reading),
+            Effect.flatMap((second) => handOut(second, sealTo))
+          )
+    )
+  }
+
+  return Credentials.of({
+    store: Effect.fnUntraced(function* (tenantId, request, caller) {
+      const sealer = yield* sealerFor(tenantId)
+      return yield* change(tenantId, commands.store(request, ids.next(), sealer, events, caller))
+    }),
+    get: (tenantId, name, options, caller) => Effect.onExit(get(tenantId, name, options, caller), countRead),
+    describe: Effect.fnUntraced(function* (tenantId, name) {
+      yield* knownTenants.require(tenantId)
+      const view = yield* describeCache.through(tenantId, name, viewOf(tenantId, name))
+      return metadataOf(view, yield* Clock.currentTimeMillis)
+    }),
+    list: (tenantId, query) =>
+      Effect.map(reading(tenantId, store.list(tenantId, query)), ({ content, next, now }) => ({
+        content: content.map((view) => metadataOf(view, now)),
+        next
+      })),
+    rotate: Effect.fnUntraced(function* (tenantId, request, caller) {
+      const { secret } = request
+      if (secret === null) return yield* refresher.refresh(tenantId, request.credentialId, caller)
+      const sealer = yield* sealerFor(tenantId)
+      return yield* change(tenantId, rotate({ ...request, secret }, sealer, events, caller))
+    }),
+    update: Effect.fnUntraced(function* (tenantId, request, caller) {
+      yield* change(tenantId, commands.update(request, caller))
+      const view = yield* viewOf(tenantId, { credentialId: request.credentialId })
+      return metadataOf(view, yield* Clock.currentTimeMillis)
+    }),
+    revoke: (tenantId, request, caller) => change(tenantId, commands.revoke(request, events, caller)),
+    history: Effect.fnUntraced(function* (tenantId, credentialId) {
+      const { now, versions } = yield* reading(tenantId, store.versions(tenantId, credentialId, historyVersionsMax))
+      if (versions.length === 0) return yield* new errors.CredentialNotFound({ credentialId })
+      return versions.map((version) => ({
+        version: version.version,
+        state: shownVersionState(version, now),
+        createdAt: version.createdAt,
+        createdBy: version.createdBy,
+        reason: version.reason,
+        expiresAt: version.expiresAt
+      }))
+    }),
+    delete: (tenantId, request, caller) => change(tenantId, commands.remove(request, events, caller)),
+
+    services: (tenantId, query) => reading(tenantId, store.services(tenantId, query)),
+    enableService: (tenantId, serviceName, caller) => change(tenantId, setService(serviceName, true, null, caller)),
+    disableService: (tenantId, serviceName, reason, caller) =>
+      change(tenantId, setService(serviceName, false, reason, caller)),
+
+    // What a tenant wrote that had this name before is another tenant's.
+    auditList: (tenantId, request) =>
+      reading(
+        tenantId,
+        Effect.flatMap(auditStore.beginning(tenantId), (first) =>
+          auditStore.list(tenantId, { ...request, after: String(Math.max(Number(request.after ?? 0), first - 1)) })
+        )
+      ),
+    auditVerify: (tenantId, range) =>
+      Effect.andThen(liveTenant(tenantId), verification.verify(tenantId, range)).pipe(
+        Effect.catchTag("StoreUnavailable", (error) => Effect.fail(readFailed(error)))
+      )
+  })
+})
+
+export const layer = Layer.effect(Credentials, make)

@@ -1,0 +1,103 @@
+/**
+ * A new secret for a credential, as a decision over a workspace. Contract section 3.4, `rotate`.
+ *
+ * Also what brings an expired credential back. The old secret is kept for the overlap, or wiped.
+ */
+import { Redacted, Result } from "effect"
+import { type Credential, hasRunOut, overlapMsMax } from "../../domain/Credential.ts"
+import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
+import { parseSecret, type Secret } from "../../domain/CredentialShape.ts"
+import type { Refusal } from "../../domain/errors.ts"
+import * as errors from "../../domain/errors.ts"
+import { noCredentials } from "../../store/CredentialStore.ts"
+import type { Command } from "../tenant/Command.ts"
+import type { Caller } from "../tenant/Tenants.ts"
+import type { Workspace } from "../tenant/Workspace.ts"
+import {
+  changed,
+  type Events,
+  exists,
+  expire,
+  findOwn,
+  inThePast,
+  iso,
+  putSecret,
+  putVersions,
+  record,
+  type SecretSealer
+} from "./Change.ts"
+import type { ChangedCredential, RotateRequest } from "./Credentials.ts"
+
+export const rotate = (
+  request: RotateRequest & { readonly secret: Redacted.Redacted<unknown> },
+  sealer: SecretSealer,
+  events: Events,
+  caller: Caller
+): Command<ChangedCredential> => ({
+  name: "credential.rotate",
+  caller,
+  load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
+  decide: (workspace) => {
+    const { credentialId, expiresAt, overlapMs } = request
+    if (overlapMs > overlapMsMax) {
+      return Result.fail(new errors.InvalidRequest({ path: "overlap", reason: "must be at most 90 days" }))
+    }
+    const found = findOwn(workspace, credentialId, request.expectedVersion)
+    if (Result.isFailure(found)) return Result.fail(found.failure)
+    const before = found.success
+    const checked = checkRotation(workspace, before, request)
+    if (Result.isFailure(checked)) return Result.fail(checked.failure)
+    const active = workspace.credentials.activeInSlot(before.serviceName, before.owner)
+    if (active !== undefined && active.credentialId !== credentialId) expire(workspace, active, caller, events)
+    const next = changed(before, workspace, caller)
+    const credential: Credential = {
+      ...next,
+      state: "active",
+      reason: null,
+      secretVersion: next.version,
+      expiresAt: expiresAt === undefined ? before.expiresAt : expiresAt,
+      noticedMs: null
+    }
+    const versions = workspace.credentials.versionsOf(credentialId)
+    const old = workspace.credentials.currentVersion(before)
+    putVersions(workspace, Lifecycle.versionsAfterRotation(versions, workspace.now, overlapMs))
+    workspace.credentials.update(credential)
+    const version = putSecret(workspace, credential, checked.success, sealer, caller)
+    const overlapUntil = overlapMs > 0 && before.state === "active" ? iso(workspace.now + overlapMs) : null
+    record(workspace, "credential.rotated", credentialId, caller, {
+      version: [before.version, credential.version],
+      credentials: [old?.fingerprints ?? {}, version.fingerprints],
+      expires_at: [iso(before.expiresAt), iso(credential.expiresAt)],
+      overlap_until: overlapUntil
+    })
+    events.announce(workspace, "rotated", credential, {
+      version: credential.version,
+      expires_at: iso(credential.expiresAt),
+      overlap_until: overlapUntil
+    })
+    return Result.succeed({ credentialId, version: credential.version })
+  }
+})
+
+/** The new secret, of the shape that the credential's type needs; or why it may not take over. */
+const checkRotation = (
+  workspace: Workspace,
+  credential: Credential,
+  request: RotateRequest & { readonly secret: Redacted.Redacted<unknown> }
+): Result.Result<Secret, Refusal> => {
+  const { credentialId, serviceName } = credential
+  const active = workspace.credentials.activeInSlot(serviceName, credential.owner)
+  const decision = Lifecycle.decideRotate(credential, active, workspace.now)
+  if (decision._tag === "Revoked") return Result.fail(new errors.CredentialRevoked({ credentialId }))
+  if (decision._tag === "Exists") return Result.fail(exists(serviceName, decision))
+  const past = inThePast(request.expiresAt, workspace.now)
+  if (past !== undefined) return Result.fail(past)
+  if (request.expiresAt === undefined && hasRunOut(credential, workspace.now)) {
+    const reason = "is required: the end of the credential has come"
+    return Result.fail(new errors.InvalidRequest({ path: "expires_at", reason }))
+  }
+  return Result.mapError(
+    parseSecret(credential.type, Redacted.value(request.secret)),
+    (shape) => new errors.InvalidRequest(shape)
+  )
+}

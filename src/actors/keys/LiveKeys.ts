@@ -1,0 +1,50 @@
+/**
+ * `Keys` over the actor of the tenant `global`.
+ *
+ * A rotation asks the actor twice: first which keys are to be followed, or for the answer from before;
+ * then, with their successors made outside of any transaction, to put these in their place. What
+ * happened in between is seen by the second, which does nothing over again.
+ */
+import { Duration, Effect, Layer } from "effect"
+import { CryptoConfig } from "../../crypto/CryptoConfig.ts"
+import { KeyRotation } from "../../crypto/KeyRotation.ts"
+import * as errors from "../../domain/errors.ts"
+import { globalTenantId } from "../../domain/Names.ts"
+import type { StoreUnavailable } from "../../store/StoreError.ts"
+import { TenantActors } from "../tenant/TenantActors.ts"
+import { EventWriter } from "../tenant/TokenEvents.ts"
+import * as commands from "./commands.ts"
+import { Keys } from "./Keys.ts"
+
+const unavailable = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
+
+export const layer = Layer.effect(
+  Keys,
+  Effect.gen(function* () {
+    const rotation = yield* KeyRotation
+    const actors = yield* TenantActors
+    const events = yield* EventWriter
+    const options = { events, activationMs: Duration.toMillis((yield* CryptoConfig).keysActivation) }
+
+    return Keys.of({
+      listKeys: (options) => Effect.mapError(rotation.list(options), unavailable),
+      rotateKeys: Effect.fnUntraced(function* (caller) {
+        const first = yield* actors.ask(globalTenantId, commands.rotateKeys(null, options, caller))
+        if (!("wanted" in first)) return first
+        const successors = yield* rotation.successorsOf(first.wanted).pipe(
+          Effect.tapError((error) => Effect.logError("keys could not be rotated", { reason: error.message })),
+          Effect.mapError(() => new errors.Unavailable({ part: "master key", committed: false }))
+        )
+        const rotated = yield* actors.ask(globalTenantId, commands.rotateKeys(successors, options, caller))
+        if ("wanted" in rotated) return yield* Effect.die(new Error("a rotation with successors asks for successors"))
+        for (const { keyId, purpose } of rotated.notRotated) {
+          yield* Effect.logWarning("a key has no room for another successor and was not rotated", { keyId, purpose })
+        }
+        return rotated
+      }),
+      keysStatus: () => Effect.mapError(rotation.status, unavailable),
+      retireKey: (keyId, caller) =>
+        Effect.asVoid(actors.ask(globalTenantId, commands.retireKey(keyId, options, caller)))
+    })
+  })
+)

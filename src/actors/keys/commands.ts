@@ -1,0 +1,131 @@
+/**
+ * The commands on the service's keys, in the tenant `global`. Contract section 3.6.
+ *
+ * What happens to the keys, the audit row and the event about it, and the answer for an idempotency
+ * key are one transaction: none is there without the others. What changes nothing leaves no row and
+ * no event. Nothing here holds a key, only wrapped ones and ids.
+ */
+import { Result } from "effect"
+import * as RotationPlan from "../../crypto/RotationPlan.ts"
+import * as errors from "../../domain/errors.ts"
+import type { AgedKey } from "../../store/KeyRotationStore.ts"
+import type { Command } from "../tenant/Command.ts"
+import type { Caller } from "../tenant/Tenants.ts"
+import type { EventWriter } from "../tenant/TokenEvents.ts"
+import type { Workspace } from "../tenant/Workspace.ts"
+import type { RotatedKeys } from "./Keys.ts"
+
+export interface KeyCommandOptions {
+  readonly events: EventWriter["Service"]
+  readonly activationMs: number
+}
+
+/** Either it is done, or these keys need successors, which are made outside of any transaction. */
+export type Rotation = RotatedKeys | { readonly wanted: ReadonlyArray<AgedKey> }
+
+/** An event and an audit row, of the tenant `global`. */
+const writeDown = (
+  workspace: Workspace,
+  options: {
+    readonly events: EventWriter["Service"]
+    readonly caller: Caller
+    readonly action: "keys.rotated" | "keys.retired"
+    readonly entityId: string
+    readonly diff: Readonly<Record<string, unknown>>
+    readonly told: Readonly<Record<string, unknown>>
+  }
+): void => {
+  const { action, caller, diff, entityId, events, told } = options
+  const { now, tenantId } = workspace
+  workspace.record({ actor: caller.principal, action, entityType: "key", entityId, diff })
+  workspace.announce(
+    events.json({
+      tenantId,
+      type: action,
+      entityKey: "keys",
+      subject: entityId,
+      version: now,
+      at: now,
+      data: { eventType: action, ...told, timestamp: events.iso(now) },
+      afterRevocation: false
+    })
+  )
+}
+
+/**
+ * Without `successors`, only what they are needed for is answered, unless there is nothing to do. With
+ * them, each takes the place of its key if that is still the one to be followed: who was overtaken by
+ * another rotation changes nothing.
+ */
+export const rotateKeys = (
+  successors: ReadonlyArray<RotationPlan.Successor> | null,
+  { activationMs, events }: KeyCommandOptions,
+  caller: Caller
+): Command<Rotation> => ({
+  name: "keys.rotate",
+  caller,
+  load: { keys: { ids: [], tenantKeys: successors !== null } },
+  decide: (workspace) => {
+    const { keys } = workspace
+    const due = RotationPlan.followable(keys.ofService, activationMs)
+    if (successors === null && due.length > 0) {
+      workspace.provisional()
+      return Result.succeed({ wanted: due })
+    }
+    const steps = due.flatMap((key) => {
+      const successor = successors?.find(({ from }) => from === key.keyId)
+      return successor === undefined ? [] : [{ key, to: successor.to }]
+    })
+    const rotated = steps.flatMap(({ key, to }) => (to === null ? [] : [{ key, to }]))
+    const notRotated = steps
+      .filter(({ to }) => to === null)
+      .map(({ key }) => ({ keyId: key.keyId, purpose: key.purpose, ...RotationPlan.hashKeyLimit }))
+    if (rotated.length === 0) return Result.succeed({ keyIds: [], tenants: 0, notRotated })
+    for (const { key, to } of rotated) keys.replace(key, to)
+    const keyIds = rotated.map(({ to }) => to.keyId)
+    const tenants = keys.demoteTenantKeys()
+    const replaced = Object.fromEntries(rotated.map(({ key, to }) => [key.purpose, [key.keyId, to.keyId]]))
+    writeDown(workspace, {
+      events,
+      caller,
+      action: "keys.rotated",
+      entityId: "service",
+      diff: { ...replaced, tenants },
+      told: { keyIds, tenants }
+    })
+    return Result.succeed({ keyIds, tenants, notRotated })
+  }
+})
+
+/** A key that is retired already stays so, and nothing is written about it. */
+export const retireKey = (
+  keyId: string,
+  { activationMs, events }: KeyCommandOptions,
+  caller: Caller
+): Command<{ readonly keyId: string }> => ({
+  name: "keys.retire",
+  caller,
+  load: { keys: { ids: [keyId], tenantKeys: false } },
+  // Another command of its group wrote a row with it; alone it sees that row.
+  rejected: () => new errors.KeyInUse({ keyId, rows: 1 }),
+  decide: (workspace) => {
+    const { keys } = workspace
+    const key = keys.key(keyId)
+    if (key === undefined) return Result.fail(new errors.KeyNotFound({ keyId }))
+    if (key.state === "retired") return Result.succeed({ keyId })
+    const rows = keys.rowsOf(keyId)
+    if (key.state === "active" || rows > 0 || RotationPlan.mayBeWritten(key, keys.ofService, activationMs)) {
+      return Result.fail(new errors.KeyInUse({ keyId, rows }))
+    }
+    keys.retire(key)
+    writeDown(workspace, {
+      events,
+      caller,
+      action: "keys.retired",
+      entityId: keyId,
+      diff: { state: ["retiring", "retired"] },
+      told: { keyId }
+    })
+    return Result.succeed({ keyId })
+  }
+})

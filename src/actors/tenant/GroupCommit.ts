@@ -1,0 +1,295 @@
+/**
+ * From a group of commands to their answers: one transaction, then what each answer waits for.
+ *
+ * Promises:
+ * - an answer that says that a right is gone is given after that is in force on every replica:
+ *   the change itself, "already so", and the repetition of an idempotent request alike;
+ * - a command that breaks a constraint or dies takes nobody with it: the group is rolled back and
+ *   its commands run one by one;
+ * - an unknown outcome of the commit is answered `Unavailable` with `committed: null`, and what was
+ *   touched is dropped from this replica's memory;
+ * - `serve` never fails and never dies; it returns when everything is committed or refused.
+ *   What still waits to be in force goes on outside and is awaited by `settled`.
+ */
+import { Cause, Context, Duration, Effect, Exit, FiberSet, Layer, Result } from "effect"
+import { ValidationCache } from "../../cache/ValidationCache.ts"
+import { Applier, Coherence } from "../../coherence/Coherence.ts"
+import { Keyring } from "../../crypto/Keyring.ts"
+import type { Refusal } from "../../domain/errors.ts"
+import * as errors from "../../domain/errors.ts"
+import { hotTokenOf } from "../../domain/HotToken.ts"
+import { OutboxSignal } from "../../store/OutboxSignal.ts"
+import type { StoreUnavailable } from "../../store/StoreError.ts"
+import { type Changes, type Loaded, TenantStore } from "../../store/TenantStore.ts"
+import { type AnyCommand, mergeLoads } from "./Command.ts"
+import { InForce } from "./InForce.ts"
+import * as RememberedAnswer from "./RememberedAnswer.ts"
+import type { ChangeError } from "./Tenants.ts"
+import { TenantsConfig } from "./TenantsConfig.ts"
+import { EventWriter } from "./TokenEvents.ts"
+import { Workspace } from "./Workspace.ts"
+
+export type Answer = Result.Result<unknown, Refusal>
+
+/** A command with its way back. Only the first call of `reply` counts. */
+export interface Asked {
+  readonly command: AnyCommand
+  readonly reply: (exit: Exit.Exit<Answer, ChangeError>) => void
+}
+
+/** What became of one command in a group. */
+type Decided =
+  | { readonly _tag: "Answer"; readonly answer: Answer; readonly inForce: "now" | "with-this" | "earlier" }
+  | { readonly _tag: "Repeated"; readonly sealed: Uint8Array; readonly aad: string; readonly seq: number | null }
+
+/** What a committed group leaves behind. */
+interface Committed {
+  readonly decided: ReadonlyArray<Decided>
+  readonly workspace: Workspace
+  readonly changes: Changes
+}
+
+export class GroupCommit extends Context.Service<
+  GroupCommit,
+  {
+    readonly serve: (tenantId: string, group: ReadonlyArray<Asked>) => Effect.Effect<void>
+    /** Returns when nothing waits to be in force any more. */
+    readonly settled: Effect.Effect<void>
+  }
+>()("cm/actors/GroupCommit") {}
+
+/** Provides `InForce` too. */
+export const layer = Layer.effect(
+  GroupCommit,
+  Effect.gen(function* () {
+    const config = yield* TenantsConfig
+    const store = yield* TenantStore
+    const inForce = yield* InForce
+    const signal = yield* OutboxSignal
+    const coherence = yield* Coherence
+    const applier = yield* Applier
+    const cache = yield* ValidationCache
+    const keyring = yield* Keyring
+    const events = yield* EventWriter
+    const waiting = yield* FiberSet.make<void>()
+    const fork = yield* FiberSet.runtime(waiting)<never>()
+    const answersLiveMs = Duration.toMillis(config.idempotencyTtl)
+
+    const keyHashOf = ({ caller }: AnyCommand): string | null =>
+      caller.idempotency === null
+        ? null
+        : keyring.fingerprint("idempotency-key", caller.principal, caller.idempotency.operation, caller.idempotency.key)
+
+    // ---- deciding, inside the transaction
+    /** The answer from before, when the same key was used in time. */
+    const repeated = (workspace: Workspace, keyHash: string, fingerprint: string): Decided | undefined => {
+      const before = workspace.rememberedAnswer(keyHash)
+      if (before === undefined || workspace.now - before.createdAt >= answersLiveMs) return undefined
+      // Of a tenant that was removed, or created again: nobody's answer any more.
+      if (before.createdAt < (workspace.tenantRow?.createdAt ?? Number.POSITIVE_INFINITY)) return undefined
+      return before.fingerprint === fingerprint
+        ? { _tag: "Repeated", sealed: before.sealedAnswer, aad: aadOf(workspace, keyHash), seq: before.revocationSeq }
+        : { _tag: "Answer", answer: Result.fail(new errors.IdempotencyKeyReused()), inForce: "now" }
+    }
+
+    const decideOne = (workspace: Workspace, command: AnyCommand, keyHash: string | null): Decided => {
+      const tenant = workspace.tenant(command.onRemovedTenant)
+      const mayBeMissing = command.load.createsTenant === true
+      if (Result.isFailure(tenant) && !mayBeMissing) {
+        // A removal is told, in whatever words, when it is in force.
+        const inForce = workspace.isTenantRemoved ? "earlier" : "now"
+        return { _tag: "Answer", answer: Result.fail(tenant.failure), inForce }
+      }
+      const { idempotency } = command.caller
+      if (keyHash === null || idempotency === null) return answered(workspace, command).decided
+      const fingerprint = keyring.fingerprint("idempotency-body", idempotency.body)
+      const before = repeated(workspace, keyHash, fingerprint)
+      if (before !== undefined) return before
+      const { decided, provisional, revocationSeq } = answered(workspace, command)
+      if (provisional) return decided
+      const sealedAnswer = keyring.seal(aadOf(workspace, keyHash), RememberedAnswer.encode(decided.answer))
+      workspace.remember({ keyHash, fingerprint, sealedAnswer, revocationSeq, createdAt: workspace.now })
+      return decided
+    }
+
+    /** Null: what a command was prepared with did not hold any more, and nothing was decided. */
+    const transact = (
+      tenantId: string,
+      group: ReadonlyArray<Asked>,
+      keep: (workspace: Workspace) => void
+    ): Effect.Effect<Committed | null, StoreUnavailable | Refusal> => {
+      const prepared = group.map(({ command }) => command.prepare?.() ?? command)
+      const keyHashes = prepared.map(keyHashOf)
+      const load = mergeLoads([
+        ...prepared.map((command) => command.load),
+        { idempotencyKeyHashes: keyHashes.filter((keyHash) => keyHash !== null) }
+      ])
+      const decide = (loaded: Loaded) => {
+        const workspace = new Workspace(tenantId, loaded)
+        if (prepared.some((command) => command.stillHolds?.() === false)) {
+          return { changes: workspace.changes(), result: null }
+        }
+        keep(workspace)
+        const decided = prepared.map((command, index) => decideOne(workspace, command, keyHashes[index]!))
+        for (const entry of events.ofFacts(workspace)) workspace.announce(entry)
+        const changes = workspace.changes()
+        return { changes, result: { decided, workspace, changes } }
+      }
+      return store.transact(tenantId, load, decide).pipe(
+        Effect.catchTag("StatementRejected", (rejected) => {
+          const refusal = prepared.length === 1 ? prepared[0]!.rejected?.() : undefined
+          return refusal === undefined ? Effect.die(rejected) : Effect.fail(refusal)
+        })
+      )
+    }
+
+    // ---- answering, after the commit
+    const whenEarlierInForce = (tenantId: string, seq: number): Effect.Effect<void, ChangeError> =>
+      inForce
+        .upTo(tenantId, seq)
+        .pipe(
+          Effect.catchTag("StoreUnavailable", () =>
+            Effect.fail(new errors.Unavailable({ part: "database", committed: true }))
+          )
+        )
+
+    const replyWhen = (asked: Asked, ready: Effect.Effect<Answer, ChangeError>): void => {
+      fork(Effect.exit(ready).pipe(Effect.tap(logDefect(asked)), Effect.map(asked.reply)))
+    }
+
+    const replyOne = (
+      tenantId: string,
+      asked: Asked,
+      decided: Decided,
+      barrier: Effect.Effect<void, ChangeError>,
+      seqBefore: number
+    ) => {
+      if (decided._tag === "Repeated") {
+        const opened = Effect.map(Effect.orDie(keyring.open(decided.aad, decided.sealed)), (bytes) =>
+          RememberedAnswer.decode<unknown>(bytes)
+        )
+        const ready = decided.seq === null ? Effect.void : whenEarlierInForce(tenantId, decided.seq)
+        return replyWhen(asked, Effect.andThen(ready, opened))
+      }
+      if (decided.inForce === "now") return asked.reply(Exit.succeed(decided.answer))
+      // What it found gone may have been taken away by its own group.
+      const ready =
+        decided.inForce === "earlier" ? Effect.andThen(whenEarlierInForce(tenantId, seqBefore), barrier) : barrier
+      return replyWhen(asked, Effect.as(ready, decided.answer))
+    }
+
+    const afterCommit = Effect.fnUntraced(function* (
+      tenantId: string,
+      group: ReadonlyArray<Asked>,
+      { changes, decided, workspace }: Committed
+    ) {
+      const seqBefore = workspace.loaded.revocationSeq
+      const appearance = workspace.appearance()
+      if (appearance !== null) coherence.announceUnsafe(appearance)
+      const { revocation } = changes
+      const barrier =
+        revocation === null
+          ? Effect.void
+          : yield* Effect.cached(
+              coherence.putInForce(revocation).pipe(
+                Effect.mapError((): ChangeError => new errors.NotYetInForce()),
+                Effect.ensuring(Effect.sync(() => signal.wakeUnsafe()))
+              )
+            )
+      for (const [index, asked] of group.entries()) replyOne(tenantId, asked, decided[index]!, barrier, seqBefore)
+      if (changes.outbox.length > 0) signal.wakeUnsafe()
+      const readSeq = revocation?.seq ?? seqBefore
+      // Its sequence is not older than a removal in the same or an earlier transaction, so nothing would disbelieve it.
+      const isRemoved = changes.tenantRemoved || (workspace.loaded.tenant?.removedAt ?? null) !== null
+      const changed = isRemoved
+        ? []
+        : workspace.changedTokens().filter(({ appName }) => workspace.application(appName)?.removedAt === null)
+      if (changed.length > 0) cache.putUnsafe(changed.map((token) => hotTokenOf(token, readSeq)))
+    })
+
+    /** A bug after the commit must not run the group again: it is told, and who has no answer learns that it is done. */
+    const answerAll = (tenantId: string, group: ReadonlyArray<Asked>, committed: Committed): Effect.Effect<void> =>
+      afterCommit(tenantId, group, committed).pipe(
+        Effect.catchCause((cause) => {
+          const done = Exit.fail(new errors.Unavailable({ part: "the answer", committed: true }))
+          return Effect.andThen(
+            Effect.logError("a group died after its commit", cause),
+            Effect.sync(() => {
+              for (const asked of group) asked.reply(done)
+            })
+          )
+        })
+      )
+
+    /**
+     * The commit may have happened: what it touched is dropped here. If it did, the relay puts it in force
+     * everywhere. If it did not, its sequence is another's: none is remembered.
+     */
+    const dropTouched = (workspace: Workspace | undefined): void => {
+      const revocation = workspace?.changes().revocation
+      if (revocation === null || revocation === undefined) return
+      applier.dropUnsafe(revocation.tenantId, revocation.targets)
+      signal.wakeUnsafe()
+    }
+
+    const serve = (tenantId: string, group: ReadonlyArray<Asked>, isRepeated = false): Effect.Effect<void> => {
+      let last: Workspace | undefined
+      const keep = (workspace: Workspace) => {
+        last = workspace
+      }
+      return Effect.flatMap(Effect.exit(Effect.suspend(() => transact(tenantId, group, keep))), (exit) => {
+        if (Exit.isSuccess(exit)) {
+          if (exit.value !== null) return answerAll(tenantId, group, exit.value)
+          if (!isRepeated) return serve(tenantId, group, true)
+          return group.length > 1 ? singly(tenantId, group) : unavailable(group, "keys", false)
+        }
+        const { cause } = exit
+        const failure = Cause.findErrorOption(cause)
+        if (failure._tag === "None") {
+          return group.length > 1 ? singly(tenantId, group) : dieOne(group[0]!, cause)
+        }
+        const error = failure.value
+        if (error._tag !== "StoreUnavailable")
+          return Effect.sync(() => group[0]!.reply(Exit.succeed(Result.fail(error))))
+        const committed = error.outcome === "unknown" ? null : false
+        if (committed === null) dropTouched(last)
+        return unavailable(group, "database", committed)
+      })
+    }
+
+    const singly = (tenantId: string, group: ReadonlyArray<Asked>): Effect.Effect<void> =>
+      Effect.forEach(group, (asked) => serve(tenantId, [asked]), { discard: true })
+
+    return { serve, settled: FiberSet.awaitEmpty(waiting) }
+  })
+).pipe(Layer.provideMerge(InForce.layer))
+
+const aadOf = (workspace: Workspace, keyHash: string) => `idempotency/${workspace.tenantId}/${keyHash}`
+
+/** Runs the decision; says what its answer waits for, and up to which sequence a repetition of it has to. */
+const answered = (workspace: Workspace, command: AnyCommand) => {
+  const { provisional, result, takesAway, waitsForEarlier } = workspace.run(() => command.decide(workspace))
+  const decided = {
+    _tag: "Answer",
+    answer: result,
+    inForce: takesAway ? "with-this" : waitsForEarlier ? "earlier" : "now"
+  } as const
+  const newestSeq = workspace.targetCount > 0 ? workspace.nextSeq : workspace.loaded.revocationSeq
+  const revocationSeq = takesAway || waitsForEarlier ? newestSeq : null
+  return { decided, provisional, revocationSeq }
+}
+
+const logDefect = (asked: Asked) => (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isFailure(exit) && Cause.hasDies(exit.cause)
+    ? Effect.logError(`${asked.command.name} died after its commit`, exit.cause)
+    : Effect.void
+
+const dieOne = (asked: Asked, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.logError(`${asked.command.name} died`, cause).pipe(
+    Effect.andThen(Effect.sync(() => asked.reply(Exit.failCause(cause as Cause.Cause<never>))))
+  )
+
+const unavailable = (group: ReadonlyArray<Asked>, part: string, committed: false | null): Effect.Effect<void> =>
+  Effect.sync(() => {
+    for (const asked of group) asked.reply(Exit.fail(new errors.Unavailable({ part, committed })))
+  })

@@ -1,0 +1,281 @@
+/**
+ * A group of commands deciding over loaded rows, in memory, before anything is written.
+ *
+ * The workspace starts as what was loaded under the tenant's lock. Each command sees what the ones
+ * before it decided, checks everything first and only then changes anything, so a refusal leaves no
+ * trace. At the end `changes` is what the store has to write, in one transaction.
+ *
+ * Pure but for the ids it is given: no clock (the database's `now` is in what was loaded), no I/O.
+ */
+import { Result } from "effect"
+import type { Refusal } from "../../domain/errors.ts"
+import { TenantNotFound } from "../../domain/errors.ts"
+import type { Appearance, RevocationTarget } from "../../domain/Revocation.ts"
+import type { Tenant } from "../../domain/Tenant.ts"
+import type { Token } from "../../domain/Token.ts"
+import type { AuditCheckpoint } from "../../store/AuditStore.ts"
+import type { AuditEntry, Changes, IdempotentAnswer, Loaded, OutboxEntry } from "../../store/TenantStore.ts"
+import { CredentialWorkspace } from "./CredentialWorkspace.ts"
+import { KeyWorkspace } from "./KeyWorkspace.ts"
+import type { Caller } from "./Tenants.ts"
+
+/** What happened to a token, from which its events are made. */
+export interface TokenFact {
+  readonly type:
+    | "provisioned"
+    | "activated"
+    | "suspended"
+    | "reactivated"
+    | "revoked"
+    | "expired"
+    | "rotated"
+    | "deleted"
+  /** As it is after the change; for a deleted one as it was, with the version after. */
+  readonly token: Token
+  readonly previousStatus: Token["status"] | null
+  readonly reason: string | null
+  /** A usable token became unusable or was deleted: the platform is told to end its sessions. */
+  readonly endsSessions: boolean
+  readonly caller: Caller
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
+
+export class Workspace {
+  readonly loaded: Loaded
+  readonly tenantId: string
+  /** The database's clock, UNIX milliseconds. */
+  readonly now: number
+  private readonly tokens = new Map<string, Token>()
+  private readonly byHash = new Map<string, string>()
+  private readonly inserted = new Set<string>()
+  private readonly updated = new Set<string>()
+  private readonly deleted = new Set<string>()
+  private readonly endpointCounts: Map<string, number>
+  private readonly applications: Map<string, Loaded["applications"] extends ReadonlyMap<string, infer A> ? A : never>
+  private readonly applicationsInserted = new Set<string>()
+  private readonly applicationsRemoved = new Set<string>()
+  private tenantCreated: Tenant | undefined
+  private tenantRemoved = false
+  private readonly targets: Array<RevocationTarget> = []
+  private readonly appearances: Array<Appearance["targets"][number]> = []
+  readonly facts: Array<TokenFact> = []
+  private readonly audit: Array<AuditEntry> = []
+  private readonly outbox: Array<OutboxEntry> = []
+  private readonly remembered = new Map<string, IdempotentAnswer>()
+  readonly credentials: CredentialWorkspace
+  readonly keys: KeyWorkspace
+  private readonly auditCheckpoints: Array<AuditCheckpoint> = []
+  /** Set by a command whose answer says that a right is gone already: all up to now must be in force first. */
+  private waitsForEarlier = false
+  private isProvisional = false
+
+  constructor(tenantId: string, loaded: Loaded) {
+    this.tenantId = tenantId
+    this.loaded = loaded
+    this.now = loaded.now
+    for (const token of loaded.tokens.values()) this.index(token)
+    this.endpointCounts = new Map(loaded.endpointCounts)
+    this.applications = new Map(loaded.applications)
+    this.credentials = new CredentialWorkspace(tenantId, loaded.credentials)
+    this.keys = new KeyWorkspace(loaded.keys)
+  }
+
+  /** The tenant's row, created by this group or there before. */
+  get tenantRow(): Tenant | undefined {
+    return this.tenantCreated ?? this.loaded.tenant
+  }
+
+  /** The live tenant, or the refusal that there is none. */
+  tenant(onRemoved = false): Result.Result<Tenant, TenantNotFound> {
+    const tenant = this.tenantRow
+    if (tenant === undefined || ((tenant.removedAt !== null || this.tenantRemoved) && !onRemoved)) {
+      return Result.fail(new TenantNotFound({ tenantId: this.tenantId }))
+    }
+    return Result.succeed(tenant)
+  }
+
+  /** Removed before, or by an earlier command of this group. */
+  get isTenantRemoved(): boolean {
+    return this.tenantRemoved || (this.loaded.tenant?.removedAt ?? null) !== null
+  }
+
+  // ---- tokens
+  token(tokenId: string): Token | undefined {
+    return this.tokens.get(tokenId)
+  }
+
+  /** By any of the hashes, of this tenant. */
+  tokenByHash(hashes: ReadonlyArray<string>): Token | undefined {
+    for (const hash of hashes) {
+      const tokenId = this.byHash.get(hash)
+      if (tokenId !== undefined) return this.tokens.get(tokenId)
+    }
+    return undefined
+  }
+
+  tokensOfEndpoint(endpointId: string): ReadonlyArray<Token> {
+    return Array.from(this.tokens.values()).filter((token) => token.endpointId === endpointId)
+  }
+
+  endpointCount(endpointId: string): number {
+    return this.endpointCounts.get(endpointId) ?? 0
+  }
+
+  insert(token: Token): void {
+    this.index(token)
+    this.inserted.add(token.tokenId)
+    this.endpointCounts.set(token.endpointId, this.endpointCount(token.endpointId) + 1)
+  }
+
+  update(token: Token): void {
+    this.index(token)
+    if (!this.inserted.has(token.tokenId)) this.updated.add(token.tokenId)
+  }
+
+  delete(token: Token): void {
+    this.tokens.delete(token.tokenId)
+    this.byHash.delete(hex(token.hash))
+    this.updated.delete(token.tokenId)
+    if (!this.inserted.delete(token.tokenId)) this.deleted.add(token.tokenId)
+    this.endpointCounts.set(token.endpointId, this.endpointCount(token.endpointId) - 1)
+  }
+
+  // ---- applications and the tenant
+  application(appName: string) {
+    return this.applications.get(appName)
+  }
+
+  insertApplication(appName: string): void {
+    this.applications.set(appName, { appName, tenantId: this.tenantId, createdAt: this.now, removedAt: null })
+    this.applicationsInserted.add(appName)
+  }
+
+  removeApplication(appName: string): void {
+    const application = this.applications.get(appName)!
+    this.applications.set(appName, { ...application, removedAt: this.now })
+    this.applicationsRemoved.add(appName)
+  }
+
+  createTenant(name: string | null): Tenant {
+    this.tenantCreated = { tenantId: this.tenantId, name, createdAt: this.now, removedAt: null }
+    return this.tenantCreated
+  }
+
+  removeTenant(): void {
+    this.tenantRemoved = true
+  }
+
+  // ---- what follows from the change
+  /** A right is gone or ends earlier: part of this transaction's revocation. */
+  takeAway(target: RevocationTarget): void {
+    this.targets.push(target)
+  }
+
+  tokenTarget(token: Token, usableUntil: number | null = null): RevocationTarget {
+    const { appName, tokenId, version } = token
+    return { kind: "token", tokenId, appName, cacheKey: hex(token.hash), version, usableUntil }
+  }
+
+  /** Something may be usable now that a replica remembers as unknown or refused. */
+  appear(target: Appearance["targets"][number]): void {
+    this.appearances.push(target)
+  }
+
+  appearToken(token: Token): void {
+    this.appear({ kind: "token", cacheKey: hex(token.hash) })
+  }
+
+  alreadyGone(): void {
+    this.waitsForEarlier = true
+  }
+
+  /** Its asker will ask again in a moment: the answer is not kept for the idempotency key. */
+  provisional(): void {
+    this.isProvisional = true
+  }
+
+  record(entry: AuditEntry): void {
+    this.audit.push(entry)
+  }
+
+  checkpoint(checkpoint: AuditCheckpoint): void {
+    this.auditCheckpoints.push(checkpoint)
+  }
+
+  announce(entry: OutboxEntry): void {
+    this.outbox.push(entry)
+  }
+
+  // ---- idempotent answers
+  rememberedAnswer(keyHash: string): IdempotentAnswer | undefined {
+    return this.remembered.get(keyHash) ?? this.loaded.idempotent.get(keyHash)
+  }
+
+  remember(answer: IdempotentAnswer): void {
+    this.remembered.set(answer.keyHash, answer)
+  }
+
+  // ---- for the actor
+  get targetCount(): number {
+    return this.targets.length
+  }
+
+  /** The sequence that this transaction's revocation gets, when it has one. */
+  get nextSeq(): number {
+    return this.loaded.revocationSeq + 1
+  }
+
+  /** Runs one command's decision; answers what its reply has to wait for. */
+  run<A>(decide: () => Result.Result<A, Refusal>): {
+    readonly result: Result.Result<A, Refusal>
+    readonly takesAway: boolean
+    readonly waitsForEarlier: boolean
+    readonly provisional: boolean
+  } {
+    const before = this.targets.length
+    this.waitsForEarlier = false
+    this.isProvisional = false
+    const result = decide()
+    return {
+      result,
+      takesAway: this.targets.length > before,
+      waitsForEarlier: this.waitsForEarlier,
+      provisional: this.isProvisional
+    }
+  }
+
+  appearance(): Appearance | null {
+    return this.appearances.length === 0 ? null : { tenantId: this.tenantId, targets: this.appearances }
+  }
+
+  /** The tokens as they are now that were inserted or changed. */
+  changedTokens(): ReadonlyArray<Token> {
+    return [...this.inserted, ...this.updated].map((tokenId) => this.tokens.get(tokenId)!)
+  }
+
+  changes(): Changes {
+    return {
+      tokensInserted: Array.from(this.inserted, (tokenId) => this.tokens.get(tokenId)!),
+      tokensUpdated: Array.from(this.updated, (tokenId) => this.tokens.get(tokenId)!),
+      tokensDeleted: Array.from(this.deleted),
+      applicationsInserted: Array.from(this.applicationsInserted),
+      applicationsRemoved: Array.from(this.applicationsRemoved),
+      ...(this.tenantCreated === undefined ? {} : { tenantCreated: { name: this.tenantCreated.name } }),
+      tenantRemoved: this.tenantRemoved,
+      revocation:
+        this.targets.length === 0 ? null : { tenantId: this.tenantId, seq: this.nextSeq, targets: this.targets },
+      outbox: this.outbox,
+      idempotent: Array.from(this.remembered.values()),
+      audit: this.audit,
+      ...(this.loaded.credentials === undefined ? {} : { credentials: this.credentials.changes() }),
+      ...(this.loaded.keys === undefined ? {} : { keys: this.keys.changes() }),
+      ...(this.auditCheckpoints.length === 0 ? {} : { auditCheckpoints: this.auditCheckpoints })
+    }
+  }
+
+  private index(token: Token): void {
+    this.tokens.set(token.tokenId, token)
+    this.byHash.set(hex(token.hash), token.tokenId)
+  }
+}

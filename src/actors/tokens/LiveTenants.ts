@@ -1,0 +1,259 @@
+/**
+ * The supervisor: `Tenants` over the tenant actors, the store and the validator.
+ *
+ * Changes become commands for the tenant's actor. Reads go straight to the store and check the
+ * tenant there, so a tenant that another replica created or removed a moment ago is seen as it is. A
+ * read that says that a right is gone, or ends sooner, waits until that is in force, as a change does.
+ * Ids and token values are made here, before the command waits, so that an answer lost on the way
+ * can be found again by its idempotency key; values are hashed when its turn has come.
+ */
+import { Clock, Data, Effect, Layer, Result, Schedule } from "effect"
+import { Keyring } from "../../crypto/Keyring.ts"
+import * as errors from "../../domain/errors.ts"
+import type { Token } from "../../domain/Token.ts"
+import { isUsable } from "../../domain/TokenLifecycle.ts"
+import type { StoreUnavailable } from "../../store/StoreError.ts"
+import { TenantStore } from "../../store/TenantStore.ts"
+import type { Command } from "../tenant/Command.ts"
+import { Ids } from "../tenant/Ids.ts"
+import { InForce } from "../tenant/InForce.ts"
+import { TenantActors } from "../tenant/TenantActors.ts"
+import {
+  type Caller,
+  type ItemResult,
+  type ProvisionItem,
+  Tenants,
+  type TokenRecord,
+  type TokenRef,
+  type Transition,
+  type ValidationAnswer
+} from "../tenant/Tenants.ts"
+import { EventWriter } from "../tenant/TokenEvents.ts"
+import { FirstUse } from "../validation/FirstUse.ts"
+import { HotState } from "../validation/HotState.ts"
+import { KnownTenants } from "../validation/KnownTenants.ts"
+import { Validator } from "../validation/Validator.ts"
+import * as applications from "./commands/applications.ts"
+import * as commands from "./commands/tokens.ts"
+import { type HashValue, keyed } from "./KeyedCommand.ts"
+
+/**
+ * A first use is durable within a second, and may have been seen by another replica: a refusal that
+ * says "not used yet" is looked at again for so long before it is given.
+ */
+const firstUseGrace = Schedule.min([Schedule.exponential("40 millis"), Schedule.spaced("200 millis")]).pipe(
+  Schedule.upTo({ duration: "800 millis" })
+)
+
+export const layer = Layer.effect(
+  Tenants,
+  Effect.gen(function* () {
+    const actors = yield* TenantActors
+    const store = yield* TenantStore
+    const inForce = yield* InForce
+    const knownTenants = yield* KnownTenants
+    const keyring = yield* Keyring
+    const ids = yield* Ids
+    const events = yield* EventWriter
+    const validator = yield* Validator
+    const hotState = yield* HotState
+    const firstUse = yield* FirstUse
+    const clock = yield* Clock.Clock
+
+    // ---- tenants
+    const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
+      const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), readFailed)
+      if (tenant !== undefined && tenant.removedAt === null) return tenant
+      // A removal is told when it is in force.
+      if (tenant !== undefined)
+        yield* Effect.catch(inForce.all(tenantId), () => new errors.Unavailable({ part: "database", committed: false }))
+      return yield* new errors.TenantNotFound({ tenantId })
+    })
+
+    /** An actor is made only for a tenant that exists: a flood of invented names makes none. */
+    const change = <A>(tenantId: string, command: Command<A>) =>
+      actors.isResidentUnsafe(tenantId)
+        ? actors.ask(tenantId, command)
+        : Effect.andThen(liveTenant(tenantId), actors.ask(tenantId, command))
+
+    const read = <A>(tenantId: string, effect: Effect.Effect<A, StoreUnavailable>) =>
+      Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, readFailed))
+
+    // ---- values and references
+    const keyedCommand = keyed(keyring)
+    const provision = (appName: string, items: ReadonlyArray<ProvisionItem>, caller: Caller) => {
+      const made = items.map((item) => ({ item, tokenId: ids.next(), value: item.token ?? ids.tokenValue() }))
+      return keyedCommand("token.provision", caller, (hash) =>
+        commands.provision(
+          appName,
+          made.map(({ item, tokenId, value }) => ({ ...item, tokenId, hashed: hash(appName, value) })),
+          caller
+        )
+      )
+    }
+    const resolve = (ref: TokenRef, hash: HashValue): commands.ResolvedRef =>
+      "tokenId" in ref ? ref : { appName: ref.appName, hashes: hash(ref.appName, ref.token).hashes }
+
+    /** Tokens of a removed application are gone for every caller, though their rows wait for the sweep. */
+    const visible = Effect.fnUntraced(function* (tokens: ReadonlyArray<Token>) {
+      const appNames = Array.from(new Set(tokens.map((token) => token.appName)))
+      const found = appNames.length === 0 ? [] : yield* store.findApplications(appNames)
+      const live = new Set(found.filter(({ removedAt }) => removedAt === null).map(({ appName }) => appName))
+      return tokens.filter((token) => live.has(token.appName))
+    })
+    const findToken = (tenantId: string, tokenId: string) =>
+      store.findToken(tenantId, tokenId).pipe(
+        Effect.flatMap((token) => visible(token === undefined ? [] : [token])),
+        Effect.map(([token]) => token)
+      )
+    const shown = (token: Token) => commands.toRecord(token, clock.currentTimeMillisUnsafe())
+    /** What was read may be committed and not yet in force; asked after the reading, so it is among what is pending. */
+    const whenInForce = (tenantId: string) =>
+      Effect.catchTag(inForce.all(tenantId), "StoreUnavailable", (error) => Effect.fail(readFailed(error)))
+
+    /**
+     * A token that was just used may not be Active yet: what was used on this replica goes into the
+     * mailbox first, and a refusal that says "not used yet" is looked at again before it is given.
+     */
+    const transition = (tenantId: string, refs: ReadonlyArray<TokenRef>, wanted: Transition, caller: Caller) => {
+      const ask = (isFinal: boolean) =>
+        Effect.suspend(() => {
+          firstUse.recordNow(tenantId)
+          const command = keyedCommand("token.transition", caller, (hash) =>
+            commands.transition(
+              refs.map((ref) => resolve(ref, hash)),
+              wanted,
+              caller,
+              isFinal
+            )
+          )
+          return change(tenantId, command)
+        })
+      return ask(false).pipe(
+        Effect.filterOrFail(
+          (results) => !results.some(refusesUnused),
+          () => new UnusedStill()
+        ),
+        Effect.retry({ while: (error) => error._tag === "UnusedStill", schedule: firstUseGrace }),
+        Effect.catchTag("UnusedStill", () => ask(true))
+      )
+    }
+
+    const tenantUnregistered = (tenantId: string, version: number, at: number) =>
+      events.json({
+        tenantId,
+        type: "tenant.unregistered",
+        entityKey: `tenant/${tenantId}`,
+        subject: tenantId,
+        version,
+        at,
+        data: { eventType: "tenant.unregistered", tenantId, timestamp: events.iso(at) },
+        afterRevocation: true
+      })
+
+    const validateOne = (
+      tenantId: string,
+      item: { readonly appName: string; readonly token: string },
+      dryRun: boolean
+    ) =>
+      Effect.callback<ValidationAnswer>((resume) =>
+        validator.validateUnsafe(tenantId, item.appName, item.token, dryRun, (answer) => resume(Effect.succeed(answer)))
+      )
+
+    return {
+      createTenant: ({ name, tenantId }, caller) => actors.ask(tenantId, applications.createTenant(name, caller)),
+      removeTenant: Effect.fnUntraced(function* (tenantId, caller) {
+        // One that is being removed has an actor still: the repetition waits there until the first is in force.
+        const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), readFailed)
+        if (tenant === undefined) return yield* new errors.TenantNotFound({ tenantId })
+        return yield* actors.ask(tenantId, applications.removeTenant(tenantUnregistered, caller))
+      }),
+      listTenants: (options) => Effect.mapError(store.listTenants(options), readFailed),
+
+      registerApplication: (tenantId, appName, caller) =>
+        change(tenantId, applications.registerApplication(appName, caller)),
+      listApplications: (tenantId, options) => read(tenantId, store.listApplications(tenantId, options)),
+      removeApplication: (tenantId, appName, caller) =>
+        change(tenantId, applications.removeApplication(appName, caller)),
+
+      provisionTokens: (tenantId, appName, items, caller) =>
+        Effect.suspend(() => change(tenantId, provision(appName, items, caller))),
+      getToken: Effect.fnUntraced(function* (tenantId, tokenId) {
+        const token = yield* read(tenantId, findToken(tenantId, tokenId))
+        if (token === undefined || saysGone(token)) yield* whenInForce(tenantId)
+        if (token === undefined) return yield* errors.TokenNotFound.ofId(tokenId)
+        return shown(token)
+      }),
+      listTokens: Effect.fnUntraced(function* (tenantId, query) {
+        const page = yield* read(tenantId, store.listTokens(tenantId, query))
+        const tokens = yield* Effect.mapError(visible(page.content), readFailed)
+        if (tokens.some(saysGone)) yield* whenInForce(tenantId)
+        return { content: tokens.map(shown), next: page.next }
+      }),
+      transitionTokens: (tenantId, refs, wanted, caller) => transition(tenantId, refs, wanted, caller),
+      rotateToken: Effect.fnUntraced(function* (tenantId, { overlapMs, token, tokenId }, caller) {
+        const old = yield* read(tenantId, findToken(tenantId, tokenId))
+        // Without a row the command is asked all the same: it may be the repetition of one that had it.
+        const [successorId, value] = [ids.next(), token ?? ids.tokenValue()]
+        const command = keyedCommand("token.rotate", caller, (hash) =>
+          commands.rotate({ tokenId, overlapMs, successorId, hashed: hash(old?.appName ?? "", value) }, caller)
+        )
+        return yield* change(tenantId, command)
+      }),
+      deleteTokens: (tenantId, options, caller) =>
+        change(
+          tenantId,
+          "tokenId" in options
+            ? commands.deleteToken(options.tokenId, caller)
+            : commands.deleteTokensOfEndpoint(options.endpointId, caller)
+        ),
+      unregisterEndpoint: Effect.fnUntraced(function* (endpointId, caller) {
+        const tenantIds = yield* Effect.mapError(store.tenantsOfEndpoint(endpointId), readFailed)
+        let deleted = 0
+        for (const tenantId of tenantIds) {
+          const answer = yield* change(tenantId, commands.deleteTokensOfEndpoint(endpointId, caller)).pipe(
+            Effect.catchTag("TenantNotFound", () => Effect.succeed({ deleted: 0 }))
+          )
+          deleted += answer.deleted
+        }
+        return { deleted }
+      }),
+      transitionByValue: Effect.fnUntraced(function* (appName, token, target, caller) {
+        const [application] = yield* Effect.mapError(store.findApplications([appName]), readFailed)
+        if (application === undefined) return yield* new errors.ApplicationNotFound({ appName })
+        if (application.removedAt !== null) {
+          yield* whenInForce(application.tenantId)
+          return yield* new errors.ApplicationNotFound({ appName })
+        }
+        const wanted = { target, expectedVersion: null, reason: null }
+        const [result] = yield* transition(application.tenantId, [{ appName, token }], wanted, caller)
+        yield* Effect.fromResult(result!)
+      }),
+
+      validate: Effect.fnUntraced(function* (tenantId, items, { dryRun }) {
+        yield* knownTenants.require(tenantId)
+        return yield* Effect.all(
+          items.map((item) => validateOne(tenantId, item, dryRun)),
+          { concurrency: "unbounded" }
+        )
+      }),
+
+      census: Effect.sync(() => ({
+        actors: actors.residentUnsafe(),
+        waiting: actors.waitingUnsafe(),
+        hotTokens: hotState.hotCount()
+      }))
+    }
+  })
+)
+
+class UnusedStill extends Data.TaggedError("UnusedStill") {}
+
+/** Refused because it was never used, as far as the row says. */
+const refusesUnused = (item: ItemResult<TokenRecord>): boolean =>
+  Result.isFailure(item) && item.failure._tag === "TransitionNotAllowed" && item.failure.from === "Inactive"
+
+/** The end of an overlap is nearer than the one before; a token that ended by its own date is gone by the clock alone. */
+const saysGone = (token: Token): boolean => !isUsable(token.status) || token.endReason === "rotated"
+
+const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })

@@ -1,0 +1,104 @@
+/**
+ * The ends of tokens: deleted on request, purged with what they belonged to, ended by their own time.
+ */
+import { Result } from "effect"
+import { hasEnded, shownStatus, type Token } from "../../../domain/Token.ts"
+import { isUsable } from "../../../domain/TokenLifecycle.ts"
+import type { Command } from "../../tenant/Command.ts"
+import type { Caller } from "../../tenant/Tenants.ts"
+import type { Workspace } from "../../tenant/Workspace.ts"
+import { findToken, happened } from "./tokenRows.ts"
+
+const deleteOne = (workspace: Workspace, token: Token, caller: Caller, reason: string | null): void => {
+  const gone: Token = { ...token, version: token.version + 1 }
+  workspace.delete(token)
+  workspace.takeAway(workspace.tokenTarget(gone))
+  happened(
+    workspace,
+    {
+      type: "deleted",
+      token: { ...gone, status: shownStatus(token, workspace.now) },
+      previousStatus: shownStatus(token, workspace.now),
+      reason,
+      endsSessions: true,
+      caller
+    },
+    { status: [token.status, null] }
+  )
+}
+
+export const deleteToken = (tokenId: string, caller: Caller): Command<{ readonly deleted: number }> => ({
+  name: "token.delete",
+  caller,
+  load: { tokenIds: [tokenId] },
+  decide: (workspace) => {
+    return Result.map(findToken(workspace, { tokenId }), (token) => {
+      deleteOne(workspace, token, caller, null)
+      return { deleted: 1 }
+    })
+  }
+})
+
+export const deleteTokensOfEndpoint = (endpointId: string, caller: Caller): Command<{ readonly deleted: number }> => ({
+  name: "token.delete",
+  caller,
+  load: { endpointIds: [endpointId] },
+  decide: (workspace) => {
+    const tokens = workspace.tokensOfEndpoint(endpointId)
+    for (const token of tokens) deleteOne(workspace, token, caller, null)
+    // Whoever deleted them a moment ago may not have been answered yet.
+    if (tokens.length === 0) workspace.alreadyGone()
+    return Result.succeed({ deleted: tokens.length })
+  }
+})
+
+/** Rows of a removed application or tenant: deleted in pieces, with their events. The right itself went before. */
+export const purgeTokens = (tokenIds: ReadonlyArray<string>, caller: Caller): Command<number> => ({
+  name: "token.purge",
+  caller,
+  load: { tokenIds },
+  onRemovedTenant: true,
+  decide: (workspace) => {
+    const tokens = tokenIds.flatMap((tokenId) => workspace.token(tokenId) ?? [])
+    for (const token of tokens) deleteOne(workspace, token, caller, "removed")
+    return Result.succeed(tokens.length)
+  }
+})
+
+/** Tokens whose own end has come: Revoked from now on in the row too, and announced. */
+export const endTokens = (tokenIds: ReadonlyArray<string>, caller: Caller): Command<number> => ({
+  name: "token.expire",
+  caller,
+  load: { tokenIds },
+  decide: (workspace) => {
+    let ended = 0
+    for (const tokenId of tokenIds) {
+      const token = workspace.token(tokenId)
+      if (token === undefined || token.status === "Revoked" || !hasEnded(token, workspace.now)) continue
+      ended++
+      const changed: Token = {
+        ...token,
+        status: "Revoked",
+        reason: token.endReason,
+        version: token.version + 1,
+        updatedAt: workspace.now,
+        updatedBy: caller.principal
+      }
+      workspace.update(changed)
+      workspace.takeAway(workspace.tokenTarget(changed))
+      happened(
+        workspace,
+        {
+          type: token.endReason === "rotated" ? "revoked" : "expired",
+          token: changed,
+          previousStatus: token.status,
+          reason: token.endReason,
+          endsSessions: isUsable(token.status),
+          caller
+        },
+        { status: [token.status, "Revoked"] }
+      )
+    }
+    return Result.succeed(ended)
+  }
+})

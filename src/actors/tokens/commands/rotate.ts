@@ -1,0 +1,91 @@
+/**
+ * A new value for an endpoint's token. Contract section 3.2, `rotate`.
+ *
+ * The old token's end comes nearer, so both kinds need the barrier; no rotation lengthens a life.
+ */
+import { Result } from "effect"
+import * as errors from "../../../domain/errors.ts"
+import { shownStatus, type Token, type TokenStatus, tokenHintOf } from "../../../domain/Token.ts"
+import { isUsable } from "../../../domain/TokenLifecycle.ts"
+import type { Command } from "../../tenant/Command.ts"
+import type { Caller, ItemResult, Provisioned } from "../../tenant/Tenants.ts"
+import type { Workspace } from "../../tenant/Workspace.ts"
+import { findToken, type HashedValue, happened, toRecord } from "./tokenRows.ts"
+
+export const rotate = (
+  options: {
+    readonly tokenId: string
+    readonly overlapMs: number
+    readonly successorId: string
+    readonly hashed: HashedValue
+  },
+  caller: Caller
+): Command<Provisioned> => ({
+  name: "token.rotate",
+  caller,
+  load: { tokenIds: [options.tokenId], tokenHashes: options.hashed.hashes },
+  decide: (workspace) =>
+    Result.flatMap(findToken(workspace, { tokenId: options.tokenId }), (token): ItemResult<Provisioned> => {
+      const from = shownStatus(token, workspace.now)
+      if (!isUsable(from)) {
+        workspace.alreadyGone()
+        return Result.fail(new errors.TransitionNotAllowed({ from, to: "rotated" }))
+      }
+      if (workspace.tokenByHash(options.hashed.hashes) !== undefined) {
+        return Result.fail(new errors.TokenExists({ appName: token.appName }))
+      }
+      const old = retire(workspace, token, from, options.overlapMs, caller)
+      const successor: Token = {
+        ...token,
+        tokenId: options.successorId,
+        status: "Inactive",
+        version: 1,
+        tokenHint: tokenHintOf(options.hashed.value),
+        createdAt: workspace.now,
+        updatedAt: workspace.now,
+        activatedAt: null,
+        lastUsedAt: null,
+        endReason: "expired",
+        // A token that was to end at a rotation's overlap had no end of its own.
+        expiresAt: token.endReason === "rotated" ? null : token.expiresAt,
+        reason: null,
+        createdBy: caller.principal,
+        updatedBy: caller.principal,
+        hash: options.hashed.hash,
+        hashKeyId: options.hashed.hashKeyId
+      }
+      workspace.insert(successor)
+      workspace.appearToken(successor)
+      happened(
+        workspace,
+        { type: "provisioned", token: successor, previousStatus: null, reason: null, endsSessions: false, caller },
+        { appName: token.appName, endpointId: token.endpointId, rotatedFrom: old.tokenId }
+      )
+      return Result.succeed({ record: toRecord(successor, workspace.now), token: options.hashed.value })
+    })
+})
+
+/** The old token of a rotation: gone at once, or at the end of the overlap. */
+const retire = (workspace: Workspace, token: Token, from: TokenStatus, overlapMs: number, caller: Caller): Token => {
+  const endsAt = workspace.now + overlapMs
+  const atOnce = overlapMs === 0
+  const keepsOwnEnd = token.expiresAt !== null && token.expiresAt <= endsAt
+  const old: Token = {
+    ...token,
+    status: atOnce ? "Revoked" : token.status,
+    reason: atOnce ? "rotated" : token.reason,
+    expiresAt: atOnce || keepsOwnEnd ? token.expiresAt : endsAt,
+    endReason: atOnce || keepsOwnEnd ? token.endReason : "rotated",
+    version: token.version + 1,
+    updatedAt: workspace.now,
+    updatedBy: caller.principal
+  }
+  workspace.update(old)
+  workspace.takeAway(workspace.tokenTarget(old, atOnce ? null : old.expiresAt))
+  happened(
+    workspace,
+    { type: "rotated", token: old, previousStatus: from, reason: "rotated", endsSessions: atOnce, caller },
+    { status: [from, old.status], usableUntil: atOnce ? null : old.expiresAt }
+  )
+  return old
+}

@@ -1,0 +1,268 @@
+/**
+ * Everything this replica believes about tokens, and the one place where it stops believing.
+ *
+ * Tenants and applications are small records (`Records.ts`); an entry of the hot table names them by
+ * index. A tenant's record holds what the protocol between replicas asks for:
+ * - `coveredSeq` and the lease generation it was read under. It comes from the rows themselves: a row
+ *   read by a statement that was sent under the lease, in this very generation, carries the tenant's
+ *   revocation sequence after the renewal that began the generation was acknowledged;
+ * - tombstones (`Tombstones.ts`), one for each token revoked while listening;
+ * - the epochs of its own removal and (in the application's record) of the application's.
+ *
+ * `applyUnsafe` is synchronous: when it returns, no answer of this replica comes from before the
+ * revocation. `dropUnsafe` forgets what may have been taken away and remembers no sequence, so that it
+ * costs one read when nothing was. Nothing here does I/O, and nothing is written to a shared cache.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import { Applier, type LeaseState, LeaseView } from "../../coherence/Coherence.ts"
+import { mayBelieve } from "../../domain/Belief.ts"
+import type { HotToken } from "../../domain/HotToken.ts"
+import type { Appearance, Revocation, RevocationTarget } from "../../domain/Revocation.ts"
+import { hasEnded } from "../../domain/Token.ts"
+import { isUsable } from "../../domain/TokenLifecycle.ts"
+import { encodeTail } from "../../schema/EcapReply.ts"
+import { ActorsConfig } from "../tenant/ActorsConfig.ts"
+import { inactiveFlag, rotatedFlag, toldFlag } from "./HotRecord.ts"
+import { HotTable } from "./HotTable.ts"
+import { type ApplicationRecord, Records, recordLimits, type TenantRecord } from "./Records.ts"
+import { fits } from "./TokenIdTag.ts"
+import { Tombstones, tombstonesMax } from "./Tombstones.ts"
+import { Uses } from "./Uses.ts"
+
+/** Heard when applications come and go, so that the directory forgets. */
+export interface DirectoryListener {
+  readonly applicationGone: (tenantId: string, appName: string) => void
+  readonly tenantGone: (tenantId: string) => void
+  readonly applicationAppeared: (appName: string) => void
+}
+
+export class Beliefs {
+  readonly hot: HotTable
+  readonly uses: Uses
+  readonly tombstones: Tombstones
+  private readonly records: Records
+  readonly tenants: ReadonlyArray<TenantRecord>
+  readonly applications: ReadonlyArray<ApplicationRecord>
+  /** Rows of the shared cache that were refused, for the metrics. */
+  disbelieved = 0
+  private readonly listeners: Array<DirectoryListener> = []
+  private readonly lease: LeaseState
+  private readonly now: () => number
+
+  constructor(options: {
+    readonly hotTokensMax: number
+    readonly tombstonesPerTenantMax: number
+    readonly limits?: typeof recordLimits
+    readonly lease: LeaseState
+    /** UNIX milliseconds. */
+    readonly now: () => number
+  }) {
+    this.lease = options.lease
+    this.now = options.now
+    this.uses = new Uses()
+    this.hot = new HotTable({ max: options.hotTokensMax, onUseLeft: (tokenId, at) => this.uses.add(tokenId, at) })
+    this.tombstones = new Tombstones({ perTenantMax: options.tombstonesPerTenantMax, max: tombstonesMax })
+    this.records = new Records(options.limits ?? recordLimits, (tenant, reclaimed) => {
+      const indexes = new Set(reclaimed.map(({ index }) => index))
+      this.hot.removeWhere((ref) => indexes.has(this.hot.applicationIndex(ref)))
+      this.tombstones.covered(tenant)
+    })
+    this.tenants = this.records.tenants
+    this.applications = this.records.applications
+  }
+
+  readonly hotCount = (): number => this.hot.count
+  readonly hotCountOf = (tenantId: string): number => {
+    const tenant = this.records.findTenant(tenantId)
+    return tenant === undefined ? 0 : this.hot.countOf(tenant.index)
+  }
+  readonly listen = (listener: DirectoryListener): void => {
+    this.listeners.push(listener)
+  }
+
+  // ---- records --------------------------------------------------------------------
+
+  tenant(tenantId: string): TenantRecord {
+    return this.records.tenant(tenantId)
+  }
+
+  application(appName: string, tenant: TenantRecord): ApplicationRecord {
+    return this.records.application(appName, tenant)
+  }
+
+  // ---- believing ------------------------------------------------------------------
+
+  /** The tenant's covered sequence, or null when it was not read under the present lease generation. */
+  covered(tenant: TenantRecord): number | null {
+    return tenant.coveredGeneration === this.lease.generation ? tenant.coveredSeq : null
+  }
+
+  /** Whether a hot entry may be used now. Applying a revocation drops entries, so there is no tombstone to ask. */
+  believesHot(ref: number, leaseHolds: boolean): boolean {
+    const tenant = this.tenants[this.hot.tenantIndex(ref)]!
+    const application = this.applications[this.hot.applicationIndex(ref)]!
+    return mayBelieve(leaseHolds, this.covered(tenant), this.hot.readSeq(ref), 0, application.epochSeq, tenant.epochSeq)
+  }
+
+  /** Whether a token from the shared cache may be used, or one from anywhere kept. */
+  believes(token: HotToken, leaseHolds: boolean): boolean {
+    const tenant = this.tenant(token.tenantId)
+    if (tenant.index < 0) return false
+    return mayBelieve(
+      leaseHolds,
+      this.covered(tenant),
+      token.readSeq,
+      this.tombstones.seqOf(tenant, token.tokenId),
+      this.application(token.appName, tenant).epochSeq,
+      tenant.epochSeq
+    )
+  }
+
+  /**
+   * A row came from MariaDB. Where the tenant is not covered yet in the present generation, the row's
+   * own sequence covers it, if its statement was sent under the lease and in this generation.
+   *
+   * @param sentGeneration the lease's generation when the statement was sent; 0 when the lease did not hold
+   */
+  cover(tenantId: string, readSeq: number, sentGeneration: number): void {
+    if (sentGeneration === 0 || sentGeneration !== this.lease.generation) return
+    const tenant = this.tenant(tenantId)
+    if (tenant.index < 0 || tenant.coveredGeneration === sentGeneration) return
+    tenant.coveredSeq = Math.max(tenant.coveredSeq, readSeq)
+    tenant.coveredGeneration = sentGeneration
+    this.tombstones.covered(tenant)
+  }
+
+  // ---- keeping --------------------------------------------------------------------
+
+  /** Keeps a usable token under the hash of its request's bytes, if it may be believed and nothing newer is there. */
+  keep(h0: number, h1: number, h2: number, h3: number, token: HotToken, tail: Uint8Array, leaseHolds: boolean): void {
+    if (this.hot.max === 0 || !fits(token.tokenId) || !this.believes(token, leaseHolds)) return
+    const { hot } = this
+    const present = hot.find(h0, h1, h2, h3)
+    if (present !== 0 && hot.tokenId(present) !== token.tokenId && hot.readSeq(present) > token.readSeq) return
+    const same = hot.findById(token.tokenId)
+    if (same !== 0 && isOlder(token, hot.version(same), hot.readSeq(same))) return
+    if (!isUsable(token.status) || hasEnded(token, this.now())) {
+      if (same !== 0) hot.remove(same)
+      return
+    }
+    const tenant = this.tenant(token.tenantId)
+    const application = this.application(token.appName, tenant)
+    if (application.index < 0) return
+    hot.put({
+      h0,
+      h1,
+      h2,
+      h3,
+      tenantIndex: tenant.index,
+      applicationIndex: application.index,
+      version: token.version,
+      readSeq: token.readSeq,
+      expiresAt: token.expiresAt ?? Number.POSITIVE_INFINITY,
+      flags:
+        (token.status === "Inactive" ? inactiveFlag : 0) |
+        (token.endReason === "rotated" ? rotatedFlag : 0) |
+        (same === 0 ? 0 : hot.flags(same) & toldFlag),
+      tail
+    })
+  }
+
+  // ---- forgetting -----------------------------------------------------------------
+
+  readonly applyUnsafe = (revocation: Revocation): void => {
+    // Listeners know tenants that have no record here, too.
+    for (const target of revocation.targets) this.tell(revocation.tenantId, target)
+    const tenant = this.tenant(revocation.tenantId)
+    if (tenant.index < 0) return
+    const { seq } = revocation
+    for (const target of revocation.targets) {
+      switch (target.kind) {
+        case "token": {
+          this.tombstones.bury(tenant, target.tokenId, seq)
+          const ref = this.hot.findById(target.tokenId)
+          if (ref !== 0 && this.hot.readSeq(ref) < seq) this.hot.remove(ref)
+          break
+        }
+        case "application": {
+          const application = this.application(target.appName, tenant)
+          // Beyond the limit there is no record to remember it in: everything older of the tenant goes.
+          if (application.index < 0) tenant.epochSeq = Math.max(tenant.epochSeq, seq)
+          else application.remove(seq)
+          break
+        }
+        case "tenant":
+          tenant.epochSeq = Math.max(tenant.epochSeq, seq)
+          break
+        case "credential":
+        case "service":
+          break
+      }
+    }
+    tenant.negatives.forgetAll()
+  }
+
+  /** If the change happened after all, it comes here as a revocation, with the sequence that it got. */
+  readonly dropUnsafe = (tenantId: string, targets: ReadonlyArray<RevocationTarget>): void => {
+    for (const target of targets) this.tell(tenantId, target)
+    const tenant = this.records.findTenant(tenantId)
+    if (tenant === undefined) return
+    const { hot } = this
+    for (const target of targets) {
+      if (target.kind === "token") {
+        const ref = hot.findById(target.tokenId)
+        if (ref !== 0) hot.remove(ref)
+      } else if (target.kind === "application") {
+        const application = tenant.applications.get(target.appName)
+        if (application !== undefined) hot.removeWhere((ref) => hot.applicationIndex(ref) === application.index)
+      } else if (target.kind === "tenant") hot.removeWhere((ref) => hot.tenantIndex(ref) === tenant.index)
+    }
+  }
+
+  readonly appearUnsafe = (appearance: Appearance): void => {
+    for (const target of appearance.targets) {
+      if (target.kind !== "application") continue
+      for (const listener of this.listeners) listener.applicationAppeared(target.appName)
+    }
+    this.records.findTenant(appearance.tenantId)?.negatives.forgetAll()
+  }
+
+  private tell(tenantId: string, target: RevocationTarget): void {
+    for (const listener of this.listeners) {
+      if (target.kind === "application") listener.applicationGone(tenantId, target.appName)
+      else if (target.kind === "tenant") listener.tenantGone(tenantId)
+    }
+  }
+}
+
+/** Whether a token's state is from before what is known of the same token. */
+const isOlder = (token: HotToken, version: number, readSeq: number): boolean =>
+  token.version < version || (token.version === version && token.readSeq < readSeq)
+
+/** The end of the 200 reply for a token. */
+export const tailOf = (token: HotToken): Uint8Array =>
+  encodeTail({ tokenId: token.tokenId, endpointId: token.endpointId, statusCode: 200, reasonPhrase: null })
+
+export class HotState extends Context.Service<HotState, Beliefs>()("cm/actors/HotState") {
+  /** Provides the `Applier` of the protocol between replicas too. */
+  static readonly layer = Layer.effectContext(
+    Effect.gen(function* () {
+      const settings = yield* ActorsConfig
+      const lease = yield* LeaseView
+      const clock = yield* Clock.Clock
+      const beliefs = new Beliefs({
+        hotTokensMax: settings.hotTokensMax,
+        tombstonesPerTenantMax: settings.tombstonesPerTenantMax,
+        lease,
+        now: () => clock.currentTimeMillisUnsafe()
+      })
+      return Context.make(HotState, beliefs).pipe(
+        Context.add(Applier, {
+          applyUnsafe: beliefs.applyUnsafe,
+          appearUnsafe: beliefs.appearUnsafe,
+          dropUnsafe: beliefs.dropUnsafe
+        })
+      )
+    })
+  )
+}

@@ -1,0 +1,295 @@
+/**
+ * The usable tokens that this replica knows, for look-ups without an object.
+ *
+ * An entry is found by the 128-bit keyed hash of the request's own bytes, or by token id. It holds no
+ * token value: the hash, two indexes, what decides an answer, and the prepared end of the reply.
+ * Bounded by `max`: when full, an entry gives way that was not used since the hand of the clock
+ * last passed, and only one of a tenant that has at least its equal share, so one tenant's tokens
+ * never push out those of a smaller one.
+ *
+ * It decides nothing: whether an entry may be believed is asked by whoever looks it up. A reference
+ * is good until the next `put` or `remove`.
+ */
+import { endpointIdOfTail, tailTokenIdAt, tokenIdBytes } from "../../schema/EcapReply.ts"
+import { Arena, byteOf, type Chunk, chunkOf, floatOf, unitsFor, wordOf } from "./Arena.ts"
+import {
+  applicationWord,
+  dirtyFlag,
+  expiresAtFloat,
+  flagsWord,
+  type HotEntry,
+  readSeqFloat,
+  referencedFlag,
+  tailAt,
+  tailLengthMask,
+  tenantWord,
+  toldFlag,
+  usedAtFloat,
+  versionWord
+} from "./HotRecord.ts"
+import { RefIndex, segmentCount } from "./RefIndex.ts"
+import { fits, idTag } from "./TokenIdTag.ts"
+
+/** How many entries the hand looks at for one that may go; then the best seen goes. */
+const evictionScanMax = 64
+/** Uses noted between two takings; one more is not noted (last use is late then, never wrong). */
+const usesNotedMax = 1_000_000
+
+export interface HotTableOptions {
+  readonly max: number
+  /** Called when an entry goes whose last use was not taken yet. */
+  readonly onUseLeft: (tokenId: string, usedAt: number) => void
+}
+
+export class HotTable {
+  private readonly arena = new Arena()
+  readonly chunks: ReadonlyArray<Chunk> = this.arena.chunks
+  private readonly byHash = new RefIndex()
+  private readonly byId = new RefIndex()
+  private readonly tenantCounts: Array<number> = []
+  private tenantsPresent = 0
+  private dirty: Array<number> = []
+  private handSegment = 0
+  private handCell = 0
+  private readonly idScratch = new Uint8Array(tokenIdBytes)
+  readonly max: number
+  private readonly onUseLeft: HotTableOptions["onUseLeft"]
+  count = 0
+
+  constructor(options: HotTableOptions) {
+    this.max = options.max
+    this.onUseLeft = options.onUseLeft
+  }
+
+  // ---- look-up ----------------------------------------------------------------
+
+  /** The entry with this hash, or 0. */
+  find(h0: number, h1: number, h2: number, h3: number): number {
+    const segment = this.byHash.segments[h1 & (segmentCount - 1)]!
+    const cells = segment.cells
+    const mask = segment.mask
+    for (let at = h0 & mask; ; at = (at + 1) & mask) {
+      const ref = cells[at * 2]!
+      if (ref === 0) return 0
+      if (cells[at * 2 + 1] !== h0) continue
+      const words = this.chunks[chunkOf(ref)]!.words
+      const word = wordOf(ref)
+      if (words[word + 1] === h1 && words[word + 2] === h2 && words[word + 3] === h3) return ref
+    }
+  }
+
+  /** The entry of this token, or 0. */
+  findById(tokenId: string): number {
+    if (!fits(tokenId)) return 0
+    const id = this.idScratch
+    for (let index = 0; index < tokenIdBytes; index++) id[index] = tokenId.charCodeAt(index)
+    const tag = idTag(id, 0)
+    const segment = this.byId.segments[(tag >>> 24) & (segmentCount - 1)]!
+    const { cells, mask } = segment
+    for (let at = tag & mask; ; at = (at + 1) & mask) {
+      const ref = cells[at * 2]!
+      if (ref === 0) return 0
+      if (cells[at * 2 + 1] === tag && this.hasId(ref, id)) return ref
+    }
+  }
+
+  private hasId(ref: number, id: Uint8Array): boolean {
+    const bytes = this.bytesOf(ref)
+    const start = this.tailStart(ref) + tailTokenIdAt
+    for (let index = 0; index < tokenIdBytes; index++) if (bytes[start + index] !== id[index]) return false
+    return true
+  }
+
+  // ---- fields -------------------------------------------------------------------
+
+  tenantIndex(ref: number): number {
+    return this.chunks[chunkOf(ref)]!.words[wordOf(ref) + tenantWord]!
+  }
+  applicationIndex(ref: number): number {
+    return this.chunks[chunkOf(ref)]!.words[wordOf(ref) + applicationWord]!
+  }
+  version(ref: number): number {
+    return this.chunks[chunkOf(ref)]!.words[wordOf(ref) + versionWord]!
+  }
+  flags(ref: number): number {
+    return this.chunks[chunkOf(ref)]!.words[wordOf(ref) + flagsWord]!
+  }
+  readSeq(ref: number): number {
+    return this.chunks[chunkOf(ref)]!.floats[floatOf(ref) + readSeqFloat]!
+  }
+  expiresAt(ref: number): number {
+    return this.chunks[chunkOf(ref)]!.floats[floatOf(ref) + expiresAtFloat]!
+  }
+  bytesOf(ref: number): Uint8Array {
+    return this.chunks[chunkOf(ref)]!.bytes
+  }
+  tailStart(ref: number): number {
+    return byteOf(ref) + tailAt
+  }
+  tailEnd(ref: number): number {
+    return byteOf(ref) + tailAt + (this.flags(ref) & tailLengthMask)
+  }
+  tokenId(ref: number): string {
+    const start = this.tailStart(ref) + tailTokenIdAt
+    return String.fromCharCode(...this.bytesOf(ref).subarray(start, start + tokenIdBytes))
+  }
+  endpointId(ref: number): string {
+    return endpointIdOfTail(this.bytesOf(ref), this.tailStart(ref))
+  }
+  countOf(tenantIndex: number): number {
+    return this.tenantCounts[tenantIndex] ?? 0
+  }
+  setTold(ref: number, told: boolean): void {
+    const words = this.chunks[chunkOf(ref)]!.words
+    const word = wordOf(ref) + flagsWord
+    words[word] = told ? words[word]! | toldFlag : words[word]! & ~toldFlag
+  }
+
+  /** Keeps the entry from the hand of the clock for one more round. */
+  touch(ref: number): void {
+    const words = this.chunks[chunkOf(ref)]!.words
+    const word = wordOf(ref) + flagsWord
+    if ((words[word]! & referencedFlag) === 0) words[word] = words[word]! | referencedFlag
+  }
+
+  // ---- last use -------------------------------------------------------------------
+
+  /** Notes a use, to be taken later. */
+  use(ref: number, now: number): void {
+    const chunk = this.chunks[chunkOf(ref)]!
+    chunk.floats[floatOf(ref) + usedAtFloat] = now
+    const word = wordOf(ref) + flagsWord
+    const flags = chunk.words[word]!
+    if ((flags & dirtyFlag) !== 0 || this.dirty.length >= usesNotedMax) return
+    chunk.words[word] = flags | dirtyFlag
+    this.dirty.push(ref)
+  }
+
+  /** Hands out the noted uses, each token once, and forgets them. */
+  takeUses(take: (tokenId: string, usedAt: number) => void): void {
+    const refs = this.dirty
+    this.dirty = []
+    for (const ref of refs) {
+      const chunk = this.chunks[chunkOf(ref)]!
+      const word = wordOf(ref) + flagsWord
+      // A record that went in the meantime is clean, or another's that stands in the list itself.
+      if ((chunk.words[word]! & dirtyFlag) === 0) continue
+      chunk.words[word] = chunk.words[word]! & ~dirtyFlag
+      take(this.tokenId(ref), chunk.floats[floatOf(ref) + usedAtFloat]!)
+    }
+  }
+
+  // ---- changes ----------------------------------------------------------------------
+
+  /** Puts an entry in the place of any with its hash or its token id. Answers it, or 0 where nothing is kept. */
+  put(entry: HotEntry): number {
+    if (this.max === 0 || entry.tail.length > tailLengthMask) return 0
+    const present = this.find(entry.h0, entry.h1, entry.h2, entry.h3)
+    if (present !== 0) this.remove(present)
+    const tokenId = entry.tail.subarray(tailTokenIdAt, tailTokenIdAt + tokenIdBytes)
+    const elsewhere = this.findById(String.fromCharCode(...tokenId))
+    if (elsewhere !== 0) this.remove(elsewhere)
+    if (this.count >= this.max) this.evict(entry.tenantIndex)
+
+    const ref = this.arena.allocate(unitsFor(tailAt + entry.tail.length))
+    const { bytes, floats, words } = this.chunks[chunkOf(ref)]!
+    const word = wordOf(ref)
+    words[word] = entry.h0
+    words[word + 1] = entry.h1
+    words[word + 2] = entry.h2
+    words[word + 3] = entry.h3
+    words[word + tenantWord] = entry.tenantIndex
+    words[word + applicationWord] = entry.applicationIndex
+    words[word + versionWord] = entry.version
+    words[word + flagsWord] = entry.flags | referencedFlag | entry.tail.length
+    const float = floatOf(ref)
+    floats[float + readSeqFloat] = entry.readSeq
+    floats[float + expiresAtFloat] = entry.expiresAt
+    floats[float + usedAtFloat] = 0
+    bytes.set(entry.tail, byteOf(ref) + tailAt)
+
+    this.byHash.insert(entry.h1, entry.h0, ref)
+    const tag = idTag(tokenId, 0)
+    this.byId.insert(tag >>> 24, tag, ref)
+    this.count++
+    const tenantCount = (this.tenantCounts[entry.tenantIndex] ?? 0) + 1
+    while (this.tenantCounts.length < entry.tenantIndex) this.tenantCounts.push(0)
+    this.tenantCounts[entry.tenantIndex] = tenantCount
+    if (tenantCount === 1) this.tenantsPresent++
+    return ref
+  }
+
+  remove(ref: number): void {
+    const { bytes, floats, words } = this.chunks[chunkOf(ref)]!
+    const word = wordOf(ref)
+    const flags = words[word + flagsWord]!
+    if ((flags & dirtyFlag) !== 0) {
+      words[word + flagsWord] = flags & ~dirtyFlag
+      this.onUseLeft(this.tokenId(ref), floats[floatOf(ref) + usedAtFloat]!)
+    }
+    this.byHash.remove(words[word + 1]!, words[word]!, ref)
+    const tag = idTag(bytes, byteOf(ref) + tailAt + tailTokenIdAt)
+    this.byId.remove(tag >>> 24, tag, ref)
+    this.count--
+    const tenantIndex = words[word + tenantWord]!
+    this.tenantCounts[tenantIndex]!--
+    if (this.tenantCounts[tenantIndex] === 0) this.tenantsPresent--
+    this.arena.release(ref, unitsFor(tailAt + (flags & tailLengthMask)))
+  }
+
+  /** Looks at every entry, 0.2 s for a million: for what happens rarely. */
+  removeWhere(isGone: (ref: number) => boolean): void {
+    for (const { cells, mask } of this.byHash.segments) {
+      const gone: Array<number> = []
+      for (let cell = 0; cell <= mask; cell++) {
+        const ref = cells[cell * 2]!
+        if (ref !== 0 && isGone(ref)) gone.push(ref)
+      }
+      for (const ref of gone) this.remove(ref)
+    }
+  }
+
+  /** Lets one entry go for a new one of `tenantIndex`. */
+  private evict(tenantIndex: number): void {
+    const tenants = this.tenantsPresent + (this.countOf(tenantIndex) === 0 ? 1 : 0)
+    const share = Math.max(1, Math.floor(this.max / tenants))
+    let best = 0
+    let bestCount = -1
+    for (let looked = 0; looked < evictionScanMax || best === 0; looked++) {
+      const ref = this.nextAtHand()
+      const owner = this.tenantIndex(ref)
+      const ownerCount = this.countOf(owner)
+      const overShare = ownerCount >= share
+      const word = wordOf(ref) + flagsWord
+      const words = this.chunks[chunkOf(ref)]!.words
+      if (overShare && (words[word]! & referencedFlag) === 0) {
+        best = ref
+        break
+      }
+      if (overShare) words[word] = words[word]! & ~referencedFlag
+      if (ownerCount > bestCount) {
+        best = ref
+        bestCount = ownerCount
+      }
+    }
+    this.remove(best)
+  }
+
+  /** Moves the hand to the next entry; there is one. */
+  private nextAtHand(): number {
+    for (;;) {
+      const segment = this.byHash.segments[this.handSegment]!
+      while (this.handCell <= segment.mask) {
+        const ref = segment.cells[this.handCell++ * 2]!
+        if (ref !== 0) return ref
+      }
+      this.handCell = 0
+      this.handSegment = (this.handSegment + 1) & (segmentCount - 1)
+    }
+  }
+
+  /** Memory in use, in bytes. */
+  get bytes(): number {
+    return this.arena.bytes + this.byHash.bytes + this.byId.bytes
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The `Validator` as a layer: the validation path over the real clocks, stores and keys, and what has
+ * to be done for it regularly: giving up what is overdue, writing down last uses, publishing counts.
+ *
+ * Last uses are written every `CM_LAST_USE_INTERVAL`, when the validator is drained, and when it
+ * ends; what the store did not take is kept for the next time. Bugs are logged, at most one a second.
+ */
+import { Clock, type Duration, Effect, Layer } from "effect"
+import { ValidationCache } from "../../cache/ValidationCache.ts"
+import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
+import { Keyring } from "../../crypto/Keyring.ts"
+import * as Loop from "../../observability/Loop.ts"
+import { TokenLookup } from "../../store/TokenLookup.ts"
+import { TokenUse, usesPerCallMax } from "../../store/TokenUse.ts"
+import { ActorsConfig } from "../tenant/ActorsConfig.ts"
+import { FirstUse } from "./FirstUse.ts"
+import { type Beliefs, HotState } from "./HotState.ts"
+import { makeSipKey } from "./SipHash.ts"
+import { makePublish } from "./ValidationMetrics.ts"
+import { ValidationPath } from "./ValidationPath.ts"
+import { Validator } from "./Validator.ts"
+
+const sweepEvery = "50 millis"
+const metricsEvery = "1 second"
+const bugLogEveryMs = 1_000
+
+/** Writes what is known of last use to the store: hot uses first into the line, then the line in calls. */
+const flushUses = Effect.fnUntraced(function* (beliefs: Beliefs, store: TokenUse["Service"]) {
+  beliefs.hot.takeUses((tokenId, usedAt) => beliefs.uses.add(tokenId, usedAt))
+  while (beliefs.uses.count > 0) {
+    const uses = beliefs.uses.take(usesPerCallMax)
+    const written = yield* Effect.isSuccess(store.record(uses))
+    if (written) continue
+    for (const { tokenId, usedAt } of uses) beliefs.uses.add(tokenId, usedAt)
+    return
+  }
+})
+
+const make = Effect.gen(function* () {
+  const settings = yield* ActorsConfig
+  const beliefs = yield* HotState
+  const lease = yield* LeaseView
+  const firstUses = yield* FirstUse
+  const lookup = yield* TokenLookup
+  const tokenUse = yield* TokenUse
+  const cache = yield* ValidationCache
+  const keyring = yield* Keyring
+  const clock = yield* Clock.Clock
+  const context = yield* Effect.context<never>()
+  const log = Effect.runForkWith(context)
+  const monotonicMs = () => monotonicMsUnsafe(clock)
+  let bugLoggedAt = Number.NEGATIVE_INFINITY
+  const path = new ValidationPath({
+    settings,
+    beliefs,
+    lease,
+    firstUses,
+    lookup,
+    cache,
+    keyring,
+    now: () => clock.currentTimeMillisUnsafe(),
+    monotonicMs,
+    onBug: (bug) => {
+      if (monotonicMs() - bugLoggedAt < bugLogEveryMs) return
+      bugLoggedAt = monotonicMs()
+      log(Effect.logError("a validation failed by a bug", bug))
+    },
+    sipKey: makeSipKey()
+  })
+  const flush = flushUses(beliefs, tokenUse)
+  const every = (loop: string, interval: Duration.Input, step: Effect.Effect<void>) =>
+    Loop.forever(loop, Effect.delay(step, interval)).pipe(Effect.forkScoped)
+  yield* every("validation sweep", sweepEvery, Effect.sync(path.sweep))
+  yield* every("last uses", settings.lastUseInterval, flush)
+  yield* every("validation metrics", metricsEvery, makePublish(path.counts))
+  yield* Effect.addFinalizer(() => flush)
+  const validator: Validator["Service"] = {
+    answerUnsafe: path.answerUnsafe,
+    validateUnsafe: path.validateUnsafe,
+    drained: () => path.quiet().then(() => Effect.runPromiseWith(context)(flush)),
+    inFlight: path.inFlight
+  }
+  return validator
+})
+
+export const layer = Layer.effect(Validator, make)

@@ -1,0 +1,52 @@
+/** Who waits for the answer to a validation: a request in bytes, or a caller with texts. */
+import type { RequestFrame } from "../../schema/EcapFrame.ts"
+import { ResponseWriter } from "../../schema/EcapReply.ts"
+import type { ValidationAnswer } from "../tenant/Tenants.ts"
+import type { Answer } from "./ValidationReply.ts"
+import type { Respond } from "./Validator.ts"
+
+/** Answers once, whatever happens; `answer` may throw what the caller's own callback throws. */
+export interface Waiter {
+  /** Null: the application may be any tenant's. */
+  readonly tenantId: string | null
+  readonly dryRun: boolean
+  readonly answer: (answer: Answer, now: number) => void
+}
+
+export const writer = new ResponseWriter()
+
+/** The reply's bytes for a request, of which only the correlation id is needed. */
+export const replyOf = (request: Uint8Array, start: number, end: number, answer: Answer, now: number): Uint8Array =>
+  writer.write(request, start, end, now, answer.tail, 0, answer.tail.length)
+
+export const waiterForBytes = (request: Uint8Array, frame: RequestFrame, respond: Respond): Waiter => {
+  const { correlationEnd, correlationStart } = frame
+  let answered = false
+  return {
+    tenantId: null,
+    dryRun: false,
+    answer: (answer, now) => {
+      if (answered) return
+      answered = true
+      respond(replyOf(request, correlationStart, correlationEnd, answer, now), answer.statusCode)
+    }
+  }
+}
+
+export const waiterForTexts = (
+  tenantId: string | null,
+  dryRun: boolean,
+  done: (answer: ValidationAnswer) => void
+): Waiter => {
+  let answered = false
+  return {
+    tenantId,
+    dryRun,
+    answer: ({ endpointId, reasonPhrase, status, statusCode, tokenId }) => {
+      if (answered) return
+      answered = true
+      // Only bytes carry a timeout, so only they can be too late.
+      done({ statusCode: statusCode === 408 ? 400 : statusCode, reasonPhrase, tokenId, endpointId, status })
+    }
+  }
+}

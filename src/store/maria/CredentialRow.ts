@@ -1,0 +1,122 @@
+/** A credential, a version of its secret and a service as rows, and back. */
+import {
+  type Credential,
+  type CredentialVersion,
+  credentialStates,
+  type JsonObject,
+  ownerKey,
+  ownerOfKey,
+  type TenantService,
+  versionStates
+} from "../../domain/Credential.ts"
+import * as Columns from "./Columns.ts"
+import type { Row, Value } from "./MariadbConnection.ts"
+
+/** Stands for "no notice yet", so that a range over the index finds it. */
+export const noNoticeYet = Number.MAX_SAFE_INTEGER
+
+const json = <A>(row: Row, index: number): A => JSON.parse(Columns.text(row, index)) as A
+
+// ---- credentials
+export const credentialColumns =
+  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by"
+export const credentialColumnCount = credentialColumns.split(", ").length
+
+export const credentialOf = (row: Row): Credential => {
+  const noticedMs = Columns.whole(row, 13)
+  return {
+    credentialId: Columns.uuid(row, 0),
+    tenantId: Columns.text(row, 1),
+    serviceName: Columns.text(row, 2),
+    type: Columns.text(row, 3),
+    owner: ownerOfKey(Columns.text(row, 4)),
+    state: Columns.literal(row, 5, credentialStates),
+    version: Columns.whole(row, 6),
+    secretVersion: Columns.whole(row, 7),
+    scopes: json<ReadonlyArray<string>>(row, 8),
+    allowedConsumers: json<ReadonlyArray<string>>(row, 9),
+    metadata: json<JsonObject>(row, 10),
+    rotation: row[11] === null ? null : json<JsonObject>(row, 11),
+    expiresAt: Columns.wholeOrNull(row, 12),
+    noticedMs: noticedMs === noNoticeYet ? null : noticedMs,
+    reason: Columns.textOrNull(row, 14),
+    createdAt: Columns.whole(row, 15),
+    updatedAt: Columns.whole(row, 16),
+    createdBy: Columns.text(row, 17),
+    updatedBy: Columns.text(row, 18)
+  }
+}
+
+export const credentialValues = (credential: Credential): ReadonlyArray<Value> => [
+  Columns.uuidBytes(credential.credentialId),
+  credential.tenantId,
+  credential.serviceName,
+  credential.type,
+  ownerKey(credential.owner),
+  credentialStates.indexOf(credential.state),
+  credential.version,
+  credential.secretVersion,
+  JSON.stringify(credential.scopes),
+  JSON.stringify(credential.allowedConsumers),
+  JSON.stringify(credential.metadata),
+  credential.rotation === null ? null : JSON.stringify(credential.rotation),
+  credential.expiresAt,
+  credential.noticedMs ?? noNoticeYet,
+  credential.reason,
+  credential.createdAt,
+  credential.updatedAt,
+  credential.createdBy,
+  credential.updatedBy
+]
+
+// ---- versions
+export const versionColumns =
+  "credential_id, version, tenant_id, state, sealed, key_id, fingerprints, expires_at, valid_until, reason, created_at, created_by"
+
+export const versionOf = (row: Row): CredentialVersion => ({
+  credentialId: Columns.uuid(row, 0),
+  version: Columns.whole(row, 1),
+  state: Columns.literal(row, 3, versionStates),
+  sealed: row[4] === null ? null : new Uint8Array(Columns.bytes(row, 4)),
+  keyId: row[5] === null ? null : Columns.uuid(row, 5),
+  fingerprints: json<Readonly<Record<string, string>>>(row, 6),
+  expiresAt: Columns.wholeOrNull(row, 7),
+  validUntil: Columns.wholeOrNull(row, 8),
+  reason: Columns.textOrNull(row, 9),
+  createdAt: Columns.whole(row, 10),
+  createdBy: Columns.text(row, 11)
+})
+
+export const versionValues = (tenantId: string, version: CredentialVersion): ReadonlyArray<Value> => [
+  Columns.uuidBytes(version.credentialId),
+  version.version,
+  tenantId,
+  versionStates.indexOf(version.state),
+  version.sealed === null ? null : Buffer.from(version.sealed),
+  version.keyId === null ? null : Columns.uuidBytes(version.keyId),
+  JSON.stringify(version.fingerprints),
+  version.expiresAt,
+  version.validUntil,
+  version.reason,
+  version.createdAt,
+  version.createdBy
+]
+
+// ---- services
+export const serviceColumns = "tenant_id, service_name, is_active, reason, updated_at"
+
+export const serviceOf = (row: Row): TenantService => ({
+  tenantId: Columns.text(row, 0),
+  serviceName: Columns.text(row, 1),
+  isActive: Columns.whole(row, 2) === 1,
+  reason: Columns.textOrNull(row, 3),
+  updatedAt: Columns.whole(row, 4)
+})
+
+export const serviceValues = (service: TenantService): ReadonlyArray<Value> => [
+  service.tenantId,
+  service.serviceName,
+  service.isActive ? 1 : 0,
+  service.reason,
+  service.updatedAt
+]

@@ -1,0 +1,22 @@
+/** A row of `data_keys` as a value. */
+
+import type { AgedKey } from "../KeyRotationStore.ts"
+import type { KeyPurpose, KeyState } from "../KeyStore.ts"
+import * as Columns from "./Columns.ts"
+import type { Row } from "./MariadbConnection.ts"
+
+const names = ["key_id", "purpose", "tenant_id", "state", "master_key_id", "wrapped", "created_at"]
+
+/** With the age by the database's clock. */
+export const keyColumns = `${names.join(", ")}, ${Columns.nowSql} - created_at`
+
+export const keyOf = (row: Row): AgedKey => ({
+  keyId: Columns.uuid(row, 0),
+  purpose: Columns.text(row, 1) as KeyPurpose,
+  tenantId: Columns.textOrNull(row, 2),
+  state: Columns.text(row, 3) as KeyState,
+  masterKeyId: Columns.text(row, 4),
+  wrapped: new Uint8Array(Columns.bytes(row, 5)),
+  createdAt: Columns.whole(row, 6),
+  ageMs: Columns.whole(row, 7)
+})

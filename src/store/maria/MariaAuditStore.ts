@@ -1,0 +1,90 @@
+/** `AuditStore` on MariaDB. The promises are those of `AuditStore.ts`; `apply/audit.ts` writes the rows. */
+import { Effect, Layer } from "effect"
+import { type AuditRow, genesisHash } from "../AuditChain.ts"
+import { type AuditBound, type AuditCheckpoint, type AuditQuery, AuditStore } from "../AuditStore.ts"
+import * as Columns from "./Columns.ts"
+import { Mariadb } from "./Mariadb.ts"
+import type { Row, Session, Value } from "./MariadbConnection.ts"
+
+const auditColumns = "tenant_id, seq, at, actor, action, entity_type, entity_id, diff, prev_hash, hash"
+
+const auditRowOf = (row: Row): AuditRow => ({
+  tenantId: Columns.text(row, 0),
+  seq: Columns.whole(row, 1),
+  at: Columns.whole(row, 2),
+  actor: Columns.text(row, 3),
+  action: Columns.text(row, 4),
+  entityType: Columns.text(row, 5),
+  entityId: Columns.text(row, 6),
+  diff: Columns.textOrNull(row, 7),
+  prevHash: Columns.bytes(row, 8).toString("hex"),
+  hash: Columns.bytes(row, 9).toString("hex")
+})
+
+const bound = (value: AuditBound, sign: ">=" | "<="): readonly [string, Value] | undefined =>
+  value === null ? undefined : "seq" in value ? [`seq ${sign} ?`, value.seq] : [`at ${sign} ?`, value.at]
+
+const list = async (session: Session, tenantId: string, query: AuditQuery) => {
+  const parts: ReadonlyArray<readonly [string, Value] | undefined> = [
+    ["tenant_id = ?", tenantId],
+    query.entityId === null ? undefined : ["entity_id = ?", query.entityId],
+    bound(query.from, ">="),
+    bound(query.to, "<="),
+    query.after === null ? undefined : ["seq > ?", Number(query.after)]
+  ]
+  const given = parts.filter((part) => part !== undefined)
+  const sql = `SELECT ${auditColumns} FROM audit WHERE ${given.map(([condition]) => condition).join(" AND ")}
+    ORDER BY seq LIMIT ?`
+  const rows = await session.rows(sql, [...given.map(([, value]) => value), query.limit + 1])
+  const content = rows.slice(0, query.limit).map(auditRowOf)
+  const last = content.at(-1)
+  return { content, next: rows.length > query.limit && last !== undefined ? String(last.seq) : null }
+}
+
+/** Found by the moment, which both rows have from one transaction; along the index of moments. */
+export const beginningSql = `SELECT a.seq FROM tenants t STRAIGHT_JOIN audit a FORCE INDEX (ix_audit_at)
+    ON a.tenant_id = t.tenant_id AND a.at = t.created_at
+  WHERE t.tenant_id = ? AND a.action = 'tenant.created' ORDER BY a.seq DESC LIMIT 1`
+const headSql = "SELECT audit_seq, audit_hash FROM tenant_counters WHERE tenant_id = ?"
+const checkpointsSql = `SELECT tenant_id, seq, hash, at, key_id, signature FROM audit_checkpoints
+  WHERE tenant_id = ? AND seq >= ? ORDER BY seq LIMIT ?`
+const uncheckpointedSql = `SELECT c.tenant_id FROM tenant_counters c JOIN tenants t ON t.tenant_id = c.tenant_id
+  WHERE c.audit_seq > (SELECT COALESCE(MAX(p.seq), 0) FROM audit_checkpoints p WHERE p.tenant_id = c.tenant_id)
+  ORDER BY c.tenant_id LIMIT ?`
+
+const checkpointOf = (row: Row): AuditCheckpoint => ({
+  tenantId: Columns.text(row, 0),
+  seq: Columns.whole(row, 1),
+  hash: Columns.bytes(row, 2).toString("hex"),
+  at: Columns.whole(row, 3),
+  keyId: Columns.uuid(row, 4),
+  signature: new Uint8Array(Columns.bytes(row, 5))
+})
+
+const make = Effect.map(Mariadb, ({ query: read }) =>
+  AuditStore.of({
+    list: (tenantId, query) => read("AuditStore.list", (session) => list(session, tenantId, query)),
+    beginning: (tenantId) =>
+      read("AuditStore.beginning", async (session) => {
+        const [row] = await session.rows(beginningSql, [tenantId])
+        return row === undefined ? 1 : Columns.whole(row, 0)
+      }),
+    head: (tenantId) =>
+      read("AuditStore.head", async (session) => {
+        const [row] = await session.rows(headSql, [tenantId])
+        return row === undefined || row[1] === null
+          ? { seq: 0, hash: genesisHash(tenantId) }
+          : { seq: Columns.whole(row, 0), hash: Columns.bytes(row, 1).toString("hex") }
+      }),
+    checkpoints: (tenantId, fromSeq, limit) =>
+      read("AuditStore.checkpoints", async (session) =>
+        (await session.rows(checkpointsSql, [tenantId, fromSeq, limit])).map(checkpointOf)
+      ),
+    uncheckpointed: (limit) =>
+      read("AuditStore.uncheckpointed", async (session) =>
+        (await session.rows(uncheckpointedSql, [limit])).map((row) => Columns.text(row, 0))
+      )
+  })
+)
+
+export const layer: Layer.Layer<AuditStore, never, Mariadb> = Layer.effect(AuditStore, make)

@@ -1,0 +1,210 @@
+/**
+ * `KeyRotationStore` on MariaDB.
+ *
+ * Rows are moved tenant by tenant, each tenant's in a transaction that locks its counters first, as
+ * every change of a tenant does: what such a change has read cannot move under it. A move names what
+ * it read, so repeating it does nothing. However many rows, it is two statements a tenant: the move, and
+ * its number added to the run's.
+ */
+import { Effect, Layer } from "effect"
+import { KeyRotationStore, movePageMax, type Retired } from "../KeyRotationStore.ts"
+import type { KeyState, StoredKey } from "../KeyStore.ts"
+import type { StoreUnavailable } from "../StoreError.ts"
+import * as keyMoves from "./apply/keyMoves.ts"
+import { beginMarkSql, demoteSql, insertSql, insertValues, retireSql } from "./apply/keys.ts"
+import * as Columns from "./Columns.ts"
+import type { DatabaseFailure } from "./DatabaseFailure.ts"
+import { keyColumns, keyOf } from "./KeyRow.ts"
+import * as keyRows from "./load/keyRows.ts"
+import { type ConstraintBroken, fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
+import type { Session } from "./MariadbConnection.ts"
+
+// ---- changing keys -----------------------------------------------------------------
+
+const reviveSql = `UPDATE data_keys k SET k.state = 'retiring', k.retired_at = NULL WHERE k.state = 'retired' AND ${keyRows.neededSql}`
+const eraseSql = `UPDATE data_keys k SET k.wrapped = ''
+  WHERE k.state = 'retired' AND k.wrapped <> '' AND k.retired_at <= ${Columns.nowSql} - ? AND NOT ${keyRows.neededSql}`
+const rewrapSql =
+  "UPDATE data_keys SET master_key_id = ?, wrapped = ? WHERE key_id = ? AND master_key_id = ? AND wrapped = ?"
+
+const replaceActive = async (
+  session: Session,
+  expectedKeyId: string,
+  successor: StoredKey
+): Promise<TransactionResult<boolean>> => {
+  const demoted = await session.run(demoteSql, [Columns.uuidBytes(expectedKeyId)])
+  if (demoted === 0) return { value: false, wrote: false }
+  await session.run(insertSql, insertValues(successor))
+  return { value: true, wrote: true }
+}
+
+const retire = async (session: Session, keyId: Buffer): Promise<Retired> => {
+  if ((await session.run(retireSql, [keyId])) > 0) return "retired"
+  const [row] = await session.rows("SELECT state FROM data_keys WHERE key_id = ?", [keyId])
+  if (row === undefined) return "unknown"
+  const state = Columns.text(row, 0) as KeyState
+  return state === "retiring" ? "inUse" : state
+}
+
+// ---- moving rows -------------------------------------------------------------------
+
+const hashedSql = `SELECT tenant_id, token_id, hash FROM tokens WHERE hash_key_id = ?
+  ORDER BY hash_key_id, tenant_id, token_id LIMIT ?`
+const sealedSql = `SELECT tenant_id, credential_id, version, sealed FROM credential_versions
+  WHERE key_id = ? AND sealed IS NOT NULL ORDER BY key_id, credential_id, version LIMIT ?`
+const movableKeysSql = `SELECT ${keyColumns} FROM data_keys k
+  WHERE k.state = 'retiring' AND k.key_id > ? AND ${keyRows.movableSql} ORDER BY k.key_id LIMIT ?`
+
+// ---- the run under way -------------------------------------------------------------
+
+const markSql = `SELECT started_at, total, moved, ${Columns.nowSql} - moving_since, ended_at FROM key_rotation WHERE id = 1`
+const setLeftSql = `UPDATE key_rotation SET total = moved + ? WHERE id = 1 AND started_at = ? AND total IS NULL`
+const endMarkSql = `UPDATE key_rotation SET ended_at = ${Columns.momentSql} WHERE id = 1 AND started_at = ?`
+
+// ---- the layer ---------------------------------------------------------------------
+
+const make = Effect.gen(function* () {
+  const database = yield* Mariadb
+
+  const keys = (operation: string, where: string, values: ReadonlyArray<string | number | Buffer> = []) =>
+    database.query(`KeyRotationStore.${operation}`, async (session) =>
+      (await session.rows(`SELECT ${keyColumns} FROM data_keys ${where}`, values)).map(keyOf)
+    )
+  const run = (operation: string, sql: string, values: ReadonlyArray<string | number | Buffer>) =>
+    database.query(`KeyRotationStore.${operation}`, (session) => session.run(sql, values))
+  /** None of these breaks a unique key but by a bug. */
+  const transaction = <A>(
+    operation: string,
+    body: (session: Session) => Promise<TransactionResult<A>>
+  ): Effect.Effect<A, StoreUnavailable> =>
+    database
+      .transaction(
+        `KeyRotationStore.${operation}`,
+        (session): Effect.Effect<TransactionResult<A>, DatabaseFailure> => fromSession(() => body(session))
+      )
+      .pipe(Effect.catchTag("ConstraintBroken", (broken: ConstraintBroken) => Effect.die(new Error(broken.constraint))))
+  const moveAll = <A extends { readonly tenantId: string }>(
+    operation: string,
+    moves: ReadonlyArray<A>,
+    kind: keyMoves.Kind<A>
+  ) =>
+    Effect.reduce(
+      Map.groupBy(moves, (move) => move.tenantId),
+      () => 0,
+      (sum: number, [tenantId, own]) =>
+        Effect.map(
+          transaction(operation, (session) => keyMoves.moveOfTenant(session, tenantId, own, kind)),
+          (moved) => sum + moved
+        )
+    )
+
+  return KeyRotationStore.of({
+    serviceKeys: keys("serviceKeys", "WHERE tenant_id IS NULL AND wrapped <> ''"),
+    findKey: (keyId) => {
+      const id = Columns.uuidBytesOrNull(keyId)
+      return id === null
+        ? Effect.succeed(undefined)
+        : Effect.map(keys("findKey", "WHERE key_id = ?", [id]), (found) => found[0])
+    },
+    activeKey: (purpose, tenantId) =>
+      Effect.map(keys("activeKey", "WHERE active_for = ?", [`${purpose}/${tenantId ?? ""}`]), (found) => found[0]),
+    listKeys: ({ after, limit }) => {
+      const id = after === null ? Buffer.alloc(16) : Columns.uuidBytes(after)
+      return keys("listKeys", "WHERE key_id > ? ORDER BY key_id LIMIT ?", [id, limit])
+    },
+    retiringKeys: (limit) => keys("retiringKeys", "WHERE state = 'retiring' ORDER BY key_id LIMIT ?", [limit]),
+    replaceActive: (expectedKeyId, successor) =>
+      transaction("replaceActive", (session) => replaceActive(session, expectedKeyId, successor)),
+    demote: (keyId) => Effect.map(run("demote", demoteSql, [Columns.uuidBytes(keyId)]), (rows) => rows > 0),
+    retire: (keyId) => {
+      const id = Columns.uuidBytesOrNull(keyId)
+      return id === null
+        ? Effect.succeed("unknown" as const)
+        : database.query("KeyRotationStore.retire", (session) => retire(session, id))
+    },
+    reviveNeeded: run("reviveNeeded", reviveSql, []),
+    eraseRetired: (ageMs) => run("eraseRetired", eraseSql, [ageMs]),
+    addUses: (keyId, uses) =>
+      database.query("KeyRotationStore.addUses", async (session) => {
+        const id = Columns.uuidBytes(keyId)
+        await session.run("UPDATE data_keys SET uses = uses + ? WHERE key_id = ?", [uses, id])
+        const [row] = await session.rows("SELECT uses FROM data_keys WHERE key_id = ?", [id])
+        return row === undefined ? 0 : Columns.whole(row, 0)
+      }),
+    rewrap: (key, next) =>
+      Effect.map(
+        run("rewrap", rewrapSql, [
+          next.masterKeyId,
+          Buffer.from(next.wrapped),
+          Columns.uuidBytes(key.keyId),
+          key.masterKeyId,
+          Buffer.from(key.wrapped)
+        ]),
+        (rows) => rows > 0
+      ),
+
+    countRows: (keyId, limit) =>
+      database.query("KeyRotationStore.countRows", (session) =>
+        keyRows.countNeeded(session, Columns.uuidBytes(keyId), limit)
+      ),
+    countMovable: (limit) =>
+      database.query("KeyRotationStore.countMovable", (session) => keyRows.countMovable(session, limit)),
+    countMovableUnder: (keyIds, limit) =>
+      database.query("KeyRotationStore.countMovableUnder", (session) =>
+        keyRows.countMovableUnder(session, keyIds, limit)
+      ),
+    countMovableSlice: (keyId, after, limit) =>
+      database.query("KeyRotationStore.countMovableSlice", (session) =>
+        keyRows.countMovableSlice(session, keyId, after, limit)
+      ),
+    movableKeys: ({ after, limit }) => {
+      const id = after === null ? Buffer.alloc(16) : Columns.uuidBytes(after)
+      return database.query("KeyRotationStore.movableKeys", async (session) =>
+        (await session.rows(movableKeysSql, [id, limit])).map(keyOf)
+      )
+    },
+    hashedRows: (keyId, limit) =>
+      database.query("KeyRotationStore.hashedRows", async (session) =>
+        (await session.rows(hashedSql, [Columns.uuidBytes(keyId), Math.min(limit, movePageMax)])).map((row) => ({
+          tenantId: Columns.text(row, 0),
+          tokenId: Columns.uuid(row, 1),
+          hash: new Uint8Array(Columns.bytes(row, 2))
+        }))
+      ),
+    moveHashes: (fromKeyId, toKeyId, moves) => {
+      const [from, to] = [Columns.uuidBytes(fromKeyId), Columns.uuidBytes(toKeyId)]
+      return moveAll("moveHashes", moves, keyMoves.hashes(from, to))
+    },
+    sealedRows: (keyId, limit) =>
+      database.query("KeyRotationStore.sealedRows", async (session) =>
+        (await session.rows(sealedSql, [Columns.uuidBytes(keyId), Math.min(limit, movePageMax)])).map((row) => ({
+          tenantId: Columns.text(row, 0),
+          credentialId: Columns.uuid(row, 1),
+          version: Columns.whole(row, 2),
+          sealed: new Uint8Array(Columns.bytes(row, 3))
+        }))
+      ),
+    moveSealed: (fromKeyId, moves) => {
+      const from = Columns.uuidBytes(fromKeyId)
+      return moveAll("moveSealed", moves, keyMoves.sealed(from))
+    },
+
+    mark: database.query("KeyRotationStore.mark", async (session) => {
+      const [row] = await session.rows(markSql)
+      return row === undefined
+        ? undefined
+        : {
+            startedAt: Columns.whole(row, 0),
+            total: Columns.wholeOrNull(row, 1),
+            moved: Columns.whole(row, 2),
+            movingMs: Columns.wholeOrNull(row, 3),
+            isOver: Columns.wholeOrNull(row, 4) !== null
+          }
+    }),
+    beginMark: Effect.asVoid(run("beginMark", beginMarkSql, [])),
+    setLeft: (startedAt, left) => Effect.asVoid(run("setLeft", setLeftSql, [left, startedAt])),
+    endMark: (startedAt) => Effect.asVoid(run("endMark", endMarkSql, [startedAt]))
+  })
+})
+
+export const layer: Layer.Layer<KeyRotationStore, never, Mariadb> = Layer.effect(KeyRotationStore, make)

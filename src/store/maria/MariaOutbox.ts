@@ -1,0 +1,165 @@
+/**
+ * `Outbox` on MariaDB.
+ *
+ * The relay's term is one row. What a relay marks as sent, it deletes in a transaction that first
+ * locks that row and finds its own term there; a takeover locks the same row, so it comes before or
+ * after, and an older relay changes nothing afterwards.
+ */
+import { Effect, Layer } from "effect"
+import type { RevocationTarget } from "../../domain/Revocation.ts"
+import { Outbox, type OutboxRow, type PendingRevocation, TermLost } from "../Outbox.ts"
+import { outboxStreams } from "./apply/outbox.ts"
+import * as Columns from "./Columns.ts"
+import type { DatabaseFailure } from "./DatabaseFailure.ts"
+import { fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
+import type { Row, Session } from "./MariadbConnection.ts"
+
+// ---- the term ---------------------------------------------------------------
+
+const lockTermSql = `SELECT term, replica_id, expires_at, ${Columns.momentSql} FROM relay_term WHERE id = 1 FOR UPDATE`
+const writeTermSql = "UPDATE relay_term SET term = ?, replica_id = ?, expires_at = ? WHERE id = 1"
+const releaseTermSql = "UPDATE relay_term SET replica_id = NULL, expires_at = 0 WHERE id = 1 AND replica_id = ?"
+
+const claimTerm = async (
+  session: Session,
+  process: string,
+  ttlMs: number
+): Promise<TransactionResult<number | null>> => {
+  const [row = []] = await session.rows(lockTermSql)
+  const [term, holder] = [Columns.whole(row, 0), Columns.textOrNull(row, 1)]
+  const [expiresAt, now] = [Columns.whole(row, 2), Columns.whole(row, 3)]
+  if (holder !== null && holder !== process && expiresAt > now) return { value: null, wrote: false }
+  const next = holder === process ? term : term + 1
+  await session.run(writeTermSql, [next, process, now + ttlMs])
+  return { value: next, wrote: true }
+}
+
+/** Runs `write` when `term` is still the newest; answers whether it was. */
+const underTerm = async (
+  session: Session,
+  term: number,
+  write: (session: Session) => Promise<unknown>
+): Promise<TransactionResult<boolean>> => {
+  const [row = []] = await session.rows(lockTermSql)
+  if (Columns.whole(row, 0) !== term) return { value: false, wrote: false }
+  await write(session)
+  return { value: true, wrote: true }
+}
+
+// ---- rows -------------------------------------------------------------------
+
+/**
+ * Of a tenant with a row that is held, the rows up to that one and none behind it: they may not
+ * leave, and must not fill the answer.
+ */
+const unsentSql = `SELECT o.id, o.tenant_id, o.event_id, o.stream, o.subject, o.entity_key, o.headers, o.payload,
+    o.created_at, IF(o.id = h.held_id, 1, 0)
+  FROM outbox o FORCE INDEX FOR ORDER BY (PRIMARY)
+    LEFT JOIN (
+      SELECT w.tenant_id, MIN(w.id) AS held_id
+      FROM pending_revocations p STRAIGHT_JOIN outbox w ON w.tenant_id = p.tenant_id AND w.revocation_seq = p.seq
+      GROUP BY w.tenant_id
+    ) h ON h.tenant_id = o.tenant_id
+  WHERE h.held_id IS NULL OR o.id <= h.held_id
+  ORDER BY o.id LIMIT ?`
+const deleteSql = (marks: string): string => `DELETE FROM outbox WHERE id IN (${marks})`
+const positionSql = "SELECT sequence FROM relay_position WHERE stream = ?"
+const savePositionSql = `INSERT INTO relay_position (stream, sequence) VALUES (?, ?)
+  ON DUPLICATE KEY UPDATE sequence = VALUES(sequence)`
+const depthSql = `SELECT (SELECT COUNT(*) FROM outbox), (SELECT created_at FROM outbox ORDER BY id LIMIT 1), ${Columns.nowSql}`
+
+const pendingSql = `SELECT tenant_id, seq, targets, ${Columns.nowSql} - committed_at FROM pending_revocations
+  WHERE committed_at <= ${Columns.nowSql} - ? ORDER BY committed_at, tenant_id, seq LIMIT ?`
+const pendingOfSql = "SELECT MIN(seq), MAX(seq) FROM pending_revocations WHERE tenant_id = ?"
+const inForceSql = "DELETE FROM pending_revocations WHERE tenant_id = ? AND seq = ?"
+
+const outboxRowOf = (row: Row): OutboxRow => ({
+  id: Columns.whole(row, 0),
+  tenantId: Columns.text(row, 1),
+  eventId: Columns.uuid(row, 2),
+  stream: Columns.literal(row, 3, outboxStreams),
+  subject: Columns.text(row, 4),
+  entityKey: Columns.text(row, 5),
+  headers: JSON.parse(Columns.text(row, 6)) as Readonly<Record<string, string>>,
+  payload: new Uint8Array(Columns.bytes(row, 7)),
+  createdAt: Columns.whole(row, 8),
+  held: Columns.whole(row, 9) === 1
+})
+
+const pendingOf = (row: Row): PendingRevocation => ({
+  tenantId: Columns.text(row, 0),
+  seq: Columns.whole(row, 1),
+  targets: JSON.parse(Columns.text(row, 2)) as ReadonlyArray<RevocationTarget>,
+  ageMs: Math.max(0, Columns.whole(row, 3))
+})
+
+const byTenantAndSeq = (
+  a: { readonly tenantId: string; readonly seq: number },
+  b: { readonly tenantId: string; readonly seq: number }
+): number => (a.tenantId === b.tenantId ? a.seq - b.seq : a.tenantId < b.tenantId ? -1 : 1)
+
+// ---- the service ------------------------------------------------------------
+
+const make = Effect.map(Mariadb, (database) => {
+  const read = database.query
+  const transaction = <A>(operation: string, run: (session: Session) => Promise<TransactionResult<A>>) =>
+    database
+      .transaction(
+        operation,
+        (session): Effect.Effect<TransactionResult<A>, DatabaseFailure> => fromSession(() => run(session))
+      )
+      .pipe(Effect.catchTag("ConstraintBroken", (broken) => Effect.die(broken)))
+  const fenced = (operation: string, term: number, write: (session: Session) => Promise<unknown>) =>
+    Effect.flatMap(
+      transaction(operation, (session) => underTerm(session, term, write)),
+      (done) => (done ? Effect.void : Effect.fail(new TermLost({ term })))
+    )
+  return Outbox.of({
+    claimTerm: (process, ttlMs) => transaction("Outbox.claimTerm", (session) => claimTerm(session, process, ttlMs)),
+    releaseTerm: (process) =>
+      Effect.asVoid(read("Outbox.releaseTerm", (session) => session.run(releaseTermSql, [process]))),
+    unsent: (limit) =>
+      read("Outbox.unsent", async (session) => (await session.rows(unsentSql, [limit])).map(outboxRowOf)),
+    markSent: (term, ids) =>
+      fenced("Outbox.markSent", term, (session) =>
+        Promise.all(
+          Columns.chunksOf(ids.toSorted((a, b) => a - b)).map((chunk) =>
+            session.run(deleteSql(chunk.marks), chunk.values)
+          )
+        )
+      ),
+    position: (stream) =>
+      read("Outbox.position", async (session) => {
+        const [row] = await session.rows(positionSql, [stream])
+        return row === undefined ? null : Columns.whole(row, 0)
+      }),
+    savePosition: (term, stream, sequence) =>
+      fenced("Outbox.savePosition", term, (session) => session.run(savePositionSql, [stream, sequence])),
+    depth: read("Outbox.depth", async (session) => {
+      const [row = []] = await session.rows(depthSql)
+      const oldest = Columns.wholeOrNull(row, 1)
+      return {
+        rows: Columns.whole(row, 0),
+        oldestAgeMs: oldest === null ? 0 : Math.max(0, Columns.whole(row, 2) - oldest)
+      }
+    }),
+    pendingRevocations: ({ limit, minAgeMs }) =>
+      read("Outbox.pendingRevocations", async (session) =>
+        (await session.rows(pendingSql, [minAgeMs, limit])).map(pendingOf)
+      ),
+    pendingOf: (tenantId) =>
+      read("Outbox.pendingOf", async (session) => {
+        const [row = []] = await session.rows(pendingOfSql, [tenantId])
+        const oldest = Columns.wholeOrNull(row, 0)
+        return oldest === null ? null : { oldest, newest: Columns.whole(row, 1) }
+      }),
+    markInForce: (revocations) =>
+      transaction("Outbox.markInForce", async (session) => {
+        const rows = revocations.toSorted(byTenantAndSeq).map(({ seq, tenantId }) => [tenantId, seq])
+        await session.batch(inForceSql, rows)
+        return { value: undefined, wrote: rows.length > 0 }
+      })
+  })
+})
+
+export const layer: Layer.Layer<Outbox, never, Mariadb> = Layer.effect(Outbox, make)

@@ -1,0 +1,209 @@
+/**
+ * `TenantStore` on MariaDB.
+ *
+ * A transaction locks the row of the tenant's counters, and nothing changes a tenant without that
+ * lock; so what it reads afterwards, in plain reads of committed rows, cannot change under it and
+ * needs no locks of its own. Loading and writing are a handful of statements and a round trip each,
+ * whatever the size of the group; COMMIT is sent when all of them were answered.
+ *
+ * The promises are those of `TenantStore.ts`.
+ */
+import { Effect, Layer } from "effect"
+import type { Page } from "../../domain/Page.ts"
+import type { Application, Tenant } from "../../domain/Tenant.ts"
+import { type ChainHead, chain, headAfter } from "../AuditChain.ts"
+import { checkChanges, isEmpty } from "../checkChanges.ts"
+import { type Changes, type Load, type Loaded, StatementRejected, TenantStore } from "../TenantStore.ts"
+import { createTenant } from "../tenantCreated.ts"
+import { applyApplications } from "./apply/applications.ts"
+import { applyAudit } from "./apply/audit.ts"
+import { applyCheckpoints, applyCredentials } from "./apply/credentials.ts"
+import { applyIdempotent } from "./apply/idempotency.ts"
+import { applyKeys } from "./apply/keys.ts"
+import { applyOutbox } from "./apply/outbox.ts"
+import { applyCounters, applyTenantCreated, applyTenantRemoved } from "./apply/tenant.ts"
+import { applyTokens } from "./apply/tokens.ts"
+import * as Columns from "./Columns.ts"
+import type { DatabaseFailure } from "./DatabaseFailure.ts"
+import { applicationOf, loadApplications } from "./load/applications.ts"
+import { loadCredentials } from "./load/credentials.ts"
+import { loadIdempotent } from "./load/idempotency.ts"
+import { loadKeys } from "./load/keys.ts"
+import { type Counters, type LockedTenant, lockTenant, tenantOf } from "./load/tenant.ts"
+import { loadEndpointCounts, loadTokens } from "./load/tokens.ts"
+import { fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
+import type { Row, Session } from "./MariadbConnection.ts"
+import { readTokenPage } from "./TokenPages.ts"
+import { tokenColumns, tokenOf } from "./TokenRow.ts"
+
+// ---- transactions -----------------------------------------------------------
+
+interface Locked {
+  readonly locked: LockedTenant
+  readonly loaded: Loaded
+}
+
+const loadAll = async (session: Session, tenantId: string, load: Load): Promise<Locked> => {
+  // The lock is the first statement of the flight: what is behind it is read under it.
+  const locking = lockTenant(session, tenantId, load.createsTenant === true)
+  // Where it may be missing, it is got first.
+  if (load.createsTenant === true) await locking
+  const [locked, tokens, endpointCounts, named, idempotent, credentials, keys] = await Promise.all([
+    locking,
+    loadTokens(session, tenantId, load),
+    loadEndpointCounts(session, tenantId, load),
+    loadApplications(session, tenantId, load.appNames),
+    loadIdempotent(session, tenantId, load.idempotencyKeyHashes),
+    loadCredentials(session, tenantId, load.credentials),
+    loadKeys(session, load.keys)
+  ])
+  const others = Array.from(tokens.values(), (token) => token.appName).filter((name) => !named.applications.has(name))
+  const ofTokens = others.length === 0 ? undefined : await loadApplications(session, tenantId, others)
+  const applications = new Map([...named.applications, ...(ofTokens?.applications ?? [])])
+  const loaded: Loaded = {
+    tenant: locked.tenant,
+    revocationSeq: locked.counters?.revocationSeq ?? 0,
+    now: locked.now,
+    tokens,
+    endpointCounts,
+    applications,
+    applicationTokenCounts: named.tokenCounts,
+    tenantTokenCount: locked.counters?.tokenCount ?? 0,
+    idempotent,
+    credentials,
+    keys
+  }
+  return { locked, loaded }
+}
+
+const countersAfter = (counters: Counters, changes: Changes, head: ChainHead): Counters => ({
+  revocationSeq: changes.revocation?.seq ?? counters.revocationSeq,
+  auditSeq: head.seq,
+  auditHash: head.hash,
+  tokenCount: counters.tokenCount + changes.tokensInserted.length - changes.tokensDeleted.length
+})
+
+/** In the order in which the statements run. */
+const applyAll = async (
+  session: Session,
+  tenantId: string,
+  counters: Counters,
+  loaded: Loaded,
+  changes: Changes
+): Promise<void> => {
+  const before: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
+  const audit = chain(tenantId, before, loaded.now, changes.audit)
+  await Promise.all([
+    ...applyTenantCreated(session, tenantId, changes.tenantCreated, loaded.now),
+    ...applyTenantRemoved(session, tenantId, changes.tenantRemoved, loaded.now),
+    ...applyTokens(session, tenantId, changes),
+    ...applyApplications(session, tenantId, changes, loaded),
+    ...applyOutbox(session, tenantId, changes, loaded.now),
+    ...applyIdempotent(session, tenantId, changes.idempotent),
+    ...applyCredentials(session, tenantId, changes.credentials),
+    ...applyCheckpoints(session, changes.auditCheckpoints),
+    ...applyKeys(session, changes.keys),
+    ...applyAudit(session, audit),
+    ...applyCounters(session, tenantId, countersAfter(counters, changes, headAfter(before, audit)))
+  ])
+}
+
+type Decide<A> = (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
+
+const runTransaction = <A>(
+  session: Session,
+  tenantId: string,
+  load: Load,
+  decide: Decide<A>
+): Effect.Effect<TransactionResult<A>, DatabaseFailure> =>
+  Effect.flatMap(
+    fromSession(() => loadAll(session, tenantId, load)),
+    ({ loaded, locked }): Effect.Effect<TransactionResult<A>, DatabaseFailure> => {
+      const { changes, result } = decide(loaded)
+      checkChanges(tenantId, load, loaded, changes)
+      const { counters } = locked
+      if (counters === undefined || isEmpty(changes)) return Effect.succeed({ value: result, wrote: false })
+      return Effect.as(
+        fromSession(() => applyAll(session, tenantId, counters, loaded, changes)),
+        { value: result, wrote: true }
+      )
+    }
+  )
+
+// ---- reads ------------------------------------------------------------------
+
+const tenantColumns = "tenant_id, name, created_at, removed_at"
+const applicationColumns = "app_name, tenant_id, created_at, removed_at"
+
+const pageOf = <A>(rows: ReadonlyArray<Row>, limit: number, of: (row: Row) => A, key: (item: A) => string): Page<A> => {
+  const content = rows.slice(0, limit).map(of)
+  const last = content.at(-1)
+  return { content, next: rows.length > limit && last !== undefined ? key(last) : null }
+}
+
+const listTenantsSql = `SELECT ${tenantColumns} FROM tenants WHERE removed_at IS NULL AND tenant_id > ?
+  ORDER BY tenant_id LIMIT ?`
+const listApplicationsSql = `SELECT ${applicationColumns} FROM applications FORCE INDEX (ix_applications_tenant)
+  WHERE tenant_id = ? AND app_name > ? AND removed_at IS NULL ORDER BY app_name LIMIT ?`
+const findTenantsSql = (marks: string): string => `SELECT ${tenantColumns} FROM tenants WHERE tenant_id IN (${marks})`
+const findApplicationsSql = (marks: string): string =>
+  `SELECT ${applicationColumns} FROM applications WHERE app_name IN (${marks})`
+const findTokenSql = `SELECT ${tokenColumns} FROM tokens WHERE token_id = ? AND tenant_id = ?`
+const tenantsOfEndpointSql =
+  "SELECT DISTINCT tenant_id FROM tokens FORCE INDEX (ix_tokens_endpoint) WHERE endpoint_id = ? ORDER BY tenant_id"
+
+const make = Effect.map(Mariadb, (database) => {
+  const read = database.query
+  const transact: TenantStore["Service"]["transact"] = (tenantId, load, decide) =>
+    database
+      .transaction("TenantStore.transact", (session) => runTransaction(session, tenantId, load, decide))
+      .pipe(Effect.catchTag("ConstraintBroken", ({ constraint }) => Effect.fail(new StatementRejected({ constraint }))))
+  return TenantStore.of({
+    transact,
+    createTenant: createTenant(transact),
+    findTenants: (tenantIds) =>
+      read("TenantStore.findTenants", async (session) =>
+        (await Columns.rowsIn(session, findTenantsSql, Array.from(new Set(tenantIds)))).map(
+          (row): Tenant => tenantOf(row)
+        )
+      ),
+    listTenants: ({ after, limit }) =>
+      read("TenantStore.listTenants", async (session) =>
+        pageOf(
+          await session.rows(listTenantsSql, [after ?? "", limit + 1]),
+          limit,
+          (row) => tenantOf(row),
+          (tenant) => tenant.tenantId
+        )
+      ),
+    listApplications: (tenantId, { after, limit }) =>
+      read("TenantStore.listApplications", async (session) =>
+        pageOf(
+          await session.rows(listApplicationsSql, [tenantId, after ?? "", limit + 1]),
+          limit,
+          applicationOf,
+          (application) => application.appName
+        )
+      ),
+    findApplications: (appNames) =>
+      read("TenantStore.findApplications", async (session) =>
+        (await Columns.rowsIn(session, findApplicationsSql, Array.from(new Set(appNames)))).map(
+          (row): Application => applicationOf(row)
+        )
+      ),
+    findToken: (tenantId, tokenId) =>
+      read("TenantStore.findToken", async (session) => {
+        const id = Columns.uuidBytesOrNull(tokenId)
+        const [row] = id === null ? [] : await session.rows(findTokenSql, [id, tenantId])
+        return row === undefined ? undefined : tokenOf(row)
+      }),
+    listTokens: (tenantId, query) =>
+      read("TenantStore.listTokens", (session) => readTokenPage(session, tenantId, query)),
+    tenantsOfEndpoint: (endpointId) =>
+      read("TenantStore.tenantsOfEndpoint", async (session) =>
+        (await session.rows(tenantsOfEndpointSql, [endpointId])).map((row) => Columns.text(row, 0))
+      )
+  })
+})
+
+export const layer: Layer.Layer<TenantStore, never, Mariadb> = Layer.effect(TenantStore, make)

@@ -1,0 +1,161 @@
+/**
+ * The database as the stores use it: one statement, or one transaction, on a pooled connection.
+ *
+ * Promises:
+ * - every operation ends within `CM_DB_TIMEOUT`, waiting for a connection and every repetition
+ *   included; when it does not, its connection is thrown away, not returned;
+ * - a transaction that the database undid because of others (deadlock, lock wait, snapshot conflict)
+ *   runs again, a few times, after a short random wait; its body must not mind;
+ * - `StoreUnavailable` has outcome `unknown` only when COMMIT was sent and its answer did not come;
+ * - what only a bug can cause (a wrong statement, a value too long) is a defect;
+ * - no statement, value or text of the server gets into an error.
+ *
+ * Look-ups have connections of their own, so that lists and changes never stand in their way.
+ * An interrupted transaction is rolled back unless its COMMIT was already sent.
+ */
+import { Context, Effect, Layer, Random } from "effect"
+import { StoreUnavailable } from "../StoreError.ts"
+import { fromSession, makePool, type Pool } from "./ConnectionPool.ts"
+import { DatabaseFailure, isBug, isRepeatable } from "./DatabaseFailure.ts"
+import type { Connection, Session } from "./MariadbConnection.ts"
+import { StoreConfig } from "./StoreConfig.ts"
+
+/** A unique key was broken. */
+export class ConstraintBroken {
+  readonly _tag = "ConstraintBroken"
+  readonly constraint: string
+  constructor(constraint: string) {
+    this.constraint = constraint
+  }
+}
+
+export interface TransactionResult<A> {
+  readonly value: A
+  /** False: nothing was written, so nothing is committed. */
+  readonly wrote: boolean
+}
+
+export { fromSession } from "./ConnectionPool.ts"
+
+export class Mariadb extends Context.Service<
+  Mariadb,
+  {
+    /** Statements that each commit by themselves. */
+    readonly query: <A>(operation: string, body: (session: Session) => Promise<A>) => Effect.Effect<A, StoreUnavailable>
+    /** The same on the connections kept for look-ups. */
+    readonly lookup: <A>(
+      operation: string,
+      body: (session: Session) => Promise<A>
+    ) => Effect.Effect<A, StoreUnavailable>
+    readonly transaction: <A>(
+      operation: string,
+      body: (session: Session) => Effect.Effect<TransactionResult<A>, DatabaseFailure>
+    ) => Effect.Effect<A, StoreUnavailable | ConstraintBroken>
+  }
+>()("cm/store/Mariadb") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+const repetitionsMax = 8
+const repetitionWaitMs = 15
+// ---- operations -------------------------------------------------------------
+
+/** Where a transaction stands, for whoever has to say what became of it. */
+interface Progress {
+  commitSent: boolean
+}
+
+const unavailable = (operation: string, progress: Progress, cause: DatabaseFailure) =>
+  new StoreUnavailable({ operation, outcome: progress.commitSent ? "unknown" : "none", cause })
+
+const timedOut = () => new DatabaseFailure({ errno: 0, code: "TIMED_OUT", constraint: null, fatal: true })
+
+const rollback = (connection: Connection): Effect.Effect<void, DatabaseFailure> =>
+  fromSession(() => connection.rollback())
+
+const commit = (connection: Connection, progress: Progress): Effect.Effect<void, DatabaseFailure> =>
+  fromSession(() => {
+    progress.commitSent = true
+    return connection.commit()
+  }).pipe(
+    Effect.mapError((failure) => {
+      // The server itself said that the transaction lost against another one, so it is undone.
+      if (isRepeatable(failure)) progress.commitSent = false
+      return new DatabaseFailure({ ...failure, fatal: progress.commitSent })
+    })
+  )
+
+const inTransaction = <A>(
+  connection: Connection,
+  progress: Progress,
+  body: (session: Session) => Effect.Effect<TransactionResult<A>, DatabaseFailure>
+): Effect.Effect<A, DatabaseFailure> =>
+  Effect.sync(() => connection.begin()).pipe(
+    Effect.andThen(body(connection)),
+    Effect.flatMap(({ value, wrote }) => Effect.as(wrote ? commit(connection, progress) : rollback(connection), value)),
+    Effect.tapError((error) => (error.fatal ? Effect.void : rollback(connection)))
+  )
+
+const make = Effect.gen(function* () {
+  const settings = yield* StoreConfig
+  const main = yield* Effect.acquireRelease(
+    Effect.sync(() => makePool(settings, settings.connections)),
+    (pool) => pool.close
+  )
+  const lookups = yield* Effect.acquireRelease(
+    Effect.sync(() => makePool(settings, settings.lookupConnections)),
+    (pool) => pool.close
+  )
+
+  const within = <A>(
+    operation: string,
+    progress: Progress,
+    body: Effect.Effect<A, DatabaseFailure>
+  ): Effect.Effect<A, StoreUnavailable | ConstraintBroken> =>
+    Effect.timeoutOrElse(body, {
+      duration: settings.operationTimeout,
+      orElse: () => Effect.fail(timedOut())
+    }).pipe(
+      Effect.catch((failure): Effect.Effect<never, StoreUnavailable | ConstraintBroken> => {
+        if (failure.constraint !== null) return Effect.fail(new ConstraintBroken(failure.constraint))
+        if (isBug(failure)) return Effect.die(failure.cause ?? failure)
+        return Effect.fail(unavailable(operation, progress, failure))
+      })
+    )
+
+  const on =
+    (pool: Pool) =>
+    <A>(operation: string, body: (session: Session) => Promise<A>): Effect.Effect<A, StoreUnavailable> =>
+      within(
+        operation,
+        { commitSent: false },
+        pool.use((connection) => fromSession(() => body(connection)))
+      ).pipe(
+        Effect.catchTag("ConstraintBroken", (broken) => Effect.die(new Error(`${operation}: ${broken.constraint}`)))
+      )
+
+  const again = (attempt: number) =>
+    Effect.flatMap(Random.next, (random) =>
+      Effect.sleep(Math.ceil(random * repetitionWaitMs * 2 ** Math.min(attempt, 4)))
+    )
+
+  return Mariadb.of({
+    query: on(main),
+    lookup: on(lookups),
+    transaction: (operation, body) =>
+      Effect.suspend(() => {
+        const progress: Progress = { commitSent: false }
+        const once = main.use((connection) => inTransaction(connection, progress, body))
+        const attempt = (count: number): typeof once =>
+          Effect.catch(once, (error) =>
+            isRepeatable(error) && !progress.commitSent && count < repetitionsMax
+              ? Effect.andThen(again(count), attempt(count + 1))
+              : Effect.fail(error)
+          )
+        return within(operation, progress, attempt(0))
+      })
+  })
+})

@@ -1,0 +1,152 @@
+/**
+ * Brings the schema up to date.
+ *
+ * One SQL file is one statement and one step, in the order of the number in its name. Steps run on a
+ * connection of their own, under a lock of the whole server that bears the database's name: a
+ * replica that finds another one migrating waits for it, and then finds nothing left to do. A step is
+ * recorded after it succeeded, since MariaDB commits every change of schema by itself; each is
+ * written so that running it again after a crash in between does no harm.
+ *
+ * A database that has been migrated further than this program knows is refused: an older replica
+ * must not write into it.
+ */
+import { readdirSync, readFileSync } from "node:fs"
+import { Data, Duration, Effect, Redacted } from "effect"
+import { StoreUnavailable } from "../StoreError.ts"
+import * as Columns from "./Columns.ts"
+import { type DatabaseFailure, fromUnknown } from "./DatabaseFailure.ts"
+import { type Connection, openConnection, packetMaxBytes, parseDatabaseUrl } from "./MariadbConnection.ts"
+import { StoreConfig, type StoreSettings } from "./StoreConfig.ts"
+
+export interface Migration {
+  readonly number: number
+  readonly name: string
+  readonly sql: string
+}
+
+/** The database cannot be used by this program, and why. */
+export class SchemaRefused extends Data.TaggedError("SchemaRefused")<{ readonly reason: string }> {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+const folder = new URL("./migrations/", import.meta.url)
+const fileName = /^(\d{4})_([a-z0-9_]+)\.sql$/u
+
+/** All steps this program knows, in order. Numbers may have gaps; throws when one is there twice. */
+export const knownMigrations = (): ReadonlyArray<Migration> => {
+  let before = 0
+  return readdirSync(folder)
+    .toSorted()
+    .map((file) => {
+      const [, digits, name] = fileName.exec(file) ?? []
+      const number = Number(digits)
+      if (digits === undefined || name === undefined || number <= before) {
+        throw new Error(`migrations: ${file} is not the name of a step after ${before}`)
+      }
+      before = number
+      return { number, name, sql: readFileSync(new URL(file, folder), "utf8") }
+    })
+}
+
+const serverSql = "SELECT VERSION(), @@max_allowed_packet, @@innodb_flush_log_at_trx_commit"
+
+/** The server must be one whose behaviour is relied on. Answers what is allowed but should not be, or null. */
+const checkServer = async (connection: Connection): Promise<string | null> => {
+  const [row = []] = await connection.rows(serverSql)
+  const version = Columns.text(row, 0)
+  const [, major, minor] = /^(\d+)\.(\d+)\..*MariaDB/u.exec(version) ?? []
+  if (major === undefined || Number(major) * 1000 + Number(minor) < 10_011) {
+    throw new SchemaRefused({ reason: `MariaDB 10.11 or newer is needed, and the server is ${version}` })
+  }
+  if (Columns.whole(row, 1) < packetMaxBytes) {
+    throw new SchemaRefused({ reason: `the server's max_allowed_packet must be ${packetMaxBytes} or more` })
+  }
+  return Columns.whole(row, 2) === 1
+    ? null
+    : "innodb_flush_log_at_trx_commit is not 1: a crash of the database's machine can lose acknowledged changes"
+}
+
+const createTableSql = `CREATE TABLE IF NOT EXISTS schema_migrations (
+    number INT UNSIGNED NOT NULL, name VARCHAR(128) NOT NULL, applied_at BIGINT NOT NULL, PRIMARY KEY (number)
+  ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin`
+const recordSql = `INSERT INTO schema_migrations (number, name, applied_at) VALUES (?, ?, ${Columns.nowSql})`
+/** Names of locks have 64 characters at most. */
+const lockNameSql = "CONCAT('cm-migrate-', SHA1(DATABASE()))"
+
+const takeLock = async (connection: Connection, waitSeconds: number): Promise<void> => {
+  const [row] = await connection.rows(`SELECT GET_LOCK(${lockNameSql}, ?)`, [waitSeconds])
+  if (row === undefined || row[0] !== 1) {
+    throw new SchemaRefused({ reason: `another replica has been migrating the schema for ${waitSeconds} s` })
+  }
+}
+
+const runSteps = async (connection: Connection, known: ReadonlyArray<Migration>): Promise<number> => {
+  await connection.command(createTableSql)
+  const rows = await connection.rows("SELECT number, name FROM schema_migrations ORDER BY number")
+  const applied = new Map(rows.map((row) => [Columns.whole(row, 0), Columns.text(row, 1)]))
+  for (const [number, name] of applied) {
+    const step = known.find((candidate) => candidate.number === number)
+    if (step?.name !== name) {
+      throw new SchemaRefused({
+        reason: `the database has step ${number} (${name}), which this program does not know: it was migrated by a newer one`
+      })
+    }
+  }
+  let done = 0
+  for (const step of known) {
+    if (applied.has(step.number)) continue
+    await connection.command(step.sql)
+    await connection.run(recordSql, [step.number, step.name])
+    done += 1
+  }
+  return done
+}
+
+const checkUrl = (settings: StoreSettings): Effect.Effect<void, SchemaRefused> =>
+  Effect.try({
+    try: () => void parseDatabaseUrl(Redacted.value(settings.databaseUrl)),
+    catch: (cause) => new SchemaRefused({ reason: cause instanceof Error ? cause.message : String(cause) })
+  })
+
+/** Answers how many steps were run. Waits at most `CM_DB_MIGRATION_WAIT` for another replica. */
+export const migrate = (
+  known: ReadonlyArray<Migration> = knownMigrations()
+): Effect.Effect<number, SchemaRefused | StoreUnavailable, StoreConfig> =>
+  Effect.flatMap(StoreConfig, (settings) =>
+    Effect.acquireUseRelease(
+      Effect.andThen(
+        checkUrl(settings),
+        attempt((signal) => openConnection(settings, { statementTimeoutMs: 0 }, signal))
+      ),
+      (connection) =>
+        Effect.andThen(
+          Effect.flatMap(
+            attempt(() => checkServer(connection)),
+            (warning) => (warning === null ? Effect.void : Effect.logWarning(warning))
+          ),
+          attempt(async () => {
+            await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))
+            return await runSteps(connection, known)
+          })
+        ),
+      // The lock goes with the connection.
+      (connection) => Effect.sync(() => connection.giveUp())
+    ).pipe(
+      Effect.timeoutOrElse({
+        duration: Duration.times(settings.migrationWait, 2),
+        orElse: () => Effect.fail(new SchemaRefused({ reason: "migrating the schema took too long" }))
+      })
+    )
+  ).pipe(
+    Effect.catchTag("DatabaseFailure", (cause) =>
+      Effect.fail(new StoreUnavailable({ operation: "Migrations.migrate", outcome: "unknown", cause }))
+    )
+  )
+
+const attempt = <A>(run: (signal: AbortSignal) => Promise<A>): Effect.Effect<A, DatabaseFailure | SchemaRefused> =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) => (cause instanceof SchemaRefused ? cause : fromUnknown(cause))
+  })

@@ -1,0 +1,70 @@
+/** How the database is reached, how many connections are kept, and how long anything may take. */
+import { Config, Context, type Duration, Layer, type Redacted } from "effect"
+import * as Setting from "../../observability/Setting.ts"
+
+export interface StoreSettings {
+  readonly databaseUrl: Redacted.Redacted
+  readonly connections: number
+  readonly lookupConnections: number
+  readonly connectTimeout: Duration.Duration
+  readonly operationTimeout: Duration.Duration
+  readonly lockWaitTimeout: Duration.Duration
+  readonly migrationWait: Duration.Duration
+}
+
+const config: Config.Config<StoreSettings> = Config.all({
+  databaseUrl: Setting.secret({
+    name: "DATABASE_URL",
+    about:
+      "The MariaDB primary, as mariadb://user:password@host:port/database; ?ssl=true for TLS with a checked certificate."
+  }),
+  connections: Setting.int({
+    name: "CM_DB_CONNECTIONS",
+    unit: "connections",
+    min: 1,
+    max: 200,
+    byDefault: 10,
+    about: "Connections for changes, lists and background work."
+  }),
+  lookupConnections: Setting.int({
+    name: "CM_DB_LOOKUP_CONNECTIONS",
+    unit: "connections",
+    min: 1,
+    max: 64,
+    byDefault: 4,
+    about: "Connections kept apart for validations that neither cache can answer."
+  }),
+  connectTimeout: Setting.duration({
+    name: "CM_DB_CONNECT_TIMEOUT",
+    min: "100 millis",
+    max: "30 seconds",
+    byDefault: "2 seconds",
+    about: "How long opening one connection may take."
+  }),
+  operationTimeout: Setting.duration({
+    name: "CM_DB_TIMEOUT",
+    min: "200 millis",
+    max: "60 seconds",
+    byDefault: "5 seconds",
+    about: "How long one operation may take, with waiting for a connection, every statement and every retry."
+  }),
+  lockWaitTimeout: Setting.duration({
+    name: "CM_DB_LOCK_TIMEOUT",
+    min: "1 second",
+    max: "30 seconds",
+    byDefault: "2 seconds",
+    about: "How long a statement waits for a row lock before the transaction is tried again; whole seconds."
+  }),
+  migrationWait: Setting.duration({
+    name: "CM_DB_MIGRATION_WAIT",
+    min: "1 second",
+    max: "1 hour",
+    byDefault: "10 minutes",
+    about: "How long a starting replica waits for another one that is migrating the schema."
+  })
+})
+
+export class StoreConfig extends Context.Service<StoreConfig, StoreSettings>()("cm/store/StoreConfig") {
+  static readonly config = config
+  static readonly layer = Layer.effect(this, config)
+}

@@ -1,0 +1,25 @@
+/** Writes rows of a tenant's audit chain. */
+import type { AuditRow } from "../../AuditChain.ts"
+import type { Session } from "../MariadbConnection.ts"
+
+const insertSql = `INSERT INTO audit
+    (tenant_id, seq, at, actor, action, entity_type, entity_id, diff, prev_hash, hash)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+export const applyAudit = (session: Session, rows: ReadonlyArray<AuditRow>): ReadonlyArray<Promise<unknown>> => [
+  session.batch(
+    insertSql,
+    rows.map((row) => [
+      row.tenantId,
+      row.seq,
+      row.at,
+      row.actor,
+      row.action,
+      row.entityType,
+      row.entityId,
+      row.diff,
+      Buffer.from(row.prevHash, "hex"),
+      Buffer.from(row.hash, "hex")
+    ])
+  )
+]

@@ -1,0 +1,81 @@
+/**
+ * Writes what was decided about credentials: deletes first, then those that end, so that a slot is
+ * free before another takes it.
+ */
+import type { Credential } from "../../../domain/Credential.ts"
+import type { AuditCheckpoint } from "../../AuditStore.ts"
+import type { CredentialChanges } from "../../CredentialStore.ts"
+import * as Columns from "../Columns.ts"
+import {
+  credentialColumnCount,
+  credentialColumns,
+  credentialValues,
+  serviceColumns,
+  serviceValues,
+  versionColumns,
+  versionValues
+} from "../CredentialRow.ts"
+import type { Session, Value } from "../MariadbConnection.ts"
+
+const marks = (count: number): string => Array(count).fill("?").join(", ")
+
+const deleteSql = (list: string): string => `DELETE FROM credentials WHERE tenant_id = ? AND credential_id IN (${list})`
+const deleteVersionsSql = (list: string): string => `DELETE FROM credential_versions WHERE credential_id IN (${list})`
+const insertSql = `INSERT INTO credentials (${credentialColumns}) VALUES (${marks(credentialColumnCount)})`
+const updateSql = `UPDATE credentials SET state = ?, version = ?, secret_version = ?, scopes = ?, allowed_consumers = ?,
+    metadata = ?, rotation = ?, expires_at = ?, noticed_ms = ?, reason = ?, updated_at = ?, updated_by = ?
+  WHERE credential_id = ? AND tenant_id = ?`
+const versionSql = `INSERT INTO credential_versions (${versionColumns}) VALUES (${marks(12)})
+  ON DUPLICATE KEY UPDATE state = VALUES(state), sealed = VALUES(sealed), key_id = VALUES(key_id),
+    expires_at = VALUES(expires_at), valid_until = VALUES(valid_until), reason = VALUES(reason)`
+const serviceSql = `INSERT INTO tenant_services (${serviceColumns}) VALUES (${marks(5)})
+  ON DUPLICATE KEY UPDATE is_active = VALUES(is_active), reason = VALUES(reason), updated_at = VALUES(updated_at)`
+const checkpointSql = `INSERT IGNORE INTO audit_checkpoints (tenant_id, seq, hash, at, key_id, signature)
+  VALUES (?, ?, ?, ?, ?, ?)`
+
+const updateValues = (credential: Credential): ReadonlyArray<Value> => {
+  const values = credentialValues(credential)
+  return [...values.slice(5, 15), credential.updatedAt, credential.updatedBy, values[0]!, credential.tenantId]
+}
+
+const byId = (a: Credential, b: Credential): number => (a.credentialId < b.credentialId ? -1 : 1)
+/** Those that end before those that become active. */
+const endingFirst = (a: Credential, b: Credential): number =>
+  Number(a.state === "active") - Number(b.state === "active") || byId(a, b)
+
+export const applyCredentials = (
+  session: Session,
+  tenantId: string,
+  changes: CredentialChanges | undefined
+): ReadonlyArray<Promise<unknown>> => {
+  if (changes === undefined) return []
+  const deleted = Columns.chunksOf(changes.deleted.toSorted().map(Columns.uuidBytes))
+  return [
+    ...deleted.map((chunk) => session.run(deleteSql(chunk.marks), [tenantId, ...chunk.values])),
+    ...deleted.map((chunk) => session.run(deleteVersionsSql(chunk.marks), chunk.values)),
+    session.batch(updateSql, changes.updated.toSorted(endingFirst).map(updateValues)),
+    session.batch(insertSql, changes.inserted.toSorted(byId).map(credentialValues)),
+    session.batch(
+      versionSql,
+      changes.versions.map((version) => versionValues(tenantId, version))
+    ),
+    session.batch(serviceSql, changes.services.map(serviceValues))
+  ]
+}
+
+export const applyCheckpoints = (
+  session: Session,
+  checkpoints: ReadonlyArray<AuditCheckpoint> | undefined
+): ReadonlyArray<Promise<unknown>> => [
+  session.batch(
+    checkpointSql,
+    (checkpoints ?? []).map(({ at, hash, keyId, seq, signature, tenantId }) => [
+      tenantId,
+      seq,
+      Buffer.from(hash, "hex"),
+      at,
+      Columns.uuidBytes(keyId),
+      Buffer.from(signature)
+    ])
+  )
+]

@@ -1,0 +1,65 @@
+/** Moves rows from one key to another, within a transaction, under their tenant's lock. */
+
+import type { HashMove, SealedMove } from "../../KeyRotationStore.ts"
+import * as Columns from "../Columns.ts"
+import { lockTenant } from "../load/tenant.ts"
+import type { TransactionResult } from "../Mariadb.ts"
+import type { Session, Value } from "../MariadbConnection.ts"
+
+const moveHashSql =
+  "UPDATE tokens SET hash = ?, hash_key_id = ? WHERE token_id = ? AND tenant_id = ? AND hash_key_id = ? AND hash = ?"
+const moveSealedSql = `UPDATE credential_versions SET sealed = ?, key_id = ?
+  WHERE credential_id = ? AND version = ? AND tenant_id = ? AND key_id = ? AND sealed = ?`
+/** The run under way, where there is one. */
+const addMovedSql = `UPDATE key_rotation SET moved = moved + ?, moving_since = COALESCE(moving_since, ${Columns.momentSql})
+  WHERE id = 1`
+
+const hashValues = (from: Buffer, to: Buffer, move: HashMove): ReadonlyArray<Value> => [
+  Buffer.from(move.newHash),
+  to,
+  Columns.uuidBytes(move.tokenId),
+  move.tenantId,
+  from,
+  Buffer.from(move.hash)
+]
+const sealedValues = (from: Buffer, move: SealedMove): ReadonlyArray<Value> => [
+  Buffer.from(move.newSealed),
+  Columns.uuidBytes(move.newKeyId),
+  Columns.uuidBytes(move.credentialId),
+  move.version,
+  move.tenantId,
+  from,
+  Buffer.from(move.sealed)
+]
+
+/** One kind of row, for `moveOfTenant`. */
+export interface Kind<A> {
+  /** Changes a row that stands as it was read, and no other. */
+  readonly updateSql: string
+  readonly valuesOf: (move: A) => ReadonlyArray<Value>
+}
+
+/** Under the tenant's lock nothing of it changes; one round trip for all rows, once the lock is had. */
+export const moveOfTenant = async <A>(
+  session: Session,
+  tenantId: string,
+  moves: ReadonlyArray<A>,
+  { updateSql, valuesOf }: Kind<A>
+): Promise<TransactionResult<number>> => {
+  await lockTenant(session, tenantId)
+  const moved = await session.batch(updateSql, moves.map(valuesOf))
+  if (moved > 0) await session.run(addMovedSql, [moved])
+  return { value: moved, wrote: moved > 0 }
+}
+
+/** Tokens, to the hash under `to`. */
+export const hashes = (from: Buffer, to: Buffer): Kind<HashMove> => ({
+  updateSql: moveHashSql,
+  valuesOf: (move) => hashValues(from, to, move)
+})
+
+/** Versions of credentials, sealed anew. */
+export const sealed = (from: Buffer): Kind<SealedMove> => ({
+  updateSql: moveSealedSql,
+  valuesOf: (move) => sealedValues(from, move)
+})

@@ -1,0 +1,154 @@
+/**
+ * The credentials, versions and services that a transaction named: the tenant's own under its lock,
+ * those of `global` as last committed.
+ */
+import {
+  type Credential,
+  type CredentialVersion,
+  ownerKey,
+  servicesSwitchedMax,
+  type TenantService
+} from "../../../domain/Credential.ts"
+import { globalTenantId } from "../../../domain/Names.ts"
+import { type CredentialLoad, type CredentialLoaded, serviceNameOfSlot, slotKey } from "../../CredentialStore.ts"
+import * as Columns from "../Columns.ts"
+import {
+  credentialColumns,
+  credentialOf,
+  serviceColumns,
+  serviceOf,
+  versionColumns,
+  versionOf
+} from "../CredentialRow.ts"
+import type { Session } from "../MariadbConnection.ts"
+
+const prefixed = (table: string, columns: string): string =>
+  columns
+    .split(", ")
+    .map((column) => `${table}.${column}`)
+    .join(", ")
+
+const byId = (marks: string): string =>
+  `SELECT ${credentialColumns} FROM credentials WHERE tenant_id IN (?, ?) AND credential_id IN (${marks})`
+const activeInSlots = (marks: string): string =>
+  `SELECT ${credentialColumns} FROM credentials FORCE INDEX (uq_credentials_active)
+    WHERE tenant_id = ? AND active_slot IN (${marks})`
+const newestInSlots = (marks: string): string =>
+  `SELECT ${credentialColumns} FROM credentials WHERE credential_id IN (
+    SELECT MAX(credential_id) FROM credentials FORCE INDEX (ix_credentials_slot)
+    WHERE tenant_id = ? AND slot IN (${marks}) GROUP BY slot)`
+const versionsOfIds = (marks: string): string =>
+  `SELECT ${versionColumns} FROM credential_versions WHERE credential_id IN (${marks}) AND key_id IS NOT NULL`
+const versionsInSlots = (marks: string): string =>
+  `SELECT ${prefixed("v", versionColumns)} FROM credentials c FORCE INDEX (uq_credentials_active)
+    JOIN credential_versions v ON v.credential_id = c.credential_id AND v.key_id IS NOT NULL
+    WHERE c.tenant_id = ? AND c.active_slot IN (${marks})`
+const servicesByName = (marks: string): string =>
+  `SELECT ${serviceColumns} FROM tenant_services WHERE tenant_id IN (?, ?) AND service_name IN (${marks})`
+const servicesOfIds = (marks: string): string =>
+  `SELECT ${prefixed("s", serviceColumns)} FROM credentials c
+    JOIN tenant_services s ON s.service_name = c.service_name AND s.tenant_id IN (?, ?)
+    WHERE c.credential_id IN (${marks})`
+
+const serviceCountSql = `SELECT COUNT(*) FROM (SELECT 1 FROM tenant_services WHERE tenant_id = ?
+  LIMIT ${servicesSwitchedMax}) some`
+
+const serviceKey = (service: TenantService): string => `${service.tenantId}/${service.serviceName}`
+const unique = (texts: Iterable<string>): ReadonlyArray<string> => Array.from(new Set(texts))
+const slotOf = (credential: Credential): string => slotKey(credential.serviceName, ownerKey(credential.owner))
+
+/** The active one of each slot. */
+const loadActive = async (session: Session, tenantId: string, slots: ReadonlyArray<string>) =>
+  (await Columns.rowsIn(session, activeInSlots, slots, [tenantId])).map(credentialOf)
+
+/** The active one of each slot, or else the newest. */
+const loadSlots = async (session: Session, tenantId: string, slots: ReadonlyArray<string>) => {
+  const active = await loadActive(session, tenantId, unique(slots))
+  const taken = new Set(active.map(slotOf))
+  const rest = unique(slots).filter((slot) => !taken.has(slot))
+  return [...active, ...(await Columns.rowsIn(session, newestInSlots, rest, [tenantId])).map(credentialOf)]
+}
+
+const loadIds = async (session: Session, tenantId: string, ids: ReadonlyArray<string>) => {
+  const rows = await Columns.rowsIn(session, byId, Columns.uuidBytesOf(ids), [tenantId, globalTenantId])
+  const found = rows.map(credentialOf)
+  const ended = found.filter((credential) => credential.tenantId === tenantId && credential.state !== "active")
+  return [...found, ...(await loadActive(session, tenantId, unique(ended.map(slotOf))))]
+}
+
+/** The credentials alone: what `CredentialStore.find` needs as well. */
+export const findCredentials = async (
+  session: Session,
+  tenantId: string,
+  load: Pick<CredentialLoad, "ids" | "slots" | "globalSlots">
+): Promise<ReadonlyMap<string, Credential>> => {
+  const found = await Promise.all([
+    loadIds(session, tenantId, load.ids),
+    loadSlots(session, tenantId, load.slots),
+    loadSlots(session, globalTenantId, load.globalSlots)
+  ])
+  return new Map(found.flat().map((credential) => [credential.credentialId, credential]))
+}
+
+export const findServices = async (
+  session: Session,
+  tenantId: string,
+  names: Iterable<string>
+): Promise<ReadonlyMap<string, TenantService>> => {
+  const rows = await Columns.rowsIn(session, servicesByName, unique(names), [tenantId, globalTenantId])
+  return new Map(rows.map(serviceOf).map((service) => [serviceKey(service), service]))
+}
+
+const countServices = async (session: Session, tenantId: string): Promise<number> => {
+  const [row] = await session.rows(serviceCountSql, [tenantId])
+  return row === undefined ? 0 : Columns.whole(row, 0)
+}
+
+const byVersion = (a: CredentialVersion, b: CredentialVersion): number => a.version - b.version
+
+const grouped = (versions: ReadonlyArray<CredentialVersion>): ReadonlyMap<string, ReadonlyArray<CredentialVersion>> => {
+  const known = new Map<string, Map<number, CredentialVersion>>()
+  for (const version of versions) {
+    const ofOne = known.get(version.credentialId) ?? new Map<number, CredentialVersion>()
+    known.set(version.credentialId, ofOne.set(version.version, version))
+  }
+  return new Map(Array.from(known, ([id, ofOne]) => [id, Array.from(ofOne.values()).toSorted(byVersion)]))
+}
+
+/**
+ * One round trip for what most requests need: an id, or a slot with an active credential. What was
+ * found in another way (an ended one, the active one of an ended one's slot) costs one more.
+ */
+export const loadCredentials = async (
+  session: Session,
+  tenantId: string,
+  load: CredentialLoad | undefined
+): Promise<CredentialLoaded | undefined> => {
+  if (load === undefined) return undefined
+  const ids = Columns.uuidBytesOf(load.ids)
+  const names = [...load.serviceNames, ...load.slots.map(serviceNameOfSlot), ...load.globalSlots.map(serviceNameOfSlot)]
+  const both = [tenantId, globalTenantId]
+  const [credentials, ofIds, inSlots, inGlobalSlots, services, idServices, serviceCount] = await Promise.all([
+    findCredentials(session, tenantId, load),
+    Columns.rowsIn(session, versionsOfIds, ids),
+    Columns.rowsIn(session, versionsInSlots, unique(load.slots), [tenantId]),
+    Columns.rowsIn(session, versionsInSlots, unique(load.globalSlots), [globalTenantId]),
+    findServices(session, tenantId, names),
+    Columns.rowsIn(session, servicesOfIds, ids, both),
+    load.countServices ? countServices(session, tenantId) : null
+  ])
+  const first = [...ofIds, ...inSlots, ...inGlobalSlots].map(versionOf)
+  const seen = new Set([...load.ids, ...first.map((version) => version.credentialId)])
+  const rest = Array.from(credentials.keys()).filter((credentialId) => !seen.has(credentialId))
+  const more = (await Columns.rowsIn(session, versionsOfIds, Columns.uuidBytesOf(rest))).map(versionOf)
+  const own = [...first, ...more].filter((version) => credentials.has(version.credentialId))
+  return {
+    credentials,
+    versions: grouped(own),
+    services: new Map([
+      ...services,
+      ...idServices.map(serviceOf).map((service) => [serviceKey(service), service] as const)
+    ]),
+    serviceCount
+  }
+}

@@ -1,0 +1,58 @@
+/** Locks a tenant's counters and reads the tenant: what every transaction begins with. */
+import type { Tenant } from "../../../domain/Tenant.ts"
+import * as Columns from "../Columns.ts"
+import type { Row, Session } from "../MariadbConnection.ts"
+
+export interface Counters {
+  readonly revocationSeq: number
+  readonly auditSeq: number
+  /** Hex; null before the first audit row. */
+  readonly auditHash: string | null
+  readonly tokenCount: number
+}
+
+export interface LockedTenant {
+  /** Undefined: there never was such a tenant, and nothing is locked. */
+  readonly counters: Counters | undefined
+  readonly tenant: Tenant | undefined
+  readonly now: number
+}
+
+/** The clock is read after the lock was got, so that times within a tenant do not run backwards. */
+const lockSql = `SELECT c.revocation_seq, c.audit_seq, c.audit_hash, c.token_count, ${Columns.momentSql},
+    t.tenant_id, t.name, t.created_at, t.removed_at
+  FROM tenant_counters c LEFT JOIN tenants t ON t.tenant_id = c.tenant_id
+  WHERE c.tenant_id = ? FOR UPDATE`
+const clockSql = `SELECT ${Columns.momentSql}`
+/** Counters outlive their tenant: its sequences never start again. */
+const makeCountersSql = "INSERT IGNORE INTO tenant_counters (tenant_id) VALUES (?)"
+
+export const tenantOf = (row: Row, at = 0): Tenant => ({
+  tenantId: Columns.text(row, at),
+  name: Columns.textOrNull(row, at + 1),
+  createdAt: Columns.whole(row, at + 2),
+  removedAt: Columns.wholeOrNull(row, at + 3)
+})
+
+/** @param creates whether counters that are not there are made */
+export const lockTenant = async (session: Session, tenantId: string, creates = false): Promise<LockedTenant> => {
+  let [row] = await session.rows(lockSql, [tenantId])
+  if (row === undefined && creates) {
+    await session.run(makeCountersSql, [tenantId])
+    row = (await session.rows(lockSql, [tenantId]))[0]
+  }
+  if (row === undefined) {
+    const [clock] = await session.rows(clockSql)
+    return { counters: undefined, tenant: undefined, now: Columns.whole(clock ?? [], 0) }
+  }
+  return {
+    counters: {
+      revocationSeq: Columns.whole(row, 0),
+      auditSeq: Columns.whole(row, 1),
+      auditHash: row[2] === null ? null : Columns.bytes(row, 2).toString("hex"),
+      tokenCount: Columns.whole(row, 3)
+    },
+    now: Columns.whole(row, 4),
+    tenant: row[5] === null ? undefined : tenantOf(row, 5)
+  }
+}

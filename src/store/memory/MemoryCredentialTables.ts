@@ -1,0 +1,146 @@
+/**
+ * Credentials, versions and services in memory: what the memory `TenantStore` loads and writes.
+ *
+ * The twin of `load/credentials.ts` and `apply/credentials.ts`, the unique index on the active
+ * credential of a slot included (`broken`).
+ */
+import {
+  type Credential,
+  type CredentialVersion,
+  isGlobal,
+  ownerKey,
+  servicesSwitchedMax,
+  type TenantService
+} from "../../domain/Credential.ts"
+import { globalTenantId } from "../../domain/Names.ts"
+import {
+  type CredentialChanges,
+  type CredentialLoad,
+  type CredentialLoaded,
+  serviceNameOfSlot,
+  slotKey,
+  uniqueActiveConstraint
+} from "../CredentialStore.ts"
+
+const slotOf = (credential: Credential): string => slotKey(credential.serviceName, ownerKey(credential.owner))
+export const newestFirst = (a: Credential, b: Credential): number => (a.credentialId < b.credentialId ? 1 : -1)
+
+export class MemoryCredentialTables {
+  private readonly credentials = new Map<string, Credential>()
+  private readonly versions = new Map<string, Map<number, CredentialVersion>>()
+  private readonly services = new Map<string, TenantService>()
+
+  all(): ReadonlyArray<Credential> {
+    return Array.from(this.credentials.values())
+  }
+
+  get(credentialId: string): Credential | undefined {
+    return this.credentials.get(credentialId)
+  }
+
+  versionsOf(credentialId: string): ReadonlyArray<CredentialVersion> {
+    return Array.from(this.versions.get(credentialId)?.values() ?? []).toSorted((a, b) => a.version - b.version)
+  }
+
+  allVersions(): ReadonlyArray<CredentialVersion> {
+    return Array.from(this.versions.values()).flatMap((versions) => Array.from(versions.values()))
+  }
+
+  servicesOf(tenantId: string): ReadonlyArray<TenantService> {
+    return Array.from(this.services.values()).filter((service) => service.tenantId === tenantId)
+  }
+
+  deleteServices(tenantId: string): void {
+    for (const { serviceName } of this.servicesOf(tenantId)) this.services.delete(`${tenantId}/${serviceName}`)
+  }
+
+  isOn(tenantId: string, serviceName: string): boolean {
+    return this.services.get(`${tenantId}/${serviceName}`)?.isActive ?? true
+  }
+
+  private active(tenantId: string, slot: string): Credential | undefined {
+    return this.all().find(
+      (credential) => credential.tenantId === tenantId && credential.state === "active" && slotOf(credential) === slot
+    )
+  }
+
+  private slot(tenantId: string, slot: string): ReadonlyArray<Credential> {
+    const found = this.active(tenantId, slot)
+    if (found !== undefined) return [found]
+    return this.all()
+      .filter((credential) => credential.tenantId === tenantId && slotOf(credential) === slot)
+      .toSorted(newestFirst)
+      .slice(0, 1)
+  }
+
+  private byId(tenantId: string, credentialId: string): ReadonlyArray<Credential> {
+    const found = this.credentials.get(credentialId)
+    if (found === undefined || (found.tenantId !== tenantId && !isGlobal(found))) return []
+    const active = found.tenantId === tenantId ? this.active(tenantId, slotOf(found)) : undefined
+    return active === undefined ? [found] : [found, active]
+  }
+
+  find(tenantId: string, load: Pick<CredentialLoad, "ids" | "slots" | "globalSlots">): ReadonlyMap<string, Credential> {
+    const found = [
+      ...load.ids.flatMap((credentialId) => this.byId(tenantId, credentialId)),
+      ...load.slots.flatMap((slot) => this.slot(tenantId, slot)),
+      ...load.globalSlots.flatMap((slot) => this.slot(globalTenantId, slot))
+    ]
+    return new Map(found.map((credential) => [credential.credentialId, credential]))
+  }
+
+  load(tenantId: string, load: CredentialLoad | undefined): CredentialLoaded | undefined {
+    if (load === undefined) return undefined
+    const credentials = this.find(tenantId, load)
+    const names = new Set([
+      ...load.serviceNames,
+      ...load.slots.map(serviceNameOfSlot),
+      ...Array.from(credentials.values(), (credential) => credential.serviceName)
+    ])
+    const versions = Array.from(credentials.keys(), (credentialId) => {
+      const kept = this.versionsOf(credentialId).filter((version) => version.sealed !== null)
+      return [credentialId, kept] as const
+    })
+    const services = Array.from(this.services).filter(
+      ([, service]) => [tenantId, globalTenantId].includes(service.tenantId) && names.has(service.serviceName)
+    )
+    return {
+      credentials,
+      versions: new Map(versions.filter(([, kept]) => kept.length > 0)),
+      services: new Map(services),
+      serviceCount: load.countServices ? Math.min(this.servicesOf(tenantId).length, servicesSwitchedMax) : null
+    }
+  }
+
+  /** The constraint that the changes break, or null. Nothing is changed by asking. */
+  broken(changes: CredentialChanges | undefined): string | null {
+    if (changes === undefined) return null
+    const after = new Map(this.credentials)
+    for (const credentialId of changes.deleted) after.delete(credentialId)
+    for (const credential of [...changes.updated, ...changes.inserted]) after.set(credential.credentialId, credential)
+    const taken = new Set<string>()
+    for (const credential of after.values()) {
+      if (credential.state !== "active") continue
+      const place = `${credential.tenantId}/${slotOf(credential)}`
+      if (taken.has(place)) return uniqueActiveConstraint
+      taken.add(place)
+    }
+    return null
+  }
+
+  apply(changes: CredentialChanges | undefined): void {
+    if (changes === undefined) return
+    for (const credentialId of changes.deleted) {
+      this.credentials.delete(credentialId)
+      this.versions.delete(credentialId)
+    }
+    for (const credential of [...changes.updated, ...changes.inserted]) {
+      this.credentials.set(credential.credentialId, credential)
+    }
+    for (const version of changes.versions) {
+      const versions = this.versions.get(version.credentialId) ?? new Map<number, CredentialVersion>()
+      this.versions.set(version.credentialId, versions.set(version.version, version))
+    }
+    for (const service of changes.services) this.services.set(`${service.tenantId}/${service.serviceName}`, service)
+  }
+}

@@ -1,0 +1,208 @@
+/** `KeyRotationStore` in memory. */
+import { Clock, Effect, Layer } from "effect"
+import type { Token } from "../../domain/Token.ts"
+import {
+  type AgedKey,
+  type HashMove,
+  KeyRotationStore,
+  movePageMax,
+  type Retired,
+  type SealedMove
+} from "../KeyRotationStore.ts"
+import type { StoredKey } from "../KeyStore.ts"
+import { hexOf, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
+import { beginMark, replaceKey, retireKey, rowsOf, setState } from "./memoryKeys.ts"
+
+const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
+const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const byId = (a: StoredKey, b: StoredKey): number => byText(a.keyId, b.keyId)
+
+const retire = (tables: MemoryTables, keyId: string, now: number): Retired => {
+  const state = tables.dataKeys.get(keyId)?.state
+  if (state === undefined) return "unknown"
+  if (state !== "retiring") return state
+  if (rowsOf(tables, keyId) > 0) return "inUse"
+  retireKey(tables, keyId, now)
+  return "retired"
+}
+
+/** In the order of their index: tokens, then versions. */
+const movableUnder = (tables: MemoryTables, keyId: string): ReadonlyArray<string> => [
+  ...Array.from(tables.tokens.values())
+    .filter((token) => token.hashKeyId === keyId)
+    .map(({ tenantId, tokenId }) => `token/${tenantId}/${tokenId}`)
+    .toSorted(),
+  ...tables.credentials
+    .allVersions()
+    .filter((version) => version.keyId === keyId)
+    .map(({ credentialId, version }) => `version/${credentialId}/${String(version).padStart(10, "0")}`)
+    .toSorted()
+]
+
+const moveHash = (tables: MemoryTables, fromKeyId: string, toKeyId: string, move: HashMove): boolean => {
+  const token = tables.tokens.get(move.tokenId)
+  if (token === undefined || token.hashKeyId !== fromKeyId || !same(token.hash, move.hash)) return false
+  const moved: Token = { ...token, hash: move.newHash, hashKeyId: toKeyId }
+  tables.tokens.set(token.tokenId, moved)
+  tables.tokenByHash.delete(hexOf(move.hash))
+  tables.tokenByHash.set(hexOf(move.newHash), token.tokenId)
+  return true
+}
+
+const moveSealed = (tables: MemoryTables, fromKeyId: string, move: SealedMove): boolean => {
+  const version = tables.credentials.versionsOf(move.credentialId).find((found) => found.version === move.version)
+  if (version?.keyId !== fromKeyId || version.sealed === null || !same(version.sealed, move.sealed)) return false
+  const versions = [{ ...version, sealed: move.newSealed, keyId: move.newKeyId }]
+  tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions, services: [] })
+  return true
+}
+
+const count = <A>(all: ReadonlyArray<A>, did: (one: A) => boolean): number => all.filter(did).length
+
+export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
+  const life = tables.keyLife
+  const step = <A>(body: (now: number) => A) => Effect.map(Clock.currentTimeMillis, body)
+  const keys = (is: (key: StoredKey) => boolean, limit = Number.MAX_SAFE_INTEGER) =>
+    step(
+      (now): ReadonlyArray<AgedKey> =>
+        Array.from(tables.dataKeys.values())
+          .filter(is)
+          .toSorted(byId)
+          .slice(0, limit)
+          .map((key) => ({ ...key, ageMs: now - key.createdAt }))
+    )
+
+  const retiring = () => Array.from(tables.dataKeys.values()).filter(({ state }) => state === "retiring")
+  /** Adds to the run under way. */
+  const moved = (rows: number, now: number): number => {
+    const { mark } = life
+    if (mark !== undefined && rows > 0) {
+      life.mark = { ...mark, moved: mark.moved + rows, movingSince: mark.movingSince ?? now }
+    }
+    return rows
+  }
+
+  return KeyRotationStore.of({
+    serviceKeys: keys((key) => key.tenantId === null && key.wrapped.byteLength > 0),
+    findKey: (keyId) =>
+      Effect.map(
+        keys((key) => key.keyId === keyId),
+        (found) => found[0]
+      ),
+    activeKey: (purpose, tenantId) =>
+      Effect.map(
+        keys((key) => key.state === "active" && key.purpose === purpose && key.tenantId === tenantId),
+        (found) => found[0]
+      ),
+    listKeys: ({ after, limit }) => keys((key) => after === null || key.keyId > after, limit),
+    retiringKeys: (limit) => keys((key) => key.state === "retiring", limit),
+    replaceActive: (expectedKeyId, successor) => step((now) => replaceKey(tables, expectedKeyId, successor, now)),
+    demote: (keyId) => step(() => setState(tables, keyId, "active", "retiring")),
+    retire: (keyId) => step((now) => retire(tables, keyId, now)),
+    reviveNeeded: step(() =>
+      count(
+        Array.from(tables.dataKeys.keys()),
+        (keyId) => rowsOf(tables, keyId) > 0 && setState(tables, keyId, "retired", "retiring")
+      )
+    ),
+    eraseRetired: (ageMs) =>
+      step((now) =>
+        count(Array.from(tables.dataKeys.values()), (key) => {
+          const retiredAt = life.retiredAt.get(key.keyId) ?? now
+          if (key.state !== "retired" || key.wrapped.byteLength === 0 || now - retiredAt < ageMs) return false
+          if (rowsOf(tables, key.keyId) > 0) return false
+          tables.dataKeys.set(key.keyId, { ...key, wrapped: new Uint8Array(0) })
+          return true
+        })
+      ),
+    addUses: (keyId, uses) =>
+      step(() => {
+        if (!tables.dataKeys.has(keyId)) return 0
+        const sum = (life.uses.get(keyId) ?? 0) + uses
+        life.uses.set(keyId, sum)
+        return sum
+      }),
+    rewrap: (key, next) =>
+      step(() => {
+        const found = tables.dataKeys.get(key.keyId)
+        if (found?.masterKeyId !== key.masterKeyId || !same(found.wrapped, key.wrapped)) return false
+        tables.dataKeys.set(key.keyId, { ...found, ...next })
+        return true
+      }),
+
+    countRows: (keyId, limit) => step(() => Math.min(limit, rowsOf(tables, keyId))),
+    countMovable: (limit) =>
+      step(() => Math.min(limit, retiring().flatMap((key) => movableUnder(tables, key.keyId)).length)),
+    countMovableUnder: (keyIds, limit) =>
+      step(() => Math.min(limit, keyIds.flatMap((keyId) => movableUnder(tables, keyId)).length)),
+    countMovableSlice: (keyId, after, limit) =>
+      step(() => {
+        const left = movableUnder(tables, keyId).filter((row) => after === null || row > after)
+        return { rows: Math.min(limit, left.length), next: left.length < limit ? null : (left[limit - 1] ?? null) }
+      }),
+    movableKeys: ({ after, limit }) =>
+      keys(
+        (key) =>
+          key.state === "retiring" &&
+          (after === null || key.keyId > after) &&
+          movableUnder(tables, key.keyId).length > 0,
+        limit
+      ),
+    hashedRows: (keyId, limit) =>
+      step(() =>
+        Array.from(tables.tokens.values())
+          .filter((token) => token.hashKeyId === keyId)
+          .toSorted((a, b) => byText(a.tenantId, b.tenantId) || byText(a.tokenId, b.tokenId))
+          .slice(0, Math.min(limit, movePageMax))
+          .map(({ hash, tenantId, tokenId }) => ({ tenantId, tokenId, hash }))
+      ),
+    moveHashes: (fromKeyId, toKeyId, moves) =>
+      step((now) =>
+        moved(
+          count(moves, (move) => moveHash(tables, fromKeyId, toKeyId, move)),
+          now
+        )
+      ),
+    sealedRows: (keyId, limit) =>
+      step(() =>
+        tables.credentials
+          .allVersions()
+          .flatMap(({ credentialId, keyId: own, sealed, version }) => {
+            const tenantId = tables.credentials.get(credentialId)?.tenantId
+            return own === keyId && sealed !== null && tenantId !== undefined
+              ? [{ tenantId, credentialId, version, sealed }]
+              : []
+          })
+          .toSorted((a, b) => byText(a.credentialId, b.credentialId) || a.version - b.version)
+          .slice(0, Math.min(limit, movePageMax))
+      ),
+    moveSealed: (fromKeyId, moves) =>
+      step((now) =>
+        moved(
+          count(moves, (move) => moveSealed(tables, fromKeyId, move)),
+          now
+        )
+      ),
+
+    mark: step((now) => {
+      if (life.mark === undefined) return undefined
+      const { movingSince, ...mark } = life.mark
+      return { ...mark, movingMs: movingSince === null ? null : now - movingSince }
+    }),
+    beginMark: step((now) => beginMark(tables, now)),
+    setLeft: (startedAt, left) =>
+      step(() => {
+        const { mark } = life
+        if (mark?.startedAt === startedAt && mark.total === null) life.mark = { ...mark, total: mark.moved + left }
+      }),
+    endMark: (startedAt) =>
+      step(() => {
+        if (life.mark?.startedAt === startedAt) life.mark = { ...life.mark, isOver: true }
+      })
+  })
+}
+
+export const layer: Layer.Layer<KeyRotationStore, never, MemoryDatabase> = Layer.effect(
+  KeyRotationStore,
+  Effect.map(MemoryDatabase, make)
+)

@@ -1,0 +1,169 @@
+/** `TenantStore` in memory, with the promises of the contract. `now` is Effect's clock. */
+import { Clock, Effect, Layer } from "effect"
+import type { Page, TokenQuery } from "../../domain/Page.ts"
+import { shownStatus, type Token } from "../../domain/Token.ts"
+import { checkChanges, isEmpty } from "../checkChanges.ts"
+import { StoreUnavailable } from "../StoreError.ts"
+import {
+  type Changes,
+  type IdempotentAnswer,
+  type Load,
+  type Loaded,
+  StatementRejected,
+  TenantStore
+} from "../TenantStore.ts"
+import { createTenant } from "../tenantCreated.ts"
+import { MemoryDatabase, type MemoryTables, pair, tokenCount } from "./MemoryDatabase.ts"
+import { applyChanges, rejection } from "./memoryChanges.ts"
+import { loadKeys } from "./memoryKeys.ts"
+
+const loadTokens = (tables: MemoryTables, tenantId: string, load: Load): ReadonlyMap<string, Token> => {
+  const found = new Map<string, Token>()
+  const add = (token: Token | undefined): void => {
+    if (token?.tenantId === tenantId) found.set(token.tokenId, token)
+  }
+  for (const tokenId of load.tokenIds) add(tables.tokens.get(tokenId))
+  for (const hash of load.tokenHashes) add(tables.tokens.get(tables.tokenByHash.get(hash) ?? ""))
+  const endpointIds = new Set(load.endpointIds)
+  if (endpointIds.size > 0) {
+    for (const token of tables.tokens.values()) if (endpointIds.has(token.endpointId)) add(token)
+  }
+  return found
+}
+
+const present = <A>(keys: ReadonlyArray<string>, find: (key: string) => A | undefined): ReadonlyMap<string, A> => {
+  const found = new Map<string, A>()
+  for (const key of keys) {
+    const value = find(key)
+    if (value !== undefined) found.set(key, value)
+  }
+  return found
+}
+
+const answerOf = (tables: MemoryTables, tenantId: string, keyHash: string): IdempotentAnswer | undefined => {
+  const kept = tables.idempotency.get(pair(tenantId, keyHash))
+  if (kept === undefined) return undefined
+  const { tenantId: _, ...answer } = kept
+  return answer
+}
+
+const applicationsOf = (tables: MemoryTables, load: Load, tokens: ReadonlyMap<string, Token>) =>
+  present([...load.appNames, ...Array.from(tokens.values(), (token) => token.appName)], (appName) =>
+    tables.applications.get(appName)
+  )
+
+const loadAll = (
+  tables: MemoryTables,
+  tenantId: string,
+  load: Load,
+  now: number,
+  tokens = loadTokens(tables, tenantId, load)
+): Loaded => ({
+  tenant: tables.tenants.get(tenantId),
+  revocationSeq: tables.counters.get(tenantId)?.revocationSeq ?? 0,
+  now,
+  tokens,
+  endpointCounts: present(load.endpointCounts, (endpointId) =>
+    tokenCount(tables, (token) => token.tenantId === tenantId && token.endpointId === endpointId)
+  ),
+  applications: applicationsOf(tables, load, tokens),
+  applicationTokenCounts: present(load.appNames, (appName) =>
+    tables.applications.get(appName)?.tenantId === tenantId
+      ? tokenCount(tables, (token) => token.appName === appName)
+      : undefined
+  ),
+  tenantTokenCount: tokenCount(tables, (token) => token.tenantId === tenantId),
+  idempotent: present(load.idempotencyKeyHashes, (keyHash) => answerOf(tables, tenantId, keyHash)),
+  credentials: tables.credentials.load(tenantId, load.credentials),
+  keys: loadKeys(tables, load.keys, now)
+})
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+const pageOf = <A>(
+  all: ReadonlyArray<A>,
+  key: (item: A) => string,
+  options: { readonly limit: number; readonly after: string | null; readonly order?: "ASC" | "DESC" }
+): Page<A> => {
+  const direction = options.order === "DESC" ? -1 : 1
+  const { after } = options
+  const rest = all
+    .filter((item) => after === null || direction * compare(key(item), after) > 0)
+    .toSorted((a, b) => direction * compare(key(a), key(b)))
+  const content = rest.slice(0, options.limit)
+  const last = content.at(-1)
+  return { content, next: rest.length > options.limit && last !== undefined ? key(last) : null }
+}
+
+const matches = (token: Token, tenantId: string, query: TokenQuery, now: number): boolean =>
+  token.tenantId === tenantId &&
+  (query.appName === null || token.appName === query.appName) &&
+  (query.endpointId === null || token.endpointId === query.endpointId) &&
+  (query.statuses.length === 0 || query.statuses.includes(shownStatus(token, now)))
+
+type Decide<A> = (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
+
+const make = Effect.map(MemoryDatabase, (tables) => {
+  const step = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
+  const found = <A>(keys: ReadonlyArray<string>, find: (key: string) => A | undefined): ReadonlyArray<A> =>
+    Array.from(present(keys, find).values())
+  const transact: TenantStore["Service"]["transact"] = <A>(tenantId: string, load: Load, decide: Decide<A>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<A, StoreUnavailable | StatementRejected> => {
+      const loaded = loadAll(tables, tenantId, load, now)
+      const { changes, result } = decide(loaded)
+      checkChanges(tenantId, load, loaded, changes)
+      if (isEmpty(changes)) return Effect.succeed(result)
+      const constraint = rejection(tables, changes)
+      if (constraint !== null) return Effect.fail(new StatementRejected({ constraint }))
+      // No replica looks for a token under a retired key.
+      if (changes.tokensInserted.some(({ hashKeyId }) => tables.dataKeys.get(hashKeyId)?.state === "retired")) {
+        return Effect.fail(new StoreUnavailable({ operation: "TenantStore.transact", outcome: "none" }))
+      }
+      applyChanges(tables, tenantId, loaded, changes)
+      return Effect.succeed(result)
+    })
+  return TenantStore.of({
+    transact,
+    createTenant: createTenant(transact),
+    findTenants: (tenantIds) => step(() => found(tenantIds, (tenantId) => tables.tenants.get(tenantId))),
+    listTenants: (options) =>
+      step(() =>
+        pageOf(
+          Array.from(tables.tenants.values()).filter((tenant) => tenant.removedAt === null),
+          (tenant) => tenant.tenantId,
+          options
+        )
+      ),
+    listApplications: (tenantId, options) =>
+      step(() =>
+        pageOf(
+          Array.from(tables.applications.values()).filter(
+            (application) => application.tenantId === tenantId && application.removedAt === null
+          ),
+          (application) => application.appName,
+          options
+        )
+      ),
+    findApplications: (appNames) => step(() => found(appNames, (appName) => tables.applications.get(appName))),
+    findToken: (tenantId, tokenId) =>
+      step(() => {
+        const token = tables.tokens.get(tokenId)
+        return token?.tenantId === tenantId ? token : undefined
+      }),
+    listTokens: (tenantId, query) =>
+      step((now) =>
+        pageOf(
+          Array.from(tables.tokens.values()).filter((token) => matches(token, tenantId, query, now)),
+          (token) => token.tokenId,
+          query
+        )
+      ),
+    tenantsOfEndpoint: (endpointId) =>
+      step(() => {
+        const tokens = Array.from(tables.tokens.values()).filter((token) => token.endpointId === endpointId)
+        return Array.from(new Set(tokens.map((token) => token.tenantId))).toSorted()
+      })
+  })
+})
+
+export const layer: Layer.Layer<TenantStore, never, MemoryDatabase> = Layer.effect(TenantStore, make)

@@ -1,0 +1,28 @@
+/** `TokenLookup` in memory. */
+import { Effect, Layer } from "effect"
+import type { HotToken } from "../../domain/HotToken.ts"
+import { TokenLookup } from "../TokenLookup.ts"
+import { hexOf, isLive, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
+
+const hotToken = (tables: MemoryTables, cacheKey: string): HotToken | undefined => {
+  const token = tables.tokens.get(tables.tokenByHash.get(cacheKey) ?? "")
+  if (token === undefined || !isLive(tables, token)) return undefined
+  const { appName, endpointId, endReason, expiresAt, reason, status, tenantId, tokenId, version } = token
+  const readSeq = tables.counters.get(tenantId)?.revocationSeq ?? 0
+  return { tenantId, appName, tokenId, endpointId, status, version, expiresAt, endReason, reason, readSeq, cacheKey }
+}
+
+const make = Effect.map(MemoryDatabase, (tables) =>
+  TokenLookup.of({
+    byHash: async (hashes) => hashes.map((hash) => hotToken(tables, hexOf(hash))),
+    applications: async (appNames) =>
+      Array.from(new Set(appNames)).flatMap((appName) => {
+        const application = tables.applications.get(appName)
+        if (application === undefined || application.removedAt !== null) return []
+        if (tables.tenants.get(application.tenantId)?.removedAt !== null) return []
+        return [{ appName, tenantId: application.tenantId }]
+      })
+  })
+)
+
+export const layer: Layer.Layer<TokenLookup, never, MemoryDatabase> = Layer.effect(TokenLookup, make)

@@ -1,0 +1,130 @@
+/** How the schema is brought up to date, by one replica or many. */
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Duration, Effect, Exit } from "effect"
+import { createConnection } from "mariadb"
+import { inject } from "vitest"
+import { knownMigrations, type Migration, migrate } from "../../../../src/store/maria/Migrations.ts"
+import { StoreConfig, type StoreSettings } from "../../../../src/store/maria/StoreConfig.ts"
+import { eventually } from "../../../support/eventually.ts"
+import { type FreshDatabase, freshDatabase } from "../../../support/freshDatabase.ts"
+import { settingsOf } from "../../../support/storeLayers.ts"
+
+type Raw = Awaited<ReturnType<typeof createConnection>>
+
+const inDatabase = async (use: (database: FreshDatabase, raw: Raw) => Promise<void>): Promise<void> => {
+  const database = await freshDatabase(inject("databaseUrl"))
+  const raw = await createConnection(database.url)
+  try {
+    await use(database, raw)
+  } finally {
+    await raw.end()
+    await database.drop()
+  }
+}
+
+const run = (database: FreshDatabase, steps?: ReadonlyArray<Migration>, others: Partial<StoreSettings> = {}) =>
+  Effect.runPromiseExit(
+    Effect.provideService(migrate(steps), StoreConfig, StoreConfig.of(settingsOf(database.url, others)))
+  )
+
+const doneOf = (exit: Exit.Exit<number, unknown>): number => {
+  if (Exit.isSuccess(exit)) return exit.value
+  throw new Error(Cause.pretty(exit.cause))
+}
+const reasonOf = (exit: Exit.Exit<number, unknown>): string => (Exit.isSuccess(exit) ? "" : Cause.pretty(exit.cause))
+
+const recorded = async (raw: Raw): Promise<ReadonlyArray<number>> =>
+  ((await raw.query("SELECT number FROM schema_migrations ORDER BY number")) as ReadonlyArray<{ number: number }>).map(
+    (row) => row.number
+  )
+
+const step = (number: number, sql: string): Migration => ({ number, name: `step_${number}`, sql })
+const table = (name: string) => `CREATE TABLE ${name} (id INT PRIMARY KEY)`
+
+describe("migrations", () => {
+  it("are one statement each, numbered upwards", () => {
+    const known = knownMigrations()
+    assert.isAtLeast(known.length, 14)
+    for (const { name, sql } of known) assert.notInclude(sql.replaceAll(/'[^']*'/gu, ""), ";", name)
+  })
+
+  it("keep every text in a collation that compares bytes", () =>
+    inDatabase(async (database, raw) => {
+      doneOf(await run(database))
+      const rows = await raw.query(
+        `SELECT table_name, column_name, collation_name FROM information_schema.columns
+          WHERE table_schema = ? AND collation_name IS NOT NULL AND collation_name <> 'utf8mb4_nopad_bin'`,
+        [database.name]
+      )
+      assert.deepStrictEqual(Array.from(rows), [])
+    }))
+
+  it("run once, whoever starts how often", () =>
+    inDatabase(async (database, raw) => {
+      const known = knownMigrations()
+      const done = await Promise.all(Array.from({ length: 5 }, () => run(database)))
+      assert.strictEqual(
+        done.map(doneOf).reduce((sum, count) => sum + count, 0),
+        known.length
+      )
+      assert.deepStrictEqual(
+        await recorded(raw),
+        known.map(({ number }) => number)
+      )
+      assert.strictEqual(doneOf(await run(database)), 0)
+    }))
+
+  it("wait for another replica's, and say so when it takes too long", () =>
+    inDatabase(async (database, raw) => {
+      const [{ lock }] = await raw.query("SELECT CONCAT('cm-migrate-', SHA1(DATABASE())) AS `lock`")
+      await raw.query("SELECT GET_LOCK(?, 0)", [lock])
+      assert.include(
+        reasonOf(await run(database, undefined, { migrationWait: Duration.seconds(1) })),
+        "another replica has been migrating"
+      )
+      const waiting = run(database)
+      await eventually(
+        async (): Promise<ReadonlyArray<unknown>> =>
+          await raw.query("SELECT id FROM information_schema.processlist WHERE db = ? AND state = 'User lock'", [
+            database.name
+          ]),
+        (waiters) => waiters.length > 0,
+        { what: "a replica that waits for the lock" }
+      )
+      const tables = await raw.query("SHOW TABLES")
+      assert.strictEqual(tables.length, 0)
+      await raw.query("SELECT RELEASE_LOCK(?)", [lock])
+      assert.isAbove(doneOf(await waiting), 0)
+    }))
+
+  it("go on behind the last step that succeeded", () =>
+    inDatabase(async (database, raw) => {
+      const broken = [step(1, table("one")), step(2, "CREATE TABLE two (id NONSENSE)"), step(3, table("three"))]
+      assert.isTrue(Exit.isFailure(await run(database, broken)))
+      assert.deepStrictEqual(await recorded(raw), [1])
+      assert.strictEqual(
+        doneOf(await run(database, [broken[0], step(2, table("two")), broken[2]] as ReadonlyArray<Migration>)),
+        2
+      )
+      assert.deepStrictEqual(await recorded(raw), [1, 2, 3])
+    }))
+
+  it("may be interrupted between a step and its record", () =>
+    inDatabase(async (database, raw) => {
+      const known = knownMigrations()
+      doneOf(await run(database))
+      for (const { number } of known) await raw.query("DELETE FROM schema_migrations WHERE number = ?", [number])
+      assert.strictEqual(doneOf(await run(database)), known.length)
+    }))
+
+  it("refuse a database that a newer program has migrated", () =>
+    inDatabase(async (database, raw) => {
+      const steps = [step(1, table("one")), step(2, table("two"))]
+      doneOf(await run(database, steps))
+      assert.include(
+        reasonOf(await run(database, steps.slice(0, 1))),
+        "step 2 (step_2), which this program does not know"
+      )
+      assert.deepStrictEqual(await recorded(raw), [1, 2])
+    }))
+})

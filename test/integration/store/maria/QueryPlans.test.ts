@@ -1,0 +1,186 @@
+/** That what runs often, or over many rows, goes along an index and reads little. */
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { inject } from "vitest"
+import { AuditStore } from "../../../../src/store/AuditStore.ts"
+import { KeyRotationStore } from "../../../../src/store/KeyRotationStore.ts"
+import { KeyStore } from "../../../../src/store/KeyStore.ts"
+import { Mariadb } from "../../../../src/store/maria/Mariadb.ts"
+import { endedSql, orphansOfApplicationsSql, orphansOfTenantsSql } from "../../../../src/store/maria/MariaSweeps.ts"
+import { byHashSql } from "../../../../src/store/maria/MariaTokenLookup.ts"
+import { Outbox } from "../../../../src/store/Outbox.ts"
+import { Sweeps } from "../../../../src/store/Sweeps.ts"
+import { TenantStore } from "../../../../src/store/TenantStore.ts"
+import {
+  aMessage,
+  aName,
+  anId,
+  aTenant,
+  aToken,
+  insert,
+  nextRevocation,
+  transact
+} from "../../../support/storeFixtures.ts"
+import { layerMariaStores } from "../../../support/storeLayers.ts"
+
+/** The rows that the storage engine was asked for by a piece of work, on the one connection there is. */
+const rowsRead = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const database = yield* Mariadb
+    const reads = database.query("test", async (session) => {
+      const rows = await session.rows("SHOW SESSION STATUS LIKE 'Handler_read%'")
+      return rows.reduce((sum, row) => sum + Number(row[1]), 0)
+    })
+    const before = yield* reads
+    yield* work
+    const after = yield* reads
+    return after - before
+  })
+
+/** Table to index, as the optimizer means to run it. */
+const planOf = (sql: string, values: ReadonlyArray<string | number | Uint8Array>) =>
+  Mariadb.use((database) =>
+    database.query("test", async (session) => {
+      const rows = await session.rows(`EXPLAIN ${sql}`, values)
+      return new Map(rows.map((row) => [String(row[2]), String(row[5])]))
+    })
+  )
+
+const filler = Effect.gen(function* () {
+  const { appName, tenantId } = yield* aTenant
+  for (let n = 0; n < 4; n += 1) {
+    yield* insert(Array.from({ length: 1_000 }, () => aToken(tenantId, appName, { expiresAt: 4_102_444_800_000 })))
+  }
+  yield* insert(Array.from({ length: 1_000 }, () => aToken(tenantId, appName, { expiresAt: 1, status: "Revoked" })))
+  const database = yield* Mariadb
+  yield* database.query("test", (session) => session.command("ANALYZE TABLE tokens"))
+  return { appName, tenantId }
+})
+
+layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTestServices: true })(
+  "query plans",
+  (it) => {
+    it.effect("a look-up by hashes reads the rows it finds and no others", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* filler
+        const hashes = Array.from({ length: 64 }, () => aToken(tenantId, appName).hash)
+        const plan = yield* planOf(byHashSql(hashes.map(() => "?").join(", ")), hashes)
+        assert.strictEqual(plan.get("t"), "PRIMARY")
+        assert.deepStrictEqual([plan.get("a"), plan.get("c"), plan.get("n")], ["PRIMARY", "PRIMARY", "PRIMARY"])
+      })
+    )
+
+    it.effect("sweeps of thousands of tokens with nothing to do read next to nothing", () =>
+      Effect.gen(function* () {
+        yield* filler
+        const sweeps = yield* Sweeps
+        assert.strictEqual((yield* planOf(endedSql, [100])).get("tokens"), "ix_tokens_due")
+        const orphans = yield* planOf(orphansOfApplicationsSql, [100])
+        assert.deepStrictEqual(
+          [orphans.get("a"), orphans.get("t")],
+          ["ix_applications_removed", "ix_tokens_application"]
+        )
+        const ofTenants = yield* planOf(orphansOfTenantsSql, [100])
+        assert.deepStrictEqual([ofTenants.get("n"), ofTenants.get("t")], ["ix_tenants_removed", "ix_tokens_tenant"])
+        const read = yield* rowsRead(
+          Effect.all([sweeps.endedTokens(100), sweeps.orphanedTokens(100), sweeps.purgeRemoved])
+        )
+        assert.isBelow(read, 100)
+      })
+    )
+
+    it.effect("the relay reads what it takes of a long outbox, and no more", () =>
+      Effect.gen(function* () {
+        const outbox = yield* Outbox
+        const [one, other] = [yield* aTenant, yield* aTenant]
+        yield* transact(one.tenantId, {}, (loaded) => ({
+          revocation: nextRevocation(one.tenantId, loaded),
+          outbox: [aMessage({ afterRevocation: true })]
+        }))
+        for (let n = 0; n < 3; n += 1) {
+          yield* transact(other.tenantId, {}, () => ({ outbox: Array.from({ length: 1_000 }, () => aMessage()) }))
+        }
+        assert.isBelow(yield* rowsRead(outbox.unsent(20)), 200)
+      })
+    )
+
+    it.effect("an audit is read in pages that cost what they hold, and its beginning costs next to nothing", () =>
+      Effect.gen(function* () {
+        const { tenantId } = yield* aTenant
+        const store = yield* AuditStore
+        // Rows that name the tenant, as refusals of what a stranger asks for may.
+        const entry = { actor: "bus", action: "credential.refused", entityType: "t", entityId: tenantId, diff: null }
+        for (let n = 0; n < 4; n += 1) {
+          yield* transact(tenantId, {}, () => ({ audit: Array.from({ length: 1_000 }, () => entry) }))
+        }
+        assert.strictEqual(yield* store.beginning(tenantId), 1)
+        assert.isBelow(yield* rowsRead(store.beginning(tenantId)), 10)
+        const middle = { entityId: null, from: null, limit: 20, after: "2000" }
+        for (const to of [null, { seq: 3_000 }, { at: 4_102_444_800_000 }]) {
+          const read = yield* rowsRead(store.list(tenantId, { ...middle, to }))
+          assert.isBelow(read, 60, JSON.stringify(to))
+        }
+      })
+    )
+
+    it.effect("a page is read along the index of what it asks for", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* filler
+        const store = yield* TenantStore
+        const [first] = (yield* store.listTokens(tenantId, {
+          appName,
+          endpointId: null,
+          statuses: [],
+          order: "DESC",
+          limit: 1,
+          after: null
+        })).content
+        const query = { statuses: [], order: "DESC" as const, limit: 20, after: null }
+        for (const [appNameAsked, endpointId] of [
+          [null, null],
+          [appName, null],
+          [null, first?.endpointId ?? ""],
+          [appName, first?.endpointId ?? ""],
+          [aName("none"), null]
+        ] as const) {
+          const read = yield* rowsRead(store.listTokens(tenantId, { ...query, appName: appNameAsked, endpointId }))
+          assert.isBelow(read, 60, `${appNameAsked} ${endpointId}`)
+        }
+        const sparse = yield* rowsRead(
+          store.listTokens(tenantId, { ...query, appName: null, endpointId: null, statuses: ["Active"], limit: 10 })
+        )
+        assert.isBelow(sparse, 20_000 + 5_000)
+      })
+    )
+
+    it.effect("counting what is to be moved to other keys ends at its limit, and finding nothing costs nothing", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* aTenant
+        const store = yield* KeyRotationStore
+        const keys = yield* KeyStore
+        const wrapped = new Uint8Array(32)
+        const key = {
+          keyId: anId(),
+          purpose: "tenant-data" as const,
+          tenantId,
+          masterKeyId: "m",
+          wrapped,
+          createdAt: 1
+        }
+        yield* keys.ensureActive({ ...key, state: "active" })
+        const token = () => aToken(tenantId, appName, { hashKeyId: key.keyId })
+        for (let n = 0; n < 3; n += 1) yield* insert(Array.from({ length: 1_000 }, token))
+        assert.isBelow(yield* rowsRead(store.movableKeys({ limit: 10, after: null })), 30)
+        yield* store.demote(key.keyId)
+        assert.isBelow(yield* rowsRead(store.movableKeys({ limit: 10, after: null })), 30)
+        assert.isBelow(yield* rowsRead(store.countMovable(100)), 400)
+        assert.isBelow(yield* rowsRead(store.countRows(key.keyId, 100)), 400)
+        assert.isBelow(yield* rowsRead(store.countMovableUnder([key.keyId], 100)), 400)
+        const middle = yield* store.countMovableSlice(key.keyId, null, 1_500)
+        assert.strictEqual(middle.rows, 1_500)
+        assert.isBelow(yield* rowsRead(store.countMovableSlice(key.keyId, middle.next, 100)), 200)
+        assert.isBelow(yield* rowsRead(store.countMovableSlice(key.keyId, middle.next, 2_000)), 3_200)
+      })
+    )
+  }
+)

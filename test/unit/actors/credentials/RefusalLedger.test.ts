@@ -1,0 +1,155 @@
+// Verifies R-SEC-13.
+/** What becomes of refusals that are counted: none is lost, none counted twice, and they take bounded room. */
+import { assert, describe, it } from "vitest"
+import { batchRowsMax, type RefusalBatch, RefusalLedger } from "../../../../src/actors/credentials/RefusalLedger.ts"
+import type { AuditEntry } from "../../../../src/store/TenantStore.ts"
+import { seededRandom } from "../../../support/seededRandom.ts"
+
+const refusal = (entityId: string): AuditEntry => ({
+  actor: "mallory",
+  action: "credential.refused",
+  entityType: "credential",
+  entityId,
+  diff: { reason: "ConsumerNotAllowed" }
+})
+const ids = () => {
+  let last = 0
+  return () => `batch-${++last}`
+}
+const countOf = ({ diff }: AuditEntry): number => Number(diff?.count)
+const sumOf = ({ entries }: RefusalBatch): number => entries.map(countOf).reduce((a, b) => a + b, 0)
+
+describe("RefusalLedger", () => {
+  it("gives the first a row, counts those that follow, and gives their number when the while is over", () => {
+    const ledger = new RefusalLedger(10)
+    const next = ids()
+    assert.isTrue(ledger.note("demo", refusal("a"), 0).isRow)
+    for (let n = 0; n < 3; n++) assert.isFalse(ledger.note("demo", refusal("a"), n).isRow)
+    assert.isEmpty(ledger.take(-1, next))
+    const [batch] = ledger.take(0, next)
+    assert.deepStrictEqual(batch, {
+      batchId: "batch-1",
+      tenantId: "demo",
+      entries: [{ ...refusal("a"), diff: { reason: "ConsumerNotAllowed", count: 3 } }]
+    })
+    ledger.written(batch!)
+    assert.isEmpty(ledger.take(10, next))
+    assert.isTrue(ledger.note("demo", refusal("a"), 11).isRow)
+  })
+
+  it("counts on what was not written, together with what came meanwhile, and gives it at once", () => {
+    const ledger = new RefusalLedger(10)
+    const next = ids()
+    for (let n = 0; n < 4; n++) ledger.note("demo", refusal("a"), 0)
+    const [batch] = ledger.take(0, next)
+    for (let n = 0; n < 3; n++) ledger.note("demo", refusal("a"), 5)
+    ledger.notWritten(batch!)
+    assert.strictEqual(ledger.counted, 5)
+    const [again, ...rest] = ledger.take(0, next)
+    assert.isEmpty(rest)
+    assert.deepStrictEqual(again!.entries.map(countOf), [5])
+    assert.notStrictEqual(again!.batchId, batch!.batchId)
+  })
+
+  it("gives a batch of which nothing is known again as it was, whatever came meanwhile", () => {
+    const ledger = new RefusalLedger(10)
+    const next = ids()
+    for (let n = 0; n < 4; n++) ledger.note("demo", refusal("a"), 0)
+    const [batch] = ledger.take(0, next)
+    for (let n = 0; n < 3; n++) ledger.note("demo", refusal("a"), 5)
+    const [same, meanwhile] = ledger.take(5, next)
+    assert.deepStrictEqual(same, batch)
+    assert.deepStrictEqual(meanwhile!.entries.map(countOf), [2])
+    ledger.written(same!)
+    ledger.written(meanwhile!)
+    assert.strictEqual(ledger.counted, 0)
+    assert.isEmpty(ledger.take(10, next))
+  })
+
+  it("does not count on what may have been written at an attempt before", () => {
+    const ledger = new RefusalLedger(10)
+    const next = ids()
+    for (let n = 0; n < 4; n++) ledger.note("demo", refusal("a"), 0)
+    const [batch] = ledger.take(0, next)
+    assert.deepStrictEqual(ledger.take(0, next), [batch!])
+    ledger.notWritten(batch!)
+    assert.deepStrictEqual(ledger.take(0, next), [batch!])
+    ledger.written(batch!)
+    assert.strictEqual(ledger.counted, 0)
+  })
+
+  it("gives the next one a row when that of the first was not committed", () => {
+    const ledger = new RefusalLedger(10)
+    const first = ledger.note("demo", refusal("a"), 0)
+    const second = ledger.note("demo", refusal("a"), 0)
+    first.undo()
+    assert.isTrue(ledger.note("demo", refusal("a"), 1).isRow)
+    second.undo()
+    assert.strictEqual(ledger.counted, 0)
+    assert.isFalse(ledger.note("demo", refusal("a"), 1).isRow)
+  })
+
+  it("takes no more room than it may, what is on its way included, and then gives each a row", () => {
+    const ledger = new RefusalLedger(2)
+    const next = ids()
+    for (const name of ["a", "a", "b", "b"]) ledger.note("demo", refusal(name), 0)
+    const [batch] = ledger.take(0, next)
+    for (let n = 0; n < 2; n++) assert.isTrue(ledger.note("demo", refusal("c"), 1).isRow)
+    ledger.written(batch!)
+    assert.isTrue(ledger.note("demo", refusal("c"), 2).isRow)
+    assert.isFalse(ledger.note("demo", refusal("c"), 2).isRow)
+  })
+
+  it("gives batches of one tenant each, and of a bounded number of rows", () => {
+    const ledger = new RefusalLedger(10_000)
+    for (const tenantId of ["one", "two"]) {
+      for (let n = 0; n < 2 * (batchRowsMax + 1); n++) ledger.note(tenantId, refusal(`${n >> 1}`), 0)
+    }
+    const batches = ledger.take(0, ids())
+    assert.deepStrictEqual(
+      batches.map(({ entries, tenantId }) => [tenantId, entries.length]),
+      ["one", "two"].flatMap((tenantId) => [
+        [tenantId, batchRowsMax],
+        [tenantId, 1]
+      ])
+    )
+  })
+
+  it("has told of each refusal exactly once at the end, whatever became of each attempt", () => {
+    const { random, seed } = seededRandom("refusals")
+    for (let round = 0; round < 200; round++) {
+      const ledger = new RefusalLedger(1 + Math.floor(random() * 6))
+      const next = ids()
+      /** What stands in the audit: the rows of firsts, and batches by their id, as the actor knows them again. */
+      let rows = 0
+      const batches = new Map<string, number>()
+      let answered = 0
+      for (let step = 0; step < 60; step++) {
+        const tenantId = random() < 0.5 ? "one" : "two"
+        if (random() < 0.7) {
+          const noted = ledger.note(tenantId, refusal(String(Math.floor(random() * 4))), step)
+          if (random() < 0.2) noted.undo()
+          else {
+            answered += 1
+            rows += noted.isRow ? 1 : 0
+          }
+          continue
+        }
+        for (const batch of ledger.take(step - 5, next)) {
+          const isCommitted = random() < 0.5
+          if (isCommitted) batches.set(batch.batchId, sumOf(batch))
+          const isTold = random() < 0.5
+          if (isTold && isCommitted) ledger.written(batch)
+          if (isTold && !isCommitted) ledger.notWritten(batch)
+        }
+      }
+      for (const batch of ledger.take(Number.MAX_SAFE_INTEGER, next)) {
+        batches.set(batch.batchId, sumOf(batch))
+        ledger.written(batch)
+      }
+      assert.strictEqual(ledger.counted, 0)
+      const told = rows + Array.from(batches.values()).reduce((a, b) => a + b, 0)
+      assert.strictEqual(told, answered, `seed ${seed} round ${round}`)
+    }
+  })
+})

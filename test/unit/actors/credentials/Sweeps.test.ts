@@ -1,0 +1,234 @@
+/** What the sweeps of credentials do while the database fails. Verifies: R-SEC-13, R-SEC-14. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Logger, Metric, Redacted, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import type { StoreRequest } from "../../../../src/actors/credentials/Credentials.ts"
+import { others, servicesShownMax } from "../../../../src/actors/credentials/Sweeps.ts"
+import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
+import { credentialWorld, type TransactionFate } from "../../../support/credentialWorld.ts"
+
+type World = Effect.Success<typeof credentialWorld>
+type Replica = Effect.Success<ReturnType<World["replica"]>>
+
+const caller: Caller = { principal: "bus", correlationId: "c", idempotency: null }
+const asMallory = { consumer: { by: "subject", name: "mallory" }, sealTo: null, minTtlMs: null } as const
+const request = (over: Partial<StoreRequest> = {}): StoreRequest => ({
+  serviceName: "outlook",
+  type: "api_key",
+  owner: { level: "tenant" },
+  secret: Redacted.make({ api_key: "k" }),
+  scopes: [],
+  expiresAt: null,
+  allowedConsumers: ["mail"],
+  metadata: {},
+  rotation: null,
+  ...over
+})
+
+const refuse = Effect.fnUntraced(function* (replica: Replica, credentialId: string, times: number) {
+  for (let n = 0; n < times; n++) {
+    const error = yield* Effect.flip(replica.credentials.get("demo", { credentialId }, asMallory, caller))
+    assert.strictEqual(error._tag, "ConsumerNotAllowed")
+  }
+})
+/** The rows of refusals, each as the number that it tells of. */
+const told = (world: World): ReadonlyArray<number> =>
+  (world.tables.audit.get("demo") ?? [])
+    .filter((row) => row.action === "credential.refused")
+    .map((row) => JSON.parse(row.diff ?? "null").count ?? 1)
+
+/** Ten refusals, of which nine are counted and their while is over. */
+const nineCounted = Effect.gen(function* () {
+  const world = yield* credentialWorld
+  const replica = yield* world.replica("one")
+  const { credentialId } = yield* replica.credentials.store("demo", request(), caller)
+  yield* refuse(replica, credentialId, 10)
+  yield* TestClock.adjust("30 seconds")
+  return { world, replica, credentialId, write: replica.sweeps.writeRefusals({ all: false }) }
+})
+
+describe("counted refusals", () => {
+  const histories: ReadonlyArray<{ readonly ends: ReadonlyArray<TransactionFate> }> = [
+    { ends: ["is not done"] },
+    { ends: ["is committed, answer lost"] },
+    { ends: ["is not done, answer lost"] },
+    { ends: ["dies"] },
+    { ends: ["is committed, answer lost", "is not done"] },
+    { ends: ["is not done, answer lost", "is not done", "is committed, answer lost"] },
+    { ends: ["is not done", "is committed, answer lost", "dies", "is not done"] }
+  ]
+  it.effect.each(histories)(
+    "are told of once, with those that came meanwhile, whatever became of transactions: %j",
+    ({ ends }) =>
+      Effect.gen(function* () {
+        const { credentialId, replica, world, write } = yield* nineCounted
+        for (const fate of ends) {
+          world.fates.set("demo", [fate])
+          assert.strictEqual(yield* write, 0)
+        }
+        world.fates.delete("demo")
+        yield* refuse(replica, credentialId, 4)
+        yield* write
+        yield* TestClock.adjust("30 seconds")
+        yield* write
+        assert.strictEqual(
+          told(world).reduce((a, b) => a + b, 0),
+          14
+        )
+        const rows = told(world).length
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(yield* write, 0)
+        assert.lengthOf(told(world), rows)
+      })
+  )
+
+  it.effect("are neither lost nor told of twice when their writing is interrupted", () =>
+    Effect.gen(function* () {
+      const { world, write } = yield* nineCounted
+      const writing = yield* Effect.forkChild(write, { startImmediately: true })
+      yield* Fiber.interrupt(writing)
+      yield* TestClock.adjust("30 seconds")
+      yield* write
+      assert.deepStrictEqual(told(world), [1, 9])
+    })
+  )
+  it.effect("are written by an orderly stop, before their while is over", () =>
+    Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const scope = yield* Scope.make()
+      const replica = yield* Scope.provide(world.replica("one"), scope)
+      const { credentialId } = yield* replica.credentials.store("demo", request(), caller)
+      yield* refuse(replica, credentialId, 10)
+      world.fates.set("demo", ["is not done", "is committed, answer lost", "succeeds"])
+      const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(told(world), [1, 9])
+    })
+  )
+  it.effect("that cannot be written before the end are told of in the log, and hold the stop up no longer", () => {
+    const lines: Array<string> = []
+    const collect = Logger.make(({ logLevel, message }) => {
+      if (logLevel === "Error") lines.push(JSON.stringify(message))
+    })
+    return Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const scope = yield* Scope.make()
+      const replica = yield* Scope.provide(world.replica("one"), scope)
+      const { credentialId } = yield* replica.credentials.store("demo", request(), caller)
+      yield* refuse(replica, credentialId, 10)
+      world.fates.set("demo", ["is not done"])
+      const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(told(world), [1])
+      assert.lengthOf(lines, 1)
+      assert.match(lines[0]!, /counted refusals could not be written before the end.*"refusals":9/u)
+    }).pipe(Effect.provide(Logger.layer([collect])))
+  })
+})
+
+const secret = Redacted.make<unknown>({ api_key: "k2" })
+/** Each kind of sweep: what makes a tenant due for it, and what tells that its work was done. */
+const kinds = {
+  expire: {
+    expiresAt: 5_000,
+    prepare: () => Effect.void,
+    isDone: (world: World, tenantId: string) => announced(world, "credential.expired", tenantId)
+  },
+  endOverlaps: {
+    expiresAt: null,
+    prepare: (replica: Replica, tenantId: string, credentialId: string) =>
+      replica.credentials.rotate(
+        tenantId,
+        { credentialId, secret, overlapMs: 1_000, expectedVersion: null, expiresAt: undefined },
+        caller
+      ),
+    isDone: (world: World, tenantId: string) => audited(world, "credential.overlap-ended", tenantId)
+  },
+  notify: {
+    expiresAt: 86_400_000,
+    prepare: () => Effect.void,
+    isDone: (world: World, tenantId: string) => announced(world, "credential.expiring", tenantId)
+  },
+  checkpoint: {
+    expiresAt: null,
+    prepare: () => Effect.void,
+    isDone: (world: World, tenantId: string) => announced(world, "audit.checkpoint", tenantId)
+  },
+  purge: {
+    expiresAt: null,
+    prepare: (_: Replica, tenantId: string, __: string, world: World) => world.removeTenant(tenantId),
+    isDone: (world: World, tenantId: string) => audited(world, "credential.deleted", tenantId)
+  }
+}
+const announced = (world: World, type: string, tenantId: string): boolean =>
+  world.events().some(({ body, headers }) => headers["ce-type"] === type && body.tenant_id === tenantId)
+const audited = (world: World, action: string, tenantId: string): boolean =>
+  (world.tables.audit.get(tenantId) ?? []).some((row) => row.action === action)
+
+describe("a sweep", () => {
+  const failures: ReadonlyArray<TransactionFate> = ["is not done", "is not done, answer lost", "dies"]
+  const cases = Object.keys(kinds).flatMap((kind) =>
+    failures.map((fate) => ({ kind: kind as keyof typeof kinds, fate }))
+  )
+  it.effect.each(cases)(
+    "($kind) does the work of others when a tenant's transaction $fate, and its own later",
+    ({ fate, kind }) =>
+      Effect.gen(function* () {
+        const world = yield* credentialWorld
+        yield* world.addTenant("acme")
+        const replica = yield* world.replica("one")
+        const { expiresAt, isDone, prepare } = kinds[kind]
+        for (const tenantId of ["acme", "demo"]) {
+          const { credentialId } = yield* replica.credentials.store(tenantId, request({ expiresAt }), caller)
+          yield* prepare(replica, tenantId, credentialId, world)
+        }
+        yield* TestClock.adjust("5 seconds")
+        world.fates.set("acme", [fate])
+        yield* replica.sweeps[kind]
+        assert.deepStrictEqual([isDone(world, "acme"), isDone(world, "demo")], [false, true])
+        world.fates.delete("acme")
+        yield* replica.sweeps[kind]
+        assert.isTrue(isDone(world, "acme"))
+      })
+  )
+})
+
+describe("the gauge of active credentials", () => {
+  it.effect("has a bounded number of series, however many services come and go, and loses no credential", () =>
+    Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const replica = yield* world.replica("one")
+      const series = Effect.map(Metric.snapshot, (all) =>
+        all
+          .filter(({ id }) => id === "credential_active_total")
+          .map(
+            ({ attributes, state }) => [attributes?.service ?? "", Number((state as { value: number }).value)] as const
+          )
+      )
+      for (let round = 0; round < 3; round++) {
+        const stored: Array<string> = []
+        for (let n = 0; n < servicesShownMax - 50; n++) {
+          const serviceName = `service-${round}-${n}`
+          const { credentialId } = yield* replica.credentials.store("demo", request({ serviceName }), caller)
+          stored.push(credentialId)
+        }
+        yield* replica.sweeps.measure
+        const shown = yield* series
+        assert.isAtMost(shown.length, servicesShownMax + 1)
+        assert.strictEqual(
+          shown.reduce((sum, [, count]) => sum + count, 0),
+          stored.length
+        )
+        for (const credentialId of stored) {
+          yield* replica.credentials.delete("demo", { credentialId, expectedVersion: null }, caller)
+        }
+      }
+      assert.include(
+        (yield* series).map(([service]) => service),
+        others
+      )
+    })
+  )
+})

@@ -1,0 +1,208 @@
+// Verifies R-DUR-5, R-REV-9, R-BUS-14.
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { createTenant, registerApplication } from "../../../../src/actors/tokens/commands/applications.ts"
+import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
+import { operator, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
+
+const create = { tenantId: "acme", name: "Acme" }
+
+describe("creating a tenant", () => {
+  it.effect("names in the tenant's audit who asked for it", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      const created = yield* tenants.createTenant(create, operator)
+      assert.deepInclude(created, { tenantId: "acme", name: "Acme", removedAt: null })
+      assert.deepStrictEqual(
+        world.tables.audit.get("acme")?.map(({ action, actor, seq }) => [seq, actor, action]),
+        [[1, "alice", "tenant.created"]]
+      )
+      assert.deepStrictEqual(world.announced, [{ tenantId: "acme", targets: [{ kind: "tenant" }] }])
+    })
+  )
+
+  it.effect("is one transaction: what is answered as not done was not begun", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      world.faults.transact = () => Effect.fail(new StoreUnavailable({ operation: "test", outcome: "none" }))
+      const refused = yield* Effect.flip(tenants.createTenant(create, withKey("k", "tenants.create")))
+      assert.deepInclude(refused, { _tag: "Unavailable", committed: false })
+      assert.deepStrictEqual(yield* world.store.findTenants(["acme"]), [])
+      delete world.faults.transact
+      yield* tenants.createTenant(create, withKey("k", "tenants.create"))
+    })
+  )
+
+  it.effect("is refused when there is one, and repeated by its idempotency key", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      const caller = withKey("k", "tenants.create")
+      const first = yield* tenants.createTenant(create, caller)
+      assert.deepStrictEqual(yield* tenants.createTenant(create, caller), first)
+      assert.strictEqual((yield* Effect.flip(tenants.createTenant(create, operator)))._tag, "TenantExists")
+      assert.strictEqual(world.tables.audit.get("acme")?.length, 1)
+    })
+  )
+
+  it.effect("creates it again after it was removed and purged, whatever was answered to its key before", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      const caller = withKey("k", "tenants.create")
+      yield* tenants.createTenant(create, caller)
+      yield* tenants.removeTenant("acme", operator)
+      assert.strictEqual((yield* Effect.flip(tenants.createTenant(create, operator)))._tag, "TenantExists")
+      world.tables.tenants.delete("acme")
+      yield* tenants.createTenant(create, caller)
+      assert.strictEqual((yield* world.store.findTenants(["acme"]))[0]?.removedAt, null)
+    })
+  )
+
+  it.effect("lets every replica serve it from the answer on, also one that was asked for it before", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const [one, two] = [yield* world.replica("one"), yield* world.replica("two")]
+      const validate = ({ tenants }: typeof one) =>
+        tenants.validate("acme", [{ appName: "app", token: "value123" }], { dryRun: true })
+      for (const replica of [one, two]) {
+        assert.strictEqual((yield* Effect.flip(validate(replica)))._tag, "TenantNotFound")
+      }
+      yield* one.tenants.createTenant(create, operator)
+      for (const replica of [one, two]) assert.strictEqual((yield* validate(replica))[0]?.statusCode, 404)
+      yield* two.tenants.removeTenant("acme", operator)
+      assert.strictEqual((yield* Effect.flip(validate(two)))._tag, "TenantNotFound")
+    })
+  )
+
+  it.effect("lets what comes with it in one group use it", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { commit, tenants } = yield* world.replica("one")
+      const exits: Array<Exit.Exit<unknown, unknown>> = []
+      const asked = [createTenant("Acme", operator), registerApplication("app", operator)].map((command) => ({
+        command,
+        reply: (exit: Exit.Exit<unknown, unknown>) => void exits.push(exit)
+      }))
+      yield* commit.serve("acme", asked)
+      assert.deepStrictEqual(
+        exits.map((exit) => Exit.isSuccess(exit) && Result.isResult(exit.value) && Result.isSuccess(exit.value)),
+        [true, true]
+      )
+      assert.strictEqual((yield* tenants.listApplications("acme", { limit: 5, after: null })).content.length, 1)
+    })
+  )
+})
+
+describe("an answer that says that a right is gone", () => {
+  /** One token that is usable and one whose change is committed and not in force. */
+  const setup = Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const [one, two] = [yield* world.replica("one"), yield* world.replica("two")]
+    yield* one.tenants.createTenant(create, operator)
+    yield* one.tenants.registerApplication("acme", "app", operator)
+    const items = ["kept-value", "gone-value"].map((token) => ({
+      endpointId: token,
+      token,
+      expiresAt: null,
+      description: null
+    }))
+    const [kept, gone] = (yield* one.tenants.provisionTokens("acme", "app", items, operator)).map(
+      (result) => Result.getOrThrow(result).record.tokenId
+    ) as [string, string]
+    world.state.hold = true
+    const list = (statuses: ReadonlyArray<"Inactive" | "Revoked">) =>
+      two.tenants.listTokens("acme", {
+        appName: null,
+        endpointId: null,
+        statuses,
+        order: "DESC",
+        limit: 10,
+        after: null
+      })
+    const start = <A, E>(effect: Effect.Effect<A, E>) =>
+      Effect.tap(Effect.forkChild(effect, { startImmediately: true }), () => TestClock.adjust(0))
+    const isOver = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.pollUnsafe() !== undefined
+    return { world, one: one.tenants, two: two.tenants, kept, gone, list, start, isOver }
+  })
+  const revoke = { target: "Revoked", expectedVersion: null, reason: null } as const
+
+  it.effect("comes from any replica when that is in force, at once", () =>
+    Effect.gen(function* () {
+      const { gone, isOver, list, one, start, two, world } = yield* setup
+      const first = yield* start(one.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))
+      const others = [
+        yield* start(two.transitionTokens("acme", [{ tokenId: gone }], revoke, operator)),
+        yield* start(two.getToken("acme", gone)),
+        yield* start(list([])),
+        yield* start(list(["Revoked"]))
+      ]
+      assert.deepStrictEqual([first, ...others].map(isOver), [false, false, false, false, false])
+      yield* world.release
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(others.map(isOver), [true, true, true, true])
+      for (const fiber of others) yield* Fiber.join<unknown, unknown>(fiber)
+    })
+  )
+
+  it.effect("that the tenant is gone, too, from any replica and whoever asks", () =>
+    Effect.gen(function* () {
+      const { gone, isOver, list, one, start, two, world } = yield* setup
+      const removal = yield* start(one.removeTenant("acme", operator))
+      const others: Array<Fiber.Fiber<unknown, unknown>> = [
+        yield* start(Effect.flip(two.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))),
+        yield* start(Effect.flip(one.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))),
+        yield* start(Effect.flip(two.getToken("acme", gone))),
+        yield* start(Effect.flip(list([]))),
+        yield* start(Effect.flip(two.transitionByValue("app", "gone-value", "Revoked", operator)))
+      ]
+      assert.deepStrictEqual([removal, ...others].map(isOver), [false, false, false, false, false, false])
+      yield* world.release
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(others.map(isOver), [true, true, true, true, true])
+    })
+  )
+
+  it.effect("is waited for by no read that shows what is usable", () =>
+    Effect.gen(function* () {
+      const { gone, kept, list, one, start, two } = yield* setup
+      yield* start(one.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))
+      assert.strictEqual((yield* two.getToken("acme", kept)).status, "Inactive")
+      assert.strictEqual((yield* list(["Inactive"])).content.length, 1)
+    })
+  )
+
+  it.effect("waits for a deletion, for the new end of a rotated token, and for the removal of an application", () =>
+    Effect.gen(function* () {
+      const { gone, isOver, kept, one, start, two, world } = yield* setup
+      yield* start(one.deleteTokens("acme", { tokenId: gone }, operator))
+      yield* start(one.rotateToken("acme", { tokenId: kept, overlapMs: 60_000, token: null }, operator))
+      const byValue = Effect.flip(two.transitionByValue("app", "kept-value", "Revoked", operator))
+      const reads: Array<Fiber.Fiber<unknown, unknown>> = [
+        yield* start(Effect.flip(two.getToken("acme", gone))),
+        yield* start(two.getToken("acme", kept))
+      ]
+      yield* start(one.removeApplication("acme", "app", operator))
+      reads.push(yield* start(byValue))
+      assert.deepStrictEqual(reads.map(isOver), [false, false, false])
+      yield* world.release
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(reads.map(isOver), [true, true, true])
+    })
+  )
+
+  it.effect("is 503 after 10 s, and then says that the change is committed", () =>
+    Effect.gen(function* () {
+      const { gone, isOver, one, start, two } = yield* setup
+      yield* start(one.transitionTokens("acme", [{ tokenId: gone }], revoke, operator))
+      const read = yield* start(Effect.flip(two.getToken("acme", gone)))
+      yield* TestClock.adjust("9900 millis")
+      assert.isFalse(isOver(read))
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual((yield* Fiber.join(read))._tag, "NotYetInForce")
+    })
+  )
+})

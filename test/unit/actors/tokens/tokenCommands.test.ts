@@ -1,0 +1,222 @@
+// Verifies R-TOK-1, R-TOK-3, R-TOK-5.
+/** What commands on tokens decide over loaded rows: no clock, no store. Contract 2.1 and 3.2. */
+import { Result } from "effect"
+import { assert, describe, it } from "vitest"
+import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
+import { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
+import * as commands from "../../../../src/actors/tokens/commands/tokens.ts"
+import { type Token, type TokenStatus, tokenStatuses } from "../../../../src/domain/Token.ts"
+import type { Loaded } from "../../../../src/store/TenantStore.ts"
+
+const now = 1_800_000_000_000
+const caller: Caller = { principal: "bus", correlationId: "c", idempotency: null }
+const idOf = (n: number) => `0190000${n}-0000-7000-8000-000000000000`
+
+const tokenWith = (changes: Partial<Token>): Token => ({
+  tokenId: idOf(1),
+  tenantId: "demo",
+  appName: "app",
+  endpointId: "e",
+  status: "Active",
+  version: 3,
+  tokenHint: null,
+  createdAt: now - 10,
+  updatedAt: now - 10,
+  activatedAt: null,
+  lastUsedAt: null,
+  expiresAt: null,
+  endReason: "expired",
+  reason: null,
+  description: null,
+  createdBy: "bus",
+  updatedBy: "bus",
+  hash: new Uint8Array(32).fill(1),
+  hashKeyId: "k",
+  ...changes
+})
+
+const workspaceOf = (tokens: ReadonlyArray<Token>, changes: Partial<Loaded> = {}): Workspace =>
+  new Workspace("demo", {
+    tenant: { tenantId: "demo", name: null, createdAt: 0, removedAt: null },
+    revocationSeq: 7,
+    now,
+    tokens: new Map(tokens.map((token) => [token.tokenId, token])),
+    endpointCounts: new Map([["e", tokens.length]]),
+    applications: new Map([["app", { appName: "app", tenantId: "demo", createdAt: 0, removedAt: null }]]),
+    applicationTokenCounts: new Map(),
+    tenantTokenCount: tokens.length,
+    idempotent: new Map(),
+    ...changes
+  })
+
+const hashedAs = (byte: number): commands.HashedValue => ({
+  value: "abcdefgh",
+  hash: new Uint8Array(32).fill(byte),
+  hashKeyId: "k",
+  hashes: [Buffer.alloc(32, byte).toString("hex")]
+})
+
+// what                 right taken?  sequence raised?  Avro event?
+const expected: Record<string, readonly ["unchanged" | "changed" | "forbidden", boolean, boolean]> = {
+  "Inactive>Active": ["changed", false, false],
+  "Inactive>Suspended": ["forbidden", false, false],
+  "Inactive>Revoked": ["changed", true, true],
+  "Active>Active": ["unchanged", false, false],
+  "Active>Suspended": ["changed", true, true],
+  "Active>Revoked": ["changed", true, true],
+  "Suspended>Active": ["changed", false, false],
+  "Suspended>Suspended": ["unchanged", false, false],
+  "Suspended>Revoked": ["changed", true, false],
+  "Revoked>Active": ["forbidden", false, false],
+  "Revoked>Suspended": ["forbidden", false, false],
+  "Revoked>Revoked": ["unchanged", false, false]
+}
+
+describe("transition", () => {
+  it.each(Object.entries(expected))("%s", (pair, [what, raised, endsSessions]) => {
+    const [from, target] = pair.split(">") as [TokenStatus, TokenStatus]
+    const workspace = workspaceOf([tokenWith({ status: from })])
+    const ran = workspace.run(() =>
+      commands
+        .transition([{ tokenId: idOf(1) }], { target, expectedVersion: null, reason: "why" }, caller)
+        .decide(workspace)
+    )
+    const [item] = Result.getOrThrow(ran.result)
+    const changes = workspace.changes()
+    assert.strictEqual(Result.isFailure(item!), what === "forbidden")
+    assert.strictEqual(changes.tokensUpdated.length, what === "changed" ? 1 : 0)
+    assert.strictEqual(changes.revocation?.seq, raised ? 8 : undefined)
+    assert.strictEqual(
+      workspace.facts.some((fact) => fact.endsSessions),
+      endsSessions
+    )
+    assert.strictEqual(changes.audit.length, what === "changed" ? 1 : 0)
+    // What says that a right is gone already is answered only when what went before is in force.
+    const saysGone = (what === "unchanged" && target !== "Active") || (what === "forbidden" && from === "Revoked")
+    assert.strictEqual(ran.waitsForEarlier, saysGone)
+  })
+
+  it("a token that is not found to be deleted may be one whose deletion is not in force yet", () => {
+    const ran = ((workspace) => workspace.run(() => commands.deleteToken(idOf(2), caller).decide(workspace)))(
+      workspaceOf([tokenWith({})])
+    )
+    assert.isTrue(Result.isFailure(ran.result))
+    assert.isTrue(ran.waitsForEarlier)
+  })
+
+  it("an ended token is Revoked whatever its row says", () => {
+    for (const status of tokenStatuses) {
+      const workspace = workspaceOf([tokenWith({ status, expiresAt: now })])
+      const result = commands
+        .transition([{ tokenId: idOf(1) }], { target: "Active", expectedVersion: null, reason: null }, caller)
+        .decide(workspace)
+      assert.isTrue(Result.isFailure(Result.getOrThrow(result)[0]!), status)
+    }
+  })
+
+  it("another expected version changes nothing", () => {
+    const workspace = workspaceOf([tokenWith({})])
+    const result = commands
+      .transition([{ tokenId: idOf(1) }], { target: "Revoked", expectedVersion: 2, reason: null }, caller)
+      .decide(workspace)
+    const item = Result.getOrThrow(result)[0]!
+    assert.deepInclude(Result.isFailure(item) ? item.failure : {}, { expectedVersion: 2, actualVersion: 3 })
+    assert.lengthOf(workspace.changes().tokensUpdated, 0)
+  })
+})
+
+describe("provision", () => {
+  const provision = (workspace: Workspace, byte: number) =>
+    commands
+      .provision(
+        "app",
+        [
+          { endpointId: "e", token: null, expiresAt: null, description: null, tokenId: idOf(2), hashed: hashedAs(byte) }
+        ],
+        caller
+      )
+      .decide(workspace)
+
+  it("refuses a value that the application has, in the same group too", () => {
+    const workspace = workspaceOf([tokenWith({})])
+    assert.isTrue(Result.isFailure(Result.getOrThrow(provision(workspace, 1))[0]!))
+    assert.isTrue(Result.isSuccess(Result.getOrThrow(provision(workspace, 2))[0]!))
+    assert.isTrue(Result.isFailure(Result.getOrThrow(provision(workspace, 2))[0]!))
+    assert.lengthOf(workspace.changes().tokensInserted, 1)
+    assert.isNull(workspace.changes().revocation)
+  })
+
+  it("stops at a thousand tokens an endpoint", () => {
+    const workspace = workspaceOf([], { endpointCounts: new Map([["e", 999]]) })
+    assert.isTrue(Result.isSuccess(Result.getOrThrow(provision(workspace, 2))[0]!))
+    const refused = Result.getOrThrow(provision(workspace, 3))[0]!
+    assert.strictEqual(Result.isFailure(refused) ? refused.failure._tag : "", "LimitReached")
+  })
+
+  it("finds no application of another tenant, nor a removed one", () => {
+    const other = { appName: "app", tenantId: "acme", createdAt: 0, removedAt: null }
+    const removed = { appName: "app", tenantId: "demo", createdAt: 0, removedAt: 5 }
+    for (const application of [other, removed]) {
+      const workspace = workspaceOf([], { applications: new Map([["app", application]]) })
+      assert.isTrue(Result.isFailure(provision(workspace, 2)))
+    }
+  })
+})
+
+describe("rotate", () => {
+  const rotate = (workspace: Workspace, overlapMs: number) =>
+    commands
+      .rotate({ tokenId: idOf(1), overlapMs, successorId: idOf(2), hashed: hashedAs(2) }, caller)
+      .decide(workspace)
+
+  it("without overlap the old token is gone at once; with it, at its end; both under the barrier", () => {
+    for (const [overlapMs, usableUntil] of [
+      [0, null],
+      [5_000, now + 5_000]
+    ] as const) {
+      const workspace = workspaceOf([tokenWith({})])
+      assert.isTrue(Result.isSuccess(rotate(workspace, overlapMs)))
+      const { revocation, tokensUpdated } = workspace.changes()
+      assert.deepInclude(revocation?.targets[0], { kind: "token", tokenId: idOf(1), usableUntil })
+      assert.strictEqual(tokensUpdated[0]?.expiresAt, usableUntil)
+      assert.strictEqual(tokensUpdated[0]?.status, overlapMs === 0 ? "Revoked" : "Active")
+    }
+  })
+
+  it("never lengthens a token's life: an earlier end stays", () => {
+    const workspace = workspaceOf([tokenWith({ expiresAt: now + 100 })])
+    rotate(workspace, 5_000)
+    assert.deepInclude(workspace.changes().tokensUpdated[0], { expiresAt: now + 100, endReason: "expired" })
+    assert.strictEqual(workspace.changes().tokensInserted[0]?.expiresAt, now + 100)
+  })
+
+  it("is no way back for a suspended token", () => {
+    const workspace = workspaceOf([tokenWith({ status: "Suspended" })])
+    assert.isTrue(Result.isFailure(rotate(workspace, 0)))
+    assert.lengthOf(workspace.changes().tokensInserted, 0)
+  })
+})
+
+describe("first use, expiry", () => {
+  it("first use moves Inactive to Active once and touches nothing else", () => {
+    const workspace = workspaceOf([
+      tokenWith({ status: "Inactive" }),
+      tokenWith({ tokenId: idOf(2), status: "Revoked" })
+    ])
+    const first = commands.activateOnFirstUse([idOf(1), idOf(1), idOf(2), idOf(3)], caller).decide(workspace)
+    assert.strictEqual(Result.getOrThrow(first), 1)
+    assert.isNull(workspace.changes().revocation)
+  })
+
+  it("a token that ended by overlap is announced as revoked, by expiry as expired", () => {
+    for (const endReason of ["expired", "rotated"] as const) {
+      const workspace = workspaceOf([tokenWith({ expiresAt: now - 1, endReason })])
+      assert.strictEqual(Result.getOrThrow(commands.endTokens([idOf(1)], caller).decide(workspace)), 1)
+      assert.deepInclude(workspace.facts[0], {
+        type: endReason === "expired" ? "expired" : "revoked",
+        endsSessions: true
+      })
+      assert.strictEqual(workspace.changes().tokensUpdated[0]?.reason, endReason)
+    }
+  })
+})

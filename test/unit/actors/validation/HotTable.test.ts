@@ -1,0 +1,185 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type HotEntry, inactiveFlag, rotatedFlag } from "../../../../src/actors/validation/HotRecord.ts"
+import { HotTable } from "../../../../src/actors/validation/HotTable.ts"
+import { RefIndex } from "../../../../src/actors/validation/RefIndex.ts"
+import { encodeTail } from "../../../../src/schema/EcapReply.ts"
+import { seededRandom } from "../../../support/seededRandom.ts"
+
+const idOf = (number: number): string => `0190a0b0-0000-7000-8000-${number.toString(16).padStart(12, "0")}`
+
+const entryOf = (number: number, changes: Partial<HotEntry> & { readonly endpoint?: number } = {}): HotEntry => {
+  const { endpoint = 36, ...rest } = changes
+  return {
+    h0: Math.imul(number, 0x9e3779b1) | 0,
+    h1: Math.imul(number, 0x85ebca6b) | 0,
+    h2: number,
+    h3: ~number,
+    tenantIndex: 0,
+    applicationIndex: 0,
+    version: 1,
+    readSeq: 0,
+    expiresAt: Number.POSITIVE_INFINITY,
+    flags: 0,
+    tail: encodeTail({ tokenId: idOf(number), endpointId: "e".repeat(endpoint), statusCode: 200, reasonPhrase: null }),
+    ...rest
+  }
+}
+const find = (table: HotTable, { h0, h1, h2, h3 }: HotEntry) => table.find(h0, h1, h2, h3)
+const tailHex = (table: HotTable, ref: number) =>
+  Buffer.from(table.bytesOf(ref).subarray(table.tailStart(ref), table.tailEnd(ref))).toString("hex")
+const makeTable = (max: number, left: Array<string> = []) =>
+  new HotTable({ max, onUseLeft: (tokenId, usedAt) => left.push(`${tokenId} ${usedAt}`) })
+
+describe("HotTable", () => {
+  it("does what a Map does, over random changes, and keeps all fields", () => {
+    const { random, seed } = seededRandom("HotTable")
+    const table = makeTable(100_000)
+    const model = new Map<number, HotEntry>()
+    for (let step = 0; step < 40_000; step++) {
+      const number = Math.floor(random() * 3_000)
+      const roll = random()
+      if (roll < 0.5) {
+        const entry = entryOf(number, {
+          tenantIndex: Math.floor(random() * 5),
+          applicationIndex: Math.floor(random() * 5),
+          version: 1 + Math.floor(random() * 2 ** 31),
+          readSeq: Math.floor(random() * 2 ** 50),
+          expiresAt: random() < 0.5 ? Number.POSITIVE_INFINITY : Math.floor(random() * 2e12),
+          flags: (random() < 0.5 ? inactiveFlag : 0) | (random() < 0.5 ? rotatedFlag : 0),
+          endpoint: 1 + Math.floor(random() * 128)
+        })
+        assert.isAbove(table.put(entry), 0)
+        model.set(number, entry)
+      } else if (roll < 0.8) {
+        const ref = roll < 0.65 ? find(table, entryOf(number)) : table.findById(idOf(number))
+        assert.strictEqual(ref !== 0, model.has(number), `seed ${seed} step ${step}`)
+        if (ref !== 0) table.remove(ref)
+        model.delete(number)
+      } else {
+        const entry = model.get(number)
+        const ref = find(table, entryOf(number))
+        assert.strictEqual(table.findById(idOf(number)), ref, `seed ${seed} step ${step}`)
+        assert.strictEqual(ref !== 0, entry !== undefined, `seed ${seed} step ${step}`)
+        if (entry === undefined) continue
+        assert.deepStrictEqual(
+          [table.tenantIndex(ref), table.applicationIndex(ref), table.version(ref), table.readSeq(ref)],
+          [entry.tenantIndex, entry.applicationIndex, entry.version, entry.readSeq],
+          `seed ${seed} step ${step}`
+        )
+        assert.strictEqual(table.expiresAt(ref), entry.expiresAt)
+        assert.strictEqual(table.flags(ref) & (inactiveFlag | rotatedFlag), entry.flags)
+        assert.strictEqual(tailHex(table, ref), Buffer.from(entry.tail).toString("hex"))
+        assert.strictEqual(table.tokenId(ref), idOf(number))
+      }
+      assert.strictEqual(table.count, model.size)
+    }
+    for (const [number, entry] of model) assert.isAbove(find(table, entry), 0, `seed ${seed} number ${number}`)
+    for (const tenantIndex of [0, 1, 2, 3, 4]) {
+      const expected = [...model.values()].filter((entry) => entry.tenantIndex === tenantIndex).length
+      assert.strictEqual(table.countOf(tenantIndex), expected)
+    }
+  })
+
+  it("does not take one token for another when parts of their hashes are equal", () => {
+    const table = makeTable(10)
+    const entry = entryOf(1)
+    table.put(entry)
+    for (const field of ["h0", "h1", "h2", "h3"] as const) {
+      assert.strictEqual(find(table, { ...entry, [field]: entry[field] ^ 1 }), 0, field)
+    }
+  })
+
+  it("never holds more than its limit, and keeps what was used lately", () => {
+    const table = makeTable(100)
+    for (let number = 0; number < 100; number++) table.put(entryOf(number))
+    const used = entryOf(7)
+    for (let number = 100; number < 1_000; number++) {
+      table.touch(find(table, used))
+      table.put(entryOf(number))
+      assert.strictEqual(table.count, 100)
+      assert.isAbove(find(table, used), 0)
+    }
+  })
+
+  it("does not let one tenant's tokens push out those of a smaller one", () => {
+    const table = makeTable(1_000)
+    for (let number = 0; number < 100; number++) table.put(entryOf(number, { tenantIndex: 1 }))
+    for (let number = 1_000; number < 20_000; number++) table.put(entryOf(number, { tenantIndex: 2 }))
+    assert.strictEqual(table.countOf(1), 100)
+    assert.strictEqual(table.count, 1_000)
+    // A third one comes in at the expense of the largest.
+    for (let number = 30_000; number < 30_050; number++) table.put(entryOf(number, { tenantIndex: 3 }))
+    assert.deepStrictEqual([table.countOf(1), table.countOf(2), table.countOf(3)], [100, 850, 50])
+  })
+
+  it("hands out each noted use once, the newest, also of entries that went", () => {
+    const left: Array<string> = []
+    const table = makeTable(100, left)
+    const first = table.put(entryOf(1))
+    table.put(entryOf(2))
+    table.use(first, 5)
+    table.use(first, 6)
+    table.use(find(table, entryOf(2)), 7)
+    table.remove(find(table, entryOf(2)))
+    assert.deepStrictEqual(left, [`${idOf(2)} 7`])
+    // The place of the one that went is another's now.
+    table.use(table.put(entryOf(3)), 8)
+    const taken: Array<string> = []
+    table.takeUses((tokenId, usedAt) => taken.push(`${tokenId} ${usedAt}`))
+    assert.deepStrictEqual(taken, [`${idOf(1)} 6`, `${idOf(3)} 8`])
+    table.takeUses((tokenId) => assert.fail(tokenId))
+  })
+
+  it("lets all entries go that somebody does not want any more, and no others", () => {
+    const table = makeTable(10_000)
+    const entries = Array.from({ length: 5_000 }, (_, number) => entryOf(number, { applicationIndex: number % 7 }))
+    for (const entry of entries) table.put(entry)
+    table.removeWhere((ref) => table.applicationIndex(ref) === 3)
+    for (const entry of entries) assert.strictEqual(find(table, entry) !== 0, entry.applicationIndex !== 3)
+    assert.strictEqual(table.count, entries.filter(({ applicationIndex }) => applicationIndex !== 3).length)
+  })
+
+  it("keeps nothing when its limit is 0", () => {
+    const table = makeTable(0)
+    assert.strictEqual(table.put(entryOf(1)), 0)
+    assert.strictEqual(table.count, 0)
+  })
+
+  it("uses memory of removed entries again", () => {
+    const table = makeTable(1_000)
+    for (let number = 0; number < 1_000; number++) table.put(entryOf(number))
+    const before = table.bytes
+    for (let number = 1_000; number < 50_000; number++) table.put(entryOf(number))
+    // The index's segments may differ a little; the records of 49,000 more tokens would not fit.
+    assert.isBelow(table.bytes, before + 100_000)
+  })
+})
+
+describe("RefIndex", () => {
+  it("finds every entry after any removals, even where all share one home", () => {
+    const { random, seed } = seededRandom("RefIndex")
+    const index = new RefIndex()
+    const present = new Map<number, number>()
+    for (let step = 1; step <= 20_000; step++) {
+      const ref = 1 + Math.floor(random() * 400)
+      const tag = present.get(ref)
+      if (tag !== undefined) {
+        index.remove(3, tag, ref)
+        present.delete(ref)
+      } else {
+        // Few homes, near the end of the segment, so that runs wrap around.
+        const made = -1 - Math.floor(random() * 3)
+        index.insert(3, made, ref)
+        present.set(ref, made)
+      }
+      if (step % 50 !== 0) continue
+      const { cells, count, mask } = index.segments[3]!
+      assert.strictEqual(count, present.size)
+      for (const [wanted, wantedTag] of present) {
+        let at = wantedTag & mask
+        while (cells[at * 2] !== wanted && cells[at * 2] !== 0) at = (at + 1) & mask
+        assert.strictEqual(cells[at * 2], wanted, `seed ${seed} step ${step}`)
+      }
+    }
+  })
+})

@@ -1,0 +1,177 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Layer, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { ActorsConfig } from "../../../../src/actors/tenant/ActorsConfig.ts"
+import type { ValidationAnswer } from "../../../../src/actors/tenant/Tenants.ts"
+import { FirstUse } from "../../../../src/actors/validation/FirstUse.ts"
+import { HotState } from "../../../../src/actors/validation/HotState.ts"
+import * as LiveValidator from "../../../../src/actors/validation/LiveValidator.ts"
+import { Uses, usesWaitingMax } from "../../../../src/actors/validation/Uses.ts"
+import { Validator } from "../../../../src/actors/validation/Validator.ts"
+import { ValidationCache } from "../../../../src/cache/ValidationCache.ts"
+import { LeaseView } from "../../../../src/coherence/Coherence.ts"
+import { Keyring } from "../../../../src/crypto/Keyring.ts"
+import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
+import { TokenLookup } from "../../../../src/store/TokenLookup.ts"
+import { TokenUse, type TokenUsed, usesPerCallMax } from "../../../../src/store/TokenUse.ts"
+import { hashOf, keyringOf, tokenIdOf } from "../../../support/validationWorld.ts"
+
+const settings = {
+  hotTokensMax: 100,
+  kvCache: false,
+  kvFirstMax: 0,
+  missesPerTenantMax: 10,
+  missesMax: 20,
+  missStatementsMax: 1,
+  missTimeout: Duration.seconds(2),
+  lastUseInterval: Duration.seconds(5),
+  tombstonesPerTenantMax: 10
+}
+
+/** The layer over one Active token, a lookup that may hang, and a use store that may fail. */
+const setup = Effect.gen(function* () {
+  const recorded: Array<ReadonlyArray<TokenUsed>> = []
+  const state = { failUses: false, hang: false }
+  const row = {
+    tenantId: "acme",
+    appName: "app",
+    tokenId: tokenIdOf(1),
+    endpointId: "e",
+    status: "Active" as const,
+    version: 1,
+    expiresAt: null,
+    endReason: "expired" as const,
+    reason: null,
+    readSeq: 0,
+    cacheKey: hashOf("app", "value1").toString("hex")
+  }
+  const neighbours = Layer.mergeAll(
+    Layer.succeed(ActorsConfig, settings),
+    Layer.succeed(
+      Keyring,
+      keyringOf(["k1"], () => true)
+    ),
+    Layer.succeed(TokenLookup, {
+      byHash: () => (state.hang ? new Promise<never>(() => {}) : Promise.resolve([row])),
+      applications: () => Promise.resolve([{ appName: "app", tenantId: "acme" }])
+    }),
+    Layer.succeed(TokenUse, {
+      record: (uses) =>
+        Effect.suspend(() => {
+          if (state.failUses) return Effect.fail(new StoreUnavailable({ operation: "record", outcome: "none" }))
+          recorded.push(uses)
+          return Effect.void
+        })
+    }),
+    ValidationCache.layerNoop,
+    FirstUse.layer,
+    LeaseView.layer
+  )
+  const scope = yield* Scope.make()
+  const context = yield* LiveValidator.layer.pipe(
+    Layer.provideMerge(HotState.layer),
+    Layer.provideMerge(neighbours),
+    Layer.buildWithScope(scope)
+  )
+  const lease = yield* LeaseView.pipe(Effect.provide(context))
+  lease.trustedUntilMonotonicMs = Number.POSITIVE_INFINITY
+  lease.trustedUntilWallMs = Number.POSITIVE_INFINITY
+  const validator = yield* Validator.pipe(Effect.provide(context))
+  const validate = (token: string) =>
+    Effect.callback<ValidationAnswer>((resume) =>
+      validator.validateUnsafe(null, "app", token, false, (answer) => resume(Effect.succeed(answer)))
+    )
+  const beliefs = yield* HotState.pipe(Effect.provide(context))
+  return { beliefs, recorded, scope, state, validate, validator }
+})
+
+describe("the validator's layer", () => {
+  it.effect("records last uses in batches, the newest of each token, and not at each validation", () =>
+    Effect.gen(function* () {
+      const { recorded, validate } = yield* setup
+      yield* validate("value1")
+      yield* TestClock.adjust("1 second")
+      for (let time = 0; time < 10; time++) yield* validate("value1")
+      assert.deepStrictEqual(recorded, [])
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(recorded, [[{ tokenId: tokenIdOf(1), usedAt: 1_000 }]])
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(recorded.length, 1)
+    })
+  )
+
+  it.effect("records many last uses in calls of few, so that no change of a token waits behind all of them", () =>
+    Effect.gen(function* () {
+      const { beliefs, recorded } = yield* setup
+      const ids = Array.from({ length: 1_000 }, (_, number) => tokenIdOf(number))
+      for (const tokenId of ids) beliefs.uses.add(tokenId, 1)
+      yield* TestClock.adjust("5 seconds")
+      assert.sameMembers(
+        recorded.flat().map(({ tokenId }) => tokenId),
+        ids
+      )
+      assert.isAtMost(Math.max(...recorded.map(({ length }) => length)), usesPerCallMax)
+      assert.isAtMost(usesPerCallMax, 256)
+    })
+  )
+
+  it.effect("keeps the uses that the store did not take, for the next time", () =>
+    Effect.gen(function* () {
+      const { recorded, state, validate } = yield* setup
+      state.failUses = true
+      yield* validate("value1")
+      yield* TestClock.adjust("5 seconds")
+      state.failUses = false
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(recorded, [[{ tokenId: tokenIdOf(1), usedAt: 0 }]])
+    })
+  )
+
+  it.effect("records the last uses when it is drained, and when it ends", () =>
+    Effect.gen(function* () {
+      const { recorded, scope, validate, validator } = yield* setup
+      yield* validate("value1")
+      yield* Effect.promise(() => validator.drained())
+      assert.strictEqual(recorded.length, 1)
+      yield* validate("value1")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(recorded.length, 2)
+    })
+  )
+
+  it.effect("ends what hangs, by itself", () =>
+    Effect.gen(function* () {
+      const { state, validate, validator } = yield* setup
+      yield* validate("value1")
+      state.hang = true
+      let answer: ValidationAnswer | undefined
+      validator.validateUnsafe(null, "app", "other", false, (given) => {
+        answer = given
+      })
+      yield* Effect.promise(() => Promise.resolve())
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(answer?.statusCode, 503)
+      assert.strictEqual(validator.inFlight(), 0)
+    })
+  )
+})
+
+describe("Uses", () => {
+  it("keeps the newest use of each token and hands out no more than asked for", () => {
+    const uses = new Uses()
+    uses.add("a", 2)
+    uses.add("a", 1)
+    uses.add("b", 3)
+    uses.add("a", 4)
+    assert.deepStrictEqual(uses.take(1), [{ tokenId: "a", usedAt: 4 }])
+    assert.deepStrictEqual(uses.take(9), [{ tokenId: "b", usedAt: 3 }])
+    assert.strictEqual(uses.count, 0)
+  })
+
+  it("is bounded: what does not fit is dropped and counted", () => {
+    const uses = new Uses()
+    for (let number = 0; number < usesWaitingMax + 5; number++) uses.add(String(number), 1)
+    uses.add("0", 2)
+    assert.deepStrictEqual([uses.count, uses.dropped], [usesWaitingMax, 5])
+  })
+})
