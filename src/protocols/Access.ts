@@ -5,8 +5,10 @@
  * an `Authorization` header is refused, since nothing here could verify it.
  * A layer that reads bearer tokens takes its place without a change elsewhere.
  */
+
 import { Context, Effect, Layer } from "effect"
 import { type Forbidden, Unauthenticated, type Unavailable } from "../domain/errors.ts"
+import { busPrincipal, type Principal } from "../domain/Principal.ts"
 
 export interface AccessRequest {
   readonly family: "tenant" | "admin"
@@ -20,13 +22,13 @@ export class Access extends Context.Service<
   Access,
   {
     /** The principal, which goes into `createdBy`, the audit and the idempotency key's scope. */
-    readonly authorize: (request: AccessRequest) => Effect.Effect<string, Unauthenticated | Forbidden | Unavailable>
+    readonly authorize: (request: AccessRequest) => Effect.Effect<Principal, Unauthenticated | Forbidden | Unavailable>
   }
 >()("cm/protocols/Access") {
   static readonly layerBus = Layer.succeed(Access, {
     authorize: ({ authorization }) =>
       authorization === null
-        ? Effect.succeed("bus")
+        ? Effect.succeed(busPrincipal)
         : Effect.fail(new Unauthenticated({ reason: "bearer tokens cannot be verified here: leave the header out" }))
   })
 }

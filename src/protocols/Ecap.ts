@@ -7,11 +7,13 @@
  *
  * Source: 16/ECAP, "Endpoint token status transition".
  */
+
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, Layer, Option } from "effect"
 import { type ChangeError, Tenants } from "../actors/tenant/Tenants.ts"
 import type { Validator } from "../actors/validation/Validator.ts"
 import { appNamePattern, isTokenValue } from "../domain/Names.ts"
+import { servicePrincipal } from "../domain/Principal.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Nats } from "../nats/Nats.ts"
 import type { Readiness } from "../observability/Health.ts"
@@ -109,7 +111,7 @@ const transition = Effect.gen(function* () {
   ) =>
     tenants
       .transitionByValue(request.appName, request.token, target, {
-        principal: protocol,
+        ...servicePrincipal(protocol),
         correlationId: request.correlationId,
         idempotency: null
       })

@@ -6,9 +6,11 @@
  *
  * Source: 9/ELCE, "Endpoint unregistered event".
  */
+
 import { Effect, Layer } from "effect"
 import { Tenants } from "../actors/tenant/Tenants.ts"
 import { endpointIdPattern } from "../domain/Names.ts"
+import { servicePrincipal } from "../domain/Principal.ts"
 import type { Nats } from "../nats/Nats.ts"
 import type { Readiness } from "../observability/Health.ts"
 import { Replica } from "../observability/Replica.ts"
@@ -34,7 +36,11 @@ export const layer: Layer.Layer<never, never, Nats | Replica | Tenants | Protoco
         // No token can belong to an endpoint whose id could not have been provisioned.
         act: ({ correlationId, endpointId }) =>
           endpointIdPattern.test(endpointId)
-            ? tenants.unregisterEndpoint(endpointId, { principal: protocol, correlationId, idempotency: null })
+            ? tenants.unregisterEndpoint(endpointId, {
+                ...servicePrincipal(protocol),
+                correlationId,
+                idempotency: null
+              })
             : Effect.void
       })
     })

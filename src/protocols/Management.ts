@@ -140,7 +140,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     return Effect.flatMap(authorized, (principal) =>
       handler.success({
         tenantId,
-        caller: { principal, correlationId, idempotency: idempotency.success },
+        caller: { ...principal, correlationId, idempotency: idempotency.success },
         extra,
         reply: message.reply ?? "",
         header: (name) => headerOf(message, name),

@@ -6,9 +6,11 @@
  *
  * Source: 21/TLE, "Tenant updated event", "Tenant unregistered event".
  */
+
 import { Effect, Layer } from "effect"
 import { Tenants } from "../actors/tenant/Tenants.ts"
 import { tenantIdPattern } from "../domain/Names.ts"
+import { servicePrincipal } from "../domain/Principal.ts"
 import type { Nats } from "../nats/Nats.ts"
 import type { Readiness } from "../observability/Health.ts"
 import { UnregisteredEvent, UpdatedEvent } from "../schema/Tle.ts"
@@ -29,7 +31,7 @@ export const layer: Layer.Layer<never, never, Nats | Tenants | ProtocolsConfig |
       decode: UnregisteredEvent.decode,
       act: ({ correlationId, tenantId }) =>
         tenantIdPattern.test(tenantId)
-          ? tenants.removeTenant(tenantId, { principal: protocol, correlationId, idempotency: null })
+          ? tenants.removeTenant(tenantId, { ...servicePrincipal(protocol), correlationId, idempotency: null })
           : Effect.void
     })
     yield* hear({

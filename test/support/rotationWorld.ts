@@ -2,6 +2,7 @@
  * The keys of one or more replicas over one memory database, and the actor that rotates and retires
  * them. Time is the test's; the mover is not started, the test does its turns.
  */
+
 import { assert } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -26,6 +27,7 @@ import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
 import { MasterKey, MasterKeyError } from "../../src/crypto/MasterKey.ts"
 import { TenantKeys } from "../../src/crypto/TenantKeys.ts"
 import { globalTenantId } from "../../src/domain/Names.ts"
+import { servicePrincipal } from "../../src/domain/Principal.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { MemoryDatabase } from "../../src/store/memory/MemoryDatabase.ts"
 import * as MemoryOutbox from "../../src/store/memory/MemoryOutbox.ts"
@@ -39,7 +41,7 @@ import { keyWorld } from "../unit/crypto/keyWorld.ts"
 export const fileKeys = (...days: ReadonlyArray<number>) =>
   days.flatMap((day) => KeyFile.parse(KeyFile.newText(1_764_000_000_000, `2026-01-0${day}T00:00:00.000Z`))!)
 
-export const operator: Caller = { principal: "operator", correlationId: "c", idempotency: null }
+export const operator: Caller = { ...servicePrincipal("operator"), correlationId: "c", idempotency: null }
 export const withKey = (key: string, operation: string, body = ""): Caller => ({
   ...operator,
   idempotency: { key, operation, body: new TextEncoder().encode(body) }

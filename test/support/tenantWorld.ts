@@ -2,6 +2,7 @@
  * The tenants of one or more replicas over one memory database. Time is the test's, barriers end when
  * it says so, and the store does what it is told to do instead of what it is asked.
  */
+
 import { createHash } from "node:crypto"
 import { ConfigProvider, Context, Deferred, Effect, Layer } from "effect"
 import { ActorsConfig } from "../../src/actors/tenant/ActorsConfig.ts"
@@ -19,6 +20,7 @@ import * as LiveValidator from "../../src/actors/validation/LiveValidator.ts"
 import { ValidationCache } from "../../src/cache/ValidationCache.ts"
 import { Applier, Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
 import { Keyring } from "../../src/crypto/Keyring.ts"
+import { servicePrincipal } from "../../src/domain/Principal.ts"
 import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { MemoryDatabase } from "../../src/store/memory/MemoryDatabase.ts"
@@ -29,7 +31,7 @@ import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { keyringOf } from "./validationWorld.ts"
 
-export const operator: Caller = { principal: "alice", correlationId: "c", idempotency: null }
+export const operator: Caller = { ...servicePrincipal("alice"), correlationId: "c", idempotency: null }
 export const withKey = (key: string, operation: string, body = "{}"): Caller => ({
   ...operator,
   idempotency: { key, operation, body: new TextEncoder().encode(body) }

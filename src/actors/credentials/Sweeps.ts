@@ -5,7 +5,9 @@
  * caller goes on while there is more. What is changed goes through the tenant's actor, which looks at
  * the rows again: two replicas that do the same piece do it once.
  */
+
 import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Option, Schedule } from "effect"
+import { servicePrincipal } from "../../domain/Principal.ts"
 import { AuditStore } from "../../store/AuditStore.ts"
 import { type CredentialRef, CredentialStore } from "../../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
@@ -58,7 +60,7 @@ export class CredentialSweeps extends Context.Service<
   }
 >()("cm/actors/CredentialSweeps") {}
 
-const caller: Caller = { principal: "service", correlationId: "sweep", idempotency: null }
+const caller: Caller = { ...servicePrincipal("service"), correlationId: "sweep", idempotency: null }
 
 // ---- metrics -------------------------------------------------------------------
 const active = Metric.gauge("credential_active_total", {

@@ -7,16 +7,16 @@
  *
  * Every effect ends within `requestTimeoutMs`; nothing waits for ever.
  */
+
 import { Context, type Effect, type Result } from "effect"
 import type { InvalidCursor, NotYetInForce, Refusal, TooManyRequests, Unavailable } from "../../domain/errors.ts"
 import type { Page, TokenQuery } from "../../domain/Page.ts"
+import type { Principal } from "../../domain/Principal.ts"
 import type { Application, Tenant } from "../../domain/Tenant.ts"
 import type { Token, TokenStatus } from "../../domain/Token.ts"
 
 /** Who asks, and how to recognise the same request again. */
-export interface Caller {
-  /** `bus` for a caller known only by bus permissions; a protocol's name for its own changes (`elce`). */
-  readonly principal: string
+export interface Caller extends Principal {
   readonly correlationId: string
   /** Set when the request carried an `Idempotency-Key`. */
   readonly idempotency: {

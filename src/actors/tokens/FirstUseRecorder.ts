@@ -6,7 +6,9 @@
  * the command moves only what is still Inactive. What could not be recorded is kept and tried
  * again; beyond `pendingMax` it is forgotten and told again at the token's next use.
  */
+
 import { Effect, FiberSet, Layer } from "effect"
+import { servicePrincipal } from "../../domain/Principal.ts"
 import * as Loop from "../../observability/Loop.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import { FirstUse } from "../validation/FirstUse.ts"
@@ -46,7 +48,7 @@ export const layer = Layer.effectDiscard(
       return piece
     }
 
-    const caller = { principal: "first-use", correlationId: "", idempotency: null } as const
+    const caller = { ...servicePrincipal("first-use"), correlationId: "", idempotency: null } as const
     const recordPiece = (tenantId: string, piece: ReadonlyArray<string>) =>
       actors.ask(tenantId, commands.activateOnFirstUse(piece, caller)).pipe(
         Effect.asVoid,

@@ -3,6 +3,7 @@ import { Effect, Redacted, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import type { CredentialMetadata } from "../../../src/actors/credentials/Credentials.ts"
 import * as errors from "../../../src/domain/errors.ts"
+import { busPrincipal } from "../../../src/domain/Principal.ts"
 import { consumerOf } from "../../../src/protocols/Consumers.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
@@ -391,7 +392,7 @@ describe("credentials, services and the audit on the bus", () => {
   })
 
   it("takes a consumer's name from the subject, and from nothing that a caller can write into a request", () => {
-    const caller = { principal: "bus", correlationId: "c", idempotency: null }
+    const caller = { ...busPrincipal, correlationId: "c", idempotency: null }
     const info = (name: string) => (name === "Nats-Request-Info" ? '{"acc":"ACME","rtt":1}' : null)
     const of = (reply: string, over: object = {}) => consumerOf({ caller, extra: null, header: info, reply, ...over })
     assert.deepStrictEqual(of("_INBOX.x.1"), { by: "nothing" })

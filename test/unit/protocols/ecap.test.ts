@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
+import { servicePrincipal } from "../../../src/domain/Principal.ts"
 import { checkTransition } from "../../../src/protocols/Ecap.ts"
 import { EndpointTokenStatusTransitionRequest as Request } from "../../../src/schema/Ecap.ts"
 import * as ecap from "../../support/ecap.ts"
@@ -53,7 +54,7 @@ describe("16/ECAP status transition", () => {
       assert.deepStrictEqual(world.tenants.calls, [
         {
           method: "transitionByValue",
-          args: ["app", "t", target, { principal: "ecap", correlationId: "c-1", idempotency: null }]
+          args: ["app", "t", target, { ...servicePrincipal("ecap"), correlationId: "c-1", idempotency: null }]
         }
       ])
     }

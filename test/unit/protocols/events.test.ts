@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
+import { servicePrincipal } from "../../../src/domain/Principal.ts"
 import * as Elce from "../../../src/schema/Elce.ts"
 import * as Tle from "../../../src/schema/Tle.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -44,7 +45,7 @@ describe("9/ELCE", () => {
     assert.deepStrictEqual(await asked(world, 1), [
       {
         method: "unregisterEndpoint",
-        args: ["e-1", { principal: "elce", correlationId: "c", idempotency: null }]
+        args: ["e-1", { ...servicePrincipal("elce"), correlationId: "c", idempotency: null }]
       }
     ])
     await world.close()
@@ -141,7 +142,7 @@ describe("21/TLE", () => {
     world.bus.publish(tle, tenantEvent("not a tenant id"))
     world.bus.publish(tle, tenantEvent("demo"))
     assert.deepStrictEqual(await asked(world, 1), [
-      { method: "removeTenant", args: ["demo", { principal: "tle", correlationId: "c", idempotency: null }] }
+      { method: "removeTenant", args: ["demo", { ...servicePrincipal("tle"), correlationId: "c", idempotency: null }] }
     ])
     await eventually(
       () => counted(world, "cm_events_heard_total", 'type="updated"', 'outcome="done"'),

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as errors from "../../../src/domain/errors.ts"
+import { busPrincipal, servicePrincipal } from "../../../src/domain/Principal.ts"
 import { Access } from "../../../src/protocols/Access.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
@@ -392,7 +393,7 @@ describe("headers", () => {
     script(world, provision)
     await world.tenant("token.provision", ask, { "Idempotency-Key": "key-1", "Correlation-ID": "c" })
     assert.deepStrictEqual(callerOf(), {
-      principal: "bus",
+      ...busPrincipal,
       correlationId: "c",
       idempotency: { key: "key-1", operation: "token.provision", body: new TextEncoder().encode(JSON.stringify(ask)) }
     })
@@ -423,7 +424,9 @@ describe("what is wrong is looked for in this order", () => {
   it("tenant, operation, payload, authorization, tenant's existence, the rest", async () => {
     const access = Layer.succeed(Access, {
       authorize: ({ authorization }) =>
-        authorization === null ? Effect.fail(new errors.Unauthenticated({ reason: "no token" })) : Effect.succeed("me")
+        authorization === null
+          ? Effect.fail(new errors.Unauthenticated({ reason: "no token" }))
+          : Effect.succeed(servicePrincipal("me"))
     })
     const world = await protocolWorld({ access })
     world.tenants.script.getToken = () => Effect.fail(new errors.TenantNotFound({ tenantId: "demo" }))

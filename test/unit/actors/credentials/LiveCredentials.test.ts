@@ -1,4 +1,5 @@
 /** Verifies: R-SEC-5, R-SEC-9. */
+
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -6,11 +7,12 @@ import type { StoreRequest } from "../../../../src/actors/credentials/Credential
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import type { Consumer } from "../../../../src/domain/Access.ts"
 import { servicesSwitchedMax } from "../../../../src/domain/Credential.ts"
+import { busPrincipal } from "../../../../src/domain/Principal.ts"
 import { events } from "../../../../src/schema/EventJson.ts"
 import { credentialWorld } from "../../../support/credentialWorld.ts"
 
 const day = 86_400_000
-const caller: Caller = { principal: "bus", correlationId: "c", idempotency: null }
+const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
 const mail: Consumer = { by: "subject", name: "mail" }
 const read = { consumer: mail, sealTo: null, minTtlMs: null }
 const request = (over: Partial<StoreRequest> = {}): StoreRequest => ({

@@ -1,16 +1,18 @@
 /** What the sweeps of credentials do while the database fails. Verifies: R-SEC-13, R-SEC-14. */
+
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Metric, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { StoreRequest } from "../../../../src/actors/credentials/Credentials.ts"
 import { others, servicesShownMax } from "../../../../src/actors/credentials/Sweeps.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
+import { busPrincipal } from "../../../../src/domain/Principal.ts"
 import { credentialWorld, type TransactionFate } from "../../../support/credentialWorld.ts"
 
 type World = Effect.Success<typeof credentialWorld>
 type Replica = Effect.Success<ReturnType<World["replica"]>>
 
-const caller: Caller = { principal: "bus", correlationId: "c", idempotency: null }
+const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
 const asMallory = { consumer: { by: "subject", name: "mallory" }, sealTo: null, minTtlMs: null } as const
 const request = (over: Partial<StoreRequest> = {}): StoreRequest => ({
   serviceName: "outlook",

@@ -1,4 +1,5 @@
 /** How long a request waits for its tenant's actor. */
+
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -6,10 +7,11 @@ import type { Command } from "../../../../src/actors/tenant/Command.ts"
 import { type Asked, GroupCommit } from "../../../../src/actors/tenant/GroupCommit.ts"
 import * as TenantActors from "../../../../src/actors/tenant/TenantActors.ts"
 import { TenantsConfig } from "../../../../src/actors/tenant/TenantsConfig.ts"
+import { busPrincipal } from "../../../../src/domain/Principal.ts"
 
 const command: Command<number> = {
   name: "test",
-  caller: { principal: "bus", correlationId: "c", idempotency: null },
+  caller: { ...busPrincipal, correlationId: "c", idempotency: null },
   load: {},
   decide: () => Result.succeed(1)
 }

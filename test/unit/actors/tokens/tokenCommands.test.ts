@@ -1,15 +1,17 @@
 // Verifies R-TOK-1, R-TOK-3, R-TOK-5.
 /** What commands on tokens decide over loaded rows: no clock, no store. Contract 2.1 and 3.2. */
+
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
 import * as commands from "../../../../src/actors/tokens/commands/tokens.ts"
+import { busPrincipal } from "../../../../src/domain/Principal.ts"
 import { type Token, type TokenStatus, tokenStatuses } from "../../../../src/domain/Token.ts"
 import type { Loaded } from "../../../../src/store/TenantStore.ts"
 
 const now = 1_800_000_000_000
-const caller: Caller = { principal: "bus", correlationId: "c", idempotency: null }
+const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
 const idOf = (n: number) => `0190000${n}-0000-7000-8000-000000000000`
 
 const tokenWith = (changes: Partial<Token>): Token => ({
