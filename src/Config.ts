@@ -6,8 +6,8 @@
  * variable and what it may be, never what it was.
  */
 import { randomBytes } from "node:crypto"
-import { Config, ConfigProvider, Context, Effect, Layer } from "effect"
-import { instanceNamePattern, replicaIdPattern, tenantIdPattern } from "./domain/Names.ts"
+import { Config, ConfigProvider, Effect, Layer } from "effect"
+import { instanceNamePattern, replicaIdPattern } from "./domain/Names.ts"
 import { Replica, replicaOf } from "./observability/Replica.ts"
 import * as Setting from "./observability/Setting.ts"
 
@@ -39,29 +39,3 @@ export const layerReplica = Layer.effect(
   Replica,
   Effect.map(replica, ({ instance, replicaId }) => replicaOf(instance, replicaId))
 )
-
-const start = Config.all({
-  readyFile: Setting.text({
-    name: "CM_READY_FILE",
-    pattern: /^.{0,4096}$/u,
-    byDefault: "",
-    about: "A file that is written when the service is ready, for whoever started it, and goes with it. Empty: none."
-  }),
-  tenants: Setting.text({
-    name: "CM_DEV_TENANTS",
-    pattern: /^$|^[A-Za-z0-9_,-]{1,1024}$/u,
-    byDefault: "",
-    about: "Tenants that are created at the start when they do not exist, separated by commas. For development."
-  })
-})
-
-/** What happens at the start. */
-export class StartConfig extends Context.Service<
-  StartConfig,
-  { readonly readyFile: string; readonly tenants: string }
->()("cm/StartConfig") {
-  static readonly layer = Layer.effect(StartConfig, start)
-}
-
-export const tenantIdsOf = (text: string): ReadonlyArray<string> =>
-  text.split(",").filter((tenantId) => tenantIdPattern.test(tenantId))

@@ -74,6 +74,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "nats",
     "observability"
   ],
+  launch: ["domain", "store", "coherence", "nats", "observability"],
   gateway: ["schema", "nats", "observability"]
 }
 

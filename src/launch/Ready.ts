@@ -1,0 +1,37 @@
+/**
+ * Tells whoever started the service that it is ready: not before the operation `ready` says so. The
+ * file is there only while the service answers; one that a killed predecessor left says nothing of
+ * this process and goes first.
+ */
+import { rmSync, writeFileSync } from "node:fs"
+import { Effect, Layer } from "effect"
+import { Coherence } from "../coherence/Coherence.ts"
+import { Nats } from "../nats/Nats.ts"
+import { untilReady } from "../observability/Health.ts"
+import { Replica } from "../observability/Replica.ts"
+import { Shutdown } from "../observability/Shutdown.ts"
+import { StartConfig } from "./StartConfig.ts"
+
+export const layerNotReady = Layer.effectDiscard(
+  Effect.map(StartConfig, ({ readyFile }) => (readyFile === "" ? undefined : rmSync(readyFile, { force: true })))
+)
+
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { readyFile } = yield* StartConfig
+    const { instance, replicaId } = yield* Replica
+    const { control, requests } = yield* Nats
+    yield* Effect.promise(() => Promise.all([requests.flush(), control.flush()]))
+    yield* (yield* Coherence).settled
+    const shutdown = yield* Shutdown
+    yield* Effect.raceFirst(untilReady, shutdown.requested)
+    if (yield* shutdown.isRequested) return
+    yield* Effect.logInfo("ready")
+    if (readyFile === "") return
+    const told = JSON.stringify({ instance, replica: replicaId, pid: process.pid })
+    yield* Effect.acquireRelease(
+      Effect.sync(() => writeFileSync(readyFile, told)),
+      () => Effect.sync(() => rmSync(readyFile, { force: true }))
+    )
+  })
+)
