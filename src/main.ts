@@ -6,6 +6,7 @@
  */
 import "effect/schema/SchemaJITCompiler/enable"
 import { Effect, Layer } from "effect"
+import * as audit from "./actors/audit/layer.ts"
 import * as credentials from "./actors/credentials/layer.ts"
 import * as keys from "./actors/keys/layer.ts"
 import * as tenant from "./actors/tenant/layer.ts"
@@ -29,6 +30,7 @@ import * as maria from "./store/maria/layer.ts"
 
 /** Read before anything is opened: a wrong value stops the start at once. */
 const Settings = Layer.mergeAll(
+  audit.settings,
   cache.settings,
   coherence.settings,
   credentials.settings,
@@ -45,6 +47,7 @@ const Settings = Layer.mergeAll(
 
 /** What a replica believes, how replicas agree, and the tenants on both. */
 const Actors = Layer.mergeAll(tokens.layer, credentials.layer, keys.layer).pipe(
+  Layer.provideMerge(audit.layer),
   Layer.provideMerge(tenant.layer),
   Layer.provideMerge(validation.layer),
   Layer.provideMerge(coherence.layer),

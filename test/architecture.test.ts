@@ -49,7 +49,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "actors/tenant": ofActors,
   "actors/validation": [...ofActors, "actors/tenant"],
   "actors/tokens": [...ofActors, "actors/tenant", "actors/validation"],
-  "actors/audit": [...ofActors, "actors/tenant", "actors/credentials"],
+  "actors/audit": [...ofActors, "actors/tenant"],
   "actors/credentials": [...ofActors, "actors/tenant", "actors/audit", "actors/validation"],
   "actors/keys": [...ofActors, "actors/tenant"],
   rotation: [
@@ -58,6 +58,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "crypto",
     "actors/tenant",
     "actors/tokens",
+    "actors/audit",
     "actors/credentials",
     "platform",
     "observability"

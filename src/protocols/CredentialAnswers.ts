@@ -1,8 +1,7 @@
-/** What the actors say about credentials, services and the audit, as it is answered. */
+/** What the actors say about credentials and services, as it is answered. */
 import { Redacted } from "effect"
 import type { CredentialMetadata, HandedOut, VersionEntry } from "../actors/credentials/Credentials.ts"
 import type { TenantService } from "../domain/Credential.ts"
-import type { AuditAnswer, VerdictAnswer } from "../schema/AuditJson.ts"
 import {
   type CredentialAnswer,
   encodeOwner,
@@ -66,39 +65,4 @@ export const encodeService = ({
   is_active: isActive,
   ...(reason === null ? {} : { reason }),
   updated_at: formatDate(updatedAt)
-})
-
-interface AuditRow {
-  readonly seq: number
-  readonly at: number
-  readonly actor: string
-  readonly action: string
-  readonly entityType: string
-  readonly entityId: string
-  readonly diff: string | null
-  readonly prevHash: string
-  readonly hash: string
-}
-
-/** `diff` is answered as the JSON it is; its text, as `JSON.stringify` writes it, is what was hashed. */
-export const encodeAuditRow = (row: AuditRow): typeof AuditAnswer.Type => ({
-  seq: row.seq,
-  at: formatDate(row.at),
-  actor: row.actor,
-  action: row.action,
-  entityType: row.entityType,
-  entityId: row.entityId,
-  ...(row.diff === null ? {} : { diff: JSON.parse(row.diff) as Readonly<Record<string, unknown>> }),
-  prevHash: row.prevHash,
-  hash: row.hash
-})
-
-export const encodeVerdict = (verdict: {
-  readonly valid: boolean
-  readonly checked: number
-  readonly firstBroken: { readonly seq: number; readonly reason: string } | null
-}): typeof VerdictAnswer.Type => ({
-  valid: verdict.valid,
-  checked: verdict.checked,
-  ...(verdict.firstBroken === null ? {} : { firstBroken: verdict.firstBroken })
 })

@@ -1,10 +1,11 @@
 /** Every management operation. A noun's operations are one table in a file of their own. */
 import { adminOperations } from "./AdminOperations.ts"
 import { applicationOperations } from "./ApplicationOperations.ts"
+import { auditOperations } from "./AuditOperations.ts"
 import { credentialOperations } from "./CredentialOperations.ts"
 import { keyOperations } from "./KeyOperations.ts"
 import type { Operation } from "./Operation.ts"
-import { auditOperations, serviceOperations } from "./ServiceOperations.ts"
+import { serviceOperations } from "./ServiceOperations.ts"
 import { tenantOperations } from "./TenantOperations.ts"
 import { tokenOperations } from "./TokenOperations.ts"
 import { tokenValidationOperations } from "./TokenValidationOperations.ts"

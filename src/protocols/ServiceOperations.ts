@@ -1,11 +1,9 @@
-/** `{instance}.v1.{tenant}.service.*` and `.audit.*`. Contract sections 3.4 and 3.5. */
+/** `{instance}.v1.{tenant}.service.*`. Contract section 3.4. */
 import { Effect } from "effect"
 import { Credentials } from "../actors/credentials/Credentials.ts"
 import { serviceNamePattern } from "../domain/Names.ts"
-import { numberPlace } from "../domain/Page.ts"
-import { AuditPage, ListAudit, VerdictAnswer, VerifyAudit } from "../schema/AuditJson.ts"
 import { DisableService, EnableService, ListServices, ServiceAnswer, ServicePage } from "../schema/CredentialJson.ts"
-import { encodeAuditRow, encodeService, encodeVerdict } from "./CredentialAnswers.ts"
+import { encodeService } from "./CredentialAnswers.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
 
@@ -54,44 +52,6 @@ export const serviceOperations = [
     handle: Effect.fnUntraced(function* ({ reason = null, service_name }, { caller, tenantId }) {
       const credentials = yield* Credentials
       return encodeService(yield* credentials.disableService(tenantId, service_name, reason, caller))
-    })
-  })
-]
-
-export const auditOperations = [
-  operation({
-    family: "tenant",
-    name: "audit.list",
-    about: "The tenant's audit, oldest first: who did, read or was refused what. Secrets only as keyed fingerprints.",
-    request: ListAudit,
-    answer: AuditPage,
-    errors: ["INVALID_CURSOR"],
-    handle: Effect.fnUntraced(function* (request, { answerBytesMax, tenantId }) {
-      const credentials = yield* Credentials
-      const { cursor, entityId = null, from = null, limit, to = null } = request
-      return yield* answerPage({
-        list: "audit.list",
-        of: [tenantId, entityId, from, to],
-        place: numberPlace,
-        cursor,
-        limit,
-        bytesMax: answerBytesMax,
-        fetch: (limit, after) => credentials.auditList(tenantId, { entityId, from, to, limit, after }),
-        encode: encodeAuditRow
-      })
-    })
-  }),
-  operation({
-    family: "tenant",
-    name: "audit.verify",
-    about:
-      "Walks the audit's chain and compares it to its signed checkpoints; names the first link that does not hold.",
-    request: VerifyAudit,
-    answer: VerdictAnswer,
-    errors: ["LIMIT_REACHED"],
-    handle: Effect.fnUntraced(function* ({ from = null, to = null }, { tenantId }) {
-      const credentials = yield* Credentials
-      return encodeVerdict(yield* credentials.auditVerify(tenantId, { from, to }))
     })
   })
 ]

@@ -1,9 +1,15 @@
-/** The room `rotation`: the clockwork behind ends, overlaps, removals and notices. */
+/** The room `rotation`: the clockwork behind ends, overlaps, removals, notices and checkpoints. */
 import { Layer } from "effect"
+import * as AuditSweep from "./AuditSweep.ts"
 import * as CredentialExpirySweep from "./CredentialExpirySweep.ts"
 import * as ExpirySweep from "./ExpirySweep.ts"
 import * as RemovalSweep from "./RemovalSweep.ts"
 import { SweepConfig } from "./SweepConfig.ts"
 
 export const settings = SweepConfig.layer
-export const background = Layer.mergeAll(ExpirySweep.layer, RemovalSweep.layer, CredentialExpirySweep.layer)
+export const background = Layer.mergeAll(
+  ExpirySweep.layer,
+  RemovalSweep.layer,
+  AuditSweep.layer,
+  CredentialExpirySweep.layer
+)

@@ -4,12 +4,16 @@
  */
 import { join } from "node:path"
 import { ConfigProvider, Context, Duration, Effect, Layer } from "effect"
+import { Audit } from "../../src/actors/audit/Audit.ts"
+import { AuditConfig } from "../../src/actors/audit/AuditConfig.ts"
+import * as LiveAudit from "../../src/actors/audit/LiveAudit.ts"
+import { Refusals } from "../../src/actors/audit/Refusals.ts"
+import * as AuditSweeps from "../../src/actors/audit/Sweeps.ts"
 import { Credentials } from "../../src/actors/credentials/Credentials.ts"
 import { CredentialsConfig } from "../../src/actors/credentials/CredentialsConfig.ts"
 import { CredentialEvents } from "../../src/actors/credentials/Events.ts"
 import * as LiveCredentials from "../../src/actors/credentials/LiveCredentials.ts"
 import { Refresher } from "../../src/actors/credentials/Refresher.ts"
-import { Refusals } from "../../src/actors/credentials/Refusals.ts"
 import * as CredentialSweeps from "../../src/actors/credentials/Sweeps.ts"
 import { ActorsConfig } from "../../src/actors/tenant/ActorsConfig.ts"
 import * as GroupCommit from "../../src/actors/tenant/GroupCommit.ts"
@@ -63,6 +67,7 @@ export const credentialWorld = Effect.gen(function* () {
   const settings = Layer.mergeAll(
     ActorsConfig.layer,
     TenantsConfig.layer,
+    AuditConfig.layer,
     CredentialsConfig.layer,
     CryptoConfig.layer
   ).pipe(Layer.provide(environment))
@@ -117,7 +122,7 @@ export const credentialWorld = Effect.gen(function* () {
     )
     return Layer.build(
       Layer.fresh(
-        Layer.mergeAll(LiveCredentials.layer, CredentialSweeps.layer).pipe(
+        Layer.mergeAll(LiveAudit.layer, AuditSweeps.layer, LiveCredentials.layer, CredentialSweeps.layer).pipe(
           Layer.provideMerge(parts),
           Layer.provideMerge(TenantActors.layer),
           Layer.provideMerge(GroupCommit.layer),
@@ -134,7 +139,11 @@ export const credentialWorld = Effect.gen(function* () {
     ).pipe(
       Effect.map((context) => ({
         credentials: Context.get(context, Credentials),
-        sweeps: Context.get(context, CredentialSweeps.CredentialSweeps)
+        audit: Context.get(context, Audit),
+        sweeps: {
+          ...Context.get(context, CredentialSweeps.CredentialSweeps),
+          ...Context.get(context, AuditSweeps.AuditSweeps)
+        }
       }))
     )
   }

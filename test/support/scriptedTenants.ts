@@ -1,22 +1,25 @@
 /**
- * `Tenants`, `Credentials` and `Keys` that do what a test says and remember what they were asked.
+ * `Tenants`, `Credentials`, `Audit` and `Keys` that do what a test says and remember what they were asked.
  *
  * They have no behaviour of their own: a method that the test gave no answer for is a bug of the test.
  */
 import { Effect, Layer } from "effect"
+import { Audit } from "../../src/actors/audit/Audit.ts"
 import { Credentials } from "../../src/actors/credentials/Credentials.ts"
 import { Keys } from "../../src/actors/keys/Keys.ts"
 import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/tenant/Tenants.ts"
 import { Validator } from "../../src/actors/validation/Validator.ts"
 
-type Service = Tenants["Service"] & Credentials["Service"] & Keys["Service"]
+/** What is asked of the audit has its noun before it here: `auditList`. */
+type AuditMethods = { readonly [M in keyof Audit["Service"] as `audit${Capitalize<M>}`]: Audit["Service"][M] }
+type Service = Tenants["Service"] & Credentials["Service"] & Keys["Service"] & AuditMethods
 export type Method = Exclude<keyof Service, "census">
 
 export interface ScriptedTenants {
   readonly calls: Array<{ readonly method: string; readonly args: ReadonlyArray<unknown> }>
   /** The answers, by method; set them at any time. */
   readonly script: { -readonly [M in Method]?: Service[M] }
-  readonly layer: Layer.Layer<Tenants | Credentials | Keys>
+  readonly layer: Layer.Layer<Tenants | Credentials | Audit | Keys>
 }
 
 export const scriptedTenants = (): ScriptedTenants => {
@@ -33,12 +36,16 @@ export const scriptedTenants = (): ScriptedTenants => {
       }
     }
   })
+  const audit = new Proxy({} as Audit["Service"], {
+    get: (_, method: string) => Reflect.get(service, `audit${method[0]!.toUpperCase()}${method.slice(1)}`)
+  })
   return {
     calls,
     script,
     layer: Layer.mergeAll(
       Layer.succeed(Tenants, service),
       Layer.succeed(Credentials, service),
+      Layer.succeed(Audit, audit),
       Layer.succeed(Keys, service)
     )
   }

@@ -19,14 +19,9 @@ import { signedBytes } from "../../store/AuditCheckpointBytes.ts"
 import { type AuditBound, type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
 import { type Broken, beginning, type Place, walk } from "../../store/AuditWalk.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
-import type { AuditVerdict } from "../credentials/Credentials.ts"
-import { CredentialsConfig } from "../credentials/CredentialsConfig.ts"
 import { TenantsConfig } from "../tenant/TenantsConfig.ts"
-
-export interface AuditRange {
-  readonly from: AuditBound
-  readonly to: AuditBound
-}
+import type { AuditRange, AuditVerdict } from "./Audit.ts"
+import { AuditConfig } from "./AuditConfig.ts"
 
 type VerificationError = StoreUnavailable | errors.AuditRangeTooLong | errors.TooManyRequests | errors.Unavailable
 
@@ -78,7 +73,7 @@ export const make = Effect.gen(function* () {
   const signer = yield* AuditSigner
   const clock = yield* Clock.Clock
   const { requestTimeout } = yield* TenantsConfig
-  const { verificationsMax } = yield* CredentialsConfig
+  const { verificationsMax } = yield* AuditConfig
   const timeoutMs = Duration.toMillis(requestTimeout)
   const nowMs = () => monotonicMsUnsafe(clock)
 

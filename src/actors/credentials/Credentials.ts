@@ -1,5 +1,5 @@
 /**
- * Everything a protocol may ask about third-party credentials, a tenant's services and its audit.
+ * Everything a protocol may ask about third-party credentials and a tenant's services.
  *
  * Changes and reads of secrets go through the tenant's mailbox. A secret leaves only after the row
  * of the audit that tells of it is committed, and it is read from the database in the very
@@ -13,10 +13,7 @@ import { Context, type Effect, type Redacted } from "effect"
 import type { Consumer } from "../../domain/Access.ts"
 import type { CredentialState, JsonObject, Owner, TenantService, VersionState } from "../../domain/Credential.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
-import type { AuditRangeTooLong } from "../../domain/errors.ts"
 import type { Page, PageQuery } from "../../domain/Page.ts"
-import type { AuditRow } from "../../store/AuditChain.ts"
-import type { AuditBound } from "../../store/AuditStore.ts"
 import type { Caller, ChangeError, ReadError } from "../tenant/Tenants.ts"
 
 /** How a request names a credential: by id, or the one that wins for a service and owner. */
@@ -104,21 +101,6 @@ export interface ChangedCredential {
   readonly version: number
 }
 
-export interface AuditListRequest {
-  readonly entityId: string | null
-  readonly from: AuditBound
-  readonly to: AuditBound
-  readonly limit: number
-  readonly after: string | null
-}
-
-export interface AuditVerdict {
-  readonly valid: boolean
-  /** Rows that were looked at. */
-  readonly checked: number
-  readonly firstBroken: { readonly seq: number; readonly reason: string } | null
-}
-
 export class Credentials extends Context.Service<
   Credentials,
   {
@@ -185,11 +167,5 @@ export class Credentials extends Context.Service<
       reason: string | null,
       caller: Caller
     ) => Effect.Effect<TenantService, ChangeError>
-
-    readonly auditList: (tenantId: string, request: AuditListRequest) => Effect.Effect<Page<AuditRow>, ReadError>
-    readonly auditVerify: (
-      tenantId: string,
-      range: { readonly from: AuditBound; readonly to: AuditBound }
-    ) => Effect.Effect<AuditVerdict, ReadError | AuditRangeTooLong>
   }
 >()("cm/actors/Credentials") {}

@@ -1,4 +1,4 @@
-/** Settings of third-party credentials and of the audit. */
+/** Settings of third-party credentials. */
 import { Config, Context, type Duration, Layer } from "effect"
 import * as Setting from "../../observability/Setting.ts"
 
@@ -13,36 +13,6 @@ const config = Config.all({
     byDefault: "30 seconds",
     about:
       "How long a description in the metadata cache is believed. A change ends it at once; this bounds a lost mark."
-  }),
-  refusalWindow: Setting.duration({
-    name: "CM_AUDIT_REFUSAL_WINDOW",
-    min: "1 second",
-    max: "1 hour",
-    byDefault: "30 seconds",
-    about: "Refusals that repeat within this time become one row of the audit with their number."
-  }),
-  refusalsMax: Setting.int({
-    name: "CM_AUDIT_REFUSALS_MAX",
-    unit: "refusals",
-    min: 1,
-    max: 1_000_000,
-    byDefault: 10_000,
-    about: "Different refusals that are counted at once; one more gets a row of the audit each time."
-  }),
-  verificationsMax: Setting.int({
-    name: "CM_AUDIT_VERIFICATIONS_MAX",
-    unit: "verifications",
-    min: 1,
-    max: 64,
-    byDefault: 4,
-    about: "Audits that one replica verifies at once, each tenant's once. One more is answered 429."
-  }),
-  checkpointEvery: Setting.duration({
-    name: "CM_AUDIT_CHECKPOINT_EVERY",
-    min: "1 second",
-    max: "1 day",
-    byDefault: "5 minutes",
-    about: "How often the head of each tenant's audit chain is signed and published, when it has moved."
   }),
   sweepEvery: Setting.duration({
     name: "CM_CREDENTIAL_SWEEP_EVERY",
@@ -61,10 +31,6 @@ const config = Config.all({
 
 export interface CredentialsConfigShape {
   readonly metadataTtl: Duration.Duration
-  readonly refusalWindow: Duration.Duration
-  readonly refusalsMax: number
-  readonly verificationsMax: number
-  readonly checkpointEvery: Duration.Duration
   readonly sweepEvery: Duration.Duration
   /** Milliseconds, without repetition. */
   readonly noticesMs: ReadonlyArray<number>

@@ -10,7 +10,6 @@ import { noCredentials } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import { type Events, erase, expire, iso, record } from "./Change.ts"
-import type { RefusalBatch } from "./RefusalLedger.ts"
 
 const dayMs = 86_400_000
 
@@ -93,20 +92,5 @@ export const purge = (credentialIds: ReadonlyArray<string>, events: Events, call
     const found = credentialIds.flatMap((credentialId) => workspace.credentials.own(credentialId) ?? [])
     for (const credential of found) erase(workspace, credential, "removed", caller, events)
     return Result.succeed(found.length)
-  }
-})
-
-/**
- * Rows for refusals that were counted (`RefusalLedger`). The answer is remembered under the batch's
- * id, as a caller's is under an `Idempotency-Key`: asked again, it writes nothing twice.
- */
-export const recordCounted = ({ batchId, entries }: RefusalBatch, caller: Caller): Command<number> => ({
-  name: "audit.refusals",
-  caller: { ...caller, idempotency: { key: batchId, operation: "audit.refusals", body: new Uint8Array() } },
-  load: {},
-  onRemovedTenant: true,
-  decide: (workspace) => {
-    for (const entry of entries) workspace.record(entry)
-    return Result.succeed(entries.length)
   }
 })

@@ -15,14 +15,12 @@ import { type Credential, historyVersionsMax, shownState } from "../../domain/Cr
 import { shownVersionState } from "../../domain/CredentialLifecycle.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
-import { AuditStore } from "../../store/AuditStore.ts"
 import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
-import { TenantStore } from "../../store/TenantStore.ts"
-import * as AuditVerification from "../audit/Verification.ts"
+import { Refusals } from "../audit/Refusals.ts"
 import type { Command } from "../tenant/Command.ts"
+import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Ids } from "../tenant/Ids.ts"
-import { InForce } from "../tenant/InForce.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
@@ -39,7 +37,6 @@ import * as DescribeCache from "./DescribeCache.ts"
 import { CredentialEvents } from "./Events.ts"
 import { loadOf, type Readable, read } from "./Reads.ts"
 import { Refresher } from "./Refresher.ts"
-import { Refusals } from "./Refusals.ts"
 import { rotate } from "./Rotation.ts"
 import { setService } from "./ServiceCommands.ts"
 
@@ -57,7 +54,6 @@ const unopenable = Metric.counter("credential_unopenable_total", {
   description: "Sealed secrets that did not open: tampered with, moved, or their key is gone",
   incremental: true
 })
-const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
 const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
 
 export const metadataOf = ({ credential, serviceActive }: CredentialView, now: number): CredentialMetadata => {
@@ -86,31 +82,20 @@ const makeReadCounter = Effect.map(Effect.context<never>(), (context) => {
 
 const make = Effect.gen(function* () {
   const actors = yield* TenantActors
-  const tenants = yield* TenantStore
   const store = yield* CredentialStore
-  const auditStore = yield* AuditStore
   const tenantKeys = yield* TenantKeys
   const keyring = yield* Keyring
   const curveBox = yield* CurveBox
   const refresher = yield* Refresher
   const knownTenants = yield* KnownTenants
-  const inForce = yield* InForce
   const refusals = yield* Refusals
   const events = yield* CredentialEvents
   const ids = yield* Ids
   const describeCache = yield* DescribeCache.make
-  const verification = yield* AuditVerification.make
+  const liveTenant = yield* ExistingTenant.make
   const countRead = yield* makeReadCounter
 
   // ---- tenants
-  const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
-    const [tenant] = yield* Effect.mapError(tenants.findTenants([tenantId]), readFailed)
-    if (tenant !== undefined && tenant.removedAt === null) return
-    // A removal is told when it is in force.
-    if (tenant !== undefined)
-      yield* Effect.catch(inForce.all(tenantId), () => new errors.Unavailable({ part: "database", committed: false }))
-    return yield* new errors.TenantNotFound({ tenantId })
-  })
   /** No actor and no key is made for a tenant that does not exist. */
   const known = (tenantId: string) => (actors.isResidentUnsafe(tenantId) ? Effect.void : liveTenant(tenantId))
   const ask = <A>(tenantId: string, command: Command<A>) =>
@@ -122,7 +107,7 @@ const make = Effect.gen(function* () {
   const change = <A>(tenantId: string, command: Command<A>) =>
     Effect.tap(ask(tenantId, command), () => describeCache.changed(tenantId))
   const reading = <A>(tenantId: string, effect: Effect.Effect<A, StoreUnavailable>) =>
-    Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, readFailed))
+    Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, ExistingTenant.readFailed))
 
   // ---- secrets
   const sealerOf = (tenantId: string, sealer: TenantSealer): SecretSealer => ({
@@ -258,20 +243,7 @@ const make = Effect.gen(function* () {
     services: (tenantId, query) => reading(tenantId, store.services(tenantId, query)),
     enableService: (tenantId, serviceName, caller) => change(tenantId, setService(serviceName, true, null, caller)),
     disableService: (tenantId, serviceName, reason, caller) =>
-      change(tenantId, setService(serviceName, false, reason, caller)),
-
-    // What a tenant wrote that had this name before is another tenant's.
-    auditList: (tenantId, request) =>
-      reading(
-        tenantId,
-        Effect.flatMap(auditStore.beginning(tenantId), (first) =>
-          auditStore.list(tenantId, { ...request, after: String(Math.max(Number(request.after ?? 0), first - 1)) })
-        )
-      ),
-    auditVerify: (tenantId, range) =>
-      Effect.andThen(liveTenant(tenantId), verification.verify(tenantId, range)).pipe(
-        Effect.catchTag("StoreUnavailable", (error) => Effect.fail(readFailed(error)))
-      )
+      change(tenantId, setService(serviceName, false, reason, caller))
   })
 })
 

@@ -12,11 +12,11 @@ import type { Refusal } from "../../domain/errors.ts"
 import * as errors from "../../domain/errors.ts"
 import { type CredentialLoad, noCredentials, slotKey } from "../../store/CredentialStore.ts"
 import type { AuditEntry } from "../../store/TenantStore.ts"
+import type { Noting } from "../audit/Refusals.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 import type { CredentialName } from "./Credentials.ts"
-import type { Noting } from "./Refusals.ts"
 
 /** What may be opened and handed out once the command is committed. */
 export interface Readable {

@@ -15,6 +15,7 @@ import { isUsable } from "../../domain/TokenLifecycle.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
 import type { Command } from "../tenant/Command.ts"
+import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Ids } from "../tenant/Ids.ts"
 import { InForce } from "../tenant/InForce.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
@@ -61,15 +62,7 @@ export const layer = Layer.effect(
     const clock = yield* Clock.Clock
 
     // ---- tenants
-    const liveTenant = Effect.fnUntraced(function* (tenantId: string) {
-      const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), readFailed)
-      if (tenant !== undefined && tenant.removedAt === null) return tenant
-      // A removal is told when it is in force.
-      if (tenant !== undefined)
-        yield* Effect.catch(inForce.all(tenantId), () => new errors.Unavailable({ part: "database", committed: false }))
-      return yield* new errors.TenantNotFound({ tenantId })
-    })
-
+    const liveTenant = yield* ExistingTenant.make
     /** An actor is made only for a tenant that exists: a flood of invented names makes none. */
     const change = <A>(tenantId: string, command: Command<A>) =>
       actors.isResidentUnsafe(tenantId)
@@ -77,7 +70,7 @@ export const layer = Layer.effect(
         : Effect.andThen(liveTenant(tenantId), actors.ask(tenantId, command))
 
     const read = <A>(tenantId: string, effect: Effect.Effect<A, StoreUnavailable>) =>
-      Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, readFailed))
+      Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, ExistingTenant.readFailed))
 
     // ---- values and references
     const keyedCommand = keyed(keyring)
@@ -109,7 +102,9 @@ export const layer = Layer.effect(
     const shown = (token: Token) => commands.toRecord(token, clock.currentTimeMillisUnsafe())
     /** What was read may be committed and not yet in force; asked after the reading, so it is among what is pending. */
     const whenInForce = (tenantId: string) =>
-      Effect.catchTag(inForce.all(tenantId), "StoreUnavailable", (error) => Effect.fail(readFailed(error)))
+      Effect.catchTag(inForce.all(tenantId), "StoreUnavailable", (error) =>
+        Effect.fail(ExistingTenant.readFailed(error))
+      )
 
     /**
      * A token that was just used may not be Active yet: what was used on this replica goes into the
@@ -164,11 +159,11 @@ export const layer = Layer.effect(
       createTenant: ({ name, tenantId }, caller) => actors.ask(tenantId, applications.createTenant(name, caller)),
       removeTenant: Effect.fnUntraced(function* (tenantId, caller) {
         // One that is being removed has an actor still: the repetition waits there until the first is in force.
-        const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), readFailed)
+        const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), ExistingTenant.readFailed)
         if (tenant === undefined) return yield* new errors.TenantNotFound({ tenantId })
         return yield* actors.ask(tenantId, applications.removeTenant(tenantUnregistered, caller))
       }),
-      listTenants: (options) => Effect.mapError(store.listTenants(options), readFailed),
+      listTenants: (options) => Effect.mapError(store.listTenants(options), ExistingTenant.readFailed),
 
       registerApplication: (tenantId, appName, caller) =>
         change(tenantId, applications.registerApplication(appName, caller)),
@@ -186,7 +181,7 @@ export const layer = Layer.effect(
       }),
       listTokens: Effect.fnUntraced(function* (tenantId, query) {
         const page = yield* read(tenantId, store.listTokens(tenantId, query))
-        const tokens = yield* Effect.mapError(visible(page.content), readFailed)
+        const tokens = yield* Effect.mapError(visible(page.content), ExistingTenant.readFailed)
         if (tokens.some(saysGone)) yield* whenInForce(tenantId)
         return { content: tokens.map(shown), next: page.next }
       }),
@@ -208,7 +203,7 @@ export const layer = Layer.effect(
             : commands.deleteTokensOfEndpoint(options.endpointId, caller)
         ),
       unregisterEndpoint: Effect.fnUntraced(function* (endpointId, caller) {
-        const tenantIds = yield* Effect.mapError(store.tenantsOfEndpoint(endpointId), readFailed)
+        const tenantIds = yield* Effect.mapError(store.tenantsOfEndpoint(endpointId), ExistingTenant.readFailed)
         let deleted = 0
         for (const tenantId of tenantIds) {
           const answer = yield* change(tenantId, commands.deleteTokensOfEndpoint(endpointId, caller)).pipe(
@@ -219,7 +214,7 @@ export const layer = Layer.effect(
         return { deleted }
       }),
       transitionByValue: Effect.fnUntraced(function* (appName, token, target, caller) {
-        const [application] = yield* Effect.mapError(store.findApplications([appName]), readFailed)
+        const [application] = yield* Effect.mapError(store.findApplications([appName]), ExistingTenant.readFailed)
         if (application === undefined) return yield* new errors.ApplicationNotFound({ appName })
         if (application.removedAt !== null) {
           yield* whenInForce(application.tenantId)
@@ -255,5 +250,3 @@ const refusesUnused = (item: ItemResult<TokenRecord>): boolean =>
 
 /** The end of an overlap is nearer than the one before; a token that ended by its own date is gone by the clock alone. */
 const saysGone = (token: Token): boolean => !isUsable(token.status) || token.endReason === "rotated"
-
-const readFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })

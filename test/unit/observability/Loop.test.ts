@@ -6,6 +6,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Layer, Metric, References, type Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { AuditConfig } from "../../../src/actors/audit/AuditConfig.ts"
+import { AuditSweeps } from "../../../src/actors/audit/Sweeps.ts"
 import { CredentialsConfig } from "../../../src/actors/credentials/CredentialsConfig.ts"
 import { CredentialSweeps } from "../../../src/actors/credentials/Sweeps.ts"
 import { ActorsConfig } from "../../../src/actors/tenant/ActorsConfig.ts"
@@ -31,6 +33,7 @@ import { Nats } from "../../../src/nats/Nats.ts"
 import * as Loop from "../../../src/observability/Loop.ts"
 import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
 import { EventLog } from "../../../src/outbox/EventLog.ts"
+import * as AuditSweep from "../../../src/rotation/AuditSweep.ts"
 import * as CredentialExpirySweep from "../../../src/rotation/CredentialExpirySweep.ts"
 import { SweepConfig } from "../../../src/rotation/SweepConfig.ts"
 import * as TokenSweep from "../../../src/rotation/TokenSweep.ts"
@@ -102,7 +105,7 @@ const bucketWith = (turn: Turn, at: "write" | "list") =>
     return Effect.succeed(bucket)
   })
 
-const credentialSweep = (method: "expire" | "checkpoint" | "measure" | "writeRefusals") => (turn: Turn) => {
+const credentialSweep = (method: "expire" | "measure") => (turn: Turn) => {
   const nothing = Effect.succeed(0)
   const works = Effect.sync(() => {
     turn()
@@ -113,15 +116,28 @@ const credentialSweep = (method: "expire" | "checkpoint" | "measure" | "writeRef
     endOverlaps: nothing,
     purge: nothing,
     notify: nothing,
+    measure: method === "measure" ? Effect.asVoid(works) : Effect.void
+  })
+  const settings = CredentialsConfig.layer.pipe(Layer.provide(environment))
+  const claims = Layer.mock(Sweeps, { claim: () => Effect.succeed(true) })
+  return Layer.build(CredentialExpirySweep.layer.pipe(Layer.provide([sweeps, settings, claims, replica])))
+}
+
+const auditSweep = (method: "checkpoint" | "writeRefusals") => (turn: Turn) => {
+  const nothing = Effect.succeed(0)
+  const works = Effect.sync(() => {
+    turn()
+    return 0
+  })
+  const sweeps = Layer.succeed(AuditSweeps, {
     checkpoint: method === "checkpoint" ? works : nothing,
-    measure: method === "measure" ? Effect.asVoid(works) : Effect.void,
     writeRefusals: () => (method === "writeRefusals" ? works : nothing)
   })
-  const settings = CredentialsConfig.layer.pipe(
+  const settings = AuditConfig.layer.pipe(
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ CM_AUDIT_CHECKPOINT_EVERY: "5 seconds" })))
   )
   const claims = Layer.mock(Sweeps, { claim: () => Effect.succeed(true) })
-  return Layer.build(CredentialExpirySweep.layer.pipe(Layer.provide([sweeps, settings, claims, replica])))
+  return Layer.build(AuditSweep.layer.pipe(Layer.provide([sweeps, settings, claims, replica])))
 }
 
 const relay = (method: "unsent" | "depth" | "pendingRevocations") => (turn: Turn) => {
@@ -160,9 +176,9 @@ const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scop
       )
     ),
   "the ends of credentials": credentialSweep("expire"),
-  "the audit's checkpoints": credentialSweep("checkpoint"),
+  "the audit's checkpoints": auditSweep("checkpoint"),
   "the gauges of credentials": credentialSweep("measure"),
-  "counted refusals": credentialSweep("writeRefusals"),
+  "counted refusals": auditSweep("writeRefusals"),
   "moving rows to new keys": (turn) =>
     Layer.build(
       KeyMover.layer.pipe(

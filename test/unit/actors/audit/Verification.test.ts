@@ -3,7 +3,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import type { AuditListRequest } from "../../../../src/actors/credentials/Credentials.ts"
+import type { AuditListRequest } from "../../../../src/actors/audit/Audit.ts"
 import { linkHash } from "../../../../src/store/AuditChain.ts"
 import type { AuditBound } from "../../../../src/store/AuditStore.ts"
 import { credentialWorld } from "../../../support/credentialWorld.ts"
@@ -19,7 +19,7 @@ const started = Effect.gen(function* () {
   const world = yield* credentialWorld
   const replica = yield* world.replica("one")
   const verify = (range: { readonly from: AuditBound; readonly to: AuditBound } = whole, tenantId = "demo") =>
-    replica.credentials.auditVerify(tenantId, range)
+    replica.audit.verify(tenantId, range)
   return { world, replica, verify }
 })
 /** So many rows, each the head when it was signed. */
@@ -243,9 +243,7 @@ describe("a tenant that takes the name of one that was removed", () => {
     assert.strictEqual(yield* world.addTenant("demo"), "created")
     yield* world.append("demo", 2)
     const list = (query: Partial<AuditListRequest> = {}) =>
-      Effect.map(replica.credentials.auditList("demo", { ...all, ...query }), ({ content }) =>
-        content.map(({ seq }) => seq)
-      )
+      Effect.map(replica.audit.list("demo", { ...all, ...query }), ({ content }) => content.map(({ seq }) => seq))
     return { replica, verify, world, list }
   })
 

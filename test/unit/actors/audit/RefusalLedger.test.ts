@@ -1,7 +1,7 @@
 // Verifies R-SEC-13.
 /** What becomes of refusals that are counted: none is lost, none counted twice, and they take bounded room. */
 import { assert, describe, it } from "vitest"
-import { batchRowsMax, type RefusalBatch, RefusalLedger } from "../../../../src/actors/credentials/RefusalLedger.ts"
+import { batchRowsMax, type RefusalBatch, RefusalLedger } from "../../../../src/actors/audit/RefusalLedger.ts"
 import type { AuditEntry } from "../../../../src/store/TenantStore.ts"
 import { seededRandom } from "../../../support/seededRandom.ts"
 

@@ -2,7 +2,7 @@
 import { Context, Effect, Layer } from "effect"
 import type { AuditEntry } from "../../store/TenantStore.ts"
 import { Ids } from "../tenant/Ids.ts"
-import { CredentialsConfig } from "./CredentialsConfig.ts"
+import { AuditConfig } from "./AuditConfig.ts"
 import { type Noted, type RefusalBatch, RefusalLedger } from "./RefusalLedger.ts"
 
 /** Notes for one request, whose transaction may run more than once: what the last run decided counts. */
@@ -29,7 +29,7 @@ export class Refusals extends Context.Service<
   static readonly layer = Layer.effect(
     Refusals,
     Effect.gen(function* () {
-      const { refusalsMax } = yield* CredentialsConfig
+      const { refusalsMax } = yield* AuditConfig
       const ids = yield* Ids
       const ledger = new RefusalLedger(refusalsMax)
       return {

@@ -1,0 +1,23 @@
+/** Background work over many tenants: one whose turn fails, by a bug included, is said and keeps no other waiting. */
+import { Effect } from "effect"
+
+/**
+ * Answers whether it was done.
+ *
+ * @param what whose turn it is, for the log: "a tenant's credentials"
+ */
+export const goingOn = <E extends { readonly _tag: string }>(
+  what: string,
+  tenantId: string,
+  work: Effect.Effect<void, E>
+): Effect.Effect<boolean> =>
+  work.pipe(
+    Effect.as(true),
+    Effect.catch((error) =>
+      error._tag === "TenantNotFound"
+        ? Effect.succeed(false)
+        : Effect.as(Effect.logWarning(`${what} wait for the next turn`, { error: error._tag }), false)
+    ),
+    Effect.catchDefect((defect) => Effect.as(Effect.logError(`a sweep of ${what} died`, defect), false)),
+    Effect.annotateLogs({ tenantId })
+  )

@@ -1,0 +1,46 @@
+/** `{instance}.v1.{tenant}.audit.*`. Contract section 3.5. */
+import { Effect } from "effect"
+import { Audit } from "../actors/audit/Audit.ts"
+import { numberPlace } from "../domain/Page.ts"
+import { AuditPage, ListAudit, VerdictAnswer, VerifyAudit } from "../schema/AuditJson.ts"
+import { encodeAuditRow, encodeVerdict } from "./AuditAnswers.ts"
+import { operation } from "./Operation.ts"
+import { answerPage } from "./Paging.ts"
+
+export const auditOperations = [
+  operation({
+    family: "tenant",
+    name: "audit.list",
+    about: "The tenant's audit, oldest first: who did, read or was refused what. Secrets only as keyed fingerprints.",
+    request: ListAudit,
+    answer: AuditPage,
+    errors: ["INVALID_CURSOR"],
+    handle: Effect.fnUntraced(function* (request, { answerBytesMax, tenantId }) {
+      const audit = yield* Audit
+      const { cursor, entityId = null, from = null, limit, to = null } = request
+      return yield* answerPage({
+        list: "audit.list",
+        of: [tenantId, entityId, from, to],
+        place: numberPlace,
+        cursor,
+        limit,
+        bytesMax: answerBytesMax,
+        fetch: (limit, after) => audit.list(tenantId, { entityId, from, to, limit, after }),
+        encode: encodeAuditRow
+      })
+    })
+  }),
+  operation({
+    family: "tenant",
+    name: "audit.verify",
+    about:
+      "Walks the audit's chain and compares it to its signed checkpoints; names the first link that does not hold.",
+    request: VerifyAudit,
+    answer: VerdictAnswer,
+    errors: ["LIMIT_REACHED"],
+    handle: Effect.fnUntraced(function* ({ from = null, to = null }, { tenantId }) {
+      const audit = yield* Audit
+      return encodeVerdict(yield* audit.verify(tenantId, { from, to }))
+    })
+  })
+]
