@@ -6,66 +6,14 @@
  * text that is not UTF-8 all read as `null`; why is not told, since an answer may not explain our
  * parser. A `long` is a `bigint`, exact over all 64 bits.
  *
+ * Reading and writing are our own (`AvroReader`, `AvroWriter`) because bytes of a stranger must not
+ * reach anything that outlives the message: the decoder of a library kept a pool of bytes, and one
+ * impossible length made every text empty that was read after it.
+ *
  * The order of a union matters on the wire: identifiers are string first, phrases are null first.
  */
-import avsc from "avsc"
-
-const longMin = -(2n ** 63n)
-const longMax = 2n ** 63n - 1n
-const longBytesMax = 10
-
-/** A zig-zag number of at most 64 bits. */
-const readLong = (bytes: Uint8Array): bigint => {
-  let bits = 0n
-  bytes.forEach((byte, index) => {
-    bits |= BigInt(byte & 0x7f) << BigInt(7 * index)
-  })
-  if (bytes.length > longBytesMax || bits >> 64n !== 0n) throw new Error("more than 64 bits")
-  return (bits >> 1n) ^ -(bits & 1n)
-}
-
-const writeLong = (value: bigint): Buffer => {
-  let bits = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
-  const bytes: Array<number> = []
-  for (; bits >= 0x80n; bits >>= 7n) bytes.push(Number(bits & 0x7fn) | 0x80)
-  bytes.push(Number(bits))
-  return Buffer.from(bytes)
-}
-
-const bigintLong = avsc.types.LongType.__with(
-  {
-    fromBuffer: readLong,
-    toBuffer: writeLong,
-    fromJSON: (value: number | string) => BigInt(value),
-    toJSON: (value: bigint) => Number(value),
-    isValid: (value: unknown) => typeof value === "bigint" && value >= longMin && value <= longMax,
-    compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1)
-  },
-  true
-)
-
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-/** A string has the bytes of `bytes` on the wire; read as such, so that what is not UTF-8 is noticed. */
-class StrictText extends avsc.types.LogicalType {
-  override _fromValue(bytes: Buffer): string {
-    return decoder.decode(bytes)
-  }
-  override _toValue(text: unknown): Buffer | undefined {
-    return typeof text === "string" ? Buffer.from(text) : undefined
-  }
-}
-const strictText = { type: "bytes", logicalType: "strictText" }
-
-/** The same type with every `string` read strictly. */
-const strictly = (type: unknown): unknown => {
-  if (type === "string") return strictText
-  if (Array.isArray(type)) return type.map(strictly)
-  if (typeof type !== "object" || type === null) return type
-  return Object.fromEntries(
-    Object.entries(type).map(([key, inner]) => [key, key === "type" || key === "items" ? strictly(inner) : inner])
-  )
-}
+import { AvroReader, type Malformed, malformed } from "./AvroReader.ts"
+import * as Writer from "./AvroWriter.ts"
 
 /** What a field may be, as its Avro type. */
 export const kinds = {
@@ -95,6 +43,29 @@ interface KindTypes {
   readonly contentType: string
 }
 
+interface Codec<A> {
+  readonly read: (reader: AvroReader) => A | Malformed
+  readonly write: (value: A) => Uint8Array
+}
+const text: Codec<string> = { read: (reader) => reader.text(), write: Writer.text }
+const long: Codec<bigint> = { read: (reader) => reader.long(), write: Writer.long }
+const optionalText = (nullBranch: 0 | 1): Codec<string | null> => ({
+  read: (reader) => reader.optionalText(nullBranch),
+  write: (value) => Writer.optionalText(value, nullBranch)
+})
+
+const codecs: { readonly [K in keyof KindTypes]: Codec<KindTypes[K]> } = {
+  string: text,
+  int: { read: (reader) => reader.int(), write: Writer.int },
+  long,
+  timeout: long,
+  bytes: { read: (reader) => reader.octets(), write: Writer.octets },
+  strings: { read: (reader) => reader.texts(), write: Writer.texts },
+  stringOrNull: optionalText(1),
+  nullOrString: optionalText(0),
+  contentType: text
+}
+
 export type Fields = Readonly<Record<string, keyof typeof kinds>>
 export type Value<F extends Fields> = { readonly [K in keyof F]: KindTypes[F[K]] }
 
@@ -117,25 +88,26 @@ export const common = { correlationId: "string", timestamp: "long", timeout: "ti
 
 /** Describes a message; the order of `fields` is the order on the wire. */
 export const message = <const F extends Fields>(namespace: string, name: string, fields: F): Message<F> => {
+  const ordered = Object.entries(fields)
+  // Defaults are for readers of the schema; a message is always written whole.
   const schema = {
     namespace,
     name,
     type: "record",
-    fields: Object.entries(fields).map(([field, kind]) => ({ name: field, ...kinds[kind] }))
+    fields: ordered.map(([field, kind]) => ({ name: field, ...kinds[kind] }))
   }
-  // Defaults are for readers of the schema; a message is always written whole.
-  const strict = { ...schema, fields: schema.fields.map(({ name, type }) => ({ name, type: strictly(type) })) }
-  const type = avsc.Type.forSchema(strict as unknown as avsc.Schema, {
-    registry: { long: bigintLong },
-    logicalTypes: { strictText: StrictText },
-    wrapUnions: false
-  })
+  const parts = ordered.map(([field, kind]) => ({ field, codec: codecs[kind] as Codec<unknown> }))
   const decode = (bytes: Uint8Array): Value<F> | null => {
-    try {
-      return { ...(type.fromBuffer(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)) as Value<F>) }
-    } catch {
-      return null
+    const reader = new AvroReader(bytes)
+    const value: Record<string, unknown> = {}
+    for (const { codec, field } of parts) {
+      const item = codec.read(reader)
+      if (item === malformed) return null
+      value[field] = item
     }
+    return reader.isAtEnd() ? (value as Value<F>) : null
   }
-  return { record: `${namespace}.${name}`, fields, schema, decode, encode: (value) => type.toBuffer(value) }
+  const encode = (value: Value<F>): Uint8Array =>
+    Buffer.concat(parts.map(({ codec, field }) => codec.write(value[field])))
+  return { record: `${namespace}.${name}`, fields, schema, decode, encode }
 }

@@ -6,11 +6,12 @@
  * ours without any of these standing in it. It is no secret: anybody can make up a cursor
  * of a list. That shows nothing that a first page would not, and who takes the place says what one looks like.
  */
+import { textOf } from "./Utf8.ts"
+
 const version = 2
 const headBytes = 5
 const placeLengthMax = 512
 const encoder = new TextEncoder()
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** FNV-1a, 32 bits, over the list's text, a NUL and the place's bytes. */
 const checksum = (list: string, place: Uint8Array): number => {
@@ -37,10 +38,6 @@ export const decodeCursor = (list: string, cursor: string): string | null => {
   if (bytes.length <= headBytes || bytes.toString("base64url") !== cursor || bytes[0] !== version) return null
   const body = bytes.subarray(headBytes)
   if (bytes.readUInt32BE(1) !== checksum(list, body)) return null
-  try {
-    const place = decoder.decode(body)
-    return place.length <= placeLengthMax ? place : null
-  } catch {
-    return null
-  }
+  const place = textOf(body, 0, body.length)
+  return place !== null && place.length <= placeLengthMax ? place : null
 }

@@ -10,9 +10,9 @@
  * are the key of a table that only ever holds good ones, so the check is owed only when the table
  * does not know them. `names` does it.
  */
-import { isUtf8 } from "node:buffer"
 import { appNamePattern, isTokenValue } from "../domain/Names.ts"
 import { lengthBytes, putLength } from "./AvroBytes.ts"
+import { isText, textOf } from "./Utf8.ts"
 
 /** The longest names that their patterns allow: 64 ASCII characters, and 256 code points of four bytes. */
 const appNameBytesMax = 64
@@ -150,29 +150,9 @@ export class RequestFrame {
 
 const isExact = (high: number): boolean => high < bigBits && high >= -bigBits
 
-/** Beyond this length a native check is quicker than a loop. */
-const loopBytesMax = 128
-
-const isText = (bytes: Uint8Array, start: number, end: number): boolean => {
-  if (end - start > loopBytesMax) return isUtf8(bytes.subarray(start, end))
-  for (let at = start; at < end; at++) {
-    if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(at, end))
-  }
-  return true
-}
-
 // ---- texts ------------------------------------------------------------------
 
 const encoder = new TextEncoder()
-
-/** The text of a range, or null when it is not UTF-8. */
-export const textOf = (bytes: Uint8Array, start: number, end: number): string | null => {
-  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  for (let at = start; at < end; at++) {
-    if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(at, end)) ? buffer.toString("utf8", start, end) : null
-  }
-  return buffer.toString("latin1", start, end)
-}
 
 /** What `read` left open: `undecodable` for text that is not UTF-8, `invalid` for one outside its pattern. */
 export type Names = { readonly appName: string; readonly token: string } | "undecodable" | "invalid"

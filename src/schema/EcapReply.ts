@@ -5,8 +5,7 @@
  * id, the time, and a copy of the tail.
  */
 import { lengthBytes, putLength } from "./AvroBytes.ts"
-
-const decoder = new TextDecoder()
+import { textOf } from "./Utf8.ts"
 
 /** The parts of EndpointTokenValidationResponse that follow the time. */
 export interface Tail {
@@ -69,7 +68,7 @@ export const endpointIdOfTail = (bytes: Uint8Array, tailStart: number): string =
   let at = tailStart + tailTokenIdAt + tokenIdBytes + 1
   let length = bytes[at++]!
   if (length >= 0x80) length = (length & 0x7f) | (bytes[at++]! << 7)
-  return decoder.decode(bytes.subarray(at, at + (length >>> 1)))
+  return textOf(bytes, at, at + (length >>> 1)) ?? ""
 }
 
 /** Replies are cut from slabs of this size; a longer one gets memory of its own. */

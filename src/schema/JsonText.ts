@@ -15,6 +15,7 @@
  * written with an escape for it (nodejs/node#63785), so one caller's request could change another's.
  */
 import { Result } from "effect"
+import { textOf } from "./Utf8.ts"
 
 export const depthMax = 32
 
@@ -25,8 +26,6 @@ const openBracket = 0x5b
 const closeBracket = 0x5d
 const openBrace = 0x7b
 const closeBrace = 0x7d
-
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Whether the escape at `at` is one of a backslash: `\\` or `\u005c`. */
 const escapesBackslash = (bytes: Uint8Array, at: number): boolean =>
@@ -87,8 +86,10 @@ export const parseJson = (bytes: Uint8Array): Result.Result<unknown, string> => 
   const { depth, keyHoldsBackslash, members } = survey(bytes)
   if (depth > depthMax) return Result.fail(`is nested deeper than ${depthMax} levels`)
   if (keyHoldsBackslash) return Result.fail("has a key with a backslash")
+  const text = textOf(bytes, 0, bytes.length)
+  if (text === null) return Result.fail("not JSON in UTF-8")
   try {
-    const value: unknown = JSON.parse(decoder.decode(bytes))
+    const value: unknown = JSON.parse(text)
     return membersOf(value) === members ? Result.succeed(value) : Result.fail("has an object with the same key twice")
   } catch {
     return Result.fail("not JSON in UTF-8")
