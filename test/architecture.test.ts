@@ -6,7 +6,7 @@
  * Each rule is a function from file name and text to what is wrong, tried on a small example first, so
  * that a rule that finds nothing is known to be able to find something.
  */
-import { globSync, readFileSync } from "node:fs"
+import { existsSync, globSync, readFileSync } from "node:fs"
 import { basename, dirname, join, relative, resolve } from "node:path"
 import { assert, describe, it } from "vitest"
 
@@ -27,57 +27,17 @@ const codeOnly = (text: string): string =>
     match.startsWith("`") ? match.replace(/\$\{|[^\n]/gu, " ") : match.replace(/[^\n]/gu, " ")
   )
 
-/**
- * What each room may import besides itself. A room is a folder of `src`, or of `src/actors` and `src/store`.
- * `actors` and `store` alone name no folder below them: whoever imports one of their rooms names the room.
- */
-const ofActors = ["domain", "schema", "store", "cache", "coherence", "crypto", "platform", "observability"]
-const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
-  domain: [],
-  observability: [],
-  schema: ["domain"],
-  crypto: ["domain", "store", "observability"],
-  nats: ["observability"],
-  store: ["domain", "observability"],
-  "store/maria": ["store", "domain", "observability"],
-  "store/memory": ["store", "domain", "observability"],
-  platform: ["domain", "observability"],
-  access: ["domain", "observability"],
-  cache: ["domain", "schema", "nats", "observability"],
-  coherence: ["domain", "schema", "store", "cache", "nats", "observability"],
-  outbox: ["domain", "schema", "store", "coherence", "cache", "nats", "observability"],
-  "actors/tenant": ofActors,
-  "actors/validation": [...ofActors, "actors/tenant"],
-  "actors/tokens": [...ofActors, "actors/tenant", "actors/validation"],
-  "actors/audit": [...ofActors, "actors/tenant"],
-  "actors/credentials": [...ofActors, "actors/tenant", "actors/audit", "actors/validation"],
-  "actors/keys": [...ofActors, "actors/tenant"],
-  rotation: [
-    "domain",
-    "store",
-    "crypto",
-    "actors/tenant",
-    "actors/tokens",
-    "actors/audit",
-    "actors/credentials",
-    "platform",
-    "observability"
-  ],
-  protocols: [
-    "domain",
-    "schema",
-    "access",
-    "actors/tenant",
-    "actors/validation",
-    "actors/credentials",
-    "actors/audit",
-    "actors/keys",
-    "nats",
-    "observability"
-  ],
-  launch: ["domain", "store", "coherence", "nats", "observability"],
-  gateway: ["schema", "nats", "observability"]
+/** The rows of the table in ARCHITECTURE.md: what each room may import besides itself. */
+const importTable = (page: string): Readonly<Record<string, ReadonlyArray<string>>> => {
+  const names = (text: string) => [...text.matchAll(/`([^`]+)`/gu)].map(([, name]) => name!)
+  const table: Record<string, ReadonlyArray<string>> = {}
+  for (const [, room, allowed = ""] of page.matchAll(/^\| `([a-z/]+)` \|[^|]*\|([^|]*)\|$/gmu)) {
+    const [, base, more = ""] = /^ as `([^`]+)`, and (.*)$/u.exec(allowed) ?? [null, undefined, allowed]
+    table[room!] = [...(base === undefined ? [] : table[base]!), ...names(more)]
+  }
+  return table
 }
+const mayImport = importTable(readFileSync(join(root, "ARCHITECTURE.md"), "utf8"))
 
 /** `actors/tenant/Ids.ts` is in the room `actors/tenant`, `store/Outbox.ts` in the room `store`. */
 const roomOf = (file: string): string => {
@@ -171,6 +131,31 @@ const sources = read("src/**/*.ts")
 const tests = [...read("test/**/*.ts"), ...read("bench/**/*.ts")]
 const scripts = read("scripts/**/*.mjs")
 
+/** A room opens with its page: short, and it names the module to read first. */
+const wrongPage = (room: string, text: string | null, isThere: (file: string) => boolean): ReadonlyArray<string> => {
+  if (text === null) return [`src/${room} has no README.md`]
+  const first = /\*\*Read first:\*\* \[[^\]]+\]\(([^)]+)\)/u.exec(text)?.[1]
+  return [
+    ...(text.trimEnd().split("\n").length > 20 ? [`src/${room}/README.md is longer than twenty lines`] : []),
+    ...(text.startsWith(`# ${room}\n`) ? [] : [`src/${room}/README.md does not begin with its name`]),
+    ...(first !== undefined && isThere(join("src", room, first))
+      ? []
+      : [`src/${room}/README.md names no module to read first`])
+  ]
+}
+
+/** A page that tells which module is for what names every one of them. */
+const unnamed = (folder: string, page: string, files: ReadonlyArray<string>): ReadonlyArray<string> =>
+  files
+    .filter((file) => !page.includes(`\`${basename(file)}\``))
+    .map((file) => `${folder}/README.md does not name ${file}`)
+
+/** Modules that a page names by their path below `src` (with or without `.ts`) and that are not there. */
+const lost = (page: string, isThere: (file: string) => boolean): ReadonlyArray<string> =>
+  [...page.matchAll(/`((?:[a-z]+\/)+[A-Za-z]+)(?:\.ts)?`/gu)]
+    .map(([, path]) => path!)
+    .filter((path) => /\/[A-Z][A-Za-z]+$/u.test(path) && !isThere(join("src", `${path}.ts`)))
+
 const none = (found: ReadonlyArray<ReadonlyArray<string>>): void => assert.deepStrictEqual(found.flat(), [])
 const source = (file: string, text: string): Source => ({ file, text })
 
@@ -201,6 +186,39 @@ describe("the rules can be broken", () => {
     assert.strictEqual(rule(source(file, text)).length, 1)
   })
 
+  it("a row of the import table that is taken away is missed", () => {
+    const page = readFileSync(join(root, "ARCHITECTURE.md"), "utf8")
+    const rooms = new Set(sources.map(({ file }) => roomOf(relative("src", file))))
+    for (const room of Object.keys(mayImport).filter((one) => rooms.has(one))) {
+      assert.property(importTable(page), room)
+      for (const allowed of ["domain", "protocols"].filter((one) => one !== room && !mayImport[room]!.includes(one))) {
+        const up = relative(join("src", room), "src")
+        const reaching = source(`src/${room}/A.ts`, `import { x } from "${up}/${allowed}/B.ts"`)
+        assert.lengthOf(wrongImports(reaching), 1, `${room} could import ${allowed}`)
+      }
+    }
+  })
+
+  it("a page that is missing, says nothing, or names what is not there is found", () => {
+    assert.lengthOf(
+      wrongPage("cache", null, () => true),
+      1
+    )
+    assert.lengthOf(
+      wrongPage("cache", "# cache\n\n**Read first:** [A.ts](A.ts)", () => false),
+      1
+    )
+    assert.lengthOf(
+      wrongPage("cache", "# store\n\n**Read first:** [A.ts](A.ts)", () => true),
+      1
+    )
+    assert.lengthOf(unnamed("test/support", "`a.ts`", ["test/support/a.ts", "test/support/b.ts"]), 1)
+    assert.deepStrictEqual(
+      lost("see `store/Outbox.ts`, `store/Gone`", (file) => file.includes("Outbox")),
+      ["store/Gone"]
+    )
+  })
+
   it("words in comments and texts are not code", () => {
     none([wrongWords(clockAndChance, source("src/a.ts", '// Date.now\nconst a = "Date.now" /* new Date() */'))])
     none([wrongImports(source("src/schema/A.ts", 'import { x } from "../domain/Token.ts"'))])
@@ -226,3 +244,24 @@ it("a module says what it is", () => none([...sources, ...scripts].map(wrongHead
 it("a module is short, or says why it is not", () => none([...sources, ...scripts].map(wrongLength)))
 
 it("no module is named after a drawer", () => none([...sources, ...scripts, ...tests].map(wrongName)))
+
+const text = (file: string): string | null =>
+  existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8") : null
+const isThere = (file: string): boolean => existsSync(join(root, file))
+
+it("every room opens with its page", () => {
+  const rooms = new Set(sources.map(({ file }) => dirname(relative("src", file))).filter((room) => room !== "."))
+  const known = [...rooms].filter((room) => room in mayImport)
+  none([...known, "actors"].map((room) => wrongPage(room, text(`src/${room}/README.md`), isThere)))
+})
+
+it("the pages of scripts and of the tests' support name every module", () => {
+  for (const [folder, files] of [
+    ["scripts/lib", globSync("scripts/lib/*.{mjs,sh}", { cwd: root })],
+    ["test/support", globSync("test/support/*.{ts,mjs}", { cwd: root })]
+  ] as const) {
+    none([unnamed(folder, text(`${folder}/README.md`) ?? "", files)])
+  }
+})
+
+it("ARCHITECTURE.md names nothing that is gone", () => none([lost(text("ARCHITECTURE.md")!, isThere)]))
