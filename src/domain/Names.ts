@@ -24,6 +24,20 @@ export const globalTenantId = "global"
 
 export const isTokenValue = (text: string): boolean => tokenValuePattern.test(text) && text.isWellFormed()
 
+/** Of a request or an event; it is echoed, logged, stored with an event and published again. */
+export const correlationIdLengthMax = 256
+
+export const isCorrelationId = (text: string): boolean => hasAtMost(text, correlationIdLengthMax)
+
+/** Whether a text has at most so many code points. */
+export const hasAtMost = (text: string, codePoints: number): boolean => {
+  if (text.length <= codePoints) return true
+  if (text.length > codePoints * 2) return false
+  let count = 0
+  for (const _ of text) count++
+  return count <= codePoints
+}
+
 // ---- limits, in code points or items ---------------------------------------
 export const descriptionLengthMax = 256
 export const reasonLengthMax = 256

@@ -5,6 +5,7 @@
  * the process lives; the bus does not repeat events. What waits is bounded: one more is dropped,
  * counted and logged. A message with a reply subject is not an event and is dropped and counted.
  * Delivery is at most once per process, so what an event does must be idempotent.
+ * An event without a correlation id (or with one too long to be one) gets one of ours.
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Effect, Exit, Option, Queue, Schedule, type Scope } from "effect"
@@ -12,6 +13,7 @@ import type { ChangeError } from "../actors/tenant/Tenants.ts"
 import { Nats } from "../nats/Nats.ts"
 import type { Readiness } from "../observability/Health.ts"
 import { makeCounters } from "../observability/Metrics.ts"
+import * as CorrelationIds from "./CorrelationIds.ts"
 import * as InFlight from "./InFlight.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
 import { listen } from "./Subscription.ts"
@@ -23,7 +25,7 @@ const pauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced
 /** Whether trying again can help. `NotYetInForce` is committed: the relay brings it into force. */
 const isAway = (error: ChangeError): boolean => error._tag === "Unavailable" || error._tag === "TooManyRequests"
 
-export interface EventKind<E> {
+export interface EventKind<E extends { readonly correlationId: string }> {
   readonly protocol: string
   /** `unregistered`: how it is counted. */
   readonly type: string
@@ -35,13 +37,14 @@ export interface EventKind<E> {
   readonly act: (event: E) => Effect.Effect<unknown, ChangeError>
 }
 
-export const hear = Effect.fnUntraced(function* <E>(
+export const hear = Effect.fnUntraced(function* <E extends { readonly correlationId: string }>(
   kind: EventKind<E>
 ): Generator<Effect.Effect<unknown, never, Nats | ProtocolsConfig | Readiness | Scope.Scope>, void, never> {
   const { protocol, type } = kind
   const nats = yield* Nats
   const { drainTimeout, eventsWaitingMax } = yield* ProtocolsConfig
   const counters = yield* makeCounters
+  const newCorrelationId = yield* CorrelationIds.make
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const inFlight = InFlight.make(eventsWaitingMax)
   const waiting = yield* Queue.dropping<E>(eventsWaitingMax)
@@ -65,7 +68,7 @@ export const hear = Effect.fnUntraced(function* <E>(
       Effect.retry({ schedule: pauses, while: isAway }),
       Effect.exit,
       Effect.flatMap(outcome),
-      Effect.annotateLogs({ protocol, type }),
+      Effect.annotateLogs({ protocol, type, correlationId: event.correlationId }),
       Effect.ensuring(
         Effect.sync(() => {
           inFlight.leave()
@@ -86,8 +89,9 @@ export const hear = Effect.fnUntraced(function* <E>(
   )
   const take = (message: Msg) => {
     if (message.reply !== undefined && message.reply !== "") return counters.dropped(protocol, "has_reply_subject")
-    const event = kind.decode(message.data)
-    if (event === null) return counters.dropped(protocol, "undecodable")
+    const decoded = kind.decode(message.data)
+    if (decoded === null) return counters.dropped(protocol, "undecodable")
+    const event = decoded.correlationId === "" ? { ...decoded, correlationId: newCorrelationId() } : decoded
     if (inFlight.enter() && Queue.offerUnsafe(waiting, event)) return counters.inFlight(protocol, inFlight.count())
     counters.dropped(protocol, "overflow")
     run(Effect.logError("an event was dropped: too many wait", { protocol, type }))

@@ -10,7 +10,7 @@
  * flushed. A bug in a handler is answered 500 without detail and logged with its cause.
  */
 import type { Msg } from "@nats-io/transport-node"
-import { Cause, Clock, type Context, Effect, Exit, type Fiber, Layer, Option, Random, Result, Tracer } from "effect"
+import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result, Tracer } from "effect"
 import { TooManyRequests, Unavailable } from "../domain/errors.ts"
 import { Nats } from "../nats/Nats.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
@@ -18,6 +18,7 @@ import type { Readiness } from "../observability/Health.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Access } from "./Access.ts"
+import * as CorrelationIds from "./CorrelationIds.ts"
 import * as InFlight from "./InFlight.ts"
 import { type Endpoint, Micro } from "./Micro.ts"
 import { encodeBody, type Operation, type Reply } from "./Operation.ts"
@@ -70,15 +71,6 @@ export const endpointName = (operation: Operation): string =>
 export const endpointSubject = (instance: string, operation: Operation): string =>
   operation.family === "admin" ? `${instance}.admin.v1.${operation.name}` : `${instance}.v1.*.${operation.name}`
 
-/** Of requests that bring none: a beginning that no other replica has, and a count. */
-const correlationIds = (random: Context.Service.Shape<typeof Random.Random>): (() => string) => {
-  const word = () => Math.floor(random.nextDoubleUnsafe() * 2 ** 32)
-  const hex = (number: number, length: number) => number.toString(16).padStart(length, "0")
-  const beginning = hex(word(), 8) + hex(word(), 8)
-  let count = 0
-  return () => beginning + hex(count++, 16)
-}
-
 /** What an outcome is answered with. */
 const failureFrom = (cause: Cause.Cause<ManagementError>): Failure => {
   if (Cause.hasDies(cause)) return internal
@@ -102,7 +94,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const access = yield* Access
   const { drainTimeout, requestBytesMax, requestsInFlightMax } = yield* ProtocolsConfig
   const clock = yield* Clock.Clock
-  const newCorrelationId = correlationIds(yield* Random.Random)
+  const newCorrelationId = yield* CorrelationIds.make
   const counters = yield* makeCounters
   const context = yield* Effect.context<R>()
   const run = Effect.runForkWith(context)

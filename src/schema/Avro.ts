@@ -12,12 +12,17 @@
  *
  * The order of a union matters on the wire: identifiers are string first, phrases are null first.
  */
+import { isCorrelationId } from "../domain/Names.ts"
 import { AvroReader, type Malformed, malformed } from "./AvroReader.ts"
 import * as Writer from "./AvroWriter.ts"
 
 /** What a field may be, as its Avro type. */
 export const kinds = {
   string: { type: "string" },
+  /** Of a request or an answer: at most 256 characters, or the message is none. */
+  correlationId: { type: "string" },
+  /** Of an event: a longer one is left out, read or written. Nobody waits for an event to be refused. */
+  eventCorrelationId: { type: "string" },
   int: { type: "int" },
   long: { type: "long" },
   /** Milliseconds after the timestamp; 0: never expires. */
@@ -33,6 +38,8 @@ export const kinds = {
 
 interface KindTypes {
   readonly string: string
+  readonly correlationId: string
+  readonly eventCorrelationId: string
   readonly int: number
   readonly long: bigint
   readonly timeout: bigint
@@ -48,6 +55,21 @@ interface Codec<A> {
   readonly write: (value: A) => Uint8Array
 }
 const text: Codec<string> = { read: (reader) => reader.text(), write: Writer.text }
+const correlationId: Codec<string> = {
+  read: (reader) => {
+    const id = reader.text()
+    return id === malformed || isCorrelationId(id) ? id : malformed
+  },
+  write: (id) => (isCorrelationId(id) ? Writer.text(id) : Writer.bug("a correlation id"))
+}
+const shortOrNone = (id: string): string => (isCorrelationId(id) ? id : "")
+const eventCorrelationId: Codec<string> = {
+  read: (reader) => {
+    const id = reader.text()
+    return id === malformed ? id : shortOrNone(id)
+  },
+  write: (id) => Writer.text(shortOrNone(id))
+}
 const long: Codec<bigint> = { read: (reader) => reader.long(), write: Writer.long }
 const optionalText = (nullBranch: 0 | 1): Codec<string | null> => ({
   read: (reader) => reader.optionalText(nullBranch),
@@ -56,6 +78,8 @@ const optionalText = (nullBranch: 0 | 1): Codec<string | null> => ({
 
 const codecs: { readonly [K in keyof KindTypes]: Codec<KindTypes[K]> } = {
   string: text,
+  correlationId,
+  eventCorrelationId,
   int: { read: (reader) => reader.int(), write: Writer.int },
   long,
   timeout: long,
@@ -84,7 +108,9 @@ export interface Message<F extends Fields> {
 export type Of<M> = M extends Message<infer F> ? Value<F> : never
 
 /** Most messages of the platform begin with these. Times are UNIX milliseconds. */
-export const common = { correlationId: "string", timestamp: "long", timeout: "timeout" } as const
+export const common = { correlationId: "correlationId", timestamp: "long", timeout: "timeout" } as const
+/** The same for events. */
+export const commonOfEvents = { ...common, correlationId: "eventCorrelationId" } as const
 
 /** Describes a message; the order of `fields` is the order on the wire. */
 export const message = <const F extends Fields>(namespace: string, name: string, fields: F): Message<F> => {

@@ -4,7 +4,7 @@
  * Here it is `credentialsId`, in 16/ECAP `credentialId`. The certificate request has no tenant; its
  * response has. Source: 22/CAP, "Request/response", "Events".
  */
-import { common, message, type Of } from "./Avro.ts"
+import { common, commonOfEvents, message, type Of } from "./Avro.ts"
 
 const namespace = "org.kaaproject.ipc.cap.gen.v1"
 const answer = {
@@ -44,7 +44,7 @@ export type ClientCertificateAuthenticationResponse = Of<typeof ClientCertificat
 
 /** Published for both kinds; the subject tells them apart. */
 export const ClientCredentialsRevokedEvent = message(namespace, "ClientCredentialsRevokedEvent", {
-  ...common,
+  ...commonOfEvents,
   tenantId: "string",
   credentialsId: "string",
   originatorReplicaId: "string"

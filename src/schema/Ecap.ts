@@ -1,5 +1,5 @@
 /** 16/ECAP, endpoint and client authentication: its messages. Source: 16/ECAP, "Request/response", "Events". */
-import { common, message, type Of } from "./Avro.ts"
+import { common, commonOfEvents, message, type Of } from "./Avro.ts"
 
 const namespace = "org.kaaproject.ipc.ecap.gen.v1"
 const answer = { statusCode: "int", reasonPhrase: "nullOrString" } as const
@@ -35,7 +35,7 @@ export type EndpointTokenStatusTransitionResponse = Of<typeof EndpointTokenStatu
 
 /** One event per application and endpoint, with all its token ids. */
 export const EndpointTokenRevokedEvent = message(namespace, "EndpointTokenRevokedEvent", {
-  ...common,
+  ...commonOfEvents,
   appName: "string",
   endpointId: "string",
   tokenIds: "strings",
@@ -75,7 +75,7 @@ export const ClientCertificateValidationResponse = message(namespace, "ClientCer
 export type ClientCertificateValidationResponse = Of<typeof ClientCertificateValidationResponse>
 
 export const ClientCredentialRevokedEvent = message(namespace, "ClientCredentialRevokedEvent", {
-  ...common,
+  ...commonOfEvents,
   credentialId: "string",
   originatorReplicaId: "string"
 })

@@ -4,10 +4,15 @@
  * `registered` and `unregistered` have the same bytes; only the subject tells them apart.
  * Source: 9/ELCE, "Endpoint lifecycle events".
  */
-import { common, message, type Of } from "./Avro.ts"
+import { commonOfEvents, message, type Of } from "./Avro.ts"
 
 const namespace = "org.kaaproject.ipc.event.gen.v1.endpoint.lifecycle"
-const fields = { ...common, appVersionName: "string", endpointId: "string", originatorReplicaId: "string" } as const
+const fields = {
+  ...commonOfEvents,
+  appVersionName: "string",
+  endpointId: "string",
+  originatorReplicaId: "string"
+} as const
 
 export const RegisteredEvent = message(namespace, "RegisteredEvent", fields)
 export type RegisteredEvent = Of<typeof RegisteredEvent>
@@ -16,7 +21,7 @@ export const UnregisteredEvent = message(namespace, "UnregisteredEvent", fields)
 export type UnregisteredEvent = Of<typeof UnregisteredEvent>
 
 export const AppVersionUpdatedEvent = message(namespace, "AppVersionUpdatedEvent", {
-  ...common,
+  ...commonOfEvents,
   appVersionName: "string",
   previousAppVersionName: "string",
   endpointId: "string",

@@ -5,13 +5,13 @@
  * what changed, not to what. In 27 the content travels in the message.
  * Source: 17/SCMP, "Broadcast" and "Targeted"; 27/SCMP, "System configuration updated".
  */
-import { common, message, type Of } from "./Avro.ts"
+import { commonOfEvents, message, type Of } from "./Avro.ts"
 
 const namespace = "org.kaaproject.scmp.event.gen.v1.service.configuration"
 
 /** (null, null, null): all; (tenant, null, null); (tenant, app, null); (tenant, app, version). */
 export const BroadcastConfigurationUpdateEvent = message(namespace, "BroadcastConfigurationUpdateEvent", {
-  correlationId: "string",
+  correlationId: "eventCorrelationId",
   timestamp: "long",
   originatorReplicaId: "string",
   tenantID: "nullOrString",
@@ -21,7 +21,7 @@ export const BroadcastConfigurationUpdateEvent = message(namespace, "BroadcastCo
 export type BroadcastConfigurationUpdateEvent = Of<typeof BroadcastConfigurationUpdateEvent>
 
 export const ServiceSpecificConfigurationUpdateEvent = message(namespace, "ServiceSpecificConfigurationUpdateEvent", {
-  correlationId: "string",
+  correlationId: "eventCorrelationId",
   timestamp: "long",
   tenantID: "string",
   appName: "nullOrString",
@@ -30,7 +30,7 @@ export const ServiceSpecificConfigurationUpdateEvent = message(namespace, "Servi
 export type ServiceSpecificConfigurationUpdateEvent = Of<typeof ServiceSpecificConfigurationUpdateEvent>
 
 export const SystemConfigUpdated = message("org.kaaproject.ipc.event.gen.v1.system.config", "SystemConfigUpdated", {
-  ...common,
+  ...commonOfEvents,
   tenantId: "string",
   configName: "string",
   configLevel: "string",

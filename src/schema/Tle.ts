@@ -1,8 +1,8 @@
 /** 21/TLE, tenant lifecycle events; both have the same bytes. Source: 21/TLE, "Tenant lifecycle events". */
-import { common, message, type Of } from "./Avro.ts"
+import { commonOfEvents, message, type Of } from "./Avro.ts"
 
 const namespace = "org.kaaproject.ipc.event.gen.v1.tenant.lifecycle"
-const fields = { ...common, tenantId: "string", originatorReplicaId: "string" } as const
+const fields = { ...commonOfEvents, tenantId: "string", originatorReplicaId: "string" } as const
 
 export const UpdatedEvent = message(namespace, "UpdatedEvent", fields)
 export type UpdatedEvent = Of<typeof UpdatedEvent>

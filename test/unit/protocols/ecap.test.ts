@@ -108,6 +108,18 @@ describe("16/ECAP status transition", () => {
     }
   })
 
+  it("a correlation id of more than 256 characters is answered 400 with an empty one, and nothing is asked (R-INP-2)", async () => {
+    world.tenants.calls.length = 0
+    const asked = (correlationId: string) =>
+      request(ecap.TransitionRequest.toBuffer({ ...right, timestamp: 0, timeout: 0, correlationId }))
+    assert.deepInclude(await asked("a".repeat(8_388_488)), { correlationId: "", statusCode: 400, reasonPhrase: null })
+    assert.deepInclude(await asked("é".repeat(257)), { correlationId: "", statusCode: 400, reasonPhrase: null })
+    assert.deepStrictEqual(world.tenants.calls, [])
+    world.tenants.script.transitionByValue = () => Effect.void
+    const longest = "😀".repeat(256)
+    assert.deepInclude(await asked(longest), { correlationId: longest, statusCode: 200 })
+  })
+
   const failures: ReadonlyArray<readonly [ChangeError, number, string | null]> = [
     [new errors.TokenNotFound({ tokenId: null }), 404, "Token not found"],
     [new errors.ApplicationNotFound({ appName: "app" }), 404, "Application not found"],

@@ -5,6 +5,7 @@ import * as errors from "../../../src/domain/errors.ts"
 import { servicePrincipal } from "../../../src/domain/Principal.ts"
 import * as Elce from "../../../src/schema/Elce.ts"
 import * as Tle from "../../../src/schema/Tle.ts"
+import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
 
@@ -71,6 +72,24 @@ describe("9/ELCE", () => {
       world.bus.sent.filter(({ subject }) => subject === "_INBOX.client.x"),
       []
     )
+    await world.close()
+  })
+
+  it("an id too long to be one, or none, is left out and one of ours takes its place (R-INP-2)", async () => {
+    const world = await protocolWorld()
+    world.tenants.script.unregisterEndpoint = () => Effect.succeed({ deleted: 0 })
+    world.tenants.script.removeTenant = () => Effect.succeed({ deleted: 0 })
+    const event = { timestamp: 1, timeout: 0, appVersionName: "a", endpointId: "e", originatorReplicaId: "o" }
+    for (const correlationId of ["", "a".repeat(257), "x".repeat(4_000_000), "😀".repeat(256)]) {
+      world.bus.publish(elce, ecap.UnregisteredEvent.toBuffer({ ...event, correlationId }))
+      const removed = { correlationId, timestamp: 1, timeout: 0, tenantId: "t", originatorReplicaId: "tm" }
+      world.bus.publish(tle, ecap.TenantUnregisteredEvent.toBuffer(removed))
+    }
+    const calls = await asked(world, 8)
+    const heard = calls.map(({ args }) => (args[1] as { correlationId: string }).correlationId)
+    assert.strictEqual(heard.filter((id) => id === "😀".repeat(256)).length, 2)
+    const ours = heard.filter((id) => /^[0-9a-f]{32}$/u.test(id))
+    assert.strictEqual(new Set(ours).size, 6)
     await world.close()
   })
 

@@ -1,4 +1,4 @@
-// Verifies R-BUS-1, R-INP-1.
+// Verifies R-BUS-1, R-INP-1, R-INP-2.
 import { globSync, readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -24,6 +24,8 @@ const randomValue = (one: Message<Fields>, below: (n: number) => number): Value<
   const text = (): string => Array.from({ length: below(40) }, () => characters[below(characters.length)]).join("")
   const of: { readonly [K in Kind]: () => unknown } = {
     string: text,
+    correlationId: text,
+    eventCorrelationId: text,
     int: () => [0, 200, -1, 2 ** 31 - 1, -(2 ** 31)][below(5)],
     long: () => longs[below(longs.length)],
     timeout: () => longs[below(longs.length)],
@@ -137,6 +139,31 @@ const isText = (value: unknown): boolean => {
   if (Array.isArray(value)) return value.every(isText)
   return !(value instanceof Uint8Array) || Buffer.from(Buffer.from(value).toString("utf8")).equals(value)
 }
+
+describe("a correlation id of more than 256 characters (R-INP-2)", () => {
+  const oracle = makeOracle()
+  const below = randomFrom(23)
+  const longest = "😀".repeat(256)
+  const withId = (one: Message<Fields>, correlationId: string) => {
+    const value = { ...randomValue(one, below), correlationId }
+    return { value, bytes: oracle.write(one.schema, value) ?? assert.fail("not written") }
+  }
+  const tooLong = [`${longest}a`, "a".repeat(257), "a".repeat(1_000_000)]
+  const events = messages.filter(({ record }) => record.endsWith("Event") || record.endsWith("SystemConfigUpdated"))
+  for (const one of messages) {
+    it(`${events.includes(one) ? "is left out of" : "makes none of"} ${one.record}`, () => {
+      const good = withId(one, longest)
+      assert.deepStrictEqual(one.decode(good.bytes), good.value)
+      for (const correlationId of tooLong) {
+        const { bytes, value } = withId(one, correlationId)
+        const without = { ...value, correlationId: "" }
+        assert.deepStrictEqual(one.decode(bytes), events.includes(one) ? without : null)
+        if (events.includes(one)) assert.deepStrictEqual(one.decode(one.encode(value)), without)
+        else assert.throws(() => one.encode(value))
+      }
+    })
+  }
+})
 
 // ---- bounds --------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { HotToken } from "../../../../src/domain/HotToken.ts"
 import type { RevocationTarget } from "../../../../src/domain/Revocation.ts"
 import { EndpointTokenValidationRequest } from "../../../../src/schema/Ecap.ts"
+import * as ecap from "../../../support/ecap.ts"
 import { seededRandom } from "../../../support/seededRandom.ts"
 import { hashOf, settled, tokenIdOf, World } from "../../../support/validationWorld.ts"
 
@@ -141,13 +142,26 @@ describe("a validation's answer", () => {
     assert.deepInclude(world.askBytes(encoded).reply, { statusCode: 400, correlationId: "" })
   })
 
-  it("echoes a correlation id of any length", async () => {
+  it("echoes a correlation id of up to 256 characters; a longer one is 400 with an empty one (R-INP-2)", async () => {
     const world = await hotWorld()
-    for (const length of [0, 1, 63, 64, 127, 128, 129, 8_191, 8_192, 1_200_000]) {
-      const correlationId = "é".repeat(length)
-      const request = { correlationId, timestamp: 0n, timeout: 0n, appName: "app", token: "value1" }
-      const asked = world.askBytes(EndpointTokenValidationRequest.encode(request))
-      assert.isTrue(asked.reply?.correlationId === correlationId, String(length))
+    const ask = (correlationId: string) =>
+      world.askBytes(
+        ecap.ValidationRequest.toBuffer({ correlationId, timestamp: 0, timeout: 0, appName: "app", token: "value1" })
+      ).reply
+    for (const length of [0, 1, 63, 64, 127, 128, 129, 255, 256]) {
+      for (const character of ["a", "é", "😀"]) {
+        const correlationId = character.repeat(length)
+        assert.deepInclude(ask(correlationId), { ...ids(1), statusCode: 200, correlationId })
+      }
+    }
+    for (const long of [
+      "a".repeat(257),
+      "é".repeat(257),
+      "😀".repeat(257),
+      `${"😀".repeat(256)}a`,
+      "a".repeat(2 ** 22)
+    ]) {
+      assert.deepInclude(ask(long), { ...noIds, statusCode: 400, correlationId: "" })
     }
   })
 
