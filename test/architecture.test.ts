@@ -110,6 +110,29 @@ const wrongEnvironment = ({ file, text }: Source): ReadonlyArray<string> =>
     ? [`${file} reads the environment; only src/Config.ts does`]
     : []
 
+/** Where messages come in: whatever the client library calls back, it calls there. */
+const door = "src/nats/Door.ts"
+/** Connections are made here, and each is hardened. */
+const connections = "src/nats/"
+const library = /\bfrom "@nats-io\/(?:transport-node|nats-core)[^"]*"/u
+
+const wrongDoor = ({ file, text }: Source): ReadonlyArray<string> => {
+  const code = codeOnly(text)
+  const connects = /\b(?:ws)?connect\b[^;]*?from "@nats-io\//u.test(text) && /\b(?:ws)?connect\s*\(/u.test(code)
+  return [
+    ...(file !== door && /\.\s*subscribe\s*\(/u.test(code) ? [`${file} subscribes past ${door}`] : []),
+    ...(file !== door &&
+    /\[\s*"subscribe"|\bcallback\s*:/u.test(text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/gu, "")) &&
+    library.test(text)
+      ? [`${file} hands the client library a callback past ${door}`]
+      : []),
+    ...(connects && !file.startsWith(connections) ? [`${file} makes a connection outside of ${connections}`] : []),
+    ...(connects && file.startsWith(connections) && !code.includes("Door.harden")
+      ? [`${file} makes a connection and does not harden it`]
+      : [])
+  ]
+}
+
 const linesMax = 300
 
 const wrongLength = ({ file, text }: Source): ReadonlyArray<string> => {
@@ -175,6 +198,25 @@ describe("the rules can be broken", () => {
     ["an import at run time", wrongImports, "src/actors/keys/A.ts", 'const x = await import("../../gateway/Http.ts")'],
     ["a folder of no table", wrongImports, "src/elsewhere/A.ts", ""],
     ["the environment", wrongEnvironment, "src/nats/A.ts", "const x = process.env.HOME"],
+    ["a subscription past the door", wrongDoor, "src/cache/A.ts", "control.subscribe(subject, options)"],
+    [
+      "a callback past the door",
+      wrongDoor,
+      "src/cache/A.ts",
+      'import type { Msg } from "@nats-io/transport-node"\nconsume({ callback: heard })'
+    ],
+    [
+      "a connection past the door",
+      wrongDoor,
+      "src/gateway/A.ts",
+      'import { connect } from "@nats-io/transport-node"\nconst nc = await connect(options)'
+    ],
+    [
+      "a connection that is not hardened",
+      wrongDoor,
+      "src/nats/A.ts",
+      'import { connect } from "@nats-io/transport-node"\nconst nc = await connect(options)'
+    ],
     ["a long module", wrongLength, "src/domain/A.ts", "x\n".repeat(linesMax + 1)],
     ["a module without a word about itself", wrongHeader, "src/domain/A.ts", "export const x = 1"],
     ["a drawer", wrongName, "src/store/utils.ts", ""],
@@ -228,6 +270,8 @@ describe("the rules can be broken", () => {
 it("imports point one way", () => none(sources.map(wrongImports)))
 
 it("only Config.ts reads the environment", () => none(sources.map(wrongEnvironment)))
+
+it("every message comes in through one door", () => none(sources.map(wrongDoor)))
 
 it("time, chance, waiting and the terminal are services in src", () =>
   none(sources.map((one) => wrongWords(clockAndChance, one))))

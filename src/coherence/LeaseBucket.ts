@@ -13,6 +13,7 @@
 import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream"
 import { createInbox, type Msg, nanos } from "@nats-io/transport-node"
 import { Clock, Duration, Effect, Metric, Schema } from "effect"
+import * as Door from "../nats/Door.ts"
 import { Nats } from "../nats/Nats.ts"
 import { NatsConfig } from "../nats/NatsConfig.ts"
 import { differenceOf, type StreamPlan } from "../nats/StreamPlan.ts"
@@ -78,8 +79,9 @@ interface RawListing {
   readonly end: { readonly pending: number; readonly upTo: number }
 }
 
+/** What the server says it says last: an entry may have been stored with headers of the same names. */
 const numberOf = (msg: Msg, header: string): number => {
-  const text = msg.headers?.get(header) ?? ""
+  const text = msg.headers?.last(header) ?? ""
   return /^[0-9]{1,15}$/u.test(text) ? Number(text) : Number.NaN
 }
 
@@ -89,6 +91,7 @@ export const make = Effect.gen(function* () {
   const settings = yield* CoherenceConfig
   const { streams } = yield* NatsConfig
   const clock = yield* Clock.Clock
+  const open = yield* Door.make
   const timing = timingOf(settings)
   const bucket = bucketOf(instance)
   const plan = planOf(bucket, streams.replicas, settings)
@@ -135,7 +138,7 @@ export const make = Effect.gen(function* () {
   })
 
   const decodeMessage = (msg: Msg): Entry | null => {
-    const subject = msg.headers?.get("Nats-Subject") ?? ""
+    const subject = msg.headers?.last("Nats-Subject") ?? ""
     if (!subject.startsWith(prefix)) return null
     return decodeEntry(subject.slice(prefix.length), numberOf(msg, "Nats-Sequence"), msg.data, timing)
   }
@@ -144,9 +147,9 @@ export const make = Effect.gen(function* () {
   const ask = Effect.callback<RawListing, BucketError>((resume) => {
     const entries: Array<Entry> = []
     const fail = (cause?: unknown) => resume(Effect.fail(new BucketError({ reason: "unavailable", cause })))
-    const onMessage = (error: Error | null, msg: Msg) => {
-      if (error !== null) return fail(error)
-      const status = msg.headers?.code ?? 0
+    const onMessage = (msg: Msg) => {
+      // A stored message with a status line of its own is no status: the server names its subject.
+      const status = msg.headers?.has("Nats-Subject") === true ? 0 : (msg.headers?.code ?? 0)
       if (status === 204) {
         const end = { pending: numberOf(msg, "Nats-Num-Pending"), upTo: numberOf(msg, "Nats-UpTo-Sequence") }
         return resume(Effect.succeed({ entries, end }))
@@ -157,7 +160,7 @@ export const make = Effect.gen(function* () {
     }
     try {
       const inbox = createInbox(inboxPrefix)
-      const subscription = control.subscribe(inbox, { callback: onMessage })
+      const subscription = open(control, inbox, { take: onMessage, unreadable: onMessage, ended: fail })
       control.publish(`$JS.API.DIRECT.GET.KV_${bucket}`, listRequest, { reply: inbox })
       return Effect.sync(() => subscription.unsubscribe())
     } catch (cause) {

@@ -12,6 +12,7 @@
 import type { Msg } from "@nats-io/transport-node"
 import { type Context, Deferred, Duration, Effect, Equal, Layer, Metric, Queue, Schedule } from "effect"
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
+import * as Door from "../nats/Door.ts"
 import { Nats } from "../nats/Nats.ts"
 import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
@@ -56,6 +57,7 @@ const make = Effect.gen(function* () {
     }
   }
   const run = Effect.runForkWith(context)
+  const open = yield* Door.make
   const refuseUnsafe = () => Metrics.messagesRefused.updateUnsafe(1, context)
 
   /** Runs `handle` on each readable message of another process, and lets nothing escape. */
@@ -66,17 +68,19 @@ const make = Effect.gen(function* () {
   ) =>
     Effect.acquireRelease(
       Effect.sync(() =>
-        control.subscribe(subject, {
-          callback: (error: Error | null, msg: Msg) => {
+        open(control, subject, {
+          take: (msg: Msg) => {
             try {
-              const message = error === null ? decode(msg.data) : null
+              const message = decode(msg.data)
               if (message === null) refuseUnsafe()
               else if (message.from !== process) handle(message)
             } catch (bug) {
               Metrics.applyFailures.updateUnsafe(1, context)
               run(Effect.logError("a message of another replica could not be applied", bug))
             }
-          }
+          },
+          unreadable: refuseUnsafe,
+          ended: refuseUnsafe
         })
       ),
       (subscription) => Effect.sync(() => subscription.unsubscribe())

@@ -12,6 +12,7 @@
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
 import { nuid } from "@nats-io/transport-node"
 import { type Duration, Effect } from "effect"
+import * as Door from "./Door.ts"
 
 /** Subjects one request may name; the server refuses more than 1,024. */
 export const subjectsMax = 256
@@ -50,16 +51,20 @@ interface Waiting {
   readonly done: (complete: boolean) => void
 }
 
+/** What the server says it says last: a message may have been stored with headers of the same names. */
 const storedMessageOf = (msg: Msg): StoredMessage => ({
-  subject: msg.headers!.get("Nats-Subject"),
-  sequence: Number(msg.headers!.get("Nats-Sequence")),
+  subject: msg.headers!.last("Nats-Subject"),
+  sequence: Number(msg.headers!.last("Nats-Sequence")),
   data: msg.data,
   header: (name) => msg.headers!.get(name) || null
 })
 
-/** 204 ends an answer; 404 is an answer that holds nothing; 503 means that no server has the stream right now. */
+/**
+ * 204 ends an answer; 404 is an answer that holds nothing; 503 means that no server has the stream right now.
+ * A message that was stored with such a line of its own ends nothing: the server names its subject.
+ */
 const endOf = (msg: Msg): { readonly complete: boolean } | null => {
-  const code = msg.headers?.code ?? 0
+  const code = msg.headers?.has("Nats-Subject") === true ? 0 : (msg.headers?.code ?? 0)
   if (code === 204 || code === 404) return { complete: true }
   return msg.headers === undefined || code >= 400 ? { complete: false } : null
 }
@@ -68,10 +73,11 @@ const endOf = (msg: Msg): { readonly complete: boolean } | null => {
 export const make = Effect.fnUntraced(function* (connection: NatsConnection, inboxPrefix: string) {
   const inbox = `${inboxPrefix}.${nuid.next()}`
   const waiting = new Map<string, Waiting>()
+  const open = yield* Door.make
   let count = 0
 
-  const onMessage = (error: Error | null, msg: Msg) => {
-    if (error !== null) return
+  // Of a stored message with headers that break the rules, what can be read is there: the server's own, too.
+  const onMessage = (msg: Msg) => {
     const waiter = waiting.get(msg.subject)
     if (waiter === undefined) return
     const end = endOf(msg)
@@ -79,7 +85,7 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
     else waiter.messages.push(storedMessageOf(msg))
   }
   yield* Effect.acquireRelease(
-    Effect.sync(() => connection.subscribe(`${inbox}.*`, { callback: onMessage })),
+    Effect.sync(() => open(connection, `${inbox}.*`, { take: onMessage, unreadable: onMessage })),
     (subscription) => Effect.sync(() => subscription.unsubscribe())
   )
 

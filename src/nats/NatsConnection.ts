@@ -25,6 +25,7 @@ import {
 } from "@nats-io/transport-node"
 import { type Context, Duration, Effect, Layer, Metric, Redacted, Schedule } from "effect"
 import { Replica } from "../observability/Replica.ts"
+import * as Door from "./Door.ts"
 import { Nats } from "./Nats.ts"
 import { NatsConfig } from "./NatsConfig.ts"
 import { NatsStartError } from "./NatsError.ts"
@@ -168,7 +169,10 @@ const make = Effect.gen(function* () {
     Effect.acquireRelease(
       dial({ ...options, name: `${instance} ${replicaId} ${purpose}` }, config.connectLimit),
       drain
-    ).pipe(Effect.tap((connection) => Effect.sync(() => watch(connection, purpose, context))))
+    ).pipe(
+      Effect.tap(Door.harden),
+      Effect.tap((connection) => Effect.sync(() => watch(connection, purpose, context)))
+    )
 
   const control = yield* open("control")
   const requests = yield* open("requests")

@@ -31,6 +31,8 @@ export type DropReason =
   | "reply_subject_refused"
   | "has_reply_subject"
   | "undecodable"
+  | "headers_unreadable"
+  | "bug"
   | "overflow"
   | "bus_error"
   | "answer_not_sent"

@@ -8,7 +8,7 @@
  * cluster of 2.15.2 a refusal of that kind leaves the stream without writes; measured.) Reading asks the
  * stream's leader for its end and any copy for the messages.
  */
-import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream"
+import { JetStreamApiCodes, JetStreamApiError, type StoredMsg } from "@nats-io/jetstream"
 import { headers as makeHeaders } from "@nats-io/transport-node"
 import { Duration, Effect, Layer } from "effect"
 import * as DirectGet from "../nats/DirectGet.ts"
@@ -40,6 +40,15 @@ const outcomeOfError = (error: unknown): Outcome => {
   return refusingNames.has(error.name)
     ? Outcome.Refused({ reason: error.name })
     : Outcome.Uncertain({ reason: error.name })
+}
+
+/** A message that somebody stored with headers that break the rules has no id. */
+const eventIdOf = (stored: StoredMsg): string => {
+  try {
+    return stored.header.get("Nats-Msg-Id")
+  } catch {
+    return ""
+  }
 }
 
 const headersOf = (entry: Appendable) => {
@@ -102,7 +111,7 @@ const make = Effect.gen(function* () {
       // A copy that is behind has nothing to say; the leader knows whether there is more.
       const next = yield* nextByLeader(stream, read)
       if (next === null) break
-      const eventId = next.header.get("Nats-Msg-Id")
+      const eventId = eventIdOf(next)
       if (eventId !== "") eventIds.push(eventId)
       read = Math.max(read, next.seq)
     }

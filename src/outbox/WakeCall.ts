@@ -5,6 +5,7 @@
  * much. Calls carry nothing.
  */
 import { Context, Effect, Layer, type Scope } from "effect"
+import * as Door from "../nats/Door.ts"
 import { Nats } from "../nats/Nats.ts"
 import { Replica } from "../observability/Replica.ts"
 
@@ -26,6 +27,7 @@ export class WakeCall extends Context.Service<
     Effect.gen(function* () {
       const { control } = yield* Nats
       const { instance } = yield* Replica
+      const open = yield* Door.make
       const subject = `${instance}.internal.v1.outbox.wake`
       return WakeCall.of({
         callUnsafe: () => {
@@ -35,9 +37,7 @@ export class WakeCall extends Context.Service<
         listen: (heard) =>
           Effect.asVoid(
             Effect.acquireRelease(
-              Effect.sync(() =>
-                control.subscribe(subject, { callback: (error) => (error === null ? heard() : undefined) })
-              ),
+              Effect.sync(() => open(control, subject, { take: heard, unreadable: heard })),
               (subscription) => Effect.sync(() => subscription.unsubscribe())
             )
           )

@@ -28,7 +28,7 @@ import { ProtocolsConfig } from "./ProtocolsConfig.ts"
 import { replyRule, send } from "./Responder.ts"
 import { failureOf } from "./Status.ts"
 import { serviceSubject } from "./Subject.ts"
-import { listen } from "./Subscription.ts"
+import { listen, type NotTaken } from "./Subscription.ts"
 
 const protocol = "ecap"
 const flushTimeout = "2 seconds"
@@ -140,6 +140,12 @@ const transition = Effect.gen(function* () {
     run(Effect.ensuring(change(message, request, checked.target, startedAt), Effect.sync(inFlight.leave)))
   }
 
+  const notTaken = (message: Msg, why: NotTaken) => {
+    counters.dropped(protocol, why)
+    if (rule(message.reply) !== "allowed") return
+    respond(message, "", plain(why === "bug" ? 500 : 400), clock.monotonicTimeNanosUnsafe())
+  }
+
   yield* Effect.addFinalizer(() =>
     inFlight.idle.pipe(
       Effect.timeoutOrElse({
@@ -153,7 +159,7 @@ const transition = Effect.gen(function* () {
       )
     )
   )
-  yield* listen(nats.requests, subject, instance, take)
+  yield* listen({ connection: nats.requests, subject, queue: instance, take, notTaken })
 })
 
 export const layer: Layer.Layer<

@@ -14,10 +14,11 @@ import { Validator } from "../actors/validation/Validator.ts"
 import { Nats } from "../nats/Nats.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
+import { EndpointTokenValidationResponse } from "../schema/Ecap.ts"
 import { Micro } from "./Micro.ts"
 import { replyRule, send } from "./Responder.ts"
 import { serviceSubject } from "./Subject.ts"
-import { listen } from "./Subscription.ts"
+import { listen, type NotTaken } from "./Subscription.ts"
 
 const protocol = "ecap"
 const drainedTimeout = "10 seconds"
@@ -60,6 +61,17 @@ export const validation = Effect.gen(function* () {
     if (!answered) startedAt ??= clock.monotonicTimeNanosUnsafe()
   }
 
+  const notTaken = (message: Msg, why: NotTaken) => {
+    counters.dropped(protocol, why)
+    if (rule(message.reply) !== "allowed") return
+    const statusCode = why === "bug" ? 500 : 400
+    const timestamp = BigInt(clock.currentTimeMillisUnsafe())
+    const verdict = { statusCode, reasonPhrase: null, tokenId: null, endpointId: null }
+    const bytes = EndpointTokenValidationResponse.encode({ correlationId: "", timestamp, timeout: 0n, ...verdict })
+    if (!send(message, bytes)) counters.dropped(protocol, "answer_not_sent")
+    endpoint.record(statusCode, lastNanoseconds, errorText(statusCode))
+  }
+
   yield* Effect.addFinalizer(() =>
     Effect.promise(() =>
       validator
@@ -70,5 +82,5 @@ export const validation = Effect.gen(function* () {
       Effect.timeoutOrElse({ duration: drainedTimeout, orElse: () => Effect.logError("validations left unanswered") })
     )
   )
-  yield* listen(nats.requests, subject, instance, take)
+  yield* listen({ connection: nats.requests, subject, queue: instance, take, notTaken })
 })

@@ -16,7 +16,7 @@ import { makeCounters } from "../observability/Metrics.ts"
 import * as CorrelationIds from "./CorrelationIds.ts"
 import * as InFlight from "./InFlight.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
-import { listen } from "./Subscription.ts"
+import { listen, type NotTaken } from "./Subscription.ts"
 
 const workers = 4
 /** 100 ms, doubling to 5 s, each with some jitter. */
@@ -96,5 +96,8 @@ export const hear = Effect.fnUntraced(function* <E extends { readonly correlatio
     counters.dropped(protocol, "overflow")
     run(Effect.logError("an event was dropped: too many wait", { protocol, type }))
   }
-  for (const subject of kind.subjects) yield* listen(nats.requests, subject, kind.queue, take)
+  const notTaken = (_: Msg, why: NotTaken) => counters.dropped(protocol, why)
+  for (const subject of kind.subjects) {
+    yield* listen({ connection: nats.requests, subject, queue: kind.queue, take, notTaken })
+  }
 })

@@ -11,7 +11,7 @@
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result, Tracer } from "effect"
-import { TooManyRequests, Unavailable } from "../domain/errors.ts"
+import { InvalidRequest, TooManyRequests, Unavailable } from "../domain/errors.ts"
 import { Nats } from "../nats/Nats.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
 import type { Readiness } from "../observability/Health.ts"
@@ -28,7 +28,7 @@ import { answerHeaders, correlationIdOf, headerOf, idempotencyOf, traceOf } from
 import { payloadBytesMax, replyRule, send } from "./Responder.ts"
 import { errorLine, type Failure, failureOf, internal, type ManagementError } from "./Status.ts"
 import { managementSubjects, parseSubject } from "./Subject.ts"
-import { listen } from "./Subscription.ts"
+import { listen, type NotTaken } from "./Subscription.ts"
 
 const protocol = "management"
 /** Handlers end by themselves long before; this only keeps a hanging one from holding its place for ever. */
@@ -82,6 +82,9 @@ const failureFrom = (cause: Cause.Cause<ManagementError>): Failure => {
 
 const full = (): { readonly refusal: ManagementError } => ({
   refusal: new TooManyRequests({ limit: "requests in flight" })
+})
+const headersRefused = (): { readonly refusal: ManagementError } => ({
+  refusal: new InvalidRequest({ path: "headers", reason: "must be lines of a name, a colon and a value" })
 })
 const overdue = () => Exit.fail(new Unavailable({ part: "the operation did not end", committed: null }))
 const logBug = (cause: Cause.Cause<ManagementError>) =>
@@ -173,13 +176,14 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     return trace === null ? carried : Effect.provideService(carried, Tracer.ParentSpan, Tracer.externalSpan(trace))
   }
 
-  const take = (message: Msg) => {
+  const take = (message: Msg, refusal: { readonly refusal: ManagementError } | null = null) => {
     const reply = rule(message.reply)
     if (reply !== "allowed") {
       return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
     }
     const startedAt = clock.monotonicTimeNanosUnsafe()
-    const to = route(message.subject)
+    const asks = route(message.subject)
+    const to = refusal === null || "refusal" in asks ? asks : refusal
     const operation = "operation" in to ? to.operation : null
     const endpoint = (operation === null ? undefined : endpoints.get(operation)) ?? unlisted
     const correlationId = correlationIdOf(message) ?? newCorrelationId()
@@ -201,6 +205,12 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     fiber = run(Effect.asVoid(Effect.onExit(asked, (exit) => Effect.sync(() => ended(exit)))))
   }
 
+  const notTaken = (message: Msg, why: NotTaken) => {
+    if (why === "headers_unreadable") return take(message, headersRefused())
+    counters.dropped(protocol, "bug")
+    if (rule(message.reply) === "allowed") answer(message, newCorrelationId(), Exit.die("not taken"))
+  }
+
   // Released last to first: the subscriptions are drained, then this waits for what they brought.
   yield* Effect.addFinalizer(() =>
     inFlight.idle.pipe(
@@ -215,7 +225,9 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       )
     )
   )
-  for (const subject of managementSubjects(instance)) yield* listen(nats.requests, subject, instance, take)
+  for (const subject of managementSubjects(instance)) {
+    yield* listen({ connection: nats.requests, subject, queue: instance, take: (message) => take(message), notTaken })
+  }
 })
 
 /** Serves `operations`. Needs what their handlers need. */

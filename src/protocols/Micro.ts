@@ -8,8 +8,9 @@
  * Shapes matter beyond this service: one bad answer breaks `nats micro ls` for everybody. So names
  * are checked when an endpoint is added, times are whole nanoseconds, and metadata are strings.
  */
-import type { Msg, NatsConnection } from "@nats-io/transport-node"
+import type { Msg } from "@nats-io/transport-node"
 import { Clock, Context, DateTime, Effect, Layer, Random } from "effect"
+import * as Door from "../nats/Door.ts"
 import { Nats } from "../nats/Nats.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
@@ -139,11 +140,10 @@ const answers = (
   })
 })
 
-const subscribe = (connection: NatsConnection, subject: string, answer: (message: Msg) => void) =>
+/** A question whose headers cannot be read is answered, too: nothing of them is needed. */
+const subscribe = (nats: Nats["Service"], open: Door.Listen, subject: string, answer: (message: Msg) => void) =>
   Effect.acquireRelease(
-    Effect.sync(() =>
-      connection.subscribe(subject, { callback: (error, message) => (error === null ? answer(message) : undefined) })
-    ),
+    Effect.sync(() => open(nats.requests, subject, { take: answer, unreadable: answer })),
     (subscription) =>
       Effect.promise(() => subscription.drain().catch(() => undefined)).pipe(
         Effect.timeoutOrElse({ duration: drainTimeout, orElse: () => Effect.void })
@@ -163,12 +163,13 @@ export const layer: Layer.Layer<Micro, never, Nats | Replica> = Layer.effect(
     const metadata = { instance: replica.instance, replica: replica.replicaId }
     const identity = { name: serviceName, id, version: serviceVersion, metadata }
     const rule = replyRule(nats.inboxPrefix)
+    const open = yield* Door.make
     for (const [verb, body] of Object.entries(answers(identity, replica.instance, started, listed))) {
       const answer = (message: Msg) => {
         if (rule(message.reply) === "allowed") send(message, JSON.stringify(body()))
       }
       for (const tail of ["", `.${serviceName}`, `.${serviceName}.${id}`]) {
-        yield* subscribe(nats.requests, `$SRV.${verb}${tail}`, answer)
+        yield* subscribe(nats, open, `$SRV.${verb}${tail}`, answer)
       }
     }
     return Micro.of({ endpoint, id, flush })

@@ -1,0 +1,182 @@
+/**
+ * The one door through which messages come in: every callback that the client library calls goes through here.
+ *
+ * The library calls back from its socket's read. What a callback throws ends that read, and with it every
+ * subscription of the connection for about two seconds; a promise that it returns and that fails ends the
+ * process. And the library decodes headers late, where they are first read, and throws at what it does not
+ * like, so that one message of a stranger would do all that.
+ *
+ * Promises:
+ * - nothing that a taker throws or returns reaches the library: it is counted, and logged once a second at most;
+ * - a message's headers are decoded before it is handed on, and reading them throws no more. Headers that the
+ *   library refuses are told to `unreadable` instead of `take`; the lines of theirs that can be read are there;
+ * - `harden` does the same for the subscriptions that the library makes for itself (answers to requests,
+ *   consumers of JetStream): those get such a message with what can be read of its headers.
+ *
+ * Nobody else calls the library's `subscribe`, nor makes a connection that is not hardened.
+ */
+import { headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from "@nats-io/transport-node"
+import { Clock, type Context, Effect, Metric } from "effect"
+
+export interface Taker {
+  readonly queue?: string | null
+  readonly take: (message: Msg) => void
+  /** A message whose headers the library refuses. `take` does not hear of it. */
+  readonly unreadable: (message: Msg) => void
+  /** `take` threw: a bug. For who owes an answer. */
+  readonly failed?: (message: Msg) => void
+  /** The server refused the subscription, or ended it. */
+  readonly ended?: (error: Error) => void
+}
+
+export type Listen = (connection: NatsConnection, subject: string, taker: Taker) => Subscription
+
+const failures = Metric.counter("cm_nats_callback_failures_total", {
+  description: "Bugs in the handling of messages that were kept from the connection",
+  incremental: true
+})
+const unreadables = Metric.counter("cm_nats_unreadable_headers_total", {
+  description: "Messages with headers that break the rules for headers",
+  incremental: true
+})
+const logEveryMs = 1_000
+/** Lines that are looked at in headers that break the rules. */
+const linesMax = 64
+
+interface Reporter {
+  readonly failed: (cause: unknown) => void
+  readonly unreadable: () => void
+}
+
+const reporter: Effect.Effect<Reporter> = Effect.gen(function* () {
+  const context: Context.Context<never> = yield* Effect.context<never>()
+  const clock = yield* Clock.Clock
+  const run = Effect.runForkWith(context)
+  let loggedAtMs = Number.NEGATIVE_INFINITY
+  let unsaid = 0
+  return {
+    failed: (cause) => {
+      failures.updateUnsafe(1, context)
+      const now = clock.currentTimeMillisUnsafe()
+      if (now - loggedAtMs < logEveryMs) return void unsaid++
+      loggedAtMs = now
+      run(Effect.logError("the handling of a message failed", cause).pipe(Effect.annotateLogs({ unsaid })))
+      unsaid = 0
+    },
+    unreadable: () => unreadables.updateUnsafe(1, context)
+  }
+})
+
+/** What the library keeps of a message, where it still does. */
+interface Raw {
+  readonly _rdata?: Uint8Array
+  readonly _msg?: { readonly hdr?: number }
+}
+
+/** The lines of a header block that can be read; the others are left out. */
+const readableLines = (block: string): MsgHdrs => {
+  const [, ...lines] = block.split("\r\n", linesMax + 1)
+  const found = headers()
+  for (const line of lines) {
+    const colon = line.indexOf(":")
+    if (colon < 1) continue
+    try {
+      found.append(line.slice(0, colon), line.slice(colon + 1).trim())
+    } catch {
+      // This line is why we are here.
+    }
+  }
+  return found
+}
+
+const readableOf = ({ _msg, _rdata }: Raw): MsgHdrs =>
+  _rdata instanceof Uint8Array && typeof _msg?.hdr === "number"
+    ? readableLines(new TextDecoder().decode(_rdata.subarray(0, _msg.hdr)))
+    : headers()
+
+/** Decodes the headers now, so that nobody meets their refusal later. False: they break the rules. */
+const settleHeaders = (message: Msg): boolean => {
+  try {
+    void message.headers
+    return true
+  } catch {
+    Object.defineProperty(message, "headers", { value: readableOf(message as unknown as Raw) })
+    return false
+  }
+}
+
+/** The library's own callbacks and ours, told apart: ours have settled everything themselves. */
+const ours = new WeakSet<object>()
+
+const callbackOf = (taker: Taker, { failed, unreadable }: Reporter) => {
+  const { take } = taker
+  const guarded = (deliver: (message: Msg) => unknown, message: Msg, isLast: boolean): void => {
+    try {
+      const returned = deliver(message)
+      if (returned instanceof Promise) returned.catch(failed)
+    } catch (bug) {
+      failed(bug)
+      if (!isLast && taker.failed !== undefined) guarded(taker.failed, message, true)
+    }
+  }
+  const callback = (error: Error | null, message: Msg): void => {
+    if (error !== null) {
+      guarded(() => taker.ended?.(error), message, true)
+    } else if (settleHeaders(message)) {
+      guarded(take, message, false)
+    } else {
+      unreadable()
+      guarded(taker.unreadable, message, true)
+    }
+  }
+  ours.add(callback)
+  return callback
+}
+
+/** The way to listen. What happens is counted and logged in the context that this was made in. */
+export const make: Effect.Effect<Listen> = Effect.map(
+  reporter,
+  (report): Listen =>
+    (connection, subject, taker) =>
+      connection.subscribe(subject, {
+        ...(taker.queue === undefined || taker.queue === null ? {} : { queue: taker.queue }),
+        callback: callbackOf(taker, report)
+      })
+)
+
+/** Where the library hands a message to whoever subscribed, with the headers' length if it has any. */
+interface Inside {
+  readonly protocol?: { processMsg?: (message: unknown, data: Uint8Array) => void }
+}
+
+/**
+ * Puts the library's own subscriptions behind the door, too. Those made by `subscribe` get headers that can be
+ * read; whatever still throws (the subscription for answers is made elsewhere) ends where messages are handed out.
+ */
+export const harden = (connection: NatsConnection): Effect.Effect<void> =>
+  Effect.map(reporter, ({ failed, unreadable }) => {
+    const { protocol } = connection as unknown as Inside
+    const handOut = protocol?.processMsg
+    if (protocol === undefined || handOut === undefined) {
+      throw new Error("the NATS library hands messages out elsewhere than it did: src/nats/Door.ts has to follow")
+    }
+    protocol.processMsg = (message, data) => {
+      try {
+        handOut.call(protocol, message, data)
+      } catch (bug) {
+        failed(bug)
+      }
+    }
+    const subscribe = connection.subscribe.bind(connection)
+    connection.subscribe = (subject, options = {}) => {
+      const { callback } = options
+      if (callback === undefined || ours.has(callback)) return subscribe(subject, options)
+      return subscribe(subject, {
+        ...options,
+        callback: (error, message) => {
+          if (error === null && !settleHeaders(message)) unreadable()
+          return callback(error, message)
+        }
+      })
+    }
+  })

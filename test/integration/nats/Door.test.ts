@@ -1,0 +1,127 @@
+// Verifies R-BUS-30.
+/**
+ * Nothing that happens in a callback reaches the client library: ours throw, reject and meet unreadable headers,
+ * and so do the library's own, on a real connection that must not notice.
+ */
+import { jetstream, jetstreamManager } from "@nats-io/jetstream"
+import { connect, type Msg, type NatsConnection } from "@nats-io/transport-node"
+import { Effect, References } from "effect"
+import { afterAll, assert, beforeAll, inject, it } from "vitest"
+import * as Door from "../../../src/nats/Door.ts"
+import { freshInstance } from "../../support/bus.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type RawClient, rawClient } from "../../support/rawClient.ts"
+
+const unreadable = "NATS/1.0\r\na b: x\r\nGood: yes\r\nA: x\ny\r\n\r\n"
+const name = freshInstance()
+const types: Array<string> = []
+let nc: NatsConnection
+let raw: RawClient
+let listen: Door.Listen
+
+beforeAll(async () => {
+  nc = await connect({ servers: inject("natsUrl"), noAsyncTraces: true })
+  raw = await rawClient({ port: Number(new URL(inject("natsUrl")).port) })
+  void (async () => {
+    for await (const { type } of nc.status()) types.push(type)
+  })()
+  const quiet = Effect.provideService(References.MinimumLogLevel, "None")
+  await Effect.runPromise(Door.harden(nc).pipe(quiet))
+  listen = await Effect.runPromise(Door.make.pipe(quiet))
+})
+afterAll(async () => {
+  raw?.close()
+  await nc?.close()
+})
+const nothingHappened = async () => {
+  await nc.flush()
+  assert.notInclude(types, "disconnect")
+}
+
+it("what a taker throws or rejects ends with it, and the next message is taken", async () => {
+  const taken: Array<string> = []
+  const failed: Array<string> = []
+  const ways: Record<string, () => unknown> = {
+    throws: () => {
+      throw new Error("on purpose")
+    },
+    rejects: () => Promise.reject(new Error("on purpose")),
+    works: () => undefined
+  }
+  listen(nc, `${name}.ours`, {
+    take: (message: Msg) => {
+      taken.push(message.string())
+      return ways[message.string()]!() as undefined
+    },
+    unreadable: () => {
+      throw new Error("on purpose")
+    },
+    failed: (message) => {
+      failed.push(message.string())
+      throw new Error("on purpose")
+    }
+  })
+  await nc.flush()
+  raw.publish({ subject: `${name}.ours`, payload: "throws" })
+  raw.publish({ subject: `${name}.ours`, payload: "unreadable", headers: unreadable })
+  raw.publish({ subject: `${name}.ours`, payload: "rejects" })
+  raw.publish({ subject: `${name}.ours`, payload: "works" })
+  await eventually(
+    () => taken.length,
+    (count) => count === 3
+  )
+  assert.deepStrictEqual(taken, ["throws", "rejects", "works"])
+  assert.deepStrictEqual(failed, ["throws"])
+  await nothingHappened()
+})
+
+it("of headers that break the rules, what can be read is there", async () => {
+  const found: Array<string | undefined> = []
+  listen(nc, `${name}.partly`, { take: () => {}, unreadable: ({ headers }) => void found.push(headers?.get("Good")) })
+  await nc.flush()
+  raw.publish({ subject: `${name}.partly`, headers: unreadable })
+  await eventually(
+    () => found,
+    ({ length }) => length === 1
+  )
+  assert.deepStrictEqual(found, ["yes"])
+})
+
+it("an answer to the library's own request does no harm, whatever its headers are", async () => {
+  const helper = await connect({ servers: inject("natsUrl") })
+  helper.subscribe(`${name}.asked`, {
+    callback: (_, message) => raw.publish({ subject: message.reply!, headers: unreadable })
+  })
+  await helper.flush()
+  // The library looks into the headers of an empty answer, to see whether nobody was there.
+  await nc.request(`${name}.asked`, "", { timeout: 500 }).catch(() => undefined)
+  await nc.request(`${name}.asked`, "", { timeout: 500, noMux: true }).catch(() => undefined)
+  await nothingHappened()
+  await helper.close()
+})
+
+it("a stored message with such headers does not stop a consumer", async () => {
+  const stream = `${name}_STREAM`
+  const manager = await jetstreamManager(nc)
+  await manager.streams.add({ name: stream, subjects: [`${name}.stored`], storage: "memory" })
+  await manager.consumers.add(stream, { durable_name: "d", ack_policy: "explicit" })
+  raw.publish({ subject: `${name}.stored`, headers: unreadable, payload: "first" })
+  raw.publish({ subject: `${name}.stored`, payload: "second" })
+  await raw.flush()
+  const consumer = await jetstream(nc).consumers.get(stream, "d")
+  const heard: Array<string> = []
+  const messages = await consumer.consume({
+    callback: (message) => {
+      heard.push(`${message.string()} ${message.headers?.get("Good") ?? ""}`)
+      message.ack()
+    }
+  })
+  await eventually(
+    () => heard,
+    ({ length }) => length === 2
+  )
+  assert.deepStrictEqual(heard, ["first yes", "second "])
+  await messages.close()
+  await manager.streams.delete(stream)
+  await nothingHappened()
+})

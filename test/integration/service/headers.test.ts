@@ -1,0 +1,171 @@
+// Verifies R-BUS-30.
+/**
+ * Header blocks that no library would send harm nobody: they are answered 400, or counted, and no connection
+ * of the service ends. Each goes to every kind of subscription of the service.
+ */
+import { jetstream, jetstreamManager } from "@nats-io/jetstream"
+import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
+import { type Client, connectClient } from "../../support/client.ts"
+import * as ecap from "../../support/ecap.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { type RawClient, rawClient } from "../../support/rawClient.ts"
+import { type Service, startService } from "../../support/service.ts"
+
+const instance = "hdr"
+let database: FreshDatabase
+let service: Service
+let client: Client
+let raw: RawClient
+
+beforeAll(async () => {
+  database = await freshDatabase(inject("databaseUrl"))
+  service = await startService({ natsUrl: inject("natsUrl"), databaseUrl: database.url, instance })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance })
+  raw = await rawClient({ port: Number(new URL(inject("natsUrl")).port) })
+  await client.ask("demo", "application.register", { appName: "app" })
+  await client.ask("demo", "token.provision", { appName: "app", endpointId: "e", token: "good-token-1" })
+})
+afterAll(async () => {
+  raw?.close()
+  await client?.close()
+  await service?.stop()
+  await database?.drop()
+})
+
+const blocks: Record<string, string> = {
+  "a name with a blank": "NATS/1.0\r\na b: x\r\n\r\n",
+  "a blank before the colon": "NATS/1.0\r\nCorrelation-ID : x\r\n\r\n",
+  "a lone line feed in a value": "NATS/1.0\r\nA: x\ny\r\n\r\n",
+  "a lone carriage return in a value": "NATS/1.0\r\nA: x\ry\r\n\r\n",
+  "a name beyond ASCII": "NATS/1.0\r\nSchl\u00c3\u00bcssel: x\r\n\r\n",
+  "bytes that are no text": "NATS/1.0\r\n\xff\xfe\xfd: \xff\r\n\r\n",
+  "no end": "NATS/1.0\r\na b: x"
+}
+/** Strange, but readable: answered like any other. */
+const readable: Record<string, string> = {
+  "no name": "NATS/1.0\r\n: x\r\n\r\n",
+  "a status": "NATS/1.0 503 No Responders\r\n\r\n",
+  "a status and text": "NATS/1.0 204 EOB\r\nNats-Num-Pending: 0\r\n\r\n",
+  "only the first line": "NATS/1.0\r\n\r\n",
+  "a line without a colon": "NATS/1.0\r\nnothing\r\n\r\n",
+  "an empty value": "NATS/1.0\r\nCorrelation-ID:\r\n\r\n",
+  "a very long value": `NATS/1.0\r\nCorrelation-ID: ${"x".repeat(60_000)}\r\n\r\n`,
+  "many lines": `NATS/1.0\r\n${"A: x\r\n".repeat(5_000)}\r\n`
+}
+const validation = ecap.ValidationRequest.toBuffer({
+  correlationId: "c",
+  timestamp: 1_700_000_000_000,
+  timeout: 0,
+  appName: "app",
+  token: "good-token-1"
+})
+const transition = ecap.TransitionRequest.toBuffer({
+  correlationId: "c",
+  timestamp: 1_700_000_000_000,
+  timeout: 0,
+  appName: "app",
+  token: "nobody-has-this",
+  targetStatus: "Suspended"
+})
+
+/** A connection that was lost says so in the log and in the metrics. */
+const disconnects = async () => {
+  const { body } = await client.admin("metrics")
+  return [...String(body).matchAll(/^cm_nats_disconnects_total\S* (\d+)/gmu)].reduce((sum, [, n]) => sum + Number(n), 0)
+}
+const nothingHappened = async () => {
+  assert.strictEqual((await client.validate("app", "good-token-1")).statusCode, 200)
+  assert.strictEqual((await client.admin("ready")).status, 200)
+  assert.strictEqual(await disconnects(), 0)
+  assert.notMatch(service.output(), /"level":"error"|reader closed/u)
+}
+
+describe("headers that break the rules", () => {
+  it.each(Object.entries(blocks))("%s is 400 for a request, and no harm to others", async (_, headers) => {
+    const asked = performance.now()
+    const [management, unknown, validated, transitioned] = await Promise.all([
+      raw.ask({ subject: `${instance}.v1.demo.token.list`, headers, payload: "{}" }),
+      raw.ask({ subject: `${instance}.v1.demo.no.such`, headers, payload: "{}" }),
+      raw.ask({ subject: `kaa.v1.service.${instance}.ecap.ep-token-request`, headers, payload: validation }),
+      raw.ask({
+        subject: `kaa.v1.service.${instance}.ecap.ep-token-status-transition-request`,
+        headers,
+        payload: transition
+      }),
+      raw.ask({ subject: "$SRV.PING.credential-management", headers })
+    ])
+    const body = JSON.parse(management.data.toString())
+    assert.deepInclude(body.error, { code: "INVALID_REQUEST", statusCode: 400, details: body.error.details })
+    assert.strictEqual(body.error.details.path, "headers")
+    assert.strictEqual(JSON.parse(unknown.data.toString()).error.code, "OPERATION_NOT_FOUND")
+    assert.strictEqual((ecap.ValidationResponse.fromBuffer(validated.data) as ecap.Validated).statusCode, 400)
+    assert.strictEqual(
+      (ecap.TransitionResponse.fromBuffer(transitioned.data) as { statusCode: number }).statusCode,
+      400
+    )
+    await nothingHappened()
+    assert.isBelow(performance.now() - asked, 1_500)
+  })
+
+  it.each(Object.entries(readable))("%s is read like any other", async (_, headers) => {
+    const answer = await raw.ask({ subject: `${instance}.v1.demo.application.list`, headers, payload: "{}" })
+    assert.deepNestedInclude(JSON.parse(answer.data.toString()), { "content[0].appName": "app" })
+    await nothingHappened()
+  })
+
+  it("events with them are dropped and counted, and the next one takes effect", async () => {
+    await client.ask("demo", "token.provision", { appName: "app", endpointId: "gone", token: "goes-with-it" })
+    const subject = "kaa.v1.events.epr.endpoint.lifecycle.unregistered"
+    const event = (endpointId: string) =>
+      ecap.UnregisteredEvent.toBuffer({
+        correlationId: "c",
+        timestamp: 1_700_000_000_000,
+        timeout: 0,
+        appVersionName: "v",
+        endpointId,
+        tenantId: "demo",
+        originatorReplicaId: "epr"
+      })
+    for (const headers of Object.values(blocks)) {
+      raw.publish({ subject, headers, payload: event("e") })
+      raw.publish({ subject: "kaa.v1.events.epr.tenant.lifecycle.updated", headers, payload: event("e") })
+    }
+    raw.publish({ subject, payload: event("gone") })
+    await eventually(
+      () => client.validate("app", "goes-with-it"),
+      ({ statusCode }) => statusCode === 404
+    )
+    await nothingHappened()
+    const { body } = await client.admin("metrics")
+    assert.match(String(body), /cm_messages_dropped_total\{[^}]*headers_unreadable[^}]*\} [1-9]/u)
+  })
+
+  it("between replicas, in inboxes and from buckets and streams they are no harm either", async () => {
+    const manager = await jetstreamManager(client.nc)
+    const names = { leases: `KV_${instance.toUpperCase()}_LEASES`, tokens: `KV_${instance.toUpperCase()}_TOKENS` }
+    for (const headers of [...Object.values(blocks), ...Object.values(readable)]) {
+      for (const type of ["apply", "appear", "in-force", "ack.one.x", "outbox.wake"]) {
+        raw.publish({ subject: `${instance}.internal.v1.${type}`, headers, payload: "{}" })
+      }
+      raw.publish({ subject: `$KV.${instance.toUpperCase()}_TOKENS.demo.x`, headers, payload: "{}" })
+      raw.publish({ subject: `${instance}.events.v1.demo.token.x`, headers, payload: "{}" })
+    }
+    await raw.flush()
+    const provisioned = await client.ask("demo", "token.provision", { appName: "app", endpointId: "r" })
+    assert.strictEqual(provisioned.status, 201)
+    const revoked = await client.ask("demo", "token.revoke", { tokenId: provisioned.body.tokenId })
+    assert.strictEqual(revoked.status, 200)
+    // The relay goes on past what a stranger stored in the stream.
+    await eventually(
+      () =>
+        manager.streams.getMessage(`${instance.toUpperCase()}_EVENTS`, {
+          last_by_subj: `${instance}.events.v1.demo.token.revoked`
+        }),
+      (message) => message !== null && Buffer.from(message.data).includes(provisioned.body.tokenId)
+    )
+    assert.isAbove((await manager.streams.info(names.tokens)).state.messages, 0)
+    assert.isAbove((await jetstream(client.nc).publish(`$KV.${instance.toUpperCase()}_TOKENS.demo.y`, "x")).seq, 0)
+    await nothingHappened()
+  })
+})
