@@ -48,10 +48,14 @@ const linesOf = (file) => {
 const sha256 = (text) => createHash("sha256").update(text, "utf8").digest("hex")
 const genesis = sha256(JSON.stringify(["cm-audit-1", tenant]))
 /** The row's own hash, over everything in it and the hash of the row before. */
-const hashOf = ({ action, actor, at, diff, entityId, entityType, prevHash, seq }) => {
+const hashOf = ({ action, actor, at, diff, entityId, entityType, prevHash, seq, ...who }) => {
   const diffText = diff === undefined ? null : JSON.stringify(diff)
-  const parts = ["cm-audit-1", tenant, seq, Date.parse(at), actor, action, entityType, entityId, diffText, prevHash]
-  return sha256(JSON.stringify(parts))
+  const { account = null, by = null, client = null, correlationId = null, user = null } = who
+  const known = [by, account, user, client, correlationId]
+  // Rows from before it was written down how an actor is known have a hash that does not cover it.
+  const [version, more] = known.every((field) => field === null) ? ["cm-audit-1", []] : ["cm-audit-2", known]
+  const what = [action, entityType, entityId, diffText, prevHash]
+  return sha256(JSON.stringify([version, tenant, seq, Date.parse(at), actor, ...more, ...what]))
 }
 
 /** Hashes that were signed, by row; or what is wrong with a checkpoint. */

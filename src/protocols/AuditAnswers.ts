@@ -6,6 +6,11 @@ interface AuditRow {
   readonly seq: number
   readonly at: number
   readonly actor: string
+  readonly by: string | null
+  readonly account: string | null
+  readonly user: string | null
+  readonly client: string | null
+  readonly correlationId: string | null
   readonly action: string
   readonly entityType: string
   readonly entityId: string
@@ -19,6 +24,11 @@ export const encodeAuditRow = (row: AuditRow): typeof AuditAnswer.Type => ({
   seq: row.seq,
   at: formatDate(row.at),
   actor: row.actor,
+  ...(row.by === null ? {} : { by: row.by }),
+  ...(row.account === null ? {} : { account: row.account }),
+  ...(row.user === null ? {} : { user: row.user }),
+  ...(row.client === null ? {} : { client: row.client }),
+  ...(row.correlationId === null ? {} : { correlationId: row.correlationId }),
   action: row.action,
   entityType: row.entityType,
   entityId: row.entityId,

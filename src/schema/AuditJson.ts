@@ -30,6 +30,12 @@ export const AuditAnswer = Schema.Struct({
   seq: Schema.Int,
   at: Field.AnsweredDate,
   actor: Schema.String,
+  /** How the actor was known; a row from before that was written down has none of these five. */
+  by: Schema.optionalKey(Schema.String),
+  account: Schema.optionalKey(Schema.String),
+  user: Schema.optionalKey(Schema.String),
+  client: Schema.optionalKey(Schema.String),
+  correlationId: Schema.optionalKey(Schema.String),
   action: Schema.String,
   entityType: Schema.String,
   entityId: Schema.String,

@@ -5,7 +5,7 @@
  * follow the row before; one that was deleted leaves a gap; a cut-off tail contradicts the head of
  * the tenant's counters or a signed checkpoint; a chain that was written anew contradicts a checkpoint.
  */
-import { type AuditRow, genesisHash, linkHash } from "./AuditChain.ts"
+import { type AuditRow, genesisHash, linkHash, saysMore } from "./AuditChain.ts"
 
 export interface Broken {
   readonly seq: number
@@ -27,7 +27,7 @@ export const step = (before: Place, row: AuditRow): Broken | null => {
   if (row.seq < expected) return { seq: row.seq, reason: "the row stands there twice" }
   if (row.prevHash !== before.hash) return { seq: row.seq, reason: "the row does not follow the one before it" }
   const { hash, ...rest } = row
-  if (linkHash(rest) !== hash) return { seq: row.seq, reason: "the row was changed" }
+  if (linkHash(rest) !== hash || saysMore(row)) return { seq: row.seq, reason: "the row was changed" }
   return null
 }
 

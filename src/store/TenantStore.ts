@@ -18,6 +18,7 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { Page, TokenQuery } from "../domain/Page.ts"
+import type { KnownBy } from "../domain/Principal.ts"
 import type { Revocation } from "../domain/Revocation.ts"
 import type { Application, Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
@@ -56,15 +57,26 @@ export interface OutboxEntry {
   readonly afterRevocation: boolean
 }
 
-/** One row of the tenant's audit chain, before the store gives it its place in the chain. */
-export interface AuditEntry {
+/** Who did it, how that is known, and which request it was of. */
+export interface AuditWho {
+  /** The principal's name. */
   readonly actor: string
+  readonly known: KnownBy
+  /** Empty where there is none. */
+  readonly correlationId: string
+}
+
+/** What happened. */
+export interface AuditAct {
   readonly action: string
   readonly entityType: string
   readonly entityId: string
   /** JSON-able; never a secret, only keyed fingerprints. */
   readonly diff: Readonly<Record<string, unknown>> | null
 }
+
+/** One row of the tenant's audit chain, before the store gives it its place in the chain. */
+export interface AuditEntry extends AuditWho, AuditAct {}
 
 // ---- a transaction ----------------------------------------------------------
 

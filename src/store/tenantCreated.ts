@@ -3,15 +3,18 @@
  * the transaction for one that nobody asked for by request. Both layers of `TenantStore` use it.
  */
 import { Effect } from "effect"
-import type { AuditEntry, Changes, Load, TenantStore } from "./TenantStore.ts"
+import { servicePrincipal } from "../domain/Principal.ts"
+import type { AuditAct, AuditWho, Changes, Load, TenantStore } from "./TenantStore.ts"
 
-export const tenantCreated = (tenantId: string, name: string | null, actor: string): AuditEntry => ({
-  actor,
+export const tenantCreated = (tenantId: string, name: string | null): AuditAct => ({
   action: "tenant.created",
   entityType: "tenant",
   entityId: tenantId,
   diff: { name }
 })
+
+const { known, principal } = servicePrincipal("service")
+const who: AuditWho = { actor: principal, known, correlationId: "" }
 
 const load: Load = {
   tokenIds: [],
@@ -43,7 +46,7 @@ export const createTenant =
       tenant !== undefined
         ? { changes: nothing, result: "exists" as const }
         : {
-            changes: { ...nothing, tenantCreated: { name }, audit: [tenantCreated(tenantId, name, "service")] },
+            changes: { ...nothing, tenantCreated: { name }, audit: [{ ...who, ...tenantCreated(tenantId, name) }] },
             result: "created" as const
           }
     ).pipe(Effect.catchTag("StatementRejected", (rejected) => Effect.die(rejected)))

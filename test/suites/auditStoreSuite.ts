@@ -7,6 +7,7 @@ import { beginning, walk } from "../../src/store/AuditWalk.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
 import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
+import { auditedBy } from "../support/auditedBy.ts"
 import { changesOf, loadOf } from "../support/credentialRows.ts"
 import { nextRevocation, transact } from "../support/storeFixtures.ts"
 
@@ -20,7 +21,7 @@ const tenantWith = (...entityIds: ReadonlyArray<string>) =>
     const store = yield* TenantStore
     yield* store.createTenant(tenantId, null)
     const audit = entityIds.map((entityId, index) => ({
-      actor: "bus",
+      ...auditedBy("bus"),
       action: "test.done",
       entityType: "test",
       entityId,
@@ -55,6 +56,56 @@ export const auditStoreSuite = (
         assert.isNull(walked.broken)
         assert.deepStrictEqual(yield* store.head(tenantId), walked.place)
         assert.deepStrictEqual(yield* store.head("nobody"), { seq: 0, hash: genesisHash("nobody") })
+      })
+    )
+
+    it.effect("says who did it, how that was known, and of which request", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* tenantWith()
+        const known = { by: "bearer" as const, account: "GATEWAY", user: "gateway", client: "console" }
+        const row = { actor: "bearer:acme/ä", known, correlationId: "request-7" }
+        const act = { action: "test.done", entityType: "test", entityId: "e", diff: null }
+        yield* transact(tenantId, {}, () => ({ audit: [{ ...row, ...act }] }))
+        const [, stored] = (yield* (yield* AuditStore).list(tenantId, everything)).content
+        assert.deepInclude(stored, { ...known, actor: "bearer:acme/ä", correlationId: "request-7", version: 2 })
+      })
+    )
+
+    it.effect("gives back every text as it was hashed: no Unicode, too long, or hard to keep", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* tenantWith()
+        const texts = [
+          ...[
+            "\ud800",
+            "a\udfffb",
+            "\udc00\ud800",
+            "\ufffd",
+            "😀\ud83d",
+            "\u0000",
+            "\ufeff",
+            "\ufffe",
+            "a ",
+            " a",
+            "\u0301e"
+          ],
+          ...["x".repeat(10_000), "😀".repeat(300), `${"x".repeat(255)}😀`, "ä".repeat(257), "\\", "'", "%_", "\n\r"]
+        ]
+        const audit = texts.map((text) => ({
+          actor: text,
+          known: { by: "bearer" as const, account: text, user: text, client: text },
+          correlationId: text,
+          action: "test.done",
+          entityType: "test",
+          entityId: text,
+          diff: { [text]: text }
+        }))
+        yield* transact(tenantId, {}, () => ({ audit }))
+        const store = yield* AuditStore
+        const { content } = yield* store.list(tenantId, everything)
+        assert.lengthOf(content, texts.length + 1)
+        assert.isNull(walk(beginning(tenantId), content, new Map()).broken)
+        for (const row of content)
+          assert.isTrue([row.actor, row.entityId, row.diff ?? ""].every((t) => t.isWellFormed()))
       })
     )
 
@@ -125,7 +176,7 @@ export const auditStoreSuite = (
         assert.deepStrictEqual(yield* store.checkpoints(tenantId, 1, 10), [checkpoint])
         assert.deepStrictEqual(yield* store.checkpoints(tenantId, seq + 1, 10), [])
         assert.isFalse(yield* moved)
-        const audit = [{ actor: "bus", action: "x", entityType: "y", entityId: "z", diff: null }]
+        const audit = [{ ...auditedBy("bus"), action: "x", entityType: "y", entityId: "z", diff: null }]
         yield* tenantStore.transact(tenantId, loadOf({}), () => ({ changes: changesOf({}, { audit }), result: null }))
         assert.isTrue(yield* moved)
       })

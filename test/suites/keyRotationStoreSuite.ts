@@ -14,6 +14,7 @@ import {
 } from "../../src/store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../../src/store/KeyStore.ts"
 import { type Changes, TenantStore } from "../../src/store/TenantStore.ts"
+import { auditedBy } from "../support/auditedBy.ts"
 import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../support/credentialRows.ts"
 import { aHash, aName, anId, aTenant, aToken, hex, insert, look, transact } from "../support/storeFixtures.ts"
 
@@ -44,7 +45,7 @@ const answerUnder = (tenantId: string, keyId: string) =>
 
 /** An audit row about a key. */
 const said = (keyId: string) => ({
-  actor: "bus",
+  ...auditedBy("bus"),
   action: "keys.rotated",
   entityType: "key",
   entityId: keyId,

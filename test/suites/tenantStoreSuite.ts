@@ -1,10 +1,12 @@
 /** What every `TenantStore` promises. Run it against each layer that claims to be one. */
+
 import { assert, layer } from "@effect/vitest"
 import { Cause, Effect, Exit, type Layer } from "effect"
 import { type AuditRow, genesisHash, linkHash } from "../../src/store/AuditChain.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { TokenUse } from "../../src/store/TokenUse.ts"
+import { auditedBy } from "../support/auditedBy.ts"
 import {
   aHash,
   aMessage,
@@ -20,7 +22,7 @@ import {
 } from "../support/storeFixtures.ts"
 
 const entry = (action: string) => ({
-  actor: "bus",
+  ...auditedBy("bus"),
   action,
   entityType: "token",
   entityId: "one",

@@ -2,6 +2,7 @@
  * The credential actors of one or more replicas over one memory database, with a key file of the
  * test's own. Time is the test's; background loops are not started, the test does their turns.
  */
+
 import { join } from "node:path"
 import { ConfigProvider, Context, Duration, Effect, Layer } from "effect"
 import { Audit } from "../../src/actors/audit/Audit.ts"
@@ -40,6 +41,7 @@ import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
 import { StoreUnavailable } from "../../src/store/StoreError.ts"
 import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
+import { auditedBy } from "./auditedBy.ts"
 import { temporaryFolder } from "./servers.ts"
 import { nextRevocation, transact } from "./storeFixtures.ts"
 
@@ -165,7 +167,7 @@ export const credentialWorld = Effect.gen(function* () {
     })).pipe(Effect.provideService(TenantStore, tenants))
   /** Rows for the audit, in one transaction. */
   const append = (tenantId: string, count: number) => {
-    const entry = { actor: "bus", action: "test.done", entityType: "test", entityId: "e", diff: null }
+    const entry = { ...auditedBy("bus"), action: "test.done", entityType: "test", entityId: "e", diff: null }
     const rows = Array.from({ length: count }, () => entry)
     return transact(tenantId, {}, () => ({ audit: rows })).pipe(Effect.provideService(TenantStore, tenants))
   }

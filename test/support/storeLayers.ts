@@ -5,7 +5,7 @@
  */
 import { Duration, Effect, Layer, Redacted } from "effect"
 import type { AuditRow } from "../../src/store/AuditChain.ts"
-import * as Columns from "../../src/store/maria/Columns.ts"
+import { auditColumns, auditRowOf } from "../../src/store/maria/MariaAuditStore.ts"
 import { Mariadb } from "../../src/store/maria/Mariadb.ts"
 import * as MariaStores from "../../src/store/maria/MariaStores.ts"
 import { StoreConfig, type StoreSettings } from "../../src/store/maria/StoreConfig.ts"
@@ -43,22 +43,7 @@ export const layerMariaStores = (serverUrl: string, others: Partial<StoreSetting
 export const auditRowsOf = (tenantId: string) =>
   Mariadb.use((database) =>
     database.query("test.auditRows", async (session): Promise<ReadonlyArray<AuditRow>> => {
-      const rows = await session.rows(
-        `SELECT tenant_id, seq, at, actor, action, entity_type, entity_id, diff, LOWER(HEX(prev_hash)), LOWER(HEX(hash))
-          FROM audit WHERE tenant_id = ? ORDER BY seq`,
-        [tenantId]
-      )
-      return rows.map((row) => ({
-        tenantId: Columns.text(row, 0),
-        seq: Columns.whole(row, 1),
-        at: Columns.whole(row, 2),
-        actor: Columns.text(row, 3),
-        action: Columns.text(row, 4),
-        entityType: Columns.text(row, 5),
-        entityId: Columns.text(row, 6),
-        diff: Columns.textOrNull(row, 7),
-        prevHash: Columns.text(row, 8),
-        hash: Columns.text(row, 9)
-      }))
+      const rows = await session.rows(`SELECT ${auditColumns} FROM audit WHERE tenant_id = ? ORDER BY seq`, [tenantId])
+      return rows.map(auditRowOf)
     })
   )

@@ -74,7 +74,7 @@ const recordCounted = ({ batchId, entries }: RefusalBatch, caller: Caller): Comm
   load: {},
   onRemovedTenant: true,
   decide: (workspace) => {
-    for (const entry of entries) workspace.record(entry)
+    for (const entry of entries) workspace.record({ ...entry, principal: entry.actor }, entry)
     return Result.succeed(entries.length)
   }
 })

@@ -32,7 +32,7 @@ export const record = (
   credentialId: string,
   caller: Caller,
   diff: Diff | null
-): void => workspace.record({ actor: caller.principal, action, entityType: "credential", entityId: credentialId, diff })
+): void => workspace.record(caller, { action, entityType: "credential", entityId: credentialId, diff })
 
 /** The credential of this tenant with the version that the caller expects. */
 export const findOwn = (

@@ -28,8 +28,7 @@ export const setService = (
     }
     const after = { tenantId: workspace.tenantId, serviceName, isActive, reason, updatedAt: workspace.now }
     workspace.credentials.putService(after)
-    workspace.record({
-      actor: caller.principal,
+    workspace.record(caller, {
       action: isActive ? "service.enabled" : "service.disabled",
       entityType: "service",
       entityId: serviceName,

@@ -37,7 +37,7 @@ const writeDown = (
 ): void => {
   const { action, caller, diff, entityId, events, told } = options
   const { now, tenantId } = workspace
-  workspace.record({ actor: caller.principal, action, entityType: "key", entityId, diff })
+  workspace.record(caller, { action, entityType: "key", entityId, diff })
   workspace.announce(
     events.json({
       tenantId,

@@ -14,7 +14,7 @@ import type { Appearance, RevocationTarget } from "../../domain/Revocation.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import type { AuditCheckpoint } from "../../store/AuditStore.ts"
-import type { AuditEntry, Changes, IdempotentAnswer, Loaded, OutboxEntry } from "../../store/TenantStore.ts"
+import type { AuditAct, AuditEntry, Changes, IdempotentAnswer, Loaded, OutboxEntry } from "../../store/TenantStore.ts"
 import { CredentialWorkspace } from "./CredentialWorkspace.ts"
 import { KeyWorkspace } from "./KeyWorkspace.ts"
 import type { Caller } from "./Tenants.ts"
@@ -38,6 +38,9 @@ export interface TokenFact {
   readonly endsSessions: boolean
   readonly caller: Caller
 }
+
+/** Whom a row of the audit names. */
+export type AuditCaller = Pick<Caller, "principal" | "known" | "correlationId">
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
 
@@ -195,8 +198,9 @@ export class Workspace {
     this.isProvisional = true
   }
 
-  record(entry: AuditEntry): void {
-    this.audit.push(entry)
+  /** A row of the audit: what happened, and by whom. */
+  record({ correlationId, known, principal }: AuditCaller, { action, diff, entityId, entityType }: AuditAct): void {
+    this.audit.push({ actor: principal, known, correlationId, action, entityType, entityId, diff })
   }
 
   checkpoint(checkpoint: AuditCheckpoint): void {

@@ -6,9 +6,11 @@ import * as Columns from "./Columns.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Row, Session, Value } from "./MariadbConnection.ts"
 
-const auditColumns = "tenant_id, seq, at, actor, action, entity_type, entity_id, diff, prev_hash, hash"
+export const auditColumns = `tenant_id, seq, at, actor, action, entity_type, entity_id, diff, prev_hash, hash,
+  version, known_by, bus_account, bus_user, client, correlation_id`
 
-const auditRowOf = (row: Row): AuditRow => ({
+/** Another version than those that this release knows is no row that it can check: read as 2, it does not hold. */
+export const auditRowOf = (row: Row): AuditRow => ({
   tenantId: Columns.text(row, 0),
   seq: Columns.whole(row, 1),
   at: Columns.whole(row, 2),
@@ -18,7 +20,13 @@ const auditRowOf = (row: Row): AuditRow => ({
   entityId: Columns.text(row, 6),
   diff: Columns.textOrNull(row, 7),
   prevHash: Columns.bytes(row, 8).toString("hex"),
-  hash: Columns.bytes(row, 9).toString("hex")
+  hash: Columns.bytes(row, 9).toString("hex"),
+  version: Columns.whole(row, 10) === 1 ? 1 : 2,
+  by: Columns.textOrNull(row, 11),
+  account: Columns.textOrNull(row, 12),
+  user: Columns.textOrNull(row, 13),
+  client: Columns.textOrNull(row, 14),
+  correlationId: Columns.textOrNull(row, 15)
 })
 
 const bound = (value: AuditBound, sign: ">=" | "<="): readonly [string, Value] | undefined =>

@@ -1,4 +1,4 @@
-// Verifies R-SEC-7, R-SEC-16.
+// Verifies R-SEC-7, R-SEC-16, R-AUD-1, R-AUD-2.
 /** P8 from outside: what happened is in the audit, and the audit cannot be edited unnoticed. Verifies: R-SEC-7. */
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -68,6 +68,26 @@ describe("the audit", () => {
       assert.include(actions, action)
     }
     assert.deepStrictEqual(await verify(tenant), { valid: true, checked: actions.length })
+  })
+
+  it("says who did it, how that is known, and of which request", async () => {
+    const tenant = await newTenant("who")
+    const service_name = "outlook"
+    const told = { "Correlation-ID": "the-request" }
+    await client.ask(tenant, "service.disable", { service_name }, told)
+    await client.ask(tenant, "credential.get.mail", { service_name }, told)
+    const [first, ...others] = await rowsOf(tenant)
+    assert.deepInclude(first, { action: "tenant.created", by: "bus" })
+    assert.deepInclude(others.at(-2), { action: "service.disabled", correlationId: "the-request", by: "bus" })
+    assert.deepInclude(others.at(-1), { actor: "mail", by: "subject", correlationId: "the-request" })
+  })
+
+  it("holds after a request that names no Unicode text or an id that no column holds", async () => {
+    const tenant = await newTenant("lossy")
+    for (const credential_id of ["\ud800", "a\udfff", "x".repeat(257)]) {
+      await client.ask(tenant, "credential.get.mail", { credential_id })
+      assert.isTrue((await verify(tenant)).valid, credential_id)
+    }
   })
 
   it("has repeated refusals in one row with their number", async () => {

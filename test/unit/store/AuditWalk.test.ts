@@ -1,11 +1,12 @@
-// Verifies R-SEC-7.
+// Verifies R-SEC-7, R-AUD-1.
 import { assert, describe, it } from "@effect/vitest"
 import { type AuditRow, chain, linkHash } from "../../../src/store/AuditChain.ts"
 import { beginning, walk } from "../../../src/store/AuditWalk.ts"
+import { auditedBy } from "../../support/auditedBy.ts"
 
 const tenantId = "acme"
 const entries = Array.from({ length: 8 }, (_, index) => ({
-  actor: "bus",
+  ...auditedBy("bus"),
   action: "credential.read",
   entityType: "credential",
   entityId: `c${index}`,
@@ -34,6 +35,12 @@ describe("AuditWalk", () => {
 
   const changes: ReadonlyArray<Partial<AuditRow>> = [
     { actor: "mallory" },
+    { by: "bearer" },
+    { account: "ACME" },
+    { user: "alice" },
+    { client: "console" },
+    { correlationId: "another" },
+    { version: 1 },
     { action: "credential.updated" },
     { entityId: "other" },
     { entityType: "token" },
@@ -79,5 +86,32 @@ describe("AuditWalk", () => {
     const place = { seq: 3, hash: rows[2]!.hash }
     assert.strictEqual(walk(place, rows.slice(3), none).broken, null)
     assert.strictEqual(walk(place, rows.slice(4), none).broken?.seq, 4)
+  })
+
+  /** Links of version 1, as they were made before rows said how an actor was known. */
+  const former: Array<AuditRow> = []
+  for (const { hash: _, ...row } of rows) {
+    const nobody = { by: null, account: null, user: null, client: null, correlationId: null }
+    const prevHash = former.at(-1)?.hash ?? beginning(tenantId).hash
+    const rest = { ...row, ...nobody, version: 1 as const, prevHash }
+    former.push({ ...rest, hash: linkHash(rest) })
+  }
+
+  it("holds over rows of the former version and those that follow them", () => {
+    const last = former.at(-1)!
+    const later = chain(tenantId, { seq: last.seq, hash: last.hash }, 1_700_000_000_000, entries)
+    const walked = walk(beginning(tenantId), [...former, ...later], none)
+    assert.deepStrictEqual([walked.checked, walked.broken], [16, null])
+  })
+
+  it.each([{ by: "bearer" }, { account: "ACME" }, { user: "u" }, { client: "c" }, { correlationId: "" }])(
+    "names a row of the former version that says what its hash does not cover: %o",
+    (more) => {
+      assert.strictEqual(brokenAt(former.map((row, at) => (at === 3 ? { ...row, ...more } : row))), 4)
+    }
+  )
+
+  it("has the hash that was always made for rows of the former version", () => {
+    assert.strictEqual(former[0]!.hash, "6f78808c1bf558b3158309d5c27fcf0f446e022f5b726942afbf2e49970cba41")
   })
 })

@@ -35,8 +35,7 @@ export const registerApplication = (
     }
     workspace.insertApplication(appName)
     workspace.appear({ kind: "application", appName })
-    workspace.record({
-      actor: caller.principal,
+    workspace.record(caller, {
       action: "application.registered",
       entityType: "application",
       entityId: appName,
@@ -60,8 +59,7 @@ export const removeApplication = (appName: string, caller: Caller): Command<{ re
     const deleted = workspace.loaded.applicationTokenCounts.get(appName) ?? 0
     workspace.removeApplication(appName)
     workspace.takeAway({ kind: "application", appName })
-    workspace.record({
-      actor: caller.principal,
+    workspace.record(caller, {
       action: "application.removed",
       entityType: "application",
       entityId: appName,
@@ -82,7 +80,7 @@ export const createTenant = (name: string | null, caller: Caller): Command<Tenan
     if (workspace.tenantRow !== undefined) return Result.fail(new errors.TenantExists({ tenantId }))
     const tenant = workspace.createTenant(name)
     workspace.appear({ kind: "tenant" })
-    workspace.record(tenantCreated(tenantId, name, caller.principal))
+    workspace.record(caller, tenantCreated(tenantId, name))
     return Result.succeed(tenant)
   }
 })
@@ -108,8 +106,7 @@ export const removeTenant = (
     workspace.removeTenant()
     workspace.takeAway({ kind: "tenant" })
     workspace.announce(announce(workspace.tenantId, workspace.nextSeq, workspace.now))
-    workspace.record({
-      actor: caller.principal,
+    workspace.record(caller, {
       action: "tenant.removed",
       entityType: "tenant",
       entityId: workspace.tenantId,

@@ -42,8 +42,7 @@ export const happened = (
   diff: Readonly<Record<string, unknown>>
 ): void => {
   workspace.facts.push(fact)
-  workspace.record({
-    actor: fact.caller.principal,
+  workspace.record(fact.caller, {
     action: `token.${fact.type}`,
     entityType: "token",
     entityId: fact.token.tokenId,

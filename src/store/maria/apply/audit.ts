@@ -3,8 +3,9 @@ import type { AuditRow } from "../../AuditChain.ts"
 import type { Session } from "../MariadbConnection.ts"
 
 const insertSql = `INSERT INTO audit
-    (tenant_id, seq, at, actor, action, entity_type, entity_id, diff, prev_hash, hash)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    (tenant_id, seq, at, version, actor, known_by, bus_account, bus_user, client, correlation_id,
+      action, entity_type, entity_id, diff, prev_hash, hash)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 export const applyAudit = (session: Session, rows: ReadonlyArray<AuditRow>): ReadonlyArray<Promise<unknown>> => [
   session.batch(
@@ -13,7 +14,13 @@ export const applyAudit = (session: Session, rows: ReadonlyArray<AuditRow>): Rea
       row.tenantId,
       row.seq,
       row.at,
+      row.version,
       row.actor,
+      row.by,
+      row.account,
+      row.user,
+      row.client,
+      row.correlationId,
       row.action,
       row.entityType,
       row.entityId,

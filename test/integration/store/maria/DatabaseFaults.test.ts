@@ -1,5 +1,6 @@
 // Verifies R-DUR-4, R-BUS-10.
 /** What the stores do when the database is slow, away, or stops in the middle. */
+
 import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Layer, ManagedRuntime } from "effect"
@@ -12,6 +13,7 @@ import { StoreConfig, type StoreSettings } from "../../../../src/store/maria/Sto
 import type { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { TenantStore } from "../../../../src/store/TenantStore.ts"
 import { TokenLookup } from "../../../../src/store/TokenLookup.ts"
+import { auditedBy } from "../../../support/auditedBy.ts"
 import { eventually } from "../../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../../support/freshDatabase.ts"
 import { type Server, startMariadb, temporaryFolder } from "../../../support/servers.ts"
@@ -459,7 +461,7 @@ describe("what errors say", () => {
               ...noChanges,
               tokensInserted: tokens,
               audit: tokens.map((token) => ({
-                actor: "bus",
+                ...auditedBy("bus"),
                 action: "token.provisioned",
                 entityType: "token",
                 entityId: token.tokenId,

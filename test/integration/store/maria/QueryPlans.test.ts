@@ -1,4 +1,5 @@
 /** That what runs often, or over many rows, goes along an index and reads little. */
+
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { inject } from "vitest"
@@ -11,6 +12,7 @@ import { byHashSql } from "../../../../src/store/maria/MariaTokenLookup.ts"
 import { Outbox } from "../../../../src/store/Outbox.ts"
 import { Sweeps } from "../../../../src/store/Sweeps.ts"
 import { TenantStore } from "../../../../src/store/TenantStore.ts"
+import { auditedBy } from "../../../support/auditedBy.ts"
 import {
   aMessage,
   aName,
@@ -109,7 +111,13 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         const { tenantId } = yield* aTenant
         const store = yield* AuditStore
         // Rows that name the tenant, as refusals of what a stranger asks for may.
-        const entry = { actor: "bus", action: "credential.refused", entityType: "t", entityId: tenantId, diff: null }
+        const entry = {
+          ...auditedBy("bus"),
+          action: "credential.refused",
+          entityType: "t",
+          entityId: tenantId,
+          diff: null
+        }
         for (let n = 0; n < 4; n += 1) {
           yield* transact(tenantId, {}, () => ({ audit: Array.from({ length: 1_000 }, () => entry) }))
         }

@@ -1,12 +1,14 @@
 // Verifies R-SEC-13.
 /** What becomes of refusals that are counted: none is lost, none counted twice, and they take bounded room. */
+
 import { assert, describe, it } from "vitest"
 import { batchRowsMax, type RefusalBatch, RefusalLedger } from "../../../../src/actors/audit/RefusalLedger.ts"
 import type { AuditEntry } from "../../../../src/store/TenantStore.ts"
+import { auditedBy } from "../../../support/auditedBy.ts"
 import { seededRandom } from "../../../support/seededRandom.ts"
 
 const refusal = (entityId: string): AuditEntry => ({
-  actor: "mallory",
+  ...auditedBy("mallory"),
   action: "credential.refused",
   entityType: "credential",
   entityId,

@@ -1,0 +1,9 @@
+-- Who it was and how that is known. Rows that were there say nothing of it, and are of version 1.
+ALTER TABLE audit
+  ADD COLUMN IF NOT EXISTS version TINYINT UNSIGNED NOT NULL DEFAULT 1,
+  ADD COLUMN IF NOT EXISTS known_by VARCHAR(16) NULL,
+  ADD COLUMN IF NOT EXISTS bus_account VARCHAR(256) NULL,
+  ADD COLUMN IF NOT EXISTS bus_user VARCHAR(256) NULL,
+  ADD COLUMN IF NOT EXISTS client VARCHAR(256) NULL,
+  ADD COLUMN IF NOT EXISTS correlation_id VARCHAR(256) NULL,
+  MODIFY COLUMN actor VARCHAR(512) NOT NULL
