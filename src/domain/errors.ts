@@ -16,8 +16,14 @@ export class InvalidRequest extends tagged<InvalidRequest>()("InvalidRequest", {
   reason: Schema.String
 }) {}
 export class InvalidCursor extends tagged<InvalidCursor>()("InvalidCursor", {}) {}
+/** `reason`: `missing`, `malformed`, `signature`, `issuer`, `audience`, `expired`, `not_yet_valid` or `no_issuer`. */
 export class Unauthenticated extends tagged<Unauthenticated>()("Unauthenticated", { reason: Schema.String }) {}
 export class Forbidden extends tagged<Forbidden>()("Forbidden", { reason: Schema.String }) {}
+/** The caller is known, and lacks this scope on this resource. */
+export class ScopeMissing extends tagged<ScopeMissing>()("ScopeMissing", {
+  scope: Schema.String,
+  resource: Schema.String
+}) {}
 
 export class TenantNotFound extends tagged<TenantNotFound>()("TenantNotFound", { tenantId: Schema.String }) {}
 export class ApplicationNotFound extends tagged<ApplicationNotFound>()("ApplicationNotFound", {
@@ -50,6 +56,8 @@ export class LimitReached extends tagged<LimitReached>()("LimitReached", {
   limit: Schema.String,
   max: Schema.Int
 }) {}
+/** Another tenant's issuer, or the platform's. */
+export class IssuerInUse extends tagged<IssuerInUse>()("IssuerInUse", {}) {}
 export class ManagedElsewhere extends tagged<ManagedElsewhere>()("ManagedElsewhere", { by: Schema.String }) {}
 export class IdempotencyKeyReused extends tagged<IdempotencyKeyReused>()("IdempotencyKeyReused", {}) {}
 
@@ -109,6 +117,7 @@ export const Refusal = Schema.Union([
   TransitionNotAllowed,
   VersionConflict,
   LimitReached,
+  IssuerInUse,
   ManagedElsewhere,
   IdempotencyKeyReused,
   CredentialNotFound,
@@ -126,6 +135,7 @@ export type RequestError =
   | Refusal
   | InvalidCursor
   | Unauthenticated
+  | ScopeMissing
   | AuditRangeTooLong
   | TooManyRequests
   | Unavailable

@@ -27,8 +27,6 @@ export class Access extends Context.Service<
 >()("cm/protocols/Access") {
   static readonly layerBus = Layer.succeed(Access, {
     authorize: ({ authorization }) =>
-      authorization === null
-        ? Effect.succeed(busPrincipal)
-        : Effect.fail(new Unauthenticated({ reason: "bearer tokens cannot be verified here: leave the header out" }))
+      authorization === null ? Effect.succeed(busPrincipal) : Effect.fail(new Unauthenticated({ reason: "no_issuer" }))
   })
 }

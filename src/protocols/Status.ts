@@ -27,6 +27,7 @@ export const codes = {
   APPLICATION_EXISTS: 409,
   TOKEN_EXISTS: 409,
   CREDENTIAL_EXISTS: 409,
+  ISSUER_IN_USE: 409,
   TRANSITION_NOT_ALLOWED: 409,
   VERSION_CONFLICT: 409,
   LIMIT_REACHED: 409,
@@ -60,6 +61,18 @@ interface Row<E> {
 }
 type Table = { readonly [Tag in ManagementError["_tag"]]: Row<Extract<ManagementError, { readonly _tag: Tag }>> }
 
+/** In words, by the reason in `details`. */
+const whyUnauthenticated: Readonly<Record<string, string>> = {
+  missing: "A bearer token is needed",
+  malformed: "The bearer token is not of an accepted kind",
+  signature: "The bearer token is not signed by a key of its issuer",
+  issuer: "The bearer token is another issuer's",
+  audience: "The bearer token is meant for another audience",
+  expired: "The bearer token has expired",
+  not_yet_valid: "The bearer token is not valid yet",
+  no_issuer: "The tenant has no issuer"
+}
+
 const table: Table = {
   InvalidTenant: { code: "INVALID_TENANT", reason: () => "The tenant token of the subject is not a tenant id" },
   OperationNotFound: { code: "OPERATION_NOT_FOUND", reason: () => "The subject names no operation" },
@@ -69,8 +82,17 @@ const table: Table = {
     details: ({ path, reason }) => ({ path, reason })
   },
   InvalidCursor: { code: "INVALID_CURSOR", reason: () => "The cursor is not one of this list and order" },
-  Unauthenticated: { code: "UNAUTHENTICATED", reason: ({ reason }) => reason },
+  Unauthenticated: {
+    code: "UNAUTHENTICATED",
+    reason: ({ reason }) => whyUnauthenticated[reason] ?? "The caller is not known",
+    details: ({ reason }) => ({ reason })
+  },
   Forbidden: { code: "FORBIDDEN", reason: ({ reason }) => reason },
+  ScopeMissing: {
+    code: "FORBIDDEN",
+    reason: ({ resource, scope }) => `The scope ${scope} on ${resource} is missing`,
+    details: ({ resource, scope }) => ({ scope, resource })
+  },
   TenantNotFound: {
     code: "TENANT_NOT_FOUND",
     reason: () => "Tenant not found",
@@ -119,6 +141,7 @@ const table: Table = {
       `The range is too long for one request; its rows hold so far, go on with from ${nextFrom}`,
     details: ({ checked, nextFrom }) => ({ limit: "auditRowsPerRequest", checked, nextFrom })
   },
+  IssuerInUse: { code: "ISSUER_IN_USE", reason: () => "The issuer is another tenant's, or the platform's" },
   ManagedElsewhere: {
     code: "MANAGED_ELSEWHERE",
     reason: ({ by }) => `Managed by ${by}`,
