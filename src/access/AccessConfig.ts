@@ -1,6 +1,7 @@
 /** Settings of who may ask: bus trust, scopes, the platform's issuer, and how issuers are asked for their keys. */
 import { Config, ConfigProvider, Context, type Duration, Effect, Layer } from "effect"
-import { audiencePattern, type Issuer, issuerPattern, whyNotAsked } from "../domain/Issuer.ts"
+import { audiencePattern, type Issuer, issuerAddressProblem, issuerPattern } from "../domain/Issuer.ts"
+import { httpInsecure } from "../observability/HttpSetting.ts"
 import * as Setting from "../observability/Setting.ts"
 import type { BusTrust } from "./Decision.ts"
 
@@ -83,11 +84,7 @@ const settings = Config.all({
     byDefault: 20_000,
     about: "Verified bearer tokens that are remembered by their hash, so that each is not verified at every use."
   }),
-  httpInsecure: Setting.flag({
-    name: "CM_HTTP_INSECURE",
-    byDefault: false,
-    about: "Whether issuers may be asked over plain HTTP on other machines than this one. For development."
-  })
+  httpInsecure
 })
 
 export interface AccessConfigShape {
@@ -112,7 +109,7 @@ const config = settings.pipe(
       ["CM_PLATFORM_ISSUER", platformIssuer],
       ["CM_PLATFORM_JWKS_URI", platformJwksUri]
     ] as const) {
-      const why = address === "" ? null : whyNotAsked(address, given.httpInsecure)
+      const why = address === "" ? null : issuerAddressProblem(address, given.httpInsecure)
       if (why !== null) return refuse(`${name} ${why}`)
     }
     if (platformIssuer !== "" && platformAudience === "") {

@@ -6,7 +6,7 @@
  * answers is never repeated in a log or an error.
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
-import { type Issuer, whyNotAsked } from "../domain/Issuer.ts"
+import { type Issuer, issuerAddressProblem } from "../domain/Issuer.ts"
 import { AccessConfig } from "./AccessConfig.ts"
 
 export class IssuerAway extends Schema.TaggedError<IssuerAway>()("IssuerAway", {
@@ -64,7 +64,7 @@ export const layer: Layer.Layer<IssuerClient, never, AccessConfig> = Layer.effec
     const { httpInsecure, issuerTimeout } = yield* AccessConfig
     let asking = 0
     const mustBeAsked = (address: string): void => {
-      if (whyNotAsked(address, httpInsecure) !== null) throw away("not_asked")
+      if (issuerAddressProblem(address, httpInsecure) !== null) throw away("not_asked")
     }
     const keysUri = async ({ issuer, jwksUri }: Issuer, signal: AbortSignal): Promise<string> => {
       if (jwksUri !== null) return jwksUri

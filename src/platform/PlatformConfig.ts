@@ -6,6 +6,7 @@
  */
 import { Config, Context, Effect, Layer, Option, type Redacted, Schema } from "effect"
 import { httpAddressProblem } from "../domain/HttpAddress.ts"
+import { httpInsecure } from "../observability/HttpSetting.ts"
 import * as Setting from "../observability/Setting.ts"
 
 const addressOrNone = /^(?:https?:\/\/[^\s]{1,2000})?$/u
@@ -45,11 +46,7 @@ const clientSettings = (prefix: string, system: string) => ({
 })
 
 const config = Config.all({
-  insecure: Setting.flag({
-    name: "CM_HTTP_INSECURE",
-    byDefault: false,
-    about: "Allows other systems to be asked over HTTP without TLS, also where they are not on this machine."
-  }),
+  insecure: httpInsecure,
   requestTimeout: Setting.duration({
     name: "CM_PLATFORM_TIMEOUT",
     min: "100 millis",

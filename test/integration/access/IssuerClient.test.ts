@@ -4,7 +4,7 @@ import { Context, Duration, Effect, Exit, Layer, Result, Scope } from "effect"
 import { afterEach, assert, beforeEach, describe, it } from "vitest"
 import { AccessConfig } from "../../../src/access/AccessConfig.ts"
 import * as IssuerClient from "../../../src/access/IssuerClient.ts"
-import { whyNotAsked } from "../../../src/domain/Issuer.ts"
+import { issuerAddressProblem } from "../../../src/domain/Issuer.ts"
 import { type HttpIssuer, httpIssuer, json } from "../../support/httpIssuer.ts"
 
 const keys = { keys: [{ kty: "OKP", crv: "Ed25519", x: "AAAA" }] }
@@ -127,7 +127,7 @@ it("an address is asked over TLS, or on this machine, or when the operator allow
     "http://localhost",
     "http://[::1]:8080/"
   ]) {
-    assert.isNull(whyNotAsked(address, false), address)
+    assert.isNull(issuerAddressProblem(address, false), address)
   }
   const refused = [
     "http://a.example",
@@ -137,8 +137,8 @@ it("an address is asked over TLS, or on this machine, or when the operator allow
     "http://[::2]"
   ]
   for (const address of refused) {
-    assert.isNotNull(whyNotAsked(address, false), address)
-    assert.isNull(whyNotAsked(address, true), address)
+    assert.isNotNull(issuerAddressProblem(address, false), address)
+    assert.isNull(issuerAddressProblem(address, true), address)
   }
   for (const address of [
     "",
@@ -150,6 +150,6 @@ it("an address is asked over TLS, or on this machine, or when the operator allow
     "https://u@a.example",
     "https://a.example#f"
   ]) {
-    assert.isNotNull(whyNotAsked(address, true), address)
+    assert.isNotNull(issuerAddressProblem(address, true), address)
   }
 })
