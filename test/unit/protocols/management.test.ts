@@ -467,8 +467,15 @@ describe("failures", () => {
       "INVALID_REQUEST",
       { path: "expiresDate", reason: "in the past" }
     ],
-    [new errors.Unauthenticated({ reason: "r" }), 401, "UNAUTHENTICATED", {}],
+    [new errors.Unauthenticated({ reason: "expired" }), 401, "UNAUTHENTICATED", { reason: "expired" }],
     [new errors.Forbidden({ reason: "r" }), 403, "FORBIDDEN", {}],
+    [
+      new errors.ScopeMissing({ scope: "endpoint:read", resource: "endpoint-e" }),
+      403,
+      "FORBIDDEN",
+      { scope: "endpoint:read", resource: "endpoint-e" }
+    ],
+    [new errors.IssuerInUse(), 409, "ISSUER_IN_USE", {}],
     [new errors.ConsumerNotAllowed({}), 403, "CONSUMER_NOT_ALLOWED", {}],
     [new errors.ServiceInactive({ serviceName: "mail" }), 403, "SERVICE_INACTIVE", { service_name: "mail" }],
     [new errors.TenantNotFound({ tenantId: "demo" }), 404, "TENANT_NOT_FOUND", { tenantId: "demo" }],
