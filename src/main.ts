@@ -14,8 +14,10 @@ import * as tokens from "./actors/tokens/layer.ts"
 import * as validation from "./actors/validation/layer.ts"
 import { layerEnvironment, layerReplica } from "./Config.ts"
 import * as cache from "./cache/layer.ts"
+import { LeaseSeal } from "./coherence/LeaseSeal.ts"
 import * as coherence from "./coherence/layer.ts"
 import * as crypto from "./crypto/layer.ts"
+import { ReplicaSeal } from "./crypto/ReplicaSeal.ts"
 import * as FirstTenants from "./launch/FirstTenants.ts"
 import * as Process from "./launch/Process.ts"
 import * as Ready from "./launch/Ready.ts"
@@ -45,12 +47,16 @@ const Settings = Layer.mergeAll(
   StartConfig.layer
 )
 
+/** Entries of the lease bucket are sealed with a key that only replicas hold. */
+const Seals = Layer.effect(LeaseSeal, Effect.map(ReplicaSeal, LeaseSeal.of))
+
 /** What a replica believes, how replicas agree, and the tenants on both. */
 const Actors = Layer.mergeAll(tokens.layer, credentials.layer, keys.layer).pipe(
   Layer.provideMerge(audit.layer),
   Layer.provideMerge(tenant.layer),
   Layer.provideMerge(validation.layer),
   Layer.provideMerge(coherence.layer),
+  Layer.provide(Seals),
   Layer.provideMerge(validation.beliefs),
   Layer.provideMerge(cache.layer)
 )

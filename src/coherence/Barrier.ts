@@ -68,11 +68,27 @@ export interface Round {
   readonly settledAtMs: number
 }
 
+/** What a process knows of the bucket from the sequences that were acknowledged to it. */
+export interface Seen {
+  /** The highest since the bucket was last seen to have changed; 0 before the first. */
+  readonly highest: number
+  /** When a sequence was last seen that had been given before: the bucket is another one, or was restored. */
+  readonly changedAtMs: number
+}
+
+export const seenNothing: Seen = { highest: 0, changedAtMs: Number.NEGATIVE_INFINITY }
+
+/** After an acknowledgement, received at `nowMs`, of a write that was sent when `before` was known. */
+export const seenAfter = (seen: Seen, before: Seen, sequence: number, nowMs: number): Seen =>
+  sequence > before.highest
+    ? { ...seen, highest: Math.max(seen.highest, sequence) }
+    : { highest: sequence, changedAtMs: nowMs }
+
 /** What the committer knew before the barrier's write was sent. */
 export interface Known {
   readonly process: string
-  /** The highest sequence of the bucket that was ever acknowledged to this process; 0 if none. */
-  readonly highestSequence: number
+  /** What was acknowledged to this process so far. */
+  readonly seen: Seen
   /** The key of the right that this process believes it holds, or null. */
   readonly ownKey: string | null
   readonly timing: LeaseTiming
@@ -80,12 +96,16 @@ export interface Known {
 
 const isAwaited = (entry: Entry): boolean => entry.state === "held" || entry.state === "evicted"
 
-/** For how long the bucket has certainly existed: keys are never created twice, so an entry held long lived here. */
+/**
+ * For how long the bucket has certainly existed: keys are never created twice, so an entry held long lived here.
+ * But for no longer than it has not been seen to change: that costs one lease, once.
+ */
 const provenAgeMs = (listing: Listing, known: Known): number => {
-  if (listing.barrier <= known.highestSequence) return 0
+  if (listing.barrier <= known.seen.highest) return 0
   if (known.ownKey !== null && !listing.entries.some((entry) => entry.key === known.ownKey)) return 0
   const rate = known.timing.leaseMs / outwaitMs(known.timing)
-  return listing.entries.reduce((age, entry) => Math.max(age, entry.heldMs * rate), 0)
+  const ageMs = listing.entries.reduce((age, entry) => Math.max(age, entry.heldMs * rate), 0)
+  return Math.min(ageMs, Math.max(0, listing.receivedMs - known.seen.changedAtMs))
 }
 
 const awaitedOf = (entry: Entry, seenMs: number, timing: LeaseTiming): Awaited => ({

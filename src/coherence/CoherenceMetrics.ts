@@ -22,6 +22,10 @@ export const listingsRefused = Metric.counter("cm_lease_listings_refused_total",
   description: "Listings of the lease bucket that were not as new as the barrier",
   incremental: true
 })
+export const entriesRefused = Metric.counter("cm_lease_entries_refused_total", {
+  description: "Entries met in the lease bucket that no replica wrote there; each counts as held",
+  incremental: true
+})
 export const leaseLapses = Metric.counter("cm_lease_lapses_total", {
   description: "Times this replica lost its lease",
   incremental: true

@@ -12,18 +12,19 @@
  */
 import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream"
 import { createInbox, type Msg, nanos } from "@nats-io/transport-node"
-import { Clock, Duration, Effect, Metric, Schema } from "effect"
+import { Clock, type Context, Duration, Effect, Metric, Schema } from "effect"
 import * as Door from "../nats/Door.ts"
 import { Nats } from "../nats/Nats.ts"
 import { NatsConfig } from "../nats/NatsConfig.ts"
 import { differenceOf, type StreamPlan } from "../nats/StreamPlan.ts"
 import { Replica } from "../observability/Replica.ts"
-import { accepts, type Entry, type EntryState, type Listing } from "./Barrier.ts"
+import { accepts, type Entry, type EntryState, type Listing, type Seen, seenAfter, seenNothing } from "./Barrier.ts"
 import { monotonicMsUnsafe } from "./Coherence.ts"
 import { CoherenceConfig, timingOf } from "./CoherenceConfig.ts"
 import * as Metrics from "./CoherenceMetrics.ts"
 import type { LeaseTiming } from "./Lease.ts"
 import { barrierKey, bucketOf, decodeEntry, encodeEntry } from "./LeaseEntry.ts"
+import { LeaseSeal } from "./LeaseSeal.ts"
 
 export class BucketError extends Schema.TaggedError<BucketError>()("BucketError", {
   /** `conflict`: somebody else wrote last, or the entry is gone. `unavailable`: not known, or not as new as asked. */
@@ -43,8 +44,8 @@ export interface LeaseBucket {
     timing: LeaseTiming
   ) => Effect.Effect<number, BucketError>
   readonly list: Effect.Effect<Listing, BucketError>
-  /** The highest sequence that was acknowledged to this process so far; 0 before the first. */
-  readonly highestSequence: () => number
+  /** What the acknowledgements so far tell of the bucket. */
+  readonly seen: () => Seen
 }
 
 const wrongLastSequence = new Set<number>([10071, 10164])
@@ -71,7 +72,9 @@ const planOf = (bucket: string, replicas: number, settings: CoherenceConfig["Ser
   max_bytes: -1,
   duplicate_window: nanos(Math.min(120_000, Duration.toMillis(settings.bucketAge))),
   allow_direct: true,
-  deny_delete: true
+  deny_delete: true,
+  // Entries that were purged would be missed in a listing, while their owners still trust them.
+  deny_purge: true
 })
 
 interface RawListing {
@@ -91,29 +94,34 @@ export const make = Effect.gen(function* () {
   const settings = yield* CoherenceConfig
   const { streams } = yield* NatsConfig
   const clock = yield* Clock.Clock
+  const context: Context.Context<never> = yield* Effect.context<never>()
   const open = yield* Door.make
+  const seal = yield* LeaseSeal
   const timing = timingOf(settings)
   const bucket = bucketOf(instance)
   const plan = planOf(bucket, streams.replicas, settings)
   const prefix = `$KV.${bucket}.`
   const timeout = Math.min(writeTimeoutMsMax, Math.max(100, timing.leaseMs / 3))
   const listRequest = JSON.stringify({ multi_last: [`${prefix}>`] })
-  let highest = 0
+  let seen = seenNothing
 
   const api = <A>(request: () => Promise<A>) => Effect.tryPromise({ try: request, catch: asBucketError })
 
   const publish = (key: string, body: Uint8Array, revision: number | null) =>
-    api(() =>
-      jetstream.publish(`${prefix}${key}`, body, {
-        timeout,
-        ...(revision === null ? {} : { expect: { lastSubjectSequence: revision } })
-      })
-    ).pipe(
-      Effect.map(({ seq }) => {
-        highest = Math.max(highest, seq)
-        return seq
-      })
-    )
+    Effect.suspend(() => {
+      const before = seen
+      return api(() =>
+        jetstream.publish(`${prefix}${key}`, body, {
+          timeout,
+          ...(revision === null ? {} : { expect: { lastSubjectSequence: revision } })
+        })
+      ).pipe(
+        Effect.map(({ seq }) => {
+          seen = seenAfter(seen, before, seq, monotonicMsUnsafe(clock))
+          return seq
+        })
+      )
+    })
 
   const ensure = Effect.gen(function* () {
     const existing = yield* Effect.tryPromise({
@@ -140,7 +148,11 @@ export const make = Effect.gen(function* () {
   const decodeMessage = (msg: Msg): Entry | null => {
     const subject = msg.headers?.last("Nats-Subject") ?? ""
     if (!subject.startsWith(prefix)) return null
-    return decodeEntry(subject.slice(prefix.length), numberOf(msg, "Nats-Sequence"), msg.data, timing)
+    const place = { bucket, key: subject.slice(prefix.length) }
+    const decoded = decodeEntry(seal, place, numberOf(msg, "Nats-Sequence"), msg.data, timing)
+    if (decoded === null) return null
+    if (!decoded.isSealed) Metrics.entriesRefused.updateUnsafe(1, context)
+    return decoded.entry
   }
 
   // One subscription for each listing, ended with it: the client's own call would leak it.
@@ -175,7 +187,8 @@ export const make = Effect.gen(function* () {
 
   const list = Effect.gen(function* () {
     const sentMs = monotonicMsUnsafe(clock)
-    const barrier = yield* publish(barrierKey(replicaId), encodeEntry("released", 0, timing), null)
+    const key = barrierKey(replicaId)
+    const barrier = yield* publish(key, encodeEntry(seal, { bucket, key }, "released", 0, timing), null)
     for (let attempt = 0; attempt < listingAttemptsMax; attempt++) {
       const { end, entries } = yield* ask
       if (accepts(barrier, end)) return { sentMs, receivedMs: monotonicMsUnsafe(clock), barrier, entries }
@@ -186,9 +199,10 @@ export const make = Effect.gen(function* () {
 
   const leaseBucket: LeaseBucket = {
     ensure,
-    write: (key, revision, state, heldMs, of) => publish(key, encodeEntry(state, heldMs, of), revision),
+    write: (key, revision, state, heldMs, of) =>
+      publish(key, encodeEntry(seal, { bucket, key }, state, heldMs, of), revision),
     list,
-    highestSequence: () => highest
+    seen: () => seen
   }
   return leaseBucket
 })

@@ -170,7 +170,7 @@ const make = Effect.gen(function* () {
   const settled = Effect.gen(function* () {
     const known = {
       process,
-      highestSequence: bucket.highestSequence(),
+      seen: bucket.seen(),
       ownKey: keeper.ownKey(),
       timing: timingOf(config)
     }
@@ -195,5 +195,5 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** Needs `Nats`, `NatsConfig`, `Replica`, `CoherenceConfig`, `LeaseView`, `Applier` and `Outbox`. */
+/** Needs `Nats`, `NatsConfig`, `Replica`, `CoherenceConfig`, `LeaseView`, `LeaseSeal`, `Applier` and `Outbox`. */
 export const layer = Layer.effect(Coherence, make)

@@ -158,7 +158,7 @@ export const make = Effect.fnUntraced(function* (
     messageIds = new Set(ids)
     // An acknowledgement counts whenever it comes: applied is applied. So the messages need not wait for the listing.
     publishUnsafe(messages)
-    const known: Known = { process, highestSequence: bucket.highestSequence(), ownKey: ownKey(), timing }
+    const known: Known = { process, seen: bucket.seen(), ownKey: ownKey(), timing }
     const listing = yield* listed
     yield* outlast(begin(listing, known), messages)
     messageIds = new Set()

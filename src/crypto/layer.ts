@@ -13,11 +13,15 @@ import * as KeyMover from "./KeyMover.ts"
 import * as KeyRotation from "./KeyRotation.ts"
 import * as LiveKeyring from "./LiveKeyring.ts"
 import * as LiveTenantKeys from "./LiveTenantKeys.ts"
+import * as ReplicaSeal from "./ReplicaSeal.ts"
 
 export const settings = CryptoConfig.layer
-export const layer = Layer.mergeAll(LiveTenantKeys.layer, AuditSigner.layer, KeyRotation.layer, CurveBox.layer).pipe(
-  Layer.provideMerge(LiveKeyring.layer),
-  Layer.provideMerge(ChosenMasterKey.layer)
-)
+export const layer = Layer.mergeAll(
+  LiveTenantKeys.layer,
+  AuditSigner.layer,
+  KeyRotation.layer,
+  CurveBox.layer,
+  ReplicaSeal.layer
+).pipe(Layer.provideMerge(LiveKeyring.layer), Layer.provideMerge(ChosenMasterKey.layer))
 /** Moves rows to the newest keys, while everything runs. */
 export const background = KeyMover.layer

@@ -5,7 +5,7 @@
 import { Context, type Effect } from "effect"
 import type { StoreUnavailable } from "./StoreError.ts"
 
-export type KeyPurpose = "token-hash" | "seal" | "fingerprint" | "tenant-data" | "audit-signing"
+export type KeyPurpose = "token-hash" | "seal" | "fingerprint" | "tenant-data" | "audit-signing" | "replica-seal"
 export type KeyState = "active" | "retiring" | "retired"
 
 export interface StoredKey {

@@ -2,6 +2,7 @@
 import { Context, Effect, Exit, Layer, References, Scope } from "effect"
 import { Applier, Coherence, LeaseState, LeaseView, monotonicMsUnsafe } from "../../src/coherence/Coherence.ts"
 import { CoherenceConfig } from "../../src/coherence/CoherenceConfig.ts"
+import { LeaseSeal } from "../../src/coherence/LeaseSeal.ts"
 import * as NatsCoherence from "../../src/coherence/NatsCoherence.ts"
 import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
 import { Nats } from "../../src/nats/Nats.ts"
@@ -77,6 +78,7 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
         applier,
         dyingOutbox,
         Layer.succeed(LeaseView, state),
+        LeaseSeal.layerWith("of these replicas"),
         Layer.succeed(Replica, replicaOf(options.instance, options.replicaId)),
         NatsConfig.layer,
         CoherenceConfig.layer

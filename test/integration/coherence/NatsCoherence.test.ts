@@ -1,4 +1,4 @@
-// Verifies R-REV-6, R-RUN-8.
+// Verifies R-REV-6, R-RUN-8, R-BUS-31, R-BUS-32.
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest"
 import { freshInstance } from "../../support/bus.ts"
 import {
@@ -121,6 +121,56 @@ describe("coherence over NATS", () => {
     expect(performance.now() - begun).toBeGreaterThan(outwaitMs * 0.9)
     await eventually(() => one.holds() && two.holds(), Boolean, { what: "leases in the new bucket" })
     expect(two.lease.generation).toBeGreaterThan(generation)
+  })
+
+  it("pays for a bucket made anew once, however far the old one's sequence was", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    await settle(one)
+    // A year of renewals, in a moment.
+    const many = Array.from({ length: 400 }, () =>
+      one.nats.jetstream.publish(`$KV.${one.bucket.slice(3)}.barrier.x`, "")
+    )
+    await Promise.all(many)
+    expect(await one.putInForce(freshRevocation())).toBe("in force")
+    await one.nats.jetstreamManager.streams.delete(one.bucket)
+    expect(await one.putInForce(freshRevocation())).toBe("in force")
+    await eventually(() => one.holds() && two.holds(), Boolean, { what: "leases in the new bucket" })
+    // An entry of the new bucket has to be a lease old before it proves anything.
+    await eventually(
+      async () => {
+        const begun = performance.now()
+        await one.putInForce(freshRevocation())
+        return performance.now() - begun
+      },
+      (tookMs) => tookMs < outwaitMs / 4,
+      { limitMs: 3 * outwaitMs, what: "a revocation that waits for no older bucket" }
+    )
+    const { state } = await one.nats.jetstreamManager.streams.info(one.bucket)
+    expect(state.last_seq).toBeLessThan(400)
+  })
+
+  it("waits for a replica over whose entry somebody made the server write another one", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    await settle(one)
+    two.deaf = true
+    const bucket = one.bucket.slice(3)
+    const leaseOfTwo = async () => {
+      const { state } = await one.nats.jetstreamManager.streams.info(one.bucket, { subjects_filter: ">" })
+      return Object.keys(state.subjects ?? {}).filter((subject) => subject.includes(".lease.two."))
+    }
+    for (let times = 0; times < 5; times++) {
+      await eventually(two.holds, Boolean, { everyMs: 1, what: "the lease of two" })
+      const { generation } = two.lease
+      // What anybody who may ask for stored messages can do: the server answers wherever it is told to.
+      const request = JSON.stringify({ last_by_subj: `$KV.${bucket}.barrier.one` })
+      for (const reply of await leaseOfTwo()) {
+        two.nats.requests.publish(`$JS.API.DIRECT.GET.${one.bucket}`, request, { reply })
+      }
+      await two.nats.requests.flush()
+      expect(await one.putInForce(freshRevocation())).toBe("in force")
+      // It may have taken another right since, which covers every tenant anew.
+      expect(two.holds() && two.lease.generation === generation).toBe(false)
+    }
   })
 
   it("lets many revocations share few barriers", async () => {

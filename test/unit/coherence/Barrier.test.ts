@@ -8,7 +8,8 @@ import {
   expire,
   isOver,
   type Listing,
-  observe
+  observe,
+  seenAfter
 } from "../../../src/coherence/Barrier.ts"
 
 const timing = { leaseMs: 3_000, marginMs: 300 }
@@ -24,7 +25,8 @@ const entry = (process: string, revision: number, more: Partial<Entry> = {}): En
   ...more
 })
 const own = entry("me.x", 1)
-const known = { process: "me.x", highestSequence: 10, ownKey: own.key, timing }
+const seen = { highest: 10, changedAtMs: Number.NEGATIVE_INFINITY }
+const known = { process: "me.x", seen, ownKey: own.key, timing }
 const listing = (atMs: number, barrier: number, ...entries: ReadonlyArray<Entry>): Listing => ({
   sentMs: atMs,
   receivedMs: atMs + 2,
@@ -100,6 +102,18 @@ describe("a barrier round", () => {
       empty: begin({ ...listing(0, 11), entries: [] }, { ...known, ownKey: null })
     }
     expect(Object.values(rounds).map(({ settledAtMs }) => settledAtMs - 2)).toEqual([3_300, 1_800, 3_300, 3_300, 3_300])
+  })
+
+  it("waits for an older bucket one lease after its sequence went back, and no more", () => {
+    const [atFirst, changed] = [seenAfter(seen, seen, 11, 5), seenAfter(seen, seen, 3, 100)]
+    expect(atFirst).toEqual({ highest: 11, changedAtMs: Number.NEGATIVE_INFINITY })
+    expect(changed).toEqual({ highest: 3, changedAtMs: 100 })
+    expect(seenAfter(changed, changed, 4, 200)).toEqual({ highest: 4, changedAtMs: 100 })
+    // Sent before, acknowledged out of order: nothing has changed.
+    expect(seenAfter({ ...seen, highest: 12 }, seen, 11, 7)).toEqual({ ...seen, highest: 12 })
+    const settles = (atMs: number) => begin(listing(atMs, 4), { ...known, seen: changed }).settledAtMs
+    expect(settles(200)).toBe(100 + outwaitMs)
+    expect(settles(100 + outwaitMs)).toBe(100 + outwaitMs + 2)
   })
 
   it("accepts a listing only when it is whole and has reached the barrier", () => {

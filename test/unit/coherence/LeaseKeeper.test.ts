@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, Queue, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { seenNothing } from "../../../src/coherence/Barrier.ts"
 import { LeaseState, LeaseView, monotonicMsUnsafe } from "../../../src/coherence/Coherence.ts"
 import { CoherenceConfig } from "../../../src/coherence/CoherenceConfig.ts"
 import { BucketError, type LeaseBucket } from "../../../src/coherence/LeaseBucket.ts"
@@ -47,7 +48,7 @@ const setup = Effect.gen(function* () {
         )
       }),
     list: Effect.fail(unavailable),
-    highestSequence: () => 0
+    seen: () => seenNothing
   }
   const lease = new LeaseState()
   const parts = Layer.mergeAll(

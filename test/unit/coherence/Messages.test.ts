@@ -1,5 +1,7 @@
+import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { barrierKey, decodeEntry, encodeEntry, leaseKey } from "../../../src/coherence/LeaseEntry.ts"
+import { LeaseSeal } from "../../../src/coherence/LeaseSeal.ts"
 import {
   decodeAck,
   decodeAppear,
@@ -63,28 +65,53 @@ describe("messages between replicas", () => {
 })
 
 describe("entries of the lease bucket", () => {
+  const seal = Effect.runSync(Effect.provide(LeaseSeal, LeaseSeal.layerWith("a key")))
+  const bucket = "CM_LEASES"
+  const key = leaseKey("one.Abc", 3)
+  const place = { bucket, key }
+  const held = { key, process: "one.Abc", revision: 8, state: "held", heldMs: 0, timing }
+
   it("come back as they were written", () => {
-    const key = leaseKey("one.Abc", 3)
-    expect(decodeEntry(key, 8, encodeEntry("held", 12.7, timing), timing)).toEqual({
-      key,
-      process: "one.Abc",
-      revision: 8,
-      state: "held",
-      heldMs: 12,
-      timing
+    const written = encodeEntry(seal, place, "evicted", 12.7, { leaseMs: 2_000, marginMs: 200 })
+    expect(decodeEntry(seal, place, 8, written, timing)).toEqual({
+      entry: { ...held, state: "evicted", heldMs: 12, timing: { leaseMs: 2_000, marginMs: 200 } },
+      isSealed: true
     })
   })
 
   it("count as held, and prove nothing, when they cannot be read", () => {
-    for (const text of ["", "{}", "gone", '{"state":"removed","heldMs":-1,"leaseMs":1,"marginMs":1}']) {
-      const entry = decodeEntry(leaseKey("one.Abc", 0), 8, bytes(text), timing)
-      expect(entry).toMatchObject({ state: "held", heldMs: 0, timing })
+    for (const text of ["", "{}", "gone", '{"state":"removed","heldMs":-1,"leaseMs":1,"marginMs":1,"seal":""}']) {
+      expect(decodeEntry(seal, place, 8, bytes(text), timing)).toEqual({ entry: held, isSealed: false })
+    }
+  })
+
+  it("count as held, and prove nothing, where no replica wrote them", () => {
+    const other = { bucket, key: leaseKey("one.Abc", 4) }
+    const stranger = Effect.runSync(Effect.provide(LeaseSeal, LeaseSeal.layerWith("another key")))
+    const said = JSON.parse(new TextDecoder().decode(encodeEntry(seal, place, "released", 60_000, timing)))
+    const copies = [
+      encodeEntry(seal, { bucket, key: barrierKey("one") }, "released", 0, timing),
+      encodeEntry(seal, other, "released", 60_000, timing),
+      encodeEntry(seal, { bucket: "CX_LEASES", key }, "released", 60_000, timing),
+      encodeEntry(stranger, place, "released", 60_000, timing),
+      ...[
+        { ...said, state: "removed" },
+        { ...said, heldMs: 60_001 },
+        { ...said, leaseMs: 1 },
+        { ...said, marginMs: 0 },
+        { ...said, seal: undefined },
+        { ...said, seal: said.seal.slice(1) }
+      ].map((changed) => bytes(JSON.stringify(changed)))
+    ]
+    for (const copy of copies) {
+      expect(decodeEntry(seal, place, 8, copy, timing)).toEqual({ entry: held, isSealed: false })
     }
   })
 
   it("are none when their key is not one of a lease", () => {
-    for (const key of [barrierKey("one"), "lease.one.0", "lease.one.Abc.x", "lease.one.Abc.0.1", ""]) {
-      expect(decodeEntry(key, 8, encodeEntry("held", 0, timing), timing)).toBeNull()
+    for (const name of [barrierKey("one"), "lease.one.0", "lease.one.Abc.x", "lease.one.Abc.0.1", ""]) {
+      const named = { bucket, key: name }
+      expect(decodeEntry(seal, named, 8, encodeEntry(seal, named, "held", 0, timing), timing)).toBeNull()
     }
   })
 })

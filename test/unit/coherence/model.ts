@@ -46,6 +46,9 @@ export interface Protocol {
   readonly overlapHasBarrier: boolean
   /** The relay puts in force what a dead committer left, before it counts as in force. */
   readonly relayHasBarrier: boolean
+  /** An entry that somebody copied from elsewhere in the bucket is taken for what it says. */
+  readonly believesCopies: boolean
+  readonly seenAfter: typeof Barrier.seenAfter
 }
 
 export const production: Protocol = {
@@ -60,7 +63,8 @@ export const production: Protocol = {
   joinsSentStatement: false,
   alreadySoWaits: true,
   overlapHasBarrier: true,
-  relayHasBarrier: true
+  relayHasBarrier: true,
+  believesCopies: false
 }
 
 /** What may happen, and how often. */
@@ -81,6 +85,8 @@ export interface Scenario {
   readonly lapses?: number
   readonly restarts?: number
   readonly recreations?: number
+  /** Somebody who can make the server copy messages writes over an entry with another one. */
+  readonly copies?: number
   readonly vanishings?: number
   readonly suspensions?: number
   readonly trims?: number
@@ -100,6 +106,8 @@ interface Renewal {
   readonly key: string
   readonly expected: number
   readonly heldMs: number
+  /** What was known when it was sent. */
+  readonly seen: Barrier.Seen
   /** Null: on its way. -1: refused. Else the revision that it was stored as. */
   readonly result: number | null
 }
@@ -122,7 +130,7 @@ interface Replica {
   readonly takenMs: number
   readonly keys: number
   readonly renewals: number
-  readonly highest: number
+  readonly seen: Barrier.Seen
   readonly monotonicLag: number
   readonly renewal: Renewal | null
   readonly covered: { readonly seq: number; readonly generation: number } | null
@@ -159,6 +167,7 @@ export interface State {
     readonly lapses: number
     readonly restarts: number
     readonly recreations: number
+    readonly copies: number
     readonly vanishings: number
     readonly suspensions: number
     readonly trims: number
@@ -180,7 +189,7 @@ const newReplica = (incarnation: number, tokens: number): Replica => ({
   takenMs: 0,
   keys: 0,
   renewals: 0,
-  highest: 0,
+  seen: Barrier.seenNothing,
   monotonicLag: 0,
   renewal: null,
   covered: null,
@@ -213,7 +222,7 @@ export const initial = (scenario: Scenario): State => {
       key,
       keys: 1,
       revision: index + 1,
-      highest: index + 1,
+      seen: { ...Barrier.seenNothing, highest: index + 1 },
       takenMs: startMs - outwait
     }
   })
@@ -232,6 +241,7 @@ export const initial = (scenario: Scenario): State => {
       lapses: scenario.lapses ?? 0,
       restarts: scenario.restarts ?? 0,
       recreations: scenario.recreations ?? 0,
+      copies: scenario.copies ?? 0,
       vanishings: scenario.vanishings ?? 0,
       suspensions: scenario.suspensions ?? 0,
       trims: scenario.trims ?? 0,
@@ -377,6 +387,15 @@ const rawSteps = (scenario: Scenario, protocol: Protocol, state: State, startMs:
     }
   }
 
+  if (state.left.copies > 0) {
+    for (const entry of state.bucket.entries) {
+      // A barrier entry says "released", and there always is one to copy.
+      const said = protocol.believesCopies ? "released" : "held"
+      const bucket = put(state.bucket, { ...entry, state: said, heldMs: 0, revision: state.bucket.last + 1 })
+      steps.push([`the entry of ${entry.process} is overwritten with a copy`, spend("copies", { ...state, bucket })])
+    }
+  }
+
   state.replicas.forEach((replica, index) => {
     const name = "abc"[index]!
     const process = processOf(index, replica)
@@ -392,6 +411,7 @@ const rawSteps = (scenario: Scenario, protocol: Protocol, state: State, startMs:
           key: replica.key ?? `${process}.${replica.keys}`,
           expected: isNew ? 0 : replica.revision,
           heldMs: isNew ? 0 : moment.monotonicMs - replica.takenMs,
+          seen: replica.seen,
           result: null
         }
         const next = { renewal: sent, renewals: replica.renewals + 1, keys: replica.keys + (isNew ? 1 : 0) }
@@ -422,8 +442,8 @@ const rawSteps = (scenario: Scenario, protocol: Protocol, state: State, startMs:
           const right = protocol.afterRenewal(replica.right, renewal.sent, moment, timing)
           const { key, result: revision } = renewal
           const takenMs = replica.key === key ? replica.takenMs : moment.monotonicMs
-          const highest = Math.max(replica.highest, revision)
-          const next = { renewal: null, right, key, revision, takenMs, highest }
+          const seen = protocol.seenAfter(replica.seen, renewal.seen, revision, nowMs)
+          const next = { renewal: null, right, key, revision, takenMs, seen }
           steps.push([`${name} gets its acknowledgement`, withReplica(state, index, next)])
         }
       }
@@ -511,7 +531,7 @@ const rawSteps = (scenario: Scenario, protocol: Protocol, state: State, startMs:
       batch.listings < scenario.listings &&
       (batch.round === null || (nowMs > batch.listedAtMs && batch.round.awaited.length > 0))
     ) {
-      const known = { process, highestSequence: replica.highest, ownKey: replica.key, timing }
+      const known = { process, seen: replica.seen, ownKey: replica.key, timing }
       const stored = scenario.slowBarrier === true ? null : state.bucket.last + 1
       const bucket = stored === null ? state.bucket : { ...state.bucket, last: stored }
       const next = { batch: { ...batch, barrier: { sentMs: nowMs, stored, known } } }
@@ -547,11 +567,11 @@ const rawSteps = (scenario: Scenario, protocol: Protocol, state: State, startMs:
           }
         }
         const next = { ...batch, round, barrier: null, listings: batch.listings + 1, listedAtMs: nowMs }
-        const highest = Math.max(replica.highest, stored)
+        const seen = protocol.seenAfter(replica.seen, known.seen, stored, nowMs)
         const label = `${name} ${source === state.bucket ? "lists" : "lists from the past"}`
-        steps.push([label, withReplica({ ...state, bucket }, index, { batch: next, highest })])
+        steps.push([label, withReplica({ ...state, bucket }, index, { batch: next, seen })])
         if (removed > 0) {
-          steps.push([`${label} and cannot remove`, withReplica(state, index, { batch: next, highest })])
+          steps.push([`${label} and cannot remove`, withReplica(state, index, { batch: next, seen })])
         }
       }
     }
@@ -630,17 +650,18 @@ export const encode = (state: State, startMs: number, scenario: Scenario): Int32
   note(follower.last)
   for (const { revision } of bucket.entries) note(revision)
   if (follower !== bucket) for (const { revision } of follower.entries) note(revision)
-  for (const { batch, highest, renewal, revision } of state.replicas) {
-    note(highest)
+  for (const { batch, renewal, revision, seen } of state.replicas) {
+    note(seen.highest)
     note(revision)
     if (renewal !== null) {
       note(renewal.expected)
+      note(renewal.seen.highest)
       if (renewal.result !== null) note(renewal.result)
     }
     if (batch === null) continue
     if (batch.round !== null) for (const { entry } of batch.round.awaited) note(entry.revision)
     if (batch.barrier === null) continue
-    note(batch.barrier.known.highestSequence)
+    note(batch.barrier.known.seen.highest)
     if (batch.barrier.stored !== null) note(batch.barrier.stored)
   }
   const rank = (revision: number) => {
@@ -678,6 +699,7 @@ export const encode = (state: State, startMs: number, scenario: Scenario): Int32
   outAll(state.goneAt)
   const { left } = state
   out(left.lostRenewals * 64 + left.lapses * 16 + left.restarts * 4 + left.recreations)
+  out(left.copies)
   out(left.vanishings * 64 + left.suspensions * 16 + left.trims * 4 + left.statements)
   outBucket(bucket)
   if (follower !== bucket) outBucket(follower)
@@ -686,7 +708,8 @@ export const encode = (state: State, startMs: number, scenario: Scenario): Int32
     const lag = replica.monotonicLag
     out(replica.incarnation * 8 + replica.keys)
     out(replica.renewals)
-    out(rank(replica.highest))
+    out(rank(replica.seen.highest))
+    out(since(replica.seen.changedAtMs, 2 * outwait))
     out(right.trustedUntilMonotonicMs === 0 ? -1 : until(right.trustedUntilMonotonicMs + lag))
     out(until(right.trustedUntilWallMs))
     out(right.generation)
@@ -699,6 +722,7 @@ export const encode = (state: State, startMs: number, scenario: Scenario): Int32
     if (renewal !== null) {
       out(keyCode(renewal.key))
       out(rank(renewal.expected))
+      out(rank(renewal.seen.highest))
       out(Math.min(outwait, renewal.heldMs))
       out(since(renewal.sent.monotonicMs + lag, leaseMs))
       out(since(renewal.sent.wallMs, leaseMs))
@@ -726,7 +750,8 @@ export const encode = (state: State, startMs: number, scenario: Scenario): Int32
       const { known, sentMs, stored } = batch.barrier
       out(since(sentMs, 2 * outwait))
       out(stored === null ? -1 : rank(stored))
-      out(rank(known.highestSequence))
+      out(rank(known.seen.highest))
+      out(since(known.seen.changedAtMs, 2 * outwait))
       out(known.ownKey === null ? -1 : keyCode(known.ownKey))
     }
     out(-12)

@@ -70,6 +70,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     scenario: "recreation",
     change: { begin: (listing, known) => ({ ...begin(listing, known), settledAtMs: listing.receivedMs }) }
   },
+  { name: "a copied entry is believed", steps: 8, scenario: "copying", change: { believesCopies: true } },
   {
     name: "absence of an entry is taken for death",
     steps: 8,

@@ -29,6 +29,15 @@ const scenarios = {
   trimming: { ...one, name: "tombstones trimmed, a coverage that arrives late", lazyCoverage: true, trims: 1 },
   restart: { ...one, name: "a replica or the committer dies and starts again", restarts: 1 },
   recreation: { ...one, name: "the lease bucket is made anew", recreations: 1 },
+  recreationSeen: {
+    ...one,
+    name: "the lease bucket is made anew, and its sequence goes on from below",
+    recreations: 1,
+    reads: [true, true],
+    ticks: 3,
+    renewals: 1
+  },
+  copying: { ...one, name: "somebody writes over entries with copies of others", copies: 2 },
   vanishing: { ...one, name: "a lease entry vanishes", vanishings: 1 },
   suspension: { ...one, name: "a suspended machine", suspensions: 2 },
   statement: { ...one, name: "a statement in flight", statements: 1 },
@@ -82,6 +91,7 @@ export const allFaults: Scenario = {
   lapses: 2,
   restarts: 1,
   recreations: 1,
+  copies: 2,
   suspensions: 2,
   trims: 2
 }
