@@ -58,21 +58,42 @@ const hashOf = ({ action, actor, at, diff, entityId, entityType, prevHash, seq, 
   return sha256(JSON.stringify([version, tenant, seq, Date.parse(at), actor, ...more, ...what]))
 }
 
+/** What a checkpoint signs; one without a number is from before they named the one before them. */
+const bytesOf = ({ at, hash, number, previous_hash: previousHash, previous_seq: previousSeq, seq }) => {
+  const parts =
+    number === undefined
+      ? ["cm-audit-checkpoint-1", tenant, seq, hash, at]
+      : ["cm-audit-checkpoint-2", tenant, seq, hash, at, number, previousSeq ?? null, previousHash ?? null]
+  return Buffer.from(JSON.stringify(parts))
+}
+
+const numbers = new Set()
 /** Hashes that were signed, by row; or what is wrong with a checkpoint. */
 const readCheckpoints = () => {
   const signed = new Map()
   if (checkpointsFile === undefined) return { signed, broken: null }
   const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKeyText }, format: "jwk" })
-  for (const { at, hash, seq, signature, tenant_id: tenantId } of linesOf(checkpointsFile)) {
-    if (tenantId !== tenant) continue
-    const bytes = Buffer.from(JSON.stringify(["cm-audit-checkpoint-1", tenant, seq, hash, at]))
-    if (!verify(null, bytes, key, Buffer.from(String(signature), "base64url")) || (signed.get(seq) ?? hash) !== hash) {
+  for (const point of linesOf(checkpointsFile)) {
+    const { hash, number, previous_hash: previousHash, previous_seq: previousSeq, seq, signature } = point
+    if (point.tenant_id !== tenant) continue
+    const isGood = verify(null, bytesOf(point), key, Buffer.from(String(signature), "base64url"))
+    if (!isGood || (signed.get(seq) ?? hash) !== hash) {
       return { signed, broken: { seq, reason: "the signed checkpoint is not good" } }
     }
     signed.set(seq, hash)
+    // What it says of the one before it is signed, too.
+    if (previousSeq !== undefined && previousSeq !== null) {
+      if ((signed.get(previousSeq) ?? previousHash) !== previousHash) {
+        return { signed, broken: { seq: previousSeq, reason: "two signed checkpoints differ" } }
+      }
+      signed.set(previousSeq, previousHash)
+    }
+    if (number !== undefined) numbers.add(number)
   }
   return { signed, broken: null }
 }
+/** Numbers of checkpoints between the first and the last that are not among those given. */
+const gaps = () => (numbers.size === 0 ? 0 : Math.max(...numbers) - Math.min(...numbers) + 1 - numbers.size)
 
 const rows = linesOf(positionals[0]).flatMap((value) => value.content ?? [value])
 const { broken: brokenCheckpoint, signed } = readCheckpoints()
@@ -107,6 +128,7 @@ const verdict = {
   checked,
   ...(anchored ? { anchoredAt: rows[0].seq - 1 } : {}),
   checkpoints: signed.size,
+  ...(gaps() > 0 ? { checkpointsMissing: gaps() } : {}),
   ...(firstBroken === null ? {} : { firstBroken })
 }
 process.stdout.write(`${JSON.stringify(verdict)}\n`)

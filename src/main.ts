@@ -52,7 +52,7 @@ const Seals = Layer.effect(LeaseSeal, Effect.map(ReplicaSeal, LeaseSeal.of))
 
 /** What a replica believes, how replicas agree, and the tenants on both. */
 const Actors = Layer.mergeAll(tokens.layer, credentials.layer, keys.layer).pipe(
-  Layer.provideMerge(audit.layer),
+  Layer.provideMerge(audit.layer.pipe(Layer.provide(outbox.published))),
   Layer.provideMerge(tenant.layer),
   Layer.provideMerge(validation.layer),
   Layer.provideMerge(coherence.layer),

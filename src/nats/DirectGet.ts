@@ -44,6 +44,14 @@ export interface DirectGet {
     count: number,
     limit: Duration.Duration
   ) => Effect.Effect<DirectAnswer>
+  /** The same of one subject. */
+  readonly ofSubject: (
+    stream: string,
+    subject: string,
+    sequence: number,
+    count: number,
+    limit: Duration.Duration
+  ) => Effect.Effect<DirectAnswer>
 }
 
 interface Waiting {
@@ -110,7 +118,9 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
 
   const directGet: DirectGet = {
     lastOf: (stream, subjects, limit) => ask(stream, { multi_last: subjects }, limit),
-    from: (stream, sequence, batch, limit) => ask(stream, { seq: sequence, batch }, limit)
+    from: (stream, sequence, batch, limit) => ask(stream, { seq: sequence, batch }, limit),
+    ofSubject: (stream, subject, sequence, batch, limit) =>
+      ask(stream, { seq: sequence, batch, next_by_subj: subject }, limit)
   }
   return directGet
 })

@@ -48,5 +48,7 @@ export const AuditPage = Field.page(AuditAnswer)
 export const VerdictAnswer = Schema.Struct({
   valid: Schema.Boolean,
   checked: Schema.Int,
-  firstBroken: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, reason: Schema.String }))
+  firstBroken: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, reason: Schema.String })),
+  /** How far the announced checkpoints reach. */
+  published: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, at: Field.AnsweredDate }))
 })

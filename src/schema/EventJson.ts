@@ -38,6 +38,22 @@ const credentialEvent = <Own extends Schema.Struct.Fields>(type: string, own: Ow
 const plainEvent = <Own extends Schema.Struct.Fields>(type: string, own: Own) =>
   Schema.Struct({ eventType: Schema.Literals([type]), ...own, timestamp: AnsweredDate })
 
+const checkpointFields = {
+  tenant_id: Schema.String,
+  seq: Schema.Int,
+  hash: Schema.String,
+  at: Schema.Int,
+  /** 1, 2, 3… within a tenant, and the one before it; not there in those of the first release. */
+  number: Schema.optionalKey(Schema.Int),
+  previous_seq: Schema.optionalKey(Schema.NullOr(Schema.Int)),
+  previous_hash: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  key_id: Schema.String,
+  public_key: Schema.String,
+  signature: Schema.String
+}
+/** What a checkpoint's event says that is signed; for those who read it again. */
+export const CheckpointEvent = Schema.Struct(checkpointFields)
+
 export interface EventDescription {
   /** The last tokens of the subject, and `ce-type`. */
   readonly type: string
@@ -88,17 +104,7 @@ export const events: ReadonlyArray<EventDescription> = [
     })
   ),
   describe("audit.checkpoint", "The head of a tenant's audit chain, signed: keep it elsewhere.", (type) =>
-    Schema.Struct({
-      event_type: Schema.Literals([type]),
-      tenant_id: Schema.String,
-      seq: Schema.Int,
-      hash: Schema.String,
-      at: Schema.Int,
-      key_id: Schema.String,
-      public_key: Schema.String,
-      signature: Schema.String,
-      timestamp: AnsweredDate
-    })
+    Schema.Struct({ event_type: Schema.Literals([type]), ...checkpointFields, timestamp: AnsweredDate })
   ),
   describe("keys.rotated", "The service has new keys; rows follow.", (type) =>
     plainEvent(type, { keyIds: Schema.Array(Schema.String), tenants: Schema.Int })

@@ -20,6 +20,10 @@ export interface AuditCheckpoint {
   readonly hash: string
   /** UNIX milliseconds, when it was signed. */
   readonly at: number
+  /** 1, 2, 3… within a tenant; null for one of before they were counted. */
+  readonly number: number | null
+  /** The one that was signed before, up to which the chain was found whole; null for the first. */
+  readonly previous: AuditHead | null
   readonly keyId: string
   /** Ed25519 over `AuditCheckpointBytes.signedBytes`, 64 bytes. */
   readonly signature: Uint8Array
@@ -43,6 +47,12 @@ export interface AuditHead {
   readonly hash: string
 }
 
+export interface TenantHead extends AuditHead {
+  readonly tenantId: string
+  /** `seq` of its newest checkpoint, 0 without one. */
+  readonly signedSeq: number
+}
+
 export class AuditStore extends Context.Service<
   AuditStore,
   {
@@ -60,7 +70,9 @@ export class AuditStore extends Context.Service<
       fromSeq: number,
       limit: number
     ) => Effect.Effect<ReadonlyArray<AuditCheckpoint>, StoreUnavailable>
-    /** Tenants that are there and whose head is past their newest checkpoint, at most `limit`. */
-    readonly uncheckpointed: (limit: number) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
+    /** The one with the highest `seq`. */
+    readonly newestCheckpoint: (tenantId: string) => Effect.Effect<AuditCheckpoint | null, StoreUnavailable>
+    /** Tenants that are there, by id, after `after`, at most `limit`: whose heads the checkpoints have to reach. */
+    readonly heads: (after: string, limit: number) => Effect.Effect<ReadonlyArray<TenantHead>, StoreUnavailable>
   }
 >()("cm/store/AuditStore") {}

@@ -161,24 +161,40 @@ export const auditStoreSuite = (
       Effect.gen(function* () {
         const tenantId = yield* tenantWith("a")
         const [store, tenantStore] = [yield* AuditStore, yield* TenantStore]
-        const moved = Effect.map(store.uncheckpointed(1_000), (ids) => ids.includes(tenantId))
-        assert.isTrue(yield* moved)
+        const headOf = Effect.map(store.heads("", 1_000), (heads) => heads.find((one) => one.tenantId === tenantId))
+        assert.deepStrictEqual(yield* headOf, { tenantId, ...(yield* store.head(tenantId)), signedSeq: 0 })
+        assert.isNull(yield* store.newestCheckpoint(tenantId))
         const { hash, seq } = yield* store.head(tenantId)
         const keyId = "01900000-0000-7000-8000-00000000bbbb"
-        const checkpoint = { tenantId, seq, hash, at: 5, keyId, signature: new Uint8Array(64).fill(7) }
-        const auditCheckpoints = [checkpoint]
+        const first = {
+          tenantId,
+          seq: 1,
+          hash,
+          at: 4,
+          keyId,
+          signature: new Uint8Array(64),
+          number: null,
+          previous: null
+        }
+        const previous = { seq: 1, hash }
+        const checkpoint = { ...first, seq, at: 5, signature: new Uint8Array(64).fill(7), number: 2, previous }
+        const auditCheckpoints = [first, checkpoint]
         const sign = tenantStore.transact(tenantId, loadOf({}), () => ({
           changes: changesOf({}, { auditCheckpoints }),
           result: null
         }))
         yield* sign
         yield* sign
-        assert.deepStrictEqual(yield* store.checkpoints(tenantId, 1, 10), [checkpoint])
+        assert.deepStrictEqual(yield* store.checkpoints(tenantId, 1, 10), [first, checkpoint])
+        assert.deepStrictEqual(yield* store.checkpoints(tenantId, 2, 10), [checkpoint])
+        assert.deepStrictEqual(yield* store.newestCheckpoint(tenantId), checkpoint)
         assert.deepStrictEqual(yield* store.checkpoints(tenantId, seq + 1, 10), [])
-        assert.isFalse(yield* moved)
+        assert.deepInclude(yield* headOf, { seq, hash, signedSeq: seq })
         const audit = [{ ...auditedBy("bus"), action: "x", entityType: "y", entityId: "z", diff: null }]
         yield* tenantStore.transact(tenantId, loadOf({}), () => ({ changes: changesOf({}, { audit }), result: null }))
-        assert.isTrue(yield* moved)
+        assert.deepInclude(yield* headOf, { seq: seq + 1, signedSeq: seq })
+        const [one, ...others] = yield* store.heads("", 1_000)
+        assert.deepStrictEqual(yield* store.heads(one!.tenantId, 1), others.slice(0, 1))
       })
     )
   })

@@ -6,9 +6,11 @@
 import { join } from "node:path"
 import { ConfigProvider, Context, Duration, Effect, Layer } from "effect"
 import { Audit } from "../../src/actors/audit/Audit.ts"
+import { AuditAlarm } from "../../src/actors/audit/AuditAlarm.ts"
 import { AuditConfig } from "../../src/actors/audit/AuditConfig.ts"
 import * as LiveAudit from "../../src/actors/audit/LiveAudit.ts"
 import { Refusals } from "../../src/actors/audit/Refusals.ts"
+import { SignedHeads } from "../../src/actors/audit/SignedHeads.ts"
 import * as AuditSweeps from "../../src/actors/audit/Sweeps.ts"
 import { Credentials } from "../../src/actors/credentials/Credentials.ts"
 import { CredentialsConfig } from "../../src/actors/credentials/CredentialsConfig.ts"
@@ -34,10 +36,11 @@ import * as LiveKeyring from "../../src/crypto/LiveKeyring.ts"
 import * as LiveTenantKeys from "../../src/crypto/LiveTenantKeys.ts"
 import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
-import { AuditStore } from "../../src/store/AuditStore.ts"
+import { type AuditCheckpoint, AuditStore } from "../../src/store/AuditStore.ts"
 import { MemoryDatabase } from "../../src/store/memory/MemoryDatabase.ts"
 import * as MemoryStores from "../../src/store/memory/MemoryStores.ts"
 import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
+import { PublishedCheckpoints } from "../../src/store/PublishedCheckpoints.ts"
 import { StoreUnavailable } from "../../src/store/StoreError.ts"
 import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
@@ -108,6 +111,30 @@ export const credentialWorld = Effect.gen(function* () {
   })
   for (const tenantId of ["global", "demo"]) yield* tenants.createTenant(tenantId, null)
 
+  const published: Array<AuditCheckpoint | null> = []
+  /** The stream of events: what left is there, though the database be written anew. `announce` is the relay's turn. */
+  const announce = () => {
+    for (const event of events().slice(announced)) {
+      announced++
+      if (!event.subject.endsWith(".audit.checkpoint")) continue
+      const { at, hash, key_id, number, previous_hash, previous_seq, seq, signature, tenant_id } = event.body
+      published.push({
+        ...{ tenantId: tenant_id, seq, hash, at, number, keyId: key_id },
+        previous: previous_seq === null ? null : { seq: previous_seq, hash: previous_hash },
+        signature: new Uint8Array(Buffer.from(signature as string, "base64url"))
+      } as AuditCheckpoint)
+    }
+  }
+  let announced = 0
+  const stream = PublishedCheckpoints.of({
+    after: (tenantId, place) =>
+      Effect.sync(() => {
+        announce()
+        const points = published.slice(place).filter((point) => point === null || point.tenantId === tenantId)
+        return { points, place: published.length, more: false }
+      })
+  })
+
   /** A replica of its own over the shared database and bucket; starting one again is a restart. */
   const replica = (replicaId: string) => {
     const stores = Context.add(Context.add(database, TenantStore, failingTenants), AuditStore, slowAudit)
@@ -115,7 +142,10 @@ export const credentialWorld = Effect.gen(function* () {
     const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer).pipe(
       Layer.provide(LocalMasterKey.layer)
     )
-    const parts = Layer.mergeAll(Refusals.layer, CredentialEvents.layer, CurveBox.layer, Refresher.layerNone)
+    const auditParts = Layer.mergeAll(Refusals.layer, SignedHeads.layer, AuditAlarm.layer).pipe(
+      Layer.provideMerge(Layer.mergeAll(Layer.succeed(PublishedCheckpoints, stream), keys))
+    )
+    const parts = Layer.mergeAll(auditParts, CredentialEvents.layer, CurveBox.layer, Refresher.layerNone)
     const ground = Layer.mergeAll(
       ValidationCache.layerNoop,
       OutboxSignal.layer,
@@ -142,6 +172,7 @@ export const credentialWorld = Effect.gen(function* () {
       Effect.map((context) => ({
         credentials: Context.get(context, Credentials),
         audit: Context.get(context, Audit),
+        alarm: Context.get(context, AuditAlarm),
         sweeps: {
           ...Context.get(context, CredentialSweeps.CredentialSweeps),
           ...Context.get(context, AuditSweeps.AuditSweeps)
@@ -165,12 +196,13 @@ export const credentialWorld = Effect.gen(function* () {
       tenantRemoved: true,
       revocation: nextRevocation(tenantId, loaded)
     })).pipe(Effect.provideService(TenantStore, tenants))
-  /** Rows for the audit, in one transaction. */
+  let appended = 0
+  /** Rows for the audit, no two alike, in one transaction. */
   const append = (tenantId: string, count: number) => {
-    const entry = { ...auditedBy("bus"), action: "test.done", entityType: "test", entityId: "e", diff: null }
-    const rows = Array.from({ length: count }, () => entry)
+    const entry = { ...auditedBy("bus"), action: "test.done", entityType: "test", diff: null }
+    const rows = Array.from({ length: count }, () => ({ ...entry, entityId: `e${++appended}` }))
     return transact(tenantId, {}, () => ({ audit: rows })).pipe(Effect.provideService(TenantStore, tenants))
   }
   const sweeps = Context.get(database, Sweeps)
-  return { replica, tables, events, fates, pace, addTenant, removeTenant, append, sweeps }
+  return { replica, tables, events, published, fates, pace, addTenant, removeTenant, append, sweeps }
 })

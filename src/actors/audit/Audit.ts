@@ -28,6 +28,8 @@ export interface AuditVerdict {
   /** Rows that were looked at. */
   readonly checked: number
   readonly firstBroken: { readonly seq: number; readonly reason: string } | null
+  /** How far the checkpoints reach that were announced, and when the last of them was signed; null: there is none. */
+  readonly published: { readonly seq: number; readonly at: number } | null
 }
 
 export class Audit extends Context.Service<

@@ -4,48 +4,88 @@
  * A checkpoint is the signed head of a chain as it was committed. It goes into the database and, as
  * the event `audit.checkpoint`, to whoever keeps events; so a tail that is cut off, or a chain that
  * is written anew, contradicts what is kept elsewhere.
+ *
+ * It names the one before it, and promises that the chain was walked from that one's row to its own: a
+ * head that is not reached from the last one that was signed, wherever that is known from (the stream of
+ * events, this process, the database), is not signed. Whoever writes the database cannot make this
+ * service put its name to a forgery.
  */
 import { Clock, Effect, Result } from "effect"
 import { AuditSigner } from "../../crypto/AuditSigner.ts"
 import { signedBytes } from "../../store/AuditCheckpointBytes.ts"
-import { AuditStore } from "../../store/AuditStore.ts"
+import { type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
+import { type Broken, beginning, type Place, walk } from "../../store/AuditWalk.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
+import { SignedHeads } from "./SignedHeads.ts"
+
+export type Checkpoint =
+  | { readonly _tag: "Nothing" }
+  | { readonly _tag: "Sign"; readonly point: AuditCheckpoint; readonly command: Command<number> }
+  /** Not reached from what was signed before. */
+  | { readonly _tag: "Broken"; readonly broken: Broken }
+
+/** Rows walked without a pause. */
+const pageRows = 250
+const everything = { entityId: null, from: null, to: null }
+const broken = (seq: number, reason: string): Checkpoint => ({ _tag: "Broken", broken: { seq, reason } })
 
 export const make = Effect.gen(function* () {
   const store = yield* AuditStore
   const signer = yield* AuditSigner
   const events = yield* EventWriter
+  const heads = yield* SignedHeads
 
-  /** Signs the present head; null when there is nothing to sign. Nothing is written but by the command. */
-  const checkpoint = Effect.fnUntraced(function* (tenantId: string, caller: Caller) {
-    const head = yield* store.head(tenantId)
-    if (head.seq === 0) return null
-    const at = yield* Clock.currentTimeMillis
-    const unsigned = { tenantId, seq: head.seq, hash: head.hash, at }
+  /** What does not hold between the last one that was signed and the head; null: all does. */
+  const unreached = Effect.fnUntraced(function* (tenantId: string, last: AuditHead | null, head: AuditHead) {
+    let place: Place = last ?? beginning(tenantId)
+    if (head.seq < place.seq) return { seq: head.seq + 1, reason: "the row is missing" }
+    if (last !== null) {
+      const { content } = yield* store.list(tenantId, { ...everything, limit: 1, after: String(place.seq - 1) })
+      if (content[0]?.seq !== place.seq) return { seq: place.seq, reason: "the row is missing" }
+      if (content[0].hash !== place.hash) return { seq: place.seq, reason: "the row is not the one that was signed" }
+    }
+    while (place.seq < head.seq) {
+      const limit = Math.min(pageRows, head.seq - place.seq)
+      const { content } = yield* store.list(tenantId, { ...everything, limit, after: String(place.seq) })
+      if (content.length === 0) return { seq: place.seq + 1, reason: "the row is missing" }
+      const walked = walk(place, content, new Map([[head.seq, head.hash]]))
+      if (walked.broken !== null) return walked.broken
+      place = walked.place
+      yield* Effect.yieldNow
+    }
+    return place.hash === head.hash ? null : { seq: place.seq, reason: "the row is not the one that was counted" }
+  })
+
+  const signing = (unsigned: Omit<AuditCheckpoint, "keyId" | "signature">, caller: Caller): Checkpoint => {
+    const { at, hash, number, previous, seq, tenantId } = unsigned
     const { keyId, publicKey, signature } = signer.sign(signedBytes(unsigned))
+    const point = { ...unsigned, keyId, signature }
     const command: Command<number> = {
       name: "audit.checkpoint",
       caller,
       load: {},
       onRemovedTenant: true,
       decide: (workspace) => {
-        workspace.checkpoint({ ...unsigned, keyId, signature })
+        workspace.checkpoint(point)
         workspace.announce(
           events.json({
             tenantId,
             type: "audit.checkpoint",
             entityKey: `audit/${tenantId}`,
             subject: tenantId,
-            version: head.seq,
+            version: seq,
             at: workspace.now,
             data: {
               event_type: "audit.checkpoint",
               tenant_id: tenantId,
-              seq: head.seq,
-              hash: head.hash,
+              seq,
+              hash,
               at,
+              number,
+              previous_seq: previous?.seq ?? null,
+              previous_hash: previous?.hash ?? null,
               key_id: keyId,
               public_key: publicKey,
               signature: Buffer.from(signature).toString("base64url"),
@@ -54,10 +94,35 @@ export const make = Effect.gen(function* () {
             afterRevocation: false
           })
         )
-        return Result.succeed(head.seq)
+        return Result.succeed(seq)
       }
     }
-    return command
+    return { _tag: "Sign", point, command }
+  }
+
+  /** Looks at the present head, and signs it where it may. Nothing is written but by the command. */
+  const checkpoint = Effect.fnUntraced(function* (tenantId: string, caller: Caller) {
+    // Before the head: what was announced by then must be in the chain.
+    const { isContradicted, newest } = yield* heads.of(tenantId)
+    const stored = yield* store.newestCheckpoint(tenantId)
+    const head = yield* store.head(tenantId)
+    if (isContradicted) return broken(newest?.seq ?? head.seq, "a checkpoint that was announced is not good")
+    if (stored !== null && !signer.verify(stored.keyId, signedBytes(stored), stored.signature)) {
+      return broken(stored.seq, "the signed checkpoint is not good")
+    }
+    const last = stored === null || (newest !== null && newest.seq > stored.seq) ? newest : stored
+    const other = last === stored ? newest : stored
+    if (other !== null && other.seq === last?.seq && other.hash !== last.hash) {
+      return broken(other.seq, "two checkpoints of one row differ")
+    }
+    if (head.seq === 0 && last === null) return { _tag: "Nothing" } satisfies Checkpoint
+    const found = yield* unreached(tenantId, last, head)
+    if (found !== null) return { _tag: "Broken", broken: found } satisfies Checkpoint
+    if (stored?.seq === head.seq) return { _tag: "Nothing" } satisfies Checkpoint
+    const at = yield* Clock.currentTimeMillis
+    const previous = last === null ? null : { seq: last.seq, hash: last.hash }
+    const number = (last?.number ?? 0) + 1
+    return signing({ tenantId, seq: head.seq, hash: head.hash, at, number, previous }, caller)
   })
 
   return { checkpoint }

@@ -6,16 +6,18 @@
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Option, Result, Schedule } from "effect"
 import { servicePrincipal } from "../../domain/Principal.ts"
-import { AuditStore } from "../../store/AuditStore.ts"
+import { AuditStore, type TenantHead } from "../../store/AuditStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import type { Command } from "../tenant/Command.ts"
 import { goingOn } from "../tenant/goingOn.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
+import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditConfig } from "./AuditConfig.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import type { RefusalBatch } from "./RefusalLedger.ts"
 import { Refusals } from "./Refusals.ts"
+import { SignedHeads } from "./SignedHeads.ts"
 
 /** Tenants that one piece looks at. */
 const pieceMax = 500
@@ -33,7 +35,10 @@ export class AuditSweeps extends Context.Service<
      * same. When the layer is released, all that is left is written first.
      */
     readonly writeRefusals: (options: { readonly all: boolean }) => Effect.Effect<number>
-    /** Heads of audit chains that have moved: signed and announced. */
+    /**
+     * Heads of audit chains that have moved: signed and announced, if they are reached from what was signed
+     * before; if not, told of. Answers 0 when all tenants were looked at.
+     */
     readonly checkpoint: Effect.Effect<number, ChangeError | StoreUnavailable>
   }
 >()("cm/actors/AuditSweeps") {}
@@ -85,6 +90,8 @@ const make = Effect.gen(function* () {
   const refusals = yield* Refusals
   const { refusalWindow } = yield* AuditConfig
   const checkpoints = yield* Checkpoints.make
+  const heads = yield* SignedHeads
+  const alarm = yield* AuditAlarm
   const windowMs = Duration.toMillis(refusalWindow)
 
   // ---- counted refusals
@@ -133,22 +140,33 @@ const make = Effect.gen(function* () {
     )
   )
 
+  // ---- checkpoints
+  /** Answers whether it signed. A chain that is not what was signed before is told of until it is again. */
   const checkpointOne = Effect.fnUntraced(function* (tenantId: string) {
-    const command = yield* checkpoints.checkpoint(tenantId, caller)
-    if (command === null) return
-    yield* actors.ask(tenantId, command)
-    yield* Metric.update(signed, 1)
+    const outcome = yield* checkpoints.checkpoint(tenantId, caller)
+    if (outcome._tag === "Broken") return yield* alarm.broken(tenantId, outcome.broken)
+    if (outcome._tag === "Sign") {
+      yield* actors.ask(tenantId, outcome.command)
+      heads.signedUnsafe(outcome.point)
+      yield* Metric.update(signed, 1)
+    }
+    yield* alarm.holds(tenantId)
   })
+  const isSigned = ({ hash, seq, signedSeq, tenantId }: TenantHead) => {
+    const known = heads.knownUnsafe(tenantId)
+    return seq === 0 || (signedSeq === seq && known?.seq === seq && known.hash === hash)
+  }
+  /** Where the next piece begins; the last tenant of the one before. */
+  let after = ""
   const checkpoint = Effect.gen(function* () {
-    const tenantIds = yield* store.uncheckpointed(pieceMax)
-    const done = yield* Effect.forEach(
-      tenantIds,
-      (tenantId) => goingOn("a tenant's checkpoints", tenantId, checkpointOne(tenantId)),
-      {
-        concurrency: tenantsAtOnce
-      }
+    const found = yield* store.heads(after, pieceMax)
+    after = found.length < pieceMax ? "" : found.at(-1)!.tenantId
+    yield* Effect.forEach(
+      found.filter((head) => !isSigned(head)),
+      ({ tenantId }) => goingOn("a tenant's checkpoints", tenantId, checkpointOne(tenantId)),
+      { concurrency: tenantsAtOnce }
     )
-    return done.filter(Boolean).length
+    return after === "" ? 0 : found.length
   })
 
   return AuditSweeps.of({ writeRefusals, checkpoint })

@@ -1,6 +1,6 @@
 /**
- * Checking a tenant's audit: walks its chain, compares it to the head in the tenant's counters and to
- * the signed checkpoints, and names the first link that does not hold.
+ * Checking a tenant's audit: walks its chain, compares it to the head in the tenant's counters, to the
+ * signed checkpoints and to those that were announced, and names the first link that does not hold.
  *
  * A range is anchored in the row before it, so that it costs what it is long. Rows that are added
  * meanwhile are not waited for. The chain of a tenant that took the name of a removed one is walked from
@@ -18,12 +18,19 @@ import * as errors from "../../domain/errors.ts"
 import { signedBytes } from "../../store/AuditCheckpointBytes.ts"
 import { type AuditBound, type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
 import { type Broken, beginning, type Place, walk } from "../../store/AuditWalk.ts"
+import type { PublishedUnavailable } from "../../store/PublishedCheckpoints.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantsConfig } from "../tenant/TenantsConfig.ts"
 import type { AuditRange, AuditVerdict } from "./Audit.ts"
 import { AuditConfig } from "./AuditConfig.ts"
+import { type SignedHead, SignedHeads } from "./SignedHeads.ts"
 
-type VerificationError = StoreUnavailable | errors.AuditRangeTooLong | errors.TooManyRequests | errors.Unavailable
+type VerificationError =
+  | StoreUnavailable
+  | PublishedUnavailable
+  | errors.AuditRangeTooLong
+  | errors.TooManyRequests
+  | errors.Unavailable
 
 /** Rows read and walked without a pause: some milliseconds of the process. */
 const pageRows = 250
@@ -31,11 +38,14 @@ const pageRows = 250
 const pageCheckpoints = 50
 
 const otherRow = "the row is not the one that was signed or counted"
-const verdict = (checked: number, firstBroken: Broken | null): AuditVerdict => ({
-  valid: firstBroken === null,
-  checked,
-  firstBroken
-})
+const verdictOf =
+  ({ isContradicted, published }: SignedHead) =>
+  (checked: number, found: Broken | null): AuditVerdict => {
+    const notGood = { seq: published?.seq ?? 1, reason: "a checkpoint that was announced is not good" }
+    const firstBroken = found ?? (isContradicted ? notGood : null)
+    const reach = published === null ? null : { seq: published.seq, at: published.at }
+    return { valid: firstBroken === null, checked, firstBroken, published: reach }
+  }
 
 /** Checkpoints that were read and are not walked past yet. */
 interface Signed {
@@ -60,16 +70,27 @@ const knownUpTo = ({ bad, more, points }: Signed): number | null =>
   bad !== null ? bad.seq : more ? (points.at(-1)?.seq ?? null) : null
 
 /** What is missing when the rows end at `place`. Within a range up to a date nothing behind it was promised. */
-const missing = (place: Place, to: AuditBound, head: AuditHead, { bad, points }: Signed): Broken | null => {
-  const promised = Math.max(head.seq, points.at(-1)?.seq ?? 0, bad?.seq ?? 0)
+const missing = (place: Place, to: AuditBound, promisedSeq: number, { bad, points }: Signed): Broken | null => {
+  const promised = Math.max(promisedSeq, points.at(-1)?.seq ?? 0, bad?.seq ?? 0)
   const wanted = to === null ? promised : "seq" in to ? Math.min(to.seq, promised) : place.seq
   if (place.seq >= wanted) return null
-  const isOnlyBad = bad !== null && points.length === 0 && head.seq <= place.seq
+  const isOnlyBad = bad !== null && points.length === 0 && promisedSeq <= place.seq
   return isOnlyBad ? bad : { seq: place.seq + 1, reason: "the row is missing" }
+}
+
+/** What the signed ones say of those before them. */
+const previousOf = (points: ReadonlyArray<AuditCheckpoint>): ReadonlyArray<AuditHead> =>
+  points.flatMap(({ previous }) => previous ?? [])
+/** Two that differ over one row: neither may be believed, and no row has such a hash. */
+const anchorsOf = (heads: ReadonlyArray<AuditHead>): ReadonlyMap<number, string> => {
+  const anchors = new Map<number, string>()
+  for (const { hash, seq } of heads) anchors.set(seq, (anchors.get(seq) ?? hash) === hash ? hash : "")
+  return anchors
 }
 
 export const make = Effect.gen(function* () {
   const store = yield* AuditStore
+  const heads = yield* SignedHeads
   const signer = yield* AuditSigner
   const clock = yield* Clock.Clock
   const { requestTimeout } = yield* TenantsConfig
@@ -86,13 +107,13 @@ export const make = Effect.gen(function* () {
   })
 
   /** Where a range begins: after the row before its first one. Undefined: behind all that there is. */
-  const startOf = Effect.fnUntraced(function* (tenantId: string, from: AuditBound, head: AuditHead) {
+  const startOf = Effect.fnUntraced(function* (tenantId: string, from: AuditBound, head: AuditHead, promised: number) {
     const seq = (yield* firstOf(tenantId, from, head)) - 1
     if (seq <= 0) return beginning(tenantId)
     const only = { seq }
     const { content } = yield* store.list(tenantId, { entityId: null, from: only, to: only, limit: 1, after: null })
     if (content[0] !== undefined) return { seq, hash: content[0].hash }
-    const isPromised = seq <= head.seq || (yield* store.checkpoints(tenantId, seq, 1)).length > 0
+    const isPromised = seq <= promised || (yield* store.checkpoints(tenantId, seq, 1)).length > 0
     return isPromised ? { seq, hash: null } : undefined
   })
 
@@ -114,8 +135,13 @@ export const make = Effect.gen(function* () {
   const verifyRange = Effect.fnUntraced(function* (tenantId: string, { from, to }: AuditRange) {
     const startedMs = nowMs()
     let longestMs = 0
+    // Before the head: what was announced by then must be among the rows.
+    const known = yield* heads.of(tenantId)
+    const verdict = verdictOf(known)
     const head = yield* store.head(tenantId)
-    const start = yield* startOf(tenantId, from, head)
+    const outside = [known.published, known.newest].filter((point) => point !== null)
+    const promised = Math.max(head.seq, ...outside.map(({ seq }) => seq))
+    const start = yield* startOf(tenantId, from, head, promised)
     if (start === undefined) return verdict(0, null)
     if (start.hash === null) return verdict(0, { seq: start.seq, reason: "the row is missing" })
     let place: Place = start
@@ -123,7 +149,9 @@ export const make = Effect.gen(function* () {
     // Read before the rows: what was signed by then must be among them.
     const read = yield* checkpointsFrom(tenantId, place.seq, head)
     if (read.bad?.seq === place.seq) return verdict(0, read.bad)
-    const anchors = [head, ...read.points].filter(({ seq }) => seq === place.seq)
+    const anchors = [head, ...outside, ...read.points, ...previousOf(read.points)].filter(
+      ({ seq }) => seq === place.seq
+    )
     if (anchors.some(({ hash }) => hash !== place.hash)) return verdict(0, { seq: place.seq, reason: otherRow })
     let signed = past(place, read)
     while (true) {
@@ -133,15 +161,15 @@ export const make = Effect.gen(function* () {
       const limit = upTo === null ? pageRows : Math.min(pageRows, upTo - place.seq)
       const after = String(place.seq)
       const page = yield* store.list(tenantId, { entityId: null, from: null, to, limit, after })
-      const anchors = new Map([[head.seq, head.hash], ...signed.points.map(({ hash, seq }) => [seq, hash] as const)])
-      const walked = walk(place, page.content, anchors)
+      const anchors = [head, ...outside, ...signed.points, ...previousOf(signed.points)]
+      const walked = walk(place, page.content, anchorsOf(anchors))
       checked += walked.checked
       place = walked.place
       if (walked.broken !== null) return verdict(checked, walked.broken)
       signed = past(place, signed)
       if (signed.bad?.seq === place.seq) return verdict(checked, signed.bad)
       // The rows have ended; so have the checkpoints, unless some were left unread.
-      if (page.next === null && !isUnread(signed)) return verdict(checked, missing(place, to, head, signed))
+      if (page.next === null && !isUnread(signed)) return verdict(checked, missing(place, to, promised, signed))
       yield* Effect.yieldNow
       longestMs = Math.max(longestMs, nowMs() - pageMs)
       // Another page, and one that takes longer, must still be answered in time.

@@ -1,9 +1,14 @@
 /** The room `actors/audit`: a tenant's chain of rows, its signed heads, and who was refused what. */
 import { Layer } from "effect"
+import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditConfig } from "./AuditConfig.ts"
 import * as LiveAudit from "./LiveAudit.ts"
 import { Refusals } from "./Refusals.ts"
+import { SignedHeads } from "./SignedHeads.ts"
 import * as AuditSweeps from "./Sweeps.ts"
 
 export const settings = AuditConfig.layer
-export const layer = Layer.merge(LiveAudit.layer, AuditSweeps.layer).pipe(Layer.provideMerge(Refusals.layer))
+/** Needs `PublishedCheckpoints`. */
+export const layer = Layer.merge(LiveAudit.layer, AuditSweeps.layer).pipe(
+  Layer.provideMerge(Layer.mergeAll(Refusals.layer, SignedHeads.layer, AuditAlarm.layer))
+)

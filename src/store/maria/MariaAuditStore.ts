@@ -1,7 +1,7 @@
 /** `AuditStore` on MariaDB. The promises are those of `AuditStore.ts`; `apply/audit.ts` writes the rows. */
 import { Effect, Layer } from "effect"
 import { type AuditRow, genesisHash } from "../AuditChain.ts"
-import { type AuditBound, type AuditCheckpoint, type AuditQuery, AuditStore } from "../AuditStore.ts"
+import { type AuditBound, type AuditCheckpoint, type AuditHead, type AuditQuery, AuditStore } from "../AuditStore.ts"
 import * as Columns from "./Columns.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Row, Session, Value } from "./MariadbConnection.ts"
@@ -54,11 +54,14 @@ export const beginningSql = `SELECT a.seq FROM tenants t STRAIGHT_JOIN audit a F
     ON a.tenant_id = t.tenant_id AND a.at = t.created_at
   WHERE t.tenant_id = ? AND a.action = 'tenant.created' ORDER BY a.seq DESC LIMIT 1`
 const headSql = "SELECT audit_seq, audit_hash FROM tenant_counters WHERE tenant_id = ?"
-const checkpointsSql = `SELECT tenant_id, seq, hash, at, key_id, signature FROM audit_checkpoints
+const checkpointColumns = "tenant_id, seq, hash, at, key_id, signature, number, previous_seq, previous_hash"
+const checkpointsSql = `SELECT ${checkpointColumns} FROM audit_checkpoints
   WHERE tenant_id = ? AND seq >= ? ORDER BY seq LIMIT ?`
-const uncheckpointedSql = `SELECT c.tenant_id FROM tenant_counters c JOIN tenants t ON t.tenant_id = c.tenant_id
-  WHERE c.audit_seq > (SELECT COALESCE(MAX(p.seq), 0) FROM audit_checkpoints p WHERE p.tenant_id = c.tenant_id)
-  ORDER BY c.tenant_id LIMIT ?`
+const newestSql = `SELECT ${checkpointColumns} FROM audit_checkpoints WHERE tenant_id = ? ORDER BY seq DESC LIMIT 1`
+const headsSql = `SELECT t.tenant_id, c.audit_seq, c.audit_hash,
+    (SELECT COALESCE(MAX(p.seq), 0) FROM audit_checkpoints p WHERE p.tenant_id = t.tenant_id)
+  FROM tenants t JOIN tenant_counters c ON c.tenant_id = t.tenant_id
+  WHERE t.tenant_id > ? ORDER BY t.tenant_id LIMIT ?`
 
 const checkpointOf = (row: Row): AuditCheckpoint => ({
   tenantId: Columns.text(row, 0),
@@ -66,8 +69,18 @@ const checkpointOf = (row: Row): AuditCheckpoint => ({
   hash: Columns.bytes(row, 2).toString("hex"),
   at: Columns.whole(row, 3),
   keyId: Columns.uuid(row, 4),
-  signature: new Uint8Array(Columns.bytes(row, 5))
+  signature: new Uint8Array(Columns.bytes(row, 5)),
+  number: Columns.wholeOrNull(row, 6),
+  previous:
+    row[7] === null || row[8] === null
+      ? null
+      : { seq: Columns.whole(row, 7), hash: Columns.bytes(row, 8).toString("hex") }
 })
+
+const headOf = (tenantId: string, row: Row, at: number): AuditHead =>
+  row[at + 1] === null
+    ? { seq: 0, hash: genesisHash(tenantId) }
+    : { seq: Columns.whole(row, at), hash: Columns.bytes(row, at + 1).toString("hex") }
 
 const make = Effect.map(Mariadb, ({ query: read }) =>
   AuditStore.of({
@@ -80,17 +93,23 @@ const make = Effect.map(Mariadb, ({ query: read }) =>
     head: (tenantId) =>
       read("AuditStore.head", async (session) => {
         const [row] = await session.rows(headSql, [tenantId])
-        return row === undefined || row[1] === null
-          ? { seq: 0, hash: genesisHash(tenantId) }
-          : { seq: Columns.whole(row, 0), hash: Columns.bytes(row, 1).toString("hex") }
+        return row === undefined ? { seq: 0, hash: genesisHash(tenantId) } : headOf(tenantId, row, 0)
       }),
     checkpoints: (tenantId, fromSeq, limit) =>
       read("AuditStore.checkpoints", async (session) =>
         (await session.rows(checkpointsSql, [tenantId, fromSeq, limit])).map(checkpointOf)
       ),
-    uncheckpointed: (limit) =>
-      read("AuditStore.uncheckpointed", async (session) =>
-        (await session.rows(uncheckpointedSql, [limit])).map((row) => Columns.text(row, 0))
+    newestCheckpoint: (tenantId) =>
+      read("AuditStore.newestCheckpoint", async (session) => {
+        const [row] = await session.rows(newestSql, [tenantId])
+        return row === undefined ? null : checkpointOf(row)
+      }),
+    heads: (after, limit) =>
+      read("AuditStore.heads", async (session) =>
+        (await session.rows(headsSql, [after, limit])).map((row) => {
+          const tenantId = Columns.text(row, 0)
+          return { tenantId, ...headOf(tenantId, row, 1), signedSeq: Columns.whole(row, 3) }
+        })
       )
   })
 )

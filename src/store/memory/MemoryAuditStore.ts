@@ -42,15 +42,20 @@ const make = Effect.map(MemoryDatabase, (tables) =>
           .toSorted((a, b) => a.seq - b.seq)
           .slice(0, limit)
       ),
-    uncheckpointed: (limit) =>
+    newestCheckpoint: (tenantId) =>
+      Effect.sync(
+        () => tables.checkpoints.filter((one) => one.tenantId === tenantId).toSorted((a, b) => b.seq - a.seq)[0] ?? null
+      ),
+    heads: (after, limit) =>
       Effect.sync(() =>
         Array.from(tables.counters)
-          .filter(([tenantId, { auditSeq }]) =>
-            tables.checkpoints.every((checkpoint) => checkpoint.tenantId !== tenantId || checkpoint.seq < auditSeq)
-          )
-          .filter(([tenantId, { auditSeq }]) => auditSeq > 0 && tables.tenants.has(tenantId))
-          .map(([tenantId]) => tenantId)
-          .toSorted()
+          .filter(([tenantId]) => tables.tenants.has(tenantId) && tenantId > after)
+          .map(([tenantId, { auditHash, auditSeq }]) => {
+            const signed = tables.checkpoints.filter((one) => one.tenantId === tenantId).map(({ seq }) => seq)
+            const hash = auditHash ?? genesisHash(tenantId)
+            return { tenantId, seq: auditSeq, hash, signedSeq: Math.max(0, ...signed) }
+          })
+          .toSorted((a, b) => (a.tenantId < b.tenantId ? -1 : 1))
           .slice(0, limit)
       )
   })

@@ -1,4 +1,4 @@
-// Verifies R-SEC-7, R-SEC-16, R-AUD-1, R-AUD-2.
+// Verifies R-SEC-7, R-SEC-16, R-AUD-3, R-AUD-1, R-AUD-2.
 /** P8 from outside: what happened is in the audit, and the audit cannot be edited unnoticed. Verifies: R-SEC-7. */
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -7,6 +7,8 @@ import { join, resolve } from "node:path"
 import { promisify } from "node:util"
 import { type Connection, createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
+import { genesisHash, linkHash } from "../../../src/store/AuditChain.ts"
+import { auditColumns, auditRowOf } from "../../../src/store/maria/MariaAuditStore.ts"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
@@ -15,18 +17,21 @@ import { type Service, startService } from "../../support/service.ts"
 const instance = "aud"
 let database: FreshDatabase
 let service: Service
+let started: Parameters<typeof startService>[0]
 let client: Client
 let sql: Connection
 const checkpoints: Array<Record<string, unknown>> = []
 
 beforeAll(async () => {
   database = await freshDatabase(inject("databaseUrl"))
-  service = await startService({
+  started = {
     natsUrl: inject("natsUrl"),
     databaseUrl: database.url,
     instance,
+    keyFile: join(mkdtempSync(join(tmpdir(), "cm-audit-keys-")), "keys.json"),
     env: { CM_AUDIT_CHECKPOINT_EVERY: "1 second", CM_AUDIT_REFUSAL_WINDOW: "1 second" }
-  })
+  }
+  service = await startService(started)
   client = await connectClient({ natsUrl: inject("natsUrl"), instance })
   client.nc.subscribe(`${instance}.events.v1.*.audit.checkpoint`, {
     callback: (_, message) => void checkpoints.push(message.json())
@@ -40,7 +45,11 @@ afterAll(async () => {
   await database?.drop()
 })
 
-const verify = async (tenant: string, range: object = {}) => (await client.ask(tenant, "audit.verify", range)).body
+/** How far the announced checkpoints reach is a matter of moments: `published` has tests of its own. */
+const verify = async (tenant: string, range: object = {}) => {
+  const { published: _, ...verdict } = (await client.ask(tenant, "audit.verify", range)).body
+  return verdict
+}
 const rowsOf = async (tenant: string) => (await client.ask(tenant, "audit.list", { limit: 1000 })).body.content
 
 /** A tenant with a chain of its own, of at least six rows. */
@@ -235,6 +244,74 @@ describe("tampering", () => {
     assert.strictEqual(await broken(cut, signed), 5)
     const forge = (t: string) => change("UPDATE audit_checkpoints SET hash = REPEAT('x', 32) WHERE tenant_id = ?", t)
     assert.isAbove(await broken(forge, signed), 0)
+  })
+})
+
+describe("a forgery by somebody who writes the database as they like, and has no key", () => {
+  const announcedOf = (tenant: string) => checkpoints.filter((one) => one.tenant_id === tenant)
+  const signed = (tenant: string, seq: number) =>
+    eventually(
+      () => announcedOf(tenant),
+      (all) => all.some((one) => Number(one.seq) >= seq),
+      { what: `a checkpoint of ${tenant} up to ${seq}` }
+    )
+  /** Rows after `kept` dropped, others hashed anew from the first on, counters that fit, checkpoints deleted. */
+  const forge = async (tenant: string, kept: number) => {
+    await change("DELETE FROM audit WHERE tenant_id = ? AND seq > ?", tenant, kept)
+    const rows: ReadonlyArray<ReadonlyArray<string | number | Buffer | null>> = await sql.query(
+      {
+        sql: `SELECT ${auditColumns} FROM audit WHERE tenant_id = ? ORDER BY seq`,
+        rowsAsArray: true,
+        bigIntAsNumber: true
+      },
+      [tenant]
+    )
+    let prevHash = genesisHash(tenant)
+    for (const found of rows) {
+      const row = { ...auditRowOf(found), actor: "mallory", prevHash }
+      const { hash: _, ...rest } = row
+      const { seq } = rest
+      const hash = linkHash(rest)
+      await change(
+        "UPDATE audit SET actor = 'mallory', prev_hash = UNHEX(?), hash = UNHEX(?) WHERE tenant_id = ? AND seq = ?",
+        ...[prevHash, hash, tenant, seq]
+      )
+      prevHash = hash
+    }
+    await change(
+      "UPDATE tenant_counters SET audit_seq = ?, audit_hash = UNHEX(?) WHERE tenant_id = ?",
+      ...[kept, prevHash, tenant]
+    )
+    await change("DELETE FROM audit_checkpoints WHERE tenant_id = ?", tenant)
+  }
+
+  it("is found and never signed, however often the service looks, is started again, and rows are added", async () => {
+    const tenant = await newTenant("forged")
+    const honest = await newTenant("honest")
+    await signed(tenant, 6)
+    await forge(tenant, 4)
+    const found = async () => {
+      const verdict = (await client.ask(tenant, "audit.verify")).body
+      assert.deepInclude(verdict, { valid: false })
+      assert.isAtLeast(verdict.published.seq, 6)
+    }
+    await found()
+    const before = announcedOf(tenant).length
+    await client.ask(honest, "service.disable", { service_name: "x" })
+    await signed(honest, 7)
+    await service.stop()
+    service = await startService(started)
+    await found()
+    // More rows than were ever signed: the head is past it, and is still not reached from it.
+    for (const service_name of ["v", "w", "x", "y", "z"]) await client.ask(tenant, "service.disable", { service_name })
+    await client.ask(honest, "service.disable", { service_name: "y" })
+    await signed(honest, 8)
+    await found()
+    assert.lengthOf(announcedOf(tenant), before)
+    assert.isEmpty(await sql.query("SELECT seq FROM audit_checkpoints WHERE tenant_id = ?", [tenant]))
+    const metrics = (await client.admin("metrics")).body as string
+    assert.match(metrics, /cm_audit_broken\{[^}]*tenant="forged"[^}]*\} 1/u)
+    assert.isTrue((await verify(honest)).valid)
   })
 })
 

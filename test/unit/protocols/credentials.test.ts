@@ -299,8 +299,22 @@ const cases: ReadonlyArray<Case> = [
     ask: { from: 3 },
     calls: "auditVerify",
     args: ["demo", { from: { seq: 3 }, to: null }],
-    gives: { valid: false, checked: 4, firstBroken: { seq: 7, reason: "the row was changed" } },
-    body: { valid: false, checked: 4, firstBroken: { seq: 7, reason: "the row was changed" } }
+    gives: {
+      ...{ valid: false, checked: 4, firstBroken: { seq: 7, reason: "the row was changed" } },
+      published: { seq: 9, at: someTime }
+    },
+    body: {
+      ...{ valid: false, checked: 4, firstBroken: { seq: 7, reason: "the row was changed" } },
+      published: { seq: 9, at: date }
+    }
+  },
+  {
+    operation: "audit.verify",
+    ask: {},
+    calls: "auditVerify",
+    args: ["demo", { from: null, to: null }],
+    gives: { valid: true, checked: 4, firstBroken: null, published: null },
+    body: { valid: true, checked: 4 }
   }
 ]
 

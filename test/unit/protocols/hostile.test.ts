@@ -61,7 +61,7 @@ describe(`hostile payloads (seed ${seed})`, () => {
       keysStatus: () => Effect.succeed({ state: "idle", total: 0, done: 0, etaSeconds: null }),
       retireKey: () => Effect.void,
       auditList: () => Effect.succeed({ content: [], next: null }),
-      auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null })
+      auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null, published: null })
     })
   })
   afterAll(() => world.close())

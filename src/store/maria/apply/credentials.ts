@@ -30,8 +30,9 @@ const versionSql = `INSERT INTO credential_versions (${versionColumns}) VALUES (
     expires_at = VALUES(expires_at), valid_until = VALUES(valid_until), reason = VALUES(reason)`
 const serviceSql = `INSERT INTO tenant_services (${serviceColumns}) VALUES (${marks(5)})
   ON DUPLICATE KEY UPDATE is_active = VALUES(is_active), reason = VALUES(reason), updated_at = VALUES(updated_at)`
-const checkpointSql = `INSERT IGNORE INTO audit_checkpoints (tenant_id, seq, hash, at, key_id, signature)
-  VALUES (?, ?, ?, ?, ?, ?)`
+const checkpointSql = `INSERT IGNORE INTO audit_checkpoints
+    (tenant_id, seq, hash, at, key_id, signature, number, previous_seq, previous_hash)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 const updateValues = (credential: Credential): ReadonlyArray<Value> => {
   const values = credentialValues(credential)
@@ -69,13 +70,16 @@ export const applyCheckpoints = (
 ): ReadonlyArray<Promise<unknown>> => [
   session.batch(
     checkpointSql,
-    (checkpoints ?? []).map(({ at, hash, keyId, seq, signature, tenantId }) => [
+    (checkpoints ?? []).map(({ at, hash, keyId, number, previous, seq, signature, tenantId }) => [
       tenantId,
       seq,
       Buffer.from(hash, "hex"),
       at,
       Columns.uuidBytes(keyId),
-      Buffer.from(signature)
+      Buffer.from(signature),
+      number,
+      previous?.seq ?? null,
+      previous === null ? null : Buffer.from(previous.hash, "hex")
     ])
   )
 ]
