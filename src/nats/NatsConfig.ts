@@ -4,6 +4,8 @@ import * as Setting from "../observability/Setting.ts"
 
 const mebibyte = 1_048_576
 
+const originators = /^(?:\*|[A-Za-z0-9_-]{1,64}(?:,[A-Za-z0-9_-]{1,64}){0,31})$/u
+
 const replicas = Setting.int({
   name: "CM_STREAM_REPLICAS",
   unit: "servers",
@@ -72,6 +74,33 @@ const streams = {
     max: 1_048_576 * mebibyte,
     byDefault: 256 * mebibyte,
     about: "Largest size of the revocation stream. The oldest revocations give way."
+  }),
+  inboxAge: Setting.duration({
+    name: "CM_INBOX_AGE",
+    min: "1 second",
+    max: "365 days",
+    byDefault: "7 days",
+    about: "How long an event of another service waits for this one. What is older is gone, and that is told."
+  }),
+  inboxBytesMax: Setting.int({
+    name: "CM_INBOX_BYTES_MAX",
+    unit: "bytes",
+    min: mebibyte,
+    max: 1_048_576 * mebibyte,
+    byDefault: 256 * mebibyte,
+    about: "Largest size of the stream in which events of other services wait. The oldest give way, and that is told."
+  }),
+  elceOriginators: Setting.text({
+    name: "CM_ELCE_ORIGINATORS",
+    pattern: originators,
+    byDefault: "*",
+    about: "Service instances whose endpoint lifecycle events are heard, separated by commas; * is any."
+  }),
+  tleOriginators: Setting.text({
+    name: "CM_TLE_ORIGINATORS",
+    pattern: originators,
+    byDefault: "*",
+    about: "Service instances whose tenant lifecycle events are heard, separated by commas; * is any."
   }),
   duplicateWindow: Setting.duration({
     name: "CM_EVENTS_DUPLICATE_WINDOW",

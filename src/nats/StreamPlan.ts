@@ -14,6 +14,8 @@ export type Limits = NatsConfig["Service"]["streams"]
 export interface StreamNames {
   readonly events: string
   readonly revocations: string
+  /** Events of other services, until this one has carried them out. */
+  readonly inbox: string
   /** Bucket names, without the `KV_` of their streams. */
   readonly tokensBucket: string
   readonly metadataBucket: string
@@ -24,6 +26,7 @@ export const namesOf = (instance: string): StreamNames => {
   return {
     events: `${upper}_EVENTS`,
     revocations: `${upper}_REVOCATIONS`,
+    inbox: `${upper}_INBOX`,
     tokensBucket: `${upper}_TOKENS`,
     metadataBucket: `${upper}_METADATA`
   }
@@ -44,10 +47,10 @@ const shared = (limits: Limits) =>
 export type StreamPlan = Partial<StreamConfig> & { readonly name: string }
 
 /** Nobody may remove single events, nor purge them: what was announced stays until its age or the size says otherwise. */
-const events = (name: string, subject: string, bytesMax: number, limits: Limits): StreamPlan => ({
+const events = (name: string, subjects: ReadonlyArray<string>, bytesMax: number, limits: Limits): StreamPlan => ({
   ...shared(limits),
   name,
-  subjects: [subject],
+  subjects: Array.from(subjects),
   max_age: nanos(Duration.toMillis(limits.eventsAge)),
   max_bytes: bytesMax,
   duplicate_window: nanos(Math.min(Duration.toMillis(limits.duplicateWindow), Duration.toMillis(limits.eventsAge))),
@@ -65,11 +68,47 @@ const bucket = (name: string, age: Duration.Duration, bytesMax: number, limits: 
   allow_rollup_hdrs: true
 })
 
+/** One by one, so that no event of another service is among them. */
+const revocationSubjects = (instance: string): ReadonlyArray<string> =>
+  [
+    "endpoint.token.revoked",
+    "client.credential.revoked",
+    "client-credentials.basic.revoked",
+    "client-credentials.certificate.revoked"
+  ].map((name) => `kaa.v1.events.${instance}.${name}`)
+
+/** Where the events come from that must not be lost: names of service instances, or `*`. */
+const inboxSubjects = ({ elceOriginators, tleOriginators }: Limits): ReadonlyArray<string> => {
+  const of = (originators: string, name: string) =>
+    originators.split(",").map((originator) => `kaa.v1.events.${originator}.${name}`)
+  return [
+    ...of(elceOriginators, "endpoint.lifecycle.unregistered"),
+    ...of(tleOriginators, "tenant.lifecycle.updated"),
+    ...of(tleOriginators, "tenant.lifecycle.unregistered")
+  ]
+}
+
+/**
+ * What was acknowledged goes. The stream acknowledges nothing itself: its answer would land on a subject
+ * of the publisher's choice.
+ */
+const inbox = (name: string, limits: Limits): StreamPlan => ({
+  ...shared(limits),
+  name,
+  subjects: Array.from(inboxSubjects(limits)),
+  retention: RetentionPolicy.Workqueue,
+  no_ack: true,
+  max_age: nanos(Duration.toMillis(limits.inboxAge)),
+  max_bytes: limits.inboxBytesMax,
+  duplicate_window: nanos(Math.min(Duration.toMillis(kvDuplicateWindow), Duration.toMillis(limits.inboxAge)))
+})
+
 export const plansOf = (instance: string, limits: Limits): ReadonlyArray<StreamPlan> => {
   const names = namesOf(instance)
   return [
-    events(names.events, `${instance}.events.v1.>`, limits.eventsBytesMax, limits),
-    events(names.revocations, `kaa.v1.events.${instance}.>`, limits.revocationsBytesMax, limits),
+    events(names.events, [`${instance}.events.v1.>`], limits.eventsBytesMax, limits),
+    events(names.revocations, revocationSubjects(instance), limits.revocationsBytesMax, limits),
+    inbox(names.inbox, limits),
     bucket(names.tokensBucket, limits.tokensAge, limits.tokensBytesMax, limits),
     bucket(names.metadataBucket, limits.metadataAge, limits.metadataBytesMax, limits)
   ]

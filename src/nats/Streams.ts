@@ -24,12 +24,17 @@ const streamNameInUse = 10058
 /** Codes that pass by themselves: no leader yet, not enough peers yet, the cluster is not ready. */
 const passing = new Set<number>([10004, 10005, 10008, 10009, streamNameInUse])
 
-const problemOf = (stream: string, cause: unknown) =>
-  new NatsStartError({
-    reason: "stream",
-    problem: `stream ${stream} cannot be set up: ${cause instanceof Error ? cause.message : "unknown error"}`,
-    cause
-  })
+/** Only one stream of an account may take a subject, and the inbox takes other services' subjects. */
+const subjectsOverlap = 10065
+const onOverlap =
+  ": another instance of this account takes the same events; give each instance an account of its own, or " +
+  "originators of its own (CM_ELCE_ORIGINATORS, CM_TLE_ORIGINATORS)"
+
+const problemOf = (stream: string, cause: unknown) => {
+  const advice = cause instanceof JetStreamApiError && cause.code === subjectsOverlap ? onOverlap : ""
+  const problem = `stream ${stream} cannot be set up: ${cause instanceof Error ? cause.message : "unknown error"}`
+  return new NatsStartError({ reason: "stream", problem: problem + advice, cause })
+}
 
 const ask = <A>(stream: string, request: () => Promise<A>) =>
   Effect.tryPromise({ try: request, catch: (cause) => problemOf(stream, cause) })

@@ -1,8 +1,9 @@
-/** The room `nats`: connections that are kept for ever, and the streams and buckets on them. */
+/** The room `nats`: connections that are kept for ever, the streams and buckets on them, and the inbox. */
 import { Layer } from "effect"
+import * as Inbox from "./Inbox.ts"
 import { NatsConfig } from "./NatsConfig.ts"
 import * as NatsConnection from "./NatsConnection.ts"
 import { Streams } from "./Streams.ts"
 
 export const settings = NatsConfig.layer
-export const layer = Streams.layer.pipe(Layer.provideMerge(NatsConnection.layer))
+export const layer = Inbox.layer.pipe(Layer.provideMerge(Streams.layer), Layer.provideMerge(NatsConnection.layer))

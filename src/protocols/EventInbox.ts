@@ -1,103 +1,164 @@
 /**
- * Events of other services: taken at once, worked on in order of arrival, never lost to an absent store.
+ * Events of other services that must not be lost: 9/ELCE `unregistered`, 21/TLE.
  *
- * An event that fails because something is away is tried again, with growing pauses, for as long as
- * the process lives; the bus does not repeat events. What waits is bounded: one more is dropped,
- * counted and logged. A message with a reply subject is not an event and is dropped and counted.
- * Delivery is at most once per process, so what an event does must be idempotent.
- * An event without a correlation id (or with one too long to be one) gets one of ours.
+ * They wait in a stream while this service is away, and one replica carries out each. A message is done
+ * with when its effect is durable, not before. One that fails because something is away is held and tried
+ * again, with growing pauses, for as long as the process lives; when the process ends first, another
+ * replica gets it. One that meets a bug comes again later, a few times, and is then given up, counted and
+ * logged, so that it stands in nobody's way. What is no such event is counted and gone.
+ *
+ * Delivery is at least once: what an event does must be idempotent, and is told when the event came
+ * (`at`) and how to recognise it (`id`). One without a correlation id (or with one too long to be one)
+ * gets one of ours.
  */
-import type { Msg } from "@nats-io/transport-node"
-import { Cause, Effect, Exit, Option, Queue, Schedule, type Scope } from "effect"
+import { Cause, Duration, Effect, Exit, Option, Schedule, type Scope } from "effect"
 import type { ChangeError } from "../actors/tenant/Tenants.ts"
-import { Nats } from "../nats/Nats.ts"
-import type { Readiness } from "../observability/Health.ts"
+import { ackWait, Inbox, type InboxMessage } from "../nats/Inbox.ts"
+import * as Loop from "../observability/Loop.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import * as CorrelationIds from "./CorrelationIds.ts"
 import * as InFlight from "./InFlight.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
-import { listen, type NotTaken } from "./Subscription.ts"
 
-const workers = 4
+/** Deliveries of a message that meets a bug, the first included. */
+export const deliveriesMax = 5
+/** Pause before the second delivery; it grows with each. */
+const pauseAfterBug = Duration.seconds(2)
 /** 100 ms, doubling to 5 s, each with some jitter. */
 const pauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+const sayWorkingEvery = Duration.millis(Duration.toMillis(ackWait) / 3)
+const confirmations = 3
 
 /** Whether trying again can help. `NotYetInForce` is committed: the relay brings it into force. */
 const isAway = (error: ChangeError): boolean => error._tag === "Unavailable" || error._tag === "TooManyRequests"
 
-export interface EventKind<E extends { readonly correlationId: string }> {
+export interface Heard {
+  readonly at: number
+  readonly id: string
+  readonly bytes: Uint8Array
+}
+
+export interface InboxKind<E extends { readonly correlationId: string }> {
   readonly protocol: string
   /** `unregistered`: how it is counted. */
   readonly type: string
-  readonly subjects: ReadonlyArray<string>
-  readonly queue: string | null
+  /** The end of its subjects: `endpoint.lifecycle.unregistered`. */
+  readonly name: string
   /** Null: not such an event. */
   readonly decode: (bytes: Uint8Array) => E | null
-  /** What it does; refusals other than these two mean that there was nothing to do. */
-  readonly act: (event: E) => Effect.Effect<unknown, ChangeError>
+  /** What it does; refusals mean that there was nothing to do. */
+  readonly act: (event: E, heard: Heard) => Effect.Effect<unknown, ChangeError>
 }
 
-export const hear = Effect.fnUntraced(function* <E extends { readonly correlationId: string }>(
-  kind: EventKind<E>
-): Generator<Effect.Effect<unknown, never, Nats | ProtocolsConfig | Readiness | Scope.Scope>, void, never> {
-  const { protocol, type } = kind
-  const nats = yield* Nats
-  const { drainTimeout, eventsWaitingMax } = yield* ProtocolsConfig
+interface Prepared {
+  readonly correlationId: string
+  readonly act: Effect.Effect<unknown, ChangeError>
+}
+
+type AnyKind = {
+  readonly protocol: string
+  readonly type: string
+  readonly name: string
+  readonly prepare: (message: InboxMessage, newCorrelationId: () => string) => Prepared | null
+}
+
+/** A kind whose event's type nobody has to know any more. */
+export const inboxKind = <E extends { readonly correlationId: string }>({
+  act,
+  decode,
+  name,
+  protocol,
+  type
+}: InboxKind<E>): AnyKind => ({
+  name,
+  protocol,
+  type,
+  prepare: ({ at, data, id }, newCorrelationId) => {
+    const decoded = decode(data)
+    if (decoded === null) return null
+    const event = decoded.correlationId === "" ? { ...decoded, correlationId: newCorrelationId() } : decoded
+    return { correlationId: event.correlationId, act: Effect.suspend(() => act(event, { at, id, bytes: data })) }
+  }
+})
+
+const subjectName = (subject: string): string => subject.split(".").slice(4).join(".")
+
+export const serve = Effect.fnUntraced(function* (
+  kinds: ReadonlyArray<AnyKind>
+): Generator<Effect.Effect<unknown, never, Inbox | ProtocolsConfig | Scope.Scope>, void, never> {
+  const inbox = yield* Inbox
+  const { drainTimeout, inboxWorkers } = yield* ProtocolsConfig
   const counters = yield* makeCounters
   const newCorrelationId = yield* CorrelationIds.make
-  const run = Effect.runForkWith(yield* Effect.context<never>())
-  const inFlight = InFlight.make(eventsWaitingMax)
-  const waiting = yield* Queue.dropping<E>(eventsWaitingMax)
+  const byName = new Map(kinds.map((kind) => [kind.name, kind]))
+  const inFlight = InFlight.make(inboxWorkers)
+  let closing = false
 
-  const outcome = (exit: Exit.Exit<unknown, ChangeError>): Effect.Effect<void> => {
-    if (Exit.isSuccess(exit)) return Effect.sync(() => counters.heard(protocol, type, "done"))
-    const error = Option.getOrNull(Cause.findErrorOption(exit.cause))
-    if (error !== null && !Cause.hasDies(exit.cause)) {
-      return Effect.sync(() =>
-        counters.heard(protocol, type, error._tag === "NotYetInForce" ? "done" : "nothing_to_do")
-      )
-    }
-    counters.heard(protocol, type, "failed")
-    return Effect.logError("an event met a bug", exit.cause)
+  /** Confirmed, or it comes again and is recognised. */
+  const done = (message: InboxMessage) =>
+    message.done.pipe(Effect.repeat({ times: confirmations - 1, until: (confirmed) => confirmed }), Effect.asVoid)
+
+  const giveBack = (kind: AnyKind, message: InboxMessage, cause: Cause.Cause<ChangeError>) => {
+    const isLast = message.deliveries >= deliveriesMax
+    counters.heard(kind.protocol, kind.type, isLast ? "given_up" : "failed")
+    const told = isLast ? "an event was given up: it met a bug each time" : "an event met a bug"
+    const pause = Duration.times(pauseAfterBug, message.deliveries)
+    return Effect.andThen(Effect.logError(told, cause), isLast ? done(message) : message.later(pause))
   }
-  const work = Effect.flatMap(Queue.take(waiting), (event) =>
-    Effect.suspend(() => kind.act(event)).pipe(
+
+  const outcome = (kind: AnyKind, message: InboxMessage, exit: Exit.Exit<unknown, ChangeError>) => {
+    const count = (outcome: string) => Effect.sync(() => counters.heard(kind.protocol, kind.type, outcome))
+    if (Exit.isSuccess(exit)) return Effect.andThen(count("done"), done(message))
+    const error = Option.getOrNull(Cause.findErrorOption(exit.cause))
+    if (Cause.hasDies(exit.cause) || error === null) return giveBack(kind, message, exit.cause)
+    // The replica stops while something is away: another one carries it out.
+    if (isAway(error)) return Effect.andThen(count("left"), message.later(Duration.zero))
+    return Effect.andThen(count(error._tag === "NotYetInForce" ? "done" : "nothing_to_do"), done(message))
+  }
+
+  const carryOut = (kind: AnyKind, message: InboxMessage, { act, correlationId }: Prepared) =>
+    act.pipe(
       Effect.tapError((error) =>
-        isAway(error) ? Effect.sync(() => counters.heard(protocol, type, "tried_again")) : Effect.void
+        isAway(error) ? Effect.sync(() => counters.heard(kind.protocol, kind.type, "tried_again")) : Effect.void
       ),
-      Effect.retry({ schedule: pauses, while: isAway }),
+      Effect.retry({ schedule: pauses, while: (error) => isAway(error) && !closing }),
+      Effect.raceFirst(Effect.forever(Effect.andThen(Effect.sleep(sayWorkingEvery), message.working))),
       Effect.exit,
-      Effect.flatMap(outcome),
-      Effect.annotateLogs({ protocol, type, correlationId: event.correlationId }),
+      Effect.flatMap((exit) => outcome(kind, message, exit)),
+      Effect.annotateLogs({ protocol: kind.protocol, type: kind.type, correlationId })
+    )
+
+  const handle = (message: InboxMessage) => {
+    const kind = byName.get(subjectName(message.subject))
+    const prepared = kind?.prepare(message, newCorrelationId) ?? null
+    if (kind === undefined || prepared === null) {
+      counters.dropped(kind?.protocol ?? "inbox", "undecodable")
+      return done(message)
+    }
+    inFlight.enter()
+    counters.inFlight(kind.protocol, inFlight.count())
+    return carryOut(kind, message, prepared).pipe(
       Effect.ensuring(
         Effect.sync(() => {
           inFlight.leave()
-          counters.inFlight(protocol, inFlight.count())
+          counters.inFlight(kind.protocol, inFlight.count())
         })
       )
     )
-  )
-  for (let worker = 0; worker < workers; worker++) yield* Effect.forkScoped(Effect.forever(work))
+  }
 
-  yield* Effect.addFinalizer(() =>
-    inFlight.idle.pipe(
+  const step = Effect.suspend(() =>
+    closing ? Effect.never : Effect.flatMap(inbox.take, (message) => (message === null ? Effect.void : handle(message)))
+  )
+  for (let worker = 0; worker < inboxWorkers; worker++) yield* Effect.forkScoped(Loop.forever("inbox", step))
+
+  yield* Effect.addFinalizer(() => {
+    closing = true
+    return inFlight.idle.pipe(
       Effect.timeoutOrElse({
         duration: drainTimeout,
-        orElse: () => Effect.logError("events were left undone", { protocol, type, count: inFlight.count() })
+        orElse: () => Effect.logWarning("events were left to another replica", { count: inFlight.count() })
       })
     )
-  )
-  const take = (message: Msg) => {
-    if (message.reply !== undefined && message.reply !== "") return counters.dropped(protocol, "has_reply_subject")
-    const decoded = kind.decode(message.data)
-    if (decoded === null) return counters.dropped(protocol, "undecodable")
-    const event = decoded.correlationId === "" ? { ...decoded, correlationId: newCorrelationId() } : decoded
-    if (inFlight.enter() && Queue.offerUnsafe(waiting, event)) return counters.inFlight(protocol, inFlight.count())
-    counters.dropped(protocol, "overflow")
-    run(Effect.logError("an event was dropped: too many wait", { protocol, type }))
-  }
-  const notTaken = (_: Msg, why: NotTaken) => counters.dropped(protocol, why)
-  for (const subject of kind.subjects) {
-    yield* listen({ connection: nats.requests, subject, queue: kind.queue, take, notTaken })
-  }
+  })
 })

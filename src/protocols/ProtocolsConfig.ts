@@ -27,11 +27,13 @@ const config = Config.all({
     byDefault: 100_000,
     about: "Events of other services that may wait while the database is away. One more is dropped and counted."
   }),
-  elceOriginators: Setting.text({
-    name: "CM_ELCE_ORIGINATORS",
-    pattern: /^(?:\*|[A-Za-z0-9_-]{1,64}(?:,[A-Za-z0-9_-]{1,64}){0,31})$/u,
-    byDefault: "*",
-    about: "Service instances whose endpoint lifecycle events are heard, separated by commas; * is any."
+  inboxWorkers: Setting.int({
+    name: "CM_INBOX_WORKERS",
+    unit: "events",
+    min: 1,
+    max: 256,
+    byDefault: 16,
+    about: "Events of other services that a replica carries out at once."
   }),
   drainTimeout: Setting.duration({
     name: "CM_DRAIN_TIMEOUT",
@@ -46,7 +48,7 @@ export interface ProtocolsConfigShape {
   readonly requestBytesMax: number
   readonly requestsInFlightMax: number
   readonly eventsWaitingMax: number
-  readonly elceOriginators: string
+  readonly inboxWorkers: number
   readonly drainTimeout: Duration.Duration
 }
 

@@ -32,7 +32,7 @@ afterAll(async () => {
 const users = busUsers.filter((user) => user !== "sys")
 
 const secretReaders = ["mail", "chat", "whatsapp"]
-const streams = ["CM_EVENTS", "CM_REVOCATIONS", "KV_CM_TOKENS", "KV_CM_METADATA", "KV_CM_LEASES"]
+const streams = ["CM_EVENTS", "CM_REVOCATIONS", "CM_INBOX", "KV_CM_TOKENS", "KV_CM_METADATA", "KV_CM_LEASES"]
 
 const mayPublish: ReadonlyArray<readonly [subject: string, who: ReadonlyArray<string>]> = [
   // Platform protocols.

@@ -9,6 +9,12 @@ import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 /** A name no other suite uses: suites share the server. */
 export const freshInstance = (): string => `t${randomBytes(5).toString("hex")}`
 
+/** Originators that only this instance hears: one stream of an account takes a subject, and suites share the server. */
+export const ownOriginators = (instance: string) => ({
+  CM_ELCE_ORIGINATORS: `epr-${instance}`,
+  CM_TLE_ORIGINATORS: `tm-${instance}`
+})
+
 export const environment = (variables: Record<string, string>) =>
   ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
 
@@ -16,6 +22,7 @@ export const environment = (variables: Record<string, string>) =>
 export const smallStreams = {
   CM_EVENTS_BYTES_MAX: "16777216",
   CM_REVOCATIONS_BYTES_MAX: "16777216",
+  CM_INBOX_BYTES_MAX: "16777216",
   CM_TOKENS_BYTES_MAX: "16777216",
   CM_METADATA_BYTES_MAX: "1048576"
 }
@@ -26,9 +33,12 @@ export const busLayer = (options: {
   readonly replicaId?: string
   readonly variables?: Record<string, string>
 }) => {
-  const replica = Layer.succeed(Replica, replicaOf(options.instance ?? freshInstance(), options.replicaId ?? "one"))
+  const instance = options.instance ?? freshInstance()
+  const replica = Layer.succeed(Replica, replicaOf(instance, options.replicaId ?? "one"))
   const config = NatsConfig.layer.pipe(
-    Layer.provide(environment({ NATS_URL: options.natsUrl, ...smallStreams, ...options.variables }))
+    Layer.provide(
+      environment({ NATS_URL: options.natsUrl, ...smallStreams, ...ownOriginators(instance), ...options.variables })
+    )
   )
   // Fresh: a test that has one already gets another one, not the same.
   return Layer.fresh(

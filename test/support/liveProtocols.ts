@@ -1,6 +1,7 @@
 /** All protocols of one replica on a real server, with scripted tenants. */
 import { connect } from "@nats-io/transport-node"
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
+import type { Inbox } from "../../src/nats/Inbox.ts"
 import { Nats } from "../../src/nats/Nats.ts"
 import { Readiness } from "../../src/observability/Health.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
@@ -9,6 +10,7 @@ import { Access } from "../../src/protocols/Access.ts"
 import * as Protocols from "../../src/protocols/Protocols.ts"
 import { ProtocolsConfig } from "../../src/protocols/ProtocolsConfig.ts"
 import { freshInstance } from "./bus.ts"
+import { paperInbox } from "./paperInbox.ts"
 import { someConfig } from "./protocolWorld.ts"
 import { scriptedTenants, scriptedValidator } from "./scriptedTenants.ts"
 
@@ -16,6 +18,7 @@ export const liveProtocols = async (options: {
   readonly natsUrl: string
   readonly instance?: string
   readonly replicaId?: string
+  readonly inbox?: Layer.Layer<Inbox>
   readonly validator?: Parameters<typeof scriptedValidator>[0]
 }) => {
   const { instance = freshInstance(), natsUrl, replicaId = "one" } = options
@@ -23,6 +26,7 @@ export const liveProtocols = async (options: {
   const connection = await connect({ servers: natsUrl, inboxPrefix, noAsyncTraces: true })
   const tenants = scriptedTenants()
   const parts = Layer.mergeAll(
+    options.inbox ?? paperInbox().layer,
     Layer.succeed(Nats, { requests: connection, control: connection, inboxPrefix } as unknown as Nats["Service"]),
     tenants.layer,
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),

@@ -8,13 +8,14 @@ import * as Protocols from "../../src/protocols/Protocols.ts"
 import { ProtocolsConfig, type ProtocolsConfigShape } from "../../src/protocols/ProtocolsConfig.ts"
 import { eventually } from "./eventually.ts"
 import { paperBus, type Sent } from "./paperBus.ts"
+import { paperInbox } from "./paperInbox.ts"
 import { scriptedTenants, scriptedValidator } from "./scriptedTenants.ts"
 
 export const someConfig: ProtocolsConfigShape = {
   requestBytesMax: 65_536,
   requestsInFlightMax: 64,
   eventsWaitingMax: 64,
-  elceOriginators: "*",
+  inboxWorkers: 4,
   drainTimeout: Duration.seconds(5)
 }
 
@@ -47,6 +48,7 @@ export const protocolWorld = async (
   } = {}
 ) => {
   const bus = paperBus(options.maxPayload === undefined ? {} : { maxPayload: options.maxPayload })
+  const inbox = paperInbox()
   const tenants = scriptedTenants()
   const logged: Array<string> = []
   const collect = Logger.make(({ cause, message }) => {
@@ -54,6 +56,7 @@ export const protocolWorld = async (
   })
   const parts = Layer.mergeAll(
     bus.layer,
+    inbox.layer,
     tenants.layer,
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
     Layer.succeed(Replica, replicaOf("cm", "one")),
@@ -87,6 +90,7 @@ export const protocolWorld = async (
   }
   return {
     bus,
+    inbox,
     tenants,
     logged,
     readiness: Context.get(context, Readiness),

@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { nodeArguments } from "../../scripts/stack.mjs"
+import { ownOriginators } from "./bus.ts"
 import { eventually } from "./eventually.ts"
 
 const root = resolve(import.meta.dirname, "../..")
@@ -60,8 +61,10 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
       CM_DEV_TENANTS: "demo",
       CM_EVENTS_BYTES_MAX: "67108864",
       CM_REVOCATIONS_BYTES_MAX: "67108864",
+      CM_INBOX_BYTES_MAX: "67108864",
       CM_TOKENS_BYTES_MAX: "67108864",
       CM_METADATA_BYTES_MAX: "1048576",
+      ...ownOriginators(instance),
       ...options.env
     }
   })

@@ -34,7 +34,7 @@ const logLayer = (instance: string, publishTimeout: string) =>
 const instance = freshInstance()
 eventLogSuite("NATS cluster", logLayer(instance, "30 seconds"), {
   events: `${instance}.events.v1.acme.token.provisioned`,
-  revocations: `kaa.v1.events.${instance}.endpoint-token.revoked`
+  revocations: `kaa.v1.events.${instance}.endpoint.token.revoked`
 })
 
 describe("OutboxRelay on a cluster", () => {

@@ -15,6 +15,6 @@ eventLogSuite(
   ),
   {
     events: `${instance}.events.v1.acme.token.provisioned`,
-    revocations: `kaa.v1.events.${instance}.endpoint-token.revoked`
+    revocations: `kaa.v1.events.${instance}.endpoint.token.revoked`
   }
 )

@@ -3,8 +3,6 @@ import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { Effect } from "effect"
 import { afterAll, beforeAll, inject } from "vitest"
 import { EndpointTokenStatusTransitionRequest } from "../../../src/schema/Ecap.ts"
-import { UnregisteredEvent } from "../../../src/schema/Elce.ts"
-import * as Tle from "../../../src/schema/Tle.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type LiveProtocols, liveProtocols } from "../../support/liveProtocols.ts"
 import { someToken } from "../../support/scriptedTenants.ts"
@@ -76,29 +74,6 @@ describe("on a real server", () => {
       1
     )
     spy.unsubscribe()
-  })
-
-  it("an endpoint's end is heard by one replica, a tenant's by both", async () => {
-    forget()
-    for (const { tenants } of replicas) {
-      tenants.script.unregisterEndpoint = () => Effect.succeed({ deleted: 1 })
-      tenants.script.removeTenant = () => Effect.succeed({ deleted: 1 })
-    }
-    const common = { correlationId: "c", timestamp: 1n, timeout: 0n, originatorReplicaId: "r" }
-    nc.publish(
-      "kaa.v1.events.epr.endpoint.lifecycle.unregistered",
-      UnregisteredEvent.encode({ ...common, appVersionName: "v", endpointId: "gone-endpoint" })
-    )
-    nc.publish(
-      "kaa.v1.events.tm.tenant.lifecycle.unregistered",
-      Tle.UnregisteredEvent.encode({ ...common, tenantId: "gone-tenant" })
-    )
-    const named = (name: string) =>
-      replicas.flatMap(({ tenants }) => tenants.calls).filter(({ args }) => args[0] === name)
-    await eventually(
-      () => [named("gone-endpoint").length, named("gone-tenant").length],
-      ([endpoint, tenant]) => endpoint === 1 && tenant === 2
-    )
   })
 
   it("a replica that stops under load answers all that it accepted; the others take the rest", async () => {

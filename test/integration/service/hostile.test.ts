@@ -91,7 +91,7 @@ const requests: Record<string, Uint8Array> = {
 }
 const events: Record<string, Uint8Array> = Object.fromEntries(
   ["endpoint.lifecycle.unregistered", "endpoint.lifecycle.registered", "tenant.lifecycle.unregistered"].map((type) => [
-    `kaa.v1.events.epr.${type}`,
+    `kaa.v1.events.${type.startsWith("tenant") ? "tm" : "epr"}-${instance}.${type}`,
     (type.startsWith("tenant") ? ecap.TenantUnregisteredEvent : ecap.UnregisteredEvent).toBuffer({
       correlationId: "hostile",
       timestamp: 1_700_000_000_000,

@@ -229,11 +229,10 @@ describe("events", () => {
       endpointId: "leaving",
       originatorReplicaId: "epr-1"
     })
-    client.nc.publish("kaa.v1.events.epr.endpoint.lifecycle.registered", bytes)
-    client.nc.publish("kaa.v1.events.epr.endpoint.lifecycle.unregistered", bytes, { reply: "_INBOX.x.y" })
+    client.nc.publish(`kaa.v1.events.epr-${instance}.endpoint.lifecycle.registered`, bytes)
     await client.nc.flush()
     assert.strictEqual((await client.validate("meters", token)).statusCode, 200)
-    client.nc.publish("kaa.v1.events.epr.endpoint.lifecycle.unregistered", bytes)
+    client.nc.publish(`kaa.v1.events.epr-${instance}.endpoint.lifecycle.unregistered`, bytes)
     await eventually(
       () => client.validate("meters", token),
       (answer) => answer.statusCode === 404

@@ -7,6 +7,10 @@ const limits: Limits = {
   eventsAge: Duration.days(30),
   eventsBytesMax: 1_000_000,
   revocationsBytesMax: 2_000_000,
+  inboxAge: Duration.days(7),
+  inboxBytesMax: 1_500_000,
+  elceOriginators: "epr,other",
+  tleOriginators: "*",
   duplicateWindow: Duration.minutes(10),
   tokensAge: Duration.days(1),
   tokensBytesMax: 3_000_000,
@@ -21,7 +25,24 @@ describe("plansOf", () => {
       plans.map(({ name, subjects }) => [name, subjects]),
       [
         ["CM_EVENTS", ["cm.events.v1.>"]],
-        ["CM_REVOCATIONS", ["kaa.v1.events.cm.>"]],
+        [
+          "CM_REVOCATIONS",
+          [
+            "kaa.v1.events.cm.endpoint.token.revoked",
+            "kaa.v1.events.cm.client.credential.revoked",
+            "kaa.v1.events.cm.client-credentials.basic.revoked",
+            "kaa.v1.events.cm.client-credentials.certificate.revoked"
+          ]
+        ],
+        [
+          "CM_INBOX",
+          [
+            "kaa.v1.events.epr.endpoint.lifecycle.unregistered",
+            "kaa.v1.events.other.endpoint.lifecycle.unregistered",
+            "kaa.v1.events.*.tenant.lifecycle.updated",
+            "kaa.v1.events.*.tenant.lifecycle.unregistered"
+          ]
+        ],
         ["KV_CM_TOKENS", ["$KV.CM_TOKENS.>"]],
         ["KV_CM_METADATA", ["$KV.CM_METADATA.>"]]
       ]

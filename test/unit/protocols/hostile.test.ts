@@ -94,7 +94,7 @@ describe(`hostile payloads (seed ${seed})`, () => {
   }
 
   it(`every one of ${perSubject} on the event subjects is acted on or counted, and nothing is answered`, async () => {
-    const world = await protocolWorld({ config: { eventsWaitingMax: 4_096 } })
+    const world = await protocolWorld()
     world.tenants.script.unregisterEndpoint = () => Effect.succeed({ deleted: 0 })
     const event = UnregisteredEvent.encode({
       correlationId: "c",
@@ -105,7 +105,7 @@ describe(`hostile payloads (seed ${seed})`, () => {
       originatorReplicaId: "r"
     })
     for (const payload of mutations(event, perSubject, seed)) {
-      world.bus.publish("kaa.v1.events.epr.endpoint.lifecycle.unregistered", payload)
+      world.inbox.publish("kaa.v1.events.epr.endpoint.lifecycle.unregistered", payload)
     }
     await eventually(
       async () =>

@@ -1,0 +1,104 @@
+/**
+ * Events of other services that may be lost, because what they tell can be read again: taken at once,
+ * worked on in order of arrival. What must not be lost comes through `EventInbox.ts`.
+ *
+ * An event that fails because something is away is tried again, with growing pauses, for as long as
+ * the process lives; the bus does not repeat events. What waits is bounded: one more is dropped,
+ * counted and logged. A message with a reply subject is not an event and is dropped and counted.
+ * Delivery is at most once per process, so what an event does must be idempotent.
+ * An event without a correlation id (or with one too long to be one) gets one of ours.
+ */
+import type { Msg } from "@nats-io/transport-node"
+import { Cause, Effect, Exit, Option, Queue, Schedule, type Scope } from "effect"
+import type { ChangeError } from "../actors/tenant/Tenants.ts"
+import { Nats } from "../nats/Nats.ts"
+import type { Readiness } from "../observability/Health.ts"
+import { makeCounters } from "../observability/Metrics.ts"
+import * as CorrelationIds from "./CorrelationIds.ts"
+import * as InFlight from "./InFlight.ts"
+import { ProtocolsConfig } from "./ProtocolsConfig.ts"
+import { listen, type NotTaken } from "./Subscription.ts"
+
+const workers = 4
+/** 100 ms, doubling to 5 s, each with some jitter. */
+const pauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+
+/** Whether trying again can help. `NotYetInForce` is committed: the relay brings it into force. */
+const isAway = (error: ChangeError): boolean => error._tag === "Unavailable" || error._tag === "TooManyRequests"
+
+export interface EventKind<E extends { readonly correlationId: string }> {
+  readonly protocol: string
+  /** `unregistered`: how it is counted. */
+  readonly type: string
+  readonly subjects: ReadonlyArray<string>
+  readonly queue: string | null
+  /** Null: not such an event. */
+  readonly decode: (bytes: Uint8Array) => E | null
+  /** What it does; refusals other than these two mean that there was nothing to do. */
+  readonly act: (event: E) => Effect.Effect<unknown, ChangeError>
+}
+
+export const hear = Effect.fnUntraced(function* <E extends { readonly correlationId: string }>(
+  kind: EventKind<E>
+): Generator<Effect.Effect<unknown, never, Nats | ProtocolsConfig | Readiness | Scope.Scope>, void, never> {
+  const { protocol, type } = kind
+  const nats = yield* Nats
+  const { drainTimeout, eventsWaitingMax } = yield* ProtocolsConfig
+  const counters = yield* makeCounters
+  const newCorrelationId = yield* CorrelationIds.make
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const inFlight = InFlight.make(eventsWaitingMax)
+  const waiting = yield* Queue.dropping<E>(eventsWaitingMax)
+
+  const outcome = (exit: Exit.Exit<unknown, ChangeError>): Effect.Effect<void> => {
+    if (Exit.isSuccess(exit)) return Effect.sync(() => counters.heard(protocol, type, "done"))
+    const error = Option.getOrNull(Cause.findErrorOption(exit.cause))
+    if (error !== null && !Cause.hasDies(exit.cause)) {
+      return Effect.sync(() =>
+        counters.heard(protocol, type, error._tag === "NotYetInForce" ? "done" : "nothing_to_do")
+      )
+    }
+    counters.heard(protocol, type, "failed")
+    return Effect.logError("an event met a bug", exit.cause)
+  }
+  const work = Effect.flatMap(Queue.take(waiting), (event) =>
+    Effect.suspend(() => kind.act(event)).pipe(
+      Effect.tapError((error) =>
+        isAway(error) ? Effect.sync(() => counters.heard(protocol, type, "tried_again")) : Effect.void
+      ),
+      Effect.retry({ schedule: pauses, while: isAway }),
+      Effect.exit,
+      Effect.flatMap(outcome),
+      Effect.annotateLogs({ protocol, type, correlationId: event.correlationId }),
+      Effect.ensuring(
+        Effect.sync(() => {
+          inFlight.leave()
+          counters.inFlight(protocol, inFlight.count())
+        })
+      )
+    )
+  )
+  for (let worker = 0; worker < workers; worker++) yield* Effect.forkScoped(Effect.forever(work))
+
+  yield* Effect.addFinalizer(() =>
+    inFlight.idle.pipe(
+      Effect.timeoutOrElse({
+        duration: drainTimeout,
+        orElse: () => Effect.logError("events were left undone", { protocol, type, count: inFlight.count() })
+      })
+    )
+  )
+  const take = (message: Msg) => {
+    if (message.reply !== undefined && message.reply !== "") return counters.dropped(protocol, "has_reply_subject")
+    const decoded = kind.decode(message.data)
+    if (decoded === null) return counters.dropped(protocol, "undecodable")
+    const event = decoded.correlationId === "" ? { ...decoded, correlationId: newCorrelationId() } : decoded
+    if (inFlight.enter() && Queue.offerUnsafe(waiting, event)) return counters.inFlight(protocol, inFlight.count())
+    counters.dropped(protocol, "overflow")
+    run(Effect.logError("an event was dropped: too many wait", { protocol, type }))
+  }
+  const notTaken = (_: Msg, why: NotTaken) => counters.dropped(protocol, why)
+  for (const subject of kind.subjects) {
+    yield* listen({ connection: nats.requests, subject, queue: kind.queue, take, notTaken })
+  }
+})
