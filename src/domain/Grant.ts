@@ -1,0 +1,100 @@
+/**
+ * The words of a grant that is refreshed: how a provider treats it, what is held of it, who is at it, and
+ * what an exchange brought. `GrantLife.ts` decides over them.
+ *
+ * All times are UNIX milliseconds of the database's clock.
+ */
+
+/** How a provider treats the grants that are used. */
+export interface GrantRules {
+  /** `keep`: using one spends nothing. `rotate`: each answer has another one and the used one is spent. */
+  readonly refreshTokens: "keep" | "rotate" | "rotate_with_grace"
+  /** `rotate_with_grace`: how long a spent one still answers. */
+  readonly graceMs: number
+  /** What a use of a spent one does beyond that. */
+  readonly reuse: "refuse" | "revoke_family" | "same_successor"
+}
+
+export interface GrantTiming {
+  /** A claim is its holder's for this long. Longer than an exchange and the storing of its answer may take. */
+  readonly claimMs: number
+  /** How long an answer may still be in the hands of somebody who was paused. */
+  readonly doubtMs: number
+}
+
+/** A secret that is kept, with the grant in it. Versions are those of the credential. */
+export interface HeldGrant {
+  readonly version: number
+  /** The term whose answer brought it; for one that was stored by hand the last term given by then. */
+  readonly term: number
+  readonly byHand: boolean
+  /** Tells equal grants: a keyed fingerprint of the refresh token, or of whatever is exchanged. */
+  readonly grant: string
+  /** An answer was received that came of spending it. */
+  readonly spent: boolean
+  /** The provider said for good that it takes this one no more. */
+  readonly refused: boolean
+}
+
+/** `current` is handed out. `spares`, the newest term first, are kept sealed and never handed out. */
+export interface Holding {
+  readonly current: HeldGrant
+  readonly spares: ReadonlyArray<HeldGrant>
+}
+
+export interface Claim {
+  readonly term: number
+  /** The process that has it. */
+  readonly holder: string
+  /** The version whose grant it spends. */
+  readonly spends: number
+  readonly at: number
+  readonly until: number
+  /** The exchange begins before this moment or not at all: using the grant later could be taken for theft. */
+  readonly beginBy: number
+}
+
+export interface GrantState {
+  /** The last term given. Only ever grows. */
+  readonly term: number
+  readonly claim: Claim | null
+  /** When the first exchange began of which nobody knows what it did; null: there is none. */
+  readonly doubtSince: number | null
+  /** Claims that ran out and left no answer: their holders may have slept and still come with one. */
+  readonly open: ReadonlyArray<{ readonly term: number; readonly at: number }>
+  /** Failures in a row. */
+  readonly attempts: number
+  readonly nextAttemptAt: number | null
+  /** A person must reconnect. */
+  readonly isFinal: boolean
+}
+
+export const newGrant: GrantState = {
+  term: 0,
+  claim: null,
+  doubtSince: null,
+  open: [],
+  attempts: 0,
+  nextAttemptAt: null,
+  isFinal: false
+}
+
+/** What came of an exchange. */
+export type Outcome =
+  | { readonly kind: "granted"; readonly grant: string }
+  /** For good: this grant is gone. */
+  | { readonly kind: "refused" }
+  /** Not done, and the grant is as it was: a limit of rate, a connection that was refused. */
+  | { readonly kind: "transient"; readonly retryAt: number }
+  /** Nobody knows: the connection ended, the time ran out, the provider broke in the middle. */
+  | { readonly kind: "unknown"; readonly retryAt: number }
+
+export interface Answer {
+  readonly term: number
+  readonly spends: number
+  /** The grant that was spent. */
+  readonly spent: string
+  /** When the exchange was claimed. */
+  readonly claimedAt: number
+  readonly outcome: Outcome
+}

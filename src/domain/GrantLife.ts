@@ -1,0 +1,295 @@
+/**
+ * The life of an OAuth grant that is refreshed, as pure functions.
+ *
+ *   idle ──claim──> claimed ──answer stored──> settled: idle | failing | in_doubt | reconnect_needed
+ *                      └──claim runs out, nothing stored──> in_doubt ──> another claim, by the provider's rule
+ *
+ * What is being protected: a refresh may spend the grant that it is made with, and the only copy of
+ * the next one is in the provider's answer. So
+ * - one exchange at a time: a claim with a term, durable before the exchange begins;
+ * - an answer is durable, whole and sealed, before anybody looks at it, whatever became of its claim;
+ * - answers are settled in the order of their terms; a later term never gives way to an earlier one;
+ * - the grant of before stays, sealed, one generation beyond the commit of the next one;
+ * - a refusal takes away only the grant that was refused: who lost a race wipes nobody's winner.
+ *
+ * An answer that is lost on the wire after the provider spent a grant that it does not take twice is
+ * lost whatever we do. Until the provider has said so, or the time in which somebody could still
+ * come with the answer is over, the state is `in_doubt`; then a person must reconnect.
+ *
+ * All times are UNIX milliseconds of the database's clock.
+ */
+import { Data } from "effect"
+import type { Answer, Claim, GrantRules, GrantState, GrantTiming, HeldGrant, Holding } from "./Grant.ts"
+
+export type * from "./Grant.ts"
+export { newGrant } from "./Grant.ts"
+
+/** Using a grant may spend it. */
+const spends = (rules: GrantRules): boolean => rules.refreshTokens !== "keep"
+
+/** Using again what was used from `since` on could end what somebody else holds. */
+const isDangerous = (rules: GrantRules, since: number, now: number): boolean =>
+  spends(rules) &&
+  rules.reuse === "revoke_family" &&
+  !(rules.refreshTokens === "rotate_with_grace" && now < since + rules.graceMs)
+
+/** Until when using again what was used from `since` on is within the grace, where anything else is dangerous. */
+const safeUntil = (rules: GrantRules, since: number | null): number =>
+  since !== null && rules.refreshTokens === "rotate_with_grace" && rules.reuse === "revoke_family"
+    ? since + rules.graceMs
+    : Number.MAX_SAFE_INTEGER
+
+// ---- claim -------------------------------------------------------------------
+
+export type ClaimDecision = Data.TaggedEnum<{
+  /** Written first, in the transaction in which it was decided; then the exchange begins. */
+  Claim: { readonly state: GrantState; readonly claim: Claim; readonly spends: HeldGrant }
+  /** Answers wait to be settled: before that nothing is known of what is held. */
+  Settle: {}
+  /** Somebody is at it. */
+  Busy: { readonly until: number }
+  /** Not before this moment. `inDoubt`: somebody may still come with an answer. */
+  Wait: { readonly until: number; readonly inDoubt: boolean; readonly state: GrantState }
+  /** Only a person can go on. */
+  ReconnectNeeded: { readonly state: GrantState }
+}>
+export const ClaimDecision = Data.taggedEnum<ClaimDecision>()
+
+/**
+ * The grant to use next: what is handed out, then what is kept, the newest first. One whose successor was
+ * received comes last, for the case that its successor is refused.
+ */
+export const spendable = ({ current, spares }: Holding): HeldGrant | undefined => {
+  const usable = [current, ...spares].filter(({ refused }) => !refused)
+  return usable.find(({ spent }) => !spent) ?? usable[0]
+}
+
+/**
+ * Whether an exchange may begin now, and with which grant. `asked`: somebody waits for it, so that a
+ * pause after failures does not count.
+ */
+export const decideClaim = (options: {
+  readonly state: GrantState
+  readonly rules: GrantRules
+  readonly timing: GrantTiming
+  readonly holding: Holding
+  /** Answers are stored that were not settled. */
+  readonly unsettled: boolean
+  readonly now: number
+  readonly holder: string
+  readonly asked: boolean
+}): ClaimDecision => {
+  const { asked, holder, holding, now, rules, state, timing, unsettled } = options
+  if (unsettled) return ClaimDecision.Settle()
+  const { claim } = state
+  if (claim !== null && now < claim.until) return ClaimDecision.Busy({ until: claim.until })
+  if (state.isFinal) return ClaimDecision.ReconnectNeeded({ state })
+  // The holder of a claim that ran out may have spent the grant, and may still have the answer.
+  const ranOut = claim !== null && spends(rules) ? [...state.open, { term: claim.term, at: claim.at }] : state.open
+  const open = ranOut.filter(({ at }) => now < at + timing.doubtMs)
+  const doubtSince = claim !== null && spends(rules) ? (state.doubtSince ?? claim.at) : state.doubtSince
+  const known: GrantState = { ...state, claim: null, doubtSince, open }
+  const doubtEnds = doubtSince === null ? null : doubtSince + timing.doubtMs
+  const openUntil = Math.max(...open.map(({ at }) => at + timing.doubtMs))
+  if (open.length > 0 && isDangerous(rules, doubtSince ?? now, now)) {
+    return ClaimDecision.Wait({ until: openUntil, inDoubt: true, state: known })
+  }
+  const chosen = spendable(holding)
+  if (chosen === undefined) {
+    const until = Math.max(openUntil, doubtEnds ?? Number.NEGATIVE_INFINITY)
+    return now < until
+      ? ClaimDecision.Wait({ until, inDoubt: true, state: known })
+      : ClaimDecision.ReconnectNeeded({ state: { ...known, isFinal: true } })
+  }
+  if (!asked && claim === null && state.nextAttemptAt !== null && now < state.nextAttemptAt) {
+    return ClaimDecision.Wait({ until: state.nextAttemptAt, inDoubt: doubtSince !== null, state: known })
+  }
+  const next: Claim = {
+    term: state.term + 1,
+    holder,
+    spends: chosen.version,
+    at: now,
+    until: now + timing.claimMs,
+    beginBy: Math.min(
+      now + timing.claimMs,
+      open.length === 0 || now >= safeUntil(rules, doubtSince) ? Number.MAX_SAFE_INTEGER : safeUntil(rules, doubtSince)
+    )
+  }
+  return ClaimDecision.Claim({ state: { ...known, term: next.term, claim: next }, claim: next, spends: chosen })
+}
+
+/**
+ * Whether the holder may begin its exchange: asked at the last moment, over what is stored then, since it
+ * may have slept, and somebody else may have come with an answer.
+ */
+export const mayBegin = (options: {
+  readonly claim: Claim
+  readonly state: GrantState
+  readonly holding: Holding
+  readonly unsettled: boolean
+  readonly now: number
+}): boolean => {
+  const { claim, holding, now, state, unsettled } = options
+  return (
+    now < claim.beginBy &&
+    !unsettled &&
+    state.claim?.term === claim.term &&
+    spendable(holding)?.version === claim.spends
+  )
+}
+
+// ---- settle ------------------------------------------------------------------
+
+/** What becomes of the grant in an answer. */
+export type Placement =
+  /** It is handed out from now on; what was handed out before is a spare. */
+  | "promote"
+  /** It is kept beside what is handed out, and spent when that is refused. */
+  | "spare"
+  /** Somebody connected anew meanwhile: of another grant than this one. It stays sealed where the answer lies. */
+  | "superseded"
+  | "none"
+
+export interface Settlement {
+  readonly state: GrantState
+  readonly placement: Placement
+  /** Held grants that are equal to this one are spent from now on; null: none. */
+  readonly spent: string | null
+  /** Held grants that are equal to this one were refused; null: none. */
+  readonly refused: string | null
+}
+
+/** Where a received grant goes. What is handed out never gives way to something older. */
+export const placementOf = (holding: Holding, answer: Answer): Placement => {
+  if (answer.outcome.kind !== "granted") return "none"
+  const { current } = holding
+  if (current.byHand && current.term >= answer.term) {
+    // The same grant was stored again while it was being spent: what came of it is its successor.
+    return current.grant === answer.spent ? "spare" : "superseded"
+  }
+  return current.term >= answer.term ? "spare" : "promote"
+}
+
+/**
+ * What an answer means. Answers come in the order of their terms as far as they are stored; a late one
+ * counts as well, whoever has claimed since.
+ */
+export const decideSettle = (options: {
+  readonly state: GrantState
+  readonly rules: GrantRules
+  readonly timing: GrantTiming
+  readonly holding: Holding
+  readonly answer: Answer
+  readonly now: number
+}): Settlement => {
+  const { answer, holding, now, rules, state, timing } = options
+  const { outcome, term } = answer
+  const isNewest = term === state.term
+  const claim = state.claim !== null && state.claim.term === term ? null : state.claim
+  const open = state.open.filter((one) => one.term !== term)
+  switch (outcome.kind) {
+    case "granted": {
+      const placement = placementOf(holding, answer)
+      const kept: GrantState = { ...state, claim, open }
+      const spent = spends(rules) && outcome.grant !== answer.spent ? answer.spent : null
+      if (placement === "superseded") return { state: kept, placement, spent, refused: null }
+      // Nobody can come with an older answer that would count for more.
+      const settled = isNewest || state.isFinal
+      return {
+        state: settled ? { ...kept, doubtSince: null, attempts: 0, nextAttemptAt: null, isFinal: false } : kept,
+        placement,
+        spent,
+        refused: null
+      }
+    }
+    case "refused": {
+      const left = [holding.current, ...holding.spares].some(({ grant, refused }) => !refused && grant !== answer.spent)
+      const doubtEnds = state.doubtSince === null ? null : state.doubtSince + timing.doubtMs
+      const mayCome =
+        claim !== null || open.some(({ at }) => now < at + timing.doubtMs) || (doubtEnds !== null && now < doubtEnds)
+      return {
+        state: {
+          ...state,
+          claim,
+          open,
+          attempts: state.attempts + 1,
+          nextAttemptAt: left ? null : doubtEnds,
+          isFinal: state.isFinal || (!left && !mayCome)
+        },
+        placement: "none",
+        spent: null,
+        refused: answer.spent
+      }
+    }
+    case "transient":
+    case "unknown": {
+      const inDoubt = outcome.kind === "unknown" && spends(rules)
+      return {
+        state: {
+          ...state,
+          claim,
+          open,
+          doubtSince: inDoubt ? (state.doubtSince ?? answer.claimedAt) : state.doubtSince,
+          attempts: isNewest ? state.attempts + 1 : state.attempts,
+          nextAttemptAt: isNewest ? outcome.retryAt : state.nextAttemptAt
+        },
+        placement: "none",
+        spent: null,
+        refused: null
+      }
+    }
+  }
+}
+
+/**
+ * What is kept once `promoted` is handed out: what was handed out before, the grant that was spent for it (the
+ * provider may forget what it answered), and whatever is newer than those.
+ */
+export const afterPromotion = (holding: Holding, promoted: HeldGrant, spent: string): Holding => ({
+  current: promoted,
+  spares: [
+    holding.current,
+    ...holding.spares.filter(({ grant, term }) => grant === spent || term >= holding.current.term)
+  ]
+})
+
+/** A spare takes its place in the order of terms. */
+export const withSpare = (holding: Holding, spare: HeldGrant): Holding => ({
+  current: holding.current,
+  spares: [...holding.spares, spare].toSorted((a, b) => b.term - a.term)
+})
+
+// ---- a person ------------------------------------------------------------------
+
+/** A secret was stored by hand: everything begins anew, but for a claim that is under way and the order of terms. */
+export const afterHand = (
+  state: GrantState,
+  holding: Holding,
+  stored: { readonly version: number; readonly grant: string }
+): { readonly state: GrantState; readonly holding: Holding } => {
+  const held = [holding.current, ...holding.spares]
+  const same = held.find(({ grant }) => grant === stored.grant)
+  const current: HeldGrant = {
+    ...stored,
+    term: state.term,
+    byHand: true,
+    spent: same?.spent ?? false,
+    refused: false
+  }
+  const doubt = same === undefined ? { doubtSince: null, open: [] } : {}
+  return {
+    state: { ...state, ...doubt, attempts: 0, nextAttemptAt: null, isFinal: false },
+    // What an exchange under way may bring, or has brought, is newer than the same grant stored again.
+    holding: { current, spares: [holding.current, ...holding.spares] }
+  }
+}
+
+/** What is known of the grants that are held, after an answer. */
+export const marked = (holding: Holding, { refused, spent }: Settlement): Holding => {
+  const mark = (held: HeldGrant): HeldGrant => ({
+    ...held,
+    spent: held.spent || held.grant === spent,
+    refused: held.refused || held.grant === refused
+  })
+  return { current: mark(holding.current), spares: holding.spares.map(mark) }
+}

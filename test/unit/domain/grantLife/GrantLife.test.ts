@@ -1,0 +1,175 @@
+// Verifies R-REF-1, R-REF-2.
+/**
+ * The promise P7 over every interleaving of two processes, one database and one provider; then each
+ * safeguard taken away, and the loss that follows found.
+ */
+import { assert, describe, expect, it } from "vitest"
+import * as Life from "../../../../src/domain/GrantLife.ts"
+import { explore } from "./explore.ts"
+import { type Protocol, production, type Scenario } from "./model.ts"
+
+const rules = {
+  keep: { refreshTokens: "keep", graceMs: 0, reuse: "refuse" },
+  rotate: { refreshTokens: "rotate", graceMs: 0, reuse: "refuse" },
+  "rotate, reuse ends the family": { refreshTokens: "rotate", graceMs: 0, reuse: "revoke_family" },
+  "rotate, reuse gives the same successor": { refreshTokens: "rotate", graceMs: 0, reuse: "same_successor" },
+  "rotate with grace": { refreshTokens: "rotate_with_grace", graceMs: 4, reuse: "refuse" },
+  "rotate with grace, reuse ends the family": { refreshTokens: "rotate_with_grace", graceMs: 4, reuse: "revoke_family" }
+} as const satisfies Record<string, Life.GrantRules>
+type Rules = keyof typeof rules
+
+const nothing = {
+  ticks: 5,
+  wanted: 2,
+  lost: 0,
+  unreached: 0,
+  crashes: 0,
+  hands: 0,
+  hand: "same",
+  forgets: 0,
+  interrupts: 0
+} as const
+const worlds = {
+  "a process dies at any step, or sleeps": { ...nothing, crashes: 1 },
+  "an answer is lost on the wire": { ...nothing, lost: 1, ticks: 4 },
+  "a request does not arrive": { ...nothing, unreached: 1, ticks: 4 },
+  "the same grant is stored by hand meanwhile": { ...nothing, hands: 1, ticks: 4 },
+  "a person connects anew meanwhile": { ...nothing, hands: 1, hand: "new", ticks: 4 },
+  "the provider forgets what it answered": { ...nothing, forgets: 1, ticks: 4 },
+  "callers go away": { ...nothing, interrupts: 2, ticks: 3 }
+} as const satisfies Record<string, Omit<Scenario, "name" | "rules">>
+type World = keyof typeof worlds
+
+const scenarioOf = (rule: Rules, world: World): Scenario => ({
+  name: `${rule}: ${world}`,
+  rules: rules[rule],
+  ...worlds[world]
+})
+/** Larger walks are for a person with time: `CM_MODEL_SCALE=2` adds time, refreshes and faults. */
+const scale = Number(process.env.CM_MODEL_SCALE ?? "1")
+const larger = (scenario: Scenario): Scenario =>
+  scale === 1
+    ? scenario
+    : { ...scenario, ticks: scenario.ticks + 1, lost: scenario.lost + 1, crashes: scenario.crashes + 1 }
+const statesMax = scale === 1 ? 400_000 : 5_000_000
+
+/** Loss that nobody can prevent: the provider takes no spent grant, and its only answer is gone. */
+const mayBeExcused = (rule: Rules, world: World): boolean =>
+  rule.startsWith("rotate") &&
+  rule !== "rotate, reuse gives the same successor" &&
+  ["a process dies at any step, or sleeps", "an answer is lost on the wire"].includes(world)
+
+describe("no grant is lost that could be kept", () => {
+  const all = (Object.keys(rules) as ReadonlyArray<Rules>).flatMap((rule) =>
+    (Object.keys(worlds) as ReadonlyArray<World>).map((world) => ({ rule, world }))
+  )
+  it.each(all)("$rule: $world", { timeout: scale * 300_000 }, ({ rule, world }) => {
+    const { cut, excusedStates, refreshedStates, states, violation } = explore(
+      larger(scenarioOf(rule, world)),
+      production,
+      statesMax
+    )
+    assert.strictEqual(violation?.join("\n") ?? null, null)
+    assert.isFalse(cut && scale === 1, "the walk is complete")
+    assert.isAbove(refreshedStates, 0)
+    const slept = rule.endsWith("ends the family")
+    if (scale === 1 && !mayBeExcused(rule, world) && !slept) assert.strictEqual(excusedStates, 0)
+    process.stdout.write(
+      `grants: ${rule}: ${world}: ${states} states, ${excusedStates} after a loss nobody can prevent\n`
+    )
+  })
+})
+
+const settle = (change: (settlement: Life.Settlement, answer: Life.Answer) => Life.Settlement) =>
+  ((options) => change(Life.decideSettle(options), options.answer)) satisfies typeof Life.decideSettle
+
+const mutants: ReadonlyArray<{
+  readonly name: string
+  readonly rule: Rules
+  readonly world: World
+  readonly change: Partial<Protocol>
+}> = [
+  {
+    name: "two exchanges at once",
+    rule: "rotate, reuse ends the family",
+    world: "callers go away",
+    change: { decideClaim: (options) => Life.decideClaim({ ...options, state: { ...options.state, claim: null } }) }
+  },
+  {
+    name: "an answer is looked at before it is stored",
+    rule: "rotate",
+    world: "the same grant is stored by hand meanwhile",
+    change: { storesAnswers: false }
+  },
+  {
+    name: "an answer that comes after its claim is thrown away",
+    rule: "rotate",
+    world: "a process dies at any step, or sleeps",
+    change: { storesLateAnswers: false }
+  },
+  {
+    name: "an exchange ends with its caller",
+    rule: "rotate",
+    world: "callers go away",
+    change: { isUninterruptible: false }
+  },
+  {
+    name: "the grant of before is dropped with the commit of the next",
+    rule: "rotate",
+    world: "the provider forgets what it answered",
+    change: { afterPromotion: (_, promoted) => ({ current: promoted, spares: [] }) }
+  },
+  {
+    name: "who is refused wipes what somebody else stored",
+    rule: "rotate",
+    world: "a process dies at any step, or sleeps",
+    change: {
+      decideSettle: settle((settlement, { outcome }) =>
+        outcome.kind === "refused" ? { ...settlement, state: { ...settlement.state, isFinal: true } } : settlement
+      )
+    }
+  },
+  {
+    name: "a claim that ran out is used all the same",
+    rule: "rotate, reuse ends the family",
+    world: "a process dies at any step, or sleeps",
+    change: { checksClaim: false }
+  },
+  {
+    name: "nobody waits for a sleeper's answer",
+    rule: "rotate, reuse ends the family",
+    world: "a process dies at any step, or sleeps",
+    change: { decideClaim: (options) => Life.decideClaim({ ...options, timing: { ...options.timing, doubtMs: 0 } }) }
+  },
+  {
+    name: "what was spent is not known as such",
+    rule: "rotate, reuse ends the family",
+    world: "the same grant is stored by hand meanwhile",
+    change: { decideSettle: settle((settlement) => ({ ...settlement, spent: null })) }
+  },
+  {
+    name: "a late answer takes the place of a newer one",
+    rule: "rotate with grace, reuse ends the family",
+    world: "a person connects anew meanwhile",
+    change: {
+      afterPromotion: (_, promoted) => ({ current: promoted, spares: [] }),
+      decideSettle: settle((settlement, { outcome }) =>
+        outcome.kind === "granted" ? { ...settlement, placement: "promote" } : settlement
+      )
+    }
+  },
+  {
+    name: "claims are made while answers wait",
+    rule: "rotate, reuse ends the family",
+    world: "a process dies at any step, or sleeps",
+    change: { decideClaim: (options) => Life.decideClaim({ ...options, unsettled: false }), checksClaim: false }
+  }
+]
+
+describe("the model sees each safeguard", () => {
+  it.each(mutants)("without it a grant is lost: $name", { timeout: 120_000 }, ({ change, name, rule, world }) => {
+    const { violation } = explore(scenarioOf(rule, world), { ...production, ...change }, 400_000)
+    expect(violation).not.toBeNull()
+    process.stdout.write(`mutant: ${name}: ${violation!.length - 1} steps, then ${violation!.at(-1)}\n`)
+  })
+})

@@ -1,0 +1,394 @@
+/**
+ * A model of refreshing one grant, small enough to be walked completely: two processes, one database,
+ * one provider. Every decision is made by the functions of `domain/GrantLife.ts`; a mutant exchanges one
+ * of them, or takes a safeguard out of what is done with them.
+ *
+ * A process that takes no step is a paused one. Grants are numbers: the provider gives 1, then 2…;
+ * a person who connects anew brings 100. `excuse` is set by the very steps after which a provider that
+ * takes no spent grant has made loss certain, and by nothing else.
+ */
+import * as Life from "../../../../src/domain/GrantLife.ts"
+
+export interface Protocol {
+  readonly decideClaim: typeof Life.decideClaim
+  readonly decideSettle: typeof Life.decideSettle
+  readonly afterPromotion: typeof Life.afterPromotion
+  /** Answers are stored whole before they are looked at. Otherwise they are looked at, and what does not fit is dropped. */
+  readonly storesAnswers: boolean
+  /** An answer is stored also when its claim has run out. */
+  readonly storesLateAnswers: boolean
+  /** The holder of a claim looks once more, at the last moment, whether it still is. */
+  readonly checksClaim: boolean
+  /** A caller that goes away does not end the exchange. */
+  readonly isUninterruptible: boolean
+}
+
+export const production: Protocol = {
+  decideClaim: Life.decideClaim,
+  decideSettle: Life.decideSettle,
+  afterPromotion: Life.afterPromotion,
+  storesAnswers: true,
+  storesLateAnswers: true,
+  checksClaim: true,
+  isUninterruptible: true
+}
+
+/** What may happen, and how often. */
+export interface Scenario {
+  readonly name: string
+  readonly rules: Life.GrantRules
+  readonly ticks: number
+  /** Refreshes that somebody wants. */
+  readonly wanted: number
+  readonly lost: number
+  readonly unreached: number
+  readonly crashes: number
+  readonly hands: number
+  readonly hand: "same" | "new"
+  /** The provider answers and then forgets that it did. */
+  readonly forgets: number
+  /** A caller goes away while an exchange is under way. */
+  readonly interrupts: number
+}
+
+export const timing: Life.GrantTiming = { claimMs: 2, doubtMs: 4 }
+
+type Received =
+  | { readonly kind: "granted"; readonly grant: number }
+  | { readonly kind: "refused" }
+  | { readonly kind: "unknown" }
+  | { readonly kind: "transient" }
+
+interface Process {
+  readonly alive: boolean
+  readonly claim: Life.Claim | null
+  readonly spent: number
+  /** What the provider said, on its way. */
+  readonly flying: Received | null
+  readonly sent: boolean
+  /** What has arrived and is in memory. */
+  readonly got: Received | null
+}
+
+interface Stored {
+  readonly term: number
+  readonly spends: number
+  readonly spent: number
+  readonly claimedAt: number
+  readonly outcome: Received
+}
+
+export interface State {
+  readonly now: number
+  readonly left: {
+    readonly [K in "wanted" | "lost" | "unreached" | "crashes" | "hands" | "forgets" | "interrupts"]: number
+  }
+  readonly provider: {
+    readonly newest: number
+    readonly before: number
+    readonly spentAt: number
+    readonly dead: boolean
+  }
+  readonly grant: Life.GrantState
+  readonly holding: Life.Holding
+  readonly versions: number
+  readonly answers: ReadonlyArray<Stored>
+  readonly processes: readonly [Process, Process]
+  readonly excuse: boolean
+  readonly refreshed: number
+}
+
+const idle: Process = { alive: true, claim: null, spent: 0, flying: null, sent: false, got: null }
+
+export const initial = (scenario: Scenario): State => ({
+  now: 0,
+  left: scenario,
+  provider: { newest: 1, before: 0, spentAt: 0, dead: false },
+  grant: Life.newGrant,
+  holding: {
+    current: { version: 1, term: 0, byHand: true, grant: "1", spent: false, refused: false },
+    spares: []
+  },
+  versions: 1,
+  answers: [],
+  processes: [idle, idle],
+  excuse: false,
+  refreshed: 0
+})
+
+/** What is left, without what the scenario says besides. */
+const take = (left: State["left"], key: keyof State["left"]): State["left"] => ({ ...left, [key]: left[key] - 1 })
+
+const withProcess = (state: State, index: 0 | 1, process: Process): State["processes"] =>
+  index === 0 ? [process, state.processes[1]] : [state.processes[0], process]
+
+// ---- the provider ----------------------------------------------------------------
+
+const stillAnswers = (rules: Life.GrantRules, provider: State["provider"], grant: number, now: number): boolean =>
+  !provider.dead &&
+  (grant === provider.newest ||
+    (grant === provider.before &&
+      (rules.refreshTokens === "rotate_with_grace"
+        ? now < provider.spentAt + rules.graceMs || rules.reuse === "same_successor"
+        : rules.refreshTokens === "rotate" && rules.reuse === "same_successor")))
+
+const exchange = (
+  rules: Life.GrantRules,
+  provider: State["provider"],
+  grant: number,
+  now: number
+): readonly [State["provider"], Received] => {
+  if (provider.dead) return [provider, { kind: "refused" }]
+  if (rules.refreshTokens === "keep") {
+    return [provider, grant === provider.newest ? { kind: "granted", grant } : { kind: "refused" }]
+  }
+  if (grant === provider.newest) {
+    const next = { newest: grant + 1, before: grant, spentAt: now, dead: false }
+    return [next, { kind: "granted", grant: next.newest }]
+  }
+  if (stillAnswers(rules, provider, grant, now)) return [provider, { kind: "granted", grant: provider.newest }]
+  // One that the provider does not know of.
+  if (grant > provider.newest && grant < 100) return [provider, { kind: "refused" }]
+  // One of another family that a person put aside ends only itself.
+  if (rules.reuse === "revoke_family" && grant >= 100 === provider.newest >= 100) {
+    return [{ ...provider, dead: true }, { kind: "refused" }]
+  }
+  return [provider, { kind: "refused" }]
+}
+
+// ---- what is lost ------------------------------------------------------------------
+
+const held = ({ holding }: State): ReadonlyArray<Life.HeldGrant> => [holding.current, ...holding.spares]
+
+/** The provider's live grant is held, on its way to somebody who lives, or can still be had with what is held. */
+const isReachable = (scenario: Scenario, state: State): boolean => {
+  const { newest } = state.provider
+  const has = (received: Received | null) => received?.kind === "granted" && received.grant === newest
+  return (
+    held(state).some(({ grant }) => stillAnswers(scenario.rules, state.provider, Number(grant), state.now)) ||
+    state.answers.some(({ outcome }) => has(outcome)) ||
+    state.processes.some(({ alive, flying, got }) => alive && (has(flying) || has(got)))
+  )
+}
+
+/** After this provider's answer is gone there is no way back, whatever we do. */
+const isHopeless = (scenario: Scenario, state: State): boolean => !state.provider.dead && !isReachable(scenario, state)
+
+export const violationOf = (scenario: Scenario, state: State): string | null => {
+  if (state.excuse) return null
+  if (state.provider.dead) return "the provider ended the whole family"
+  if (!isReachable(scenario, state)) return `the provider has grant ${state.provider.newest}, and nobody here`
+  const usable = held(state).some(({ grant, refused }) => !refused && Number(grant) === state.provider.newest)
+  return state.grant.isFinal && usable ? "gave up although the live grant is held" : null
+}
+
+// ---- steps -------------------------------------------------------------------------
+
+type Step = readonly [label: string, after: State]
+
+const outcomeOf = (received: Received, now: number): Life.Outcome => {
+  switch (received.kind) {
+    case "granted":
+      return { kind: "granted", grant: String(received.grant) }
+    case "refused":
+      return received as { kind: "refused" }
+    default:
+      return { kind: received.kind, retryAt: now }
+  }
+}
+
+const settle = (scenario: Scenario, protocol: Protocol, state: State, stored: Stored): State => {
+  const answer: Life.Answer = {
+    term: stored.term,
+    spends: stored.spends,
+    spent: String(stored.spent),
+    claimedAt: stored.claimedAt,
+    outcome: outcomeOf(stored.outcome, state.now)
+  }
+  const settlement = protocol.decideSettle({
+    state: state.grant,
+    rules: scenario.rules,
+    timing,
+    holding: state.holding,
+    answer,
+    now: state.now
+  })
+  let holding = Life.marked(state.holding, settlement)
+  let versions = state.versions
+  if (settlement.placement === "promote" || settlement.placement === "spare") {
+    versions += 1
+    const grant = answer.outcome.kind === "granted" ? answer.outcome.grant : ""
+    const one = { version: versions, term: answer.term, byHand: false, grant, spent: false, refused: false }
+    holding =
+      settlement.placement === "promote"
+        ? protocol.afterPromotion(holding, one, answer.spent)
+        : Life.withSpare(holding, one)
+  }
+  return {
+    ...state,
+    grant: settlement.state,
+    holding,
+    versions,
+    answers: state.answers.filter((one) => one !== stored),
+    refreshed: state.refreshed + (settlement.placement === "promote" ? 1 : 0)
+  }
+}
+
+/** The oldest term first, as the service reads them. */
+const oldest = (answers: ReadonlyArray<Stored>): Stored | undefined => answers.toSorted((a, b) => a.term - b.term)[0]
+
+const claimsOf = (protocol: Protocol, scenario: Scenario, state: State, index: 0 | 1) =>
+  protocol.decideClaim({
+    state: state.grant,
+    rules: scenario.rules,
+    timing,
+    holding: state.holding,
+    unsettled: state.answers.length > 0,
+    now: state.now,
+    holder: String(index),
+    asked: true
+  })
+
+/** An answer that this process had is gone: certain loss for a provider that does not take a spent grant again. */
+const gone = (scenario: Scenario, before: State, after: State): State =>
+  !after.excuse &&
+  isHopeless(scenario, after) &&
+  isReachable(scenario, before) &&
+  scenario.rules.refreshTokens !== "keep"
+    ? { ...after, excuse: true }
+    : after
+
+/** The other one has an answer in hand that nobody has seen, and has slept beyond all doubt. */
+const sleeps = (state: State, index: 0 | 1): boolean => {
+  const { alive, claim, flying, got } = state.processes[index === 0 ? 1 : 0]
+  return alive && claim !== null && (flying !== null || got !== null) && state.now >= claim.at + timing.doubtMs
+}
+
+function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index: 0 | 1): Generator<Step> {
+  const process = state.processes[index]
+  const put = (next: Partial<Process>) => withProcess(state, index, { ...process, ...next })
+  const { left } = state
+  if (!process.alive) {
+    yield [`${index} starts again`, { ...state, processes: withProcess(state, index, idle) }]
+    return
+  }
+  if (left.crashes > 0 && (process.claim !== null || process.got !== null)) {
+    const after = { ...state, left: take(left, "crashes"), processes: put({ ...idle, alive: false }) }
+    yield [`${index} dies`, gone(scenario, state, after)]
+  }
+  const { claim } = process
+  if (claim === null) {
+    const stored = oldest(state.answers)
+    if (stored !== undefined) yield [`${index} settles term ${stored.term}`, settle(scenario, protocol, state, stored)]
+    const decision = claimsOf(protocol, scenario, state, index)
+    const isWanted = left.wanted > 0 || state.grant.doubtSince !== null || state.grant.claim !== null
+    if (decision._tag === "Claim" && isWanted) {
+      const spent = Number(decision.spends.grant)
+      const after: State = {
+        ...state,
+        left: left.wanted > 0 ? take(left, "wanted") : left,
+        grant: decision.state,
+        processes: put({ claim: decision.claim, spent })
+      }
+      yield [`${index} claims term ${decision.claim.term} with grant ${spent}`, after]
+    }
+    if (decision._tag === "Wait" || decision._tag === "ReconnectNeeded") {
+      if (JSON.stringify(decision.state) !== JSON.stringify(state.grant)) {
+        yield [`${index} notes ${decision._tag}`, { ...state, grant: decision.state }]
+      }
+    }
+    return
+  }
+  if (!process.sent) {
+    const stands = {
+      claim,
+      state: state.grant,
+      holding: state.holding,
+      unsettled: state.answers.length > 0,
+      now: state.now
+    }
+    if (protocol.checksClaim && !Life.mayBegin(stands)) {
+      yield [`${index} has slept and gives its claim up`, { ...state, processes: put(idle) }]
+      return
+    }
+    const [provider, flying] = exchange(scenario.rules, state.provider, process.spent, state.now)
+    const sent = { ...state, provider, processes: put({ sent: true, flying }) }
+    yield [
+      `${index} sends`,
+      provider.dead && !state.provider.dead && sleeps(state, index) ? { ...sent, excuse: true } : sent
+    ]
+    if (left.unreached > 0) {
+      const after = {
+        ...state,
+        left: take(left, "unreached"),
+        processes: put({ sent: true, got: { kind: "unknown" } })
+      }
+      yield [`${index} sends, and it does not arrive`, after]
+    }
+    if (left.forgets > 0 && flying.kind === "granted" && flying.grant !== process.spent) {
+      const forgotten: Received = { kind: "granted", grant: flying.grant + 50 }
+      const after = { ...state, left: take(left, "forgets"), processes: put({ sent: true, flying: forgotten }) }
+      yield [`${index} sends, and the provider forgets what it answered`, after]
+    }
+    return
+  }
+  if (process.flying !== null) {
+    yield [`${index} receives`, { ...state, processes: put({ flying: null, got: process.flying }) }]
+    if (left.lost > 0) {
+      const after = { ...state, left: take(left, "lost"), processes: put({ flying: null, got: { kind: "unknown" } }) }
+      yield [`the answer to ${index} is lost`, gone(scenario, state, after)]
+    }
+    if (left.interrupts > 0) {
+      const after = { ...state, left: take(left, "interrupts") }
+      yield protocol.isUninterruptible
+        ? [`the caller of ${index} goes away`, after]
+        : [`the caller of ${index} goes away`, { ...after, processes: withProcess(state, index, idle) }]
+    }
+    return
+  }
+  if (process.got !== null) {
+    const { at: claimedAt, spends, term } = claim
+    const stored: Stored = { term, spends, spent: process.spent, claimedAt, outcome: process.got }
+    const done = withProcess(state, index, idle)
+    if (protocol.storesAnswers) {
+      const isLate = state.grant.claim?.term !== term
+      const answers = isLate && !protocol.storesLateAnswers ? state.answers : [...state.answers, stored]
+      yield [`${index} stores its answer`, { ...state, answers, processes: done }]
+    } else {
+      // Looked at first and written back where the version is still the one that was read.
+      const fits = state.holding.current.version === spends
+      const after = fits ? settle(scenario, protocol, state, stored) : state
+      yield [`${index} writes back${fits ? "" : ", and is refused"}`, { ...after, processes: done }]
+    }
+  }
+}
+
+const hand = (scenario: Scenario, state: State): Step => {
+  const isNew = scenario.hand === "new"
+  const stored = { version: state.versions + 1, grant: isNew ? "100" : state.holding.current.grant }
+  const { holding, state: grant } = Life.afterHand(state.grant, state.holding, stored)
+  const provider = isNew ? { newest: 100, before: 0, spentAt: 0, dead: false } : state.provider
+  return [
+    `a person stores ${isNew ? "a new grant" : "the same grant"}`,
+    { ...state, left: take(state.left, "hands"), versions: stored.version, grant, holding, provider }
+  ]
+}
+
+/** While somebody can act, time does not run past the end of a provider's grace: sixty seconds against its minutes. */
+const mayTick = (scenario: Scenario, state: State): boolean => {
+  const { rules } = scenario
+  const graceEnds = state.provider.spentAt + rules.graceMs
+  if (rules.refreshTokens !== "rotate_with_grace" || rules.reuse === "same_successor") return true
+  if (state.provider.before === 0 || state.now + 1 < graceEnds || state.now >= graceEnds) return true
+  return isReachable(scenario, { ...state, now: state.now + 1 })
+}
+
+export const stepsOf = (scenario: Scenario, protocol: Protocol, state: State): ReadonlyArray<Step> => {
+  const steps: Array<Step> = []
+  for (const index of [0, 1] as const) steps.push(...ofProcess(scenario, protocol, state, index))
+  if (state.now < scenario.ticks && mayTick(scenario, state)) {
+    steps.push(["time passes", { ...state, now: state.now + 1 }])
+  }
+  if (state.left.hands > 0) steps.push(hand(scenario, state))
+  return steps
+}
