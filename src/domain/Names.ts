@@ -19,6 +19,14 @@ export const serviceNamePattern = /^[a-z0-9][a-z0-9_-]{0,63}$/u
 /** UUIDv7 in its canonical text: what the service makes, and the only text it takes for an id of its own. */
 export const entityIdPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/u
 
+/**
+ * What a text that is no id of ours is read as: an unknown one, whatever it was. It is short, so nothing
+ * that a caller wrote waits, is stored or is logged in an id's place, and may have been a secret.
+ */
+export const unknownEntityId = "not-an-id"
+
+export const isEntityId = (text: string): boolean => entityIdPattern.test(text)
+
 /** The tenant that owns global credentials. It always exists and has no applications. */
 export const globalTenantId = "global"
 
@@ -39,9 +47,14 @@ export const hasAtMost = (text: string, codePoints: number): boolean => {
 }
 
 // ---- limits, in code points or items ---------------------------------------
+export const tokenValueLengthMax = 256
 export const descriptionLengthMax = 256
 export const reasonLengthMax = 256
+/** The subject of a bearer token. */
+export const bearerSubjectLengthMax = 255
 export const batchItemsMax = 1_000
+/** Characters of a cursor of ours, with room to spare. */
+export const cursorLengthMax = 1_024
 export const pageLimitMax = 1_000
 export const pageLimitDefault = 20
 export const tokensPerEndpointMax = 1_000

@@ -49,6 +49,8 @@ export interface Operation<out R = unknown> {
   readonly always: boolean
   /** Whether one more token may follow noun and verb. */
   readonly takesExtra: boolean
+  /** What a payload asks for, checked. */
+  readonly decode: (payload: Uint8Array) => Result.Result<unknown, InvalidRequest>
   /** Decodes a payload; what it gives is the handler, waiting to be told who asks. */
   readonly prepare: (payload: Uint8Array) => Result.Result<Prepared<R>, InvalidRequest>
 }
@@ -59,23 +61,31 @@ export type Prepared<R> = (asked: Asked) => Effect.Effect<Reply, ManagementError
  * Describes an operation. `handle` gives the body, answered with the first of `statuses`, or a
  * whole `Reply` made by `reply`.
  */
-export const operation = <S extends Schema.ConstraintDecoder<unknown>, A extends Schema.Constraint, R>(options: {
+export const operation = <
+  S extends Schema.ConstraintDecoder<unknown>,
+  A extends Schema.Constraint,
+  R,
+  T = S["Type"]
+>(options: {
   readonly family: "tenant" | "admin"
   readonly name: string
   readonly about: string
   readonly request: S
+  /** How a payload is read when the request is a batch, whose items are judged one by one. */
+  readonly decode?: (payload: Uint8Array) => Result.Result<T, InvalidRequest>
   readonly answer: A | "text"
   readonly statuses?: ReadonlyArray<number>
   readonly errors?: ReadonlyArray<Code>
   readonly always?: boolean
   readonly takesExtra?: boolean
   readonly handle: (
-    request: S["Type"],
+    request: NoInfer<T>,
     asked: Asked
   ) => Effect.Effect<A["Type"] | Replied<A["Type"]>, ManagementError, R>
 }): Operation<R> => {
   const statuses = options.statuses ?? [200]
-  const decode = decodeRequest(options.request)
+  const decode =
+    options.decode ?? (decodeRequest(options.request) as (payload: Uint8Array) => Result.Result<T, InvalidRequest>)
   const usual = statuses[0] ?? 200
   return {
     family: options.family,
@@ -87,6 +97,7 @@ export const operation = <S extends Schema.ConstraintDecoder<unknown>, A extends
     errors: options.errors ?? [],
     always: options.always ?? false,
     takesExtra: options.takesExtra ?? false,
+    decode,
     prepare: (payload) =>
       Result.map(
         decode(payload),

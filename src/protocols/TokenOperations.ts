@@ -8,6 +8,7 @@ import {
   Tenants,
   type TokenRef
 } from "../actors/tenant/Tenants.ts"
+import type { InvalidRequest } from "../domain/errors.ts"
 import { entityIdPattern } from "../domain/Names.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Deleted } from "../schema/Field.ts"
@@ -17,14 +18,7 @@ import { answerPage } from "./Paging.ts"
 import { PayloadTooLarge } from "./ProtocolError.ts"
 import { failureOf } from "./Status.ts"
 
-interface AskedItem {
-  readonly endpointId: string
-  readonly token?: string
-  readonly expiresDate?: number
-  readonly description?: string
-}
-
-const provisionItem = (item: AskedItem): ProvisionItem => ({
+const provisionItem = (item: Json.ProvisionItem): ProvisionItem => ({
   endpointId: item.endpointId,
   token: item.token ?? null,
   expiresAt: item.expiresDate ?? null,
@@ -38,6 +32,23 @@ const lift = <A>(results: ReadonlyArray<ItemResult<A>>) =>
   results[0] === undefined
     ? Effect.die(new Error("a batch of one was answered with none"))
     : Effect.fromResult(results[0])
+
+type Judged<A> = ReadonlyArray<Result.Result<A, InvalidRequest>>
+
+/** The items of a batch that are not malformed. */
+const takenOf = <A>(items: Judged<A>): ReadonlyArray<A> =>
+  items.flatMap((item) => (Result.isSuccess(item) ? [item.success] : []))
+
+/** The outcomes of those that were taken, and of each malformed one its refusal, as they stood in the batch. */
+const inOrder = <A>(items: Judged<unknown>, results: ReadonlyArray<ItemResult<A>>): ReadonlyArray<ItemResult<A>> => {
+  const outcomes = results.values()
+  return items.map((item) => {
+    if (Result.isFailure(item)) return Result.fail(item.failure)
+    const { done, value } = outcomes.next()
+    if (done) throw new Error("an item of a batch has no outcome")
+    return value
+  })
+}
 
 /** Each item's own outcome, in order. */
 const itemResults = <A, B extends object>(
@@ -55,7 +66,7 @@ const recordBytesMax = 1_024
 const characterBytesMax = 6
 
 /** A value is shown once: an answer that would not fit must be known before anything is done. */
-const refuseWhatCannotBeAnswered = (items: ReadonlyArray<AskedItem>, bytesMax: number) => {
+const refuseWhatCannotBeAnswered = (items: ReadonlyArray<Json.ProvisionItem>, bytesMax: number) => {
   const bytes = items.reduce(
     (sum, { description = "", token = "" }) =>
       sum + recordBytesMax + (description.length + token.length) * characterBytesMax,
@@ -114,13 +125,15 @@ export const tokenOperations = [
     name: "token.provision-batch",
     about: "Makes up to 1,000 tokens of one application; each item has its own outcome, in order.",
     request: Json.ProvisionTokens,
+    decode: Json.decodeProvisionTokens,
     answer: Json.ProvisionResults,
     errors: ["APPLICATION_NOT_FOUND"],
-    handle: Effect.fnUntraced(function* ({ appName, items }, { answerBytesMax, caller, tenantId }) {
-      yield* refuseWhatCannotBeAnswered(items, answerBytesMax)
+    handle: Effect.fnUntraced(function* ({ items, rest }, { answerBytesMax, caller, tenantId }) {
+      const taken = takenOf(items)
+      yield* refuseWhatCannotBeAnswered(taken, answerBytesMax)
       const tenants = yield* Tenants
-      const results = yield* tenants.provisionTokens(tenantId, appName, items.map(provisionItem), caller)
-      return itemResults(results, 201, newToken)
+      const results = yield* tenants.provisionTokens(tenantId, rest.appName, taken.map(provisionItem), caller)
+      return itemResults(inOrder(items, results), 201, newToken)
     })
   }),
   operation({
@@ -174,13 +187,15 @@ export const tokenOperations = [
     name: "token.transition-batch",
     about: "Changes the status of up to 1,000 tokens; each has its own outcome, in order.",
     request: Json.TransitionTokens,
+    decode: Json.decodeTransitionTokens,
     answer: Json.TransitionResults,
     errors: ["NOT_YET_IN_FORCE"],
-    handle: Effect.fnUntraced(function* ({ reason = null, targetStatus, tokenIds }, { caller, tenantId }) {
+    handle: Effect.fnUntraced(function* ({ items, rest }, { caller, tenantId }) {
       const tenants = yield* Tenants
-      const refs = tokenIds.map((tokenId) => ({ tokenId }))
-      const transition = { target: targetStatus, expectedVersion: null, reason }
-      return itemResults(yield* tenants.transitionTokens(tenantId, refs, transition, caller), 200, Json.encodeToken)
+      const refs = takenOf(items).map((tokenId) => ({ tokenId }))
+      const transition = { target: rest.targetStatus, expectedVersion: null, reason: rest.reason ?? null }
+      const results = yield* tenants.transitionTokens(tenantId, refs, transition, caller)
+      return itemResults(inOrder(items, results), 200, Json.encodeToken)
     })
   }),
   operation({

@@ -2,11 +2,15 @@
  * `{instance}.v1.{tenant}.token.validate` and `validate-batch`: the answer of 16/ECAP in JSON.
  *
  * The request itself succeeds; the verdict is in the body. It counts as a use, unless `dryRun`.
+ * A malformed item of a batch has the verdict 400, with what is wrong beside it.
  */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { Tenants } from "../actors/tenant/Tenants.ts"
 import * as Json from "../schema/TokenJson.ts"
 import { operation } from "./Operation.ts"
+import { failureOf } from "./Status.ts"
+
+const withoutIds = { tokenId: null, endpointId: null, status: null }
 
 export const tokenValidationOperations = [
   operation({
@@ -26,10 +30,20 @@ export const tokenValidationOperations = [
     name: "token.validate-batch",
     about: "The same for up to 1,000 tokens, answered in order.",
     request: Json.ValidateTokens,
+    decode: Json.decodeValidateTokens,
     answer: Json.ValidationResults,
     handle: Effect.fnUntraced(function* ({ items }, { tenantId }) {
       const tenants = yield* Tenants
-      return { results: yield* tenants.validate(tenantId, items, { dryRun: false }) }
+      const taken = items.flatMap((item) => (Result.isSuccess(item) ? [item.success] : []))
+      const verdicts = (yield* tenants.validate(tenantId, taken, { dryRun: false })).values()
+      return {
+        results: items.map((item) => {
+          if (Result.isFailure(item)) return { ...failureOf(item.failure), ...withoutIds }
+          const { done, value } = verdicts.next()
+          if (done) throw new Error("an item of a batch has no verdict")
+          return value
+        })
+      }
     })
   })
 ]

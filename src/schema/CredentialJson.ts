@@ -34,6 +34,9 @@ const ConsumerName = Schema.String.check(Schema.isPattern(consumerNamePattern)).
 })
 const AllowedConsumers = Schema.Array(ConsumerName).check(Schema.isMaxLength(allowedConsumersMax))
 
+/** A public key of nkeys has 56 characters. */
+const sealToLengthMax = 128
+
 const encoder = new TextEncoder()
 /** JSON of the caller's own, bounded as text. */
 const OpenObject = Schema.Record(Schema.String, Schema.Unknown).check(
@@ -92,7 +95,11 @@ const namesOne = Schema.makeFilter(({ credential_id, owner, service_name }: Name
 
 const readFields = {
   ...nameFields,
-  seal_to: Schema.optionalKey(Schema.String.annotate({ description: "a public curve key of nkeys, X…" })),
+  seal_to: Schema.optionalKey(
+    Schema.String.check(Schema.isMaxLength(sealToLengthMax)).annotate({
+      description: "a public curve key of nkeys, X…"
+    })
+  ),
   min_ttl: Schema.optionalKey(IsoDuration)
 }
 export const GetCredential = Schema.Struct(readFields).check(namesOne)

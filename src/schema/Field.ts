@@ -3,16 +3,24 @@
  *
  * Patterns come from `domain/Names.ts` and carry the `u` flag, so that they reach the published
  * JSON schemas. Texts must be well formed: a lone surrogate would not survive UTF-8.
+ *
+ * Every text is bounded: by a pattern, a length, or a format, whose fields read a text that is none of
+ * its kind as a short one that stands for nothing.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Schema, SchemaTransformation } from "effect"
 import {
   appNamePattern,
   batchItemsMax,
+  cursorLengthMax,
   endpointIdPattern,
+  hasAtMost,
+  isEntityId,
   pageLimitDefault,
   pageLimitMax,
   tenantIdPattern,
-  tokenValuePattern
+  tokenValueLengthMax,
+  tokenValuePattern,
+  unknownEntityId
 } from "../domain/Names.ts"
 import { tokenStatuses } from "../domain/Token.ts"
 
@@ -23,8 +31,27 @@ export const AppName = Schema.String.check(Schema.isPattern(appNamePattern))
 export const EndpointId = Schema.String.check(Schema.isPattern(endpointIdPattern))
 /** A token's value. Its pattern is in the reason of a refusal, the value never. */
 export const TokenValue = Schema.String.check(Schema.isPattern(tokenValuePattern), wellFormed)
-/** Any text: what is not an id of ours is unknown, not malformed. */
-export const EntityId = Schema.String.annotate({ description: "a UUIDv7; another text is an unknown one" })
+/** A text that is read as `instead` when it is not what it should be; `format` says so in the published schema. */
+const readAs = (format: string, description: string, isRight: (text: string) => boolean, instead: string) =>
+  Schema.String.annotate({ format, description }).pipe(
+    Schema.decodeTo(
+      Schema.String,
+      SchemaTransformation.transform({
+        decode: (text: string) => (isRight(text) ? text : instead),
+        encode: (text: string) => text
+      })
+    )
+  )
+
+/** What is not an id of ours is unknown, not malformed. */
+export const EntityId = readAs("uuid", "a UUIDv7; another text is an unknown one", isEntityId, unknownEntityId)
+/** A name or a token's value that gets a verdict, whatever it is: a longer one is as good as none. */
+export const Judged = readAs(
+  "judged",
+  "another text than the pattern has gets the verdict 400",
+  (text) => hasAtMost(text, tokenValueLengthMax),
+  ""
+)
 export const Version = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }))
 export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
@@ -38,7 +65,9 @@ export const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pa
 export const WholeLimit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })).pipe(
   Schema.withDecodingDefaultKey(Effect.succeed(pageLimitMax))
 )
-export const Cursor = Schema.optionalKey(Schema.String.annotate({ description: "nextCursor of the page before" }))
+export const Cursor = Schema.optionalKey(
+  readAs("cursor", "nextCursor of the page before", (text) => text.length <= cursorLengthMax, "")
+)
 
 /** Between 1 and 1,000 of something. */
 export const batchOf = <S extends Schema.Top>(item: S) =>
@@ -57,10 +86,12 @@ export const page = <S extends Schema.Top>(item: S) =>
 
 export const Deleted = Schema.Struct({ deleted: Count })
 
+export const Details = Schema.Record(Schema.String, Schema.Unknown)
+
 /** One entry of a batch's answer that failed: the fields of an error body. */
 export const FailedItem = Schema.Struct({
   statusCode: Schema.Int,
   code: Schema.String,
   reasonPhrase: Schema.String,
-  details: Schema.Record(Schema.String, Schema.Unknown)
+  details: Details
 })

@@ -6,6 +6,7 @@
 import { Effect, Schema, SchemaGetter, SchemaIssue } from "effect"
 import { type TokenStatus as Status, type Token, tokenStatuses } from "../domain/Token.ts"
 import * as Field from "./Field.ts"
+import { decodeBatch } from "./Json.ts"
 import { formatDate, IsoDate, IsoDuration } from "./Timestamp.ts"
 
 // ---- requests ---------------------------------------------------------------
@@ -38,9 +39,14 @@ const provisionFields = {
   description: Schema.optionalKey(Field.FreeText)
 }
 export const ProvisionToken = Schema.Struct({ appName: Field.AppName, ...provisionFields })
-export const ProvisionTokens = Schema.Struct({
-  appName: Field.AppName,
-  items: Field.batchOf(Schema.Struct(provisionFields))
+const ProvisionItem = Schema.Struct(provisionFields)
+export type ProvisionItem = typeof ProvisionItem.Type
+export const ProvisionTokens = Schema.Struct({ appName: Field.AppName, items: Field.batchOf(ProvisionItem) })
+export const decodeProvisionTokens = decodeBatch({
+  schema: ProvisionTokens,
+  rest: Schema.Struct({ appName: Field.AppName }),
+  list: "items",
+  item: ProvisionItem
 })
 
 export const GetToken = Schema.Struct({ tokenId: Field.EntityId })
@@ -76,10 +82,13 @@ const changeFields = {
 export const TransitionToken = Schema.Struct({ ...changeFields, targetStatus: TargetStatus }).check(namesOneToken)
 /** `suspend`, `activate`, `revoke`. */
 export const ChangeToken = Schema.Struct(changeFields).check(namesOneToken)
-export const TransitionTokens = Schema.Struct({
-  tokenIds: Field.batchOf(Field.EntityId),
-  targetStatus: TargetStatus,
-  reason: Schema.optionalKey(Field.FreeText)
+const forAll = { targetStatus: TargetStatus, reason: Schema.optionalKey(Field.FreeText) }
+export const TransitionTokens = Schema.Struct({ tokenIds: Field.batchOf(Field.EntityId), ...forAll })
+export const decodeTransitionTokens = decodeBatch({
+  schema: TransitionTokens,
+  rest: Schema.Struct(forAll),
+  list: "tokenIds",
+  item: Field.EntityId
 })
 
 export const RotateToken = Schema.Struct({
@@ -99,12 +108,19 @@ export const DeleteTokens = Schema.Struct({
 )
 
 /** Texts outside their patterns get the verdict 400; they are not a malformed request. */
-const validationFields = { appName: Schema.String, token: Schema.String }
+const validationFields = { appName: Field.Judged, token: Field.Judged }
 export const ValidateToken = Schema.Struct({
   ...validationFields,
   dryRun: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
 })
-export const ValidateTokens = Schema.Struct({ items: Field.batchOf(Schema.Struct(validationFields)) })
+const ValidationItem = Schema.Struct(validationFields)
+export const ValidateTokens = Schema.Struct({ items: Field.batchOf(ValidationItem) })
+export const decodeValidateTokens = decodeBatch({
+  schema: ValidateTokens,
+  rest: Field.Nothing,
+  list: "items",
+  item: ValidationItem
+})
 
 // ---- answers ----------------------------------------------------------------
 
@@ -143,7 +159,11 @@ export const ValidationAnswer = Schema.Struct({
   endpointId: Schema.NullOr(Schema.String),
   status: Schema.NullOr(Field.TokenStatus)
 })
-export const ValidationResults = Schema.Struct({ results: Schema.Array(ValidationAnswer) })
+/** A malformed item has the verdict 400, and beside it what is wrong with it. */
+const MalformedItem = Schema.Struct({ ...ValidationAnswer.fields, code: Schema.String, details: Field.Details })
+export const ValidationResults = Schema.Struct({
+  results: Schema.Array(Schema.Union([MalformedItem, ValidationAnswer]))
+})
 
 /** A token's record; dates and texts that it does not have are left out. */
 export const encodeToken = (

@@ -15,6 +15,7 @@ import { type Credential, historyVersionsMax, shownState } from "../../domain/Cr
 import { shownVersionState } from "../../domain/CredentialLifecycle.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
+import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { Refusals } from "../audit/Refusals.ts"
@@ -108,6 +109,12 @@ const make = Effect.gen(function* () {
     Effect.tap(ask(tenantId, command), () => describeCache.changed(tenantId))
   const reading = <A>(tenantId: string, effect: Effect.Effect<A, StoreUnavailable>) =>
     Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, ExistingTenant.readFailed))
+
+  /** Of a request that names a credential by an id that is none of ours: it waits in no mailbox. */
+  const refuseUnknown = (tenantId: string) =>
+    Effect.andThen(liveTenant(tenantId), new errors.CredentialNotFound({ credentialId: unknownEntityId }))
+  const ifKnown = <A, E, R>(tenantId: string, credentialId: string, effect: Effect.Effect<A, E, R>) =>
+    isEntityId(credentialId) ? effect : refuseUnknown(tenantId)
 
   // ---- secrets
   const sealerOf = (tenantId: string, sealer: TenantSealer): SecretSealer => ({
@@ -206,6 +213,7 @@ const make = Effect.gen(function* () {
     get: (tenantId, name, options, caller) => Effect.onExit(get(tenantId, name, options, caller), countRead),
     describe: Effect.fnUntraced(function* (tenantId, name) {
       yield* knownTenants.require(tenantId)
+      if ("credentialId" in name && !isEntityId(name.credentialId)) return yield* refuseUnknown(tenantId)
       const view = yield* describeCache.through(tenantId, name, viewOf(tenantId, name))
       return metadataOf(view, yield* Clock.currentTimeMillis)
     }),
@@ -216,17 +224,21 @@ const make = Effect.gen(function* () {
       })),
     rotate: Effect.fnUntraced(function* (tenantId, request, caller) {
       const { secret } = request
+      if (!isEntityId(request.credentialId)) return yield* refuseUnknown(tenantId)
       if (secret === null) return yield* refresher.refresh(tenantId, request.credentialId, caller)
       const sealer = yield* sealerFor(tenantId)
       return yield* change(tenantId, rotate({ ...request, secret }, sealer, events, caller))
     }),
     update: Effect.fnUntraced(function* (tenantId, request, caller) {
+      if (!isEntityId(request.credentialId)) return yield* refuseUnknown(tenantId)
       yield* change(tenantId, commands.update(request, caller))
       const view = yield* viewOf(tenantId, { credentialId: request.credentialId })
       return metadataOf(view, yield* Clock.currentTimeMillis)
     }),
-    revoke: (tenantId, request, caller) => change(tenantId, commands.revoke(request, events, caller)),
+    revoke: (tenantId, request, caller) =>
+      ifKnown(tenantId, request.credentialId, change(tenantId, commands.revoke(request, events, caller))),
     history: Effect.fnUntraced(function* (tenantId, credentialId) {
+      if (!isEntityId(credentialId)) return yield* refuseUnknown(tenantId)
       const { now, versions } = yield* reading(tenantId, store.versions(tenantId, credentialId, historyVersionsMax))
       if (versions.length === 0) return yield* new errors.CredentialNotFound({ credentialId })
       return versions.map((version) => ({
@@ -238,7 +250,8 @@ const make = Effect.gen(function* () {
         expiresAt: version.expiresAt
       }))
     }),
-    delete: (tenantId, request, caller) => change(tenantId, commands.remove(request, events, caller)),
+    delete: (tenantId, request, caller) =>
+      ifKnown(tenantId, request.credentialId, change(tenantId, commands.remove(request, events, caller))),
 
     services: (tenantId, query) => reading(tenantId, store.services(tenantId, query)),
     enableService: (tenantId, serviceName, caller) => change(tenantId, setService(serviceName, true, null, caller)),

@@ -10,6 +10,7 @@ import { type Consumer, consumerName, decideRead, type ReadDecision, resolve } f
 import { type Credential, type CredentialVersion, ownerKey } from "../../domain/Credential.ts"
 import type { Refusal } from "../../domain/errors.ts"
 import * as errors from "../../domain/errors.ts"
+import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { type CredentialLoad, noCredentials, slotKey } from "../../store/CredentialStore.ts"
 import type { AuditAct } from "../../store/TenantStore.ts"
 import type { Noting } from "../audit/Refusals.ts"
@@ -61,6 +62,9 @@ const refusalOf = (decision: Exclude<ReadDecision, { readonly _tag: "Allowed" }>
   }
 }
 
+/** What was asked for, in the audit: never a text of the caller's that is no id. */
+const knownOrNot = (credentialId: string): string => (isEntityId(credentialId) ? credentialId : unknownEntityId)
+
 export const read = (
   name: CredentialName,
   consumer: Consumer,
@@ -68,7 +72,8 @@ export const read = (
   caller: Caller
 ): Command<Result.Result<Readable, Refusal>> => {
   const reader = readerOf(consumer, caller)
-  const entityId = "credentialId" in name ? name.credentialId : `${name.serviceName}/${ownerKey(name.owner)}`
+  const entityId =
+    "credentialId" in name ? knownOrNot(name.credentialId) : `${name.serviceName}/${ownerKey(name.owner)}`
   const audit = (action: string, id: string, diff: AuditAct["diff"]): AuditAct => ({
     action,
     entityType: "credential",

@@ -9,7 +9,7 @@ import { Duration, Effect, Layer } from "effect"
 import { CryptoConfig } from "../../crypto/CryptoConfig.ts"
 import { KeyRotation } from "../../crypto/KeyRotation.ts"
 import * as errors from "../../domain/errors.ts"
-import { globalTenantId } from "../../domain/Names.ts"
+import { globalTenantId, isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
@@ -44,7 +44,9 @@ export const layer = Layer.effect(
       }),
       keysStatus: () => Effect.mapError(rotation.status, unavailable),
       retireKey: (keyId, caller) =>
-        Effect.asVoid(actors.ask(globalTenantId, commands.retireKey(keyId, options, caller)))
+        isEntityId(keyId)
+          ? Effect.asVoid(actors.ask(globalTenantId, commands.retireKey(keyId, options, caller)))
+          : Effect.fail(new errors.KeyNotFound({ keyId: unknownEntityId }))
     })
   })
 )

@@ -10,6 +10,7 @@
 import { Clock, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
+import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import type { Token } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
@@ -71,6 +72,10 @@ export const layer = Layer.effect(
 
     const read = <A>(tenantId: string, effect: Effect.Effect<A, StoreUnavailable>) =>
       Effect.andThen(liveTenant(tenantId), Effect.mapError(effect, ExistingTenant.readFailed))
+
+    /** An id that is none of ours waits in no mailbox. */
+    const refuseUnknown = (tenantId: string, tokenId: string) =>
+      Effect.andThen(liveTenant(tenantId), errors.TokenNotFound.ofId(tokenId))
 
     // ---- values and references
     const keyedCommand = keyed(keyring)
@@ -174,6 +179,7 @@ export const layer = Layer.effect(
       provisionTokens: (tenantId, appName, items, caller) =>
         Effect.suspend(() => change(tenantId, provision(appName, items, caller))),
       getToken: Effect.fnUntraced(function* (tenantId, tokenId) {
+        if (!isEntityId(tokenId)) return yield* refuseUnknown(tenantId, tokenId)
         const token = yield* read(tenantId, findToken(tenantId, tokenId))
         if (token === undefined || saysGone(token)) yield* whenInForce(tenantId)
         if (token === undefined) return yield* errors.TokenNotFound.ofId(tokenId)
@@ -185,8 +191,15 @@ export const layer = Layer.effect(
         if (tokens.some(saysGone)) yield* whenInForce(tenantId)
         return { content: tokens.map(shown), next: page.next }
       }),
-      transitionTokens: (tenantId, refs, wanted, caller) => transition(tenantId, refs, wanted, caller),
+      transitionTokens: Effect.fnUntraced(function* (tenantId, refs, wanted, caller) {
+        const known = refs.filter((ref) => !("tokenId" in ref) || isEntityId(ref.tokenId))
+        if (known.length === 0) yield* liveTenant(tenantId)
+        const results = known.length === 0 ? [] : yield* transition(tenantId, known, wanted, caller)
+        const outcomes = new Map(known.map((ref, at) => [ref, results[at]!]))
+        return refs.map((ref) => outcomes.get(ref) ?? Result.fail(errors.TokenNotFound.ofId(unknownEntityId)))
+      }),
       rotateToken: Effect.fnUntraced(function* (tenantId, { overlapMs, token, tokenId }, caller) {
+        if (!isEntityId(tokenId)) return yield* refuseUnknown(tenantId, tokenId)
         const old = yield* read(tenantId, findToken(tenantId, tokenId))
         // Without a row the command is asked all the same: it may be the repetition of one that had it.
         const [successorId, value] = [ids.next(), token ?? ids.tokenValue()]
@@ -195,13 +208,13 @@ export const layer = Layer.effect(
         )
         return yield* change(tenantId, command)
       }),
-      deleteTokens: (tenantId, options, caller) =>
-        change(
-          tenantId,
-          "tokenId" in options
-            ? commands.deleteToken(options.tokenId, caller)
-            : commands.deleteTokensOfEndpoint(options.endpointId, caller)
-        ),
+      deleteTokens: Effect.fnUntraced(function* (tenantId, options, caller) {
+        if (!("tokenId" in options)) {
+          return yield* change(tenantId, commands.deleteTokensOfEndpoint(options.endpointId, caller))
+        }
+        if (!isEntityId(options.tokenId)) return yield* refuseUnknown(tenantId, options.tokenId)
+        return yield* change(tenantId, commands.deleteToken(options.tokenId, caller))
+      }),
       unregisterEndpoint: Effect.fnUntraced(function* (endpointId, caller) {
         const tenantIds = yield* Effect.mapError(store.tenantsOfEndpoint(endpointId), ExistingTenant.readFailed)
         let deleted = 0

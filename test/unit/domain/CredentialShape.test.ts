@@ -1,3 +1,4 @@
+// Verifies R-INP-5.
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { fieldsMax, parseSecret, valueBytesMax } from "../../../src/domain/CredentialShape.ts"
@@ -6,11 +7,14 @@ const planted = "planted-secret-value"
 
 const accepted: ReadonlyArray<readonly [string, Record<string, string>]> = [
   ["basic", { username: "u", password: "p" }],
+  ["basic", { username: "key", password: "" }],
+  ["basic", { username: "", password: "key" }],
   ["api_key", { api_key: "k" }],
   ["oauth", { access_token: "a" }],
   ["oauth", { access_token: "a", refresh_token: "r", token_type: "Bearer", client_id: "c", client_secret: "s" }],
   ["smtp", { host: "h", "x.y-z_1": "v" }],
-  ["toString", { anything: "v" }]
+  ["toString", { anything: "v" }],
+  ["free", { "API Key": "v", Schlüssel: "v", ["😀".repeat(128)]: "v" }]
 ]
 
 const refused: ReadonlyArray<readonly [string, unknown, string]> = [
@@ -22,7 +26,9 @@ const refused: ReadonlyArray<readonly [string, unknown, string]> = [
   ["basic", { username: planted }, "credentials.password"],
   ["basic", { password: planted }, "credentials.username"],
   ["basic", { username: "u", password: "p", other: planted }, "credentials"],
-  ["basic", { username: "u", password: "" }, "credentials.password"],
+  ["basic", { username: "", password: "" }, "credentials"],
+  ["oauth", { access_token: "" }, "credentials.access_token"],
+  ["free", { a: "" }, "credentials.a"],
   ["basic", { username: "u", password: 7 }, "credentials.password"],
   ["basic", { username: "u", password: { nested: planted } }, "credentials.password"],
   ["basic", { username: "u", password: "\ud800" }, "credentials.password"],
@@ -30,7 +36,12 @@ const refused: ReadonlyArray<readonly [string, unknown, string]> = [
   ["oauth", { refresh_token: planted }, "credentials.access_token"],
   ["oauth", { access_token: "a", expires_in: planted }, "credentials"],
   ["free", {}, "credentials"],
-  ["free", { "a b": planted }, "credentials"],
+  ["free", { "a\u0000b": planted }, "credentials"],
+  ["free", { "a\u0085b": planted }, "credentials"],
+  ["free", { "\ud800": planted }, "credentials"],
+  ["free", { "": planted }, "credentials"],
+  ["free", { ["😀".repeat(129)]: planted }, "credentials"],
+  ["free", { [planted.repeat(4)]: 7 }, "credentials"],
   ["free", { a: null }, "credentials.a"],
   ["free", { a: "x".repeat(valueBytesMax + 1) }, "credentials.a"],
   ["free", { a: "é".repeat(valueBytesMax / 2 + 1) }, "credentials.a"],

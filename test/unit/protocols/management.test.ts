@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as errors from "../../../src/domain/errors.ts"
+import { unknownEntityId } from "../../../src/domain/Names.ts"
 import { busPrincipal, servicePrincipal } from "../../../src/domain/Principal.ts"
 import { Access } from "../../../src/protocols/Access.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
@@ -186,7 +187,7 @@ const cases: ReadonlyArray<Case> = [
     calls: "transitionTokens",
     args: [
       "demo",
-      [{ tokenId: someTokenId }, { tokenId: "nonsense" }],
+      [{ tokenId: someTokenId }, { tokenId: unknownEntityId }],
       { target: "Revoked", expectedVersion: null, reason: "why" }
     ],
     gives: Effect.succeed([

@@ -1,4 +1,4 @@
-// Verifies R-BUS-12.
+// Verifies R-BUS-12, R-INP-3.
 /** What a request's text may be: against a parser written for this test, on texts made and broken at random. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
@@ -8,8 +8,10 @@ import { GetToken } from "../../../src/schema/TokenJson.ts"
 import { mutations } from "../../support/mutations.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
 
+const { random, seed } = seededRandom("JSON texts")
+
 const bytes = (text: string) => new TextEncoder().encode(text)
-const parse = (text: string) => parseJson(bytes(text))
+const parse = (text: string) => Result.map(parseJson(bytes(text)), ({ value }) => value)
 const reasonOf = (text: string) => Result.getOrThrow(Result.flip(parse(text)))
 
 const twice = "has an object with the same key twice"
@@ -87,6 +89,117 @@ describe("a text", () => {
   })
 })
 
+// ---- what does not come back as it was written -----------------------------------------------
+
+const flawsOf = (text: string) =>
+  Result.getOrThrow(parseJson(bytes(text))).flaws.map(({ path, reason }) => [path, reason] as const)
+const number = "must be a number that 64 bits of floating point keep as it is written"
+const text = "must be well-formed Unicode"
+
+describe("a number", () => {
+  it.each([
+    "0",
+    "7",
+    "-7",
+    "1.0",
+    "1e2",
+    "1E+2",
+    "100e-2",
+    "0.10",
+    "0.1",
+    "-0.5",
+    "123456789012345",
+    "9007199254740991",
+    "9007199254740992",
+    "9007199254740994",
+    "1e21",
+    "1e300",
+    "1.7976931348623157e308",
+    "5e-324",
+    "0e99999999999",
+    "0.0"
+  ])("that comes back as the same number is taken: %s", (written) => {
+    assert.deepStrictEqual(flawsOf(`{"a":[${written}]}`), [])
+  })
+  it.each([
+    "9007199254740993",
+    "-9007199254740993",
+    "1e400",
+    "-1e400",
+    "1e-400",
+    "-0",
+    "-0.0",
+    "-0e5",
+    "-1e-400",
+    "0.1000000000000000055511151231257827",
+    "0.30000000000000000001",
+    "1.7976931348623157e309",
+    "123456789012345678",
+    "1234567890123456789",
+    `1${"0".repeat(400)}`,
+    `0.${"1".repeat(100_000)}`
+  ])("that does not is told with its place: %s", (written) => {
+    assert.deepStrictEqual(flawsOf(`{"a":[0, {"b c":${written}}]}`), [[["a", 1, "b c"], number]])
+    assert.deepStrictEqual(flawsOf(written), [[[], number]])
+  })
+
+  it("is judged as exact arithmetic judges it, whatever it is", () => {
+    for (let count = 0; count < 20_000; count++) {
+      const digits =
+        String(Math.floor(random() * 10 ** (1 + Math.floor(random() * 15)))) + String(Math.floor(random() * 10 ** 5))
+      const power = Math.floor(random() * 40) - 20
+      const written = `${random() < 0.5 ? "-" : ""}${Number(digits[0]) === 0 ? "1" : ""}${digits}e${power}`
+      // Exactly: the text and the shortest text of its double, both as whole numbers over one power of ten.
+      const exact = (one: string) => {
+        const [mantissa = "", exponent = "0"] = one.split("e")
+        const [whole = "", fraction = ""] = mantissa.split(".")
+        return BigInt(whole + fraction) * 10n ** BigInt(60 + Number(exponent) - fraction.length)
+      }
+      const same = exact(written) === exact(String(Number(written)))
+      assert.deepStrictEqual(flawsOf(written), same ? [] : [[[], number]], written)
+    }
+  })
+})
+
+describe("text", () => {
+  it("with half of a surrogate pair is told with its place", () => {
+    assert.deepStrictEqual(flawsOf('"\\ud800"'), [[[], text]])
+    assert.deepStrictEqual(flawsOf('{"a":{"b":["x","\\uDFFFx"]}}'), [[["a", "b", 1], text]])
+    assert.deepStrictEqual(flawsOf('{"a":"\\ude00\\ud83d"}'), [[["a"], text]])
+    assert.deepStrictEqual(flawsOf('{"a":"\\ud83d\\ude00","b":"\\\\ud800","c":"\\u0064800"}'), [])
+  })
+  it("in a key is told with the place of the object", () => {
+    const key = "has a key that is not well-formed Unicode"
+    assert.deepStrictEqual(flawsOf('{"\\ud800":1}'), [[[], key]])
+    assert.deepStrictEqual(flawsOf('{"a":[{"b":{"x\\ud800" : 1}}]}'), [[["a", 0, "b"], key]])
+    assert.deepStrictEqual(flawsOf('{"\\ud83d\\ude00":"x"}'), [])
+  })
+})
+
+describe("flaws", () => {
+  it("are told once for each item of a list in the request, and not of more than there may be items", () => {
+    const two = '{"items":[1e400,[1e400,"\\ud800"],2,{"a":1e400,"b":1e400}],"x":1e400}'
+    assert.deepStrictEqual(
+      flawsOf(two).map(([path]) => path),
+      [["items", 0], ["items", 1, 0], ["items", 3, "a"], ["x"]]
+    )
+    assert.strictEqual(flawsOf(`[${"1e400,".repeat(100_000)}0]`).length, 1_001)
+  })
+
+  it("cost no more than the text is long, also below a key of megabytes", () => {
+    const long = "k".repeat(2_000_000)
+    const flaws = flawsOf(`{"${long}":[${"1e400,".repeat(300_000)}0]}`)
+    assert.strictEqual(flaws.length, 1_001)
+    assert.deepStrictEqual(flaws[0], [["?", 0], number])
+  })
+
+  it("refuse a request, with the first one's place and no value", () => {
+    const request = '{"tokenId":"planted","x":{"a":9007199254740993}}'
+    const refused = Result.getOrThrow(Result.flip(decodeRequest(GetToken)(bytes(request))))
+    assert.deepStrictEqual([refused.path, refused.reason], ["x.a", number])
+  })
+})
+
 // ---- at random -------------------------------------------------------------------
 
 interface Written {
@@ -155,8 +268,6 @@ const repeatsKey = (text: string): boolean => {
   return false
 }
 
-const { random, seed } = seededRandom("JSON texts")
-
 describe(`texts at random (SEED=${seed})`, () => {
   it("are refused exactly when a key stands twice in an object", () => {
     const value = writer(random)
@@ -177,7 +288,7 @@ describe(`texts at random (SEED=${seed})`, () => {
     let taken = 0
     for (let count = 0; count < 200; count++) {
       for (const broken of mutations(bytes(value(4).text), 100, 1 + Math.floor(random() * 2 ** 31))) {
-        const result = parseJson(broken)
+        const result = Result.map(parseJson(broken), ({ value }) => value)
         const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(broken)
         if (Result.isSuccess(result)) {
           taken++

@@ -1,0 +1,81 @@
+/** Requests of each operation that together hold every field which it knows. */
+
+const date = "2027-01-01T00:00:00.000Z"
+const user = { level: "user", user_id: "u1" }
+const page = { limit: 20, cursor: "c" }
+const change = { expectedVersion: 1, reason: "r" }
+const byId = { tokenId: "t", ...change }
+const byValue = { appName: "app", token: "value" }
+const provision = { endpointId: "e", token: "value", expiresDate: date, description: "d" }
+const named = { service_name: "outlook", owner: user, seal_to: "X", min_ttl: "PT1M" }
+
+export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
+  "application.register": [{ appName: "app" }],
+  "application.list": [page],
+  "application.remove": [{ appName: "app" }],
+  "token.provision": [{ appName: "app", ...provision }],
+  "token.provision-batch": [{ appName: "app", items: [provision] }],
+  "token.get": [{ tokenId: "t" }],
+  "token.list": [{ appName: "app", endpointId: "e", status: ["Active"], order: "ASC", ...page }],
+  "token.transition": [
+    { ...byId, targetStatus: "Revoked" },
+    { ...byValue, targetStatus: "Revoked" }
+  ],
+  "token.suspend": [byId, byValue],
+  "token.activate": [byId, byValue],
+  "token.revoke": [byId, byValue],
+  "token.transition-batch": [{ tokenIds: ["t"], targetStatus: "Revoked", reason: "r" }],
+  "token.rotate": [{ tokenId: "t", overlap: "PT0S", token: "value" }],
+  "token.delete": [{ tokenId: "t" }, { endpointId: "e" }],
+  "token.validate": [{ ...byValue, dryRun: true }],
+  "token.validate-batch": [{ items: [byValue] }],
+  "credential.store": [
+    {
+      service_name: "outlook",
+      type: "api_key",
+      credentials: { api_key: "k" },
+      scopes: ["s"],
+      expires_at: date,
+      owner: user,
+      allowed_consumers: ["mail"],
+      rotation: { every: "P1D" },
+      metadata: { note: { deep: 1 } }
+    }
+  ],
+  "credential.get": [named, { credential_id: "c" }],
+  "credential.describe": [named, { credential_id: "c" }],
+  "credential.list": [{ service_name: "outlook", is_active: true, expiring_within: "P1D", ...page }],
+  "credential.rotate": [
+    { credential_id: "c", credentials: { api_key: "k" }, expires_at: date, overlap: "PT0S", expected_version: 1 }
+  ],
+  "credential.update": [
+    {
+      credential_id: "c",
+      allowed_consumers: ["mail"],
+      scopes: ["s"],
+      expires_at: date,
+      metadata: { note: "n" },
+      expected_version: 1
+    }
+  ],
+  "credential.revoke": [{ credential_id: "c", reason: "r", expected_version: 1 }],
+  "credential.history": [{ credential_id: "c" }],
+  "credential.delete": [{ credential_id: "c", expected_version: 1 }],
+  "service.list": [page],
+  "service.enable": [{ service_name: "outlook" }],
+  "service.disable": [{ service_name: "outlook", reason: "r" }],
+  "audit.list": [{ entityId: "e", from: 1, to: date, ...page }],
+  "audit.verify": [{ from: date, to: 2 }],
+  "tenants.list": [page],
+  "tenants.create": [{ tenantId: "t", name: "n" }],
+  "tenants.remove": [{ tenantId: "t" }],
+  "keys.list": [page],
+  "keys.rotate": [{}],
+  "keys.status": [{}],
+  "keys.retire": [{ keyId: "k" }],
+  health: [{}],
+  ready: [{}],
+  metrics: [{}],
+  "config.show": [{}],
+  drain: [{}]
+}
