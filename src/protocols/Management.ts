@@ -24,7 +24,15 @@ import { type Endpoint, Micro } from "./Micro.ts"
 import { encodeBody, type Operation, type Reply } from "./Operation.ts"
 import { InvalidTenant, OperationNotFound, PayloadTooLarge } from "./ProtocolError.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
-import { answerHeaders, correlationIdOf, headerOf, idempotencyOf, traceOf } from "./RequestHeaders.ts"
+import {
+  answerHeaders,
+  authorizationOf,
+  correlationIdOf,
+  headerOf,
+  headersRefusal,
+  idempotencyOf,
+  traceOf
+} from "./RequestHeaders.ts"
 import { payloadBytesMax, replyRule, send } from "./Responder.ts"
 import { errorLine, type Failure, failureOf, internal, type ManagementError } from "./Status.ts"
 import { managementSubjects, parseSubject } from "./Subject.ts"
@@ -124,13 +132,17 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     }
     const handler = operation.prepare(message.data)
     if (Result.isFailure(handler)) return Effect.fail(handler.failure)
+    const refused = headersRefusal(message)
+    if (refused !== null) return Effect.fail(refused)
     const idempotency = idempotencyOf(message, operation.name)
     if (Result.isFailure(idempotency)) return Effect.fail(idempotency.failure)
+    const authorization = authorizationOf(message)
+    if (Result.isFailure(authorization)) return Effect.fail(authorization.failure)
     const authorized = access.authorize({
       family: operation.family,
       operation: operation.name,
       tenantId: operation.family === "tenant" ? tenantId : null,
-      authorization: headerOf(message, "Authorization")
+      authorization: authorization.success
     })
     return Effect.flatMap(authorized, (principal) =>
       handler.success({

@@ -1,8 +1,14 @@
-/** The headers of a management request, and those of its answer. */
+/**
+ * The headers of a management request, and those of its answer.
+ *
+ * Every header of a caller that decides something is read by `readHeader`, with one rule: its name in any
+ * spelling, its value once. Twice is refused, whichever spellings: of two readers each could see another one.
+ */
 import { headers, Match, type Msg, type MsgHdrs } from "@nats-io/transport-node"
 import { Result } from "effect"
 import type { Caller } from "../actors/tenant/Tenants.ts"
 import { InvalidRequest } from "../domain/errors.ts"
+import { correlationIdLengthMax } from "../domain/Names.ts"
 import { errorLine, type Failure } from "./Status.ts"
 
 const correlationIdPattern = /^\P{C}{1,256}$/u
@@ -10,17 +16,46 @@ const idempotencyKeyPattern = /^[\x21-\x7e]{1,128}$/u
 const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/u
 const errorLineLengthMax = 512
 
-/** A header's value whatever the case of its name; null when it is missing or empty. */
+const refused = (path: string, reason: string) => Result.fail(new InvalidRequest({ path, reason }))
+
+/** A header's value, whatever the spelling of its name; null when it was not sent, empty when it was and says nothing. */
+export const readHeader = (message: Msg, name: string): Result.Result<string | null, InvalidRequest> => {
+  const [value = null, ...more] = message.headers?.values(name, Match.IgnoreCase) ?? []
+  return more.length === 0 ? Result.succeed(value) : refused(name, "must be sent once")
+}
+
+/** The same where one that was not sent once is as good as none. */
 export const headerOf = (message: Msg, name: string): string | null =>
-  message.headers?.get(name, Match.IgnoreCase) || null
+  Result.getOrElse(readHeader(message, name), () => null) || null
 
 /** The caller's, or null when it sent none that can be echoed. */
 export const correlationIdOf = (message: Msg): string | null => {
   const given = headerOf(message, "Correlation-ID")
-  return given !== null && correlationIdPattern.test(given) ? given : null
+  return given !== null && isEchoed(given) ? given : null
 }
 
-/** W3C trace context of the caller. */
+/** Bytes that are no UTF-8 have become U+FFFD on the way here. */
+const isEchoed = (text: string): boolean =>
+  correlationIdPattern.test(text) && text.isWellFormed() && !text.includes("\ufffd")
+
+/** What is wrong with the headers that every request may have; null when nothing is. */
+export const headersRefusal = (message: Msg): InvalidRequest | null => {
+  const correlationId = readHeader(message, "Correlation-ID")
+  if (Result.isFailure(correlationId)) return correlationId.failure
+  const given = correlationId.success
+  if (given !== null && given !== "" && !isEchoed(given)) {
+    const reason = `must have at most ${correlationIdLengthMax} characters, without control characters`
+    return new InvalidRequest({ path: "Correlation-ID", reason })
+  }
+  const trace = readHeader(message, "traceparent")
+  return Result.isFailure(trace) ? trace.failure : null
+}
+
+/** The bearer's, to be verified; null when none was sent. */
+export const authorizationOf = (message: Msg): Result.Result<string | null, InvalidRequest> =>
+  readHeader(message, "Authorization")
+
+/** W3C trace context of the caller; one that is not of that form is none, as W3C has it. */
 export const traceOf = (message: Msg): { traceId: string; spanId: string; sampled: boolean } | null => {
   const match = traceparentPattern.exec(headerOf(message, "traceparent") ?? "")
   if (match === null) return null
@@ -32,11 +67,13 @@ export const idempotencyOf = (
   message: Msg,
   operation: string
 ): Result.Result<Caller["idempotency"], InvalidRequest> => {
-  const key = headerOf(message, "Idempotency-Key")
+  const given = readHeader(message, "Idempotency-Key")
+  if (Result.isFailure(given)) return Result.fail(given.failure)
+  const key = given.success
   if (key === null) return Result.succeed(null)
   return idempotencyKeyPattern.test(key)
     ? Result.succeed({ key, operation, body: message.data.slice() })
-    : Result.fail(new InvalidRequest({ path: "Idempotency-Key", reason: "must be 1 to 128 visible ASCII characters" }))
+    : refused("Idempotency-Key", "must be 1 to 128 visible ASCII characters")
 }
 
 /** The headers of every answer; those of an error beside them. */

@@ -50,11 +50,13 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
   const publish = (
     subject: string,
     data: Uint8Array | string,
-    given: { readonly reply?: string; readonly headers?: Readonly<Record<string, string>> } = {}
+    given: { readonly reply?: string; readonly headers?: Readonly<Record<string, string | ReadonlyArray<string>>> } = {}
   ): number => {
     const bytes = typeof data === "string" ? encoder.encode(data) : data
     const received = headers()
-    for (const [name, value] of Object.entries(given.headers ?? {})) received.set(name, value)
+    for (const [name, value] of Object.entries(given.headers ?? {})) {
+      for (const one of [value].flat()) received.append(name, one)
+    }
     const message = {
       subject,
       data: bytes,

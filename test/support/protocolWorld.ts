@@ -19,6 +19,9 @@ export const someConfig: ProtocolsConfigShape = {
   drainTimeout: Duration.seconds(5)
 }
 
+/** A list: sent so many times. */
+export type SentHeaders = Readonly<Record<string, string | ReadonlyArray<string>>>
+
 export interface Answered {
   readonly status: number
   // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came back
@@ -72,11 +75,7 @@ export const protocolWorld = async (
   let asked = 0
 
   /** Publishes with a fresh inbox and waits for the one answer. */
-  const ask = async (
-    subject: string,
-    body: unknown = {},
-    headers?: Readonly<Record<string, string>>
-  ): Promise<Answered> => {
+  const ask = async (subject: string, body: unknown = {}, headers?: SentHeaders): Promise<Answered> => {
     const reply = `_INBOX.client.${asked++}`
     const payload = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body)
     bus.publish(subject, payload, { reply, ...(headers === undefined ? {} : { headers }) })
@@ -97,8 +96,7 @@ export const protocolWorld = async (
     shutdown: Context.get(context, Shutdown),
     ask,
     /** In tenant `demo`. */
-    tenant: (operation: string, body?: unknown, headers?: Readonly<Record<string, string>>) =>
-      ask(`cm.v1.demo.${operation}`, body, headers),
+    tenant: (operation: string, body?: unknown, headers?: SentHeaders) => ask(`cm.v1.demo.${operation}`, body, headers),
     admin: (operation: string, body?: unknown) => ask(`cm.admin.v1.${operation}`, body),
     close: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }

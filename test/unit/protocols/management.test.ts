@@ -1,4 +1,4 @@
-// Verifies R-BUS-4.
+// Verifies R-BUS-4, R-INP-6.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
@@ -405,6 +405,47 @@ describe("headers", () => {
     const answer = await world.tenant("token.provision", ask, { "Idempotency-Key": "k".repeat(129) })
     assert.strictEqual(answer.body.error.details.path, "Idempotency-Key")
     assert.strictEqual(world.tenants.calls.length, 0)
+  })
+
+  const once: ReadonlyArray<readonly [string, Readonly<Record<string, string | ReadonlyArray<string>>>]> = [
+    ["Idempotency-Key", { "Idempotency-Key": ["k", "k"] }],
+    ["Idempotency-Key", { "Idempotency-Key": "k", "idempotency-key": "k" }],
+    ["Idempotency-Key", { "Idempotency-Key": "" }],
+    ["Idempotency-Key", { "Idempotency-Key": " \t  " }],
+    ["Idempotency-Key", { "Idempotency-Key": "a b" }],
+    ["Authorization", { Authorization: ["Bearer a", "Bearer a"] }],
+    ["Authorization", { Authorization: "Bearer a", AUTHORIZATION: "Bearer b" }],
+    ["Authorization", { authorization: "", Authorization: "Bearer b" }],
+    ["traceparent", { traceparent: ["00", "00"] }],
+    ["traceparent", { traceparent: "x", Traceparent: "x" }],
+    ["Correlation-ID", { "Correlation-ID": ["a", "a"] }],
+    ["Correlation-ID", { "Correlation-ID": "a", "correlation-id": "b" }],
+    ["Correlation-ID", { "Correlation-ID": "c".repeat(257) }],
+    ["Correlation-ID", { "Correlation-ID": "a\u0000b" }],
+    ["Correlation-ID", { "Correlation-ID": "a\ufffdb" }]
+  ]
+  for (const [name, headers] of once) {
+    it(`${JSON.stringify(headers).slice(0, 60)} is 400 at ${name}, and nothing is asked (R-INP-6)`, async () => {
+      script(world, provision)
+      const answer = await world.tenant("token.provision", ask, headers)
+      assert.strictEqual(answer.status, 400)
+      assert.strictEqual(answer.body.error.code, "INVALID_REQUEST")
+      assert.strictEqual(answer.body.error.details.path, name)
+      if (name === "Correlation-ID") assert.match(answer.header("Correlation-ID"), /^[0-9a-f]{32}$/u)
+      assert.deepStrictEqual(world.tenants.calls, [])
+    })
+  }
+
+  it("a correlation id of 256 characters is echoed, an empty one is none, a trace that is no trace is none", async () => {
+    for (const [given, echoed] of [
+      ["😀".repeat(256), /^(?:😀){256}$/u],
+      ["", /^[0-9a-f]{32}$/u]
+    ] as const) {
+      script(world, provision)
+      const answer = await world.tenant("token.provision", ask, { "Correlation-ID": given, traceparent: "no trace" })
+      assert.strictEqual(answer.status, 201)
+      assert.match(answer.header("Correlation-ID"), echoed)
+    }
   })
 
   it("a missing correlation id is made up, and is the one the tenants see", async () => {
