@@ -1,4 +1,4 @@
-/** Verifies: R-SEC-5, R-SEC-9. */
+/** Verifies: R-SEC-5, R-SEC-9, R-INP-4. */
 
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Redacted, Schema } from "effect"
@@ -263,4 +263,50 @@ describe("LiveCredentials", () => {
       })
     )
   })
+})
+
+describe("an id that is none of ours", () => {
+  const nothingElse = { allowedConsumers: undefined, expiresAt: undefined, metadata: undefined }
+  const wrongIds = ["", "x".repeat(257), "y".repeat(4_000_000), "\ud800", "planted-secret"]
+
+  it.effect("is unknown before anything waits; only a refused reading has a transaction, for its row", () =>
+    Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const { credentials } = yield* world.replica("one")
+      world.fates.set("demo", ["dies"])
+      for (const credentialId of wrongIds) {
+        const own = { credentialId, expectedVersion: null }
+        const secret = Redacted.make<unknown>({ username: "u", password: "q" })
+        const refused = yield* Effect.all([
+          Effect.flip(credentials.describe("demo", { credentialId })),
+          Effect.flip(credentials.history("demo", credentialId)),
+          Effect.flip(credentials.rotate("demo", { ...own, secret, overlapMs: 0, expiresAt: undefined }, caller)),
+          Effect.flip(credentials.update("demo", { ...own, ...nothingElse, scopes: ["s"] }, caller)),
+          Effect.flip(credentials.revoke("demo", { ...own, reason: null }, caller)),
+          Effect.flip(credentials.delete("demo", own, caller))
+        ])
+        assert.deepStrictEqual(
+          refused.map(({ _tag }) => _tag),
+          Array(6).fill("CredentialNotFound")
+        )
+        assert.isBelow(JSON.stringify(refused).length, 2_000)
+      }
+    })
+  )
+
+  it.effect("stands in the audit as what it is, and never as what it says", () =>
+    Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const { credentials } = yield* world.replica("one")
+      for (const credentialId of wrongIds) {
+        const refused = yield* Effect.flip(credentials.get("demo", { credentialId }, read, caller))
+        assert.strictEqual(refused._tag, "CredentialNotFound")
+      }
+      const rows = (world.tables.audit.get("demo") ?? []).filter(({ action }) => action === "credential.refused")
+      assert.deepStrictEqual(
+        rows.map(({ actor, entityId }) => [actor, entityId]),
+        [["mail", "not-an-id"]]
+      )
+    })
+  )
 })

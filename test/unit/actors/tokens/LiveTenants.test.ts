@@ -1,4 +1,4 @@
-// Verifies R-DUR-5, R-REV-9, R-BUS-14.
+// Verifies R-DUR-5, R-REV-9, R-BUS-14, R-INP-4.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -203,6 +203,54 @@ describe("an answer that says that a right is gone", () => {
       assert.isFalse(isOver(read))
       yield* TestClock.adjust("100 millis")
       assert.strictEqual((yield* Fiber.join(read))._tag, "NotYetInForce")
+    })
+  )
+})
+
+describe("an id that is none of ours", () => {
+  it.effect("is unknown before anything waits or is asked, whatever it is", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      yield* tenants.createTenant(create, operator)
+      yield* tenants.registerApplication("acme", "app", operator)
+      const item = { endpointId: "e", token: null, expiresAt: null, description: null }
+      const [made] = yield* tenants.provisionTokens("acme", "app", [item], operator)
+      const { tokenId } = Result.getOrThrow(made!).record
+      world.faults.transact = () => Effect.fail(new StoreUnavailable({ operation: "test", outcome: "none" }))
+      const transition = { target: "Revoked", expectedVersion: null, reason: null } as const
+      for (const wrong of ["", "x".repeat(4_000_000), "\ud800", tokenId.toUpperCase(), `${tokenId} `]) {
+        const tags = yield* Effect.all([
+          Effect.flip(tenants.getToken("acme", wrong)),
+          Effect.flip(tenants.rotateToken("acme", { tokenId: wrong, overlapMs: 0, token: null }, operator)),
+          Effect.flip(tenants.deleteTokens("acme", { tokenId: wrong }, operator)),
+          Effect.map(tenants.transitionTokens("acme", [{ tokenId: wrong }], transition, operator), ([one]) =>
+            Result.getOrThrow(Result.flip(one!))
+          )
+        ])
+        assert.deepStrictEqual(
+          tags.map(({ _tag }) => _tag),
+          Array(4).fill("TokenNotFound")
+        )
+        assert.isBelow(JSON.stringify(tags).length, 1_000)
+        assert.strictEqual((yield* Effect.flip(tenants.getToken("nobody", wrong)))._tag, "TenantNotFound")
+      }
+      delete world.faults.transact
+      const refs = [{ tokenId: "x" }, { tokenId }, { tokenId: "y" }]
+      const results = yield* tenants.transitionTokens("acme", refs, transition, operator)
+      assert.deepStrictEqual(results.map(Result.isSuccess), [false, true, false])
+    })
+  )
+
+  it.effect("and a batch of none is answered with none", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      yield* tenants.createTenant(create, operator)
+      yield* tenants.registerApplication("acme", "app", operator)
+      assert.deepStrictEqual(yield* tenants.provisionTokens("acme", "app", [], operator), [])
+      const refused = yield* Effect.flip(tenants.provisionTokens("acme", "other", [], operator))
+      assert.strictEqual(refused._tag, "ApplicationNotFound")
     })
   )
 })
