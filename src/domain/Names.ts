@@ -52,6 +52,8 @@ export const descriptionLengthMax = 256
 export const reasonLengthMax = 256
 /** The subject of a bearer token. */
 export const bearerSubjectLengthMax = 255
+/** Bytes of an event with its subject and headers: it fits into a message of a server as it comes. */
+export const eventBytesMax = 262_144
 export const batchItemsMax = 1_000
 /** Characters of a cursor of ours, with room to spare. */
 export const cursorLengthMax = 1_024

@@ -93,6 +93,10 @@ export class KeyNotFound extends tagged<KeyNotFound>()("KeyNotFound", { keyId: S
 /** A row needs the key, or a replica may still write with it. `rows` are counted up to a limit. */
 export class KeyInUse extends tagged<KeyInUse>()("KeyInUse", { keyId: Schema.String, rows: Schema.Int }) {}
 
+// ---- the outbox
+/** No event of that id is set aside. */
+export class EventNotFound extends tagged<EventNotFound>()("EventNotFound", { id: Schema.Int }) {}
+
 // ---- the service itself
 /** A bound of this tenant or replica is reached: mailbox, misses in flight. Trying later helps. */
 export class TooManyRequests extends tagged<TooManyRequests>()("TooManyRequests", { limit: Schema.String }) {}
@@ -127,7 +131,8 @@ export const Refusal = Schema.Union([
   ConsumerNotAllowed,
   ServiceInactive,
   KeyNotFound,
-  KeyInUse
+  KeyInUse,
+  EventNotFound
 ])
 export type Refusal = typeof Refusal.Type
 

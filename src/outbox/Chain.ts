@@ -2,23 +2,28 @@
  * What of the outbox may leave now, and what came of it: decided here, done elsewhere.
  *
  * Rows of one entity leave in the order of their ids. A row that is held (its revocation is not in
- * force) holds back what follows it in its tenant, and nobody else.
+ * force) holds back what follows it in its tenant; one that was refused and will be tried again, what
+ * follows it of its entity. Neither holds back anybody else.
  */
 import type { OutboxRow } from "../store/Outbox.ts"
 import type { Outcome } from "./EventLog.ts"
 
+export const entityOf = (row: OutboxRow): string => `${row.tenantId}/${row.entityKey}`
+
 /** The rows that may leave, in order, at most `max`. `rows` are in ascending order of id. */
 export const sendable = (
   rows: ReadonlyArray<OutboxRow>,
-  setAside: (tenantId: string) => boolean,
+  restsAWhile: (row: OutboxRow) => boolean,
   max: number
 ): ReadonlyArray<OutboxRow> => {
-  const waiting = new Set<string>()
+  const heldTenants = new Set<string>()
+  const restingEntities = new Set<string>()
   const chosen: Array<OutboxRow> = []
   for (const row of rows) {
     if (chosen.length === max) break
-    if (row.held || setAside(row.tenantId)) waiting.add(row.tenantId)
-    if (!waiting.has(row.tenantId)) chosen.push(row)
+    if (row.held) heldTenants.add(row.tenantId)
+    if (restsAWhile(row)) restingEntities.add(entityOf(row))
+    if (!heldTenants.has(row.tenantId) && !restingEntities.has(entityOf(row))) chosen.push(row)
   }
   return chosen
 }
@@ -31,7 +36,7 @@ export const wavesOf = (rows: ReadonlyArray<OutboxRow>): ReadonlyArray<ReadonlyA
   const waves: Array<Array<OutboxRow>> = []
   const counts = new Map<string, number>()
   for (const row of rows) {
-    const entity = `${row.tenantId}/${row.entityKey}`
+    const entity = entityOf(row)
     const count = counts.get(entity) ?? 0
     counts.set(entity, count + 1)
     const wave = waves[count]
@@ -39,6 +44,11 @@ export const wavesOf = (rows: ReadonlyArray<OutboxRow>): ReadonlyArray<ReadonlyA
     else wave.push(row)
   }
   return waves
+}
+
+export interface Refused {
+  readonly row: OutboxRow
+  readonly reason: string
 }
 
 export interface Conclusion {
@@ -50,7 +60,9 @@ export interface Conclusion {
   /** False: the stream may hold more than is known, so it must be read before anything else is appended. */
   readonly isKnown: boolean
   /** The row that the stream will not take as it is, or null. */
-  readonly refused: { readonly row: OutboxRow; readonly reason: string } | null
+  readonly refused: Refused | null
+  /** Rows that were not sent, because the first one was refused: they may be appended in its place. */
+  readonly left: ReadonlyArray<OutboxRow>
   /** Why the stream did not answer as it should, or null. */
   readonly trouble: string | null
 }
@@ -91,5 +103,15 @@ export const conclude = (
         return
     }
   })
-  return { sent, duplicates, last: newest, isKnown: firstOddity === null, refused, trouble }
+  // Nothing follows a first one that was not stored, so the stream is as it was.
+  const first = outcomes[0]?._tag === "Refused"
+  return {
+    sent,
+    duplicates,
+    last: newest,
+    isKnown: firstOddity === null || first,
+    refused,
+    left: first ? rows.slice(1) : [],
+    trouble: first ? null : trouble
+  }
 }

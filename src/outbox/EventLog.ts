@@ -26,7 +26,7 @@ export type Outcome = Data.TaggedEnum<{
   Duplicate: { readonly sequence: number }
   /** It is not the next message; it was not written. */
   Misplaced: {}
-  /** It was not written and never will be as it is: a subject or a size that the stream does not take. */
+  /** It was not written and never will be as it is: no message can be that large, or have such headers. */
   Refused: { readonly reason: string }
   Uncertain: { readonly reason: string }
 }>

@@ -21,8 +21,12 @@ import { OutboxConfig } from "./OutboxConfig.ts"
 const readBatchMax = 500
 const readLimit = Duration.seconds(3)
 
-/** The server says that this message cannot be stored, whatever else happens: too large, not of this stream. */
-const refusingCodes = new Set<number>([10054, 10060, 10173])
+/**
+ * The server says that this message cannot be stored, whatever else happens. That a stream does not take a
+ * subject of ours (10060) says something of the stream, which somebody made or changed by hand: it is trouble,
+ * and no message is given up for it.
+ */
+const refusingCodes = new Set<number>([10054])
 const misplacedCodes = new Set<number>([
   JetStreamApiCodes.StreamWrongLastSequence,
   JetStreamApiCodes.StreamWrongLastSequenceUnknown

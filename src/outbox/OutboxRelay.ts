@@ -33,6 +33,9 @@ const measureEvery = Duration.seconds(5)
 const termNumber = Metric.gauge("cm_outbox_term", { description: "The term of the relay held here, 0 when it is not" })
 const depthRows = Metric.gauge("cm_outbox_rows", { description: "Rows that wait in the outbox" })
 const oldestAge = Metric.gauge("cm_outbox_oldest_age_milliseconds", { description: "Age of the oldest waiting row" })
+const asideRows = Metric.gauge("cm_outbox_aside_rows", {
+  description: "Rows that were set aside and wait for an operator"
+})
 const troubles = Metric.counter("cm_outbox_troubles_total", {
   description: "Rounds of the relay that could not do what they should",
   incremental: true
@@ -128,7 +131,8 @@ const make = Effect.gen(function* () {
 
   const measure = Effect.gen(function* () {
     if (held === null) return
-    const { oldestAgeMs, rows } = yield* outbox.depth
+    const { aside, oldestAgeMs, rows } = yield* outbox.depth
+    yield* Metric.update(asideRows, aside)
     yield* Metric.update(depthRows, rows)
     yield* Metric.update(oldestAge, oldestAgeMs)
   })

@@ -13,16 +13,26 @@
  *
  * Order: of one entity one event is on its way at a time, and a late one is refused by its sequence; so
  * of one entity nothing overtakes, also not across terms.
+ *
+ * A row that is no event of this service, and one that the server has refused three times, is set aside and
+ * told of: what stands behind it goes on. What was not answered, or not in time, is no refusal.
  */
 import { Clock, Effect, Metric } from "effect"
+import { Replica } from "../observability/Replica.ts"
 import { Outbox, type OutboxRow } from "../store/Outbox.ts"
-import { type Conclusion, conclude, sendable, wavesOf } from "./Chain.ts"
+import { blockedEvent, isTold } from "./BlockedEvent.ts"
+import { conclude, entityOf, type Refused, sendable, wavesOf } from "./Chain.ts"
 import { EventLog, type StreamKind, streamKinds } from "./EventLog.ts"
+import { foreignness } from "./OwnEvent.ts"
 
 /** Rows looked at when the first ones must all wait. */
 const windowMax = 16_384
-/** How long a tenant is left alone after the stream refused one of its rows. */
-const setAsideMs = 30_000
+/** How long a row, and what follows it of its entity, rests after the stream refused it. */
+const restMs = 1_000
+/** Refusals by the server after which a row is set aside. */
+export const refusalsMax = 3
+/** Rows set aside in one transaction. */
+const asidePieceMax = 100
 const savePositionEveryMs = 1_000
 
 // ---- metrics ------------------------------------------------------------------
@@ -42,8 +52,13 @@ const refusedTotal = Metric.counter("cm_outbox_refused_total", {
   description: "Rows that the stream will not take as they are",
   incremental: true
 })
+const asideTotal = Metric.counter("cm_outbox_set_aside_total", {
+  description: "Rows that were set aside, by reason: refused, or not an event of this service",
+  incremental: true
+})
 
 export interface Round {
+  /** Rows that have left the outbox, one way or the other. */
   readonly sent: number
   /** There may be more to send at once. */
   readonly hasMore: boolean
@@ -61,7 +76,9 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
   const ends = new Map<StreamKind, number>()
   const unread = new Set<StreamKind>(streamKinds)
   const saved = new Map<StreamKind, number>()
-  const setAsideUntil = new Map<string, number>()
+  /** Rows that were refused and are tried again. Bounded by what is in the window; forgotten when they leave. */
+  const refusals = new Map<number, { count: number; restsUntil: number }>()
+  const { instance } = yield* Replica
   let window = batchMax
   let savedAt = 0
 
@@ -73,7 +90,7 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
     unread.delete(kind)
   })
 
-  const appendWave = Effect.fnUntraced(function* (kind: StreamKind, rows: ReadonlyArray<OutboxRow>) {
+  const appendOnce = Effect.fnUntraced(function* (kind: StreamKind, rows: ReadonlyArray<OutboxRow>) {
     // Until the outcome is known, it is not.
     unread.add(kind)
     const last = ends.get(kind)!
@@ -83,29 +100,55 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
     for (const { eventId } of concluded.sent) inStream.add(eventId)
     const written = concluded.sent.length - concluded.duplicates
     yield* Metric.update(Metric.withAttributes(published, { stream: kind }), written)
-    yield* Metric.update(retried, rows.length - concluded.sent.length)
+    yield* Metric.update(retried, rows.length - concluded.sent.length - concluded.left.length)
     yield* Metric.update(recovered, concluded.duplicates)
     return concluded
   })
 
-  const setAside = Effect.fnUntraced(function* ({ reason, row }: NonNullable<Conclusion["refused"]>, now: number) {
-    setAsideUntil.set(row.tenantId, now + setAsideMs)
-    yield* Metric.update(refusedTotal, 1)
-    yield* Effect.logError("an event cannot be published; its tenant's later events wait").pipe(
-      Effect.annotateLogs({ tenantId: row.tenantId, eventId: row.eventId, subject: row.subject, reason })
-    )
+  /** Wave by wave, without what is refused on the way, up to the first that did not go as it should. */
+  const append = Effect.fnUntraced(function* (kind: StreamKind, rows: ReadonlyArray<OutboxRow>) {
+    const sent: Array<OutboxRow> = []
+    const refused: Array<Refused> = []
+    const stopped = new Set<string>()
+    for (const wave of wavesOf(rows)) {
+      let open = wave.filter((row) => !stopped.has(entityOf(row)))
+      while (open.length > 0) {
+        const concluded = yield* appendOnce(kind, open)
+        sent.push(...concluded.sent)
+        if (concluded.refused !== null) {
+          refused.push(concluded.refused)
+          stopped.add(entityOf(concluded.refused.row))
+        }
+        if (!concluded.isKnown) return { sent, refused, trouble: concluded.trouble }
+        open = concluded.left.slice()
+      }
+    }
+    return { sent, refused, trouble: null }
   })
 
-  /** Wave by wave, up to the first that did not go as it should. */
-  const append = Effect.fnUntraced(function* (kind: StreamKind, rows: ReadonlyArray<OutboxRow>, now: number) {
-    const sent: Array<OutboxRow> = []
-    for (const wave of wavesOf(rows)) {
-      const concluded = yield* appendWave(kind, wave)
-      sent.push(...concluded.sent)
-      if (concluded.refused !== null) yield* setAside(concluded.refused, now)
-      if (!concluded.isKnown) return { sent, trouble: concluded.trouble }
+  /** Counts a refusal; answers whether it was the last that is waited for. */
+  const isRefusedForGood = ({ row }: Refused, now: number): boolean => {
+    const count = (refusals.get(row.id)?.count ?? 0) + 1
+    refusals.set(row.id, { count, restsUntil: now + restMs })
+    return count >= refusalsMax
+  }
+
+  const setAside = Effect.fnUntraced(function* (refused: ReadonlyArray<Refused>, now: number) {
+    for (let start = 0; start < refused.length; start += asidePieceMax) {
+      const piece = refused.slice(start, start + asidePieceMax)
+      yield* outbox.setAside(
+        term,
+        piece.map(({ reason, row }) => ({ id: row.id, reason })),
+        piece.filter(({ row }) => isTold(row)).map(({ reason, row }) => blockedEvent(instance, row, reason, now))
+      )
+      for (const { reason, row } of piece) {
+        refusals.delete(row.id)
+        yield* Metric.update(Metric.withAttributes(asideTotal, { reason }), 1)
+        yield* Effect.logError("an event cannot be published and was set aside").pipe(
+          Effect.annotateLogs({ tenantId: row.tenantId, eventId: row.eventId, id: row.id, reason })
+        )
+      }
     }
-    return { sent, trouble: null }
   })
 
   const mark = Effect.fnUntraced(function* (rows: ReadonlyArray<OutboxRow>, sawAll: boolean) {
@@ -134,29 +177,41 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
   const round = Effect.gen(function* () {
     yield* Effect.forEach(Array.from(unread), read, { discard: true })
     const now = clock.currentTimeMillisUnsafe()
-    const rows = yield* outbox.unsent(window)
-    const sawAll = rows.length < window
+    const seen = yield* outbox.unsent(window)
+    const sawAll = seen.length < window
+    // A stranger's row says nothing of this service, held or not: it holds nobody back.
+    const foreign = seen.flatMap((row): ReadonlyArray<Refused> => {
+      const reason = foreignness(instance, row)
+      return reason === null ? [] : [{ row, reason }]
+    })
+    yield* setAside(foreign, now)
+    const strangers = new Set(foreign.map(({ row }) => row.id))
+    const rows = strangers.size === 0 ? seen : seen.filter(({ id }) => !strangers.has(id))
     const found = rows.filter(({ eventId }) => inStream.has(eventId))
     const rest = found.length === 0 ? rows : rows.filter(({ eventId }) => !inStream.has(eventId))
-    const chosen = sendable(rest, (tenantId) => (setAsideUntil.get(tenantId) ?? 0) > now, batchMax)
+    const chosen = sendable(rest, ({ id }) => (refusals.get(id)?.restsUntil ?? 0) > now, batchMax)
     const concluded = yield* Effect.forEach(
       streamKinds,
       (kind) =>
         append(
           kind,
-          chosen.filter(({ stream }) => stream === kind),
-          now
+          chosen.filter(({ stream }) => stream === kind)
         ),
       { concurrency: "unbounded" }
     )
     const sent = concluded.flatMap((one) => one.sent)
     yield* Metric.update(recovered, found.length)
     yield* mark([...found, ...sent], sawAll)
+    if (refusals.size > 0) for (const { id } of sent) refusals.delete(id)
+    const refused = concluded.flatMap((one) => one.refused)
+    yield* Metric.update(refusedTotal, refused.length)
+    const aside = refused.filter((one) => isRefusedForGood(one, now))
+    yield* setAside(aside, now)
     yield* savePositions(now)
-    const progress = found.length + sent.length > 0
+    const progress = found.length + sent.length + foreign.length + aside.length > 0
     window = progress || sawAll ? batchMax : Math.min(window * 2, windowMax)
     const result: Round = {
-      sent: sent.length,
+      sent: sent.length + foreign.length + aside.length,
       hasMore: (progress && (!sawAll || rest.length > chosen.length)) || (!progress && !sawAll && window < windowMax),
       trouble: concluded.reduce<string | null>((first, one) => first ?? one.trouble, null)
     }

@@ -5,6 +5,7 @@ import { auditOperations } from "./AuditOperations.ts"
 import { credentialOperations } from "./CredentialOperations.ts"
 import { keyOperations } from "./KeyOperations.ts"
 import type { Operation } from "./Operation.ts"
+import { outboxOperations } from "./OutboxOperations.ts"
 import { serviceOperations } from "./ServiceOperations.ts"
 import { tenantOperations } from "./TenantOperations.ts"
 import { tokenOperations } from "./TokenOperations.ts"
@@ -19,6 +20,7 @@ const table = [
   ...auditOperations,
   ...tenantOperations,
   ...keyOperations,
+  ...outboxOperations,
   ...adminOperations
 ]
 

@@ -23,6 +23,7 @@ export const codes = {
   TOKEN_NOT_FOUND: 404,
   CREDENTIAL_NOT_FOUND: 404,
   KEY_NOT_FOUND: 404,
+  EVENT_NOT_FOUND: 404,
   TENANT_EXISTS: 409,
   APPLICATION_EXISTS: 409,
   TOKEN_EXISTS: 409,
@@ -183,6 +184,7 @@ const table: Table = {
     reason: ({ part, bytesMax }) => `The ${part} is larger than ${bytesMax} bytes`,
     details: ({ part, bytesMax }) => ({ part, bytesMax })
   },
+  EventNotFound: { code: "EVENT_NOT_FOUND", reason: () => "No such event is set aside", details: ({ id }) => ({ id }) },
   KeyNotFound: {
     code: "KEY_NOT_FOUND",
     reason: () => "Key not found",

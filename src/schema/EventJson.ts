@@ -110,6 +110,17 @@ export const events: ReadonlyArray<EventDescription> = [
     plainEvent(type, { keyIds: Schema.Array(Schema.String), tenants: Schema.Int })
   ),
   describe("keys.retired", "A key opens nothing any more.", (type) => plainEvent(type, { keyId: Schema.String })),
+  describe("platform.outbox_blocked", "An event cannot be published and was set aside; of the tenant global.", (type) =>
+    plainEvent(type, {
+      id: Schema.Int,
+      tenantId: Schema.String,
+      eventId: Schema.String,
+      stream: Schema.Literals(["events", "revocations"]),
+      eventSubject: Schema.String,
+      bytes: Schema.Int,
+      reason: Schema.String
+    })
+  ),
   describe("tenant.unregistered", "A tenant was removed; nothing of it validates any more.", (type) =>
     plainEvent(type, { tenantId: Schema.String })
   )

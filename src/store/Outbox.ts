@@ -4,10 +4,14 @@
  * Rows of one entity leave in the order of their ids. A row with `afterRevocation` leaves only when the
  * pending revocation of its transaction is gone (in force); what follows it in its tenant waits too.
  *
- * One relay at a time: `claimTerm` takes the next term when the last one is stale; `markSent` and
+ * A row that no stream will ever take is set aside: it waits in a list of its own, for an operator to
+ * let it be tried again or to drop it, and holds nobody up.
+ *
+ * One relay at a time: `claimTerm` takes the next term when the last one is stale; `markSent`, `setAside` and
  * `savePosition` change nothing and fail with `TermLost` once a later term exists.
  */
 import { Context, type Effect, Schema } from "effect"
+import type { Page } from "../domain/Page.ts"
 import type { Revocation } from "../domain/Revocation.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 import type { OutboxEntry } from "./TenantStore.ts"
@@ -21,6 +25,25 @@ export interface OutboxRow extends Omit<OutboxEntry, "afterRevocation"> {
   readonly createdAt: number
   /** True: its revocation is not in force yet, so neither it nor what follows it in its tenant may leave. */
   readonly held: boolean
+  /** True: its headers are not what this service writes; they are empty here, and it may not leave. */
+  readonly unreadable?: boolean | undefined
+}
+
+/** A row that was set aside, without what it says. */
+export interface AsideRow extends Pick<OutboxRow, "id" | "tenantId" | "eventId" | "stream" | "subject" | "entityKey"> {
+  /** Of its payload. */
+  readonly bytes: number
+  readonly reason: string
+  readonly createdAt: number
+  readonly asideAt: number
+}
+
+/** What an operator decides about one: back to the end of the outbox, or gone. */
+export type AsideAction = "retry" | "drop"
+
+export interface SetAside {
+  readonly id: number
+  readonly reason: string
 }
 
 export interface PendingRevocation extends Revocation {
@@ -48,7 +71,24 @@ export class Outbox extends Context.Service<
       stream: string,
       sequence: number
     ) => Effect.Effect<void, StoreUnavailable | TermLost>
-    readonly depth: Effect.Effect<{ readonly rows: number; readonly oldestAgeMs: number }, StoreUnavailable>
+    /**
+     * Takes rows out of the order, in one transaction with the messages of the tenant `global` that tell of
+     * it. One that is not in the outbox any more is left alone.
+     */
+    readonly setAside: (
+      term: number,
+      rows: ReadonlyArray<SetAside>,
+      told: ReadonlyArray<OutboxEntry>
+    ) => Effect.Effect<void, StoreUnavailable | TermLost>
+    /** What was set aside, by id; `after` is the last id of the page before. */
+    readonly aside: (options: {
+      readonly limit: number
+      readonly after: string | null
+    }) => Effect.Effect<Page<AsideRow>, StoreUnavailable>
+    readonly depth: Effect.Effect<
+      { readonly rows: number; readonly oldestAgeMs: number; readonly aside: number },
+      StoreUnavailable
+    >
 
     /** Revocations that nobody has told to be in force, committed at least `minAgeMs` ago, oldest first. */
     readonly pendingRevocations: (options: {

@@ -25,6 +25,7 @@ import type { Token } from "../domain/Token.ts"
 import type { AuditCheckpoint } from "./AuditStore.ts"
 import type { CredentialChanges, CredentialLoad, CredentialLoaded } from "./CredentialStore.ts"
 import type { KeyChanges, KeyLoad, KeysLoaded } from "./KeyRotationStore.ts"
+import type { AsideAction, AsideRow } from "./Outbox.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
 // ---- rows -------------------------------------------------------------------
@@ -93,6 +94,8 @@ export interface Load {
   readonly idempotencyKeyHashes: ReadonlyArray<string>
   readonly credentials?: CredentialLoad | undefined
   readonly keys?: KeyLoad | undefined
+  /** Ids of outbox rows that were set aside. */
+  readonly aside?: ReadonlyArray<number> | undefined
   /** True: the tenant may be created, so its counters are made when they are not there, to be locked. */
   readonly createsTenant?: boolean | undefined
 }
@@ -119,6 +122,8 @@ export interface Loaded {
   readonly credentials?: CredentialLoaded | undefined
   /** There when `Load.keys` was. */
   readonly keys?: KeysLoaded | undefined
+  /** There when `Load.aside` was: those that are still set aside. */
+  readonly aside?: ReadonlyMap<number, AsideRow> | undefined
 }
 
 export interface Changes {
@@ -138,6 +143,8 @@ export interface Changes {
   readonly audit: ReadonlyArray<AuditEntry>
   readonly credentials?: CredentialChanges | undefined
   readonly keys?: KeyChanges | undefined
+  /** Outbox rows that were set aside and are so no more. */
+  readonly asideEnded?: ReadonlyArray<{ readonly id: number; readonly action: AsideAction }> | undefined
   /** Signed heads of the audit chain as it was committed before. */
   readonly auditCheckpoints?: ReadonlyArray<AuditCheckpoint> | undefined
 }

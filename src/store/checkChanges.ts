@@ -2,9 +2,10 @@
  * What every decision must hold to, whichever layer writes it. A decision that does not is a bug:
  * it dies here, before anything is written.
  */
+import { eventBytesMax } from "../domain/Names.ts"
 import type { CredentialChanges } from "./CredentialStore.ts"
 import type { KeyChanges } from "./KeyRotationStore.ts"
-import type { Changes, Load, Loaded } from "./TenantStore.ts"
+import type { Changes, Load, Loaded, OutboxEntry } from "./TenantStore.ts"
 
 const noCredentialChanges = (changes: CredentialChanges | undefined): boolean =>
   changes === undefined || Object.values(changes).every((list) => list.length === 0)
@@ -27,11 +28,16 @@ export const isEmpty = (changes: Changes): boolean =>
   changes.audit.length === 0 &&
   noCredentialChanges(changes.credentials) &&
   noKeyChanges(changes.keys) &&
+  (changes.asideEnded ?? []).length === 0 &&
   (changes.auditCheckpoints ?? []).length === 0
 
 const must = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(`a decision ${what}`)
 }
+
+/** Whatever a message's frame adds, there is room for it. */
+const fitsMessage = ({ headers, payload, subject }: OutboxEntry): boolean =>
+  Buffer.byteLength(subject) + Buffer.byteLength(JSON.stringify(headers)) + payload.length <= eventBytesMax
 
 export const checkChanges = (tenantId: string, load: Load, loaded: Loaded, changes: Changes): void => {
   const creates = changes.tenantCreated !== undefined
@@ -58,6 +64,11 @@ export const checkChanges = (tenantId: string, load: Load, loaded: Loaded, chang
   must(
     changes.revocation !== null || changes.outbox.every((entry) => !entry.afterRevocation),
     "holds a message for a revocation that is not there"
+  )
+  must(changes.outbox.every(fitsMessage), "writes an event that no message can carry")
+  must(
+    changes.asideEnded?.every(({ id }) => loaded.aside?.has(id)) ?? true,
+    "ends the waiting of a row that is not loaded as set aside"
   )
   const credentials = changes.credentials
   const touched = [...(credentials?.updated ?? []), ...(credentials?.inserted ?? [])]

@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { Outbox } from "../../src/store/Outbox.ts"
-import type { TenantStore } from "../../src/store/TenantStore.ts"
+import { TenantStore } from "../../src/store/TenantStore.ts"
 import { eventually } from "../support/eventually.ts"
 import { aMessage, aName, aTenant, nextRevocation, transact } from "../support/storeFixtures.ts"
 
@@ -207,6 +207,78 @@ export const outboxSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
       })
     )
 
+    it.effect("sets rows aside under the newest term, with the word of it, for an operator to decide", () =>
+      Effect.gen(function* () {
+        const outbox = yield* Outbox
+        const { tenantId } = yield* aTenant
+        const store = yield* TenantStore
+        yield* store.createTenant("global", null)
+        const messages = [aMessage(), aMessage({ stream: "revocations", subject: "x", payload: new Uint8Array(7) })]
+        yield* transact(tenantId, {}, () => ({ outbox: [...messages, aMessage()] }))
+        const old = yield* takeTerm
+        yield* outbox.releaseTerm("one")
+        const term = (yield* outbox.claimTerm("two", ttlMs)) ?? 0
+        const rows = yield* unsentOf(tenantId)
+        const gone = rows.slice(0, 2).map(({ id }) => ({ id, reason: `reason of ${id}` }))
+        const told = aMessage({ subject: "told" })
+        assert.strictEqual((yield* outbox.setAside(old, gone, [told]).pipe(Effect.flip))._tag, "TermLost")
+        assert.strictEqual((yield* unsentOf(tenantId)).length, 3)
+
+        yield* outbox.setAside(term, gone, [told])
+        yield* outbox.setAside(term, gone, [])
+        assert.deepStrictEqual(
+          (yield* unsentOf(tenantId)).map(({ id }) => id),
+          [rows[2]!.id]
+        )
+        const word = (yield* unsentOf("global")).filter(({ subject }) => subject === "told")
+        assert.deepStrictEqual(
+          word.map(({ eventId, held }) => [eventId, held]),
+          [[told.eventId, false]]
+        )
+        assert.isAtLeast((yield* outbox.depth).aside, 2)
+        const page = (limit: number, after: string | null) => outbox.aside({ limit, after })
+        const first = yield* page(1, String(rows[0]!.id - 1))
+        const second = yield* page(1, first.next)
+        assert.deepStrictEqual(
+          [...first.content, ...second.content].map(({ asideAt, ...row }) => [row, asideAt >= row.createdAt]),
+          rows.slice(0, 2).map(({ createdAt, entityKey, eventId, id, payload, stream, subject }) => [
+            {
+              id,
+              tenantId,
+              eventId,
+              stream,
+              subject,
+              entityKey,
+              bytes: payload.length,
+              reason: `reason of ${id}`,
+              createdAt
+            },
+            true
+          ])
+        )
+
+        const [one, two] = [rows[0]!.id, rows[1]!.id]
+        const loaded = yield* transact("global", { aside: [one, two, 1e12] }, () => ({
+          asideEnded: [
+            { id: one, action: "retry" },
+            { id: two, action: "drop" }
+          ]
+        }))
+        assert.sameMembers(Array.from(loaded.aside?.keys() ?? []), [one, two])
+        const after = yield* unsentOf(tenantId)
+        assert.deepStrictEqual(
+          after.map(({ createdAt, eventId }) => [eventId, createdAt]),
+          [rows[2]!, rows[0]!].map(({ createdAt, eventId }) => [eventId, createdAt])
+        )
+        assert.deepStrictEqual(after[1]?.payload, rows[0]!.payload)
+        assert.deepStrictEqual(
+          (yield* page(1_000, null)).content.filter((row) => row.tenantId === tenantId),
+          []
+        )
+        assert.strictEqual((yield* transact("global", { aside: [one] }, () => ({}))).aside?.size, 0)
+      })
+    )
+
     it.effect("marks any number of messages at once", () =>
       Effect.gen(function* () {
         const outbox = yield* Outbox
@@ -233,7 +305,7 @@ export const outboxSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
           term,
           (yield* outbox.unsent(10_000)).map((row) => row.id)
         )
-        assert.deepStrictEqual(yield* outbox.depth, { rows: 0, oldestAgeMs: 0 })
+        assert.deepStrictEqual(yield* outbox.depth, { rows: 0, aside: 0, oldestAgeMs: 0 })
         const { tenantId } = yield* aTenant
         yield* transact(tenantId, {}, () => ({ outbox: [aMessage(), aMessage()] }))
         const depth = yield* outbox.depth

@@ -18,6 +18,8 @@ export interface MemoryOutbox {
   readonly positions: Map<string, number>
   /** Every event id that was marked, in order; one that was marked twice stands here twice. */
   readonly marked: Array<string>
+  /** What was set aside, and why. */
+  readonly aside: Array<{ readonly row: OutboxRow; readonly reason: string }>
 }
 
 export const memoryOutbox = (): MemoryOutbox => {
@@ -27,6 +29,7 @@ export const memoryOutbox = (): MemoryOutbox => {
   const positions = new Map<string, number>()
   const pending: Array<PendingRevocation> = []
   const marked: Array<string> = []
+  const aside: Array<{ readonly row: OutboxRow; readonly reason: string }> = []
   const guarded = <A>(number: number, change: () => A) =>
     Effect.suspend(() => (number === term.number ? Effect.sync(change) : Effect.fail(new TermLost({ term: number }))))
 
@@ -42,6 +45,18 @@ export const memoryOutbox = (): MemoryOutbox => {
       Effect.sync(() => {
         if (term.holder === process) term = { ...term, holder: "", isOver: true }
       }),
+    setAside: (number, gone, told) =>
+      guarded(number, () => {
+        for (const { id, reason } of gone) {
+          const row = rows.find((one) => one.id === id)
+          if (row !== undefined) aside.push({ row, reason })
+        }
+        rows = rows.filter(({ id }) => !gone.some((one) => one.id === id))
+        for (const { afterRevocation: _, ...entry } of told) {
+          rows.push({ ...entry, id: nextId++, tenantId: "global", createdAt: 0, held: false })
+        }
+      }),
+    aside: () => Effect.succeed({ content: [], next: null }),
     unsent: (limit) => Effect.sync(() => rows.toSorted((a, b) => a.id - b.id).slice(0, limit)),
     markSent: (number, ids) =>
       guarded(number, () => {
@@ -51,7 +66,7 @@ export const memoryOutbox = (): MemoryOutbox => {
       }),
     position: (stream) => Effect.sync(() => positions.get(stream) ?? null),
     savePosition: (number, stream, sequence) => guarded(number, () => void positions.set(stream, sequence)),
-    depth: Effect.sync(() => ({ rows: rows.length, oldestAgeMs: 0 })),
+    depth: Effect.sync(() => ({ rows: rows.length, aside: aside.length, oldestAgeMs: 0 })),
     pendingRevocations: ({ limit, minAgeMs }) =>
       Effect.sync(() => pending.filter(({ ageMs }) => ageMs >= minAgeMs).slice(0, limit)),
     pendingOf: (tenantId) =>
@@ -78,9 +93,12 @@ export const memoryOutbox = (): MemoryOutbox => {
         id,
         tenantId,
         stream: "events",
-        subject: `cm.events.v1.${tenantId}.token.provisioned`,
+        subject:
+          row.stream === "revocations"
+            ? "kaa.v1.events.cm.endpoint.token.revoked"
+            : `cm.events.v1.${tenantId}.token.provisioned`,
         entityKey: row.eventId.split("-")[0]!,
-        headers: {},
+        headers: { "ce-type": "token.provisioned" },
         payload: new TextEncoder().encode(row.eventId),
         createdAt: id,
         held: false,
@@ -96,6 +114,7 @@ export const memoryOutbox = (): MemoryOutbox => {
       term = { ...term, isOver: true }
     },
     positions,
-    marked
+    marked,
+    aside
   }
 }

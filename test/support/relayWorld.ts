@@ -25,6 +25,8 @@ export const soloCoherence = (putInForce: (revocation: Revocation) => Effect.Eff
   })
 
 export interface RelayOptions {
+  /** The instance whose events these are. */
+  readonly instance?: string
   readonly replicaId: string
   /** A process of its own unless given. */
   readonly process?: string
@@ -49,7 +51,7 @@ export const relayLayer = (options: RelayOptions) =>
         options.wakeCall ?? WakeCall.layerNoop,
         options.coherence ?? soloCoherence(() => Effect.void),
         Layer.succeed(Replica, {
-          ...replicaOf("cm", options.replicaId),
+          ...replicaOf(options.instance ?? "cm", options.replicaId),
           ...(options.process === undefined ? {} : { process: options.process })
         }),
         Layer.succeed(CoherenceConfig, {

@@ -73,6 +73,8 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "keys.rotate": [{}],
   "keys.status": [{}],
   "keys.retire": [{ keyId: "k" }],
+  "outbox.list": [{ limit: 1, cursor: "c" }],
+  "outbox.release": [{ id: 1, action: "retry" }],
   health: [{}],
   ready: [{}],
   metrics: [{}],

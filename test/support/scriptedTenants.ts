@@ -7,19 +7,20 @@ import { Effect, Layer } from "effect"
 import { Audit } from "../../src/actors/audit/Audit.ts"
 import { Credentials } from "../../src/actors/credentials/Credentials.ts"
 import { Keys } from "../../src/actors/keys/Keys.ts"
+import { BlockedEvents } from "../../src/actors/tenant/BlockedEvents.ts"
 import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/tenant/Tenants.ts"
 import { Validator } from "../../src/actors/validation/Validator.ts"
 
 /** What is asked of the audit has its noun before it here: `auditList`. */
 type AuditMethods = { readonly [M in keyof Audit["Service"] as `audit${Capitalize<M>}`]: Audit["Service"][M] }
-type Service = Tenants["Service"] & Credentials["Service"] & Keys["Service"] & AuditMethods
+type Service = Tenants["Service"] & Credentials["Service"] & Keys["Service"] & BlockedEvents["Service"] & AuditMethods
 export type Method = Exclude<keyof Service, "census">
 
 export interface ScriptedTenants {
   readonly calls: Array<{ readonly method: string; readonly args: ReadonlyArray<unknown> }>
   /** The answers, by method; set them at any time. */
   readonly script: { -readonly [M in Method]?: Service[M] }
-  readonly layer: Layer.Layer<Tenants | Credentials | Audit | Keys>
+  readonly layer: Layer.Layer<Tenants | Credentials | Audit | Keys | BlockedEvents>
 }
 
 export const scriptedTenants = (): ScriptedTenants => {
@@ -46,7 +47,8 @@ export const scriptedTenants = (): ScriptedTenants => {
       Layer.succeed(Tenants, service),
       Layer.succeed(Credentials, service),
       Layer.succeed(Audit, audit),
-      Layer.succeed(Keys, service)
+      Layer.succeed(Keys, service),
+      Layer.succeed(BlockedEvents, service)
     )
   }
 }

@@ -42,7 +42,7 @@ export const emptyLoad: Load = {
 
 const union = (
   loads: ReadonlyArray<Partial<Load>>,
-  key: Exclude<keyof Load, "credentials" | "keys" | "createsTenant">
+  key: Exclude<keyof Load, "credentials" | "keys" | "createsTenant" | "aside">
 ): ReadonlyArray<string> => {
   let all: Set<string> | undefined
   for (const load of loads) {
@@ -65,5 +65,8 @@ export const mergeLoads = (loads: ReadonlyArray<Partial<Load>>): Load => ({
     : {}),
   ...(loads.some((load) => load.keys !== undefined)
     ? { keys: mergeKeyLoads(loads.flatMap((load) => load.keys ?? [])) }
+    : {}),
+  ...(loads.some((load) => load.aside !== undefined)
+    ? { aside: Array.from(new Set(loads.flatMap((load) => load.aside ?? []))) }
     : {})
 })

@@ -7,8 +7,12 @@
  *
  * None carries a token value or a hash of one. What takes a right away leaves only once it is in
  * force. Order per token and per endpoint is the order in which they are written.
+ *
+ * Every message fits: what a caller gave without a limit is left out of it, and a list that is too long for
+ * one message makes several. An event that could never leave would hold back its entity for ever.
  */
 import { Context, Effect, Layer } from "effect"
+import { eventBytesMax, isCorrelationId } from "../../domain/Names.ts"
 import { Replica } from "../../observability/Replica.ts"
 import { EndpointTokenRevokedEvent } from "../../schema/Ecap.ts"
 import { formatDate } from "../../schema/Timestamp.ts"
@@ -42,8 +46,6 @@ export class EventWriter extends Context.Service<
     Effect.gen(function* () {
       const { instance, replicaId } = yield* Replica
       const ids = yield* Ids
-      const encoder = new TextEncoder()
-
       const json: EventWriter["Service"]["json"] = (options) => {
         const { afterRevocation, at, data, entityKey, subject, tenantId, type, version } = options
         const eventId = ids.next()
@@ -62,7 +64,7 @@ export class EventWriter extends Context.Service<
             "ce-entityversion": String(version),
             "content-type": "application/json"
           },
-          payload: encoder.encode(JSON.stringify(data)),
+          payload: bodyOf(data),
           afterRevocation
         }
       }
@@ -101,7 +103,7 @@ export class EventWriter extends Context.Service<
           entityKey: `endpoint/${appName}/${endpointId}`,
           headers: { "ce-entityversion": String(workspace.nextSeq) },
           payload: EndpointTokenRevokedEvent.encode({
-            correlationId: facts[0]!.caller.correlationId,
+            correlationId: toldCorrelationId(facts[0]!.caller.correlationId),
             timestamp: BigInt(workspace.now),
             timeout: 0n,
             appName,
@@ -124,7 +126,9 @@ export class EventWriter extends Context.Service<
         }
         const inForceFirst = workspace.targetCount > 0
         return [
-          ...Array.from(endings.values(), (facts) => sessionsEnd(facts, workspace)),
+          ...Array.from(endings.values(), inPieces).flatMap((pieces) =>
+            pieces.map((facts) => sessionsEnd(facts, workspace))
+          ),
           ...workspace.facts.map((fact) => tokenChanged(fact, workspace.now, inForceFirst && takesAway(fact)))
         ]
       }
@@ -133,6 +137,38 @@ export class EventWriter extends Context.Service<
     })
   )
 }
+
+/** Ids in one event of ended sessions. */
+const tokenIdsMax = 1_000
+const inPieces = (facts: ReadonlyArray<TokenFact>): ReadonlyArray<ReadonlyArray<TokenFact>> =>
+  Array.from({ length: Math.ceil(facts.length / tokenIdsMax) }, (_, index) =>
+    facts.slice(index * tokenIdsMax, (index + 1) * tokenIdsMax)
+  )
+
+/** What is left of the room of an event beside its body. */
+const bodyBytesMax = eventBytesMax - 8_192
+const encoder = new TextEncoder()
+
+/** The JSON of `data`; without its longest fields, which `leftOut` names then, when it would be too long. */
+export const bodyOf = (data: Readonly<Record<string, unknown>>): Uint8Array => {
+  const whole = encoder.encode(JSON.stringify(data))
+  if (whole.length <= bodyBytesMax) return whole
+  const bySize = Object.keys(data)
+    .map((name) => ({ name, bytes: encoder.encode(JSON.stringify(data[name]) ?? "").length }))
+    .toSorted((a, b) => b.bytes - a.bytes)
+  const leftOut: Array<string> = []
+  let bytes = whole.length
+  for (const field of bySize) {
+    if (bytes <= bodyBytesMax - 1_024) break
+    leftOut.push(field.name)
+    bytes -= field.bytes
+  }
+  const short = Object.fromEntries(Object.entries(data).filter(([name]) => !leftOut.includes(name)))
+  return encoder.encode(JSON.stringify({ ...short, leftOut }))
+}
+
+/** One that is longer than a caller may give is left out. */
+const toldCorrelationId = (id: string): string => (isCorrelationId(id) ? id : "")
 
 const takesAway = (fact: TokenFact): boolean =>
   fact.type !== "provisioned" && fact.type !== "activated" && fact.type !== "reactivated"

@@ -14,6 +14,7 @@ import type { Appearance, RevocationTarget } from "../../domain/Revocation.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import type { AuditCheckpoint } from "../../store/AuditStore.ts"
+import type { AsideAction, AsideRow } from "../../store/Outbox.ts"
 import type { AuditAct, AuditEntry, Changes, IdempotentAnswer, Loaded, OutboxEntry } from "../../store/TenantStore.ts"
 import { CredentialWorkspace } from "./CredentialWorkspace.ts"
 import { KeyWorkspace } from "./KeyWorkspace.ts"
@@ -69,6 +70,7 @@ export class Workspace {
   readonly credentials: CredentialWorkspace
   readonly keys: KeyWorkspace
   private readonly auditCheckpoints: Array<AuditCheckpoint> = []
+  private readonly asideEnded = new Map<number, AsideAction>()
   /** Set by a command whose answer says that a right is gone already: all up to now must be in force first. */
   private waitsForEarlier = false
   private isProvisional = false
@@ -207,6 +209,15 @@ export class Workspace {
     this.auditCheckpoints.push(checkpoint)
   }
 
+  /** One that was set aside, and that no command before this one has decided about. */
+  asideRow(id: number): AsideRow | undefined {
+    return this.asideEnded.has(id) ? undefined : this.loaded.aside?.get(id)
+  }
+
+  endAside(id: number, action: AsideAction): void {
+    this.asideEnded.set(id, action)
+  }
+
   announce(entry: OutboxEntry): void {
     this.outbox.push(entry)
   }
@@ -274,6 +285,9 @@ export class Workspace {
       audit: this.audit,
       ...(this.loaded.credentials === undefined ? {} : { credentials: this.credentials.changes() }),
       ...(this.loaded.keys === undefined ? {} : { keys: this.keys.changes() }),
+      ...(this.asideEnded.size === 0
+        ? {}
+        : { asideEnded: Array.from(this.asideEnded, ([id, action]) => ({ id, action })) }),
       ...(this.auditCheckpoints.length === 0 ? {} : { auditCheckpoints: this.auditCheckpoints })
     }
   }

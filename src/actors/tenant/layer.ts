@@ -1,6 +1,7 @@
 /** The room `actors/tenant`: one writer a tenant, its mailbox, its groups. */
 import { Layer } from "effect"
 import { ActorsConfig } from "./ActorsConfig.ts"
+import { BlockedEvents } from "./BlockedEvents.ts"
 import * as GroupCommit from "./GroupCommit.ts"
 import { Ids } from "./Ids.ts"
 import * as TenantActors from "./TenantActors.ts"
@@ -8,7 +9,8 @@ import { TenantsConfig } from "./TenantsConfig.ts"
 import { EventWriter } from "./TokenEvents.ts"
 
 export const settings = Layer.merge(ActorsConfig.layer, TenantsConfig.layer)
-export const layer = TenantActors.layer.pipe(
+export const layer = BlockedEvents.layer.pipe(
+  Layer.provideMerge(TenantActors.layer),
   Layer.provideMerge(GroupCommit.layer),
   Layer.provideMerge(EventWriter.layer),
   Layer.provideMerge(Ids.layer)

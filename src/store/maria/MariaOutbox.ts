@@ -6,11 +6,14 @@
  * after, and an older relay changes nothing afterwards.
  */
 import { Effect, Layer } from "effect"
+import { globalTenantId } from "../../domain/Names.ts"
 import type { RevocationTarget } from "../../domain/Revocation.ts"
-import { Outbox, type OutboxRow, type PendingRevocation, TermLost } from "../Outbox.ts"
-import { outboxStreams } from "./apply/outbox.ts"
+import { Outbox, type OutboxRow, type PendingRevocation, type SetAside, TermLost } from "../Outbox.ts"
+import type { OutboxEntry } from "../TenantStore.ts"
+import { insertOutboxSql, outboxStreams, outboxValues } from "./apply/outbox.ts"
 import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
+import { asideColumns, asideRowOf } from "./load/aside.ts"
 import { fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
 
@@ -66,25 +69,64 @@ const deleteSql = (marks: string): string => `DELETE FROM outbox WHERE id IN (${
 const positionSql = "SELECT sequence FROM relay_position WHERE stream = ?"
 const savePositionSql = `INSERT INTO relay_position (stream, sequence) VALUES (?, ?)
   ON DUPLICATE KEY UPDATE sequence = VALUES(sequence)`
-const depthSql = `SELECT (SELECT COUNT(*) FROM outbox), (SELECT created_at FROM outbox ORDER BY id LIMIT 1), ${Columns.nowSql}`
+const depthSql = `SELECT (SELECT COUNT(*) FROM outbox), (SELECT created_at FROM outbox ORDER BY id LIMIT 1),
+    ${Columns.nowSql}, (SELECT COUNT(*) FROM outbox_aside)`
+
+const copyAsideSql = `INSERT IGNORE INTO outbox_aside
+    (id, tenant_id, event_id, stream, subject, entity_key, headers, payload, created_at, reason, aside_at)
+  SELECT id, tenant_id, event_id, stream, subject, entity_key, headers, payload, created_at, ?, ${Columns.nowSql}
+  FROM outbox WHERE id = ?`
+const deleteOneSql = "DELETE FROM outbox WHERE id = ?"
+const asideSql = `SELECT ${asideColumns} FROM outbox_aside WHERE id > ? ORDER BY id LIMIT ?`
 
 const pendingSql = `SELECT tenant_id, seq, targets, ${Columns.nowSql} - committed_at FROM pending_revocations
   WHERE committed_at <= ${Columns.nowSql} - ? ORDER BY committed_at, tenant_id, seq LIMIT ?`
 const pendingOfSql = "SELECT MIN(seq), MAX(seq) FROM pending_revocations WHERE tenant_id = ?"
 const inForceSql = "DELETE FROM pending_revocations WHERE tenant_id = ? AND seq = ?"
 
-const outboxRowOf = (row: Row): OutboxRow => ({
-  id: Columns.whole(row, 0),
-  tenantId: Columns.text(row, 1),
-  eventId: Columns.uuid(row, 2),
-  stream: Columns.literal(row, 3, outboxStreams),
-  subject: Columns.text(row, 4),
-  entityKey: Columns.text(row, 5),
-  headers: JSON.parse(Columns.text(row, 6)) as Readonly<Record<string, string>>,
-  payload: new Uint8Array(Columns.bytes(row, 7)),
-  createdAt: Columns.whole(row, 8),
-  held: Columns.whole(row, 9) === 1
-})
+/** Null: not the object of texts that this service writes. */
+const headersOf = (text: string): Readonly<Record<string, string>> | null => {
+  try {
+    const headers: unknown = JSON.parse(text)
+    if (typeof headers !== "object" || headers === null || Array.isArray(headers)) return null
+    return Object.values(headers).every((value) => typeof value === "string")
+      ? (headers as Readonly<Record<string, string>>)
+      : null
+  } catch {
+    return null
+  }
+}
+
+/** Total: one row that somebody else wrote must not keep all others from leaving. */
+const outboxRowOf = (row: Row): OutboxRow => {
+  const headers = headersOf(Columns.text(row, 6))
+  const stream = outboxStreams[Columns.whole(row, 3)]
+  return {
+    id: Columns.whole(row, 0),
+    tenantId: Columns.text(row, 1),
+    eventId: Columns.uuid(row, 2),
+    stream: stream ?? "events",
+    subject: Columns.text(row, 4),
+    entityKey: Columns.text(row, 5),
+    headers: headers ?? {},
+    payload: new Uint8Array(Columns.bytes(row, 7)),
+    createdAt: Columns.whole(row, 8),
+    held: Columns.whole(row, 9) === 1,
+    ...(headers === null || stream === undefined ? { unreadable: true } : {})
+  }
+}
+
+const moveAside = async (session: Session, rows: ReadonlyArray<SetAside>, told: ReadonlyArray<OutboxEntry>) => {
+  const [moment = []] = await session.rows(`SELECT ${Columns.nowSql}`)
+  const now = Columns.whole(moment, 0)
+  await Promise.all([
+    ...rows.flatMap(({ id, reason }) => [session.run(copyAsideSql, [reason, id]), session.run(deleteOneSql, [id])]),
+    session.batch(
+      insertOutboxSql,
+      told.map((entry) => outboxValues(globalTenantId, entry, now, null))
+    )
+  ])
+}
 
 const pendingOf = (row: Row): PendingRevocation => ({
   tenantId: Columns.text(row, 0),
@@ -128,6 +170,13 @@ const make = Effect.map(Mariadb, (database) => {
           )
         )
       ),
+    setAside: (term, rows, told) => fenced("Outbox.setAside", term, (session) => moveAside(session, rows, told)),
+    aside: ({ after, limit }) =>
+      read("Outbox.aside", async (session) => {
+        const found = (await session.rows(asideSql, [Number(after ?? 0), limit + 1])).map(asideRowOf)
+        const content = found.slice(0, limit)
+        return { content, next: found.length > limit ? String(content.at(-1)?.id) : null }
+      }),
     position: (stream) =>
       read("Outbox.position", async (session) => {
         const [row] = await session.rows(positionSql, [stream])
@@ -140,6 +189,7 @@ const make = Effect.map(Mariadb, (database) => {
       const oldest = Columns.wholeOrNull(row, 1)
       return {
         rows: Columns.whole(row, 0),
+        aside: Columns.whole(row, 3),
         oldestAgeMs: oldest === null ? 0 : Math.max(0, Columns.whole(row, 2) - oldest)
       }
     }),

@@ -16,6 +16,7 @@ import { checkChanges, isEmpty } from "../checkChanges.ts"
 import { type Changes, type Load, type Loaded, StatementRejected, TenantStore } from "../TenantStore.ts"
 import { createTenant } from "../tenantCreated.ts"
 import { applyApplications } from "./apply/applications.ts"
+import { applyAside } from "./apply/aside.ts"
 import { applyAudit } from "./apply/audit.ts"
 import { applyCheckpoints, applyCredentials } from "./apply/credentials.ts"
 import { applyIdempotent } from "./apply/idempotency.ts"
@@ -26,6 +27,7 @@ import { applyTokens } from "./apply/tokens.ts"
 import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
 import { applicationOf, loadApplications } from "./load/applications.ts"
+import { loadAside } from "./load/aside.ts"
 import { loadCredentials } from "./load/credentials.ts"
 import { loadIdempotent } from "./load/idempotency.ts"
 import { loadKeys } from "./load/keys.ts"
@@ -48,14 +50,15 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
   const locking = lockTenant(session, tenantId, load.createsTenant === true)
   // Where it may be missing, it is got first.
   if (load.createsTenant === true) await locking
-  const [locked, tokens, endpointCounts, named, idempotent, credentials, keys] = await Promise.all([
+  const [locked, tokens, endpointCounts, named, idempotent, credentials, keys, aside] = await Promise.all([
     locking,
     loadTokens(session, tenantId, load),
     loadEndpointCounts(session, tenantId, load),
     loadApplications(session, tenantId, load.appNames),
     loadIdempotent(session, tenantId, load.idempotencyKeyHashes),
     loadCredentials(session, tenantId, load.credentials),
-    loadKeys(session, load.keys)
+    loadKeys(session, load.keys),
+    loadAside(session, load.aside)
   ])
   const others = Array.from(tokens.values(), (token) => token.appName).filter((name) => !named.applications.has(name))
   const ofTokens = others.length === 0 ? undefined : await loadApplications(session, tenantId, others)
@@ -71,7 +74,8 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
     tenantTokenCount: locked.counters?.tokenCount ?? 0,
     idempotent,
     credentials,
-    keys
+    keys,
+    aside
   }
   return { locked, loaded }
 }
@@ -94,6 +98,7 @@ const applyAll = async (
   const before: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
   const audit = chain(tenantId, before, loaded.now, changes.audit)
   await Promise.all([
+    ...applyAside(session, changes.asideEnded),
     ...applyTenantCreated(session, tenantId, changes.tenantCreated, loaded.now),
     ...applyTenantRemoved(session, tenantId, changes.tenantRemoved, loaded.now),
     ...applyTokens(session, tenantId, changes),

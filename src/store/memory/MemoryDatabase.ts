@@ -29,6 +29,12 @@ export interface MemoryOutboxRow {
   readonly revocationSeq: number | null
 }
 
+export interface MemoryAsideRow {
+  readonly row: MemoryOutboxRow
+  readonly reason: string
+  readonly asideAt: number
+}
+
 /** What `data_keys` and `key_rotation` hold beside the keys themselves. */
 export interface MemoryKeyLife {
   readonly uses: Map<string, number>
@@ -63,6 +69,8 @@ export interface MemoryTables {
   /** By id, in order. */
   readonly outbox: Map<number, MemoryOutboxRow>
   outboxLastId: number
+  /** By id, in order. */
+  readonly aside: Map<number, MemoryAsideRow>
   /** By tenant and sequence. */
   readonly pending: Map<string, MemoryPending>
   /** By tenant and key hash. */
@@ -87,6 +95,7 @@ const empty = (): MemoryTables => ({
   tokenByHash: new Map(),
   outbox: new Map(),
   outboxLastId: 0,
+  aside: new Map(),
   pending: new Map(),
   idempotency: new Map(),
   audit: new Map(),

@@ -1,7 +1,9 @@
 /** `Outbox` in memory; its clock is Effect's. */
 import { Clock, Effect, Layer } from "effect"
+import { globalTenantId } from "../../domain/Names.ts"
 import { Outbox, type OutboxRow, TermLost } from "../Outbox.ts"
 import { MemoryDatabase, type MemoryTables, pair } from "./MemoryDatabase.ts"
+import { asideRowOf } from "./memoryAside.ts"
 
 const claimTerm = (tables: MemoryTables, process: string, ttlMs: number, now: number): number | null => {
   const { relay } = tables
@@ -44,6 +46,26 @@ const make = Effect.map(MemoryDatabase, (tables) => {
       fenced(term, () => {
         for (const id of ids) tables.outbox.delete(id)
       }),
+    setAside: (term, rows, told) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        fenced(term, () => {
+          for (const { id, reason } of rows) {
+            const row = tables.outbox.get(id)
+            if (row !== undefined) tables.aside.set(id, { row, reason, asideAt: now })
+            tables.outbox.delete(id)
+          }
+          for (const entry of told) {
+            const id = ++tables.outboxLastId
+            tables.outbox.set(id, { id, tenantId: globalTenantId, createdAt: now, entry, revocationSeq: null })
+          }
+        })
+      ),
+    aside: ({ after, limit }) =>
+      Effect.sync(() => {
+        const found = Array.from(tables.aside.values(), asideRowOf).filter(({ id }) => id > Number(after ?? 0))
+        const content = found.toSorted((a, b) => a.id - b.id).slice(0, limit)
+        return { content, next: found.length > limit ? String(content.at(-1)?.id) : null }
+      }),
     position: (stream) => Effect.sync(() => tables.relayPositions.get(stream) ?? null),
     savePosition: (term, stream, sequence) =>
       fenced(term, () => {
@@ -51,7 +73,11 @@ const make = Effect.map(MemoryDatabase, (tables) => {
       }),
     depth: step((now) => {
       const [oldest] = tables.outbox.values()
-      return { rows: tables.outbox.size, oldestAgeMs: oldest === undefined ? 0 : Math.max(0, now - oldest.createdAt) }
+      return {
+        rows: tables.outbox.size,
+        aside: tables.aside.size,
+        oldestAgeMs: oldest === undefined ? 0 : Math.max(0, now - oldest.createdAt)
+      }
     }),
     pendingRevocations: ({ limit, minAgeMs }) =>
       step((now) =>

@@ -14,6 +14,7 @@ import {
 } from "../TenantStore.ts"
 import { createTenant } from "../tenantCreated.ts"
 import { MemoryDatabase, type MemoryTables, pair, tokenCount } from "./MemoryDatabase.ts"
+import { loadAside } from "./memoryAside.ts"
 import { applyChanges, rejection } from "./memoryChanges.ts"
 import { loadKeys } from "./memoryKeys.ts"
 
@@ -75,7 +76,8 @@ const loadAll = (
   tenantTokenCount: tokenCount(tables, (token) => token.tenantId === tenantId),
   idempotent: present(load.idempotencyKeyHashes, (keyHash) => answerOf(tables, tenantId, keyHash)),
   credentials: tables.credentials.load(tenantId, load.credentials),
-  keys: loadKeys(tables, load.keys, now)
+  keys: loadKeys(tables, load.keys, now),
+  aside: loadAside(tables, load.aside)
 })
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

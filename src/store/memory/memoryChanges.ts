@@ -8,6 +8,7 @@ import type { Token } from "../../domain/Token.ts"
 import { chain, headAfter } from "../AuditChain.ts"
 import type { Changes, Loaded } from "../TenantStore.ts"
 import { hexOf, type MemoryTables, pair } from "./MemoryDatabase.ts"
+import { applyAside } from "./memoryAside.ts"
 import { applyKeys, brokenKey } from "./memoryKeys.ts"
 
 /** The broken constraint, by its name in the schema, or null. */
@@ -121,5 +122,6 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
     tables.idempotency.set(pair(tenantId, answer.keyHash), { ...answer, tenantId })
   }
   applyKeys(tables, changes.keys, now)
+  applyAside(tables, changes.asideEnded)
   appendAudit(tables, tenantId, now, changes.audit)
 }

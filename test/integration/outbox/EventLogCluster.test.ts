@@ -54,11 +54,11 @@ describe("OutboxRelay on a cluster", () => {
           outbox.write({
             eventId,
             tenantId: `tenant${entity}`,
-            subject: `${instance}.events.v1.acme.token.provisioned`
+            subject: `${instance}.events.v1.tenant${entity}.token.provisioned`
           })
         }
       }).pipe(Effect.repeat(Schedule.spaced("5 millis").pipe(Schedule.upTo({ times: 150 }))))
-      yield* Layer.build(relayLayer({ replicaId: "one", outbox: outbox.layer, log }))
+      yield* Layer.build(relayLayer({ instance, replicaId: "one", outbox: outbox.layer, log }))
       const { cluster: group } = yield* Effect.promise(() => jetstreamManager.streams.info(events))
       const leader = cluster.servers[Number(group?.leader?.split("-")[1]) - 1]!
       yield* Effect.andThen(

@@ -86,10 +86,10 @@ describe("OutboxRelay on NATS and MariaDB", () => {
       const subscription = control.subscribe(subject, {
         callback: (_error, msg) => void heard.push(msg.headers?.get("Nats-Msg-Id") ?? "")
       })
-      const context = yield* Layer.build(relayLayer({ replicaId: "one", ...parts }))
+      const context = yield* Layer.build(relayLayer({ instance, replicaId: "one", ...parts }))
       const { wakeUnsafe } = yield* OutboxSignal.pipe(Effect.provide(context))
       const message = aMessage({ stream: "revocations", subject, headers: { "ce-entityversion": "3" } })
-      const event = aMessage({ subject: `${instance}.events.v1.${tenantId}.token.revoked`, afterRevocation: true })
+      const event = aMessage({ subject: `${instance}.events.v1.${tenantId}.token.provisioned`, afterRevocation: true })
       yield* transact(tenantId, {}, (loaded) => ({
         revocation: nextRevocation(tenantId, loaded),
         outbox: [{ ...message, afterRevocation: true }, event]
@@ -128,7 +128,7 @@ describe("OutboxRelay on NATS and MariaDB", () => {
       const first = yield* Effect.promise(() => startNats({ dir }))
       yield* Effect.gen(function* () {
         const parts = yield* shared
-        yield* Layer.build(relayLayer({ replicaId: "one", ...parts, termTtl: Duration.seconds(5) }))
+        yield* Layer.build(relayLayer({ instance, replicaId: "one", ...parts, termTtl: Duration.seconds(5) }))
         const before = yield* commitEvents(instance, 10)
         first.kill("SIGKILL")
         yield* Effect.promise(() => first.exited)
@@ -166,7 +166,7 @@ describe("OutboxRelay on NATS and MariaDB", () => {
       })
       const published = streamOf("events").pipe(Effect.provide(parts.log))
       yield* relayUntil(
-        { replicaId: "one", ...parts, outbox: neverMarks },
+        { instance, replicaId: "one", ...parts, outbox: neverMarks },
         Effect.map(published, (ids) => ids.length > 0)
       )
       const [firstId] = yield* published
@@ -175,7 +175,7 @@ describe("OutboxRelay on NATS and MariaDB", () => {
         jetstream.publish(`${instance}.events.v1.probe`, "", { msgID: `probe-${firstId}` }).then((ack) => ack.duplicate)
       yield* Effect.promise(probe)
       yield* Effect.promise(() => eventually(probe, (duplicate) => !duplicate))
-      yield* relayUntil({ replicaId: "two", ...parts }, isEmpty.pipe(Effect.provide(parts.outbox)))
+      yield* relayUntil({ instance, replicaId: "two", ...parts }, isEmpty.pipe(Effect.provide(parts.outbox)))
       const ids = (yield* published).filter((id) => !id.startsWith("probe"))
       assertExactlyOnceInOrder(ids, written)
     }).pipe(Effect.provide(world(inject("natsUrl"), instance)))
@@ -198,8 +198,8 @@ describe("OutboxRelay on NATS and MariaDB", () => {
       }
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const one = yield* Layer.build(relayLayer({ replicaId: "one", ...options }))
-          const two = yield* Layer.build(relayLayer({ replicaId: "two", ...options }))
+          const one = yield* Layer.build(relayLayer({ instance, replicaId: "one", ...options }))
+          const two = yield* Layer.build(relayLayer({ instance, replicaId: "two", ...options }))
           const relays = [yield* OutboxRelay.pipe(Effect.provide(one)), yield* OutboxRelay.pipe(Effect.provide(two))]
           assert.notStrictEqual(relays[0], relays[1])
           const written: Array<Written> = []

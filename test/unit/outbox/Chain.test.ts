@@ -25,9 +25,9 @@ describe("sendable", () => {
     assert.deepStrictEqual(ids(sendable(rows, nobody, 10)), [1, 3, 5])
   })
 
-  it("leaves out tenants that were set aside", () => {
-    const rows = [row(1), row(2, { tenantId: "other" }), row(3)]
-    assert.deepStrictEqual(ids(sendable(rows, (tenantId) => tenantId === "acme", 10)), [2])
+  it("leaves out what rests, and what follows it of its entity, and nobody else", () => {
+    const rows = [row(1), row(2, { tenantId: "other" }), row(3), row(4, { entityKey: "another" })]
+    assert.deepStrictEqual(ids(sendable(rows, ({ id }) => id === 1, 10)), [2, 4])
   })
 
   it("takes no more than it is told to, from the front", () => {
@@ -78,6 +78,14 @@ describe("conclude", () => {
     assert.strictEqual(concluded.last, 10)
     assert.isFalse(concluded.isKnown)
     assert.strictEqual(concluded.duplicates, 1)
+  })
+
+  it("knows the stream when the first is refused: nothing followed it, and what is left may take its place", () => {
+    const refused = Outcome.Refused({ reason: "x" })
+    const concluded = conclude(rows, [refused, Outcome.Misplaced(), Outcome.Misplaced()], 10)
+    assert.deepStrictEqual([concluded.isKnown, concluded.last, concluded.trouble], [true, 10, null])
+    assert.deepStrictEqual(ids(concluded.left), [2, 3])
+    assert.deepStrictEqual(ids(conclude(rows, [stored(11), refused, Outcome.Misplaced()], 10).left), [])
   })
 
   it("is in trouble when somebody else wrote, not when a row of its own broke the chain", () => {

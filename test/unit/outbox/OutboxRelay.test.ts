@@ -1,10 +1,10 @@
-// Verifies R-EVT-1, R-EVT-2.
+// Verifies R-EVT-1, R-EVT-2, R-EVT-4, R-EVT-5.
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Schedule } from "effect"
 import { EventLog } from "../../../src/outbox/EventLog.ts"
 import { OutboxRelay } from "../../../src/outbox/OutboxRelay.ts"
 import { WakeCall } from "../../../src/outbox/WakeCall.ts"
-import { Outbox } from "../../../src/store/Outbox.ts"
+import { Outbox, type OutboxRow } from "../../../src/store/Outbox.ts"
 import { OutboxSignal } from "../../../src/store/OutboxSignal.ts"
 import { StoreUnavailable } from "../../../src/store/StoreError.ts"
 import { eventLogFaults, faulty } from "../../support/eventLogFaults.ts"
@@ -165,20 +165,115 @@ describe("OutboxRelay", () => {
     })
   )
 
-  it.live("lets one row that the stream refuses hold back only its tenant", () =>
+  it.live("sets a row aside that was refused three times, tells of it, and goes on behind it, in order", () =>
     Effect.gen(function* () {
       const log = yield* forgetful
       const outbox = memoryOutbox()
       const faults = eventLogFaults()
-      faults.refused.add("bad-0")
-      outbox.write({ eventId: "bad-0", tenantId: "acme" })
-      outbox.write({ eventId: "bad-1", tenantId: "acme" })
+      const tried: Array<string> = []
+      faults.onAppend = (_, entries) =>
+        Effect.sync(() => void tried.push(...entries.slice(0, 1).map(({ eventId }) => eventId)))
+      const bad = Array.from({ length: 40 }, (_, n) => `bad${n}`)
+      for (const entity of bad) {
+        faults.refused.add(`${entity}-0`)
+        for (const n of [0, 1, 2]) outbox.write({ eventId: `${entity}-${n}`, tenantId: entity })
+      }
       const ids = write(outbox, 3, 20)
+      const options = { replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) }
       yield* relayUntil(
-        { replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) },
-        Effect.sync(() => outbox.rows().length === 2)
+        options,
+        Effect.sync(() => outbox.rows().length === bad.length * 3)
       )
       assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+      yield* relayUntil(options, isEmpty(outbox))
+      assert.sameMembers(
+        outbox.aside.map(({ reason, row }) => `${row.eventId} ${reason}`),
+        bad.map((entity) => `${entity}-0 on purpose`)
+      )
+      const published = yield* streamOf("events").pipe(Effect.provide(log))
+      const told = published.slice(0).filter((id) => !id.startsWith("e") && !id.startsWith("bad"))
+      assert.strictEqual(told.length, bad.length)
+      assert.deepStrictEqual(
+        published.filter((id) => id.startsWith("bad7-")),
+        ["bad7-1", "bad7-2"]
+      )
+      assert.isAtLeast(tried.filter((id) => id === "bad0-0").length, 3)
+    })
+  )
+
+  it.live("sets nothing aside for answers that do not come", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      faults.loseEntries = 6
+      const ids = write(outbox, 2, 3)
+      yield* relayUntil({ replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) }, isEmpty(outbox))
+      assert.strictEqual(faults.loseEntries, 0)
+      assert.deepStrictEqual(outbox.aside, [])
+      assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+    })
+  )
+
+  it.live("publishes nothing but events of this service, whatever stands in a row", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const appended: Array<string> = []
+      const faults = eventLogFaults()
+      faults.onAppend = (_, entries) => Effect.sync(() => void appended.push(...entries.map(({ subject }) => subject)))
+      const own = "cm.events.v1.acme.token.provisioned"
+      const headers = { "ce-type": "token.provisioned" }
+      const strangers: ReadonlyArray<Partial<OutboxRow>> = [
+        { subject: "$JS.API.STREAM.DELETE.CM_EVENTS" },
+        { subject: "$JS.API.STREAM.DELETE.CM_EVENTS", held: true },
+        { subject: "$KV.CM_LEASES.barrier.one" },
+        { subject: "cm.v1.acme.token.revoke" },
+        { subject: "cm.events.v1.other.token.provisioned" },
+        { subject: "cm.events.v1.acme.token.revoked" },
+        { subject: "cm.events.v1.acme.>", headers: { "ce-type": ">" } },
+        { subject: "cm.events.v1.a.b.token.provisioned", tenantId: "a.b" },
+        { subject: "other.events.v1.acme.token.provisioned" },
+        { subject: `${own}\r\nPUB x 0`, headers },
+        { subject: own, headers: {} },
+        { subject: own, headers: { ...headers, "Nats-Rollup": "all" } },
+        { subject: own, headers: { ...headers, "Nats-Expected-Stream": "CM_REVOCATIONS" } },
+        { subject: own, headers: { ...headers, "ce-id": "a\r\nNats-Rollup: all" } },
+        { subject: own, headers: {}, unreadable: true },
+        { subject: "kaa.v1.events.cm.endpoint.lifecycle.unregistered", stream: "revocations", headers: {} },
+        { subject: "kaa.v1.events.cm.endpoint.token.revoked", stream: "events" }
+      ]
+      strangers.forEach((row, n) => void outbox.write({ eventId: `s${n}-0`, tenantId: "acme", ...row }))
+      outbox.write({ eventId: "good-0", tenantId: "acme" })
+      outbox.write({ eventId: "good-1", tenantId: "acme", stream: "revocations" })
+      yield* relayUntil({ replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) }, isEmpty(outbox))
+      assert.deepStrictEqual(
+        outbox.aside.map(({ row }) => row.eventId),
+        strangers.map((_, n) => `s${n}-0`)
+      )
+      assert.sameMembers(Array.from(new Set(appended)), [
+        own,
+        "kaa.v1.events.cm.endpoint.token.revoked",
+        "cm.events.v1.global.platform.outbox_blocked"
+      ])
+    })
+  )
+
+  it.live("does not tell of the word itself, when that is refused too", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      const all = { has: () => true } as unknown as Set<string>
+      outbox.write({ eventId: "bad-0" })
+      yield* relayUntil(
+        { replicaId: "one", outbox: outbox.layer, log: faulty(log, { ...faults, refused: all }) },
+        isEmpty(outbox)
+      )
+      assert.deepStrictEqual(
+        outbox.aside.map(({ row }) => row.headers["ce-type"]),
+        ["token.provisioned", "platform.outbox_blocked"]
+      )
     })
   )
 

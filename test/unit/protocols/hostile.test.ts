@@ -60,6 +60,8 @@ describe(`hostile payloads (seed ${seed})`, () => {
       rotateKeys: () => Effect.succeed({ keyIds: [], tenants: 0, notRotated: [] }),
       keysStatus: () => Effect.succeed({ state: "idle", total: 0, done: 0, etaSeconds: null }),
       retireKey: () => Effect.void,
+      listBlocked: () => Effect.succeed({ content: [], next: null }),
+      releaseBlocked: () => Effect.succeed({ id: 1, action: "drop" }),
       auditList: () => Effect.succeed({ content: [], next: null }),
       auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null, published: null })
     })

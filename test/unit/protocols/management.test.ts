@@ -327,6 +327,49 @@ const cases: ReadonlyArray<Case> = [
     args: [someTokenId],
     gives: Effect.void,
     body: { keyId: someTokenId, state: "retired" }
+  },
+  {
+    operation: "outbox.list",
+    ask: { limit: 2 },
+    calls: "listBlocked",
+    args: [{ limit: 2, after: null }],
+    gives: page([
+      {
+        id: 7,
+        tenantId: "demo",
+        eventId: someTokenId,
+        stream: "events",
+        subject: "$JS.API.\ud800",
+        entityKey: "x",
+        bytes: 3,
+        reason: "foreign subject",
+        createdAt: someTime,
+        asideAt: someTime
+      }
+    ]),
+    body: {
+      content: [
+        {
+          id: 7,
+          tenantId: "demo",
+          eventId: someTokenId,
+          stream: "events",
+          subject: "$JS.API.\ufffd",
+          bytes: 3,
+          reason: "foreign subject",
+          createdDate: date,
+          asideDate: date
+        }
+      ]
+    }
+  },
+  {
+    operation: "outbox.release",
+    ask: { id: 7, action: "drop" },
+    calls: "releaseBlocked",
+    args: [7, "drop"],
+    gives: Effect.succeed({ id: 7, action: "drop" }),
+    body: { id: 7, action: "drop" }
   }
 ]
 

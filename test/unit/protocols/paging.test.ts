@@ -46,7 +46,14 @@ const lists: Readonly<Record<string, List>> = {
     noPlaces: ["abc", "-1", "0", "1.5", "1e3", "0x10", " 1", "1 ", "NaN", "Infinity", "9".repeat(16)]
   },
   "tenants.list": { method: "listTenants", base: {}, others: {}, ...name },
-  "keys.list": { method: "listKeys", base: {}, others: {}, ...id }
+  "keys.list": { method: "listKeys", base: {}, others: {}, ...id },
+  "outbox.list": {
+    method: "listBlocked",
+    base: {},
+    others: {},
+    place: "42",
+    noPlaces: ["abc", "-1", "0", "1.5", "1e3", " 1", "NaN", "9".repeat(16)]
+  }
 }
 
 /**

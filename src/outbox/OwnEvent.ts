@@ -1,0 +1,40 @@
+/**
+ * What this service publishes, and nothing else: the shape of a row of the outbox that may leave.
+ *
+ * A row says its own subject and headers, and whoever can write the database can write a row. So before
+ * one leaves, its subject is made again from the instance, the row's tenant and the type that it names, and
+ * its headers are those that events have: a row that says anything else would make this service speak to
+ * JetStream, to its buckets or to its own operations. What an event of a right shape says is not judged here.
+ */
+import { tenantIdPattern } from "../domain/Names.ts"
+import type { OutboxRow } from "../store/Outbox.ts"
+
+const typePattern = /^[a-z][a-z0-9_-]{0,63}(?:\.[a-z][a-z0-9_-]{0,63}){0,2}$/u
+const headerNamePattern = /^(?:ce-[a-z]{1,32}|content-type)$/u
+const headerValuePattern = /^[^\p{Cc}]{0,1024}$/u
+
+/** The platform's events that this service is the originator of: 16/ECAP and 22/CAP. */
+const platformTypes = [
+  "endpoint.token.revoked",
+  "client.credential.revoked",
+  "client-credentials.basic.revoked",
+  "client-credentials.certificate.revoked"
+]
+
+/** `type` is null for an event of the platform, which carries none in a header. */
+const subjectsOf = (instance: string, row: OutboxRow): ReadonlyArray<string> => {
+  if (row.stream === "revocations") return platformTypes.map((type) => `kaa.v1.events.${instance}.${type}`)
+  const type = row.headers["ce-type"]
+  if (type === undefined || !typePattern.test(type) || !tenantIdPattern.test(row.tenantId)) return []
+  return [`${instance}.events.v1.${row.tenantId}.${type}`]
+}
+
+/** Why the row is not an event of this service, or null. */
+export const foreignness = (instance: string, row: OutboxRow): string | null => {
+  if (row.unreadable === true) return "unreadable"
+  if (!subjectsOf(instance, row).includes(row.subject)) return "foreign subject"
+  const isEvents = Object.entries(row.headers).every(
+    ([name, value]) => headerNamePattern.test(name) && headerValuePattern.test(value)
+  )
+  return isEvents ? null : "foreign header"
+}

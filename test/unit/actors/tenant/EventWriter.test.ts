@@ -1,0 +1,73 @@
+// Verifies R-EVT-6.
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { bodyOf } from "../../../../src/actors/tenant/TokenEvents.ts"
+import { eventBytesMax } from "../../../../src/domain/Names.ts"
+import { EndpointTokenRevokedEvent } from "../../../../src/schema/Ecap.ts"
+import { operator, tenantWorld } from "../../../support/tenantWorld.ts"
+
+const correlationIdOf = (payload: Uint8Array | undefined) =>
+  EndpointTokenRevokedEvent.decode(payload ?? new Uint8Array())?.correlationId
+
+describe("an event is bounded when it is written", () => {
+  it.live("one long correlation id is left out of the event, and silences nobody", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
+      yield* tenants.registerApplication("acme", "app", operator)
+      const items = ["a", "b", "c"].map((endpointId) => ({
+        endpointId,
+        token: null,
+        expiresAt: null,
+        description: null
+      }))
+      yield* tenants.provisionTokens("acme", "app", items, operator)
+      const ids = ["x".repeat(8_388_488), "🙂".repeat(257), "🙂".repeat(256)]
+      for (const [index, correlationId] of ids.entries()) {
+        const { deleted } = yield* tenants.unregisterEndpoint(items[index]!.endpointId, { ...operator, correlationId })
+        assert.strictEqual(deleted, 1)
+      }
+      const rows = (yield* world.outbox.unsent(1_000)).filter(({ stream }) => stream === "revocations")
+      assert.deepStrictEqual(
+        rows.map(({ payload }) => correlationIdOf(payload)),
+        ["", "", ids[2]]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it("says a thousand ids in one event of ended sessions, and more in more", () =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        const world = yield* tenantWorld
+        const { tenants } = yield* world.replica("one")
+        yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
+        yield* tenants.registerApplication("acme", "app", operator)
+        const item = { endpointId: "crowded", token: null, expiresAt: null, description: null }
+        yield* tenants.provisionTokens(
+          "acme",
+          "app",
+          Array.from({ length: 1_000 }, () => item),
+          operator
+        )
+        yield* tenants.deleteTokens("acme", { endpointId: "crowded" }, operator)
+        const rows = (yield* world.outbox.unsent(10_000)).filter(({ stream }) => stream === "revocations")
+        assert.strictEqual(rows.length, 1)
+        assert.isBelow(rows[0]!.payload.length, 64_000)
+      }).pipe(Effect.scoped)
+    ))
+
+  it("leaves the longest fields out of a body that would not fit, and names them", () => {
+    const data = { eventType: "x", scopes: ["s".repeat(200_000)], message: "m".repeat(100_000), timestamp: "t" }
+    const body = bodyOf(data)
+    assert.isBelow(body.length, eventBytesMax)
+    assert.deepStrictEqual(JSON.parse(new TextDecoder().decode(body)), {
+      eventType: "x",
+      message: data.message,
+      timestamp: "t",
+      leftOut: ["scopes"]
+    })
+    const short = { eventType: "x", scopes: ["s"] }
+    assert.deepStrictEqual(JSON.parse(new TextDecoder().decode(bodyOf(short))), short)
+  })
+})
