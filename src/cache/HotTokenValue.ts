@@ -10,7 +10,7 @@ import { tokenStatuses } from "../domain/Token.ts"
 import type { CacheKey } from "./ValidationCache.ts"
 
 /** Grows with every change of the array's meaning. */
-const format = 1
+const format = 2
 
 const NaturalNumber = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
@@ -25,10 +25,9 @@ const Entry = Schema.Tuple([
   Schema.Literals(tokenStatuses),
   /** version */
   NaturalNumber,
-  /** expiresAt, endReason, reason */
+  /** endsAt, ending */
   Schema.NullOr(NaturalNumber),
-  Schema.Literals(["expired", "rotated"]),
-  Schema.NullOr(Schema.String),
+  Schema.Literals(["expired", "rotated", "revoked"]),
   /** readSeq */
   NaturalNumber
 ])
@@ -46,9 +45,8 @@ export const encode = (token: HotToken): Uint8Array => {
     token.endpointId,
     token.status,
     token.version,
-    token.expiresAt,
-    token.endReason,
-    token.reason,
+    token.endsAt,
+    token.ending,
     token.readSeq
   ]
   const json = encoder.encode(JSON.stringify(entry))
@@ -62,8 +60,7 @@ export const decode = (value: Uint8Array, key: CacheKey): HotToken | null => {
   if (value[0] !== format) return null
   const decoded = decodeEntry(decoder.decode(value.subarray(1)))
   if (Result.isFailure(decoded)) return null
-  const [tenantId, cacheKey, appName, tokenId, endpointId, status, version, expiresAt, endReason, reason, readSeq] =
-    decoded.success
+  const [tenantId, cacheKey, appName, tokenId, endpointId, status, version, endsAt, ending, readSeq] = decoded.success
   if (tenantId !== key.tenantId || cacheKey !== key.cacheKey) return null
-  return { tenantId, appName, tokenId, endpointId, status, version, expiresAt, endReason, reason, readSeq, cacheKey }
+  return { tenantId, appName, tokenId, endpointId, status, version, endsAt, ending, readSeq, cacheKey }
 }

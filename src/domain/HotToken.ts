@@ -1,5 +1,5 @@
 /** What a validation needs to know of a token: the row of a cache. */
-import type { EndReason, Token, TokenStatus } from "./Token.ts"
+import { type Ending, endingOf, endOf, type Token, type TokenStatus } from "./Token.ts"
 
 export interface HotToken {
   readonly tenantId: string
@@ -8,9 +8,10 @@ export interface HotToken {
   readonly endpointId: string
   readonly status: TokenStatus
   readonly version: number
-  readonly expiresAt: number | null
-  readonly endReason: EndReason
-  readonly reason: string | null
+  /** The nearer of its ends. */
+  readonly endsAt: number | null
+  /** Of a Revoked one, what ended it; else what `endsAt` means when it comes. */
+  readonly ending: Ending
   /** The tenant's revocation sequence in the snapshot that this was read from. */
   readonly readSeq: number
   /** Lower-case hex of the keyed hash that found it. */
@@ -25,9 +26,8 @@ export const hotTokenOf = (token: Token, readSeq: number): HotToken => ({
   endpointId: token.endpointId,
   status: token.status,
   version: token.version,
-  expiresAt: token.expiresAt,
-  endReason: token.endReason,
-  reason: token.reason,
+  endsAt: endOf(token),
+  ending: endingOf(token),
   readSeq,
   cacheKey: Buffer.from(token.hash).toString("hex")
 })

@@ -12,6 +12,8 @@ export type TokenStatus = (typeof tokenStatuses)[number]
 
 /** Why a token ends, or will end, by itself: its own expiry, or the end of the overlap after a rotation. */
 export type EndReason = "expired" | "rotated"
+/** The same, or somebody's request. */
+export type Ending = EndReason | "revoked"
 
 export interface Token {
   /** UUIDv7, lower case, with dashes. */
@@ -28,11 +30,13 @@ export interface Token {
   readonly updatedAt: number
   readonly activatedAt: number | null
   readonly lastUsedAt: number | null
-  /** From this moment on the token answers 410, whatever its status says. */
+  /** Its own end, as it was asked for; a successor inherits it. */
   readonly expiresAt: number | null
-  /** What `expiresAt` means when it comes. */
-  readonly endReason: EndReason
-  /** Why the token is Suspended or Revoked, in the caller's words, `expired` or `rotated`; else null. */
+  /** The end of the overlap after a rotation; null for a token that has no successor. */
+  readonly overlapEndsAt: number | null
+  /** Of a Revoked one: what ended it by itself; null when somebody's request did. Never a caller's words. */
+  readonly endedBy: EndReason | null
+  /** Why the token is Suspended or Revoked, in words that nothing decides by; else null. */
   readonly reason: string | null
   readonly description: string | null
   readonly createdBy: string
@@ -50,10 +54,27 @@ export const tokenHintOf = (value: string): string | null => {
   return null
 }
 
-/** Whether the token's own end has come. The boundary itself is past: at `expiresAt` it answers 410. */
-export const hasEnded = (token: Pick<Token, "expiresAt">, now: number): boolean =>
-  token.expiresAt !== null && now >= token.expiresAt
+type Ends = Pick<Token, "expiresAt" | "overlapEndsAt">
+
+/** The nearer of its two ends: from this moment on the token answers 410, whatever its status says. */
+export const endOf = ({ expiresAt, overlapEndsAt }: Ends): number | null => {
+  if (expiresAt === null || overlapEndsAt === null) return expiresAt ?? overlapEndsAt
+  return Math.min(expiresAt, overlapEndsAt)
+}
+
+/** What ended it, or what its end will mean when it comes. */
+export const endingOf = (token: Ends & Pick<Token, "status" | "endedBy">): Ending => {
+  if (token.status === "Revoked") return token.endedBy ?? "revoked"
+  return token.overlapEndsAt !== null && token.overlapEndsAt === endOf(token) && token.overlapEndsAt !== token.expiresAt
+    ? "rotated"
+    : "expired"
+}
+
+/** Whether a moment has come. The boundary itself is past: at its end a token answers 410. */
+export const isPast = (end: number | null, now: number): boolean => end !== null && now >= end
+
+export const hasEnded = (token: Ends, now: number): boolean => isPast(endOf(token), now)
 
 /** The status a caller is shown: an ended token is Revoked, whether or not the sweep has been there. */
-export const shownStatus = (token: Pick<Token, "status" | "expiresAt">, now: number): TokenStatus =>
+export const shownStatus = (token: Ends & Pick<Token, "status">, now: number): TokenStatus =>
   hasEnded(token, now) ? "Revoked" : token.status

@@ -8,7 +8,7 @@
  * Source: 16/ECAP, "Endpoint token status transition request", "Endpoint token revocation event".
  */
 import { Data } from "effect"
-import { type EndReason, hasEnded, type TokenStatus } from "./Token.ts"
+import { type Ending, isPast, type TokenStatus } from "./Token.ts"
 
 /** Where a token may go from each status, on request. A revoked token goes nowhere. */
 const successors: Readonly<Record<TokenStatus, ReadonlyArray<TokenStatus>>> = {
@@ -47,16 +47,16 @@ const rotated: Verdict = { statusCode: 410, reasonPhrase: "Token was rotated" }
 
 export interface VerdictInput {
   readonly status: TokenStatus
-  readonly expiresAt: number | null
-  readonly endReason: EndReason
-  readonly reason: string | null
+  /** The nearer of its ends. */
+  readonly endsAt: number | null
+  /** Of a Revoked one, what ended it; else what `endsAt` means when it comes. Nothing that a caller wrote. */
+  readonly ending: Ending
 }
+
+const phrases = { revoked, expired, rotated }
 
 /** What a validation of a known token answers at `now`. An ended token is 410, Suspended or not. */
 export const verdict = (token: VerdictInput, now: number): Verdict => {
-  if (token.status === "Revoked") {
-    return token.reason === "expired" ? expired : token.reason === "rotated" ? rotated : revoked
-  }
-  if (hasEnded(token, now)) return token.endReason === "rotated" ? rotated : expired
+  if (token.status === "Revoked" || isPast(token.endsAt, now)) return phrases[token.ending]
   return token.status === "Suspended" ? suspended : ok
 }

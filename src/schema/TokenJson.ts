@@ -167,7 +167,7 @@ export const ValidationResults = Schema.Struct({
 
 /** A token's record; dates and texts that it does not have are left out. */
 export const encodeToken = (
-  token: Omit<Token, "hash" | "hashKeyId" | "tenantId" | "endReason" | "reason">
+  token: Omit<Token, "hash" | "hashKeyId" | "tenantId" | "overlapEndsAt" | "endedBy" | "reason">
 ): TokenAnswer => ({
   tokenId: token.tokenId,
   appName: token.appName,

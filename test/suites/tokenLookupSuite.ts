@@ -19,7 +19,7 @@ export const tokenLookupSuite = (name: string, stores: Layer.Layer<TenantStore |
           status: "Suspended",
           version: 7,
           expiresAt: 4_102_444_800_000,
-          endReason: "rotated",
+          overlapEndsAt: 4_102_444_700_000,
           reason: "because"
         })
         yield* insert([token])
@@ -33,9 +33,8 @@ export const tokenLookupSuite = (name: string, stores: Layer.Layer<TenantStore |
             endpointId: token.endpointId,
             status: "Suspended",
             version: 7,
-            expiresAt: 4_102_444_800_000,
-            endReason: "rotated",
-            reason: "because",
+            endsAt: 4_102_444_700_000,
+            ending: "rotated",
             readSeq: 1,
             cacheKey: hex(token.hash)
           }

@@ -12,9 +12,9 @@ export const hotToken = (n: number, changes: Partial<HotToken> = {}): HotToken =
   endpointId: `endpoint-${n}`,
   status: "Active",
   version: 1,
-  expiresAt: null,
-  endReason: "expired",
-  reason: null,
+  endsAt: null,
+  ending: "expired",
+
   readSeq: 7,
   cacheKey: n.toString(16).padStart(64, "0"),
   ...changes
@@ -43,8 +43,8 @@ export const validationCacheSuite = (name: string, cache: Layer.Layer<Validation
         const cache = yield* ValidationCache
         const tokens = [
           hotToken(10),
-          hotToken(11, { status: "Revoked", reason: "Grund mit Umlaut ü", version: 12, readSeq: 1_000_000_007 }),
-          hotToken(12, { status: "Suspended", expiresAt: 1_764_000_000_000, endReason: "rotated" }),
+          hotToken(11, { status: "Revoked", ending: "revoked", version: 12, readSeq: 1_000_000_007 }),
+          hotToken(12, { status: "Suspended", endsAt: 1_764_000_000_000, ending: "rotated" }),
           hotToken(13, { status: "Inactive", endpointId: "a.b~c_d-e" })
         ]
         cache.putUnsafe(tokens)

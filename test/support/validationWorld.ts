@@ -201,9 +201,9 @@ export class World {
       endpointId: `endpoint-${number}`,
       status: "Active" as const,
       version: 1,
-      expiresAt: null,
-      endReason: "expired" as const,
-      reason: null,
+      endsAt: null,
+      ending: "expired" as const,
+
       ...rest,
       cacheKey: hashOf(appName, value, keyId).toString("hex")
     }
@@ -231,7 +231,7 @@ export class World {
           appName: row!.appName,
           cacheKey: row!.cacheKey,
           version,
-          usableUntil: changes.expiresAt ?? null
+          usableUntil: changes.endsAt ?? null
         }
       ]
     })

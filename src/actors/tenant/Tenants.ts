@@ -31,8 +31,8 @@ export interface Caller extends Principal {
 export type ChangeError = Refusal | TooManyRequests | Unavailable | NotYetInForce
 export type ReadError = Refusal | InvalidCursor | TooManyRequests | Unavailable
 
-/** A token as callers see it: without its hash. */
-export type TokenRecord = Omit<Token, "hash" | "hashKeyId" | "tenantId" | "endReason" | "reason">
+/** A token as callers see it: without its hash; `expiresAt` is the nearer of its ends. */
+export type TokenRecord = Omit<Token, "hash" | "hashKeyId" | "tenantId" | "overlapEndsAt" | "endedBy" | "reason">
 
 export interface ProvisionItem {
   readonly endpointId: string

@@ -262,4 +262,4 @@ const refusesUnused = (item: ItemResult<TokenRecord>): boolean =>
   Result.isFailure(item) && item.failure._tag === "TransitionNotAllowed" && item.failure.from === "Inactive"
 
 /** The end of an overlap is nearer than the one before; a token that ended by its own date is gone by the clock alone. */
-const saysGone = (token: Token): boolean => !isUsable(token.status) || token.endReason === "rotated"
+const saysGone = (token: Token): boolean => !isUsable(token.status) || token.overlapEndsAt !== null

@@ -18,7 +18,7 @@ import { Applier, type LeaseState, LeaseView } from "../../coherence/Coherence.t
 import { mayBelieve } from "../../domain/Belief.ts"
 import type { HotToken } from "../../domain/HotToken.ts"
 import type { Appearance, Revocation, RevocationTarget } from "../../domain/Revocation.ts"
-import { hasEnded } from "../../domain/Token.ts"
+import { isPast } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
 import { encodeTail } from "../../schema/EcapReply.ts"
 import { ActorsConfig } from "../tenant/ActorsConfig.ts"
@@ -143,7 +143,7 @@ export class Beliefs {
     if (present !== 0 && hot.tokenId(present) !== token.tokenId && hot.readSeq(present) > token.readSeq) return
     const same = hot.findById(token.tokenId)
     if (same !== 0 && isOlder(token, hot.version(same), hot.readSeq(same))) return
-    if (!isUsable(token.status) || hasEnded(token, this.now())) {
+    if (!isUsable(token.status) || isPast(token.endsAt, this.now())) {
       if (same !== 0) hot.remove(same)
       return
     }
@@ -159,10 +159,10 @@ export class Beliefs {
       applicationIndex: application.index,
       version: token.version,
       readSeq: token.readSeq,
-      expiresAt: token.expiresAt ?? Number.POSITIVE_INFINITY,
+      expiresAt: token.endsAt ?? Number.POSITIVE_INFINITY,
       flags:
         (token.status === "Inactive" ? inactiveFlag : 0) |
-        (token.endReason === "rotated" ? rotatedFlag : 0) |
+        (token.ending === "rotated" ? rotatedFlag : 0) |
         (same === 0 ? 0 : hot.flags(same) & toldFlag),
       tail
     })

@@ -183,9 +183,8 @@ export class ValidationPath {
     const flags = hot.flags(ref)
     const state = {
       status: (flags & inactiveFlag) === 0 ? ("Active" as const) : ("Inactive" as const),
-      expiresAt: hot.expiresAt(ref),
-      endReason: (flags & rotatedFlag) === 0 ? ("expired" as const) : ("rotated" as const),
-      reason: null
+      endsAt: hot.expiresAt(ref),
+      ending: (flags & rotatedFlag) === 0 ? ("expired" as const) : ("rotated" as const)
     }
     const { reasonPhrase, statusCode } = verdict(state, wall)
     if (statusCode === 200 && waiter !== null && !waiter.dryRun) this.noteUse(ref, wall)

@@ -2,7 +2,7 @@
  * The answers of a validation, each with the end of its reply (contract 2.1).
  */
 import type { HotToken } from "../../domain/HotToken.ts"
-import { hasEnded, type TokenStatus } from "../../domain/Token.ts"
+import { isPast, type TokenStatus } from "../../domain/Token.ts"
 import { verdict } from "../../domain/TokenLifecycle.ts"
 import { encodeTail } from "../../schema/EcapReply.ts"
 import type { ValidationAnswer } from "../tenant/Tenants.ts"
@@ -47,6 +47,6 @@ export const answerFor = (token: HotToken, now: number): Answer => {
     reasonPhrase,
     tokenId,
     endpointId,
-    status: hasEnded(token, now) ? "Revoked" : token.status
+    status: isPast(token.endsAt, now) ? "Revoked" : token.status
   }
 }

@@ -6,17 +6,17 @@
  */
 import { Effect, Layer } from "effect"
 import type { HotToken } from "../../domain/HotToken.ts"
-import { tokenStatuses } from "../../domain/Token.ts"
+import { endingOf, endOf, tokenStatuses } from "../../domain/Token.ts"
 import { TokenLookup } from "../TokenLookup.ts"
 import * as Columns from "./Columns.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Row } from "./MariadbConnection.ts"
-import { endReasons } from "./TokenRow.ts"
+import { endsOf } from "./TokenRow.ts"
 
 /** The order of tables and the index are said, so that young statistics cannot choose a scan. */
 export const byHashSql = (marks: string): string =>
-  `SELECT t.tenant_id, t.app_name, t.token_id, t.endpoint_id, t.status, t.version, t.expires_at, t.end_reason, t.reason,
-    c.revocation_seq, t.hash
+  `SELECT t.tenant_id, t.app_name, t.token_id, t.endpoint_id, t.status, t.version, t.expires_at, t.overlap_ends_at,
+    t.ended_by, c.revocation_seq, t.hash
   FROM tokens t FORCE INDEX (PRIMARY)
     STRAIGHT_JOIN applications a FORCE INDEX (PRIMARY) ON a.app_name = t.app_name AND a.removed_at IS NULL
     STRAIGHT_JOIN tenants n FORCE INDEX (PRIMARY) ON n.tenant_id = t.tenant_id AND n.removed_at IS NULL
@@ -28,19 +28,21 @@ const applicationsSql = (marks: string): string =>
   WHERE a.app_name IN (${marks}) AND a.removed_at IS NULL AND n.removed_at IS NULL`
 
 const hashColumn = 10
-const hotTokenOf = (row: Row): HotToken => ({
-  tenantId: Columns.text(row, 0),
-  appName: Columns.text(row, 1),
-  tokenId: Columns.uuid(row, 2),
-  endpointId: Columns.text(row, 3),
-  status: Columns.literal(row, 4, tokenStatuses),
-  version: Columns.whole(row, 5),
-  expiresAt: Columns.wholeOrNull(row, 6),
-  endReason: Columns.literal(row, 7, endReasons),
-  reason: Columns.textOrNull(row, 8),
-  readSeq: Columns.whole(row, 9),
-  cacheKey: Columns.bytes(row, hashColumn).toString("hex")
-})
+const hotTokenOf = (row: Row): HotToken => {
+  const token = { status: Columns.literal(row, 4, tokenStatuses), ...endsOf(row, 6) }
+  return {
+    tenantId: Columns.text(row, 0),
+    appName: Columns.text(row, 1),
+    tokenId: Columns.uuid(row, 2),
+    endpointId: Columns.text(row, 3),
+    status: token.status,
+    version: Columns.whole(row, 5),
+    endsAt: endOf(token),
+    ending: endingOf(token),
+    readSeq: Columns.whole(row, 9),
+    cacheKey: Columns.bytes(row, hashColumn).toString("hex")
+  }
+}
 
 const bufferOf = (bytes: Uint8Array): Buffer =>
   bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

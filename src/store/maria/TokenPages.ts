@@ -38,7 +38,7 @@ const place = (tenantId: string, query: TokenQuery): Where => {
   return { index, sql: conditions.join(" AND "), values }
 }
 
-const hasEndedSql = `expires_at IS NOT NULL AND expires_at <= ${Columns.nowSql}`
+const hasEndedSql = `(COALESCE(expires_at <= ${Columns.nowSql}, FALSE) OR COALESCE(overlap_ends_at <= ${Columns.nowSql}, FALSE))`
 
 /** `Revoked` includes ended ones; the others exclude them. */
 const statusCondition = (statuses: ReadonlyArray<TokenStatus>): string => {

@@ -3,7 +3,7 @@ import { type EndReason, type Token, type TokenStatus, tokenStatuses } from "../
 import * as Columns from "./Columns.ts"
 import type { Row, Value } from "./MariadbConnection.ts"
 
-export const endReasons: ReadonlyArray<EndReason> = ["expired", "rotated"]
+const endReasons: ReadonlyArray<EndReason> = ["expired", "rotated"]
 export const statusNumber = (status: TokenStatus): number => tokenStatuses.indexOf(status)
 
 export const tokenColumns = [
@@ -13,13 +13,14 @@ export const tokenColumns = [
   "endpoint_id",
   "status",
   "version",
-  "end_reason",
   "token_hint",
   "created_at",
   "updated_at",
   "activated_at",
   "last_used_at",
   "expires_at",
+  "overlap_ends_at",
+  "ended_by",
   "reason",
   "description",
   "created_by",
@@ -28,6 +29,16 @@ export const tokenColumns = [
   "hash_key_id"
 ].join(", ")
 
+/** Three columns beginning at `at`: `expires_at`, `overlap_ends_at`, `ended_by`. */
+export const endsOf = (row: Row, at: number) => {
+  const endedBy = Columns.wholeOrNull(row, at + 2)
+  return {
+    expiresAt: Columns.wholeOrNull(row, at),
+    overlapEndsAt: Columns.wholeOrNull(row, at + 1),
+    endedBy: endedBy === null ? null : Columns.literal(row, at + 2, endReasons)
+  }
+}
+
 export const tokenOf = (row: Row): Token => ({
   tokenId: Columns.uuid(row, 0),
   tenantId: Columns.text(row, 1),
@@ -35,20 +46,23 @@ export const tokenOf = (row: Row): Token => ({
   endpointId: Columns.text(row, 3),
   status: Columns.literal(row, 4, tokenStatuses),
   version: Columns.whole(row, 5),
-  endReason: Columns.literal(row, 6, endReasons),
-  tokenHint: Columns.textOrNull(row, 7),
-  createdAt: Columns.whole(row, 8),
-  updatedAt: Columns.whole(row, 9),
-  activatedAt: Columns.wholeOrNull(row, 10),
-  lastUsedAt: Columns.wholeOrNull(row, 11),
-  expiresAt: Columns.wholeOrNull(row, 12),
-  reason: Columns.textOrNull(row, 13),
-  description: Columns.textOrNull(row, 14),
-  createdBy: Columns.text(row, 15),
-  updatedBy: Columns.text(row, 16),
-  hash: new Uint8Array(Columns.bytes(row, 17)),
-  hashKeyId: Columns.uuid(row, 18)
+  tokenHint: Columns.textOrNull(row, 6),
+  createdAt: Columns.whole(row, 7),
+  updatedAt: Columns.whole(row, 8),
+  activatedAt: Columns.wholeOrNull(row, 9),
+  lastUsedAt: Columns.wholeOrNull(row, 10),
+  ...endsOf(row, 11),
+  reason: Columns.textOrNull(row, 14),
+  description: Columns.textOrNull(row, 15),
+  createdBy: Columns.text(row, 16),
+  updatedBy: Columns.text(row, 17),
+  hash: new Uint8Array(Columns.bytes(row, 18)),
+  hashKeyId: Columns.uuid(row, 19)
 })
+
+/** How `endedBy` stands in its column. */
+export const endedByNumber = (endedBy: EndReason | null): number | null =>
+  endedBy === null ? null : endReasons.indexOf(endedBy)
 
 export const tokenValues = (token: Token): ReadonlyArray<Value> => [
   Columns.uuidBytes(token.tokenId),
@@ -57,13 +71,14 @@ export const tokenValues = (token: Token): ReadonlyArray<Value> => [
   token.endpointId,
   statusNumber(token.status),
   token.version,
-  endReasons.indexOf(token.endReason),
   token.tokenHint,
   token.createdAt,
   token.updatedAt,
   token.activatedAt,
   token.lastUsedAt,
   token.expiresAt,
+  token.overlapEndsAt,
+  endedByNumber(token.endedBy),
   token.reason,
   token.description,
   token.createdBy,

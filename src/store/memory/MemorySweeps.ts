@@ -1,6 +1,6 @@
 /** `Sweeps` in memory; its clock is Effect's. */
 import { Clock, Effect, Layer } from "effect"
-import { hasEnded, type Token } from "../../domain/Token.ts"
+import { endOf, hasEnded, type Token } from "../../domain/Token.ts"
 import { Sweeps } from "../Sweeps.ts"
 import { isLive, MemoryDatabase, type MemoryTables, tokenCount } from "./MemoryDatabase.ts"
 
@@ -55,7 +55,7 @@ const make = Effect.map(MemoryDatabase, (tables) => {
       step((now) =>
         Array.from(tables.tokens.values())
           .filter((token) => token.status !== "Revoked" && hasEnded(token, now))
-          .toSorted((a, b) => (a.expiresAt ?? 0) - (b.expiresAt ?? 0))
+          .toSorted((a, b) => (endOf(a) ?? 0) - (endOf(b) ?? 0))
           .slice(0, limit)
           .map(refOf)
       ),

@@ -1,15 +1,13 @@
 /** `TokenLookup` in memory. */
 import { Effect, Layer } from "effect"
-import type { HotToken } from "../../domain/HotToken.ts"
+import { type HotToken, hotTokenOf } from "../../domain/HotToken.ts"
 import { TokenLookup } from "../TokenLookup.ts"
 import { hexOf, isLive, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
 
 const hotToken = (tables: MemoryTables, cacheKey: string): HotToken | undefined => {
   const token = tables.tokens.get(tables.tokenByHash.get(cacheKey) ?? "")
   if (token === undefined || !isLive(tables, token)) return undefined
-  const { appName, endpointId, endReason, expiresAt, reason, status, tenantId, tokenId, version } = token
-  const readSeq = tables.counters.get(tenantId)?.revocationSeq ?? 0
-  return { tenantId, appName, tokenId, endpointId, status, version, expiresAt, endReason, reason, readSeq, cacheKey }
+  return hotTokenOf(token, tables.counters.get(token.tenantId)?.revocationSeq ?? 0)
 }
 
 const make = Effect.map(MemoryDatabase, (tables) =>

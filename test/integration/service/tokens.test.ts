@@ -1,4 +1,4 @@
-// Verifies R-TOK-1, R-TOK-2, R-TOK-3, R-TOK-4, R-TOK-5, R-TOK-8, R-EVT-3.
+// Verifies R-TOK-1, R-TOK-2, R-TOK-3, R-TOK-4, R-TOK-5, R-TOK-8, R-EVT-3, R-TOK-10, R-TOK-11.
 /**
  * Endpoint tokens from outside: a client that knows the contract, the service as a process, a real
  * NATS server and a real MariaDB.
@@ -58,6 +58,29 @@ describe("a token's life", () => {
     const gone = await client.validate("meters", token)
     assert.deepInclude(gone, { statusCode: 404, tokenId: null, endpointId: null })
   })
+
+  it("no successor lives longer than the first token, also when the old one is rotated twice", async () => {
+    const expiresDate = new Date(Date.now() + 3_600_000).toISOString()
+    const first = await provision("twice", { expiresDate })
+    const rotate = (overlap: string) => client.ask("demo", "token.rotate", { tokenId: first.tokenId, overlap })
+    for (const overlap of ["PT10M", "PT10M", "PT20M", "PT0S"]) {
+      const answer = await rotate(overlap)
+      assert.deepStrictEqual([answer.status, answer.body.expiresDate], [201, expiresDate])
+      const old = (await client.ask("demo", "token.get", { tokenId: first.tokenId })).body
+      assert.isAtMost(Date.parse(old.expiresDate), Date.now() + 600_000)
+    }
+    assert.strictEqual((await client.validate("meters", first.token)).reasonPhrase, "Token was rotated")
+    assert.strictEqual((await rotate("PT1M")).code, "TRANSITION_NOT_ALLOWED")
+  })
+
+  it.each(["rotated", "expired", "revoked", "Token was rotated"])(
+    "a caller's reason %s is a text and no state",
+    async (reason) => {
+      const { token, tokenId } = await provision(`reason-${reason.length}`)
+      assert.strictEqual((await client.ask("demo", "token.revoke", { tokenId, reason })).status, 200)
+      assert.strictEqual((await client.validate("meters", token)).reasonPhrase, "Token is revoked")
+    }
+  )
 
   it("becomes Active by its first use, once, and remembers it", async () => {
     const { token, tokenId } = await provision("first-use")

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as HotTokenValue from "../../../src/cache/HotTokenValue.ts"
 import { hotToken } from "../../suites/validationCacheSuite.ts"
 
-const token = hotToken(1, { reason: "lost", status: "Suspended", expiresAt: 5 })
+const token = hotToken(1, { status: "Suspended", endsAt: 5 })
 
 describe("HotTokenValue", () => {
   it("reads back what it wrote", () => {
@@ -18,7 +18,7 @@ describe("HotTokenValue", () => {
   it("does not read another format, nothing, or garbage", () => {
     const value = HotTokenValue.encode(token)
     const other = value.slice()
-    other[0] = 2
+    other[0] = 1
     for (const foreign of [other, new Uint8Array(0), Uint8Array.of(1), new TextEncoder().encode("{}")]) {
       assert.isNull(HotTokenValue.decode(foreign, token))
     }

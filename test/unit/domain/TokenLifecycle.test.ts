@@ -1,7 +1,7 @@
-// Verifies R-TOK-1, R-TOK-2.
+// Verifies R-TOK-1, R-TOK-2, R-TOK-10, R-TOK-11.
 /** Every pair of states, every path of length five, and what a validation answers to each. Contract 2.1. */
 import { assert, describe, it } from "vitest"
-import { type TokenStatus, tokenStatuses } from "../../../src/domain/Token.ts"
+import { type Ending, endingOf, endOf, type TokenStatus, tokenStatuses } from "../../../src/domain/Token.ts"
 import { decide, isUsable, verdict } from "../../../src/domain/TokenLifecycle.ts"
 
 // from      -> to         what it means
@@ -64,25 +64,45 @@ describe("a requested change", () => {
 
 describe("a validation", () => {
   const now = 1_000
-  const answers: ReadonlyArray<
-    readonly [TokenStatus, number | null, "expired" | "rotated", string | null, number, string | null]
-  > = [
-    ["Inactive", null, "expired", null, 200, null],
-    ["Active", null, "expired", null, 200, null],
-    ["Active", now + 1, "expired", null, 200, null],
-    ["Suspended", null, "expired", "lost", 403, "Token is suspended"],
-    ["Revoked", null, "expired", "stolen", 410, "Token is revoked"],
-    ["Revoked", null, "expired", "expired", 410, "Token is expired"],
-    ["Revoked", null, "rotated", "rotated", 410, "Token was rotated"],
+  const answers: ReadonlyArray<readonly [TokenStatus, number | null, Ending, number, string | null]> = [
+    ["Inactive", null, "expired", 200, null],
+    ["Active", null, "expired", 200, null],
+    ["Active", now + 1, "expired", 200, null],
+    ["Suspended", null, "expired", 403, "Token is suspended"],
+    ["Revoked", null, "revoked", 410, "Token is revoked"],
+    ["Revoked", null, "expired", 410, "Token is expired"],
+    ["Revoked", now - 1, "revoked", 410, "Token is revoked"],
+    ["Revoked", null, "rotated", 410, "Token was rotated"],
     // The end itself is past the end, and an ended token is gone whatever its status says.
-    ["Inactive", now, "expired", null, 410, "Token is expired"],
-    ["Active", now - 1, "rotated", null, 410, "Token was rotated"],
-    ["Suspended", now, "expired", "lost", 410, "Token is expired"]
+    ["Inactive", now, "expired", 410, "Token is expired"],
+    ["Active", now - 1, "rotated", 410, "Token was rotated"],
+    ["Suspended", now, "expired", 410, "Token is expired"]
   ]
-  it.each(answers)("of %s, ending at %s (%s), reason %s: %i", (status, expiresAt, endReason, reason, code, phrase) => {
-    assert.deepStrictEqual(verdict({ status, expiresAt, endReason, reason }, now), {
+  it.each(answers)("of %s, ending at %s (%s): %i", (status, endsAt, ending, code, phrase) => {
+    assert.deepStrictEqual(verdict({ status, endsAt, ending }, now), {
       statusCode: code,
       reasonPhrase: phrase
     } as never)
+  })
+})
+
+describe("a token's two ends", () => {
+  const of = (expiresAt: number | null, overlapEndsAt: number | null) => ({ expiresAt, overlapEndsAt })
+  it.each([
+    [null, null, null, "expired"],
+    [5, null, 5, "expired"],
+    [null, 5, 5, "rotated"],
+    [5, 7, 5, "expired"],
+    [7, 5, 5, "rotated"],
+    [5, 5, 5, "expired"]
+  ] as const)("own %s, overlap %s: the nearer, %s, as %s", (own, overlap, end, ending) => {
+    assert.strictEqual(endOf(of(own, overlap)), end)
+    assert.strictEqual(endingOf({ ...of(own, overlap), status: "Active", endedBy: null }), ending)
+  })
+
+  it("a Revoked one was ended by what the service wrote down, else by a request", () => {
+    for (const endedBy of ["expired", "rotated", null] as const) {
+      assert.strictEqual(endingOf({ ...of(1, 2), status: "Revoked", endedBy }), endedBy ?? "revoked")
+    }
   })
 })

@@ -232,7 +232,7 @@ const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scop
   "last uses": Effect.fnUntraced(function* (turn) {
     const token = {
       ...{ tenantId: "acme", appName: "app", tokenId: tokenIdOf(1), endpointId: "e", status: "Active" as const },
-      ...{ version: 1, expiresAt: null, endReason: "expired" as const, reason: null, readSeq: 0 },
+      ...{ version: 1, endsAt: null, ending: "expired" as const, readSeq: 0 },
       cacheKey: hashOf("app", "value1").toString("hex")
     }
     const parts = Layer.mergeAll(

@@ -2,7 +2,7 @@
  * The ends of tokens: deleted on request, purged with what they belonged to, ended by their own time.
  */
 import { Result } from "effect"
-import { hasEnded, shownStatus, type Token } from "../../../domain/Token.ts"
+import { type EndReason, endingOf, hasEnded, shownStatus, type Token } from "../../../domain/Token.ts"
 import { isUsable } from "../../../domain/TokenLifecycle.ts"
 import type { Command } from "../../tenant/Command.ts"
 import type { Caller } from "../../tenant/Tenants.ts"
@@ -76,10 +76,12 @@ export const endTokens = (tokenIds: ReadonlyArray<string>, caller: Caller): Comm
       const token = workspace.token(tokenId)
       if (token === undefined || token.status === "Revoked" || !hasEnded(token, workspace.now)) continue
       ended++
+      const endedBy: EndReason = endingOf(token) === "rotated" ? "rotated" : "expired"
       const changed: Token = {
         ...token,
         status: "Revoked",
-        reason: token.endReason,
+        endedBy,
+        reason: endedBy,
         version: token.version + 1,
         updatedAt: workspace.now,
         updatedBy: caller.principal
@@ -89,10 +91,10 @@ export const endTokens = (tokenIds: ReadonlyArray<string>, caller: Caller): Comm
       happened(
         workspace,
         {
-          type: token.endReason === "rotated" ? "revoked" : "expired",
+          type: endedBy === "rotated" ? "revoked" : "expired",
           token: changed,
           previousStatus: token.status,
-          reason: token.endReason,
+          reason: endedBy,
           endsSessions: isUsable(token.status),
           caller
         },

@@ -1,11 +1,13 @@
 /**
  * A new value for an endpoint's token. Contract section 3.2, `rotate`.
  *
- * The old token's end comes nearer, so both kinds need the barrier; no rotation lengthens a life.
+ * The old token's end comes nearer, so both kinds need the barrier; no rotation lengthens a life. A
+ * successor has the first token's own end, however often and in whichever order tokens are rotated: what an
+ * overlap ends is in a field of its own, and is not inherited.
  */
 import { Result } from "effect"
 import * as errors from "../../../domain/errors.ts"
-import { shownStatus, type Token, type TokenStatus, tokenHintOf } from "../../../domain/Token.ts"
+import { endOf, shownStatus, type Token, type TokenStatus, tokenHintOf } from "../../../domain/Token.ts"
 import { isUsable } from "../../../domain/TokenLifecycle.ts"
 import type { Command } from "../../tenant/Command.ts"
 import type { Caller, ItemResult, Provisioned } from "../../tenant/Tenants.ts"
@@ -45,9 +47,8 @@ export const rotate = (
         updatedAt: workspace.now,
         activatedAt: null,
         lastUsedAt: null,
-        endReason: "expired",
-        // A token that was to end at a rotation's overlap had no end of its own.
-        expiresAt: token.endReason === "rotated" ? null : token.expiresAt,
+        overlapEndsAt: null,
+        endedBy: null,
         reason: null,
         createdBy: caller.principal,
         updatedBy: caller.principal,
@@ -69,23 +70,22 @@ export const rotate = (
 const retire = (workspace: Workspace, token: Token, from: TokenStatus, overlapMs: number, caller: Caller): Token => {
   const endsAt = workspace.now + overlapMs
   const atOnce = overlapMs === 0
-  const keepsOwnEnd = token.expiresAt !== null && token.expiresAt <= endsAt
   const old: Token = {
     ...token,
     status: atOnce ? "Revoked" : token.status,
     reason: atOnce ? "rotated" : token.reason,
-    expiresAt: atOnce || keepsOwnEnd ? token.expiresAt : endsAt,
-    endReason: atOnce || keepsOwnEnd ? token.endReason : "rotated",
+    endedBy: atOnce ? "rotated" : null,
+    overlapEndsAt: Math.min(token.overlapEndsAt ?? endsAt, endsAt),
     version: token.version + 1,
     updatedAt: workspace.now,
     updatedBy: caller.principal
   }
   workspace.update(old)
-  workspace.takeAway(workspace.tokenTarget(old, atOnce ? null : old.expiresAt))
+  workspace.takeAway(workspace.tokenTarget(old, atOnce ? null : endOf(old)))
   happened(
     workspace,
     { type: "rotated", token: old, previousStatus: from, reason: "rotated", endsSessions: atOnce, caller },
-    { status: [from, old.status], usableUntil: atOnce ? null : old.expiresAt }
+    { status: [from, old.status], usableUntil: atOnce ? null : endOf(old) }
   )
   return old
 }

@@ -5,7 +5,7 @@
 import { Result } from "effect"
 import type { Refusal } from "../../../domain/errors.ts"
 import * as errors from "../../../domain/errors.ts"
-import { shownStatus, type Token } from "../../../domain/Token.ts"
+import { endOf, shownStatus, type Token } from "../../../domain/Token.ts"
 import type { Caller, TokenRecord } from "../../tenant/Tenants.ts"
 import type { TokenFact, Workspace } from "../../tenant/Workspace.ts"
 
@@ -19,8 +19,8 @@ export interface HashedValue {
 }
 
 export const toRecord = (token: Token, now: number): TokenRecord => {
-  const { endReason: _1, hash: _2, hashKeyId: _3, reason: _4, tenantId: _5, ...record } = token
-  return { ...record, status: shownStatus(token, now) }
+  const { endedBy: _1, hash: _2, hashKeyId: _3, overlapEndsAt: _4, reason: _5, tenantId: _6, ...record } = token
+  return { ...record, status: shownStatus(token, now), expiresAt: endOf(token) }
 }
 
 /** "Not found" may say that something is gone, so it is answered only when what went before is in force. */

@@ -9,7 +9,7 @@ import type { Changes } from "../../TenantStore.ts"
 import * as Columns from "../Columns.ts"
 import { DatabaseFailure } from "../DatabaseFailure.ts"
 import type { Row, Session, Value } from "../MariadbConnection.ts"
-import { endReasons, statusNumber, tokenColumns, tokenValues } from "../TokenRow.ts"
+import { endedByNumber, statusNumber, tokenColumns, tokenValues } from "../TokenRow.ts"
 
 const deleteSql = (marks: string): string => `DELETE FROM tokens WHERE tenant_id = ? AND token_id IN (${marks})`
 const insertSql = `INSERT INTO tokens (${tokenColumns}) VALUES (${tokenColumns
@@ -17,20 +17,22 @@ const insertSql = `INSERT INTO tokens (${tokenColumns}) VALUES (${tokenColumns
   .map(() => "?")
   .join(", ")})`
 /** Last use goes forward only, since it is recorded outside of the tenant's transactions too. */
-const updateSql = `UPDATE tokens SET status = ?, version = ?, end_reason = ?, token_hint = ?, updated_at = ?,
-    activated_at = ?, last_used_at = NULLIF(GREATEST(COALESCE(last_used_at, 0), ?), 0), expires_at = ?, reason = ?,
+const updateSql = `UPDATE tokens SET status = ?, version = ?, token_hint = ?, updated_at = ?,
+    activated_at = ?, last_used_at = NULLIF(GREATEST(COALESCE(last_used_at, 0), ?), 0), expires_at = ?, overlap_ends_at = ?, ended_by = ?,
+    reason = ?,
     description = ?, updated_by = ?, hash = ?, hash_key_id = ?
   WHERE token_id = ? AND tenant_id = ?`
 
 const updateValues = (token: Token): ReadonlyArray<Value> => [
   statusNumber(token.status),
   token.version,
-  endReasons.indexOf(token.endReason),
   token.tokenHint,
   token.updatedAt,
   token.activatedAt,
   token.lastUsedAt ?? 0,
   token.expiresAt,
+  token.overlapEndsAt,
+  endedByNumber(token.endedBy),
   token.reason,
   token.description,
   token.updatedBy,

@@ -1,4 +1,4 @@
-// Verifies R-TOK-1, R-TOK-3, R-TOK-5.
+// Verifies R-TOK-1, R-TOK-3, R-TOK-5, R-TOK-10, R-TOK-11.
 /** What commands on tokens decide over loaded rows: no clock, no store. Contract 2.1 and 3.2. */
 
 import { Result } from "effect"
@@ -7,7 +7,7 @@ import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
 import * as commands from "../../../../src/actors/tokens/commands/tokens.ts"
 import { busPrincipal } from "../../../../src/domain/Principal.ts"
-import { type Token, type TokenStatus, tokenStatuses } from "../../../../src/domain/Token.ts"
+import { endingOf, endOf, type Token, type TokenStatus, tokenStatuses } from "../../../../src/domain/Token.ts"
 import type { Loaded } from "../../../../src/store/TenantStore.ts"
 
 const now = 1_800_000_000_000
@@ -27,7 +27,8 @@ const tokenWith = (changes: Partial<Token>): Token => ({
   activatedAt: null,
   lastUsedAt: null,
   expiresAt: null,
-  endReason: "expired",
+  overlapEndsAt: null,
+  endedBy: null,
   reason: null,
   description: null,
   createdBy: "bus",
@@ -180,7 +181,8 @@ describe("rotate", () => {
       assert.isTrue(Result.isSuccess(rotate(workspace, overlapMs)))
       const { revocation, tokensUpdated } = workspace.changes()
       assert.deepInclude(revocation?.targets[0], { kind: "token", tokenId: idOf(1), usableUntil })
-      assert.strictEqual(tokensUpdated[0]?.expiresAt, usableUntil)
+      assert.isNull(tokensUpdated[0]?.expiresAt)
+      if (overlapMs > 0) assert.strictEqual(tokensUpdated[0]?.overlapEndsAt, usableUntil)
       assert.strictEqual(tokensUpdated[0]?.status, overlapMs === 0 ? "Revoked" : "Active")
     }
   })
@@ -188,8 +190,32 @@ describe("rotate", () => {
   it("never lengthens a token's life: an earlier end stays", () => {
     const workspace = workspaceOf([tokenWith({ expiresAt: now + 100 })])
     rotate(workspace, 5_000)
-    assert.deepInclude(workspace.changes().tokensUpdated[0], { expiresAt: now + 100, endReason: "expired" })
+    const [old] = workspace.changes().tokensUpdated
+    assert.deepStrictEqual([endOf(old!), endingOf(old!)], [now + 100, "expired"])
     assert.strictEqual(workspace.changes().tokensInserted[0]?.expiresAt, now + 100)
+  })
+
+  it("gives no successor a life beyond the first token's, however often and in whichever order", () => {
+    const end = now + 1_000_000
+    for (const overlaps of [
+      [5_000, 5_000],
+      [5_000, 0],
+      [50_000, 10, 0],
+      [10, 50_000],
+      [2_000_000, 5_000]
+    ]) {
+      let old = tokenWith({ expiresAt: end })
+      for (const overlapMs of overlaps) {
+        const workspace = workspaceOf([old])
+        assert.isTrue(Result.isSuccess(rotate(workspace, overlapMs)), overlaps.join())
+        const { tokensInserted, tokensUpdated } = workspace.changes()
+        assert.deepInclude(tokensInserted[0], { expiresAt: end, overlapEndsAt: null, endedBy: null })
+        // The old one's end comes nearer, and never goes away again.
+        assert.isAtMost(endOf(tokensUpdated[0]!)!, endOf(old)!)
+        assert.strictEqual(tokensUpdated[0]?.expiresAt, end)
+        old = tokensUpdated[0]!
+      }
+    }
   })
 
   it("is no way back for a suspended token", () => {
@@ -212,13 +238,14 @@ describe("first use, expiry", () => {
 
   it("a token that ended by overlap is announced as revoked, by expiry as expired", () => {
     for (const endReason of ["expired", "rotated"] as const) {
-      const workspace = workspaceOf([tokenWith({ expiresAt: now - 1, endReason })])
+      const ends = endReason === "expired" ? { expiresAt: now - 1 } : { overlapEndsAt: now - 1 }
+      const workspace = workspaceOf([tokenWith(ends)])
       assert.strictEqual(Result.getOrThrow(commands.endTokens([idOf(1)], caller).decide(workspace)), 1)
       assert.deepInclude(workspace.facts[0], {
         type: endReason === "expired" ? "expired" : "revoked",
         endsSessions: true
       })
-      assert.strictEqual(workspace.changes().tokensUpdated[0]?.reason, endReason)
+      assert.deepInclude(workspace.changes().tokensUpdated[0], { reason: endReason, endedBy: endReason })
     }
   })
 })

@@ -26,20 +26,24 @@ describe("a validation's answer", () => {
     ["an Active token", { status: "Active" }, { statusCode: 200, reasonPhrase: null, ids: true }],
     ["an Inactive token", { status: "Inactive" }, { statusCode: 200, reasonPhrase: null, ids: true }],
     ["a Suspended token", { status: "Suspended" }, { statusCode: 403, reasonPhrase: "Token is suspended", ids: true }],
-    ["a Revoked token", { status: "Revoked" }, { statusCode: 410, reasonPhrase: "Token is revoked", ids: true }],
+    [
+      "a Revoked token",
+      { status: "Revoked", ending: "revoked" },
+      { statusCode: 410, reasonPhrase: "Token is revoked", ids: true }
+    ],
     [
       "an expired token",
-      { expiresAt: 1_701_432_000_000 },
+      { endsAt: 1_701_432_000_000 },
       { statusCode: 410, reasonPhrase: "Token is expired", ids: true }
     ],
     [
       "an expired Suspended token",
-      { expiresAt: 1, status: "Suspended" },
+      { endsAt: 1, status: "Suspended" },
       { statusCode: 410, reasonPhrase: "Token is expired", ids: true }
     ],
     [
       "a token past its overlap",
-      { expiresAt: 1, endReason: "rotated" },
+      { endsAt: 1, ending: "rotated" },
       { statusCode: 410, reasonPhrase: "Token was rotated", ids: true }
     ]
   ]
@@ -223,7 +227,7 @@ describe("a hot token", () => {
 
   it("ends at its moment, without anyone being asked", async () => {
     const world = new World()
-    world.add(1, { expiresAt: world.now + 10, endReason: "rotated" })
+    world.add(1, { endsAt: world.now + 10, ending: "rotated" })
     await world.answer("app", "value1")
     world.now += 9
     assert.strictEqual(world.ask("app", "value1").statusCode, 200)
@@ -279,10 +283,10 @@ describe("a hot token", () => {
 
   it("keeps the end that a rotation with overlap gave it", async () => {
     const world = await hotWorld()
-    const expiresAt = world.now + 50
-    world.revoke(1, { expiresAt, endReason: "rotated" })
+    const endsAt = world.now + 50
+    world.revoke(1, { endsAt, ending: "rotated" })
     assert.strictEqual((await world.answer("app", "value1")).statusCode, 200)
-    world.now = expiresAt
+    world.now = endsAt
     assert.strictEqual(world.ask("app", "value1").statusCode, 410)
   })
 
@@ -293,14 +297,14 @@ describe("a hot token", () => {
     world.hold = true
     world.ask("app", "value1")
     await settled()
-    const expiresAt = world.now + 50
-    world.add(1, { version: 2, expiresAt, endReason: "rotated" })
+    const endsAt = world.now + 50
+    world.add(1, { version: 2, endsAt, ending: "rotated" })
     world.ask("app", "value1")
     await world.pass(20)
     const [older, newer] = world.sent
     await newer!.answer()
     await older!.answer()
-    world.now = expiresAt
+    world.now = endsAt
     assert.strictEqual(world.ask("app", "value1").statusCode, 410)
   })
 })

@@ -39,9 +39,9 @@ const setup = Effect.gen(function* () {
     endpointId: "e",
     status: "Active" as const,
     version: 1,
-    expiresAt: null,
-    endReason: "expired" as const,
-    reason: null,
+    endsAt: null,
+    ending: "expired" as const,
+
     readSeq: 0,
     cacheKey: hashOf("app", "value1").toString("hex")
   }
