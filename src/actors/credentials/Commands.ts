@@ -29,7 +29,8 @@ import {
   record,
   type SecretSealer
 } from "./Change.ts"
-import type { ChangedCredential, StoreRequest, UpdateRequest } from "./Credentials.ts"
+import type { ChangedCredential, CredentialMetadata, StoreRequest, UpdateRequest } from "./Credentials.ts"
+import { metadataOf } from "./Metadata.ts"
 
 // ---- store ---------------------------------------------------------------------
 
@@ -101,7 +102,8 @@ export const store = (
 
 // ---- update --------------------------------------------------------------------
 
-export const update = (request: UpdateRequest, caller: Caller): Command<Credential> => ({
+/** Its answer is made in the transaction, so that a repetition by an idempotency key finds it as it was. */
+export const update = (request: UpdateRequest, caller: Caller): Command<CredentialMetadata> => ({
   name: "credential.update",
   caller,
   load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
@@ -126,14 +128,18 @@ export const update = (request: UpdateRequest, caller: Caller): Command<Credenti
       noticedMs: expiresAt === undefined || expiresAt === before.expiresAt ? before.noticedMs : null
     }
     const diff = updateDiff(before, after)
-    if (Object.keys(diff).length === 0) return Result.succeed(before)
+    const shown = (credential: Credential): CredentialMetadata => {
+      const serviceActive = workspace.credentials.service(credential.serviceName)?.isActive ?? true
+      return metadataOf({ credential, serviceActive }, workspace.now)
+    }
+    if (Object.keys(diff).length === 0) return Result.succeed(shown(before))
     workspace.credentials.update(after)
     const version = workspace.credentials.currentVersion(after)
     if (version !== undefined && after.expiresAt !== before.expiresAt) {
       workspace.credentials.putVersion({ ...version, expiresAt: after.expiresAt })
     }
     record(workspace, "credential.updated", credentialId, caller, { ...diff, version: [before.version, after.version] })
-    return Result.succeed(after)
+    return Result.succeed(shown(after))
   }
 })
 

@@ -11,12 +11,12 @@ import { CurveBox } from "../../crypto/CurveBox.ts"
 import { Keyring } from "../../crypto/Keyring.ts"
 import { TenantKeys, type TenantSealer } from "../../crypto/TenantKeys.ts"
 import { resolve } from "../../domain/Access.ts"
-import { type Credential, historyVersionsMax, shownState } from "../../domain/Credential.ts"
+import { type Credential, historyVersionsMax } from "../../domain/Credential.ts"
 import { shownVersionState } from "../../domain/CredentialLifecycle.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
-import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
+import { CredentialStore } from "../../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { Refusals } from "../audit/Refusals.ts"
 import type { Command } from "../tenant/Command.ts"
@@ -27,15 +27,10 @@ import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
 import type { SecretSealer } from "./Change.ts"
 import * as commands from "./Commands.ts"
-import {
-  type CredentialMetadata,
-  type CredentialName,
-  Credentials,
-  type HandedOut,
-  type ReadOptions
-} from "./Credentials.ts"
+import { type CredentialName, Credentials, type HandedOut, type ReadOptions } from "./Credentials.ts"
 import * as DescribeCache from "./DescribeCache.ts"
 import { CredentialEvents } from "./Events.ts"
+import { metadataOf } from "./Metadata.ts"
 import { loadOf, type Readable, read } from "./Reads.ts"
 import { Refresher } from "./Refresher.ts"
 import { rotate } from "./Rotation.ts"
@@ -56,12 +51,6 @@ const unopenable = Metric.counter("credential_unopenable_total", {
   incremental: true
 })
 const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
-
-export const metadataOf = ({ credential, serviceActive }: CredentialView, now: number): CredentialMetadata => {
-  const { noticedMs: _1, rotation: _2, secretVersion: _3, state: _4, ...rest } = credential
-  const state = shownState(credential, now)
-  return { ...rest, state, reason: state === "expired" ? "expired" : credential.reason, serviceActive }
-}
 
 const outcomeOf = (exit: Exit.Exit<HandedOut, ChangeError>): string => {
   if (Exit.isSuccess(exit)) return "handed_out"
@@ -229,12 +218,8 @@ const make = Effect.gen(function* () {
       const sealer = yield* sealerFor(tenantId)
       return yield* change(tenantId, rotate({ ...request, secret }, sealer, events, caller))
     }),
-    update: Effect.fnUntraced(function* (tenantId, request, caller) {
-      if (!isEntityId(request.credentialId)) return yield* refuseUnknown(tenantId)
-      yield* change(tenantId, commands.update(request, caller))
-      const view = yield* viewOf(tenantId, { credentialId: request.credentialId })
-      return metadataOf(view, yield* Clock.currentTimeMillis)
-    }),
+    update: (tenantId, request, caller) =>
+      ifKnown(tenantId, request.credentialId, change(tenantId, commands.update(request, caller))),
     revoke: (tenantId, request, caller) =>
       ifKnown(tenantId, request.credentialId, change(tenantId, commands.revoke(request, events, caller))),
     history: Effect.fnUntraced(function* (tenantId, credentialId) {
