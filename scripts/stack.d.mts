@@ -25,7 +25,7 @@ export interface Server extends Child {
 
 export interface NatsOptions {
   readonly dir: string
-  /** Without one: a plain server with JetStream and no users. The file may read `$CM_NATS_PORT` and `$CM_NATS_STORE_DIR`. */
+  /** Without one: a plain server with JetStream and no users. The file has `server_name: $CM_NATS_NAME`. */
   readonly configFile?: string
   readonly env?: Readonly<Record<string, string>>
   /** The port it must have; with `mayMove` only a wish. */

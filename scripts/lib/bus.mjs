@@ -19,6 +19,7 @@ export const busUsers = [
   "mail",
   "chat",
   "whatsapp",
+  "rotator",
   "sys"
 ]
 
@@ -37,9 +38,9 @@ export const busEnvironment = (passwords) => ({
 /** The text of nats.conf for an instance. */
 export const configFor = (text, instance) =>
   text
-    .replace(/"cm\.(v1|admin|internal|events)\./gu, `"${instance}.$1.`)
+    .replace(/"cm\.(v1|admin|gateway|internal|events|rotators)\./gu, `"${instance}.$1.`)
     .replace(/"kaa\.v1\.(service|events)\.cm\./gu, `"kaa.v1.$1.${instance}.`)
-    .replace(/CM_(EVENTS|REVOCATIONS|TOKENS|METADATA|LEASES)\b/gu, `${instance.toUpperCase()}_$1`)
+    .replace(/CM_(EVENTS|REVOCATIONS|INBOX|TOKENS|METADATA|LEASES)\b/gu, `${instance.toUpperCase()}_$1`)
 
 /** The path of the configuration for an instance; a copy is written into `dir` when it is not `cm`. */
 export const configFileFor = (instance, dir) => {

@@ -1,8 +1,8 @@
 /**
  * Starts a NATS server on the loopback interface and waits until it answers.
  *
- * With `configFile` the server runs on that file; the file reads `$CM_NATS_PORT` and
- * `$CM_NATS_STORE_DIR` and whatever is given in `env`. Without one it runs a plain server with
+ * With `configFile` the server runs on that file; the file reads `$CM_NATS_PORT`, `$CM_NATS_NAME` (its
+ * `server_name`, so that it can be reloaded), `$CM_NATS_STORE_DIR` and whatever is given in `env`. Without one it runs a plain server with
  * JetStream and no users. Its data lies in `dir`; started again there, it finds its streams.
  */
 import { mkdirSync, writeFileSync } from "node:fs"
@@ -18,6 +18,7 @@ const portTries = 5
 
 const plainConfig = `
 listen: "127.0.0.1:$CM_NATS_PORT"
+server_name: $CM_NATS_NAME
 max_payload: 8MB
 jetstream {
   store_dir: $CM_NATS_STORE_DIR
@@ -87,8 +88,14 @@ export const startNats = async (options) => {
     const server = startChild({
       name: "nats-server",
       command: binary,
-      args: ["-c", config, "-n", name, ...args],
-      env: { ...process.env, ...env, CM_NATS_PORT: String(port), CM_NATS_STORE_DIR: join(dir, "jetstream") },
+      args: ["-c", config, ...args],
+      env: {
+        ...process.env,
+        ...env,
+        CM_NATS_PORT: String(port),
+        CM_NATS_NAME: name,
+        CM_NATS_STORE_DIR: join(dir, "jetstream")
+      },
       logFile: options.logFile ?? join(dir, "nats-server.log")
     })
     onStart?.(server)

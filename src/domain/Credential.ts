@@ -31,7 +31,7 @@ export interface Credential {
   /** The version of the change that brought the secret in force now. */
   readonly secretVersion: number
   readonly scopes: ReadonlyArray<string>
-  /** Names as `Access.consumerName` makes them. Empty: nobody. */
+  /** Names as `Access.consumerNames` makes them. Empty: nobody. */
   readonly allowedConsumers: ReadonlyArray<string>
   readonly metadata: JsonObject
   readonly rotation: JsonObject | null

@@ -1,18 +1,19 @@
 /**
  * Who asks, and whether the operation is theirs: the third look at a request, after its payload.
  *
- * `layerBus` trusts the bus: whoever may publish the subject may ask, as the principal `bus`. Who sends
- * an `Authorization` header is refused, since nothing here could verify it.
+ * `layerBus` takes the bus's word (`BusAccess`). Who sends an `Authorization` header is refused, since
+ * nothing here could verify it.
  * A layer that reads bearer tokens takes its place without a change elsewhere.
  */
 
 import { Context, Effect, Layer } from "effect"
 import { type Forbidden, Unauthenticated, type Unavailable } from "../domain/errors.ts"
-import { busPrincipal, type Principal } from "../domain/Principal.ts"
+import type { Principal } from "../domain/Principal.ts"
+import { type BusRequest, decideBus } from "./BusAccess.ts"
+import { BusConfig } from "./BusConfig.ts"
 
-export interface AccessRequest {
+export interface AccessRequest extends BusRequest {
   readonly family: "tenant" | "admin"
-  readonly operation: string
   readonly tenantId: string | null
   /** The `Authorization` header; null when there is none. */
   readonly authorization: string | null
@@ -25,8 +26,14 @@ export class Access extends Context.Service<
     readonly authorize: (request: AccessRequest) => Effect.Effect<Principal, Unauthenticated | Forbidden | Unavailable>
   }
 >()("cm/protocols/Access") {
-  static readonly layerBus = Layer.succeed(Access, {
-    authorize: ({ authorization }) =>
-      authorization === null ? Effect.succeed(busPrincipal) : Effect.fail(new Unauthenticated({ reason: "no_issuer" }))
-  })
+  /** Needs `BusConfig`. */
+  static readonly layerBus = Layer.effect(
+    Access,
+    Effect.map(BusConfig, ({ gatewayAccount }) => ({
+      authorize: (request: AccessRequest) =>
+        request.authorization === null
+          ? Effect.fromResult(decideBus(request, gatewayAccount))
+          : Effect.fail(new Unauthenticated({ reason: "no_issuer" }))
+    }))
+  )
 }

@@ -1,33 +1,39 @@
 /**
- * Who a request for a secret comes from: by what the bus or a verified token says, never by a claim.
+ * Which consumer a request for a secret comes from: by how its principal is known, never by a claim.
  *
- * - `credential.get.<consumer>`: bus permissions decide who may publish that subject;
- * - a verified bearer token: its principal (`Access`);
- * - a service import: the server makes the reply subject `_R_.…` then, which no client can, and names
- *   the account in `Nats-Request-Info`. Within an account that header is worth nothing.
+ * Whoever only the bus or this service itself vouches for is no consumer at all.
  */
-import { Option, Schema } from "effect"
-import type { Consumer } from "../domain/Access.ts"
-import type { Asked } from "./Operation.ts"
+import { type Consumer, consumerAccountOf } from "../domain/Access.ts"
+import { InvalidRequest } from "../domain/errors.ts"
+import type { Principal } from "../domain/Principal.ts"
 
-const importedReply = "_R_."
-/** The principal of callers that only the bus knows. */
-const busPrincipal = "bus"
+export const consumerOf = ({ known, principal }: Principal): Consumer => {
+  switch (known.by) {
+    case "subject":
+      return { by: "subject", name: principal }
+    case "bearer":
+      return { by: "bearer", principal }
+    case "import":
+      return known.account === null ? { by: "nothing" } : { by: "import", account: known.account, user: known.user }
+    case "bus":
+    case "service":
+      return { by: "nothing" }
+  }
+}
 
-const RequestInfo = Schema.fromJsonString(Schema.Struct({ acc: Schema.String.check(Schema.isMinLength(1)) }))
-const decodeRequestInfo = Schema.decodeUnknownOption(RequestInfo)
-
-export const consumerOf = ({
-  caller,
-  extra,
-  header,
-  reply
-}: Pick<Asked, "caller" | "extra" | "header" | "reply">): Consumer => {
-  if (extra !== null) return { by: "subject", name: extra }
-  if (caller.principal !== busPrincipal) return { by: "bearer", subject: caller.principal }
-  if (!reply.startsWith(importedReply)) return { by: "nothing" }
-  return Option.match(decodeRequestInfo(header("Nats-Request-Info")), {
-    onNone: (): Consumer => ({ by: "nothing" }),
-    onSome: ({ acc }): Consumer => ({ by: "import", account: acc })
-  })
+/**
+ * What is wrong with a list of consumers beyond their form, or null: the gateway is the door of many people,
+ * so its account can be nobody's name.
+ */
+export const refusalOfConsumers = (
+  names: ReadonlyArray<string> | undefined,
+  gatewayAccount: string
+): InvalidRequest | null => {
+  const at = (names ?? []).findIndex((name) => consumerAccountOf(name) === gatewayAccount)
+  return at === -1
+    ? null
+    : new InvalidRequest({
+        path: `allowed_consumers[${at}]`,
+        reason: "is the gateway's account: name the bearer, `bearer:<tenant>/<subject>`"
+      })
 }

@@ -5,7 +5,8 @@ import { parseSecret, type ShapeError } from "../domain/CredentialShape.ts"
 import { InvalidRequest } from "../domain/errors.ts"
 import { entityIdPattern } from "../domain/Names.ts"
 import * as Json from "../schema/CredentialJson.ts"
-import { consumerOf } from "./Consumers.ts"
+import { BusConfig } from "./BusConfig.ts"
+import { consumerOf, refusalOfConsumers } from "./Consumers.ts"
 import { encodeHandedOut, encodeMetadata, encodeVersion } from "./CredentialAnswers.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
@@ -16,6 +17,13 @@ const nameOf = (request: typeof Json.GetCredential.Type): CredentialName =>
     : { credentialId: request.credential_id }
 
 const refuse = (error: ShapeError) => new InvalidRequest(error)
+
+/** Fails where a list names a consumer that can be none. */
+const checkConsumers = Effect.fnUntraced(function* (names: ReadonlyArray<string> | undefined) {
+  const { gatewayAccount } = yield* BusConfig
+  const refusal = refusalOfConsumers(names, gatewayAccount)
+  if (refusal !== null) return yield* refusal
+})
 
 export const credentialOperations = [
   operation({
@@ -28,6 +36,7 @@ export const credentialOperations = [
     errors: ["CREDENTIAL_EXISTS"],
     handle: Effect.fnUntraced(function* (request, { caller, tenantId }) {
       const credentials = yield* Credentials
+      yield* checkConsumers(request.allowed_consumers)
       const secret = yield* Effect.fromResult(Result.mapError(parseSecret(request.type, request.credentials), refuse))
       const { credentialId } = yield* credentials.store(
         tenantId,
@@ -64,7 +73,7 @@ export const credentialOperations = [
     handle: Effect.fnUntraced(function* (request, asked) {
       const credentials = yield* Credentials
       const options = {
-        consumer: consumerOf(asked),
+        consumer: consumerOf(asked.caller),
         sealTo: request.seal_to ?? null,
         minTtlMs: request.min_ttl ?? null
       }
@@ -139,6 +148,7 @@ export const credentialOperations = [
     errors: ["CREDENTIAL_NOT_FOUND", "CREDENTIAL_REVOKED", "CREDENTIAL_EXPIRED", "VERSION_CONFLICT"],
     handle: Effect.fnUntraced(function* (request, { caller, tenantId }) {
       const credentials = yield* Credentials
+      yield* checkConsumers(request.allowed_consumers)
       const change = {
         credentialId: request.credential_id,
         allowedConsumers: request.allowed_consumers,

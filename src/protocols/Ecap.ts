@@ -1,7 +1,8 @@
 /**
  * 16/ECAP, the provider's side for endpoint tokens: status transition here, validation beside it.
  *
- * A transition is decoded, checked and handed to `Tenants`; it is answered when it is in force. The
+ * A transition is decoded, checked and handed to `Tenants`; it is answered when it is in force. It is
+ * made by the person that the bus names; a caller within the service's own account is answered 403. The
  * requests about client credentials are not listened to yet, so that a consumer is told at once
  * that nobody provides them.
  *
@@ -9,11 +10,11 @@
  */
 
 import type { Msg } from "@nats-io/transport-node"
-import { Cause, Clock, Effect, Exit, Layer, Option } from "effect"
+import { Cause, Clock, Effect, Exit, Layer, Option, Result } from "effect"
 import { type ChangeError, Tenants } from "../actors/tenant/Tenants.ts"
 import type { Validator } from "../actors/validation/Validator.ts"
 import { appNamePattern, isTokenValue } from "../domain/Names.ts"
-import { servicePrincipal } from "../domain/Principal.ts"
+import type { Principal } from "../domain/Principal.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Nats } from "../nats/Nats.ts"
 import type { Readiness } from "../observability/Health.ts"
@@ -21,6 +22,9 @@ import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
 import { EndpointTokenStatusTransitionRequest, EndpointTokenStatusTransitionResponse } from "../schema/Ecap.ts"
 import { parseTargetStatus } from "../schema/TokenJson.ts"
+import { decideTransition } from "./BusAccess.ts"
+import { busCallerOf } from "./BusCaller.ts"
+import { BusConfig } from "./BusConfig.ts"
 import { validation } from "./EcapValidation.ts"
 import * as InFlight from "./InFlight.ts"
 import { Micro } from "./Micro.ts"
@@ -68,6 +72,7 @@ const transition = Effect.gen(function* () {
   const nats = yield* Nats
   const tenants = yield* Tenants
   const micro = yield* Micro
+  const { ownAccount } = yield* BusConfig
   const { drainTimeout, requestsInFlightMax } = yield* ProtocolsConfig
   const clock = yield* Clock.Clock
   const counters = yield* makeCounters
@@ -107,11 +112,12 @@ const transition = Effect.gen(function* () {
     message: Msg,
     request: EndpointTokenStatusTransitionRequest,
     target: TokenStatus,
+    principal: Principal,
     startedAt: bigint
   ) =>
     tenants
       .transitionByValue(request.appName, request.token, target, {
-        ...servicePrincipal(protocol),
+        ...principal,
         correlationId: request.correlationId,
         idempotency: null
       })
@@ -136,8 +142,15 @@ const transition = Effect.gen(function* () {
     if (request === null) return respond(message, "", plain(400), startedAt)
     const checked = checkTransition(request, clock.currentTimeMillisUnsafe())
     if ("answer" in checked) return respond(message, request.correlationId, checked.answer, startedAt)
+    const asked = decideTransition(busCallerOf(message, ownAccount))
+    if (Result.isFailure(asked)) {
+      const { reasonPhrase, statusCode } = failureOf(asked.failure)
+      return respond(message, request.correlationId, { statusCode, reasonPhrase }, startedAt)
+    }
     if (!inFlight.enter()) return respond(message, request.correlationId, plain(429), startedAt)
-    run(Effect.ensuring(change(message, request, checked.target, startedAt), Effect.sync(inFlight.leave)))
+    run(
+      Effect.ensuring(change(message, request, checked.target, asked.success, startedAt), Effect.sync(inFlight.leave))
+    )
   }
 
   const notTaken = (message: Msg, why: NotTaken) => {
@@ -165,5 +178,5 @@ const transition = Effect.gen(function* () {
 export const layer: Layer.Layer<
   never,
   never,
-  Nats | Replica | Micro | Tenants | Validator | ProtocolsConfig | Readiness
+  Nats | Replica | Micro | Tenants | Validator | BusConfig | ProtocolsConfig | Readiness
 > = Layer.effectDiscard(Effect.andThen(validation, transition))

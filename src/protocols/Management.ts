@@ -18,6 +18,8 @@ import type { Readiness } from "../observability/Health.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Access } from "./Access.ts"
+import { busCallerOf } from "./BusCaller.ts"
+import { BusConfig } from "./BusConfig.ts"
 import * as CorrelationIds from "./CorrelationIds.ts"
 import * as InFlight from "./InFlight.ts"
 import { type Endpoint, Micro } from "./Micro.ts"
@@ -28,7 +30,6 @@ import {
   answerHeaders,
   authorizationOf,
   correlationIdOf,
-  headerOf,
   headersRefusal,
   idempotencyOf,
   traceOf
@@ -103,6 +104,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const nats = yield* Nats
   const micro = yield* Micro
   const access = yield* Access
+  const { ownAccount } = yield* BusConfig
   const { drainTimeout, requestBytesMax, requestsInFlightMax } = yield* ProtocolsConfig
   const clock = yield* Clock.Clock
   const newCorrelationId = yield* CorrelationIds.make
@@ -142,6 +144,8 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       family: operation.family,
       operation: operation.name,
       tenantId: operation.family === "tenant" ? tenantId : null,
+      consumer: extra,
+      bus: busCallerOf(message, ownAccount),
       authorization: authorization.success
     })
     return Effect.flatMap(authorized, (principal) =>
@@ -149,8 +153,6 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
         tenantId,
         caller: { ...principal, correlationId, idempotency: idempotency.success },
         extra,
-        reply: message.reply ?? "",
-        header: (name) => headerOf(message, name),
         answerBytesMax: payloadBytesMax(nats.requests)
       })
     )
@@ -245,5 +247,8 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
 /** Serves `operations`. Needs what their handlers need. */
 export const layer = <R>(
   operations: ReadonlyArray<Operation<R>>
-): Layer.Layer<never, never, Exclude<R, never> | Nats | Replica | Micro | Access | ProtocolsConfig | Readiness> =>
-  Layer.effectDiscard(make(operations))
+): Layer.Layer<
+  never,
+  never,
+  Exclude<R, never> | Nats | Replica | Micro | Access | BusConfig | ProtocolsConfig | Readiness
+> => Layer.effectDiscard(make(operations))

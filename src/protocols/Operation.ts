@@ -20,10 +20,6 @@ export interface Asked {
   readonly caller: Caller
   /** The token after noun and verb (`credential.get.mail`), else null. */
   readonly extra: string | null
-  /** Where the answer goes; begins with `_R_.` for a request that came through a service import. */
-  readonly reply: string
-  /** A header's value, whatever the case of its name. */
-  readonly header: (name: string) => string | null
   /** Bytes that the answer's body may have. */
   readonly answerBytesMax: number
 }

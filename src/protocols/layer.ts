@@ -1,8 +1,9 @@
 /** The room `protocols`: who may ask what, on which subject; what every message comes through. */
 import { Layer } from "effect"
 import { Access } from "./Access.ts"
+import { BusConfig } from "./BusConfig.ts"
 import * as Protocols from "./Protocols.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
 
-export const settings = ProtocolsConfig.layer
+export const settings = Layer.merge(BusConfig.layer, ProtocolsConfig.layer)
 export const layer = Protocols.layer.pipe(Layer.provide(Access.layerBus))

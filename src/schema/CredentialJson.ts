@@ -30,7 +30,7 @@ const Scope = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(scop
 const Scopes = Schema.Array(Scope).check(Schema.isMaxLength(scopesMax))
 const ConsumerName = Schema.String.check(Schema.isPattern(consumerNamePattern)).annotate({
   description:
-    "the last token of the subject `credential.get.<consumer>`, `account:<NATS account>`, or `bearer:<subject>`"
+    "the last token of the subject `credential.get.<consumer>`, `account:<NATS account>`, `account:<NATS account>/<user>`, or `bearer:<tenant>/<subject>`"
 })
 const AllowedConsumers = Schema.Array(ConsumerName).check(Schema.isMaxLength(allowedConsumersMax))
 

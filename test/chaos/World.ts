@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import { eventually } from "../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../support/freshDatabase.ts"
+import { roleAccounts } from "../support/roleAccounts.ts"
 import { freePort, type Server, startMariadb, startNats, temporaryFolder } from "../support/servers.ts"
 import { type Service, startService } from "../support/service.ts"
 import { type Cable, nameOfDatabase, startCable } from "./Cable.ts"
@@ -46,17 +47,15 @@ const restartable = async (name: string, start: (port: number) => Promise<Server
 }
 
 // No advertising: a replica knows its own cables only.
-const clusterConfig = `
-host: 127.0.0.1
-port: $CM_NATS_PORT
-max_payload: 8MB
-jetstream { store_dir: $CM_NATS_STORE_DIR, sync_interval: always }
-cluster { name: chaos, host: 127.0.0.1, port: $CM_TEST_CLUSTER_PORT, routes: $CM_TEST_ROUTES, no_advertise: true }
-`
+const clusterConfig = roleAccounts(
+  "cluster { name: chaos, host: 127.0.0.1, port: $CM_TEST_CLUSTER_PORT, routes: $CM_TEST_ROUTES, no_advertise: true }"
+)
 
 const startBus = async (folder: string, count: 1 | 3): Promise<ReadonlyArray<Restartable>> => {
   if (count === 1) {
-    return [await restartable("nats", (port) => startNats({ dir: join(folder, "nats"), port }))]
+    const configFile = join(folder, "roles.conf")
+    writeFileSync(configFile, roleAccounts())
+    return [await restartable("nats", (port) => startNats({ dir: join(folder, "nats"), port, configFile }))]
   }
   const configFile = join(folder, "cluster.conf")
   writeFileSync(configFile, clusterConfig)

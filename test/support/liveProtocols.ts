@@ -7,6 +7,7 @@ import { Readiness } from "../../src/observability/Health.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { Shutdown } from "../../src/observability/Shutdown.ts"
 import { Access } from "../../src/protocols/Access.ts"
+import { BusConfig } from "../../src/protocols/BusConfig.ts"
 import * as Protocols from "../../src/protocols/Protocols.ts"
 import { ProtocolsConfig } from "../../src/protocols/ProtocolsConfig.ts"
 import { freshInstance } from "./bus.ts"
@@ -32,7 +33,7 @@ export const liveProtocols = async (options: {
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
     Layer.succeed(Replica, replicaOf(instance, replicaId)),
     Layer.succeed(ProtocolsConfig, someConfig),
-    Access.layerBus,
+    Access.layerBus.pipe(Layer.provideMerge(BusConfig.layerShipped)),
     Readiness.layer,
     Shutdown.layer,
     Logger.layer([])

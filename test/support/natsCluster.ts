@@ -6,6 +6,7 @@ import { freePort, type Server, startNats, temporaryFolder } from "./servers.ts"
 const configText = `
 host: 127.0.0.1
 port: $CM_NATS_PORT
+server_name: $CM_NATS_NAME
 max_payload: 8MB
 jetstream { store_dir: $CM_NATS_STORE_DIR }
 cluster { name: test, host: 127.0.0.1, port: $CM_TEST_CLUSTER_PORT, routes: $CM_TEST_ROUTES }

@@ -4,6 +4,7 @@ import { Readiness } from "../../src/observability/Health.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { Shutdown } from "../../src/observability/Shutdown.ts"
 import { Access } from "../../src/protocols/Access.ts"
+import { BusConfig } from "../../src/protocols/BusConfig.ts"
 import * as Protocols from "../../src/protocols/Protocols.ts"
 import { ProtocolsConfig, type ProtocolsConfigShape } from "../../src/protocols/ProtocolsConfig.ts"
 import { eventually } from "./eventually.ts"
@@ -21,6 +22,10 @@ export const someConfig: ProtocolsConfigShape = {
 
 /** A list: sent so many times. */
 export type SentHeaders = Readonly<Record<string, string | ReadonlyArray<string>>>
+
+/** What the server says of a caller in another account. */
+export const requestInfo = (acc: string, user?: string): string =>
+  JSON.stringify({ acc, ...(user === undefined ? {} : { user, name: "a test" }), rtt: 1 })
 
 export interface Answered {
   readonly status: number
@@ -46,7 +51,7 @@ export const protocolWorld = async (
     readonly maxPayload?: number
     /** What `Config` reads; without it, nothing is set. */
     readonly environment?: Record<string, string>
-    readonly access?: Layer.Layer<Access>
+    readonly access?: Layer.Layer<Access, never, BusConfig>
     readonly validator?: Parameters<typeof scriptedValidator>[0]
   } = {}
 ) => {
@@ -64,7 +69,7 @@ export const protocolWorld = async (
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
     Layer.succeed(Replica, replicaOf("cm", "one")),
     Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),
-    options.access ?? Access.layerBus,
+    (options.access ?? Access.layerBus).pipe(Layer.provideMerge(BusConfig.layerShipped)),
     Readiness.layer,
     Shutdown.layer,
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(options.environment ?? {})),
@@ -74,11 +79,14 @@ export const protocolWorld = async (
   const context = await Effect.runPromise(Layer.buildWithScope(Layer.provideMerge(Protocols.layer, parts), scope))
   let asked = 0
 
-  /** Publishes with a fresh inbox and waits for the one answer. */
+  /** Publishes as `admin` of the account ADMIN would, as it arrives through its import, and waits for the one answer. */
   const ask = async (subject: string, body: unknown = {}, headers?: SentHeaders): Promise<Answered> => {
-    const reply = `_INBOX.client.${asked++}`
+    const reply = `_R_.client.${asked++}`
     const payload = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body)
-    bus.publish(subject, payload, { reply, ...(headers === undefined ? {} : { headers }) })
+    bus.publish(subject, payload, {
+      reply,
+      headers: { "Nats-Request-Info": requestInfo("ADMIN", "admin"), ...headers }
+    })
     const answers = await eventually(
       () => bus.sent.filter((sent) => sent.subject === reply),
       ({ length }) => length > 0,

@@ -11,6 +11,8 @@ export interface RawNats {
   readonly mayPublish: (subject: string) => Promise<boolean>
   /** False when the server refuses the subscription, with a queue group when one is given. */
   readonly maySubscribe: (subject: string, queue?: string) => Promise<boolean>
+  /** Publishes with header lines as they are written, and gives the whole answer, headers and body. */
+  readonly request: (subject: string, body: string, lines: ReadonlyArray<string>) => Promise<string>
   readonly close: () => void
 }
 
@@ -20,9 +22,16 @@ export const rawNats = async (port: number, user: string, password: string): Pro
   let waiting:
     | { readonly resolve: (lines: ReadonlyArray<string>) => void; readonly reject: (error: Error) => void }
     | undefined
+  let answered: ((answer: string) => void) | undefined
   socket.setEncoding("utf8")
   socket.on("data", (chunk: string) => {
     text += chunk
+    const answer = /^HMSG \S+ \d+ \d+ \d+\r\n([\s\S]*\})\r\n/mu.exec(text)?.[1]
+    if (answer !== undefined && answered !== undefined) {
+      text = ""
+      answered(answer)
+      answered = undefined
+    }
     if (!text.includes("PONG\r\n")) return
     const lines = text.split("\r\n")
     text = ""
@@ -60,6 +69,17 @@ export const rawNats = async (port: number, user: string, password: string): Pro
       const accepted = await isAccepted(`SUB ${subject} ${queue === undefined ? "" : `${queue} `}${sid}\r\n`)
       if (accepted) await exchange(`UNSUB ${sid}\r\n`)
       return accepted
+    },
+    request: async (subject, body, lines) => {
+      const inbox = `_INBOX.${user}.raw${++sid}`
+      const head = `NATS/1.0\r\n${lines.join("\r\n")}\r\n\r\n`
+      const bytes = Buffer.byteLength(head)
+      await exchange(`SUB ${inbox} ${sid}\r\n`)
+      const answer = new Promise<string>((resolve) => {
+        answered = resolve
+      })
+      socket.write(`HPUB ${subject} ${inbox} ${bytes} ${bytes + Buffer.byteLength(body)}\r\n${head}${body}\r\n`)
+      return answer
     },
     close: () => socket.destroy()
   }

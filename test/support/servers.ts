@@ -5,10 +5,11 @@
  * pauses a server starts its own pair; the suites of the "integration" project share the one that
  * `globalSetup` starts. Whatever a test run leaves behind ends with it.
  */
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Server, startMariadb, startNats } from "../../scripts/stack.mjs"
+import { roleAccounts } from "./roleAccounts.ts"
 
 export {
   freePort,
@@ -32,11 +33,13 @@ export interface Pair {
   readonly stop: () => Promise<void>
 }
 
-/** A plain NATS server with JetStream and without users, and a MariaDB whose user may create databases. */
+/** A NATS server with an account for each role (`roleAccounts`), and a MariaDB whose user may create databases. */
 export const startPair = async (): Promise<Pair> => {
   const folder = temporaryFolder()
+  const configFile = join(folder.path, "roles.conf")
+  writeFileSync(configFile, roleAccounts())
   const [nats, mariadb] = await Promise.all([
-    startNats({ dir: join(folder.path, "nats") }),
+    startNats({ dir: join(folder.path, "nats"), configFile }),
     startMariadb({ dir: join(folder.path, "mariadb"), mayCreateDatabases: true })
   ])
   return {

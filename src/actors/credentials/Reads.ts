@@ -6,7 +6,7 @@
  * reads share one transaction. A refusal is audited too; `Refusals` collapses repeated ones.
  */
 import { Result } from "effect"
-import { type Consumer, consumerName, decideRead, type ReadDecision, resolve } from "../../domain/Access.ts"
+import { type Consumer, decideRead, type ReadDecision, resolve } from "../../domain/Access.ts"
 import { type Credential, type CredentialVersion, ownerKey } from "../../domain/Credential.ts"
 import type { Refusal } from "../../domain/errors.ts"
 import * as errors from "../../domain/errors.ts"
@@ -16,7 +16,7 @@ import type { AuditAct } from "../../store/TenantStore.ts"
 import type { Noting } from "../audit/Refusals.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
-import type { AuditCaller, Workspace } from "../tenant/Workspace.ts"
+import type { Workspace } from "../tenant/Workspace.ts"
 import type { CredentialName } from "./Credentials.ts"
 
 /** What may be opened and handed out once the command is committed. */
@@ -41,14 +41,6 @@ const find = (workspace: Workspace, name: CredentialName): Credential | undefine
     ? workspace.credentials.readable(name.credentialId)
     : resolve(workspace.credentials.candidates(name.serviceName, name.owner), workspace.now)
 
-/** Whom the row names: the consumer, where something says which it is; how that is known stands beside it. */
-const readerOf = (consumer: Consumer, caller: Caller): AuditCaller => {
-  const name = consumerName(consumer)
-  if (name === null || consumer.by === "nothing") return caller
-  const account = consumer.by === "import" ? consumer.account : caller.known.account
-  return { ...caller, principal: name, known: { ...caller.known, by: consumer.by, account } }
-}
-
 const refusalOf = (decision: Exclude<ReadDecision, { readonly _tag: "Allowed" }>, credentialId: string): Refusal => {
   switch (decision._tag) {
     case "ConsumerNotAllowed":
@@ -71,7 +63,6 @@ export const read = (
   note: Noting["note"],
   caller: Caller
 ): Command<Result.Result<Readable, Refusal>> => {
-  const reader = readerOf(consumer, caller)
   const entityId =
     "credentialId" in name ? knownOrNot(name.credentialId) : `${name.serviceName}/${ownerKey(name.owner)}`
   const audit = (action: string, id: string, diff: AuditAct["diff"]): AuditAct => ({
@@ -82,8 +73,8 @@ export const read = (
   })
   const refuse = (workspace: Workspace, id: string, error: Refusal) => {
     const act = audit("credential.refused", id, { reason: error._tag })
-    const { correlationId, known, principal: actor } = reader
-    if (note(workspace.tenantId, { actor, known, correlationId, ...act }, workspace.now)) workspace.record(reader, act)
+    const { correlationId, known, principal: actor } = caller
+    if (note(workspace.tenantId, { actor, known, correlationId, ...act }, workspace.now)) workspace.record(caller, act)
     return Result.succeed(Result.fail(error))
   }
   return {
@@ -102,7 +93,7 @@ export const read = (
       if (decision._tag !== "Allowed") return refuse(workspace, credentialId, refusalOf(decision, credentialId))
       const version = workspace.credentials.currentVersion(credential)
       if (version === undefined) throw new Error("an active credential has no current version")
-      workspace.record(reader, audit("credential.read", credentialId, { version: version.version, by: consumer.by }))
+      workspace.record(caller, audit("credential.read", credentialId, { version: version.version, by: consumer.by }))
       return Result.succeed(Result.succeed({ credential, version, now: workspace.now }))
     }
   }

@@ -30,7 +30,7 @@ const folder = Effect.acquireRelease(Effect.sync(temporaryFolder), ({ remove }) 
 const serverWith = Effect.fnUntraced(function* (settings: string, port?: number) {
   const { path } = yield* folder
   const configFile = `${path}/nats.conf`
-  writeFileSync(configFile, `host: 127.0.0.1\nport: $CM_NATS_PORT\n${settings}\n`)
+  writeFileSync(configFile, `host: 127.0.0.1\nport: $CM_NATS_PORT\nserver_name: $CM_NATS_NAME\n${settings}\n`)
   const options = { dir: `${path}/nats`, configFile, env: { CM_NATS_STORE_DIR: `${path}/store` } }
   return yield* Effect.acquireRelease(
     Effect.promise(() => startNats(port === undefined ? options : { ...options, port })),

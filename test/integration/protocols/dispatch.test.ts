@@ -5,15 +5,19 @@ import { afterAll, beforeAll, inject } from "vitest"
 import { EndpointTokenStatusTransitionRequest } from "../../../src/schema/Ecap.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type LiveProtocols, liveProtocols } from "../../support/liveProtocols.ts"
+import { administrator } from "../../support/roleAccounts.ts"
 import { someToken } from "../../support/scriptedTenants.ts"
 
 describe("on a real server", () => {
   const natsUrl = inject("natsUrl")
+  /** Of an administrator, and within the service's account. */
   let nc: NatsConnection
+  let inside: NatsConnection
   let replicas: ReadonlyArray<LiveProtocols>
   let instance: string
   beforeAll(async () => {
-    nc = await connect({ servers: natsUrl })
+    nc = await connect({ servers: natsUrl, user: administrator, pass: administrator })
+    inside = await connect({ servers: natsUrl })
     const one = await liveProtocols({ natsUrl })
     instance = one.instance
     replicas = [one, await liveProtocols({ natsUrl, instance, replicaId: "two" })]
@@ -21,7 +25,7 @@ describe("on a real server", () => {
   })
   afterAll(async () => {
     for (const replica of replicas) await replica.close()
-    await nc.close()
+    await Promise.all([nc, inside].map((connection) => connection.close()))
   })
   const calls = () => replicas.map(({ tenants }) => tenants.calls.length)
   const forget = () => {
@@ -53,9 +57,9 @@ describe("on a real server", () => {
     forget()
     const heard: Array<string> = []
     const target = `${instance}.v1.demo.application.remove`
-    const spy = nc.subscribe(target, { callback: (_error, message) => void heard.push(message.reply ?? "none") })
-    nc.publish(`${instance}.v1.demo.token.get`, '{"tokenId":"x"}', { reply: target })
-    nc.publish(
+    const spy = inside.subscribe(target, { callback: (_error, message) => void heard.push(message.reply ?? "none") })
+    inside.publish(`${instance}.v1.demo.token.get`, '{"tokenId":"x"}', { reply: target })
+    inside.publish(
       `kaa.v1.service.${instance}.ecap.ep-token-status-transition-request`,
       EndpointTokenStatusTransitionRequest.encode({
         correlationId: "c",

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, inject } from "vitest"
 import * as errors from "../../../src/domain/errors.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { type LiveProtocols, liveProtocols } from "../../support/liveProtocols.ts"
+import { administrator } from "../../support/roleAccounts.ts"
 import { someToken } from "../../support/scriptedTenants.ts"
 
 const cli = process.env.NATS_CLI ?? (spawnSync("nats", ["--version"]).status === 0 ? "nats" : null)
@@ -28,18 +29,20 @@ interface Named {
 
 describe("the micro service", () => {
   let nc: NatsConnection
+  let outside: NatsConnection
   let one: LiveProtocols
   let two: LiveProtocols
   beforeAll(async () => {
     const natsUrl = inject("natsUrl")
     nc = await connect({ servers: natsUrl })
+    outside = await connect({ servers: natsUrl, user: administrator, pass: administrator })
     one = await liveProtocols({ natsUrl })
     two = await liveProtocols({ natsUrl, instance: one.instance, replicaId: "two" })
   })
   afterAll(async () => {
     await one.close()
     await two.close()
-    await nc.close()
+    await Promise.all([nc, outside].map((connection) => connection.close()))
   })
 
   /** Every answer of the two replicas; other instances on this server are left out. */
@@ -108,8 +111,8 @@ describe("the micro service", () => {
         .flatMap(({ endpoints }) => endpoints)
         .filter((endpoint: { name: string }) => endpoint.name === endpointName)
         .reduce((sum: number, endpoint: Record<string, number>) => sum + (endpoint[field] ?? 0), 0)
-    const late = nc.request(`${one.instance}.v1.demo.token.get`, '{"tokenId":"x"}', { timeout: 5_000 })
-    await nc.request(`${one.instance}.v1.demo.token.delete`, '{"tokenId":"x"}')
+    const late = outside.request(`${one.instance}.v1.demo.token.get`, '{"tokenId":"x"}', { timeout: 5_000 })
+    await outside.request(`${one.instance}.v1.demo.token.delete`, '{"tokenId":"x"}')
     assert.strictEqual(await total("token-get", "num_requests"), 0)
     release()
     await late

@@ -159,13 +159,13 @@ describe("a credential's life", () => {
 
     const actions = (await auditOf(id)).map(({ action, actor }) => `${actor} ${action}`)
     assert.deepStrictEqual(actions, [
-      "bus credential.stored",
+      "ADMIN/tester credential.stored",
       "mail credential.read",
-      "bus credential.rotated",
+      "ADMIN/tester credential.rotated",
       "mail credential.read",
-      "bus credential.updated",
+      "ADMIN/tester credential.updated",
       "chat credential.read",
-      "bus credential.revoked",
+      "ADMIN/tester credential.revoked",
       "mail credential.refused"
     ])
     assert.strictEqual((await ask("credential.delete", { credential_id: id })).body.deleted, 1)

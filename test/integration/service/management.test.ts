@@ -69,7 +69,8 @@ describe("errors come in the contract's order", () => {
 
   it("a request without a reply subject, or with one that is no inbox, is not carried out", async () => {
     const subject = `${instance}.v1.demo.application.register`
-    client.nc.publish(subject, JSON.stringify({ appName: "ghost" }))
+    client.administrator.publish(subject, JSON.stringify({ appName: "ghost" }))
+    await client.administrator.flush()
     client.nc.publish(subject, JSON.stringify({ appName: "ghost" }), { reply: `${instance}.v1.demo.token.revoke` })
     client.nc.publish(subject, JSON.stringify({ appName: "ghost" }), { reply: "$JS.API.STREAM.PURGE.X" })
     await client.nc.flush()

@@ -20,10 +20,20 @@ const writeBus = (deny: string): void =>
     configFile,
     `host: "127.0.0.1"
 port: $CM_NATS_PORT
-server_name: ready-test
+server_name: $CM_NATS_NAME
 max_payload: 8MB
 jetstream { store_dir: $CM_NATS_STORE_DIR }
-authorization { users: [{ user: all, password: all, permissions: { publish: { allow: ">", deny: [${deny}] } } }] }
+accounts {
+  CM {
+    jetstream: enabled
+    users: [{ user: all, password: all, permissions: { publish: { allow: ">", deny: [${deny}] } } }]
+    exports: [{ service: "cm.admin.v1.>", accounts: [OPERATOR] }]
+  }
+  OPERATOR {
+    users: [{ user: operator, password: operator }]
+    imports: [{ service: { account: CM, subject: "cm.admin.v1.>" }, share: true }]
+  }
+}
 `
   )
 
@@ -51,7 +61,7 @@ it("a replica that cannot get its lease answers 503, tells nobody that it is rea
     unready: true
   })
   service = started
-  const connection = await connect({ servers: nats.url, user: "all", pass: "all" })
+  const connection = await connect({ servers: nats.url, user: "operator", pass: "operator" })
   const ready = async () => {
     const answer = await connection.request("cm.admin.v1.ready", "{}", { timeout: 5_000 }).catch(() => undefined)
     return { status: Number(answer?.headers?.get("Cm-Status")), body: answer?.string() ?? "" }

@@ -1,6 +1,6 @@
 /** Verifies: R-SEC-5, R-SEC-10. */
 import { assert, describe, it } from "@effect/vitest"
-import { type Consumer, consumerName, decideRead, resolve } from "../../../src/domain/Access.ts"
+import { type Consumer, consumerNamePattern, consumerNames, decideRead, resolve } from "../../../src/domain/Access.ts"
 import type { Credential, TenantService } from "../../../src/domain/Credential.ts"
 
 const now = 1_000_000
@@ -15,7 +15,7 @@ const credential = (over: Partial<Credential> = {}): Credential => ({
   version: 1,
   secretVersion: 1,
   scopes: [],
-  allowedConsumers: ["mail", "account:ACME", "bearer:alice"],
+  allowedConsumers: ["mail", "account:ACME", "account:BETA/anna", "bearer:acme/alice"],
   metadata: {},
   rotation: null,
   expiresAt: null,
@@ -46,19 +46,40 @@ const table: ReadonlyArray<{
   readonly expected: string
 }> = [
   { name: "the consumer that is named", expected: "Allowed" },
-  { name: "the account that is named", consumer: { by: "import", account: "ACME" }, expected: "Allowed" },
-  { name: "the bearer that is named", consumer: { by: "bearer", subject: "alice" }, expected: "Allowed" },
+  { name: "the account that is named", consumer: { by: "import", account: "ACME", user: null }, expected: "Allowed" },
+  {
+    name: "any user of the account that is named",
+    consumer: { by: "import", account: "ACME", user: "otto" },
+    expected: "Allowed"
+  },
+  { name: "the user that is named", consumer: { by: "import", account: "BETA", user: "anna" }, expected: "Allowed" },
+  {
+    name: "another user of that account",
+    consumer: { by: "import", account: "BETA", user: "otto" },
+    expected: "ConsumerNotAllowed"
+  },
+  {
+    name: "that account without a user",
+    consumer: { by: "import", account: "BETA", user: null },
+    expected: "ConsumerNotAllowed"
+  },
+  { name: "the bearer that is named", consumer: { by: "bearer", principal: "bearer:acme/alice" }, expected: "Allowed" },
+  {
+    name: "a bearer of that name of another tenant",
+    consumer: { by: "bearer", principal: "bearer:beta/alice" },
+    expected: "ConsumerNotAllowed"
+  },
   { name: "nobody in particular", consumer: { by: "nothing" }, expected: "ConsumerNotAllowed" },
   { name: "another consumer", consumer: { by: "subject", name: "chat" }, expected: "ConsumerNotAllowed" },
   { name: "a consumer in other letters", consumer: { by: "subject", name: "Mail" }, expected: "ConsumerNotAllowed" },
   {
     name: "an account of a consumer's name",
-    consumer: { by: "import", account: "mail" },
+    consumer: { by: "import", account: "mail", user: "mail" },
     expected: "ConsumerNotAllowed"
   },
   {
     name: "a bearer of a consumer's name",
-    consumer: { by: "bearer", subject: "mail" },
+    consumer: { by: "bearer", principal: "bearer:acme/mail" },
     expected: "ConsumerNotAllowed"
   },
   {
@@ -108,13 +129,28 @@ describe("Access", () => {
   })
 
   it("gives each way of identification a name space of its own", () => {
-    const names = [
-      consumerName({ by: "subject", name: "x" }),
-      consumerName({ by: "import", account: "x" }),
-      consumerName({ by: "bearer", subject: "x" }),
-      consumerName({ by: "nothing" })
-    ]
-    assert.deepStrictEqual(names, ["x", "account:x", "bearer:x", null])
+    assert.deepStrictEqual(consumerNames({ by: "subject", name: "x" }), ["x"])
+    assert.deepStrictEqual(consumerNames({ by: "import", account: "x", user: null }), ["account:x"])
+    assert.deepStrictEqual(consumerNames({ by: "import", account: "x", user: "y" }), ["account:x", "account:x/y"])
+    assert.deepStrictEqual(consumerNames({ by: "bearer", principal: "bearer:x/y" }), ["bearer:x/y"])
+    assert.deepStrictEqual(consumerNames({ by: "nothing" }), [])
+  })
+
+  it("lets a list of consumers name all of them, and no bearer without its tenant", () => {
+    for (const name of ["mail", "account:ACME", "account:ACME/anna@x", "bearer:acme/8f3", "bearer:acme/auth0|a/b"]) {
+      assert.match(name, consumerNamePattern)
+    }
+    for (const name of [
+      "bearer:alice",
+      "bearer:/alice",
+      "bearer:acme/",
+      "account:",
+      "account:A/",
+      "account:A/b/c",
+      "a/b"
+    ]) {
+      assert.notMatch(name, consumerNamePattern)
+    }
   })
 
   // Every set of user's, tenant's and global credential, each absent, in force or ended.

@@ -3,10 +3,10 @@ import { Effect, Redacted, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import type { CredentialMetadata } from "../../../src/actors/credentials/Credentials.ts"
 import * as errors from "../../../src/domain/errors.ts"
-import { busPrincipal } from "../../../src/domain/Principal.ts"
+import { busPrincipal, servicePrincipal } from "../../../src/domain/Principal.ts"
 import { consumerOf } from "../../../src/protocols/Consumers.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
-import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
+import { type ProtocolWorld, protocolWorld, requestInfo } from "../../support/protocolWorld.ts"
 import { someTime } from "../../support/scriptedTenants.ts"
 
 const date = "2026-11-24T10:20:30.123Z"
@@ -176,7 +176,7 @@ const cases: ReadonlyArray<Case> = [
     args: [
       "demo",
       { serviceName: "outlook", owner: { level: "user", userId: "u1" } },
-      { consumer: { by: "nothing" }, sealTo: "XKEY", minTtlMs: 300_000 }
+      { consumer: { by: "import", account: "ADMIN", user: "admin" }, sealTo: "XKEY", minTtlMs: 300_000 }
     ],
     gives: sealed,
     body: { ...common, sealed: "AAAA", sealed_by: "XKEY" }
@@ -335,7 +335,8 @@ describe("credentials, services and the audit on the bus", () => {
     it(`${one.operation} hands on what was asked and answers what came of it (${index})`, async () => {
       script(world, one.calls, Effect.succeed(one.gives))
       const subject = `cm.v1.demo.${one.operation}${one.extra === undefined ? "" : `.${one.extra}`}`
-      const answer = await world.ask(subject, one.ask)
+      const who = one.extra === undefined ? {} : { "Nats-Request-Info": requestInfo("CONSUMERS", one.extra) }
+      const answer = await world.ask(subject, one.ask, who)
       assert.strictEqual(answer.status, one.status ?? 200)
       assert.deepStrictEqual(answer.body, one.body)
       assert.strictEqual(world.tenants.calls[0]?.method, one.calls)
@@ -415,16 +416,35 @@ describe("credentials, services and the audit on the bus", () => {
     assert.strictEqual((answer.body as { error: { code: string } }).error.code, code)
   })
 
-  it("takes a consumer's name from the subject, and from nothing that a caller can write into a request", () => {
-    const caller = { ...busPrincipal, correlationId: "c", idempotency: null }
-    const info = (name: string) => (name === "Nats-Request-Info" ? '{"acc":"ACME","rtt":1}' : null)
-    const of = (reply: string, over: object = {}) => consumerOf({ caller, extra: null, header: info, reply, ...over })
-    assert.deepStrictEqual(of("_INBOX.x.1"), { by: "nothing" })
-    assert.deepStrictEqual(of("_R_.abc.1"), { by: "import", account: "ACME" })
-    assert.deepStrictEqual(of("_R_.abc.1", { header: () => null }), { by: "nothing" })
-    assert.deepStrictEqual(of("_R_.abc.1", { header: () => "{}" }), { by: "nothing" })
-    assert.deepStrictEqual(of("_INBOX.x.1", { extra: "mail" }), { by: "subject", name: "mail" })
-    const principal = { ...caller, principal: "alice" }
-    assert.deepStrictEqual(of("_INBOX.x.1", { caller: principal }), { by: "bearer", subject: "alice" })
+  it("takes a consumer for what its principal is known by", () => {
+    const known = { by: "import", account: "ACME", user: "anna", client: null } as const
+    assert.deepStrictEqual(consumerOf(busPrincipal), { by: "nothing" })
+    assert.deepStrictEqual(consumerOf({ principal: "mail", known: { ...known, by: "subject" } }), {
+      by: "subject",
+      name: "mail"
+    })
+    assert.deepStrictEqual(consumerOf({ principal: "ACME/anna", known }), {
+      by: "import",
+      account: "ACME",
+      user: "anna"
+    })
+    const bearer = { principal: "bearer:acme/alice", known: { ...known, by: "bearer" } } as const
+    assert.deepStrictEqual(consumerOf(bearer), { by: "bearer", principal: "bearer:acme/alice" })
+    assert.deepStrictEqual(consumerOf(servicePrincipal("sweep")), { by: "nothing" })
   })
+
+  it.each(["account:GATEWAY", "account:GATEWAY/gateway"])(
+    "refuses %s as a consumer, stored or put in later",
+    async (name) => {
+      const allowed_consumers = ["mail", name]
+      const body = { service_name: "outlook", type: "api_key", credentials: { api_key: "k" }, allowed_consumers }
+      for (const answer of [
+        await world.tenant("credential.store", body),
+        await world.tenant("credential.update", { credential_id: id, allowed_consumers })
+      ]) {
+        assert.strictEqual(answer.status, 400)
+        assert.strictEqual(answer.body.error.details.path, "allowed_consumers[1]")
+      }
+    }
+  )
 })

@@ -3,12 +3,11 @@ import { Effect } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
-import { servicePrincipal } from "../../../src/domain/Principal.ts"
 import { checkTransition } from "../../../src/protocols/Ecap.ts"
 import { EndpointTokenStatusTransitionRequest as Request } from "../../../src/schema/Ecap.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
+import { type ProtocolWorld, protocolWorld, requestInfo } from "../../support/protocolWorld.ts"
 
 const subject = "kaa.v1.service.cm.ecap.ep-token-status-transition-request"
 const right = { correlationId: "c-1", timestamp: 0n, timeout: 0n, appName: "app", token: "t", targetStatus: "Revoked" }
@@ -21,9 +20,13 @@ describe("16/ECAP status transition", () => {
   afterAll(() => world.close())
 
   let asked = 0
-  const request = async (payload: Uint8Array) => {
-    const reply = `kaa.v1.replica.comms.ecap.${asked++}`
-    world.bus.publish(subject, payload, { reply })
+  const throughImport = { reply: "_R_.admin", headers: { "Nats-Request-Info": requestInfo("ADMIN", "anna") } }
+  const request = async (
+    payload: Uint8Array,
+    from: { readonly reply: string; readonly headers?: Record<string, string> } = throughImport
+  ) => {
+    const reply = `${from.reply}.${asked++}`
+    world.bus.publish(subject, payload, { ...from, reply })
     const [answer] = await eventually(
       () => world.bus.sent.filter((sent) => sent.subject === reply),
       ({ length }) => length === 1,
@@ -54,10 +57,36 @@ describe("16/ECAP status transition", () => {
       assert.deepStrictEqual(world.tenants.calls, [
         {
           method: "transitionByValue",
-          args: ["app", "t", target, { ...servicePrincipal("ecap"), correlationId: "c-1", idempotency: null }]
+          args: [
+            "app",
+            "t",
+            target,
+            {
+              principal: "ADMIN/anna",
+              known: { by: "import", account: "ADMIN", user: "anna", client: null },
+              correlationId: "c-1",
+              idempotency: null
+            }
+          ]
         }
       ])
     }
+  })
+
+  it.each([
+    ["a caller within the service's account", 403, { reply: "kaa.v1.replica.comms.ecap" }],
+    ["one that names itself there", 403, { ...throughImport, reply: "_INBOX.comms.a" }],
+    ["an account without its user", 403, { reply: "_R_.a", headers: { "Nats-Request-Info": requestInfo("ADMIN") } }],
+    [
+      "one that passes for another",
+      401,
+      { reply: "_R_.a", headers: { "nats-request-info": requestInfo("ADMIN", "anna") } }
+    ],
+    ["one whom the server does not name", 401, { reply: "_R_.a" }]
+  ] as const)("%s is answered %i, and nothing is asked", async (_, statusCode, from) => {
+    world.tenants.calls.length = 0
+    assert.strictEqual((await request(Request.encode(right), from)).statusCode, statusCode)
+    assert.deepStrictEqual(world.tenants.calls, [])
   })
 
   const far = 2n ** 62n

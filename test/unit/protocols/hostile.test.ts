@@ -7,7 +7,7 @@ import { EndpointTokenStatusTransitionRequest } from "../../../src/schema/Ecap.t
 import { UnregisteredEvent } from "../../../src/schema/Elce.ts"
 import { eventually } from "../../support/eventually.ts"
 import { mutations } from "../../support/mutations.ts"
-import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
+import { type ProtocolWorld, protocolWorld, requestInfo } from "../../support/protocolWorld.ts"
 import { someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
 
 const perSubject = 1_000
@@ -68,6 +68,7 @@ describe(`hostile payloads (seed ${seed})`, () => {
   })
   afterAll(() => world.close())
 
+  const fromAdmin = { "Nats-Request-Info": requestInfo("ADMIN", "admin") }
   const subjects = [
     ...operations
       .filter(({ name }) => name !== "drain")
@@ -81,7 +82,7 @@ describe(`hostile payloads (seed ${seed})`, () => {
       world.bus.sent.length = 0
       world.tenants.calls.length = 0
       mutations(from, perSubject, seed).forEach((payload, index) => {
-        world.bus.publish(subject, payload, { reply: `_INBOX.hostile.${index}` })
+        world.bus.publish(subject, payload, { reply: `_R_.hostile.${index}`, headers: fromAdmin })
       })
       await eventually(
         () => world.bus.sent.length,
@@ -117,7 +118,7 @@ describe(`hostile payloads (seed ${seed})`, () => {
           .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0),
       (count) => count === perSubject
     )
-    assert.isEmpty(world.bus.sent.filter(({ subject }) => !subject.startsWith("_INBOX.client.")))
+    assert.isEmpty(world.bus.sent.filter(({ subject }) => !subject.startsWith("_R_.client.")))
     await world.close()
   })
 })

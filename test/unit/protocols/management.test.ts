@@ -4,7 +4,7 @@ import { Effect, Layer, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as errors from "../../../src/domain/errors.ts"
 import { unknownEntityId } from "../../../src/domain/Names.ts"
-import { busPrincipal, servicePrincipal } from "../../../src/domain/Principal.ts"
+import { servicePrincipal } from "../../../src/domain/Principal.ts"
 import { Access } from "../../../src/protocols/Access.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
@@ -437,7 +437,8 @@ describe("headers", () => {
     script(world, provision)
     await world.tenant("token.provision", ask, { "Idempotency-Key": "key-1", "Correlation-ID": "c" })
     assert.deepStrictEqual(callerOf(), {
-      ...busPrincipal,
+      principal: "ADMIN/admin",
+      known: { by: "import", account: "ADMIN", user: "admin", client: null },
       correlationId: "c",
       idempotency: { key: "key-1", operation: "token.provision", body: new TextEncoder().encode(JSON.stringify(ask)) }
     })
