@@ -32,7 +32,8 @@ const connection = {
     name: "NATS_CREDS",
     pattern: /^[^\0]{0,4096}$/u,
     byDefault: "",
-    about: "File with NATS credentials (a JWT and its seed), instead of a password."
+    about:
+      "File with NATS credentials (a JWT and its seed), or with the seed of an nkey alone, instead of a password. NATS_USER then only makes the inbox prefix."
   }),
   connectLimit: Setting.duration({
     name: "CM_NATS_CONNECT_LIMIT",

@@ -20,6 +20,7 @@ import {
   connect,
   credsAuthenticator,
   type NatsConnection,
+  nkeyAuthenticator,
   nuid,
   type Status
 } from "@nats-io/transport-node"
@@ -53,6 +54,9 @@ const errors = Metric.counter("cm_nats_errors_total", {
 
 // ---- connecting ---------------------------------------------------------------
 
+/** A file with the seed of a user's nkey and nothing else. */
+const seedPattern = /^\s*(SU[A-Z2-7]{56})\s*$/u
+
 const credentialsOf = Effect.fnUntraced(function* (config: Config) {
   if (config.credentialsFile !== "") {
     const path = config.credentialsFile
@@ -60,7 +64,10 @@ const credentialsOf = Effect.fnUntraced(function* (config: Config) {
       try: () => readFileSync(path),
       catch: () => new NatsStartError({ reason: "refused", problem: "NATS_CREDS names a file that cannot be read" })
     })
-    return { authenticator: credsAuthenticator(creds) }
+    const seed = seedPattern.exec(creds.toString("utf8"))?.[1]
+    return {
+      authenticator: seed === undefined ? credsAuthenticator(creds) : nkeyAuthenticator(Buffer.from(seed, "utf8"))
+    }
   }
   if (config.user === "") return {}
   return config.password._tag === "Some"

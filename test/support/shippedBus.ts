@@ -47,9 +47,11 @@ export const startShippedBus = async (
       const user = name!.toLowerCase().replaceAll("_", "-")
       passwords[user] ??= `p${user.replaceAll("-", "")}`
     }
-    const lines = Object.entries(passwords).map(
-      ([user, password]) => `CM_BUS_${user.toUpperCase().replaceAll("-", "_")}: "${password}"`
-    )
+    // A name that nothing refers to makes the server refuse the file.
+    const lines = Object.entries(passwords)
+      .map(([user, password]) => ({ name: `CM_BUS_${user.toUpperCase().replaceAll("-", "_")}`, password }))
+      .filter(({ name }) => new RegExp(`\\$${name}\\s`, "u").test(text))
+      .map(({ name, password }) => `${name}: "${password}"`)
     writeFileSync(join(folder.path, "bus-users.conf"), `${lines.join("\n")}\n`, { mode: 0o600 })
     writeFileSync(configFile, `include "bus-users.conf"\n${text}`)
   }
@@ -78,7 +80,11 @@ export const startShippedBus = async (
       write()
       const before = reloads()
       server.kill("SIGHUP")
-      await eventually(reloads, (count) => count > before, { limitMs: 10_000, what: "the server's reload" })
+      await eventually(reloads, (count) => count > before, { limitMs: 10_000, what: "the server's reload" }).catch(
+        (error: Error) => {
+          throw new Error(`${error.message}: ${logged().split("\n").slice(-4).join(" ")}`)
+        }
+      )
     },
     stop: async () => {
       await server.stop()
