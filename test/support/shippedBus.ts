@@ -50,7 +50,7 @@ export const startShippedBus = async (
     // A name that nothing refers to makes the server refuse the file.
     const lines = Object.entries(passwords)
       .map(([user, password]) => ({ name: `CM_BUS_${user.toUpperCase().replaceAll("-", "_")}`, password }))
-      .filter(({ name }) => new RegExp(`\\$${name}\\s`, "u").test(text))
+      .filter(({ name }) => new RegExp(`\\$${name}(?![A-Z0-9_])`, "u").test(text))
       .map(({ name, password }) => `${name}: "${password}"`)
     writeFileSync(join(folder.path, "bus-users.conf"), `${lines.join("\n")}\n`, { mode: 0o600 })
     writeFileSync(configFile, `include "bus-users.conf"\n${text}`)
