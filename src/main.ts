@@ -61,7 +61,7 @@ const Actors = Layer.mergeAll(tokens.layer, credentials.layer, keys.layer).pipe(
   Layer.provideMerge(cache.layer)
 )
 
-const Background = Layer.mergeAll(outbox.background, rotation.background, crypto.background)
+const Background = Layer.mergeAll(outbox.background, rotation.background, crypto.background, nats.background)
 
 const Service = Ready.layer.pipe(
   Layer.provideMerge(Layer.merge(protocols.layer, Background)),

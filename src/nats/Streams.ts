@@ -40,10 +40,13 @@ const ask = <A>(stream: string, request: () => Promise<A>) =>
   Effect.tryPromise({ try: request, catch: (cause) => problemOf(stream, cause) })
 
 /** An answer of JetStream that will not change by waiting; everything else may. */
-const isFinal = (error: NatsStartError) =>
+export const isFinal = (error: NatsStartError) =>
   error.cause === undefined || (error.cause instanceof JetStreamApiError && !passing.has(error.cause.code))
 
-const ensure = Effect.fnUntraced(function* (manager: JetStreamManager, plan: StreamPlan) {
+/** What was found: as planned, not there and made, otherwise and changed, or otherwise and left so. */
+export type Ensured = "there" | "made" | "changed" | "differs"
+
+export const ensure = Effect.fnUntraced(function* (manager: JetStreamManager, plan: StreamPlan, mayChange = true) {
   const { name } = plan
   const existing = yield* ask(name, () => manager.streams.info(name)).pipe(
     Effect.catchIf(
@@ -53,7 +56,8 @@ const ensure = Effect.fnUntraced(function* (manager: JetStreamManager, plan: Str
   )
   if (existing === null) {
     yield* ask(name, () => manager.streams.add({ ...plan }))
-    return yield* Effect.logInfo(`stream ${name} made`)
+    yield* Effect.logInfo(`stream ${name} made`)
+    return "made" satisfies Ensured
   }
   const { changeable, fixed } = differenceOf(existing.config, plan)
   if (fixed.length > 0) {
@@ -62,10 +66,12 @@ const ensure = Effect.fnUntraced(function* (manager: JetStreamManager, plan: Str
       problem: `stream ${name} exists with another ${fixed.join(", ")}, which cannot be changed: back it up, remove it and start again`
     })
   }
-  if (changeable.length === 0) return
+  if (changeable.length === 0) return "there" satisfies Ensured
+  if (!mayChange) return "differs" satisfies Ensured
   const { name: _, ...settings } = plan
   yield* ask(name, () => manager.streams.update(name, settings))
   yield* Effect.logInfo(`stream ${name} changed: ${changeable.join(", ")}`)
+  return "changed" satisfies Ensured
 })
 
 const make = Effect.gen(function* () {

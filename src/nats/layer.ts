@@ -4,6 +4,8 @@ import * as Inbox from "./Inbox.ts"
 import { NatsConfig } from "./NatsConfig.ts"
 import * as NatsConnection from "./NatsConnection.ts"
 import { Streams } from "./Streams.ts"
+import * as StreamWatch from "./StreamWatch.ts"
 
 export const settings = NatsConfig.layer
 export const layer = Inbox.layer.pipe(Layer.provideMerge(Streams.layer), Layer.provideMerge(NatsConnection.layer))
+export const background = StreamWatch.layer
