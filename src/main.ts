@@ -9,6 +9,7 @@ import { Effect, Layer } from "effect"
 import * as audit from "./actors/audit/layer.ts"
 import * as credentials from "./actors/credentials/layer.ts"
 import * as keys from "./actors/keys/layer.ts"
+import * as platform from "./actors/platform/layer.ts"
 import * as tenant from "./actors/tenant/layer.ts"
 import * as tokens from "./actors/tokens/layer.ts"
 import * as validation from "./actors/validation/layer.ts"
@@ -41,6 +42,7 @@ const Settings = Layer.mergeAll(
   nats.settings,
   observability.settings,
   outbox.settings,
+  platform.settings,
   protocols.settings,
   rotation.settings,
   tenant.settings,
@@ -51,7 +53,8 @@ const Settings = Layer.mergeAll(
 const Seals = Layer.effect(LeaseSeal, Effect.map(ReplicaSeal, LeaseSeal.of))
 
 /** What a replica believes, how replicas agree, and the tenants on both. */
-const Actors = Layer.mergeAll(tokens.layer, credentials.layer, keys.layer).pipe(
+const Actors = Layer.mergeAll(credentials.layer, keys.layer, platform.layer).pipe(
+  Layer.provideMerge(tokens.layer),
   Layer.provideMerge(audit.layer.pipe(Layer.provide(outbox.published))),
   Layer.provideMerge(tenant.layer),
   Layer.provideMerge(validation.layer),

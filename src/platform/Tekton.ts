@@ -19,11 +19,13 @@ export const applicationsMax = 100_000
 
 export type RawConfig = Readonly<Record<string, unknown>>
 
-const Config = Schema.Record(Schema.String, Schema.Unknown)
+/** An array is an object too, and no configuration. */
+const isNoArray = Schema.makeFilter((value: object) => (Array.isArray(value) ? "must be an object" : undefined))
+const Config = Schema.Record(Schema.String, Schema.Unknown).check(isNoArray)
 const AppConfigs = Schema.Record(
   Schema.String,
   Schema.Struct({ kaa: Schema.Struct({ applications: Schema.Record(Schema.String, Config) }) })
-)
+).check(isNoArray)
 const Applications = Schema.Struct({
   content: Schema.Array(Schema.Struct({ name: Schema.String })),
   totalElements: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: applicationsMax }))

@@ -9,9 +9,7 @@
  * Source: contract, section 8.4.
  */
 import { appNamePattern } from "../domain/Names.ts"
-
-/** Why an application is out of service. */
-export type OutReason = "absent" | "deleted"
+import type { OutReason } from "../domain/Tenant.ts"
 
 export interface KnownApplication {
   readonly tenantId: string

@@ -6,6 +6,7 @@
  * the answer comes first, then the replica takes no more requests, answers what it has and ends.
  */
 import { Config, Effect, Option } from "effect"
+import { Platform } from "../actors/tenant/Platform.ts"
 import { Tenants } from "../actors/tenant/Tenants.ts"
 import { type Checks, Readiness } from "../observability/Health.ts"
 import { prometheusText } from "../observability/Metrics.ts"
@@ -16,6 +17,7 @@ import { ConfigAnswer, DrainAnswer, HealthAnswer, ReadyAnswer } from "../schema/
 import { Nothing } from "../schema/Field.ts"
 import { Micro, serviceVersion } from "./Micro.ts"
 import { operation } from "./Operation.ts"
+import { encodePlatform } from "./PlatformAnswers.ts"
 import { NotReady } from "./ProtocolError.ts"
 
 const works = (checks: Checks): boolean => Object.values(checks).every((reason) => reason === null)
@@ -90,11 +92,13 @@ export const adminOperations = [
   operation({
     family: "admin",
     name: "config.show",
-    about: "Every setting with its meaning and what it was set to; secrets are masked.",
+    about:
+      "Every setting with its meaning and what it was set to, secrets masked; what the platform configured, since when, and what was refused.",
     request: Nothing,
     answer: ConfigAnswer,
     handle: Effect.fnUntraced(function* () {
-      return { settings: yield* Effect.forEach(declared(), shown) }
+      const { report } = yield* Platform
+      return { settings: yield* Effect.forEach(declared(), shown), platform: encodePlatform(yield* report) }
     })
   }),
   operation({

@@ -11,8 +11,18 @@ import {
   RemoveApplication
 } from "../schema/ApplicationJson.ts"
 import { Deleted } from "../schema/Field.ts"
+import { notManagedElsewhere } from "./Managed.ts"
 import { operation, Replied } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
+
+/** An unknown tenant is told first. */
+const unmanaged = Effect.fnUntraced(function* (tenantId: string) {
+  const tenants = yield* Tenants
+  const refused = yield* Effect.option(Effect.flip(notManagedElsewhere("applications")))
+  if (refused._tag === "None") return
+  yield* tenants.listApplications(tenantId, { limit: 1, after: null })
+  return yield* refused.value
+})
 
 export const applicationOperations = [
   operation({
@@ -25,6 +35,7 @@ export const applicationOperations = [
     errors: ["FORBIDDEN", "APPLICATION_EXISTS", "MANAGED_ELSEWHERE", "LIMIT_REACHED"],
     handle: Effect.fnUntraced(function* ({ appName }, { caller, tenantId }) {
       const tenants = yield* Tenants
+      yield* unmanaged(tenantId)
       const { application, created } = yield* tenants.registerApplication(tenantId, appName, caller)
       return new Replied(created ? 201 : 200, encodeApplication(application))
     })
@@ -59,6 +70,7 @@ export const applicationOperations = [
     errors: ["APPLICATION_NOT_FOUND", "MANAGED_ELSEWHERE", "NOT_YET_IN_FORCE"],
     handle: Effect.fnUntraced(function* ({ appName }, { caller, tenantId }) {
       const tenants = yield* Tenants
+      yield* unmanaged(tenantId)
       return yield* tenants.removeApplication(tenantId, appName, caller)
     })
   })

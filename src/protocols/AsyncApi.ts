@@ -7,12 +7,11 @@
 import { Schema } from "effect"
 import { ErrorBody } from "../schema/AdminJson.ts"
 import * as Ecap from "../schema/Ecap.ts"
-import * as Elce from "../schema/Elce.ts"
 import { type EventDescription, events } from "../schema/EventJson.ts"
-import * as Tle from "../schema/Tle.ts"
 import { endpointName } from "./Management.ts"
 import { serviceVersion } from "./Micro.ts"
 import type { Operation } from "./Operation.ts"
+import { type Described, platformEvents } from "./PlatformMessages.ts"
 import { type Code, codes } from "./Status.ts"
 
 type Json = Readonly<Record<string, unknown>>
@@ -127,11 +126,6 @@ const operationOf = (operation: Operation): Json => {
 
 // ---- platform protocols -----------------------------------------------------
 
-/** What is described of a message: its Avro schema. */
-interface Described {
-  readonly schema: Json
-}
-
 const avro = (message: Described): Json => ({
   contentType: "avro/binary",
   payload: { schemaFormat: "application/vnd.apache.avro;version=1.9.0", schema: message.schema }
@@ -155,44 +149,6 @@ const platformRequests: ReadonlyArray<PlatformRequest> = [
     address: "kaa.v1.service.{instance}.ecap.ep-token-status-transition-request",
     request: Ecap.EndpointTokenStatusTransitionRequest,
     answer: Ecap.EndpointTokenStatusTransitionResponse
-  }
-]
-
-interface PlatformEvent {
-  readonly name: string
-  readonly action: "send" | "receive"
-  readonly address: string
-  readonly about: string
-  readonly message: Described
-}
-const platformEvents: ReadonlyArray<PlatformEvent> = [
-  {
-    name: "endpoint-token-revoked",
-    action: "send",
-    address: "kaa.v1.events.{instance}.endpoint.token.revoked",
-    about: "A usable token became unusable, or was deleted: end the sessions that use it.",
-    message: Ecap.EndpointTokenRevokedEvent
-  },
-  {
-    name: "endpoint-unregistered",
-    action: "receive",
-    address: "kaa.v1.events.{originator}.endpoint.lifecycle.unregistered",
-    about: "All tokens of the endpoint are deleted. Heard by one replica.",
-    message: Elce.UnregisteredEvent
-  },
-  {
-    name: "tenant-unregistered",
-    action: "receive",
-    address: "kaa.v1.events.{originator}.tenant.lifecycle.unregistered",
-    about: "The tenant is served no more and what it had is revoked. Heard by every replica.",
-    message: Tle.UnregisteredEvent
-  },
-  {
-    name: "tenant-updated",
-    action: "receive",
-    address: "kaa.v1.events.{originator}.tenant.lifecycle.updated",
-    about: "The tenant's configuration has changed. Heard by every replica and counted; nothing is read again yet.",
-    message: Tle.UpdatedEvent
   }
 ]
 

@@ -11,6 +11,7 @@
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result, Tracer } from "effect"
+import { Platform } from "../actors/tenant/Platform.ts"
 import { InvalidRequest, TooManyRequests, Unavailable } from "../domain/errors.ts"
 import { Nats } from "../nats/Nats.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
@@ -105,6 +106,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const micro = yield* Micro
   const access = yield* Access
   const { ownAccount } = yield* BusConfig
+  const platform = yield* Platform
   const { drainTimeout, requestBytesMax, requestsInFlightMax } = yield* ProtocolsConfig
   const clock = yield* Clock.Clock
   const newCorrelationId = yield* CorrelationIds.make
@@ -148,14 +150,21 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       bus: busCallerOf(message, ownAccount),
       authorization: authorization.success
     })
-    return Effect.flatMap(authorized, (principal) =>
-      handler.success({
+    return Effect.flatMap(authorized, (principal) => {
+      const handled = handler.success({
         tenantId,
         caller: { ...principal, correlationId, idempotency: idempotency.success },
         extra,
         answerBytesMax: payloadBytesMax(nats.requests)
       })
-    )
+      if (operation.family !== "tenant") return handled
+      // It did nothing. The first request that names a new tenant asks the platform for it.
+      return Effect.catchIf(
+        handled,
+        (error) => error._tag === "TenantNotFound",
+        (error) => Effect.flatMap(platform.newTenant(tenantId), (isThere) => (isThere ? handled : Effect.fail(error)))
+      )
+    })
   }
 
   const answer = (message: Msg, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {

@@ -11,12 +11,13 @@ import { serve } from "./EventInbox.ts"
 import * as Management from "./Management.ts"
 import * as Micro from "./Micro.ts"
 import { operations } from "./OperationTable.ts"
+import * as Scmp from "./Scmp.ts"
 import * as Tle from "./Tle.ts"
 
 const InboxEvents = Layer.effectDiscard(
   Effect.flatMap(Effect.all([Elce.kinds, Tle.kinds]), (kinds) => serve(kinds.flat()))
 )
 
-export const layer = Layer.mergeAll(Ecap.layer, Management.layer(operations), InboxEvents).pipe(
+export const layer = Layer.mergeAll(Ecap.layer, Management.layer(operations), InboxEvents, Scmp.layer).pipe(
   Layer.provide(Micro.layer)
 )

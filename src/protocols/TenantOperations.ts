@@ -11,6 +11,7 @@ import {
   TenantAnswer,
   TenantPage
 } from "../schema/TenantJson.ts"
+import { notManagedElsewhere } from "./Managed.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
 
@@ -46,6 +47,7 @@ export const tenantOperations = [
     errors: ["TENANT_EXISTS", "MANAGED_ELSEWHERE"],
     handle: Effect.fnUntraced(function* ({ name, tenantId }, { caller }) {
       const tenants = yield* Tenants
+      yield* notManagedElsewhere("tenants")
       return encodeTenant(yield* tenants.createTenant({ tenantId, name: name ?? null }, caller))
     })
   }),
@@ -58,6 +60,7 @@ export const tenantOperations = [
     errors: ["TENANT_NOT_FOUND", "FORBIDDEN", "MANAGED_ELSEWHERE", "NOT_YET_IN_FORCE"],
     handle: Effect.fnUntraced(function* ({ tenantId }, { caller }) {
       const tenants = yield* Tenants
+      yield* notManagedElsewhere("tenants")
       return yield* tenants.removeTenant(tenantId, caller)
     })
   })

@@ -123,5 +123,8 @@ export const events: ReadonlyArray<EventDescription> = [
   ),
   describe("tenant.unregistered", "A tenant was removed; nothing of it validates any more.", (type) =>
     plainEvent(type, { tenantId: Schema.String })
+  ),
+  describe("platform.inbox_gap", "Events of other services may have been lost while this one was away.", (type) =>
+    plainEvent(type, { tenantId: Schema.String, reason: Schema.String, since: AnsweredDate })
   )
 ]

@@ -20,7 +20,7 @@ import { Context, type Effect, Schema } from "effect"
 import type { Page, TokenQuery } from "../domain/Page.ts"
 import type { KnownBy } from "../domain/Principal.ts"
 import type { Revocation } from "../domain/Revocation.ts"
-import type { Application, Tenant } from "../domain/Tenant.ts"
+import type { Application, OutReason, Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 import type { AuditCheckpoint } from "./AuditStore.ts"
 import type { CredentialChanges, CredentialLoad, CredentialLoaded } from "./CredentialStore.ts"
@@ -79,6 +79,21 @@ export interface AuditAct {
 /** One row of the tenant's audit chain, before the store gives it its place in the chain. */
 export interface AuditEntry extends AuditWho, AuditAct {}
 
+/** An application goes out of service or comes back. */
+export interface ApplicationMoved {
+  readonly appName: string
+  readonly outOfService: OutReason | null
+  /** When was read what this follows from, by the database's clock. */
+  readonly decidedAt: number
+}
+
+/** How far the tokens of an application that went out of service have been announced. */
+export interface WithdrawalProgress {
+  readonly appName: string
+  /** Null: all of them. */
+  readonly afterTokenId: string | null
+}
+
 // ---- a transaction ----------------------------------------------------------
 
 /** What a group of commands needs to see. Everything named is loaded and locked. */
@@ -132,6 +147,8 @@ export interface Changes {
   readonly tokensDeleted: ReadonlyArray<string>
   readonly applicationsInserted: ReadonlyArray<string>
   readonly applicationsRemoved: ReadonlyArray<string>
+  readonly applicationsMoved?: ReadonlyArray<ApplicationMoved> | undefined
+  readonly withdrawals?: ReadonlyArray<WithdrawalProgress> | undefined
   /** Creates the tenant itself; only where there is none and `Load.createsTenant` was set. */
   readonly tenantCreated?: { readonly name: string | null } | undefined
   /** Marks the tenant itself as removed. */

@@ -2,7 +2,8 @@
  * The hot path's way to the truth: many tokens in one statement, nothing else.
  *
  * Each call is one snapshot of the primary: a row comes with its tenant's revocation sequence as it
- * was at that moment (`readSeq`). What belongs to a removed application or tenant is not found.
+ * was at that moment (`readSeq`). What belongs to an
+ * application that is removed or out of service, or to a removed tenant, is not found.
  * The caller decides how many calls are under way. Promises and plain arrays, because this is
  * called a thousand times a second from outside any fiber.
  */

@@ -20,6 +20,8 @@ export const isEmpty = (changes: Changes): boolean =>
   changes.tokensDeleted.length === 0 &&
   changes.applicationsInserted.length === 0 &&
   changes.applicationsRemoved.length === 0 &&
+  (changes.applicationsMoved ?? []).length === 0 &&
+  (changes.withdrawals ?? []).length === 0 &&
   changes.tenantCreated === undefined &&
   !changes.tenantRemoved &&
   changes.revocation === null &&

@@ -18,6 +18,7 @@ import { Keyring } from "../../crypto/Keyring.ts"
 import type { Refusal } from "../../domain/errors.ts"
 import * as errors from "../../domain/errors.ts"
 import { hotTokenOf } from "../../domain/HotToken.ts"
+import { isInService } from "../../domain/Tenant.ts"
 import { OutboxSignal } from "../../store/OutboxSignal.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { type Changes, type Loaded, TenantStore } from "../../store/TenantStore.ts"
@@ -201,9 +202,7 @@ export const layer = Layer.effect(
       const readSeq = revocation?.seq ?? seqBefore
       // Its sequence is not older than a removal in the same or an earlier transaction, so nothing would disbelieve it.
       const isRemoved = changes.tenantRemoved || (workspace.loaded.tenant?.removedAt ?? null) !== null
-      const changed = isRemoved
-        ? []
-        : workspace.changedTokens().filter(({ appName }) => workspace.application(appName)?.removedAt === null)
+      const changed = isRemoved ? [] : workspace.changedTokens().filter(({ appName }) => isServed(workspace, appName))
       if (changed.length > 0) cache.putUnsafe(changed.map((token) => hotTokenOf(token, readSeq)))
     })
 
@@ -263,6 +262,12 @@ export const layer = Layer.effect(
     return { serve, settled: FiberSet.awaitEmpty(waiting) }
   })
 ).pipe(Layer.provideMerge(InForce.layer))
+
+/** What is removed or out of service validates nowhere: nothing of it goes into the cache. */
+const isServed = (workspace: Workspace, appName: string): boolean => {
+  const application = workspace.application(appName)
+  return application !== undefined && isInService(application)
+}
 
 const aadOf = (workspace: Workspace, keyHash: string) => `idempotency/${workspace.tenantId}/${keyHash}`
 

@@ -29,7 +29,8 @@ export class Ids extends Context.Service<
   Ids,
   {
     readonly next: () => string
-    readonly tokenValue: () => string
+    /** Of so many characters, all of this alphabet; null: as configured for the service. */
+    readonly tokenValue: (length?: number | null, alphabet?: string | null) => string
   }
 >()("cm/actors/Ids") {
   static readonly layer = Layer.effect(
@@ -53,8 +54,10 @@ export class Ids extends Context.Service<
         const variant = ((Number.parseInt(tail.slice(0, 1), 16) & 0x3) | 0x8).toString(16)
         return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, "0")}-${variant}${tail.slice(1, 4)}-${tail.slice(4, 16)}`
       }
-      const tokenValue = () =>
-        Array.from({ length: tokenLength }, () => tokenAlphabet.charAt(randomInt(tokenAlphabet.length))).join("")
+      const tokenValue = (length?: number | null, alphabet?: string | null) => {
+        const characters = Array.from(alphabet ?? tokenAlphabet)
+        return Array.from({ length: length ?? tokenLength }, () => characters[randomInt(characters.length)]).join("")
+      }
       return { next, tokenValue }
     })
   )

@@ -13,6 +13,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { eventBytesMax, isCorrelationId } from "../../domain/Names.ts"
+import type { Token } from "../../domain/Token.ts"
 import { Replica } from "../../observability/Replica.ts"
 import { EndpointTokenRevokedEvent } from "../../schema/Ecap.ts"
 import { formatDate } from "../../schema/Timestamp.ts"
@@ -25,6 +26,15 @@ export class EventWriter extends Context.Service<
   {
     /** The messages of all that happened in this workspace, in order. */
     readonly ofFacts: (workspace: Workspace) => ReadonlyArray<OutboxEntry>
+    /**
+     * That the sessions of these tokens end though nothing of the tokens changed: what they belong to is out of
+     * service, and that is in force.
+     */
+    readonly endSessions: (
+      workspace: Workspace,
+      tokens: ReadonlyArray<Token>,
+      correlationId: string
+    ) => ReadonlyArray<OutboxEntry>
     /** One JSON event about an entity that is not a token. `data` is the whole body. */
     readonly json: (options: {
       readonly tenantId: string
@@ -93,8 +103,13 @@ export class EventWriter extends Context.Service<
         })
       }
 
-      const sessionsEnd = (facts: ReadonlyArray<TokenFact>, workspace: Workspace): OutboxEntry => {
-        const { appName, endpointId } = facts[0]!.token
+      const sessionsEnd = (
+        tokens: ReadonlyArray<Token>,
+        workspace: Workspace,
+        correlationId: string,
+        afterRevocation: boolean
+      ): OutboxEntry => {
+        const { appName, endpointId } = tokens[0]!
         const eventId = ids.next()
         return {
           eventId,
@@ -103,16 +118,27 @@ export class EventWriter extends Context.Service<
           entityKey: `endpoint/${appName}/${endpointId}`,
           headers: { "ce-entityversion": String(workspace.nextSeq) },
           payload: EndpointTokenRevokedEvent.encode({
-            correlationId: toldCorrelationId(facts[0]!.caller.correlationId),
+            correlationId: toldCorrelationId(correlationId),
             timestamp: BigInt(workspace.now),
             timeout: 0n,
             appName,
             endpointId,
-            tokenIds: Array.from(new Set(facts.map((fact) => fact.token.tokenId))),
+            tokenIds: Array.from(new Set(tokens.map(({ tokenId }) => tokenId))),
             originatorReplicaId: replicaId
           }),
-          afterRevocation: true
+          afterRevocation
         }
+      }
+
+      const endSessions: EventWriter["Service"]["endSessions"] = (workspace, tokens, correlationId) => {
+        const byEndpoint = new Map<string, Array<Token>>()
+        for (const token of tokens) {
+          const key = `${token.appName}/${token.endpointId}`
+          const others = byEndpoint.get(key)
+          if (others === undefined) byEndpoint.set(key, [token])
+          else others.push(token)
+        }
+        return Array.from(byEndpoint.values(), (ended) => sessionsEnd(ended, workspace, correlationId, false))
       }
 
       const ofFacts = (workspace: Workspace): ReadonlyArray<OutboxEntry> => {
@@ -127,13 +153,20 @@ export class EventWriter extends Context.Service<
         const inForceFirst = workspace.targetCount > 0
         return [
           ...Array.from(endings.values(), inPieces).flatMap((pieces) =>
-            pieces.map((facts) => sessionsEnd(facts, workspace))
+            pieces.map((facts) =>
+              sessionsEnd(
+                facts.map(({ token }) => token),
+                workspace,
+                facts[0]!.caller.correlationId,
+                true
+              )
+            )
           ),
           ...workspace.facts.map((fact) => tokenChanged(fact, workspace.now, inForceFirst && takesAway(fact)))
         ]
       }
 
-      return { ofFacts, json, iso: formatDate }
+      return { ofFacts, endSessions, json, iso: formatDate }
     })
   )
 }

@@ -6,16 +6,27 @@
  * trace. At the end `changes` is what the store has to write, in one transaction.
  *
  * Pure but for the ids it is given: no clock (the database's `now` is in what was loaded), no I/O.
+ *
+ * Longer than 300 lines because all that a group decides together stands in one value.
  */
 import { Result } from "effect"
 import type { Refusal } from "../../domain/errors.ts"
 import { TenantNotFound } from "../../domain/errors.ts"
 import type { Appearance, RevocationTarget } from "../../domain/Revocation.ts"
-import type { Tenant } from "../../domain/Tenant.ts"
+import type { OutReason, Tenant } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import type { AuditCheckpoint } from "../../store/AuditStore.ts"
 import type { AsideAction, AsideRow } from "../../store/Outbox.ts"
-import type { AuditAct, AuditEntry, Changes, IdempotentAnswer, Loaded, OutboxEntry } from "../../store/TenantStore.ts"
+import type {
+  ApplicationMoved,
+  AuditAct,
+  AuditEntry,
+  Changes,
+  IdempotentAnswer,
+  Loaded,
+  OutboxEntry,
+  WithdrawalProgress
+} from "../../store/TenantStore.ts"
 import { CredentialWorkspace } from "./CredentialWorkspace.ts"
 import { KeyWorkspace } from "./KeyWorkspace.ts"
 import type { Caller } from "./Tenants.ts"
@@ -59,6 +70,8 @@ export class Workspace {
   private readonly applications: Map<string, Loaded["applications"] extends ReadonlyMap<string, infer A> ? A : never>
   private readonly applicationsInserted = new Set<string>()
   private readonly applicationsRemoved = new Set<string>()
+  private readonly applicationsMoved = new Map<string, ApplicationMoved>()
+  private readonly withdrawals: Array<WithdrawalProgress> = []
   private tenantCreated: Tenant | undefined
   private tenantRemoved = false
   private readonly targets: Array<RevocationTarget> = []
@@ -152,7 +165,13 @@ export class Workspace {
   }
 
   insertApplication(appName: string): void {
-    this.applications.set(appName, { appName, tenantId: this.tenantId, createdAt: this.now, removedAt: null })
+    this.applications.set(appName, {
+      appName,
+      tenantId: this.tenantId,
+      createdAt: this.now,
+      removedAt: null,
+      outOfService: null
+    })
     this.applicationsInserted.add(appName)
   }
 
@@ -160,6 +179,18 @@ export class Workspace {
     const application = this.applications.get(appName)!
     this.applications.set(appName, { ...application, removedAt: this.now })
     this.applicationsRemoved.add(appName)
+  }
+
+  /** Out of service, or back in it; `decidedAt` keeps an older answer from undoing a newer one. */
+  moveApplication(appName: string, outOfService: OutReason | null, decidedAt: number): void {
+    const application = this.applications.get(appName)!
+    this.applications.set(appName, { ...application, outOfService })
+    this.applicationsMoved.set(appName, { appName, outOfService, decidedAt })
+  }
+
+  /** Its tokens up to this one were told that they are out of service; null: all were. */
+  withdrawn(appName: string, afterTokenId: string | null): void {
+    this.withdrawals.push({ appName, afterTokenId })
   }
 
   createTenant(name: string | null): Tenant {
@@ -276,6 +307,8 @@ export class Workspace {
       tokensDeleted: Array.from(this.deleted),
       applicationsInserted: Array.from(this.applicationsInserted),
       applicationsRemoved: Array.from(this.applicationsRemoved),
+      ...(this.applicationsMoved.size === 0 ? {} : { applicationsMoved: Array.from(this.applicationsMoved.values()) }),
+      ...(this.withdrawals.length === 0 ? {} : { withdrawals: this.withdrawals }),
       ...(this.tenantCreated === undefined ? {} : { tenantCreated: { name: this.tenantCreated.name } }),
       tenantRemoved: this.tenantRemoved,
       revocation:

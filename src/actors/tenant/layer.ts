@@ -1,6 +1,7 @@
 /** The room `actors/tenant`: one writer a tenant, its mailbox, its groups. */
 import { Layer } from "effect"
 import { ActorsConfig } from "./ActorsConfig.ts"
+import * as ApplicationSettings from "./ApplicationSettings.ts"
 import { BlockedEvents } from "./BlockedEvents.ts"
 import * as GroupCommit from "./GroupCommit.ts"
 import { Ids } from "./Ids.ts"
@@ -13,5 +14,6 @@ export const layer = BlockedEvents.layer.pipe(
   Layer.provideMerge(TenantActors.layer),
   Layer.provideMerge(GroupCommit.layer),
   Layer.provideMerge(EventWriter.layer),
-  Layer.provideMerge(Ids.layer)
+  Layer.provideMerge(Ids.layer),
+  Layer.provideMerge(ApplicationSettings.layer)
 )

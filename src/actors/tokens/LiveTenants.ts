@@ -11,10 +11,12 @@ import { Clock, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
+import { isInService } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
+import { ApplicationSettings } from "../tenant/ApplicationSettings.ts"
 import type { Command } from "../tenant/Command.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Ids } from "../tenant/Ids.ts"
@@ -56,6 +58,7 @@ export const layer = Layer.effect(
     const knownTenants = yield* KnownTenants
     const keyring = yield* Keyring
     const ids = yield* Ids
+    const settings = yield* ApplicationSettings
     const events = yield* EventWriter
     const validator = yield* Validator
     const hotState = yield* HotState
@@ -80,11 +83,21 @@ export const layer = Layer.effect(
     // ---- values and references
     const keyedCommand = keyed(keyring)
     const provision = (appName: string, items: ReadonlyArray<ProvisionItem>, caller: Caller) => {
-      const made = items.map((item) => ({ item, tokenId: ids.next(), value: item.token ?? ids.tokenValue() }))
+      const { alphabet, defaultLifetimeMs, length } = settings.of(appName)
+      const made = items.map((item) => ({
+        item,
+        tokenId: ids.next(),
+        value: item.token ?? ids.tokenValue(length, alphabet)
+      }))
       return keyedCommand("token.provision", caller, (hash) =>
         commands.provision(
           appName,
-          made.map(({ item, tokenId, value }) => ({ ...item, tokenId, hashed: hash(appName, value) })),
+          made.map(({ item, tokenId, value }) => ({
+            ...item,
+            tokenId,
+            lifetimeMs: defaultLifetimeMs,
+            hashed: hash(appName, value)
+          })),
           caller
         )
       )
@@ -96,7 +109,7 @@ export const layer = Layer.effect(
     const visible = Effect.fnUntraced(function* (tokens: ReadonlyArray<Token>) {
       const appNames = Array.from(new Set(tokens.map((token) => token.appName)))
       const found = appNames.length === 0 ? [] : yield* store.findApplications(appNames)
-      const live = new Set(found.filter(({ removedAt }) => removedAt === null).map(({ appName }) => appName))
+      const live = new Set(found.filter(isInService).map(({ appName }) => appName))
       return tokens.filter((token) => live.has(token.appName))
     })
     const findToken = (tenantId: string, tokenId: string) =>
@@ -229,7 +242,7 @@ export const layer = Layer.effect(
       transitionByValue: Effect.fnUntraced(function* (appName, token, target, caller) {
         const [application] = yield* Effect.mapError(store.findApplications([appName]), ExistingTenant.readFailed)
         if (application === undefined) return yield* new errors.ApplicationNotFound({ appName })
-        if (application.removedAt !== null) {
+        if (!isInService(application)) {
           yield* whenInForce(application.tenantId)
           return yield* new errors.ApplicationNotFound({ appName })
         }

@@ -47,6 +47,14 @@ const wrong = (index: number): never => {
   throw new Error(`column ${index} is not of the type that the schema gives`)
 }
 
+/** One of these words, as text. */
+export const word = <A extends string>(row: Row, index: number, words: ReadonlyArray<A>): A => {
+  const found = words.find((one) => one === row[index])
+  return found === undefined ? wrong(index) : found
+}
+export const wordOrNull = <A extends string>(row: Row, index: number, words: ReadonlyArray<A>): A | null =>
+  row[index] === null ? null : word(row, index, words)
+
 export const text = (row: Row, index: number): string => {
   const value = row[index]
   return typeof value === "string" ? value : wrong(index)

@@ -9,6 +9,7 @@ import { Mariadb } from "./Mariadb.ts"
 import * as MariaKeyRotationStore from "./MariaKeyRotationStore.ts"
 import * as MariaKeyStore from "./MariaKeyStore.ts"
 import * as MariaOutbox from "./MariaOutbox.ts"
+import * as MariaPlatformStore from "./MariaPlatformStore.ts"
 import * as MariaSweeps from "./MariaSweeps.ts"
 import * as MariaTenantStore from "./MariaTenantStore.ts"
 import * as MariaTokenLookup from "./MariaTokenLookup.ts"
@@ -27,5 +28,6 @@ export const layer = Layer.mergeAll(
   MariaKeyStore.layer,
   MariaCredentialStore.layer,
   MariaAuditStore.layer,
-  MariaKeyRotationStore.layer
+  MariaKeyRotationStore.layer,
+  MariaPlatformStore.layer
 ).pipe(Layer.provideMerge(layerDatabase))

@@ -138,7 +138,7 @@ const runTransaction = <A>(
 // ---- reads ------------------------------------------------------------------
 
 const tenantColumns = "tenant_id, name, created_at, removed_at"
-const applicationColumns = "app_name, tenant_id, created_at, removed_at"
+const applicationColumns = "app_name, tenant_id, created_at, removed_at, out_of_service"
 
 const pageOf = <A>(rows: ReadonlyArray<Row>, limit: number, of: (row: Row) => A, key: (item: A) => string): Page<A> => {
   const content = rows.slice(0, limit).map(of)
@@ -149,7 +149,8 @@ const pageOf = <A>(rows: ReadonlyArray<Row>, limit: number, of: (row: Row) => A,
 const listTenantsSql = `SELECT ${tenantColumns} FROM tenants WHERE removed_at IS NULL AND tenant_id > ?
   ORDER BY tenant_id LIMIT ?`
 const listApplicationsSql = `SELECT ${applicationColumns} FROM applications FORCE INDEX (ix_applications_tenant)
-  WHERE tenant_id = ? AND app_name > ? AND removed_at IS NULL ORDER BY app_name LIMIT ?`
+  WHERE tenant_id = ? AND app_name > ? AND removed_at IS NULL AND out_of_service IS NULL
+  ORDER BY app_name LIMIT ?`
 const findTenantsSql = (marks: string): string => `SELECT ${tenantColumns} FROM tenants WHERE tenant_id IN (${marks})`
 const findApplicationsSql = (marks: string): string =>
   `SELECT ${applicationColumns} FROM applications WHERE app_name IN (${marks})`

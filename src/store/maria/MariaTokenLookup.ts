@@ -2,7 +2,7 @@
  * `TokenLookup` on MariaDB: one prepared statement for up to 256 hashes, on connections of its own.
  *
  * The statement joins the tenant's revocation sequence, so each row and its `readSeq` come from one
- * snapshot, and leaves out what belongs to a removed application or tenant.
+ * snapshot, and leaves out what belongs to an application that is removed or out of service, or to a removed tenant.
  */
 import { Effect, Layer } from "effect"
 import type { HotToken } from "../../domain/HotToken.ts"
@@ -19,13 +19,14 @@ export const byHashSql = (marks: string): string =>
     t.ended_by, c.revocation_seq, t.hash
   FROM tokens t FORCE INDEX (PRIMARY)
     STRAIGHT_JOIN applications a FORCE INDEX (PRIMARY) ON a.app_name = t.app_name AND a.removed_at IS NULL
+      AND a.out_of_service IS NULL
     STRAIGHT_JOIN tenants n FORCE INDEX (PRIMARY) ON n.tenant_id = t.tenant_id AND n.removed_at IS NULL
     STRAIGHT_JOIN tenant_counters c FORCE INDEX (PRIMARY) ON c.tenant_id = t.tenant_id
   WHERE t.hash IN (${marks})`
 
 const applicationsSql = (marks: string): string =>
   `SELECT a.app_name, a.tenant_id FROM applications a JOIN tenants n ON n.tenant_id = a.tenant_id
-  WHERE a.app_name IN (${marks}) AND a.removed_at IS NULL AND n.removed_at IS NULL`
+  WHERE a.app_name IN (${marks}) AND a.removed_at IS NULL AND a.out_of_service IS NULL AND n.removed_at IS NULL`
 
 const hashColumn = 10
 const hotTokenOf = (row: Row): HotToken => {

@@ -1,6 +1,7 @@
 /** `TenantStore` in memory, with the promises of the contract. `now` is Effect's clock. */
 import { Clock, Effect, Layer } from "effect"
 import type { Page, TokenQuery } from "../../domain/Page.ts"
+import { isInService } from "../../domain/Tenant.ts"
 import { shownStatus, type Token } from "../../domain/Token.ts"
 import { checkChanges, isEmpty } from "../checkChanges.ts"
 import { StoreUnavailable } from "../StoreError.ts"
@@ -140,7 +141,7 @@ const make = Effect.map(MemoryDatabase, (tables) => {
       step(() =>
         pageOf(
           Array.from(tables.applications.values()).filter(
-            (application) => application.tenantId === tenantId && application.removedAt === null
+            (application) => application.tenantId === tenantId && isInService(application)
           ),
           (application) => application.appName,
           options

@@ -1,12 +1,14 @@
 /** `TokenLookup` in memory. */
 import { Effect, Layer } from "effect"
 import { type HotToken, hotTokenOf } from "../../domain/HotToken.ts"
+import { isInService } from "../../domain/Tenant.ts"
 import { TokenLookup } from "../TokenLookup.ts"
 import { hexOf, isLive, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
 
 const hotToken = (tables: MemoryTables, cacheKey: string): HotToken | undefined => {
   const token = tables.tokens.get(tables.tokenByHash.get(cacheKey) ?? "")
   if (token === undefined || !isLive(tables, token)) return undefined
+  if (tables.applications.get(token.appName)?.outOfService !== null) return undefined
   return hotTokenOf(token, tables.counters.get(token.tenantId)?.revocationSeq ?? 0)
 }
 
@@ -16,7 +18,7 @@ const make = Effect.map(MemoryDatabase, (tables) =>
     applications: async (appNames) =>
       Array.from(new Set(appNames)).flatMap((appName) => {
         const application = tables.applications.get(appName)
-        if (application === undefined || application.removedAt !== null) return []
+        if (application === undefined || !isInService(application)) return []
         if (tables.tenants.get(application.tenantId)?.removedAt !== null) return []
         return [{ appName, tenantId: application.tenantId }]
       })

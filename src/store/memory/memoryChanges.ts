@@ -61,7 +61,13 @@ const applyTokens = (tables: MemoryTables, changes: Changes): void => {
 
 const applyApplications = (tables: MemoryTables, tenantId: string, changes: Changes, now: number): void => {
   for (const appName of changes.applicationsInserted) {
-    tables.applications.set(appName, { appName, tenantId, createdAt: now, removedAt: null })
+    tables.applications.set(appName, { appName, tenantId, createdAt: now, removedAt: null, outOfService: null })
+  }
+  for (const { appName, outOfService } of changes.applicationsMoved ?? []) {
+    const application = tables.applications.get(appName)
+    if (application?.tenantId === tenantId && application.removedAt === null) {
+      tables.applications.set(appName, { ...application, outOfService })
+    }
   }
   for (const appName of changes.applicationsRemoved) {
     const application = tables.applications.get(appName)

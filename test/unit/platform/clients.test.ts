@@ -157,6 +157,8 @@ describe("Tekton", () => {
     }
     for (const garbage of [
       '{"epr":{"kaa":{"applications":{}}}}',
+      "[]",
+      '{"cm":{"kaa":{"applications":{"a":[]}}}}',
       '{"cm":{"kaa":{}}}',
       '{"cm":{"kaa":{"applications":{"a":1}}}}'
     ]) {

@@ -25,11 +25,17 @@ describe("docs/asyncapi.yaml", () => {
     const addresses = Object.values(channels).map(({ address }) => address)
     for (const { type } of events) assert.include(addresses, `{instance}.events.v1.{tenant}.${type}`)
     const others = events.map(({ type }) => type).filter((type) => !/^(?:token|credential|keys|tenant)\./u.test(type))
-    assert.deepStrictEqual(others, ["notification", "audit.checkpoint", "platform.outbox_blocked"])
+    assert.deepStrictEqual(others, [
+      "notification",
+      "audit.checkpoint",
+      "platform.outbox_blocked",
+      "platform.inbox_gap"
+    ])
     const page = (name: string) => readFileSync(new URL(`../../../docs/${name}`, import.meta.url), "utf8")
     for (const type of others.slice(0, 2)) assert.include(page("credentials.md"), `\`${type}\``)
     assert.include(page("failure-modes.md"), "`platform.outbox_blocked`")
     assert.include(page("audit.md"), "`audit.checkpoint`")
+    assert.include(page("platform.md"), "`platform.inbox_gap`")
   })
 
   it("refers only to what is in it", () => {

@@ -206,7 +206,9 @@ describe("16/ECAP validation", () => {
     const listened = world.bus.subjects().filter((subject) => subject.startsWith("kaa.v1.service."))
     assert.deepStrictEqual(listened.toSorted(), [
       "kaa.v1.service.cm.ecap.ep-token-request",
-      "kaa.v1.service.cm.ecap.ep-token-status-transition-request"
+      "kaa.v1.service.cm.ecap.ep-token-status-transition-request",
+      "kaa.v1.service.cm.scmp.configuration.delete",
+      "kaa.v1.service.cm.scmp.configuration.upsert"
     ])
     await world.close()
   })

@@ -43,7 +43,10 @@ describe(`hostile payloads (seed ${seed})`, () => {
       removeTenant: () => deleted,
       listTenants: () => Effect.succeed({ content: [], next: null }),
       registerApplication: () =>
-        Effect.succeed({ application: { appName: "a", tenantId: "t", createdAt: 0, removedAt: null }, created: true }),
+        Effect.succeed({
+          application: { appName: "a", tenantId: "t", createdAt: 0, removedAt: null, outOfService: null },
+          created: true
+        }),
       listApplications: () => Effect.succeed({ content: [], next: null }),
       removeApplication: () => deleted,
       provisionTokens: () => Effect.succeed([Result.succeed({ record: token, token: "v" })]),

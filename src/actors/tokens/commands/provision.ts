@@ -13,6 +13,8 @@ import { type HashedValue, happened, requireApplication, toRecord } from "./toke
 export interface ProvisionPlan extends ProvisionItem {
   readonly tokenId: string
   readonly hashed: HashedValue
+  /** Of a token that is given no end. Absent or null: it has none. */
+  readonly lifetimeMs?: number | null
 }
 
 const provisionOne = (
@@ -40,7 +42,7 @@ const provisionOne = (
     updatedAt: workspace.now,
     activatedAt: null,
     lastUsedAt: null,
-    expiresAt: plan.expiresAt,
+    expiresAt: plan.expiresAt ?? (plan.lifetimeMs == null ? null : workspace.now + plan.lifetimeMs),
     overlapEndsAt: null,
     endedBy: null,
     reason: null,

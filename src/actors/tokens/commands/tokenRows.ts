@@ -5,6 +5,7 @@
 import { Result } from "effect"
 import type { Refusal } from "../../../domain/errors.ts"
 import * as errors from "../../../domain/errors.ts"
+import { isInService } from "../../../domain/Tenant.ts"
 import { endOf, shownStatus, type Token } from "../../../domain/Token.ts"
 import type { Caller, TokenRecord } from "../../tenant/Tenants.ts"
 import type { TokenFact, Workspace } from "../../tenant/Workspace.ts"
@@ -31,7 +32,7 @@ const notFound = <E>(workspace: Workspace, error: E): E => {
 
 export const requireApplication = (workspace: Workspace, appName: string): Refusal | null => {
   const application = workspace.application(appName)
-  return application === undefined || application.tenantId !== workspace.tenantId || application.removedAt !== null
+  return application === undefined || application.tenantId !== workspace.tenantId || !isInService(application)
     ? notFound(workspace, new errors.ApplicationNotFound({ appName }))
     : null
 }
@@ -70,8 +71,8 @@ export const findToken = (workspace: Workspace, ref: ResolvedRef): Result.Result
     : Result.succeed(token)
 }
 
-/** Tokens of a removed application are gone for every caller, though their rows wait for the sweep. */
+/** Tokens of an application that is removed or out of service are gone for every caller, though their rows are there. */
 const applicationGone = (workspace: Workspace, token: Token): boolean => {
   const application = workspace.application(token.appName)
-  return application !== undefined && application.removedAt !== null
+  return application !== undefined && !isInService(application)
 }

@@ -1,10 +1,18 @@
 /** Writes what was decided about applications, and keeps their numbers of tokens. */
 
 import type { Changes, Loaded } from "../../TenantStore.ts"
+import * as Columns from "../Columns.ts"
 import type { Session } from "../MariadbConnection.ts"
 
 const insertSql = "INSERT INTO applications (app_name, tenant_id, created_at) VALUES (?, ?, ?)"
 const removeSql = "UPDATE applications SET removed_at = ? WHERE app_name = ? AND tenant_id = ? AND removed_at IS NULL"
+/** Not after something newer was decided. */
+const moveSql = `UPDATE applications SET out_of_service = ?, decided_at = ?
+  WHERE app_name = ? AND tenant_id = ? AND removed_at IS NULL AND decided_at <= ?`
+const withdrawSql = "REPLACE INTO application_withdrawals (app_name, tenant_id, after_token_id) VALUES (?, ?, ?)"
+const progressSql = "UPDATE application_withdrawals SET after_token_id = ? WHERE app_name = ? AND tenant_id = ?"
+const endWithdrawalSql = "DELETE FROM application_withdrawals WHERE app_name = ? AND tenant_id = ?"
+const firstTokenId = Buffer.alloc(16)
 const countSql = "UPDATE applications SET token_count = token_count + ? WHERE app_name = ? AND tenant_id = ?"
 
 /** By how much the number of tokens of each application changes. */
@@ -19,6 +27,10 @@ const countChanges = (changes: Changes, loaded: Loaded): ReadonlyMap<string, num
   return deltas
 }
 
+const moved = ({ applicationsMoved = [] }: Changes) =>
+  applicationsMoved.toSorted((a, b) => (a.appName < b.appName ? -1 : 1))
+const withdrawals = ({ withdrawals = [] }: Changes) => withdrawals
+
 export const applyApplications = (
   session: Session,
   tenantId: string,
@@ -32,6 +44,32 @@ export const applyApplications = (
   session.batch(
     removeSql,
     changes.applicationsRemoved.toSorted().map((appName) => [loaded.now, appName, tenantId])
+  ),
+  session.batch(
+    moveSql,
+    moved(changes).map(({ appName, decidedAt, outOfService }) => [
+      outOfService,
+      decidedAt,
+      appName,
+      tenantId,
+      decidedAt
+    ])
+  ),
+  session.batch(
+    withdrawSql,
+    moved(changes).flatMap(({ appName, outOfService }) =>
+      outOfService === null ? [] : [[appName, tenantId, firstTokenId]]
+    )
+  ),
+  session.batch(
+    progressSql,
+    withdrawals(changes).flatMap(({ afterTokenId, appName }) =>
+      afterTokenId === null ? [] : [[Columns.uuidBytes(afterTokenId), appName, tenantId]]
+    )
+  ),
+  session.batch(
+    endWithdrawalSql,
+    withdrawals(changes).flatMap(({ afterTokenId, appName }) => (afterTokenId === null ? [[appName, tenantId]] : []))
   ),
   session.batch(
     countSql,

@@ -45,7 +45,9 @@ const workspaceOf = (tokens: ReadonlyArray<Token>, changes: Partial<Loaded> = {}
     now,
     tokens: new Map(tokens.map((token) => [token.tokenId, token])),
     endpointCounts: new Map([["e", tokens.length]]),
-    applications: new Map([["app", { appName: "app", tenantId: "demo", createdAt: 0, removedAt: null }]]),
+    applications: new Map([
+      ["app", { appName: "app", tenantId: "demo", createdAt: 0, removedAt: null, outOfService: null }]
+    ]),
     applicationTokenCounts: new Map(),
     tenantTokenCount: tokens.length,
     idempotent: new Map(),
@@ -157,8 +159,8 @@ describe("provision", () => {
   })
 
   it("finds no application of another tenant, nor a removed one", () => {
-    const other = { appName: "app", tenantId: "acme", createdAt: 0, removedAt: null }
-    const removed = { appName: "app", tenantId: "demo", createdAt: 0, removedAt: 5 }
+    const other = { appName: "app", tenantId: "acme", createdAt: 0, removedAt: null, outOfService: null }
+    const removed = { appName: "app", tenantId: "demo", createdAt: 0, removedAt: 5, outOfService: null }
     for (const application of [other, removed]) {
       const workspace = workspaceOf([], { applications: new Map([["app", application]]) })
       assert.isTrue(Result.isFailure(provision(workspace, 2)))

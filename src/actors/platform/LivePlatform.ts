@@ -1,0 +1,185 @@
+/**
+ * The platform around us, live: reads the Tenant Manager and Tekton at the start, now and then, and when
+ * their events say so; keeps what was read; answers for both.
+ *
+ * Promises: a start while they are away serves what was known; a reading that fails changes nothing and
+ * is tried again with growing pauses; no validation ever waits for either of them.
+ */
+import { Clock, Duration, Effect, Layer, Metric, Schedule, Semaphore } from "effect"
+import * as errors from "../../domain/errors.ts"
+import { globalTenantId, tenantIdPattern } from "../../domain/Names.ts"
+import * as Loop from "../../observability/Loop.ts"
+import { PlatformConfig } from "../../platform/PlatformConfig.ts"
+import { PlatformStore } from "../../store/PlatformStore.ts"
+import { type ConfigurationChange, inboxGap, Platform, type PlatformShape } from "../tenant/Platform.ts"
+import { TenantActors } from "../tenant/TenantActors.ts"
+import type { ChangeError } from "../tenant/Tenants.ts"
+import { EventWriter } from "../tenant/TokenEvents.ts"
+import * as ApplicationReading from "./ApplicationReading.ts"
+import { announceInboxGap } from "./announceInboxGap.ts"
+import * as LiveSettings from "./LiveSettings.ts"
+import * as TenantReading from "./TenantReading.ts"
+import * as Told from "./Told.ts"
+import * as WithdrawalSweep from "./WithdrawalSweep.ts"
+
+/** The start waits so long for what can be read, and goes on without it. */
+const startLimit = Duration.seconds(3)
+const pauses = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+/** Requests that name tenants nobody knows lead to one question in so long. */
+const newTenantEvery = Duration.seconds(2)
+const newTenantLimit = Duration.seconds(5)
+
+const gaps = Metric.counter("cm_inbox_gaps_total", {
+  description: "Times that events of other services may have been lost",
+  incremental: true
+})
+
+/** For whoever tries again: something is away. */
+const away = (part: string) => (error: TenantReading.ReadingError) =>
+  error._tag === "PlatformError"
+    ? new errors.Unavailable({ part, committed: false })
+    : error._tag === "StoreUnavailable"
+      ? new errors.Unavailable({ part: "database", committed: false })
+      : error
+
+const make = Effect.gen(function* () {
+  const config = yield* PlatformConfig
+  const store = yield* PlatformStore
+  const actors = yield* TenantActors
+  const events = yield* EventWriter
+  const told = yield* Told.make
+  const settings = yield* LiveSettings.make(told)
+  const tenantReading = yield* TenantReading.make(told)
+  const applicationReading = yield* ApplicationReading.make(told, settings)
+  const oneTenant = yield* Semaphore.make(1)
+  yield* WithdrawalSweep.make
+
+  const noted = <A>(system: Told.System, reading: Effect.Effect<A, TenantReading.ReadingError>) =>
+    reading.pipe(
+      Effect.tap(() => told.outcome(system, null)),
+      Effect.tapError((error) => told.outcome(system, error._tag === "PlatformError" ? error.message : error._tag)),
+      Effect.mapError(away(system))
+    )
+  const readTenants = (only: string | null) =>
+    noted("tenant-manager", tenantReading.read(only).pipe(oneTenant.withPermits(1)))
+  const readApplications = (scope: ApplicationReading.Scope, named?: ReadonlySet<string>) =>
+    applicationReading.isThere ? noted("tekton", applicationReading.read(scope, named)) : Effect.void
+  const ofTenant = (tenantId: string) => readApplications({ tenantId, appName: null })
+
+  // ---- at the start, and now and then
+  const everyTenant = Effect.asVoid(readTenants(null))
+  const everyApplication = readApplications(ApplicationReading.everything)
+  const keepReading = (name: string, reading: Effect.Effect<void, ChangeError>, every: Duration.Duration) =>
+    Effect.forkScoped(
+      Loop.forever(name, Effect.andThen(Effect.sleep(every), reading).pipe(Effect.retry(pauses), Effect.ignore))
+    )
+  const atStart = (name: string, reading: Effect.Effect<void, ChangeError>, every: Duration.Duration) =>
+    Effect.gen(function* () {
+      const first = yield* reading.pipe(
+        Effect.timeoutOption(startLimit),
+        Effect.option,
+        Effect.map((ended) => ended._tag === "Some" && ended.value._tag === "Some"),
+        Effect.catchDefect((defect) => Effect.as(Effect.logError("a reading at the start met a bug", defect), false))
+      )
+      // What is away at the start is tried again, in the background; a bug waits for the next reading.
+      if (!first) yield* Effect.forkScoped(Effect.exit(Effect.retry(reading, pauses)))
+      yield* keepReading(name, reading, every)
+    })
+  if (tenantReading.isThere) yield* atStart("tenant manager", everyTenant, config.tenantManager.every)
+  if (applicationReading.isThere) yield* atStart("tekton", everyApplication, config.tekton.every)
+
+  // ---- a tenant that nobody knows
+  let askedAt = Number.NEGATIVE_INFINITY
+  const askForNew = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    if (now - askedAt < Duration.toMillis(newTenantEvery)) return
+    askedAt = now
+    for (const tenantId of yield* readTenants(null)) yield* Effect.ignore(ofTenant(tenantId))
+  })
+  const oneAsks = yield* Semaphore.make(1)
+  const newTenant: PlatformShape["newTenant"] = (tenantId) => {
+    if (!tenantReading.isThere || !tenantIdPattern.test(tenantId)) return Effect.succeed(false)
+    return askForNew.pipe(
+      oneAsks.withPermits(1),
+      Effect.andThen(store.tenants([tenantId])),
+      Effect.map(([found]) => found?.row === "served"),
+      Effect.timeoutOrElse({ duration: newTenantLimit, orElse: () => Effect.succeed(false) }),
+      Effect.orElseSucceed(() => false)
+    )
+  }
+
+  // ---- events
+  const stored = <A>(effect: Effect.Effect<A, Parameters<ReturnType<typeof away>>[0]>) =>
+    Effect.mapError(effect, away("database"))
+  const tenantUpdated: PlatformShape["tenantUpdated"] = (tenantId, at) =>
+    Effect.gen(function* () {
+      yield* stored(store.markNamed(tenantId, at))
+      if (tenantReading.isThere) yield* readTenants(tenantId)
+      yield* ofTenant(tenantId)
+    })
+  const tenantUnregistered: PlatformShape["tenantUnregistered"] = (tenantId, at, remove) =>
+    Effect.gen(function* () {
+      if (!(yield* stored(store.markEnded(tenantId, at)))) return
+      yield* Effect.catchTag(remove, "TenantNotFound", () => Effect.void)
+      yield* stored(store.markEndDone(tenantId, at))
+    })
+
+  /** A tenant that only Tekton has told us of is asked for before its applications are. */
+  const withTenant = (tenantId: string, then: Effect.Effect<void, ChangeError>) =>
+    Effect.gen(function* () {
+      const [found] = yield* stored(store.tenants([tenantId]))
+      if (found?.row !== "served" && tenantReading.isThere) yield* readTenants(tenantId)
+      yield* then
+    })
+  const configurationChanged = ({ appName, tenantId, type, version }: ConfigurationChange) => {
+    if (!applicationReading.isThere) return Effect.void
+    if (tenantId === null) return everyApplication
+    if (!tenantIdPattern.test(tenantId) || tenantId === globalTenantId) {
+      return told.refuse("tekton", "unknown_tenant", { tenantId: tenantId.slice(0, 64) })
+    }
+    if (appName === null) return withTenant(tenantId, ofTenant(tenantId))
+    if (type === "delete" && version === null) return stored(applicationReading.deleted(tenantId, appName))
+    const named = new Set(type === "upsert" ? [appName] : [])
+    return withTenant(tenantId, readApplications({ tenantId, appName }, named))
+  }
+
+  // ---- the inbox
+  const inboxStands: PlatformShape["inboxStands"] = (stand, ageMs) =>
+    Effect.gen(function* () {
+      const [before, now] = yield* stored(Effect.all([store.inboxSeen, store.now]))
+      const gap = inboxGap(before, stand, now, ageMs)
+      if (gap !== null) {
+        yield* Metric.update(gaps, 1)
+        yield* Effect.logError("events of other services may have been lost").pipe(Effect.annotateLogs({ reason: gap }))
+        yield* actors.ask(
+          globalTenantId,
+          announceInboxGap(gap, before?.seenAt ?? now, events, TenantReading.caller("sweep"))
+        )
+      }
+      const lostUpTo = Math.max(stand.firstSeq - 1, gap === "made_anew" ? 0 : (before?.lostUpTo ?? 0))
+      yield* stored(store.saveInboxSeen({ madeAt: stand.madeAt, lostUpTo, seenAt: now }))
+    })
+
+  const report = Effect.sync(() => ({
+    tekton: applicationReading.isThere ? told.reportOf("tekton", config.tektonUrl) : null,
+    tenantManager: tenantReading.isThere ? told.reportOf("tenant-manager", config.tenantManagerUrl) : null,
+    applications: settings.shown("application"),
+    tenants: settings.shown("tenant"),
+    refused: told.refusals()
+  }))
+  const platform: PlatformShape = {
+    owner: {
+      tenants: tenantReading.isThere ? "the Tenant Manager" : null,
+      applications: applicationReading.isThere ? "Tekton" : null
+    },
+    newTenant,
+    tenantUpdated,
+    tenantUnregistered,
+    configurationChanged,
+    inboxStands,
+    report
+  }
+  return platform
+})
+
+export const layer = Layer.effect(Platform, make)

@@ -1,0 +1,87 @@
+/**
+ * The configuration of applications and tenants, in force on this replica.
+ *
+ * MariaDB holds what is in force; each replica reads what was changed there, after its own readings and
+ * every few seconds for those of others. So a start while Tekton is away has what it knew.
+ */
+import { Duration, Effect } from "effect"
+import { defaultTokenSettings, type TokenSettings } from "../../domain/PlatformSettings.ts"
+import * as Loop from "../../observability/Loop.ts"
+import { PlatformStore, type SettingsKind, type SettingsRow } from "../../store/PlatformStore.ts"
+import { ApplicationSettings } from "../tenant/ApplicationSettings.ts"
+import type { InForceSettings } from "../tenant/Platform.ts"
+import { decideSettings, type SettingsRead } from "./decideSettings.ts"
+import type { Told } from "./Told.ts"
+
+const lookEvery = Duration.seconds(2)
+/** Rows written by a statement that was slow to commit are looked for so far back. */
+const overlapMs = 30_000
+const shownMax = 1_000
+
+export const make = Effect.fnUntraced(function* (told: Told) {
+  const store = yield* PlatformStore
+  const applications = yield* ApplicationSettings
+  const rows = new Map<string, SettingsRow>()
+  let readUpTo = 0
+
+  const take = (row: SettingsRow) => {
+    rows.set(`${row.kind} ${row.name}`, row)
+    if (row.kind !== "application") return
+    applications.set(
+      row.name,
+      row.settings === null ? defaultTokenSettings : (JSON.parse(row.settings) as TokenSettings)
+    )
+  }
+  const refresh = Effect.gen(function* () {
+    for (const row of yield* store.settingsSince(Math.max(0, readUpTo - overlapMs))) {
+      readUpTo = Math.max(readUpTo, row.changedAt)
+      take(row)
+    }
+  })
+
+  /** Decides over what was read, writes what changed, and tells what is wrong. */
+  const apply = Effect.fnUntraced(function* (reads: ReadonlyArray<SettingsRead>) {
+    const of = (kind: SettingsKind) =>
+      store.settingsOf(
+        kind,
+        reads.filter((read) => read.kind === kind).map(({ name }) => name)
+      )
+    const before = new Map(
+      [...(yield* of("application")), ...(yield* of("tenant"))].map((row) => [`${row.kind} ${row.name}`, row])
+    )
+    const changed: Array<SettingsRow> = []
+    for (const read of reads) {
+      const row = decideSettings(before.get(`${read.kind} ${read.name}`), read)
+      if (row !== null) changed.push(row)
+      if (read.parsed === null || !("problem" in read.parsed)) continue
+      yield* told.refuse("tekton", "wrong_configuration", {
+        tenantId: read.tenantId,
+        ...(read.kind === "application" ? { appName: read.name } : {}),
+        problem: read.parsed.problem
+      })
+    }
+    if (changed.length > 0) yield* store.saveSettings(changed)
+    yield* refresh
+  })
+
+  yield* Effect.ignore(refresh)
+  yield* Effect.forkScoped(
+    Loop.forever("platform settings", Effect.andThen(Effect.sleep(lookEvery), Effect.ignore(refresh)))
+  )
+
+  const shown = (kind: SettingsKind): ReadonlyArray<InForceSettings> =>
+    Array.from(rows.values())
+      .filter((row) => row.kind === kind)
+      .slice(0, shownMax)
+      .map(({ name, readAt, refused, refusedAt, settings, since, tenantId }) => ({
+        name,
+        tenantId,
+        settings: settings === null ? null : (JSON.parse(settings) as unknown),
+        since,
+        readAt,
+        refused,
+        refusedAt
+      }))
+  return { apply, shown }
+})
+export type LiveSettings = Effect.Success<ReturnType<typeof make>>

@@ -1,0 +1,125 @@
+/**
+ * Reads the Tenant Manager, and carries out what follows: tenants that are new, issuers that changed.
+ *
+ * One reading at a time on a replica; several replicas that read at once do nothing twice.
+ */
+import { Clock, Effect, Option, Schema } from "effect"
+import { httpAddressProblem } from "../../domain/HttpAddress.ts"
+import { tenantIdPattern } from "../../domain/Names.ts"
+import { servicePrincipal } from "../../domain/Principal.ts"
+import {
+  available,
+  decideTenants,
+  type IssuerRead,
+  type KnownTenant,
+  type TenantDecision
+} from "../../platform/decideTenants.ts"
+import { PlatformConfig } from "../../platform/PlatformConfig.ts"
+import type { PlatformError } from "../../platform/PlatformError.ts"
+import { type IssuerSettings, type ListedTenant, TenantManager } from "../../platform/TenantManager.ts"
+import { PlatformStore, type TenantRow } from "../../store/PlatformStore.ts"
+import type { StoreUnavailable } from "../../store/StoreError.ts"
+import { IssuerOfTenant } from "../tenant/IssuerOfTenant.ts"
+import { type ChangeError, Tenants } from "../tenant/Tenants.ts"
+import type { Told } from "./Told.ts"
+
+const issuersAtOnce = 8
+const system = "tenant-manager"
+
+const Issuer = Schema.Struct({
+  issuer: Schema.String,
+  audience: Schema.String,
+  jwksUri: Schema.NullOr(Schema.String)
+})
+const decodeIssuer = Schema.decodeUnknownOption(Schema.fromJsonString(Issuer))
+
+const knownOf = ({ issuer, mark, row }: TenantRow): KnownTenant => ({
+  row,
+  mark,
+  issuer: issuer === null ? null : Option.getOrNull(decodeIssuer(issuer))
+})
+
+/** The principal of what a reading leads to, and under which correlation id. */
+export const caller = (name: string, correlationId = "") => ({
+  ...servicePrincipal(name),
+  correlationId,
+  idempotency: null
+})
+
+export type ReadingError = PlatformError | StoreUnavailable | ChangeError
+
+export const make = Effect.fnUntraced(function* (told: Told) {
+  const { client } = yield* TenantManager
+  const { insecure } = yield* PlatformConfig
+  const store = yield* PlatformStore
+  const tenants = yield* Tenants
+  const issuers = yield* IssuerOfTenant
+
+  const checked = (settings: IssuerSettings | null): IssuerRead => {
+    if (settings === null) return { settings }
+    const { issuer, jwksUri } = settings
+    const problem =
+      httpAddressProblem(issuer, insecure) ?? (jwksUri === null ? null : httpAddressProblem(jwksUri, insecure))
+    return problem === null ? { settings } : "refused"
+  }
+
+  const readIssuers = Effect.fnUntraced(function* (
+    of: (tenant: ListedTenant) => Effect.Effect<IssuerSettings | null, PlatformError>,
+    listed: ReadonlyArray<ListedTenant>,
+    known: ReadonlyMap<string, KnownTenant>
+  ) {
+    const asked = listed.filter(
+      ({ status, tenantId }) =>
+        status === available && tenantIdPattern.test(tenantId) && known.get(tenantId)?.mark !== "ended"
+    )
+    const read = yield* Effect.forEach(
+      asked,
+      (tenant) =>
+        of(tenant).pipe(
+          Effect.map(checked),
+          Effect.orElseSucceed((): IssuerRead => "unread"),
+          Effect.map((found) => [tenant.tenantId, found] as const)
+        ),
+      { concurrency: issuersAtOnce }
+    )
+    return new Map(read)
+  })
+
+  const carryOut = Effect.fnUntraced(function* (decision: TenantDecision) {
+    const { tenantId } = decision
+    switch (decision._tag) {
+      case "Create":
+        yield* tenants.createTenant({ tenantId, name: null }, caller("tle")).pipe(
+          // Another replica was quicker.
+          Effect.catchTag("TenantExists", () => Effect.void)
+        )
+        return yield* Effect.logInfo("a tenant of the Tenant Manager").pipe(
+          Effect.annotateLogs({ tenantId, anew: decision.anew })
+        )
+      case "SetIssuer": {
+        const set = yield* issuers.set(tenantId, decision.settings, caller("tle"))
+        if (set !== "done") return yield* told.refuse(system, set, { tenantId })
+        return yield* store.saveIssuer(tenantId, decision.settings === null ? null : JSON.stringify(decision.settings))
+      }
+      case "Tell":
+        return yield* told.refuse(system, decision.reason, { tenantId })
+    }
+  })
+
+  /** Everything, or one tenant of it. Answers the tenants that are new. */
+  const read = Effect.fnUntraced(function* (only: string | null) {
+    if (client === null) return [] as ReadonlyArray<string>
+    const begun = yield* Clock.currentTimeMillis
+    const all = yield* client.tenants
+    const listed = only === null ? all : all.filter(({ tenantId }) => tenantId === only)
+    const rows = yield* store.tenants(only === null ? null : [only])
+    const known = new Map(rows.map((row) => [row.tenantId, knownOf(row)]))
+    const read = yield* readIssuers(client.issuerOf, listed, known)
+    const decisions = decideTenants(known, listed, read, only === null)
+    for (const decision of decisions) yield* carryOut(decision)
+    if (only === null) yield* told.forget(system, begun)
+    return decisions.flatMap((one) => (one._tag === "Create" ? [one.tenantId] : []))
+  })
+  return { read, isThere: client !== null }
+})
+export type TenantReading = Effect.Success<ReturnType<typeof make>>

@@ -1,0 +1,64 @@
+/**
+ * Tells the platform, in pieces, that sessions end of an application that went out of service.
+ *
+ * After it is in force; each piece and how far it came are one transaction, so that none is told twice but
+ * for one that was under way when a replica died. One replica at a time, by a claim. An application that is
+ * back before all was told is told to its end all the same: its sessions may have ended anywhere.
+ */
+import { Duration, Effect } from "effect"
+import * as Loop from "../../observability/Loop.ts"
+import { Replica } from "../../observability/Replica.ts"
+import { PlatformStore, type Withdrawal } from "../../store/PlatformStore.ts"
+import { Sweeps } from "../../store/Sweeps.ts"
+import { InForce } from "../tenant/InForce.ts"
+import { TenantActors } from "../tenant/TenantActors.ts"
+import { EventWriter } from "../tenant/TokenEvents.ts"
+import { announceWithdrawn } from "../tokens/commands/service.ts"
+import { caller } from "./TenantReading.ts"
+
+const sweep = "withdrawals"
+const lookEvery = Duration.seconds(1)
+const claimMs = 10_000
+const applicationsMax = 100
+const pieceMax = 250
+
+export const make = Effect.gen(function* () {
+  const store = yield* PlatformStore
+  const sweeps = yield* Sweeps
+  const inForce = yield* InForce
+  const actors = yield* TenantActors
+  const events = yield* EventWriter
+  const { process } = yield* Replica
+  const claim = sweeps.claim(sweep, process, claimMs)
+
+  const announce = Effect.fnUntraced(function* (withdrawal: Withdrawal) {
+    const { appName, tenantId } = withdrawal
+    yield* inForce.all(tenantId)
+    let { afterTokenId } = withdrawal
+    for (;;) {
+      if (!(yield* claim)) return
+      const tokenIds = yield* store.tokensAfter({ ...withdrawal, afterTokenId }, pieceMax)
+      const last = tokenIds.length < pieceMax ? null : (tokenIds.at(-1) ?? null)
+      yield* actors.ask(tenantId, announceWithdrawn(appName, tokenIds, last, events.endSessions, caller("scmp")))
+      if (last === null) return
+      afterTokenId = last
+    }
+  })
+
+  const look = Effect.gen(function* () {
+    const found = yield* store.withdrawals(applicationsMax)
+    if (found.length === 0 || !(yield* claim)) return
+    for (const withdrawal of found) {
+      yield* announce(withdrawal).pipe(
+        // Whose tenant is gone is told by the removal of its tokens.
+        Effect.catchTag("TenantNotFound", () => store.dropWithdrawal(withdrawal.appName)),
+        Effect.catch((error) =>
+          Effect.logWarning("sessions of an application out of service are ended later").pipe(
+            Effect.annotateLogs({ appName: withdrawal.appName, reason: error._tag })
+          )
+        )
+      )
+    }
+  })
+  yield* Effect.forkScoped(Loop.forever(sweep, Effect.andThen(Effect.sleep(lookEvery), Effect.ignore(look))))
+})

@@ -1,0 +1,7 @@
+CREATE TABLE IF NOT EXISTS platform_inbox (
+  id TINYINT NOT NULL,
+  made_at BIGINT NOT NULL,
+  lost_up_to BIGINT NOT NULL,
+  seen_at BIGINT NOT NULL,
+  PRIMARY KEY (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin
