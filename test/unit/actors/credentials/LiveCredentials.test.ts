@@ -305,7 +305,7 @@ describe("an id that is none of ours", () => {
       const rows = (world.tables.audit.get("demo") ?? []).filter(({ action }) => action === "credential.refused")
       assert.deepStrictEqual(
         rows.map(({ actor, entityId }) => [actor, entityId]),
-        [["mail", "not-an-id"]]
+        [["bus", "not-an-id"]]
       )
     })
   )
