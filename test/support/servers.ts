@@ -5,10 +5,10 @@
  * pauses a server starts its own pair; the suites of the "integration" project share the one that
  * `globalSetup` starts. Whatever a test run leaves behind ends with it.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Server, startMariadb, startNats } from "../../scripts/stack.mjs"
+import { type NatsOptions, type Server, startMariadb, startNats } from "../../scripts/stack.mjs"
 import { roleAccounts } from "./roleAccounts.ts"
 
 export {
@@ -33,13 +33,19 @@ export interface Pair {
   readonly stop: () => Promise<void>
 }
 
-/** A NATS server with an account for each role (`roleAccounts`), and a MariaDB whose user may create databases. */
+/** A NATS server with an account for each role (`roleAccounts`), which `connectClient` without a user needs. */
+export const startRolesNats = (options: Omit<NatsOptions, "configFile">): Promise<Server> => {
+  mkdirSync(options.dir, { recursive: true })
+  const configFile = join(options.dir, "roles.conf")
+  writeFileSync(configFile, roleAccounts())
+  return startNats({ ...options, configFile })
+}
+
+/** Such a NATS server, and a MariaDB whose user may create databases. */
 export const startPair = async (): Promise<Pair> => {
   const folder = temporaryFolder()
-  const configFile = join(folder.path, "roles.conf")
-  writeFileSync(configFile, roleAccounts())
   const [nats, mariadb] = await Promise.all([
-    startNats({ dir: join(folder.path, "nats"), configFile }),
+    startRolesNats({ dir: join(folder.path, "nats") }),
     startMariadb({ dir: join(folder.path, "mariadb"), mayCreateDatabases: true })
   ])
   return {

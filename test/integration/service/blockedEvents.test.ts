@@ -10,6 +10,7 @@ import { afterAll, assert, beforeAll, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { roleAccounts } from "../../support/roleAccounts.ts"
 import { type Server, startNats, temporaryFolder } from "../../support/servers.ts"
 import { type Service, startService } from "../../support/service.ts"
 
@@ -17,8 +18,7 @@ const instance = "blk"
 const tenants = ["blk-one", "blk-two", "blk-three"]
 const folder = temporaryFolder()
 const configFile = join(folder.path, "payload.conf")
-const configOf = (maxPayload: string) =>
-  `server_name: small\nhost: 127.0.0.1\nport: $CM_NATS_PORT\nmax_payload: ${maxPayload}\njetstream { store_dir: $CM_NATS_STORE_DIR }\n`
+const configOf = (maxPayload: string) => roleAccounts().replace("max_payload: 8MB", `max_payload: ${maxPayload}`)
 let nats: Server
 let database: FreshDatabase
 let service: Service

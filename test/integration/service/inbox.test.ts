@@ -5,7 +5,7 @@ import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
-import { freePort, type Server, startMariadb, startNats, temporaryFolder } from "../../support/servers.ts"
+import { freePort, type Server, startMariadb, startRolesNats, temporaryFolder } from "../../support/servers.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "inb"
@@ -31,7 +31,7 @@ const startDatabase = async () => {
 beforeAll(async () => {
   keyFile = join(folder.path, "keys.json")
   port = await freePort()
-  nats = await startNats({ dir: join(folder.path, "nats") })
+  nats = await startRolesNats({ dir: join(folder.path, "nats") })
   await startDatabase()
   await startBoth()
   client = await connectClient({ natsUrl: nats.url, instance })
