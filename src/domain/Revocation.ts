@@ -28,6 +28,8 @@ export type RevocationTarget =
   | { readonly kind: "tenant" }
   | { readonly kind: "credential"; readonly credentialId: string; readonly version: number }
   | { readonly kind: "service"; readonly serviceName: string }
+  /** What is configured for the tenant is something else: whom it believes, what it may. */
+  | { readonly kind: "settings" }
 
 export interface Revocation {
   readonly tenantId: string

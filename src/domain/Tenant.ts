@@ -1,4 +1,18 @@
 /** Tenants and their applications. Times are UNIX milliseconds. */
+import { type Issuer, sameIssuer } from "./Issuer.ts"
+import type { TenantLimitName } from "./PlatformSettings.ts"
+
+/** What is configured for a tenant. */
+export interface TenantSettings {
+  /** Null: it has none, and no bearer token is its own. */
+  readonly issuer: Issuer | null
+  /** How long its rows are kept after its end. Null: the service's default. */
+  readonly retentionMs: number | null
+  /** What is not here has its default. */
+  readonly limits: Readonly<Partial<Record<TenantLimitName, number>>>
+}
+
+export const noSettings: TenantSettings = { issuer: null, retentionMs: null, limits: {} }
 
 export interface Tenant {
   readonly tenantId: string
@@ -6,7 +20,23 @@ export interface Tenant {
   readonly createdAt: number
   /** Set when it was removed or unregistered; its rows follow in the background. */
   readonly removedAt: number | null
+  /** Missing where nothing is configured. */
+  readonly settings?: TenantSettings
 }
+
+export const settingsOf = (tenant: Tenant | undefined): TenantSettings => tenant?.settings ?? noSettings
+
+const isNothing = ({ issuer, limits, retentionMs }: TenantSettings): boolean =>
+  issuer === null && retentionMs === null && Object.keys(limits).length === 0
+
+/** The tenant with these settings; where they say nothing, with none. */
+export const withSettings = ({ settings: _, ...tenant }: Tenant, settings: TenantSettings): Tenant =>
+  isNothing(settings) ? tenant : { ...tenant, settings }
+
+export const sameSettings = (a: TenantSettings, b: TenantSettings): boolean =>
+  sameIssuer(a.issuer, b.issuer) &&
+  a.retentionMs === b.retentionMs &&
+  JSON.stringify(Object.entries(a.limits).toSorted()) === JSON.stringify(Object.entries(b.limits).toSorted())
 
 export interface Application {
   readonly appName: string

@@ -56,6 +56,8 @@ export class LimitReached extends tagged<LimitReached>()("LimitReached", {
   limit: Schema.String,
   max: Schema.Int
 }) {}
+/** No tenant has this issuer. */
+export class IssuerNotFound extends tagged<IssuerNotFound>()("IssuerNotFound", {}) {}
 /** Another tenant's issuer, or the platform's. */
 export class IssuerInUse extends tagged<IssuerInUse>()("IssuerInUse", {}) {}
 export class ManagedElsewhere extends tagged<ManagedElsewhere>()("ManagedElsewhere", { by: Schema.String }) {}
@@ -141,6 +143,7 @@ export type RequestError =
   | InvalidCursor
   | Unauthenticated
   | ScopeMissing
+  | IssuerNotFound
   | AuditRangeTooLong
   | TooManyRequests
   | Unavailable

@@ -142,6 +142,7 @@ const table: Table = {
       `The range is too long for one request; its rows hold so far, go on with from ${nextFrom}`,
     details: ({ checked, nextFrom }) => ({ limit: "auditRowsPerRequest", checked, nextFrom })
   },
+  IssuerNotFound: { code: "TENANT_NOT_FOUND", reason: () => "No tenant has this issuer" },
   IssuerInUse: { code: "ISSUER_IN_USE", reason: () => "The issuer is another tenant's, or the platform's" },
   ManagedElsewhere: {
     code: "MANAGED_ELSEWHERE",

@@ -121,6 +121,9 @@ export const events: ReadonlyArray<EventDescription> = [
       reason: Schema.String
     })
   ),
+  describe("tenant.updated", "What is configured for a tenant has changed, and is in force.", (type) =>
+    plainEvent(type, { tenantId: Schema.String })
+  ),
   describe("tenant.unregistered", "A tenant was removed; nothing of it validates any more.", (type) =>
     plainEvent(type, { tenantId: Schema.String })
   ),

@@ -20,7 +20,7 @@ import { Context, type Effect, Schema } from "effect"
 import type { Page, TokenQuery } from "../domain/Page.ts"
 import type { KnownBy } from "../domain/Principal.ts"
 import type { Revocation } from "../domain/Revocation.ts"
-import type { Application, OutReason, Tenant } from "../domain/Tenant.ts"
+import type { Application, OutReason, Tenant, TenantSettings } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 import type { AuditCheckpoint } from "./AuditStore.ts"
 import type { CredentialChanges, CredentialLoad, CredentialLoaded } from "./CredentialStore.ts"
@@ -150,7 +150,9 @@ export interface Changes {
   readonly applicationsMoved?: ReadonlyArray<ApplicationMoved> | undefined
   readonly withdrawals?: ReadonlyArray<WithdrawalProgress> | undefined
   /** Creates the tenant itself; only where there is none and `Load.createsTenant` was set. */
-  readonly tenantCreated?: { readonly name: string | null } | undefined
+  readonly tenantCreated?: { readonly name: string | null; readonly settings?: TenantSettings | undefined } | undefined
+  /** What the tenant's name and settings are from now on. An issuer that another tenant has breaks a constraint. */
+  readonly tenantConfigured?: { readonly name: string | null; readonly settings: TenantSettings } | undefined
   /** Marks the tenant itself as removed. */
   readonly tenantRemoved: boolean
   /** Not null: the tenant's revocation sequence becomes `seq` and the barrier is pending until told in force. */
@@ -188,6 +190,8 @@ export class TenantStore extends Context.Service<
       name: string | null
     ) => Effect.Effect<"created" | "exists", StoreUnavailable>
     readonly findTenants: (tenantIds: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Tenant>, StoreUnavailable>
+    /** The live tenant whose issuer this is. */
+    readonly findTenantByIssuer: (issuer: string) => Effect.Effect<Tenant | undefined, StoreUnavailable>
     readonly listTenants: (options: {
       readonly limit: number
       readonly after: string | null

@@ -23,6 +23,7 @@ export const isEmpty = (changes: Changes): boolean =>
   (changes.applicationsMoved ?? []).length === 0 &&
   (changes.withdrawals ?? []).length === 0 &&
   changes.tenantCreated === undefined &&
+  changes.tenantConfigured === undefined &&
   !changes.tenantRemoved &&
   changes.revocation === null &&
   changes.outbox.length === 0 &&

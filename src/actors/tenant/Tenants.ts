@@ -11,8 +11,9 @@
 import { Context, type Effect, type Result } from "effect"
 import type { InvalidCursor, NotYetInForce, Refusal, TooManyRequests, Unavailable } from "../../domain/errors.ts"
 import type { Page, TokenQuery } from "../../domain/Page.ts"
+import type { TenantLimitName } from "../../domain/PlatformSettings.ts"
 import type { Principal } from "../../domain/Principal.ts"
-import type { Application, Tenant } from "../../domain/Tenant.ts"
+import type { Application, Tenant, TenantSettings } from "../../domain/Tenant.ts"
 import type { Token, TokenStatus } from "../../domain/Token.ts"
 
 /** Who asks, and how to recognise the same request again. */
@@ -34,6 +35,19 @@ export type ReadError = Refusal | InvalidCursor | TooManyRequests | Unavailable
 /** A token as callers see it: without its hash; `expiresAt` is the nearer of its ends. */
 export type TokenRecord = Omit<Token, "hash" | "hashKeyId" | "tenantId" | "overlapEndsAt" | "endedBy" | "reason">
 
+/** What is to be configured; what is not there stays as it is. */
+export interface TenantChange {
+  readonly name?: string
+  /** Null: no issuer any more. */
+  readonly issuer?: string | null
+  readonly audience?: string
+  /** Null: found by discovery. */
+  readonly jwksUri?: string | null
+  readonly retentionMs?: number | null
+  /** Null gives the default back. */
+  readonly limits?: Readonly<Partial<Record<TenantLimitName, number | null>>>
+}
+
 export interface ProvisionItem {
   readonly endpointId: string
   /** Null: generated. */
@@ -46,6 +60,11 @@ export interface Provisioned {
   readonly record: TokenRecord
   /** The value: shown here and in the idempotent repetition, nowhere else, never again. */
   readonly token: string
+}
+
+export interface TokenPlace {
+  readonly endpointId: string
+  readonly appName: string
 }
 
 /** How a request names one token. */
@@ -73,9 +92,17 @@ export class Tenants extends Context.Service<
   {
     // ---- tenants and applications
     readonly createTenant: (
-      options: { readonly tenantId: string; readonly name: string | null },
+      options: { readonly tenantId: string; readonly name: string | null; readonly settings?: TenantSettings },
       caller: Caller
     ) => Effect.Effect<Tenant, ChangeError>
+    /** Answered when it is in force everywhere: the old issuer's tokens are good nowhere any more. */
+    readonly configureTenant: (
+      tenantId: string,
+      change: TenantChange,
+      caller: Caller
+    ) => Effect.Effect<Tenant, ChangeError>
+    /** The live tenant whose issuer this is; undefined for nobody's. */
+    readonly tenantOfIssuer: (issuer: string) => Effect.Effect<Tenant | undefined, ReadError>
     /** Revokes all it had, as one change. Answers the number of tokens at that moment. */
     readonly removeTenant: (
       tenantId: string,
@@ -90,9 +117,10 @@ export class Tenants extends Context.Service<
       appName: string,
       caller: Caller
     ) => Effect.Effect<{ readonly application: Application; readonly created: boolean }, ChangeError>
+    /** `among`: only these, where they are the tenant's; null for all. */
     readonly listApplications: (
       tenantId: string,
-      options: { readonly limit: number; readonly after: string | null }
+      options: { readonly limit: number; readonly after: string | null; readonly among?: ReadonlyArray<string> | null }
     ) => Effect.Effect<Page<Application>, ReadError>
     readonly removeApplication: (
       tenantId: string,
@@ -110,6 +138,16 @@ export class Tenants extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<ItemResult<Provisioned>>, ChangeError>
     /** One that is gone, suspended, or ends by a rotation is shown so when that is in force everywhere. */
     readonly getToken: (tenantId: string, tokenId: string) => Effect.Effect<TokenRecord, ReadError | NotYetInForce>
+    /** Where each token is, in order; null for one that is not this tenant's. Says nothing of what became of it. */
+    readonly whereTokensAre: (
+      tenantId: string,
+      refs: ReadonlyArray<TokenRef>
+    ) => Effect.Effect<ReadonlyArray<TokenPlace | null>, ReadError>
+    /** The applications that the endpoint has tokens of. */
+    readonly applicationsOfEndpoint: (
+      tenantId: string,
+      endpointId: string
+    ) => Effect.Effect<ReadonlyArray<string>, ReadError>
     /** The same for what it shows; what it does not show it says nothing of. */
     readonly listTokens: (
       tenantId: string,

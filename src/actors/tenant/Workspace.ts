@@ -13,7 +13,14 @@ import { Result } from "effect"
 import type { Refusal } from "../../domain/errors.ts"
 import { TenantNotFound } from "../../domain/errors.ts"
 import type { Appearance, RevocationTarget } from "../../domain/Revocation.ts"
-import type { OutReason, Tenant } from "../../domain/Tenant.ts"
+import {
+  noSettings,
+  type OutReason,
+  settingsOf,
+  type Tenant,
+  type TenantSettings,
+  withSettings
+} from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import type { AuditCheckpoint } from "../../store/AuditStore.ts"
 import type { AsideAction, AsideRow } from "../../store/Outbox.ts"
@@ -73,6 +80,7 @@ export class Workspace {
   private readonly applicationsMoved = new Map<string, ApplicationMoved>()
   private readonly withdrawals: Array<WithdrawalProgress> = []
   private tenantCreated: Tenant | undefined
+  private tenantConfigured: Tenant | undefined
   private tenantRemoved = false
   private readonly targets: Array<RevocationTarget> = []
   private readonly appearances: Array<Appearance["targets"][number]> = []
@@ -101,7 +109,7 @@ export class Workspace {
 
   /** The tenant's row, created by this group or there before. */
   get tenantRow(): Tenant | undefined {
-    return this.tenantCreated ?? this.loaded.tenant
+    return this.tenantConfigured ?? this.tenantCreated ?? this.loaded.tenant
   }
 
   /** The live tenant, or the refusal that there is none. */
@@ -193,9 +201,15 @@ export class Workspace {
     this.withdrawals.push({ appName, afterTokenId })
   }
 
-  createTenant(name: string | null): Tenant {
-    this.tenantCreated = { tenantId: this.tenantId, name, createdAt: this.now, removedAt: null }
+  createTenant(name: string | null, settings: TenantSettings = noSettings): Tenant {
+    const tenant = { tenantId: this.tenantId, name, createdAt: this.now, removedAt: null }
+    this.tenantCreated = withSettings(tenant, settings)
     return this.tenantCreated
+  }
+
+  configureTenant(tenant: Tenant, name: string | null, settings: TenantSettings): Tenant {
+    this.tenantConfigured = withSettings({ ...tenant, name }, settings)
+    return this.tenantConfigured
   }
 
   removeTenant(): void {
@@ -309,7 +323,12 @@ export class Workspace {
       applicationsRemoved: Array.from(this.applicationsRemoved),
       ...(this.applicationsMoved.size === 0 ? {} : { applicationsMoved: Array.from(this.applicationsMoved.values()) }),
       ...(this.withdrawals.length === 0 ? {} : { withdrawals: this.withdrawals }),
-      ...(this.tenantCreated === undefined ? {} : { tenantCreated: { name: this.tenantCreated.name } }),
+      ...(this.tenantCreated === undefined
+        ? {}
+        : { tenantCreated: { name: this.tenantCreated.name, settings: settingsOf(this.tenantCreated) } }),
+      ...(this.tenantConfigured === undefined
+        ? {}
+        : { tenantConfigured: { name: this.tenantConfigured.name, settings: settingsOf(this.tenantConfigured) } }),
       tenantRemoved: this.tenantRemoved,
       revocation:
         this.targets.length === 0 ? null : { tenantId: this.tenantId, seq: this.nextSeq, targets: this.targets },

@@ -10,8 +10,8 @@
 import { Clock, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
-import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
-import { isInService } from "../../domain/Tenant.ts"
+import { isEntityId, tokensPerEndpointMax, unknownEntityId } from "../../domain/Names.ts"
+import { isInService, noSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
@@ -27,6 +27,7 @@ import {
   type ItemResult,
   type ProvisionItem,
   Tenants,
+  type TokenPlace,
   type TokenRecord,
   type TokenRef,
   type Transition,
@@ -37,9 +38,15 @@ import { FirstUse } from "../validation/FirstUse.ts"
 import { HotState } from "../validation/HotState.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
 import { Validator } from "../validation/Validator.ts"
+import { applicationsAmong } from "./applicationsAmong.ts"
 import * as applications from "./commands/applications.ts"
+import { configureTenant } from "./commands/configure.ts"
 import * as commands from "./commands/tokens.ts"
 import { type HashValue, keyed } from "./KeyedCommand.ts"
+import { tenantEvents } from "./tenantEvents.ts"
+
+/** Reads of single tokens for one request. */
+const lookupsAtOnce = 16
 
 /**
  * A first use is durable within a second, and may have been seen by another replica: a refusal that
@@ -79,6 +86,8 @@ export const layer = Layer.effect(
     /** An id that is none of ours waits in no mailbox. */
     const refuseUnknown = (tenantId: string, tokenId: string) =>
       Effect.andThen(liveTenant(tenantId), errors.TokenNotFound.ofId(tokenId))
+
+    const announce = tenantEvents(events)
 
     // ---- values and references
     const keyedCommand = keyed(keyring)
@@ -152,17 +161,19 @@ export const layer = Layer.effect(
       )
     }
 
-    const tenantUnregistered = (tenantId: string, version: number, at: number) =>
-      events.json({
-        tenantId,
-        type: "tenant.unregistered",
-        entityKey: `tenant/${tenantId}`,
-        subject: tenantId,
-        version,
-        at,
-        data: { eventType: "tenant.unregistered", tenantId, timestamp: events.iso(at) },
-        afterRevocation: true
-      })
+    /** By value a token is found as a validation finds it, without counting as a use. */
+    const placeOf = (tenantId: string, ref: TokenRef): Effect.Effect<TokenPlace | null, errors.Unavailable> =>
+      "tokenId" in ref
+        ? Effect.mapError(findToken(tenantId, ref.tokenId), ExistingTenant.readFailed).pipe(
+            Effect.map((token) =>
+              token === undefined ? null : { endpointId: token.endpointId, appName: token.appName }
+            )
+          )
+        : Effect.flatMap(validateOne(tenantId, ref, true), ({ endpointId, statusCode }) =>
+            statusCode === 429 || statusCode >= 500
+              ? Effect.fail(new errors.Unavailable({ part: "database", committed: false }))
+              : Effect.succeed(endpointId === null ? null : { endpointId, appName: ref.appName })
+          )
 
     const validateOne = (
       tenantId: string,
@@ -174,18 +185,28 @@ export const layer = Layer.effect(
       )
 
     return {
-      createTenant: ({ name, tenantId }, caller) => actors.ask(tenantId, applications.createTenant(name, caller)),
+      createTenant: ({ name, settings = noSettings, tenantId }, caller) =>
+        actors.ask(tenantId, applications.createTenant(name, settings, caller)),
+      configureTenant: (tenantId, wanted, caller) =>
+        change(tenantId, configureTenant(wanted, announce.updated, caller)),
+      tenantOfIssuer: (issuer) => Effect.mapError(store.findTenantByIssuer(issuer), ExistingTenant.readFailed),
       removeTenant: Effect.fnUntraced(function* (tenantId, caller) {
         // One that is being removed has an actor still: the repetition waits there until the first is in force.
         const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), ExistingTenant.readFailed)
         if (tenant === undefined) return yield* new errors.TenantNotFound({ tenantId })
-        return yield* actors.ask(tenantId, applications.removeTenant(tenantUnregistered, caller))
+        return yield* actors.ask(tenantId, applications.removeTenant(announce.unregistered, caller))
       }),
       listTenants: (options) => Effect.mapError(store.listTenants(options), ExistingTenant.readFailed),
 
       registerApplication: (tenantId, appName, caller) =>
         change(tenantId, applications.registerApplication(appName, caller)),
-      listApplications: (tenantId, options) => read(tenantId, store.listApplications(tenantId, options)),
+      listApplications: (tenantId, { among = null, ...options }) =>
+        read(
+          tenantId,
+          among === null
+            ? store.listApplications(tenantId, options)
+            : applicationsAmong(store, tenantId, among, options)
+        ),
       removeApplication: (tenantId, appName, caller) =>
         change(tenantId, applications.removeApplication(appName, caller)),
 
@@ -197,6 +218,14 @@ export const layer = Layer.effect(
         if (token === undefined || saysGone(token)) yield* whenInForce(tenantId)
         if (token === undefined) return yield* errors.TokenNotFound.ofId(tokenId)
         return shown(token)
+      }),
+      whereTokensAre: (tenantId, refs) =>
+        Effect.forEach(refs, (ref) => placeOf(tenantId, ref), { concurrency: lookupsAtOnce }),
+      applicationsOfEndpoint: Effect.fnUntraced(function* (tenantId, endpointId) {
+        const all = { appName: null, endpointId, statuses: [], after: null, limit: tokensPerEndpointMax }
+        const tokens = store.listTokens(tenantId, { ...all, order: "ASC" })
+        const page = yield* Effect.mapError(tokens, ExistingTenant.readFailed)
+        return Array.from(new Set(page.content.map(({ appName }) => appName)))
       }),
       listTokens: Effect.fnUntraced(function* (tenantId, query) {
         const page = yield* read(tenantId, store.listTokens(tenantId, query))

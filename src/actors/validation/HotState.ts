@@ -34,6 +34,7 @@ export interface DirectoryListener {
   readonly applicationGone: (tenantId: string, appName: string) => void
   readonly tenantGone: (tenantId: string) => void
   readonly applicationAppeared: (appName: string) => void
+  readonly settingsChanged?: (tenantId: string) => void
 }
 
 export class Beliefs {
@@ -196,6 +197,7 @@ export class Beliefs {
           break
         case "credential":
         case "service":
+        case "settings":
           break
       }
     }
@@ -231,6 +233,7 @@ export class Beliefs {
     for (const listener of this.listeners) {
       if (target.kind === "application") listener.applicationGone(tenantId, target.appName)
       else if (target.kind === "tenant") listener.tenantGone(tenantId)
+      else if (target.kind === "settings") listener.settingsChanged?.(tenantId)
     }
   }
 }

@@ -1,8 +1,9 @@
 /**
- * Does this tenant exist? For what would otherwise ask MariaDB nothing else: validations and descriptions.
+ * Does this tenant exist, and what is configured for it? For what would otherwise ask MariaDB nothing else:
+ * validations, descriptions, and whose bearer tokens are good.
  *
- * That it does is remembered for a second, under the lease and in its generation only, and forgotten
- * when its removal is applied here. That it does not, or that MariaDB did not say, is never
+ * What it is is remembered for a second, under the lease and in its generation only, and forgotten when its
+ * removal or another configuration is applied here. That it does not, or that MariaDB did not say, is never
  * remembered: a tenant that was created anywhere is there for the next request. Requests that come
  * while the same is being asked share an answer that it exists, or that MariaDB does not say; "no"
  * may be from before its creation, so who did not ask it asks again.
@@ -10,6 +11,7 @@
 import { Clock, Context, Deferred, Effect, Exit, Layer } from "effect"
 import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
 import * as errors from "../../domain/errors.ts"
+import type { Tenant } from "../../domain/Tenant.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
 import { HotState } from "./HotState.ts"
@@ -18,6 +20,7 @@ export const knownForMs = 1_000
 export const knownMax = 10_000
 
 interface Known {
+  readonly tenant: Tenant
   readonly until: number
   readonly generation: number
 }
@@ -28,12 +31,16 @@ const make = Effect.gen(function* () {
   const lease = yield* LeaseView
   const clock = yield* Clock.Clock
   const known = new Map<string, Known>()
-  const asking = new Map<string, Deferred.Deferred<boolean, StoreUnavailable>>()
+  const asking = new Map<string, Deferred.Deferred<Tenant | undefined, StoreUnavailable>>()
   let removals = 0
   beliefs.listen({
     applicationGone: () => {},
     applicationAppeared: () => {},
     tenantGone: (tenantId) => {
+      removals++
+      known.delete(tenantId)
+    },
+    settingsChanged: (tenantId) => {
       removals++
       known.delete(tenantId)
     }
@@ -43,43 +50,54 @@ const make = Effect.gen(function* () {
   /** The lease's generation, or 0 when the lease does not hold. */
   const generation = () => (lease.holds(monotonicMsUnsafe(clock), now()) ? lease.generation : 0)
 
-  const isKnown = (tenantId: string): boolean => {
+  const recall = (tenantId: string): Tenant | undefined => {
     const found = known.get(tenantId)
-    return found !== undefined && now() < found.until && found.generation === generation()
+    return found !== undefined && now() < found.until && found.generation === generation() ? found.tenant : undefined
   }
-  const remember = (tenantId: string): void => {
-    known.delete(tenantId)
+  const remember = (tenant: Tenant): void => {
+    known.delete(tenant.tenantId)
     if (known.size >= knownMax) known.delete(known.keys().next().value!)
-    known.set(tenantId, { until: now() + knownForMs, generation: lease.generation })
+    known.set(tenant.tenantId, { tenant, until: now() + knownForMs, generation: lease.generation })
   }
 
   const ask = Effect.fnUntraced(function* (tenantId: string) {
     const [sentIn, removalsBefore] = [generation(), removals]
     const [tenant] = yield* store.findTenants([tenantId])
-    const exists = tenant !== undefined && tenant.removedAt === null
-    if (exists && sentIn !== 0 && sentIn === generation() && removalsBefore === removals) remember(tenantId)
-    return exists
+    const isLive = tenant !== undefined && tenant.removedAt === null
+    if (isLive && sentIn !== 0 && sentIn === generation() && removalsBefore === removals) remember(tenant)
+    return tenant
   })
 
   const askFirst = (tenantId: string) => {
-    const mine = Deferred.makeUnsafe<boolean, StoreUnavailable>()
+    const mine = Deferred.makeUnsafe<Tenant | undefined, StoreUnavailable>()
     asking.set(tenantId, mine)
     return Effect.onExit(ask(tenantId), (exit) => {
       asking.delete(tenantId)
       // Whoever asked may have given up: that says nothing of the tenant.
-      return Deferred.done(mine, Exit.hasInterrupts(exit) ? Exit.succeed(false) : exit)
+      return Deferred.done(mine, Exit.hasInterrupts(exit) ? Exit.succeed(undefined) : exit)
     })
   }
 
   const exists = (tenantId: string): Effect.Effect<boolean, StoreUnavailable> =>
     Effect.suspend(() => {
-      if (isKnown(tenantId)) return Effect.succeed(true)
+      if (recall(tenantId) !== undefined) return Effect.succeed(true)
       const under = asking.get(tenantId)
-      if (under === undefined) return askFirst(tenantId)
-      return Effect.flatMap(Deferred.await(under), (found) => (found ? Effect.succeed(true) : ask(tenantId)))
+      if (under === undefined) return Effect.map(askFirst(tenantId), isServed)
+      return Effect.flatMap(Deferred.await(under), (found) =>
+        isServed(found) ? Effect.succeed(true) : Effect.map(ask(tenantId), isServed)
+      )
+    })
+
+  /** Not from an answer that somebody else is waiting for: it may be from before the tenant was configured. */
+  const find = (tenantId: string) =>
+    Effect.suspend(() => {
+      const tenant = recall(tenantId)
+      return tenant === undefined ? ask(tenantId) : Effect.succeed(tenant)
     })
 
   return KnownTenants.of({
+    find: (tenantId) =>
+      Effect.mapError(find(tenantId), () => new errors.Unavailable({ part: "database", committed: false })),
     require: (tenantId) =>
       exists(tenantId).pipe(
         Effect.mapError(() => new errors.Unavailable({ part: "database", committed: false })),
@@ -88,9 +106,13 @@ const make = Effect.gen(function* () {
   })
 })
 
+const isServed = (tenant: Tenant | undefined): boolean => tenant !== undefined && tenant.removedAt === null
+
 export class KnownTenants extends Context.Service<
   KnownTenants,
   {
+    /** The tenant's row, of one that is being removed too; undefined where there is none. */
+    readonly find: (tenantId: string) => Effect.Effect<Tenant | undefined, errors.Unavailable>
     /** Fails where there is no such tenant, or one that is being removed. */
     readonly require: (tenantId: string) => Effect.Effect<void, errors.TenantNotFound | errors.Unavailable>
   }

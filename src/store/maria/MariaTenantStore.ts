@@ -22,7 +22,7 @@ import { applyCheckpoints, applyCredentials } from "./apply/credentials.ts"
 import { applyIdempotent } from "./apply/idempotency.ts"
 import { applyKeys } from "./apply/keys.ts"
 import { applyOutbox } from "./apply/outbox.ts"
-import { applyCounters, applyTenantCreated, applyTenantRemoved } from "./apply/tenant.ts"
+import { applyCounters, applyTenantConfigured, applyTenantCreated, applyTenantRemoved } from "./apply/tenant.ts"
 import { applyTokens } from "./apply/tokens.ts"
 import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
@@ -31,7 +31,7 @@ import { loadAside } from "./load/aside.ts"
 import { loadCredentials } from "./load/credentials.ts"
 import { loadIdempotent } from "./load/idempotency.ts"
 import { loadKeys } from "./load/keys.ts"
-import { type Counters, type LockedTenant, lockTenant, tenantOf } from "./load/tenant.ts"
+import { type Counters, type LockedTenant, lockTenant, tenantColumns, tenantOf } from "./load/tenant.ts"
 import { loadEndpointCounts, loadTokens } from "./load/tokens.ts"
 import { fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
@@ -100,6 +100,7 @@ const applyAll = async (
   await Promise.all([
     ...applyAside(session, changes.asideEnded),
     ...applyTenantCreated(session, tenantId, changes.tenantCreated, loaded.now),
+    ...applyTenantConfigured(session, tenantId, changes.tenantConfigured),
     ...applyTenantRemoved(session, tenantId, changes.tenantRemoved, loaded.now),
     ...applyTokens(session, tenantId, changes),
     ...applyApplications(session, tenantId, changes, loaded),
@@ -137,7 +138,6 @@ const runTransaction = <A>(
 
 // ---- reads ------------------------------------------------------------------
 
-const tenantColumns = "tenant_id, name, created_at, removed_at"
 const applicationColumns = "app_name, tenant_id, created_at, removed_at, out_of_service"
 
 const pageOf = <A>(rows: ReadonlyArray<Row>, limit: number, of: (row: Row) => A, key: (item: A) => string): Page<A> => {
@@ -146,12 +146,14 @@ const pageOf = <A>(rows: ReadonlyArray<Row>, limit: number, of: (row: Row) => A,
   return { content, next: rows.length > limit && last !== undefined ? key(last) : null }
 }
 
-const listTenantsSql = `SELECT ${tenantColumns} FROM tenants WHERE removed_at IS NULL AND tenant_id > ?
+const listTenantsSql = `SELECT ${tenantColumns("tenants")} FROM tenants WHERE removed_at IS NULL AND tenant_id > ?
   ORDER BY tenant_id LIMIT ?`
 const listApplicationsSql = `SELECT ${applicationColumns} FROM applications FORCE INDEX (ix_applications_tenant)
   WHERE tenant_id = ? AND app_name > ? AND removed_at IS NULL AND out_of_service IS NULL
   ORDER BY app_name LIMIT ?`
-const findTenantsSql = (marks: string): string => `SELECT ${tenantColumns} FROM tenants WHERE tenant_id IN (${marks})`
+const findTenantsSql = (marks: string): string =>
+  `SELECT ${tenantColumns("tenants")} FROM tenants WHERE tenant_id IN (${marks})`
+const findByIssuerSql = `SELECT ${tenantColumns("tenants")} FROM tenants WHERE issuer_claimed = ? AND removed_at IS NULL`
 const findApplicationsSql = (marks: string): string =>
   `SELECT ${applicationColumns} FROM applications WHERE app_name IN (${marks})`
 const findTokenSql = `SELECT ${tokenColumns} FROM tokens WHERE token_id = ? AND tenant_id = ?`
@@ -173,6 +175,11 @@ const make = Effect.map(Mariadb, (database) => {
           (row): Tenant => tenantOf(row)
         )
       ),
+    findTenantByIssuer: (issuer) =>
+      read("TenantStore.findTenantByIssuer", async (session) => {
+        const [row] = await session.rows(findByIssuerSql, [issuer])
+        return row === undefined ? undefined : tenantOf(row)
+      }),
     listTenants: ({ after, limit }) =>
       read("TenantStore.listTenants", async (session) =>
         pageOf(

@@ -1,7 +1,7 @@
 /** `TenantStore` in memory, with the promises of the contract. `now` is Effect's clock. */
 import { Clock, Effect, Layer } from "effect"
 import type { Page, TokenQuery } from "../../domain/Page.ts"
-import { isInService } from "../../domain/Tenant.ts"
+import { isInService, settingsOf } from "../../domain/Tenant.ts"
 import { shownStatus, type Token } from "../../domain/Token.ts"
 import { checkChanges, isEmpty } from "../checkChanges.ts"
 import { StoreUnavailable } from "../StoreError.ts"
@@ -116,7 +116,7 @@ const make = Effect.map(MemoryDatabase, (tables) => {
       const { changes, result } = decide(loaded)
       checkChanges(tenantId, load, loaded, changes)
       if (isEmpty(changes)) return Effect.succeed(result)
-      const constraint = rejection(tables, changes)
+      const constraint = rejection(tables, tenantId, changes)
       if (constraint !== null) return Effect.fail(new StatementRejected({ constraint }))
       // No replica looks for a token under a retired key.
       if (changes.tokensInserted.some(({ hashKeyId }) => tables.dataKeys.get(hashKeyId)?.state === "retired")) {
@@ -129,6 +129,12 @@ const make = Effect.map(MemoryDatabase, (tables) => {
     transact,
     createTenant: createTenant(transact),
     findTenants: (tenantIds) => step(() => found(tenantIds, (tenantId) => tables.tenants.get(tenantId))),
+    findTenantByIssuer: (issuer) =>
+      step(() =>
+        Array.from(tables.tenants.values()).find(
+          (tenant) => tenant.removedAt === null && settingsOf(tenant).issuer?.issuer === issuer
+        )
+      ),
     listTenants: (options) =>
       step(() =>
         pageOf(

@@ -4,6 +4,7 @@
  * `rejection` names the key that MariaDB would find broken; only a change without one is applied, so
  * a change is written whole or not at all.
  */
+import { noSettings, settingsOf, withSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import { chain, headAfter } from "../AuditChain.ts"
 import type { Changes, Loaded } from "../TenantStore.ts"
@@ -11,8 +12,17 @@ import { hexOf, type MemoryTables, pair } from "./MemoryDatabase.ts"
 import { applyAside } from "./memoryAside.ts"
 import { applyKeys, brokenKey } from "./memoryKeys.ts"
 
+/** Whether a tenant that is not being removed has the issuer. */
+const isTaken = (tables: MemoryTables, tenantId: string, issuer: string): boolean =>
+  Array.from(tables.tenants.values()).some(
+    (tenant) =>
+      tenant.tenantId !== tenantId && tenant.removedAt === null && settingsOf(tenant).issuer?.issuer === issuer
+  )
+
 /** The broken constraint, by its name in the schema, or null. */
-export const rejection = (tables: MemoryTables, changes: Changes): string | null => {
+export const rejection = (tables: MemoryTables, tenantId: string, changes: Changes): string | null => {
+  const issuer = (changes.tenantConfigured ?? changes.tenantCreated)?.settings?.issuer?.issuer
+  if (issuer !== undefined && isTaken(tables, tenantId, issuer)) return "tenants.uq_tenants_issuer"
   const leaving = new Set(changes.tokensDeleted)
   const taken = new Set<string>()
   const moving = new Set([...changes.tokensUpdated, ...changes.tokensInserted].map((token) => token.tokenId))
@@ -104,11 +114,16 @@ const appendAudit = (tables: MemoryTables, tenantId: string, now: number, entrie
 export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loaded, changes: Changes): void => {
   const { now } = loaded
   if (changes.tenantCreated !== undefined) {
-    const { name } = changes.tenantCreated
-    tables.tenants.set(tenantId, { tenantId, name, createdAt: now, removedAt: null })
+    const { name, settings = noSettings } = changes.tenantCreated
+    tables.tenants.set(tenantId, withSettings({ tenantId, name, createdAt: now, removedAt: null }, settings))
     if (!tables.counters.has(tenantId)) {
       tables.counters.set(tenantId, { revocationSeq: 0, auditSeq: 0, auditHash: null })
     }
+  }
+  const configured = changes.tenantConfigured
+  const present = tables.tenants.get(tenantId)
+  if (configured !== undefined && present !== undefined) {
+    tables.tenants.set(tenantId, withSettings({ ...present, name: configured.name }, configured.settings))
   }
   const tenant = tables.tenants.get(tenantId)
   const counters = tables.counters.get(tenantId)

@@ -7,7 +7,7 @@
 import { Result } from "effect"
 import * as errors from "../../../domain/errors.ts"
 import { globalTenantId } from "../../../domain/Names.ts"
-import type { Application, Tenant } from "../../../domain/Tenant.ts"
+import type { Application, Tenant, TenantSettings } from "../../../domain/Tenant.ts"
 import type { OutboxEntry } from "../../../store/TenantStore.ts"
 import { tenantCreated } from "../../../store/tenantCreated.ts"
 import type { Command } from "../../tenant/Command.ts"
@@ -70,15 +70,16 @@ export const removeApplication = (appName: string, caller: Caller): Command<{ re
 })
 
 /** One transaction: the tenant, its first audit row, and what is kept for an idempotency key. */
-export const createTenant = (name: string | null, caller: Caller): Command<Tenant> => ({
+export const createTenant = (name: string | null, settings: TenantSettings, caller: Caller): Command<Tenant> => ({
   name: "tenants.create",
   caller,
   load: { createsTenant: true },
+  rejected: () => new errors.IssuerInUse(),
   decide: (workspace) => {
     const { tenantId } = workspace
     // One that is still being removed has its id, too.
     if (workspace.tenantRow !== undefined) return Result.fail(new errors.TenantExists({ tenantId }))
-    const tenant = workspace.createTenant(name)
+    const tenant = workspace.createTenant(name, settings)
     workspace.appear({ kind: "tenant" })
     workspace.record(caller, tenantCreated(tenantId, name))
     return Result.succeed(tenant)

@@ -1,13 +1,30 @@
-/** Creates a tenant, moves its counters on, and marks it as removed. */
-
+/** Creates a tenant, configures it, moves its counters on, and marks it as removed. */
+import { noSettings, type TenantSettings } from "../../../domain/Tenant.ts"
 import type { Changes } from "../../TenantStore.ts"
 import type { Counters } from "../load/tenant.ts"
 import type { Session } from "../MariadbConnection.ts"
 
 const countersSql = `UPDATE tenant_counters SET revocation_seq = ?, audit_seq = ?, audit_hash = ?, token_count = ?
   WHERE tenant_id = ?`
-const createSql = "INSERT INTO tenants (tenant_id, name, created_at) VALUES (?, ?, ?)"
-const removeSql = "UPDATE tenants SET removed_at = ? WHERE tenant_id = ? AND removed_at IS NULL"
+const createSql = `INSERT INTO tenants
+  (tenant_id, created_at, name, issuer, issuer_claimed, audience, jwks_uri, retention, limits)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const configureSql = `UPDATE tenants
+  SET name = ?, issuer = ?, issuer_claimed = ?, audience = ?, jwks_uri = ?, retention = ?, limits = ?
+  WHERE tenant_id = ?`
+/** Its issuer may be another tenant's from now on; its own tokens are still told from strangers'. */
+const removeSql = `UPDATE tenants SET removed_at = ?, issuer_claimed = NULL
+  WHERE tenant_id = ? AND removed_at IS NULL`
+
+const settingsValues = (name: string | null, { issuer, limits, retentionMs }: TenantSettings) => [
+  name,
+  issuer?.issuer ?? null,
+  issuer?.issuer ?? null,
+  issuer?.audience ?? null,
+  issuer?.jwksUri ?? null,
+  retentionMs,
+  Object.keys(limits).length === 0 ? null : JSON.stringify(limits)
+]
 
 export const applyCounters = (
   session: Session,
@@ -29,7 +46,18 @@ export const applyTenantCreated = (
   created: Changes["tenantCreated"],
   now: number
 ): ReadonlyArray<Promise<unknown>> =>
-  created === undefined ? [] : [session.run(createSql, [tenantId, created.name, now])]
+  created === undefined
+    ? []
+    : [session.run(createSql, [tenantId, now, ...settingsValues(created.name, created.settings ?? noSettings)])]
+
+export const applyTenantConfigured = (
+  session: Session,
+  tenantId: string,
+  configured: Changes["tenantConfigured"]
+): ReadonlyArray<Promise<unknown>> =>
+  configured === undefined
+    ? []
+    : [session.run(configureSql, [...settingsValues(configured.name, configured.settings), tenantId])]
 
 export const applyTenantRemoved = (
   session: Session,

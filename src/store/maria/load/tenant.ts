@@ -1,5 +1,6 @@
 /** Locks a tenant's counters and reads the tenant: what every transaction begins with. */
-import type { Tenant } from "../../../domain/Tenant.ts"
+import { tenantLimitNames } from "../../../domain/PlatformSettings.ts"
+import { type Tenant, type TenantSettings, withSettings } from "../../../domain/Tenant.ts"
 import * as Columns from "../Columns.ts"
 import type { Row, Session } from "../MariadbConnection.ts"
 
@@ -18,21 +19,55 @@ export interface LockedTenant {
   readonly now: number
 }
 
+const columns = [
+  "tenant_id",
+  "name",
+  "created_at",
+  "removed_at",
+  "issuer",
+  "audience",
+  "jwks_uri",
+  "retention",
+  "limits"
+]
+/** What `tenantOf` reads, of a table that is called so. */
+export const tenantColumns = (table: string): string => columns.map((column) => `${table}.${column}`).join(", ")
+
 /** The clock is read after the lock was got, so that times within a tenant do not run backwards. */
 const lockSql = `SELECT c.revocation_seq, c.audit_seq, c.audit_hash, c.token_count, ${Columns.momentSql},
-    t.tenant_id, t.name, t.created_at, t.removed_at
+    ${tenantColumns("t")}
   FROM tenant_counters c LEFT JOIN tenants t ON t.tenant_id = c.tenant_id
   WHERE c.tenant_id = ? FOR UPDATE`
 const clockSql = `SELECT ${Columns.momentSql}`
 /** Counters outlive their tenant: its sequences never start again. */
 const makeCountersSql = "INSERT IGNORE INTO tenant_counters (tenant_id) VALUES (?)"
 
-export const tenantOf = (row: Row, at = 0): Tenant => ({
-  tenantId: Columns.text(row, at),
-  name: Columns.textOrNull(row, at + 1),
-  createdAt: Columns.whole(row, at + 2),
-  removedAt: Columns.wholeOrNull(row, at + 3)
-})
+const limitsOf = (text: string | null): TenantSettings["limits"] => {
+  const written: Readonly<Record<string, unknown>> = text === null ? {} : JSON.parse(text)
+  return Object.fromEntries(
+    tenantLimitNames.flatMap((name) => (typeof written[name] === "number" ? [[name, written[name]]] : []))
+  )
+}
+
+export const tenantOf = (row: Row, at = 0): Tenant => {
+  const issuer = Columns.textOrNull(row, at + 4)
+  return withSettings(
+    {
+      tenantId: Columns.text(row, at),
+      name: Columns.textOrNull(row, at + 1),
+      createdAt: Columns.whole(row, at + 2),
+      removedAt: Columns.wholeOrNull(row, at + 3)
+    },
+    {
+      issuer:
+        issuer === null
+          ? null
+          : { issuer, audience: Columns.text(row, at + 5), jwksUri: Columns.textOrNull(row, at + 6) },
+      retentionMs: Columns.wholeOrNull(row, at + 7),
+      limits: limitsOf(Columns.textOrNull(row, at + 8))
+    }
+  )
+}
 
 /** @param creates whether counters that are not there are made */
 export const lockTenant = async (session: Session, tenantId: string, creates = false): Promise<LockedTenant> => {

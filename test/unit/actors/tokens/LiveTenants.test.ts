@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { createTenant, registerApplication } from "../../../../src/actors/tokens/commands/applications.ts"
+import { noSettings } from "../../../../src/domain/Tenant.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { operator, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
 
@@ -83,10 +84,12 @@ describe("creating a tenant", () => {
       const world = yield* tenantWorld
       const { commit, tenants } = yield* world.replica("one")
       const exits: Array<Exit.Exit<unknown, unknown>> = []
-      const asked = [createTenant("Acme", operator), registerApplication("app", operator)].map((command) => ({
-        command,
-        reply: (exit: Exit.Exit<unknown, unknown>) => void exits.push(exit)
-      }))
+      const asked = [createTenant("Acme", noSettings, operator), registerApplication("app", operator)].map(
+        (command) => ({
+          command,
+          reply: (exit: Exit.Exit<unknown, unknown>) => void exits.push(exit)
+        })
+      )
       yield* commit.serve("acme", asked)
       assert.deepStrictEqual(
         exits.map((exit) => Exit.isSuccess(exit) && Result.isResult(exit.value) && Result.isSuccess(exit.value)),

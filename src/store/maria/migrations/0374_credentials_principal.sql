@@ -1,0 +1,3 @@
+ALTER TABLE credentials
+  MODIFY created_by VARCHAR(384) NOT NULL,
+  MODIFY updated_by VARCHAR(384) NOT NULL
