@@ -6,6 +6,7 @@
  */
 import "effect/schema/SchemaJITCompiler/enable"
 import { Effect, Layer } from "effect"
+import * as access from "./access/layer.ts"
 import * as audit from "./actors/audit/layer.ts"
 import * as credentials from "./actors/credentials/layer.ts"
 import * as keys from "./actors/keys/layer.ts"
@@ -33,6 +34,7 @@ import * as maria from "./store/maria/layer.ts"
 
 /** Read before anything is opened: a wrong value stops the start at once. */
 const Settings = Layer.mergeAll(
+  access.settings,
   audit.settings,
   cache.settings,
   coherence.settings,
@@ -67,7 +69,7 @@ const Actors = Layer.mergeAll(credentials.layer, keys.layer, platform.layer).pip
 const Background = Layer.mergeAll(outbox.background, rotation.background, crypto.background, nats.background)
 
 const Service = Ready.layer.pipe(
-  Layer.provideMerge(Layer.merge(protocols.layer, Background)),
+  Layer.provideMerge(Layer.merge(protocols.layer.pipe(Layer.provide(access.layer)), Background)),
   Layer.provideMerge(Actors),
   Layer.provideMerge(FirstTenants.layer),
   Layer.provideMerge(crypto.layer),

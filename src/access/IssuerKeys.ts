@@ -199,7 +199,6 @@ export const make = Effect.gen(function* () {
     entry,
     usable,
     find,
-    forget,
     /** Whether this is what the tenant's issuer is now. */
     isCurrent: (tenantId: string, of: IssuerEntry): boolean => entries.get(tenantId) === of,
     censusUnsafe: () => ({ issuers: entries.size, bytes })

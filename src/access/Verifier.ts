@@ -48,8 +48,6 @@ export class Verifier extends Context.Service<
       header: string,
       asked: { readonly tenantId: string | null; readonly issuer: Issuer | null }
     ) => Effect.Effect<Verified, Unauthenticated | Unavailable>
-    /** The tenant's issuer is another one: what is kept of it goes. Nothing breaks when this is not told. */
-    readonly forgetUnsafe: (tenantId: string) => void
     readonly censusUnsafe: () => { readonly issuers: number; readonly tokens: number; readonly bytes: number }
   }
 >()("cm/access/Verifier") {
@@ -157,7 +155,6 @@ const make = Effect.gen(function* () {
 
   return Verifier.of({
     verify,
-    forgetUnsafe: keys.forget,
     censusUnsafe: () => ({ ...keys.censusUnsafe(), tokens: remembered.size })
   })
 })

@@ -7,30 +7,39 @@
  */
 
 import { Context, Effect, Layer } from "effect"
-import { type Forbidden, Unauthenticated, type Unavailable } from "../domain/errors.ts"
+import type { Place } from "../access/Decision.ts"
+import { Unauthenticated } from "../domain/errors.ts"
 import type { Principal } from "../domain/Principal.ts"
 import { type BusRequest, decideBus } from "./BusAccess.ts"
 import { BusConfig } from "./BusConfig.ts"
+import type { ManagementError } from "./Status.ts"
 
-export interface AccessRequest extends BusRequest {
+export interface AccessRequest<out R = never> extends BusRequest {
   readonly family: "tenant" | "admin"
   readonly tenantId: string | null
   /** The `Authorization` header; null when there is none. */
   readonly authorization: string | null
+  /** What each item of the request touches, for who may not touch everything; null for what is not there. */
+  readonly places: Effect.Effect<ReadonlyArray<Place | null>, ManagementError, R>
+}
+
+export interface Granted extends Principal {
+  /** Of a list, the names that may be seen; null or missing for all. */
+  readonly among?: ReadonlyArray<string> | null
 }
 
 export class Access extends Context.Service<
   Access,
   {
     /** The principal, which goes into `createdBy`, the audit and the idempotency key's scope. */
-    readonly authorize: (request: AccessRequest) => Effect.Effect<Principal, Unauthenticated | Forbidden | Unavailable>
+    readonly authorize: <R>(request: AccessRequest<R>) => Effect.Effect<Granted, ManagementError, R>
   }
 >()("cm/protocols/Access") {
   /** Needs `BusConfig`. */
   static readonly layerBus = Layer.effect(
     Access,
     Effect.map(BusConfig, ({ gatewayAccount }) => ({
-      authorize: (request: AccessRequest) =>
+      authorize: <R>(request: AccessRequest<R>) =>
         request.authorization === null
           ? Effect.fromResult(decideBus(request, gatewayAccount))
           : Effect.fail(new Unauthenticated({ reason: "no_issuer" }))

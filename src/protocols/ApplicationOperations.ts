@@ -47,7 +47,7 @@ export const applicationOperations = [
     request: ListApplications,
     answer: ApplicationPage,
     errors: ["INVALID_CURSOR"],
-    handle: Effect.fnUntraced(function* ({ cursor, limit }, { answerBytesMax, tenantId }) {
+    handle: Effect.fnUntraced(function* ({ cursor, limit }, { among, answerBytesMax, tenantId }) {
       const tenants = yield* Tenants
       return yield* answerPage({
         list: "application.list",
@@ -56,7 +56,7 @@ export const applicationOperations = [
         cursor,
         limit,
         bytesMax: answerBytesMax,
-        fetch: (limit, after) => tenants.listApplications(tenantId, { limit, after }),
+        fetch: (limit, after) => tenants.listApplications(tenantId, { limit, after, among }),
         encode: encodeApplication
       })
     })
@@ -68,6 +68,7 @@ export const applicationOperations = [
     request: RemoveApplication,
     answer: Deleted,
     errors: ["APPLICATION_NOT_FOUND", "MANAGED_ELSEWHERE", "NOT_YET_IN_FORCE"],
+    touches: ({ appName }) => Effect.succeed([{ appNames: [appName] }]),
     handle: Effect.fnUntraced(function* ({ appName }, { caller, tenantId }) {
       const tenants = yield* Tenants
       yield* unmanaged(tenantId)

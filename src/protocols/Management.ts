@@ -148,11 +148,13 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       tenantId: operation.family === "tenant" ? tenantId : null,
       consumer: extra,
       bus: busCallerOf(message, ownAccount),
-      authorization: authorization.success
+      authorization: authorization.success,
+      places: handler.success.places(tenantId)
     })
-    return Effect.flatMap(authorized, (principal) => {
-      const handled = handler.success({
+    return Effect.flatMap(authorized, ({ among = null, ...principal }) => {
+      const handled = handler.success.handle({
         tenantId,
+        among,
         caller: { ...principal, correlationId, idempotency: idempotency.success },
         extra,
         answerBytesMax: payloadBytesMax(nats.requests)

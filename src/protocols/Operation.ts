@@ -8,6 +8,7 @@
  * subject. What services it needs shows in its type.
  */
 import { Effect, Result, type Schema } from "effect"
+import type { Place } from "../access/Decision.ts"
 import type { Caller } from "../actors/tenant/Tenants.ts"
 import type { InvalidRequest } from "../domain/errors.ts"
 import { decodeRequest } from "../schema/Json.ts"
@@ -20,6 +21,8 @@ export interface Asked {
   readonly caller: Caller
   /** The token after noun and verb (`credential.get.mail`), else null. */
   readonly extra: string | null
+  /** Of a list, the names that the caller may see; null for all. */
+  readonly among: ReadonlyArray<string> | null
   /** Bytes that the answer's body may have. */
   readonly answerBytesMax: number
 }
@@ -51,7 +54,12 @@ export interface Operation<out R = unknown> {
   readonly prepare: (payload: Uint8Array) => Result.Result<Prepared<R>, InvalidRequest>
 }
 
-export type Prepared<R> = (asked: Asked) => Effect.Effect<Reply, ManagementError, R>
+/** A request that is checked. */
+export interface Prepared<R> {
+  readonly handle: (asked: Asked) => Effect.Effect<Reply, ManagementError, R>
+  /** What each item of it touches, for who may not touch everything; null for what is not there. */
+  readonly places: (tenantId: string) => Effect.Effect<ReadonlyArray<Place | null>, ManagementError, R>
+}
 
 /**
  * Describes an operation. `handle` gives the body, answered with the first of `statuses`, or a
@@ -74,6 +82,11 @@ export const operation = <
   readonly errors?: ReadonlyArray<Code>
   readonly always?: boolean
   readonly takesExtra?: boolean
+  /** For operations on endpoints, applications or client credentials; without it a request touches the tenant. */
+  readonly touches?: (
+    request: NoInfer<T>,
+    tenantId: string
+  ) => Effect.Effect<ReadonlyArray<Place | null>, ManagementError, R>
   readonly handle: (
     request: NoInfer<T>,
     asked: Asked
@@ -97,11 +110,13 @@ export const operation = <
     prepare: (payload) =>
       Result.map(
         decode(payload),
-        (request): Prepared<R> =>
-          (asked) =>
+        (request): Prepared<R> => ({
+          places: (tenantId) => options.touches?.(request, tenantId) ?? Effect.succeed([]),
+          handle: (asked) =>
             Effect.map(options.handle(request, asked), (answer) =>
               answer instanceof Replied ? answer : { statusCode: usual, body: answer }
             )
+        })
       )
   }
 }

@@ -1,5 +1,6 @@
 /** `{instance}.v1.{tenant}.token.*`: a token's life. Validation is in `TokenValidationOperations.ts`. */
 import { Effect, Result } from "effect"
+import type { Place } from "../access/Decision.ts"
 import {
   type Caller,
   type ItemResult,
@@ -92,6 +93,29 @@ const changeOne = Effect.fnUntraced(function* (
   return Json.encodeToken(yield* lift(results))
 })
 
+/** Where the tokens are. A value that nobody has may be somebody's in a moment: it needs its whole application. */
+const touched = Effect.fnUntraced(function* (tenantId: string, refs: ReadonlyArray<TokenRef>) {
+  const tenants = yield* Tenants
+  const places = yield* tenants.whereTokensAre(tenantId, refs)
+  return refs.map((ref, index): Place | null => {
+    const place = places[index] ?? null
+    if (place !== null) return { endpointId: place.endpointId, appNames: [place.appName] }
+    return "appName" in ref ? { appNames: [ref.appName] } : null
+  })
+})
+
+/** An endpoint, of the application that is named, or of those that it has tokens of. */
+const touchedEndpoint = Effect.fnUntraced(function* (
+  tenantId: string,
+  endpointId: string | undefined,
+  appName?: string
+) {
+  if (endpointId === undefined) return [appName === undefined ? {} : { appNames: [appName] }]
+  const tenants = yield* Tenants
+  const appNames = appName === undefined ? yield* tenants.applicationsOfEndpoint(tenantId, endpointId) : [appName]
+  return [{ endpointId, appNames }]
+})
+
 const changeErrors = ["TOKEN_NOT_FOUND", "TRANSITION_NOT_ALLOWED", "VERSION_CONFLICT", "NOT_YET_IN_FORCE"] as const
 
 /** `suspend`, `activate`, `revoke`: a transition whose target is the verb's. */
@@ -103,6 +127,7 @@ const shorthand = (verb: string, target: TokenStatus) =>
     request: Json.ChangeToken,
     answer: Json.TokenAnswer,
     errors: changeErrors,
+    touches: (request, tenantId) => touched(tenantId, [refOf(request)]),
     handle: (request, { caller, tenantId }) => changeOne(tenantId, request, target, caller)
   })
 
@@ -115,6 +140,7 @@ export const tokenOperations = [
     answer: Json.NewTokenAnswer,
     statuses: [201],
     errors: ["APPLICATION_NOT_FOUND", "TOKEN_EXISTS", "LIMIT_REACHED"],
+    touches: ({ appName, endpointId }) => Effect.succeed([{ endpointId, appNames: [appName] }]),
     handle: Effect.fnUntraced(function* ({ appName, ...item }, { caller, tenantId }) {
       const tenants = yield* Tenants
       return newToken(yield* lift(yield* tenants.provisionTokens(tenantId, appName, [provisionItem(item)], caller)))
@@ -128,6 +154,8 @@ export const tokenOperations = [
     decode: Json.decodeProvisionTokens,
     answer: Json.ProvisionResults,
     errors: ["APPLICATION_NOT_FOUND"],
+    touches: ({ items, rest }) =>
+      Effect.succeed(takenOf(items).map(({ endpointId }) => ({ endpointId, appNames: [rest.appName] }))),
     handle: Effect.fnUntraced(function* ({ items, rest }, { answerBytesMax, caller, tenantId }) {
       const taken = takenOf(items)
       yield* refuseWhatCannotBeAnswered(taken, answerBytesMax)
@@ -143,6 +171,7 @@ export const tokenOperations = [
     request: Json.GetToken,
     answer: Json.TokenAnswer,
     errors: ["TOKEN_NOT_FOUND", "NOT_YET_IN_FORCE"],
+    touches: ({ tokenId }, tenantId) => touched(tenantId, [{ tokenId }]),
     handle: Effect.fnUntraced(function* ({ tokenId }, { tenantId }) {
       const tenants = yield* Tenants
       return Json.encodeToken(yield* tenants.getToken(tenantId, tokenId))
@@ -155,6 +184,7 @@ export const tokenOperations = [
     request: Json.ListTokens,
     answer: Json.TokenPage,
     errors: ["INVALID_CURSOR", "NOT_YET_IN_FORCE"],
+    touches: ({ appName, endpointId }, tenantId) => touchedEndpoint(tenantId, endpointId, appName),
     handle: Effect.fnUntraced(function* (request, { answerBytesMax, tenantId }) {
       const tenants = yield* Tenants
       const { appName = null, cursor, endpointId = null, limit, order, status: statuses = [] } = request
@@ -177,6 +207,7 @@ export const tokenOperations = [
     request: Json.TransitionToken,
     answer: Json.TokenAnswer,
     errors: changeErrors,
+    touches: (request, tenantId) => touched(tenantId, [refOf(request)]),
     handle: ({ targetStatus, ...request }, { caller, tenantId }) => changeOne(tenantId, request, targetStatus, caller)
   }),
   shorthand("suspend", "Suspended"),
@@ -190,6 +221,11 @@ export const tokenOperations = [
     decode: Json.decodeTransitionTokens,
     answer: Json.TransitionResults,
     errors: ["NOT_YET_IN_FORCE"],
+    touches: ({ items }, tenantId) =>
+      touched(
+        tenantId,
+        takenOf(items).map((tokenId) => ({ tokenId }))
+      ),
     handle: Effect.fnUntraced(function* ({ items, rest }, { caller, tenantId }) {
       const tenants = yield* Tenants
       const refs = takenOf(items).map((tokenId) => ({ tokenId }))
@@ -206,6 +242,7 @@ export const tokenOperations = [
     answer: Json.NewTokenAnswer,
     statuses: [201],
     errors: ["TOKEN_NOT_FOUND", "TOKEN_EXISTS", "TRANSITION_NOT_ALLOWED", "LIMIT_REACHED", "NOT_YET_IN_FORCE"],
+    touches: ({ tokenId }, tenantId) => touched(tenantId, [{ tokenId }]),
     handle: Effect.fnUntraced(function* ({ overlap, token = null, tokenId }, { caller, tenantId }) {
       const tenants = yield* Tenants
       return newToken(yield* tenants.rotateToken(tenantId, { tokenId, overlapMs: overlap, token }, caller))
@@ -218,6 +255,8 @@ export const tokenOperations = [
     request: Json.DeleteTokens,
     answer: Deleted,
     errors: ["TOKEN_NOT_FOUND", "NOT_YET_IN_FORCE"],
+    touches: ({ endpointId, tokenId }, tenantId) =>
+      tokenId === undefined ? touchedEndpoint(tenantId, endpointId) : touched(tenantId, [{ tokenId }]),
     handle: Effect.fnUntraced(function* ({ endpointId, tokenId }, { caller, tenantId }) {
       const tenants = yield* Tenants
       const what = tokenId === undefined ? { endpointId: endpointId ?? "" } : { tokenId }

@@ -1,6 +1,7 @@
 /** All protocols of one replica on a real server, with scripted tenants. */
 import { connect } from "@nats-io/transport-node"
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
+import { AccessConfig } from "../../src/access/AccessConfig.ts"
 import type { Inbox } from "../../src/nats/Inbox.ts"
 import { Nats } from "../../src/nats/Nats.ts"
 import { Readiness } from "../../src/observability/Health.ts"
@@ -34,6 +35,7 @@ export const liveProtocols = async (options: {
     Layer.succeed(Replica, replicaOf(instance, replicaId)),
     Layer.succeed(ProtocolsConfig, someConfig),
     Access.layerBus.pipe(Layer.provideMerge(BusConfig.layerShipped)),
+    AccessConfig.layer,
     Readiness.layer,
     Shutdown.layer,
     Logger.layer([])

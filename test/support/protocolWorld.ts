@@ -1,5 +1,6 @@
 /** All protocols on a paper bus with scripted tenants: what a test asks, and what comes back. */
 import { ConfigProvider, Context, Duration, Effect, Exit, Layer, Logger, Scope } from "effect"
+import { AccessConfig } from "../../src/access/AccessConfig.ts"
 import { Readiness } from "../../src/observability/Health.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { Shutdown } from "../../src/observability/Shutdown.ts"
@@ -70,6 +71,7 @@ export const protocolWorld = async (
     Layer.succeed(Replica, replicaOf("cm", "one")),
     Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),
     (options.access ?? Access.layerBus).pipe(Layer.provideMerge(BusConfig.layerShipped)),
+    AccessConfig.layer,
     Readiness.layer,
     Shutdown.layer,
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(options.environment ?? {})),

@@ -67,7 +67,29 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "audit.list": [{ entityId: "e", from: 1, to: date, ...page }],
   "audit.verify": [{ from: date, to: 2 }],
   "tenants.list": [page],
-  "tenants.create": [{ tenantId: "t", name: "n" }],
+  "tenants.create": [
+    { tenantId: "t", name: "n", issuer: "https://a.example", audience: "cm", jwksUri: "https://a.example/k" }
+  ],
+  "tenants.configure": [
+    {
+      tenantId: "t",
+      name: "n",
+      issuer: "https://a.example",
+      audience: "cm",
+      jwksUri: null,
+      retention: "P1D",
+      limits: {
+        requestsInFlight: 1,
+        missesPerSecond: 1,
+        tokens: 1,
+        credentials: 1,
+        clientCredentials: 1,
+        loginsPerSecond: 1,
+        batchItems: null
+      }
+    }
+  ],
+  "tenants.resolve": [{ issuer: "https://a.example" }],
   "tenants.remove": [{ tenantId: "t" }],
   "keys.list": [page],
   "keys.rotate": [{}],

@@ -63,7 +63,7 @@ const cases: ReadonlyArray<Case> = [
     operation: "application.list",
     ask: {},
     calls: "listApplications",
-    args: ["demo", { limit: 20, after: null }],
+    args: ["demo", { limit: 20, after: null, among: null }],
     gives: page([application]),
     body: { content: [{ appName: "app", createdDate: date }] }
   },
@@ -279,6 +279,56 @@ const cases: ReadonlyArray<Case> = [
     gives: Effect.succeed({ ...tenant, name: "Demo" }),
     status: 201,
     body: { tenantId: "demo", name: "Demo", createdDate: date }
+  },
+  {
+    operation: "tenants.create",
+    ask: { tenantId: "demo", issuer: "https://a.example", audience: "cm" },
+    calls: "createTenant",
+    args: [
+      {
+        tenantId: "demo",
+        name: null,
+        settings: {
+          issuer: { issuer: "https://a.example", audience: "cm", jwksUri: null },
+          retentionMs: null,
+          limits: {}
+        }
+      }
+    ],
+    gives: Effect.succeed(tenant),
+    status: 201,
+    body: { tenantId: "demo", createdDate: date }
+  },
+  {
+    operation: "tenants.configure",
+    ask: { tenantId: "demo", issuer: null, retention: "P1D", limits: { tokens: null } },
+    calls: "configureTenant",
+    args: ["demo", { issuer: null, retentionMs: 86_400_000, limits: { tokens: null } }],
+    gives: Effect.succeed({
+      ...tenant,
+      settings: {
+        issuer: { issuer: "https://a.example", audience: "cm", jwksUri: "https://a.example/k" },
+        retentionMs: 86_400_000,
+        limits: { tokens: 1 }
+      }
+    }),
+    body: {
+      tenantId: "demo",
+      issuer: "https://a.example",
+      audience: "cm",
+      jwksUri: "https://a.example/k",
+      retention: "PT86400S",
+      limits: { tokens: 1 },
+      createdDate: date
+    }
+  },
+  {
+    operation: "tenants.resolve",
+    ask: { issuer: "https://a.example" },
+    calls: "tenantOfIssuer",
+    args: ["https://a.example"],
+    gives: Effect.succeed(tenant),
+    body: { tenantId: "demo" }
   },
   {
     operation: "tenants.remove",
