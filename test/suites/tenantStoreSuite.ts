@@ -2,6 +2,7 @@
 
 import { assert, layer } from "@effect/vitest"
 import { Cause, Effect, Exit, type Layer } from "effect"
+import { noSettings, type TenantSettings } from "../../src/domain/Tenant.ts"
 import { type AuditRow, genesisHash, linkHash } from "../../src/store/AuditChain.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
@@ -78,6 +79,43 @@ export const tenantStoreSuite = <R>(
         assert.strictEqual((yield* auditRows(tenantId)).length, 1)
         const again = yield* Effect.exit(creating(aName("app")))
         assert.isTrue(Exit.isFailure(again) && Cause.hasDies(again.cause))
+      })
+    )
+
+    it.effect("keeps what is configured for a tenant, and an issuer for one living tenant only", () =>
+      Effect.gen(function* () {
+        const store = yield* TenantStore
+        const [one, two, three] = [aName("tenant"), aName("tenant"), aName("tenant")]
+        const issuer = { issuer: `https://${one}.example`, audience: "cm", jwksUri: null }
+        const settings = { issuer, retentionMs: 86_400_000, limits: { tokens: 5, batchItems: 10 } }
+        const configure = (tenantId: string, name: string | null, wanted: TenantSettings) =>
+          transact(tenantId, {}, () => ({ tenantConfigured: { name, settings: wanted } }))
+        const settingsIn = (tenantId: string) =>
+          Effect.map(store.findTenants([tenantId]), ([tenant]) => tenant?.settings ?? null)
+        yield* store.createTenant(one, null)
+        yield* store.createTenant(two, "Two")
+        assert.isNull(yield* settingsIn(one))
+
+        yield* configure(one, "One", settings)
+        assert.deepStrictEqual(yield* settingsIn(one), settings)
+        assert.strictEqual((yield* store.findTenantByIssuer(issuer.issuer))?.tenantId, one)
+        assert.isUndefined(yield* store.findTenantByIssuer(issuer.issuer.toUpperCase()))
+        assert.strictEqual((yield* Effect.flip(configure(two, "Two", settings)))._tag, "StatementRejected")
+        assert.isNull(yield* settingsIn(two))
+        const created = transact(three, { createsTenant: true }, () => ({ tenantCreated: { name: null, settings } }))
+        assert.strictEqual((yield* Effect.flip(created))._tag, "StatementRejected")
+        yield* configure(one, "One", { ...settings, issuer: { ...issuer, jwksUri: "https://a.example/k" } })
+
+        // A tenant that is being removed keeps what was its own, and its issuer may be another's.
+        yield* transact(one, {}, () => ({ tenantRemoved: true }))
+        assert.strictEqual((yield* settingsIn(one))?.issuer?.jwksUri, "https://a.example/k")
+        assert.isUndefined(yield* store.findTenantByIssuer(issuer.issuer))
+        yield* created
+        assert.deepStrictEqual(yield* settingsIn(three), settings)
+        yield* configure(three, null, noSettings)
+        assert.isNull(yield* settingsIn(three))
+        yield* configure(two, "Two", settings)
+        assert.strictEqual((yield* store.findTenantByIssuer(issuer.issuer))?.tenantId, two)
       })
     )
 

@@ -1,8 +1,9 @@
-// Verifies R-BUS-14.
+// Verifies R-BUS-14, R-ACC-8.
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { ActorsConfig } from "../../../../src/actors/tenant/ActorsConfig.ts"
+import { emptyLoad } from "../../../../src/actors/tenant/Command.ts"
 import { HotState } from "../../../../src/actors/validation/HotState.ts"
 import { KnownTenants, knownForMs, knownMax } from "../../../../src/actors/validation/KnownTenants.ts"
 import { LeaseView } from "../../../../src/coherence/Coherence.ts"
@@ -67,7 +68,32 @@ const setup = Effect.gen(function* () {
     for (const resume of held.splice(0)) resume()
   }
   const create = (tenantId: string) => store.createTenant(tenantId, null)
-  return { beliefs: Context.get(context, HotState), create, held, lease, outcome, release, start, state }
+  /** Another replica's change, as far as the database knows it. */
+  const configure = (tenantId: string, issuer: string) =>
+    store.transact(tenantId, emptyLoad, () => ({
+      changes: {
+        tokensInserted: [],
+        tokensUpdated: [],
+        tokensDeleted: [],
+        applicationsInserted: [],
+        applicationsRemoved: [],
+        tenantRemoved: false,
+        revocation: null,
+        outbox: [],
+        idempotent: [],
+        audit: [],
+        tenantConfigured: {
+          name: null,
+          settings: { issuer: { issuer, audience: "cm", jwksUri: null }, retentionMs: null, limits: {} }
+        }
+      },
+      result: undefined
+    }))
+  const issuerOf = (tenantId: string) =>
+    Effect.map(known.find(tenantId), (tenant) => tenant?.settings?.issuer?.issuer ?? null)
+  const beliefs = Context.get(context, HotState)
+  const apply = (tenantId: string) => beliefs.applyUnsafe({ tenantId, seq: 1, targets: [{ kind: "settings" }] })
+  return { apply, beliefs, configure, create, held, issuerOf, lease, outcome, release, start, state }
 })
 
 describe("a tenant", () => {
@@ -150,6 +176,28 @@ describe("a tenant", () => {
       assert.strictEqual(state.asked, 2)
       yield* outcome("acme")
       assert.strictEqual(state.asked, 3)
+    })
+  )
+
+  it.effect("has another issuer for the next request when that was applied, whatever was read before it", () =>
+    Effect.gen(function* () {
+      const { apply, configure, create, issuerOf, release, state } = yield* setup
+      yield* create("acme")
+      yield* configure("acme", "https://one.example")
+      assert.strictEqual(yield* issuerOf("acme"), "https://one.example")
+      yield* configure("acme", "https://two.example")
+      apply("acme")
+      assert.strictEqual(yield* issuerOf("acme"), "https://two.example")
+
+      // Read before the change, answered after it was applied: not kept.
+      yield* TestClock.adjust(knownForMs)
+      state.hold = true
+      const slow = yield* Effect.forkChild(issuerOf("acme"), { startImmediately: true })
+      yield* configure("acme", "https://three.example")
+      apply("acme")
+      release()
+      yield* Fiber.join(slow)
+      assert.strictEqual(yield* issuerOf("acme"), "https://three.example")
     })
   )
 
