@@ -30,7 +30,7 @@ export interface Verified {
 }
 
 interface Remembered extends Verified {
-  readonly of: IssuerKeys.IssuerEntry
+  /** Another configuration of the tenant has key objects of its own. */
   readonly key: Key
   readonly ends: Pick<Claims, "expiresAt">
   readonly bytes: number
@@ -95,7 +95,7 @@ const make = Effect.gen(function* () {
     const found = remembered.get(hash)
     if (found === undefined) return undefined
     forgetToken(hash)
-    if (found.of !== of || !of.keys.includes(found.key) || hasEnded(found.ends, now(), skewMs)) return undefined
+    if (!of.keys.includes(found.key) || hasEnded(found.ends, now(), skewMs)) return undefined
     remember(hash, found)
     return found
   }
@@ -144,7 +144,6 @@ const make = Effect.gen(function* () {
       principal: `bearer:${isPlatform ? platformName : owner}/${claims.subject}`,
       client: claims.client,
       grants: grantsOf(claims.all, isPlatform ? "platform" : "tenant"),
-      of,
       key,
       ends: { expiresAt: claims.expiresAt },
       bytes: token.length * bytesPerCharacter

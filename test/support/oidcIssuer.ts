@@ -24,7 +24,8 @@ export interface OidcIssuer {
   readonly rotateKeys: () => Promise<void>
   /** Every request is answered so, instead of by the provider; null: by the provider. */
   answer: ((request: IncomingMessage, response: ServerResponse) => void) | null
-  readonly requests: () => number
+  /** Keeps every request waiting until what it gives is called. */
+  readonly hold: () => () => void
   readonly close: () => Promise<void>
 }
 
@@ -38,11 +39,9 @@ const client = { id: "robot", secret: "a secret of the tests" }
 
 export const oidcIssuer = async (): Promise<OidcIssuer> => {
   let granted: ReadonlyArray<Permission> = []
-  let count = 0
   let keyNumber = 0
   let handle: (request: IncomingMessage, response: ServerResponse) => unknown = () => undefined
   const server = createServer((request, response) => {
-    count++
     if (self.answer !== null) self.answer(request, response)
     else void handle(request, response)
   })
@@ -91,7 +90,14 @@ export const oidcIssuer = async (): Promise<OidcIssuer> => {
     issuer,
     audience: "cm",
     answer: null,
-    requests: () => count,
+    hold: () => {
+      const held: Array<() => void> = []
+      self.answer = (request, response) => void held.push(() => void handle(request, response))
+      return () => {
+        self.answer = null
+        for (const go of held.splice(0)) go()
+      }
+    },
     rotateKeys: provide,
     token: async (scope = "", permissions = []) => {
       granted = permissions

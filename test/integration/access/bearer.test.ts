@@ -404,6 +404,20 @@ describe("issuers", () => {
     }
   })
 
+  it("that change while a token is being judged by the old one's keys are judged anew", async () => {
+    const slow = await oidcIssuer()
+    const token = await slow.token(everyScope)
+    const configure = (change: object) => client.admin("tenants.configure", { tenantId: "slow", ...change })
+    await client.admin("tenants.create", { tenantId: "slow", issuer: slow.issuer, audience: "cm" })
+    const release = slow.hold()
+    const waiting = Array.from({ length: 8 }, () => ask("slow", "application.list", {}, token))
+    assert.strictEqual((await configure({ issuer: "https://other.example", audience: "cm" })).status, 200)
+    release()
+    for (const answer of await Promise.all(waiting)) assert.strictEqual(answer.status, 401)
+    await configure({ issuer: null })
+    await slow.close()
+  })
+
   it("that rotate their keys are followed", async () => {
     const old = await acme.token(everyScope)
     assert.strictEqual((await ask("acme", "application.list", {}, old)).status, 200)

@@ -195,6 +195,8 @@ describe("what is touched", () => {
   it("and does not exist is passed on to who has the scope on anything, and refused in the tenant's name to others", () => {
     for (const grants of [onEndpoint, onApplication, onAll]) assert.strictEqual(decide(grants, read, [null]), "allowed")
     assert.strictEqual(decide(none, read, [null]), "endpoint:read on tenant-system")
+    const foreign = grantsOf(permissions(["kaa-system", "endpoint:read"]), "tenant")
+    assert.strictEqual(decide(foreign, read, [null]), "endpoint:read on tenant-system")
     const other = grantsOf(permissions(["endpoint-e1", "endpoint:update"]), "tenant")
     assert.strictEqual(decide(other, read, [null]), "endpoint:read on tenant-system")
   })
