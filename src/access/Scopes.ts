@@ -105,12 +105,12 @@ export const adminScopes: Readonly<Record<string, Row>> = {
   "keys.status": keys,
   "keys.rotate": keys,
   "keys.retire": keys,
-  "outbox.list": serviceRead,
-  "outbox.release": platform("kaa:service:update"),
   "config.show": serviceRead,
   health: serviceRead,
   ready: serviceRead,
   metrics: serviceRead,
+  "outbox.list": serviceRead,
+  "outbox.release": platform("kaa:service:update"),
   drain: platform("kaa:service:update")
 }
 
