@@ -232,7 +232,8 @@ describe("every operation of the platform", () => {
     "tenants.configure": { tenantId: "nobody" },
     "tenants.remove": { tenantId: "nobody" },
     "tenants.resolve": { issuer: "https://nobody.example" },
-    "keys.retire": { keyId: unknownId }
+    "keys.retire": { keyId: unknownId },
+    "outbox.release": { id: 1 }
   }
 
   it("is not for tenants' tokens, needs its scope on the platform, and is allowed with it", async () => {
