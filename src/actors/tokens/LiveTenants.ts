@@ -10,7 +10,7 @@
 import { Clock, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
-import { isEntityId, tokensPerEndpointMax, unknownEntityId } from "../../domain/Names.ts"
+import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { isInService, noSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
@@ -27,7 +27,6 @@ import {
   type ItemResult,
   type ProvisionItem,
   Tenants,
-  type TokenPlace,
   type TokenRecord,
   type TokenRef,
   type Transition,
@@ -44,9 +43,7 @@ import { configureTenant } from "./commands/configure.ts"
 import * as commands from "./commands/tokens.ts"
 import { type HashValue, keyed } from "./KeyedCommand.ts"
 import { tenantEvents } from "./tenantEvents.ts"
-
-/** Reads of single tokens for one request. */
-const lookupsAtOnce = 16
+import { applicationsOfEndpoint, tokenPlaces } from "./tokenPlaces.ts"
 
 /**
  * A first use is durable within a second, and may have been seen by another replica: a refusal that
@@ -161,20 +158,6 @@ export const layer = Layer.effect(
       )
     }
 
-    /** By value a token is found as a validation finds it, without counting as a use. */
-    const placeOf = (tenantId: string, ref: TokenRef): Effect.Effect<TokenPlace | null, errors.Unavailable> =>
-      "tokenId" in ref
-        ? Effect.mapError(findToken(tenantId, ref.tokenId), ExistingTenant.readFailed).pipe(
-            Effect.map((token) =>
-              token === undefined ? null : { endpointId: token.endpointId, appName: token.appName }
-            )
-          )
-        : Effect.flatMap(validateOne(tenantId, ref, true), ({ endpointId, statusCode }) =>
-            statusCode === 429 || statusCode >= 500
-              ? Effect.fail(new errors.Unavailable({ part: "database", committed: false }))
-              : Effect.succeed(endpointId === null ? null : { endpointId, appName: ref.appName })
-          )
-
     const validateOne = (
       tenantId: string,
       item: { readonly appName: string; readonly token: string },
@@ -220,13 +203,11 @@ export const layer = Layer.effect(
         return shown(token)
       }),
       whereTokensAre: (tenantId, refs) =>
-        Effect.forEach(refs, (ref) => placeOf(tenantId, ref), { concurrency: lookupsAtOnce }),
-      applicationsOfEndpoint: Effect.fnUntraced(function* (tenantId, endpointId) {
-        const all = { appName: null, endpointId, statuses: [], after: null, limit: tokensPerEndpointMax }
-        const tokens = store.listTokens(tenantId, { ...all, order: "ASC" })
-        const page = yield* Effect.mapError(tokens, ExistingTenant.readFailed)
-        return Array.from(new Set(page.content.map(({ appName }) => appName)))
-      }),
+        tokenPlaces(refs, {
+          byId: (tokenId) => Effect.mapError(findToken(tenantId, tokenId), ExistingTenant.readFailed),
+          byValue: (ref) => validateOne(tenantId, ref, true)
+        }),
+      applicationsOfEndpoint: (tenantId, endpointId) => applicationsOfEndpoint(store, tenantId, endpointId),
       listTokens: Effect.fnUntraced(function* (tenantId, query) {
         const page = yield* read(tenantId, store.listTokens(tenantId, query))
         const tokens = yield* Effect.mapError(visible(page.content), ExistingTenant.readFailed)
