@@ -33,6 +33,7 @@ export class BucketError extends Schema.TaggedError<BucketError>()("BucketError"
 }) {}
 
 export interface LeaseBucket {
+  readonly plan: StreamPlan
   /** Makes the bucket if it is missing and corrects its settings. */
   readonly ensure: Effect.Effect<void, BucketError>
   /** Writes `key` if its last revision is `revision` (0: it must not exist). Returns the new revision. */
@@ -61,6 +62,7 @@ const asBucketError = (cause: unknown): BucketError =>
 
 const planOf = (bucket: string, replicas: number, settings: CoherenceConfig["Service"]): StreamPlan => ({
   name: `KV_${bucket}`,
+  description: "Leases of the service's replicas: never write here",
   subjects: [`$KV.${bucket}.>`],
   storage: StorageType.File,
   retention: RetentionPolicy.Limits,
@@ -198,6 +200,7 @@ export const make = Effect.gen(function* () {
   })
 
   const leaseBucket: LeaseBucket = {
+    plan,
     ensure,
     write: (key, revision, state, heldMs, of) =>
       publish(key, encodeEntry(seal, { bucket, key }, state, heldMs, of), revision),

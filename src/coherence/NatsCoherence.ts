@@ -14,6 +14,7 @@ import { type Context, Deferred, Duration, Effect, Equal, Layer, Metric, Queue, 
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
 import * as Door from "../nats/Door.ts"
 import { Nats } from "../nats/Nats.ts"
+import * as StreamWatch from "../nats/StreamWatch.ts"
 import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Outbox } from "../store/Outbox.ts"
@@ -121,6 +122,7 @@ const make = Effect.gen(function* () {
 
   // ---- other replicas ----------------------------------------------------------
   const bucket = yield* LeaseBucket.make
+  yield* StreamWatch.watch(bucket.plan, false)
   yield* listen(on.apply, decodeApply, ({ from, id, revocations }) => {
     for (const revocation of revocations) applier.applyUnsafe(revocation)
     publishUnsafe(on.ack(from), encode({ from: process, id }))
@@ -195,5 +197,5 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** Needs `Nats`, `NatsConfig`, `Replica`, `CoherenceConfig`, `LeaseView`, `LeaseSeal`, `Applier` and `Outbox`. */
+/** Needs `Nats`, `NatsConfig`, `Replica`, `CoherenceConfig`, `LeaseView`, `LeaseSeal`, `Readiness`, `Applier` and `Outbox`. */
 export const layer = Layer.effect(Coherence, make)

@@ -94,13 +94,20 @@ const readableOf = ({ _msg, _rdata }: Raw): MsgHdrs =>
     ? readableLines(new TextDecoder().decode(_rdata.subarray(0, _msg.hdr)))
     : headers()
 
+const refused = new WeakSet<MsgHdrs>()
+
+/** Whether these are what could be read of headers that break the rules. For messages that the library took in itself. */
+export const breakRules = (found: MsgHdrs | undefined): boolean => found !== undefined && refused.has(found)
+
 /** Decodes the headers now, so that nobody meets their refusal later. False: they break the rules. */
 const settleHeaders = (message: Msg): boolean => {
   try {
     void message.headers
     return true
   } catch {
-    Object.defineProperty(message, "headers", { value: readableOf(message as unknown as Raw) })
+    const found = readableOf(message as unknown as Raw)
+    refused.add(found)
+    Object.defineProperty(message, "headers", { value: found })
     return false
   }
 }

@@ -12,6 +12,7 @@
 import { AckPolicy, type ConsumerConfig, DeliverPolicy, JetStreamApiError, type JsMsg } from "@nats-io/jetstream"
 import { nanos } from "@nats-io/transport-node"
 import { Context, Data, DateTime, Duration, Effect, Layer, Semaphore } from "effect"
+import * as Door from "./Door.ts"
 import { Nats } from "./Nats.ts"
 import { Streams } from "./Streams.ts"
 
@@ -27,6 +28,8 @@ const ackLimit = Duration.seconds(2)
 export interface InboxMessage {
   readonly subject: string
   readonly data: Uint8Array
+  /** Its headers break the rules for headers. */
+  readonly isUnreadable: boolean
   /** When the stream took it, UNIX milliseconds: the order of events. */
   readonly at: number
   /** The same for each delivery of one message, another for every other. */
@@ -118,6 +121,7 @@ const make = Effect.gen(function* () {
   const messageOf = (message: JsMsg): InboxMessage => ({
     subject: message.subject,
     data: message.data,
+    isUnreadable: Door.breakRules(message.headers),
     at: Math.floor(message.info.timestampNanos / 1e6),
     id: `${stream}.${message.info.timestampNanos}.${message.seq}`,
     deliveries: message.info.deliveryCount,

@@ -130,9 +130,9 @@ export const serve = Effect.fnUntraced(function* (
 
   const handle = (message: InboxMessage) => {
     const kind = byName.get(subjectName(message.subject))
-    const prepared = kind?.prepare(message, newCorrelationId) ?? null
+    const prepared = message.isUnreadable ? null : (kind?.prepare(message, newCorrelationId) ?? null)
     if (kind === undefined || prepared === null) {
-      counters.dropped(kind?.protocol ?? "inbox", "undecodable")
+      counters.dropped(kind?.protocol ?? "inbox", message.isUnreadable ? "headers_unreadable" : "undecodable")
       return done(message)
     }
     inFlight.enter()

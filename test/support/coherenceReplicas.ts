@@ -8,6 +8,7 @@ import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
 import { Nats } from "../../src/nats/Nats.ts"
 import { NatsConfig } from "../../src/nats/NatsConfig.ts"
 import * as NatsConnection from "../../src/nats/NatsConnection.ts"
+import { Readiness } from "../../src/observability/Health.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { putOrphansInForce } from "../../src/outbox/PendingBarriers.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
@@ -78,6 +79,7 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
         applier,
         dyingOutbox,
         Layer.succeed(LeaseView, state),
+        Readiness.layer,
         LeaseSeal.layerWith("of these replicas"),
         Layer.succeed(Replica, replicaOf(options.instance, options.replicaId)),
         NatsConfig.layer,

@@ -36,6 +36,7 @@ export const paperInbox = (options: { readonly firstAt?: number } = {}) => {
   }
   const messageOf = (one: Waiting): InboxMessage => ({
     subject: one.subject,
+    isUnreadable: false,
     data: one.data,
     at: (options.firstAt ?? 1_000) + Number(one.id.slice("paper.".length)),
     id: one.id,

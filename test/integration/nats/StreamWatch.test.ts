@@ -6,6 +6,7 @@ import { inject } from "vitest"
 import { Nats } from "../../../src/nats/Nats.ts"
 import { NatsConfig } from "../../../src/nats/NatsConfig.ts"
 import * as StreamWatch from "../../../src/nats/StreamWatch.ts"
+import { Readiness } from "../../../src/observability/Health.ts"
 import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
 import { busLayer, environment, freshInstance, smallStreams } from "../../support/bus.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -19,6 +20,7 @@ const world = (instance: string) => {
   const layer = StreamWatch.layer.pipe(
     Layer.provideMerge(busLayer({ natsUrl, instance })),
     Layer.provide([
+      Readiness.layer,
       Layer.succeed(Replica, replicaOf(instance, "one")),
       NatsConfig.layer.pipe(Layer.provide(environment({ NATS_URL: natsUrl, ...smallStreams }))),
       Logger.layer([collect])

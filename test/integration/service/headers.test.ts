@@ -10,6 +10,7 @@ import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type RawClient, rawClient } from "../../support/rawClient.ts"
+import { administrator } from "../../support/roleAccounts.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "hdr"
@@ -17,17 +18,21 @@ let database: FreshDatabase
 let service: Service
 let client: Client
 let raw: RawClient
+let rawAdministrator: RawClient
 
 beforeAll(async () => {
   database = await freshDatabase(inject("databaseUrl"))
   service = await startService({ natsUrl: inject("natsUrl"), databaseUrl: database.url, instance })
   client = await connectClient({ natsUrl: inject("natsUrl"), instance })
-  raw = await rawClient({ port: Number(new URL(inject("natsUrl")).port) })
+  const port = Number(new URL(inject("natsUrl")).port)
+  raw = await rawClient({ port })
+  rawAdministrator = await rawClient({ port, user: administrator, password: administrator, inboxPrefix: "_INBOX" })
   await client.ask("demo", "application.register", { appName: "app" })
   await client.ask("demo", "token.provision", { appName: "app", endpointId: "e", token: "good-token-1" })
 })
 afterAll(async () => {
   raw?.close()
+  rawAdministrator?.close()
   await client?.close()
   await service?.stop()
   await database?.drop()
@@ -50,7 +55,7 @@ const readable: Record<string, string> = {
   "only the first line": "NATS/1.0\r\n\r\n",
   "a line without a colon": "NATS/1.0\r\nnothing\r\n\r\n",
   "an empty value": "NATS/1.0\r\nCorrelation-ID:\r\n\r\n",
-  "a very long value": `NATS/1.0\r\nCorrelation-ID: ${"x".repeat(60_000)}\r\n\r\n`,
+  "a very long value": `NATS/1.0\r\nX-Long: ${"x".repeat(60_000)}\r\n\r\n`,
   "many lines": `NATS/1.0\r\n${"A: x\r\n".repeat(5_000)}\r\n`
 }
 const validation = ecap.ValidationRequest.toBuffer({
@@ -84,7 +89,8 @@ const nothingHappened = async () => {
 describe("headers that break the rules", () => {
   it.each(Object.entries(blocks))("%s is 400 for a request, and no harm to others", async (_, headers) => {
     const asked = performance.now()
-    const [management, unknown, validated, transitioned] = await Promise.all([
+    const [imported, management, unknown, validated, transitioned] = await Promise.all([
+      rawAdministrator.ask({ subject: `${instance}.v1.demo.token.list`, headers, payload: "{}" }),
       raw.ask({ subject: `${instance}.v1.demo.token.list`, headers, payload: "{}" }),
       raw.ask({ subject: `${instance}.v1.demo.no.such`, headers, payload: "{}" }),
       raw.ask({ subject: `kaa.v1.service.${instance}.ecap.ep-token-request`, headers, payload: validation }),
@@ -95,6 +101,7 @@ describe("headers that break the rules", () => {
       }),
       raw.ask({ subject: "$SRV.PING.credential-management", headers })
     ])
+    assert.strictEqual(JSON.parse(imported.data.toString()).error.details.path, "headers")
     const body = JSON.parse(management.data.toString())
     assert.deepInclude(body.error, { code: "INVALID_REQUEST", statusCode: 400, details: body.error.details })
     assert.strictEqual(body.error.details.path, "headers")
@@ -109,14 +116,18 @@ describe("headers that break the rules", () => {
   })
 
   it.each(Object.entries(readable))("%s is read like any other", async (_, headers) => {
-    const answer = await raw.ask({ subject: `${instance}.v1.demo.application.list`, headers, payload: "{}" })
+    const answer = await rawAdministrator.ask({
+      subject: `${instance}.v1.demo.application.list`,
+      headers,
+      payload: "{}"
+    })
     assert.deepNestedInclude(JSON.parse(answer.data.toString()), { "content[0].appName": "app" })
     await nothingHappened()
   })
 
   it("events with them are dropped and counted, and the next one takes effect", async () => {
     await client.ask("demo", "token.provision", { appName: "app", endpointId: "gone", token: "goes-with-it" })
-    const subject = "kaa.v1.events.epr.endpoint.lifecycle.unregistered"
+    const subject = `kaa.v1.events.epr-${instance}.endpoint.lifecycle.unregistered`
     const event = (endpointId: string) =>
       ecap.UnregisteredEvent.toBuffer({
         correlationId: "c",
@@ -129,7 +140,7 @@ describe("headers that break the rules", () => {
       })
     for (const headers of Object.values(blocks)) {
       raw.publish({ subject, headers, payload: event("e") })
-      raw.publish({ subject: "kaa.v1.events.epr.tenant.lifecycle.updated", headers, payload: event("e") })
+      raw.publish({ subject: `kaa.v1.events.tm-${instance}.tenant.lifecycle.updated`, headers, payload: event("e") })
     }
     raw.publish({ subject, payload: event("gone") })
     await eventually(

@@ -48,7 +48,8 @@ const setup = Effect.gen(function* () {
         )
       }),
     list: Effect.fail(unavailable),
-    seen: () => seenNothing
+    seen: () => seenNothing,
+    plan: { name: "KV_CM_LEASES" }
   }
   const lease = new LeaseState()
   const parts = Layer.mergeAll(

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { StreamInfo } from "@nats-io/jetstream"
 import { Duration } from "effect"
-import { differenceOf, type Limits, plansOf } from "../../../src/nats/StreamPlan.ts"
+import { changesOf, differenceOf, type Limits, plansOf } from "../../../src/nats/StreamPlan.ts"
 
 const limits: Limits = {
   replicas: 3,
@@ -73,5 +74,35 @@ describe("differenceOf", () => {
     const difference = differenceOf(other, plan)
     assert.sameMembers([...difference.changeable], ["max_age", "num_replicas"])
     assert.deepStrictEqual(difference.fixed, ["storage"])
+  })
+})
+
+describe("changesOf", () => {
+  const [plan] = plans as [(typeof plans)[number]]
+  const info = (more: object = {}, state: object = { messages: 0 }, created = "then") =>
+    ({ config: { ...plan, ...more }, state, created }) as unknown as StreamInfo
+
+  it("finds none between two looks at what was made from the plan", () => {
+    assert.deepStrictEqual(changesOf(null, info(), plan), [])
+    assert.deepStrictEqual(changesOf(info({}, { messages: 3 }), info(), plan), [])
+  })
+
+  it("tells a stream that is gone from one that was made anew, and from one that was emptied", () => {
+    assert.deepStrictEqual(changesOf(info(), null, plan), [{ kind: "gone" }])
+    assert.deepStrictEqual(changesOf(info(), info({}, { messages: 0 }, "now"), plan), [{ kind: "remade" }])
+    const emptied = changesOf(info({}, { messages: 300 }), info(), plan)
+    assert.deepStrictEqual(emptied, [{ kind: "emptied", messages: 300 }])
+    const inbox = plans.find(({ name }) => name === "CM_INBOX")!
+    const [full, empty] = [{ messages: 300 }, { messages: 0 }].map((state) => ({ config: inbox, state, created: "t" }))
+    assert.deepStrictEqual(changesOf(full as never, empty as never, inbox), [])
+  })
+
+  it("tells how much is kept from what hurts, and sees what no plan has", () => {
+    const settings = (fields: ReadonlyArray<string>, hurts: boolean) => [{ kind: "settings" as const, fields, hurts }]
+    assert.deepStrictEqual(changesOf(null, info({ max_age: 1 }), plan), settings(["max_age"], false))
+    assert.deepStrictEqual(changesOf(null, info({ storage: "memory" }), plan), settings(["storage"], true))
+    assert.deepStrictEqual(changesOf(null, info({ subjects: ["x"] }), plan), settings(["subjects"], true))
+    const republished = info({ republish: { src: ">", dest: "cm.v1.>" } })
+    assert.deepStrictEqual(changesOf(null, republished, plan), settings(["republish"], true))
   })
 })

@@ -100,6 +100,7 @@ const bucketWith = (turn: Turn, at: "write" | "list") =>
         const ms = monotonicMsUnsafe(clock)
         return { sentMs: ms, receivedMs: ms, barrier: ++revision, entries: [] }
       }),
+      plan: { name: "KV_CM_LEASES" },
       seen: () => ({ highest: revision, changedAtMs: Number.NEGATIVE_INFINITY })
     }
     return Effect.succeed(bucket)
