@@ -233,7 +233,8 @@ describe("every operation of the platform", () => {
     "tenants.remove": { tenantId: "nobody" },
     "tenants.resolve": { issuer: "https://nobody.example" },
     "keys.retire": { keyId: unknownId },
-    "outbox.release": { id: 1 }
+    // Nothing was set aside: 404 for who may ask.
+    "outbox.release": { id: 1, action: "drop" }
   }
 
   it("is not for tenants' tokens, needs its scope on the platform, and is allowed with it", async () => {
