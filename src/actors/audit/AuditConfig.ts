@@ -16,7 +16,16 @@ const config = Config.all({
     min: 1,
     max: 1_000_000,
     byDefault: 10_000,
-    about: "Different refusals that are counted at once; one more gets a row of the audit each time."
+    about: "Different refusals that are counted at once; one more is counted by its tenant and reason only."
+  }),
+  refusalIdsMax: Setting.int({
+    name: "CM_AUDIT_REFUSAL_IDS_MAX",
+    unit: "ids",
+    min: 1,
+    max: 10_000,
+    byDefault: 8,
+    about:
+      "Different ids that one actor is refused for one reason within that time and that get rows; the others are one number."
   }),
   verificationsMax: Setting.int({
     name: "CM_AUDIT_VERIFICATIONS_MAX",

@@ -5,16 +5,25 @@
  * Pure bookkeeping in memory. What is taken out to be written stays here as a batch until it is told
  * what became of it: written, or not written and so counted on together with what came meanwhile.
  * As long as nothing is told, the same batch is given again under the same id, so that whoever
- * writes it can know it again. All of it together is bounded: when it is full, a new kind of refusal
- * gets a row each time. A crash loses the counts of one such while, never a first refusal.
+ * writes it can know it again. A crash loses the counts of one such while, never a first refusal.
+ *
+ * Rows are bounded, whatever is asked for: once an actor has named `idsMax` different things for one reason
+ * within the while, all else that it names is one number (`others`); so it cannot fill an audit by names
+ * that it makes up. Memory is bounded, too: when `capacity` kinds are counted, what is new is counted by
+ * tenant and reason, whoever it was. Every refusal is told of exactly once, as a row or in a number.
  */
-import type { AuditEntry } from "../../store/TenantStore.ts"
+import type { AuditEntry, AuditWho } from "../../store/TenantStore.ts"
 
 /** Rows of one batch, which one transaction writes. */
 export const batchRowsMax = 500
 
+/** What stands for the things, or the actors, that are not told one by one. No id and no principal has a parenthesis. */
+export const others = "(others)"
+
 interface Kept {
   readonly tenantId: string
+  /** Those of one actor and reason, among which things are told apart. */
+  readonly group: string
   readonly entry: AuditEntry
   readonly since: number
   /** Those counted beside the one that got a row. */
@@ -46,8 +55,13 @@ interface Out {
   readonly inDoubt: boolean
 }
 
-const keyOf = (tenantId: string, entry: AuditEntry): string =>
-  JSON.stringify([tenantId, entry.actor, entry.action, entry.entityId, entry.diff])
+const keyOf = (tenantId: string, { action, actor, diff, entityId, known }: AuditEntry): string =>
+  JSON.stringify([tenantId, actor, known.by, known.account, known.user, known.client, action, diff, entityId])
+const nobody: AuditWho["known"] = { by: "service", account: null, user: null, client: null }
+/** As it is told with others of its actor and reason. */
+const ofActor = (entry: AuditEntry): AuditEntry => ({ ...entry, entityId: others })
+/** As it is told with those of all actors. */
+const ofTenant = (entry: AuditEntry): AuditEntry => ({ ...ofActor(entry), actor: others, known: nobody })
 
 const sumOf = (all: Iterable<Kept>): number => Array.from(all).reduce((sum, { count }) => sum + count, 0)
 
@@ -55,27 +69,62 @@ export class RefusalLedger {
   private readonly kept = new Map<string, Kept>()
   /** Batches of which nothing is told yet. */
   private readonly out = new Map<string, Out>()
+  /** Things told one by one, by group. */
+  private readonly named = new Map<string, number>()
   private readonly capacity: number
+  private readonly idsMax: number
   private outRows = 0
 
-  constructor(capacity: number) {
+  constructor(capacity: number, idsMax: number) {
     this.capacity = capacity
+    this.idsMax = idsMax
   }
 
   note(tenantId: string, entry: AuditEntry, now: number): Noted {
-    const key = keyOf(tenantId, entry)
+    const group = keyOf(tenantId, ofActor(entry))
+    const told = this.toldAs(tenantId, entry, group)
+    if (told === undefined) return { isRow: true, undo: () => {} }
+    const key = keyOf(tenantId, told)
     const before = this.kept.get(key)
     if (before === undefined) {
-      if (this.kept.size + this.outRows >= this.capacity) return { isRow: true, undo: () => {} }
-      this.kept.set(key, { tenantId, entry, since: now, count: 0, hasRow: true })
+      this.put(key, { tenantId, group, entry: told, since: now, count: 0, hasRow: true })
       return { isRow: true, undo: () => this.change(key, 0, false) }
     }
     if (!before.hasRow) {
-      this.kept.set(key, { ...before, hasRow: true })
+      this.put(key, { ...before, hasRow: true })
       return { isRow: true, undo: () => this.change(key, 0, false) }
     }
-    this.kept.set(key, { ...before, count: before.count + 1 })
+    this.put(key, { ...before, count: before.count + 1 })
     return { isRow: false, undo: () => this.change(key, -1) }
+  }
+
+  /** By its own name, with others of its actor, or with all of its tenant. Undefined: there is room for none of them. */
+  private toldAs(tenantId: string, entry: AuditEntry, group: string): AuditEntry | undefined {
+    if (this.kept.has(keyOf(tenantId, entry))) return entry
+    const size = this.kept.size + this.outRows
+    const isRoom = size < this.capacity
+    if (isRoom && (this.named.get(group) ?? 0) < this.idsMax) return entry
+    if (isRoom || this.kept.has(group)) return ofActor(entry)
+    const all = ofTenant(entry)
+    return this.kept.has(keyOf(tenantId, all)) || size < 2 * this.capacity ? all : undefined
+  }
+
+  private put(key: string, kept: Kept): void {
+    if (!this.kept.has(key) && kept.entry.entityId !== others) this.count(kept.group, 1)
+    this.kept.set(key, kept)
+  }
+
+  private drop(key: string): void {
+    const kept = this.kept.get(key)
+    if (kept === undefined) return
+    this.kept.delete(key)
+    if (kept.entry.entityId !== others) this.count(kept.group, -1)
+  }
+
+  private count(group: string, by: number): void {
+    const named = (this.named.get(group) ?? 0) + by
+    if (named === 0) this.named.delete(group)
+    else this.named.set(group, named)
   }
 
   /** Refusals that were counted and are not known to be written. */
@@ -92,7 +141,7 @@ export class RefusalLedger {
     const byTenant = new Map<string, Array<Kept>>()
     for (const [key, kept] of this.kept) {
       if (kept.since > until) continue
-      this.kept.delete(key)
+      this.drop(key)
       if (kept.count === 0) continue
       const parts = byTenant.get(kept.tenantId)
       if (parts === undefined) byTenant.set(kept.tenantId, [kept])
@@ -127,7 +176,7 @@ export class RefusalLedger {
       const key = keyOf(part.tenantId, part.entry)
       const meanwhile = this.kept.get(key)
       const count = part.count + (meanwhile?.count ?? 0)
-      this.kept.set(key, { ...(meanwhile ?? part), since: part.since, count })
+      this.put(key, { ...(meanwhile ?? part), since: part.since, count })
     }
   }
 
@@ -136,7 +185,7 @@ export class RefusalLedger {
     if (kept === undefined) return
     const count = Math.max(0, kept.count + by)
     const after = { ...kept, count, hasRow: hasRow ?? kept.hasRow }
-    if (count === 0 && !after.hasRow) this.kept.delete(key)
-    else this.kept.set(key, after)
+    if (count === 0 && !after.hasRow) this.drop(key)
+    else this.put(key, after)
   }
 }

@@ -29,9 +29,9 @@ export class Refusals extends Context.Service<
   static readonly layer = Layer.effect(
     Refusals,
     Effect.gen(function* () {
-      const { refusalsMax } = yield* AuditConfig
+      const { refusalIdsMax, refusalsMax } = yield* AuditConfig
       const ids = yield* Ids
-      const ledger = new RefusalLedger(refusalsMax)
+      const ledger = new RefusalLedger(refusalsMax, refusalIdsMax)
       return {
         noting: () => {
           let noted: Noted | undefined

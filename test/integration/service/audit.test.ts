@@ -1,4 +1,4 @@
-// Verifies R-SEC-7, R-SEC-16, R-AUD-3, R-AUD-1, R-AUD-2.
+// Verifies R-SEC-7, R-SEC-16, R-AUD-3, R-AUD-4, R-AUD-1, R-AUD-2.
 /** P8 from outside: what happened is in the audit, and the audit cannot be edited unnoticed. Verifies: R-SEC-7. */
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -123,6 +123,21 @@ describe("the audit", () => {
     const found = await eventually(refused, (rows) => told(rows) === asked, { what: "the rows with their numbers" })
     assert.isBelow(found.length, asked / 2)
     assert.isTrue(found.every(({ actor, diff }) => actor === "mallory" && diff.reason === "ConsumerNotAllowed"))
+  })
+
+  it("is not filled by a consumer that makes up ids; the number is exact", async () => {
+    const tenant = await newTenant("filled")
+    const asked = 1_500
+    const refused = async (): Promise<ReadonlyArray<{ readonly diff: { readonly count?: number } }>> =>
+      (await rowsOf(tenant)).filter((row: { action: string }) => row.action === "credential.refused")
+    for (let n = 0; n < asked; n += 100) {
+      const made = Array.from({ length: 100 }, (_, k) => ({ credential_id: `0190${n + k}` }))
+      await Promise.all(made.map((name) => client.ask(tenant, "credential.get.mallory", name)))
+    }
+    const told = (rows: ReadonlyArray<{ readonly diff: { readonly count?: number } }>) =>
+      rows.reduce((sum, { diff }) => sum + (diff.count ?? 1), 0)
+    const rows = await eventually(refused, (found) => told(found) === asked, { what: "all of them to be told" })
+    assert.isBelow(rows.length, asked / 5)
   })
 
   it("pages and finds by entity and by time", async () => {

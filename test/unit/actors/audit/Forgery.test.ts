@@ -84,6 +84,7 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
     Effect.gen(function* () {
       const { replica, world } = yield* started
       yield* replica.sweeps.checkpoint
+      yield* replica.audit.verify("demo", whole)
       const [old, newest] = announced(world)
       assert.deepStrictEqual([old?.body.seq, newest?.body.seq], [10, 13])
       rewrite(world, (seq) => seq > 10)
@@ -103,10 +104,16 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
       const { replica, world } = yield* started
       assert.isTrue((yield* replica.audit.verify("demo", whole)).valid)
       const point = world.published.find((one) => one?.tenantId === "demo")!
-      world.published.push({ ...point, seq: 12, signature: new Uint8Array(64) })
-      assert.isFalse((yield* replica.audit.verify("demo", whole)).valid)
-      yield* replica.sweeps.checkpoint
-      assert.lengthOf(checkpoints(world), 1)
+      rewrite(world, (seq) => seq === 5)
+      deleteCheckpoints(world)
+      // As through the outbox: the forged head, in the place of the newest that was signed.
+      const { auditHash, auditSeq } = world.tables.counters.get("demo")!
+      world.published.push({ ...point, seq: auditSeq, hash: auditHash!, number: 2 })
+      yield* world.append("demo", 3)
+      const two = yield* world.replica("two")
+      yield* two.sweeps.checkpoint
+      assert.isEmpty(checkpoints(world))
+      assert.isFalse((yield* two.audit.verify("demo", whole)).valid)
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 })

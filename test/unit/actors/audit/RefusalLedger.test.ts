@@ -1,8 +1,8 @@
-// Verifies R-SEC-13.
+// Verifies R-SEC-13, R-AUD-4.
 /** What becomes of refusals that are counted: none is lost, none counted twice, and they take bounded room. */
 
 import { assert, describe, it } from "vitest"
-import { batchRowsMax, type RefusalBatch, RefusalLedger } from "../../../../src/actors/audit/RefusalLedger.ts"
+import { batchRowsMax, others, type RefusalBatch, RefusalLedger } from "../../../../src/actors/audit/RefusalLedger.ts"
 import type { AuditEntry } from "../../../../src/store/TenantStore.ts"
 import { auditedBy } from "../../../support/auditedBy.ts"
 import { seededRandom } from "../../../support/seededRandom.ts"
@@ -14,6 +14,7 @@ const refusal = (entityId: string): AuditEntry => ({
   entityId,
   diff: { reason: "ConsumerNotAllowed" }
 })
+const by = (actor: string, entityId: string): AuditEntry => ({ ...refusal(entityId), ...auditedBy(actor) })
 const ids = () => {
   let last = 0
   return () => `batch-${++last}`
@@ -23,7 +24,7 @@ const sumOf = ({ entries }: RefusalBatch): number => entries.map(countOf).reduce
 
 describe("RefusalLedger", () => {
   it("gives the first a row, counts those that follow, and gives their number when the while is over", () => {
-    const ledger = new RefusalLedger(10)
+    const ledger = new RefusalLedger(10, 10)
     const next = ids()
     assert.isTrue(ledger.note("demo", refusal("a"), 0).isRow)
     for (let n = 0; n < 3; n++) assert.isFalse(ledger.note("demo", refusal("a"), n).isRow)
@@ -40,7 +41,7 @@ describe("RefusalLedger", () => {
   })
 
   it("counts on what was not written, together with what came meanwhile, and gives it at once", () => {
-    const ledger = new RefusalLedger(10)
+    const ledger = new RefusalLedger(10, 10)
     const next = ids()
     for (let n = 0; n < 4; n++) ledger.note("demo", refusal("a"), 0)
     const [batch] = ledger.take(0, next)
@@ -54,7 +55,7 @@ describe("RefusalLedger", () => {
   })
 
   it("gives a batch of which nothing is known again as it was, whatever came meanwhile", () => {
-    const ledger = new RefusalLedger(10)
+    const ledger = new RefusalLedger(10, 10)
     const next = ids()
     for (let n = 0; n < 4; n++) ledger.note("demo", refusal("a"), 0)
     const [batch] = ledger.take(0, next)
@@ -69,7 +70,7 @@ describe("RefusalLedger", () => {
   })
 
   it("does not count on what may have been written at an attempt before", () => {
-    const ledger = new RefusalLedger(10)
+    const ledger = new RefusalLedger(10, 10)
     const next = ids()
     for (let n = 0; n < 4; n++) ledger.note("demo", refusal("a"), 0)
     const [batch] = ledger.take(0, next)
@@ -81,7 +82,7 @@ describe("RefusalLedger", () => {
   })
 
   it("gives the next one a row when that of the first was not committed", () => {
-    const ledger = new RefusalLedger(10)
+    const ledger = new RefusalLedger(10, 10)
     const first = ledger.note("demo", refusal("a"), 0)
     const second = ledger.note("demo", refusal("a"), 0)
     first.undo()
@@ -91,19 +92,50 @@ describe("RefusalLedger", () => {
     assert.isFalse(ledger.note("demo", refusal("a"), 1).isRow)
   })
 
-  it("takes no more room than it may, what is on its way included, and then gives each a row", () => {
-    const ledger = new RefusalLedger(2)
+  it("takes no more room than it may, what is on its way included, and then counts by tenant and reason", () => {
+    const ledger = new RefusalLedger(2, 10)
     const next = ids()
     for (const name of ["a", "a", "b", "b"]) ledger.note("demo", refusal(name), 0)
     const [batch] = ledger.take(0, next)
-    for (let n = 0; n < 2; n++) assert.isTrue(ledger.note("demo", refusal("c"), 1).isRow)
+    assert.isTrue(ledger.note("demo", refusal("c"), 1).isRow)
+    for (let n = 0; n < 5; n++) assert.isFalse(ledger.note("demo", by(`actor${n}`, `d${n}`), 1).isRow)
     ledger.written(batch!)
-    assert.isTrue(ledger.note("demo", refusal("c"), 2).isRow)
-    assert.isFalse(ledger.note("demo", refusal("c"), 2).isRow)
+    assert.isTrue(ledger.note("demo", refusal("e"), 2).isRow)
+    assert.isFalse(ledger.note("demo", refusal("e"), 2).isRow)
+    const [full] = ledger.take(1, next)
+    assert.deepStrictEqual(
+      full!.entries.map((entry) => [entry.actor, entry.entityId, countOf(entry)]),
+      [[others, others, 5]]
+    )
+  })
+
+  it("tells of a few things by their names, and of all else that an actor names for one reason by one number", () => {
+    const ledger = new RefusalLedger(10_000, 3)
+    const next = ids()
+    const rows = Array.from({ length: 5_000 }, (_, n) => ledger.note("demo", refusal(`made-up-${n}`), 0).isRow)
+    assert.deepStrictEqual(
+      rows.flatMap((isRow, n) => (isRow ? [n] : [])),
+      [0, 1, 2, 3]
+    )
+    // Another actor, another reason and another tenant are told apart, and so is what was named before.
+    assert.isTrue(ledger.note("demo", by("other", "x"), 0).isRow)
+    assert.isTrue(ledger.note("demo", { ...refusal("x"), diff: { reason: "Revoked" } }, 0).isRow)
+    assert.isTrue(ledger.note("other", refusal("x"), 0).isRow)
+    assert.isFalse(ledger.note("demo", refusal("made-up-1"), 0).isRow)
+    const told = ledger.take(0, next).flatMap(({ entries }) => entries)
+    assert.deepStrictEqual(
+      told.map((entry) => [entry.entityId, countOf(entry)]),
+      [
+        ["made-up-1", 1],
+        [others, 4_996]
+      ]
+    )
+    // The while is over: a few are named again.
+    assert.isTrue(ledger.note("demo", refusal("made-up-7"), 1).isRow)
   })
 
   it("gives batches of one tenant each, and of a bounded number of rows", () => {
-    const ledger = new RefusalLedger(10_000)
+    const ledger = new RefusalLedger(10_000, 10_000)
     for (const tenantId of ["one", "two"]) {
       for (let n = 0; n < 2 * (batchRowsMax + 1); n++) ledger.note(tenantId, refusal(`${n >> 1}`), 0)
     }
@@ -120,7 +152,7 @@ describe("RefusalLedger", () => {
   it("has told of each refusal exactly once at the end, whatever became of each attempt", () => {
     const { random, seed } = seededRandom("refusals")
     for (let round = 0; round < 200; round++) {
-      const ledger = new RefusalLedger(1 + Math.floor(random() * 6))
+      const ledger = new RefusalLedger(1 + Math.floor(random() * 6), 1 + Math.floor(random() * 4))
       const next = ids()
       /** What stands in the audit: the rows of firsts, and batches by their id, as the actor knows them again. */
       let rows = 0
