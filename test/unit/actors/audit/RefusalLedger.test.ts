@@ -131,7 +131,9 @@ describe("RefusalLedger", () => {
       ]
     )
     // The while is over: a few are named again.
-    assert.isTrue(ledger.note("demo", refusal("made-up-7"), 1).isRow)
+    for (const n of [7, 8, 9]) assert.isTrue(ledger.note("demo", refusal(`made-up-${n}`), 1).isRow)
+    ledger.note("demo", refusal("one more"), 1)
+    assert.isFalse(ledger.note("demo", refusal("another"), 1).isRow)
   })
 
   it("gives batches of one tenant each, and of a bounded number of rows", () => {
