@@ -105,6 +105,7 @@ export const adminScopes: Readonly<Record<string, Row>> = {
   "keys.status": keys,
   "keys.rotate": keys,
   "keys.retire": keys,
+  "audit.list": platform("kaa:audit:read"),
   "config.show": serviceRead,
   health: serviceRead,
   ready: serviceRead,

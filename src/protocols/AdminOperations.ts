@@ -6,8 +6,9 @@
  * the answer comes first, then the replica takes no more requests, answers what it has and ends.
  */
 import { Config, Effect, Option } from "effect"
+import { Audit } from "../actors/audit/Audit.ts"
 import { Platform } from "../actors/tenant/Platform.ts"
-import { Tenants } from "../actors/tenant/Tenants.ts"
+import { type Caller, Tenants } from "../actors/tenant/Tenants.ts"
 import { type Checks, Readiness } from "../observability/Health.ts"
 import { prometheusText } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
@@ -44,6 +45,13 @@ const shown = Effect.fnUntraced(function* ({ about, byDefault, name, range, secr
     onSome: (text) => (secret ? secretShown : text.replaceAll(urlPassword, `$1${secretShown}@`))
   })
   return { name, value, byDefault, unit, range, about }
+})
+
+/** A row in the audit of `global`, before it is done; it is done without one when the database is away. */
+const tell = Effect.fnUntraced(function* (action: "config.shown" | "replica.drained", caller: Caller) {
+  const audit = yield* Audit
+  const { replicaId } = yield* Replica
+  yield* audit.tell({ action, entityType: "replica", entityId: replicaId, diff: null }, caller)
 })
 
 export const adminOperations = [
@@ -96,7 +104,8 @@ export const adminOperations = [
       "Every setting with its meaning and what it was set to, secrets masked; what the platform configured, since when, and what was refused.",
     request: Nothing,
     answer: ConfigAnswer,
-    handle: Effect.fnUntraced(function* () {
+    handle: Effect.fnUntraced(function* (_, { caller }) {
+      yield* tell("config.shown", caller)
       const { report } = yield* Platform
       return { settings: yield* Effect.forEach(declared(), shown), platform: encodePlatform(yield* report) }
     })
@@ -108,9 +117,10 @@ export const adminOperations = [
     request: Nothing,
     answer: DrainAnswer,
     always: true,
-    handle: Effect.fnUntraced(function* () {
+    handle: Effect.fnUntraced(function* (_, { caller }) {
       const { replicaId } = yield* Replica
       const shutdown = yield* Shutdown
+      yield* tell("replica.drained", caller)
       yield* shutdown.request
       return { replicaId, draining: true }
     })

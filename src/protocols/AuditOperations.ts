@@ -1,8 +1,8 @@
-/** `{instance}.v1.{tenant}.audit.*`. Contract section 3.5. */
+/** `{instance}.v1.{tenant}.audit.*`, contract section 3.5, and `{instance}.admin.v1.audit.*` for auditors of the platform. */
 import { Effect } from "effect"
 import { Audit } from "../actors/audit/Audit.ts"
 import { numberPlace } from "../domain/Page.ts"
-import { AuditPage, ListAudit, VerdictAnswer, VerifyAudit } from "../schema/AuditJson.ts"
+import { AuditPage, ListAnyAudit, ListAudit, VerdictAnswer, VerifyAudit } from "../schema/AuditJson.ts"
 import { encodeAuditRow, encodeVerdict } from "./AuditAnswers.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
@@ -15,7 +15,7 @@ export const auditOperations = [
     request: ListAudit,
     answer: AuditPage,
     errors: ["INVALID_CURSOR"],
-    handle: Effect.fnUntraced(function* (request, { answerBytesMax, tenantId }) {
+    handle: Effect.fnUntraced(function* (request, { answerBytesMax, caller, tenantId }) {
       const audit = yield* Audit
       const { cursor, entityId = null, from = null, limit, to = null } = request
       return yield* answerPage({
@@ -25,7 +25,7 @@ export const auditOperations = [
         cursor,
         limit,
         bytesMax: answerBytesMax,
-        fetch: (limit, after) => audit.list(tenantId, { entityId, from, to, limit, after }),
+        fetch: (limit, after) => audit.list(tenantId, { entityId, from, to, limit, after }, caller),
         encode: encodeAuditRow
       })
     })
@@ -38,9 +38,31 @@ export const auditOperations = [
     request: VerifyAudit,
     answer: VerdictAnswer,
     errors: ["LIMIT_REACHED"],
-    handle: Effect.fnUntraced(function* ({ from = null, to = null }, { tenantId }) {
+    handle: Effect.fnUntraced(function* ({ from = null, to = null }, { caller, tenantId }) {
       const audit = yield* Audit
-      return encodeVerdict(yield* audit.verify(tenantId, { from, to }))
+      return encodeVerdict(yield* audit.verify(tenantId, { from, to }, caller))
+    })
+  }),
+  operation({
+    family: "admin",
+    name: "audit.list",
+    about: "The audit of any tenant, of a removed one too, oldest first; that it was read is in the audit of `global`.",
+    request: ListAnyAudit,
+    answer: AuditPage,
+    errors: ["INVALID_CURSOR", "TENANT_NOT_FOUND"],
+    handle: Effect.fnUntraced(function* (request, { answerBytesMax, caller }) {
+      const audit = yield* Audit
+      const { cursor, entityId = null, from = null, limit, tenantId, to = null } = request
+      return yield* answerPage({
+        list: "admin.audit.list",
+        of: [tenantId, entityId, from, to],
+        place: numberPlace,
+        cursor,
+        limit,
+        bytesMax: answerBytesMax,
+        fetch: (limit, after) => audit.listAny(tenantId, { entityId, from, to, limit, after }, caller),
+        encode: encodeAuditRow
+      })
     })
   })
 ]

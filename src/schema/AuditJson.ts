@@ -18,12 +18,14 @@ const DateBound = IsoDate.pipe(
 const Bound = Schema.Union([SeqBound, DateBound])
 const range = { from: Schema.optionalKey(Bound), to: Schema.optionalKey(Bound) }
 
-export const ListAudit = Schema.Struct({
+const listed = {
   entityId: Schema.optionalKey(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(256))),
   ...range,
   limit: Field.Limit,
   cursor: Field.Cursor
-})
+}
+export const ListAudit = Schema.Struct(listed)
+export const ListAnyAudit = Schema.Struct({ tenantId: Field.TenantId, ...listed })
 export const VerifyAudit = Schema.Struct(range)
 
 export const AuditAnswer = Schema.Struct({

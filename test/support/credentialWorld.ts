@@ -8,6 +8,7 @@ import { ConfigProvider, Context, Duration, Effect, Layer } from "effect"
 import { Audit } from "../../src/actors/audit/Audit.ts"
 import { AuditAlarm } from "../../src/actors/audit/AuditAlarm.ts"
 import { AuditConfig } from "../../src/actors/audit/AuditConfig.ts"
+import { AuditNotes } from "../../src/actors/audit/AuditNotes.ts"
 import * as LiveAudit from "../../src/actors/audit/LiveAudit.ts"
 import { Refusals } from "../../src/actors/audit/Refusals.ts"
 import { SignedHeads } from "../../src/actors/audit/SignedHeads.ts"
@@ -155,6 +156,7 @@ export const credentialWorld = Effect.gen(function* () {
     return Layer.build(
       Layer.fresh(
         Layer.mergeAll(LiveAudit.layer, AuditSweeps.layer, LiveCredentials.layer, CredentialSweeps.layer).pipe(
+          Layer.provideMerge(AuditNotes.layer),
           Layer.provideMerge(parts),
           Layer.provideMerge(TenantActors.layer),
           Layer.provideMerge(GroupCommit.layer),

@@ -65,6 +65,7 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "service.enable": [{ service_name: "outlook" }],
   "service.disable": [{ service_name: "outlook", reason: "r" }],
   "audit.list": [{ entityId: "e", from: 1, to: date, ...page }],
+  "admin audit.list": [{ tenantId: "t", entityId: "e", from: 1, to: date, ...page }],
   "audit.verify": [{ from: date, to: 2 }],
   "tenants.list": [page],
   "tenants.create": [
@@ -103,3 +104,7 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "config.show": [{}],
   drain: [{}]
 }
+
+/** Whose samples these are: an operation by its name; one that stands in both families by its family, too. */
+export const sampleKeyOf = ({ family, name }: { readonly family: string; readonly name: string }): string =>
+  family === "admin" && name in samples && `admin ${name}` in samples ? `admin ${name}` : name

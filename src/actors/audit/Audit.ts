@@ -10,7 +10,9 @@ import type { AuditRangeTooLong } from "../../domain/errors.ts"
 import type { Page } from "../../domain/Page.ts"
 import type { AuditRow } from "../../store/AuditChain.ts"
 import type { AuditBound } from "../../store/AuditStore.ts"
-import type { ReadError } from "../tenant/Tenants.ts"
+import type { AuditAct } from "../../store/TenantStore.ts"
+import type { ChangeError, ReadError } from "../tenant/Tenants.ts"
+import type { AuditCaller } from "../tenant/Workspace.ts"
 
 export interface AuditRange {
   readonly from: AuditBound
@@ -35,8 +37,27 @@ export interface AuditVerdict {
 export class Audit extends Context.Service<
   Audit,
   {
-    /** Oldest first. */
-    readonly list: (tenantId: string, request: AuditListRequest) => Effect.Effect<Page<AuditRow>, ReadError>
-    readonly verify: (tenantId: string, range: AuditRange) => Effect.Effect<AuditVerdict, ReadError | AuditRangeTooLong>
+    /** Oldest first. That it was read is in the audit of `global` before it is answered, as is every verification. */
+    readonly list: (
+      tenantId: string,
+      request: AuditListRequest,
+      caller: AuditCaller
+    ) => Effect.Effect<Page<AuditRow>, ChangeError | ReadError>
+    readonly verify: (
+      tenantId: string,
+      range: AuditRange,
+      caller: AuditCaller
+    ) => Effect.Effect<AuditVerdict, ChangeError | ReadError | AuditRangeTooLong>
+    /**
+     * All rows that there are under a tenant's name, for an auditor of the platform: of a tenant that was
+     * removed, and of one that had its name before. A tenant that lives has the row that says so, too.
+     */
+    readonly listAny: (
+      tenantId: string,
+      request: AuditListRequest,
+      caller: AuditCaller
+    ) => Effect.Effect<Page<AuditRow>, ChangeError | ReadError>
+    /** Leaves a row in `global` about what an operator did, as far as one can be written. */
+    readonly tell: (act: AuditAct, caller: AuditCaller) => Effect.Effect<void>
   }
 >()("cm/actors/Audit") {}

@@ -1,10 +1,13 @@
 /** `Audit` over the store's rows and checkpoints. */
 import { Effect, Layer } from "effect"
 import * as errors from "../../domain/errors.ts"
+import { globalTenantId } from "../../domain/Names.ts"
 import { AuditStore } from "../../store/AuditStore.ts"
+import type { AuditAct } from "../../store/TenantStore.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
-import { Audit } from "./Audit.ts"
+import { Audit, type AuditListRequest } from "./Audit.ts"
 import { AuditAlarm } from "./AuditAlarm.ts"
+import { AuditNotes } from "./AuditNotes.ts"
 import * as Verification from "./Verification.ts"
 
 const make = Effect.gen(function* () {
@@ -12,18 +15,36 @@ const make = Effect.gen(function* () {
   const existing = yield* ExistingTenant.make
   const verification = yield* Verification.make
   const alarm = yield* AuditAlarm
+  const notes = yield* AuditNotes
+
+  const readAct = (action: "audit.listed" | "audit.verified", tenantId: string): AuditAct => ({
+    ...{ action, entityType: "audit", entityId: tenantId, diff: null }
+  })
+  const listed = (tenantId: string, request: AuditListRequest) =>
+    Effect.mapError(store.list(tenantId, request), ExistingTenant.readFailed)
 
   return Audit.of({
     // What a tenant wrote that had this name before is another tenant's.
-    list: (tenantId, request) =>
-      Effect.andThen(
-        existing(tenantId),
-        Effect.flatMap(store.beginning(tenantId), (first) =>
-          store.list(tenantId, { ...request, after: String(Math.max(Number(request.after ?? 0), first - 1)) })
-        ).pipe(Effect.mapError(ExistingTenant.readFailed))
-      ),
-    verify: (tenantId, range) =>
-      Effect.andThen(existing(tenantId), verification.verify(tenantId, range)).pipe(
+    list: Effect.fnUntraced(function* (tenantId, request, caller) {
+      yield* existing(tenantId)
+      yield* notes.counted(caller, readAct("audit.listed", tenantId))
+      const first = yield* Effect.mapError(store.beginning(tenantId), ExistingTenant.readFailed)
+      return yield* listed(tenantId, { ...request, after: String(Math.max(Number(request.after ?? 0), first - 1)) })
+    }),
+    listAny: Effect.fnUntraced(function* (tenantId, request, caller) {
+      const { seq } = yield* Effect.mapError(store.head(tenantId), ExistingTenant.readFailed)
+      if (seq === 0) return yield* new errors.TenantNotFound({ tenantId })
+      const act = readAct("audit.listed", tenantId)
+      yield* notes.counted(caller, act)
+      if (request.after === null && tenantId !== globalTenantId) {
+        yield* Effect.catchTag(notes.row(tenantId, caller, act), "TenantNotFound", () => Effect.void)
+      }
+      return yield* listed(tenantId, request)
+    }),
+    verify: (tenantId, range, caller) =>
+      existing(tenantId).pipe(
+        Effect.andThen(notes.counted(caller, readAct("audit.verified", tenantId))),
+        Effect.andThen(verification.verify(tenantId, range)),
         Effect.tap(({ firstBroken }) => {
           if (firstBroken !== null) return alarm.broken(tenantId, firstBroken)
           return range.from === null && range.to === null ? alarm.holds(tenantId) : Effect.void
@@ -32,7 +53,8 @@ const make = Effect.gen(function* () {
           StoreUnavailable: (error) => Effect.fail(ExistingTenant.readFailed(error)),
           PublishedUnavailable: () => Effect.fail(new errors.Unavailable({ part: "events", committed: false }))
         })
-      )
+      ),
+    tell: (act, caller) => notes.tried(caller, act)
   })
 })
 

@@ -2,6 +2,7 @@
 import { Layer } from "effect"
 import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditConfig } from "./AuditConfig.ts"
+import { AuditNotes } from "./AuditNotes.ts"
 import * as LiveAudit from "./LiveAudit.ts"
 import { Refusals } from "./Refusals.ts"
 import { SignedHeads } from "./SignedHeads.ts"
@@ -10,5 +11,6 @@ import * as AuditSweeps from "./Sweeps.ts"
 export const settings = AuditConfig.layer
 /** Needs `PublishedCheckpoints`. */
 export const layer = Layer.merge(LiveAudit.layer, AuditSweeps.layer).pipe(
+  Layer.provideMerge(AuditNotes.layer),
   Layer.provideMerge(Layer.mergeAll(Refusals.layer, SignedHeads.layer, AuditAlarm.layer))
 )

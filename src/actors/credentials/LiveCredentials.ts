@@ -18,6 +18,7 @@ import * as errors from "../../domain/errors.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { CredentialStore } from "../../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
+import { AuditNotes } from "../audit/AuditNotes.ts"
 import { Refusals } from "../audit/Refusals.ts"
 import type { Command } from "../tenant/Command.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
@@ -31,7 +32,7 @@ import { type CredentialName, Credentials, type HandedOut, type ReadOptions } fr
 import * as DescribeCache from "./DescribeCache.ts"
 import { CredentialEvents } from "./Events.ts"
 import { metadataOf } from "./Metadata.ts"
-import { loadOf, type Readable, read } from "./Reads.ts"
+import { loadOf, type Readable, read, readOfGlobal } from "./Reads.ts"
 import { Refresher } from "./Refresher.ts"
 import { rotate } from "./Rotation.ts"
 import { setService } from "./ServiceCommands.ts"
@@ -79,6 +80,7 @@ const make = Effect.gen(function* () {
   const refresher = yield* Refresher
   const knownTenants = yield* KnownTenants
   const refusals = yield* Refusals
+  const notes = yield* AuditNotes
   const events = yield* CredentialEvents
   const ids = yield* Ids
   const describeCache = yield* DescribeCache.make
@@ -174,6 +176,12 @@ const make = Effect.gen(function* () {
     return yield* new errors.CredentialNotFound({ credentialId: "credentialId" in name ? name.credentialId : null })
   })
 
+  /** A secret of `global` that another tenant asked for is in the audit of both, before it leaves. */
+  const accounted = (tenantId: string, found: Readable, consumer: ReadOptions["consumer"], caller: Caller) =>
+    found.credential.tenantId === tenantId
+      ? Effect.succeed(found)
+      : Effect.as(notes.row(found.credential.tenantId, caller, readOfGlobal(found, tenantId, consumer)), found)
+
   const get = (
     tenantId: string,
     name: CredentialName,
@@ -183,7 +191,9 @@ const make = Effect.gen(function* () {
     const { minTtlMs, sealTo } = options
     const refused = sealTo === null ? null : curveBox.refusal(sealTo)
     if (refused !== null) return Effect.fail(new errors.InvalidRequest({ path: "seal_to", reason: refused }))
-    const reading = readable(tenantId, name, options, caller)
+    const reading = Effect.flatMap(readable(tenantId, name, options, caller), (found) =>
+      accounted(tenantId, found, options.consumer, caller)
+    )
     return Effect.flatMap(reading, (first) =>
       minTtlMs === null || !runsOut(first, minTtlMs)
         ? handOut(first, sealTo)

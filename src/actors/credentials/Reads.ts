@@ -41,6 +41,14 @@ const find = (workspace: Workspace, name: CredentialName): Credential | undefine
     ? workspace.credentials.readable(name.credentialId)
     : resolve(workspace.credentials.candidates(name.serviceName, name.owner), workspace.now)
 
+/** The row in the audit of `global` for a secret of its own that another tenant was handed. */
+export const readOfGlobal = ({ credential, version }: Readable, asking: string, consumer: Consumer): AuditAct => ({
+  action: "credential.read",
+  entityType: "credential",
+  entityId: credential.credentialId,
+  diff: { version: version.version, by: consumer.by, tenant_id: asking }
+})
+
 const refusalOf = (decision: Exclude<ReadDecision, { readonly _tag: "Allowed" }>, credentialId: string): Refusal => {
   switch (decision._tag) {
     case "ConsumerNotAllowed":

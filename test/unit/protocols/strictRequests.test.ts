@@ -8,7 +8,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { operations } from "../../../src/protocols/OperationTable.ts"
-import { samples } from "../../support/requestSamples.ts"
+import { sampleKeyOf, samples } from "../../support/requestSamples.ts"
 
 /** The caller's own JSON, and a secret, whose fields are checked by its type. Nothing else is open. */
 const open = new Set([
@@ -63,15 +63,12 @@ const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value)
 
 describe("requests", () => {
   it("of every operation have samples", () => {
-    assert.sameMembers(
-      Object.keys(samples),
-      operations.map(({ name }) => name)
-    )
+    assert.sameMembers(Object.keys(samples), operations.map(sampleKeyOf))
   })
 
   for (const operation of operations) {
-    const ours = samples[operation.name] ?? []
-    it(`of ${operation.name} have samples with every field that it knows, and they are taken`, () => {
+    const ours = samples[sampleKeyOf(operation)] ?? []
+    it(`of ${sampleKeyOf(operation)} have samples with every field that it knows, and they are taken`, () => {
       const { definitions, schema } = Schema.toJsonSchemaDocument(operation.request)
       assert.isEmpty(Object.keys(definitions))
       const shown = new Set(ours.flatMap((sample) => fieldsOf(sample)))
@@ -79,7 +76,7 @@ describe("requests", () => {
       for (const sample of ours) assert.isTrue(Result.isSuccess(operation.prepare(bytes(sample))))
     })
 
-    it(`of ${operation.name} with an unknown field anywhere are refused, the field is named, its value is not`, () => {
+    it(`of ${sampleKeyOf(operation)} with an unknown field anywhere are refused, the field is named, its value is not`, () => {
       for (const [path, request] of ours.flatMap((sample) => withUnknown(sample, ""))) {
         const result = operation.prepare(bytes(request))
         if (open.has(`${operation.name} ${path}`) || isOfItem(operation.name, path))

@@ -11,7 +11,7 @@ import { consumerNamePattern } from "../../../src/domain/Access.ts"
 import { credentialTypePattern, userIdPattern } from "../../../src/domain/Credential.ts"
 import * as Names from "../../../src/domain/Names.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
-import { samples } from "../../support/requestSamples.ts"
+import { sampleKeyOf, samples } from "../../support/requestSamples.ts"
 
 // ---- how long a text of a pattern can be -----------------------------------------------------
 
@@ -169,7 +169,7 @@ const long = "x".repeat(100_000)
 describe("no long text and no lone surrogate gets through the door", () => {
   for (const operation of operations) {
     it(operation.name, () => {
-      for (const sample of samples[operation.name] ?? []) {
+      for (const sample of samples[sampleKeyOf(operation)] ?? []) {
         for (const request of replaced(sample, long)) {
           const taken = operation.decode(new TextEncoder().encode(JSON.stringify(request)))
           if (Result.isFailure(taken)) assert.isBelow(JSON.stringify(taken.failure).length, 1_000)

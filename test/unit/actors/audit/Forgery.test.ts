@@ -2,11 +2,13 @@
 /** Somebody who writes the database as they like, and has no key: nothing of theirs is signed, and it is seen. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, References } from "effect"
+import { busPrincipal } from "../../../../src/domain/Principal.ts"
 import { genesisHash, linkHash } from "../../../../src/store/AuditChain.ts"
 import { credentialWorld } from "../../../support/credentialWorld.ts"
 
 type World = Effect.Success<typeof credentialWorld>
 
+const someone = { ...busPrincipal, correlationId: "c" }
 const whole = { from: null, to: null }
 const started = Effect.gen(function* () {
   const world = yield* credentialWorld
@@ -54,7 +56,7 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
       it.effect(`(${name}${restarted ? ", and the service started again" : ""}) is found and never signed`, () =>
         Effect.gen(function* () {
           const { replica, world } = yield* started
-          yield* replica.audit.verify("demo", whole)
+          yield* replica.audit.verify("demo", whole, someone)
           const before = announced(world)
           assert.lengthOf(before, 1)
           attack(world)
@@ -67,14 +69,14 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
           }
           assert.deepStrictEqual([checkpoints(world), announced(world)], [[], before])
           assert.deepStrictEqual(service.alarm.brokenUnsafe(), ["demo"])
-          const verdict = yield* service.audit.verify("demo", whole)
+          const verdict = yield* service.audit.verify("demo", whole, someone)
           assert.isFalse(verdict.valid)
           assert.deepStrictEqual(verdict.published?.seq, 10)
           // What is signed for others goes on.
           yield* world.append("global", 1)
           yield* service.sweeps.checkpoint
-          assert.isTrue((yield* service.audit.verify("global", whole)).valid)
-          assert.isTrue(world.tables.checkpoints.some(({ seq, tenantId }) => tenantId === "global" && seq === 2))
+          assert.isTrue((yield* service.audit.verify("global", whole, someone)).valid)
+          assert.isTrue(world.tables.checkpoints.some(({ seq, tenantId }) => tenantId === "global" && seq >= 2))
         }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
       )
     }
@@ -84,7 +86,7 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
     Effect.gen(function* () {
       const { replica, world } = yield* started
       yield* replica.sweeps.checkpoint
-      yield* replica.audit.verify("demo", whole)
+      yield* replica.audit.verify("demo", whole, someone)
       const [old, newest] = announced(world)
       assert.deepStrictEqual([old?.body.seq, newest?.body.seq], [10, 13])
       rewrite(world, (seq) => seq > 10)
@@ -94,7 +96,7 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
       const two = yield* world.replica("two")
       yield* two.sweeps.checkpoint
       assert.isEmpty(checkpoints(world))
-      const verdict = yield* two.audit.verify("demo", whole)
+      const verdict = yield* two.audit.verify("demo", whole, someone)
       assert.deepStrictEqual([verdict.valid, verdict.firstBroken?.seq, verdict.published?.seq], [false, 11, 13])
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
@@ -102,7 +104,7 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
   it.effect("a checkpoint that nobody signed makes no chain good, and is found", () =>
     Effect.gen(function* () {
       const { replica, world } = yield* started
-      assert.isTrue((yield* replica.audit.verify("demo", whole)).valid)
+      assert.isTrue((yield* replica.audit.verify("demo", whole, someone)).valid)
       const point = world.published.find((one) => one?.tenantId === "demo")!
       rewrite(world, (seq) => seq === 5)
       deleteCheckpoints(world)
@@ -113,7 +115,7 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
       const two = yield* world.replica("two")
       yield* two.sweeps.checkpoint
       assert.isEmpty(checkpoints(world))
-      assert.isFalse((yield* two.audit.verify("demo", whole)).valid)
+      assert.isFalse((yield* two.audit.verify("demo", whole, someone)).valid)
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 })
@@ -134,7 +136,7 @@ describe("an honest chain", () => {
         [2, 13, 10],
         [3, 15, 13]
       ])
-      const verdict = yield* two.audit.verify("demo", whole)
+      const verdict = yield* two.audit.verify("demo", whole, someone)
       assert.deepStrictEqual([verdict.valid, verdict.checked, verdict.published?.seq], [true, 15, 15])
       assert.isEmpty(two.alarm.brokenUnsafe())
     })
