@@ -41,11 +41,13 @@ export const encodeVerdict = (verdict: {
   readonly valid: boolean
   readonly checked: number
   readonly firstBroken: { readonly seq: number; readonly reason: string } | null
+  readonly repaired: ReadonlyArray<number>
   readonly published: { readonly seq: number; readonly at: number } | null
 }): typeof VerdictAnswer.Type => ({
   valid: verdict.valid,
   checked: verdict.checked,
   ...(verdict.firstBroken === null ? {} : { firstBroken: verdict.firstBroken }),
+  ...(verdict.repaired.length === 0 ? {} : { repaired: verdict.repaired }),
   ...(verdict.published === null
     ? {}
     : { published: { seq: verdict.published.seq, at: formatDate(verdict.published.at) } })

@@ -2,7 +2,15 @@
 import { Effect } from "effect"
 import { Audit } from "../actors/audit/Audit.ts"
 import { numberPlace } from "../domain/Page.ts"
-import { AuditPage, ListAnyAudit, ListAudit, VerdictAnswer, VerifyAudit } from "../schema/AuditJson.ts"
+import {
+  AuditPage,
+  ListAnyAudit,
+  ListAudit,
+  RepairAudit,
+  RepairedAnswer,
+  VerdictAnswer,
+  VerifyAudit
+} from "../schema/AuditJson.ts"
 import { encodeAuditRow, encodeVerdict } from "./AuditAnswers.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
@@ -63,6 +71,20 @@ export const auditOperations = [
         fetch: (limit, after) => audit.listAny(tenantId, { entityId, from, to, limit, after }, caller),
         encode: encodeAuditRow
       })
+    })
+  }),
+  operation({
+    family: "admin",
+    name: "audit.repair",
+    about:
+      "Puts a signed note into a chain about a row whose text was no Unicode and was stored as another one; refused for any other row.",
+    request: RepairAudit,
+    answer: RepairedAnswer,
+    errors: ["TENANT_NOT_FOUND"],
+    handle: Effect.fnUntraced(function* ({ seq, tenantId }, { caller }) {
+      const audit = yield* Audit
+      yield* audit.repair(tenantId, seq, caller)
+      return { tenantId, seq, repaired: true }
     })
   })
 ]

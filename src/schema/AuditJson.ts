@@ -26,6 +26,8 @@ const listed = {
 }
 export const ListAudit = Schema.Struct(listed)
 export const ListAnyAudit = Schema.Struct({ tenantId: Field.TenantId, ...listed })
+export const RepairAudit = Schema.Struct({ tenantId: Field.TenantId, seq: Field.Version })
+export const RepairedAnswer = Schema.Struct({ tenantId: Schema.String, seq: Schema.Int, repaired: Schema.Boolean })
 export const VerifyAudit = Schema.Struct(range)
 
 export const AuditAnswer = Schema.Struct({
@@ -51,6 +53,8 @@ export const VerdictAnswer = Schema.Struct({
   valid: Schema.Boolean,
   checked: Schema.Int,
   firstBroken: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, reason: Schema.String })),
+  /** Rows that hold by a note in the chain about text that was lost, the first of them. */
+  repaired: Schema.optionalKey(Schema.Array(Schema.Int)),
   /** How far the announced checkpoints reach. */
   published: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, at: Field.AnsweredDate }))
 })

@@ -30,6 +30,8 @@ export interface AuditVerdict {
   /** Rows that were looked at. */
   readonly checked: number
   readonly firstBroken: { readonly seq: number; readonly reason: string } | null
+  /** Rows that hold because of a note about them (`Repairs`), the first of them. */
+  readonly repaired: ReadonlyArray<number>
   /** How far the checkpoints reach that were announced, and when the last of them was signed; null: there is none. */
   readonly published: { readonly seq: number; readonly at: number } | null
 }
@@ -57,6 +59,15 @@ export class Audit extends Context.Service<
       request: AuditListRequest,
       caller: AuditCaller
     ) => Effect.Effect<Page<AuditRow>, ChangeError | ReadError>
+    /**
+     * Puts a signed note into the chain about a row whose text was lost when it was stored, so that it verifies.
+     * Refused for a row that holds, and for one that was changed.
+     */
+    readonly repair: (
+      tenantId: string,
+      seq: number,
+      caller: AuditCaller
+    ) => Effect.Effect<void, ChangeError | ReadError>
     /** Leaves a row in `global` about what an operator did, as far as one can be written. */
     readonly tell: (act: AuditAct, caller: AuditCaller) => Effect.Effect<void>
   }

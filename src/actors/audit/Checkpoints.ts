@@ -14,10 +14,11 @@ import { Clock, Effect, Result } from "effect"
 import { AuditSigner } from "../../crypto/AuditSigner.ts"
 import { signedBytes } from "../../store/AuditCheckpointBytes.ts"
 import { type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
-import { type Broken, beginning, type Place, walk } from "../../store/AuditWalk.ts"
+import { type Broken, beginning, type Place } from "../../store/AuditWalk.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
+import * as Repairs from "./Repairs.ts"
 import { SignedHeads } from "./SignedHeads.ts"
 
 export type Checkpoint =
@@ -36,6 +37,7 @@ export const make = Effect.gen(function* () {
   const signer = yield* AuditSigner
   const events = yield* EventWriter
   const heads = yield* SignedHeads
+  const repairs = yield* Repairs.make
 
   /** What does not hold between the last one that was signed and the head; null: all does. */
   const unreached = Effect.fnUntraced(function* (tenantId: string, last: AuditHead | null, head: AuditHead) {
@@ -50,7 +52,7 @@ export const make = Effect.gen(function* () {
       const limit = Math.min(pageRows, head.seq - place.seq)
       const { content } = yield* store.list(tenantId, { ...everything, limit, after: String(place.seq) })
       if (content.length === 0) return { seq: place.seq + 1, reason: "the row is missing" }
-      const walked = walk(place, content, new Map([[head.seq, head.hash]]))
+      const walked = yield* repairs.walk(place, content, new Map([[head.seq, head.hash]]))
       if (walked.broken !== null) return walked.broken
       place = walked.place
       yield* Effect.yieldNow

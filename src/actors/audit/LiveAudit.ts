@@ -8,6 +8,7 @@ import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Audit, type AuditListRequest } from "./Audit.ts"
 import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditNotes } from "./AuditNotes.ts"
+import * as Repairs from "./Repairs.ts"
 import * as Verification from "./Verification.ts"
 
 const make = Effect.gen(function* () {
@@ -16,6 +17,7 @@ const make = Effect.gen(function* () {
   const verification = yield* Verification.make
   const alarm = yield* AuditAlarm
   const notes = yield* AuditNotes
+  const repairs = yield* Repairs.make
 
   const readAct = (action: "audit.listed" | "audit.verified", tenantId: string): AuditAct => ({
     ...{ action, entityType: "audit", entityId: tenantId, diff: null }
@@ -54,6 +56,14 @@ const make = Effect.gen(function* () {
           PublishedUnavailable: () => Effect.fail(new errors.Unavailable({ part: "events", committed: false }))
         })
       ),
+    repair: Effect.fnUntraced(function* (tenantId, seq, caller) {
+      yield* existing(tenantId)
+      const act = yield* Effect.catchTag(repairs.explain(tenantId, seq), "StoreUnavailable", (error) =>
+        Effect.fail(ExistingTenant.readFailed(error))
+      )
+      yield* notes.row(globalTenantId, caller, { ...act, entityId: `${tenantId}/${act.entityId}` })
+      yield* notes.row(tenantId, caller, act)
+    }),
     tell: (act, caller) => notes.tried(caller, act)
   })
 })

@@ -17,12 +17,13 @@ import { AuditSigner } from "../../crypto/AuditSigner.ts"
 import * as errors from "../../domain/errors.ts"
 import { signedBytes } from "../../store/AuditCheckpointBytes.ts"
 import { type AuditBound, type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
-import { type Broken, beginning, type Place, walk } from "../../store/AuditWalk.ts"
+import { type Broken, beginning, type Place } from "../../store/AuditWalk.ts"
 import type { PublishedUnavailable } from "../../store/PublishedCheckpoints.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantsConfig } from "../tenant/TenantsConfig.ts"
 import type { AuditRange, AuditVerdict } from "./Audit.ts"
 import { AuditConfig } from "./AuditConfig.ts"
+import * as Repairs from "./Repairs.ts"
 import { type SignedHead, SignedHeads } from "./SignedHeads.ts"
 
 type VerificationError =
@@ -37,14 +38,17 @@ const pageRows = 250
 /** Checkpoints whose signatures are checked without a pause; one takes as long as many rows. */
 const pageCheckpoints = 50
 
+/** Rows that a verdict names as repaired. */
+const repairedMax = 100
+
 const otherRow = "the row is not the one that was signed or counted"
 const verdictOf =
-  ({ isContradicted, published }: SignedHead) =>
+  ({ isContradicted, published }: SignedHead, repaired: ReadonlyArray<number>) =>
   (checked: number, found: Broken | null): AuditVerdict => {
     const notGood = { seq: published?.seq ?? 1, reason: "a checkpoint that was announced is not good" }
     const firstBroken = found ?? (isContradicted ? notGood : null)
     const reach = published === null ? null : { seq: published.seq, at: published.at }
-    return { valid: firstBroken === null, checked, firstBroken, published: reach }
+    return { valid: firstBroken === null, checked, firstBroken, published: reach, repaired }
   }
 
 /** Checkpoints that were read and are not walked past yet. */
@@ -91,6 +95,7 @@ const anchorsOf = (heads: ReadonlyArray<AuditHead>): ReadonlyMap<number, string>
 export const make = Effect.gen(function* () {
   const store = yield* AuditStore
   const heads = yield* SignedHeads
+  const repairs = yield* Repairs.make
   const signer = yield* AuditSigner
   const clock = yield* Clock.Clock
   const { requestTimeout } = yield* TenantsConfig
@@ -137,7 +142,8 @@ export const make = Effect.gen(function* () {
     let longestMs = 0
     // Before the head: what was announced by then must be among the rows.
     const known = yield* heads.of(tenantId)
-    const verdict = verdictOf(known)
+    const repaired: Array<number> = []
+    const verdict = verdictOf(known, repaired)
     const head = yield* store.head(tenantId)
     const outside = [known.published, known.newest].filter((point) => point !== null)
     const promised = Math.max(head.seq, ...outside.map(({ seq }) => seq))
@@ -162,7 +168,8 @@ export const make = Effect.gen(function* () {
       const after = String(place.seq)
       const page = yield* store.list(tenantId, { entityId: null, from: null, to, limit, after })
       const anchors = [head, ...outside, ...signed.points, ...previousOf(signed.points)]
-      const walked = walk(place, page.content, anchorsOf(anchors))
+      const walked = yield* repairs.walk(place, page.content, anchorsOf(anchors))
+      for (const seq of walked.repaired) if (repaired.length < repairedMax) repaired.push(seq)
       checked += walked.checked
       place = walked.place
       if (walked.broken !== null) return verdict(checked, walked.broken)

@@ -301,11 +301,13 @@ const cases: ReadonlyArray<Case> = [
     args: ["demo", { from: { seq: 3 }, to: null }],
     gives: {
       ...{ valid: false, checked: 4, firstBroken: { seq: 7, reason: "the row was changed" } },
-      published: { seq: 9, at: someTime }
+      published: { seq: 9, at: someTime },
+      repaired: [3]
     },
     body: {
       ...{ valid: false, checked: 4, firstBroken: { seq: 7, reason: "the row was changed" } },
-      published: { seq: 9, at: date }
+      published: { seq: 9, at: date },
+      repaired: [3]
     }
   },
   {
@@ -313,7 +315,7 @@ const cases: ReadonlyArray<Case> = [
     ask: {},
     calls: "auditVerify",
     args: ["demo", { from: null, to: null }],
-    gives: { valid: true, checked: 4, firstBroken: null, published: null },
+    gives: { valid: true, checked: 4, firstBroken: null, published: null, repaired: [] },
     body: { valid: true, checked: 4 }
   }
 ]

@@ -66,7 +66,9 @@ describe(`hostile payloads (seed ${seed})`, () => {
       listBlocked: () => Effect.succeed({ content: [], next: null }),
       releaseBlocked: () => Effect.succeed({ id: 1, action: "drop" }),
       auditList: () => Effect.succeed({ content: [], next: null }),
-      auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null, published: null })
+      auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null, published: null, repaired: [] }),
+      auditListAny: () => Effect.succeed({ content: [], next: null }),
+      auditRepair: () => Effect.void
     })
   })
   afterAll(() => world.close())

@@ -21,7 +21,7 @@ const started = Effect.gen(function* () {
   const world = yield* credentialWorld
   const replica = yield* world.replica("one")
   const verify = (range: { readonly from: AuditBound; readonly to: AuditBound } = whole, tenantId = "demo") =>
-    Effect.map(replica.audit.verify(tenantId, range, someone), ({ published: _, ...verdict }) => verdict)
+    Effect.map(replica.audit.verify(tenantId, range, someone), ({ published: _1, repaired: _2, ...verdict }) => verdict)
   return { world, replica, verify }
 })
 /** So many rows, each the head when it was signed. */
