@@ -1,8 +1,9 @@
 /**
  * Checks an exported audit chain without the service: `npm run audit:verify -- export.jsonl --tenant demo`.
  *
- * The export is what `audit.list` answers: whole answers, or their rows, one JSON value a line, oldest
- * first. With `--checkpoints file` (lines of `audit.checkpoint` events) and `--public-key=key` it also
+ * The export is what `npm run audit:export` writes, or what `audit.list` answers: whole answers, or their rows, one
+ * JSON value a line, oldest first. The signed end of an export is checked with `--public-key`; without it only that
+ * the rows reach it. With `--checkpoints file` (lines of `audit.checkpoint` events) and `--public-key=key` it also
  * compares the chain to what was signed, which shows a tail that was cut off or a chain written anew.
  * An export that does not begin at row 1 is anchored in the `prevHash` of its first row, and says so.
  *
@@ -29,7 +30,7 @@ const { checkpoints: checkpointsFile, "public-key": publicKeyText, tenant } = va
 if (
   positionals.length !== 1 ||
   tenant === undefined ||
-  (checkpointsFile === undefined) !== (publicKeyText === undefined)
+  (checkpointsFile !== undefined && publicKeyText === undefined)
 ) {
   stop(usage)
 }
@@ -71,9 +72,12 @@ const numbers = new Set()
 /** Hashes that were signed, by row; or what is wrong with a checkpoint. */
 const readCheckpoints = () => {
   const signed = new Map()
-  if (checkpointsFile === undefined) return { signed, broken: null }
+  if (publicKeyText === undefined) {
+    for (const { hash, seq } of ends) signed.set(seq, hash)
+    return { signed, broken: null }
+  }
   const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKeyText }, format: "jwk" })
-  for (const point of linesOf(checkpointsFile)) {
+  for (const point of [...(checkpointsFile === undefined ? [] : linesOf(checkpointsFile)), ...ends]) {
     const { hash, number, previous_hash: previousHash, previous_seq: previousSeq, seq, signature } = point
     if (point.tenant_id !== tenant) continue
     const isGood = verify(null, bytesOf(point), key, Buffer.from(String(signature), "base64url"))
@@ -95,7 +99,10 @@ const readCheckpoints = () => {
 /** Numbers of checkpoints between the first and the last that are not among those given. */
 const gaps = () => (numbers.size === 0 ? 0 : Math.max(...numbers) - Math.min(...numbers) + 1 - numbers.size)
 
-const rows = linesOf(positionals[0]).flatMap((value) => value.content ?? [value])
+const exported = linesOf(positionals[0]).flatMap((value) => value.content ?? [value])
+const rows = exported.filter((value) => value.signature === undefined)
+/** The signed ends that an export brings along: worth as much as the key that is told apart from it. */
+const ends = exported.filter((value) => value.signature !== undefined && value.tenant_id === tenant)
 const { broken: brokenCheckpoint, signed } = readCheckpoints()
 const anchored = rows.length > 0 && rows[0].seq !== 1
 let place = anchored ? { seq: rows[0].seq - 1, hash: rows[0].prevHash } : { seq: 0, hash: genesis }

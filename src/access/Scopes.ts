@@ -106,6 +106,7 @@ export const adminScopes: Readonly<Record<string, Row>> = {
   "keys.rotate": keys,
   "keys.retire": keys,
   "audit.list": platform("kaa:audit:read"),
+  "audit.sign": platform("kaa:audit:read"),
   "audit.repair": platform("kaa:audit:update"),
   "config.show": serviceRead,
   health: serviceRead,

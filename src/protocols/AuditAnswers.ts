@@ -1,5 +1,6 @@
 /** What the audit says, as it is answered. */
-import type { AuditAnswer, VerdictAnswer } from "../schema/AuditJson.ts"
+import type { SignedAnswer } from "../actors/audit/Audit.ts"
+import type { AuditAnswer, SignedAudit, VerdictAnswer } from "../schema/AuditJson.ts"
 import { formatDate } from "../schema/Timestamp.ts"
 
 interface AuditRow {
@@ -51,4 +52,21 @@ export const encodeVerdict = (verdict: {
   ...(verdict.published === null
     ? {}
     : { published: { seq: verdict.published.seq, at: formatDate(verdict.published.at) } })
+})
+
+export const encodeSigned = (point: SignedAnswer): typeof SignedAudit.Type => ({
+  tenant_id: point.tenantId,
+  seq: point.seq,
+  hash: point.hash,
+  at: point.at,
+  ...(point.number === null
+    ? {}
+    : {
+        number: point.number,
+        previous_seq: point.previous?.seq ?? null,
+        previous_hash: point.previous?.hash ?? null
+      }),
+  key_id: point.keyId,
+  public_key: point.publicKey,
+  signature: Buffer.from(point.signature).toString("base64url")
 })

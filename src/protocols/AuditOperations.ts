@@ -8,10 +8,12 @@ import {
   ListAudit,
   RepairAudit,
   RepairedAnswer,
+  SignAudit,
+  SignedAudit,
   VerdictAnswer,
   VerifyAudit
 } from "../schema/AuditJson.ts"
-import { encodeAuditRow, encodeVerdict } from "./AuditAnswers.ts"
+import { encodeAuditRow, encodeSigned, encodeVerdict } from "./AuditAnswers.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
 
@@ -85,6 +87,19 @@ export const auditOperations = [
       const audit = yield* Audit
       yield* audit.repair(tenantId, seq, caller)
       return { tenantId, seq, repaired: true }
+    })
+  }),
+  operation({
+    family: "admin",
+    name: "audit.sign",
+    about:
+      "The present head of a tenant's audit, signed now, as the event `audit.checkpoint` has it: the end of an export.",
+    request: SignAudit,
+    answer: SignedAudit,
+    errors: ["TENANT_NOT_FOUND"],
+    handle: Effect.fnUntraced(function* ({ tenantId }, { caller }) {
+      const audit = yield* Audit
+      return encodeSigned(yield* audit.sign(tenantId, caller))
     })
   })
 ]

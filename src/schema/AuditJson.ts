@@ -1,5 +1,6 @@
 /** `audit.*`: what travels. A bound is a date or a sequence number, both inclusive. */
 import { Schema, SchemaTransformation } from "effect"
+import { CheckpointEvent } from "./EventJson.ts"
 import * as Field from "./Field.ts"
 import { IsoDate } from "./Timestamp.ts"
 
@@ -28,6 +29,9 @@ export const ListAudit = Schema.Struct(listed)
 export const ListAnyAudit = Schema.Struct({ tenantId: Field.TenantId, ...listed })
 export const RepairAudit = Schema.Struct({ tenantId: Field.TenantId, seq: Field.Version })
 export const RepairedAnswer = Schema.Struct({ tenantId: Schema.String, seq: Schema.Int, repaired: Schema.Boolean })
+export const SignAudit = Schema.Struct({ tenantId: Field.TenantId })
+/** Field by field as the event `audit.checkpoint` has it. */
+export const SignedAudit = CheckpointEvent
 export const VerifyAudit = Schema.Struct(range)
 
 export const AuditAnswer = Schema.Struct({

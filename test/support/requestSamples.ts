@@ -66,6 +66,7 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "service.disable": [{ service_name: "outlook", reason: "r" }],
   "audit.list": [{ entityId: "e", from: 1, to: date, ...page }],
   "admin audit.list": [{ tenantId: "t", entityId: "e", from: 1, to: date, ...page }],
+  "audit.sign": [{ tenantId: "t" }],
   "audit.repair": [{ tenantId: "t", seq: 1 }],
   "audit.verify": [{ from: date, to: 2 }],
   "tenants.list": [page],

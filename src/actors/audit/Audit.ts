@@ -9,7 +9,7 @@ import { Context, type Effect } from "effect"
 import type { AuditRangeTooLong } from "../../domain/errors.ts"
 import type { Page } from "../../domain/Page.ts"
 import type { AuditRow } from "../../store/AuditChain.ts"
-import type { AuditBound } from "../../store/AuditStore.ts"
+import type { AuditBound, AuditCheckpoint } from "../../store/AuditStore.ts"
 import type { AuditAct } from "../../store/TenantStore.ts"
 import type { ChangeError, ReadError } from "../tenant/Tenants.ts"
 import type { AuditCaller } from "../tenant/Workspace.ts"
@@ -34,6 +34,11 @@ export interface AuditVerdict {
   readonly repaired: ReadonlyArray<number>
   /** How far the checkpoints reach that were announced, and when the last of them was signed; null: there is none. */
   readonly published: { readonly seq: number; readonly at: number } | null
+}
+
+/** A checkpoint as it is announced, for whoever keeps it with an export. */
+export interface SignedAnswer extends AuditCheckpoint {
+  readonly publicKey: string
 }
 
 export class Audit extends Context.Service<
@@ -68,6 +73,8 @@ export class Audit extends Context.Service<
       seq: number,
       caller: AuditCaller
     ) => Effect.Effect<void, ChangeError | ReadError>
+    /** The present head, signed: of a tenant that lives as a checkpoint of its own, of a removed one by itself. */
+    readonly sign: (tenantId: string, caller: AuditCaller) => Effect.Effect<SignedAnswer, ChangeError | ReadError>
     /** Leaves a row in `global` about what an operator did, as far as one can be written. */
     readonly tell: (act: AuditAct, caller: AuditCaller) => Effect.Effect<void>
   }

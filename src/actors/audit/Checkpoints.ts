@@ -22,8 +22,14 @@ import * as Repairs from "./Repairs.ts"
 import { SignedHeads } from "./SignedHeads.ts"
 
 export type Checkpoint =
-  | { readonly _tag: "Nothing" }
-  | { readonly _tag: "Sign"; readonly point: AuditCheckpoint; readonly command: Command<number> }
+  /** There is a checkpoint of the head already, or there is no head. */
+  | { readonly _tag: "Nothing"; readonly stored: AuditCheckpoint | null }
+  | {
+      readonly _tag: "Sign"
+      readonly point: AuditCheckpoint
+      readonly publicKey: string
+      readonly command: Command<number>
+    }
   /** Not reached from what was signed before. */
   | { readonly _tag: "Broken"; readonly broken: Broken }
 
@@ -60,7 +66,7 @@ export const make = Effect.gen(function* () {
     return place.hash === head.hash ? null : { seq: place.seq, reason: "the row is not the one that was counted" }
   })
 
-  const signing = (unsigned: Omit<AuditCheckpoint, "keyId" | "signature">, caller: Caller): Checkpoint => {
+  const signing = (unsigned: Omit<AuditCheckpoint, "keyId" | "signature">, caller: Caller) => {
     const { at, hash, number, previous, seq, tenantId } = unsigned
     const { keyId, publicKey, signature } = signer.sign(signedBytes(unsigned))
     const point = { ...unsigned, keyId, signature }
@@ -99,7 +105,7 @@ export const make = Effect.gen(function* () {
         return Result.succeed(seq)
       }
     }
-    return { _tag: "Sign", point, command }
+    return { _tag: "Sign", point, publicKey, command } satisfies Checkpoint
   }
 
   /** Looks at the present head, and signs it where it may. Nothing is written but by the command. */
@@ -117,15 +123,19 @@ export const make = Effect.gen(function* () {
     if (other !== null && other.seq === last?.seq && other.hash !== last.hash) {
       return broken(other.seq, "two checkpoints of one row differ")
     }
-    if (head.seq === 0 && last === null) return { _tag: "Nothing" } satisfies Checkpoint
+    if (head.seq === 0 && last === null) return { _tag: "Nothing", stored: null } satisfies Checkpoint
     const found = yield* unreached(tenantId, last, head)
     if (found !== null) return { _tag: "Broken", broken: found } satisfies Checkpoint
-    if (stored?.seq === head.seq) return { _tag: "Nothing" } satisfies Checkpoint
+    if (stored?.seq === head.seq) return { _tag: "Nothing", stored } satisfies Checkpoint
     const at = yield* Clock.currentTimeMillis
     const previous = last === null ? null : { seq: last.seq, hash: last.hash }
     const number = (last?.number ?? 0) + 1
     return signing({ tenantId, seq: head.seq, hash: head.hash, at, number, previous }, caller)
   })
 
-  return { checkpoint }
+  /** What is signed already, signed now: for somebody who asks for it. Not to be written. */
+  const again = ({ keyId: _1, signature: _2, ...signed }: AuditCheckpoint, caller: Caller) =>
+    Effect.map(Clock.currentTimeMillis, (at) => signing({ ...signed, at }, caller))
+
+  return { checkpoint, again }
 })

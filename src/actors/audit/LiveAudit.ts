@@ -3,15 +3,28 @@ import { Effect, Layer } from "effect"
 import * as errors from "../../domain/errors.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import { AuditStore } from "../../store/AuditStore.ts"
+import type { PublishedUnavailable } from "../../store/PublishedCheckpoints.ts"
+import type { StoreUnavailable } from "../../store/StoreError.ts"
 import type { AuditAct } from "../../store/TenantStore.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
+import { TenantActors } from "../tenant/TenantActors.ts"
 import { Audit, type AuditListRequest } from "./Audit.ts"
 import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditNotes } from "./AuditNotes.ts"
+import * as Checkpoints from "./Checkpoints.ts"
 import * as Repairs from "./Repairs.ts"
+import { SignedHeads } from "./SignedHeads.ts"
 import * as Verification from "./Verification.ts"
 
+const readFailed = (error: StoreUnavailable | PublishedUnavailable) =>
+  error._tag === "StoreUnavailable"
+    ? ExistingTenant.readFailed(error)
+    : new errors.Unavailable({ part: "events", committed: false })
+
 const make = Effect.gen(function* () {
+  const actors = yield* TenantActors
+  const heads = yield* SignedHeads
+  const checkpoints = yield* Checkpoints.make
   const store = yield* AuditStore
   const existing = yield* ExistingTenant.make
   const verification = yield* Verification.make
@@ -19,7 +32,7 @@ const make = Effect.gen(function* () {
   const notes = yield* AuditNotes
   const repairs = yield* Repairs.make
 
-  const readAct = (action: "audit.listed" | "audit.verified", tenantId: string): AuditAct => ({
+  const readAct = (action: "audit.listed" | "audit.verified" | "audit.signed", tenantId: string): AuditAct => ({
     ...{ action, entityType: "audit", entityId: tenantId, diff: null }
   })
   const listed = (tenantId: string, request: AuditListRequest) =>
@@ -63,6 +76,29 @@ const make = Effect.gen(function* () {
       )
       yield* notes.row(globalTenantId, caller, { ...act, entityId: `${tenantId}/${act.entityId}` })
       yield* notes.row(tenantId, caller, act)
+    }),
+    sign: Effect.fnUntraced(function* (tenantId, caller) {
+      const asking = { ...caller, idempotency: null }
+      yield* notes.counted(caller, readAct("audit.signed", tenantId))
+      const outcome = yield* Effect.mapError(checkpoints.checkpoint(tenantId, asking), readFailed)
+      if (outcome._tag === "Broken") {
+        yield* alarm.broken(tenantId, outcome.broken)
+        const { reason, seq } = outcome.broken
+        return yield* new errors.InvalidRequest({
+          path: "tenantId",
+          reason: `its audit is broken at ${seq}: ${reason}`
+        })
+      }
+      if (outcome._tag === "Nothing") {
+        if (outcome.stored === null) return yield* new errors.TenantNotFound({ tenantId })
+        const { point, publicKey } = yield* checkpoints.again(outcome.stored, asking)
+        return { ...point, publicKey }
+      }
+      const { command, point, publicKey } = outcome
+      // One that was removed has no checkpoint of its own any more: what is answered is signed all the same.
+      const asked = Effect.tap(actors.ask(tenantId, command), () => Effect.sync(() => heads.signedUnsafe(point)))
+      yield* Effect.catchTag(asked, "TenantNotFound", () => Effect.succeed(0))
+      return { ...point, publicKey }
     }),
     tell: (act, caller) => notes.tried(caller, act)
   })

@@ -1,7 +1,7 @@
-// Verifies R-SEC-7, R-SEC-16, R-AUD-3, R-AUD-4, R-AUD-1, R-AUD-2.
+// Verifies R-SEC-7, R-SEC-16, R-AUD-3, R-AUD-4, R-AUD-7, R-AUD-1, R-AUD-2.
 /** P8 from outside: what happened is in the audit, and the audit cannot be edited unnoticed. Verifies: R-SEC-7. */
 import { execFile } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
@@ -363,6 +363,40 @@ describe("the offline verifier", () => {
     )
     const whole = await verifyFile([{ content: rows }], "--tenant", tenant)
     assert.strictEqual(whole.code, 0)
+  })
+
+  it("takes an export, which goes on where it was cut off, and whose end is signed; of a removed tenant, too", async () => {
+    const tenant = await newTenant("exported")
+    const folder = mkdtempSync(join(tmpdir(), "cm-export-"))
+    const file = join(folder, "export.jsonl")
+    const exporter = resolve(import.meta.dirname, "../../../scripts/audit-export.mjs")
+    const env = { PATH: process.env.PATH, NATS_URL: inject("natsUrl"), CM_INSTANCE_NAME: instance }
+    const exportIt = async () =>
+      JSON.parse((await run(process.execPath, [exporter, file, "--tenant", tenant, "--page", "2"], { env })).stdout)
+    const verifyIt = (key: string) =>
+      run(process.execPath, [script, file, "--tenant", tenant, `--public-key=${key}`]).then(
+        ({ stdout }) => JSON.parse(stdout),
+        ({ stdout }: { stdout: string }) => JSON.parse(stdout)
+      )
+    const first = await exportIt()
+    assert.deepInclude(first, { tenant, from: 1, signed: true })
+    assert.deepInclude(await verifyIt(first.publicKey), { valid: true, checked: first.to })
+    const lines = readFileSync(file, "utf8").trimEnd().split("\n")
+    // As a crash in the middle of a line leaves it.
+    writeFileSync(file, `${lines.slice(0, 3).join("\n")}\n${lines[3]!.slice(0, 40)}`)
+    assert.strictEqual((await client.admin("tenants.remove", { tenantId: tenant })).status, 200)
+    const second = await exportIt()
+    assert.deepInclude(second, { from: 4, signed: true })
+    const last = await exportIt()
+    assert.isAbove(last.to, first.to)
+    assert.deepInclude(await verifyIt(first.publicKey), { valid: true, checked: last.to })
+    assert.deepInclude(await verifyIt(Buffer.alloc(32, 7).toString("base64url")), { valid: false })
+    // A row taken out of its end contradicts what was signed.
+    const whole = readFileSync(file, "utf8").trimEnd().split("\n")
+    const without = whole.filter((line) => JSON.parse(line).signature !== undefined || JSON.parse(line).seq !== last.to)
+    writeFileSync(file, without.join("\n"))
+    assert.deepInclude(await verifyIt(first.publicKey), { valid: false })
+    rmSync(folder, { recursive: true })
   })
 
   it("sees a cut-off tail by the checkpoints that were announced, and a checkpoint of another key", async () => {

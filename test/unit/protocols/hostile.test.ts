@@ -68,7 +68,12 @@ describe(`hostile payloads (seed ${seed})`, () => {
       auditList: () => Effect.succeed({ content: [], next: null }),
       auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null, published: null, repaired: [] }),
       auditListAny: () => Effect.succeed({ content: [], next: null }),
-      auditRepair: () => Effect.void
+      auditRepair: () => Effect.void,
+      auditSign: () =>
+        Effect.succeed({
+          ...{ tenantId: "t", seq: 1, hash: "h", at: 0, number: 1, previous: null, keyId: "k", publicKey: "p" },
+          signature: new Uint8Array(64)
+        })
     })
   })
   afterAll(() => world.close())

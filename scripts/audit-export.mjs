@@ -1,0 +1,92 @@
+/**
+ * Exports a tenant's audit to a file, signed at its end: `npm run audit:export -- out.jsonl --tenant demo`.
+ *
+ * Lines of JSON: rows as `admin.v1.audit.list` answers them, oldest first, then one checkpoint, the signed head up
+ * to which they reach. Started again with the same file it goes on behind the last whole row that is there; a
+ * line that was cut off by a crash is dropped. `npm run audit:verify` checks such a file without the service.
+ *
+ * Asks as the user of NATS_USER and NATS_PASSWORD (or NATS_CREDS) at NATS_URL, who needs the operator's rights; without
+ * NATS_URL the stack that `npm start` runs, as `operator`. Prints one line of JSON; exit code 0: whole and signed.
+ */
+import { appendFileSync, existsSync, readFileSync, truncateSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { connect, credsAuthenticator } from "@nats-io/transport-node"
+import { localDirOf, runningIn } from "./lib/localDir.mjs"
+
+const usage = "usage: audit-export <out.jsonl> --tenant <id> [--page <rows>]\n"
+const stop = (text) => {
+  process.stderr.write(text)
+  process.exit(2)
+}
+const { positionals, values } = (() => {
+  try {
+    const options = { tenant: { type: "string" }, page: { type: "string", default: "1000" } }
+    return parseArgs({ allowPositionals: true, options })
+  } catch {
+    return stop(usage)
+  }
+})()
+const [file] = positionals
+const { page, tenant } = values
+if (positionals.length !== 1 || tenant === undefined || !/^[1-9][0-9]{0,3}$/u.test(page)) stop(usage)
+
+const busOf = () => {
+  const { CM_INSTANCE_NAME: instance = "cm", NATS_CREDS, NATS_PASSWORD, NATS_URL, NATS_USER } = process.env
+  if (NATS_URL === undefined) {
+    const running = runningIn(localDirOf(process.env))
+    if (running === undefined) return stop("nothing runs here, and NATS_URL is not set\n")
+    const { inboxPrefix, password, user } = running.users.operator
+    return { instance: running.instance, options: { servers: running.natsUrl, user, pass: password, inboxPrefix } }
+  }
+  const inbox = NATS_USER === undefined ? {} : { inboxPrefix: `_INBOX.${NATS_USER}` }
+  const options = { servers: NATS_URL, user: NATS_USER, pass: NATS_PASSWORD, ...inbox }
+  return NATS_CREDS === undefined
+    ? { instance, options }
+    : { instance, options: { ...options, authenticator: credsAuthenticator(readFileSync(NATS_CREDS)) } }
+}
+
+/** The last row of an export that was begun; what follows its last whole line is dropped. */
+const lastRow = () => {
+  if (!existsSync(file)) return 0
+  const bytes = readFileSync(file)
+  const end = bytes.lastIndexOf(0x0a) + 1
+  if (end < bytes.length) truncateSync(file, end)
+  const lines = bytes.subarray(0, end).toString("utf8").split("\n").filter(Boolean)
+  for (const line of lines.toReversed()) {
+    const value = JSON.parse(line)
+    if (value.signature === undefined) return value.seq
+  }
+  return 0
+}
+
+const { instance, options } = busOf()
+const nc = await connect(options)
+const ask = async (operation, body) => {
+  const message = await nc.request(`${instance}.admin.v1.${operation}`, JSON.stringify(body), { timeout: 30_000 })
+  const answer = message.json()
+  if (message.headers?.get("Cm-Status") === "200") return answer
+  const { code, reasonPhrase } = answer.error ?? {}
+  await nc.close()
+  return stop(`${operation}: ${code} ${reasonPhrase}\n`)
+}
+
+let last = lastRow()
+const from = last + 1
+// Signed first: the rows must reach at least so far.
+const checkpoint = await ask("audit.sign", { tenantId: tenant })
+let cursor
+while (last < checkpoint.seq) {
+  const body = { tenantId: tenant, from, to: checkpoint.seq, limit: Number(page) }
+  const { content, nextCursor } = await ask("audit.list", cursor === undefined ? body : { ...body, cursor })
+  appendFileSync(file, content.map((row) => `${JSON.stringify(row)}\n`).join(""))
+  last = content.at(-1)?.seq ?? last
+  cursor = nextCursor
+  if (cursor === undefined) break
+}
+const isWhole = last === checkpoint.seq
+if (isWhole) appendFileSync(file, `${JSON.stringify(checkpoint)}\n`)
+await nc.close()
+process.stdout.write(
+  `${JSON.stringify({ tenant, from, to: last, signed: isWhole, publicKey: checkpoint.public_key })}\n`
+)
+process.exit(isWhole ? 0 : 1)
