@@ -357,7 +357,7 @@ describe("credentials, services and the audit on the bus", () => {
       "gone",
       { entityId: id, from: { seq: 2 }, to: null, limit: 5, after: null }
     ])
-    assert.deepInclude(world.tenants.calls[0]?.args[2], { principal: "bus" })
+    assert.deepInclude(world.tenants.calls[0]?.args[2], { principal: "ADMIN/admin" })
     script(world, "auditRepair", Effect.void)
     const repaired = await world.admin("audit.repair", { tenantId: "demo", seq: 4 })
     assert.deepStrictEqual([repaired.status, repaired.body], [200, { tenantId: "demo", seq: 4, repaired: true }])

@@ -64,8 +64,9 @@ describe("the audit of global", () => {
       }
       const { credentialId } = yield* replica.credentials.store("global", request, auditor)
       const options = { consumer: { by: "subject", name: "mail" }, sealTo: null, minTtlMs: null } as const
+      const mail = { ...auditor, principal: "mail", known: { ...auditor.known, by: "subject" as const } }
       const get = (tenantId: string) =>
-        replica.credentials.get(tenantId, { serviceName: "outlook", owner: { level: "tenant" } }, options, auditor)
+        replica.credentials.get(tenantId, { serviceName: "outlook", owner: { level: "tenant" } }, options, mail)
       for (const tenantId of ["demo", "demo", "global"]) yield* get(tenantId)
       const read = (asking?: string) => [
         ...["mail", "c-9", credentialId],
