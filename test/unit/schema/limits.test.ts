@@ -206,7 +206,9 @@ const columns = (): ReadonlyMap<string, number> => {
     if (varchar !== null) return Number(varchar[1])
     if (type.startsWith("MEDIUMTEXT")) return 4_000_000
     if (type.startsWith("LONGTEXT")) return 1_000_000_000
-    return /^(?:TINYTEXT|TEXT|CHAR\b)/u.test(type) ? 0 : null
+    // 65,535 bytes, four of which a character may have.
+    if (type.startsWith("TEXT")) return 16_383
+    return /^(?:TINYTEXT|CHAR\b)/u.test(type) ? 0 : null
   }
   for (const file of globSync("*.sql", { cwd: root }).toSorted((a, b) => basename(a).localeCompare(basename(b)))) {
     const sql = readFileSync(resolve(root, file), "utf8").replaceAll(/^--.*$/gmu, "")
@@ -309,7 +311,17 @@ const written: Readonly<Record<string, number>> = {
   "tenant_services.tenant_id": tenantId,
   "tenant_services.service_name": serviceName,
   "tenant_services.reason": reason,
-  "audit_checkpoints.tenant_id": tenantId
+  "audit_checkpoints.tenant_id": tenantId,
+  "applications.out_of_service": own(16),
+  "application_withdrawals.app_name": appName,
+  "application_withdrawals.tenant_id": tenantId,
+  "platform_tenants.tenant_id": tenantId,
+  "platform_tenants.issuer": own(2_048),
+  "platform_settings.kind": own(16),
+  "platform_settings.name": own(64),
+  "platform_settings.tenant_id": tenantId,
+  "platform_settings.settings": own(16_000),
+  "platform_settings.refused": own(256)
 }
 
 describe("every column holds the longest text that may be written into it", () => {
