@@ -9,6 +9,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { consumerNamePattern } from "../../../src/domain/Access.ts"
 import { credentialTypePattern, userIdPattern } from "../../../src/domain/Credential.ts"
+import { audiencePattern, issuerPattern } from "../../../src/domain/Issuer.ts"
 import * as Names from "../../../src/domain/Names.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { sampleKeyOf, samples } from "../../support/requestSamples.ts"
@@ -312,6 +313,11 @@ const written: Readonly<Record<string, number>> = {
   "tenant_services.service_name": serviceName,
   "tenant_services.reason": reason,
   "audit_checkpoints.tenant_id": tenantId,
+  "tenants.issuer": lengthOf(issuerPattern),
+  "tenants.issuer_claimed": lengthOf(issuerPattern),
+  "tenants.jwks_uri": lengthOf(issuerPattern),
+  "tenants.audience": lengthOf(audiencePattern),
+  "tenants.limits": own(1_024),
   "applications.out_of_service": own(16),
   "application_withdrawals.app_name": appName,
   "application_withdrawals.tenant_id": tenantId,
