@@ -5,7 +5,7 @@
  * token value or a hash. Status codes and texts are given in one place, `protocols/Status.ts`.
  * Everything else that goes wrong is a defect.
  */
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { entityIdPattern } from "./Names.ts"
 
 const tagged = Schema.TaggedError
@@ -101,7 +101,11 @@ export class EventNotFound extends tagged<EventNotFound>()("EventNotFound", { id
 
 // ---- the service itself
 /** A bound of this tenant or replica is reached: mailbox, misses in flight. Trying later helps. */
-export class TooManyRequests extends tagged<TooManyRequests>()("TooManyRequests", { limit: Schema.String }) {}
+export class TooManyRequests extends tagged<TooManyRequests>()("TooManyRequests", {
+  limit: Schema.String,
+  /** After which asking again may help. */
+  retryAfterMs: Schema.Int.pipe(Schema.withConstructorDefault(Effect.succeed(1_000)))
+}) {}
 /** A part that is needed cannot be reached. `committed` null: it is not known whether the change happened. */
 export class Unavailable extends tagged<Unavailable>()("Unavailable", {
   part: Schema.String,

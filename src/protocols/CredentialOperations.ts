@@ -33,7 +33,7 @@ export const credentialOperations = [
     request: Json.StoreCredential,
     answer: Json.StoreCredentialAnswer,
     statuses: [201],
-    errors: ["CREDENTIAL_EXISTS"],
+    errors: ["CREDENTIAL_EXISTS", "LIMIT_REACHED"],
     handle: Effect.fnUntraced(function* (request, { caller, tenantId }) {
       const credentials = yield* Credentials
       yield* checkConsumers(request.allowed_consumers)

@@ -11,9 +11,10 @@
 
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, Layer, Option, Result } from "effect"
+import { Limits } from "../actors/tenant/Limits.ts"
 import { type ChangeError, Tenants } from "../actors/tenant/Tenants.ts"
 import type { Validator } from "../actors/validation/Validator.ts"
-import { appNamePattern, isTokenValue } from "../domain/Names.ts"
+import { appNamePattern, globalTenantId, isTokenValue } from "../domain/Names.ts"
 import type { Principal } from "../domain/Principal.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Nats } from "../nats/Nats.ts"
@@ -26,10 +27,10 @@ import { decideTransition } from "./BusAccess.ts"
 import { busCallerOf } from "./BusCaller.ts"
 import { BusConfig } from "./BusConfig.ts"
 import { validation } from "./EcapValidation.ts"
-import * as InFlight from "./InFlight.ts"
 import { Micro } from "./Micro.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
 import { replyRule, send } from "./Responder.ts"
+import * as Shares from "./Shares.ts"
 import { failureOf } from "./Status.ts"
 import { serviceSubject } from "./Subject.ts"
 import { listen, type NotTaken } from "./Subscription.ts"
@@ -78,7 +79,8 @@ const transition = Effect.gen(function* () {
   const counters = yield* makeCounters
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const rule = replyRule(nats.inboxPrefix)
-  const inFlight = InFlight.make(requestsInFlightMax)
+  const inFlight = Shares.make(requestsInFlightMax)
+  const limits = yield* Limits
   const subject = serviceSubject(instance, protocol, "ep-token-status-transition-request")
   const endpoint = micro.endpoint({
     protocol,
@@ -147,10 +149,16 @@ const transition = Effect.gen(function* () {
       const { reasonPhrase, statusCode } = failureOf(asked.failure)
       return respond(message, request.correlationId, { statusCode, reasonPhrase }, startedAt)
     }
-    if (!inFlight.enter()) return respond(message, request.correlationId, plain(429), startedAt)
-    run(
-      Effect.ensuring(change(message, request, checked.target, asked.success, startedAt), Effect.sync(inFlight.leave))
-    )
+    // Whose an application is must be looked for; it is one tenant's, so its name stands for it here.
+    const leave = inFlight.enter({
+      tenant: request.appName,
+      tenantMax: limits.get(globalTenantId).requestsInFlight,
+      asker: null,
+      takesAway: checked.target !== "Active",
+      always: false
+    })
+    if (leave === null) return respond(message, request.correlationId, plain(429), startedAt)
+    run(Effect.ensuring(change(message, request, checked.target, asked.success, startedAt), Effect.sync(leave)))
   }
 
   const notTaken = (message: Msg, why: NotTaken) => {

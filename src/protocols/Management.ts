@@ -5,24 +5,25 @@
  * operation, payload, authorization, then whatever the operation finds. Every request with an
  * acceptable reply subject is answered once; one without is not carried out, only counted.
  *
- * A request is a fiber; their number is bounded, one more is answered 429. When the layer is
+ * A request is a fiber; their number is bounded for each tenant and for all (`Shares`), one more is answered 429. When the layer is
  * released the subscriptions are drained, what is in flight is answered, and the connection is
  * flushed. A bug in a handler is answered 500 without detail and logged with its cause.
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result, Tracer } from "effect"
+import { Limits } from "../actors/tenant/Limits.ts"
 import { Platform } from "../actors/tenant/Platform.ts"
 import { InvalidRequest, TooManyRequests, Unavailable } from "../domain/errors.ts"
+import { globalTenantId } from "../domain/Names.ts"
 import { Nats } from "../nats/Nats.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
 import type { Readiness } from "../observability/Health.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Access } from "./Access.ts"
-import { busCallerOf } from "./BusCaller.ts"
+import { type BusCaller, busCallerOf } from "./BusCaller.ts"
 import { BusConfig } from "./BusConfig.ts"
 import * as CorrelationIds from "./CorrelationIds.ts"
-import * as InFlight from "./InFlight.ts"
 import { type Endpoint, Micro } from "./Micro.ts"
 import { encodeBody, type Operation, type Reply } from "./Operation.ts"
 import { InvalidTenant, OperationNotFound, PayloadTooLarge } from "./ProtocolError.ts"
@@ -36,6 +37,7 @@ import {
   traceOf
 } from "./RequestHeaders.ts"
 import { payloadBytesMax, replyRule, send } from "./Responder.ts"
+import * as Shares from "./Shares.ts"
 import { errorLine, type Failure, failureOf, internal, type ManagementError } from "./Status.ts"
 import { managementSubjects, parseSubject } from "./Subject.ts"
 import { listen, type NotTaken } from "./Subscription.ts"
@@ -90,8 +92,12 @@ const failureFrom = (cause: Cause.Cause<ManagementError>): Failure => {
   })
 }
 
+/** Whose share over all tenants it counts against; nobody's for the gateway, behind which are many. */
+const askerOf = (caller: BusCaller, consumer: string | null, gatewayAccount: string): string | null =>
+  caller.by === "import" && caller.account !== gatewayAccount ? `${caller.account}/${caller.user ?? "-"}` : consumer
+
 const full = (): { readonly refusal: ManagementError } => ({
-  refusal: new TooManyRequests({ limit: "requests in flight" })
+  refusal: new TooManyRequests({ limit: "requestsInFlight" })
 })
 const headersRefused = (): { readonly refusal: ManagementError } => ({
   refusal: new InvalidRequest({ path: "headers", reason: "must be lines of a name, a colon and a value" })
@@ -105,7 +111,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const nats = yield* Nats
   const micro = yield* Micro
   const access = yield* Access
-  const { ownAccount } = yield* BusConfig
+  const { gatewayAccount, ownAccount } = yield* BusConfig
   const platform = yield* Platform
   const { drainTimeout, requestBytesMax, requestsInFlightMax } = yield* ProtocolsConfig
   const clock = yield* Clock.Clock
@@ -115,7 +121,8 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const run = Effect.runForkWith(context)
   const route = makeRouter(instance, operations)
   const rule = replyRule(nats.inboxPrefix)
-  const inFlight = InFlight.make(requestsInFlightMax)
+  const inFlight = Shares.make(requestsInFlightMax)
+  const limits = yield* Limits
   const deadlines = yield* Deadlines.make(protocol, operationTimeout)
   const unlisted = micro.endpoint({ protocol, name: "unknown", subject: "", unlisted: true })
   const endpoints = new Map<Operation<R>, Endpoint>(
@@ -124,6 +131,18 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       return [operation, micro.endpoint({ protocol, name, subject, metadata: { about: operation.about } })]
     })
   )
+
+  /** What names no operation is answered at once, and holds its place as long. */
+  const enteringOf = (message: Msg, to: Route<R>): Shares.Entering => {
+    const [operation, tenant] = "operation" in to ? [to.operation, to.tenantId] : [null, ""]
+    return {
+      tenant,
+      tenantMax: limits.get(tenant === "" ? globalTenantId : tenant).requestsInFlight,
+      asker: askerOf(busCallerOf(message, ownAccount), "extra" in to ? to.extra : null, gatewayAccount),
+      takesAway: operation?.takesAway ?? false,
+      always: operation?.always ?? false
+    }
+  }
 
   /** Everything after the operation is known: payload, authorization, the operation itself. */
   const carryOut = (
@@ -212,7 +231,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     const operation = "operation" in to ? to.operation : null
     const endpoint = (operation === null ? undefined : endpoints.get(operation)) ?? unlisted
     const correlationId = correlationIdOf(message) ?? newCorrelationId()
-    const entered = inFlight.enter(operation?.always ?? false)
+    const leave = inFlight.enter(enteringOf(message, asks))
     let fiber: Fiber.Fiber<unknown, unknown> | undefined
     let isOverdue = false
     const end = deadlines.begin(() => {
@@ -223,9 +242,9 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       end()
       const { error, statusCode } = finish(message, correlationId, isOverdue && Exit.isFailure(exit) ? overdue() : exit)
       endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), error)
-      if (entered) inFlight.leave()
+      leave?.()
     }
-    const asked = work(message, entered || "refusal" in to ? to : full(), correlationId)
+    const asked = work(message, leave !== null || "refusal" in to ? to : full(), correlationId)
     // A fiber outlives its end where others still name it: it must not keep the answer.
     fiber = run(Effect.asVoid(Effect.onExit(asked, (exit) => Effect.sync(() => ended(exit)))))
   }

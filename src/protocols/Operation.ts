@@ -46,6 +46,8 @@ export interface Operation<out R = unknown> {
   readonly errors: ReadonlyArray<Code>
   /** Answered whatever the load: it is not counted against the requests in flight. */
   readonly always: boolean
+  /** It ends a right, so places are kept for it when everything else is refused. */
+  readonly takesAway: boolean
   /** Whether one more token may follow noun and verb. */
   readonly takesExtra: boolean
   /** What a payload asks for, checked. */
@@ -60,6 +62,9 @@ export interface Prepared<R> {
   /** What each item of it touches, for who may not touch everything; null for what is not there. */
   readonly places: (tenantId: string) => Effect.Effect<ReadonlyArray<Place | null>, ManagementError, R>
 }
+
+/** `token.revoke`, `credential.delete`, `application.remove`: told by the verb, so that none is forgotten. */
+const endingVerb = /\.(?:revoke|suspend|transition|transition-batch|delete|remove|disable|rotate)$/u
 
 /**
  * Describes an operation. `handle` gives the body, answered with the first of `statuses`, or a
@@ -105,6 +110,7 @@ export const operation = <
     statuses,
     errors: options.errors ?? [],
     always: options.always ?? false,
+    takesAway: endingVerb.test(options.name),
     takesExtra: options.takesExtra ?? false,
     decode,
     prepare: (payload) =>

@@ -199,7 +199,7 @@ const table: Table = {
   TooManyRequests: {
     code: "TOO_MANY_REQUESTS",
     reason: () => "Too many requests at once, try again later",
-    details: ({ limit }) => ({ limit })
+    details: ({ limit, retryAfterMs }) => ({ limit, retryAfterMs })
   },
   Unavailable: {
     code: "UNAVAILABLE",

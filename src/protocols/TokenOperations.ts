@@ -14,6 +14,7 @@ import { entityIdPattern } from "../domain/Names.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Deleted } from "../schema/Field.ts"
 import * as Json from "../schema/TokenJson.ts"
+import { withinBatch } from "./BatchLimit.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
 import { PayloadTooLarge } from "./ProtocolError.ts"
@@ -157,6 +158,7 @@ export const tokenOperations = [
     touches: ({ items, rest }) =>
       Effect.succeed(takenOf(items).map(({ endpointId }) => ({ endpointId, appNames: [rest.appName] }))),
     handle: Effect.fnUntraced(function* ({ items, rest }, { answerBytesMax, caller, tenantId }) {
+      yield* withinBatch(tenantId, "items", items)
       const taken = takenOf(items)
       yield* refuseWhatCannotBeAnswered(taken, answerBytesMax)
       const tenants = yield* Tenants
@@ -227,6 +229,7 @@ export const tokenOperations = [
         takenOf(items).map((tokenId) => ({ tokenId }))
       ),
     handle: Effect.fnUntraced(function* ({ items, rest }, { caller, tenantId }) {
+      yield* withinBatch(tenantId, "tokenIds", items)
       const tenants = yield* Tenants
       const refs = takenOf(items).map((tokenId) => ({ tokenId }))
       const transition = { target: rest.targetStatus, expectedVersion: null, reason: rest.reason ?? null }

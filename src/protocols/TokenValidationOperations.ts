@@ -7,6 +7,7 @@
 import { Effect, Result } from "effect"
 import { Tenants } from "../actors/tenant/Tenants.ts"
 import * as Json from "../schema/TokenJson.ts"
+import { withinBatch } from "./BatchLimit.ts"
 import { operation } from "./Operation.ts"
 import { failureOf } from "./Status.ts"
 
@@ -33,6 +34,7 @@ export const tokenValidationOperations = [
     decode: Json.decodeValidateTokens,
     answer: Json.ValidationResults,
     handle: Effect.fnUntraced(function* ({ items }, { tenantId }) {
+      yield* withinBatch(tenantId, "items", items)
       const tenants = yield* Tenants
       const taken = items.flatMap((item) => (Result.isSuccess(item) ? [item.success] : []))
       const verdicts = (yield* tenants.validate(tenantId, taken, { dryRun: false })).values()

@@ -26,6 +26,7 @@ import type { AuditCheckpoint } from "./AuditStore.ts"
 import type { CredentialChanges, CredentialLoad, CredentialLoaded } from "./CredentialStore.ts"
 import type { KeyChanges, KeyLoad, KeysLoaded } from "./KeyRotationStore.ts"
 import type { AsideAction, AsideRow } from "./Outbox.ts"
+import type { Stock } from "./Stock.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
 // ---- rows -------------------------------------------------------------------
@@ -132,6 +133,8 @@ export interface Loaded {
   readonly applicationTokenCounts: ReadonlyMap<string, number>
   /** Number of tokens of the tenant, over all its applications. */
   readonly tenantTokenCount: number
+  /** Of the tenant: what counts against its limits. */
+  readonly stock: Stock
   readonly idempotent: ReadonlyMap<string, IdempotentAnswer>
   /** There when `Load.credentials` was. */
   readonly credentials?: CredentialLoaded | undefined

@@ -159,6 +159,29 @@ export const tenantStoreSuite = <R>(
       })
     )
 
+    it.effect("counts the tokens that are not Revoked, through every change", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* aTenant
+        const stock = Effect.map(look(tenantId), (loaded) => loaded.stock.tokens)
+        const [a, b, c] = [aToken(tenantId, appName), aToken(tenantId, appName), aToken(tenantId, appName)]
+        const gone = aToken(tenantId, appName, { status: "Revoked" })
+        yield* insert([a, b, c, gone])
+        assert.strictEqual(yield* stock, 3)
+        const ids = [a, b, c, gone].map(({ tokenId }) => tokenId)
+        yield* transact(tenantId, { tokenIds: ids }, () => ({
+          tokensUpdated: [
+            { ...a, status: "Revoked" },
+            { ...b, status: "Suspended" },
+            { ...gone, version: 2 }
+          ]
+        }))
+        assert.strictEqual(yield* stock, 2)
+        yield* transact(tenantId, { tokenIds: ids }, () => ({ tokensDeleted: [a.tokenId, c.tokenId, gone.tokenId] }))
+        assert.strictEqual(yield* stock, 1)
+        assert.strictEqual((yield* look(aName("nobody"))).stock.tokens, 0)
+      })
+    )
+
     it.effect("gives a token back as it was written, by id, by hash and by endpoint", () =>
       Effect.gen(function* () {
         const store = yield* TenantStore

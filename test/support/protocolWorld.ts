@@ -1,6 +1,8 @@
 /** All protocols on a paper bus with scripted tenants: what a test asks, and what comes back. */
 import { ConfigProvider, Context, Duration, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { AccessConfig } from "../../src/access/AccessConfig.ts"
+import { Limits } from "../../src/actors/tenant/Limits.ts"
+import { defaultLimits, type TenantLimits } from "../../src/domain/TenantLimits.ts"
 import { Readiness } from "../../src/observability/Health.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { Shutdown } from "../../src/observability/Shutdown.ts"
@@ -53,6 +55,7 @@ export const protocolWorld = async (
     /** What `Config` reads; without it, nothing is set. */
     readonly environment?: Record<string, string>
     readonly access?: Layer.Layer<Access, never, BusConfig>
+    readonly limits?: Partial<TenantLimits>
     readonly validator?: Parameters<typeof scriptedValidator>[0]
   } = {}
 ) => {
@@ -72,6 +75,7 @@ export const protocolWorld = async (
     Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),
     (options.access ?? Access.layerBus).pipe(Layer.provideMerge(BusConfig.layerShipped)),
     AccessConfig.layer,
+    Layer.succeed(Limits, { get: () => ({ ...defaultLimits, ...options.limits }) }),
     Readiness.layer,
     Shutdown.layer,
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(options.environment ?? {})),

@@ -59,6 +59,8 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
       CM_KEY_FILE_CREATE: "true",
       CM_READY_FILE: readyFile,
       CM_DEV_TENANTS: "demo",
+      // Suites ask many things of one tenant at once; what its share is by default is for `shares.test.ts`.
+      CM_TENANT_REQUESTS_IN_FLIGHT: "4096",
       CM_EVENTS_BYTES_MAX: "67108864",
       CM_REVOCATIONS_BYTES_MAX: "67108864",
       CM_INBOX_BYTES_MAX: "67108864",

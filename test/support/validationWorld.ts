@@ -75,6 +75,7 @@ export interface WorldOptions {
   readonly kvFirstMax?: number
   readonly missesPerTenantMax?: number
   readonly missesMax?: number
+  readonly missesPerSecond?: (tenantId: string) => number
   readonly missStatementsMax?: number
   readonly tombstonesPerTenantMax?: number
   readonly keys?: ReadonlyArray<string>
@@ -136,6 +137,7 @@ export class World {
       now: () => this.now,
       monotonicMs: () => this.monotonic,
       onBug: (bug) => this.bugs.push(bug),
+      ...(options.missesPerSecond === undefined ? {} : { missesPerSecond: options.missesPerSecond }),
       sipKey: new Uint8Array(16).fill(7),
       cache: {
         getMany: (keys: ReadonlyArray<CacheKey>) => {

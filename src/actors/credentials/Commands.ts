@@ -10,6 +10,7 @@ import { Redacted, Result } from "effect"
 import { type Credential, hasRunOut, ownerKey } from "../../domain/Credential.ts"
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import * as errors from "../../domain/errors.ts"
+import { defaultLimits } from "../../domain/TenantLimits.ts"
 import { noCredentials, slotKey } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
@@ -39,7 +40,8 @@ export const store = (
   credentialId: string,
   sealer: SecretSealer,
   events: Events,
-  caller: Caller
+  caller: Caller,
+  credentialsMax: number = defaultLimits.credentials
 ): Command<ChangedCredential> => ({
   name: "credential.store",
   caller,
@@ -58,6 +60,9 @@ export const store = (
     const active = workspace.credentials.activeInSlot(serviceName, owner)
     const decision = Lifecycle.decideStore(active, workspace.now)
     if (decision._tag === "Exists") return Result.fail(exists(serviceName, decision))
+    if (workspace.credentialStock >= credentialsMax) {
+      return Result.fail(new errors.LimitReached({ limit: "credentials", max: credentialsMax }))
+    }
     if (decision._tag === "ExpireThenInsert") expire(workspace, decision.ended, caller, events)
     const credential: Credential = {
       ...rest,

@@ -23,6 +23,7 @@ import { Refusals } from "../audit/Refusals.ts"
 import type { Command } from "../tenant/Command.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Ids } from "../tenant/Ids.ts"
+import { Limits } from "../tenant/Limits.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
@@ -83,6 +84,7 @@ const make = Effect.gen(function* () {
   const notes = yield* AuditNotes
   const events = yield* CredentialEvents
   const ids = yield* Ids
+  const limits = yield* Limits
   const describeCache = yield* DescribeCache.make
   const liveTenant = yield* ExistingTenant.make
   const countRead = yield* makeReadCounter
@@ -207,7 +209,10 @@ const make = Effect.gen(function* () {
   return Credentials.of({
     store: Effect.fnUntraced(function* (tenantId, request, caller) {
       const sealer = yield* sealerFor(tenantId)
-      return yield* change(tenantId, commands.store(request, ids.next(), sealer, events, caller))
+      return yield* change(
+        tenantId,
+        commands.store(request, ids.next(), sealer, events, caller, limits.get(tenantId).credentials)
+      )
     }),
     get: (tenantId, name, options, caller) => Effect.onExit(get(tenantId, name, options, caller), countRead),
     describe: Effect.fnUntraced(function* (tenantId, name) {

@@ -14,6 +14,7 @@ import {
 } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import type { CredentialChanges, CredentialLoaded } from "../../store/CredentialStore.ts"
+import { countsAsCredential } from "../../store/Stock.ts"
 
 export class CredentialWorkspace {
   private readonly tenantId: string
@@ -27,6 +28,8 @@ export class CredentialWorkspace {
   private readonly servicesWritten = new Map<string, TenantService>()
   private readonly servicesCounted: number | null
   private servicesAdded = 0
+  /** By how many the tenant has more that count against its limit. */
+  added = 0
 
   constructor(tenantId: string, loaded: CredentialLoaded | undefined) {
     this.tenantId = tenantId
@@ -102,11 +105,13 @@ export class CredentialWorkspace {
 
   // ---- changing
   insert(credential: Credential): void {
+    this.count(credential)
     this.credentials.set(credential.credentialId, credential)
     this.inserted.add(credential.credentialId)
   }
 
   update(credential: Credential): void {
+    this.count(credential)
     this.credentials.set(credential.credentialId, credential)
     if (!this.inserted.has(credential.credentialId)) this.updated.add(credential.credentialId)
   }
@@ -115,6 +120,7 @@ export class CredentialWorkspace {
     for (const version of this.versions.get(credentialId)?.keys() ?? []) {
       this.versionsWritten.delete(`${credentialId}/${version}`)
     }
+    this.added -= Number(countsAsCredential(this.credentials.get(credentialId)))
     this.credentials.delete(credentialId)
     this.versions.delete(credentialId)
     this.updated.delete(credentialId)
@@ -132,6 +138,11 @@ export class CredentialWorkspace {
     if (this.service(service.serviceName) === undefined) this.servicesAdded++
     this.services.set(`${service.tenantId}/${service.serviceName}`, service)
     this.servicesWritten.set(service.serviceName, service)
+  }
+
+  private count(credential: Credential): void {
+    const before = this.credentials.get(credential.credentialId)
+    this.added += Number(countsAsCredential(credential)) - Number(countsAsCredential(before))
   }
 
   changes(): CredentialChanges {

@@ -20,6 +20,15 @@ const config = Config.all({
     byDefault: 128,
     about: "Changes of one tenant that are committed in one transaction."
   }),
+  requestsInFlight: Setting.int({
+    name: "CM_TENANT_REQUESTS_IN_FLIGHT",
+    unit: "requests",
+    min: 1,
+    max: 65_536,
+    byDefault: 256,
+    about:
+      "Management requests of one tenant being worked on at once, unless the tenant has a limit of its own. One more is answered 429."
+  }),
   actorIdle: Setting.duration({
     name: "CM_ACTOR_IDLE",
     min: "1 second",
@@ -54,6 +63,7 @@ const config = Config.all({
 export interface TenantsConfigShape {
   readonly mailboxCapacity: number
   readonly groupMax: number
+  readonly requestsInFlight: number
   readonly actorIdle: Duration.Duration
   readonly requestTimeout: Duration.Duration
   readonly tokenLength: number

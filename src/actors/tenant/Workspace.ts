@@ -24,6 +24,7 @@ import {
 import type { Token } from "../../domain/Token.ts"
 import type { AuditCheckpoint } from "../../store/AuditStore.ts"
 import type { AsideAction, AsideRow } from "../../store/Outbox.ts"
+import { countsAsToken } from "../../store/Stock.ts"
 import type {
   ApplicationMoved,
   AuditAct,
@@ -74,6 +75,7 @@ export class Workspace {
   private readonly updated = new Set<string>()
   private readonly deleted = new Set<string>()
   private readonly endpointCounts: Map<string, number>
+  private tokensAdded = 0
   private readonly applications: Map<string, Loaded["applications"] extends ReadonlyMap<string, infer A> ? A : never>
   private readonly applicationsInserted = new Set<string>()
   private readonly applicationsRemoved = new Set<string>()
@@ -148,18 +150,30 @@ export class Workspace {
     return this.endpointCounts.get(endpointId) ?? 0
   }
 
+  /** What counts against the tenant's limit, that of the commands before included. */
+  get tokenStock(): number {
+    return this.loaded.stock.tokens + this.tokensAdded
+  }
+
+  get credentialStock(): number {
+    return this.loaded.stock.credentials + this.credentials.added
+  }
+
   insert(token: Token): void {
+    this.tokensAdded += Number(countsAsToken(token)) - Number(countsAsToken(this.tokens.get(token.tokenId)))
     this.index(token)
     this.inserted.add(token.tokenId)
     this.endpointCounts.set(token.endpointId, this.endpointCount(token.endpointId) + 1)
   }
 
   update(token: Token): void {
+    this.tokensAdded += Number(countsAsToken(token)) - Number(countsAsToken(this.tokens.get(token.tokenId)))
     this.index(token)
     if (!this.inserted.has(token.tokenId)) this.updated.add(token.tokenId)
   }
 
   delete(token: Token): void {
+    this.tokensAdded -= Number(countsAsToken(this.tokens.get(token.tokenId)))
     this.tokens.delete(token.tokenId)
     this.byHash.delete(hex(token.hash))
     this.updated.delete(token.tokenId)

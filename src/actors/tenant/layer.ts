@@ -5,12 +5,14 @@ import * as ApplicationSettings from "./ApplicationSettings.ts"
 import { BlockedEvents } from "./BlockedEvents.ts"
 import * as GroupCommit from "./GroupCommit.ts"
 import { Ids } from "./Ids.ts"
+import * as Limits from "./Limits.ts"
 import * as TenantActors from "./TenantActors.ts"
 import { TenantsConfig } from "./TenantsConfig.ts"
 import { EventWriter } from "./TokenEvents.ts"
 
 export const settings = Layer.merge(ActorsConfig.layer, TenantsConfig.layer)
 export const layer = BlockedEvents.layer.pipe(
+  Layer.provideMerge(Limits.layer),
   Layer.provideMerge(TenantActors.layer),
   Layer.provideMerge(GroupCommit.layer),
   Layer.provideMerge(EventWriter.layer),

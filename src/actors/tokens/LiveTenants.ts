@@ -21,6 +21,7 @@ import type { Command } from "../tenant/Command.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Ids } from "../tenant/Ids.ts"
 import { InForce } from "../tenant/InForce.ts"
+import { Limits } from "../tenant/Limits.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import {
   type Caller,
@@ -68,6 +69,7 @@ export const layer = Layer.effect(
     const hotState = yield* HotState
     const firstUse = yield* FirstUse
     const clock = yield* Clock.Clock
+    const limits = yield* Limits
 
     // ---- tenants
     const liveTenant = yield* ExistingTenant.make
@@ -88,7 +90,7 @@ export const layer = Layer.effect(
 
     // ---- values and references
     const keyedCommand = keyed(keyring)
-    const provision = (appName: string, items: ReadonlyArray<ProvisionItem>, caller: Caller) => {
+    const provision = (tenantId: string, appName: string, items: ReadonlyArray<ProvisionItem>, caller: Caller) => {
       const { alphabet, defaultLifetimeMs, length } = settings.of(appName)
       const made = items.map((item) => ({
         item,
@@ -104,7 +106,8 @@ export const layer = Layer.effect(
             lifetimeMs: defaultLifetimeMs,
             hashed: hash(appName, value)
           })),
-          caller
+          caller,
+          limits.get(tenantId).tokens
         )
       )
     }
@@ -194,7 +197,7 @@ export const layer = Layer.effect(
         change(tenantId, applications.removeApplication(appName, caller)),
 
       provisionTokens: (tenantId, appName, items, caller) =>
-        Effect.suspend(() => change(tenantId, provision(appName, items, caller))),
+        Effect.suspend(() => change(tenantId, provision(tenantId, appName, items, caller))),
       getToken: Effect.fnUntraced(function* (tenantId, tokenId) {
         if (!isEntityId(tokenId)) return yield* refuseUnknown(tenantId, tokenId)
         const token = yield* read(tenantId, findToken(tenantId, tokenId))
@@ -227,7 +230,11 @@ export const layer = Layer.effect(
         // Without a row the command is asked all the same: it may be the repetition of one that had it.
         const [successorId, value] = [ids.next(), token ?? ids.tokenValue()]
         const command = keyedCommand("token.rotate", caller, (hash) =>
-          commands.rotate({ tokenId, overlapMs, successorId, hashed: hash(old?.appName ?? "", value) }, caller)
+          commands.rotate(
+            { tokenId, overlapMs, successorId, hashed: hash(old?.appName ?? "", value) },
+            caller,
+            limits.get(tenantId).tokens
+          )
         )
         return yield* change(tenantId, command)
       }),

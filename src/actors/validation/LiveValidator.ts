@@ -13,6 +13,7 @@ import * as Loop from "../../observability/Loop.ts"
 import { TokenLookup } from "../../store/TokenLookup.ts"
 import { TokenUse, usesPerCallMax } from "../../store/TokenUse.ts"
 import { ActorsConfig } from "../tenant/ActorsConfig.ts"
+import { Limits } from "../tenant/Limits.ts"
 import { FirstUse } from "./FirstUse.ts"
 import { type Beliefs, HotState } from "./HotState.ts"
 import { makeSipKey } from "./SipHash.ts"
@@ -46,6 +47,7 @@ const make = Effect.gen(function* () {
   const cache = yield* ValidationCache
   const keyring = yield* Keyring
   const clock = yield* Clock.Clock
+  const limits = yield* Limits
   const context = yield* Effect.context<never>()
   const log = Effect.runForkWith(context)
   const monotonicMs = () => monotonicMsUnsafe(clock)
@@ -65,6 +67,7 @@ const make = Effect.gen(function* () {
       bugLoggedAt = monotonicMs()
       log(Effect.logError("a validation failed by a bug", bug))
     },
+    missesPerSecond: (tenantId) => limits.get(tenantId).missesPerSecond,
     sipKey: makeSipKey()
   })
   const flush = flushUses(beliefs, tokenUse)

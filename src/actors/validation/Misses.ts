@@ -10,6 +10,7 @@ import type { ValidationCache } from "../../cache/ValidationCache.ts"
 import type { LeaseState } from "../../coherence/Coherence.ts"
 import type { Keyring } from "../../crypto/Keyring.ts"
 import type { HotToken } from "../../domain/HotToken.ts"
+import { defaultLimits } from "../../domain/TenantLimits.ts"
 import type { TokenLookup } from "../../store/TokenLookup.ts"
 import type { ValidationSettings } from "../tenant/ActorsConfig.ts"
 import { Directory, type Found } from "./Directory.ts"
@@ -55,12 +56,15 @@ export interface MissesOptions {
   readonly now: () => number
   readonly monotonicMs: () => number
   readonly onBug: (bug: unknown) => void
+  /** Of the tenant; the default of all without it. */
+  readonly missesPerSecond?: (tenantId: string) => number
 }
 
 export class Misses {
   private readonly directory: Directory
   readonly queue: MissQueue<WaitedMiss>
   private readonly perTenantMax: number
+  private readonly perSecond: (tenantId: string) => number
   private drains: Array<() => void> = []
   private readonly withNegatives = new Set<TenantRecord>()
   private readonly options: MissesOptions
@@ -70,6 +74,7 @@ export class Misses {
   constructor(options: MissesOptions) {
     this.options = options
     const { lease, monotonicMs, now, settings } = options
+    this.perSecond = options.missesPerSecond ?? (() => defaultLimits.missesPerSecond)
     this.perTenantMax = Math.min(settings.missesPerTenantMax, Math.ceil(settings.missesMax / 2))
     const common = {
       ...options,
@@ -160,9 +165,13 @@ export class Misses {
       this.answer(waiter, refusal, now)
       return
     }
+    const open = this.queue.find(h0, h1, h2, h3)
+    if (open === undefined && !tenant.missRate.take(this.perSecond(tenant.tenantId), this.options.monotonicMs())) {
+      this.answer(waiter, reply.tooMany, now)
+      return
+    }
     tenant.waiting++
     this.count++
-    const open = this.queue.find(h0, h1, h2, h3)
     if (open !== undefined) {
       open.waiting.push({ waiter, tenant })
       return

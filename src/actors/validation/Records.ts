@@ -7,6 +7,7 @@
  * tenant may have only so many applications; when it has, the records of removed ones are given up
  * together: the covered sequence of their tenant rises to theirs, so that nothing of them is believed.
  */
+import { RateBucket } from "../../domain/TenantLimits.ts"
 import { Negatives } from "./Negatives.ts"
 
 /** Records; what comes beyond is answered from MariaDB each time. */
@@ -34,6 +35,8 @@ export class TenantRecord {
   removedApplications = 0
   /** Requests that wait for a token of this tenant. */
   waiting = 0
+  /** Of questions to MariaDB. */
+  readonly missRate = new RateBucket()
   readonly tenantId: string
   /** -1: beyond the limit, nothing of it is kept. */
   readonly index: number

@@ -84,7 +84,7 @@ const headOf = (tenantId: string, row: Row, at: number): AuditHead =>
 
 const make = Effect.map(Mariadb, ({ query: read }) =>
   AuditStore.of({
-    list: (tenantId, query) => read("AuditStore.list", (session) => list(session, tenantId, query)),
+    list: (tenantId, query) => read("AuditStore.list", (session) => list(session, tenantId, query), tenantId),
     beginning: (tenantId) =>
       read("AuditStore.beginning", async (session) => {
         const [row] = await session.rows(beginningSql, [tenantId])

@@ -121,7 +121,7 @@ const make = Effect.map(Mariadb, ({ query: read }) =>
         const views = await viewsOf(session, tenantId, Array.from(found.values()))
         return { views, now: await readClock(session) }
       }),
-    list: (tenantId, query) => read("CredentialStore.list", (session) => list(session, tenantId, query)),
+    list: (tenantId, query) => read("CredentialStore.list", (session) => list(session, tenantId, query), tenantId),
     versions: (tenantId, credentialId, limit) =>
       read("CredentialStore.versions", async (session) => {
         const id = Columns.uuidBytesOrNull(credentialId)

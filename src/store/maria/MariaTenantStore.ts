@@ -13,6 +13,7 @@ import type { Page } from "../../domain/Page.ts"
 import type { Application, Tenant } from "../../domain/Tenant.ts"
 import { type ChainHead, chain, headAfter } from "../AuditChain.ts"
 import { checkChanges, isEmpty } from "../checkChanges.ts"
+import { stockAfter } from "../Stock.ts"
 import { type Changes, type Load, type Loaded, StatementRejected, TenantStore } from "../TenantStore.ts"
 import { createTenant } from "../tenantCreated.ts"
 import { applyApplications } from "./apply/applications.ts"
@@ -72,6 +73,7 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
     applications,
     applicationTokenCounts: named.tokenCounts,
     tenantTokenCount: locked.counters?.tokenCount ?? 0,
+    stock: locked.counters?.stock ?? { tokens: 0, credentials: 0 },
     idempotent,
     credentials,
     keys,
@@ -80,11 +82,12 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
   return { locked, loaded }
 }
 
-const countersAfter = (counters: Counters, changes: Changes, head: ChainHead): Counters => ({
+const countersAfter = (counters: Counters, loaded: Loaded, changes: Changes, head: ChainHead): Counters => ({
   revocationSeq: changes.revocation?.seq ?? counters.revocationSeq,
   auditSeq: head.seq,
   auditHash: head.hash,
-  tokenCount: counters.tokenCount + changes.tokensInserted.length - changes.tokensDeleted.length
+  tokenCount: counters.tokenCount + changes.tokensInserted.length - changes.tokensDeleted.length,
+  stock: stockAfter(counters.stock, loaded, changes)
 })
 
 /** In the order in which the statements run. */
@@ -110,7 +113,7 @@ const applyAll = async (
     ...applyCheckpoints(session, changes.auditCheckpoints),
     ...applyKeys(session, changes.keys),
     ...applyAudit(session, audit),
-    ...applyCounters(session, tenantId, countersAfter(counters, changes, headAfter(before, audit)))
+    ...applyCounters(session, tenantId, countersAfter(counters, loaded, changes, headAfter(before, audit)))
   ])
 }
 
@@ -164,7 +167,7 @@ const make = Effect.map(Mariadb, (database) => {
   const read = database.query
   const transact: TenantStore["Service"]["transact"] = (tenantId, load, decide) =>
     database
-      .transaction("TenantStore.transact", (session) => runTransaction(session, tenantId, load, decide))
+      .transaction("TenantStore.transact", (session) => runTransaction(session, tenantId, load, decide), tenantId)
       .pipe(Effect.catchTag("ConstraintBroken", ({ constraint }) => Effect.fail(new StatementRejected({ constraint }))))
   return TenantStore.of({
     transact,
@@ -190,13 +193,16 @@ const make = Effect.map(Mariadb, (database) => {
         )
       ),
     listApplications: (tenantId, { after, limit }) =>
-      read("TenantStore.listApplications", async (session) =>
-        pageOf(
-          await session.rows(listApplicationsSql, [tenantId, after ?? "", limit + 1]),
-          limit,
-          applicationOf,
-          (application) => application.appName
-        )
+      read(
+        "TenantStore.listApplications",
+        async (session) =>
+          pageOf(
+            await session.rows(listApplicationsSql, [tenantId, after ?? "", limit + 1]),
+            limit,
+            applicationOf,
+            (application) => application.appName
+          ),
+        tenantId
       ),
     findApplications: (appNames) =>
       read("TenantStore.findApplications", async (session) =>
@@ -205,13 +211,17 @@ const make = Effect.map(Mariadb, (database) => {
         )
       ),
     findToken: (tenantId, tokenId) =>
-      read("TenantStore.findToken", async (session) => {
-        const id = Columns.uuidBytesOrNull(tokenId)
-        const [row] = id === null ? [] : await session.rows(findTokenSql, [id, tenantId])
-        return row === undefined ? undefined : tokenOf(row)
-      }),
+      read(
+        "TenantStore.findToken",
+        async (session) => {
+          const id = Columns.uuidBytesOrNull(tokenId)
+          const [row] = id === null ? [] : await session.rows(findTokenSql, [id, tenantId])
+          return row === undefined ? undefined : tokenOf(row)
+        },
+        tenantId
+      ),
     listTokens: (tenantId, query) =>
-      read("TenantStore.listTokens", (session) => readTokenPage(session, tenantId, query)),
+      read("TenantStore.listTokens", (session) => readTokenPage(session, tenantId, query), tenantId),
     tenantsOfEndpoint: (endpointId) =>
       read("TenantStore.tenantsOfEndpoint", async (session) =>
         (await session.rows(tenantsOfEndpointSql, [endpointId])).map((row) => Columns.text(row, 0))

@@ -10,11 +10,13 @@
  * - what only a bug can cause (a wrong statement, a value too long) is a defect;
  * - no statement, value or text of the server gets into an error.
  *
+ * What is done for one tenant uses a part of the connections at most (`Bulkhead`).
  * Look-ups have connections of their own, so that lists and changes never stand in their way.
  * An interrupted transaction is rolled back unless its COMMIT was already sent.
  */
 import { Context, Effect, Layer, Random } from "effect"
 import { StoreUnavailable } from "../StoreError.ts"
+import * as Bulkhead from "./Bulkhead.ts"
 import { fromSession, makePool, type Pool } from "./ConnectionPool.ts"
 import { DatabaseFailure, isBug, isRepeatable } from "./DatabaseFailure.ts"
 import type { Connection, Session } from "./MariadbConnection.ts"
@@ -41,7 +43,11 @@ export class Mariadb extends Context.Service<
   Mariadb,
   {
     /** Statements that each commit by themselves. */
-    readonly query: <A>(operation: string, body: (session: Session) => Promise<A>) => Effect.Effect<A, StoreUnavailable>
+    readonly query: <A>(
+      operation: string,
+      body: (session: Session) => Promise<A>,
+      tenantId?: string | null
+    ) => Effect.Effect<A, StoreUnavailable>
     /** The same on the connections kept for look-ups. */
     readonly lookup: <A>(
       operation: string,
@@ -49,7 +55,8 @@ export class Mariadb extends Context.Service<
     ) => Effect.Effect<A, StoreUnavailable>
     readonly transaction: <A>(
       operation: string,
-      body: (session: Session) => Effect.Effect<TransactionResult<A>, DatabaseFailure>
+      body: (session: Session) => Effect.Effect<TransactionResult<A>, DatabaseFailure>,
+      tenantId?: string | null
     ) => Effect.Effect<A, StoreUnavailable | ConstraintBroken>
   }
 >()("cm/store/Mariadb") {
@@ -126,13 +133,19 @@ const make = Effect.gen(function* () {
       })
     )
 
+  const bulkhead = Bulkhead.make(settings.connections)
+
   const on =
     (pool: Pool) =>
-    <A>(operation: string, body: (session: Session) => Promise<A>): Effect.Effect<A, StoreUnavailable> =>
+    <A>(
+      operation: string,
+      body: (session: Session) => Promise<A>,
+      tenantId: string | null = null
+    ): Effect.Effect<A, StoreUnavailable> =>
       within(
         operation,
         { commitSent: false },
-        pool.use((connection) => fromSession(() => body(connection)))
+        bulkhead.within(tenantId)(pool.use((connection) => fromSession(() => body(connection))))
       ).pipe(
         Effect.catchTag("ConstraintBroken", (broken) => Effect.die(new Error(`${operation}: ${broken.constraint}`)))
       )
@@ -145,10 +158,10 @@ const make = Effect.gen(function* () {
   return Mariadb.of({
     query: on(main),
     lookup: on(lookups),
-    transaction: (operation, body) =>
+    transaction: (operation, body, tenantId = null) =>
       Effect.suspend(() => {
         const progress: Progress = { commitSent: false }
-        const once = main.use((connection) => inTransaction(connection, progress, body))
+        const once = bulkhead.within(tenantId)(main.use((connection) => inTransaction(connection, progress, body)))
         const attempt = (count: number): typeof once =>
           Effect.catch(once, (error) =>
             isRepeatable(error) && !progress.commitSent && count < repetitionsMax

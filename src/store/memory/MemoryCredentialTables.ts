@@ -21,6 +21,7 @@ import {
   slotKey,
   uniqueActiveConstraint
 } from "../CredentialStore.ts"
+import { countsAsCredential } from "../Stock.ts"
 
 const slotOf = (credential: Credential): string => slotKey(credential.serviceName, ownerKey(credential.owner))
 export const newestFirst = (a: Credential, b: Credential): number => (a.credentialId < b.credentialId ? 1 : -1)
@@ -32,6 +33,11 @@ export class MemoryCredentialTables {
 
   all(): ReadonlyArray<Credential> {
     return Array.from(this.credentials.values())
+  }
+
+  /** How many of the tenant's count against its limit. */
+  stock(tenantId: string): number {
+    return this.all().filter((credential) => credential.tenantId === tenantId && countsAsCredential(credential)).length
   }
 
   get(credentialId: string): Credential | undefined {

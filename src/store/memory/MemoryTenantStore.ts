@@ -4,6 +4,7 @@ import type { Page, TokenQuery } from "../../domain/Page.ts"
 import { isInService, settingsOf } from "../../domain/Tenant.ts"
 import { shownStatus, type Token } from "../../domain/Token.ts"
 import { checkChanges, isEmpty } from "../checkChanges.ts"
+import { countsAsToken } from "../Stock.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import {
   type Changes,
@@ -75,6 +76,10 @@ const loadAll = (
       : undefined
   ),
   tenantTokenCount: tokenCount(tables, (token) => token.tenantId === tenantId),
+  stock: {
+    tokens: tokenCount(tables, (token) => token.tenantId === tenantId && countsAsToken(token)),
+    credentials: tables.credentials.stock(tenantId)
+  },
   idempotent: present(load.idempotencyKeyHashes, (keyHash) => answerOf(tables, tenantId, keyHash)),
   credentials: tables.credentials.load(tenantId, load.credentials),
   keys: loadKeys(tables, load.keys, now),

@@ -177,9 +177,12 @@ describe("16/ECAP status transition", () => {
     })
     world.tenants.script.transitionByValue = () => Effect.promise(() => gate)
     const held = transition({})
-    assert.strictEqual((await transition({})).statusCode, 429)
+    assert.strictEqual((await transition({ targetStatus: "Active" })).statusCode, 429)
+    // What takes a right away has places of its own.
+    const revoking = transition({ targetStatus: "Revoked" })
     release()
     assert.strictEqual((await held).statusCode, 200)
+    assert.strictEqual((await revoking).statusCode, 200)
   })
 })
 

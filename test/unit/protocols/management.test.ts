@@ -656,7 +656,12 @@ describe("failures", () => {
       { credential_id: someTokenId }
     ],
     [new errors.IdempotencyKeyReused({}), 422, "IDEMPOTENCY_KEY_REUSED", {}],
-    [new errors.TooManyRequests({ limit: "mailbox" }), 429, "TOO_MANY_REQUESTS", { limit: "mailbox" }],
+    [
+      new errors.TooManyRequests({ limit: "mailbox" }),
+      429,
+      "TOO_MANY_REQUESTS",
+      { limit: "mailbox", retryAfterMs: 1_000 }
+    ],
     [
       new errors.Unavailable({ part: "database", committed: null }),
       503,

@@ -4,6 +4,7 @@
 import { Result } from "effect"
 import * as errors from "../../../domain/errors.ts"
 import { tokensPerEndpointMax } from "../../../domain/Names.ts"
+import { defaultLimits } from "../../../domain/TenantLimits.ts"
 import { type Token, tokenHintOf } from "../../../domain/Token.ts"
 import type { Command } from "../../tenant/Command.ts"
 import type { Caller, ItemResult, Provisioned, ProvisionItem } from "../../tenant/Tenants.ts"
@@ -21,7 +22,8 @@ const provisionOne = (
   workspace: Workspace,
   appName: string,
   plan: ProvisionPlan,
-  caller: Caller
+  caller: Caller,
+  tokensMax: number
 ): ItemResult<Provisioned> => {
   if (plan.expiresAt !== null && plan.expiresAt <= workspace.now) {
     return Result.fail(new errors.InvalidRequest({ path: "expiresDate", reason: "is in the past" }))
@@ -29,6 +31,9 @@ const provisionOne = (
   if (workspace.tokenByHash(plan.hashed.hashes) !== undefined) return Result.fail(new errors.TokenExists({ appName }))
   if (workspace.endpointCount(plan.endpointId) >= tokensPerEndpointMax) {
     return Result.fail(new errors.LimitReached({ limit: "tokensPerEndpoint", max: tokensPerEndpointMax }))
+  }
+  if (workspace.tokenStock >= tokensMax) {
+    return Result.fail(new errors.LimitReached({ limit: "tokens", max: tokensMax }))
   }
   const token: Token = {
     tokenId: plan.tokenId,
@@ -65,7 +70,8 @@ const provisionOne = (
 export const provision = (
   appName: string,
   plans: ReadonlyArray<ProvisionPlan>,
-  caller: Caller
+  caller: Caller,
+  tokensMax: number = defaultLimits.tokens
 ): Command<ReadonlyArray<ItemResult<Provisioned>>> => ({
   name: "token.provision",
   caller,
@@ -78,6 +84,6 @@ export const provision = (
   decide: (workspace) => {
     const refused = requireApplication(workspace, appName)
     if (refused !== null) return Result.fail(refused)
-    return Result.succeed(plans.map((plan) => provisionOne(workspace, appName, plan, caller)))
+    return Result.succeed(plans.map((plan) => provisionOne(workspace, appName, plan, caller, tokensMax)))
   }
 })

@@ -7,6 +7,7 @@
  */
 import { Result } from "effect"
 import * as errors from "../../../domain/errors.ts"
+import { defaultLimits } from "../../../domain/TenantLimits.ts"
 import { endOf, shownStatus, type Token, type TokenStatus, tokenHintOf } from "../../../domain/Token.ts"
 import { isUsable } from "../../../domain/TokenLifecycle.ts"
 import type { Command } from "../../tenant/Command.ts"
@@ -21,7 +22,8 @@ export const rotate = (
     readonly successorId: string
     readonly hashed: HashedValue
   },
-  caller: Caller
+  caller: Caller,
+  tokensMax: number = defaultLimits.tokens
 ): Command<Provisioned> => ({
   name: "token.rotate",
   caller,
@@ -35,6 +37,10 @@ export const rotate = (
       }
       if (workspace.tokenByHash(options.hashed.hashes) !== undefined) {
         return Result.fail(new errors.TokenExists({ appName: token.appName }))
+      }
+      // Without an overlap the one takes the place of the other.
+      if (options.overlapMs > 0 && workspace.tokenStock >= tokensMax) {
+        return Result.fail(new errors.LimitReached({ limit: "tokens", max: tokensMax }))
       }
       const old = retire(workspace, token, from, options.overlapMs, caller)
       const successor: Token = {

@@ -4,7 +4,8 @@ import type { Changes } from "../../TenantStore.ts"
 import type { Counters } from "../load/tenant.ts"
 import type { Session } from "../MariadbConnection.ts"
 
-const countersSql = `UPDATE tenant_counters SET revocation_seq = ?, audit_seq = ?, audit_hash = ?, token_count = ?
+const countersSql = `UPDATE tenant_counters SET revocation_seq = ?, audit_seq = ?, audit_hash = ?, token_count = ?,
+    live_tokens = ?, live_credentials = ?
   WHERE tenant_id = ?`
 const createSql = `INSERT INTO tenants
   (tenant_id, created_at, name, issuer, issuer_claimed, audience, jwks_uri, retention, limits)
@@ -36,6 +37,8 @@ export const applyCounters = (
     counters.auditSeq,
     counters.auditHash === null ? null : Buffer.from(counters.auditHash, "hex"),
     counters.tokenCount,
+    counters.stock.tokens,
+    counters.stock.credentials,
     tenantId
   ])
 ]

@@ -1,6 +1,7 @@
 /** Locks a tenant's counters and reads the tenant: what every transaction begins with. */
 import { tenantLimitNames } from "../../../domain/PlatformSettings.ts"
 import { type Tenant, type TenantSettings, withSettings } from "../../../domain/Tenant.ts"
+import type { Stock } from "../../Stock.ts"
 import * as Columns from "../Columns.ts"
 import type { Row, Session } from "../MariadbConnection.ts"
 
@@ -10,6 +11,7 @@ export interface Counters {
   /** Hex; null before the first audit row. */
   readonly auditHash: string | null
   readonly tokenCount: number
+  readonly stock: Stock
 }
 
 export interface LockedTenant {
@@ -34,8 +36,8 @@ const columns = [
 export const tenantColumns = (table: string): string => columns.map((column) => `${table}.${column}`).join(", ")
 
 /** The clock is read after the lock was got, so that times within a tenant do not run backwards. */
-const lockSql = `SELECT c.revocation_seq, c.audit_seq, c.audit_hash, c.token_count, ${Columns.momentSql},
-    ${tenantColumns("t")}
+const lockSql = `SELECT c.revocation_seq, c.audit_seq, c.audit_hash, c.token_count, c.live_tokens, c.live_credentials,
+    ${Columns.momentSql}, ${tenantColumns("t")}
   FROM tenant_counters c LEFT JOIN tenants t ON t.tenant_id = c.tenant_id
   WHERE c.tenant_id = ? FOR UPDATE`
 const clockSql = `SELECT ${Columns.momentSql}`
@@ -85,9 +87,10 @@ export const lockTenant = async (session: Session, tenantId: string, creates = f
       revocationSeq: Columns.whole(row, 0),
       auditSeq: Columns.whole(row, 1),
       auditHash: row[2] === null ? null : Columns.bytes(row, 2).toString("hex"),
-      tokenCount: Columns.whole(row, 3)
+      tokenCount: Columns.whole(row, 3),
+      stock: { tokens: Columns.whole(row, 4), credentials: Columns.whole(row, 5) }
     },
-    now: Columns.whole(row, 4),
-    tenant: row[5] === null ? undefined : tenantOf(row, 5)
+    now: Columns.whole(row, 6),
+    tenant: row[7] === null ? undefined : tenantOf(row, 7)
   }
 }

@@ -1,4 +1,4 @@
-// Verifies R-TOK-2, R-REV-4, R-REV-5, R-BUS-9, R-BUS-10.
+// Verifies R-TOK-2, R-REV-4, R-REV-5, R-BUS-9, R-BUS-10, R-ACT-5.
 import { assert, describe, it } from "@effect/vitest"
 import type { HotToken } from "../../../../src/domain/HotToken.ts"
 import type { RevocationTarget } from "../../../../src/domain/Revocation.ts"
@@ -579,6 +579,25 @@ describe("what is remembered", () => {
 })
 
 describe("limits", () => {
+  it("one tenant's questions to MariaDB are so many a second, and more are 429", async () => {
+    const world = new World({ missesPerSecond: (tenantId) => (tenantId === "calm" ? 1_000 : 10) })
+    world.add(1, { tenantId: "calm", appName: "calm" })
+    world.add(2)
+    await world.answer("calm", "value1")
+    await world.answer("app", "value2")
+    const codes = async (appName: string, count: number) => {
+      const asked = Array.from({ length: count }, (_, n) => world.ask(appName, `${appName}-${world.monotonic}-${n}`))
+      await settled()
+      return asked.filter(({ statusCode }) => statusCode === 429).length
+    }
+    assert.strictEqual(await codes("app", 30), 21)
+    // What is known is answered from memory all the same, and another tenant has a rate of its own.
+    assert.strictEqual((await world.answer("app", "value2")).statusCode, 200)
+    assert.strictEqual(await codes("calm", 30), 0)
+    world.monotonic += 500
+    assert.strictEqual(await codes("app", 30), 25)
+  })
+
   it("one tenant's misses beyond its limit are 429 and cost no other tenant anything", async () => {
     const world = new World({ missesPerTenantMax: 50, missesMax: 1_000 })
     world.add(1, { tenantId: "calm", appName: "calm" })

@@ -1,0 +1,117 @@
+// Verifies R-ACT-2, R-ACT-3, R-ACT-4.
+/**
+ * Two tenants whose rows are locked in MariaDB, with thousands of requests waiting for them, and a third
+ * one that must not notice.
+ */
+import { type Connection, createConnection } from "mariadb"
+import { afterAll, assert, beforeAll, inject, it } from "vitest"
+import { type Answer, type Client, connectClient } from "../../support/client.ts"
+import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { type Service, startService } from "../../support/service.ts"
+
+const instance = "shr"
+const slow = ["shr-a", "shr-b"]
+const quick = "shr-c"
+let database: FreshDatabase
+let service: Service
+let client: Client
+let flood: Client
+let locker: Connection
+
+beforeAll(async () => {
+  database = await freshDatabase(inject("databaseUrl"))
+  service = await startService({
+    natsUrl: inject("natsUrl"),
+    databaseUrl: database.url,
+    instance,
+    env: { CM_DB_CONNECTIONS: "6", CM_TENANT_REQUESTS_IN_FLIGHT: "256" }
+  })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance })
+  flood = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 60_000 })
+  for (const tenantId of [...slow, quick]) {
+    assert.strictEqual((await client.admin("tenants.create", { tenantId })).status, 201)
+    assert.strictEqual((await client.ask(tenantId, "application.register", { appName: tenantId })).status, 201)
+  }
+  locker = await createConnection(database.url)
+})
+afterAll(async () => {
+  await locker?.end()
+  await flood?.close()
+  await client?.close()
+  await service?.stop()
+  await database?.drop()
+})
+
+const provision = async (tenantId: string, endpointId: string) =>
+  (await client.ask(tenantId, "token.provision", { appName: tenantId, endpointId })).body.tokenId as string
+
+const lock = async (tenantIds: ReadonlyArray<string>) => {
+  await locker.beginTransaction()
+  await locker.query(
+    `SELECT * FROM tenant_counters WHERE tenant_id IN (${tenantIds.map(() => "?").join()}) FOR UPDATE`,
+    [...tenantIds]
+  )
+}
+
+const statuses = (answers: ReadonlyArray<Answer>) => {
+  const counts = new Map<number, number>()
+  for (const { status } of answers) counts.set(status, (counts.get(status) ?? 0) + 1)
+  return counts
+}
+
+const timed = async (ask: () => Promise<Answer>) => {
+  const from = performance.now()
+  const answer = await ask()
+  return { answer, ms: performance.now() - from }
+}
+
+it("a third tenant's revocations are answered in time while two tenants' requests wait for their rows", async () => {
+  const tokens: Array<string> = []
+  for (let n = 0; n < 20; n++) tokens.push(await provision(quick, `e${n}`))
+  await lock(slow)
+  const waiting = slow.flatMap((tenantId) =>
+    Array.from({ length: 2_100 }, (_, n) =>
+      flood.ask(tenantId, n % 3 === 0 ? "token.revoke" : "token.provision", {
+        ...(n % 3 === 0 ? { tokenId: tokens[0] } : { appName: tenantId, endpointId: `e${n}` })
+      })
+    )
+  )
+  await flood.nc.flush()
+  const times: Array<number> = []
+  for (const tokenId of tokens) {
+    const { answer, ms } = await timed(() => client.ask(quick, "token.revoke", { tokenId }))
+    assert.strictEqual(answer.status, 200, JSON.stringify(answer.body))
+    times.push(ms)
+  }
+  // The first ones meet the flood itself being refused.
+  assert.isBelow(Math.max(...times), 5_000)
+  assert.isBelow(times.toSorted((a, b) => a - b)[10]!, 1_000)
+  for (const operation of ["token.list", "credential.list", "application.list"]) {
+    assert.strictEqual((await client.ask(quick, operation)).status, 200)
+  }
+  await locker.rollback()
+  const answers = await Promise.all(waiting)
+  const counts = statuses(answers)
+  assert.isAbove(counts.get(429) ?? 0, 3_000, JSON.stringify([...counts]))
+  const refused = answers.find(({ status }) => status === 429)!
+  assert.deepStrictEqual(refused.body.error.details, { limit: "requestsInFlight", retryAfterMs: 1_000 })
+  // Nothing is left behind: both go on.
+  for (const tenantId of slow) assert.isString(await provision(tenantId, "after"))
+}, 60_000)
+
+it("one consumer that asks for many tenants leaves room for others", async () => {
+  const many = Array.from({ length: 24 }, (_, n) => `shr-m${n}`)
+  for (const tenantId of many) assert.strictEqual((await client.admin("tenants.create", { tenantId })).status, 201)
+  const tokenId = await provision(quick, "many")
+  await lock(many.slice(0, 3))
+  const waiting = many.flatMap((tenantId) =>
+    Array.from({ length: 250 }, () => flood.ask(tenantId, "credential.get.mail", { service_name: "none" }))
+  )
+  await flood.nc.flush()
+  const { answer, ms } = await timed(() => client.ask(quick, "token.provision", { appName: quick, endpointId: "m" }))
+  assert.strictEqual(answer.status, 201, JSON.stringify(answer.body))
+  assert.isBelow(ms, 5_000)
+  assert.strictEqual((await client.ask(quick, "token.revoke", { tokenId })).status, 200)
+  await locker.rollback()
+  assert.isAbove(statuses(await Promise.all(waiting)).get(429) ?? 0, 0)
+}, 60_000)

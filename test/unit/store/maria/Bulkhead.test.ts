@@ -1,0 +1,48 @@
+// Verifies R-ACT-4.
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import * as Bulkhead from "../../../../src/store/maria/Bulkhead.ts"
+
+describe("a bulkhead", () => {
+  it.effect("lets one tenant use a third at a time, in order, and what is nobody's as much as there is", () =>
+    Effect.gen(function* () {
+      const bulkhead = Bulkhead.make(9)
+      const gate = Deferred.makeUnsafe<void>()
+      const begun: Array<string> = []
+      const use = (tenantId: string | null, name: string) =>
+        bulkhead.within(tenantId)(
+          Effect.andThen(
+            Effect.sync(() => begun.push(name)),
+            Deferred.await(gate)
+          )
+        )
+      const all = [
+        ...Array.from({ length: 10 }, (_, n) => use("slow", `slow${n}`)),
+        use("other", "other"),
+        ...Array.from({ length: 5 }, (_, n) => use(null, `nobody${n}`))
+      ]
+      const fibers = yield* Effect.forEach(all, (one) => Effect.forkChild(one))
+      yield* Effect.yieldNow
+      assert.sameMembers(begun, ["slow0", "slow1", "slow2", "other", ...[0, 1, 2, 3, 4].map((n) => `nobody${n}`)])
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.awaitAll(fibers)
+      assert.deepStrictEqual(
+        begun.filter((name) => name.startsWith("slow")),
+        Array.from({ length: 10 }, (_, n) => `slow${n}`)
+      )
+    })
+  )
+
+  it.effect("gives its place back when what used it fails or is interrupted", () =>
+    Effect.gen(function* () {
+      const { within } = Bulkhead.make(1)
+      yield* Effect.flip(within("t")(Effect.fail("x")))
+      const fiber = yield* Effect.forkChild(within("t")(Effect.never))
+      yield* Effect.yieldNow
+      const waiting = yield* Effect.forkChild(within("t")(Effect.succeed("came")))
+      yield* Effect.yieldNow
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(yield* Fiber.join(waiting), "came")
+    })
+  )
+})
