@@ -26,7 +26,13 @@ export type IssuerRead = { readonly settings: IssuerSettings | null } | "unread"
 
 export type TenantDecision =
   /** `anew`: its mark goes with it. */
-  | { readonly _tag: "Create"; readonly tenantId: string; readonly anew: boolean }
+  | {
+      readonly _tag: "Create"
+      readonly tenantId: string
+      readonly anew: boolean
+      /** It has its issuer from its first moment on. */
+      readonly settings: IssuerSettings | null
+    }
   | { readonly _tag: "SetIssuer"; readonly tenantId: string; readonly settings: IssuerSettings | null }
   | { readonly _tag: "Tell"; readonly tenantId: string; readonly reason: TenantProblem }
 
@@ -39,6 +45,7 @@ export type TenantProblem =
   | "ends_still"
   | "issuer_in_use"
   | "issuer_refused"
+  | "issuer_unread"
 
 const sameIssuer = (a: IssuerSettings | null, b: IssuerSettings | null): boolean =>
   a === null || b === null ? a === b : a.issuer === b.issuer && a.audience === b.audience && a.jwksUri === b.jwksUri
@@ -54,13 +61,15 @@ const presence = (listed: ListedTenant, known: KnownTenant | undefined): TenantD
   const { status, tenantId } = listed
   const isAvailable = status === available
   if (known === undefined || (known.row === "none" && known.mark === null)) {
-    return isAvailable ? { _tag: "Create", tenantId, anew: false } : null
+    return isAvailable ? { _tag: "Create", tenantId, anew: false, settings: null } : null
   }
   if (known.row === "served") return isAvailable ? null : tell(tenantId, "not_available")
   if (known.mark !== "named_again" && known.mark !== null) return tell(tenantId, "ended")
   if (!isAvailable) return null
   // Removed by hand before there was a Tenant Manager, or named again: it begins when the old one is gone.
-  return known.row === "being_removed" ? tell(tenantId, "ends_still") : { _tag: "Create", tenantId, anew: true }
+  return known.row === "being_removed"
+    ? tell(tenantId, "ends_still")
+    : { _tag: "Create", tenantId, anew: true, settings: null }
 }
 
 /**
@@ -87,10 +96,14 @@ export const decideTenants = (
     }
     const before = known.get(tenantId)
     const decided = presence(one, before)
+    const read = issuers.get(tenantId)
+    if (decided?._tag === "Create") {
+      decisions.push(...created(decided, read, holderOf))
+      continue
+    }
     if (decided !== null) decisions.push(decided)
-    const isServed = before?.row === "served"
-    if (one.status !== available || !(isServed || decided?._tag === "Create")) continue
-    decisions.push(...issuerDecision(tenantId, isServed ? before.issuer : null, issuers.get(tenantId), holderOf))
+    if (before?.row !== "served" || one.status !== available) continue
+    decisions.push(...issuerDecision(tenantId, before.issuer, read, holderOf))
   }
   if (isWhole) {
     const names = new Set(listed.map(({ tenantId }) => tenantId))
@@ -101,6 +114,18 @@ export const decideTenants = (
     }
   }
   return decisions
+}
+
+/** A tenant whose issuer is not known yet would be open to whoever the bus lets in: it is left for later. */
+const created = (
+  decided: Extract<TenantDecision, { readonly _tag: "Create" }>,
+  read: IssuerRead | undefined,
+  holderOf: Map<string, string>
+): ReadonlyArray<TenantDecision> => {
+  if (read === "unread") return [tell(decided.tenantId, "issuer_unread")]
+  const [first] = issuerDecision(decided.tenantId, null, read, holderOf)
+  if (first === undefined) return [decided]
+  return first._tag === "SetIssuer" ? [{ ...decided, settings: first.settings }] : [decided, first]
 }
 
 const issuerDecision = (

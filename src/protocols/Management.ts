@@ -96,6 +96,10 @@ const failureFrom = (cause: Cause.Cause<ManagementError>): Failure => {
 const askerOf = (caller: BusCaller, consumer: string | null, gatewayAccount: string): string | null =>
   caller.by === "import" && caller.account !== gatewayAccount ? `${caller.account}/${caller.user ?? "-"}` : consumer
 
+/** Nothing was done, and the tenant may be one that nobody knows yet. */
+const mayBeOfNewTenant = (error: ManagementError): boolean =>
+  error._tag === "TenantNotFound" || (error._tag === "Unauthenticated" && error.reason === "no_issuer")
+
 const full = (): { readonly refusal: ManagementError } => ({
   refusal: new TooManyRequests({ limit: "requestsInFlight" })
 })
@@ -145,7 +149,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   }
 
   /** Everything after the operation is known: payload, authorization, the operation itself. */
-  const carryOut = (
+  const carryOutOnce = (
     message: Msg,
     { extra, operation, tenantId }: Exclude<Route<R>, { refusal: unknown }>,
     correlationId: string
@@ -170,22 +174,29 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       authorization: authorization.success,
       places: handler.success.places(tenantId)
     })
-    return Effect.flatMap(authorized, ({ among = null, ...principal }) => {
-      const handled = handler.success.handle({
+    return Effect.flatMap(authorized, ({ among = null, ...principal }) =>
+      handler.success.handle({
         tenantId,
         among,
         caller: { ...principal, correlationId, idempotency: idempotency.success },
         extra,
         answerBytesMax: payloadBytesMax(nats.requests)
       })
-      if (operation.family !== "tenant") return handled
-      // It did nothing. The first request that names a new tenant asks the platform for it.
-      return Effect.catchIf(
-        handled,
-        (error) => error._tag === "TenantNotFound",
-        (error) => Effect.flatMap(platform.newTenant(tenantId), (isThere) => (isThere ? handled : Effect.fail(error)))
+    )
+  }
+
+  /**
+   * The first request that names a new tenant asks the platform for it, and is then looked at anew from the
+   * beginning: who may ask is a matter of that tenant.
+   */
+  const carryOut = (message: Msg, to: Exclude<Route<R>, { refusal: unknown }>, correlationId: string) => {
+    const once = carryOutOnce(message, to, correlationId)
+    if (to.operation.family !== "tenant") return once
+    return Effect.catchIf(once, mayBeOfNewTenant, (error) =>
+      Effect.flatMap(platform.newTenant(to.tenantId), (isThere) =>
+        isThere ? carryOutOnce(message, to, correlationId) : Effect.fail(error)
       )
-    })
+    )
   }
 
   const answer = (message: Msg, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {

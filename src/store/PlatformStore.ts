@@ -8,6 +8,7 @@
  * Its layer is `maria/MariaPlatformStore.ts`; there is none in memory, since nothing is tested without it.
  */
 import { Context, type Effect } from "effect"
+import type { Issuer } from "../domain/Issuer.ts"
 import type { OutReason } from "../domain/Tenant.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
@@ -23,8 +24,7 @@ export interface TenantRow {
   readonly row: "served" | "being_removed" | "none"
   /** `ended` also while its end is not carried out. */
   readonly mark: "ended" | "named_again" | null
-  /** JSON of the issuer that was set last, or null. */
-  readonly issuer: string | null
+  readonly issuer: Issuer | null
 }
 
 export type SettingsKind = "application" | "tenant"
@@ -75,7 +75,6 @@ export class PlatformStore extends Context.Service<
     readonly markEndDone: (tenantId: string, at: number) => Stored<void>
     /** 21/TLE `updated` of this moment. */
     readonly markNamed: (tenantId: string, at: number) => Stored<void>
-    readonly saveIssuer: (tenantId: string, issuer: string | null) => Stored<void>
 
     /** What was written at or after this moment. */
     readonly settingsSince: (changedAt: number) => Stored<ReadonlyArray<SettingsRow & { readonly changedAt: number }>>

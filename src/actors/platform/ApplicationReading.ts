@@ -6,6 +6,7 @@
  */
 import { Clock, Effect, Semaphore } from "effect"
 import { globalTenantId, tenantIdPattern } from "../../domain/Names.ts"
+import { type TenantLimitName, tenantLimitNames } from "../../domain/PlatformSettings.ts"
 import {
   type ApplicationDecision,
   decideApplications,
@@ -16,7 +17,7 @@ import {
 import type { PlatformError } from "../../platform/PlatformError.ts"
 import { type RawConfig, Tekton, type TektonClient } from "../../platform/Tekton.ts"
 import { parseApplicationConfig, parseTenantConfig } from "../../schema/TektonJson.ts"
-import { type ApplicationRow, PlatformStore } from "../../store/PlatformStore.ts"
+import { type ApplicationRow, PlatformStore, type SettingsRow } from "../../store/PlatformStore.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import { type ChangeError, Tenants } from "../tenant/Tenants.ts"
 import { putBackIntoService, takeOutOfService } from "../tokens/commands/service.ts"
@@ -66,6 +67,16 @@ export const make = Effect.fnUntraced(function* (told: Told, settings: LiveSetti
       case "Refuse":
         return told.refuse(system, decision.reason, tenantId === "" ? { appName } : { tenantId, appName })
     }
+  }
+
+  /** A tenant's limits are its own settings: what Tekton does not name has its default. */
+  const limitTenant = (row: SettingsRow) => {
+    if (row.kind !== "tenant" || row.refused !== null) return Effect.void
+    const given = row.settings === null ? {} : (JSON.parse(row.settings) as Partial<Record<TenantLimitName, number>>)
+    const limits = Object.fromEntries(tenantLimitNames.map((name) => [name, given[name] ?? null]))
+    return Effect.asVoid(tenants.configureTenant(row.name, { limits }, caller("scmp"))).pipe(
+      Effect.catchTag("TenantNotFound", () => Effect.void)
+    )
   }
 
   /** What does not know a key says so once. */
@@ -165,7 +176,7 @@ export const make = Effect.fnUntraced(function* (told: Told, settings: LiveSetti
     for (const { config, tenantId } of lists) {
       if (scope.appName === null) reads.push(yield* settingsRead("tenant", tenantId, tenantId, config, at))
     }
-    yield* settings.apply(reads)
+    yield* settings.apply(reads, limitTenant)
   })
 
   const read = Effect.fnUntraced(function* (scope: Scope, named: ReadonlySet<string> = new Set()) {
@@ -182,7 +193,7 @@ export const make = Effect.fnUntraced(function* (told: Told, settings: LiveSetti
     const decision = decideDeleted(known, tenantId, appName)
     if (decision !== null) yield* carryOut(decision, at)
     if (known?.tenantId === tenantId) {
-      yield* settings.apply([yield* settingsRead("application", appName, tenantId, null, at)])
+      yield* settings.apply([yield* settingsRead("application", appName, tenantId, null, at)], limitTenant)
     }
   }, one.withPermits(1))
 

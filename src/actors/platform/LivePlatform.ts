@@ -99,10 +99,11 @@ const make = Effect.gen(function* () {
   const oneAsks = yield* Semaphore.make(1)
   const newTenant: PlatformShape["newTenant"] = (tenantId) => {
     if (!tenantReading.isThere || !tenantIdPattern.test(tenantId)) return Effect.succeed(false)
-    return askForNew.pipe(
-      oneAsks.withPermits(1),
-      Effect.andThen(store.tenants([tenantId])),
-      Effect.map(([found]) => found?.row === "served"),
+    const isServed = Effect.map(store.tenants([tenantId]), ([found]) => found?.row === "served")
+    return isServed.pipe(
+      Effect.flatMap((isThere) =>
+        isThere ? Effect.succeed(true) : askForNew.pipe(oneAsks.withPermits(1), Effect.andThen(isServed))
+      ),
       Effect.timeoutOrElse({ duration: newTenantLimit, orElse: () => Effect.succeed(false) }),
       Effect.orElseSucceed(() => false)
     )

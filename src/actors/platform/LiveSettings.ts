@@ -39,8 +39,11 @@ export const make = Effect.fnUntraced(function* (told: Told) {
     }
   })
 
-  /** Decides over what was read, writes what changed, and tells what is wrong. */
-  const apply = Effect.fnUntraced(function* (reads: ReadonlyArray<SettingsRead>) {
+  /** Decides over what was read, writes what changed, and tells what is wrong. `first` is done before it is written. */
+  const apply = Effect.fnUntraced(function* <E, R>(
+    reads: ReadonlyArray<SettingsRead>,
+    first: (changed: SettingsRow) => Effect.Effect<void, E, R>
+  ) {
     const of = (kind: SettingsKind) =>
       store.settingsOf(
         kind,
@@ -60,6 +63,7 @@ export const make = Effect.fnUntraced(function* (told: Told) {
         problem: read.parsed.problem
       })
     }
+    for (const row of changed) yield* first(row)
     if (changed.length > 0) yield* store.saveSettings(changed)
     yield* refresh
   })

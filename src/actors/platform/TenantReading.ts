@@ -3,10 +3,12 @@
  *
  * One reading at a time on a replica; several replicas that read at once do nothing twice.
  */
-import { Clock, Effect, Option, Schema } from "effect"
-import { httpAddressProblem } from "../../domain/HttpAddress.ts"
+import { Clock, Effect } from "effect"
+import { AccessConfig } from "../../access/AccessConfig.ts"
+import { audiencePattern, issuerAddressProblem, issuerPattern, platformName } from "../../domain/Issuer.ts"
 import { tenantIdPattern } from "../../domain/Names.ts"
 import { servicePrincipal } from "../../domain/Principal.ts"
+import { noSettings } from "../../domain/Tenant.ts"
 import {
   available,
   decideTenants,
@@ -26,18 +28,7 @@ import type { Told } from "./Told.ts"
 const issuersAtOnce = 8
 const system = "tenant-manager"
 
-const Issuer = Schema.Struct({
-  issuer: Schema.String,
-  audience: Schema.String,
-  jwksUri: Schema.NullOr(Schema.String)
-})
-const decodeIssuer = Schema.decodeUnknownOption(Schema.fromJsonString(Issuer))
-
-const knownOf = ({ issuer, mark, row }: TenantRow): KnownTenant => ({
-  row,
-  mark,
-  issuer: issuer === null ? null : Option.getOrNull(decodeIssuer(issuer))
-})
+const knownOf = ({ issuer, mark, row }: TenantRow): KnownTenant => ({ row, mark, issuer })
 
 /** The principal of what a reading leads to, and under which correlation id. */
 export const caller = (name: string, correlationId = "") => ({
@@ -51,16 +42,20 @@ export type ReadingError = PlatformError | StoreUnavailable | ChangeError
 export const make = Effect.fnUntraced(function* (told: Told) {
   const { client } = yield* TenantManager
   const { insecure } = yield* PlatformConfig
+  const { platform } = yield* AccessConfig
   const store = yield* PlatformStore
   const tenants = yield* Tenants
   const issuers = yield* IssuerOfTenant
 
-  const checked = (settings: IssuerSettings | null): IssuerRead => {
+  /** What `tenants.configure` would refuse is refused here, too. */
+  const checked = (tenantId: string, settings: IssuerSettings | null): IssuerRead => {
     if (settings === null) return { settings }
-    const { issuer, jwksUri } = settings
+    const { audience, issuer, jwksUri } = settings
+    const isText = issuerPattern.test(issuer) && audiencePattern.test(audience) && issuerPattern.test(jwksUri ?? "-")
+    const isFree = issuer !== platform?.issuer && tenantId !== platformName
     const problem =
-      httpAddressProblem(issuer, insecure) ?? (jwksUri === null ? null : httpAddressProblem(jwksUri, insecure))
-    return problem === null ? { settings } : "refused"
+      issuerAddressProblem(issuer, insecure) ?? (jwksUri === null ? null : issuerAddressProblem(jwksUri, insecure))
+    return isText && isFree && problem === null ? { settings } : "refused"
   }
 
   const readIssuers = Effect.fnUntraced(function* (
@@ -76,7 +71,7 @@ export const make = Effect.fnUntraced(function* (told: Told) {
       asked,
       (tenant) =>
         of(tenant).pipe(
-          Effect.map(checked),
+          Effect.map((settings) => checked(tenant.tenantId, settings)),
           Effect.orElseSucceed((): IssuerRead => "unread"),
           Effect.map((found) => [tenant.tenantId, found] as const)
         ),
@@ -89,17 +84,22 @@ export const make = Effect.fnUntraced(function* (told: Told) {
     const { tenantId } = decision
     switch (decision._tag) {
       case "Create":
-        yield* tenants.createTenant({ tenantId, name: null }, caller("tle")).pipe(
-          // Another replica was quicker.
-          Effect.catchTag("TenantExists", () => Effect.void)
-        )
+        yield* tenants
+          .createTenant({ tenantId, name: null, settings: { ...noSettings, issuer: decision.settings } }, caller("tle"))
+          .pipe(
+            // Another replica was quicker.
+            Effect.catchTag("TenantExists", () => Effect.void),
+            Effect.catchTag("IssuerInUse", () => told.refuse(system, "issuer_in_use", { tenantId }))
+          )
         return yield* Effect.logInfo("a tenant of the Tenant Manager").pipe(
           Effect.annotateLogs({ tenantId, anew: decision.anew })
         )
       case "SetIssuer": {
-        const set = yield* issuers.set(tenantId, decision.settings, caller("tle"))
-        if (set !== "done") return yield* told.refuse(system, set, { tenantId })
-        return yield* store.saveIssuer(tenantId, decision.settings === null ? null : JSON.stringify(decision.settings))
+        const refuse = (reason: string) => told.refuse(system, reason, { tenantId })
+        return yield* issuers.set(tenantId, decision.settings, caller("tle")).pipe(
+          Effect.flatMap((set) => (set === "done" ? Effect.void : refuse(set))),
+          Effect.catchTags({ InvalidRequest: () => refuse("issuer_refused"), TenantNotFound: () => Effect.void })
+        )
       }
       case "Tell":
         return yield* told.refuse(system, decision.reason, { tenantId })

@@ -11,7 +11,7 @@ const ofTenantsSql = (marks: string): string => `${applicationColumns} WHERE ten
 const namedSql = (marks: string): string => `${applicationColumns} WHERE app_name IN (${marks})`
 
 const tenantColumns = `SELECT COALESCE(t.tenant_id, p.tenant_id), t.tenant_id IS NULL, t.removed_at IS NOT NULL,
-    p.ended_at, p.named_at, p.end_done, p.issuer`
+    p.ended_at, p.named_at, p.end_done, t.issuer, t.audience, t.jwks_uri`
 const withMarks = `${tenantColumns} FROM tenants t LEFT JOIN platform_tenants p ON p.tenant_id = t.tenant_id`
 const onlyMarks = `${tenantColumns} FROM platform_tenants p LEFT JOIN tenants t ON t.tenant_id = p.tenant_id`
 const allTenantsSql = `${withMarks} UNION ${onlyMarks} WHERE t.tenant_id IS NULL`
@@ -23,11 +23,9 @@ const markEndedSql = `INSERT INTO platform_tenants (tenant_id, ended_at, end_don
   ON DUPLICATE KEY UPDATE end_done = IF(ended_at IS NULL OR ended_at < VALUES(ended_at), 0, end_done),
     ended_at = GREATEST(COALESCE(ended_at, 0), VALUES(ended_at))`
 const isDoneSql = "SELECT end_done FROM platform_tenants WHERE tenant_id = ? AND (ended_at > ? OR end_done = 1)"
-const endDoneSql = "UPDATE platform_tenants SET end_done = 1, issuer = NULL WHERE tenant_id = ? AND ended_at <= ?"
+const endDoneSql = "UPDATE platform_tenants SET end_done = 1 WHERE tenant_id = ? AND ended_at <= ?"
 const markNamedSql = `INSERT INTO platform_tenants (tenant_id, named_at) VALUES (?, ?)
   ON DUPLICATE KEY UPDATE named_at = GREATEST(COALESCE(named_at, 0), VALUES(named_at))`
-const saveIssuerSql = `INSERT INTO platform_tenants (tenant_id, issuer) VALUES (?, ?)
-  ON DUPLICATE KEY UPDATE issuer = VALUES(issuer)`
 
 const settingsColumns = `SELECT kind, name, tenant_id, settings, since, read_at, refused, refused_at, changed_at
   FROM platform_settings`
@@ -67,7 +65,10 @@ const tenantOf = (row: Row): TenantRow => {
     tenantId: Columns.text(row, 0),
     row: Columns.whole(row, 1) === 1 ? "none" : Columns.whole(row, 2) === 1 ? "being_removed" : "served",
     mark: endedAt === null ? null : namedAt !== null && namedAt > endedAt && isDone ? "named_again" : "ended",
-    issuer: Columns.textOrNull(row, 6)
+    issuer:
+      row[6] === null
+        ? null
+        : { issuer: Columns.text(row, 6), audience: Columns.text(row, 7), jwksUri: Columns.textOrNull(row, 8) }
   }
 }
 
@@ -117,8 +118,6 @@ const make = Effect.map(Mariadb, ({ query }) =>
       query("PlatformStore.markEndDone", async (session) => void (await session.run(endDoneSql, [tenantId, at]))),
     markNamed: (tenantId, at) =>
       query("PlatformStore.markNamed", async (session) => void (await session.run(markNamedSql, [tenantId, at]))),
-    saveIssuer: (tenantId, issuer) =>
-      query("PlatformStore.saveIssuer", async (session) => void (await session.run(saveIssuerSql, [tenantId, issuer]))),
 
     settingsSince: (changedAt) =>
       query("PlatformStore.settingsSince", async (session) =>

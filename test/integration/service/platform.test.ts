@@ -288,6 +288,64 @@ describe("tenants", () => {
   })
 })
 
+describe("what is configured for a tenant", () => {
+  const listedTenant = async (tenantId: string) => {
+    const { body } = await client.admin("tenants.list", { limit: 1_000 })
+    return body.content.find((one: { tenantId: string }) => one.tenantId === tenantId)
+  }
+
+  it("its issuer is the Tenant Manager's, from its first moment on, and nobody else's", async () => {
+    const security = { issuer: "http://127.0.0.1:1/secured", audience: "cm" }
+    manager.put("secured", { security })
+    const first = await eventually(
+      () => client.ask("secured", "application.list"),
+      ({ status }) => status !== 404
+    )
+    // Never without: there is no moment in which the bus alone would do.
+    assert.deepStrictEqual([first.status, first.code], [401, "UNAUTHENTICATED"])
+    assert.deepInclude(await listedTenant("secured"), security)
+    manager.put("second", { security })
+    await tenantEvent("updated", "second")
+    await eventually(
+      async () => (await config()).refused,
+      (refused) => refused.some(({ reason }: { reason: string }) => reason === "issuer_in_use")
+    )
+    const changed = { issuer: "http://127.0.0.1:1/other", audience: "cm" }
+    manager.put("secured", { security: changed })
+    await tenantEvent("updated", "secured")
+    await eventually(
+      () => listedTenant("secured"),
+      (tenant) => tenant.issuer === changed.issuer
+    )
+    assert.strictEqual((await client.admin("tenants.resolve", { issuer: changed.issuer })).body.tenantId, "secured")
+    assert.strictEqual((await client.admin("tenants.resolve", { issuer: security.issuer })).status, 404)
+    const answer = await client.admin("tenants.configure", { tenantId: "acme", name: "x" })
+    assert.deepStrictEqual([answer.status, answer.code], [409, "MANAGED_ELSEWHERE"])
+  })
+
+  it("its limits are Tekton's, without a restart; a wrong one keeps the last good ones", async () => {
+    tekton.tenantConfigs.set("acme", { limits: { batchItems: 3, tokens: 1_000 } })
+    await broadcast("upsert", "acme")
+    await eventually(
+      () => listedTenant("acme"),
+      (tenant) => tenant.limits?.batchItems === 3 && tenant.limits.tokens === 1_000
+    )
+    tekton.tenantConfigs.set("acme", { limits: { batchItems: "many" } })
+    await broadcast("upsert", "acme")
+    await eventually(
+      async () => (await config()).tenants.find(({ name }: { name: string }) => name === "acme"),
+      (found) => found?.refused !== null
+    )
+    assert.strictEqual((await listedTenant("acme")).limits.batchItems, 3)
+    tekton.tenantConfigs.delete("acme")
+    await broadcast("upsert", "acme")
+    await eventually(
+      () => listedTenant("acme"),
+      (tenant) => tenant.limits?.batchItems === undefined
+    )
+  })
+})
+
 describe("while Tekton and the Tenant Manager are away", () => {
   it("slow, wrong, down or full of garbage, validations go on; a start serves what was known", async () => {
     const { token } = await provision("acme", "meters", "steady")

@@ -110,9 +110,12 @@ describe("tenants", () => {
     assert.deepStrictEqual(decided, [
       { _tag: "SetIssuer", tenantId: "b", settings: issuer("b2") },
       { _tag: "SetIssuer", tenantId: "c", settings: null },
-      { _tag: "Create", tenantId: "d", anew: false },
-      { _tag: "SetIssuer", tenantId: "d", settings: issuer("d") }
+      { _tag: "Create", tenantId: "d", anew: false, settings: issuer("d") }
     ])
+  })
+  it("a new tenant whose issuer was not read is left for later", () => {
+    const decided = tenantsOf({}, [listed("a")], true, read({ a: "unread" }))
+    assert.deepStrictEqual(decided, [{ _tag: "Tell", tenantId: "a", reason: "issuer_unread" }])
   })
   it("an issuer that was not read, or may not be used, changes nothing", () => {
     const decided = tenantsOf(

@@ -1,0 +1,1 @@
+ALTER TABLE platform_tenants DROP COLUMN IF EXISTS issuer
