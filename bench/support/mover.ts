@@ -10,6 +10,7 @@ import { createConnection } from "mariadb"
 import { CryptoConfig } from "../../src/crypto/CryptoConfig.ts"
 import * as KeyId from "../../src/crypto/KeyId.ts"
 import * as KeyMover from "../../src/crypto/KeyMover.ts"
+import * as LiveKeyring from "../../src/crypto/LiveKeyring.ts"
 import * as LiveTenantKeys from "../../src/crypto/LiveTenantKeys.ts"
 import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
 import { TenantKeys } from "../../src/crypto/TenantKeys.ts"
@@ -42,7 +43,7 @@ export const makeMoving = async ({ databaseUrl, folder, rows, secretBytes }: Mov
       CM_KEYS_MOVE_RATE: "100000"
     })
   )
-  const world = LiveTenantKeys.layer.pipe(
+  const world = Layer.merge(LiveTenantKeys.layer, LiveKeyring.layer).pipe(
     Layer.provideMerge(LocalMasterKey.layer),
     Layer.provideMerge(CryptoConfig.layer.pipe(Layer.provide(settings))),
     Layer.provideMerge(MariaStores.layer),

@@ -26,6 +26,12 @@ const settings = Config.all({
     byDefault: false,
     about: "Make the key file when it is missing and the database holds no data yet. For development."
   }),
+  rowsAdopt: Setting.flag({
+    name: "CM_ROWS_ADOPT",
+    byDefault: false,
+    about:
+      "At the start, tag rows that have no tag, as they stand. Once, after an upgrade from a release that did not tag rows, with all replicas stopped; while it is true whoever writes to the database is believed."
+  }),
   masterKeyTimeout: Setting.duration({
     name: "CM_MASTER_KEY_TIMEOUT",
     min: "100 millis",

@@ -8,7 +8,8 @@
  *
  * Keys that begin alike share the work: after a rotation, both hashes cost one HMAC more than one.
  */
-import { hash as digestOf, timingSafeEqual } from "node:crypto"
+import { timingSafeEqual } from "node:crypto"
+import { type HmacKey, hmac, hmacKey } from "./Hmac.ts"
 
 export const layerLength = 32
 /** Rotations one key can carry; each adds one HMAC to every look-up that misses the hot table. */
@@ -36,54 +37,6 @@ interface Layer {
 
 export const isHashKeyLength = (bytes: number): boolean =>
   bytes > 0 && bytes % layerLength === 0 && bytes <= layersMax * layerLength
-
-// ---- HMAC-SHA-256 (RFC 2104) over keys of one length ---------------------------
-// Two calls of the one-shot digest are less than half the price of an Hmac object, and every
-// validation that is not hot pays it.
-
-const blockLength = 64
-const digestLength = 32
-
-/** Messages up to this length are hashed where they are written, behind the key. */
-const messageRoom = 192
-
-/** The key combined with the pads, each with room behind it for what it is hashed with. */
-interface HmacKey {
-  readonly inner: Buffer
-  readonly outer: Buffer
-}
-
-const hmacKey = (key: Uint8Array): HmacKey => {
-  const inner = Buffer.alloc(blockLength + messageRoom, 0x36)
-  const outer = Buffer.alloc(blockLength + digestLength, 0x5c)
-  for (const [at, byte] of key.entries()) {
-    inner[at] = inner[at]! ^ byte
-    outer[at] = outer[at]! ^ byte
-  }
-  return { inner, outer }
-}
-
-/** A digest as a string of one character a byte: a third of the price of one in memory of its own. */
-const sha256 = (bytes: Uint8Array): string => digestOf("sha256", bytes, "binary")
-
-const withPrefix = (inner: Buffer, data: string | Uint8Array): Uint8Array => {
-  const length = typeof data === "string" ? Buffer.byteLength(data) : data.byteLength
-  // Memory of its own, never of the pool: it holds the key.
-  const into = length <= messageRoom ? inner : Buffer.alloc(blockLength + length)
-  if (into !== inner) into.set(inner.subarray(0, blockLength))
-  if (typeof data === "string") into.write(data, blockLength)
-  else into.set(data, blockLength)
-  return into.subarray(0, blockLength + length)
-}
-
-const hmac = ({ inner, outer }: HmacKey, data: string | Uint8Array): Uint8Array => {
-  const message = withPrefix(inner, data)
-  outer.write(sha256(message), blockLength, "latin1")
-  // The key stays where it is; the value goes, and the key with it where it was copied.
-  if (message.buffer === inner.buffer) inner.fill(0, blockLength, message.byteLength)
-  else message.fill(0)
-  return Buffer.from(sha256(outer), "latin1")
-}
 
 /** Overwrites the material: what stays is each layer combined with the pads. */
 export const make = (keys: ReadonlyArray<HashKeyMaterial>): HashKeys => {

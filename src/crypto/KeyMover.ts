@@ -20,14 +20,16 @@
 import { Clock, Duration, Effect, Layer, Metric } from "effect"
 import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
-import { type AgedKey, KeyRotationStore, type SealedMove } from "../store/KeyRotationStore.ts"
+import { type AgedKey, type HashMove, KeyRotationStore, type SealedMove } from "../store/KeyRotationStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { Sweeps } from "../store/Sweeps.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as HashKeys from "./HashKeys.ts"
+import { Keyring } from "./Keyring.ts"
 import { MasterKey, type MasterKeyError } from "./MasterKey.ts"
 import * as MoveProgress from "./MoveProgress.ts"
 import * as RotationPlan from "./RotationPlan.ts"
+import * as RowTags from "./RowTags.ts"
 import * as ServiceKeys from "./ServiceKeys.ts"
 import { secretPurpose, TenantKeys, type TenantKeyUnavailable } from "./TenantKeys.ts"
 
@@ -71,6 +73,7 @@ export const make = Effect.gen(function* () {
   const sweeps = yield* Sweeps
   const master = yield* MasterKey
   const tenantKeys = yield* TenantKeys
+  const { rowHolds, rowTag } = yield* Keyring
   const context = yield* Effect.context<MasterKey>()
   const activationMs = Duration.toMillis(keysActivation)
   const pageRows = Math.min(pageMax, keysMoveRate)
@@ -107,11 +110,28 @@ export const make = Effect.gen(function* () {
     })
     const added = RotationPlan.layersBetween(old, next)
     if (added === null) return yield* wipe
+    /** Changed outside of the service, and met in this turn already. */
+    const given = new Set<string>()
     yield* paced(
       Effect.gen(function* () {
-        const rows = yield* store.hashedRows(from.keyId, pageRows)
-        const moves = rows.map((row) => ({ ...row, newHash: HashKeys.advance(row.hash, added) }))
-        return { moved: yield* store.moveHashes(from.keyId, active.keyId, moves), givenUp: 0 }
+        const moves: Array<HashMove> = []
+        const givenBefore = given.size
+        // Rows that stay lie before the others again at the next page, so the page grows by them.
+        for (const row of yield* store.hashedRows(from.keyId, pageRows + given.size)) {
+          if (rowHolds(row.mac, RowTags.ofToken(row))) {
+            const newHash = HashKeys.advance(row.hash, added)
+            moves.push({ ...row, newHash, newMac: rowTag(RowTags.ofToken(row, newHash)) })
+          } else if (!given.has(row.tokenId)) {
+            given.add(row.tokenId)
+            const { tenantId, tokenId } = row
+            yield* Effect.logError("the row of a token was changed outside of the service; it stays under its key", {
+              tenantId,
+              tokenId
+            })
+          }
+        }
+        const moved = yield* store.moveHashes(from.keyId, active.keyId, moves)
+        return { moved, givenUp: given.size - givenBefore }
       })
     ).pipe(Effect.ensuring(wipe))
   })
@@ -230,7 +250,7 @@ const goingOn = (what: string, work: Effect.Effect<void, MoveError>, keyId?: str
     })
   )
 
-/** Needs `KeyRotationStore`, `Sweeps`, `Replica`, `TenantKeys`, a master key and `CryptoConfig`. */
+/** Needs `KeyRotationStore`, `Sweeps`, `Replica`, `TenantKeys`, `Keyring`, a master key and `CryptoConfig`. */
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { keysMoveEvery } = yield* CryptoConfig

@@ -9,6 +9,7 @@
  * another place (`aad`), was tampered with, or needs a key that is not here; it does not say which.
  */
 import { Context, type Effect, Schema } from "effect"
+import type { RowText } from "./RowTags.ts"
 
 export class NotOpenable extends Schema.TaggedError<NotOpenable>()("NotOpenable", {}) {}
 
@@ -32,6 +33,10 @@ export class Keyring extends Context.Service<
     readonly isCurrent: () => boolean
     /** Keyed fingerprint for comparing without keeping: lower-case hex, 32 bytes. */
     readonly fingerprint: (...parts: ReadonlyArray<string | Uint8Array>) => string
+    /** The tag of what a row says (`RowTags.ts`), 16 bytes. */
+    readonly rowTag: (text: RowText) => Uint8Array
+    /** Whether it is the tag of that text; never without one. */
+    readonly rowHolds: (tag: Uint8Array | undefined, text: RowText | null) => boolean
     /** Sealed record: format, key id, nonce, ciphertext and tag. `aad` names the place it belongs to. */
     readonly seal: (aad: string, plaintext: Uint8Array) => Uint8Array
     readonly open: (aad: string, record: Uint8Array) => Effect.Effect<Uint8Array, NotOpenable>

@@ -14,18 +14,22 @@
  * came from are overwritten. Using them is synchronous.
  */
 
-import { createHmac, createSecretKey, type KeyObject } from "node:crypto"
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto"
 import { Clock, Duration, Effect, Latch, Layer } from "effect"
 import * as Loop from "../observability/Loop.ts"
 import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../store/KeyStore.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as HashKeys from "./HashKeys.ts"
+import { type HmacKey, hmac, hmacKey } from "./Hmac.ts"
+import { KeyFileMismatch } from "./KeyFileMismatch.ts"
 import { Keyring, NotOpenable } from "./Keyring.ts"
+import { tagLength } from "./RowTags.ts"
 import * as SealedRecord from "./SealedRecord.ts"
 import * as ServiceKeys from "./ServiceKeys.ts"
 
-const purposes = ["token-hash", "seal", "fingerprint"] as const satisfies ReadonlyArray<KeyPurpose>
+/** In the order in which they are made: where there is any, there is the first. */
+const purposes = ["row-tag", "token-hash", "seal", "fingerprint"] as const satisfies ReadonlyArray<KeyPurpose>
 const usedHere = (key: StoredKey): boolean =>
   key.tenantId === null && key.state !== "retired" && purposes.some((purpose) => purpose === key.purpose)
 
@@ -46,7 +50,12 @@ interface Opened {
   readonly sealKeys: ReadonlyMap<string, SealedRecord.SealingKey>
   readonly fingerprintId: string
   readonly fingerprintWith: KeyObject
+  readonly rowTagId: string
+  readonly rowTagWith: HmacKey
 }
+
+/** Room for what a row of a token says, so that it is hashed where it is written. */
+const rowRoom = 1_024
 
 /**
  * Which key of a purpose to write with: the active one, once every replica must have seen it; before
@@ -98,12 +107,13 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
   const [readAtMonotonicMs, readAtWallMs] = [monotonicMs(clock), clock.currentTimeMillisUnsafe()]
   const stored = (yield* store.serviceKeys).filter(usedHere)
   const activationMs = Duration.toMillis(keysActivation)
-  const [hash, seal, [fingerprint]] = purposes.map((purpose) => ofPurpose(stored, purpose, activationMs)) as [
+  const [[rowTag], hash, seal, [fingerprint]] = purposes.map((purpose) => ofPurpose(stored, purpose, activationMs)) as [
+    ReadonlyArray<AgedKey>,
     ReadonlyArray<AgedKey>,
     ReadonlyArray<AgedKey>,
     ReadonlyArray<AgedKey>
   ]
-  if (hash.length === 0 || seal.length === 0 || fingerprint === undefined)
+  if (hash.length === 0 || seal.length === 0 || fingerprint === undefined || rowTag === undefined)
     throw new Error("a key of the service is gone")
 
   const hashKeys =
@@ -122,6 +132,10 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
   })
   const fingerprintWith =
     before?.fingerprintId === fingerprint.keyId ? before.fingerprintWith : yield* opened(fingerprint, createSecretKey)
+  const rowTagWith =
+    before?.rowTagId === rowTag.keyId
+      ? before.rowTagWith
+      : yield* opened(rowTag, (material) => hmacKey(material, rowRoom))
   return {
     readAtMonotonicMs,
     readAtWallMs,
@@ -130,8 +144,24 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
     sealWith: sealing[0]!,
     sealKeys: new Map(sealing.map((key) => [key.keyId, key])),
     fingerprintId: fingerprint.keyId,
-    fingerprintWith
+    fingerprintWith,
+    rowTagId: rowTag.keyId,
+    rowTagWith
   } satisfies Opened
+})
+
+/**
+ * The key of rows' tags is made with the database. Where it is missing later no row can be believed: the
+ * start says so, rather than every hand-out. `CM_ROWS_ADOPT` is for a database of before (`RowAdoption.ts`).
+ */
+const mayMakeRowTags = Effect.fnUntraced(function* (missing: ReadonlyArray<KeyPurpose>) {
+  const { rowsAdopt } = yield* CryptoConfig
+  // Where all of them are missing nothing was written yet.
+  if (rowsAdopt || !missing.includes("row-tag") || missing.length === purposes.length) return
+  return yield* new KeyFileMismatch({
+    message:
+      "the database has no key for the tags of its rows: if it was written before rows were tagged, start once with CM_ROWS_ADOPT=true; else restore the table data_keys"
+  })
 })
 
 const start = Effect.gen(function* () {
@@ -140,6 +170,7 @@ const start = Effect.gen(function* () {
   const missing = purposes.filter(
     (purpose) => !keys.some((key) => key.tenantId === null && key.state === "active" && key.purpose === purpose)
   )
+  yield* mayMakeRowTags(missing)
   yield* Effect.forEach(missing, (purpose) => ServiceKeys.ensure(purpose, null), { discard: true })
   return yield* openAll(null)
 }).pipe(Effect.catchTag("MasterKeyError", (error) => Effect.fail(ServiceKeys.orMismatch(error))))
@@ -204,6 +235,12 @@ export const make = Effect.gen(function* () {
       }
       return hmac.digest("hex")
     },
+    rowTag: (text) => hmac(now.rowTagWith, text).subarray(0, tagLength),
+    rowHolds: (tag, text) =>
+      tag !== undefined &&
+      text !== null &&
+      tag.byteLength === tagLength &&
+      timingSafeEqual(tag, hmac(now.rowTagWith, text).subarray(0, tagLength)),
     seal: (aad, plaintext) => SealedRecord.seal(now.sealWith, aad, plaintext),
     open: (aad, record) =>
       Effect.suspend(() => {

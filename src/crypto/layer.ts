@@ -14,6 +14,7 @@ import * as KeyRotation from "./KeyRotation.ts"
 import * as LiveKeyring from "./LiveKeyring.ts"
 import * as LiveTenantKeys from "./LiveTenantKeys.ts"
 import * as ReplicaSeal from "./ReplicaSeal.ts"
+import * as RowAdoption from "./RowAdoption.ts"
 
 export const settings = CryptoConfig.layer
 export const layer = Layer.mergeAll(
@@ -21,7 +22,8 @@ export const layer = Layer.mergeAll(
   AuditSigner.layer,
   KeyRotation.layer,
   CurveBox.layer,
-  ReplicaSeal.layer
+  ReplicaSeal.layer,
+  RowAdoption.layer
 ).pipe(Layer.provideMerge(LiveKeyring.layer), Layer.provideMerge(ChosenMasterKey.layer))
 /** Moves rows to the newest keys, while everything runs. */
 export const background = KeyMover.layer

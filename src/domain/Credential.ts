@@ -44,6 +44,8 @@ export interface Credential {
   readonly updatedAt: number
   readonly createdBy: string
   readonly updatedBy: string
+  /** The row's tag (`crypto/RowTags.ts`), as it was read. */
+  readonly mac?: Uint8Array | undefined
 }
 
 /**

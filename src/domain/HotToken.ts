@@ -16,7 +16,21 @@ export interface HotToken {
   readonly readSeq: number
   /** Lower-case hex of the keyed hash that found it. */
   readonly cacheKey: string
+  /** Where a row was read: its tag. */
+  readonly tag?: RowTag | undefined
 }
+
+/** A row's tag with those of the words that it covers which are not told as they stand. */
+export interface RowTag extends Pick<Token, "expiresAt" | "overlapEndsAt" | "endedBy"> {
+  readonly mac: Uint8Array
+}
+
+export const tagOf = ({ endedBy, expiresAt, overlapEndsAt }: Omit<RowTag, "mac">, mac: Uint8Array): RowTag => ({
+  mac,
+  expiresAt,
+  overlapEndsAt,
+  endedBy
+})
 
 /** A token as a transaction left it that knew the revocation sequence `readSeq`. */
 export const hotTokenOf = (token: Token, readSeq: number): HotToken => ({

@@ -45,6 +45,8 @@ export interface Token {
   readonly hash: Uint8Array
   /** The key that `hash` was made with. */
   readonly hashKeyId: string
+  /** The row's tag (`crypto/RowTags.ts`), as it was read. What is decided on has none: it gets one when it is written. */
+  readonly mac?: Uint8Array | undefined
 }
 
 export const tokenHintOf = (value: string): string | null => {

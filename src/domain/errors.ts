@@ -99,6 +99,13 @@ export class KeyInUse extends tagged<KeyInUse>()("KeyInUse", { keyId: Schema.Str
 /** No event of that id is set aside. */
 export class EventNotFound extends tagged<EventNotFound>()("EventNotFound", { id: Schema.Int }) {}
 
+// ---- what was stored
+/** A row does not carry the tag of what it says: it was changed outside of the service. Nothing is handed out on its word. */
+export class RowChanged extends tagged<RowChanged>()("RowChanged", {
+  kind: Schema.Literals(["token", "credential", "tenant"]),
+  id: Schema.String
+}) {}
+
 // ---- the service itself
 /** A bound of this tenant or replica is reached: mailbox, misses in flight. Trying later helps. */
 export class TooManyRequests extends tagged<TooManyRequests>()("TooManyRequests", {
@@ -138,7 +145,8 @@ export const Refusal = Schema.Union([
   ServiceInactive,
   KeyNotFound,
   KeyInUse,
-  EventNotFound
+  EventNotFound,
+  RowChanged
 ])
 export type Refusal = typeof Refusal.Type
 

@@ -1,5 +1,7 @@
 /** The tenants that must exist: `global` always, others where the environment names them. */
 import { Effect, Layer } from "effect"
+import { Keyring } from "../crypto/Keyring.ts"
+import * as RowTags from "../crypto/RowTags.ts"
 import { globalTenantId } from "../domain/Names.ts"
 import { TenantStore } from "../store/TenantStore.ts"
 import { StartConfig } from "./StartConfig.ts"
@@ -8,6 +10,8 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { tenantIds } = yield* StartConfig
     const store = yield* TenantStore
-    for (const tenantId of [globalTenantId, ...tenantIds]) yield* store.createTenant(tenantId, null)
+    const { rowTag } = yield* Keyring
+    const macOf = (tenant: Parameters<typeof RowTags.ofTenant>[0]) => rowTag(RowTags.ofTenant(tenant, ""))
+    for (const tenantId of [globalTenantId, ...tenantIds]) yield* store.createTenant(tenantId, null, macOf)
   })
 )

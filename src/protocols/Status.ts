@@ -196,6 +196,10 @@ const table: Table = {
     reason: ({ rows }) => (rows > 0 ? "Rows need the key" : "The key is active, or may still be written with"),
     details: ({ keyId, rows }) => ({ keyId, rows })
   },
+  RowChanged: {
+    code: "INTERNAL",
+    reason: ({ kind }) => `The stored ${kind} was changed outside of the service, and is not used`
+  },
   TooManyRequests: {
     code: "TOO_MANY_REQUESTS",
     reason: () => "Too many requests at once, try again later",

@@ -17,6 +17,7 @@
 import { Context, type Effect } from "effect"
 import type { Credential, CredentialVersion, TenantService } from "../domain/Credential.ts"
 import type { Page, PageQuery } from "../domain/Page.ts"
+import type { Tenant } from "../domain/Tenant.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
 export const uniqueActiveConstraint = "uq_credentials_active"
@@ -41,6 +42,13 @@ export interface CredentialLoad {
   readonly countServices: boolean
 }
 
+/** A tenant's row and the services that it has switched off, from one snapshot, with the tag over both. */
+export interface TaggedTenant extends Pick<Tenant, "tenantId" | "createdAt" | "removedAt"> {
+  /** SHA-256, hex, of the names in their order with slashes between; empty where there are none. */
+  readonly servicesOff: string
+  readonly mac?: Uint8Array | undefined
+}
+
 export interface CredentialLoaded {
   readonly credentials: ReadonlyMap<string, Credential>
   /** By credential id, ascending: the versions that still hold a secret. */
@@ -49,6 +57,10 @@ export interface CredentialLoaded {
   readonly services: ReadonlyMap<string, TenantService>
   /** The tenant's service rows, counted up to `servicesSwitchedMax`; null when nobody asked. */
   readonly serviceCount: number | null
+  /** The names of those that are switched off; null when nobody asked for the count. */
+  readonly servicesOff: ReadonlyArray<string> | null
+  /** This tenant and `global`, as their tags have them. */
+  readonly tenants: ReadonlyMap<string, TaggedTenant>
 }
 
 export interface CredentialChanges {

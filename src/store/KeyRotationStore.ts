@@ -17,6 +17,7 @@
  * `test/suites/keyRotationStoreSuite.ts`.
  */
 import { Context, type Effect } from "effect"
+import type { Token } from "../domain/Token.ts"
 import type { KeyPurpose, StoredKey } from "./KeyStore.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
@@ -25,14 +26,12 @@ export interface AgedKey extends StoredKey {
   readonly ageMs: number
 }
 
-export interface HashedRow {
-  readonly tenantId: string
-  readonly tokenId: string
-  readonly hash: Uint8Array
-}
+/** What it says is in its tag, which changes with its hash. */
+export type HashedRow = Token
 
 export interface HashMove extends HashedRow {
   readonly newHash: Uint8Array
+  readonly newMac: Uint8Array | undefined
 }
 
 /** The sealed secret of one version of a credential. */

@@ -5,7 +5,14 @@
 import { Context, type Effect } from "effect"
 import type { StoreUnavailable } from "./StoreError.ts"
 
-export type KeyPurpose = "token-hash" | "seal" | "fingerprint" | "tenant-data" | "audit-signing" | "replica-seal"
+export type KeyPurpose =
+  | "token-hash"
+  | "seal"
+  | "fingerprint"
+  | "tenant-data"
+  | "audit-signing"
+  | "replica-seal"
+  | "row-tag"
 export type KeyState = "active" | "retiring" | "retired"
 
 export interface StoredKey {

@@ -158,6 +158,8 @@ export interface Changes {
   readonly tenantConfigured?: { readonly name: string | null; readonly settings: TenantSettings } | undefined
   /** Marks the tenant itself as removed. */
   readonly tenantRemoved: boolean
+  /** The tenant's tag from now on (`crypto/RowTags.ts`). */
+  readonly tenantMac?: Uint8Array | undefined
   /** Not null: the tenant's revocation sequence becomes `seq` and the barrier is pending until told in force. */
   readonly revocation: Revocation | null
   readonly outbox: ReadonlyArray<OutboxEntry>
@@ -190,7 +192,8 @@ export class TenantStore extends Context.Service<
     /** Creates one that nobody asked for by request, as at the start; its audit names the service. */
     readonly createTenant: (
       tenantId: string,
-      name: string | null
+      name: string | null,
+      macOf?: (tenant: Pick<Tenant, "tenantId" | "createdAt" | "removedAt">) => Uint8Array
     ) => Effect.Effect<"created" | "exists", StoreUnavailable>
     readonly findTenants: (tenantIds: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Tenant>, StoreUnavailable>
     /** The live tenant whose issuer this is. */

@@ -25,6 +25,7 @@ export const isEmpty = (changes: Changes): boolean =>
   changes.tenantCreated === undefined &&
   changes.tenantConfigured === undefined &&
   !changes.tenantRemoved &&
+  changes.tenantMac === undefined &&
   changes.revocation === null &&
   changes.outbox.length === 0 &&
   changes.idempotent.length === 0 &&

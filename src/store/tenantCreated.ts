@@ -41,12 +41,17 @@ const nothing: Changes = {
 
 export const createTenant =
   (transact: TenantStore["Service"]["transact"]): TenantStore["Service"]["createTenant"] =>
-  (tenantId, name) =>
-    transact(tenantId, load, ({ tenant }) =>
+  (tenantId, name, macOf) =>
+    transact(tenantId, load, ({ now, tenant }) =>
       tenant !== undefined
         ? { changes: nothing, result: "exists" as const }
         : {
-            changes: { ...nothing, tenantCreated: { name }, audit: [{ ...who, ...tenantCreated(tenantId, name) }] },
+            changes: {
+              ...nothing,
+              tenantCreated: { name },
+              ...(macOf === undefined ? {} : { tenantMac: macOf({ tenantId, createdAt: now, removedAt: null }) }),
+              audit: [{ ...who, ...tenantCreated(tenantId, name) }]
+            },
             result: "created" as const
           }
     ).pipe(Effect.catchTag("StatementRejected", (rejected) => Effect.die(rejected)))

@@ -33,9 +33,12 @@ import { Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
 import * as AuditSigner from "../../src/crypto/AuditSigner.ts"
 import { CryptoConfig } from "../../src/crypto/CryptoConfig.ts"
 import { CurveBox } from "../../src/crypto/CurveBox.ts"
+import { Keyring } from "../../src/crypto/Keyring.ts"
 import * as LiveKeyring from "../../src/crypto/LiveKeyring.ts"
 import * as LiveTenantKeys from "../../src/crypto/LiveTenantKeys.ts"
 import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
+import * as RowTags from "../../src/crypto/RowTags.ts"
+import type { Credential } from "../../src/domain/Credential.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
 import { type AuditCheckpoint, AuditStore } from "../../src/store/AuditStore.ts"
 import { MemoryDatabase } from "../../src/store/memory/MemoryDatabase.ts"
@@ -110,7 +113,14 @@ export const credentialWorld = Effect.gen(function* () {
         Effect.andThen(audit.list(...args))
       )
   })
-  for (const tenantId of ["global", "demo"]) yield* tenants.createTenant(tenantId, null)
+  const { rowTag } = yield* Keyring.pipe(
+    Effect.provide(LiveKeyring.layer.pipe(Layer.provide(LocalMasterKey.layer))),
+    Effect.provide(settings),
+    Effect.provide(database)
+  )
+  const addTenant = (tenantId: string) =>
+    tenants.createTenant(tenantId, null, (tenant) => rowTag(RowTags.ofTenant(tenant, "")))
+  for (const tenantId of ["global", "demo"]) yield* addTenant(tenantId)
 
   const published: Array<AuditCheckpoint | null> = []
   /** The stream of events: what left is there, though the database be written anew. `announce` is the relay's turn. */
@@ -191,7 +201,6 @@ export const credentialWorld = Effect.gen(function* () {
       headers: entry.headers,
       body: JSON.parse(new TextDecoder().decode(entry.payload)) as Record<string, unknown>
     }))
-  const addTenant = (tenantId: string) => tenants.createTenant(tenantId, null)
   /** As `tenants.remove` does: its rows are tidied up by sweeps. */
   const removeTenant = (tenantId: string) =>
     transact(tenantId, {}, (loaded) => ({
@@ -206,5 +215,10 @@ export const credentialWorld = Effect.gen(function* () {
     return transact(tenantId, {}, () => ({ audit: rows })).pipe(Effect.provideService(TenantStore, tenants))
   }
   const sweeps = Context.get(database, Sweeps)
-  return { replica, tables, events, published, fates, pace, addTenant, removeTenant, append, sweeps }
+  /** A row as the service would have written it. */
+  const tagged = (credential: Credential): Credential => ({
+    ...credential,
+    mac: rowTag(RowTags.ofCredential(credential))
+  })
+  return { replica, tables, tagged, events, published, fates, pace, addTenant, removeTenant, append, sweeps }
 })

@@ -37,6 +37,8 @@ export const withKey = (key: string, operation: string, body = "{}"): Caller => 
   idempotency: { key, operation, body: new TextEncoder().encode(body) }
 })
 
+const tagOf = (text: string): Uint8Array => createHash("sha256").update(text).digest().subarray(0, 16)
+
 /** Seals nothing and fingerprints without a key: what the actors do with it is the same. */
 const keyringWith = (keys: {
   readonly ids: ReadonlyArray<string>
@@ -48,6 +50,8 @@ const keyringWith = (keys: {
     for (const part of parts) hash.update(part).update("\0")
     return hash.digest("hex")
   },
+  rowTag: (text) => tagOf(text),
+  rowHolds: (tag, text) => tag !== undefined && text !== null && Buffer.compare(tag, tagOf(text)) === 0,
   seal: (_aad, plaintext) => plaintext,
   open: (_aad, record) => Effect.succeed(record)
 })

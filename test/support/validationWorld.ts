@@ -32,6 +32,8 @@ export const keyringOf = (keys: ReadonlyArray<string>, isCurrent: () => boolean)
     hashTokenAll,
     isCurrent,
     fingerprint: unused,
+    rowTag: unused,
+    rowHolds: () => true,
     seal: unused,
     open: unused
   }
@@ -138,6 +140,7 @@ export class World {
       monotonicMs: () => this.monotonic,
       onBug: (bug) => this.bugs.push(bug),
       ...(options.missesPerSecond === undefined ? {} : { missesPerSecond: options.missesPerSecond }),
+      onChanged: ({ tokenId }) => this.bugs.push(new Error(`the row of ${tokenId} does not hold`)),
       sipKey: new Uint8Array(16).fill(7),
       cache: {
         getMany: (keys: ReadonlyArray<CacheKey>) => {

@@ -13,6 +13,7 @@ import * as errors from "../../domain/errors.ts"
 import { defaultLimits } from "../../domain/TenantLimits.ts"
 import { noCredentials, slotKey } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
+import { credentialChanged } from "../tenant/RowTagging.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 import {
@@ -117,6 +118,7 @@ export const update = (request: UpdateRequest, caller: Caller): Command<Credenti
     if (Result.isFailure(found)) return Result.fail(found.failure)
     const before = found.success
     const { credentialId } = before
+    if (!workspace.holds.credential(credentialId)) return Result.fail(credentialChanged(credentialId))
     if (before.state === "revoked") return Result.fail(new errors.CredentialRevoked({ credentialId }))
     const past = inThePast(request.expiresAt, workspace.now)
     if (past !== undefined) return Result.fail(past)

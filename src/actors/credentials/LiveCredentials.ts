@@ -16,7 +16,7 @@ import { shownVersionState } from "../../domain/CredentialLifecycle.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
-import { CredentialStore } from "../../store/CredentialStore.ts"
+import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { AuditNotes } from "../audit/AuditNotes.ts"
 import { Refusals } from "../audit/Refusals.ts"
@@ -24,6 +24,7 @@ import type { Command } from "../tenant/Command.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Ids } from "../tenant/Ids.ts"
 import { Limits } from "../tenant/Limits.ts"
+import { rowsChanged } from "../tenant/RowTagging.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
@@ -53,6 +54,21 @@ const unopenable = Metric.counter("credential_unopenable_total", {
   incremental: true
 })
 const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
+
+/** For the bucket of descriptions, where no secret is decided on. */
+const withoutTag = ({ credential: { mac: _, ...credential }, serviceActive }: CredentialView): CredentialView => ({
+  credential,
+  serviceActive
+})
+
+const tellChanged = (tenantId: string, { id, kind }: errors.RowChanged) =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(rowsChanged, { kind }), 1),
+    Effect.logError(`the row of a ${kind} was changed outside of the service, and no secret is handed out`, {
+      tenantId,
+      [`${kind}Id`]: id
+    })
+  )
 
 const outcomeOf = (exit: Exit.Exit<HandedOut, ChangeError>): string => {
   if (Exit.isSuccess(exit)) return "handed_out"
@@ -161,7 +177,11 @@ const make = Effect.gen(function* () {
       const ended = (exit: Exit.Exit<Result.Result<Readable, errors.Refusal>, ChangeError>) =>
         Exit.isSuccess(exit) && Result.isFailure(exit.value) ? Effect.void : Effect.sync(noting.forget)
       const asked = ask(tenantId, read(name, options.consumer, noting.note, caller))
-      return Effect.flatMap(Effect.onExit(asked, ended), Effect.fromResult)
+      return Effect.flatMap(Effect.onExit(asked, ended), (result) =>
+        Result.isFailure(result) && result.failure._tag === "RowChanged"
+          ? Effect.andThen(tellChanged(tenantId, result.failure), Effect.fail(result.failure))
+          : Effect.fromResult(result)
+      )
     })
 
   const runsOut = ({ credential, now }: Readable, minTtlMs: number): boolean =>
@@ -174,7 +194,7 @@ const make = Effect.gen(function* () {
     const wanted =
       "credentialId" in name ? found.find((one) => one.credentialId === name.credentialId) : resolve(found, now)
     const view = views.find(({ credential }) => credential === wanted)
-    if (view !== undefined) return view
+    if (view !== undefined) return withoutTag(view)
     return yield* new errors.CredentialNotFound({ credentialId: "credentialId" in name ? name.credentialId : null })
   })
 

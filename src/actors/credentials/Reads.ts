@@ -15,6 +15,7 @@ import { type CredentialLoad, noCredentials, slotKey } from "../../store/Credent
 import type { AuditAct } from "../../store/TenantStore.ts"
 import type { Noting } from "../audit/Refusals.ts"
 import type { Command } from "../tenant/Command.ts"
+import { credentialChanged, tenantChanged } from "../tenant/RowTagging.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 import type { CredentialName } from "./Credentials.ts"
@@ -48,6 +49,13 @@ export const readOfGlobal = ({ credential, version }: Readable, asking: string, 
   entityId: credential.credentialId,
   diff: { version: version.version, by: consumer.by, tenant_id: asking }
 })
+
+/** What decides must be as the service wrote it: the credential, its tenant, and which services are off. */
+const changedRow = (workspace: Workspace, { credentialId, tenantId }: Credential): Refusal | null => {
+  if (!workspace.holds.credential(credentialId)) return credentialChanged(credentialId)
+  const changed = [workspace.tenantId, tenantId].find((id) => !workspace.holds.tenant(id))
+  return changed === undefined ? null : tenantChanged(changed)
+}
 
 const refusalOf = (decision: Exclude<ReadDecision, { readonly _tag: "Allowed" }>, credentialId: string): Refusal => {
   switch (decision._tag) {
@@ -96,6 +104,8 @@ export const read = (
         return refuse(workspace, entityId, new errors.CredentialNotFound({ credentialId }))
       }
       const { credentialId } = credential
+      const changed = changedRow(workspace, credential)
+      if (changed !== null) return refuse(workspace, credentialId, changed)
       const services = workspace.credentials.servicesFor(credential)
       const decision = decideRead({ credential, consumer, services, now: workspace.now })
       if (decision._tag !== "Allowed") return refuse(workspace, credentialId, refusalOf(decision, credentialId))

@@ -11,6 +11,7 @@ import type { Refusal } from "../../domain/errors.ts"
 import * as errors from "../../domain/errors.ts"
 import { noCredentials } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
+import { credentialChanged } from "../tenant/RowTagging.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 import {
@@ -45,6 +46,7 @@ export const rotate = (
     const found = findOwn(workspace, credentialId, request.expectedVersion)
     if (Result.isFailure(found)) return Result.fail(found.failure)
     const before = found.success
+    if (!workspace.holds.credential(credentialId)) return Result.fail(credentialChanged(credentialId))
     const checked = checkRotation(workspace, before, request)
     if (Result.isFailure(checked)) return Result.fail(checked.failure)
     const active = workspace.credentials.activeInSlot(before.serviceName, before.owner)

@@ -9,6 +9,7 @@ import { servicesSwitchedMax, type TenantService } from "../../domain/Credential
 import { LimitReached } from "../../domain/errors.ts"
 import { noCredentials } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
+import { tenantChanged } from "../tenant/RowTagging.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 
 export const setService = (
@@ -21,12 +22,15 @@ export const setService = (
   caller,
   load: { credentials: { ...noCredentials, serviceNames: [serviceName], countServices: true } },
   decide: (workspace) => {
+    const { tenantId } = workspace
+    // What is switched off already would be tagged anew with what is switched now.
+    if (!workspace.holds.tenant(tenantId)) return Result.fail(tenantChanged(tenantId))
     const before = workspace.credentials.service(serviceName)
     if (before !== undefined && before.isActive === isActive && before.reason === reason) return Result.succeed(before)
     if (before === undefined && workspace.credentials.serviceCount() >= servicesSwitchedMax) {
       return Result.fail(new LimitReached({ limit: "servicesPerTenant", max: servicesSwitchedMax }))
     }
-    const after = { tenantId: workspace.tenantId, serviceName, isActive, reason, updatedAt: workspace.now }
+    const after = { tenantId, serviceName, isActive, reason, updatedAt: workspace.now }
     workspace.credentials.putService(after)
     workspace.record(caller, {
       action: isActive ? "service.enabled" : "service.disabled",

@@ -10,6 +10,8 @@
  *   touched is dropped from this replica's memory;
  * - `serve` never fails and never dies; it returns when everything is committed or refused.
  *   What still waits to be in force goes on outside and is awaited by `settled`.
+ *
+ * Longer than 300 lines because a group, its transaction and its answers are one promise.
  */
 import { Cause, Context, Duration, Effect, Exit, FiberSet, Layer, Result } from "effect"
 import { ValidationCache } from "../../cache/ValidationCache.ts"
@@ -19,12 +21,14 @@ import type { Refusal } from "../../domain/errors.ts"
 import * as errors from "../../domain/errors.ts"
 import { hotTokenOf } from "../../domain/HotToken.ts"
 import { isInService } from "../../domain/Tenant.ts"
+import type { Token } from "../../domain/Token.ts"
 import { OutboxSignal } from "../../store/OutboxSignal.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { type Changes, type Loaded, TenantStore } from "../../store/TenantStore.ts"
 import { type AnyCommand, mergeLoads } from "./Command.ts"
 import { InForce } from "./InForce.ts"
 import * as RememberedAnswer from "./RememberedAnswer.ts"
+import * as RowTagging from "./RowTagging.ts"
 import type { ChangeError } from "./Tenants.ts"
 import { TenantsConfig } from "./TenantsConfig.ts"
 import { EventWriter } from "./TokenEvents.ts"
@@ -126,14 +130,15 @@ export const layer = Layer.effect(
         { idempotencyKeyHashes: keyHashes.filter((keyHash) => keyHash !== null) }
       ])
       const decide = (loaded: Loaded) => {
-        const workspace = new Workspace(tenantId, loaded)
+        const holding = RowTagging.holdingIn(loaded, keyring)
+        const workspace = new Workspace(tenantId, loaded, holding)
         if (prepared.some((command) => command.stillHolds?.() === false)) {
           return { changes: workspace.changes(), result: null }
         }
         keep(workspace)
         const decided = prepared.map((command, index) => decideOne(workspace, command, keyHashes[index]!))
         for (const entry of events.ofFacts(workspace)) workspace.announce(entry)
-        const changes = workspace.changes()
+        const changes = RowTagging.tagged(tenantId, loaded, workspace.changes(), holding, keyring)
         return { changes, result: { decided, workspace, changes } }
       }
       return store.transact(tenantId, load, decide).pipe(
@@ -202,7 +207,7 @@ export const layer = Layer.effect(
       const readSeq = revocation?.seq ?? seqBefore
       // Its sequence is not older than a removal in the same or an earlier transaction, so nothing would disbelieve it.
       const isRemoved = changes.tenantRemoved || (workspace.loaded.tenant?.removedAt ?? null) !== null
-      const changed = isRemoved ? [] : workspace.changedTokens().filter(({ appName }) => isServed(workspace, appName))
+      const changed = isRemoved ? [] : workspace.changedTokens().filter((token) => isCacheable(workspace, token))
       if (changed.length > 0) cache.putUnsafe(changed.map((token) => hotTokenOf(token, readSeq)))
     })
 
@@ -263,10 +268,10 @@ export const layer = Layer.effect(
   })
 ).pipe(Layer.provideMerge(InForce.layer))
 
-/** What is removed or out of service validates nowhere: nothing of it goes into the cache. */
-const isServed = (workspace: Workspace, appName: string): boolean => {
+/** What is removed or out of service, or was changed by others, validates nowhere: nothing of it goes into the cache. */
+const isCacheable = (workspace: Workspace, { appName, tokenId }: Token): boolean => {
   const application = workspace.application(appName)
-  return application !== undefined && isInService(application)
+  return application !== undefined && isInService(application) && workspace.holds.token(tokenId)
 }
 
 const aadOf = (workspace: Workspace, keyHash: string) => `idempotency/${workspace.tenantId}/${keyHash}`

@@ -37,6 +37,7 @@ import type {
 } from "../../store/TenantStore.ts"
 import { CredentialWorkspace } from "./CredentialWorkspace.ts"
 import { KeyWorkspace } from "./KeyWorkspace.ts"
+import { allHold, type Holding } from "./RowTagging.ts"
 import type { Caller } from "./Tenants.ts"
 
 /** What happened to a token, from which its events are made. */
@@ -98,9 +99,13 @@ export class Workspace {
   private waitsForEarlier = false
   private isProvisional = false
 
-  constructor(tenantId: string, loaded: Loaded) {
+  /** Which of the loaded rows are as the service wrote them. */
+  readonly holds: Holding
+
+  constructor(tenantId: string, loaded: Loaded, holds: Holding = allHold) {
     this.tenantId = tenantId
     this.loaded = loaded
+    this.holds = holds
     this.now = loaded.now
     for (const token of loaded.tokens.values()) this.index(token)
     this.endpointCounts = new Map(loaded.endpointCounts)

@@ -5,7 +5,7 @@
  * Last uses are written every `CM_LAST_USE_INTERVAL`, when the validator is drained, and when it
  * ends; what the store did not take is kept for the next time. Bugs are logged, at most one a second.
  */
-import { Clock, type Duration, Effect, Layer } from "effect"
+import { Clock, type Duration, Effect, Layer, Metric } from "effect"
 import { ValidationCache } from "../../cache/ValidationCache.ts"
 import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
 import { Keyring } from "../../crypto/Keyring.ts"
@@ -14,6 +14,7 @@ import { TokenLookup } from "../../store/TokenLookup.ts"
 import { TokenUse, usesPerCallMax } from "../../store/TokenUse.ts"
 import { ActorsConfig } from "../tenant/ActorsConfig.ts"
 import { Limits } from "../tenant/Limits.ts"
+import { rowsChanged } from "../tenant/RowTagging.ts"
 import { FirstUse } from "./FirstUse.ts"
 import { type Beliefs, HotState } from "./HotState.ts"
 import { makeSipKey } from "./SipHash.ts"
@@ -52,6 +53,8 @@ const make = Effect.gen(function* () {
   const log = Effect.runForkWith(context)
   const monotonicMs = () => monotonicMsUnsafe(clock)
   let bugLoggedAt = Number.NEGATIVE_INFINITY
+  let changedLoggedAt = Number.NEGATIVE_INFINITY
+  const changed = Metric.withAttributes(rowsChanged, { kind: "token" })
   const path = new ValidationPath({
     settings,
     beliefs,
@@ -68,6 +71,14 @@ const make = Effect.gen(function* () {
       log(Effect.logError("a validation failed by a bug", bug))
     },
     missesPerSecond: (tenantId) => limits.get(tenantId).missesPerSecond,
+    onChanged: ({ tenantId, tokenId }) => {
+      changed.updateUnsafe(1, context)
+      if (monotonicMs() - changedLoggedAt < bugLogEveryMs) return
+      changedLoggedAt = monotonicMs()
+      log(
+        Effect.logError("the row of a token was changed outside of the service, and is not used", { tenantId, tokenId })
+      )
+    },
     sipKey: makeSipKey()
   })
   const flush = flushUses(beliefs, tokenUse)

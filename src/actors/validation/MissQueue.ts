@@ -14,6 +14,7 @@
  */
 import type { ValidationCache } from "../../cache/ValidationCache.ts"
 import type { Keyring, TokenHashed } from "../../crypto/Keyring.ts"
+import * as RowTags from "../../crypto/RowTags.ts"
 import type { HotToken } from "../../domain/HotToken.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
 import type { TokenLookup } from "../../store/TokenLookup.ts"
@@ -26,8 +27,8 @@ const tokensPerStatementMin = 64
 /** …or when the oldest of them has taken this long. */
 const statementSlowMs = 20
 
-/** `unavailable`: nobody could say. `bug`: something went wrong here. */
-export type Answer = HotToken | "unknown" | "unavailable" | "bug"
+/** `unavailable`: nobody could say. `changed`: its row is not as the service wrote it. `bug`: something went wrong here. */
+export type Answer = HotToken | "unknown" | "unavailable" | "changed" | "bug"
 
 /** What the clocks and the lease say, asked once for all that is settled in one go. */
 export interface Moment {
@@ -53,6 +54,8 @@ export interface MissQueueOptions<M extends Miss> {
   /** What waited for `from` waits for `into`, which is the same token. */
   readonly merge: (into: M, from: M) => void
   readonly onBug: (bug: unknown) => void
+  /** A row was read that was changed outside of the service. Must not throw. */
+  readonly onChanged: (row: HotToken) => void
   readonly generation: () => number
   readonly cacheEnabled: boolean
   readonly cacheFirstMax: number
@@ -204,11 +207,13 @@ export class MissQueue<M extends Miss> {
     sentGeneration: number,
     ifNotFound: "unknown" | "unavailable"
   ): void {
-    const { beliefs, cache, cacheEnabled, moment, settle } = this.options
+    const { beliefs, cache, cacheEnabled, keyring, moment, onChanged, settle } = this.options
     this.healthy = true
     this.guarded(misses, () => {
       if (rows.length !== misses.length * hashesPerMiss) throw new Error("a look-up that has not a place for each hash")
-      const found = rows.filter((row) => row !== undefined)
+      const holds = (row: HotToken) => keyring.rowHolds(row.tag?.mac, RowTags.ofHotToken(row))
+      const changed = new Set(rows.filter((row) => row !== undefined && !holds(row)))
+      const found = rows.filter((row) => row !== undefined && !changed.has(row)) as ReadonlyArray<HotToken>
       for (const row of found) beliefs.cover(row.tenantId, row.readSeq, sentGeneration)
       if (cacheEnabled && found.length > 0) cache.putUnsafe(found)
       const at = moment()
@@ -216,7 +221,10 @@ export class MissQueue<M extends Miss> {
       for (const miss of misses) {
         let row: HotToken | undefined
         for (const end = next + hashesPerMiss; next < end; next++) row ??= rows[next]
-        settle(miss, row ?? ifNotFound, at)
+        if (row !== undefined && changed.has(row)) {
+          onChanged(row)
+          settle(miss, "changed", at)
+        } else settle(miss, row ?? ifNotFound, at)
       }
     })
     this.schedule()

@@ -58,6 +58,7 @@ export interface MissesOptions {
   readonly onBug: (bug: unknown) => void
   /** Of the tenant; the default of all without it. */
   readonly missesPerSecond?: (tenantId: string) => number
+  readonly onChanged: (row: HotToken) => void
 }
 
 export class Misses {
@@ -203,7 +204,7 @@ export class Misses {
     for (const { tenant } of waiting) tenant.waiting--
     try {
       if (found === "unavailable") this.answerAll(waiting, reply.unavailable, now)
-      else if (found === "bug") this.answerAll(waiting, reply.broken, now)
+      else if (found === "bug" || found === "changed") this.answerAll(waiting, reply.broken, now)
       else if (found === "unknown") this.settleUnknown(miss, waiting, now)
       else this.settleFound(miss, found, waiting, moment)
     } catch (bug) {

@@ -76,6 +76,11 @@ export const uuid = (row: Row, index: number): string => uuidText(bytes(row, ind
 export const literal = <A>(row: Row, index: number, literals: ReadonlyArray<A>): A =>
   literals[whole(row, index)] ?? wrong(index)
 
+/** A row's tag as a part of what the row says; none where there is none. */
+export const macOf = (row: Row, index: number): { readonly mac?: Uint8Array } =>
+  row[index] === null ? {} : { mac: new Uint8Array(bytes(row, index)) }
+export const macValue = (mac: Uint8Array | undefined): Buffer | null => (mac === undefined ? null : Buffer.from(mac))
+
 /** Reads `IN (…)` lists of any length: `sql` is given the marks. The rows of all pieces, in no order. */
 export const rowsIn = async (
   session: Pick<Session, "rows">,

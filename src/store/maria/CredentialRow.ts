@@ -19,7 +19,7 @@ const json = <A>(row: Row, index: number): A => JSON.parse(Columns.text(row, ind
 
 // ---- credentials
 export const credentialColumns =
-  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by"
+  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac"
 export const credentialColumnCount = credentialColumns.split(", ").length
 
 export const credentialOf = (row: Row): Credential => {
@@ -43,7 +43,8 @@ export const credentialOf = (row: Row): Credential => {
     createdAt: Columns.whole(row, 15),
     updatedAt: Columns.whole(row, 16),
     createdBy: Columns.text(row, 17),
-    updatedBy: Columns.text(row, 18)
+    updatedBy: Columns.text(row, 18),
+    ...Columns.macOf(row, 19)
   }
 }
 
@@ -66,7 +67,8 @@ export const credentialValues = (credential: Credential): ReadonlyArray<Value> =
   credential.createdAt,
   credential.updatedAt,
   credential.createdBy,
-  credential.updatedBy
+  credential.updatedBy,
+  Columns.macValue(credential.mac)
 ]
 
 // ---- versions

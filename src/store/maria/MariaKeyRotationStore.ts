@@ -18,6 +18,7 @@ import { keyColumns, keyOf } from "./KeyRow.ts"
 import * as keyRows from "./load/keyRows.ts"
 import { type ConstraintBroken, fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
 import type { Session } from "./MariadbConnection.ts"
+import { tokenColumns, tokenOf } from "./TokenRow.ts"
 
 // ---- changing keys -----------------------------------------------------------------
 
@@ -48,7 +49,7 @@ const retire = async (session: Session, keyId: Buffer): Promise<Retired> => {
 
 // ---- moving rows -------------------------------------------------------------------
 
-const hashedSql = `SELECT tenant_id, token_id, hash FROM tokens WHERE hash_key_id = ?
+const hashedSql = `SELECT ${tokenColumns} FROM tokens WHERE hash_key_id = ?
   ORDER BY hash_key_id, tenant_id, token_id LIMIT ?`
 const sealedSql = `SELECT tenant_id, credential_id, version, sealed FROM credential_versions
   WHERE key_id = ? AND sealed IS NOT NULL ORDER BY key_id, credential_id, version LIMIT ?`
@@ -165,11 +166,7 @@ const make = Effect.gen(function* () {
     },
     hashedRows: (keyId, limit) =>
       database.query("KeyRotationStore.hashedRows", async (session) =>
-        (await session.rows(hashedSql, [Columns.uuidBytes(keyId), Math.min(limit, movePageMax)])).map((row) => ({
-          tenantId: Columns.text(row, 0),
-          tokenId: Columns.uuid(row, 1),
-          hash: new Uint8Array(Columns.bytes(row, 2))
-        }))
+        (await session.rows(hashedSql, [Columns.uuidBytes(keyId), Math.min(limit, movePageMax)])).map(tokenOf)
       ),
     moveHashes: (fromKeyId, toKeyId, moves) => {
       const [from, to] = [Columns.uuidBytes(fromKeyId), Columns.uuidBytes(toKeyId)]

@@ -14,6 +14,7 @@ import * as MariaSweeps from "./MariaSweeps.ts"
 import * as MariaTenantStore from "./MariaTenantStore.ts"
 import * as MariaTokenLookup from "./MariaTokenLookup.ts"
 import * as MariaTokenUse from "./MariaTokenUse.ts"
+import * as MariaUntaggedRows from "./MariaUntaggedRows.ts"
 import { migrate } from "./Migrations.ts"
 
 /** The pool over a migrated database; for stores that are added beside these. */
@@ -23,6 +24,7 @@ export const layer = Layer.mergeAll(
   MariaTenantStore.layer,
   MariaTokenLookup.layer,
   MariaTokenUse.layer,
+  MariaUntaggedRows.layer,
   MariaOutbox.layer,
   MariaSweeps.layer,
   MariaKeyStore.layer,

@@ -23,7 +23,13 @@ import { applyCheckpoints, applyCredentials } from "./apply/credentials.ts"
 import { applyIdempotent } from "./apply/idempotency.ts"
 import { applyKeys } from "./apply/keys.ts"
 import { applyOutbox } from "./apply/outbox.ts"
-import { applyCounters, applyTenantConfigured, applyTenantCreated, applyTenantRemoved } from "./apply/tenant.ts"
+import {
+  applyCounters,
+  applyTenantConfigured,
+  applyTenantCreated,
+  applyTenantMac,
+  applyTenantRemoved
+} from "./apply/tenant.ts"
 import { applyTokens } from "./apply/tokens.ts"
 import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
@@ -105,6 +111,7 @@ const applyAll = async (
     ...applyTenantCreated(session, tenantId, changes.tenantCreated, loaded.now),
     ...applyTenantConfigured(session, tenantId, changes.tenantConfigured),
     ...applyTenantRemoved(session, tenantId, changes.tenantRemoved, loaded.now),
+    ...applyTenantMac(session, tenantId, changes.tenantMac),
     ...applyTokens(session, tenantId, changes),
     ...applyApplications(session, tenantId, changes, loaded),
     ...applyOutbox(session, tenantId, changes, loaded.now),

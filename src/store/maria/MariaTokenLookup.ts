@@ -5,7 +5,7 @@
  * snapshot, and leaves out what belongs to an application that is removed or out of service, or to a removed tenant.
  */
 import { Effect, Layer } from "effect"
-import type { HotToken } from "../../domain/HotToken.ts"
+import { type HotToken, tagOf } from "../../domain/HotToken.ts"
 import { endingOf, endOf, tokenStatuses } from "../../domain/Token.ts"
 import { TokenLookup } from "../TokenLookup.ts"
 import * as Columns from "./Columns.ts"
@@ -16,7 +16,7 @@ import { endsOf } from "./TokenRow.ts"
 /** The order of tables and the index are said, so that young statistics cannot choose a scan. */
 export const byHashSql = (marks: string): string =>
   `SELECT t.tenant_id, t.app_name, t.token_id, t.endpoint_id, t.status, t.version, t.expires_at, t.overlap_ends_at,
-    t.ended_by, c.revocation_seq, t.hash
+    t.ended_by, c.revocation_seq, t.hash, t.mac
   FROM tokens t FORCE INDEX (PRIMARY)
     STRAIGHT_JOIN applications a FORCE INDEX (PRIMARY) ON a.app_name = t.app_name AND a.removed_at IS NULL
       AND a.out_of_service IS NULL
@@ -31,7 +31,8 @@ const applicationsSql = (marks: string): string =>
 const hashColumn = 10
 const hotTokenOf = (row: Row): HotToken => {
   const token = { status: Columns.literal(row, 4, tokenStatuses), ...endsOf(row, 6) }
-  return {
+  const { mac } = Columns.macOf(row, hashColumn + 1)
+  const hot = {
     tenantId: Columns.text(row, 0),
     appName: Columns.text(row, 1),
     tokenId: Columns.uuid(row, 2),
@@ -43,6 +44,7 @@ const hotTokenOf = (row: Row): HotToken => {
     readSeq: Columns.whole(row, 9),
     cacheKey: Columns.bytes(row, hashColumn).toString("hex")
   }
+  return mac === undefined ? hot : { ...hot, tag: tagOf(token, mac) }
 }
 
 const bufferOf = (bytes: Uint8Array): Buffer =>

@@ -26,7 +26,8 @@ export const tokenColumns = [
   "created_by",
   "updated_by",
   "hash",
-  "hash_key_id"
+  "hash_key_id",
+  "mac"
 ].join(", ")
 
 /** Three columns beginning at `at`: `expires_at`, `overlap_ends_at`, `ended_by`. */
@@ -57,7 +58,8 @@ export const tokenOf = (row: Row): Token => ({
   createdBy: Columns.text(row, 16),
   updatedBy: Columns.text(row, 17),
   hash: new Uint8Array(Columns.bytes(row, 18)),
-  hashKeyId: Columns.uuid(row, 19)
+  hashKeyId: Columns.uuid(row, 19),
+  ...Columns.macOf(row, 20)
 })
 
 /** How `endedBy` stands in its column. */
@@ -84,5 +86,6 @@ export const tokenValues = (token: Token): ReadonlyArray<Value> => [
   token.createdBy,
   token.updatedBy,
   Buffer.from(token.hash),
-  Columns.uuidBytes(token.hashKeyId)
+  Columns.uuidBytes(token.hashKeyId),
+  Columns.macValue(token.mac)
 ]

@@ -4,6 +4,7 @@
  * The twin of `load/credentials.ts` and `apply/credentials.ts`, the unique index on the active
  * credential of a slot included (`broken`).
  */
+import { createHash } from "node:crypto"
 import {
   type Credential,
   type CredentialVersion,
@@ -19,6 +20,7 @@ import {
   type CredentialLoaded,
   serviceNameOfSlot,
   slotKey,
+  type TaggedTenant,
   uniqueActiveConstraint
 } from "../CredentialStore.ts"
 import { countsAsCredential } from "../Stock.ts"
@@ -54,6 +56,18 @@ export class MemoryCredentialTables {
 
   servicesOf(tenantId: string): ReadonlyArray<TenantService> {
     return Array.from(this.services.values()).filter((service) => service.tenantId === tenantId)
+  }
+
+  servicesOff(tenantId: string): ReadonlyArray<string> {
+    return this.servicesOf(tenantId)
+      .filter(({ isActive }) => !isActive)
+      .map(({ serviceName }) => serviceName)
+  }
+
+  /** As MariaDB makes it of its rows. */
+  servicesOffDigest(tenantId: string): string {
+    const names = this.servicesOff(tenantId)
+    return names.length === 0 ? "" : createHash("sha256").update(names.toSorted().join("/"), "utf8").digest("hex")
   }
 
   deleteServices(tenantId: string): void {
@@ -95,7 +109,11 @@ export class MemoryCredentialTables {
     return new Map(found.map((credential) => [credential.credentialId, credential]))
   }
 
-  load(tenantId: string, load: CredentialLoad | undefined): CredentialLoaded | undefined {
+  load(
+    tenantId: string,
+    load: CredentialLoad | undefined,
+    tenantOf: (tenantId: string) => TaggedTenant | undefined
+  ): CredentialLoaded | undefined {
     if (load === undefined) return undefined
     const credentials = this.find(tenantId, load)
     const names = new Set([
@@ -110,11 +128,17 @@ export class MemoryCredentialTables {
     const services = Array.from(this.services).filter(
       ([, service]) => [tenantId, globalTenantId].includes(service.tenantId) && names.has(service.serviceName)
     )
+    const tenants = [tenantId, globalTenantId].flatMap((id) => {
+      const tenant = tenantOf(id)
+      return tenant === undefined ? [] : [[id, tenant] as const]
+    })
     return {
       credentials,
       versions: new Map(versions.filter(([, kept]) => kept.length > 0)),
       services: new Map(services),
-      serviceCount: load.countServices ? Math.min(this.servicesOf(tenantId).length, servicesSwitchedMax) : null
+      serviceCount: load.countServices ? Math.min(this.servicesOf(tenantId).length, servicesSwitchedMax) : null,
+      servicesOff: load.countServices ? this.servicesOff(tenantId) : null,
+      tenants: new Map(tenants)
     }
   }
 

@@ -59,6 +59,8 @@ export interface MemoryPending {
 
 export interface MemoryTables {
   readonly tenants: Map<string, Tenant>
+  /** By tenant, while there is one. */
+  readonly tenantMacs: Map<string, Uint8Array>
   /** Outlive their tenants. */
   readonly counters: Map<string, MemoryCounters>
   readonly applications: Map<string, Application>
@@ -89,6 +91,7 @@ export interface MemoryTables {
 
 const empty = (): MemoryTables => ({
   tenants: new Map(),
+  tenantMacs: new Map(),
   counters: new Map(),
   applications: new Map(),
   tokens: new Map(),

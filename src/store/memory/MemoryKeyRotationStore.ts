@@ -39,10 +39,15 @@ const movableUnder = (tables: MemoryTables, keyId: string): ReadonlyArray<string
     .toSorted()
 ]
 
+const none = new Uint8Array(0)
+
 const moveHash = (tables: MemoryTables, fromKeyId: string, toKeyId: string, move: HashMove): boolean => {
   const token = tables.tokens.get(move.tokenId)
   if (token === undefined || token.hashKeyId !== fromKeyId || !same(token.hash, move.hash)) return false
-  const moved: Token = { ...token, hash: move.newHash, hashKeyId: toKeyId }
+  if (!same(token.mac ?? none, move.mac ?? none)) return false
+  const { mac: _, ...rest } = token
+  const { newHash: hash, newMac: mac } = move
+  const moved: Token = { ...rest, hash, hashKeyId: toKeyId, ...(mac === undefined ? {} : { mac }) }
   tables.tokens.set(token.tokenId, moved)
   tables.tokenByHash.delete(hexOf(move.hash))
   tables.tokenByHash.set(hexOf(move.newHash), token.tokenId)
@@ -154,7 +159,6 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
           .filter((token) => token.hashKeyId === keyId)
           .toSorted((a, b) => byText(a.tenantId, b.tenantId) || byText(a.tokenId, b.tokenId))
           .slice(0, Math.min(limit, movePageMax))
-          .map(({ hash, tenantId, tokenId }) => ({ tenantId, tokenId, hash }))
       ),
     moveHashes: (fromKeyId, toKeyId, moves) =>
       step((now) =>

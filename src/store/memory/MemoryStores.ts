@@ -10,11 +10,13 @@ import * as MemorySweeps from "./MemorySweeps.ts"
 import * as MemoryTenantStore from "./MemoryTenantStore.ts"
 import * as MemoryTokenLookup from "./MemoryTokenLookup.ts"
 import * as MemoryTokenUse from "./MemoryTokenUse.ts"
+import * as MemoryUntaggedRows from "./MemoryUntaggedRows.ts"
 
 export const layer = Layer.mergeAll(
   MemoryTenantStore.layer,
   MemoryTokenLookup.layer,
   MemoryTokenUse.layer,
+  MemoryUntaggedRows.layer,
   MemoryOutbox.layer,
   MemorySweeps.layer,
   MemoryKeyStore.layer,

@@ -3,6 +3,7 @@ import { Clock, Effect, Layer } from "effect"
 import type { Page, TokenQuery } from "../../domain/Page.ts"
 import { isInService, settingsOf } from "../../domain/Tenant.ts"
 import { shownStatus, type Token } from "../../domain/Token.ts"
+import type { TaggedTenant } from "../CredentialStore.ts"
 import { checkChanges, isEmpty } from "../checkChanges.ts"
 import { countsAsToken } from "../Stock.ts"
 import { StoreUnavailable } from "../StoreError.ts"
@@ -55,6 +56,15 @@ const applicationsOf = (tables: MemoryTables, load: Load, tokens: ReadonlyMap<st
     tables.applications.get(appName)
   )
 
+export const taggedTenant = (tables: MemoryTables, tenantId: string): TaggedTenant | undefined => {
+  const tenant = tables.tenants.get(tenantId)
+  if (tenant === undefined) return undefined
+  const { createdAt, removedAt } = tenant
+  const mac = tables.tenantMacs.get(tenantId)
+  const servicesOff = tables.credentials.servicesOffDigest(tenantId)
+  return { tenantId, createdAt, removedAt, servicesOff, ...(mac === undefined ? {} : { mac }) }
+}
+
 const loadAll = (
   tables: MemoryTables,
   tenantId: string,
@@ -81,7 +91,7 @@ const loadAll = (
     credentials: tables.credentials.stock(tenantId)
   },
   idempotent: present(load.idempotencyKeyHashes, (keyHash) => answerOf(tables, tenantId, keyHash)),
-  credentials: tables.credentials.load(tenantId, load.credentials),
+  credentials: tables.credentials.load(tenantId, load.credentials, (id) => taggedTenant(tables, id)),
   keys: loadKeys(tables, load.keys, now),
   aside: loadAside(tables, load.aside)
 })

@@ -1,6 +1,6 @@
 /** `TokenLookup` in memory. */
 import { Effect, Layer } from "effect"
-import { type HotToken, hotTokenOf } from "../../domain/HotToken.ts"
+import { type HotToken, hotTokenOf, tagOf } from "../../domain/HotToken.ts"
 import { isInService } from "../../domain/Tenant.ts"
 import { TokenLookup } from "../TokenLookup.ts"
 import { hexOf, isLive, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
@@ -9,7 +9,8 @@ const hotToken = (tables: MemoryTables, cacheKey: string): HotToken | undefined 
   const token = tables.tokens.get(tables.tokenByHash.get(cacheKey) ?? "")
   if (token === undefined || !isLive(tables, token)) return undefined
   if (tables.applications.get(token.appName)?.outOfService !== null) return undefined
-  return hotTokenOf(token, tables.counters.get(token.tenantId)?.revocationSeq ?? 0)
+  const hot = hotTokenOf(token, tables.counters.get(token.tenantId)?.revocationSeq ?? 0)
+  return token.mac === undefined ? hot : { ...hot, tag: tagOf(token, token.mac) }
 }
 
 const make = Effect.map(MemoryDatabase, (tables) =>

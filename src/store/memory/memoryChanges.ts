@@ -116,6 +116,7 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   if (changes.tenantCreated !== undefined) {
     const { name, settings = noSettings } = changes.tenantCreated
     tables.tenants.set(tenantId, withSettings({ tenantId, name, createdAt: now, removedAt: null }, settings))
+    tables.tenantMacs.delete(tenantId)
     if (!tables.counters.has(tenantId)) {
       tables.counters.set(tenantId, { revocationSeq: 0, auditSeq: 0, auditHash: null })
     }
@@ -128,6 +129,7 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   const tenant = tables.tenants.get(tenantId)
   const counters = tables.counters.get(tenantId)
   if (changes.tenantRemoved && tenant?.removedAt === null) tables.tenants.set(tenantId, { ...tenant, removedAt: now })
+  if (changes.tenantMac !== undefined) tables.tenantMacs.set(tenantId, changes.tenantMac)
   if (changes.revocation !== null && counters !== undefined) counters.revocationSeq = changes.revocation.seq
   applyTokens(tables, changes)
   applyApplications(tables, tenantId, changes, now)

@@ -9,7 +9,9 @@ import * as KeyMover from "../../../src/crypto/KeyMover.ts"
 import * as KeyRotation from "../../../src/crypto/KeyRotation.ts"
 import { MasterKey } from "../../../src/crypto/MasterKey.ts"
 import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
+import * as RowTags from "../../../src/crypto/RowTags.ts"
 import { secretPurpose } from "../../../src/crypto/TenantKeys.ts"
+import type { Token } from "../../../src/domain/Token.ts"
 import { KeyRotationStore, neededRowsMax } from "../../../src/store/KeyRotationStore.ts"
 import { credentialRow, nextId, versionRow } from "../../support/credentialRows.ts"
 import {
@@ -24,9 +26,13 @@ import { aToken, hex } from "../../support/storeFixtures.ts"
 
 type World = RotationWorld["world"]
 
+const tagged = ({ rowTag }: RotationReplica["keyring"], token: Token): Token => ({
+  ...token,
+  mac: rowTag(RowTags.ofToken(token))
+})
 const plantToken = (world: World, { keyring }: RotationReplica, value: string) => {
   const { hash, keyId } = keyring.hashToken("app", value)
-  const token = aToken("acme", "app", { hash, hashKeyId: keyId })
+  const token = tagged(keyring, aToken("acme", "app", { hash, hashKeyId: keyId }))
   world.tables.tokens.set(token.tokenId, token)
   world.tables.tokenByHash.set(hex(hash), token.tokenId)
   return token.tokenId
@@ -104,7 +110,9 @@ describe("key rotation", () => {
         plantSecret(world, one, tenant, `of ${tenant}`)
       )
       const { content: before } = yield* one.keys.listKeys({ limit: 100, after: null })
-      const oldIds = before.filter(({ purpose }) => purpose !== "fingerprint").map(({ keyId }) => keyId)
+      const oldIds = before
+        .filter(({ purpose }) => purpose !== "fingerprint" && purpose !== "row-tag")
+        .map(({ keyId }) => keyId)
 
       const rotated = yield* one.keys.rotateKeys(operator)
       assert.deepStrictEqual([rotated.keyIds.length, rotated.tenants], [2, 2])
@@ -294,7 +302,7 @@ describe("key rotation", () => {
       yield* one.keys.rotateKeys(operator)
       yield* TestClock.adjust("1 minute")
       yield* one.keys.retireKey(keyId, operator)
-      const token = aToken("acme", "app", { hash, hashKeyId: keyId })
+      const token = tagged(one.keyring, aToken("acme", "app", { hash, hashKeyId: keyId }))
       world.tables.tokens.set(token.tokenId, token)
       world.tables.tokenByHash.set(hex(hash), token.tokenId)
       yield* turns(one, 2)

@@ -189,6 +189,10 @@ const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scop
           master,
           cryptoConfig,
           Layer.mock(TenantKeys, {}),
+          Layer.succeed(
+            Keyring,
+            keyringOf(["k1"], () => true)
+          ),
           Layer.mock(KeyRotationStore, {})
         ])
       )

@@ -11,6 +11,7 @@ import { defaultLimits } from "../../../domain/TenantLimits.ts"
 import { endOf, shownStatus, type Token, type TokenStatus, tokenHintOf } from "../../../domain/Token.ts"
 import { isUsable } from "../../../domain/TokenLifecycle.ts"
 import type { Command } from "../../tenant/Command.ts"
+import { tokenChanged } from "../../tenant/RowTagging.ts"
 import type { Caller, ItemResult, Provisioned } from "../../tenant/Tenants.ts"
 import type { Workspace } from "../../tenant/Workspace.ts"
 import { findToken, type HashedValue, happened, toRecord } from "./tokenRows.ts"
@@ -30,6 +31,7 @@ export const rotate = (
   load: { tokenIds: [options.tokenId], tokenHashes: options.hashed.hashes },
   decide: (workspace) =>
     Result.flatMap(findToken(workspace, { tokenId: options.tokenId }), (token): ItemResult<Provisioned> => {
+      if (!workspace.holds.token(token.tokenId)) return Result.fail(tokenChanged(token.tokenId))
       const from = shownStatus(token, workspace.now)
       if (!isUsable(from)) {
         workspace.alreadyGone()

@@ -8,6 +8,7 @@ import * as errors from "../../../domain/errors.ts"
 import { hasEnded, shownStatus, type Token, type TokenStatus } from "../../../domain/Token.ts"
 import { decide, isUsable } from "../../../domain/TokenLifecycle.ts"
 import type { Command } from "../../tenant/Command.ts"
+import { tokenChanged } from "../../tenant/RowTagging.ts"
 import type { Caller, ItemResult, TokenRecord, Transition } from "../../tenant/Tenants.ts"
 import type { TokenFact, Workspace } from "../../tenant/Workspace.ts"
 import { findToken, happened, type ResolvedRef, toRecord } from "./tokenRows.ts"
@@ -39,6 +40,10 @@ const transitionOne = (
         if (!isUsable(target)) workspace.alreadyGone()
         return Result.succeed(toRecord(token, workspace.now))
       case "Changed": {
+        // To take a right away is good of any row; to give one is not.
+        if (isUsable(decision.to) && !workspace.holds.token(token.tokenId)) {
+          return Result.fail(tokenChanged(token.tokenId))
+        }
         const changed: Token = {
           ...token,
           status: decision.to,
@@ -97,6 +102,7 @@ export const activateOnFirstUse = (tokenIds: ReadonlyArray<string>, caller: Call
     for (const tokenId of tokenIds) {
       const token = workspace.token(tokenId)
       if (token === undefined || token.status !== "Inactive" || hasEnded(token, workspace.now)) continue
+      if (!workspace.holds.token(tokenId)) continue
       moved++
       const changed: Token = {
         ...token,

@@ -23,7 +23,7 @@ const deleteSql = (list: string): string => `DELETE FROM credentials WHERE tenan
 const deleteVersionsSql = (list: string): string => `DELETE FROM credential_versions WHERE credential_id IN (${list})`
 const insertSql = `INSERT INTO credentials (${credentialColumns}) VALUES (${marks(credentialColumnCount)})`
 const updateSql = `UPDATE credentials SET state = ?, version = ?, secret_version = ?, scopes = ?, allowed_consumers = ?,
-    metadata = ?, rotation = ?, expires_at = ?, noticed_ms = ?, reason = ?, updated_at = ?, updated_by = ?
+    metadata = ?, rotation = ?, expires_at = ?, noticed_ms = ?, reason = ?, updated_at = ?, updated_by = ?, mac = ?
   WHERE credential_id = ? AND tenant_id = ?`
 const versionSql = `INSERT INTO credential_versions (${versionColumns}) VALUES (${marks(12)})
   ON DUPLICATE KEY UPDATE state = VALUES(state), sealed = VALUES(sealed), key_id = VALUES(key_id),
@@ -36,7 +36,8 @@ const checkpointSql = `INSERT IGNORE INTO audit_checkpoints
 
 const updateValues = (credential: Credential): ReadonlyArray<Value> => {
   const values = credentialValues(credential)
-  return [...values.slice(5, 15), credential.updatedAt, credential.updatedBy, values[0]!, credential.tenantId]
+  const { mac, tenantId, updatedAt, updatedBy } = credential
+  return [...values.slice(5, 15), updatedAt, updatedBy, Columns.macValue(mac), values[0]!, tenantId]
 }
 
 const byId = (a: Credential, b: Credential): number => (a.credentialId < b.credentialId ? -1 : 1)

@@ -6,8 +6,9 @@ import { lockTenant } from "../load/tenant.ts"
 import type { TransactionResult } from "../Mariadb.ts"
 import type { Session, Value } from "../MariadbConnection.ts"
 
-const moveHashSql =
-  "UPDATE tokens SET hash = ?, hash_key_id = ? WHERE token_id = ? AND tenant_id = ? AND hash_key_id = ? AND hash = ?"
+/** A row that changed meanwhile has another tag. */
+const moveHashSql = `UPDATE tokens SET hash = ?, hash_key_id = ?, mac = ?
+  WHERE token_id = ? AND tenant_id = ? AND hash_key_id = ? AND hash = ? AND mac <=> ?`
 const moveSealedSql = `UPDATE credential_versions SET sealed = ?, key_id = ?
   WHERE credential_id = ? AND version = ? AND tenant_id = ? AND key_id = ? AND sealed = ?`
 /** The run under way, where there is one. */
@@ -17,10 +18,12 @@ const addMovedSql = `UPDATE key_rotation SET moved = moved + ?, moving_since = C
 const hashValues = (from: Buffer, to: Buffer, move: HashMove): ReadonlyArray<Value> => [
   Buffer.from(move.newHash),
   to,
+  Columns.macValue(move.newMac),
   Columns.uuidBytes(move.tokenId),
   move.tenantId,
   from,
-  Buffer.from(move.hash)
+  Buffer.from(move.hash),
+  Columns.macValue(move.mac)
 ]
 const sealedValues = (from: Buffer, move: SealedMove): ReadonlyArray<Value> => [
   Buffer.from(move.newSealed),

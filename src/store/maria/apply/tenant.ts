@@ -68,3 +68,10 @@ export const applyTenantRemoved = (
   removed: boolean,
   now: number
 ): ReadonlyArray<Promise<unknown>> => (removed ? [session.run(removeSql, [now, tenantId])] : [])
+
+export const applyTenantMac = (
+  session: Session,
+  tenantId: string,
+  mac: Uint8Array | undefined
+): ReadonlyArray<Promise<unknown>> =>
+  mac === undefined ? [] : [session.run("UPDATE tenants SET mac = ? WHERE tenant_id = ?", [Buffer.from(mac), tenantId])]

@@ -20,7 +20,7 @@ const insertSql = `INSERT INTO tokens (${tokenColumns}) VALUES (${tokenColumns
 const updateSql = `UPDATE tokens SET status = ?, version = ?, token_hint = ?, updated_at = ?,
     activated_at = ?, last_used_at = NULLIF(GREATEST(COALESCE(last_used_at, 0), ?), 0), expires_at = ?, overlap_ends_at = ?, ended_by = ?,
     reason = ?,
-    description = ?, updated_by = ?, hash = ?, hash_key_id = ?
+    description = ?, updated_by = ?, hash = ?, hash_key_id = ?, mac = ?
   WHERE token_id = ? AND tenant_id = ?`
 
 const updateValues = (token: Token): ReadonlyArray<Value> => [
@@ -38,6 +38,7 @@ const updateValues = (token: Token): ReadonlyArray<Value> => [
   token.updatedBy,
   Buffer.from(token.hash),
   Columns.uuidBytes(token.hashKeyId),
+  Columns.macValue(token.mac),
   Columns.uuidBytes(token.tokenId),
   token.tenantId
 ]

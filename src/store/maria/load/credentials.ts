@@ -10,7 +10,13 @@ import {
   type TenantService
 } from "../../../domain/Credential.ts"
 import { globalTenantId } from "../../../domain/Names.ts"
-import { type CredentialLoad, type CredentialLoaded, serviceNameOfSlot, slotKey } from "../../CredentialStore.ts"
+import {
+  type CredentialLoad,
+  type CredentialLoaded,
+  serviceNameOfSlot,
+  slotKey,
+  type TaggedTenant
+} from "../../CredentialStore.ts"
 import * as Columns from "../Columns.ts"
 import {
   credentialColumns,
@@ -20,7 +26,7 @@ import {
   versionColumns,
   versionOf
 } from "../CredentialRow.ts"
-import type { Session } from "../MariadbConnection.ts"
+import type { Row, Session } from "../MariadbConnection.ts"
 
 const prefixed = (table: string, columns: string): string =>
   columns
@@ -52,6 +58,22 @@ const servicesOfIds = (marks: string): string =>
 
 const serviceCountSql = `SELECT COUNT(*) FROM (SELECT 1 FROM tenant_services WHERE tenant_id = ?
   LIMIT ${servicesSwitchedMax}) some`
+
+const servicesOffSql = "SELECT service_name FROM tenant_services WHERE tenant_id = ? AND is_active = 0"
+/** One statement, so that a tenant's tag and the services that it covers are of one moment. */
+export const taggedTenantColumns = `t.tenant_id, t.created_at, t.removed_at, t.mac,
+    (SELECT SHA2(GROUP_CONCAT(s.service_name ORDER BY s.service_name SEPARATOR '/'), 256)
+      FROM tenant_services s FORCE INDEX (ix_tenant_services_off)
+      WHERE s.tenant_id = t.tenant_id AND s.is_active = 0)`
+const taggedTenantsSql = `SELECT ${taggedTenantColumns} FROM tenants t WHERE t.tenant_id IN (?, ?)`
+
+export const taggedTenantOf = (row: Row): TaggedTenant => ({
+  tenantId: Columns.text(row, 0),
+  createdAt: Columns.whole(row, 1),
+  removedAt: Columns.wholeOrNull(row, 2),
+  servicesOff: Columns.textOrNull(row, 4) ?? "",
+  ...Columns.macOf(row, 3)
+})
 
 const serviceKey = (service: TenantService): string => `${service.tenantId}/${service.serviceName}`
 const unique = (texts: Iterable<string>): ReadonlyArray<string> => Array.from(new Set(texts))
@@ -128,15 +150,18 @@ export const loadCredentials = async (
   const ids = Columns.uuidBytesOf(load.ids)
   const names = [...load.serviceNames, ...load.slots.map(serviceNameOfSlot), ...load.globalSlots.map(serviceNameOfSlot)]
   const both = [tenantId, globalTenantId]
-  const [credentials, ofIds, inSlots, inGlobalSlots, services, idServices, serviceCount] = await Promise.all([
-    findCredentials(session, tenantId, load),
-    Columns.rowsIn(session, versionsOfIds, ids),
-    Columns.rowsIn(session, versionsInSlots, unique(load.slots), [tenantId]),
-    Columns.rowsIn(session, versionsInSlots, unique(load.globalSlots), [globalTenantId]),
-    findServices(session, tenantId, names),
-    Columns.rowsIn(session, servicesOfIds, ids, both),
-    load.countServices ? countServices(session, tenantId) : null
-  ])
+  const [credentials, ofIds, inSlots, inGlobalSlots, services, idServices, serviceCount, off, tenants] =
+    await Promise.all([
+      findCredentials(session, tenantId, load),
+      Columns.rowsIn(session, versionsOfIds, ids),
+      Columns.rowsIn(session, versionsInSlots, unique(load.slots), [tenantId]),
+      Columns.rowsIn(session, versionsInSlots, unique(load.globalSlots), [globalTenantId]),
+      findServices(session, tenantId, names),
+      Columns.rowsIn(session, servicesOfIds, ids, both),
+      load.countServices ? countServices(session, tenantId) : null,
+      load.countServices ? session.rows(servicesOffSql, [tenantId]) : null,
+      session.rows(taggedTenantsSql, both)
+    ])
   const first = [...ofIds, ...inSlots, ...inGlobalSlots].map(versionOf)
   const seen = new Set([...load.ids, ...first.map((version) => version.credentialId)])
   const rest = Array.from(credentials.keys()).filter((credentialId) => !seen.has(credentialId))
@@ -149,6 +174,8 @@ export const loadCredentials = async (
       ...services,
       ...idServices.map(serviceOf).map((service) => [serviceKey(service), service] as const)
     ]),
-    serviceCount
+    serviceCount,
+    servicesOff: off?.map((row) => Columns.text(row, 0)) ?? null,
+    tenants: new Map(tenants.map(taggedTenantOf).map((tenant) => [tenant.tenantId, tenant]))
   }
 }

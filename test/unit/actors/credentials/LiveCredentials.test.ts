@@ -186,7 +186,7 @@ describe("LiveCredentials", () => {
       const row = world.tables.credentials.get(credentialId)!
       world.tables.credentials.apply({
         inserted: [],
-        updated: [{ ...row, version: 9 }],
+        updated: [world.tagged({ ...row, version: 9 })],
         deleted: [],
         versions: [],
         services: []
@@ -204,7 +204,7 @@ describe("LiveCredentials", () => {
       yield* TestClock.adjust("31 seconds")
       world.tables.credentials.apply({
         inserted: [],
-        updated: [{ ...row, version: 12 }],
+        updated: [world.tagged({ ...row, version: 12 })],
         deleted: [],
         versions: [],
         services: []

@@ -1,0 +1,119 @@
+/**
+ * Tags of rows in a tenant's transaction: compared with what was loaded, made for what is written.
+ *
+ * A row that does not hold when it was loaded is written without a tag, whatever is done to it: no
+ * change makes a forged row good, only deleting it ends it. Where its words would pass into something
+ * new or be handed out, the command refuses with `RowChanged`.
+ */
+import { Metric } from "effect"
+import type { Keyring } from "../../crypto/Keyring.ts"
+import * as RowTags from "../../crypto/RowTags.ts"
+import type { Credential, TenantService } from "../../domain/Credential.ts"
+import { RowChanged } from "../../domain/errors.ts"
+import type { Token } from "../../domain/Token.ts"
+import type { Changes, Loaded } from "../../store/TenantStore.ts"
+
+/** Counted where the row was to be used, each time. */
+export const rowsChanged = Metric.counter("cm_rows_changed_total", {
+  description: "Uses of a row that were refused since it was changed outside of the service, by kind",
+  incremental: true
+})
+
+export type Tagger = Pick<Keyring["Service"], "rowTag" | "rowHolds">
+
+/** What of a transaction's loaded rows is as the service wrote it. What was not loaded is new, and holds. */
+export interface Holding {
+  readonly token: (tokenId: string) => boolean
+  readonly credential: (credentialId: string) => boolean
+  /** The tenant's row, and which services it has switched off. */
+  readonly tenant: (tenantId: string) => boolean
+}
+
+/** For what is decided without tags. */
+export const allHold: Holding = { token: () => true, credential: () => true, tenant: () => true }
+
+export const holdingIn = (loaded: Loaded, { rowHolds }: Tagger): Holding => ({
+  token: (tokenId) => {
+    const row = loaded.tokens.get(tokenId)
+    return row === undefined || rowHolds(row.mac, RowTags.ofToken(row))
+  },
+  credential: (credentialId) => {
+    const row = loaded.credentials?.credentials.get(credentialId)
+    return row === undefined || rowHolds(row.mac, RowTags.ofCredential(row))
+  },
+  tenant: (tenantId) => {
+    const row = loaded.credentials?.tenants.get(tenantId)
+    return row !== undefined && rowHolds(row.mac, RowTags.ofTenant(row, row.servicesOff))
+  }
+})
+
+export const tokenChanged = (tokenId: string): RowChanged => new RowChanged({ kind: "token", id: tokenId })
+export const credentialChanged = (id: string): RowChanged => new RowChanged({ kind: "credential", id })
+export const tenantChanged = (tenantId: string): RowChanged => new RowChanged({ kind: "tenant", id: tenantId })
+
+// ---- writing ---------------------------------------------------------------------
+
+const untagged = <A extends { readonly mac?: Uint8Array | undefined }>({ mac: _, ...row }: A): Omit<A, "mac"> => row
+
+/** The services that are off after the change, or null where it switches none. */
+const offAfter = (loaded: Loaded, services: ReadonlyArray<TenantService>): ReadonlySet<string> | null => {
+  const before = loaded.credentials?.servicesOff ?? null
+  if (before === null) {
+    if (services.some(({ isActive }) => !isActive)) throw new Error("a service is switched by who did not count them")
+    return null
+  }
+  if (services.length === 0) return null
+  const off = new Set(before)
+  for (const { isActive, serviceName } of services) {
+    if (isActive) off.delete(serviceName)
+    else off.add(serviceName)
+  }
+  return off
+}
+
+const tenantMac = (tenantId: string, loaded: Loaded, changes: Changes, { rowTag }: Tagger): Uint8Array | undefined => {
+  const createdAt = changes.tenantCreated === undefined ? loaded.tenant?.createdAt : loaded.now
+  if (createdAt === undefined) return undefined
+  if (changes.tenantRemoved) return rowTag(RowTags.ofTenant({ tenantId, createdAt, removedAt: loaded.now }, ""))
+  const off = offAfter(loaded, changes.credentials?.services ?? [])
+  if (changes.tenantCreated === undefined && off === null) return undefined
+  const removedAt = changes.tenantCreated === undefined ? (loaded.tenant?.removedAt ?? null) : null
+  return rowTag(RowTags.ofTenant({ tenantId, createdAt, removedAt }, RowTags.servicesOff(off ?? [])))
+}
+
+/** The changes with a tag on each row that may have one. */
+export const tagged = (
+  tenantId: string,
+  loaded: Loaded,
+  changes: Changes,
+  holding: Holding,
+  tagger: Tagger
+): Changes => {
+  const { rowTag } = tagger
+  const ofToken = (token: Token): Token => ({ ...token, mac: rowTag(RowTags.ofToken(token)) })
+  const ofCredential = (credential: Credential): Credential => ({
+    ...credential,
+    mac: rowTag(RowTags.ofCredential(credential))
+  })
+  const mac = tenantMac(tenantId, loaded, changes, tagger)
+  const { credentials } = changes
+  return {
+    ...changes,
+    tokensInserted: changes.tokensInserted.map(ofToken),
+    tokensUpdated: changes.tokensUpdated.map((token) =>
+      holding.token(token.tokenId) ? ofToken(token) : untagged(token)
+    ),
+    ...(mac === undefined ? {} : { tenantMac: mac }),
+    ...(credentials === undefined
+      ? {}
+      : {
+          credentials: {
+            ...credentials,
+            inserted: credentials.inserted.map(ofCredential),
+            updated: credentials.updated.map((credential) =>
+              holding.credential(credential.credentialId) ? ofCredential(credential) : untagged(credential)
+            )
+          }
+        })
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What a row says that decides something, under a key that is not in the database.
+ *
+ * Whoever writes to the database without the service's keys can change a row and cannot make its tag.
+ * A tag names the kind of its row and everything that decides a hand-out or a 200, ids and tenant
+ * included, so it fits no other row. It is compared where a row becomes an answer: at the hand-out of
+ * a secret, and where a token is read for a validation (never for one that is hot).
+ *
+ * What it does not show: a row that is gone, and a whole row of before that is put back with the tag
+ * it had (docs/threat-model.md). Of a tenant's services the tenant's own tag covers which are off, so
+ * that there a row that is gone is seen.
+ *
+ * Pure. Last use, notices given and texts that only describe are not covered.
+ */
+import { createHash } from "node:crypto"
+import { type Credential, ownerKey } from "../domain/Credential.ts"
+import type { HotToken } from "../domain/HotToken.ts"
+import type { Tenant } from "../domain/Tenant.ts"
+import type { Token } from "../domain/Token.ts"
+
+/** Bytes of a tag: HMAC-SHA-256, cut to 128 bits. */
+export const tagLength = 16
+
+/** What is tagged: a text that can be read in one way only. */
+export type RowText = string
+
+const text = (kind: "credential" | "tenant", parts: ReadonlyArray<unknown>): RowText =>
+  JSON.stringify([`cm-row-${kind}-1`, ...parts])
+
+type Ends = Pick<Token, "expiresAt" | "overlapEndsAt" | "endedBy">
+type TokenRow = Pick<HotToken, "tokenId" | "cacheKey" | "status" | "version" | "tenantId" | "appName" | "endpointId">
+
+/** A text with its length before it: read in one way only, and cheaper than JSON for who reads rows by the thousand. */
+const counted = (part: string): string => `${part.length}:${part}`
+
+const tokenText = (token: TokenRow, { endedBy, expiresAt, overlapEndsAt }: Ends): RowText =>
+  `cm-row-token-1 ${token.tokenId} ${token.cacheKey} ${token.status} ${token.version} ${expiresAt} ${overlapEndsAt} ${endedBy} ${counted(
+    token.tenantId
+  )} ${counted(token.appName)} ${counted(token.endpointId)}`
+
+/** Of a token as a validation reads it, or null where its row has no tag. */
+export const ofHotToken = (token: HotToken): RowText | null =>
+  token.tag === undefined ? null : tokenText(token, token.tag)
+
+/** Of a token as a change reads it, with its own hash or the one that it moves to. */
+export const ofToken = (token: Token, hash = token.hash): RowText => {
+  const cacheKey = Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString("hex")
+  return tokenText({ ...token, cacheKey }, token)
+}
+
+export const ofCredential = (credential: Credential): RowText =>
+  text("credential", [
+    credential.credentialId,
+    credential.tenantId,
+    credential.serviceName,
+    credential.type,
+    ownerKey(credential.owner),
+    credential.state,
+    credential.version,
+    credential.secretVersion,
+    credential.scopes,
+    credential.allowedConsumers,
+    credential.metadata,
+    credential.rotation,
+    credential.expiresAt,
+    credential.reason,
+    credential.createdAt,
+    credential.updatedAt,
+    credential.createdBy,
+    credential.updatedBy
+  ])
+
+/** Which services a tenant has switched off, as one short text; the store makes the same of its rows. */
+export const servicesOff = (names: Iterable<string>): string => {
+  const sorted = Array.from(new Set(names)).toSorted()
+  return sorted.length === 0 ? "" : createHash("sha256").update(sorted.join("/"), "utf8").digest("hex")
+}
+
+/** Of a tenant: what is removed has no services. */
+export const ofTenant = (tenant: Pick<Tenant, "tenantId" | "createdAt" | "removedAt">, off: string): RowText =>
+  text("tenant", [tenant.tenantId, tenant.createdAt, tenant.removedAt, tenant.removedAt === null ? off : ""])

@@ -1,0 +1,308 @@
+/**
+ * Somebody writes to the database without the service's keys: what they change is refused, told and counted.
+ *
+ * Each case is an UPDATE, INSERT or DELETE that such a person would try, on real MariaDB under a running service.
+ *
+ * Verifies: R-SEC-30.
+ */
+import { createConnection } from "mariadb"
+import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
+import { type Answer, type Client, connectClient } from "../../support/client.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { type Service, startService } from "../../support/service.ts"
+
+type Sql = Awaited<ReturnType<typeof createConnection>>
+
+const instance = "forged"
+const appName = "forgedapp"
+let database: FreshDatabase
+let service: Service
+let client: Client
+let sql: Sql
+
+/** Nothing is hot, so that each validation reads its row. */
+const env = { CM_HOT_TOKENS_MAX: "0", CM_KV_CACHE: "false", CM_CREDENTIAL_SWEEP_EVERY: "100 millis" }
+
+beforeAll(async () => {
+  database = await freshDatabase(inject("databaseUrl"))
+  service = await startService({ natsUrl: inject("natsUrl"), databaseUrl: database.url, instance, env })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance })
+  sql = await createConnection(database.url)
+  await ask("application.register", { appName })
+})
+afterAll(async () => {
+  await sql?.end()
+  await client?.close()
+  await service?.stop()
+  await database?.drop()
+})
+
+const ask = (operation: string, body: unknown = {}, tenant = "demo") => client.ask(tenant, operation, body)
+const metrics = async () => String((await client.admin("metrics")).body)
+const refusal = ({ code, status }: Answer) => [status, code]
+const internal = [500, "INTERNAL"]
+const idOf = (uuid: string): Buffer => Buffer.from(uuid.replaceAll("-", ""), "hex")
+
+let services = 0
+const stored = async (over: object = {}, tenant = "demo") => {
+  const service_name = `svc${++services}`
+  const body = {
+    service_name,
+    type: "basic",
+    credentials: { username: "u", password: "forged-secret" },
+    allowed_consumers: ["mail"],
+    ...over
+  }
+  const answer = await ask("credential.store", body, tenant)
+  assert.strictEqual(answer.status, 201, JSON.stringify(answer.body))
+  return { id: String(answer.body.credential_id), service_name }
+}
+const get = (id: string, consumer = "mail", tenant = "demo") =>
+  ask(`credential.get.${consumer}`, { credential_id: id }, tenant)
+
+describe("a credential", () => {
+  const edits: ReadonlyArray<readonly [string, string]> = [
+    ["its consumers", `allowed_consumers = '["chat"]'`],
+    ["its consumers, everyone added", `allowed_consumers = '["mail","chat"]'`],
+    ["its end", "expires_at = 4102444800000"],
+    ["its type", "type = 'oauth'"],
+    ["its scopes", `scopes = '["all"]'`],
+    ["its version", "version = version + 1"],
+    ["its owner", "owner_key = 'mallory'"],
+    ["its service", "service_name = 'svc-other'"],
+    ["its metadata", `metadata = '{"a":1}'`],
+    ["who made it", "created_by = 'mallory'"],
+    ["its tag", "mac = NULL"],
+    ["its tag, by another of that length", "mac = REPEAT('x', 16)"],
+    ["its tag, empty", "mac = ''"]
+  ]
+  it.each(edits)("whose row was changed in %s is not handed out", async (_, edit) => {
+    const { id } = await stored()
+    const row = await sql.query(`SELECT * FROM credentials WHERE credential_id = ?`, [idOf(id)])
+    assert.strictEqual((await get(id)).status, 200)
+    await sql.query(`UPDATE credentials SET ${edit} WHERE credential_id = ?`, [idOf(id)])
+    for (const consumer of ["mail", "chat"]) {
+      const answer = await get(id, consumer)
+      assert.deepStrictEqual(refusal(answer), internal)
+      assert.notInclude(JSON.stringify(answer.body), "forged-secret")
+    }
+    // Nothing that is done to it makes it good.
+    const updated = await ask("credential.update", { credential_id: id, scopes: ["s"] })
+    assert.deepStrictEqual(refusal(updated), internal)
+    const credentials = { username: "u", password: "next" }
+    assert.deepStrictEqual(refusal(await ask("credential.rotate", { credential_id: id, credentials })), internal)
+    assert.deepStrictEqual(refusal(await get(id)), internal)
+    // Put right again it is what it was.
+    const { allowed_consumers, expires_at, mac, metadata, scopes, service_name, type, version } = row[0]
+    await sql.query(
+      `UPDATE credentials SET allowed_consumers = ?, expires_at = ?, mac = ?, metadata = ?, scopes = ?, service_name = ?,
+        type = ?, version = ?, owner_key = '', created_by = ? WHERE credential_id = ?`,
+      [allowed_consumers, expires_at, mac, metadata, scopes, service_name, type, version, row[0].created_by, idOf(id)]
+    )
+    assert.strictEqual((await get(id)).status, 200)
+  })
+
+  it("that was revoked or has expired does not come back", async () => {
+    const { id } = await stored()
+    await ask("credential.revoke", { credential_id: id })
+    await sql.query("UPDATE credentials SET state = 0, reason = NULL WHERE credential_id = ?", [idOf(id)])
+    assert.deepStrictEqual(refusal(await get(id)), internal)
+    const deleted = await ask("credential.delete", { credential_id: id })
+    assert.strictEqual(deleted.status, 200, "deleting it is the way out")
+  })
+
+  it("does not go to another tenant, nor its secret to another row or version", async () => {
+    const [mine, other] = [await stored(), await stored()]
+    await client.admin("tenants.create", { tenantId: "other" })
+    await sql.query("UPDATE credentials SET tenant_id = 'other' WHERE credential_id = ?", [idOf(mine.id)])
+    await sql.query("UPDATE credential_versions SET tenant_id = 'other' WHERE credential_id = ?", [idOf(mine.id)])
+    assert.deepStrictEqual(refusal(await get(mine.id, "mail", "other")), internal)
+    const rotated = { credential_id: other.id, credentials: { username: "u", password: "2" }, overlap: "PT1H" }
+    assert.strictEqual((await ask("credential.rotate", rotated)).status, 200)
+    const versions = await sql.query("SELECT version, sealed FROM credential_versions WHERE credential_id = ?", [
+      idOf(other.id)
+    ])
+    const first = versions.find(({ version }: { readonly version: number }) => version === 1)
+    await sql.query("UPDATE credential_versions SET sealed = ? WHERE credential_id = ? AND version = 2", [
+      first.sealed,
+      idOf(other.id)
+    ])
+    assert.deepStrictEqual(refusal(await get(other.id)), internal)
+    await sql.query("UPDATE credentials SET secret_version = 1 WHERE credential_id = ?", [idOf(other.id)])
+    assert.deepStrictEqual(refusal(await get(other.id)), internal)
+  })
+
+  it("is not made by hand, by copying the row of another", async () => {
+    const { id } = await stored()
+    const copy = "0190a0b0-0000-7000-8000-000000000001"
+    const columns = "tenant_id, type, state, version, secret_version, scopes, metadata, expires_at, noticed_ms"
+    const rest = "created_at, updated_at, created_by, updated_by, mac"
+    await sql.query(
+      `INSERT INTO credentials (credential_id, service_name, owner_key, allowed_consumers, ${columns}, ${rest})
+        SELECT ?, 'svc-copy', '', '["chat"]', ${columns}, ${rest} FROM credentials WHERE credential_id = ?`,
+      [idOf(copy), idOf(id)]
+    )
+    assert.deepStrictEqual(refusal(await get(copy, "chat")), internal)
+  })
+
+  it("that is swept after it was changed stays refused", async () => {
+    const { id } = await stored()
+    await sql.query(`UPDATE credentials SET allowed_consumers = '["chat"]', expires_at = 1 WHERE credential_id = ?`, [
+      idOf(id)
+    ])
+    const state = async () =>
+      (await sql.query("SELECT state FROM credentials WHERE credential_id = ?", [idOf(id)]))[0].state as number
+    await eventually(state, (seen) => seen === 2, { what: "the sweep" })
+    const credentials = { username: "u", password: "next" }
+    const rotation = { credential_id: id, credentials, expires_at: "2099-01-01T00:00:00.000Z" }
+    assert.deepStrictEqual(refusal(await ask("credential.rotate", rotation)), internal)
+    assert.deepStrictEqual(refusal(await get(id, "chat")), internal)
+  })
+})
+
+describe("a service that a tenant has switched off", () => {
+  const attacks: ReadonlyArray<readonly [string, string]> = [
+    ["switched on", "UPDATE tenant_services SET is_active = 1 WHERE tenant_id = 'demo' AND service_name = ?"],
+    ["deleted", "DELETE FROM tenant_services WHERE tenant_id = 'demo' AND service_name = ?"],
+    ["renamed", "UPDATE tenant_services SET service_name = 'zzz' WHERE tenant_id = 'demo' AND service_name = ?"],
+    ["moved away", "UPDATE tenant_services SET tenant_id = 'nobody' WHERE tenant_id = 'demo' AND service_name = ?"]
+  ]
+  it.each(attacks)("and that was %s in the database gives out nothing", async (_, attack) => {
+    const { id, service_name } = await stored()
+    await ask("service.disable", { service_name })
+    assert.deepStrictEqual(refusal(await get(id)), [403, "SERVICE_INACTIVE"])
+    await sql.query(attack, [service_name])
+    assert.deepStrictEqual(refusal(await get(id)), internal)
+    assert.deepStrictEqual(refusal(await ask("service.disable", { service_name: "another" })), internal)
+    // As it was.
+    await sql.query("DELETE FROM tenant_services WHERE service_name IN (?, 'zzz')", [service_name])
+    await sql.query("INSERT INTO tenant_services VALUES ('demo', ?, 0, NULL, 0)", [service_name])
+    assert.deepStrictEqual(refusal(await get(id)), [403, "SERVICE_INACTIVE"])
+    assert.strictEqual((await ask("service.enable", { service_name })).status, 200)
+    assert.strictEqual((await get(id)).status, 200)
+  })
+
+  it("holds for global credentials as well", async () => {
+    const { id, service_name } = await stored({}, "global")
+    assert.strictEqual((await get(id)).status, 200)
+    await ask("service.disable", { service_name }, "global")
+    assert.deepStrictEqual(refusal(await get(id)), [403, "SERVICE_INACTIVE"])
+    await sql.query("DELETE FROM tenant_services WHERE tenant_id = 'global' AND service_name = ?", [service_name])
+    assert.deepStrictEqual(refusal(await get(id)), internal)
+    await sql.query("INSERT INTO tenant_services VALUES ('global', ?, 0, NULL, 0)", [service_name])
+    await ask("service.enable", { service_name }, "global")
+    assert.strictEqual((await get(id)).status, 200)
+  })
+})
+
+it("a tenant whose row was changed gets no secret", async () => {
+  const { id } = await stored()
+  const [{ created_at }] = await sql.query("SELECT created_at FROM tenants WHERE tenant_id = 'demo'")
+  await sql.query("UPDATE tenants SET created_at = created_at - 1 WHERE tenant_id = 'demo'")
+  assert.deepStrictEqual(refusal(await get(id)), internal)
+  await sql.query("UPDATE tenants SET created_at = ? WHERE tenant_id = 'demo'", [created_at])
+  assert.strictEqual((await get(id)).status, 200)
+})
+
+describe("a token", () => {
+  const provisioned = async (endpointId = crypto.randomUUID()) => {
+    const { body, status } = await ask("token.provision", { appName, endpointId })
+    assert.strictEqual(status, 201)
+    return { token: String(body.token), id: String(body.tokenId), endpointId }
+  }
+  const validate = async (token: string): Promise<number> => {
+    const { body } = await ask("token.validate", { appName, token, dryRun: true })
+    return body.statusCode as number
+  }
+  const edits: ReadonlyArray<readonly [string, string]> = [
+    ["its endpoint", "endpoint_id = 'mallory'"],
+    ["its end", "expires_at = NULL"],
+    ["its status", "status = 1"],
+    ["its version", "version = 7"],
+    ["its id", "token_id = UNHEX('0190a0b0000070008000000000000009')"],
+    ["its tenant", "tenant_id = 'global'"],
+    ["its tag", "mac = NULL"]
+  ]
+  it.each(edits)("whose row was changed in %s is not valid", async (_, edit) => {
+    const endpointId = crypto.randomUUID()
+    const expiresDate = new Date(Date.now() + 3_600_000).toISOString()
+    const { body } = await ask("token.provision", { appName, endpointId, expiresDate })
+    assert.strictEqual(await validate(body.token), 200)
+    await sql.query(`UPDATE tokens SET ${edit} WHERE token_id = ?`, [idOf(body.tokenId)])
+    assert.strictEqual(await validate(body.token), 500)
+    await ask("token.activate", { tokenId: body.tokenId })
+    assert.strictEqual(await validate(body.token), 500)
+  })
+
+  it("that was suspended or revoked does not come back", async () => {
+    for (const verb of ["suspend", "revoke"]) {
+      const { id, token } = await provisioned()
+      assert.strictEqual((await ask("token.activate", { tokenId: id })).status, 200)
+      assert.strictEqual((await ask(`token.${verb}`, { tokenId: id })).status, 200)
+      await sql.query("UPDATE tokens SET status = 1, reason = NULL WHERE token_id = ?", [idOf(id)])
+      assert.strictEqual(await validate(token), 500)
+    }
+  })
+
+  it("does not take the place of another: hashes that change rows", async () => {
+    const [mine, other] = [await provisioned(), await provisioned()]
+    const hashes = await sql.query("SELECT hash FROM tokens WHERE token_id = ?", [idOf(mine.id)])
+    await sql.query("DELETE FROM tokens WHERE token_id = ?", [idOf(mine.id)])
+    await sql.query("UPDATE tokens SET hash = ? WHERE token_id = ?", [hashes[0].hash, idOf(other.id)])
+    assert.strictEqual(await validate(mine.token), 500)
+  })
+
+  it("changed by hand does not become good by being changed by the service", async () => {
+    const { id, token } = await provisioned()
+    assert.strictEqual((await ask("token.activate", { tokenId: id })).status, 200)
+    await sql.query("UPDATE tokens SET endpoint_id = 'mallory' WHERE token_id = ?", [idOf(id)])
+    assert.strictEqual((await ask("token.suspend", { tokenId: id })).status, 200)
+    assert.deepStrictEqual(refusal(await ask("token.activate", { tokenId: id })), internal)
+    assert.strictEqual(await validate(token), 500)
+  })
+
+  it("changed by hand is no source of another, and taking it away goes on", async () => {
+    const { id, token } = await provisioned()
+    await sql.query("UPDATE tokens SET endpoint_id = 'mallory' WHERE token_id = ?", [idOf(id)])
+    assert.deepStrictEqual(refusal(await ask("token.rotate", { tokenId: id })), internal)
+    assert.deepStrictEqual(refusal(await ask("token.activate", { tokenId: id })), internal)
+    assert.strictEqual((await ask("token.revoke", { tokenId: id })).status, 200)
+    await sql.query("UPDATE tokens SET status = 1 WHERE token_id = ?", [idOf(id)])
+    assert.strictEqual(await validate(token), 500)
+    assert.strictEqual((await ask("token.delete", { tokenId: id })).status, 200)
+  })
+})
+
+it("all of it is told and counted, and a refused hand-out is a row of the audit", async () => {
+  const { id } = await stored()
+  await sql.query(`UPDATE credentials SET allowed_consumers = '["chat"]' WHERE credential_id = ?`, [idOf(id)])
+  assert.deepStrictEqual(refusal(await get(id, "chat")), internal)
+  const { body } = await ask("audit.list", { entityId: id, limit: 100 })
+  const rows = body.content as ReadonlyArray<{ readonly action: string; readonly diff?: { readonly reason?: string } }>
+  assert.isTrue(rows.some(({ action, diff }) => action === "credential.refused" && diff?.reason === "RowChanged"))
+  const text = await metrics()
+  for (const kind of ["credential", "tenant", "token"]) {
+    assert.match(text, new RegExp(`cm_rows_changed_total\\{[^}]*kind="${kind}"[^}]*\\} [1-9]`, "u"))
+  }
+  assert.include(service.output(), "was changed outside of the service")
+  assert.notInclude(service.output(), "forged-secret")
+})
+
+it("rows of before get their tags once, when an operator says so, and never by themselves", async () => {
+  const { id } = await stored()
+  await service.stop()
+  for (const table of ["credentials", "tokens", "tenants"]) await sql.query(`UPDATE ${table} SET mac = NULL`)
+  const again = { natsUrl: inject("natsUrl"), databaseUrl: database.url, instance, keyFile: service.keyFile }
+  service = await startService({ ...again, env })
+  assert.deepStrictEqual(refusal(await get(id)), internal, "rows without tags are not believed")
+  await service.stop()
+  // A database of before has no key for tags either.
+  await sql.query("DELETE FROM data_keys WHERE purpose = 'row-tag'")
+  const refused = await startService({ ...again, env, unready: true })
+  assert.notStrictEqual(await refused.exited, 0)
+  assert.include(refused.output(), "CM_ROWS_ADOPT=true")
+  service = await startService({ ...again, env: { ...env, CM_ROWS_ADOPT: "true" } })
+  assert.strictEqual((await get(id)).status, 200)
+  assert.include(service.output(), "rows were tagged as they stood")
+})

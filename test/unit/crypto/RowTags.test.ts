@@ -1,0 +1,82 @@
+/** What a tag covers: every word of a row that decides something, each in its own place. */
+import { randomBytes } from "node:crypto"
+import { assert, describe, it } from "vitest"
+import { hmac, hmacKey } from "../../../src/crypto/Hmac.ts"
+import * as RowTags from "../../../src/crypto/RowTags.ts"
+import type { HotToken } from "../../../src/domain/HotToken.ts"
+import { credentialRow } from "../../support/credentialRows.ts"
+
+const tag = { mac: new Uint8Array(16), expiresAt: null, overlapEndsAt: null, endedBy: null }
+const token: HotToken = {
+  tenantId: "demo",
+  appName: "app",
+  tokenId: "0190a0b0-0000-7000-8000-000000000001",
+  endpointId: "endpoint",
+  status: "Active",
+  version: 3,
+  endsAt: null,
+  ending: "expired",
+  readSeq: 1,
+  cacheKey: "00".repeat(32),
+  tag
+}
+
+describe("RowTags", () => {
+  it("a token's covers all that a validation is decided by, and not what is read beside it", () => {
+    const others: ReadonlyArray<Partial<HotToken>> = [
+      { tenantId: "demo2" },
+      { appName: "app2" },
+      { tokenId: "0190a0b0-0000-7000-8000-000000000002" },
+      { endpointId: "endpoint2" },
+      { status: "Inactive" },
+      { version: 4 },
+      { tag: { ...tag, expiresAt: 0 } },
+      { tag: { ...tag, overlapEndsAt: 0 } },
+      { tag: { ...tag, endedBy: "rotated" } },
+      { cacheKey: `${"00".repeat(31)}01` }
+    ]
+    const texts = [token, ...others.map((other) => ({ ...token, ...other }))].map(RowTags.ofHotToken)
+    assert.strictEqual(new Set(texts).size, texts.length)
+    const read: HotToken = { ...token, readSeq: 9, tag: { ...tag, mac: new Uint8Array(16).fill(1) } }
+    assert.strictEqual(RowTags.ofHotToken(read), texts[0])
+    assert.isNull(RowTags.ofHotToken({ ...token, tag: undefined }), "a row without a tag says nothing")
+    // `endsAt` and `ending` follow from the words that are covered.
+    const isSeen = Object.keys(token).length
+    assert.strictEqual(isSeen, 11, "a word more of a token is to be covered, or said here that it need not be")
+  })
+
+  it("is not the same for two rows whose words only lie otherwise", () => {
+    const one = RowTags.ofHotToken({ ...token, appName: "a 1:b", endpointId: "c" })
+    const two = RowTags.ofHotToken({ ...token, appName: "a", endpointId: "b 1:c" })
+    assert.notStrictEqual(one, two)
+  })
+
+  it("a credential's covers every word of it but the notices that were given", () => {
+    const credential = credentialRow({ tenantId: "demo", credentialId: token.tokenId, serviceName: "svc" })
+    const text = RowTags.ofCredential(credential)
+    for (const [name, value] of Object.entries(credential)) {
+      const other =
+        typeof value === "number" ? value + 1 : name === "owner" ? { level: "user", userId: "u" } : ["other"]
+      const changed = RowTags.ofCredential({ ...credential, [name]: other })
+      if (name === "noticedMs") assert.strictEqual(changed, text)
+      else assert.notStrictEqual(changed, text, name)
+    }
+  })
+
+  it("a tenant's covers which services are off, in whatever order they are told", () => {
+    const tenant = { tenantId: "demo", createdAt: 1, removedAt: null }
+    const off = (...names: ReadonlyArray<string>) => RowTags.ofTenant(tenant, RowTags.servicesOff(names))
+    assert.strictEqual(off("a", "b"), off("b", "a"))
+    assert.strictEqual(new Set([off(), off("a"), off("b"), off("a", "b")]).size, 4)
+    assert.notStrictEqual(off(), RowTags.ofTenant({ ...tenant, removedAt: 2 }, ""))
+  })
+
+  it("long texts are hashed like short ones, and the key stays", () => {
+    const material = randomBytes(32)
+    const [small, large] = [hmacKey(material, 16), hmacKey(material, 4_096)]
+    for (const length of [0, 15, 16, 17, 1_000, 5_000, 3]) {
+      const text = "é".repeat(length)
+      assert.deepStrictEqual(hmac(small, text), hmac(large, text))
+    }
+  })
+})
