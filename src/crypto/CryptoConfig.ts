@@ -135,6 +135,14 @@ const settings = Config.all({
     byDefault: "1 day",
     about: "How long the material of a retired key is kept, wrapped, before it is erased."
   }),
+  keysAgeMin: Setting.duration({
+    name: "CM_KEYS_AGE_MIN",
+    min: "0 millis",
+    max: "365 days",
+    byDefault: "1 day",
+    about:
+      "A key of the service that followed another is followed by the next one no sooner than this, unless `force` says so: each rotation of the token hash key costs every look-up that is not hot, and there are 31."
+  }),
   keysReload: Setting.duration({
     name: "CM_KEYS_RELOAD",
     min: "100 millis",

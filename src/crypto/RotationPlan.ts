@@ -40,6 +40,9 @@ export const isAbandoned = (active: Pick<AgedKey, "ageMs">, activationMs: number
 
 /** What rotates as a whole; tenants' keys follow one by one. */
 const rotating: ReadonlyArray<KeyPurpose> = ["token-hash", "seal"]
+/** What an operator may name: one of those, or the data keys of the tenants. */
+export const rotatable = ["token-hash", "seal", "tenant-data"] as const
+export type Rotatable = (typeof rotatable)[number]
 
 /** What takes the place of a key, or null: it cannot be followed. */
 export interface Successor {
@@ -47,16 +50,33 @@ export interface Successor {
   readonly to: StoredKey | null
 }
 
-/** Why a token hash key cannot be followed. */
-export const hashKeyLimit = { limit: "rotations of the token hash key", max: HashKeys.layersMax - 1 }
+/** What an operator asks to be rotated: one purpose or (null) all of them, and whether a young key is followed too. */
+export interface Wanted {
+  readonly purpose: Rotatable | null
+  readonly force: boolean
+}
 
-/** Of the service's keys, the active ones that may be followed now: those that follow another only once they are settled. */
-export const followable = (ofService: ReadonlyArray<AgedKey>, activationMs: number): ReadonlyArray<AgedKey> =>
-  rotating.flatMap((purpose) => {
-    const own = ofService.filter((key) => key.purpose === purpose && key.state !== "retired")
-    const active = own.find(({ state }) => state === "active")
-    return active !== undefined && (own.length === 1 || isSettled(active, activationMs)) ? [active] : []
-  })
+/** Of the service's active keys, those that may be followed now, and those that are too young for it. */
+export const followable = (
+  ofService: ReadonlyArray<AgedKey>,
+  times: { readonly activationMs: number; readonly ageMinMs: number },
+  { force, purpose: wanted }: Wanted
+): { readonly due: ReadonlyArray<AgedKey>; readonly young: ReadonlyArray<AgedKey> } => {
+  const settled = rotating
+    .filter((purpose) => wanted === null || wanted === purpose)
+    .flatMap((purpose) => {
+      const active = ofService.find((key) => key.purpose === purpose && key.state === "active")
+      if (active === undefined) return []
+      // The first of its purpose, made with the database, has followed no other.
+      const others = ofService.filter((key) => key.purpose === purpose && key !== active)
+      const waits = others.some(({ state }) => state !== "retired") && !isSettled(active, times.activationMs)
+      return waits ? [] : [{ active, isYoung: others.length > 0 && active.ageMs < times.ageMinMs }]
+    })
+  return {
+    due: settled.filter(({ isYoung }) => force || !isYoung).map(({ active }) => active),
+    young: settled.filter(({ isYoung }) => !force && isYoung).map(({ active }) => active)
+  }
+}
 
 /** Whether a replica that still answers may write with a key that was replaced. */
 export const mayBeWritten = (key: AgedKey, ofService: ReadonlyArray<AgedKey>, activationMs: number): boolean => {

@@ -4,7 +4,15 @@ import { type KeyRecord, Keys, type RotatedKeys } from "../actors/keys/Keys.ts"
 import { LimitReached } from "../domain/errors.ts"
 import { entityIdPattern } from "../domain/Names.ts"
 import { Nothing } from "../schema/Field.ts"
-import { KeyPage, ListKeys, RetireAnswer, RetireKey, RotateAnswer, StatusAnswer } from "../schema/KeyJson.ts"
+import {
+  KeyPage,
+  ListKeys,
+  RetireAnswer,
+  RetireKey,
+  RotateAnswer,
+  RotateKeys,
+  StatusAnswer
+} from "../schema/KeyJson.ts"
 import { formatDate } from "../schema/Timestamp.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
@@ -19,9 +27,10 @@ const encodeKey = ({ createdAt, keyId, purpose, rows, state, tenantId }: KeyReco
   rows
 })
 
-const encodeNotRotated = ({ keyId, limit, max, purpose }: RotatedKeys["notRotated"][number]) => {
-  const { code, reasonPhrase } = failureOf(new LimitReached({ limit, max }))
-  return { keyId, purpose, code, reasonPhrase }
+const encodeNotRotated = ({ keyId, purpose, why }: RotatedKeys["notRotated"][number]) => {
+  const { code, reasonPhrase } = failureOf(new LimitReached({ limit: "rotations of the token hash key", max: 31 }))
+  const young = "it followed another less than CM_KEYS_AGE_MIN ago: wait, or say force"
+  return { keyId, purpose, code, reasonPhrase: why === "young" ? young : reasonPhrase }
 }
 
 export const keyOperations = [
@@ -50,11 +59,11 @@ export const keyOperations = [
     family: "admin",
     name: "keys.rotate",
     about: "Gives the service's keys successors and the tenants new data keys; rows are moved in the background.",
-    request: Nothing,
+    request: RotateKeys,
     answer: RotateAnswer,
-    handle: Effect.fnUntraced(function* (_, { caller }) {
+    handle: Effect.fnUntraced(function* ({ force = false, purpose = null }, { caller }) {
       const keys = yield* Keys
-      const { keyIds, notRotated, tenants } = yield* keys.rotateKeys(caller)
+      const { keyIds, notRotated, tenants } = yield* keys.rotateKeys(caller, { purpose, force })
       return { keyIds, tenants, ...(notRotated.length === 0 ? {} : { notRotated: notRotated.map(encodeNotRotated) }) }
     })
   }),

@@ -3,6 +3,16 @@ import { Schema } from "effect"
 import { AnsweredDate, Count, Cursor, EntityId, page, WholeLimit } from "./Field.ts"
 
 export const ListKeys = Schema.Struct({ limit: WholeLimit, cursor: Cursor })
+export const RotateKeys = Schema.Struct({
+  purpose: Schema.optionalKey(
+    Schema.Literals(["token-hash", "seal", "tenant-data"]).annotate({
+      description: "which keys; without it all of them"
+    })
+  ),
+  force: Schema.optionalKey(
+    Schema.Boolean.annotate({ description: "also a key that followed another less than CM_KEYS_AGE_MIN ago" })
+  )
+})
 export const RetireKey = Schema.Struct({ keyId: EntityId })
 
 export const KeyAnswer = Schema.Struct({
@@ -27,7 +37,10 @@ export const RotateAnswer = Schema.Struct({
       Schema.Struct({
         keyId: Schema.String,
         purpose: Schema.String,
-        code: Schema.String.annotate({ description: "LIMIT_REACHED: it has been rotated as often as it may" }),
+        code: Schema.String.annotate({
+          description:
+            "LIMIT_REACHED: it has been rotated as often as it may, or a short time ago and `force` was not given"
+        }),
         reasonPhrase: Schema.String
       })
     ).annotate({ description: "keys that stay as they are; absent when there are none" })

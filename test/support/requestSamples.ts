@@ -95,7 +95,7 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "tenants.resolve": [{ issuer: "https://a.example" }],
   "tenants.remove": [{ tenantId: "t" }],
   "keys.list": [page],
-  "keys.rotate": [{}],
+  "keys.rotate": [{}, { purpose: "seal", force: true }],
   "keys.status": [{}],
   "keys.retire": [{ keyId: "k" }],
   "outbox.list": [{ limit: 1, cursor: "c" }],

@@ -56,7 +56,7 @@ export const rotationWorld = Effect.fnUntraced(function* (env: Record<string, st
   /** `calls` are those of the master key; `during` runs at each of them, `down` lets them fail. */
   const master = { keys: fileKeys(1), calls: 0, down: false, during: Effect.void as Effect.Effect<void> }
   const state: { fate: Fate | undefined } = { fate: undefined }
-  const given = { CM_KEYS_ACTIVATION: "20 seconds", CM_ACTOR_IDLE: "1 day", ...env }
+  const given = { CM_KEYS_ACTIVATION: "20 seconds", CM_KEYS_AGE_MIN: "0 seconds", CM_ACTOR_IDLE: "1 day", ...env }
   const settings = Layer.mergeAll(CryptoConfig.layer, TenantsConfig.layer).pipe(
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(given)))
   )

@@ -58,6 +58,8 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
       CM_KEY_FILE: keyFile,
       CM_KEY_FILE_CREATE: "true",
       CM_READY_FILE: readyFile,
+      // A test does not wait for a day between two rotations.
+      CM_KEYS_AGE_MIN: "0 seconds",
       CM_DEV_TENANTS: "demo",
       // Suites ask many things of one tenant at once; what its share is by default is for `shares.test.ts`.
       CM_TENANT_REQUESTS_IN_FLIGHT: "4096",

@@ -6,6 +6,7 @@
  * idempotency key gives the first answer and changes nothing. Nothing here shows a key, only ids.
  */
 import { Context, type Effect } from "effect"
+import type { Wanted } from "../../crypto/RotationPlan.ts"
 import type { Page } from "../../domain/Page.ts"
 import type { Caller, ChangeError, ReadError } from "../tenant/Tenants.ts"
 
@@ -31,12 +32,11 @@ export interface RotatedKeys {
   readonly keyIds: ReadonlyArray<string>
   /** Tenants whose data key is followed by a new one. */
   readonly tenants: number
-  /** Keys that stay, because they have been followed as often as they may. */
+  /** Keys that stay: followed as often as they may be (`limit`), or so lately that nobody forced it (`young`). */
   readonly notRotated: ReadonlyArray<{
     readonly keyId: string
     readonly purpose: string
-    readonly limit: string
-    readonly max: number
+    readonly why: "limit" | "young"
   }>
 }
 
@@ -48,7 +48,7 @@ export class Keys extends Context.Service<
       readonly after: string | null
     }) => Effect.Effect<Page<KeyRecord>, ReadError>
     /** Answers at once; rows follow. */
-    readonly rotateKeys: (caller: Caller) => Effect.Effect<RotatedKeys, ChangeError>
+    readonly rotateKeys: (caller: Caller, wanted?: Wanted) => Effect.Effect<RotatedKeys, ChangeError>
     readonly keysStatus: () => Effect.Effect<KeyProgress, ReadError>
     /** Also of a key that is retired already: nothing happens. */
     readonly retireKey: (keyId: string, caller: Caller) => Effect.Effect<void, ChangeError>

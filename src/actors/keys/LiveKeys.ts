@@ -8,6 +8,7 @@
 import { Duration, Effect, Layer } from "effect"
 import { CryptoConfig } from "../../crypto/CryptoConfig.ts"
 import { KeyRotation } from "../../crypto/KeyRotation.ts"
+import type { Wanted } from "../../crypto/RotationPlan.ts"
 import * as errors from "../../domain/errors.ts"
 import { globalTenantId, isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
@@ -16,6 +17,7 @@ import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as commands from "./commands.ts"
 import { Keys } from "./Keys.ts"
 
+const everything: Wanted = { purpose: null, force: false }
 const unavailable = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
 
 export const layer = Layer.effect(
@@ -24,20 +26,26 @@ export const layer = Layer.effect(
     const rotation = yield* KeyRotation
     const actors = yield* TenantActors
     const events = yield* EventWriter
-    const options = { events, activationMs: Duration.toMillis((yield* CryptoConfig).keysActivation) }
+    const { keysActivation, keysAgeMin } = yield* CryptoConfig
+    const options = {
+      events,
+      activationMs: Duration.toMillis(keysActivation),
+      ageMinMs: Duration.toMillis(keysAgeMin)
+    }
 
     return Keys.of({
       listKeys: (options) => Effect.mapError(rotation.list(options), unavailable),
-      rotateKeys: Effect.fnUntraced(function* (caller) {
-        const first = yield* actors.ask(globalTenantId, commands.rotateKeys(null, options, caller))
+      rotateKeys: Effect.fnUntraced(function* (caller, wanted: Wanted = everything) {
+        const first = yield* actors.ask(globalTenantId, commands.rotateKeys(null, wanted, options, caller))
         if (!("wanted" in first)) return first
         const successors = yield* rotation.successorsOf(first.wanted).pipe(
           Effect.tapError((error) => Effect.logError("keys could not be rotated", { reason: error.message })),
           Effect.mapError(() => new errors.Unavailable({ part: "master key", committed: false }))
         )
-        const rotated = yield* actors.ask(globalTenantId, commands.rotateKeys(successors, options, caller))
+        const rotated = yield* actors.ask(globalTenantId, commands.rotateKeys(successors, wanted, options, caller))
         if ("wanted" in rotated) return yield* Effect.die(new Error("a rotation with successors asks for successors"))
-        for (const { keyId, purpose } of rotated.notRotated) {
+        for (const { keyId, purpose, why } of rotated.notRotated) {
+          if (why === "young") continue
           yield* Effect.logWarning("a key has no room for another successor and was not rotated", { keyId, purpose })
         }
         return rotated

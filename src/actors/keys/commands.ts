@@ -18,6 +18,7 @@ import type { RotatedKeys } from "./Keys.ts"
 export interface KeyCommandOptions {
   readonly events: EventWriter["Service"]
   readonly activationMs: number
+  readonly ageMinMs: number
 }
 
 /** Either it is done, or these keys need successors, which are made outside of any transaction. */
@@ -59,15 +60,16 @@ const writeDown = (
  */
 export const rotateKeys = (
   successors: ReadonlyArray<RotationPlan.Successor> | null,
-  { activationMs, events }: KeyCommandOptions,
+  wanted: RotationPlan.Wanted,
+  options: KeyCommandOptions,
   caller: Caller
 ): Command<Rotation> => ({
   name: "keys.rotate",
   caller,
-  load: { keys: { ids: [], tenantKeys: successors !== null } },
+  load: { keys: { ids: [], tenantKeys: successors !== null || wanted.purpose === "tenant-data" } },
   decide: (workspace) => {
     const { keys } = workspace
-    const due = RotationPlan.followable(keys.ofService, activationMs)
+    const { due, young } = RotationPlan.followable(keys.ofService, options, wanted)
     if (successors === null && due.length > 0) {
       workspace.provisional()
       return Result.succeed({ wanted: due })
@@ -77,20 +79,27 @@ export const rotateKeys = (
       return successor === undefined ? [] : [{ key, to: successor.to }]
     })
     const rotated = steps.flatMap(({ key, to }) => (to === null ? [] : [{ key, to }]))
-    const notRotated = steps
-      .filter(({ to }) => to === null)
-      .map(({ key }) => ({ keyId: key.keyId, purpose: key.purpose, ...RotationPlan.hashKeyLimit }))
-    if (rotated.length === 0) return Result.succeed({ keyIds: [], tenants: 0, notRotated })
+    const left = (key: AgedKey, why: RotatedKeys["notRotated"][number]["why"]) => ({
+      keyId: key.keyId,
+      purpose: key.purpose,
+      why
+    })
+    const notRotated = [
+      ...steps.filter(({ to }) => to === null).map(({ key }) => left(key, "limit")),
+      ...young.map((key) => left(key, "young"))
+    ]
+    const tenantsToo = wanted.purpose === "tenant-data" || (wanted.purpose === null && rotated.length > 0)
+    if (rotated.length === 0 && !tenantsToo) return Result.succeed({ keyIds: [], tenants: 0, notRotated })
     for (const { key, to } of rotated) keys.replace(key, to)
     const keyIds = rotated.map(({ to }) => to.keyId)
-    const tenants = keys.demoteTenantKeys()
+    const tenants = tenantsToo ? keys.demoteTenantKeys() : 0
     const replaced = Object.fromEntries(rotated.map(({ key, to }) => [key.purpose, [key.keyId, to.keyId]]))
     writeDown(workspace, {
-      events,
+      events: options.events,
       caller,
       action: "keys.rotated",
       entityId: "service",
-      diff: { ...replaced, tenants },
+      diff: { ...replaced, tenants, ...(wanted.force ? { force: true } : {}) },
       told: { keyIds, tenants }
     })
     return Result.succeed({ keyIds, tenants, notRotated })

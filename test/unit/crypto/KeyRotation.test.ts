@@ -380,9 +380,7 @@ describe("key rotation", () => {
       const [hashing, sealing] = [active("token-hash")!, active("seal")]
       const token = plantToken(world, one, "t")
       yield* plantSecret(world, one, "acme", "another")
-      const notRotated = [
-        { keyId: hashing, purpose: "token-hash", limit: "rotations of the token hash key", max: HashKeys.layersMax - 1 }
-      ]
+      const notRotated = [{ keyId: hashing, purpose: "token-hash", why: "limit" as const }]
       const rotated = yield* one.keys.rotateKeys(operator)
       assert.deepStrictEqual(rotated, { keyIds: [active("seal")!], tenants: 1, notRotated })
       assert.notStrictEqual(active("seal"), sealing)
@@ -470,4 +468,38 @@ describe("RotationPlan", () => {
       [400, 0, 334]
     )
   })
+
+  it.effect(
+    "a key that followed another is left for its least age, unless forced; the first may be followed at once",
+    () =>
+      Effect.gen(function* () {
+        const { replica, world } = yield* rotationWorld({ CM_KEYS_AGE_MIN: "1 day" })
+        const one = yield* replica
+        yield* TestClock.adjust("1 minute")
+        plantToken(world, one, "t")
+        yield* plantSecret(world, one, "acme", "s")
+        assert.strictEqual((yield* one.keys.rotateKeys(operator)).keyIds.length, 2)
+        yield* TestClock.adjust("1 minute")
+        yield* turns(one)
+        const again = yield* one.keys.rotateKeys(operator)
+        assert.deepStrictEqual([again.keyIds, again.tenants], [[], 0])
+        assert.sameMembers(
+          again.notRotated.map(({ purpose, why }) => `${purpose} ${why}`),
+          ["token-hash young", "seal young"]
+        )
+        // One purpose alone, with and without force.
+        const tenants = yield* one.keys.rotateKeys(operator, { purpose: "tenant-data", force: false })
+        assert.deepStrictEqual([tenants.keyIds, tenants.tenants], [[], 1])
+        const left = yield* one.keys.rotateKeys(operator, { purpose: "seal", force: false })
+        assert.deepStrictEqual(
+          left.notRotated.map(({ why }) => why),
+          ["young"]
+        )
+        const forced = yield* one.keys.rotateKeys(operator, { purpose: "seal", force: true })
+        assert.deepStrictEqual([forced.keyIds.length, forced.tenants, forced.notRotated], [1, 0, []])
+        yield* TestClock.adjust("1 day")
+        yield* turns(one)
+        assert.strictEqual((yield* one.keys.rotateKeys(operator)).keyIds.length, 2)
+      })
+  )
 })
