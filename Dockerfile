@@ -6,14 +6,13 @@ ENV NODE_ENV=production
 
 COPY package.json package-lock.json .npmrc ./
 # The `node` package is for machines with an older Node; the image has the right one.
-RUN npm ci --omit=dev && npm cache clean --force
+RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 
 COPY nats.conf ./
 COPY src ./src
 
-# The key file lies on a volume that the service's user may write to.
+# The key file is mounted here, readable by the service's user alone. Nothing else needs to be written: the root may be read-only.
 RUN mkdir /keys && chown node:node /keys && chmod 700 /keys
-VOLUME /keys
 USER node
 
 # SIGTERM reaches the service itself, which answers what it has in hand and ends.

@@ -1,6 +1,7 @@
 /** Where the master key is, and how long the keys under it are used. */
 import { Config, ConfigProvider, Context, Duration, Effect, Layer } from "effect"
 import * as Setting from "../observability/Setting.ts"
+import { insecureTransport } from "../observability/Transport.ts"
 
 const settings = Config.all({
   masterKey: Setting.text({
@@ -50,6 +51,7 @@ const settings = Config.all({
     byDefault: false,
     about: "Let keys and the Vault token travel in clear to a Vault on another machine."
   }),
+  insecureTransport,
   vaultMount: Setting.text({
     name: "CM_VAULT_MOUNT",
     pattern: /^[A-Za-z0-9_-]{1,48}(\/[A-Za-z0-9_-]{1,48})?$/u,

@@ -13,6 +13,7 @@
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { Effect, Layer, Option, Redacted, Schema } from "effect"
+import { warnOf } from "../observability/Transport.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import { MasterKey, MasterKeyError, type MasterKeyReason, wrapBytesMax } from "./MasterKey.ts"
 import * as RemoteKeyCall from "./RemoteKeyCall.ts"
@@ -73,8 +74,11 @@ export const layer = Layer.effect(
     const failed = (operation: Operation, reason: MasterKeyReason, detail: string) =>
       new MasterKeyError({ reason, operation, masterKeyId, detail })
 
-    if (!address.startsWith("https:") && !loopback.test(address) && !config.vaultInsecure) {
-      return yield* failed("open", "Denied", "CM_VAULT_ADDR has no TLS; CM_VAULT_INSECURE=true allows that")
+    if (!address.startsWith("https:") && !loopback.test(address)) {
+      if (!config.vaultInsecure && !config.insecureTransport) {
+        return yield* failed("open", "Denied", "CM_VAULT_ADDR has no TLS; CM_VAULT_INSECURE=true allows that")
+      }
+      yield* warnOf("Vault")
     }
 
     const token = (operation: Operation) =>

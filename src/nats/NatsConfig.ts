@@ -1,6 +1,7 @@
 /** Where the bus is, who this service is on it, and how large its streams and buckets may grow. */
-import { Config, Context, Layer } from "effect"
+import { Config, ConfigProvider, Context, Effect, Layer } from "effect"
 import * as Setting from "../observability/Setting.ts"
+import { clearTextError, insecureTransport, isLoopback } from "../observability/Transport.ts"
 
 const mebibyte = 1_048_576
 
@@ -19,7 +20,8 @@ const connection = {
   servers: Setting.text({
     name: "NATS_URL",
     pattern: /^(nats|tls):\/\/[^\s,@]+(,(nats|tls):\/\/[^\s,@]+)*$/u,
-    about: "The NATS servers, separated by commas, such as nats://127.0.0.1:4222. No user in it: see NATS_USER."
+    about:
+      "The NATS servers, separated by commas, such as nats://127.0.0.1:4222; tls:// where a server without TLS must be refused, which is everywhere but on this machine. No user in it: see NATS_USER."
   }),
   user: Setting.text({
     name: "NATS_USER",
@@ -35,6 +37,32 @@ const connection = {
     about:
       "File with NATS credentials (a JWT and its seed), or with the seed of an nkey alone, instead of a password. NATS_USER then only makes the inbox prefix."
   }),
+  ca: Setting.text({
+    name: "NATS_CA",
+    pattern: /^[^\0]{0,4096}$/u,
+    byDefault: "",
+    about:
+      "File with the certificates (PEM) of who may vouch for a NATS server (tls://); without it those of Node. Read at each connection."
+  }),
+  cert: Setting.text({
+    name: "NATS_CERT",
+    pattern: /^[^\0]{0,4096}$/u,
+    byDefault: "",
+    about: "File with the service's own certificate (PEM), where the server asks for one. Read at each connection."
+  }),
+  key: Setting.text({
+    name: "NATS_KEY",
+    pattern: /^[^\0]{0,4096}$/u,
+    byDefault: "",
+    about: "File with the private key (PEM) of NATS_CERT. Read at each connection."
+  }),
+  serverName: Setting.text({
+    name: "NATS_SERVER_NAME",
+    pattern: /^[A-Za-z0-9.-]{0,253}$/u,
+    byDefault: "",
+    about: "The name that a server's certificate must have; without it one of those in NATS_URL."
+  }),
+  insecure: insecureTransport,
   connectLimit: Setting.duration({
     name: "CM_NATS_CONNECT_LIMIT",
     min: "1 second",
@@ -144,7 +172,39 @@ const streams = {
   })
 }
 
-const config = Config.all({ connection: Config.all(connection), streams: Config.all(streams) })
+const settings = Config.all({ connection: Config.all(connection), streams: Config.all(streams) })
+
+export interface Server {
+  readonly host: string
+  readonly isTls: boolean
+}
+
+/** The servers of `NATS_URL`, or null where it holds what is no address. */
+export const serversOf = (text: string): ReadonlyArray<Server> | null => {
+  const urls = text.split(",").map((one) => URL.parse(one))
+  return urls.some((url) => url === null || url.hostname === "")
+    ? null
+    : urls.map((url) => ({ host: url!.hostname, isTls: url!.protocol === "tls:" }))
+}
+
+const failed = (message: string): Effect.Effect<never, Config.ConfigError> =>
+  Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message })))
+
+/** A server may take the place of another: one that may be spoken to in clear makes TLS to the others worth nothing. */
+const config = settings.pipe(
+  Config.mapEffect((given: Config.Success<typeof settings>) => {
+    const { cert, insecure, key, servers: text } = given.connection
+    const servers = serversOf(text)
+    if (servers === null) return failed("NATS_URL holds what is no address")
+    const withTls = servers.filter(({ isTls }) => isTls).length
+    if (withTls > 0 && withTls < servers.length) return failed("NATS_URL has servers with TLS and others without it")
+    if ((cert === "") !== (key === "")) return failed("NATS_CERT and NATS_KEY go together")
+    const isLocal = servers.every(({ host }) => isLoopback(host))
+    return withTls > 0 || isLocal || insecure
+      ? Effect.succeed(given)
+      : Effect.fail(clearTextError("NATS_URL", "use tls://"))
+  })
+)
 
 export class NatsConfig extends Context.Service<NatsConfig, Config.Success<typeof config>>()("cm/nats/NatsConfig") {
   static readonly config = config

@@ -26,11 +26,13 @@ import {
 } from "@nats-io/transport-node"
 import { type Context, Duration, Effect, Layer, Metric, Redacted, Schedule } from "effect"
 import { Replica } from "../observability/Replica.ts"
+import { isLoopback, warnOf } from "../observability/Transport.ts"
 import * as Door from "./Door.ts"
 import { Nats } from "./Nats.ts"
-import { NatsConfig } from "./NatsConfig.ts"
+import { NatsConfig, serversOf } from "./NatsConfig.ts"
 import { NatsStartError } from "./NatsError.ts"
 import { refusalOf, warningOf } from "./ServerCheck.ts"
+import * as Tls from "./Tls.ts"
 
 const dialAgain = Duration.millis(250)
 const progressEvery = Duration.seconds(5)
@@ -78,13 +80,18 @@ const credentialsOf = Effect.fnUntraced(function* (config: Config) {
 const dial = Effect.fnUntraced(function* (options: ConnectionOptions, limit: Duration.Duration) {
   const attempt = Effect.tryPromise({
     try: () => connect(options),
-    catch: (cause) =>
-      cause instanceof AuthorizationError
-        ? new NatsStartError({
-            reason: "refused",
-            problem: "NATS server refused the user: check NATS_USER with NATS_PASSWORD, or NATS_CREDS"
-          })
-        : new NatsStartError({ reason: "unreachable", problem: "no NATS server answers", cause })
+    catch: (cause) => {
+      if (cause instanceof AuthorizationError) {
+        return new NatsStartError({
+          reason: "refused",
+          problem: "NATS server refused the user: check NATS_USER with NATS_PASSWORD, or NATS_CREDS"
+        })
+      }
+      const problem = Tls.problemOf(cause)
+      return problem === null
+        ? new NatsStartError({ reason: "unreachable", problem: "no NATS server answers", cause })
+        : new NatsStartError({ reason: "refused", problem })
+    }
   })
   const progress = Effect.logInfo("waiting for a NATS server").pipe(Effect.delay(progressEvery), Effect.forever)
   const connecting = attempt.pipe(
@@ -158,6 +165,10 @@ const make = Effect.gen(function* () {
   const { connection: config } = yield* NatsConfig
   const { instance, replicaId } = yield* Replica
   const context = yield* Effect.context<never>()
+  const unreadable = Tls.unreadable(config)
+  if (unreadable !== null) return yield* unreadable
+  const isFar = serversOf(config.servers)?.some(({ host }) => !isLoopback(host)) ?? false
+  if (isFar && !Tls.usesTls(config)) yield* warnOf("the bus")
   const inboxPrefix = config.user === "" ? `_INBOX.${nuid.next()}` : `_INBOX.${config.user}`
   const options: ConnectionOptions = {
     servers: config.servers.split(","),
@@ -169,6 +180,7 @@ const make = Effect.gen(function* () {
     maxPingOut: 2,
     timeout: Duration.toMillis(config.dialTimeout),
     ignoreAuthErrorAbort: true,
+    ...(Tls.usesTls(config) ? { tls: Tls.tlsOptions(config) } : {}),
     ...(yield* credentialsOf(config))
   }
 

@@ -9,6 +9,7 @@
  * answer. Every session reads committed rows, is strict, lives in UTC, and has its statements, and
  * transactions in which it says nothing more, ended by the server itself after the operation's time.
  */
+import { readFileSync } from "node:fs"
 import * as net from "node:net"
 import { Duration, Redacted } from "effect"
 import * as mariadb from "mariadb"
@@ -90,6 +91,9 @@ const sessionSettings = (settings: StoreSettings, options: ConnectionOptions): R
   `SET SESSION idle_transaction_timeout = ${Math.ceil(options.statementTimeoutMs / 1000)}`
 ]
 
+/** The file is read at each connection, so that one that was exchanged is used from the next one on. */
+const sslOf = ({ databaseCa = "" }: StoreSettings) => (databaseCa === "" ? true : { ca: readFileSync(databaseCa) })
+
 const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, socket: net.Socket) => {
   const target = parseDatabaseUrl(Redacted.value(settings.databaseUrl))
   return {
@@ -98,7 +102,7 @@ const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, s
     user: target.user,
     password: target.password,
     database: target.database,
-    ...(target.ssl ? { ssl: true } : {}),
+    ...(target.ssl ? { ssl: sslOf(settings) } : {}),
     // The connector also takes the stream as the function's result; its types know only the callback.
     stream: (() => socket.connect(target.port, target.host)) as unknown as NonNullable<
       mariadb.ConnectionConfig["stream"]

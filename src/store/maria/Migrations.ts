@@ -12,11 +12,12 @@
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { Data, Duration, Effect, Redacted } from "effect"
+import { warnOf } from "../../observability/Transport.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import * as Columns from "./Columns.ts"
 import { type DatabaseFailure, fromUnknown } from "./DatabaseFailure.ts"
 import { type Connection, openConnection, packetMaxBytes, parseDatabaseUrl } from "./MariadbConnection.ts"
-import { StoreConfig, type StoreSettings } from "./StoreConfig.ts"
+import { isFarInClear, StoreConfig, type StoreSettings } from "./StoreConfig.ts"
 
 export interface Migration {
   readonly number: number
@@ -117,7 +118,7 @@ export const migrate = (
   Effect.flatMap(StoreConfig, (settings) =>
     Effect.acquireUseRelease(
       Effect.andThen(
-        checkUrl(settings),
+        Effect.andThen(checkUrl(settings), isFarInClear(settings.databaseUrl) ? warnOf("the database") : Effect.void),
         attempt((signal) => openConnection(settings, { statementTimeoutMs: 0 }, signal))
       ),
       (connection) =>

@@ -1,9 +1,12 @@
 /** How the database is reached, how many connections are kept, and how long anything may take. */
-import { Config, Context, type Duration, Layer, type Redacted } from "effect"
+import { Config, Context, type Duration, Effect, Layer, Redacted } from "effect"
 import * as Setting from "../../observability/Setting.ts"
+import { clearTextError, insecureTransport, isLoopback } from "../../observability/Transport.ts"
 
 export interface StoreSettings {
   readonly databaseUrl: Redacted.Redacted
+  /** File of certificates; empty: those of Node. */
+  readonly databaseCa?: string
   readonly connections: number
   readonly lookupConnections: number
   readonly connectTimeout: Duration.Duration
@@ -12,12 +15,20 @@ export interface StoreSettings {
   readonly migrationWait: Duration.Duration
 }
 
-const config: Config.Config<StoreSettings> = Config.all({
+const settings = Config.all({
   databaseUrl: Setting.secret({
     name: "DATABASE_URL",
     about:
       "The MariaDB primary, as mariadb://user:password@host:port/database; ?ssl=true for TLS with a checked certificate."
   }),
+  databaseCa: Setting.text({
+    name: "DATABASE_CA",
+    pattern: /^[^\0]{0,4096}$/u,
+    byDefault: "",
+    about:
+      "File with the certificates (PEM) of who may vouch for the MariaDB server (?ssl=true); without it those of Node. Read at each connection."
+  }),
+  insecure: insecureTransport,
   connections: Setting.int({
     name: "CM_DB_CONNECTIONS",
     unit: "connections",
@@ -63,6 +74,20 @@ const config: Config.Config<StoreSettings> = Config.all({
     about: "How long a starting replica waits for another one that is migrating the schema."
   })
 })
+
+/** Whether passwords and rows would travel in clear to another machine. What is no URL is refused later, in other words. */
+export const isFarInClear = (databaseUrl: Redacted.Redacted): boolean => {
+  const url = URL.parse(Redacted.value(databaseUrl))
+  return url !== null && url.searchParams.get("ssl") !== "true" && !isLoopback(url.hostname)
+}
+
+const config: Config.Config<StoreSettings> = settings.pipe(
+  Config.mapEffect((given) =>
+    isFarInClear(given.databaseUrl) && !given.insecure
+      ? Effect.fail(clearTextError("DATABASE_URL", "add ?ssl=true"))
+      : Effect.succeed(given)
+  )
+)
 
 export class StoreConfig extends Context.Service<StoreConfig, StoreSettings>()("cm/store/StoreConfig") {
   static readonly config = config
