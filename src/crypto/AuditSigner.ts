@@ -34,10 +34,12 @@ interface Pair {
   readonly publicText: string
 }
 
+/** Overwrites the seed. */
 const pairOf = (seed: Uint8Array): Pair => {
   const der = Buffer.concat([pkcs8Head, seed])
   const privateKey = createPrivateKey({ key: der, format: "der", type: "pkcs8" })
   der.fill(0)
+  seed.fill(0)
   const publicKey = createPublicKey(privateKey)
   const publicText = publicKey.export({ format: "jwk" }).x ?? ""
   return { privateKey, publicKey, publicText }

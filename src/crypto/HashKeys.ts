@@ -9,7 +9,7 @@
  * Keys that begin alike share the work: after a rotation, both hashes cost one HMAC more than one.
  */
 import { timingSafeEqual } from "node:crypto"
-import { type HmacKey, hmac, hmacKey } from "./Hmac.ts"
+import { type HmacKey, hmac, hmacKey, wipe } from "./Hmac.ts"
 
 export const layerLength = 32
 /** Rotations one key can carry; each adds one HMAC to every look-up that misses the hot table. */
@@ -27,6 +27,8 @@ export interface HashKeys {
     keyIds: ReadonlyArray<string>,
     message: string
   ) => ReadonlyArray<{ readonly keyId: string; readonly hash: Uint8Array }>
+  /** Overwrites what it hashes with; nothing is right that is hashed afterwards. */
+  readonly wipe: () => void
 }
 
 interface Layer {
@@ -67,6 +69,9 @@ export const make = (keys: ReadonlyArray<HashKeyMaterial>): HashKeys => {
   }
 
   return {
+    wipe: () => {
+      for (const { key } of layers) wipe(key)
+    },
     hash: (keyId, message) => {
       const [first, ...rest] = pathOf(keyId)
       let digest = hmac(layers[first!]!.key, message)
@@ -85,7 +90,9 @@ export const make = (keys: ReadonlyArray<HashKeyMaterial>): HashKeys => {
 export const advance = (hash: Uint8Array, added: Uint8Array): Uint8Array => {
   let digest = hash
   for (let at = 0; at < added.byteLength; at += layerLength) {
-    digest = hmac(hmacKey(added.subarray(at, at + layerLength)), digest)
+    const key = hmacKey(added.subarray(at, at + layerLength))
+    digest = hmac(key, digest)
+    wipe(key)
   }
   return digest
 }

@@ -51,3 +51,9 @@ export const hmac = ({ inner, outer }: HmacKey, data: string | Uint8Array): Uint
   else message.fill(0)
   return Buffer.from(sha256(outer), "latin1")
 }
+
+/** Overwrites a key that is not used any more. */
+export const wipe = ({ inner, outer }: HmacKey): void => {
+  inner.fill(0)
+  outer.fill(0)
+}

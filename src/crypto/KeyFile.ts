@@ -51,7 +51,8 @@ export const parse = (text: string): ReadonlyArray<FileKey> | null => {
   const keys = decoded.value.masterKeys.map(({ createdDate, id, key }) => ({
     id,
     createdDate,
-    material: Buffer.from(key, "base64")
+    // Memory of its own, never of the pool: whoever makes a key of it overwrites it.
+    material: Uint8Array.from(Buffer.from(key, "base64"))
   }))
   if (new Set(keys.map(({ id }) => id)).size !== keys.length) return null
   // Newest first; of two with one date, the later in the file.
@@ -87,7 +88,10 @@ const readChecked = (file: string): { readonly text: string } | KeyFileUnusable 
       })
     }
     if (size > fileBytesMax) return malformed(file)
-    return { text: fs.readFileSync(descriptor, "utf8") }
+    const bytes = fs.readFileSync(descriptor)
+    const text = bytes.toString("utf8")
+    bytes.fill(0)
+    return { text }
   })
 
 const malformed = (file: string) =>

@@ -171,7 +171,11 @@ const start = Effect.gen(function* () {
     (purpose) => !keys.some((key) => key.tenantId === null && key.state === "active" && key.purpose === purpose)
   )
   yield* mayMakeRowTags(missing)
-  yield* Effect.forEach(missing, (purpose) => ServiceKeys.ensure(purpose, null), { discard: true })
+  yield* Effect.forEach(
+    missing,
+    (purpose) => Effect.map(ServiceKeys.ensure(purpose, null), ({ material }) => material.fill(0)),
+    { discard: true }
+  )
   return yield* openAll(null)
 }).pipe(Effect.catchTag("MasterKeyError", (error) => Effect.fail(ServiceKeys.orMismatch(error))))
 
@@ -199,7 +203,10 @@ export const make = Effect.gen(function* () {
   ).pipe(
     Effect.andThen((opened) =>
       Effect.sync(() => {
+        const before = now.hashKeys
         now = opened
+        // Nothing holds it any more: using keys is synchronous.
+        if (before !== opened.hashKeys) before.wipe()
       })
     ),
     Effect.catchTag(["MasterKeyError", "StoreUnavailable"], (error) =>

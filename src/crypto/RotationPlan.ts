@@ -5,9 +5,9 @@
  * successor of a token hash key is its layers and a fresh one (`HashKeys.ts`): every stored hash can
  * follow, and the old key itself is needed by nobody any more. See decisions/key-rotation.md.
  */
-import { randomFillSync } from "node:crypto"
 import type { AgedKey, RotationMark } from "../store/KeyRotationStore.ts"
 import type { KeyPurpose, StoredKey } from "../store/KeyStore.ts"
+import { freshBytes } from "./FreshRandom.ts"
 import * as HashKeys from "./HashKeys.ts"
 
 /** The material of the key that follows `material`, or null when it has as many layers as a key may have. */
@@ -16,7 +16,9 @@ export const successorOf = (material: Uint8Array): Uint8Array | null => {
   // Memory of its own, never of the pool that other buffers are cut from.
   const next = new Uint8Array(material.byteLength + HashKeys.layerLength)
   next.set(material)
-  randomFillSync(next, material.byteLength)
+  const fresh = freshBytes(HashKeys.layerLength)
+  next.set(fresh, material.byteLength)
+  fresh.fill(0)
   return next
 }
 

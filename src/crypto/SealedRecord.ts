@@ -8,13 +8,18 @@
  * another row, nor its header be changed. Equal plaintexts give unrelated records. What is not
  * hidden: the length of the plaintext and the key's id.
  *
- * Nonces are random, which is safe for fewer than 2^32 records a key (NIST SP 800-38D, section
+ * A nonce is made of random bytes and of what is sealed, by HMAC under a key derived from this one: two
+ * copies of one process (a cloned virtual machine) that draw the same random bytes seal two things with
+ * two nonces, and one thing as the same record. So random bytes may be drawn ahead.
+ *
+ * Nonces are as good as random, which is safe for fewer than 2^32 records a key (NIST SP 800-38D, section
  * 8.3); `usesMax` is the end of a key in one process, and rotation comes long before.
  *
  * Pure but for the random nonce and the count of uses. A record that does not open gives null and
  * no reason.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomFillSync } from "node:crypto"
+import { type HmacKey, hmac, hmacKey } from "./Hmac.ts"
 import * as KeyId from "./KeyId.ts"
 
 export const format = 1
@@ -38,24 +43,42 @@ export interface SealingKey {
   uses: number
   readonly idBytes: Uint8Array
   readonly secret: KeyObject
+  readonly nonces: HmacKey
 }
 
 /** A key ready to use. `material` is 32 bytes and may be overwritten afterwards. */
 export const makeKey = (keyId: string, material: Uint8Array): SealingKey => {
   if (material.byteLength !== keyLength) throw new Error("a sealing key has 32 bytes")
-  return { keyId, uses: 0, idBytes: KeyId.toBytes(keyId), secret: createSecretKey(material) }
+  const derived = hmac(hmacKey(material), "cm-nonce-1")
+  const nonces = hmacKey(derived)
+  derived.fill(0)
+  return { keyId, uses: 0, idBytes: KeyId.toBytes(keyId), secret: createSecretKey(material), nonces }
 }
 
 /** Random bytes are fetched for many nonces at once: one call to the generator costs more than a seal. */
-const pool = Buffer.alloc(nonceLength * 256)
+const drawLength = 16
+const pool = Buffer.alloc(drawLength * 256)
 let poolAt = pool.byteLength
-const takeNonce = (into: Buffer, at: number): void => {
+const drawn = (): Uint8Array => {
   if (poolAt === pool.byteLength) {
     randomFillSync(pool)
     poolAt = 0
   }
-  pool.copy(into, at, poolAt, poolAt + nonceLength)
-  poolAt += nonceLength
+  poolAt += drawLength
+  return pool.subarray(poolAt - drawLength, poolAt)
+}
+
+/** From random bytes, the place and the plaintext; the first two have a length that is known. */
+const nonceOf = (key: SealingKey, random: Uint8Array, data: Uint8Array, plaintext: Uint8Array): Uint8Array => {
+  // Memory of its own, never of the pool: it holds the plaintext.
+  const message = Buffer.alloc(random.byteLength + 4 + data.byteLength + plaintext.byteLength)
+  message.set(random)
+  message.writeUInt32BE(data.byteLength, random.byteLength)
+  message.set(data, random.byteLength + 4)
+  message.set(plaintext, random.byteLength + 4 + data.byteLength)
+  const nonce = hmac(key.nonces, message).subarray(0, nonceLength)
+  message.fill(0)
+  return nonce
 }
 
 /** `aad` must be well-formed: two ill-formed texts can have the same bytes, and would be one place. */
@@ -66,8 +89,12 @@ const additionalData = (header: Uint8Array, aad: string): Buffer => {
   return data
 }
 
-/** The record of `plaintext` for the place `aad`. Dies past a limit: callers check their input. */
-export const seal = (key: SealingKey, aad: string, plaintext: Uint8Array): Uint8Array => {
+/**
+ * The record of `plaintext` for the place `aad`. Dies past a limit: callers check their input.
+ *
+ * @param random 16 bytes of the generator
+ */
+export const seal = (key: SealingKey, aad: string, plaintext: Uint8Array, random = drawn()): Uint8Array => {
   if (!aad.isWellFormed()) throw new Error("additional data is not well-formed text")
   if (plaintext.byteLength > plaintextBytesMax) throw new Error("plaintext is too long to seal")
   if (key.uses >= usesMax) throw new Error("the key has sealed its limit of records")
@@ -75,10 +102,11 @@ export const seal = (key: SealingKey, aad: string, plaintext: Uint8Array): Uint8
   const record = Buffer.allocUnsafeSlow(overhead + plaintext.byteLength)
   record[0] = format
   record.set(key.idBytes, 1)
-  takeNonce(record, headerLength)
-  const nonce = record.subarray(headerLength, headerLength + nonceLength)
+  const data = additionalData(record.subarray(0, headerLength), aad)
+  const nonce = nonceOf(key, random, data, plaintext)
+  record.set(nonce, headerLength)
   const cipher = createCipheriv("aes-256-gcm", key.secret, nonce, { authTagLength: tagLength })
-  cipher.setAAD(additionalData(record.subarray(0, headerLength), aad))
+  cipher.setAAD(data)
   record.set(cipher.update(plaintext), headerLength + nonceLength)
   cipher.final()
   record.set(cipher.getAuthTag(), record.byteLength - tagLength)

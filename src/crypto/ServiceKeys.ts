@@ -5,9 +5,9 @@
  * at once agree on one. `checkMasterKey` compares what the data was written with to what is at
  * hand, before anything is written.
  */
-import { randomBytes } from "node:crypto"
 import { Clock, Effect } from "effect"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../store/KeyStore.ts"
+import { freshBytes } from "./FreshRandom.ts"
 import { KeyFileMismatch } from "./KeyFileMismatch.ts"
 import * as KeyId from "./KeyId.ts"
 import { MasterKey, type MasterKeyError } from "./MasterKey.ts"
@@ -33,7 +33,7 @@ export const open = Effect.fnUntraced(function* (stored: StoredKey) {
 export const makeCandidate = Effect.fnUntraced(function* (
   purpose: KeyPurpose,
   tenantId: string | null,
-  material: Uint8Array = randomBytes(keyLength)
+  material: Uint8Array = freshBytes(keyLength)
 ) {
   const master = yield* MasterKey
   const createdAt = yield* Clock.currentTimeMillis

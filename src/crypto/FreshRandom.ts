@@ -1,0 +1,46 @@
+/**
+ * Random bytes that a copy of this process does not draw, too.
+ *
+ * A virtual machine that is cloned, or resumed twice from one image, goes on with the same state of the
+ * generator that lives in the process (OpenSSL's, and what Node has drawn from it ahead): both would make
+ * the same tokens and keys. The kernel's generator is told of a clone; so each draw asks it, late, and
+ * mixes what it says with the process's own. Either of them alone is enough to be unpredictable.
+ */
+import { createHash, randomFillSync } from "node:crypto"
+import { openSync, readSync } from "node:fs"
+
+const seedBytes = 32
+const source = "/dev/urandom"
+let descriptor: number | undefined
+
+/** The file gives as many bytes as are asked for, at once. */
+const fromKernel = (into: Uint8Array): void => {
+  descriptor ??= openSync(source, "r")
+  if (readSync(descriptor, into, 0, into.byteLength, null) !== into.byteLength) {
+    throw new Error(`${source} gave too few bytes`)
+  }
+}
+
+export const freshBytes = (count: number, kernel: (into: Uint8Array) => void = fromKernel): Uint8Array => {
+  // Memory of its own, never of the pool that other buffers are cut from.
+  const seeds = new Uint8Array(2 * seedBytes)
+  randomFillSync(seeds.subarray(0, seedBytes))
+  kernel(seeds.subarray(seedBytes))
+  const bytes = createHash("shake256", { outputLength: count }).update(seeds).digest()
+  seeds.fill(0)
+  return bytes
+}
+
+/** So many characters of an alphabet of at most 256, each as likely as any other. */
+export const freshText = (length: number, alphabet: string): string => {
+  const characters = Array.from(alphabet)
+  // What is above the last whole multiple would make the first characters likelier.
+  const end = 256 - (256 % characters.length)
+  const drawn: Array<string> = []
+  while (drawn.length < length) {
+    const bytes = freshBytes(2 * length)
+    for (const byte of bytes) if (byte < end && drawn.length < length) drawn.push(characters[byte % characters.length]!)
+    bytes.fill(0)
+  }
+  return drawn.join("")
+}
