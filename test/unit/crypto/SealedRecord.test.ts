@@ -21,6 +21,30 @@ describe("SealedRecord", () => {
     assert.throws(() => SealedRecord.seal(key, "large", Buffer.alloc(SealedRecord.plaintextBytesMax + 1)))
   })
 
+  it("two copies of a process that draw the same random bytes use one nonce for one thing only", () => {
+    const random = randomBytes(16)
+    const nonceOf = (aad: string, plaintext: string) =>
+      Buffer.from(SealedRecord.seal(key, aad, Buffer.from(plaintext), Uint8Array.from(random)))
+        .subarray(17, 29)
+        .toString("hex")
+    const things = [
+      ["place", "secret"],
+      ["place", "secreu"],
+      ["placf", "secret"],
+      ["plac", "esecret"],
+      ["place", ""]
+    ] as const
+    const nonces = things.map(([aad, plaintext]) => nonceOf(aad, plaintext))
+    assert.strictEqual(new Set(nonces).size, things.length)
+    assert.strictEqual(nonceOf("place", "secret"), nonces[0])
+    const drawn = Array.from({ length: 1_000 }, () =>
+      Buffer.from(SealedRecord.seal(key, "place", Buffer.from("secret")))
+        .subarray(17, 29)
+        .toString("hex")
+    )
+    assert.strictEqual(new Set(drawn).size, drawn.length, "equal plaintexts give unrelated records")
+  })
+
   it("moved to any other place, no record opens", () => {
     const places = ["", "a", "b", "a/1", "a/2", "b/1", "a/1/", "A/1", "a\u0000/1", "é", "e\u0301"]
     const records = places.map((place) => SealedRecord.seal(key, place, Buffer.from(`at ${place}`)))

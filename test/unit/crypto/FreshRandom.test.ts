@@ -1,0 +1,30 @@
+/** Two copies of one process differ as soon as the kernel tells them different things. */
+import { assert, describe, it } from "vitest"
+import { freshBytes, freshText } from "../../../src/crypto/FreshRandom.ts"
+
+describe("FreshRandom", () => {
+  it("asks the kernel at each draw, and what it says decides", () => {
+    let asked = 0
+    const silent = (into: Uint8Array) => {
+      asked += 1
+      into.fill(0)
+    }
+    const first = Buffer.from(freshBytes(32, silent)).toString("hex")
+    const second = Buffer.from(freshBytes(32, silent)).toString("hex")
+    assert.notStrictEqual(first, second, "the process's own generator is enough alone")
+    assert.strictEqual(asked, 2)
+    const draws = new Set(Array.from({ length: 1_000 }, () => Buffer.from(freshBytes(16)).toString("hex")))
+    assert.strictEqual(draws.size, 1_000)
+  })
+
+  it("gives each character of an alphabet as often as any other", () => {
+    const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    const counts = new Map<string, number>()
+    const drawn = 62_000
+    for (const character of freshText(drawn, alphabet)) counts.set(character, (counts.get(character) ?? 0) + 1)
+    assert.strictEqual(counts.size, alphabet.length)
+    // Six standard deviations of a count of 1,000.
+    for (const [character, count] of counts) assert.closeTo(count, drawn / 62, 190, character)
+    assert.strictEqual(freshText(10, alphabet).length, 10)
+  })
+})
