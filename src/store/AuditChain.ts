@@ -60,7 +60,7 @@ export const saysMore = ({ account, by, client, correlationId, user, version }: 
   version === 1 && [account, by, client, correlationId, user].some((field) => field !== null)
 
 /** Characters of a row's texts; the columns are as wide. */
-export const textMax = { actor: 512, entityId: 256, other: 256 }
+export const textMax = { actor: 384, entityId: 256, other: 256 }
 
 /**
  * The very text that a column gives back: what is no Unicode text would be stored as another one, and what

@@ -12,6 +12,7 @@ import { auditColumns, auditRowOf } from "../../../src/store/maria/MariaAuditSto
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { administrator } from "../../support/roleAccounts.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "aud"
@@ -86,9 +87,10 @@ describe("the audit", () => {
     await client.ask(tenant, "service.disable", { service_name }, told)
     await client.ask(tenant, "credential.get.mail", { service_name }, told)
     const [first, ...others] = await rowsOf(tenant)
-    assert.deepInclude(first, { action: "tenant.created", by: "bus" })
-    assert.deepInclude(others.at(-2), { action: "service.disabled", correlationId: "the-request", by: "bus" })
-    assert.deepInclude(others.at(-1), { actor: "mail", by: "subject", correlationId: "the-request" })
+    assert.deepInclude(first, { action: "tenant.created", actor: `ADMIN/${administrator}`, by: "import" })
+    const admin = { actor: `ADMIN/${administrator}`, by: "import", account: "ADMIN", user: administrator }
+    assert.deepInclude(others.at(-2), { action: "service.disabled", correlationId: "the-request", ...admin })
+    assert.deepInclude(others.at(-1), { actor: "mail", by: "subject", user: "mail", correlationId: "the-request" })
   })
 
   it("holds after a request that names no Unicode text or an id that no column holds", async () => {
@@ -370,7 +372,8 @@ describe("the offline verifier", () => {
     const folder = mkdtempSync(join(tmpdir(), "cm-export-"))
     const file = join(folder, "export.jsonl")
     const exporter = resolve(import.meta.dirname, "../../../scripts/audit-export.mjs")
-    const env = { PATH: process.env.PATH, NATS_URL: inject("natsUrl"), CM_INSTANCE_NAME: instance }
+    const operator = { NATS_USER: administrator, NATS_PASSWORD: administrator }
+    const env = { PATH: process.env.PATH, NATS_URL: inject("natsUrl"), CM_INSTANCE_NAME: instance, ...operator }
     const exportIt = async () =>
       JSON.parse((await run(process.execPath, [exporter, file, "--tenant", tenant, "--page", "2"], { env })).stdout)
     const verifyIt = (key: string) =>
