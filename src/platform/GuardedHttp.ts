@@ -1,0 +1,152 @@
+/**
+ * One request to an address that somebody else wrote, bounded in time and bytes.
+ *
+ * The name is looked up once, every address found must be public, and the connection goes to one of those
+ * that were checked: a name that answers differently a moment later changes nothing. No redirect is
+ * followed, no connection is kept. Hosts that the operator lists (`host` or `host:port`) may be
+ * anything, and may be without TLS.
+ *
+ * A failure says whether the request may have arrived: before the connection stood, nothing did.
+ */
+import { lookup as lookUp } from "node:dns/promises"
+import { type IncomingMessage, type RequestOptions, request as requestHttp } from "node:http"
+import { request as requestHttps } from "node:https"
+import { isIP } from "node:net"
+import { Data, Effect } from "effect"
+import { isPublicAddress } from "./PublicAddress.ts"
+
+export const answerBytesMax = 65_536
+
+export interface GuardedRequest {
+  readonly method: "GET" | "POST"
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | null
+}
+
+export interface GuardedAnswer {
+  readonly status: number
+  readonly contentType: string
+  readonly retryAfter: string | null
+  readonly body: string
+}
+
+export class GuardedHttpError extends Data.TaggedError("GuardedHttpError")<{
+  readonly reason: "blocked_url" | "unreachable" | "timeout" | "too_long"
+  /** The request may have been carried out. */
+  readonly mayHaveArrived: boolean
+}> {
+  override get message(): string {
+    return `${this.reason}${this.mayHaveArrived ? ", after the request was sent" : ""}`
+  }
+}
+
+export interface GuardOptions {
+  /** Lower case, `host` or `host:port`. */
+  readonly allowedHosts: ReadonlySet<string>
+  readonly timeoutMs: number
+  /** All addresses of a name; the system's own look-up unless given. */
+  readonly resolve?: (hostname: string) => Promise<ReadonlyArray<string>>
+}
+
+const systemResolve = async (hostname: string): Promise<ReadonlyArray<string>> =>
+  (await lookUp(hostname, { all: true, verbatim: true })).map(({ address }) => address)
+
+const portOf = (url: URL): string => (url.port === "" ? (url.protocol === "https:" ? "443" : "80") : url.port)
+const bare = (hostname: string): string => hostname.replace(/^\[|\]$/gu, "").toLowerCase()
+
+const isListed = (url: URL, { allowedHosts }: GuardOptions): boolean =>
+  allowedHosts.has(url.hostname.toLowerCase()) || allowedHosts.has(`${url.hostname.toLowerCase()}:${portOf(url)}`)
+
+/** Why the URL may not be asked, as far as its text tells; null: its name has to be looked up. */
+export const urlProblem = (text: string, options: Pick<GuardOptions, "allowedHosts">): string | null => {
+  if (!URL.canParse(text)) return "is not a URL"
+  const url = new URL(text)
+  if (url.username !== "" || url.password !== "") return "holds a user or a password"
+  if (url.protocol !== "https:" && url.protocol !== "http:") return "is neither https nor http"
+  if (isListed(url, { ...options, timeoutMs: 0 })) return null
+  if (url.protocol !== "https:") return "is not https"
+  const host = bare(url.hostname)
+  if (isIP(host) !== 0) return isPublicAddress(host) ? null : "names an address that is not public"
+  return /^(?:localhost|.*\.(?:localhost|local|internal|home\.arpa))$/u.test(host) || !host.includes(".")
+    ? "names a host that is not public"
+    : null
+}
+
+const blocked = new GuardedHttpError({ reason: "blocked_url", mayHaveArrived: false })
+
+/** The address to connect to: the first, when all that the name has are public or the host is listed. */
+const checkedAddress = async (url: URL, options: GuardOptions): Promise<string> => {
+  const host = bare(url.hostname)
+  const addresses = isIP(host) !== 0 ? [host] : await (options.resolve ?? systemResolve)(host)
+  const [first] = addresses
+  if (first === undefined) throw new GuardedHttpError({ reason: "unreachable", mayHaveArrived: false })
+  if (!isListed(url, options) && !addresses.every(isPublicAddress)) throw blocked
+  return first
+}
+
+const exchange = (url: URL, address: string, request: GuardedRequest, signal: AbortSignal) =>
+  new Promise<GuardedAnswer>((resolve, reject) => {
+    let connected = false
+    const fail = (reason: GuardedHttpError["reason"]) =>
+      reject(new GuardedHttpError({ reason, mayHaveArrived: connected }))
+    const isTls = url.protocol === "https:"
+    const family = isIP(address)
+    const options: RequestOptions & { servername?: string } = {
+      method: request.method,
+      headers: { ...request.headers, Host: url.host, Connection: "close" },
+      agent: false,
+      signal,
+      // Whatever is asked for, this is the address that was checked.
+      lookup: (_host, { all }, found) =>
+        all === true ? found(null, [{ address, family }]) : found(null, address, family)
+    }
+    const hostname = bare(url.hostname)
+    if (isTls && isIP(hostname) === 0) options.servername = hostname
+    const take = (answer: IncomingMessage) => {
+      const chunks: Array<Buffer> = []
+      let bytes = 0
+      answer.on("data", (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes <= answerBytesMax) return void chunks.push(chunk)
+        fail("too_long")
+        sent.destroy()
+      })
+      answer.on("error", () => fail("unreachable"))
+      answer.on("aborted", () => fail("unreachable"))
+      answer.on("end", () =>
+        resolve({
+          status: answer.statusCode ?? 0,
+          contentType: answer.headers["content-type"]?.toLowerCase() ?? "",
+          retryAfter: answer.headers["retry-after"] ?? null,
+          body: Buffer.concat(chunks).toString("utf8")
+        })
+      )
+    }
+    const sent = (isTls ? requestHttps : requestHttp)(
+      { ...options, protocol: url.protocol, hostname, port: portOf(url), path: `${url.pathname}${url.search}` },
+      take
+    )
+    sent.on("socket", (socket) =>
+      socket.once(isTls ? "secureConnect" : "connect", () => {
+        connected = true
+      })
+    )
+    sent.on("error", () => fail(signal.aborted ? "timeout" : "unreachable"))
+    sent.end(request.body ?? undefined)
+  })
+
+/** Never waits longer than `timeoutMs`, however slowly an answer drips. */
+export const send = (request: GuardedRequest, options: GuardOptions): Effect.Effect<GuardedAnswer, GuardedHttpError> =>
+  Effect.tryPromise({
+    try: async (interrupted) => {
+      if (urlProblem(request.url, options) !== null) throw blocked
+      const url = new URL(request.url)
+      const signal = AbortSignal.any([interrupted, AbortSignal.timeout(options.timeoutMs)])
+      const address = await checkedAddress(url, options)
+      if (signal.aborted) throw new GuardedHttpError({ reason: "timeout", mayHaveArrived: false })
+      return await exchange(url, address, request, signal)
+    },
+    catch: (cause) =>
+      cause instanceof GuardedHttpError ? cause : new GuardedHttpError({ reason: "unreachable", mayHaveArrived: false })
+  })

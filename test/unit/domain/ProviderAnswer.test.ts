@@ -1,0 +1,169 @@
+// Verifies R-REF-3, R-REF-4.
+import { assert, describe, it } from "vitest"
+import { builtInProviders } from "../../../src/domain/BuiltInProviders.ts"
+import { type Provider, providerOf } from "../../../src/domain/Provider.ts"
+import {
+  detailLengthMax,
+  type RawAnswer,
+  type ReadAnswer,
+  readAnswer,
+  retryAtOf
+} from "../../../src/domain/ProviderAnswer.ts"
+import { seededRandom } from "../../support/seededRandom.ts"
+
+const now = 1_800_000_000_000
+const plain = providerOf({ name: "plain", token_url: "https://example.com/token" })
+const built = (name: string): Provider => builtInProviders.get(name)!
+const raw = (status: number, body: unknown, more: Partial<RawAnswer> = {}): RawAnswer => ({
+  status,
+  contentType: "application/json",
+  retryAfter: null,
+  receivedAt: now,
+  body: typeof body === "string" ? body : JSON.stringify(body),
+  ...more
+})
+const sent = ["old-refresh-token-1234567890", "client-secret-abcdef"]
+const read = (provider: Provider, answer: RawAnswer, defaultLifeMs: number | null = null): ReadAnswer =>
+  readAnswer({ provider, raw: answer, sent, defaultLifeMs })
+
+const granted = (answer: ReadAnswer) => {
+  assert.strictEqual(answer.kind, "granted")
+  return answer as Extract<ReadAnswer, { kind: "granted" }>
+}
+
+describe("what was granted is read, however it is written", () => {
+  it("as RFC 6749 has it", () => {
+    const body = { access_token: "a", refresh_token: "r", token_type: "Bearer", expires_in: 3600, scope: "x y" }
+    assert.deepStrictEqual(read(plain, raw(200, body)), {
+      kind: "granted",
+      fields: { accessToken: "a", refreshToken: "r", tokenType: "Bearer" },
+      expiresAt: now + 3_600_000,
+      scopes: ["x", "y"]
+    })
+  })
+
+  it.each([
+    ["a number in a text", "seconds", "3600", now + 3_600_000],
+    ["milliseconds", "milliseconds", 90_000, now + 90_000],
+    ["a moment in seconds", "at_seconds", now / 1_000 + 60, now + 60_000],
+    ["a moment in milliseconds", "at_milliseconds", now + 5, now + 5],
+    ["0, which says never", "seconds", 0, null],
+    ["a moment that is past", "at_seconds", 1, null],
+    ["more than ten years", "seconds", 1e12, null],
+    ["nonsense", "seconds", "soon", null]
+  ] as const)("lifetime as %s", (_, unit, value, expected) => {
+    const provider = { ...plain, expires_in_unit: unit }
+    assert.strictEqual(granted(read(provider, raw(200, { access_token: "a", expires_in: value }))).expiresAt, expected)
+  })
+
+  it("with the provider's usual lifetime where the answer has none", () => {
+    assert.strictEqual(granted(read(plain, raw(200, { access_token: "a" }), 60_000)).expiresAt, now + 60_000)
+  })
+
+  it("as a form, and below another path", () => {
+    const form = raw(200, "access_token=a&refresh_token=r&expires_in=60", {
+      contentType: "application/x-www-form-urlencoded"
+    })
+    assert.strictEqual(granted(read(plain, form)).fields.refreshToken, "r")
+    const nested = { ...plain, access_token_path: "/authed_user/access_token" }
+    assert.strictEqual(granted(read(nested, raw(200, { authed_user: { access_token: "u" } }))).fields.accessToken, "u")
+  })
+})
+
+describe("a new refresh token is never thrown away", () => {
+  it.each([
+    ["beside a bad id_token", raw(200, { access_token: "a", refresh_token: "new", id_token: "not.a.token" })],
+    ["without an access token", raw(200, { refresh_token: "new" })],
+    ["beside an error", raw(200, { refresh_token: "new", error: "server_error" })],
+    ["with a status that says error", raw(500, { refresh_token: "new", access_token: "a" })],
+    ["with numbers where texts belong", raw(200, { refresh_token: "new", access_token: 7, expires_in: {}, scope: [] })]
+  ])("%s", (_, answer) => {
+    assert.strictEqual(granted(read(plain, answer)).fields.refreshToken, "new")
+  })
+
+  it("an error that repeats what we sent is an error", () => {
+    const echo = raw(400, { error: "invalid_grant", refresh_token: sent[0] })
+    assert.strictEqual(read(plain, echo).kind, "refused")
+  })
+})
+
+describe("what went wrong is told apart", () => {
+  it.each([
+    ["plain", 400, { error: "invalid_grant" }, "refused", "invalid_grant"],
+    ["plain", 401, { error: "invalid_client" }, "client", "invalid_client"],
+    ["plain", 400, { error: "unauthorized_client" }, "refused", "unauthorized_client"],
+    ["plain", 400, { error: "invalid_scope" }, "refused", "invalid_scope"],
+    ["plain", 429, "slow down", "transient", "rate_limited"],
+    ["plain", 500, { error: "server_error" }, "unknown", "provider_down"],
+    ["plain", 502, "<html>", "unknown", "provider_down"],
+    ["plain", 404, "<html>", "transient", "malformed_answer"],
+    ["plain", 200, "garbage", "unknown", "malformed_answer"],
+    ["plain", 200, {}, "unknown", "malformed_answer"],
+    ["plain", 302, "", "unknown", "malformed_answer"],
+    ["slack", 200, { ok: false, error: "invalid_refresh_token" }, "refused", "invalid_grant"],
+    ["slack", 200, { ok: false, error: "ratelimited" }, "transient", "rate_limited"],
+    ["github", 200, { error: "bad_refresh_token" }, "refused", "invalid_grant"],
+    ["meta", 400, { error: { message: "Error validating access token", code: 190 } }, "refused", "invalid_grant"],
+    ["meta", 400, { error: { code: 190, error_subcode: 458 } }, "refused", "consent_revoked"],
+    ["meta", 400, { error: { code: 4 } }, "transient", "rate_limited"],
+    ["microsoft", 400, { error: "invalid_grant", error_description: "AADSTS50173: gone" }, "refused", "consent_revoked"]
+  ] as const)("%s %i %j", (name, status, body, kind, reason) => {
+    const answer = read(name === "plain" ? plain : built(name), raw(status, body))
+    assert.strictEqual(answer.kind, kind)
+    assert.strictEqual(answer.kind === "granted" ? null : answer.reason, reason)
+  })
+
+  it("Retry-After in both forms, and neither in the past nor for ever", () => {
+    assert.strictEqual(retryAtOf("120", now), now + 120_000)
+    assert.strictEqual(retryAtOf(new Date(now + 5_000).toUTCString(), now), now + 5_000)
+    assert.isNull(retryAtOf(new Date(now - 5_000).toUTCString(), now))
+    assert.isNull(retryAtOf("soon", now))
+    assert.strictEqual(retryAtOf("999999999", now), now + 86_400_000)
+  })
+})
+
+describe("nothing that we sent comes back in words", () => {
+  it.each([
+    ["plainly", sent[0]!],
+    ["form-encoded", encodeURIComponent("client+secret/abc=")],
+    ["in base64", Buffer.from(sent[1]!).toString("base64")],
+    ["a token of somebody's", "ya29.a0AfH6SMBx1234567890abcdefg"]
+  ])("%s", (_, secret) => {
+    const answer = readAnswer({
+      provider: plain,
+      raw: raw(400, { error: "invalid_grant", error_description: `bad token ${secret}!` }),
+      sent: [...sent, "client+secret/abc="],
+      defaultLifeMs: null
+    })
+    assert.notInclude(JSON.stringify(answer), secret)
+    assert.isAtMost((answer as { detail: string }).detail.length, detailLengthMax)
+  })
+})
+
+it("whatever comes is read, and nothing is thrown", () => {
+  const { random } = seededRandom("ProviderAnswer")
+  const below = (n: number) => Math.floor(random() * n)
+  const pieces = [
+    "{",
+    "}",
+    "[",
+    "]",
+    '"access_token"',
+    ":",
+    '"error"',
+    ",",
+    "null",
+    "1e999",
+    '"\\ud800"',
+    "a=b",
+    "&",
+    "\u0000",
+    "ok"
+  ]
+  for (let round = 0; round < 20_000; round++) {
+    const body = Array.from({ length: below(12) }, () => pieces[below(pieces.length)]).join("")
+    const name = [...builtInProviders.keys()][below(builtInProviders.size)]!
+    const answer = read(built(name), raw(100 + below(500), body, { contentType: below(2) === 0 ? "" : "form" }))
+    assert.include(["granted", "refused", "client", "transient", "unknown"], answer.kind)
+  }
+})

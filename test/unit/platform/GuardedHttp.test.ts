@@ -1,0 +1,185 @@
+// Verifies R-REF-6.
+/** A URL that a tenant wrote makes this service knock at no door of its own network. */
+import { createServer, type RequestListener, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
+import { createServer as createTcpServer } from "node:net"
+import { Effect, Exit, Option } from "effect"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { answerBytesMax, type GuardedHttpError, send, urlProblem } from "../../../src/platform/GuardedHttp.ts"
+import { isPublicAddress } from "../../../src/platform/PublicAddress.ts"
+
+const nobody: ReadonlySet<string> = new Set()
+
+describe("addresses that are not public", () => {
+  it.each([
+    "127.0.0.1",
+    "127.255.0.1",
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.1.2.3",
+    "100.64.0.1",
+    "100.127.255.255",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.168.1.1",
+    "192.0.0.1",
+    "192.0.2.1",
+    "198.18.0.1",
+    "198.51.100.7",
+    "203.0.113.9",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:8.8.8.8",
+    "::127.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b:1::1",
+    "fc00::1",
+    "fd12:3456::1",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fec0::1",
+    "ff02::1",
+    "2001:db8::1",
+    "2001::1",
+    "2002:7f00:1::",
+    "3fff::1",
+    "100::1",
+    "fd00:ec2::254",
+    "",
+    "localhost",
+    "1.2.3"
+  ])("%s", (address) => assert.isFalse(isPublicAddress(address)))
+
+  it.each(["8.8.8.8", "1.1.1.1", "172.15.0.1", "172.32.0.1", "100.63.255.255", "2606:4700::1111", "2a00:1450::1"])(
+    "%s is public",
+    (address) => assert.isTrue(isPublicAddress(address))
+  )
+})
+
+describe("a URL is refused by its text", () => {
+  it.each([
+    "http://example.com/token",
+    "ftp://example.com",
+    "https://user@example.com",
+    "https://u:p@example.com",
+    "https://127.0.0.1",
+    "https://127.1",
+    "https://0x7f000001",
+    "https://2130706433",
+    "https://017700000001",
+    "https://[::1]",
+    "https://[::ffff:7f00:1]",
+    "https://[fe80::1]",
+    "https://localhost",
+    "https://a.localhost",
+    "https://printer.local",
+    "https://vault.internal",
+    "https://redis",
+    "https://10.0.0.1/",
+    "https://169.254.169.254/latest",
+    "javascript:alert(1)",
+    "not a url",
+    "//example.com"
+  ])("%s", (url) => assert.isNotNull(urlProblem(url, { allowedHosts: nobody })))
+
+  it("unless its host is listed, with its port or without", () => {
+    assert.isNull(urlProblem("http://localhost:8080/token", { allowedHosts: new Set(["localhost:8080"]) }))
+    assert.isNull(urlProblem("http://localhost:8080/token", { allowedHosts: new Set(["localhost"]) }))
+    assert.isNotNull(urlProblem("http://localhost:8081/token", { allowedHosts: new Set(["localhost:8080"]) }))
+    assert.isNull(urlProblem("https://example.com/token", { allowedHosts: nobody }))
+  })
+})
+
+describe("a request", () => {
+  let server: Server
+  let port = 0
+  let seen: Array<string> = []
+  let answer: RequestListener = (_, response) => void response.end("{}")
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      seen.push(`${request.headers.host} ${request.url}`)
+      answer(request, response)
+    })
+    await new Promise<void>((done) => void server.listen(0, "127.0.0.1", done))
+    port = (server.address() as AddressInfo).port
+  })
+  afterAll(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const ask = (
+    url: string,
+    options: {
+      readonly allowed?: ReadonlyArray<string>
+      readonly resolve?: (name: string) => Promise<ReadonlyArray<string>>
+      readonly timeoutMs?: number
+    } = {}
+  ) => {
+    seen = []
+    const { allowed = [`127.0.0.1:${port}`], timeoutMs = 5_000, ...rest } = options
+    return Effect.runPromiseExit(
+      send({ method: "POST", url, headers: {}, body: "a=b" }, { allowedHosts: new Set(allowed), timeoutMs, ...rest })
+    )
+  }
+  const errorOf = (exit: Exit.Exit<unknown, GuardedHttpError>): GuardedHttpError => {
+    assert.isTrue(Exit.isFailure(exit))
+    return Option.getOrThrow(Exit.findErrorOption(exit))
+  }
+
+  it("to a listed host is answered", async () => {
+    const exit = await ask(`http://127.0.0.1:${port}/token`)
+    assert.isTrue(Exit.isSuccess(exit))
+    assert.deepStrictEqual(seen, [`127.0.0.1:${port} /token`])
+  })
+
+  it("to a public name that has a private address knocks nowhere", async () => {
+    for (const addresses of [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::ffff:127.0.0.1"]]) {
+      const { mayHaveArrived, reason } = errorOf(
+        await ask(`https://rebind.example.com:${port}/`, { resolve: () => Promise.resolve(addresses) })
+      )
+      assert.deepStrictEqual([reason, mayHaveArrived], ["blocked_url", false])
+    }
+    assert.deepStrictEqual(seen, [])
+  })
+
+  it("goes to the address that was looked up, once, whatever the name answers later", async () => {
+    let looks = 0
+    const resolve = () => Promise.resolve(looks++ === 0 ? ["127.0.0.1"] : ["8.8.8.8"])
+    const exit = await ask(`http://listed.example.com:${port}/x`, { allowed: ["listed.example.com"], resolve })
+    assert.isTrue(Exit.isSuccess(exit))
+    assert.strictEqual(looks, 1)
+    assert.deepStrictEqual(seen, [`listed.example.com:${port} /x`])
+  })
+
+  it("follows no redirect", async () => {
+    answer = (_, response) => void response.writeHead(302, { Location: `http://127.0.0.1:${port}/elsewhere` }).end()
+    const exit = await ask(`http://127.0.0.1:${port}/token`)
+    assert.isTrue(Exit.isSuccess(exit) && exit.value.status === 302)
+    assert.lengthOf(seen, 1)
+  })
+
+  it("takes no answer over its limit, and none that drips for ever", async () => {
+    answer = (_, response) => void response.end("x".repeat(answerBytesMax + 1))
+    assert.strictEqual(errorOf(await ask(`http://127.0.0.1:${port}/`)).reason, "too_long")
+    answer = (_, response) => void response.write("{")
+    const { mayHaveArrived, reason } = errorOf(await ask(`http://127.0.0.1:${port}/`, { timeoutMs: 300 }))
+    assert.deepStrictEqual([reason, mayHaveArrived], ["timeout", true])
+  })
+
+  it("that was refused did not arrive; one whose connection broke may have", async () => {
+    const closed = createTcpServer()
+    await new Promise<void>((done) => void closed.listen(0, "127.0.0.1", done))
+    const free = (closed.address() as AddressInfo).port
+    await new Promise((done) => closed.close(done))
+    assert.isFalse(errorOf(await ask(`http://127.0.0.1:${free}/`, { allowed: ["127.0.0.1"] })).mayHaveArrived)
+    answer = (request) => void request.socket.destroy()
+    assert.isTrue(errorOf(await ask(`http://127.0.0.1:${port}/`)).mayHaveArrived)
+  })
+})
