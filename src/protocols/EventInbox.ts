@@ -14,9 +14,9 @@
 import { Cause, Duration, Effect, Exit, Option, Schedule, type Scope } from "effect"
 import type { ChangeError } from "../actors/tenant/Tenants.ts"
 import { ackWait, Inbox, type InboxMessage } from "../nats/Inbox.ts"
+import * as CorrelationIds from "../observability/CorrelationIds.ts"
 import * as Loop from "../observability/Loop.ts"
 import { makeCounters } from "../observability/Metrics.ts"
-import * as CorrelationIds from "./CorrelationIds.ts"
 import * as InFlight from "./InFlight.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
 

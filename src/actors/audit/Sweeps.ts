@@ -5,9 +5,9 @@
  * same piece do it once.
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Option, Result, Schedule } from "effect"
-import { servicePrincipal } from "../../domain/Principal.ts"
 import { AuditStore, type TenantHead } from "../../store/AuditStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
+import * as Background from "../tenant/Background.ts"
 import type { Command } from "../tenant/Command.ts"
 import { goingOn } from "../tenant/goingOn.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
@@ -43,7 +43,7 @@ export class AuditSweeps extends Context.Service<
   }
 >()("cm/actors/AuditSweeps") {}
 
-const caller: Caller = { ...servicePrincipal("service"), correlationId: "sweep", idempotency: null }
+const sweep = Background.caller("sweep")
 
 const signed = Metric.counter("cm_audit_checkpoints_total", {
   description: "Heads of audit chains that were signed",
@@ -97,7 +97,7 @@ const make = Effect.gen(function* () {
   // ---- counted refusals
   /** Answers whether it is written. An interruption tells nothing: the batch stays taken, and is given again. */
   const writeBatch = Effect.fnUntraced(function* (batch: RefusalBatch) {
-    const exit = yield* Effect.exit(actors.ask(batch.tenantId, recordCounted(batch, caller)))
+    const exit = yield* Effect.exit(actors.ask(batch.tenantId, recordCounted(batch, yield* sweep)))
     switch (becameOf(exit)) {
       case "written":
         refusals.written(batch)
@@ -143,7 +143,7 @@ const make = Effect.gen(function* () {
   // ---- checkpoints
   /** Answers whether it signed. A chain that is not what was signed before is told of until it is again. */
   const checkpointOne = Effect.fnUntraced(function* (tenantId: string) {
-    const outcome = yield* checkpoints.checkpoint(tenantId, caller)
+    const outcome = yield* checkpoints.checkpoint(tenantId, yield* sweep)
     if (outcome._tag === "Broken") return yield* alarm.broken(tenantId, outcome.broken)
     if (outcome._tag === "Sign") {
       yield* actors.ask(tenantId, outcome.command)

@@ -236,7 +236,8 @@ const make = Effect.gen(function* () {
     }),
     get: (tenantId, name, options, caller) => Effect.onExit(get(tenantId, name, options, caller), countRead),
     describe: Effect.fnUntraced(function* (tenantId, name) {
-      yield* knownTenants.require(tenantId)
+      // "No" may tell of a removal: it is said when that is in force.
+      yield* Effect.catchTag(knownTenants.require(tenantId), "TenantNotFound", () => liveTenant(tenantId))
       if ("credentialId" in name && !isEntityId(name.credentialId)) return yield* refuseUnknown(tenantId)
       const view = yield* describeCache.through(tenantId, name, viewOf(tenantId, name))
       return metadataOf(view, yield* Clock.currentTimeMillis)

@@ -7,13 +7,13 @@
  */
 
 import { Context, Effect, Layer, Metric } from "effect"
-import { servicePrincipal } from "../../domain/Principal.ts"
 import { type CredentialRef, CredentialStore } from "../../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
+import * as Background from "../tenant/Background.ts"
 import type { Command } from "../tenant/Command.ts"
 import { goingOn } from "../tenant/goingOn.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
-import type { Caller, ChangeError } from "../tenant/Tenants.ts"
+import type { ChangeError } from "../tenant/Tenants.ts"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
 import * as DescribeCache from "./DescribeCache.ts"
 import { endOverlaps, expireAll, notify, purge } from "./Endings.ts"
@@ -46,7 +46,7 @@ export class CredentialSweeps extends Context.Service<
   }
 >()("cm/actors/CredentialSweeps") {}
 
-const caller: Caller = { ...servicePrincipal("service"), correlationId: "sweep", idempotency: null }
+const sweep = Background.caller("sweep")
 
 // ---- metrics -------------------------------------------------------------------
 const active = Metric.gauge("credential_active_total", {
@@ -93,6 +93,7 @@ const make = Effect.gen(function* () {
 
   const expire = Effect.gen(function* () {
     const refs = yield* store.ended(pieceMax)
+    const caller = yield* sweep
     return yield* perTenant(
       refs,
       (ids) => expireAll(ids, events, caller),
@@ -102,6 +103,7 @@ const make = Effect.gen(function* () {
 
   const overlaps = Effect.gen(function* () {
     const refs = yield* store.overlapsOver(pieceMax)
+    const caller = yield* sweep
     return yield* perTenant(
       refs,
       (ids) => endOverlaps(ids, caller),
@@ -111,6 +113,7 @@ const make = Effect.gen(function* () {
 
   const purgeRemoved = Effect.gen(function* () {
     const refs = yield* store.orphaned(pieceMax)
+    const caller = yield* sweep
     return yield* perTenant(
       refs,
       (ids) => purge(ids, events, caller),
@@ -120,6 +123,7 @@ const make = Effect.gen(function* () {
 
   const giveNotices = Effect.gen(function* () {
     const refs = yield* store.noticesDue(noticesMs, pieceMax)
+    const caller = yield* sweep
     return yield* perTenant(
       refs,
       (ids) => notify(ids, noticesMs, events, caller),

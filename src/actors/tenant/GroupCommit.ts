@@ -26,6 +26,7 @@ import { OutboxSignal } from "../../store/OutboxSignal.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { type Changes, type Loaded, TenantStore } from "../../store/TenantStore.ts"
 import { type AnyCommand, mergeLoads } from "./Command.ts"
+import { Ids } from "./Ids.ts"
 import { InForce } from "./InForce.ts"
 import * as RememberedAnswer from "./RememberedAnswer.ts"
 import * as RowTagging from "./RowTagging.ts"
@@ -76,6 +77,7 @@ export const layer = Layer.effect(
     const cache = yield* ValidationCache
     const keyring = yield* Keyring
     const events = yield* EventWriter
+    const ids = yield* Ids
     const waiting = yield* FiberSet.make<void>()
     const fork = yield* FiberSet.runtime(waiting)<never>()
     const answersLiveMs = Duration.toMillis(config.idempotencyTtl)
@@ -131,7 +133,7 @@ export const layer = Layer.effect(
       ])
       const decide = (loaded: Loaded) => {
         const holding = RowTagging.holdingIn(loaded, keyring)
-        const workspace = new Workspace(tenantId, loaded, holding)
+        const workspace = new Workspace(tenantId, loaded, holding, ids.next)
         if (prepared.some((command) => command.stillHolds?.() === false)) {
           return { changes: workspace.changes(), result: null }
         }

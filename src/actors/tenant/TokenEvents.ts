@@ -118,7 +118,7 @@ export class EventWriter extends Context.Service<
           entityKey: `endpoint/${appName}/${endpointId}`,
           headers: { "ce-entityversion": String(workspace.nextSeq) },
           payload: EndpointTokenRevokedEvent.encode({
-            correlationId: toldCorrelationId(correlationId),
+            correlationId: toldCorrelationId(workspace.correlationIdOf({ correlationId })),
             timestamp: BigInt(workspace.now),
             timeout: 0n,
             appName,

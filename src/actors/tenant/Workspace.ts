@@ -101,8 +101,12 @@ export class Workspace {
 
   /** Which of the loaded rows are as the service wrote them. */
   readonly holds: Holding
+  private readonly newCorrelationId: () => string
+  private ownCorrelationId = ""
 
-  constructor(tenantId: string, loaded: Loaded, holds: Holding = allHold) {
+  /** `newCorrelationId` is for what came without one. */
+  constructor(tenantId: string, loaded: Loaded, holds: Holding = allHold, newCorrelationId: () => string = () => "") {
+    this.newCorrelationId = newCorrelationId
     this.tenantId = tenantId
     this.loaded = loaded
     this.holds = holds
@@ -266,7 +270,22 @@ export class Workspace {
 
   /** A row of the audit: what happened, and by whom. */
   record({ correlationId, known, principal }: AuditCaller, { action, diff, entityId, entityType }: AuditAct): void {
-    this.audit.push({ actor: principal, known, correlationId, action, entityType, entityId, diff })
+    this.audit.push({
+      actor: principal,
+      known,
+      correlationId: this.correlationIdOf({ correlationId }),
+      action,
+      entityType,
+      entityId,
+      diff
+    })
+  }
+
+  /** That of whoever caused it; one of this group where there is none, so that no row and no event is without. */
+  correlationIdOf({ correlationId }: Pick<Caller, "correlationId">): string {
+    if (correlationId !== "") return correlationId
+    if (this.ownCorrelationId === "") this.ownCorrelationId = this.newCorrelationId()
+    return this.ownCorrelationId
   }
 
   checkpoint(checkpoint: AuditCheckpoint): void {

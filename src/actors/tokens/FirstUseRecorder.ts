@@ -8,8 +8,8 @@
  */
 
 import { Effect, FiberSet, Layer } from "effect"
-import { servicePrincipal } from "../../domain/Principal.ts"
 import * as Loop from "../../observability/Loop.ts"
+import * as Background from "../tenant/Background.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import { FirstUse } from "../validation/FirstUse.ts"
 import * as commands from "./commands/tokens.ts"
@@ -48,9 +48,10 @@ export const layer = Layer.effectDiscard(
       return piece
     }
 
-    const caller = { ...servicePrincipal("first-use"), correlationId: "", idempotency: null } as const
     const recordPiece = (tenantId: string, piece: ReadonlyArray<string>) =>
-      actors.ask(tenantId, commands.activateOnFirstUse(piece, caller)).pipe(
+      Effect.flatMap(Background.caller("sweep"), (caller) =>
+        actors.ask(tenantId, commands.activateOnFirstUse(piece, caller))
+      ).pipe(
         Effect.asVoid,
         Effect.catch((error) =>
           Effect.sync(() => {

@@ -269,7 +269,8 @@ export const layer = Layer.effect(
       }),
 
       validate: Effect.fnUntraced(function* (tenantId, items, { dryRun }) {
-        yield* knownTenants.require(tenantId)
+        // "No" may tell of a removal: it is said when that is in force.
+        yield* Effect.catchTag(knownTenants.require(tenantId), "TenantNotFound", () => liveTenant(tenantId))
         return yield* Effect.all(
           items.map((item) => validateOne(tenantId, item, dryRun)),
           { concurrency: "unbounded" }

@@ -1,18 +1,19 @@
 /** What the sweeps ask of tenants, as commands of the tenant's actor. */
 
 import { Effect, Layer } from "effect"
-import { servicePrincipal } from "../../domain/Principal.ts"
+import * as Background from "../tenant/Background.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import * as commands from "./commands/tokens.ts"
 import { TokenEnder } from "./TokenEnder.ts"
 
-const callerOf = (principal: string) =>
-  ({ ...servicePrincipal(principal), correlationId: "", idempotency: null }) as const
+const sweep = Background.caller("sweep")
 
 export const layer = Layer.effect(
   TokenEnder,
   Effect.map(TenantActors, (actors) => ({
-    endTokens: (tenantId, tokenIds) => actors.ask(tenantId, commands.endTokens(tokenIds, callerOf("expiry"))),
-    purgeTokens: (tenantId, tokenIds) => actors.ask(tenantId, commands.purgeTokens(tokenIds, callerOf("removal")))
+    endTokens: (tenantId, tokenIds) =>
+      Effect.flatMap(sweep, (caller) => actors.ask(tenantId, commands.endTokens(tokenIds, caller))),
+    purgeTokens: (tenantId, tokenIds) =>
+      Effect.flatMap(sweep, (caller) => actors.ask(tenantId, commands.purgeTokens(tokenIds, caller)))
   }))
 )

@@ -133,6 +133,21 @@ describe("an answer that says that a right is gone", () => {
   })
   const revoke = { target: "Revoked", expectedVersion: null, reason: null } as const
 
+  it.effect("a removed tenant is not found by a validation before its removal is in force", () =>
+    Effect.gen(function* () {
+      const { isOver, one, start, two, world } = yield* setup
+      const first = yield* start(one.removeTenant("acme", operator))
+      const validating = yield* start(
+        Effect.flip(two.validate("acme", [{ appName: "app", token: "kept-value" }], { dryRun: true }))
+      )
+      assert.deepStrictEqual([first, validating].map(isOver), [false, false])
+      yield* world.release
+      yield* TestClock.adjust(0)
+      assert.strictEqual((yield* Fiber.join(validating))._tag, "TenantNotFound")
+      yield* Fiber.join(first)
+    })
+  )
+
   it.effect("comes from any replica when that is in force, at once", () =>
     Effect.gen(function* () {
       const { gone, isOver, list, one, start, two, world } = yield* setup
