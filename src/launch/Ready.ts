@@ -20,8 +20,10 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { readyFile } = yield* StartConfig
     const { instance, replicaId } = yield* Replica
-    const { control, requests } = yield* Nats
-    yield* Effect.promise(() => Promise.all([requests.flush(), control.flush()]))
+    const { control, events, requests, validation } = yield* Nats
+    yield* Effect.promise(() =>
+      Promise.all([validation, requests, events, control].map((connection) => connection.flush()))
+    )
     yield* (yield* Coherence).settled
     const shutdown = yield* Shutdown
     yield* Effect.raceFirst(untilReady, shutdown.requested)

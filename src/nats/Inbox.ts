@@ -9,7 +9,14 @@
  * Each taking is a request of its own that ends by itself: a consumer whose server was lost is blind
  * for one such request and no longer.
  */
-import { AckPolicy, type ConsumerConfig, DeliverPolicy, JetStreamApiError, type JsMsg } from "@nats-io/jetstream"
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  DeliverPolicy,
+  JetStreamApiError,
+  type JsMsg,
+  jetstream
+} from "@nats-io/jetstream"
 import { nanos } from "@nats-io/transport-node"
 import { Context, Data, DateTime, Duration, Effect, Layer, Semaphore } from "effect"
 import * as Door from "./Door.ts"
@@ -82,7 +89,8 @@ const reasonOf = (cause: unknown): InboxUnavailable =>
   new InboxUnavailable({ reason: cause instanceof Error ? `${cause.name}: ${cause.message}` : "unknown" })
 
 const make = Effect.gen(function* () {
-  const { jetstream, jetstreamManager } = yield* Nats
+  const { events, jetstreamManager } = yield* Nats
+  const client = jetstream(events)
   const { inbox: stream } = yield* Streams
   const one = yield* Semaphore.make(1)
   const ask = <A>(request: () => Promise<A>) => Effect.tryPromise({ try: request, catch: reasonOf })
@@ -100,7 +108,7 @@ const make = Effect.gen(function* () {
       await jetstreamManager.consumers.add(stream, wanted)
     }
   })
-  let consumer: Awaited<ReturnType<typeof jetstream.consumers.get>> | null = null
+  let consumer: Awaited<ReturnType<typeof client.consumers.get>> | null = null
   const present = one.withPermits(1)(
     Effect.suspend(() =>
       consumer !== null
@@ -108,7 +116,7 @@ const make = Effect.gen(function* () {
         : Effect.andThen(
             ensure,
             Effect.map(
-              ask(() => jetstream.consumers.get(stream, consumerName)),
+              ask(() => client.consumers.get(stream, consumerName)),
               (got) => {
                 consumer = got
                 return got

@@ -1,13 +1,14 @@
 /**
- * The `Nats` layer: two connections to the bus, checked once, kept for ever.
+ * The `Nats` layer: four connections to the bus, checked once, kept for ever.
  *
  * Promises:
  * - the start waits for a server at most `connectLimit`, saying every few seconds that it does, and
  *   refuses a server that cannot carry the service with one line that says what to do;
- * - afterwards both connections reconnect for ever, whatever the server answers meanwhile;
- * - a dead server is left within about 2.5 s (pings every 700 ms, two may be missing);
+ * - afterwards all of them reconnect for ever, whatever the server answers meanwhile;
+ * - a dead server is left within about 2.5 s: pings every 700 ms, two may be missing. But not while messages
+ *   come in: the answer to a ping stands behind whatever waits for this client, and under a flood that is much;
  * - what happens to a connection is logged and counted, without addresses of callers or secrets;
- * - releasing the layer drains both, `requests` first, and gives up after `drainLimit`.
+ * - releasing the layer drains them, `control` last, and gives up after `drainLimit`.
  *
  * It does not retry what was published while disconnected: that is lost in silence, so whoever
  * needs an answer asks for an acknowledgement.
@@ -40,7 +41,13 @@ const drainLimit = Duration.seconds(3)
 /** The client's own limit for acknowledgements of JetStream; publishers give their own. */
 const jetstreamTimeoutMs = 5_000
 
-type Purpose = "requests" | "control"
+const pingEveryMs = 700
+/** Answers to pings that may be missing while nothing else comes. */
+const pingsMissingMax = 2
+/** And whatever comes: the library leaves the server by itself. */
+const pingsOutMax = 20
+
+type Purpose = "validation" | "requests" | "events" | "control"
 type Config = NatsConfig["Service"]["connection"]
 
 // ---- metrics ------------------------------------------------------------------
@@ -139,8 +146,21 @@ const watch = (connection: NatsConnection, purpose: Purpose, context: Context.Co
   const failed = Metric.withAttributes(errors, attributes)
   const run = Effect.runForkWith(context)
   up.updateUnsafe(1, context)
+  let heard = 0
+  let silent = 0
+  const isSilent = (missing: number): boolean => {
+    const { inMsgs } = connection.stats()
+    silent = inMsgs === heard ? silent + 1 : 0
+    heard = inMsgs
+    return missing > pingsMissingMax && silent > pingsMissingMax
+  }
+  const leave = () => {
+    run(Effect.logWarning("bus server does not answer pings").pipe(Effect.annotateLogs(attributes)))
+    connection.reconnect().catch(() => {})
+  }
   const follow = async () => {
     for await (const status of connection.status()) {
+      if (status.type === "ping" && isSilent(status.pendingPings)) leave()
       if (status.type === "disconnect") lost.updateUnsafe(1, context)
       if (status.type === "disconnect" || status.type === "close") up.updateUnsafe(0, context)
       if (status.type === "reconnect") up.updateUnsafe(1, context)
@@ -176,8 +196,8 @@ const make = Effect.gen(function* () {
     noAsyncTraces: true,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
-    pingInterval: 700,
-    maxPingOut: 2,
+    pingInterval: pingEveryMs,
+    maxPingOut: pingsOutMax,
     timeout: Duration.toMillis(config.dialTimeout),
     ignoreAuthErrorAbort: true,
     ...(Tls.usesTls(config) ? { tls: Tls.tlsOptions(config) } : {}),
@@ -194,7 +214,9 @@ const make = Effect.gen(function* () {
     )
 
   const control = yield* open("control")
+  const events = yield* open("events")
   const requests = yield* open("requests")
+  const validation = yield* open("validation")
 
   const info = control.info!
   const refusal = refusalOf(info)
@@ -206,7 +228,9 @@ const make = Effect.gen(function* () {
   )
 
   return Nats.of({
+    validation,
     requests,
+    events,
     control,
     jetstream: jetstream(control, { timeout: jetstreamTimeoutMs }),
     jetstreamManager: yield* Effect.promise(() =>

@@ -25,6 +25,9 @@ const checkConsumers = Effect.fnUntraced(function* (names: ReadonlyArray<string>
   if (refusal !== null) return yield* refusal
 })
 
+/** Whoever reads secrets sends a few names: what is larger is not parsed, so that a flood of it costs little. */
+const askBytesMax = 16_384
+
 export const credentialOperations = [
   operation({
     family: "tenant",
@@ -70,6 +73,7 @@ export const credentialOperations = [
       "CREDENTIAL_EXPIRED"
     ],
     takesExtra: true,
+    bytesMax: askBytesMax,
     handle: Effect.fnUntraced(function* (request, asked) {
       const credentials = yield* Credentials
       const options = {
@@ -87,6 +91,7 @@ export const credentialOperations = [
     request: Json.DescribeCredential,
     answer: Json.MetadataAnswer,
     errors: ["CREDENTIAL_NOT_FOUND"],
+    bytesMax: askBytesMax,
     handle: Effect.fnUntraced(function* (request, { tenantId }) {
       const credentials = yield* Credentials
       return encodeMetadata(yield* credentials.describe(tenantId, nameOf(request)))

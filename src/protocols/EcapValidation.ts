@@ -76,11 +76,11 @@ export const validation = Effect.gen(function* () {
     Effect.promise(() =>
       validator
         .drained()
-        .then(() => nats.requests.flush())
+        .then(() => nats.validation.flush())
         .catch(() => undefined)
     ).pipe(
       Effect.timeoutOrElse({ duration: drainedTimeout, orElse: () => Effect.logError("validations left unanswered") })
     )
   )
-  yield* listen({ connection: nats.requests, subject, queue: instance, take, notTaken })
+  yield* listen({ connection: nats.validation, subject, queue: instance, take, notTaken })
 })

@@ -154,8 +154,9 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     { extra, operation, tenantId }: Exclude<Route<R>, { refusal: unknown }>,
     correlationId: string
   ): Effect.Effect<Reply, ManagementError, R> => {
-    if (message.data.length > requestBytesMax) {
-      return Effect.fail(new PayloadTooLarge({ part: "request", bytesMax: requestBytesMax }))
+    const bytesMax = Math.min(requestBytesMax, operation.bytesMax ?? requestBytesMax)
+    if (message.data.length > bytesMax) {
+      return Effect.fail(new PayloadTooLarge({ part: "request", bytesMax }))
     }
     const handler = operation.prepare(message.data)
     if (Result.isFailure(handler)) return Effect.fail(handler.failure)

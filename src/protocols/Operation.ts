@@ -52,6 +52,8 @@ export interface Operation<out R = unknown> {
   readonly takesExtra: boolean
   /** What a payload asks for, checked. */
   readonly decode: (payload: Uint8Array) => Result.Result<unknown, InvalidRequest>
+  /** What its payload may have at most, where that is less than for every operation. A larger one is not even parsed. */
+  readonly bytesMax: number | null
   /** Decodes a payload; what it gives is the handler, waiting to be told who asks. */
   readonly prepare: (payload: Uint8Array) => Result.Result<Prepared<R>, InvalidRequest>
 }
@@ -87,6 +89,7 @@ export const operation = <
   readonly errors?: ReadonlyArray<Code>
   readonly always?: boolean
   readonly takesExtra?: boolean
+  readonly bytesMax?: number
   /** For operations on endpoints, applications or client credentials; without it a request touches the tenant. */
   readonly touches?: (
     request: NoInfer<T>,
@@ -112,6 +115,7 @@ export const operation = <
     always: options.always ?? false,
     takesAway: endingVerb.test(options.name),
     takesExtra: options.takesExtra ?? false,
+    bytesMax: options.bytesMax ?? null,
     decode,
     prepare: (payload) =>
       Result.map(

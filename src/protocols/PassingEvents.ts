@@ -99,6 +99,6 @@ export const hear = Effect.fnUntraced(function* <E extends { readonly correlatio
   }
   const notTaken = (_: Msg, why: NotTaken) => counters.dropped(protocol, why)
   for (const subject of kind.subjects) {
-    yield* listen({ connection: nats.requests, subject, queue: kind.queue, take, notTaken })
+    yield* listen({ connection: nats.events, subject, queue: kind.queue, take, notTaken })
   }
 })

@@ -17,6 +17,7 @@ export const actionNames = [
   "cut a replica's control connection",
   "deafen a replica's control connection",
   "cut a replica's requests connection",
+  "cut a replica's validation connection",
   "cut a replica off MariaDB",
   "hold what MariaDB tells a replica",
   "kill a server of the bus",
@@ -46,6 +47,7 @@ const between = (from: number, to: number, random: () => number): number => from
 const losing = new Set<ActionName>([
   "kill a replica",
   "cut a replica off the bus",
+  "cut a replica's validation connection",
   "cut a replica's requests connection",
   "kill a server of the bus",
   "pause a server of the bus",
@@ -92,6 +94,9 @@ const act = async (name: ActionName, { random, world }: NemesisOptions): Promise
       return at(replica)
     case "deafen a replica's control connection":
       await busFault("deafen", "control")
+      return at(replica)
+    case "cut a replica's validation connection":
+      await busFault("cut", "validation")
       return at(replica)
     case "cut a replica's requests connection":
       await busFault("cut", "requests")

@@ -29,7 +29,13 @@ export const liveProtocols = async (options: {
   const tenants = scriptedTenants()
   const parts = Layer.mergeAll(
     options.inbox ?? paperInbox().layer,
-    Layer.succeed(Nats, { requests: connection, control: connection, inboxPrefix } as unknown as Nats["Service"]),
+    Layer.succeed(Nats, {
+      validation: connection,
+      requests: connection,
+      events: connection,
+      control: connection,
+      inboxPrefix
+    } as unknown as Nats["Service"]),
     tenants.layer,
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
     Layer.succeed(Replica, replicaOf(instance, replicaId)),

@@ -83,7 +83,9 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
   }
 
   const layer = Layer.succeed(Nats, {
+    validation: connection,
     requests: connection,
+    events: connection,
     control: connection,
     inboxPrefix: "_INBOX.service"
   } as Nats["Service"])
