@@ -63,6 +63,7 @@ const Actors = Layer.mergeAll(credentials.layer, keys.layer, platform.layer).pip
   Layer.provideMerge(coherence.layer),
   Layer.provide(Seals),
   Layer.provideMerge(validation.beliefs),
+  Layer.provideMerge(tenant.limits),
   Layer.provideMerge(cache.layer)
 )
 

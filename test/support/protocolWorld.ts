@@ -75,7 +75,7 @@ export const protocolWorld = async (
     Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),
     (options.access ?? Access.layerBus).pipe(Layer.provideMerge(BusConfig.layerShipped)),
     AccessConfig.layer,
-    Layer.succeed(Limits, { get: () => ({ ...defaultLimits, ...options.limits }) }),
+    Layer.succeed(Limits, { get: () => ({ ...defaultLimits, ...options.limits }), setUnsafe: () => {} }),
     Readiness.layer,
     Shutdown.layer,
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(options.environment ?? {})),

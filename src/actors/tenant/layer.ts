@@ -11,8 +11,9 @@ import { TenantsConfig } from "./TenantsConfig.ts"
 import { EventWriter } from "./TokenEvents.ts"
 
 export const settings = Layer.merge(ActorsConfig.layer, TenantsConfig.layer)
+/** Asked by every room that answers requests. */
+export const limits = Limits.layer
 export const layer = BlockedEvents.layer.pipe(
-  Layer.provideMerge(Limits.layer),
   Layer.provideMerge(TenantActors.layer),
   Layer.provideMerge(GroupCommit.layer),
   Layer.provideMerge(EventWriter.layer),

@@ -6,6 +6,7 @@
 import { type Connection, createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, inject, it } from "vitest"
 import { type Answer, type Client, connectClient } from "../../support/client.ts"
+import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
@@ -115,3 +116,34 @@ it("one consumer that asks for many tenants leaves room for others", async () =>
   await locker.rollback()
   assert.isAbove(statuses(await Promise.all(waiting)).get(429) ?? 0, 0)
 }, 60_000)
+
+it("a tenant's own limits hold from the answer that gives them on", async () => {
+  const tenantId = "shr-own"
+  assert.strictEqual((await client.admin("tenants.create", { tenantId })).status, 201)
+  assert.strictEqual((await client.ask(tenantId, "application.register", { appName: tenantId })).status, 201)
+  const configure = async (limits: Record<string, number | null>) =>
+    assert.strictEqual((await client.admin("tenants.configure", { tenantId, limits })).status, 200)
+  await configure({ tokens: 1, batchItems: 2, credentials: 1 })
+  const ask = (endpointId: string) => client.ask(tenantId, "token.provision", { appName: tenantId, endpointId })
+  await eventually(
+    () => client.ask(tenantId, "token.transition-batch", { tokenIds: ["a", "b", "c"], targetStatus: "Revoked" }),
+    ({ status }) => status === 400,
+    { what: "the limit of a batch" }
+  )
+  const first = await ask("one")
+  assert.strictEqual(first.status, 201)
+  const refused = await ask("two")
+  assert.deepStrictEqual([refused.code, refused.body.error.details], ["LIMIT_REACHED", { limit: "tokens", max: 1 }])
+  const store = (service_name: string) =>
+    client.ask(tenantId, "credential.store", { service_name, type: "api_key", credentials: { api_key: "k" } })
+  assert.strictEqual((await store("one")).status, 201)
+  assert.deepStrictEqual((await store("two")).body.error.details, { limit: "credentials", max: 1 })
+  assert.strictEqual((await client.ask(tenantId, "token.revoke", { tokenId: first.body.tokenId })).status, 200)
+  assert.strictEqual((await ask("two")).status, 201)
+  await configure({ tokens: null })
+  await eventually(
+    () => ask("three"),
+    ({ status }) => status === 201,
+    { what: "the default again" }
+  )
+})

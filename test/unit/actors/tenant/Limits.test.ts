@@ -5,7 +5,8 @@ import { Limits } from "../../../../src/actors/tenant/Limits.ts"
 import { defaultLimits, RateBucket, type TenantLimits } from "../../../../src/domain/TenantLimits.ts"
 import { operator, tenantWorld } from "../../../support/tenantWorld.ts"
 
-const limited = (own: Partial<TenantLimits>) => Layer.succeed(Limits, { get: () => ({ ...defaultLimits, ...own }) })
+const limited = (own: Partial<TenantLimits>) =>
+  Layer.succeed(Limits, { get: () => ({ ...defaultLimits, ...own }), setUnsafe: () => {} })
 const item = (endpointId: string) => ({ endpointId, token: null, expiresAt: null, description: null })
 
 describe("a tenant's stock of tokens", () => {

@@ -1,0 +1,39 @@
+// Verifies R-ACT-5.
+import { assert, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Limits, make } from "../../../../src/actors/tenant/Limits.ts"
+import { HotState } from "../../../../src/actors/validation/HotState.ts"
+import * as LimitsKeeper from "../../../../src/actors/validation/LimitsKeeper.ts"
+import { defaultLimits } from "../../../../src/domain/TenantLimits.ts"
+import { TenantStore } from "../../../../src/store/TenantStore.ts"
+import { operator, tenantWorld } from "../../../support/tenantWorld.ts"
+
+it.effect("a tenant's own limits hold on a replica from its start on, and when they are changed", () =>
+  Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const replica = yield* world.replica("one")
+    const limits = make(defaultLimits)
+    yield* replica.tenants.createTenant({ tenantId: "acme", name: null }, operator)
+    const set = (tokens: number | null) => replica.tenants.configureTenant("acme", { limits: { tokens } }, operator)
+    yield* set(7)
+    assert.deepStrictEqual(limits.get("acme"), defaultLimits)
+    yield* Layer.build(
+      LimitsKeeper.layer.pipe(
+        Layer.provide([
+          Layer.succeed(Limits, limits),
+          Layer.succeed(HotState, replica.beliefs),
+          Layer.succeed(TenantStore, world.store)
+        ])
+      )
+    )
+    assert.deepStrictEqual(limits.get("acme"), { ...defaultLimits, tokens: 7 })
+    yield* set(8)
+    yield* TestClock.adjust("1 millis")
+    assert.strictEqual(limits.get("acme").tokens, 8)
+    assert.strictEqual(limits.get("other").tokens, defaultLimits.tokens)
+    yield* set(null)
+    yield* TestClock.adjust("31 seconds")
+    assert.deepStrictEqual(limits.get("acme"), defaultLimits)
+  }).pipe(Effect.scoped)
+)
