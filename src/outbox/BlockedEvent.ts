@@ -53,6 +53,7 @@ export const blockedEvent = (instance: string, row: OutboxRow, reason: string, n
       "ce-subject": String(row.id),
       "ce-time": time,
       "ce-entityversion": "1",
+      "ce-datacontenttype": "application/json",
       "content-type": "application/json"
     },
     payload: new TextEncoder().encode(JSON.stringify(data)),

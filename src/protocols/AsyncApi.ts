@@ -8,9 +8,9 @@ import { Schema } from "effect"
 import { ErrorBody } from "../schema/AdminJson.ts"
 import * as Ecap from "../schema/Ecap.ts"
 import { type EventDescription, events } from "../schema/EventJson.ts"
-import { endpointName } from "./Management.ts"
 import { serviceVersion } from "./Micro.ts"
 import type { Operation } from "./Operation.ts"
+import { endpointName } from "./OperationEndpoints.ts"
 import { type Described, platformEvents } from "./PlatformMessages.ts"
 import { type Code, codes } from "./Status.ts"
 
@@ -186,6 +186,7 @@ const eventHeaders: Json = {
     "ce-type": { type: "string" },
     "ce-subject": { type: "string", description: "Id of the entity" },
     "ce-time": { type: "string", format: "date-time" },
+    "ce-datacontenttype": { type: "string", enum: ["application/json"] },
     "ce-entityversion": { type: "string", description: "Version of the entity: what is older can be dropped" }
   }
 }

@@ -24,8 +24,9 @@ import { Replica } from "../observability/Replica.ts"
 import { Access } from "./Access.ts"
 import { type BusCaller, busCallerOf } from "./BusCaller.ts"
 import { BusConfig } from "./BusConfig.ts"
-import { type Endpoint, Micro } from "./Micro.ts"
+import { Micro } from "./Micro.ts"
 import { encodeBody, type Operation, type Reply } from "./Operation.ts"
+import * as OperationEndpoints from "./OperationEndpoints.ts"
 import { InvalidTenant, OperationNotFound, PayloadTooLarge } from "./ProtocolError.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
 import {
@@ -76,13 +77,6 @@ export const makeRouter = <R>(instance: string, operations: ReadonlyArray<Operat
   }
 }
 
-/** `token.provision-batch` as a name of ADR-32; admin operations stand apart from tenants' ones. */
-export const endpointName = (operation: Operation): string =>
-  `${operation.family === "admin" ? "admin-" : ""}${operation.name.replaceAll(".", "-")}`
-
-export const endpointSubject = (instance: string, operation: Operation): string =>
-  operation.family === "admin" ? `${instance}.admin.v1.${operation.name}` : `${instance}.v1.*.${operation.name}`
-
 /** What an outcome is answered with. */
 const failureFrom = (cause: Cause.Cause<ManagementError>): Failure => {
   if (Cause.hasDies(cause)) return internal
@@ -128,13 +122,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const inFlight = Shares.make(requestsInFlightMax)
   const limits = yield* Limits
   const deadlines = yield* Deadlines.make(protocol, operationTimeout)
-  const unlisted = micro.endpoint({ protocol, name: "unknown", subject: "", unlisted: true })
-  const endpoints = new Map<Operation<R>, Endpoint>(
-    operations.map((operation) => {
-      const [name, subject] = [endpointName(operation), endpointSubject(instance, operation)]
-      return [operation, micro.endpoint({ protocol, name, subject, metadata: { about: operation.about } })]
-    })
-  )
+  const endpointOf = OperationEndpoints.make(micro, protocol, instance, operations)
 
   /** What names no operation is answered at once, and holds its place as long. */
   const enteringOf = (message: Msg, to: Route<R>): Shares.Entering => {
@@ -240,8 +228,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     const startedAt = clock.monotonicTimeNanosUnsafe()
     const asks = route(message.subject)
     const to = refusal === null || "refusal" in asks ? asks : refusal
-    const operation = "operation" in to ? to.operation : null
-    const endpoint = (operation === null ? undefined : endpoints.get(operation)) ?? unlisted
+    const endpoint = "operation" in to ? endpointOf(to.operation, to.extra) : endpointOf(null, null)
     const correlationId = correlationIdOf(message) ?? newCorrelationId()
     const leave = inFlight.enter(enteringOf(message, asks))
     let fiber: Fiber.Fiber<unknown, unknown> | undefined

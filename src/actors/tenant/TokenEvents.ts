@@ -72,6 +72,7 @@ export class EventWriter extends Context.Service<
             "ce-subject": subject,
             "ce-time": formatDate(at),
             "ce-entityversion": String(version),
+            "ce-datacontenttype": "application/json",
             "content-type": "application/json"
           },
           payload: bodyOf(data),

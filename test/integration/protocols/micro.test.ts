@@ -76,7 +76,7 @@ describe("the micro service", () => {
     if (info === undefined) throw new Error("no answer")
     sameKeys(info, ["type", "name", "id", "version", "metadata", "description", "endpoints"])
     assert.strictEqual(info.type, "io.nats.micro.v1.info_response")
-    assert.strictEqual(info.endpoints.length, operations.length + 2)
+    assert.strictEqual(info.endpoints.length, operations.length + 3)
     for (const endpoint of info.endpoints) {
       sameKeys(endpoint, ["name", "subject", "queue_group", "metadata"])
       assert.match(endpoint.name, /^[A-Za-z0-9_-]+$/)
@@ -87,6 +87,8 @@ describe("the micro service", () => {
     assert.includeMembers(subjects, [
       `${one.instance}.v1.*.token.provision-batch`,
       `${one.instance}.admin.v1.tenants.list`,
+      `${one.instance}.v1.*.credential.get`,
+      `${one.instance}.v1.*.credential.get.*`,
       `kaa.v1.service.${one.instance}.ecap.ep-token-request`
     ])
   })

@@ -207,6 +207,7 @@ describe("events", () => {
       callback: (_error, message) => {
         const body = message.json<{ eventType: string; tokenId: string; previousStatus: string | null }>()
         assert.strictEqual(message.headers?.get("ce-type"), body.eventType)
+        assert.strictEqual(message.headers?.get("ce-datacontenttype"), "application/json")
         assert.strictEqual(message.headers?.get("ce-id"), message.headers?.get("Nats-Msg-Id"))
         json.push({ ...body, version: message.headers?.get("ce-entityversion") ?? "" })
       }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { afterAll, beforeAll } from "vitest"
-import { endpointSubject } from "../../../src/protocols/Management.ts"
+import { endpointSubject } from "../../../src/protocols/OperationEndpoints.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { EndpointTokenStatusTransitionRequest } from "../../../src/schema/Ecap.ts"
 import { UnregisteredEvent } from "../../../src/schema/Elce.ts"
