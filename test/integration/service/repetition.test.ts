@@ -47,7 +47,10 @@ const reading = new Set([
   "service.list",
   "audit.list",
   "audit.verify",
+  // The head of the very moment.
+  "audit.sign",
   "tenants.list",
+  "tenants.resolve",
   "keys.list",
   "keys.status",
   "outbox.list",
@@ -259,6 +262,16 @@ const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
       status: 201
     }
   ],
+  "tenants.configure": [
+    {
+      body: async () => {
+        const tenantId = fresh("tenant")
+        await must("tenants.create", { tenantId })
+        return { tenantId, name: "N", retention: "P7D", limits: { tokens: 5 } }
+      },
+      since: ({ tenantId }) => must("tenants.configure", { tenantId, name: "M", limits: { tokens: null } })
+    }
+  ],
   "tenants.remove": [
     {
       // While its row is there, which waits for its credential. One that is gone has no answers any more.
@@ -272,6 +285,9 @@ const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
       since: () => must("tenants.create", { tenantId: fresh("tenant") })
     }
   ],
+  "audit.repair": [
+    { body: async () => ({ tenantId: tenant, seq: 1 }), since: () => must("audit.verify", {}), status: 400 }
+  ],
   "keys.rotate": [{ body: async () => ({}), since: () => must("keys.rotate", {}) }],
   "keys.retire": [{ body: async () => ({ keyId: fresh("unknown") }), since: () => Promise.resolve(), status: 404 }],
   "outbox.release": [
@@ -283,7 +299,7 @@ const ask = async (subject: string, body: Body, key: string) => {
   const sent = headers()
   sent.set("Idempotency-Key", key)
   sent.set("Correlation-ID", "the-same")
-  const message = await client.nc.request(subject, JSON.stringify(body), { timeout: 20_000, headers: sent })
+  const message = await client.administrator.request(subject, JSON.stringify(body), { timeout: 20_000, headers: sent })
   return { status: message.headers?.get("Cm-Status"), bytes: Buffer.from(message.data).toString("utf8") }
 }
 
