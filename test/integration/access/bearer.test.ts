@@ -11,6 +11,7 @@ import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { json } from "../../support/httpIssuer.ts"
 import { everyScope, type OidcIssuer, oidcIssuer } from "../../support/oidcIssuer.ts"
+import { samples as requestSamples, sampleKeyOf } from "../../support/requestSamples.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "acc"
@@ -241,7 +242,7 @@ describe("every operation of the platform", () => {
     for (const name of names) {
       const row = rowOf("admin", name)
       const scope = row !== undefined && "scope" in row ? row.scope : ""
-      const body = bodies[name] ?? {}
+      const body = bodies[name] ?? requestSamples[sampleKeyOf({ family: "admin", name })]?.[0] ?? {}
       const asked = async (token: Promise<string>) => client.admin(name, body, bearer(await token))
       assert.deepStrictEqual(why(await asked(acme.token(everyScope))), unauthenticated("issuer"), name)
       const others = everyScope.split(" ").filter((other) => other !== scope)
