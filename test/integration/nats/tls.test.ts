@@ -40,7 +40,7 @@ const serverIn = Effect.fnUntraced(function* (path: string, port: number) {
   const configFile = `${path}/nats.conf`
   writeFileSync(
     configFile,
-    `host: 127.0.0.1\nport: $CM_NATS_PORT\nmax_payload: 8MB\njetstream { store_dir: $CM_NATS_STORE_DIR }
+    `host: 127.0.0.1\nport: $CM_NATS_PORT\nserver_name: $CM_NATS_NAME\nmax_payload: 8MB\njetstream { store_dir: $CM_NATS_STORE_DIR }
     authorization { users: [{ user: service, password: planted-password }] }
     tls { cert_file: "${path}/server.pem", key_file: "${path}/server-key.pem", ca_file: "${path}/trusted.pem", verify: true }\n`
   )

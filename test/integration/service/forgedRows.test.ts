@@ -276,8 +276,8 @@ describe("a token", () => {
 
 it("all of it is told and counted, and a refused hand-out is a row of the audit", async () => {
   const { id } = await stored()
-  await sql.query(`UPDATE credentials SET allowed_consumers = '["chat"]' WHERE credential_id = ?`, [idOf(id)])
-  assert.deepStrictEqual(refusal(await get(id, "chat")), internal)
+  await sql.query(`UPDATE credentials SET allowed_consumers = '["whatsapp"]' WHERE credential_id = ?`, [idOf(id)])
+  assert.deepStrictEqual(refusal(await get(id, "whatsapp")), internal)
   const { body } = await ask("audit.list", { entityId: id, limit: 100 })
   const rows = body.content as ReadonlyArray<{ readonly action: string; readonly diff?: { readonly reason?: string } }>
   assert.isTrue(rows.some(({ action, diff }) => action === "credential.refused" && diff?.reason === "RowChanged"))
