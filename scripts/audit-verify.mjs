@@ -5,7 +5,9 @@
  * JSON value a line, oldest first. The signed end of an export is checked with `--public-key`; without it only that
  * the rows reach it. With `--checkpoints file` (lines of `audit.checkpoint` events) and `--public-key=key` it also
  * compares the chain to what was signed, which shows a tail that was cut off or a chain written anew.
- * An export that does not begin at row 1 is anchored in the `prevHash` of its first row, and says so.
+ * An export that does not begin at row 1 is anchored in the `prevHash` of its first row, and says so. One that was
+ * cut has a stub, in its rows (`audit.cut`) or as a line (the answer of `audit.cut`): it must begin behind the newest
+ * one, which must be signed where `--public-key` is given. A part that was asked for says where with `--from=row`.
  *
  * Prints one line of JSON; exit code 0: holds, 1: broken, 2: not called rightly.
  */
@@ -13,12 +15,14 @@ import { createHash, createPublicKey, verify } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 
-const usage = "usage: audit-verify <export.jsonl> --tenant <id> [--checkpoints <file> --public-key=<key>]\n"
+const usage =
+  "usage: audit-verify <export.jsonl> --tenant <id> [--checkpoints <file> --public-key=<key>] [--from <row>]\n"
 const stop = (text) => {
   process.stderr.write(text)
   process.exit(2)
 }
-const options = { tenant: { type: "string" }, checkpoints: { type: "string" }, "public-key": { type: "string" } }
+const text = { type: "string" }
+const options = { tenant: text, checkpoints: text, "public-key": text, from: text }
 const { positionals, values } = (() => {
   try {
     return parseArgs({ allowPositionals: true, options })
@@ -26,7 +30,7 @@ const { positionals, values } = (() => {
     return stop(usage)
   }
 })()
-const { checkpoints: checkpointsFile, "public-key": publicKeyText, tenant } = values
+const { checkpoints: checkpointsFile, from, "public-key": publicKeyText, tenant } = values
 if (
   positionals.length !== 1 ||
   tenant === undefined ||
@@ -100,7 +104,9 @@ const readCheckpoints = () => {
 const gaps = () => (numbers.size === 0 ? 0 : Math.max(...numbers) - Math.min(...numbers) + 1 - numbers.size)
 
 const exported = linesOf(positionals[0]).flatMap((value) => value.content ?? [value])
-const rows = exported.filter((value) => value.signature === undefined)
+/** Answers of `audit.cut`, as lines. */
+const cutAnswers = exported.filter((value) => value.stub !== undefined).map(({ stub }) => stub)
+const rows = exported.filter((value) => value.signature === undefined && value.stub === undefined)
 /** The signed ends that an export brings along: worth as much as the key that is told apart from it. */
 const ends = exported.filter((value) => value.signature !== undefined && value.tenant_id === tenant)
 const { broken: brokenCheckpoint, signed } = readCheckpoints()
@@ -127,6 +133,32 @@ const isExplained = (row) => {
   return true
 }
 
+/** The newest stub of a cut that the export brings along, and what is wrong with where its rows begin. */
+const stubBytes = ({ at, by, count, first, hash, last }) =>
+  Buffer.from(JSON.stringify(["cm-audit-stub-1", tenant, first, last, hash, count, by, at]))
+const stubOf = () => {
+  const told = rows.flatMap(({ action, diff, entityId }) =>
+    action === "audit.cut" && entityId === tenant && diff !== undefined ? [diff] : []
+  )
+  const own = cutAnswers.filter((stub) => stub.tenant_id === tenant)
+  return [...told, ...own].toSorted((a, b) => b.last - a.last)[0]
+}
+const stub = stubOf()
+const wrongBeginning = () => {
+  if (stub === undefined || from !== undefined) return null
+  if (publicKeyText !== undefined) {
+    const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKeyText }, format: "jwk" })
+    const isGood = verify(null, stubBytes(stub), key, Buffer.from(String(stub.signature), "base64url"))
+    if (!isGood) return { seq: stub.last, reason: "the stub of a cut is not good" }
+  }
+  if (rows.length === 0) return null
+  if (rows[0].seq > stub.last + 1) return { seq: stub.last + 1, reason: "the row is missing" }
+  if (rows[0].seq === stub.last + 1 && rows[0].prevHash !== stub.hash) {
+    return { seq: rows[0].seq, reason: "the row does not follow the stub of the cut" }
+  }
+  return null
+}
+
 const step = (row) => {
   const expected = place.seq + 1
   if (row.seq > expected) return { seq: expected, reason: "the row is missing" }
@@ -139,7 +171,7 @@ const step = (row) => {
   return null
 }
 
-let firstBroken = brokenCheckpoint
+let firstBroken = brokenCheckpoint ?? wrongBeginning()
 for (const row of firstBroken === null ? rows : []) {
   firstBroken = step(row)
   if (firstBroken !== null) break
@@ -153,6 +185,7 @@ const verdict = {
   valid: firstBroken === null,
   checked,
   ...(anchored ? { anchoredAt: rows[0].seq - 1 } : {}),
+  ...(stub === undefined ? {} : { cut: { seq: stub.last, at: new Date(stub.at).toISOString(), by: stub.by } }),
   ...(repaired.length > 0 ? { repaired } : {}),
   checkpoints: signed.size,
   ...(gaps() > 0 ? { checkpointsMissing: gaps() } : {}),

@@ -107,6 +107,7 @@ export const adminScopes: Readonly<Record<string, Row>> = {
   "keys.retire": keys,
   "audit.list": platform("kaa:audit:read"),
   "audit.sign": platform("kaa:audit:read"),
+  "audit.cut": platform("kaa:audit:update"),
   "audit.repair": platform("kaa:audit:update"),
   "config.show": serviceRead,
   health: serviceRead,

@@ -1,6 +1,6 @@
 /** What the audit says, as it is answered. */
-import type { SignedAnswer } from "../actors/audit/Audit.ts"
-import type { AuditAnswer, SignedAudit, VerdictAnswer } from "../schema/AuditJson.ts"
+import type { CutAnswer, SignedAnswer } from "../actors/audit/Audit.ts"
+import type { AuditAnswer, CutAuditAnswer, SignedAudit, VerdictAnswer } from "../schema/AuditJson.ts"
 import { formatDate } from "../schema/Timestamp.ts"
 
 interface AuditRow {
@@ -44,6 +44,7 @@ export const encodeVerdict = (verdict: {
   readonly firstBroken: { readonly seq: number; readonly reason: string } | null
   readonly repaired: ReadonlyArray<number>
   readonly published: { readonly seq: number; readonly at: number } | null
+  readonly cut?: { readonly seq: number; readonly at: number; readonly by: string }
 }): typeof VerdictAnswer.Type => ({
   valid: verdict.valid,
   checked: verdict.checked,
@@ -51,8 +52,21 @@ export const encodeVerdict = (verdict: {
   ...(verdict.repaired.length === 0 ? {} : { repaired: verdict.repaired }),
   ...(verdict.published === null
     ? {}
-    : { published: { seq: verdict.published.seq, at: formatDate(verdict.published.at) } })
+    : { published: { seq: verdict.published.seq, at: formatDate(verdict.published.at) } }),
+  ...(verdict.cut === undefined ? {} : { cut: { ...verdict.cut, at: formatDate(verdict.cut.at) } })
 })
+
+export const encodeCut = (tenantId: string, cut: CutAnswer | null): typeof CutAuditAnswer.Type =>
+  cut === null
+    ? { tenantId, count: 0, more: false }
+    : {
+        ...{ tenantId, count: cut.count, more: cut.more },
+        stub: {
+          ...{ tenant_id: tenantId, first: cut.first, last: cut.last, hash: cut.hash, count: cut.count },
+          ...{ by: cut.by, at: cut.at, key_id: cut.keyId, public_key: cut.publicKey },
+          signature: Buffer.from(cut.signature).toString("base64url")
+        }
+      }
 
 export const encodeSigned = (point: SignedAnswer): typeof SignedAudit.Type => ({
   tenant_id: point.tenantId,

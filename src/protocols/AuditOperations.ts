@@ -4,6 +4,8 @@ import { Audit } from "../actors/audit/Audit.ts"
 import { numberPlace } from "../domain/Page.ts"
 import {
   AuditPage,
+  CutAudit,
+  CutAuditAnswer,
   ListAnyAudit,
   ListAudit,
   RepairAudit,
@@ -13,7 +15,7 @@ import {
   VerdictAnswer,
   VerifyAudit
 } from "../schema/AuditJson.ts"
-import { encodeAuditRow, encodeSigned, encodeVerdict } from "./AuditAnswers.ts"
+import { encodeAuditRow, encodeCut, encodeSigned, encodeVerdict } from "./AuditAnswers.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
 
@@ -73,6 +75,19 @@ export const auditOperations = [
         fetch: (limit, after) => audit.listAny(tenantId, { entityId, from, to, limit, after }, caller),
         encode: encodeAuditRow
       })
+    })
+  }),
+  operation({
+    family: "admin",
+    name: "audit.cut",
+    about:
+      "Takes the rows before a date or a number away, up to a signed one; a signed stub stands for them, and the rest verifies. Again while `more`.",
+    request: CutAudit,
+    answer: CutAuditAnswer,
+    errors: ["TENANT_NOT_FOUND"],
+    handle: Effect.fnUntraced(function* ({ before, tenantId }, { caller }) {
+      const audit = yield* Audit
+      return encodeCut(tenantId, yield* audit.cut(tenantId, before, caller))
     })
   }),
   operation({

@@ -30,6 +30,27 @@ export const ListAnyAudit = Schema.Struct({ tenantId: Field.TenantId, ...listed 
 export const RepairAudit = Schema.Struct({ tenantId: Field.TenantId, seq: Field.Version })
 export const RepairedAnswer = Schema.Struct({ tenantId: Schema.String, seq: Schema.Int, repaired: Schema.Boolean })
 export const SignAudit = Schema.Struct({ tenantId: Field.TenantId })
+export const CutAudit = Schema.Struct({ tenantId: Field.TenantId, before: Bound })
+/** What went, and the stub that stands for it; `count` 0: nothing may go. `more`: ask again. */
+export const CutAuditAnswer = Schema.Struct({
+  tenantId: Schema.String,
+  count: Schema.Int,
+  more: Schema.Boolean,
+  stub: Schema.optionalKey(
+    Schema.Struct({
+      tenant_id: Schema.String,
+      first: Schema.Int,
+      last: Schema.Int,
+      hash: Schema.String,
+      count: Schema.Int,
+      by: Schema.String,
+      at: Schema.Int,
+      key_id: Schema.String,
+      public_key: Schema.String,
+      signature: Schema.String
+    })
+  )
+})
 /** Field by field as the event `audit.checkpoint` has it. */
 export const SignedAudit = CheckpointEvent
 export const VerifyAudit = Schema.Struct(range)
@@ -60,5 +81,7 @@ export const VerdictAnswer = Schema.Struct({
   /** Rows that hold by a note in the chain about text that was lost, the first of them. */
   repaired: Schema.optionalKey(Schema.Array(Schema.Int)),
   /** How far the announced checkpoints reach. */
-  published: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, at: Field.AnsweredDate }))
+  published: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, at: Field.AnsweredDate })),
+  /** Up to which row it was cut: a signed stub stands for those before. */
+  cut: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, at: Field.AnsweredDate, by: Schema.String }))
 })

@@ -1,8 +1,8 @@
 /**
  * Where the audit is read: rows of a tenant's chain, its head, and the signed checkpoints of it.
  *
- * Rows are written by `TenantStore.transact` only, in the transaction of what they tell of, and never
- * changed or deleted by the service. Whether they still are what was written is for `actors/Audit`
+ * Rows are written by `TenantStore.transact` only, in the transaction of what they tell of, never changed, and
+ * deleted by `AuditCuts` only. Whether they still are what was written is for `actors/Audit`
  * to say: a store only reads.
  *
  * Its layers: `MemoryAuditStore.ts`, `MariaAuditStore.ts`. Both pass `test/suites/auditStoreSuite.ts`.

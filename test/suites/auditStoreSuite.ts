@@ -2,6 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { genesisHash } from "../../src/store/AuditChain.ts"
+import { AuditCuts } from "../../src/store/AuditCuts.ts"
 import { type AuditQuery, AuditStore } from "../../src/store/AuditStore.ts"
 import { beginning, walk } from "../../src/store/AuditWalk.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
@@ -33,7 +34,7 @@ const tenantWith = (...entityIds: ReadonlyArray<string>) =>
 
 export const auditStoreSuite = (
   name: string,
-  stores: Layer.Layer<TenantStore | AuditStore | Outbox | Sweeps, unknown>
+  stores: Layer.Layer<TenantStore | AuditStore | AuditCuts | Outbox | Sweeps, unknown>
 ) =>
   layer(stores, { excludeTestServices: true })(`AuditStore (${name})`, (it) => {
     it.effect("gives the rows of one tenant in order, as a chain that holds and ends at the head", () =>
@@ -154,6 +155,53 @@ export const auditStoreSuite = (
           ]
         )
         assert.isNull(walk(beginning(tenantId), content, new Map()).broken)
+      })
+    )
+
+    it.effect("keeps the newest stub of a cut, erases what it is told to, oldest first, and knows what is left", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* tenantWith("a", "b", "c")
+        const [store, cuts] = [yield* AuditStore, yield* AuditCuts]
+        const rows = (yield* store.list(tenantId, everything)).content
+        const stub = {
+          ...{ tenantId, first: 1, last: 3, hash: rows[2]!.hash, count: 3, by: "bearer:acme/ä", at: 7 },
+          ...{ keyId: "01900000-0000-7000-8000-00000000bbbb", signature: new Uint8Array(64).fill(3) }
+        }
+        assert.isNull(yield* cuts.stub(tenantId))
+        yield* cuts.save(stub)
+        assert.deepStrictEqual(yield* cuts.stub(tenantId), stub)
+        yield* cuts.save({ ...stub, last: 2 })
+        assert.deepStrictEqual(yield* cuts.stub(tenantId), stub)
+        assert.include(yield* cuts.unfinished(1_000), tenantId)
+        assert.strictEqual(yield* cuts.erase(tenantId, 3, 2), 2)
+        assert.deepStrictEqual((yield* store.list(tenantId, everything)).content, rows.slice(2))
+        assert.strictEqual(yield* cuts.erase(tenantId, 3, 2), 1)
+        assert.strictEqual(yield* cuts.erase(tenantId, 3, 2), 0)
+        assert.notInclude(yield* cuts.unfinished(1_000), tenantId)
+        const next = { ...stub, first: 4, last: 4, hash: rows[3]!.hash, count: 1 }
+        yield* cuts.save(next)
+        assert.deepStrictEqual(yield* cuts.stub(tenantId), next)
+        // The head stays what it was, and the chain goes on from it.
+        assert.strictEqual((yield* store.head(tenantId)).seq, 4)
+      })
+    )
+
+    it.effect("knows the audits of tenants that are gone, once nothing was added for a while", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* tenantWith("a")
+        const [outbox, sweeps, cuts] = [yield* Outbox, yield* Sweeps, yield* AuditCuts]
+        assert.notInclude(yield* cuts.abandoned(0, "", 1_000), tenantId)
+        yield* transact(tenantId, {}, (loaded) => ({
+          tenantRemoved: true,
+          revocation: nextRevocation(tenantId, loaded)
+        }))
+        yield* outbox.markInForce([{ tenantId, seq: 1 }])
+        yield* sweeps.purgeRemoved
+        assert.include(yield* cuts.abandoned(0, "", 1_000), tenantId)
+        assert.notInclude(yield* cuts.abandoned(3_600_000, "", 1_000), tenantId)
+        assert.notInclude(yield* cuts.abandoned(0, tenantId, 1_000), tenantId)
+        yield* cuts.erase(tenantId, 1_000, 1_000)
+        assert.notInclude(yield* cuts.abandoned(0, "", 1_000), tenantId)
       })
     )
 

@@ -65,7 +65,8 @@ const variables = {
   CM_ACTOR_IDLE: "1 day",
   CM_KEYS_RELOAD: "1 minute",
   CM_KEYS_ACTIVATION: "5 minutes",
-  CM_KEY_FILE_CREATE: "true"
+  CM_KEY_FILE_CREATE: "true",
+  CM_AUDIT_RETENTION: "90 days"
 }
 
 export const credentialWorld = Effect.gen(function* () {

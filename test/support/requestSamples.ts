@@ -67,6 +67,10 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "audit.list": [{ entityId: "e", from: 1, to: date, ...page }],
   "admin audit.list": [{ tenantId: "t", entityId: "e", from: 1, to: date, ...page }],
   "audit.sign": [{ tenantId: "t" }],
+  "audit.cut": [
+    { tenantId: "t", before: 3 },
+    { tenantId: "t", before: date }
+  ],
   "audit.repair": [{ tenantId: "t", seq: 1 }],
   "audit.verify": [{ from: date, to: 2 }],
   "tenants.list": [page],

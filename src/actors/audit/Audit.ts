@@ -9,6 +9,7 @@ import { Context, type Effect } from "effect"
 import type { AuditRangeTooLong } from "../../domain/errors.ts"
 import type { Page } from "../../domain/Page.ts"
 import type { AuditRow } from "../../store/AuditChain.ts"
+import type { AuditStub } from "../../store/AuditCuts.ts"
 import type { AuditBound, AuditCheckpoint } from "../../store/AuditStore.ts"
 import type { AuditAct } from "../../store/TenantStore.ts"
 import type { ChangeError, ReadError } from "../tenant/Tenants.ts"
@@ -34,6 +35,15 @@ export interface AuditVerdict {
   readonly repaired: ReadonlyArray<number>
   /** How far the checkpoints reach that were announced, and when the last of them was signed; null: there is none. */
   readonly published: { readonly seq: number; readonly at: number } | null
+  /** Up to which row the audit was cut, when and by whom, where it was. */
+  readonly cut?: { readonly seq: number; readonly at: number; readonly by: string }
+}
+
+/** What one piece of a cut took away, as it was signed. */
+export interface CutAnswer extends AuditStub {
+  readonly publicKey: string
+  /** More may go: ask again. */
+  readonly more: boolean
 }
 
 /** A checkpoint as it is announced, for whoever keeps it with an export. */
@@ -75,6 +85,15 @@ export class Audit extends Context.Service<
     ) => Effect.Effect<void, ChangeError | ReadError>
     /** The present head, signed: of a tenant that lives as a checkpoint of its own, of a removed one by itself. */
     readonly sign: (tenantId: string, caller: AuditCaller) => Effect.Effect<SignedAnswer, ChangeError | ReadError>
+    /**
+     * Takes rows away from the beginning of a chain, those before `before`, up to a row that was signed; one piece,
+     * which a signed stub stands for from then on. Null: there is nothing that may go. Never of a chain that is broken.
+     */
+    readonly cut: (
+      tenantId: string,
+      before: AuditBound,
+      caller: AuditCaller
+    ) => Effect.Effect<CutAnswer | null, ChangeError | ReadError>
     /** Leaves a row in `global` about what an operator did, as far as one can be written. */
     readonly tell: (act: AuditAct, caller: AuditCaller) => Effect.Effect<void>
   }

@@ -35,6 +35,20 @@ const config = Config.all({
     byDefault: 4,
     about: "Audits that one replica verifies at once, each tenant's once. One more is answered 429."
   }),
+  retention: Setting.duration({
+    name: "CM_AUDIT_RETENTION",
+    min: "0 seconds",
+    max: "36500 days",
+    byDefault: "0 seconds",
+    about: "How long the audit of a tenant that was removed is kept after its last row; 0: for ever."
+  }),
+  retentionEvery: Setting.duration({
+    name: "CM_AUDIT_RETENTION_EVERY",
+    min: "1 second",
+    max: "1 day",
+    byDefault: "1 hour",
+    about: "How often it is looked for audits whose retention is over, and for cuts that were interrupted."
+  }),
   checkpointEvery: Setting.duration({
     name: "CM_AUDIT_CHECKPOINT_EVERY",
     min: "1 second",

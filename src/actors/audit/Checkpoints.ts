@@ -14,10 +14,11 @@ import { Clock, Effect, Result } from "effect"
 import { AuditSigner } from "../../crypto/AuditSigner.ts"
 import { signedBytes } from "../../store/AuditCheckpointBytes.ts"
 import { type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
-import { type Broken, beginning, type Place } from "../../store/AuditWalk.ts"
+import type { Broken, Place } from "../../store/AuditWalk.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
+import * as Cuts from "./Cuts.ts"
 import * as Repairs from "./Repairs.ts"
 import { SignedHeads } from "./SignedHeads.ts"
 
@@ -44,12 +45,18 @@ export const make = Effect.gen(function* () {
   const events = yield* EventWriter
   const heads = yield* SignedHeads
   const repairs = yield* Repairs.make
+  const cuts = yield* Cuts.make
 
   /** What does not hold between the last one that was signed and the head; null: all does. */
   const unreached = Effect.fnUntraced(function* (tenantId: string, last: AuditHead | null, head: AuditHead) {
-    let place: Place = last ?? beginning(tenantId)
+    // What was cut was signed for by its stub, as what was signed last is by its checkpoint.
+    const { broken, place: start, stub } = yield* cuts.start(tenantId)
+    if (broken !== null) return broken
+    const isCut = stub !== null && (last === null || last.seq <= stub.last)
+    let place: Place = isCut || last === null ? start : last
     if (head.seq < place.seq) return { seq: head.seq + 1, reason: "the row is missing" }
-    if (last !== null) {
+    if (isCut && last?.seq === place.seq && last.hash !== place.hash) return { seq: place.seq, reason: Cuts.badStub }
+    if (!isCut && last !== null) {
       const { content } = yield* store.list(tenantId, { ...everything, limit: 1, after: String(place.seq - 1) })
       if (content[0]?.seq !== place.seq) return { seq: place.seq, reason: "the row is missing" }
       if (content[0].hash !== place.hash) return { seq: place.seq, reason: "the row is not the one that was signed" }

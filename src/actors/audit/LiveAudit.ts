@@ -12,6 +12,7 @@ import { Audit, type AuditListRequest } from "./Audit.ts"
 import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditNotes } from "./AuditNotes.ts"
 import * as Checkpoints from "./Checkpoints.ts"
+import * as Cuts from "./Cuts.ts"
 import * as Repairs from "./Repairs.ts"
 import { SignedHeads } from "./SignedHeads.ts"
 import * as Verification from "./Verification.ts"
@@ -31,12 +32,18 @@ const make = Effect.gen(function* () {
   const alarm = yield* AuditAlarm
   const notes = yield* AuditNotes
   const repairs = yield* Repairs.make
+  const cuts = yield* Cuts.make
 
   const readAct = (action: "audit.listed" | "audit.verified" | "audit.signed", tenantId: string): AuditAct => ({
     ...{ action, entityType: "audit", entityId: tenantId, diff: null }
   })
+  /** Rows that a cut took away, and that are there still, are shown to nobody. */
   const listed = (tenantId: string, request: AuditListRequest) =>
-    Effect.mapError(store.list(tenantId, request), ExistingTenant.readFailed)
+    Effect.gen(function* () {
+      const { stub } = yield* cuts.start(tenantId)
+      const after = String(Math.max(Number(request.after ?? 0), stub?.last ?? 0))
+      return yield* store.list(tenantId, { ...request, after })
+    }).pipe(Effect.mapError(ExistingTenant.readFailed))
 
   return Audit.of({
     // What a tenant wrote that had this name before is another tenant's.
@@ -99,6 +106,26 @@ const make = Effect.gen(function* () {
       const asked = Effect.tap(actors.ask(tenantId, command), () => Effect.sync(() => heads.signedUnsafe(point)))
       yield* Effect.catchTag(asked, "TenantNotFound", () => Effect.succeed(0))
       return { ...point, publicKey }
+    }),
+    cut: Effect.fnUntraced(function* (tenantId, before, caller) {
+      const { seq } = yield* Effect.mapError(store.head(tenantId), readFailed)
+      if (seq === 0) return yield* new errors.TenantNotFound({ tenantId })
+      yield* Effect.mapError(cuts.finish(tenantId, Cuts.pieceRows), readFailed)
+      const piece = yield* Effect.mapError(cuts.piece(tenantId, before, caller.principal, null), readFailed)
+      if (piece._tag === "Nothing") return null
+      if (piece._tag === "Broken") {
+        yield* alarm.broken(tenantId, piece.broken)
+        const reason = `its audit is broken at ${piece.broken.seq}: ${piece.broken.reason}`
+        return yield* new errors.InvalidRequest({ path: "tenantId", reason })
+      }
+      const { more, publicKey, stub } = piece
+      const act = Cuts.actOf(stub, publicKey)
+      yield* notes.row(globalTenantId, caller, act)
+      if (tenantId !== globalTenantId) {
+        yield* Effect.catchTag(notes.row(tenantId, caller, act), "TenantNotFound", () => Effect.void)
+      }
+      yield* Effect.mapError(cuts.cut(stub), readFailed)
+      return { ...stub, publicKey, more }
     }),
     tell: (act, caller) => notes.tried(caller, act)
   })

@@ -5,6 +5,7 @@
  * same piece do it once.
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Option, Result, Schedule } from "effect"
+import { globalTenantId } from "../../domain/Names.ts"
 import { AuditStore, type TenantHead } from "../../store/AuditStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import * as Background from "../tenant/Background.ts"
@@ -14,7 +15,9 @@ import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditConfig } from "./AuditConfig.ts"
+import { AuditNotes } from "./AuditNotes.ts"
 import * as Checkpoints from "./Checkpoints.ts"
+import * as Cuts from "./Cuts.ts"
 import type { RefusalBatch } from "./RefusalLedger.ts"
 import { Refusals } from "./Refusals.ts"
 import { SignedHeads } from "./SignedHeads.ts"
@@ -40,6 +43,13 @@ export class AuditSweeps extends Context.Service<
      * before; if not, told of. Answers 0 when all tenants were looked at.
      */
     readonly checkpoint: Effect.Effect<number, ChangeError | StoreUnavailable>
+    /** What a cut that was interrupted has left: deleted. Answers 0 when there is nothing more. */
+    readonly finishCuts: Effect.Effect<number, StoreUnavailable>
+    /**
+     * Audits of removed tenants that are older than their retention: cut to the end, a piece of each, told in the
+     * audit of `global`. Never one that is broken. Answers 0 when there is nothing more that can be done.
+     */
+    readonly retain: Effect.Effect<number, StoreUnavailable>
   }
 >()("cm/actors/AuditSweeps") {}
 
@@ -88,7 +98,9 @@ const make = Effect.gen(function* () {
   const actors = yield* TenantActors
   const store = yield* AuditStore
   const refusals = yield* Refusals
-  const { refusalWindow } = yield* AuditConfig
+  const { refusalWindow, retention } = yield* AuditConfig
+  const notes = yield* AuditNotes
+  const cuts = yield* Cuts.make
   const checkpoints = yield* Checkpoints.make
   const heads = yield* SignedHeads
   const alarm = yield* AuditAlarm
@@ -169,7 +181,47 @@ const make = Effect.gen(function* () {
     return after === "" ? 0 : found.length
   })
 
-  return AuditSweeps.of({ writeRefusals, checkpoint })
+  // ---- cuts
+  const finishCuts = Effect.gen(function* () {
+    let erased = 0
+    for (const tenantId of yield* cuts.unfinished(pieceMax)) erased += yield* cuts.finish(tenantId, Cuts.pieceRows)
+    return erased
+  })
+  const retentionMs = Duration.toMillis(retention)
+  /** Answers whether a piece of it went. */
+  const retainOne = Effect.fnUntraced(function* (tenantId: string) {
+    const caller = yield* sweep
+    const outcome = yield* checkpoints.checkpoint(tenantId, caller)
+    if (outcome._tag === "Broken") return yield* Effect.as(alarm.broken(tenantId, outcome.broken), false)
+    // Of a removed tenant nothing is committed any more: its head is signed for the stub's sake.
+    const head = outcome._tag === "Sign" ? outcome.point : outcome.stored
+    const piece = yield* cuts.piece(tenantId, null, caller.principal, head)
+    if (piece._tag === "Broken") return yield* Effect.as(alarm.broken(tenantId, piece.broken), false)
+    if (piece._tag === "Nothing") return false
+    yield* notes.row(globalTenantId, caller, Cuts.actOf(piece.stub, piece.publicKey))
+    yield* cuts.cut(piece.stub)
+    return true
+  })
+  const retain = Effect.gen(function* () {
+    if (retentionMs === 0) return 0
+    let pieces = 0
+    let after = ""
+    while (true) {
+      const found = yield* cuts.abandoned(retentionMs, after, pieceMax)
+      for (const tenantId of found) {
+        const done = retainOne(tenantId).pipe(
+          Effect.catch(({ _tag: reason }) =>
+            Effect.as(Effect.logWarning("an audit is kept until the next turn", { tenantId, reason }), false)
+          )
+        )
+        if (yield* done) pieces += 1
+      }
+      if (found.length < pieceMax) return pieces
+      after = found.at(-1)!
+    }
+  })
+
+  return AuditSweeps.of({ writeRefusals, checkpoint, finishCuts, retain })
 })
 
 export const layer = Layer.effect(AuditSweeps, make)

@@ -16,13 +16,15 @@ import { monotonicMsUnsafe } from "../../coherence/Coherence.ts"
 import { AuditSigner } from "../../crypto/AuditSigner.ts"
 import * as errors from "../../domain/errors.ts"
 import { signedBytes } from "../../store/AuditCheckpointBytes.ts"
+import type { AuditStub } from "../../store/AuditCuts.ts"
 import { type AuditBound, type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
-import { type Broken, beginning, type Place } from "../../store/AuditWalk.ts"
+import type { Broken, Place } from "../../store/AuditWalk.ts"
 import type { PublishedUnavailable } from "../../store/PublishedCheckpoints.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantsConfig } from "../tenant/TenantsConfig.ts"
 import type { AuditRange, AuditVerdict } from "./Audit.ts"
 import { AuditConfig } from "./AuditConfig.ts"
+import * as Cuts from "./Cuts.ts"
 import * as Repairs from "./Repairs.ts"
 import { type SignedHead, SignedHeads } from "./SignedHeads.ts"
 
@@ -43,12 +45,13 @@ const repairedMax = 100
 
 const otherRow = "the row is not the one that was signed or counted"
 const verdictOf =
-  ({ isContradicted, published }: SignedHead, repaired: ReadonlyArray<number>) =>
+  ({ isContradicted, published }: SignedHead, repaired: ReadonlyArray<number>, stub: AuditStub | null) =>
   (checked: number, found: Broken | null): AuditVerdict => {
     const notGood = { seq: published?.seq ?? 1, reason: "a checkpoint that was announced is not good" }
     const firstBroken = found ?? (isContradicted ? notGood : null)
     const reach = published === null ? null : { seq: published.seq, at: published.at }
-    return { valid: firstBroken === null, checked, firstBroken, published: reach, repaired }
+    const cut = stub === null ? {} : { cut: { seq: stub.last, at: stub.at, by: stub.by } }
+    return { valid: firstBroken === null, checked, firstBroken, published: reach, repaired, ...cut }
   }
 
 /** Checkpoints that were read and are not walked past yet. */
@@ -96,6 +99,7 @@ export const make = Effect.gen(function* () {
   const store = yield* AuditStore
   const heads = yield* SignedHeads
   const repairs = yield* Repairs.make
+  const cuts = yield* Cuts.make
   const signer = yield* AuditSigner
   const clock = yield* Clock.Clock
   const { requestTimeout } = yield* TenantsConfig
@@ -112,9 +116,15 @@ export const make = Effect.gen(function* () {
   })
 
   /** Where a range begins: after the row before its first one. Undefined: behind all that there is. */
-  const startOf = Effect.fnUntraced(function* (tenantId: string, from: AuditBound, head: AuditHead, promised: number) {
+  const startOf = Effect.fnUntraced(function* (
+    tenantId: string,
+    beginning: Place,
+    from: AuditBound,
+    head: AuditHead,
+    promised: number
+  ) {
     const seq = (yield* firstOf(tenantId, from, head)) - 1
-    if (seq <= 0) return beginning(tenantId)
+    if (seq <= beginning.seq) return beginning
     const only = { seq }
     const { content } = yield* store.list(tenantId, { entityId: null, from: only, to: only, limit: 1, after: null })
     if (content[0] !== undefined) return { seq, hash: content[0].hash }
@@ -143,11 +153,13 @@ export const make = Effect.gen(function* () {
     // Before the head: what was announced by then must be among the rows.
     const known = yield* heads.of(tenantId)
     const repaired: Array<number> = []
-    const verdict = verdictOf(known, repaired)
+    const { broken: badStart, place: beginning, stub } = yield* cuts.start(tenantId)
+    const verdict = verdictOf(known, repaired, stub)
+    if (badStart !== null) return verdict(0, badStart)
     const head = yield* store.head(tenantId)
     const outside = [known.published, known.newest].filter((point) => point !== null)
     const promised = Math.max(head.seq, ...outside.map(({ seq }) => seq))
-    const start = yield* startOf(tenantId, from, head, promised)
+    const start = yield* startOf(tenantId, beginning, from, head, promised)
     if (start === undefined) return verdict(0, null)
     if (start.hash === null) return verdict(0, { seq: start.seq, reason: "the row is missing" })
     let place: Place = start

@@ -3,6 +3,7 @@
  * first; nothing is served on half a schema.
  */
 import { Effect, Layer } from "effect"
+import * as MariaAuditCuts from "./MariaAuditCuts.ts"
 import * as MariaAuditStore from "./MariaAuditStore.ts"
 import * as MariaCredentialStore from "./MariaCredentialStore.ts"
 import { Mariadb } from "./Mariadb.ts"
@@ -30,6 +31,7 @@ export const layer = Layer.mergeAll(
   MariaKeyStore.layer,
   MariaCredentialStore.layer,
   MariaAuditStore.layer,
+  MariaAuditCuts.layer,
   MariaKeyRotationStore.layer,
   MariaPlatformStore.layer
 ).pipe(Layer.provideMerge(layerDatabase))

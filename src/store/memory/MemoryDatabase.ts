@@ -10,6 +10,7 @@ import type { RevocationTarget } from "../../domain/Revocation.ts"
 import type { Application, Tenant } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import type { AuditRow } from "../AuditChain.ts"
+import type { AuditStub } from "../AuditCuts.ts"
 import type { AuditCheckpoint } from "../AuditStore.ts"
 import type { StoredKey } from "../KeyStore.ts"
 import type { IdempotentAnswer, OutboxEntry } from "../TenantStore.ts"
@@ -81,6 +82,8 @@ export interface MemoryTables {
   readonly audit: Map<string, Array<AuditRow>>
   readonly credentials: MemoryCredentialTables
   readonly checkpoints: Array<AuditCheckpoint>
+  /** By tenant. */
+  readonly stubs: Map<string, AuditStub>
   readonly dataKeys: Map<string, StoredKey>
   readonly keyLife: MemoryKeyLife
   readonly masterKeys: Map<string, string>
@@ -104,6 +107,7 @@ const empty = (): MemoryTables => ({
   audit: new Map(),
   credentials: new MemoryCredentialTables(),
   checkpoints: [],
+  stubs: new Map(),
   dataKeys: new Map(),
   keyLife: { uses: new Map(), retiredAt: new Map(), mark: undefined },
   masterKeys: new Map(),

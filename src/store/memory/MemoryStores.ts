@@ -1,5 +1,6 @@
 /** All store contracts in memory, over one set of tables; for tests and for nothing else. */
 import { Layer } from "effect"
+import * as MemoryAuditCuts from "./MemoryAuditCuts.ts"
 import * as MemoryAuditStore from "./MemoryAuditStore.ts"
 import * as MemoryCredentialStore from "./MemoryCredentialStore.ts"
 import { MemoryDatabase } from "./MemoryDatabase.ts"
@@ -22,5 +23,6 @@ export const layer = Layer.mergeAll(
   MemoryKeyStore.layer,
   MemoryCredentialStore.layer,
   MemoryAuditStore.layer,
+  MemoryAuditCuts.layer,
   MemoryKeyRotationStore.layer
 ).pipe(Layer.provideMerge(MemoryDatabase.layer))

@@ -402,6 +402,48 @@ describe("the offline verifier", () => {
     rmSync(folder, { recursive: true })
   })
 
+  it("takes an export that begins at a stub, and finds one that nobody signed or that lacks more", async () => {
+    const tenant = await newTenant("shortened")
+    await eventually(
+      () => checkpoints.find((one) => one.tenant_id === tenant && Number(one.seq) >= 6),
+      (found) => found !== undefined,
+      { what: "the checkpoint" }
+    )
+    const cut = await eventually(
+      () => client.admin("audit.cut", { tenantId: tenant, before: 1_000 }),
+      ({ body, status }) => status === 200 && body.count > 0,
+      { what: "the cut" }
+    )
+    const { last, public_key: key } = cut.body.stub
+    assert.isAtLeast(last, 6)
+    await client.ask(tenant, "service.disable", { service_name: "z" })
+    assert.deepInclude(await verify(tenant), { valid: true })
+    const rows = await rowsOf(tenant)
+    assert.deepInclude(rows[0], { seq: last + 1, prevHash: cut.body.stub.hash })
+    const own = rows.find(({ action }: { action: string }) => action === "audit.cut")
+    const options = ["--tenant", tenant, `--public-key=${key}`]
+    const good = await verifyFile(rows, ...options)
+    assert.strictEqual(good.code, 0, good.stdout)
+    assert.deepInclude(JSON.parse(good.stdout).cut, { seq: last })
+    assert.strictEqual((await verifyFile([cut.body, ...rows], ...options)).code, 0)
+    // Signed by another key, or for another tenant; and rows that went though no stub says so.
+    const other = options.with(-1, `--public-key=${Buffer.alloc(32, 7).toString("base64url")}`)
+    assert.match((await verifyFile(rows, ...other)).stdout, /the stub of a cut is not good/u)
+    const forged = { ...cut.body, stub: { ...cut.body.stub, last: last + 1 } }
+    assert.match((await verifyFile([forged, ...rows.slice(1)], ...options)).stdout, /the stub of a cut is not good/u)
+    assert.match((await verifyFile([cut.body, ...rows.slice(1)], ...options)).stdout, /the row is missing/u)
+    // By hand in the database: more rows gone, then a stub that says so.
+    await change("DELETE FROM audit WHERE tenant_id = ? AND seq = ?", tenant, last + 1)
+    assert.deepInclude((await verify(tenant)).firstBroken, { seq: last + 1 })
+    await change(
+      "UPDATE audit_stubs SET last_seq = ?, hash = ? WHERE tenant_id = ?",
+      last + 1,
+      Buffer.from(own.hash, "hex"),
+      tenant
+    )
+    assert.match((await verify(tenant)).firstBroken.reason, /stub/u)
+  })
+
   it("sees a cut-off tail by the checkpoints that were announced, and a checkpoint of another key", async () => {
     const tenant = await newTenant("offline2")
     const point = await eventually(

@@ -124,7 +124,7 @@ const credentialSweep = (method: "expire" | "measure") => (turn: Turn) => {
   return Layer.build(CredentialExpirySweep.layer.pipe(Layer.provide([sweeps, settings, claims, replica])))
 }
 
-const auditSweep = (method: "checkpoint" | "writeRefusals") => (turn: Turn) => {
+const auditSweep = (method: "checkpoint" | "writeRefusals" | "finishCuts" | "retain") => (turn: Turn) => {
   const nothing = Effect.succeed(0)
   const works = Effect.sync(() => {
     turn()
@@ -132,10 +132,16 @@ const auditSweep = (method: "checkpoint" | "writeRefusals") => (turn: Turn) => {
   })
   const sweeps = Layer.succeed(AuditSweeps, {
     checkpoint: method === "checkpoint" ? works : nothing,
-    writeRefusals: () => (method === "writeRefusals" ? works : nothing)
+    writeRefusals: () => (method === "writeRefusals" ? works : nothing),
+    finishCuts: method === "finishCuts" ? works : nothing,
+    retain: method === "retain" ? works : nothing
   })
   const settings = AuditConfig.layer.pipe(
-    Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ CM_AUDIT_CHECKPOINT_EVERY: "5 seconds" })))
+    Layer.provide(
+      ConfigProvider.layer(
+        ConfigProvider.fromEnvRecord({ CM_AUDIT_CHECKPOINT_EVERY: "5 seconds", CM_AUDIT_RETENTION_EVERY: "5 seconds" })
+      )
+    )
   )
   const claims = Layer.mock(Sweeps, { claim: () => Effect.succeed(true) })
   return Layer.build(AuditSweep.layer.pipe(Layer.provide([sweeps, settings, claims, replica])))
@@ -180,6 +186,8 @@ const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scop
   "the audit's checkpoints": auditSweep("checkpoint"),
   "the gauges of credentials": credentialSweep("measure"),
   "counted refusals": auditSweep("writeRefusals"),
+  "cuts of audits that were interrupted": auditSweep("finishCuts"),
+  "the audit's retention": auditSweep("retain"),
   "moving rows to new keys": (turn) =>
     Layer.build(
       KeyMover.layer.pipe(
