@@ -213,7 +213,7 @@ describe("the retention of a removed tenant's audit", () => {
         const told = world.tables.audit.get("global")!.filter(({ action }) => action === "audit.cut")
         const last = JSON.parse(told.at(-1)!.diff!)
         assert.deepInclude(last, { last: auditSeq, hash: auditHash })
-        assert.deepInclude(told.at(-1), { actor: "service:sweep", entityId: "demo" })
+        assert.deepInclude(told.at(-1), { actor: "sweep", entityId: "demo" })
         yield* world.addTenant("demo")
         yield* world.append("demo", 2)
         assert.deepStrictEqual(seqs(world), [auditSeq + 1, auditSeq + 2, auditSeq + 3])
