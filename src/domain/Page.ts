@@ -21,6 +21,16 @@ export interface TokenQuery {
   readonly endpointId: string | null
   /** Empty: all. `Revoked` includes ended ones; the others exclude them. */
   readonly statuses: ReadonlyArray<TokenStatus>
+  /** Of one of these. Null or missing, here and below: of whichever. */
+  readonly applications?: ReadonlyArray<string> | null
+  /** Made before this moment. */
+  readonly createdBefore?: number | null
+  /** The principal that made it, to the letter. */
+  readonly createdBy?: string | null
+  /** Whose last use is before this moment; of one that was never used, its creation. */
+  readonly unusedSince?: number | null
+  /** Which has not ended, and whose nearer end is before this moment. */
+  readonly expiringBefore?: number | null
   readonly order: "ASC" | "DESC"
   readonly limit: number
   /** `next` of the page before; ordered by token id, which is ordered by creation. */

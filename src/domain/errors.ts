@@ -37,6 +37,9 @@ export class TokenNotFound extends tagged<TokenNotFound>()("TokenNotFound", {
   static readonly ofId = (given: string) => new TokenNotFound({ tokenId: entityIdPattern.test(given) ? given : null })
 }
 
+/** No population of this tenant's tokens was revoked under that id, or it is too long ago. */
+export class RevokeAllNotFound extends tagged<RevokeAllNotFound>()("RevokeAllNotFound", {}) {}
+
 export class TenantExists extends tagged<TenantExists>()("TenantExists", { tenantId: Schema.String }) {}
 export class ApplicationExists extends tagged<ApplicationExists>()("ApplicationExists", {
   appName: Schema.String,
@@ -146,7 +149,8 @@ export const Refusal = Schema.Union([
   KeyNotFound,
   KeyInUse,
   EventNotFound,
-  RowChanged
+  RowChanged,
+  RevokeAllNotFound
 ])
 export type Refusal = typeof Refusal.Type
 

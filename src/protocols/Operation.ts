@@ -66,7 +66,7 @@ export interface Prepared<R> {
 }
 
 /** `token.revoke`, `credential.delete`, `application.remove`: told by the verb, so that none is forgotten. */
-const endingVerb = /\.(?:revoke|suspend|transition|transition-batch|delete|remove|disable|rotate)$/u
+const endingVerb = /\.(?:revoke|revoke-all|suspend|transition|transition-batch|delete|remove|disable|rotate)$/u
 
 /**
  * Describes an operation. `handle` gives the body, answered with the first of `statuses`, or a

@@ -24,6 +24,7 @@ export const codes = {
   CREDENTIAL_NOT_FOUND: 404,
   KEY_NOT_FOUND: 404,
   EVENT_NOT_FOUND: 404,
+  REVOKE_ALL_NOT_FOUND: 404,
   TENANT_EXISTS: 409,
   APPLICATION_EXISTS: 409,
   TOKEN_EXISTS: 409,
@@ -184,6 +185,11 @@ const table: Table = {
     code: "PAYLOAD_TOO_LARGE",
     reason: ({ part, bytesMax }) => `The ${part} is larger than ${bytesMax} bytes`,
     details: ({ part, bytesMax }) => ({ part, bytesMax })
+  },
+  RevokeAllNotFound: {
+    code: "REVOKE_ALL_NOT_FOUND",
+    reason: () => "No revocation of many tokens has this id",
+    details: () => ({})
   },
   EventNotFound: { code: "EVENT_NOT_FOUND", reason: () => "No such event is set aside", details: ({ id }) => ({ id }) },
   KeyNotFound: {

@@ -4,12 +4,14 @@ import * as AuditSweep from "./AuditSweep.ts"
 import * as CredentialExpirySweep from "./CredentialExpirySweep.ts"
 import * as ExpirySweep from "./ExpirySweep.ts"
 import * as RemovalSweep from "./RemovalSweep.ts"
+import * as RevokeAllSweep from "./RevokeAllSweep.ts"
 import { SweepConfig } from "./SweepConfig.ts"
 
 export const settings = SweepConfig.layer
 export const background = Layer.mergeAll(
   ExpirySweep.layer,
   RemovalSweep.layer,
+  RevokeAllSweep.layer,
   AuditSweep.layer,
   CredentialExpirySweep.layer
 )

@@ -11,6 +11,9 @@ import { formatDate, IsoDate, IsoDuration } from "./Timestamp.ts"
 
 // ---- requests ---------------------------------------------------------------
 
+/** Applications that one request names. */
+const applicationsMax = 100
+
 const targets = ["Active", "Suspended", "Revoked"] as const
 
 /** 16/ECAP and management alike: `Active`, `Suspended` or `Revoked` in any case; null for another text. */
@@ -51,9 +54,15 @@ export const decodeProvisionTokens = decodeBatch({
 
 export const GetToken = Schema.Struct({ tokenId: Field.EntityId })
 
+/** A principal, to the letter as records name it. */
+const PrincipalName = Schema.String.check(Schema.isPattern(/^\P{C}{1,384}$/u))
+
 export const ListTokens = Schema.Struct({
   appName: Schema.optionalKey(Field.AppName),
   endpointId: Schema.optionalKey(Field.EndpointId),
+  createdBy: Schema.optionalKey(PrincipalName),
+  unusedSince: Schema.optionalKey(IsoDate),
+  expiringBefore: Schema.optionalKey(IsoDate),
   status: Schema.optionalKey(Schema.Array(Field.TokenStatus).check(Schema.isMaxLength(tokenStatuses.length))),
   limit: Field.Limit,
   cursor: Field.Cursor,
@@ -106,6 +115,27 @@ export const DeleteTokens = Schema.Struct({
       (request.tokenId === undefined) !== (request.endpointId === undefined)
   ).annotate({ expected: "either tokenId or endpointId" })
 )
+
+const selectors = {
+  applications: Schema.optionalKey(
+    Schema.Array(Field.AppName).check(Schema.isMinLength(1), Schema.isMaxLength(applicationsMax))
+  ),
+  endpointIds: Schema.optionalKey(Field.batchOf(Field.EndpointId)),
+  createdBefore: Schema.optionalKey(IsoDate),
+  createdBy: Schema.optionalKey(PrincipalName),
+  unusedSince: Schema.optionalKey(IsoDate)
+}
+/** What is given must hold all together; nothing given would be all there is, and nobody means that by mistake. */
+export const RevokeAllTokens = Schema.Struct({
+  ...selectors,
+  dryRun: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
+  reason: Schema.optionalKey(Field.FreeText)
+}).check(
+  Schema.makeFilter((request: Partial<Record<keyof typeof selectors, unknown>>) =>
+    Object.keys(selectors).some((name) => request[name as keyof typeof selectors] !== undefined)
+  ).annotate({ expected: "at least one of applications, endpointIds, createdBefore, createdBy, unusedSince" })
+)
+export const RevokeAllStatus = Schema.Struct({ operationId: Field.EntityId })
 
 /** Texts outside their patterns get the verdict 400; they are not a malformed request. */
 const validationFields = { appName: Field.Judged, token: Field.Judged }
@@ -163,6 +193,21 @@ export const ValidationAnswer = Schema.Struct({
 const MalformedItem = Schema.Struct({ ...ValidationAnswer.fields, code: Schema.String, details: Field.Details })
 export const ValidationResults = Schema.Struct({
   results: Schema.Array(Schema.Union([MalformedItem, ValidationAnswer]))
+})
+
+/** `atLeast`: there are more, they were not all counted in time. */
+const matchedFields = { matched: Field.Count, atLeast: Schema.optionalKey(Schema.Literal(true)) }
+/** Without an `operationId` nothing was begun: it was a dry run. */
+export const RevokeAllAnswer = Schema.Struct({ operationId: Schema.optionalKey(Schema.String), ...matchedFields })
+/** `done`: so many were revoked. State `done`: all of it is in force. */
+export const RevokeAllStatusAnswer = Schema.Struct({
+  operationId: Schema.String,
+  state: Schema.Literals(["running", "done"]),
+  ...matchedFields,
+  done: Field.Count,
+  createdBy: Schema.String,
+  startedDate: Field.AnsweredDate,
+  finishedDate: Schema.optionalKey(Field.AnsweredDate)
 })
 
 /** A token's record; dates and texts that it does not have are left out. */

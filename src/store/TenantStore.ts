@@ -26,6 +26,7 @@ import type { AuditCheckpoint } from "./AuditStore.ts"
 import type { CredentialChanges, CredentialLoad, CredentialLoaded } from "./CredentialStore.ts"
 import type { KeyChanges, KeyLoad, KeysLoaded } from "./KeyRotationStore.ts"
 import type { AsideAction, AsideRow } from "./Outbox.ts"
+import type { RevokeAll, RevokeAllLoaded } from "./RevokeAll.ts"
 import type { Stock } from "./Stock.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
@@ -112,6 +113,8 @@ export interface Load {
   readonly keys?: KeyLoad | undefined
   /** Ids of outbox rows that were set aside. */
   readonly aside?: ReadonlyArray<number> | undefined
+  /** Ids of populations that are being revoked; an empty list to see only how many there are. */
+  readonly revokeAlls?: ReadonlyArray<string> | undefined
   /** True: the tenant may be created, so its counters are made when they are not there, to be locked. */
   readonly createsTenant?: boolean | undefined
 }
@@ -142,6 +145,8 @@ export interface Loaded {
   readonly keys?: KeysLoaded | undefined
   /** There when `Load.aside` was: those that are still set aside. */
   readonly aside?: ReadonlyMap<number, AsideRow> | undefined
+  /** There when `Load.revokeAlls` was. */
+  readonly revokeAlls?: RevokeAllLoaded | undefined
 }
 
 export interface Changes {
@@ -169,6 +174,8 @@ export interface Changes {
   readonly keys?: KeyChanges | undefined
   /** Outbox rows that were set aside and are so no more. */
   readonly asideEnded?: ReadonlyArray<{ readonly id: number; readonly action: AsideAction }> | undefined
+  /** Begun, or gone on with: whole rows. */
+  readonly revokeAlls?: ReadonlyArray<RevokeAll> | undefined
   /** Signed heads of the audit chain as it was committed before. */
   readonly auditCheckpoints?: ReadonlyArray<AuditCheckpoint> | undefined
 }
@@ -214,6 +221,19 @@ export class TenantStore extends Context.Service<
 
     readonly findToken: (tenantId: string, tokenId: string) => Effect.Effect<Token | undefined, StoreUnavailable>
     readonly listTokens: (tenantId: string, query: TokenQuery) => Effect.Effect<Page<Token>, StoreUnavailable>
+    /** How many tokens a page without a limit would have, as far as one page looks; `next` as of a page. */
+    readonly countTokens: (
+      tenantId: string,
+      query: Omit<TokenQuery, "limit">
+    ) => Effect.Effect<{ readonly count: number; readonly next: string | null }, StoreUnavailable>
+    readonly findRevokeAll: (
+      tenantId: string,
+      operationId: string
+    ) => Effect.Effect<RevokeAll | undefined, StoreUnavailable>
+    /** Of all tenants, those that are not finished, the oldest first. */
+    readonly openRevokeAlls: (limit: number) => Effect.Effect<ReadonlyArray<RevokeAll>, StoreUnavailable>
+    /** Those of a tenant that is gone. */
+    readonly dropRevokeAlls: (tenantId: string) => Effect.Effect<void, StoreUnavailable>
     /** Tenants that have tokens of this endpoint, whatever their status. Endpoint ids are unique on the platform; tokens need not be. */
     readonly tenantsOfEndpoint: (endpointId: string) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   }

@@ -33,6 +33,7 @@ export const isEmpty = (changes: Changes): boolean =>
   noCredentialChanges(changes.credentials) &&
   noKeyChanges(changes.keys) &&
   (changes.asideEnded ?? []).length === 0 &&
+  (changes.revokeAlls ?? []).length === 0 &&
   (changes.auditCheckpoints ?? []).length === 0
 
 const must = (holds: boolean, what: string): void => {
@@ -73,6 +74,10 @@ export const checkChanges = (tenantId: string, load: Load, loaded: Loaded, chang
   must(
     changes.asideEnded?.every(({ id }) => loaded.aside?.has(id)) ?? true,
     "ends the waiting of a row that is not loaded as set aside"
+  )
+  must(
+    changes.revokeAlls?.every((one) => one.tenantId === tenantId) ?? true,
+    "writes another tenant's population of tokens"
   )
   const credentials = changes.credentials
   const touched = [...(credentials?.updated ?? []), ...(credentials?.inserted ?? [])]

@@ -16,7 +16,18 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "token.provision": [{ appName: "app", ...provision }],
   "token.provision-batch": [{ appName: "app", items: [provision] }],
   "token.get": [{ tokenId: "t" }],
-  "token.list": [{ appName: "app", endpointId: "e", status: ["Active"], order: "ASC", ...page }],
+  "token.list": [
+    {
+      appName: "app",
+      endpointId: "e",
+      status: ["Active"],
+      order: "ASC",
+      createdBy: "bus",
+      unusedSince: date,
+      expiringBefore: date,
+      ...page
+    }
+  ],
   "token.transition": [
     { ...byId, targetStatus: "Revoked" },
     { ...byValue, targetStatus: "Revoked" }
@@ -25,6 +36,18 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "token.activate": [byId, byValue],
   "token.revoke": [byId, byValue],
   "token.transition-batch": [{ tokenIds: ["t"], targetStatus: "Revoked", reason: "r" }],
+  "token.revoke-all": [
+    {
+      applications: ["app"],
+      endpointIds: ["e"],
+      createdBefore: date,
+      createdBy: "bus",
+      unusedSince: date,
+      dryRun: true,
+      reason: "r"
+    }
+  ],
+  "token.revoke-all-status": [{ operationId: "o" }],
   "token.rotate": [{ tokenId: "t", overlap: "PT0S", token: "value" }],
   "token.delete": [{ tokenId: "t" }, { endpointId: "e" }],
   "token.validate": [{ ...byValue, dryRun: true }],

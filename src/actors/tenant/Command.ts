@@ -68,5 +68,6 @@ export const mergeLoads = (loads: ReadonlyArray<Partial<Load>>): Load => ({
     : {}),
   ...(loads.some((load) => load.aside !== undefined)
     ? { aside: Array.from(new Set(loads.flatMap((load) => load.aside ?? []))) }
-    : {})
+    : {}),
+  ...(loads.some((load) => load.revokeAlls !== undefined) ? { revokeAlls: union(loads, "revokeAlls") } : {})
 })

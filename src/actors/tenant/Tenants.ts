@@ -15,6 +15,8 @@ import type { TenantLimitName } from "../../domain/PlatformSettings.ts"
 import type { Principal } from "../../domain/Principal.ts"
 import type { Application, Tenant, TenantSettings } from "../../domain/Tenant.ts"
 import type { Token, TokenStatus } from "../../domain/Token.ts"
+import type { TokenPopulation } from "../../domain/TokenPopulation.ts"
+import type { RevokeAll } from "../../store/RevokeAll.ts"
 
 /** Who asks, and how to recognise the same request again. */
 export interface Caller extends Principal {
@@ -164,6 +166,22 @@ export class Tenants extends Context.Service<
       options: { readonly tokenId: string; readonly overlapMs: number; readonly token: string | null },
       caller: Caller
     ) => Effect.Effect<Provisioned, ChangeError>
+    /** How many tokens the population has; `isAtLeast` where not all were counted in time. */
+    readonly countPopulation: (
+      tenantId: string,
+      population: TokenPopulation
+    ) => Effect.Effect<{ readonly matched: number; readonly isAtLeast: boolean }, ReadError>
+    /** Begins to revoke a population; a sweep goes on with it, and `findRevokeAll` says how far it came. */
+    readonly revokeAll: (
+      tenantId: string,
+      asked: { readonly population: TokenPopulation; readonly reason: string | null },
+      caller: Caller
+    ) => Effect.Effect<
+      { readonly operationId: string; readonly matched: number; readonly isAtLeast: boolean },
+      ChangeError
+    >
+    /** One that is finished is in force everywhere. */
+    readonly findRevokeAll: (tenantId: string, operationId: string) => Effect.Effect<RevokeAll, ReadError>
     readonly deleteTokens: (
       tenantId: string,
       options: { readonly tokenId: string } | { readonly endpointId: string },

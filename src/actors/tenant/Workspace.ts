@@ -24,6 +24,7 @@ import {
 import type { Token } from "../../domain/Token.ts"
 import type { AuditCheckpoint } from "../../store/AuditStore.ts"
 import type { AsideAction, AsideRow } from "../../store/Outbox.ts"
+import type { RevokeAll } from "../../store/RevokeAll.ts"
 import { countsAsToken } from "../../store/Stock.ts"
 import type {
   ApplicationMoved,
@@ -94,6 +95,7 @@ export class Workspace {
   readonly credentials: CredentialWorkspace
   readonly keys: KeyWorkspace
   private readonly auditCheckpoints: Array<AuditCheckpoint> = []
+  private readonly revokeAlls = new Map<string, RevokeAll>()
   private readonly asideEnded = new Map<number, AsideAction>()
   /** Set by a command whose answer says that a right is gone already: all up to now must be in force first. */
   private waitsForEarlier = false
@@ -301,6 +303,21 @@ export class Workspace {
     this.asideEnded.set(id, action)
   }
 
+  /** A population that is being revoked, as the commands before left it. */
+  revokeAll(operationId: string): RevokeAll | undefined {
+    return this.revokeAlls.get(operationId) ?? this.loaded.revokeAlls?.found.get(operationId)
+  }
+
+  /** How many are not finished, those of the commands before included. */
+  get revokeAllsOpen(): number {
+    const begun = Array.from(this.revokeAlls.keys()).filter((id) => !this.loaded.revokeAlls?.found.has(id))
+    return (this.loaded.revokeAlls?.open ?? 0) + begun.length
+  }
+
+  writeRevokeAll(one: RevokeAll): void {
+    this.revokeAlls.set(one.operationId, one)
+  }
+
   announce(entry: OutboxEntry): void {
     this.outbox.push(entry)
   }
@@ -378,6 +395,7 @@ export class Workspace {
       ...(this.asideEnded.size === 0
         ? {}
         : { asideEnded: Array.from(this.asideEnded, ([id, action]) => ({ id, action })) }),
+      ...(this.revokeAlls.size === 0 ? {} : { revokeAlls: Array.from(this.revokeAlls.values()) }),
       ...(this.auditCheckpoints.length === 0 ? {} : { auditCheckpoints: this.auditCheckpoints })
     }
   }

@@ -1,19 +1,62 @@
 /** What the sweeps ask of tenants, as commands of the tenant's actor. */
 
 import { Effect, Layer } from "effect"
+import * as errors from "../../domain/errors.ts"
+import { pieceAt, placeAfter } from "../../domain/TokenPopulation.ts"
+import type { RevokeAll } from "../../store/RevokeAll.ts"
+import { TenantStore } from "../../store/TenantStore.ts"
+import { InForce } from "../tenant/InForce.ts"
 import * as Background from "../tenant/Background.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
+import { finishRevokeAll, revokePiece } from "./commands/revokeAll.ts"
 import * as commands from "./commands/tokens.ts"
 import { TokenEnder } from "./TokenEnder.ts"
 
 const sweep = Background.caller("sweep")
 
+/** Pages without a token of the population that are passed before how far one came is written. */
+const emptyPagesMax = 20
+
+const unavailable = () => new errors.Unavailable({ part: "database", committed: false })
+
 export const layer = Layer.effect(
   TokenEnder,
-  Effect.map(TenantActors, (actors) => ({
-    endTokens: (tenantId, tokenIds) =>
-      Effect.flatMap(sweep, (caller) => actors.ask(tenantId, commands.endTokens(tokenIds, caller))),
-    purgeTokens: (tenantId, tokenIds) =>
-      Effect.flatMap(sweep, (caller) => actors.ask(tenantId, commands.purgeTokens(tokenIds, caller)))
-  }))
+  Effect.gen(function* () {
+    const actors = yield* TenantActors
+    const store = yield* TenantStore
+    const inForce = yield* InForce
+
+    const revokeAllPiece = Effect.fnUntraced(function* (one: RevokeAll, limit: number) {
+      const { population, tenantId } = one
+      let place = one.place
+      for (let page = 1; ; page++) {
+        const piece = pieceAt(population, place, limit)
+        if (piece === null) break
+        const { content, next } = yield* Effect.mapError(store.listTokens(tenantId, piece), unavailable)
+        place = placeAfter(place, next)
+        if (content.length === 0 && page < emptyPagesMax) continue
+        const tokenIds = content.map(({ tokenId }) => tokenId)
+        return yield* actors.ask(tenantId, revokePiece(one, tokenIds, place))
+      }
+      // What others have taken away of it, too: who reads "done" meets none of it any more.
+      yield* Effect.catchTag(inForce.all(tenantId), "StoreUnavailable", () => Effect.fail(unavailable()))
+      yield* actors.ask(tenantId, finishRevokeAll(one))
+      return 0
+    })
+
+    return {
+      endTokens: (tenantId, tokenIds) =>
+        Effect.flatMap(sweep, (caller) => actors.ask(tenantId, commands.endTokens(tokenIds, caller))),
+      purgeTokens: (tenantId, tokenIds) =>
+        Effect.flatMap(sweep, (caller) => actors.ask(tenantId, commands.purgeTokens(tokenIds, caller))),
+      openRevokeAlls: store.openRevokeAlls,
+      revokeAllPiece: (one, limit) =>
+        revokeAllPiece(one, limit).pipe(
+          // Its tokens went with the tenant.
+          Effect.catchTag("TenantNotFound", () =>
+            Effect.as(Effect.mapError(store.dropRevokeAlls(one.tenantId), unavailable), 0)
+          )
+        )
+    }
+  })
 )

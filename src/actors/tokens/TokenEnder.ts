@@ -5,6 +5,8 @@
  * is gone, is passed over and not counted.
  */
 import { Context, type Effect } from "effect"
+import type { RevokeAll } from "../../store/RevokeAll.ts"
+import type { StoreUnavailable } from "../../store/StoreError.ts"
 import type { ChangeError } from "../tenant/Tenants.ts"
 
 export class TokenEnder extends Context.Service<
@@ -14,5 +16,9 @@ export class TokenEnder extends Context.Service<
     readonly endTokens: (tenantId: string, tokenIds: ReadonlyArray<string>) => Effect.Effect<number, ChangeError>
     /** Deletes tokens of a removed application or tenant, with their events. Answers how many. */
     readonly purgeTokens: (tenantId: string, tokenIds: ReadonlyArray<string>) => Effect.Effect<number, ChangeError>
+    /** Populations that are being revoked and are not finished, of all tenants, the oldest first. */
+    readonly openRevokeAlls: (limit: number) => Effect.Effect<ReadonlyArray<RevokeAll>, StoreUnavailable>
+    /** Goes on with one: at most `limit` tokens, or its end. Answers how many tokens it revoked. */
+    readonly revokeAllPiece: (one: RevokeAll, limit: number) => Effect.Effect<number, ChangeError>
   }
 >()("cm/actors/TokenEnder") {}

@@ -42,7 +42,8 @@ import { type Counters, type LockedTenant, lockTenant, tenantColumns, tenantOf }
 import { loadEndpointCounts, loadTokens } from "./load/tokens.ts"
 import { fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
-import { readTokenPage } from "./TokenPages.ts"
+import { applyRevokeAlls, dropRevokeAlls, findRevokeAlls, loadRevokeAlls, openRevokeAlls } from "./RevokeAllRow.ts"
+import { countTokenPage, readTokenPage } from "./TokenPages.ts"
 import { tokenColumns, tokenOf } from "./TokenRow.ts"
 
 // ---- transactions -----------------------------------------------------------
@@ -57,7 +58,7 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
   const locking = lockTenant(session, tenantId, load.createsTenant === true)
   // Where it may be missing, it is got first.
   if (load.createsTenant === true) await locking
-  const [locked, tokens, endpointCounts, named, idempotent, credentials, keys, aside] = await Promise.all([
+  const [locked, tokens, endpointCounts, named, idempotent, credentials, keys, aside, revokeAlls] = await Promise.all([
     locking,
     loadTokens(session, tenantId, load),
     loadEndpointCounts(session, tenantId, load),
@@ -65,7 +66,8 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
     loadIdempotent(session, tenantId, load.idempotencyKeyHashes),
     loadCredentials(session, tenantId, load.credentials),
     loadKeys(session, load.keys),
-    loadAside(session, load.aside)
+    loadAside(session, load.aside),
+    loadRevokeAlls(session, tenantId, load.revokeAlls)
   ])
   const others = Array.from(tokens.values(), (token) => token.appName).filter((name) => !named.applications.has(name))
   const ofTokens = others.length === 0 ? undefined : await loadApplications(session, tenantId, others)
@@ -83,7 +85,8 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
     idempotent,
     credentials,
     keys,
-    aside
+    aside,
+    revokeAlls
   }
   return { locked, loaded }
 }
@@ -119,6 +122,7 @@ const applyAll = async (
     ...applyCredentials(session, tenantId, changes.credentials),
     ...applyCheckpoints(session, changes.auditCheckpoints),
     ...applyKeys(session, changes.keys),
+    ...applyRevokeAlls(session, tenantId, changes.revokeAlls, loaded.now),
     ...applyAudit(session, audit),
     ...applyCounters(session, tenantId, countersAfter(counters, loaded, changes, headAfter(before, audit)))
   ])
@@ -229,6 +233,17 @@ const make = Effect.map(Mariadb, (database) => {
       ),
     listTokens: (tenantId, query) =>
       read("TenantStore.listTokens", (session) => readTokenPage(session, tenantId, query), tenantId),
+    countTokens: (tenantId, query) =>
+      read("TenantStore.countTokens", (session) => countTokenPage(session, tenantId, query), tenantId),
+    findRevokeAll: (tenantId, operationId) =>
+      read(
+        "TenantStore.findRevokeAll",
+        async (session) => (await findRevokeAlls(session, tenantId, [operationId]))[0],
+        tenantId
+      ),
+    openRevokeAlls: (limit) => read("TenantStore.openRevokeAlls", (session) => openRevokeAlls(session, limit)),
+    dropRevokeAlls: (tenantId) =>
+      Effect.asVoid(read("TenantStore.dropRevokeAlls", (session) => dropRevokeAlls(session, tenantId), tenantId)),
     tenantsOfEndpoint: (endpointId) =>
       read("TenantStore.tenantsOfEndpoint", async (session) =>
         (await session.rows(tenantsOfEndpointSql, [endpointId])).map((row) => Columns.text(row, 0))

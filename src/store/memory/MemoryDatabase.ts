@@ -13,6 +13,7 @@ import type { AuditRow } from "../AuditChain.ts"
 import type { AuditStub } from "../AuditCuts.ts"
 import type { AuditCheckpoint } from "../AuditStore.ts"
 import type { StoredKey } from "../KeyStore.ts"
+import type { RevokeAll } from "../RevokeAll.ts"
 import type { IdempotentAnswer, OutboxEntry } from "../TenantStore.ts"
 import { MemoryCredentialTables } from "./MemoryCredentialTables.ts"
 
@@ -89,6 +90,8 @@ export interface MemoryTables {
   readonly masterKeys: Map<string, string>
   readonly relay: { term: number; process: string | null; expiresAt: number }
   readonly relayPositions: Map<string, number>
+  /** By tenant and id. */
+  readonly revokeAlls: Map<string, RevokeAll>
   readonly sweeps: Map<string, { readonly process: string; readonly expiresAt: number }>
 }
 
@@ -111,6 +114,7 @@ const empty = (): MemoryTables => ({
   dataKeys: new Map(),
   keyLife: { uses: new Map(), retiredAt: new Map(), mark: undefined },
   masterKeys: new Map(),
+  revokeAlls: new Map(),
   relay: { term: 0, process: null, expiresAt: 0 },
   relayPositions: new Map(),
   sweeps: new Map()

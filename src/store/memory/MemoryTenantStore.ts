@@ -2,7 +2,7 @@
 import { Clock, Effect, Layer } from "effect"
 import type { Page, TokenQuery } from "../../domain/Page.ts"
 import { isInService, settingsOf } from "../../domain/Tenant.ts"
-import { shownStatus, type Token } from "../../domain/Token.ts"
+import { endOf, shownStatus, type Token } from "../../domain/Token.ts"
 import type { TaggedTenant } from "../CredentialStore.ts"
 import { checkChanges, isEmpty } from "../checkChanges.ts"
 import { countsAsToken } from "../Stock.ts"
@@ -20,6 +20,7 @@ import { MemoryDatabase, type MemoryTables, pair, tokenCount } from "./MemoryDat
 import { loadAside } from "./memoryAside.ts"
 import { applyChanges, rejection } from "./memoryChanges.ts"
 import { loadKeys } from "./memoryKeys.ts"
+import { dropRevokeAlls, loadRevokeAlls, openRevokeAlls } from "./memoryRevokeAll.ts"
 
 const loadTokens = (tables: MemoryTables, tenantId: string, load: Load): ReadonlyMap<string, Token> => {
   const found = new Map<string, Token>()
@@ -93,7 +94,8 @@ const loadAll = (
   idempotent: present(load.idempotencyKeyHashes, (keyHash) => answerOf(tables, tenantId, keyHash)),
   credentials: tables.credentials.load(tenantId, load.credentials, (id) => taggedTenant(tables, id)),
   keys: loadKeys(tables, load.keys, now),
-  aside: loadAside(tables, load.aside)
+  aside: loadAside(tables, load.aside),
+  revokeAlls: loadRevokeAlls(tables, tenantId, load.revokeAlls)
 })
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -113,10 +115,23 @@ const pageOf = <A>(
   return { content, next: rest.length > options.limit && last !== undefined ? key(last) : null }
 }
 
-const matches = (token: Token, tenantId: string, query: TokenQuery, now: number): boolean =>
+const isBefore = (time: number, limit: number | null | undefined): boolean =>
+  limit === null || limit === undefined || time < limit
+
+const isExpiringBefore = (token: Token, limit: number | null | undefined, now: number): boolean => {
+  const end = endOf(token)
+  return limit === null || limit === undefined || (end !== null && end < limit && shownStatus(token, now) !== "Revoked")
+}
+
+const matches = (token: Token, tenantId: string, query: Omit<TokenQuery, "limit">, now: number): boolean =>
   token.tenantId === tenantId &&
   (query.appName === null || token.appName === query.appName) &&
   (query.endpointId === null || token.endpointId === query.endpointId) &&
+  (query.applications?.includes(token.appName) ?? true) &&
+  isBefore(token.createdAt, query.createdBefore) &&
+  (query.createdBy ?? token.createdBy) === token.createdBy &&
+  isBefore(token.lastUsedAt ?? token.createdAt, query.unusedSince) &&
+  isExpiringBefore(token, query.expiringBefore, now) &&
   (query.statuses.length === 0 || query.statuses.includes(shownStatus(token, now)))
 
 type Decide<A> = (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
@@ -182,6 +197,19 @@ const make = Effect.map(MemoryDatabase, (tables) => {
           query
         )
       ),
+    countTokens: (tenantId, query) =>
+      step((now) => ({
+        count: Array.from(tables.tokens.values()).filter(
+          (token) =>
+            matches(token, tenantId, query, now) &&
+            (query.after === null ||
+              (query.order === "ASC" ? token.tokenId > query.after : token.tokenId < query.after))
+        ).length,
+        next: null
+      })),
+    findRevokeAll: (tenantId, operationId) => step(() => tables.revokeAlls.get(pair(tenantId, operationId))),
+    openRevokeAlls: (limit) => step(() => openRevokeAlls(tables, limit)),
+    dropRevokeAlls: (tenantId) => step(() => dropRevokeAlls(tables, tenantId)),
     tenantsOfEndpoint: (endpointId) =>
       step(() => {
         const tokens = Array.from(tables.tokens.values()).filter((token) => token.endpointId === endpointId)

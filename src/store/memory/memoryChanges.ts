@@ -11,6 +11,7 @@ import type { Changes, Loaded } from "../TenantStore.ts"
 import { hexOf, type MemoryTables, pair } from "./MemoryDatabase.ts"
 import { applyAside } from "./memoryAside.ts"
 import { applyKeys, brokenKey } from "./memoryKeys.ts"
+import { applyRevokeAlls } from "./memoryRevokeAll.ts"
 
 /** Whether a tenant that is not being removed has the issuer. */
 const isTaken = (tables: MemoryTables, tenantId: string, issuer: string): boolean =>
@@ -146,5 +147,6 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   }
   applyKeys(tables, changes.keys, now)
   applyAside(tables, changes.asideEnded)
+  applyRevokeAlls(tables, tenantId, changes.revokeAlls, now)
   appendAudit(tables, tenantId, now, changes.audit)
 }

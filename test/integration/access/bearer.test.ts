@@ -84,9 +84,11 @@ const furnish = async (tenant: "acme" | "beta", issuer: OidcIssuer) => {
     credentials: { api_key: "planted" },
     allowed_consumers: [`bearer:${tenant}/robot`]
   })
+  const revoking = await made("token.revoke-all", { createdBefore: "2020-01-01T00:00:00.000Z" }, 200)
   return {
     tenant,
     appName,
+    operationId: revoking.operationId as string,
     endpointId: `${tenant}-e1`,
     tokenId: provisioned.tokenId as string,
     value: provisioned.token as string,
@@ -97,7 +99,7 @@ type Furniture = Awaited<ReturnType<typeof furnish>>
 
 /** A request that is right, about what is there; ids of nobody where `it` has none. */
 const samples = (there: Furniture): Readonly<Record<string, unknown>> => {
-  const { appName, credentialId: credential_id, endpointId, tokenId, value: token } = there
+  const { appName, credentialId: credential_id, endpointId, operationId, tokenId, value: token } = there
   return {
     "application.register": { appName: `${there.tenant}-new` },
     "application.list": {},
@@ -111,6 +113,8 @@ const samples = (there: Furniture): Readonly<Record<string, unknown>> => {
     "token.suspend": { tokenId },
     "token.activate": { tokenId },
     "token.revoke": { appName, token },
+    "token.revoke-all": { applications: [appName], dryRun: true },
+    "token.revoke-all-status": { operationId },
     "token.rotate": { tokenId },
     "token.delete": { tokenId },
     "token.validate": { appName, token },
@@ -177,11 +181,13 @@ describe("every operation of a tenant", () => {
       if (own === null) continue
       const others = everyScope.split(" ").filter((scope) => scope !== own)
       const answer = await ask("acme", name, sampleOf(ofAcme, name), acme.token(others.join(" ")))
-      const resource = name.startsWith("token.")
-        ? `endpoint-${ofAcme.endpointId}`
-        : name === "application.remove"
+      const resource = name.startsWith("token.revoke-all-")
+        ? "tenant-system"
+        : name === "application.remove" || name === "token.revoke-all"
           ? `application-${ofAcme.appName}`
-          : "tenant-system"
+          : name.startsWith("token.")
+            ? `endpoint-${ofAcme.endpointId}`
+            : "tenant-system"
       assert.deepStrictEqual(why(answer), [403, { scope: own, resource }], name)
       assert.strictEqual(answer.code, "FORBIDDEN")
     }
@@ -190,13 +196,19 @@ describe("every operation of a tenant", () => {
   it("answers about ids of another tenant as about ids of nobody", async () => {
     const token = await acme.token(everyScope)
     const strangers: Furniture = { ...ofBeta, endpointId: ofAcme.endpointId, appName: ofAcme.appName }
-    const nobodys: Furniture = { ...strangers, tokenId: unknownId, value: "nobodys1", credentialId: unknownId }
+    const nobodys: Furniture = {
+      ...strangers,
+      tokenId: unknownId,
+      value: "nobodys1",
+      credentialId: unknownId,
+      operationId: unknownId
+    }
     const seen = (answer: Answer) =>
       JSON.stringify([answer.status, answer.body.error ?? answer.body.results ?? answer.body])
         .replaceAll(ofBeta.tokenId, unknownId)
         .replaceAll(ofBeta.credentialId, unknownId)
         .replaceAll(/"correlationId":"[^"]*"/gu, "")
-    const ids = /tokenId|credential_id|"token"/u
+    const ids = /tokenId|credential_id|operationId|"token"/u
     for (const name of tenantOperations) {
       if (!ids.test(JSON.stringify(sampleOf(strangers, name)))) continue
       const answers = await Promise.all(

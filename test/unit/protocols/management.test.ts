@@ -133,11 +133,17 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     operation: "token.list",
-    ask: { appName: "app", endpointId: "e", status: ["Active", "Inactive"], limit: 3, order: "ASC" },
+    ask: {
+      ...{ appName: "app", endpointId: "e", status: ["Active", "Inactive"], limit: 3, order: "ASC" },
+      ...{ unusedSince: "1970-01-01T00:00:01Z", expiringBefore: "1970-01-01T00:00:02Z" }
+    },
     calls: "listTokens",
     args: [
       "demo",
-      { appName: "app", endpointId: "e", statuses: ["Active", "Inactive"], order: "ASC", limit: 3, after: null }
+      {
+        ...{ appName: "app", endpointId: "e", statuses: ["Active", "Inactive"], order: "ASC", limit: 3, after: null },
+        ...{ createdBy: null, unusedSince: 1_000, expiringBefore: 2_000 }
+      }
     ],
     gives: page([someToken()]),
     body: { content: [record] }
@@ -218,6 +224,66 @@ const cases: ReadonlyArray<Case> = [
     gives: Effect.succeed(provisioned),
     status: 201,
     body: { ...record, token: "0123456789" }
+  },
+  {
+    operation: "token.revoke-all",
+    ask: {
+      applications: ["a", "b", "a"],
+      createdBy: "ADMIN/alice",
+      unusedSince: "1970-01-01T00:00:02Z",
+      reason: "leaked"
+    },
+    calls: "revokeAll",
+    args: [
+      "demo",
+      {
+        population: {
+          applications: ["a", "b"],
+          endpointIds: null,
+          createdBefore: null,
+          createdBy: "ADMIN/alice",
+          unusedSince: 2_000
+        },
+        reason: "leaked"
+      }
+    ],
+    gives: Effect.succeed({ operationId: someTokenId, matched: 3, isAtLeast: false }),
+    body: { operationId: someTokenId, matched: 3 }
+  },
+  {
+    operation: "token.revoke-all",
+    ask: { endpointIds: ["e"], createdBefore: "1970-01-01T00:00:02Z", dryRun: true },
+    calls: "countPopulation",
+    args: [
+      "demo",
+      { applications: null, endpointIds: ["e"], createdBefore: 2_000, createdBy: null, unusedSince: null }
+    ],
+    gives: Effect.succeed({ matched: 3, isAtLeast: true }),
+    body: { matched: 3, atLeast: true }
+  },
+  {
+    operation: "token.revoke-all-status",
+    ask: { operationId: someTokenId },
+    calls: "findRevokeAll",
+    args: ["demo", someTokenId],
+    gives: Effect.succeed({
+      operationId: someTokenId,
+      matched: 3,
+      isAtLeast: false,
+      done: 2,
+      asker: { principal: "ADMIN/alice" },
+      startedAt: 1_000,
+      finishedAt: 2_000
+    }),
+    body: {
+      operationId: someTokenId,
+      state: "done",
+      matched: 3,
+      done: 2,
+      createdBy: "ADMIN/alice",
+      startedDate: "1970-01-01T00:00:01.000Z",
+      finishedDate: "1970-01-01T00:00:02.000Z"
+    }
   },
   {
     operation: "token.delete",

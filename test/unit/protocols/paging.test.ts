@@ -27,8 +27,24 @@ const lists: Readonly<Record<string, List>> = {
   "application.list": { method: "listApplications", base: {}, others: {}, ...name },
   "token.list": {
     method: "listTokens",
-    base: { appName: "a", endpointId: "e", status: ["Active", "Revoked"], order: "DESC" },
-    others: { appName: "b", endpointId: "f", status: ["Active"], order: "ASC" },
+    base: {
+      appName: "a",
+      endpointId: "e",
+      createdBy: "bus",
+      unusedSince: "2026-01-01T00:00:00.000Z",
+      expiringBefore: "2027-01-01T00:00:00.000Z",
+      status: ["Active", "Revoked"],
+      order: "DESC"
+    },
+    others: {
+      appName: "b",
+      endpointId: "f",
+      createdBy: "ADMIN/alice",
+      unusedSince: "2026-01-02T00:00:00.000Z",
+      expiringBefore: "2027-01-02T00:00:00.000Z",
+      status: ["Active"],
+      order: "ASC"
+    },
     ...id
   },
   "credential.list": {

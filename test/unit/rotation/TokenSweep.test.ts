@@ -76,7 +76,12 @@ const parts = (world: World) => {
           return deleted
         })
     }),
-    Layer.succeed(TokenEnder, { endTokens: take("ended"), purgeTokens: take("orphaned") }),
+    Layer.succeed(TokenEnder, {
+      endTokens: take("ended"),
+      purgeTokens: take("orphaned"),
+      openRevokeAlls: () => Effect.succeed([]),
+      revokeAllPiece: () => Effect.succeed(0)
+    }),
     Layer.succeed(Replica, one),
     Layer.succeed(SweepConfig, {
       interval: Duration.seconds(1),

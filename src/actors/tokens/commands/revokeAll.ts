@@ -1,0 +1,140 @@
+/**
+ * A whole population of tokens is revoked, as three kinds of commands: it begins, it goes on, it is over.
+ *
+ * The beginning writes what was asked and answers; each piece revokes what of it is still of the population
+ * and says in the same transaction how far it came, so a piece that another replica has done is passed over
+ * whole. One piece is one change under one sequence and one barrier. The end is written by whoever knows
+ * that all of it is in force.
+ */
+import { Result } from "effect"
+import * as errors from "../../../domain/errors.ts"
+import { shownStatus, type Token } from "../../../domain/Token.ts"
+import { isUsable } from "../../../domain/TokenLifecycle.ts"
+import { isOf, type TokenPopulation, type WalkPlace, walkBegin } from "../../../domain/TokenPopulation.ts"
+import type { RevokeAll } from "../../../store/RevokeAll.ts"
+import type { Command } from "../../tenant/Command.ts"
+import type { Caller } from "../../tenant/Tenants.ts"
+import type { Workspace } from "../../tenant/Workspace.ts"
+import { happened, requireApplication } from "./tokenRows.ts"
+
+/** Of one tenant, that are not finished. */
+export const revokeAllsMax = 16
+/** A row of the audit names so many endpoints; of more their number. */
+const endpointsShown = 20
+
+const askerOf = ({ asker, correlationId }: RevokeAll): Caller => ({ ...asker, correlationId, idempotency: null })
+
+const shownPopulation = ({ endpointIds, ...rest }: TokenPopulation) => ({
+  ...rest,
+  endpoints: endpointIds?.length ?? null,
+  endpointIds: endpointIds?.slice(0, endpointsShown) ?? null
+})
+
+const record = (
+  workspace: Workspace,
+  { operationId }: RevokeAll,
+  action: string,
+  caller: Caller,
+  diff: Readonly<Record<string, unknown>>
+): void => workspace.record(caller, { action, entityType: "revoke-all", entityId: operationId, diff })
+
+export interface RevokeAllAsked {
+  readonly operationId: string
+  readonly population: TokenPopulation
+  readonly reason: string | null
+  readonly matched: number
+  readonly isAtLeast: boolean
+}
+
+export interface RevokeAllBegun {
+  readonly operationId: string
+  readonly matched: number
+  readonly isAtLeast: boolean
+}
+
+/** What is made later than this command is not of the population. */
+export const beginRevokeAll = (
+  { isAtLeast, matched, operationId, population, reason }: RevokeAllAsked,
+  caller: Caller
+): Command<RevokeAllBegun> => ({
+  name: "token.revoke-all",
+  caller,
+  load: { appNames: population.applications ?? [], revokeAlls: [] },
+  decide: (workspace) => {
+    for (const appName of population.applications ?? []) {
+      const refused = requireApplication(workspace, appName)
+      if (refused !== null) return Result.fail(refused)
+    }
+    if (workspace.revokeAllsOpen >= revokeAllsMax) {
+      return Result.fail(new errors.LimitReached({ limit: "revokeAlls", max: revokeAllsMax }))
+    }
+    const until = Math.min(population.createdBefore ?? Number.POSITIVE_INFINITY, workspace.now + 1)
+    const begun: RevokeAll = {
+      operationId,
+      tenantId: workspace.tenantId,
+      population: { ...population, createdBefore: until },
+      reason,
+      asker: { principal: caller.principal, known: caller.known },
+      correlationId: caller.correlationId,
+      matched,
+      isAtLeast,
+      done: 0,
+      place: walkBegin,
+      startedAt: workspace.now,
+      finishedAt: null
+    }
+    workspace.writeRevokeAll(begun)
+    const diff = { population: shownPopulation(begun.population), matched, ...(reason === null ? {} : { reason }) }
+    record(workspace, begun, "token.revoke_all", caller, diff)
+    return Result.succeed({ operationId, matched, isAtLeast })
+  }
+})
+
+const revokeOne = (workspace: Workspace, token: Token, reason: string | null, caller: Caller): void => {
+  const from = shownStatus(token, workspace.now)
+  const changed: Token = {
+    ...token,
+    status: "Revoked",
+    version: token.version + 1,
+    updatedAt: workspace.now,
+    updatedBy: caller.principal,
+    reason
+  }
+  workspace.update(changed)
+  workspace.takeAway(workspace.tokenTarget(changed))
+  const fact = { type: "revoked", token: changed, previousStatus: from, reason, caller } as const
+  happened(workspace, { ...fact, endsSessions: isUsable(from) }, { status: [from, "Revoked"] })
+}
+
+const isSamePlace = (a: WalkPlace, b: WalkPlace): boolean => a.street === b.street && a.after === b.after
+
+/** Answers how many were revoked; 0 also where somebody else has gone on from there. */
+export const revokePiece = (one: RevokeAll, tokenIds: ReadonlyArray<string>, place: WalkPlace): Command<number> => ({
+  name: "token.revoke-all-piece",
+  caller: askerOf(one),
+  load: { tokenIds, revokeAlls: [one.operationId] },
+  decide: (workspace) => {
+    const now = workspace.revokeAll(one.operationId)
+    if (now === undefined || now.finishedAt !== null || !isSamePlace(now.place, one.place)) return Result.succeed(0)
+    const tokens = tokenIds
+      .flatMap((tokenId) => workspace.token(tokenId) ?? [])
+      .filter((token) => isOf(now.population, token, workspace.now))
+    for (const token of tokens) revokeOne(workspace, token, now.reason, askerOf(now))
+    workspace.writeRevokeAll({ ...now, place, done: now.done + tokens.length })
+    return Result.succeed(tokens.length)
+  }
+})
+
+/** All of it is in force. */
+export const finishRevokeAll = (one: RevokeAll): Command<void> => ({
+  name: "token.revoke-all-end",
+  caller: askerOf(one),
+  load: { revokeAlls: [one.operationId] },
+  decide: (workspace) => {
+    const now = workspace.revokeAll(one.operationId)
+    if (now === undefined || now.finishedAt !== null || !isSamePlace(now.place, one.place)) return Result.void
+    workspace.writeRevokeAll({ ...now, finishedAt: workspace.now })
+    record(workspace, now, "token.revoke_all_done", askerOf(now), { done: now.done })
+    return Result.void
+  }
+})

@@ -1,0 +1,49 @@
+/**
+ * `token.revoke-all` as callers meet it: it is counted, then begun; a sweep does the work (`revokeAllPiece`).
+ *
+ * Counting reads the tenant's tokens page by page and gives up in time, so a very large population is
+ * answered with how many there are at least.
+ */
+import { Clock, Duration, Effect } from "effect"
+import * as errors from "../../domain/errors.ts"
+import { isInService } from "../../domain/Tenant.ts"
+import { pieceAt, placeAfter, type TokenPopulation, walkBegin } from "../../domain/TokenPopulation.ts"
+import type { StoreUnavailable } from "../../store/StoreError.ts"
+import type { TenantStore } from "../../store/TenantStore.ts"
+
+/** For a request that has to be answered. */
+const countFor = Duration.seconds(3)
+
+export const countPopulation = Effect.fnUntraced(function* (
+  store: TenantStore["Service"],
+  tenantId: string,
+  population: TokenPopulation
+): Effect.fn.Return<{ readonly matched: number; readonly isAtLeast: boolean }, StoreUnavailable> {
+  const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(countFor)
+  let place = walkBegin
+  let matched = 0
+  for (;;) {
+    const piece = pieceAt(population, place, 1)
+    if (piece === null) return { matched, isAtLeast: false }
+    const { count, next } = yield* store.countTokens(tenantId, piece)
+    matched += count
+    place = placeAfter(place, next)
+    if ((yield* Clock.currentTimeMillis) >= until && pieceAt(population, place, 1) !== null) {
+      return { matched, isAtLeast: true }
+    }
+  }
+})
+
+/** Named by mistake, nothing would be revoked and nobody would know: each has to be the tenant's. */
+export const requireApplications = Effect.fnUntraced(function* (
+  store: TenantStore["Service"],
+  tenantId: string,
+  appNames: ReadonlyArray<string>
+): Effect.fn.Return<void, StoreUnavailable | errors.ApplicationNotFound> {
+  const found = appNames.length === 0 ? [] : yield* store.findApplications(appNames)
+  const own = new Set(
+    found.filter((one) => one.tenantId === tenantId && isInService(one)).map(({ appName }) => appName)
+  )
+  const missing = appNames.find((appName) => !own.has(appName))
+  if (missing !== undefined) return yield* new errors.ApplicationNotFound({ appName: missing })
+})
