@@ -6,6 +6,7 @@ import { credentialOperations } from "./CredentialOperations.ts"
 import { keyOperations } from "./KeyOperations.ts"
 import type { Operation } from "./Operation.ts"
 import { outboxOperations } from "./OutboxOperations.ts"
+import { revokeAllOperations } from "./RevokeAllOperations.ts"
 import { serviceOperations } from "./ServiceOperations.ts"
 import { tenantOperations } from "./TenantOperations.ts"
 import { tokenOperations } from "./TokenOperations.ts"
@@ -14,6 +15,7 @@ import { tokenValidationOperations } from "./TokenValidationOperations.ts"
 const table = [
   ...applicationOperations,
   ...tokenOperations,
+  ...revokeAllOperations,
   ...tokenValidationOperations,
   ...credentialOperations,
   ...serviceOperations,

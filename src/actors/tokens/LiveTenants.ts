@@ -14,7 +14,6 @@ import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { isInService, noSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
-import type { TokenPopulation } from "../../domain/TokenPopulation.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
 import { ApplicationSettings } from "../tenant/ApplicationSettings.ts"
@@ -42,10 +41,9 @@ import { Validator } from "../validation/Validator.ts"
 import { applicationsAmong } from "./applicationsAmong.ts"
 import * as applications from "./commands/applications.ts"
 import { configureTenant } from "./commands/configure.ts"
-import { beginRevokeAll } from "./commands/revokeAll.ts"
 import * as commands from "./commands/tokens.ts"
 import { type HashValue, keyed } from "./KeyedCommand.ts"
-import { countPopulation, requireApplications } from "./revokeAll.ts"
+import { revokeAlls } from "./revokeAll.ts"
 import { tenantEvents } from "./tenantEvents.ts"
 import { applicationsOfEndpoint, tokenPlaces } from "./tokenPlaces.ts"
 
@@ -164,12 +162,6 @@ export const layer = Layer.effect(
       )
     }
 
-    const counted = (tenantId: string, population: TokenPopulation) =>
-      requireApplications(store, tenantId, population.applications ?? []).pipe(
-        Effect.andThen(countPopulation(store, tenantId, population)),
-        Effect.catchTag("StoreUnavailable", (error) => Effect.fail(ExistingTenant.readFailed(error)))
-      )
-
     const validateOne = (
       tenantId: string,
       item: { readonly appName: string; readonly token: string },
@@ -247,17 +239,7 @@ export const layer = Layer.effect(
         )
         return yield* change(tenantId, command)
       }),
-      countPopulation: (tenantId, population) => Effect.andThen(liveTenant(tenantId), counted(tenantId, population)),
-      revokeAll: Effect.fnUntraced(function* (tenantId, { population, reason }, caller) {
-        const operationId = ids.next()
-        yield* liveTenant(tenantId)
-        const count = yield* counted(tenantId, population)
-        return yield* change(tenantId, beginRevokeAll({ operationId, population, reason, ...count }, caller))
-      }),
-      findRevokeAll: Effect.fnUntraced(function* (tenantId, operationId) {
-        const found = yield* read(tenantId, store.findRevokeAll(tenantId, operationId))
-        return found ?? (yield* new errors.RevokeAllNotFound())
-      }),
+      ...revokeAlls({ store, ids, liveTenant, change }),
       deleteTokens: Effect.fnUntraced(function* (tenantId, options, caller) {
         if (!("tokenId" in options)) {
           return yield* change(tenantId, commands.deleteTokensOfEndpoint(options.endpointId, caller))

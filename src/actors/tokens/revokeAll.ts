@@ -10,11 +10,16 @@ import { isInService } from "../../domain/Tenant.ts"
 import { pieceAt, placeAfter, type TokenPopulation, walkBegin } from "../../domain/TokenPopulation.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import type { TenantStore } from "../../store/TenantStore.ts"
+import type { Command } from "../tenant/Command.ts"
+import * as ExistingTenant from "../tenant/ExistingTenant.ts"
+import type { Ids } from "../tenant/Ids.ts"
+import type { ChangeError, Tenants } from "../tenant/Tenants.ts"
+import { beginRevokeAll } from "./commands/revokeAll.ts"
 
 /** For a request that has to be answered. */
 const countFor = Duration.seconds(3)
 
-export const countPopulation = Effect.fnUntraced(function* (
+const countPopulation = Effect.fnUntraced(function* (
   store: TenantStore["Service"],
   tenantId: string,
   population: TokenPopulation
@@ -35,7 +40,7 @@ export const countPopulation = Effect.fnUntraced(function* (
 })
 
 /** Named by mistake, nothing would be revoked and nobody would know: each has to be the tenant's. */
-export const requireApplications = Effect.fnUntraced(function* (
+const requireApplications = Effect.fnUntraced(function* (
   store: TenantStore["Service"],
   tenantId: string,
   appNames: ReadonlyArray<string>
@@ -47,3 +52,39 @@ export const requireApplications = Effect.fnUntraced(function* (
   const missing = appNames.find((appName) => !own.has(appName))
   if (missing !== undefined) return yield* new errors.ApplicationNotFound({ appName: missing })
 })
+
+export const revokeAlls = ({
+  change,
+  ids,
+  liveTenant,
+  store
+}: {
+  readonly store: TenantStore["Service"]
+  readonly ids: Ids["Service"]
+  readonly liveTenant: Effect.Success<typeof ExistingTenant.make>
+  readonly change: <A>(tenantId: string, command: Command<A>) => Effect.Effect<A, ChangeError>
+}): Pick<Tenants["Service"], "countPopulation" | "revokeAll" | "findRevokeAll"> => {
+  const counted = Effect.fnUntraced(function* (tenantId: string, population: TokenPopulation) {
+    yield* liveTenant(tenantId)
+    const counting = Effect.andThen(
+      requireApplications(store, tenantId, population.applications ?? []),
+      countPopulation(store, tenantId, population)
+    )
+    return yield* Effect.catchTag(counting, "StoreUnavailable", (error) =>
+      Effect.fail(ExistingTenant.readFailed(error))
+    )
+  })
+  return {
+    countPopulation: counted,
+    revokeAll: Effect.fnUntraced(function* (tenantId, { population, reason }, caller) {
+      const operationId = ids.next()
+      const count = yield* counted(tenantId, population)
+      return yield* change(tenantId, beginRevokeAll({ operationId, population, reason, ...count }, caller))
+    }),
+    findRevokeAll: Effect.fnUntraced(function* (tenantId, operationId) {
+      yield* liveTenant(tenantId)
+      const found = yield* Effect.mapError(store.findRevokeAll(tenantId, operationId), ExistingTenant.readFailed)
+      return found ?? (yield* new errors.RevokeAllNotFound())
+    })
+  }
+}

@@ -9,6 +9,7 @@ import { KeyStore } from "../../../../src/store/KeyStore.ts"
 import { Mariadb } from "../../../../src/store/maria/Mariadb.ts"
 import { endedSql, orphansOfApplicationsSql, orphansOfTenantsSql } from "../../../../src/store/maria/MariaSweeps.ts"
 import { byHashSql } from "../../../../src/store/maria/MariaTokenLookup.ts"
+import { openSql } from "../../../../src/store/maria/RevokeAllRow.ts"
 import { Outbox } from "../../../../src/store/Outbox.ts"
 import { Sweeps } from "../../../../src/store/Sweeps.ts"
 import { TenantStore } from "../../../../src/store/TenantStore.ts"
@@ -158,6 +159,12 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
           store.listTokens(tenantId, { ...query, appName: null, endpointId: null, statuses: ["Active"], limit: 10 })
         )
         assert.isBelow(sparse, 20_000 + 5_000)
+        const open = yield* planOf(openSql, [100])
+        assert.strictEqual(open.get("revoke_all"), "ix_revoke_all_open")
+        assert.isBelow(yield* rowsRead(store.openRevokeAlls(100)), 10)
+        const ofNobody = { ...query, appName: null, endpointId: null, createdBy: "ADMIN/nobody" }
+        assert.isBelow(yield* rowsRead(store.listTokens(tenantId, ofNobody)), 2 * 20_000 + 5_000)
+        assert.isBelow(yield* rowsRead(store.countTokens(tenantId, ofNobody)), 2 * 20_000 + 5_000)
       })
     )
 
