@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { asyncApi } from "../src/protocols/AsyncApi.ts"
-import { operations } from "../src/protocols/OperationTable.ts"
+import { everyOperation } from "../src/protocols/OperationTable.ts"
 
 export const file = resolve(import.meta.dirname, "../docs/asyncapi.yaml")
 
@@ -35,7 +35,7 @@ const lines = (value) => {
 }
 
 export const render = () =>
-  `# Written by scripts/asyncapi.mjs from the operation table. Do not edit.\n${lines(asyncApi(operations)).join("\n")}\n`
+  `# Written by scripts/asyncapi.mjs from the operation table. Do not edit.\n${lines(asyncApi(everyOperation)).join("\n")}\n`
 
 if (process.argv[1] === import.meta.filename) {
   if (process.argv.includes("--check")) {

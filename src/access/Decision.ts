@@ -21,14 +21,14 @@ import {
   namesWith,
   tenantSystem
 } from "./Grants.ts"
-import { type CredentialKind, credentialKinds, type Row } from "./Scopes.ts"
+import { type CredentialKind, credentialKinds, type Family, type Row } from "./Scopes.ts"
 
 /** What bus permissions alone are worth: `CM_BUS_TRUST`. */
 export type BusTrust = "without-issuer" | "always" | "never"
 
 /** Whether the request is refused without a bearer token. */
 export const needsBearer = (asked: {
-  readonly family: "tenant" | "admin"
+  readonly family: Family
   readonly row: Row | undefined
   /** `credential.get.<consumer>`: bus permissions say who reads. */
   readonly namesConsumer: boolean
@@ -37,6 +37,7 @@ export const needsBearer = (asked: {
 }): boolean => {
   if (asked.family === "admin") return asked.busTrust === "never"
   if (asked.row?.on === "nothing" || asked.namesConsumer) return false
+  if (asked.family === "gateway") return true
   switch (asked.busTrust) {
     case "always":
       return false
@@ -72,6 +73,38 @@ const noScope = "none"
 const kindsOf = (grants: Grants, scopes: Readonly<Record<CredentialKind, string>>): ReadonlyArray<CredentialKind> =>
   credentialKinds.filter((kind) => hasOnAll(grants, scopes[kind]))
 
+/**
+ * Which events a caller may see, as words for `isSeen`: `credentials`, `tokens`, or the resources whose tokens; null for all.
+ */
+const eventsOf = (
+  grants: Grants,
+  { credentials, tokens }: { readonly credentials: string; readonly tokens: string }
+): ReadonlyArray<string> | null => {
+  const [allCredentials, allTokens] = [hasOnAll(grants, credentials), hasOnAll(grants, tokens)]
+  if (allCredentials && allTokens) return null
+  const some = allTokens
+    ? ["tokens"]
+    : [endpointResource(""), applicationResource("")].flatMap((prefix) =>
+        namesWith(grants, prefix, tokens).map((name) => `${prefix}${name}`)
+      )
+  return [...(allCredentials ? ["credentials"] : []), ...some]
+}
+
+/** Whether who may see `among` sees an event of this type about this endpoint and application. */
+export const isSeen = (
+  among: ReadonlyArray<string> | null,
+  event: { readonly type: string; readonly endpointId: string; readonly appName: string }
+): boolean => {
+  if (among === null) return true
+  if (event.type.startsWith("tenant.")) return among.includes("credentials") || among.includes("tokens")
+  if (!event.type.startsWith("token.")) return among.includes("credentials")
+  return (
+    among.includes("tokens") ||
+    among.includes(endpointResource(event.endpointId)) ||
+    among.includes(applicationResource(event.appName))
+  )
+}
+
 /** What is decided by the grants alone. */
 export const overall = (grants: Grants, row: Row | undefined): Decision => {
   if (row === undefined) return Decision.Missing({ scope: noScope, resource: kaaSystem })
@@ -90,6 +123,11 @@ export const overall = (grants: Grants, row: Row | undefined): Decision => {
       return seen.length > 0
         ? Decision.Allowed({ among: seen })
         : Decision.Missing({ scope: row.scope, resource: tenantSystem })
+    }
+    case "events": {
+      const seen = eventsOf(grants, row.scopes)
+      if (seen === null || seen.length > 0) return Decision.Allowed({ among: seen })
+      return Decision.Missing({ scope: row.scopes.tokens, resource: tenantSystem })
     }
     case "client-credentials": {
       const seen = kindsOf(grants, row.scopes)

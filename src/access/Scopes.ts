@@ -16,6 +16,8 @@ export type Row =
   | { readonly on: "endpoint"; readonly scope: string }
   /** On the application it names, or on the tenant. */
   | { readonly on: "application"; readonly scope: string }
+  /** A tenant's events: each of the two shows its kind, and one is enough. */
+  | { readonly on: "events"; readonly scopes: { readonly credentials: string; readonly tokens: string } }
   /** A list of applications: those that the scope is granted on, all with the tenant's. */
   | { readonly on: "applications"; readonly scope: string }
   | { readonly on: "tenant"; readonly scope: string }
@@ -118,8 +120,17 @@ export const adminScopes: Readonly<Record<string, Row>> = {
   drain: platform("kaa:service:update")
 }
 
+/** What the HTTP gateway asks beside the tenants' operations: whose an issuer is, and a tenant's events. */
+export const gatewayScopes: Readonly<Record<string, Row>> = {
+  resolve: { on: "nothing" },
+  events: { on: "events", scopes: { credentials: "tenant:credentials:read", tokens: "endpoint:read" } }
+}
+
+export type Family = "tenant" | "admin" | "gateway"
+const tables = { tenant: tenantScopes, admin: adminScopes, gateway: gatewayScopes }
+
 /** The row of an operation; one that has none is refused to every bearer token. */
-export const rowOf = (family: "tenant" | "admin", operation: string): Row | undefined => {
-  const table = family === "admin" ? adminScopes : tenantScopes
+export const rowOf = (family: Family, operation: string): Row | undefined => {
+  const table = tables[family]
   return Object.hasOwn(table, operation) ? table[operation] : undefined
 }

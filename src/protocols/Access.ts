@@ -8,6 +8,7 @@
 
 import { Context, Effect, Layer } from "effect"
 import type { Place } from "../access/Decision.ts"
+import type { Family } from "../access/Scopes.ts"
 import { Unauthenticated } from "../domain/errors.ts"
 import type { Principal } from "../domain/Principal.ts"
 import { type BusRequest, decideBus } from "./BusAccess.ts"
@@ -15,7 +16,7 @@ import { BusConfig } from "./BusConfig.ts"
 import type { ManagementError } from "./Status.ts"
 
 export interface AccessRequest<out R = never> extends BusRequest {
-  readonly family: "tenant" | "admin"
+  readonly family: Family
   readonly tenantId: string | null
   /** The `Authorization` header; null when there is none. */
   readonly authorization: string | null

@@ -76,8 +76,10 @@ const described = (entries: ReadonlyArray<readonly [string, Json]>): Json => Obj
 
 const channelOf = (operation: Operation): Json => ({
   address:
-    operation.family === "admin" ? `{instance}.admin.v1.${operation.name}` : `{instance}.v1.{tenant}.${operation.name}`,
-  parameters: operation.family === "admin" ? { instance } : { instance, tenant },
+    operation.family === "tenant"
+      ? `{instance}.v1.{tenant}.${operation.name}`
+      : `{instance}.${operation.family}.v1.${operation.name}`,
+  parameters: operation.family === "tenant" ? { instance, tenant } : { instance },
   messages: {
     request: {
       contentType: "application/json",

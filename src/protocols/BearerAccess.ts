@@ -19,7 +19,7 @@ import { type Issuer, sameIssuer } from "../domain/Issuer.ts"
 import type { KnownBy } from "../domain/Principal.ts"
 import { settingsOf } from "../domain/Tenant.ts"
 import { Access, type AccessRequest, type Granted } from "./Access.ts"
-import { decideBus } from "./BusAccess.ts"
+import { decideBus, mayAskAsGateway, onlyGateway } from "./BusAccess.ts"
 import type { BusCaller } from "./BusCaller.ts"
 import { BusConfig } from "./BusConfig.ts"
 import type { ManagementError } from "./Status.ts"
@@ -97,8 +97,11 @@ const make = Effect.gen(function* () {
     authorize: <R>(request: AccessRequest<R>): Effect.Effect<Granted, ManagementError, R> => {
       const { authorization, bus, family, operation } = request
       const row = rowOf(family, operation)
-      const granted: Effect.Effect<Granted, ManagementError, R> =
-        authorization === null ? byBus(row, request) : byBearer(authorization, row, request)
+      const granted: Effect.Effect<Granted, ManagementError, R> = !mayAskAsGateway(request, gatewayAccount)
+        ? Effect.fail(onlyGateway())
+        : authorization === null
+          ? byBus(row, request)
+          : byBearer(authorization, row, request)
       const kind = authorization === null ? bus.by : "bearer"
       return granted.pipe(
         Effect.tap(({ known }) => count(known.by, "allowed")),

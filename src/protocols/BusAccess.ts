@@ -75,9 +75,15 @@ const importedPrincipal = (account: string, user: string | null, changes: boolea
     ? Result.fail(unshared())
     : Result.succeed({ principal: `${account}/${user ?? "-"}`, known: { by: "import", account, user, client: null } })
 
+/** The gateway's own operations, which nobody else may ask, with a bearer token or without. */
+export const mayAskAsGateway = ({ bus, family }: Pick<BusRequest, "bus" | "family">, gatewayAccount: string): boolean =>
+  family !== "gateway" || (bus.by === "import" && bus.account === gatewayAccount)
+export const onlyGateway = () => new Forbidden({ reason: "only the gateway's account may ask this" })
+
 /** A JSON request without a bearer token. */
 export const decideBus = (request: BusRequest, gatewayAccount: string): BusDecision => {
   const { bus, consumer, family, operation } = request
+  if (bus.by !== "nobody" && !mayAskAsGateway(request, gatewayAccount)) return Result.fail(onlyGateway())
   switch (bus.by) {
     case "nobody":
       return Result.fail(missing())

@@ -70,7 +70,8 @@ export const makeRouter = <R>(instance: string, operations: ReadonlyArray<Operat
       case "unknown":
         return { refusal: new OperationNotFound({}) }
       case "admin":
-        return find("admin", subject.name, "", null)
+      case "gateway":
+        return find(subject.family, subject.name, "", null)
       case "tenant":
         return find("tenant", subject.name, subject.tenantId, subject.extra)
     }
@@ -154,10 +155,11 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     if (Result.isFailure(idempotency)) return Effect.fail(idempotency.failure)
     const authorization = authorizationOf(message)
     if (Result.isFailure(authorization)) return Effect.fail(authorization.failure)
+    const ofTenant = operation.family === "tenant" ? tenantId : handler.success.tenantId
     const authorized = access.authorize({
       family: operation.family,
       operation: operation.name,
-      tenantId: operation.family === "tenant" ? tenantId : null,
+      tenantId: ofTenant,
       consumer: extra,
       bus: busCallerOf(message, ownAccount),
       authorization: authorization.success,
@@ -165,7 +167,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     })
     return Effect.flatMap(authorized, ({ among = null, ...principal }) =>
       handler.success.handle({
-        tenantId,
+        tenantId: ofTenant ?? "",
         among,
         caller: { ...principal, correlationId, idempotency: idempotency.success },
         extra,

@@ -9,6 +9,7 @@
  */
 import { Effect, Result, type Schema } from "effect"
 import type { Place } from "../access/Decision.ts"
+import type { Family } from "../access/Scopes.ts"
 import type { Caller } from "../actors/tenant/Tenants.ts"
 import type { InvalidRequest } from "../domain/errors.ts"
 import { decodeRequest } from "../schema/Json.ts"
@@ -16,7 +17,7 @@ import { PayloadTooLarge } from "./ProtocolError.ts"
 import type { Code, ManagementError } from "./Status.ts"
 
 export interface Asked {
-  /** Empty in the admin family. */
+  /** Empty in the admin family, and where a request of the gateway is about none. */
   readonly tenantId: string
   readonly caller: Caller
   /** The token after noun and verb (`credential.get.mail`), else null. */
@@ -34,7 +35,7 @@ export interface Reply {
 }
 
 export interface Operation<out R = unknown> {
-  readonly family: "tenant" | "admin"
+  readonly family: Family
   /** `token.provision`, `health`. */
   readonly name: string
   readonly about: string
@@ -60,6 +61,8 @@ export interface Operation<out R = unknown> {
 
 /** A request that is checked. */
 export interface Prepared<R> {
+  /** The tenant that the payload names: in the gateway's family, where the subject names none. */
+  readonly tenantId: string | null
   readonly handle: (asked: Asked) => Effect.Effect<Reply, ManagementError, R>
   /** What each item of it touches, for who may not touch everything; null for what is not there. */
   readonly places: (tenantId: string) => Effect.Effect<ReadonlyArray<Place | null>, ManagementError, R>
@@ -78,7 +81,7 @@ export const operation = <
   R,
   T = S["Type"]
 >(options: {
-  readonly family: "tenant" | "admin"
+  readonly family: Family
   readonly name: string
   readonly about: string
   readonly request: S
@@ -90,6 +93,8 @@ export const operation = <
   readonly always?: boolean
   readonly takesExtra?: boolean
   readonly bytesMax?: number
+  /** In the gateway's family: the tenant that a request is about. */
+  readonly tenantOf?: (request: NoInfer<T>) => string
   /** For operations on endpoints, applications or client credentials; without it a request touches the tenant. */
   readonly touches?: (
     request: NoInfer<T>,
@@ -121,6 +126,7 @@ export const operation = <
       Result.map(
         decode(payload),
         (request): Prepared<R> => ({
+          tenantId: options.tenantOf?.(request) ?? null,
           places: (tenantId) => options.touches?.(request, tenantId) ?? Effect.succeed([]),
           handle: (asked) =>
             Effect.map(options.handle(request, asked), (answer) =>

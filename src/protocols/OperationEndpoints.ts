@@ -9,10 +9,12 @@ import type { Operation } from "./Operation.ts"
 
 /** `token.provision-batch` as a name of ADR-32; admin operations stand apart from tenants' ones. */
 export const endpointName = (operation: Operation): string =>
-  `${operation.family === "admin" ? "admin-" : ""}${operation.name.replaceAll(".", "-")}`
+  `${operation.family === "tenant" ? "" : `${operation.family}-`}${operation.name.replaceAll(".", "-")}`
 
 export const endpointSubject = (instance: string, operation: Operation): string =>
-  operation.family === "admin" ? `${instance}.admin.v1.${operation.name}` : `${instance}.v1.*.${operation.name}`
+  operation.family === "tenant"
+    ? `${instance}.v1.*.${operation.name}`
+    : `${instance}.${operation.family}.v1.${operation.name}`
 
 /** Where a request counts: for an operation with or without one more token, or for none. */
 export type EndpointOf = (operation: Operation | null, extra: string | null) => Endpoint

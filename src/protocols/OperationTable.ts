@@ -3,6 +3,7 @@ import { adminOperations } from "./AdminOperations.ts"
 import { applicationOperations } from "./ApplicationOperations.ts"
 import { auditOperations } from "./AuditOperations.ts"
 import { credentialOperations } from "./CredentialOperations.ts"
+import { gatewayOperations } from "./GatewayOperations.ts"
 import { keyOperations } from "./KeyOperations.ts"
 import type { Operation } from "./Operation.ts"
 import { outboxOperations } from "./OutboxOperations.ts"
@@ -28,6 +29,9 @@ const table = [
 
 type ServicesOf<O> = O extends Operation<infer R> ? R : never
 /** What the handlers need, all together. */
-export type OperationServices = ServicesOf<(typeof table)[number]>
+export type OperationServices = ServicesOf<(typeof table)[number] | (typeof gatewayOperations)[number]>
 
+/** What tenants and operators may ask. */
 export const operations: ReadonlyArray<Operation<OperationServices>> = table
+/** The same, and what only the HTTP gateway asks. */
+export const everyOperation: ReadonlyArray<Operation<OperationServices>> = [...table, ...gatewayOperations]

@@ -14,4 +14,7 @@ export class NotReady extends tagged<NotReady>()("NotReady", {
   checks: Schema.Record(Schema.String, Schema.NullOr(Schema.String))
 }) {}
 
-export type ProtocolError = InvalidTenant | OperationNotFound | PayloadTooLarge | NotReady
+/** The place in the stream of events is gone, or never was. */
+export class EventGone extends tagged<EventGone>()("EventGone", {}) {}
+
+export type ProtocolError = InvalidTenant | OperationNotFound | PayloadTooLarge | NotReady | EventGone

@@ -10,7 +10,7 @@ import * as Elce from "./Elce.ts"
 import { serve } from "./EventInbox.ts"
 import * as Management from "./Management.ts"
 import * as Micro from "./Micro.ts"
-import { operations } from "./OperationTable.ts"
+import { everyOperation } from "./OperationTable.ts"
 import * as Scmp from "./Scmp.ts"
 import * as Tle from "./Tle.ts"
 
@@ -18,6 +18,6 @@ const InboxEvents = Layer.effectDiscard(
   Effect.flatMap(Effect.all([Elce.kinds, Tle.kinds]), (kinds) => serve(kinds.flat()))
 )
 
-export const layer = Layer.mergeAll(Ecap.layer, Management.layer(operations), InboxEvents, Scmp.layer).pipe(
+export const layer = Layer.mergeAll(Ecap.layer, Management.layer(everyOperation), InboxEvents, Scmp.layer).pipe(
   Layer.provide(Micro.layer)
 )

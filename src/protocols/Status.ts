@@ -37,6 +37,7 @@ export const codes = {
   KEY_IN_USE: 409,
   CREDENTIAL_REVOKED: 410,
   CREDENTIAL_EXPIRED: 410,
+  EVENT_GONE: 410,
   PAYLOAD_TOO_LARGE: 413,
   IDEMPOTENCY_KEY_REUSED: 422,
   TOO_MANY_REQUESTS: 429,
@@ -191,6 +192,7 @@ const table: Table = {
     reason: () => "No revocation of many tokens has this id",
     details: () => ({})
   },
+  EventGone: { code: "EVENT_GONE", reason: () => "The stream has nothing of this id any more, or never had" },
   EventNotFound: { code: "EVENT_NOT_FOUND", reason: () => "No such event is set aside", details: ({ id }) => ({ id }) },
   KeyNotFound: {
     code: "KEY_NOT_FOUND",

@@ -1,7 +1,7 @@
 /**
  * What a management subject means.
  *
- * `{instance}.v1.{tenant}.<noun>.<verb>` and `{instance}.admin.v1.<name>`. Clients can publish the
+ * `{instance}.v1.{tenant}.<noun>.<verb>`, `{instance}.admin.v1.<name>` and `{instance}.gateway.v1.<name>`. Clients can publish the
  * literal tokens `*`, `>` and `a*b`, so the tenant token is checked before anything else is read.
  * A credential's consumer is one more token after `credential.get`.
  */
@@ -16,7 +16,7 @@ export type Subject =
       /** The token after noun and verb, for operations that take one. */
       readonly extra: string | null
     }
-  | { readonly family: "admin"; readonly name: string }
+  | { readonly family: "admin" | "gateway"; readonly name: string }
   | { readonly family: "invalidTenant" }
   | { readonly family: "unknown" }
 
@@ -25,12 +25,13 @@ const extraPattern = /^[A-Za-z0-9_-]{1,64}$/u
 /** The subjects that the management family listens to. */
 export const managementSubjects = (instance: string): ReadonlyArray<string> => [
   `${instance}.v1.>`,
-  `${instance}.admin.v1.>`
+  `${instance}.admin.v1.>`,
+  `${instance}.gateway.v1.>`
 ]
 
 export const parseSubject = (instance: string, subject: string): Subject => {
   const tokens = subject.slice(instance.length + 1).split(".")
-  if (tokens[0] === "admin") return { family: "admin", name: tokens.slice(2).join(".") }
+  if (tokens[0] === "admin" || tokens[0] === "gateway") return { family: tokens[0], name: tokens.slice(2).join(".") }
   const [, tenantId, noun, verb, extra, ...rest] = tokens
   if (tenantId === undefined || !tenantIdPattern.test(tenantId)) return { family: "invalidTenant" }
   if (noun === undefined || verb === undefined || rest.length > 0) return { family: "unknown" }

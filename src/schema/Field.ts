@@ -58,13 +58,13 @@ export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 /** A free text of at most 256 characters (code points). */
 export const FreeText = Schema.String.check(Schema.isPattern(/^[\s\S]{0,256}$/u), wellFormed)
 
-export const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })).pipe(
-  Schema.withDecodingDefaultKey(Effect.succeed(pageLimitDefault))
-)
+export const limitOf = (byDefault: number, maximum: number) =>
+  Schema.Int.check(Schema.isBetween({ minimum: 1, maximum })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(byDefault))
+  )
+export const Limit = limitOf(pageLimitDefault, pageLimitMax)
 /** Without a limit as much as a page may hold: for lists that are rarely longer than that. */
-export const WholeLimit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageLimitMax })).pipe(
-  Schema.withDecodingDefaultKey(Effect.succeed(pageLimitMax))
-)
+export const WholeLimit = limitOf(pageLimitMax, pageLimitMax)
 export const Cursor = Schema.optionalKey(
   readAs("cursor", "nextCursor of the page before", (text) => text.length <= cursorLengthMax, "")
 )

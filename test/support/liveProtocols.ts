@@ -12,6 +12,7 @@ import { BusConfig } from "../../src/protocols/BusConfig.ts"
 import * as Protocols from "../../src/protocols/Protocols.ts"
 import { ProtocolsConfig } from "../../src/protocols/ProtocolsConfig.ts"
 import { freshInstance } from "./bus.ts"
+import * as paperEvents from "./paperEvents.ts"
 import { paperInbox } from "./paperInbox.ts"
 import { someConfig } from "./protocolWorld.ts"
 import { scriptedTenants, scriptedValidator } from "./scriptedTenants.ts"
@@ -42,6 +43,7 @@ export const liveProtocols = async (options: {
     Layer.succeed(ProtocolsConfig, someConfig),
     Access.layerBus.pipe(Layer.provideMerge(BusConfig.layerShipped)),
     AccessConfig.layer,
+    paperEvents.layer,
     Readiness.layer,
     Shutdown.layer,
     Logger.layer([])

@@ -12,6 +12,7 @@ import * as Protocols from "../../src/protocols/Protocols.ts"
 import { ProtocolsConfig, type ProtocolsConfigShape } from "../../src/protocols/ProtocolsConfig.ts"
 import { eventually } from "./eventually.ts"
 import { paperBus, type Sent } from "./paperBus.ts"
+import * as paperEvents from "./paperEvents.ts"
 import { paperInbox } from "./paperInbox.ts"
 import { scriptedTenants, scriptedValidator } from "./scriptedTenants.ts"
 
@@ -76,6 +77,7 @@ export const protocolWorld = async (
     (options.access ?? Access.layerBus).pipe(Layer.provideMerge(BusConfig.layerShipped)),
     AccessConfig.layer,
     Layer.succeed(Limits, { get: () => ({ ...defaultLimits, ...options.limits }), setUnsafe: () => {} }),
+    paperEvents.layer,
     Readiness.layer,
     Shutdown.layer,
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(options.environment ?? {})),

@@ -1,7 +1,7 @@
 // Verifies R-ACC-1, R-ACC-2.
 /** Who may do what: the whole table, over every kind of grant. */
 import { assert, describe, it } from "@effect/vitest"
-import { type BusTrust, needsBearer, ofPlaces, overall, type Place } from "../../../src/access/Decision.ts"
+import { type BusTrust, isSeen, needsBearer, ofPlaces, overall, type Place } from "../../../src/access/Decision.ts"
 import { type Grants, grantsOf } from "../../../src/access/Grants.ts"
 import { adminScopes, type Row, rowOf, tenantScopes } from "../../../src/access/Scopes.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
@@ -140,6 +140,7 @@ describe("every operation", () => {
       application: ["endpoint-e1", "application-app1"],
       applications: [],
       tenant: [],
+      events: [],
       "client-credential": [],
       "client-credentials": [],
       platform: []
@@ -157,6 +158,33 @@ describe("every operation", () => {
     assert.strictEqual(grant("kaa-system", "platform"), "allowed")
     assert.strictEqual(grant("kaa-system", "tenant") === "allowed", row.on === "nothing")
     assert.strictEqual(grant("tenant-system", "platform") === "allowed", row.on === "nothing")
+  })
+})
+
+describe("a tenant's events", () => {
+  const row = rowOf("gateway", "events")!
+  const seen = (grants: Grants, event: { type: string; endpointId?: string; appName?: string }) => {
+    const decided = overall(grants, row)
+    return decided._tag === "Allowed" && isSeen(decided.among, { endpointId: "", appName: "", ...event })
+  }
+  const token = { type: "token.revoked", endpointId: "e1", appName: "app1" }
+  const credential = { type: "credential.stored" }
+
+  it.each([
+    ["neither scope", grantsOf({ scope: "application:read" }, "tenant"), false, false],
+    ["the scope of endpoints", grantsOf({ scope: "endpoint:read" }, "tenant"), true, false],
+    ["the scope of credentials", grantsOf({ scope: "tenant:credentials:read" }, "tenant"), false, true],
+    ["both", grantsOf({ scope: "tenant:credentials:read endpoint:read" }, "tenant"), true, true],
+    ["the endpoint", grantsOf(permissions(["endpoint-e1", "endpoint:read"]), "tenant"), true, false],
+    ["another endpoint", grantsOf(permissions(["endpoint-e2", "endpoint:read"]), "tenant"), false, false],
+    ["its application", grantsOf(permissions(["application-app1", "endpoint:read"]), "tenant"), true, false]
+  ] as const)("are shown by kind: %s", (_, grants, ofTokens, ofCredentials) => {
+    assert.deepStrictEqual([seen(grants, token), seen(grants, credential)], [ofTokens, ofCredentials])
+  })
+
+  it("are refused without any of the scopes, and nothing else is needed to ask whose an issuer is", () => {
+    assert.strictEqual(decide(grantsOf({}, "tenant"), row, []), "endpoint:read on tenant-system")
+    assert.strictEqual(decide(grantsOf({}, "tenant"), rowOf("gateway", "resolve")!, []), "allowed")
   })
 })
 

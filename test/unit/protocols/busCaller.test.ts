@@ -5,7 +5,7 @@ import { headers, type Msg, type MsgHdrs } from "@nats-io/transport-node"
 import { Result } from "effect"
 import { decideBus, decideTransition, isConsumersUser, isReading } from "../../../src/protocols/BusAccess.ts"
 import { type BusCaller, busCallerOf } from "../../../src/protocols/BusCaller.ts"
-import { operations } from "../../../src/protocols/OperationTable.ts"
+import { everyOperation, operations } from "../../../src/protocols/OperationTable.ts"
 import { requestInfo } from "../../support/protocolWorld.ts"
 
 const name = "Nats-Request-Info"
@@ -169,12 +169,25 @@ describe("decideBus", () => {
 
   it("answers the gateway's account nothing without a bearer token but what is its own", () => {
     const gateway: BusCaller = { by: "import", account: "GATEWAY", user: "gateway" }
-    for (const { family, name: operation } of operations) {
-      const own = family === "admin" && operation === "ready"
+    for (const { family, name: operation } of everyOperation) {
+      const own = `${family} ${operation}` === "admin ready" || `${family} ${operation}` === "gateway resolve"
       const expected = own ? "GATEWAY/gateway import GATEWAY/gateway" : "Unauthenticated"
       assert.strictEqual(decide(gateway, operation, null, family), expected, operation)
     }
     assert.strictEqual(decide(gateway, "credential.get", "gateway"), "Unauthenticated")
     assert.isTrue(Result.isSuccess(decideTransition(gateway)))
+  })
+
+  it("answers nobody else what is the gateway's own", () => {
+    const others: ReadonlyArray<BusCaller> = [
+      { by: "import", account: "ADMIN", user: "admin" },
+      { by: "import", account: "OPERATOR", user: "operator" },
+      { by: "bus" }
+    ]
+    for (const bus of others) {
+      for (const operation of ["resolve", "events"]) {
+        assert.strictEqual(decide(bus, operation, null, "gateway"), "Forbidden", `${bus.by} ${operation}`)
+      }
+    }
   })
 })

@@ -1,0 +1,33 @@
+/** `gateway.v1.events`: what travels. What `resolve` asks is of `TenantJson`. */
+import { Schema } from "effect"
+import * as Field from "./Field.ts"
+
+/** `<when the stream was made>-<sequence>`; another text is the id of nothing. */
+export const eventIdPattern = /^[0-9a-z]{1,16}-(?:0|[1-9][0-9]{0,15})$/u
+const eventIdLengthMax = 64
+const eventsAtOnceMax = 256
+const eventsAtOnceDefault = 100
+
+export const ReadEvents = Schema.Struct({
+  tenantId: Field.TenantId,
+  after: Schema.optionalKey(
+    Schema.String.check(Schema.isMaxLength(eventIdLengthMax)).annotate({
+      description: "the id to go on from; without it the answer is where the stream ends now"
+    })
+  ),
+  limit: Field.limitOf(eventsAtOnceDefault, eventsAtOnceMax)
+})
+
+export const EventAnswer = Schema.Struct({
+  id: Schema.String,
+  type: Schema.String,
+  data: Schema.Record(Schema.String, Schema.Unknown)
+})
+export const EventsAnswer = Schema.Struct({
+  content: Schema.Array(EventAnswer),
+  /** Where to go on: behind everything that was looked at, shown or not. */
+  last: Schema.String,
+  /** There is more behind it already. */
+  more: Schema.Boolean
+})
+export type EventsAnswer = typeof EventsAnswer.Type
