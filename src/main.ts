@@ -20,6 +20,7 @@ import { LeaseSeal } from "./coherence/LeaseSeal.ts"
 import * as coherence from "./coherence/layer.ts"
 import * as crypto from "./crypto/layer.ts"
 import { ReplicaSeal } from "./crypto/ReplicaSeal.ts"
+import * as gateway from "./gateway/layer.ts"
 import * as FirstTenants from "./launch/FirstTenants.ts"
 import * as Process from "./launch/Process.ts"
 import * as Ready from "./launch/Ready.ts"
@@ -40,6 +41,7 @@ const Settings = Layer.mergeAll(
   coherence.settings,
   credentials.settings,
   crypto.settings,
+  gateway.settings,
   maria.settings,
   nats.settings,
   observability.settings,
@@ -69,7 +71,7 @@ const Actors = Layer.mergeAll(credentials.layer, keys.layer, platform.layer).pip
 
 const Background = Layer.mergeAll(outbox.background, rotation.background, crypto.background, nats.background)
 
-const Service = Ready.layer.pipe(
+const Service = Layer.merge(Ready.layer, gateway.inside).pipe(
   Layer.provideMerge(Layer.merge(protocols.layer.pipe(Layer.provide(access.layer)), Background)),
   Layer.provideMerge(Actors),
   Layer.provideMerge(FirstTenants.layer),

@@ -46,7 +46,7 @@ const roomOf = (file: string): string => {
 }
 
 /** These put the parts together. */
-const composition = ["main.ts", "Config.ts"]
+const composition = ["main.ts", "gatewayMain.ts", "Config.ts"]
 
 const importsOf = ({ file, text }: Source): ReadonlyArray<string> =>
   [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/gu)].map(([, path]) =>

@@ -1,0 +1,58 @@
+/** `/health`, `/ready` and `/metrics`: of the gateway, and whether the service behind it answers. */
+import { Clock, Effect } from "effect"
+import { prometheusText } from "../observability/Metrics.ts"
+import { Bus } from "./Bus.ts"
+import { problem } from "./Problem.ts"
+import type { PublicRow } from "./PublicRow.ts"
+
+const readyTimeout = "3 seconds"
+
+/** Needs nothing of a caller, so it says nothing that a stranger may not know. */
+export const make = (isStopping: () => boolean) =>
+  Effect.gen(function* () {
+    const bus = yield* Bus
+    const clock = yield* Clock.Clock
+    const startedMs = clock.currentTimeMillisUnsafe()
+
+    const serviceProblem = bus.ask(`${bus.instance}.admin.v1.ready`, "{}", {}).pipe(
+      Effect.timeoutOrElse({ duration: readyTimeout, orElse: () => Effect.succeed({ status: 504 }) }),
+      Effect.map(({ status }) => (status === 200 ? null : status === 504 ? "does not answer" : "is not ready")),
+      Effect.catch(() => Effect.succeed("does not answer"))
+    )
+    const health = Effect.sync(() => ({
+      status: 200,
+      body: JSON.stringify({
+        status: isStopping() ? "stopping" : bus.isUp() ? "up" : "degraded",
+        bus: bus.isUp() ? "up" : "away",
+        uptimeSeconds: Math.floor((clock.currentTimeMillisUnsafe() - startedMs) / 1_000)
+      }),
+      headers: {}
+    }))
+    const ready = Effect.gen(function* () {
+      const checks = {
+        gateway: isStopping() ? "is being stopped" : null,
+        bus: bus.isUp() ? null : "away",
+        service: bus.isUp() ? yield* serviceProblem : "cannot be asked"
+      }
+      if (Object.values(checks).some((why) => why !== null)) {
+        return yield* Effect.fail(problem("UNAVAILABLE", "Not ready", { details: { checks } }))
+      }
+      return { status: 200, body: JSON.stringify({ ready: true, checks }), headers: {} }
+    })
+    const metrics = Effect.map(prometheusText, (body) => ({
+      status: 200,
+      body,
+      headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" }
+    }))
+    const rows: ReadonlyArray<PublicRow> = [
+      { method: "GET", path: "/health", about: "Whether the gateway lives.", serve: health },
+      {
+        method: "GET",
+        path: "/ready",
+        about: "200 when the gateway and the service behind it should get requests.",
+        serve: ready
+      },
+      { method: "GET", path: "/metrics", about: "The gateway's metrics in Prometheus' text format.", serve: metrics }
+    ]
+    return rows
+  })
