@@ -8,6 +8,7 @@ import "effect/schema/SchemaJITCompiler/enable"
 import { Effect, Layer } from "effect"
 import * as access from "./access/layer.ts"
 import * as audit from "./actors/audit/layer.ts"
+import * as clients from "./actors/clients/layer.ts"
 import * as credentials from "./actors/credentials/layer.ts"
 import * as keys from "./actors/keys/layer.ts"
 import * as platform from "./actors/platform/layer.ts"
@@ -38,6 +39,7 @@ const Settings = Layer.mergeAll(
   access.settings,
   audit.settings,
   cache.settings,
+  clients.settings,
   coherence.settings,
   credentials.settings,
   crypto.settings,
@@ -57,7 +59,7 @@ const Settings = Layer.mergeAll(
 const Seals = Layer.effect(LeaseSeal, Effect.map(ReplicaSeal, LeaseSeal.of))
 
 /** What a replica believes, how replicas agree, and the tenants on both. */
-const Actors = Layer.mergeAll(credentials.layer, keys.layer, platform.layer).pipe(
+const Actors = Layer.mergeAll(clients.layer, credentials.layer, keys.layer, platform.layer).pipe(
   Layer.provideMerge(tokens.layer),
   Layer.provideMerge(audit.layer.pipe(Layer.provide(outbox.published))),
   Layer.provideMerge(tenant.layer),

@@ -71,6 +71,8 @@ export class Password extends Context.Service<
     readonly hash: (password: Redacted.Redacted) => Effect.Effect<string, PasswordsBusy>
     /** `stored` is what `hash` gave, or null when there is nobody of that name: then false, as slowly. */
     readonly verify: (password: Redacted.Redacted, stored: string | null) => Effect.Effect<boolean, PasswordsBusy>
+    /** Whether it was made at less than today's cost, and is to be made anew when its password is there. */
+    readonly isOutdated: (stored: string) => boolean
   }
 >()("cm/crypto/Password") {
   static readonly layer = Layer.sync(this, () => {
@@ -92,6 +94,10 @@ export class Password extends Context.Service<
     const nobody: Phc = { ...cost, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
 
     return Password.of({
+      isOutdated: (stored) => {
+        const known = parse(stored)
+        return known !== null && (known.memory < cost.memory || known.passes < cost.passes)
+      },
       hash: (password) => {
         const salt = randomBytes(saltBytes)
         return inTurn(

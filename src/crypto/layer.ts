@@ -13,6 +13,7 @@ import * as KeyMover from "./KeyMover.ts"
 import * as KeyRotation from "./KeyRotation.ts"
 import * as LiveKeyring from "./LiveKeyring.ts"
 import * as LiveTenantKeys from "./LiveTenantKeys.ts"
+import { Password } from "./Password.ts"
 import * as ReplicaSeal from "./ReplicaSeal.ts"
 import * as RowAdoption from "./RowAdoption.ts"
 
@@ -23,7 +24,8 @@ export const layer = Layer.mergeAll(
   KeyRotation.layer,
   CurveBox.layer,
   ReplicaSeal.layer,
-  RowAdoption.layer
+  RowAdoption.layer,
+  Password.layer
 ).pipe(Layer.provideMerge(LiveKeyring.layer), Layer.provideMerge(ChosenMasterKey.layer))
 /** Moves rows to the newest keys, while everything runs. */
 export const background = KeyMover.layer

@@ -30,6 +30,7 @@ export type RevocationTarget =
   | { readonly kind: "service"; readonly serviceName: string }
   /** What is configured for the tenant is something else: whom it believes, what it may. */
   | { readonly kind: "settings" }
+  | { readonly kind: "client"; readonly credentialId: string; readonly version: number }
 
 export interface Revocation {
   readonly tenantId: string

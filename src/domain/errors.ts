@@ -86,6 +86,19 @@ export class CredentialExpired extends tagged<CredentialExpired>()("CredentialEx
 export class ConsumerNotAllowed extends tagged<ConsumerNotAllowed>()("ConsumerNotAllowed", {}) {}
 export class ServiceInactive extends tagged<ServiceInactive>()("ServiceInactive", { serviceName: Schema.String }) {}
 
+// ---- client credentials
+export class ClientCredentialNotFound extends tagged<ClientCredentialNotFound>()("ClientCredentialNotFound", {
+  /** Null when what was given for its id is none. */
+  credentialId: Schema.NullOr(Schema.String)
+}) {
+  static readonly ofId = (given: string) =>
+    new ClientCredentialNotFound({ credentialId: entityIdPattern.test(given) ? given : null })
+}
+/** Its name is somebody's on the platform: whose is not told. */
+export class ClientCredentialExists extends tagged<ClientCredentialExists>()("ClientCredentialExists", {
+  kind: Schema.Literals(["basic", "certificate"])
+}) {}
+
 // ---- the audit
 /** Rows up to the one before `nextFrom` hold; the time of one request did not suffice for more. */
 export class AuditRangeTooLong extends tagged<AuditRangeTooLong>()("AuditRangeTooLong", {
@@ -146,6 +159,8 @@ export const Refusal = Schema.Union([
   CredentialExpired,
   ConsumerNotAllowed,
   ServiceInactive,
+  ClientCredentialNotFound,
+  ClientCredentialExists,
   KeyNotFound,
   KeyInUse,
   EventNotFound,

@@ -8,6 +8,7 @@ import { Schema } from "effect"
 import { ErrorBody } from "../schema/AdminJson.ts"
 import * as Ecap from "../schema/Ecap.ts"
 import { type EventDescription, events } from "../schema/EventJson.ts"
+import { clientMessages } from "./ClientMessages.ts"
 import { serviceVersion } from "./Micro.ts"
 import type { Operation } from "./Operation.ts"
 import { endpointName } from "./OperationEndpoints.ts"
@@ -154,6 +155,13 @@ const platformRequests: ReadonlyArray<PlatformRequest> = [
   }
 ]
 
+const clientRequests: ReadonlyArray<PlatformRequest> = clientMessages.map(({ answer, protocol, request, type }) => ({
+  name: `${protocol}-${type.replace(/-request$/u, "")}`,
+  address: `kaa.v1.service.{instance}.${protocol}.${type}`,
+  request,
+  answer
+}))
+
 const parametersOf = (address: string): Json => ({
   ...(address.includes("{instance}") ? { instance } : {}),
   ...(address.includes("{originator}") ? { originator: { description: "Service instance that published it" } } : {})
@@ -229,7 +237,7 @@ export const asyncApi = (operations: ReadonlyArray<Operation>): Json => ({
       [endpointName(operation), channelOf(operation)] as const,
       [`${endpointName(operation)}-answer`, replyChannelOf(operation)] as const
     ]),
-    ...platformRequests.flatMap(requestChannels),
+    ...[...platformRequests, ...clientRequests].flatMap(requestChannels),
     ...platformEvents.map(
       ({ address, message, name }) =>
         [name, { address, parameters: parametersOf(address), messages: { event: avro(message) } }] as const
@@ -238,7 +246,7 @@ export const asyncApi = (operations: ReadonlyArray<Operation>): Json => ({
   ]),
   operations: described([
     ...operations.map((operation) => [endpointName(operation), operationOf(operation)] as const),
-    ...platformRequests.map((request) => [request.name, requestOperation(request)] as const),
+    ...[...platformRequests, ...clientRequests].map((request) => [request.name, requestOperation(request)] as const),
     ...platformEvents.map(
       ({ about, action, name }) => [name, { action, summary: about, channel: { $ref: `#/channels/${name}` } }] as const
     ),

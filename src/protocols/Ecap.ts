@@ -2,9 +2,8 @@
  * 16/ECAP, the provider's side for endpoint tokens: status transition here, validation beside it.
  *
  * A transition is decoded, checked and handed to `Tenants`; it is answered when it is in force. It is
- * made by the person that the bus names; a caller within the service's own account is answered 403. The
- * requests about client credentials are not listened to yet, so that a consumer is told at once
- * that nobody provides them.
+ * made by the person that the bus names; a caller within the service's own account is answered 403. Client
+ * credentials are in `ClientAuthentication.ts`.
  *
  * Source: 16/ECAP, "Endpoint token status transition".
  */

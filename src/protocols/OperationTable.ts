@@ -2,6 +2,7 @@
 import { adminOperations } from "./AdminOperations.ts"
 import { applicationOperations } from "./ApplicationOperations.ts"
 import { auditOperations } from "./AuditOperations.ts"
+import { clientOperations } from "./ClientOperations.ts"
 import { credentialOperations } from "./CredentialOperations.ts"
 import { gatewayOperations } from "./GatewayOperations.ts"
 import { keyOperations } from "./KeyOperations.ts"
@@ -19,6 +20,7 @@ const table = [
   ...revokeAllOperations,
   ...tokenValidationOperations,
   ...credentialOperations,
+  ...clientOperations,
   ...serviceOperations,
   ...auditOperations,
   ...tenantOperations,

@@ -1,4 +1,5 @@
 /** The platform protocols' events as they are published in docs/asyncapi.yaml: what is heard and what is sent. */
+import * as Cap from "../schema/Cap.ts"
 import * as Ecap from "../schema/Ecap.ts"
 import * as Elce from "../schema/Elce.ts"
 import * as Scmp from "../schema/Scmp.ts"
@@ -23,6 +24,27 @@ export const platformEvents: ReadonlyArray<PlatformEvent> = [
     address: "kaa.v1.events.{instance}.endpoint.token.revoked",
     about: "A usable token became unusable, or was deleted: end the sessions that use it.",
     message: Ecap.EndpointTokenRevokedEvent
+  },
+  {
+    name: "client-credential-revoked",
+    action: "send",
+    address: "kaa.v1.events.{instance}.client.credential.revoked",
+    about: "16/ECAP: a client credential that was good is so no more, or was deleted: end the sessions that use it.",
+    message: Ecap.ClientCredentialRevokedEvent
+  },
+  {
+    name: "client-credentials-basic-revoked",
+    action: "send",
+    address: "kaa.v1.events.{instance}.client-credentials.basic.revoked",
+    about: "22/CAP: the same, for a username and password.",
+    message: Cap.ClientCredentialsRevokedEvent
+  },
+  {
+    name: "client-credentials-certificate-revoked",
+    action: "send",
+    address: "kaa.v1.events.{instance}.client-credentials.certificate.revoked",
+    about: "22/CAP: the same, for a certificate.",
+    message: Cap.ClientCredentialsRevokedEvent
   },
   {
     name: "endpoint-unregistered",

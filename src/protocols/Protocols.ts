@@ -5,6 +5,7 @@
  * more messages, answer what they have, and are gone when the layer is released.
  */
 import { Effect, Layer } from "effect"
+import * as ClientAuthentication from "./ClientAuthentication.ts"
 import * as Ecap from "./Ecap.ts"
 import * as Elce from "./Elce.ts"
 import { serve } from "./EventInbox.ts"
@@ -18,6 +19,10 @@ const InboxEvents = Layer.effectDiscard(
   Effect.flatMap(Effect.all([Elce.kinds, Tle.kinds]), (kinds) => serve(kinds.flat()))
 )
 
-export const layer = Layer.mergeAll(Ecap.layer, Management.layer(everyOperation), InboxEvents, Scmp.layer).pipe(
-  Layer.provide(Micro.layer)
-)
+export const layer = Layer.mergeAll(
+  Ecap.layer,
+  ClientAuthentication.layer,
+  Management.layer(everyOperation),
+  InboxEvents,
+  Scmp.layer
+).pipe(Layer.provide(Micro.layer))

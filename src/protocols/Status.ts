@@ -182,6 +182,17 @@ const table: Table = {
     reason: () => "The service is disabled for this tenant",
     details: ({ serviceName }) => ({ service_name: serviceName })
   },
+  ClientCredentialNotFound: {
+    code: "CREDENTIAL_NOT_FOUND",
+    reason: () => "Client credential not found",
+    details: ({ credentialId }) => (credentialId === null ? {} : { credentialId })
+  },
+  ClientCredentialExists: {
+    code: "CREDENTIAL_EXISTS",
+    reason: ({ kind }) =>
+      kind === "basic" ? "The username is taken" : "A client credential of this issuer and serial number exists",
+    details: ({ kind }) => ({ kind })
+  },
   PayloadTooLarge: {
     code: "PAYLOAD_TOO_LARGE",
     reason: ({ part, bytesMax }) => `The ${part} is larger than ${bytesMax} bytes`,

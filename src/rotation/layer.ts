@@ -1,6 +1,7 @@
 /** The room `rotation`: the clockwork behind ends, overlaps, removals, notices and checkpoints. */
 import { Layer } from "effect"
 import * as AuditSweep from "./AuditSweep.ts"
+import * as ClientSweep from "./ClientSweep.ts"
 import * as CredentialExpirySweep from "./CredentialExpirySweep.ts"
 import * as ExpirySweep from "./ExpirySweep.ts"
 import * as RemovalSweep from "./RemovalSweep.ts"
@@ -13,5 +14,6 @@ export const background = Layer.mergeAll(
   RemovalSweep.layer,
   RevokeAllSweep.layer,
   AuditSweep.layer,
-  CredentialExpirySweep.layer
+  CredentialExpirySweep.layer,
+  ClientSweep.layer
 )

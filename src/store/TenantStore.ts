@@ -23,6 +23,7 @@ import type { Revocation } from "../domain/Revocation.ts"
 import type { Application, OutReason, Tenant, TenantSettings } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 import type { AuditCheckpoint } from "./AuditStore.ts"
+import type { ClientChanges, ClientLoad, ClientLoaded } from "./ClientStore.ts"
 import type { CredentialChanges, CredentialLoad, CredentialLoaded } from "./CredentialStore.ts"
 import type { KeyChanges, KeyLoad, KeysLoaded } from "./KeyRotationStore.ts"
 import type { AsideAction, AsideRow } from "./Outbox.ts"
@@ -110,6 +111,7 @@ export interface Load {
   readonly appNames: ReadonlyArray<string>
   readonly idempotencyKeyHashes: ReadonlyArray<string>
   readonly credentials?: CredentialLoad | undefined
+  readonly clients?: ClientLoad | undefined
   readonly keys?: KeyLoad | undefined
   /** Ids of outbox rows that were set aside. */
   readonly aside?: ReadonlyArray<number> | undefined
@@ -141,6 +143,8 @@ export interface Loaded {
   readonly idempotent: ReadonlyMap<string, IdempotentAnswer>
   /** There when `Load.credentials` was. */
   readonly credentials?: CredentialLoaded | undefined
+  /** There when `Load.clients` was. */
+  readonly clients?: ClientLoaded | undefined
   /** There when `Load.keys` was. */
   readonly keys?: KeysLoaded | undefined
   /** There when `Load.aside` was: those that are still set aside. */
@@ -171,6 +175,7 @@ export interface Changes {
   readonly idempotent: ReadonlyArray<IdempotentAnswer>
   readonly audit: ReadonlyArray<AuditEntry>
   readonly credentials?: CredentialChanges | undefined
+  readonly clients?: ClientChanges | undefined
   readonly keys?: KeyChanges | undefined
   /** Outbox rows that were set aside and are so no more. */
   readonly asideEnded?: ReadonlyArray<{ readonly id: number; readonly action: AsideAction }> | undefined

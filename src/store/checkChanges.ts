@@ -3,11 +3,15 @@
  * it dies here, before anything is written.
  */
 import { eventBytesMax } from "../domain/Names.ts"
+import type { ClientChanges } from "./ClientStore.ts"
 import type { CredentialChanges } from "./CredentialStore.ts"
 import type { KeyChanges } from "./KeyRotationStore.ts"
 import type { Changes, Load, Loaded, OutboxEntry } from "./TenantStore.ts"
 
 const noCredentialChanges = (changes: CredentialChanges | undefined): boolean =>
+  changes === undefined || Object.values(changes).every((list) => list.length === 0)
+
+const noClientChanges = (changes: ClientChanges | undefined): boolean =>
   changes === undefined || Object.values(changes).every((list) => list.length === 0)
 
 const noKeyChanges = (changes: KeyChanges | undefined): boolean =>
@@ -31,6 +35,7 @@ export const isEmpty = (changes: Changes): boolean =>
   changes.idempotent.length === 0 &&
   changes.audit.length === 0 &&
   noCredentialChanges(changes.credentials) &&
+  noClientChanges(changes.clients) &&
   noKeyChanges(changes.keys) &&
   (changes.asideEnded ?? []).length === 0 &&
   (changes.revokeAlls ?? []).length === 0 &&
@@ -91,6 +96,17 @@ export const checkChanges = (tenantId: string, load: Load, loaded: Loaded, chang
       ...(credentials?.deleted ?? [])
     ].every((credentialId) => loaded.credentials?.credentials.get(credentialId)?.tenantId === tenantId),
     "changes a credential that was not loaded as this tenant's"
+  )
+  const { clients } = changes
+  must(
+    [...(clients?.inserted ?? []), ...(clients?.updated ?? [])].every((client) => client.tenantId === tenantId),
+    "writes another tenant's client credential"
+  )
+  must(
+    [...(clients?.updated.map(({ credentialId }) => credentialId) ?? []), ...(clients?.deleted ?? [])].every(
+      (credentialId) => loaded.clients?.credentials.get(credentialId)?.tenantId === tenantId
+    ),
+    "changes a client credential that was not loaded"
   )
   const keys = changes.keys
   must(

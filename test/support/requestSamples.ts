@@ -52,6 +52,15 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "token.delete": [{ tokenId: "t" }, { endpointId: "e" }],
   "token.validate": [{ ...byValue, dryRun: true }],
   "token.validate-batch": [{ items: [byValue] }],
+  "client-credential.create-basic": [{ username: "u", password: "p", clientId: "c", description: "d" }],
+  "client-credential.create-certificate": [{ issuer: "CN=x", serialNumber: "1", clientId: "c" }],
+  "client-credential.get": [{ credentialId: "c" }],
+  "client-credential.list": [{ clientId: "c", status: ["Active"], ...page }],
+  "client-credential.transition": [{ credentialId: "c", targetStatus: "Revoked", ...change }],
+  "client-credential.suspend": [{ credentialId: "c", ...change }],
+  "client-credential.activate": [{ credentialId: "c", ...change }],
+  "client-credential.revoke": [{ credentialId: "c", ...change }],
+  "client-credential.delete": [{ credentialId: "c" }],
   "credential.store": [
     {
       service_name: "outlook",

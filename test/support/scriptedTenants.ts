@@ -5,6 +5,8 @@
  */
 import { Effect, Layer } from "effect"
 import { Audit } from "../../src/actors/audit/Audit.ts"
+import { ClientChecks } from "../../src/actors/clients/ClientChecks.ts"
+import { Clients } from "../../src/actors/clients/Clients.ts"
 import { Credentials } from "../../src/actors/credentials/Credentials.ts"
 import { Keys } from "../../src/actors/keys/Keys.ts"
 import { BlockedEvents } from "../../src/actors/tenant/BlockedEvents.ts"
@@ -13,14 +15,25 @@ import { Validator } from "../../src/actors/validation/Validator.ts"
 
 /** What is asked of the audit has its noun before it here: `auditList`. */
 type AuditMethods = { readonly [M in keyof Audit["Service"] as `audit${Capitalize<M>}`]: Audit["Service"][M] }
-type Service = Tenants["Service"] & Credentials["Service"] & Keys["Service"] & BlockedEvents["Service"] & AuditMethods
+/** Of client credentials the same: `clientsCreateBasic`, `checksPasswordUnsafe`. */
+type ClientMethods = {
+  readonly [M in keyof Clients["Service"] as `clients${Capitalize<M>}`]: Clients["Service"][M]
+} & {
+  readonly [M in keyof ClientChecks["Service"] as `checks${Capitalize<M>}`]: ClientChecks["Service"][M]
+}
+type Service = Tenants["Service"] &
+  Credentials["Service"] &
+  Keys["Service"] &
+  BlockedEvents["Service"] &
+  AuditMethods &
+  ClientMethods
 export type Method = Exclude<keyof Service, "census">
 
 export interface ScriptedTenants {
   readonly calls: Array<{ readonly method: string; readonly args: ReadonlyArray<unknown> }>
   /** The answers, by method; set them at any time. */
   readonly script: { -readonly [M in Method]?: Service[M] }
-  readonly layer: Layer.Layer<Tenants | Credentials | Audit | Keys | BlockedEvents>
+  readonly layer: Layer.Layer<Tenants | Credentials | Clients | ClientChecks | Audit | Keys | BlockedEvents>
 }
 
 export const scriptedTenants = (): ScriptedTenants => {
@@ -37,18 +50,23 @@ export const scriptedTenants = (): ScriptedTenants => {
       }
     }
   })
-  const audit = new Proxy({} as Audit["Service"], {
-    get: (_, method: string) =>
-      // Nothing is answered by it: rows are tested over stores.
-      method === "tell" ? () => Effect.void : Reflect.get(service, `audit${method[0]!.toUpperCase()}${method.slice(1)}`)
-  })
+  /** Its methods, with the noun before them. Nothing is answered by `tell`: rows are tested over stores. */
+  const named = <A extends object>(noun: string): A =>
+    new Proxy({} as A, {
+      get: (_, method: string) =>
+        method === "tell"
+          ? () => Effect.void
+          : Reflect.get(service, `${noun}${method[0]!.toUpperCase()}${method.slice(1)}`)
+    })
   return {
     calls,
     script,
     layer: Layer.mergeAll(
       Layer.succeed(Tenants, service),
       Layer.succeed(Credentials, service),
-      Layer.succeed(Audit, audit),
+      Layer.succeed(Audit, named<Audit["Service"]>("audit")),
+      Layer.succeed(Clients, named<Clients["Service"]>("clients")),
+      Layer.succeed(ClientChecks, named<ClientChecks["Service"]>("checks")),
       Layer.succeed(Keys, service),
       Layer.succeed(BlockedEvents, service)
     )

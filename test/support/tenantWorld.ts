@@ -4,7 +4,11 @@
  */
 
 import { createHash } from "node:crypto"
-import { ConfigProvider, Context, Deferred, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Deferred, Effect, Layer, Redacted } from "effect"
+import { ClientChecks } from "../../src/actors/clients/ClientChecks.ts"
+import { ClientSweeps } from "../../src/actors/clients/ClientSweeps.ts"
+import { Clients } from "../../src/actors/clients/Clients.ts"
+import * as clientsRoom from "../../src/actors/clients/layer.ts"
 import { ActorsConfig } from "../../src/actors/tenant/ActorsConfig.ts"
 import * as GroupCommit from "../../src/actors/tenant/GroupCommit.ts"
 import { Ids } from "../../src/actors/tenant/Ids.ts"
@@ -20,6 +24,7 @@ import * as LiveValidator from "../../src/actors/validation/LiveValidator.ts"
 import { ValidationCache } from "../../src/cache/ValidationCache.ts"
 import { Applier, Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
 import { Keyring } from "../../src/crypto/Keyring.ts"
+import { Password } from "../../src/crypto/Password.ts"
 import { servicePrincipal } from "../../src/domain/Principal.ts"
 import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
@@ -62,7 +67,9 @@ const variables = { CM_ACTOR_IDLE: "1 day", CM_LAST_USE_INTERVAL: "1 hour" }
 export type TenantWorld = Effect.Success<typeof tenantWorld>
 export const tenantWorld = Effect.gen(function* () {
   const environment = ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
-  const settings = Layer.mergeAll(TenantsConfig.layer, ActorsConfig.layer).pipe(Layer.provide(environment))
+  const settings = Layer.mergeAll(TenantsConfig.layer, ActorsConfig.layer, clientsRoom.settings).pipe(
+    Layer.provide(environment)
+  )
   const database = yield* Layer.build(MemoryStores.layer)
   const realStore = Context.get(database, TenantStore)
   const realOutbox = Context.get(database, Outbox)
@@ -80,6 +87,30 @@ export const tenantWorld = Effect.gen(function* () {
         for (const { tenantId } of revocations) for (const listener of listeners) listener(tenantId)
       })
     )
+  /** How often a password was hashed, and verified against what; verifying waits for `hold`, where a test sets one. */
+  const passwords = {
+    hashes: 0,
+    verified: [] as Array<string | null>,
+    hold: undefined as Deferred.Deferred<void> | undefined
+  }
+  /** Hashes nothing: what the actors do with it is the same. One that begins with `old` was made at less cost. */
+  const password = Layer.succeed(Password, {
+    hash: (secret) =>
+      Effect.sync(() => {
+        passwords.hashes++
+        return `new ${createHash("sha256").update(Redacted.value(secret)).digest("hex")}`
+      }),
+    verify: (secret, stored) =>
+      Effect.suspend(() => {
+        passwords.verified.push(stored)
+        const hash = createHash("sha256").update(Redacted.value(secret)).digest("hex")
+        return Effect.as(
+          passwords.hold === undefined ? Effect.void : Deferred.await(passwords.hold),
+          stored?.slice(4) === hash
+        )
+      }),
+    isOutdated: (stored) => stored.startsWith("old ")
+  })
   /** What the stores of all replicas, and the protocol between them, do otherwise. */
   const faults: {
     announce?: Coherence["Service"]["announceUnsafe"]
@@ -137,7 +168,8 @@ export const tenantWorld = Effect.gen(function* () {
     )
     return Layer.build(
       Layer.fresh(
-        LiveTenants.layer.pipe(
+        Layer.merge(LiveTenants.layer, clientsRoom.layer).pipe(
+          Layer.provideMerge(password),
           Layer.provideMerge(TenantActors.layer),
           Layer.provideMerge(GroupCommit.layer),
           Layer.provideMerge(LiveValidator.layer),
@@ -160,6 +192,9 @@ export const tenantWorld = Effect.gen(function* () {
         lease.trustedUntilWallMs = Number.MAX_SAFE_INTEGER
         return {
           tenants: Context.get(context, Tenants),
+          clients: Context.get(context, Clients),
+          checks: Context.get(context, ClientChecks),
+          clientSweeps: Context.get(context, ClientSweeps),
           commit: Context.get(context, GroupCommit.GroupCommit),
           beliefs: Context.get(context, HotState),
           lease
@@ -179,6 +214,7 @@ export const tenantWorld = Effect.gen(function* () {
     faults,
     held,
     state,
+    passwords,
     /** What a barrier's end does: the held revocations are in force. */
     release
   }

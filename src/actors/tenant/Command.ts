@@ -6,6 +6,7 @@
  */
 import type { Result } from "effect"
 import type { Refusal } from "../../domain/errors.ts"
+import { mergeClientLoads } from "../../store/ClientStore.ts"
 import { mergeCredentialLoads } from "../../store/CredentialStore.ts"
 import { mergeKeyLoads } from "../../store/KeyRotationStore.ts"
 import type { Load } from "../../store/TenantStore.ts"
@@ -42,7 +43,7 @@ export const emptyLoad: Load = {
 
 const union = (
   loads: ReadonlyArray<Partial<Load>>,
-  key: Exclude<keyof Load, "credentials" | "keys" | "createsTenant" | "aside">
+  key: Exclude<keyof Load, "credentials" | "clients" | "keys" | "createsTenant" | "aside">
 ): ReadonlyArray<string> => {
   let all: Set<string> | undefined
   for (const load of loads) {
@@ -62,6 +63,9 @@ export const mergeLoads = (loads: ReadonlyArray<Partial<Load>>): Load => ({
   createsTenant: loads.some((load) => load.createsTenant === true),
   ...(loads.some((load) => load.credentials !== undefined)
     ? { credentials: mergeCredentialLoads(loads.flatMap((load) => load.credentials ?? [])) }
+    : {}),
+  ...(loads.some((load) => load.clients !== undefined)
+    ? { clients: mergeClientLoads(loads.flatMap((load) => load.clients ?? [])) }
     : {}),
   ...(loads.some((load) => load.keys !== undefined)
     ? { keys: mergeKeyLoads(loads.flatMap((load) => load.keys ?? [])) }

@@ -36,6 +36,7 @@ import type {
   OutboxEntry,
   WithdrawalProgress
 } from "../../store/TenantStore.ts"
+import { ClientWorkspace } from "./ClientWorkspace.ts"
 import { CredentialWorkspace } from "./CredentialWorkspace.ts"
 import { KeyWorkspace } from "./KeyWorkspace.ts"
 import { allHold, type Holding } from "./RowTagging.ts"
@@ -93,6 +94,7 @@ export class Workspace {
   private readonly outbox: Array<OutboxEntry> = []
   private readonly remembered = new Map<string, IdempotentAnswer>()
   readonly credentials: CredentialWorkspace
+  readonly clients: ClientWorkspace
   readonly keys: KeyWorkspace
   private readonly auditCheckpoints: Array<AuditCheckpoint> = []
   private readonly revokeAlls = new Map<string, RevokeAll>()
@@ -117,6 +119,7 @@ export class Workspace {
     this.endpointCounts = new Map(loaded.endpointCounts)
     this.applications = new Map(loaded.applications)
     this.credentials = new CredentialWorkspace(tenantId, loaded.credentials)
+    this.clients = new ClientWorkspace(loaded.clients)
     this.keys = new KeyWorkspace(loaded.keys)
   }
 
@@ -391,6 +394,7 @@ export class Workspace {
       idempotent: Array.from(this.remembered.values()),
       audit: this.audit,
       ...(this.loaded.credentials === undefined ? {} : { credentials: this.credentials.changes() }),
+      ...(this.loaded.clients === undefined ? {} : { clients: this.clients.changes() }),
       ...(this.loaded.keys === undefined ? {} : { keys: this.keys.changes() }),
       ...(this.asideEnded.size === 0
         ? {}

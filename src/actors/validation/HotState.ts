@@ -29,12 +29,13 @@ import { fits } from "./TokenIdTag.ts"
 import { Tombstones, tombstonesMax } from "./Tombstones.ts"
 import { Uses } from "./Uses.ts"
 
-/** Heard when applications come and go, so that the directory forgets. */
+/** Heard when applications and client credentials come and go, so that who remembers them forgets. */
 export interface DirectoryListener {
   readonly applicationGone: (tenantId: string, appName: string) => void
   readonly tenantGone: (tenantId: string) => void
   readonly applicationAppeared: (appName: string) => void
   readonly settingsChanged?: (tenantId: string) => void
+  readonly clientGone?: (tenantId: string, credentialId: string) => void
 }
 
 export class Beliefs {
@@ -119,6 +120,13 @@ export class Beliefs {
     )
   }
 
+  /** The same for a client credential, whose name is in no application. */
+  believesClient(tenant: TenantRecord, credentialId: string, readSeq: number, leaseHolds: boolean): boolean {
+    if (tenant.index < 0) return false
+    const tombstoneSeq = this.tombstones.seqOf(tenant, credentialId)
+    return mayBelieve(leaseHolds, this.covered(tenant), readSeq, tombstoneSeq, 0, tenant.epochSeq)
+  }
+
   /**
    * A row came from MariaDB. Where the tenant is not covered yet in the present generation, the row's
    * own sequence covers it, if its statement was sent under the lease and in this generation.
@@ -195,6 +203,9 @@ export class Beliefs {
         case "tenant":
           tenant.epochSeq = Math.max(tenant.epochSeq, seq)
           break
+        case "client":
+          this.tombstones.bury(tenant, target.credentialId, seq)
+          break
         case "credential":
         case "service":
         case "settings":
@@ -234,6 +245,7 @@ export class Beliefs {
       if (target.kind === "application") listener.applicationGone(tenantId, target.appName)
       else if (target.kind === "tenant") listener.tenantGone(tenantId)
       else if (target.kind === "settings") listener.settingsChanged?.(tenantId)
+      else if (target.kind === "client") listener.clientGone?.(tenantId, target.credentialId)
     }
   }
 }

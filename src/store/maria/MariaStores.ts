@@ -5,6 +5,7 @@
 import { Effect, Layer } from "effect"
 import * as MariaAuditCuts from "./MariaAuditCuts.ts"
 import * as MariaAuditStore from "./MariaAuditStore.ts"
+import * as MariaClientStore from "./MariaClientStore.ts"
 import * as MariaCredentialStore from "./MariaCredentialStore.ts"
 import { Mariadb } from "./Mariadb.ts"
 import * as MariaKeyRotationStore from "./MariaKeyRotationStore.ts"
@@ -30,6 +31,7 @@ export const layer = Layer.mergeAll(
   MariaSweeps.layer,
   MariaKeyStore.layer,
   MariaCredentialStore.layer,
+  MariaClientStore.layer,
   MariaAuditStore.layer,
   MariaAuditCuts.layer,
   MariaKeyRotationStore.layer,

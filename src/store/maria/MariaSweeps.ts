@@ -39,7 +39,8 @@ const purgeTenantsSql = `DELETE a FROM tenants a
   WHERE a.removed_at > 0 AND ${nothingPendingSql}
     AND NOT EXISTS (SELECT 1 FROM applications x WHERE x.tenant_id = a.tenant_id)
     AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.tenant_id = a.tenant_id)
-    AND NOT EXISTS (SELECT 1 FROM credentials c WHERE c.tenant_id = a.tenant_id)`
+    AND NOT EXISTS (SELECT 1 FROM credentials c WHERE c.tenant_id = a.tenant_id)
+    AND NOT EXISTS (SELECT 1 FROM client_credentials c WHERE c.tenant_id = a.tenant_id)`
 const purgeServicesSql = `DELETE s FROM tenants a FORCE INDEX (ix_tenants_removed)
     STRAIGHT_JOIN tenant_services s ON s.tenant_id = a.tenant_id
   WHERE a.removed_at > 0`

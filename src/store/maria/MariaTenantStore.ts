@@ -19,6 +19,7 @@ import { createTenant } from "../tenantCreated.ts"
 import { applyApplications } from "./apply/applications.ts"
 import { applyAside } from "./apply/aside.ts"
 import { applyAudit } from "./apply/audit.ts"
+import { applyClients } from "./apply/clients.ts"
 import { applyCheckpoints, applyCredentials } from "./apply/credentials.ts"
 import { applyIdempotent } from "./apply/idempotency.ts"
 import { applyKeys } from "./apply/keys.ts"
@@ -35,6 +36,7 @@ import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
 import { applicationOf, loadApplications } from "./load/applications.ts"
 import { loadAside } from "./load/aside.ts"
+import { loadClients } from "./load/clients.ts"
 import { loadCredentials } from "./load/credentials.ts"
 import { loadIdempotent } from "./load/idempotency.ts"
 import { loadKeys } from "./load/keys.ts"
@@ -58,17 +60,19 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
   const locking = lockTenant(session, tenantId, load.createsTenant === true)
   // Where it may be missing, it is got first.
   if (load.createsTenant === true) await locking
-  const [locked, tokens, endpointCounts, named, idempotent, credentials, keys, aside, revokeAlls] = await Promise.all([
-    locking,
-    loadTokens(session, tenantId, load),
-    loadEndpointCounts(session, tenantId, load),
-    loadApplications(session, tenantId, load.appNames),
-    loadIdempotent(session, tenantId, load.idempotencyKeyHashes),
-    loadCredentials(session, tenantId, load.credentials),
-    loadKeys(session, load.keys),
-    loadAside(session, load.aside),
-    loadRevokeAlls(session, tenantId, load.revokeAlls)
-  ])
+  const [locked, tokens, endpointCounts, named, idempotent, credentials, clients, keys, aside, revokeAlls] =
+    await Promise.all([
+      locking,
+      loadTokens(session, tenantId, load),
+      loadEndpointCounts(session, tenantId, load),
+      loadApplications(session, tenantId, load.appNames),
+      loadIdempotent(session, tenantId, load.idempotencyKeyHashes),
+      loadCredentials(session, tenantId, load.credentials),
+      loadClients(session, tenantId, load.clients),
+      loadKeys(session, load.keys),
+      loadAside(session, load.aside),
+      loadRevokeAlls(session, tenantId, load.revokeAlls)
+    ])
   const others = Array.from(tokens.values(), (token) => token.appName).filter((name) => !named.applications.has(name))
   const ofTokens = others.length === 0 ? undefined : await loadApplications(session, tenantId, others)
   const applications = new Map([...named.applications, ...(ofTokens?.applications ?? [])])
@@ -84,6 +88,7 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
     stock: locked.counters?.stock ?? { tokens: 0, credentials: 0 },
     idempotent,
     credentials,
+    clients,
     keys,
     aside,
     revokeAlls
@@ -120,6 +125,7 @@ const applyAll = async (
     ...applyOutbox(session, tenantId, changes, loaded.now),
     ...applyIdempotent(session, tenantId, changes.idempotent),
     ...applyCredentials(session, tenantId, changes.credentials),
+    ...applyClients(session, tenantId, changes.clients),
     ...applyCheckpoints(session, changes.auditCheckpoints),
     ...applyKeys(session, changes.keys),
     ...applyRevokeAlls(session, tenantId, changes.revokeAlls, loaded.now),

@@ -6,6 +6,7 @@
  * kept beyond the process.
  */
 import { Context, Layer } from "effect"
+import type { ClientCredential } from "../../domain/ClientCredential.ts"
 import type { RevocationTarget } from "../../domain/Revocation.ts"
 import type { Application, Tenant } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
@@ -82,6 +83,8 @@ export interface MemoryTables {
   /** By tenant, in order. */
   readonly audit: Map<string, Array<AuditRow>>
   readonly credentials: MemoryCredentialTables
+  /** By id. */
+  readonly clients: Map<string, ClientCredential>
   readonly checkpoints: Array<AuditCheckpoint>
   /** By tenant. */
   readonly stubs: Map<string, AuditStub>
@@ -109,6 +112,7 @@ const empty = (): MemoryTables => ({
   idempotency: new Map(),
   audit: new Map(),
   credentials: new MemoryCredentialTables(),
+  clients: new Map(),
   checkpoints: [],
   stubs: new Map(),
   dataKeys: new Map(),

@@ -2,6 +2,7 @@
 import { Layer } from "effect"
 import * as MemoryAuditCuts from "./MemoryAuditCuts.ts"
 import * as MemoryAuditStore from "./MemoryAuditStore.ts"
+import * as MemoryClientStore from "./MemoryClientStore.ts"
 import * as MemoryCredentialStore from "./MemoryCredentialStore.ts"
 import { MemoryDatabase } from "./MemoryDatabase.ts"
 import * as MemoryKeyRotationStore from "./MemoryKeyRotationStore.ts"
@@ -22,6 +23,7 @@ export const layer = Layer.mergeAll(
   MemorySweeps.layer,
   MemoryKeyStore.layer,
   MemoryCredentialStore.layer,
+  MemoryClientStore.layer,
   MemoryAuditStore.layer,
   MemoryAuditCuts.layer,
   MemoryKeyRotationStore.layer

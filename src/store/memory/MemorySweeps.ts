@@ -26,7 +26,9 @@ const purgeRemoved = (tables: MemoryTables) => {
     const owned = Array.from(tables.applications.values()).some((application) => application.tenantId === tenantId)
     const tokens = tokenCount(tables, (token) => token.tenantId === tenantId)
     if (removedAt !== null) tables.credentials.deleteServices(tenantId)
-    const credentials = tables.credentials.all().some((credential) => credential.tenantId === tenantId)
+    const credentials =
+      tables.credentials.all().some((credential) => credential.tenantId === tenantId) ||
+      Array.from(tables.clients.values()).some((client) => client.tenantId === tenantId)
     if (removedAt === null || pending.has(tenantId) || owned || tokens > 0 || credentials) continue
     tables.tenants.delete(tenantId)
     gone.tenants += 1

@@ -16,6 +16,7 @@ import {
   TenantStore
 } from "../TenantStore.ts"
 import { createTenant } from "../tenantCreated.ts"
+import { loadClients } from "./MemoryClientStore.ts"
 import { MemoryDatabase, type MemoryTables, pair, tokenCount } from "./MemoryDatabase.ts"
 import { loadAside } from "./memoryAside.ts"
 import { applyChanges, rejection } from "./memoryChanges.ts"
@@ -93,6 +94,7 @@ const loadAll = (
   },
   idempotent: present(load.idempotencyKeyHashes, (keyHash) => answerOf(tables, tenantId, keyHash)),
   credentials: tables.credentials.load(tenantId, load.credentials, (id) => taggedTenant(tables, id)),
+  clients: loadClients(tables, tenantId, load.clients),
   keys: loadKeys(tables, load.keys, now),
   aside: loadAside(tables, load.aside),
   revokeAlls: loadRevokeAlls(tables, tenantId, load.revokeAlls)

@@ -8,6 +8,7 @@ import { noSettings, settingsOf, withSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import { chain, headAfter } from "../AuditChain.ts"
 import type { Changes, Loaded } from "../TenantStore.ts"
+import { applyClients, brokenClients } from "./MemoryClientStore.ts"
 import { hexOf, type MemoryTables, pair } from "./MemoryDatabase.ts"
 import { applyAside } from "./memoryAside.ts"
 import { applyKeys, brokenKey } from "./memoryKeys.ts"
@@ -42,7 +43,11 @@ export const rejection = (tables: MemoryTables, tenantId: string, changes: Chang
     inserted.add(tokenId)
   }
   if (changes.applicationsInserted.some((appName) => tables.applications.has(appName))) return "applications.PRIMARY"
-  return tables.credentials.broken(changes.credentials) ?? brokenKey(tables, changes)
+  return (
+    tables.credentials.broken(changes.credentials) ??
+    brokenClients(tables, changes.clients) ??
+    brokenKey(tables, changes)
+  )
 }
 
 const removeToken = (tables: MemoryTables, tokenId: string): void => {
@@ -136,6 +141,7 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   applyApplications(tables, tenantId, changes, now)
   applyOutbox(tables, tenantId, changes, now)
   tables.credentials.apply(changes.credentials)
+  applyClients(tables, changes.clients)
   for (const checkpoint of changes.auditCheckpoints ?? []) {
     const kept = tables.checkpoints.some(
       ({ seq, tenantId }) => seq === checkpoint.seq && tenantId === checkpoint.tenantId

@@ -204,10 +204,14 @@ describe("16/ECAP validation", () => {
     await world.close()
   })
 
-  it("the requests about client credentials are not listened to: a consumer learns at once that nobody answers", async () => {
+  it("what is listened to of the platform protocols is no more and no less than what is provided", async () => {
     const world = await protocolWorld()
     const listened = world.bus.subjects().filter((subject) => subject.startsWith("kaa.v1.service."))
     assert.deepStrictEqual(listened.toSorted(), [
+      "kaa.v1.service.cm.cap.basic-request",
+      "kaa.v1.service.cm.cap.certificate-request",
+      "kaa.v1.service.cm.ecap.client-certificate-request",
+      "kaa.v1.service.cm.ecap.client-username-password-request",
       "kaa.v1.service.cm.ecap.ep-token-request",
       "kaa.v1.service.cm.ecap.ep-token-status-transition-request",
       "kaa.v1.service.cm.scmp.configuration.delete",

@@ -58,6 +58,7 @@ describe(`hostile payloads (seed ${seed})`, () => {
       transitionByValue: () => Effect.void,
       validate: () => Effect.succeed([verdict(404)]),
       list: () => Effect.succeed({ content: [], next: null }),
+      clientsList: () => Effect.succeed({ content: [], next: null }),
       services: () => Effect.succeed({ content: [], next: null }),
       listKeys: () => Effect.succeed({ content: [], next: null }),
       rotateKeys: () => Effect.succeed({ keyIds: [], tenants: 0, notRotated: [] }),

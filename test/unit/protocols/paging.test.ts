@@ -53,6 +53,12 @@ const lists: Readonly<Record<string, List>> = {
     others: { service_name: "b", is_active: false, expiring_within: "P2D" },
     ...id
   },
+  "client-credential.list": {
+    method: "clientsList",
+    base: { clientId: "a", status: ["Active", "Revoked"] },
+    others: { clientId: "b", status: ["Active"] },
+    ...id
+  },
   "service.list": { method: "services", base: {}, others: {}, ...name },
   "audit.list": {
     method: "auditList",

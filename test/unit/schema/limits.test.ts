@@ -8,6 +8,7 @@ import { basename, resolve } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { consumerNamePattern } from "../../../src/domain/Access.ts"
+import * as Client from "../../../src/domain/ClientCredential.ts"
 import { credentialTypePattern, userIdPattern } from "../../../src/domain/Credential.ts"
 import { audiencePattern, issuerPattern } from "../../../src/domain/Issuer.ts"
 import * as Names from "../../../src/domain/Names.ts"
@@ -313,11 +314,23 @@ const written: Readonly<Record<string, number>> = {
   "tenant_services.service_name": serviceName,
   "tenant_services.reason": reason,
   "audit_checkpoints.tenant_id": tenantId,
+  "audit_stubs.tenant_id": tenantId,
+  "audit_stubs.cut_by": principal,
   "tenants.issuer": lengthOf(issuerPattern),
   "tenants.issuer_claimed": lengthOf(issuerPattern),
   "tenants.jwks_uri": lengthOf(issuerPattern),
   "tenants.audience": lengthOf(audiencePattern),
   "tenants.limits": own(1_024),
+  "client_credentials.tenant_id": tenantId,
+  "client_credentials.client_id": Client.clientIdLengthMax,
+  "client_credentials.username": Client.usernameLengthMax,
+  "client_credentials.issuer": Client.issuerLengthMax,
+  "client_credentials.serial_number": lengthOf(Client.serialNumberPattern),
+  "client_credentials.password_hash": own(256),
+  "client_credentials.reason": reason,
+  "client_credentials.description": Names.descriptionLengthMax,
+  "client_credentials.created_by": principal,
+  "client_credentials.updated_by": principal,
   "applications.out_of_service": own(16),
   "application_withdrawals.app_name": appName,
   "application_withdrawals.tenant_id": tenantId,

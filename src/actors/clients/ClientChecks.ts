@@ -1,0 +1,246 @@
+/**
+ * Whether a client's password or certificate is good: the client half of 16/ECAP, and 22/CAP.
+ *
+ * What is hot is answered at once: a certificate by its name, a password by comparing its keyed fingerprint
+ * with that of the one that was verified. Everything else costs one read, and a password one hash, whether
+ * the name is unknown, the password wrong, or the credential suspended or revoked: the answer is the same.
+ *
+ * A row is read before its password is hashed, and hashing takes a while. So a right password is answered
+ * only if the row may still be believed, or after reading it again.
+ *
+ * The fingerprint's key is made when the process starts and never leaves it.
+ */
+import { createHmac, randomBytes, randomInt, timingSafeEqual } from "node:crypto"
+import { Cause, Clock, Context, Effect, Exit, FiberSet, Layer, Option, Redacted } from "effect"
+import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
+import { Password, type PasswordsBusy } from "../../crypto/Password.ts"
+import {
+  accepted,
+  type ClientAnswer,
+  type ClientName,
+  type FoundClient,
+  isGood,
+  nameKey,
+  refusal,
+  unauthenticated
+} from "../../domain/ClientCredential.ts"
+import * as errors from "../../domain/errors.ts"
+import { servicePrincipal } from "../../domain/Principal.ts"
+import { ClientStore } from "../../store/ClientStore.ts"
+import { Limits } from "../tenant/Limits.ts"
+import { TenantActors } from "../tenant/TenantActors.ts"
+import { HotState } from "../validation/HotState.ts"
+import { Attempts } from "./Attempts.ts"
+import { ClientsConfig } from "./ClientsConfig.ts"
+import { ClientUses } from "./ClientUses.ts"
+import { raisePassword } from "./commands.ts"
+import { type HotClient, HotClients } from "./HotClients.ts"
+import { LoginRates } from "./LoginRates.ts"
+import { NameLookups, type Outcome } from "./NameLookups.ts"
+
+export interface PasswordCheck {
+  readonly username: string
+  readonly password: string
+  /** Whose the credential must be; null: anybody's. */
+  readonly tenantId: string | null
+}
+
+export type Respond = (answer: ClientAnswer) => void
+
+export class ClientChecks extends Context.Service<
+  ClientChecks,
+  {
+    /** `respond` is called once, at once or later. Texts are within their limits. Must not throw. */
+    readonly passwordUnsafe: (check: PasswordCheck, respond: Respond) => void
+    readonly certificateUnsafe: (issuer: string, serialNumber: string, respond: Respond) => void
+    /** Hot credentials, and logins that wait to be hashed. */
+    readonly census: () => { readonly hot: number; readonly waiting: number }
+  }
+>()("cm/actors/ClientChecks") {}
+
+/** A check that takes longer is not known: 503. */
+const limit = "10 seconds"
+const tooMany = refusal(429)
+const unavailable = refusal(503)
+const bug = refusal(500)
+const caller = { ...servicePrincipal("rehash"), correlationId: "", idempotency: null } as const
+
+type CheckError = errors.TooManyRequests | errors.Unavailable | PasswordsBusy
+
+/** Who was right, or an answer for all who asked. */
+type Verified = { readonly right: FoundClient } | { readonly answer: ClientAnswer }
+
+const make = Effect.gen(function* () {
+  const { hotClientsMax, loginsWaitingMax, loginsWaitingPerNameMax } = yield* ClientsConfig
+  const beliefs = yield* HotState
+  const lease = yield* LeaseView
+  const store = yield* ClientStore
+  const passwords = yield* Password
+  const actors = yield* TenantActors
+  const uses = yield* ClientUses
+  const limits = yield* Limits
+  const clock = yield* Clock.Clock
+  const fibers = yield* FiberSet.make<unknown, unknown>()
+  const runPromise = yield* FiberSet.runtimePromise(fibers)<never>()
+  const fork = yield* FiberSet.runtime(fibers)<never>()
+  const hot = new HotClients(beliefs, hotClientsMax)
+  const rates = new LoginRates()
+  const attempts = new Attempts<Verified>({
+    waitingMax: loginsWaitingMax,
+    waitingPerNameMax: loginsWaitingPerNameMax,
+    random: (below) => randomInt(below)
+  })
+  const fingerprintKey = randomBytes(32)
+  const fingerprintOf = (username: string, password: string): Buffer =>
+    createHmac("sha256", fingerprintKey).update(username).update("\0").update(password).digest()
+
+  const now = () => clock.currentTimeMillisUnsafe()
+  const leaseHolds = () => lease.holds(monotonicMsUnsafe(clock), now())
+  const lookups = new NameLookups({
+    byNames: store.byNames,
+    generation: () => (leaseHolds() ? lease.generation : 0),
+    cover: (tenantId, readSeq, sentGeneration) => beliefs.cover(tenantId, readSeq, sentGeneration)
+  })
+
+  // ---- answering
+  /** 200 or, when the tenant has no login left in this second, 429. */
+  const granted = (answer: ClientAnswer): ClientAnswer => {
+    const tenantId = answer.tenantId ?? ""
+    return rates.take(tenantId, limits.get(tenantId).loginsPerSecond, monotonicMsUnsafe(clock)) ? answer : tooMany
+  }
+  const respondHot = (client: HotClient, respond: Respond): void => {
+    const answer = granted(client.answer)
+    if (answer.statusCode === 200 && client.isUnused) {
+      client.isUnused = !uses.tellUnsafe(client.tenant.tenantId, client.credentialId)
+    }
+    respond(answer)
+  }
+  const respondFound = (found: FoundClient, respond: Respond): void => {
+    const { credential } = found
+    const answer = granted(accepted(credential))
+    if (answer.statusCode === 200 && credential.status === "Inactive") {
+      uses.tellUnsafe(credential.tenantId, credential.credentialId)
+    }
+    respond(answer)
+  }
+
+  // ---- certificates
+  const certificateUnsafe = (issuer: string, serialNumber: string, respond: Respond): void => {
+    const name: ClientName = { kind: "certificate", issuer, serialNumber }
+    const known = hot.find(nameKey(name), leaseHolds())
+    if (known !== undefined) {
+      respondHot(known, respond)
+      return
+    }
+    lookups.ask(name, (outcome) => {
+      if (outcome === "full") return respond(tooMany)
+      if (outcome === "unavailable") return respond(unavailable)
+      if (outcome === "unknown" || !isGood(outcome.credential)) return respond(unauthenticated)
+      hot.keep(outcome, null, leaseHolds())
+      respondFound(outcome, respond)
+    })
+  }
+
+  // ---- passwords
+  const lookUp = (name: ClientName) =>
+    Effect.callback<Outcome>((resume) => lookups.ask(name, (outcome) => resume(Effect.succeed(outcome)))).pipe(
+      Effect.flatMap(
+        (outcome): Effect.Effect<FoundClient | undefined, CheckError> =>
+          outcome === "full"
+            ? Effect.fail(new errors.TooManyRequests({ limit: "logins" }))
+            : outcome === "unavailable"
+              ? Effect.fail(new errors.Unavailable({ part: "database", committed: false }))
+              : Effect.succeed(outcome === "unknown" ? undefined : outcome)
+      )
+    )
+
+  /** The row was read before its password was hashed: it holds still, or is read again. */
+  const confirmed = Effect.fnUntraced(function* (found: FoundClient) {
+    if (hot.believes(found, leaseHolds())) return found
+    const again = yield* lookUp(found.credential.name)
+    const isSame =
+      again?.credential.credentialId === found.credential.credentialId &&
+      again.credential.passwordHash !== null &&
+      isGood(again.credential)
+    return isSame ? again : undefined
+  })
+
+  const raise = (found: FoundClient, password: Redacted.Redacted) => {
+    const { credentialId, passwordHash, tenantId } = found.credential
+    if (passwordHash === null || !passwords.isOutdated(passwordHash)) return
+    fork(
+      passwords.hash(password).pipe(
+        Effect.flatMap((raised) => actors.ask(tenantId, raisePassword(credentialId, passwordHash, raised, caller))),
+        // Its next use raises it.
+        Effect.ignore
+      )
+    )
+  }
+
+  const verify = Effect.fnUntraced(function* (
+    username: string,
+    password: Redacted.Redacted,
+    fingerprint: Uint8Array,
+    close: () => void
+  ): Effect.fn.Return<Verified, CheckError> {
+    const found = yield* lookUp({ kind: "basic", username })
+    const isRight = yield* passwords.verify(password, found?.credential.passwordHash ?? null)
+    if (!isRight || found === undefined || !isGood(found.credential)) return { answer: unauthenticated }
+    close()
+    const right = yield* confirmed(found)
+    if (right === undefined) return { answer: unauthenticated }
+    hot.keep(right, fingerprint, leaseHolds())
+    raise(right, password)
+    return { right }
+  })
+
+  const outcomeOf = (exit: Exit.Exit<Verified, CheckError>): Verified => {
+    if (Exit.isSuccess(exit)) return exit.value
+    if (Cause.hasDies(exit.cause)) return { answer: bug }
+    const error = Option.getOrNull(Cause.findErrorOption(exit.cause))
+    return { answer: error !== null && error._tag !== "Unavailable" ? tooMany : unavailable }
+  }
+
+  const attempt = (username: string, password: string, fingerprint: Buffer) => (close: () => void) =>
+    runPromise(
+      verify(username, Redacted.make(password), fingerprint, close).pipe(
+        Effect.timeoutOrElse({
+          duration: limit,
+          orElse: () => Effect.fail(new errors.Unavailable({ part: "logins", committed: false }))
+        }),
+        Effect.tapDefect((defect) => Effect.logError("a login met a bug", defect)),
+        Effect.exit,
+        Effect.map(outcomeOf)
+      )
+    ).catch((): Verified => ({ answer: unavailable }))
+
+  const passwordUnsafe = ({ password, tenantId, username }: PasswordCheck, respond: Respond): void => {
+    const fingerprint = fingerprintOf(username, password)
+    const isWanted = (owner: string) => tenantId === null || owner === tenantId
+    const known = hot.find(nameKey({ kind: "basic", username }), leaseHolds())
+    if (
+      known !== undefined &&
+      known.fingerprint !== null &&
+      timingSafeEqual(known.fingerprint, fingerprint) &&
+      isWanted(known.tenant.tenantId)
+    ) {
+      respondHot(known, respond)
+      return
+    }
+    const key = fingerprint.toString("latin1")
+    attempts.add(username, key, attempt(username, password, fingerprint), (outcome) => {
+      if (outcome === "displaced") return respond(tooMany)
+      if ("answer" in outcome) return respond(outcome.answer)
+      if (!isWanted(outcome.right.credential.tenantId)) return respond(unauthenticated)
+      respondFound(outcome.right, respond)
+    })
+  }
+
+  return ClientChecks.of({
+    passwordUnsafe,
+    certificateUnsafe,
+    census: () => ({ hot: hot.count, waiting: attempts.waitingCount })
+  })
+})
+
+export const layer = Layer.effect(ClientChecks, make)

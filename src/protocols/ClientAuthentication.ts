@@ -1,0 +1,115 @@
+/**
+ * The client half of 16/ECAP, and 22/CAP: are a client's username and password good, or its certificate?
+ *
+ * Anyone whom the bus lets ask may ask, as with tokens. A question is decoded, checked and handed to
+ * `ClientChecks`; what is hot is answered in the callback of the bus. Nothing of a question is logged.
+ *
+ * Source: contract, sections 2.1 and 2.2.
+ */
+import type { Msg } from "@nats-io/transport-node"
+import { Clock, Effect, Layer } from "effect"
+import { ClientChecks } from "../actors/clients/ClientChecks.ts"
+import { type ClientAnswer, refusal } from "../domain/ClientCredential.ts"
+import { Nats } from "../nats/Nats.ts"
+import { makeCounters } from "../observability/Metrics.ts"
+import { Replica } from "../observability/Replica.ts"
+import { type ClientMessage, clientMessages, type Envelope } from "./ClientMessages.ts"
+import * as InFlight from "./InFlight.ts"
+import { Micro } from "./Micro.ts"
+import { ProtocolsConfig } from "./ProtocolsConfig.ts"
+import { replyRule, send } from "./Responder.ts"
+import { serviceSubject } from "./Subject.ts"
+import { listen, type NotTaken } from "./Subscription.ts"
+
+const flushTimeout = "2 seconds"
+const noEnvelope: Envelope = { correlationId: "", timestamp: 0n, timeout: 0n }
+
+/** Statuses of a proper verdict; any other one counts as an error. */
+const isVerdict = (statusCode: number): boolean => statusCode === 200 || statusCode === 401
+
+/** What a question that came at `now` is answered without being asked, or null. */
+export const refusedAtOnce = (envelope: Envelope, isQuestion: boolean, now: number): ClientAnswer | null => {
+  if (!isQuestion || envelope.timeout < 0n) return refusal(400)
+  const isLate = envelope.timeout > 0n && BigInt(now) > envelope.timestamp + envelope.timeout
+  return isLate ? refusal(408) : null
+}
+
+const serve = Effect.fnUntraced(function* ({ protocol, read, type, write }: ClientMessage) {
+  const { instance } = yield* Replica
+  const nats = yield* Nats
+  const micro = yield* Micro
+  const checks = yield* ClientChecks
+  const { drainTimeout, requestsInFlightMax } = yield* ProtocolsConfig
+  const clock = yield* Clock.Clock
+  const counters = yield* makeCounters
+  const rule = replyRule(nats.inboxPrefix)
+  const inFlight = InFlight.make(requestsInFlightMax)
+  const subject = serviceSubject(instance, protocol, type)
+  const name = `${protocol}-${type.replace(/-request$/u, "")}`
+  const endpoint = micro.endpoint({ protocol, name, subject, metadata: { format: "avro" } })
+
+  const respond = (message: Msg, { correlationId }: Envelope, answer: ClientAnswer, startedAt: bigint): void => {
+    const envelope = { correlationId, timestamp: BigInt(clock.currentTimeMillisUnsafe()), timeout: 0n }
+    const sent =
+      send(message, write(envelope, answer)) ||
+      // The echoed id alone can make an answer larger than the request that just fitted.
+      send(message, write({ ...envelope, correlationId: "" }, answer))
+    if (!sent) counters.dropped(protocol, "answer_not_sent")
+    const { statusCode } = answer
+    const nanoseconds = Number(clock.monotonicTimeNanosUnsafe() - startedAt)
+    endpoint.record(statusCode, nanoseconds, isVerdict(statusCode) ? undefined : `${statusCode}: no verdict`)
+  }
+
+  const take = (message: Msg): void => {
+    const reply = rule(message.reply)
+    if (reply !== "allowed") {
+      counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
+      return
+    }
+    const startedAt = clock.monotonicTimeNanosUnsafe()
+    const asked = read(message.data)
+    if (asked === null) {
+      respond(message, noEnvelope, refusal(400), startedAt)
+      return
+    }
+    const { envelope, question } = asked
+    const refused = refusedAtOnce(envelope, question !== null, clock.currentTimeMillisUnsafe())
+    if (refused !== null || question === null) {
+      respond(message, envelope, refused ?? refusal(400), startedAt)
+      return
+    }
+    if (!inFlight.enter()) {
+      respond(message, envelope, refusal(429), startedAt)
+      return
+    }
+    const done = (answer: ClientAnswer) => {
+      inFlight.leave()
+      respond(message, envelope, answer, startedAt)
+    }
+    if (question.kind === "basic") checks.passwordUnsafe(question, done)
+    else checks.certificateUnsafe(question.issuer, question.serialNumber, done)
+  }
+
+  const notTaken = (message: Msg, why: NotTaken): void => {
+    counters.dropped(protocol, why)
+    if (rule(message.reply) !== "allowed") return
+    respond(message, noEnvelope, refusal(why === "bug" ? 500 : 400), clock.monotonicTimeNanosUnsafe())
+  }
+
+  yield* Effect.addFinalizer(() =>
+    inFlight.idle.pipe(
+      Effect.timeoutOrElse({
+        duration: drainTimeout,
+        orElse: () => Effect.logError("client checks were left without an answer", { count: inFlight.count() })
+      }),
+      Effect.andThen(
+        Effect.promise(() => nats.requests.flush().catch(() => undefined)).pipe(
+          Effect.timeoutOrElse({ duration: flushTimeout, orElse: () => Effect.void })
+        )
+      )
+    )
+  )
+  yield* listen({ connection: nats.requests, subject, queue: instance, take, notTaken })
+})
+
+export const layer = Layer.effectDiscard(Effect.forEach(clientMessages, serve, { discard: true }))

@@ -1,0 +1,14 @@
+/** The clockwork behind client credentials: those of removed tenants go, so that their names are free again. */
+import { Effect, Layer } from "effect"
+import { ClientSweeps } from "../actors/clients/ClientSweeps.ts"
+import * as Clockwork from "./Clockwork.ts"
+import { SweepConfig } from "./SweepConfig.ts"
+
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { interval } = yield* SweepConfig
+    const { purge } = yield* ClientSweeps
+    const { every, swept } = yield* Clockwork.make("clients")
+    yield* every("removed", interval, swept("removed", purge))
+  })
+)

@@ -1,0 +1,81 @@
+/** A client credential as a row of the table `client_credentials`. */
+import {
+  type ClientCredential,
+  type ClientName,
+  clientCredentialKinds,
+  nameHash
+} from "../../domain/ClientCredential.ts"
+import { tokenStatuses } from "../../domain/Token.ts"
+import * as Columns from "./Columns.ts"
+import type { Row, Value } from "./MariadbConnection.ts"
+import { statusNumber } from "./TokenRow.ts"
+
+const columns = [
+  "credential_id",
+  "tenant_id",
+  "client_id",
+  "kind",
+  "username",
+  "issuer",
+  "serial_number",
+  "password_hash",
+  "status",
+  "version",
+  "reason",
+  "description",
+  "created_at",
+  "updated_at",
+  "created_by",
+  "updated_by",
+  "name_hash"
+]
+export const clientColumns = columns.join(", ")
+export const clientColumnCount = columns.length
+/** The same of a table that a statement calls `c`. */
+export const clientColumnsOfC = columns.map((column) => `c.${column}`).join(", ")
+
+const nameOf = (row: Row): ClientName =>
+  Columns.literal(row, 3, clientCredentialKinds) === "basic"
+    ? { kind: "basic", username: Columns.text(row, 4) }
+    : { kind: "certificate", issuer: Columns.text(row, 5), serialNumber: Columns.text(row, 6) }
+
+export const clientOf = (row: Row): ClientCredential => ({
+  credentialId: Columns.uuid(row, 0),
+  tenantId: Columns.text(row, 1),
+  clientId: Columns.textOrNull(row, 2),
+  name: nameOf(row),
+  passwordHash: Columns.textOrNull(row, 7),
+  status: Columns.literal(row, 8, tokenStatuses),
+  version: Columns.whole(row, 9),
+  reason: Columns.textOrNull(row, 10),
+  description: Columns.textOrNull(row, 11),
+  createdAt: Columns.whole(row, 12),
+  updatedAt: Columns.whole(row, 13),
+  createdBy: Columns.text(row, 14),
+  updatedBy: Columns.text(row, 15)
+})
+
+export const nameHashBytes = (name: ClientName): Buffer => Buffer.from(nameHash(name))
+
+export const clientValues = (credential: ClientCredential): ReadonlyArray<Value> => {
+  const { name } = credential
+  return [
+    Columns.uuidBytes(credential.credentialId),
+    credential.tenantId,
+    credential.clientId,
+    clientCredentialKinds.indexOf(name.kind),
+    name.kind === "basic" ? name.username : null,
+    name.kind === "certificate" ? name.issuer : null,
+    name.kind === "certificate" ? name.serialNumber : null,
+    credential.passwordHash,
+    statusNumber(credential.status),
+    credential.version,
+    credential.reason,
+    credential.description,
+    credential.createdAt,
+    credential.updatedAt,
+    credential.createdBy,
+    credential.updatedBy,
+    nameHashBytes(name)
+  ]
+}

@@ -1,0 +1,300 @@
+// Verifies R-CLI-1, R-CLI-2, R-CLI-3, R-CLI-5, R-CLI-6, R-CLI-8.
+/** Checks of client credentials over one memory database: what work each costs, and what ends them. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Redacted } from "effect"
+import { Limits } from "../../../../src/actors/tenant/Limits.ts"
+import type { ClientAnswer } from "../../../../src/domain/ClientCredential.ts"
+import { defaultLimits } from "../../../../src/domain/TenantLimits.ts"
+import { tokenStatuses } from "../../../../src/domain/Token.ts"
+import { operator, type TenantWorld, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
+
+type Replica = Effect.Success<ReturnType<TenantWorld["replica"]>>
+
+const started = Effect.gen(function* () {
+  const world = yield* tenantWorld
+  const one = yield* world.replica("one")
+  yield* one.tenants.createTenant({ tenantId: "acme", name: null }, operator)
+  yield* one.tenants.createTenant({ tenantId: "beta", name: null }, operator)
+  return { world, one }
+})
+const login = ({ checks }: Replica, username: string, password: string, tenantId: string | null = null) =>
+  Effect.callback<ClientAnswer>((resume) =>
+    checks.passwordUnsafe({ username, password, tenantId }, (answer) => resume(Effect.succeed(answer)))
+  )
+const certified = ({ checks }: Replica, issuer: string, serialNumber: string) =>
+  Effect.callback<ClientAnswer>((resume) =>
+    checks.certificateUnsafe(issuer, serialNumber, (answer) => resume(Effect.succeed(answer)))
+  )
+const made = ({ clients }: Replica, username: string, password = "right") =>
+  Effect.map(
+    clients.createBasic(
+      "acme",
+      { username, password: Redacted.make(password), clientId: null, description: null },
+      operator
+    ),
+    ({ record }) => record
+  )
+const moved = ({ clients }: Replica, credentialId: string, target: (typeof tokenStatuses)[number]) =>
+  clients.transition("acme", credentialId, { target, expectedVersion: null, reason: null }, operator)
+const statusOf = Effect.map((answer: ClientAnswer) => answer.statusCode)
+
+describe("a check", () => {
+  it.live("costs the same work and gets the same answer, whatever is wrong", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      for (const name of ["good", "suspended", "revoked"]) {
+        const { credentialId } = yield* made(one, name)
+        assert.strictEqual((yield* login(one, name, "right")).statusCode, 200)
+        if (name === "suspended") yield* moved(one, credentialId, "Suspended")
+        if (name === "revoked") yield* moved(one, credentialId, "Revoked")
+      }
+      const wrong: ReadonlyArray<readonly [string, string, string | null]> = [
+        ["nobody", "right", null],
+        ["good", "wrong", null],
+        ["good", "right", "beta"],
+        ["suspended", "right", null],
+        ["suspended", "wrong", null],
+        ["revoked", "right", null],
+        ["revoked", "wrong", null]
+      ]
+      for (const [username, password, tenantId] of wrong) {
+        world.passwords.verified.length = 0
+        world.passwords.hashes = 0
+        const answer = yield* login(one, username, password, tenantId)
+        assert.deepStrictEqual(answer, { statusCode: 401, tenantId: null, credentialId: null, clientId: null })
+        assert.deepStrictEqual([world.passwords.verified.length, world.passwords.hashes], [1, 0], username)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("that was right once costs no hash again, on that replica, until it is taken away", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      const two = yield* world.replica("two")
+      const { credentialId } = yield* made(one, "known")
+      const hashes = () => world.passwords.verified.length
+      assert.strictEqual((yield* login(one, "known", "right")).credentialId, credentialId)
+      assert.strictEqual(hashes(), 1)
+      for (let n = 0; n < 10; n++) yield* login(one, "known", "right")
+      assert.strictEqual(hashes(), 1)
+      yield* login(two, "known", "right")
+      assert.strictEqual(hashes(), 2)
+      yield* moved(one, credentialId, "Suspended")
+      assert.strictEqual((yield* login(one, "known", "right")).statusCode, 401)
+      yield* moved(one, credentialId, "Active")
+      assert.strictEqual((yield* login(one, "known", "right")).statusCode, 200)
+      assert.strictEqual(hashes(), 4)
+      // Without the lease nothing is believed.
+      one.lease.trustedUntilMonotonicMs = 0
+      assert.strictEqual((yield* login(one, "known", "right")).statusCode, 200)
+      assert.strictEqual(hashes(), 5)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("whose password is being hashed while the right is taken away is refused, and joined by nobody", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      const { credentialId } = yield* made(one, "slow")
+      const hold = yield* Deferred.make<void>()
+      world.passwords.hold = hold
+      const waiting = yield* Effect.forkChild(statusOf(login(one, "slow", "right")))
+      yield* Effect.yieldNow.pipe(Effect.repeat({ until: () => world.passwords.verified.length === 1 }))
+      yield* Effect.forkChild(moved(one, credentialId, "Revoked")).pipe(Effect.flatMap(Fiber.join))
+      const after = yield* Effect.forkChild(statusOf(login(one, "slow", "right")))
+      yield* Deferred.succeed(hold, undefined)
+      assert.deepStrictEqual([yield* Fiber.join(waiting), yield* Fiber.join(after)], [401, 401])
+      assert.strictEqual(one.checks.census().hot, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("of a certificate is answered from memory, and not beyond lease, revocation or tenant", () =>
+    Effect.gen(function* () {
+      const { one } = yield* started
+      const create = (serialNumber: string) =>
+        one.clients.createCertificate("acme", { issuer: "CN=x", serialNumber, clientId: "c" }, operator)
+      const { record } = yield* create("7")
+      yield* create("8")
+      for (const serial of ["7", "8"]) assert.strictEqual((yield* certified(one, "CN=x", serial)).statusCode, 200)
+      assert.strictEqual(one.checks.census().hot, 2)
+      let answered: ClientAnswer | undefined
+      one.checks.certificateUnsafe("CN=x", "7", (answer) => {
+        answered = answer
+      })
+      assert.strictEqual(answered?.credentialId, record.credentialId)
+      assert.strictEqual((yield* certified(one, "CN=y", "7")).statusCode, 401)
+      yield* moved(one, record.credentialId, "Revoked")
+      assert.strictEqual((yield* certified(one, "CN=x", "7")).statusCode, 401)
+      yield* one.tenants.removeTenant("acme", operator)
+      assert.strictEqual((yield* certified(one, "CN=x", "8")).statusCode, 401)
+      assert.strictEqual(one.checks.census().hot, 0)
+      yield* one.clientSweeps.purge
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("raises a hash that was made at less cost, once", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      const { credentialId } = yield* made(one, "old")
+      const row = () => world.tables.clients.get(credentialId)!
+      world.tables.clients.set(credentialId, { ...row(), passwordHash: row().passwordHash!.replace("new ", "old ") })
+      assert.strictEqual((yield* login(one, "old", "right")).statusCode, 200)
+      yield* Effect.yieldNow.pipe(Effect.repeat({ until: () => row().passwordHash?.startsWith("new ") === true }))
+      assert.strictEqual((yield* login(one, "old", "wrong")).statusCode, 401)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("guesses", () => {
+  it.live("keep nobody out who is known, and give whoever asks again a chance", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      yield* made(one, "target")
+      yield* made(one, "fresh")
+      yield* login(one, "target", "right")
+      const hold = yield* Deferred.make<void>()
+      world.passwords.hold = hold
+      const guesses = yield* Effect.forEach(Array.from({ length: 500 }), (_, n) =>
+        Effect.forkChild(statusOf(login(one, "target", `guess ${n}`)))
+      )
+      const floods = yield* Effect.forEach(Array.from({ length: 500 }), (_, n) =>
+        Effect.forkChild(statusOf(login(one, `name ${n}`, "x")))
+      )
+      yield* Effect.yieldNow
+      assert.isAtMost(one.checks.census().waiting, 64)
+      assert.strictEqual((yield* login(one, "target", "right")).statusCode, 200)
+      world.passwords.hold = undefined
+      yield* Deferred.succeed(hold, undefined)
+      // The flood goes on; who asks again comes through.
+      let tries = 0
+      yield* Effect.suspend(() => {
+        tries++
+        for (let n = 0; n < 200; n++) {
+          one.checks.passwordUnsafe({ username: `more ${tries} ${n}`, password: "x", tenantId: null }, () => {})
+        }
+        return login(one, "fresh", "right")
+      }).pipe(Effect.repeat({ until: ({ statusCode }) => statusCode === 200, times: 200 }))
+      assert.strictEqual((yield* login(one, "fresh", "right")).statusCode, 200)
+      const answers = yield* Effect.forEach([...guesses, ...floods], Fiber.join)
+      assert.deepStrictEqual(Array.from(new Set(answers)).toSorted(), [401, 429])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("use up no login of the tenant; its own logins are limited, passwords and certificates alike", () =>
+    Effect.gen(function* () {
+      const { one } = yield* started
+      yield* made(one, "busy")
+      yield* one.clients.createCertificate("acme", { issuer: "i", serialNumber: "1", clientId: null }, operator)
+      yield* login(one, "busy", "right")
+      for (let n = 0; n < 20; n++) assert.strictEqual((yield* login(one, "busy", `wrong ${n}`)).statusCode, 401)
+      assert.strictEqual((yield* login(one, "busy", "right")).statusCode, 200)
+      const statuses: Array<number> = []
+      for (let n = 0; n < 10; n++) statuses.push((yield* login(one, "busy", "right")).statusCode)
+      assert.include(statuses, 429)
+      assert.strictEqual((yield* certified(one, "i", "1")).statusCode, 429)
+      assert.strictEqual((yield* login(one, "busy", "wrong")).statusCode, 401)
+    }).pipe(
+      Effect.scoped,
+      Effect.provideService(Limits, { get: () => ({ ...defaultLimits, loginsPerSecond: 5 }), setUnsafe: () => {} })
+    )
+  )
+})
+
+describe("a change", () => {
+  it.live("follows the table of tokens, on every path", () =>
+    Effect.gen(function* () {
+      const { one } = yield* started
+      const allowed = new Set([
+        "Inactive Active",
+        "Inactive Revoked",
+        "Active Suspended",
+        "Active Revoked",
+        "Suspended Active",
+        "Suspended Revoked"
+      ])
+      const ways = {
+        Inactive: [],
+        Active: ["Active"],
+        Suspended: ["Active", "Suspended"],
+        Revoked: ["Revoked"]
+      } as const
+      for (const from of tokenStatuses) {
+        for (const to of ["Active", "Suspended", "Revoked"] as const) {
+          const { credentialId } = yield* made(one, `${from} ${to}`)
+          for (const step of ways[from]) yield* moved(one, credentialId, step)
+          const outcome = yield* Effect.result(moved(one, credentialId, to))
+          const isRight = from === to || allowed.has(`${from} ${to}`)
+          assert.strictEqual(outcome._tag === "Success", isRight, `${from} ${to}`)
+          if (outcome._tag === "Failure") assert.strictEqual(outcome.failure._tag, "TransitionNotAllowed")
+        }
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("that takes a right away is announced in both protocols behind its barrier; other changes are not", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      const revocations = () =>
+        Array.from(world.tables.outbox.values())
+          .filter(({ entry }) => entry.stream === "revocations")
+          .map(({ entry, revocationSeq }) => [entry.subject.slice("kaa.v1.events.cm.".length), revocationSeq !== null])
+      const { credentialId } = yield* made(one, "told")
+      yield* moved(one, credentialId, "Active")
+      assert.deepStrictEqual(revocations(), [])
+      yield* moved(one, credentialId, "Suspended")
+      const both = [
+        ["client.credential.revoked", true],
+        ["client-credentials.basic.revoked", true]
+      ]
+      assert.deepStrictEqual(revocations(), both)
+      yield* moved(one, credentialId, "Revoked")
+      assert.deepStrictEqual(revocations(), both)
+      yield* one.clients.delete("acme", credentialId, operator)
+      assert.deepStrictEqual(revocations(), [...both, ...both])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is answered when it is in force, its repetition and what tells of it too", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      const { credentialId } = yield* made(one, "waits")
+      world.state.hold = true
+      const asked = yield* Effect.forkChild(moved(one, credentialId, "Revoked"))
+      yield* Effect.yieldNow.pipe(Effect.repeat({ until: () => world.held.length === 1 }))
+      const again = yield* Effect.forkChild(moved(one, credentialId, "Revoked"))
+      const read = yield* Effect.forkChild(one.clients.get("acme", credentialId))
+      const listed = yield* Effect.forkChild(
+        one.clients.list("acme", { clientId: null, statuses: [], kind: null, limit: 5, after: null })
+      )
+      for (let n = 0; n < 50; n++) yield* Effect.yieldNow
+      for (const fiber of [asked, again, read, listed]) assert.isUndefined(fiber.pollUnsafe())
+      yield* world.release
+      yield* Effect.forEach([asked, again, read], Fiber.join)
+      assert.strictEqual((yield* Fiber.join(listed)).content[0]?.status, "Revoked")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is refused beyond the tenant's stock, and a generated password is told again to who repeats", () =>
+    Effect.gen(function* () {
+      const { one } = yield* started
+      const ask = (username: string, key: string) =>
+        one.clients.createBasic(
+          "acme",
+          { username, password: null, clientId: null, description: null },
+          withKey(key, "client-credential.create-basic", username)
+        )
+      const first = yield* ask("a", "1")
+      assert.deepStrictEqual(yield* ask("a", "1"), first)
+      assert.lengthOf(first.password ?? "", 24)
+      yield* ask("b", "2")
+      const refused = yield* Effect.flip(ask("c", "3"))
+      assert.deepInclude(refused, { _tag: "LimitReached", limit: "clientCredentials", max: 2 })
+      const taken = yield* Effect.flip(ask("a", "4"))
+      assert.strictEqual(taken._tag, "ClientCredentialExists")
+      yield* moved(one, first.record.credentialId, "Revoked")
+      yield* ask("d", "5")
+    }).pipe(
+      Effect.scoped,
+      Effect.provideService(Limits, { get: () => ({ ...defaultLimits, clientCredentials: 2 }), setUnsafe: () => {} })
+    )
+  )
+})
