@@ -37,7 +37,10 @@ const Target = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("tenant") }),
   Schema.Struct({ kind: Schema.Literal("credential"), credentialId: Text, version: Count }),
   Schema.Struct({ kind: Schema.Literal("service"), serviceName: Text }),
-  Schema.Struct({ kind: Schema.Literal("settings") }),
+  Schema.Struct({
+    kind: Schema.Literal("settings"),
+    limits: Schema.optionalKey(Schema.Record(Text, Count))
+  }),
   Schema.Struct({ kind: Schema.Literal("client"), credentialId: Text, version: Count })
 ])
 const Revocations = Schema.Array(Schema.Struct({ tenantId: Text, seq: Count, targets: Schema.Array(Target) }))

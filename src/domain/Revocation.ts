@@ -10,6 +10,7 @@
  *
  * Nothing here holds a token's value: `cacheKey` is the lower-case hex of its keyed hash.
  */
+import type { TenantLimitName } from "./PlatformSettings.ts"
 
 export type RevocationTarget =
   | {
@@ -29,7 +30,11 @@ export type RevocationTarget =
   | { readonly kind: "credential"; readonly credentialId: string; readonly version: number }
   | { readonly kind: "service"; readonly serviceName: string }
   /** What is configured for the tenant is something else: whom it believes, what it may. */
-  | { readonly kind: "settings" }
+  | {
+      readonly kind: "settings"
+      /** Its own limits from now on, so that they hold where this was applied; missing: to be read from its row. */
+      readonly limits?: Readonly<Partial<Record<TenantLimitName, number>>> | undefined
+    }
   | { readonly kind: "client"; readonly credentialId: string; readonly version: number }
 
 export interface Revocation {

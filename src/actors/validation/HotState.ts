@@ -18,6 +18,7 @@ import { Applier, type LeaseState, LeaseView } from "../../coherence/Coherence.t
 import { mayBelieve } from "../../domain/Belief.ts"
 import type { HotToken } from "../../domain/HotToken.ts"
 import type { Appearance, Revocation, RevocationTarget } from "../../domain/Revocation.ts"
+import type { TenantSettings } from "../../domain/Tenant.ts"
 import { isPast } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
 import { encodeTail } from "../../schema/EcapReply.ts"
@@ -34,7 +35,12 @@ export interface DirectoryListener {
   readonly applicationGone: (tenantId: string, appName: string) => void
   readonly tenantGone: (tenantId: string) => void
   readonly applicationAppeared: (appName: string) => void
-  readonly settingsChanged?: (tenantId: string) => void
+  /** What is configured for the tenant is something else. `seq`: null where it is not known whether it is. */
+  readonly settingsChanged?: (
+    tenantId: string,
+    limits: TenantSettings["limits"] | undefined,
+    seq: number | null
+  ) => void
   readonly clientGone?: (tenantId: string, credentialId: string) => void
 }
 
@@ -181,7 +187,7 @@ export class Beliefs {
 
   readonly applyUnsafe = (revocation: Revocation): void => {
     // Listeners know tenants that have no record here, too.
-    for (const target of revocation.targets) this.tell(revocation.tenantId, target)
+    for (const target of revocation.targets) this.tell(revocation.tenantId, target, revocation.seq)
     const tenant = this.tenant(revocation.tenantId)
     if (tenant.index < 0) return
     const { seq } = revocation
@@ -217,7 +223,7 @@ export class Beliefs {
 
   /** If the change happened after all, it comes here as a revocation, with the sequence that it got. */
   readonly dropUnsafe = (tenantId: string, targets: ReadonlyArray<RevocationTarget>): void => {
-    for (const target of targets) this.tell(tenantId, target)
+    for (const target of targets) this.tell(tenantId, target, null)
     const tenant = this.records.findTenant(tenantId)
     if (tenant === undefined) return
     const { hot } = this
@@ -240,11 +246,11 @@ export class Beliefs {
     this.records.findTenant(appearance.tenantId)?.negatives.forgetAll()
   }
 
-  private tell(tenantId: string, target: RevocationTarget): void {
+  private tell(tenantId: string, target: RevocationTarget, seq: number | null): void {
     for (const listener of this.listeners) {
       if (target.kind === "application") listener.applicationGone(tenantId, target.appName)
       else if (target.kind === "tenant") listener.tenantGone(tenantId)
-      else if (target.kind === "settings") listener.settingsChanged?.(tenantId)
+      else if (target.kind === "settings") listener.settingsChanged?.(tenantId, target.limits, seq)
       else if (target.kind === "client") listener.clientGone?.(tenantId, target.credentialId)
     }
   }

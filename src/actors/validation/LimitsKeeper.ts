@@ -1,6 +1,9 @@
 /**
- * Keeps `Limits` equal to the tenants' rows: all of them at the start and now and then, one as soon as its
- * settings are changed anywhere. While MariaDB is away, what was read last holds.
+ * Keeps `Limits` equal to the tenants' rows. A change says what the limits are: they hold on a replica when the
+ * change is applied there, so on every one when it is answered. Beside that all are read at the start and now
+ * and then, for what a replica did not hear while it had no lease. While MariaDB is away, what was known holds.
+ *
+ * What is read may be from before a change that was applied meanwhile: then it is read again.
  */
 import { Effect, Layer, Queue } from "effect"
 import type { Tenant } from "../../domain/Tenant.ts"
@@ -20,28 +23,53 @@ export const layer = Layer.effectDiscard(
     const limits = yield* Limits
     const beliefs = yield* HotState
     const changed = yield* Queue.dropping<string>(changedMax)
+    /** By tenant, the newest change that was applied: an older one that comes later says nothing. */
+    const newest = new Map<string, number>()
+    let changes = 0
     const take = ({ removedAt, settings, tenantId }: Tenant) =>
       limits.setUnsafe(tenantId, removedAt === null ? (settings?.limits ?? {}) : {})
+    /** What was read, when nothing changed since it was asked for; null: it may be old. */
+    const unchanged = <A, E>(read: Effect.Effect<A, E>): Effect.Effect<A | null, E> =>
+      Effect.suspend(() => {
+        const before = changes
+        return Effect.map(read, (found) => (before === changes ? found : null))
+      })
 
     const all = Effect.gen(function* () {
       let after: string | null = null
+      let isOver = false
       do {
-        const page: { readonly content: ReadonlyArray<Tenant>; readonly next: string | null } =
-          yield* store.listTenants({ limit: pageMax, after })
+        const page: { readonly content: ReadonlyArray<Tenant>; readonly next: string | null } | null = yield* unchanged(
+          store.listTenants({ limit: pageMax, after })
+        )
+        if (page === null) continue
         for (const tenant of page.content) take(tenant)
         after = page.next
-      } while (after !== null)
+        isOver = after === null
+      } while (!isOver)
     })
     const one = Effect.flatMap(Queue.take(changed), (tenantId) =>
-      Effect.map(store.findTenants([tenantId]), (found) => found.forEach(take))
+      Effect.map(unchanged(store.findTenants([tenantId])), (found) => {
+        if (found === null) Queue.offerUnsafe(changed, tenantId)
+        else for (const tenant of found) take(tenant)
+      })
     )
 
     beliefs.listen({
       applicationGone: () => {},
       applicationAppeared: () => {},
-      tenantGone: (tenantId) => limits.setUnsafe(tenantId, {}),
-      settingsChanged: (tenantId) => {
-        Queue.offerUnsafe(changed, tenantId)
+      tenantGone: (tenantId) => {
+        changes++
+        newest.delete(tenantId)
+        limits.setUnsafe(tenantId, {})
+      },
+      settingsChanged: (tenantId, own, seq) => {
+        changes++
+        if (own === undefined || seq === null) Queue.offerUnsafe(changed, tenantId)
+        else if (seq > (newest.get(tenantId) ?? 0)) {
+          newest.set(tenantId, seq)
+          limits.setUnsafe(tenantId, own)
+        }
       }
     })
     yield* Effect.ignore(all)

@@ -74,7 +74,7 @@ export const configureTenant = (
         return tenant
       }
       const configured = workspace.configureTenant(tenant, name, after)
-      workspace.takeAway({ kind: "settings" })
+      workspace.takeAway({ kind: "settings", limits: after.limits })
       workspace.announce(announce(workspace.tenantId, workspace.nextSeq, workspace.now))
       workspace.record(caller, {
         action: "tenant.configured",

@@ -1,4 +1,4 @@
-// Verifies R-ACT-5.
+// Verifies R-ACT-5, R-LIM-1.
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -35,5 +35,61 @@ it.effect("a tenant's own limits hold on a replica from its start on, and when t
     yield* set(null)
     yield* TestClock.adjust("31 seconds")
     assert.deepStrictEqual(limits.get("acme"), defaultLimits)
+  }).pipe(Effect.scoped)
+)
+
+it.effect("a change holds when it is applied, and nothing that is older undoes it", () =>
+  Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const replica = yield* world.replica("one")
+    const limits = make(defaultLimits)
+    yield* replica.tenants.createTenant({ tenantId: "acme", name: null }, operator)
+    yield* replica.tenants.configureTenant("acme", { limits: { tokens: 7 } }, operator)
+    const apply = (seq: number, tokens: number) =>
+      replica.beliefs.applyUnsafe({ tenantId: "acme", seq, targets: [{ kind: "settings", limits: { tokens } }] })
+    let duringRead = () => {}
+    const store = TenantStore.of({
+      ...world.store,
+      listTenants: (options) =>
+        Effect.tap(world.store.listTenants(options), () =>
+          Effect.sync(() => {
+            const during = duringRead
+            duringRead = () => {}
+            during()
+          })
+        )
+    })
+    yield* Layer.build(
+      LimitsKeeper.layer.pipe(
+        Layer.provide([
+          Layer.succeed(Limits, limits),
+          Layer.succeed(HotState, replica.beliefs),
+          Layer.succeed(TenantStore, store)
+        ])
+      )
+    )
+    apply(12, 9)
+    assert.strictEqual(limits.get("acme").tokens, 9)
+    apply(11, 8)
+    assert.strictEqual(limits.get("acme").tokens, 9)
+    // The rows as they were before the change that is applied while they are on their way.
+    let read = 0
+    duringRead = () => {
+      read++
+      apply(13, 10)
+      assert.strictEqual(limits.get("acme").tokens, 10)
+    }
+    const seen: Array<number> = []
+    const recorded = limits.setUnsafe
+    Object.assign(limits, {
+      setUnsafe: (tenantId: string, own: { readonly tokens?: number }) => {
+        if (tenantId === "acme") seen.push(own.tokens ?? 0)
+        recorded(tenantId, own)
+      }
+    })
+    yield* TestClock.adjust("31 seconds")
+    assert.strictEqual(read, 1)
+    // The change, then the rows as they were read anew.
+    assert.deepStrictEqual(seen, [10, 7])
   }).pipe(Effect.scoped)
 )
