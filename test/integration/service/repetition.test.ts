@@ -57,6 +57,9 @@ const reading = new Set([
   "health",
   "ready",
   "metrics",
+  "token.revoke-all-status",
+  "client-credential.get",
+  "client-credential.list",
   "config.show",
   // Of the replica that answers; a repetition may reach another one.
   "drain"
@@ -102,6 +105,17 @@ const revokeThenDelete = async ({ credential_id }: Body) => {
   await client.ask(tenant, "credential.revoke", { credential_id, reason: "other" })
   await must("credential.delete", { credential_id })
 }
+
+const clientCredential = () =>
+  must("client-credential.create-basic", { username: fresh("user"), password: "a password of some length" })
+const forClient = (body: Body = {}, before?: string): Case => ({
+  body: async () => {
+    const { credentialId } = await clientCredential()
+    if (before !== undefined) await must(`client-credential.${before}`, { credentialId })
+    return { credentialId, ...body }
+  },
+  since: ({ credentialId }) => must("client-credential.delete", { credentialId })
+})
 
 const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
   "application.register": [
@@ -196,6 +210,31 @@ const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
     { body: async () => ({ tokenId: (await token()).tokenId }), since: () => token() },
     { body: async () => ({ endpointId: String((await token()).endpointId) }), since: () => token() }
   ],
+  "token.revoke-all": [
+    {
+      body: async () => ({ endpointIds: [String((await token()).endpointId)] }),
+      since: () => token()
+    }
+  ],
+  "client-credential.create-basic": [
+    {
+      body: async () => ({ username: fresh("user"), clientId: "c" }),
+      since: (_, { credentialId }) => must("client-credential.delete", { credentialId }),
+      status: 201
+    }
+  ],
+  "client-credential.create-certificate": [
+    {
+      body: async () => ({ issuer: fresh("CN=issuer"), serialNumber: "4711" }),
+      since: (_, { credentialId }) => must("client-credential.delete", { credentialId }),
+      status: 201
+    }
+  ],
+  "client-credential.transition": [forClient({ targetStatus: "Active" })],
+  "client-credential.suspend": [forClient({}, "activate")],
+  "client-credential.activate": [forClient()],
+  "client-credential.revoke": [forClient()],
+  "client-credential.delete": [{ ...forClient(), since: () => clientCredential() }],
   "credential.store": [
     {
       body: async () => ({ service_name: fresh("svc"), type: "api_key", credentials: { api_key: "s" } }),
@@ -284,6 +323,9 @@ const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
       },
       since: () => must("tenants.create", { tenantId: fresh("tenant") })
     }
+  ],
+  "audit.cut": [
+    { body: async () => ({ tenantId: fresh("nobody"), before: 1 }), since: () => must("audit.verify", {}), status: 404 }
   ],
   "audit.repair": [
     { body: async () => ({ tenantId: tenant, seq: 1 }), since: () => must("audit.verify", {}), status: 400 }
