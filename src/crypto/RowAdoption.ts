@@ -29,6 +29,7 @@ export const adopt = Effect.gen(function* () {
   const { rowTag } = yield* Keyring
   return {
     tenants: yield* adoptKind(store.tenants, (tenant) => rowTag(RowTags.ofTenant(tenant, tenant.servicesOff))),
+    settings: yield* adoptKind(store.settings, (tenant) => rowTag(RowTags.ofTenantSettings(tenant))),
     credentials: yield* adoptKind(store.credentials, (credential) => rowTag(RowTags.ofCredential(credential))),
     tokens: yield* adoptKind(store.tokens, (token) => rowTag(RowTags.ofToken(token)))
   }

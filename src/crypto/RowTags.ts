@@ -4,7 +4,8 @@
  * Whoever writes to the database without the service's keys can change a row and cannot make its tag.
  * A tag names the kind of its row and everything that decides a hand-out or a 200, ids and tenant
  * included, so it fits no other row. It is compared where a row becomes an answer: at the hand-out of
- * a secret, and where a token is read for a validation (never for one that is hot).
+ * a secret, where a token is read for a validation (never for one that is hot), and where a tenant is asked
+ * whose bearer tokens it believes.
  *
  * What it does not show: a row that is gone, and a whole row of before that is put back with the tag
  * it had (docs/threat-model.md). Of a tenant's services the tenant's own tag covers which are off, so
@@ -15,7 +16,7 @@
 import { createHash } from "node:crypto"
 import { type Credential, ownerKey } from "../domain/Credential.ts"
 import type { HotToken } from "../domain/HotToken.ts"
-import type { Tenant } from "../domain/Tenant.ts"
+import { settingsOf, type Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 
 /** Bytes of a tag: HMAC-SHA-256, cut to 128 bits. */
@@ -24,7 +25,7 @@ export const tagLength = 16
 /** What is tagged: a text that can be read in one way only. */
 export type RowText = string
 
-const text = (kind: "credential" | "tenant", parts: ReadonlyArray<unknown>): RowText =>
+const text = (kind: "credential" | "tenant" | "settings", parts: ReadonlyArray<unknown>): RowText =>
   JSON.stringify([`cm-row-${kind}-1`, ...parts])
 
 type Ends = Pick<Token, "expiresAt" | "overlapEndsAt" | "endedBy">
@@ -79,3 +80,19 @@ export const servicesOff = (names: Iterable<string>): string => {
 /** Of a tenant: what is removed has no services. */
 export const ofTenant = (tenant: Pick<Tenant, "tenantId" | "createdAt" | "removedAt">, off: string): RowText =>
   text("tenant", [tenant.tenantId, tenant.createdAt, tenant.removedAt, tenant.removedAt === null ? off : ""])
+
+/**
+ * Of what is configured for a tenant: whom it believes first of all. A tag of its own, so that who asks for
+ * the issuer need not count services. Of a tenant without settings it says that there are none.
+ */
+export const ofTenantSettings = (tenant: Tenant): RowText => {
+  const { issuer, limits, retentionMs } = settingsOf(tenant)
+  return text("settings", [
+    tenant.tenantId,
+    tenant.createdAt,
+    tenant.removedAt,
+    issuer === null ? null : [issuer.issuer, issuer.audience, issuer.jwksUri],
+    retentionMs,
+    Object.entries(limits).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  ])
+}

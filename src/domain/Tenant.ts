@@ -22,6 +22,8 @@ export interface Tenant {
   readonly removedAt: number | null
   /** Missing where nothing is configured. */
   readonly settings?: TenantSettings
+  /** The tag over what is configured, "nothing" included, as the row has it (`crypto/RowTags.ts`). */
+  readonly settingsMac?: Uint8Array
 }
 
 export const settingsOf = (tenant: Tenant | undefined): TenantSettings => tenant?.settings ?? noSettings

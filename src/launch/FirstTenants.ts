@@ -3,6 +3,7 @@ import { Effect, Layer } from "effect"
 import { Keyring } from "../crypto/Keyring.ts"
 import * as RowTags from "../crypto/RowTags.ts"
 import { globalTenantId } from "../domain/Names.ts"
+import type { Tenant } from "../domain/Tenant.ts"
 import { TenantStore } from "../store/TenantStore.ts"
 import { StartConfig } from "./StartConfig.ts"
 
@@ -11,7 +12,10 @@ export const layer = Layer.effectDiscard(
     const { tenantIds } = yield* StartConfig
     const store = yield* TenantStore
     const { rowTag } = yield* Keyring
-    const macOf = (tenant: Parameters<typeof RowTags.ofTenant>[0]) => rowTag(RowTags.ofTenant(tenant, ""))
-    for (const tenantId of [globalTenantId, ...tenantIds]) yield* store.createTenant(tenantId, null, macOf)
+    const macsOf = (tenant: Tenant) => ({
+      tenantMac: rowTag(RowTags.ofTenant(tenant, "")),
+      tenantSettingsMac: rowTag(RowTags.ofTenantSettings(tenant))
+    })
+    for (const tenantId of [globalTenantId, ...tenantIds]) yield* store.createTenant(tenantId, null, macsOf)
   })
 )

@@ -169,6 +169,8 @@ export interface Changes {
   readonly tenantRemoved: boolean
   /** The tenant's tag from now on (`crypto/RowTags.ts`). */
   readonly tenantMac?: Uint8Array | undefined
+  /** The same over what is configured for it. */
+  readonly tenantSettingsMac?: Uint8Array | undefined
   /** Not null: the tenant's revocation sequence becomes `seq` and the barrier is pending until told in force. */
   readonly revocation: Revocation | null
   readonly outbox: ReadonlyArray<OutboxEntry>
@@ -205,7 +207,7 @@ export class TenantStore extends Context.Service<
     readonly createTenant: (
       tenantId: string,
       name: string | null,
-      macOf?: (tenant: Pick<Tenant, "tenantId" | "createdAt" | "removedAt">) => Uint8Array
+      macsOf?: (tenant: Tenant) => Pick<Changes, "tenantMac" | "tenantSettingsMac">
     ) => Effect.Effect<"created" | "exists", StoreUnavailable>
     readonly findTenants: (tenantIds: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Tenant>, StoreUnavailable>
     /** The live tenant whose issuer this is. */

@@ -8,6 +8,7 @@
  */
 import { Context, type Effect } from "effect"
 import type { Credential } from "../domain/Credential.ts"
+import type { Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 import type { TaggedTenant } from "./CredentialStore.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
@@ -34,5 +35,7 @@ export class UntaggedRows extends Context.Service<
     readonly tokens: UntaggedKind<Token>
     readonly credentials: UntaggedKind<Credential>
     readonly tenants: UntaggedKind<TaggedTenant>
+    /** What is configured for tenants: a tag of its own. */
+    readonly settings: UntaggedKind<Tenant>
   }
 >()("cm/store/UntaggedRows") {}

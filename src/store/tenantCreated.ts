@@ -41,7 +41,7 @@ const nothing: Changes = {
 
 export const createTenant =
   (transact: TenantStore["Service"]["transact"]): TenantStore["Service"]["createTenant"] =>
-  (tenantId, name, macOf) =>
+  (tenantId, name, macsOf) =>
     transact(tenantId, load, ({ now, tenant }) =>
       tenant !== undefined
         ? { changes: nothing, result: "exists" as const }
@@ -49,7 +49,7 @@ export const createTenant =
             changes: {
               ...nothing,
               tenantCreated: { name },
-              ...(macOf === undefined ? {} : { tenantMac: macOf({ tenantId, createdAt: now, removedAt: null }) }),
+              ...macsOf?.({ tenantId, name, createdAt: now, removedAt: null }),
               audit: [{ ...who, ...tenantCreated(tenantId, name) }]
             },
             result: "created" as const

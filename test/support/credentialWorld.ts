@@ -120,7 +120,10 @@ export const credentialWorld = Effect.gen(function* () {
     Effect.provide(database)
   )
   const addTenant = (tenantId: string) =>
-    tenants.createTenant(tenantId, null, (tenant) => rowTag(RowTags.ofTenant(tenant, "")))
+    tenants.createTenant(tenantId, null, (tenant) => ({
+      tenantMac: rowTag(RowTags.ofTenant(tenant, "")),
+      tenantSettingsMac: rowTag(RowTags.ofTenantSettings(tenant))
+    }))
   for (const tenantId of ["global", "demo"]) yield* addTenant(tenantId)
 
   const published: Array<AuditCheckpoint | null> = []

@@ -10,6 +10,7 @@ import type { Keyring } from "../../crypto/Keyring.ts"
 import * as RowTags from "../../crypto/RowTags.ts"
 import type { Credential, TenantService } from "../../domain/Credential.ts"
 import { RowChanged } from "../../domain/errors.ts"
+import { settingsOf, type Tenant, withSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import type { Changes, Loaded } from "../../store/TenantStore.ts"
 
@@ -27,10 +28,16 @@ export interface Holding {
   readonly credential: (credentialId: string) => boolean
   /** The tenant's row, and which services it has switched off. */
   readonly tenant: (tenantId: string) => boolean
+  /** What is configured for the transaction's own tenant. */
+  readonly settings: () => boolean
 }
 
 /** For what is decided without tags. */
-export const allHold: Holding = { token: () => true, credential: () => true, tenant: () => true }
+export const allHold: Holding = { token: () => true, credential: () => true, tenant: () => true, settings: () => true }
+
+/** Whether whom the tenant believes is what the service wrote. */
+export const settingsHold = (tenant: Tenant, { rowHolds }: Pick<Tagger, "rowHolds">): boolean =>
+  rowHolds(tenant.settingsMac, RowTags.ofTenantSettings(tenant))
 
 export const holdingIn = (loaded: Loaded, { rowHolds }: Tagger): Holding => ({
   token: (tokenId) => {
@@ -44,7 +51,8 @@ export const holdingIn = (loaded: Loaded, { rowHolds }: Tagger): Holding => ({
   tenant: (tenantId) => {
     const row = loaded.credentials?.tenants.get(tenantId)
     return row !== undefined && rowHolds(row.mac, RowTags.ofTenant(row, row.servicesOff))
-  }
+  },
+  settings: () => loaded.tenant === undefined || settingsHold(loaded.tenant, { rowHolds })
 })
 
 export const tokenChanged = (tokenId: string): RowChanged => new RowChanged({ kind: "token", id: tokenId })
@@ -81,6 +89,28 @@ const tenantMac = (tenantId: string, loaded: Loaded, changes: Changes, { rowTag 
   return rowTag(RowTags.ofTenant({ tenantId, createdAt, removedAt }, RowTags.servicesOff(off ?? [])))
 }
 
+/** Of what is configured after the change; none where it changes nothing of it, or did not hold before. */
+const settingsMac = (
+  tenantId: string,
+  loaded: Loaded,
+  changes: Changes,
+  holding: Holding,
+  { rowTag }: Tagger
+): Uint8Array | undefined => {
+  const { tenantConfigured, tenantCreated, tenantRemoved } = changes
+  if (tenantCreated === undefined && tenantConfigured === undefined && !tenantRemoved) return undefined
+  const before = tenantCreated === undefined ? loaded.tenant : undefined
+  if (tenantCreated === undefined && (before === undefined || !holding.settings())) return undefined
+  const tenant = {
+    tenantId,
+    name: null,
+    createdAt: before?.createdAt ?? loaded.now,
+    removedAt: tenantRemoved ? (before?.removedAt ?? loaded.now) : (before?.removedAt ?? null)
+  }
+  const settings = tenantConfigured?.settings ?? tenantCreated?.settings ?? settingsOf(before)
+  return rowTag(RowTags.ofTenantSettings(withSettings(tenant, settings)))
+}
+
 /** The changes with a tag on each row that may have one. */
 export const tagged = (
   tenantId: string,
@@ -96,6 +126,7 @@ export const tagged = (
     mac: rowTag(RowTags.ofCredential(credential))
   })
   const mac = tenantMac(tenantId, loaded, changes, tagger)
+  const settings = settingsMac(tenantId, loaded, changes, holding, tagger)
   const { credentials } = changes
   return {
     ...changes,
@@ -104,6 +135,7 @@ export const tagged = (
       holding.token(token.tokenId) ? ofToken(token) : untagged(token)
     ),
     ...(mac === undefined ? {} : { tenantMac: mac }),
+    ...(settings === undefined ? {} : { tenantSettingsMac: settings }),
     ...(credentials === undefined
       ? {}
       : {

@@ -8,16 +8,20 @@
  * while the same is being asked share an answer that it exists, or that MariaDB does not say; "no"
  * may be from before its creation, so who did not ask it asks again.
  */
-import { Clock, Context, Deferred, Effect, Exit, Layer } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Layer, Metric } from "effect"
 import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
+import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
+import { rowsChanged, settingsHold, tenantChanged } from "../tenant/RowTagging.ts"
 import { HotState } from "./HotState.ts"
 
 export const knownForMs = 1_000
 export const knownMax = 10_000
+
+const changedRows = Metric.withAttributes(rowsChanged, { kind: "tenant" })
 
 interface Known {
   readonly tenant: Tenant
@@ -29,6 +33,7 @@ const make = Effect.gen(function* () {
   const store = yield* TenantStore
   const beliefs = yield* HotState
   const lease = yield* LeaseView
+  const keyring = yield* Keyring
   const clock = yield* Clock.Clock
   const known = new Map<string, Known>()
   const asking = new Map<string, Deferred.Deferred<Tenant | undefined, StoreUnavailable>>()
@@ -64,7 +69,14 @@ const make = Effect.gen(function* () {
     const [sentIn, removalsBefore] = [generation(), removals]
     const [tenant] = yield* store.findTenants([tenantId])
     const isLive = tenant !== undefined && tenant.removedAt === null
-    if (isLive && sentIn !== 0 && sentIn === generation() && removalsBefore === removals) remember(tenant)
+    if (
+      isLive &&
+      sentIn !== 0 &&
+      sentIn === generation() &&
+      removalsBefore === removals &&
+      settingsHold(tenant, keyring)
+    )
+      remember(tenant)
     return tenant
   })
 
@@ -95,9 +107,22 @@ const make = Effect.gen(function* () {
       return tenant === undefined ? ask(tenantId) : Effect.succeed(tenant)
     })
 
+  /** What is remembered held when it was read. */
+  const believed = Effect.fnUntraced(function* (tenantId: string) {
+    const tenant = yield* Effect.mapError(
+      find(tenantId),
+      () => new errors.Unavailable({ part: "database", committed: false })
+    )
+    if (tenant === undefined || recall(tenantId) === tenant || settingsHold(tenant, keyring)) return tenant
+    yield* Metric.update(changedRows, 1)
+    yield* Effect.logError("the row of a tenant was changed outside of the service, and no bearer token is believed", {
+      tenantId
+    })
+    return yield* tenantChanged(tenantId)
+  })
+
   return KnownTenants.of({
-    find: (tenantId) =>
-      Effect.mapError(find(tenantId), () => new errors.Unavailable({ part: "database", committed: false })),
+    find: believed,
     require: (tenantId) =>
       exists(tenantId).pipe(
         Effect.mapError(() => new errors.Unavailable({ part: "database", committed: false })),
@@ -111,8 +136,11 @@ const isServed = (tenant: Tenant | undefined): boolean => tenant !== undefined &
 export class KnownTenants extends Context.Service<
   KnownTenants,
   {
-    /** The tenant's row, of one that is being removed too; undefined where there is none. */
-    readonly find: (tenantId: string) => Effect.Effect<Tenant | undefined, errors.Unavailable>
+    /**
+     * The tenant's row, of one that is being removed too; undefined where there is none. Fails where what is
+     * configured in it is not what the service wrote: nobody is believed by it.
+     */
+    readonly find: (tenantId: string) => Effect.Effect<Tenant | undefined, errors.Unavailable | errors.RowChanged>
     /** Fails where there is no such tenant, or one that is being removed. */
     readonly require: (tenantId: string) => Effect.Effect<void, errors.TenantNotFound | errors.Unavailable>
   }

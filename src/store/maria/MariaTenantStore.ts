@@ -119,7 +119,7 @@ const applyAll = async (
     ...applyTenantCreated(session, tenantId, changes.tenantCreated, loaded.now),
     ...applyTenantConfigured(session, tenantId, changes.tenantConfigured),
     ...applyTenantRemoved(session, tenantId, changes.tenantRemoved, loaded.now),
-    ...applyTenantMac(session, tenantId, changes.tenantMac),
+    ...applyTenantMac(session, tenantId, changes),
     ...applyTokens(session, tenantId, changes),
     ...applyApplications(session, tenantId, changes, loaded),
     ...applyOutbox(session, tenantId, changes, loaded.now),

@@ -5,6 +5,7 @@ import { type Tagged, type UntaggedKind, UntaggedRows } from "../UntaggedRows.ts
 import * as Columns from "./Columns.ts"
 import { credentialColumns, credentialOf } from "./CredentialRow.ts"
 import { taggedTenantColumns, taggedTenantOf } from "./load/credentials.ts"
+import { tenantColumns, tenantOf } from "./load/tenant.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Row, Value } from "./MariadbConnection.ts"
 import { tokenColumns, tokenOf } from "./TokenRow.ts"
@@ -12,6 +13,9 @@ import { tokenColumns, tokenOf } from "./TokenRow.ts"
 const tagTokensSql = "UPDATE tokens SET mac = ? WHERE hash = ? AND token_id = ? AND version = ? AND mac IS NULL"
 const tagCredentialsSql = "UPDATE credentials SET mac = ? WHERE credential_id = ? AND version = ? AND mac IS NULL"
 const tagTenantsSql = "UPDATE tenants SET mac = ? WHERE tenant_id = ? AND removed_at <=> ? AND mac IS NULL"
+/** Beside no replica that configures (`RowAdoption.ts`). */
+const tagSettingsSql =
+  "UPDATE tenants SET settings_mac = ? WHERE tenant_id = ? AND removed_at <=> ? AND settings_mac IS NULL"
 
 const hashOf = ({ hash }: Token): Buffer => Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength)
 
@@ -19,6 +23,8 @@ const make = Effect.map(Mariadb, (database) => {
   const kind = <A>(options: {
     readonly name: string
     readonly columns: string
+    /** The column of the tag. */
+    readonly mac?: string
     /** Of the table, by which the pages go. */
     readonly key: string
     readonly place: (after: string | null) => Value
@@ -29,8 +35,8 @@ const make = Effect.map(Mariadb, (database) => {
   }): UntaggedKind<A> => ({
     page: (after, limit) =>
       database.query(`UntaggedRows.${options.name}`, async (session) => {
-        const { columns, key, name, of, place } = options
-        const sql = `SELECT ${columns} FROM ${name} t WHERE t.${key} > ? AND t.mac IS NULL ORDER BY t.${key} LIMIT ?`
+        const { columns, key, mac = "mac", name, of, place } = options
+        const sql = `SELECT ${columns} FROM ${name} t WHERE t.${key} > ? AND t.${mac} IS NULL ORDER BY t.${key} LIMIT ?`
         const rows = (await session.rows(sql, [place(after), limit])).map(of)
         const last = rows.at(-1)
         return { rows, next: rows.length < limit || last === undefined ? null : options.keyOf(last) }
@@ -72,6 +78,17 @@ const make = Effect.map(Mariadb, (database) => {
       of: taggedTenantOf,
       keyOf: ({ tenantId }) => tenantId,
       tagSql: tagTenantsSql,
+      values: ({ removedAt, tenantId }) => [tenantId, removedAt]
+    }),
+    settings: kind({
+      name: "tenants",
+      columns: tenantColumns("t"),
+      mac: "settings_mac",
+      key: "tenant_id",
+      place: (after) => after ?? "",
+      of: (row) => tenantOf(row),
+      keyOf: ({ tenantId }) => tenantId,
+      tagSql: tagSettingsSql,
       values: ({ removedAt, tenantId }) => [tenantId, removedAt]
     })
   })

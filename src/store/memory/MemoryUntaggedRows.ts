@@ -1,5 +1,6 @@
 /** `UntaggedRows` in memory. */
 import { Effect, Layer } from "effect"
+import type { Tenant } from "../../domain/Tenant.ts"
 import { type Tagged, type UntaggedKind, UntaggedRows } from "../UntaggedRows.ts"
 import { hexOf, MemoryDatabase } from "./MemoryDatabase.ts"
 import { taggedTenant } from "./MemoryTenantStore.ts"
@@ -55,6 +56,11 @@ const make = Effect.map(MemoryDatabase, (tables) =>
       () => Array.from(tables.tenants.keys(), (tenantId) => taggedTenant(tables, tenantId)!),
       ({ tenantId }) => tenantId,
       ({ tenantId }, mac) => void tables.tenantMacs.set(tenantId, mac)
+    ),
+    settings: kindOf<Tenant & { readonly mac?: Uint8Array | undefined }>(
+      () => Array.from(tables.tenants.values(), (tenant) => ({ ...tenant, mac: tenant.settingsMac })),
+      ({ tenantId }) => tenantId,
+      ({ mac: _, ...tenant }, settingsMac) => void tables.tenants.set(tenant.tenantId, { ...tenant, settingsMac })
     )
   })
 )

@@ -135,6 +135,10 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   const tenant = tables.tenants.get(tenantId)
   const counters = tables.counters.get(tenantId)
   if (changes.tenantRemoved && tenant?.removedAt === null) tables.tenants.set(tenantId, { ...tenant, removedAt: now })
+  const written = tables.tenants.get(tenantId)
+  if (changes.tenantSettingsMac !== undefined && written !== undefined) {
+    tables.tenants.set(tenantId, { ...written, settingsMac: changes.tenantSettingsMac })
+  }
   if (changes.tenantMac !== undefined) tables.tenantMacs.set(tenantId, changes.tenantMac)
   if (changes.revocation !== null && counters !== undefined) counters.revocationSeq = changes.revocation.seq
   applyTokens(tables, changes)

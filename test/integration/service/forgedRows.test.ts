@@ -10,6 +10,7 @@ import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Answer, type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { everyScope, type OidcIssuer, oidcIssuer } from "../../support/oidcIssuer.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 type Sql = Awaited<ReturnType<typeof createConnection>>
@@ -205,6 +206,90 @@ it("a tenant whose row was changed gets no secret", async () => {
   assert.strictEqual((await get(id)).status, 200)
 })
 
+describe("whom a tenant believes", () => {
+  const stranger = "https://stranger.invalid"
+  const edits: ReadonlyArray<readonly [string, string]> = [
+    ["another issuer", `issuer = '${stranger}', issuer_claimed = '${stranger}'`],
+    ["keys from elsewhere", "jwks_uri = 'https://stranger.invalid/keys'"],
+    ["another audience", "audience = 'stranger'"],
+    ["nobody, so that none needs a token", "issuer = NULL, issuer_claimed = NULL, audience = NULL, jwks_uri = NULL"],
+    ["another issuer, its tag gone", `issuer = '${stranger}', settings_mac = NULL`],
+    ["the same, without a tag", "settings_mac = NULL"],
+    ["a longer retention", "retention = 1"],
+    ["more of everything", `limits = '{"tokens":1000000}'`]
+  ]
+  const columns = "issuer, issuer_claimed, audience, jwks_uri, retention, limits, settings_mac"
+  const row = async () => (await sql.query(`SELECT ${columns} FROM tenants WHERE tenant_id = 'believer'`))[0]
+  const restore = (before: Record<string, unknown>) =>
+    sql.query(
+      `UPDATE tenants SET ${columns.replaceAll(",", " = ?,")} = ? WHERE tenant_id = 'believer'`,
+      columns.split(", ").map((column) => before[column])
+    )
+  let issuer: OidcIssuer
+  let other: OidcIssuer
+  beforeAll(async () => {
+    issuer = await oidcIssuer()
+    other = await oidcIssuer()
+    const tenant = { tenantId: "believer", issuer: issuer.issuer, audience: "cm" }
+    assert.strictEqual((await client.admin("tenants.create", tenant)).status, 201)
+  })
+  afterAll(() => Promise.all([issuer?.close(), other?.close()]))
+  const list = async (by: OidcIssuer | null) =>
+    client.ask(
+      "believer",
+      "token.list",
+      {},
+      by === null ? {} : { Authorization: `Bearer ${await by.token(everyScope)}` }
+    )
+
+  it.each(edits)("is nobody while its row says %s, and the same again when it is put right", async (_, edit) => {
+    await eventually(
+      () => list(issuer),
+      ({ status }) => status === 200,
+      { what: "the tenant's issuer" }
+    )
+    const before = await row()
+    await sql.query(`UPDATE tenants SET ${edit} WHERE tenant_id = 'believer'`)
+    // What was read before is remembered for a second.
+    await eventually(
+      () => list(issuer),
+      ({ status }) => status === 500,
+      { what: "the change is seen" }
+    )
+    for (const by of [issuer, other, null]) assert.deepStrictEqual(refusal(await list(by)), internal)
+    const configured = await client.admin("tenants.configure", { tenantId: "believer", name: "Believer" })
+    assert.deepStrictEqual(refusal(configured), internal)
+    await restore(before)
+    assert.strictEqual((await list(issuer)).status, 200)
+  })
+
+  it("is not another issuer, though that one signs well", async () => {
+    const before = await row()
+    await sql.query("UPDATE tenants SET issuer = ?, issuer_claimed = ? WHERE tenant_id = 'believer'", [
+      other.issuer,
+      other.issuer
+    ])
+    await eventually(
+      () => list(issuer),
+      ({ status }) => status === 500,
+      { what: "the change is seen" }
+    )
+    assert.deepStrictEqual(refusal(await list(other)), internal)
+    await restore(before)
+    const audience = { tenantId: "believer", issuer: other.issuer, audience: "cm" }
+    assert.strictEqual((await client.admin("tenants.configure", audience)).status, 200)
+    assert.strictEqual((await list(other)).status, 200, "configured by the service it is")
+  })
+
+  it("does not come from a tenant of before: it is removed with a tag of its own", async () => {
+    assert.strictEqual((await client.admin("tenants.remove", { tenantId: "believer" })).status, 200)
+    await sql.query("UPDATE tenants SET removed_at = NULL WHERE tenant_id = 'believer'")
+    const { status } = await list(other)
+    assert.notStrictEqual(status, 200)
+    await sql.query("DELETE FROM tenants WHERE tenant_id = 'believer'")
+  })
+})
+
 describe("a token", () => {
   const provisioned = async (endpointId = crypto.randomUUID()) => {
     const { body, status } = await ask("token.provision", { appName, endpointId })
@@ -293,6 +378,7 @@ it("rows of before get their tags once, when an operator says so, and never by t
   const { id } = await stored()
   await service.stop()
   for (const table of ["credentials", "tokens", "tenants"]) await sql.query(`UPDATE ${table} SET mac = NULL`)
+  await sql.query("UPDATE tenants SET settings_mac = NULL")
   const again = { natsUrl: inject("natsUrl"), databaseUrl: database.url, instance, keyFile: service.keyFile }
   service = await startService({ ...again, env })
   assert.deepStrictEqual(refusal(await get(id)), internal, "rows without tags are not believed")
@@ -305,4 +391,6 @@ it("rows of before get their tags once, when an operator says so, and never by t
   service = await startService({ ...again, env: { ...env, CM_ROWS_ADOPT: "true" } })
   assert.strictEqual((await get(id)).status, 200)
   assert.include(service.output(), "rows were tagged as they stood")
+  const [{ untagged }] = await sql.query("SELECT COUNT(*) AS untagged FROM tenants WHERE settings_mac IS NULL")
+  assert.strictEqual(Number(untagged), 0)
 })

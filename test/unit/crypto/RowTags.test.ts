@@ -4,6 +4,7 @@ import { assert, describe, it } from "vitest"
 import { hmac, hmacKey } from "../../../src/crypto/Hmac.ts"
 import * as RowTags from "../../../src/crypto/RowTags.ts"
 import type { HotToken } from "../../../src/domain/HotToken.ts"
+import type { TenantSettings } from "../../../src/domain/Tenant.ts"
 import { credentialRow } from "../../support/credentialRows.ts"
 
 const tag = { mac: new Uint8Array(16), expiresAt: null, overlapEndsAt: null, endedBy: null }
@@ -69,6 +70,31 @@ describe("RowTags", () => {
     assert.strictEqual(off("a", "b"), off("b", "a"))
     assert.strictEqual(new Set([off(), off("a"), off("b"), off("a", "b")]).size, 4)
     assert.notStrictEqual(off(), RowTags.ofTenant({ ...tenant, removedAt: 2 }, ""))
+  })
+
+  it("a tenant's settings' covers each word of whom it believes, and that it believes nobody", () => {
+    const issuer = { issuer: "https://a.test/", audience: "cm", jwksUri: null }
+    const of = (over: object, settings?: TenantSettings) =>
+      RowTags.ofTenantSettings({
+        ...{ tenantId: "demo", name: null, createdAt: 1, removedAt: null },
+        ...over,
+        ...(settings === undefined ? {} : { settings })
+      })
+    const own = { issuer, retentionMs: 5, limits: { tokens: 1 } }
+    const texts = [
+      of({}),
+      of({ tenantId: "other" }),
+      of({ createdAt: 2 }),
+      of({ removedAt: 2 }),
+      of({}, own),
+      of({}, { ...own, issuer: null }),
+      of({}, { ...own, issuer: { ...issuer, issuer: "https://b.test/" } }),
+      of({}, { ...own, issuer: { ...issuer, audience: "other" } }),
+      of({}, { ...own, issuer: { ...issuer, jwksUri: "https://b.test/keys" } }),
+      of({}, { ...own, retentionMs: 6 }),
+      of({}, { ...own, limits: { tokens: 2 } })
+    ]
+    assert.strictEqual(new Set(texts).size, texts.length)
   })
 
   it("long texts are hashed like short ones, and the key stays", () => {

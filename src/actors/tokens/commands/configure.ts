@@ -11,6 +11,7 @@ import type { Issuer } from "../../../domain/Issuer.ts"
 import { sameSettings, settingsOf, type Tenant, type TenantSettings } from "../../../domain/Tenant.ts"
 import type { OutboxEntry } from "../../../store/TenantStore.ts"
 import type { Command } from "../../tenant/Command.ts"
+import { tenantChanged } from "../../tenant/RowTagging.ts"
 import type { Caller, TenantChange } from "../../tenant/Tenants.ts"
 
 const refuse = (path: string, reason: string) => Result.fail(new errors.InvalidRequest({ path, reason }))
@@ -65,6 +66,8 @@ export const configureTenant = (
   decide: (workspace) => {
     const tenant = workspace.tenantRow
     if (tenant === undefined) return Result.fail(new errors.TenantNotFound({ tenantId: workspace.tenantId }))
+    // What was not written by the service does not pass into what is: put back, it can be configured again.
+    if (!workspace.holds.settings()) return Result.fail(tenantChanged(workspace.tenantId))
     const before = settingsOf(tenant)
     return Result.map(settingsAfter(before, change), (after) => {
       const name = change.name ?? tenant.name

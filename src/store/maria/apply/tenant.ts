@@ -72,6 +72,9 @@ export const applyTenantRemoved = (
 export const applyTenantMac = (
   session: Session,
   tenantId: string,
-  mac: Uint8Array | undefined
+  { tenantMac, tenantSettingsMac }: Pick<Changes, "tenantMac" | "tenantSettingsMac">
 ): ReadonlyArray<Promise<unknown>> =>
-  mac === undefined ? [] : [session.run("UPDATE tenants SET mac = ? WHERE tenant_id = ?", [Buffer.from(mac), tenantId])]
+  [
+    ["UPDATE tenants SET mac = ? WHERE tenant_id = ?", tenantMac] as const,
+    ["UPDATE tenants SET settings_mac = ? WHERE tenant_id = ?", tenantSettingsMac] as const
+  ].flatMap(([sql, mac]) => (mac === undefined ? [] : [session.run(sql, [Buffer.from(mac), tenantId])]))

@@ -30,7 +30,8 @@ const columns = [
   "audience",
   "jwks_uri",
   "retention",
-  "limits"
+  "limits",
+  "settings_mac"
 ]
 /** What `tenantOf` reads, of a table that is called so. */
 export const tenantColumns = (table: string): string => columns.map((column) => `${table}.${column}`).join(", ")
@@ -53,8 +54,10 @@ const limitsOf = (text: string | null): TenantSettings["limits"] => {
 
 export const tenantOf = (row: Row, at = 0): Tenant => {
   const issuer = Columns.textOrNull(row, at + 4)
+  const { mac } = Columns.macOf(row, at + 9)
   return withSettings(
     {
+      ...(mac === undefined ? {} : { settingsMac: mac }),
       tenantId: Columns.text(row, at),
       name: Columns.textOrNull(row, at + 1),
       createdAt: Columns.whole(row, at + 2),

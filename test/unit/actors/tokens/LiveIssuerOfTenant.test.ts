@@ -16,7 +16,7 @@ it.effect("sets a tenant's issuer and takes it away, once for the platform", () 
     const { tenants } = yield* world.replica("one")
     const context = yield* Layer.build(LiveIssuerOfTenant.layer.pipe(Layer.provide(Layer.succeed(Tenants, tenants))))
     const { set } = Context.get(context, IssuerOfTenant)
-    for (const tenantId of ["acme", "beta", "kaa"]) yield* world.store.createTenant(tenantId, null)
+    for (const tenantId of ["acme", "beta", "kaa"]) yield* tenants.createTenant({ tenantId, name: null }, operator)
     const issuerOf = (tenantId: string) =>
       Effect.map(world.store.findTenants([tenantId]), ([tenant]) => settingsOf(tenant).issuer)
 

@@ -7,10 +7,12 @@ import { emptyLoad } from "../../../../src/actors/tenant/Command.ts"
 import { HotState } from "../../../../src/actors/validation/HotState.ts"
 import { KnownTenants, knownForMs, knownMax } from "../../../../src/actors/validation/KnownTenants.ts"
 import { LeaseView } from "../../../../src/coherence/Coherence.ts"
+import { Keyring } from "../../../../src/crypto/Keyring.ts"
 import { MemoryDatabase } from "../../../../src/store/memory/MemoryDatabase.ts"
 import * as MemoryStores from "../../../../src/store/memory/MemoryStores.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { TenantStore } from "../../../../src/store/TenantStore.ts"
+import { keyringOf } from "../../../support/validationWorld.ts"
 
 const settings = {
   hotTokensMax: 10,
@@ -28,7 +30,7 @@ const settings = {
 const setup = Effect.gen(function* () {
   const database = yield* Layer.build(Layer.provideMerge(MemoryStores.layer, MemoryDatabase.layer))
   const store = Context.get(database, TenantStore)
-  const state = { asked: 0, down: false, hold: false }
+  const state = { asked: 0, down: false, hold: false, changed: false }
   const held: Array<() => void> = []
   const findTenants = (tenantIds: ReadonlyArray<string>) =>
     Effect.suspend(() => {
@@ -47,6 +49,7 @@ const setup = Effect.gen(function* () {
         Layer.mergeAll(
           LeaseView.layer,
           Layer.succeed(ActorsConfig, settings),
+          Layer.succeed(Keyring, { ...keyringOf(["k"], () => true), rowHolds: () => !state.changed }),
           Layer.succeed(TenantStore, { ...store, findTenants })
         )
       )
@@ -97,6 +100,20 @@ const setup = Effect.gen(function* () {
 })
 
 describe("a tenant", () => {
+  it.effect("whose row was changed is believed nothing of, and is asked for anew until it is put right", () =>
+    Effect.gen(function* () {
+      const { create, issuerOf, outcome, state } = yield* setup
+      yield* create("acme")
+      state.changed = true
+      for (let time = 1; time <= 2; time++) {
+        assert.deepInclude(yield* Effect.flip(issuerOf("acme")), { _tag: "RowChanged", kind: "tenant", id: "acme" })
+        assert.strictEqual(state.asked, time)
+      }
+      assert.strictEqual(yield* outcome("acme"), "known", "it exists all the same")
+      state.changed = false
+      assert.isNull(yield* issuerOf("acme"))
+    })
+  )
   it.effect("that exists is asked for once a second", () =>
     Effect.gen(function* () {
       const { create, outcome, state } = yield* setup
