@@ -5,52 +5,25 @@
  * kind than the path's is not found.
  */
 import { Effect, Schema } from "effect"
+import {
+  ClientRecord,
+  CreateBasic,
+  CreateCertificate,
+  GetClient,
+  ListClients,
+  NewBasicClient,
+  TransitionClient
+} from "../schema/ClientJson.ts"
 import * as Field from "../schema/Field.ts"
 import { internal, type Problem, problem } from "./Problem.ts"
 import type { Answered, Call, HttpAnswer, Row } from "./Row.ts"
 import { tokenStates } from "./States.ts"
 import { type Json, objectOf, usual } from "./usual.ts"
 
-const CreateBasic = Schema.Struct({
-  username: Schema.String,
-  password: Schema.optionalKey(Schema.String),
-  clientId: Schema.optionalKey(Schema.String),
-  description: Schema.optionalKey(Field.FreeText)
-})
-const CreateCertificate = Schema.Struct({
-  issuer: Schema.String,
-  serialNumber: Schema.String,
-  clientId: Schema.optionalKey(Schema.String)
-})
-const One = Schema.Struct({ credentialId: Schema.String })
-const Transition = Schema.Struct({
-  credentialId: Schema.String,
-  targetStatus: Field.TokenStatus,
-  expectedVersion: Schema.optionalKey(Field.Version),
-  reason: Schema.optionalKey(Field.FreeText)
-})
-const List = Schema.Struct({
-  clientId: Schema.optionalKey(Schema.String),
-  status: Schema.optionalKey(Schema.Array(Field.TokenStatus))
-})
-const common = {
-  credentialId: Schema.String,
-  id: Schema.String,
-  clientId: Schema.NullOr(Schema.String),
-  status: Field.TokenStatus,
-  state: Field.TokenStatus,
-  version: Field.Version,
-  createdDate: Field.AnsweredDate,
-  updatedDate: Field.AnsweredDate
-}
-const Basic = Schema.Struct({ ...common, kind: Schema.Literals(["basic"]), username: Schema.String })
-const NewBasic = Schema.Struct({ ...Basic.fields, password: Schema.optionalKey(Schema.String) })
-const Certificate = Schema.Struct({
-  ...common,
-  kind: Schema.Literals(["certificate"]),
-  issuer: Schema.String,
-  serialNumber: Schema.String
-})
+/** Kaa's `id` and `state` beside ours. */
+const kaa = { id: Schema.String, state: Field.TokenStatus }
+const Client = Schema.Struct({ ...ClientRecord.fields, ...kaa })
+const NewBasic = Schema.Struct({ ...NewBasicClient.fields, ...kaa })
 
 const pagesMax = 128
 
@@ -106,7 +79,6 @@ const rowsOf = (kind: Kind): ReadonlyArray<Row> => {
   const list = kind === "basic" ? "/api/v1/basic-credentials" : "/api/v1/x509-credentials"
   const one = `${list}/{credentialId}`
   const tag = list.slice("/api/v1/".length)
-  const record = kind === "basic" ? Basic : Certificate
   return [
     {
       method: "GET",
@@ -114,8 +86,8 @@ const rowsOf = (kind: Kind): ReadonlyArray<Row> => {
       tag,
       about: "All of them, as a bare array.",
       operation: "client-credential.list",
-      request: List,
-      answer: Schema.Array(record),
+      request: ListClients,
+      answer: Schema.Array(Client),
       statuses: [200],
       query: [
         { name: "clientId", kind: "text", about: "Only of this client" },
@@ -139,7 +111,7 @@ const rowsOf = (kind: Kind): ReadonlyArray<Row> => {
           : "Makes a certificate known, by its issuer and serial number.",
       operation: kind === "basic" ? "client-credential.create-basic" : "client-credential.create-certificate",
       request: kind === "basic" ? CreateBasic : CreateCertificate,
-      answer: kind === "basic" ? NewBasic : Certificate,
+      answer: kind === "basic" ? NewBasic : Client,
       statuses: [201],
       body:
         kind === "basic"
@@ -163,8 +135,8 @@ const rowsOf = (kind: Kind): ReadonlyArray<Row> => {
       tag,
       about: "One of them.",
       operation: "client-credential.get",
-      request: One,
-      answer: record,
+      request: GetClient,
+      answer: Client,
       statuses: [200, 304],
       tagged: true,
       errors: ["CREDENTIAL_NOT_FOUND"],
@@ -176,13 +148,13 @@ const rowsOf = (kind: Kind): ReadonlyArray<Row> => {
       tag,
       about: "Suspends, activates or revokes it; answered once that is in force everywhere.",
       operation: "client-credential.transition",
-      request: Transition,
-      answer: record,
+      request: TransitionClient,
+      answer: Client,
       statuses: [200],
       body: {
         fields: { status: "targetStatus", reason: "reason" },
         required: ["status"],
-        example: { status: "Suspended", reason: "lost" }
+        example: { status: "Revoked", reason: "lost" }
       },
       version: "expectedVersion",
       tagged: true,
@@ -195,7 +167,7 @@ const rowsOf = (kind: Kind): ReadonlyArray<Row> => {
       tag,
       about: "Deletes it.",
       operation: "client-credential.delete",
-      request: One,
+      request: GetClient,
       answer: null,
       statuses: [204],
       errors: ["CREDENTIAL_NOT_FOUND", "NOT_YET_IN_FORCE"],

@@ -178,7 +178,7 @@ export const tokenRows: ReadonlyArray<Row> = [
     body: {
       fields: { status: "targetStatus", reason: "reason" },
       required: ["status"],
-      example: { status: "Suspended", reason: "lost" }
+      example: { status: "Revoked", reason: "lost" }
     },
     version: "expectedVersion",
     tagged: true,

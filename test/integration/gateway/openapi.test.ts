@@ -37,7 +37,12 @@ it("2: has every row of the table and nothing else, each with an id of its own",
 
 it("3: its examples are taken, and answered with a status and fields that it names", async () => {
   const known: Record<string, string> = { appName: "meters", endpointId: "e1", service_name: "mailer" }
-  const fill = (path: string) => path.replaceAll(/\{([A-Za-z_]+)\}/gu, (_, name: string) => known[name] ?? "unknown")
+  const nounOf = (path: string) => path.split("/")[3]!
+  const fill = (path: string) =>
+    path.replaceAll(
+      /\{([A-Za-z_]+)\}/gu,
+      (_, name: string) => known[`${nounOf(path)} ${name}`] ?? known[name] ?? "unknown"
+    )
   const order = ["/api/v1/applications", "/api/v1/endpoints/{endpointId}/tokens", "/api/v1/credentials"]
   const entries = Object.entries(api.paths as Record<string, Record<string, never>>)
     .filter(([path]) => path.startsWith("/api/v1/") && path !== "/api/v1/events")
@@ -59,7 +64,7 @@ it("3: its examples are taken, and answered with a status and fields that it nam
       const schema = operation.responses[answer.status].content["application/json"].schema
       for (const name of schema.required ?? []) assert.property(answer.body, name, what)
       for (const name of ["tokenId", "credential_id", "credentialId"]) {
-        if (typeof answer.body[name] === "string") known[name] = answer.body[name]
+        if (typeof answer.body[name] === "string") known[`${nounOf(path)} ${name}`] = answer.body[name]
       }
       seen.push(what)
     }

@@ -2,6 +2,7 @@
 /**
  * Every row of contract section 9, over a real bus, database, service and issuer: the behaviours, numbered.
  */
+import { execFile } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { afterAll, assert, beforeAll, inject, it } from "vitest"
 import { type GatewayWorld, gatewayWorld, type HttpAnswer, http } from "../../support/gateway.ts"
@@ -399,4 +400,83 @@ it("22: an idempotency key gives the first answer again, and a token's value wit
   assert.deepStrictEqual([second.status, second.body], [201, first.body])
   assert.deepStrictEqual(told(await send({ description: "other" })), [422, "IDEMPOTENCY_KEY_REUSED"])
   assert.strictEqual((await world.ask("GET", "/api/v1/endpoints/e22/tokens")).body.totalElements, 1)
+})
+
+it("23: basic-credentials and x509-credentials: Kaa's bare arrays, with state beside status, each of its kind", async () => {
+  const made = await world.ask("POST", "/api/v1/basic-credentials", { username: "UserA" })
+  assert.strictEqual(made.status, 201, made.text)
+  assert.isString(made.body.password)
+  assert.deepInclude(made.body, {
+    id: made.body.credentialId,
+    state: made.body.status,
+    username: "UserA",
+    kind: "basic"
+  })
+  const certificate = await world.ask("POST", "/api/v1/x509-credentials", {
+    issuer: "CN=Example CA",
+    serialNumber: "4711"
+  })
+  assert.strictEqual(certificate.status, 201, certificate.text)
+  const path = made.header("location")!
+  assert.strictEqual(path, `/api/v1/basic-credentials/${made.body.credentialId}`)
+  const listed = await world.ask("GET", "/api/v1/basic-credentials?status=Inactive&status=Active")
+  assert.deepStrictEqual(
+    listed.body.map(({ username }: { username: string }) => username),
+    ["UserA"]
+  )
+  const certificates = await world.ask("GET", "/api/v1/x509-credentials")
+  assert.deepStrictEqual(
+    certificates.body.map(({ serialNumber }: { serialNumber: string }) => serialNumber),
+    ["4711"]
+  )
+  assert.notProperty((await world.ask("GET", path)).body, "password")
+  const elsewhere = `/api/v1/x509-credentials/${made.body.credentialId}`
+  assert.deepStrictEqual(told(await world.ask("GET", elsewhere)), [404, "CREDENTIAL_NOT_FOUND"])
+  assert.deepStrictEqual(told(await world.ask("DELETE", elsewhere)), [404, "CREDENTIAL_NOT_FOUND"])
+  assert.strictEqual((await world.ask("PATCH", path, { status: "Active" })).status, 200)
+  const stale = { headers: { "if-match": '"1"' } }
+  assert.deepStrictEqual(told(await world.ask("PATCH", path, { status: "Suspended" }, stale)), [
+    412,
+    "PRECONDITION_FAILED"
+  ])
+  const suspended = await world.ask("PATCH", path, { status: "Suspended" })
+  assert.deepStrictEqual(
+    [suspended.status, suspended.body.state, suspended.body.status],
+    [200, "Suspended", "Suspended"]
+  )
+  const gone = await world.ask("DELETE", path)
+  assert.deepStrictEqual([gone.status, gone.text], [204, ""])
+  assert.deepStrictEqual(told(await world.ask("GET", path)), [404, "CREDENTIAL_NOT_FOUND"])
+  assert.deepStrictEqual(told(await world.ask("POST", "/api/v1/basic-credentials", { username: "" })), [
+    400,
+    "INVALID_REQUEST"
+  ])
+})
+
+it("24: curl, which no one here wrote, is answered as it expects", async () => {
+  const curl = (...args: ReadonlyArray<string>) =>
+    new Promise<string>((done, fail) =>
+      execFile("curl", ["-sS", "--max-time", "10", ...args], (error, stdout) =>
+        error === null ? done(stdout) : fail(error)
+      )
+    )
+  const auth = ["-H", `Authorization: Bearer ${world.token}`]
+  const url = `${world.gateway.url}/api/v1/endpoints/e24/tokens`
+  const made = await curl(
+    ...auth,
+    "-H",
+    "Content-Type: application/json",
+    "-d",
+    JSON.stringify({ appName: app }),
+    "-w",
+    "\n%{http_code}",
+    url
+  )
+  assert.match(made, /"token":"[A-Za-z0-9]{10}".*\n201$/su)
+  const head = await curl(...auth, "-D", "-", "-o", "/dev/null", url)
+  const etag = /^etag: (\S+)\r$/imu.exec(head)![1]!
+  assert.strictEqual(
+    await curl(...auth, "-H", `If-None-Match: ${etag}`, "-o", "/dev/null", "-w", "%{http_code}", url),
+    "304"
+  )
 })
