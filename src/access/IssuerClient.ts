@@ -6,7 +6,7 @@
  * answers is never repeated in a log or an error.
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
-import { type Issuer, issuerAddressProblem } from "../domain/Issuer.ts"
+import { type Issuer, issuerAddressProblem, mayNameKeysAt } from "../domain/Issuer.ts"
 import { AccessConfig } from "./AccessConfig.ts"
 
 export class IssuerAway extends Schema.TaggedError<IssuerAway>()("IssuerAway", {
@@ -73,6 +73,7 @@ export const layer: Layer.Layer<IssuerClient, never, AccessConfig> = Layer.effec
       if (typeof found !== "object" || found === null) throw away("garbage")
       if (found.issuer !== issuer) throw away("another_issuer")
       if (typeof found.jwks_uri !== "string") throw away("garbage")
+      if (!mayNameKeysAt(issuer, found.jwks_uri)) throw away("not_asked")
       return found.jwks_uri
     }
     const once = (issuer: Issuer) =>

@@ -131,8 +131,10 @@ export const make = Effect.gen(function* () {
           Effect.sync(() => failed(of)),
           Effect.andThen(
             count(reason),
-            Effect.logWarning("an issuer's keys cannot be had").pipe(
-              Effect.annotateLogs({ tenantId: of.tenantId, reason, failures: of.failures })
+            Effect.suspend(() =>
+              Effect.logWarning("an issuer's keys cannot be had").pipe(
+                Effect.annotateLogs({ tenantId: of.tenantId, reason, failures: of.failures })
+              )
             )
           )
         )

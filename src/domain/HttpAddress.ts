@@ -18,3 +18,7 @@ export const httpAddressProblem = (text: string, insecure: boolean): string | nu
   if (protocol !== "http:") return "is neither https nor http"
   return insecure || loopbackHost.test(hostname) ? null : "has no TLS; CM_HTTP_INSECURE=true allows that"
 }
+
+/** Whether the address is this machine's own, by its text. */
+export const isLoopbackAddress = (text: string): boolean =>
+  URL.canParse(text) && loopbackHost.test(new URL(text).hostname)

@@ -4,7 +4,7 @@
  * An address is asked only over TLS, unless it is this machine's own or the operator allowed it: whoever
  * can change the keys on the way can sign for the tenant.
  */
-import { httpAddressProblem } from "./HttpAddress.ts"
+import { httpAddressProblem, isLoopbackAddress } from "./HttpAddress.ts"
 
 /** What a tenant's bearer tokens must say, and where the keys are. */
 export interface Issuer {
@@ -28,3 +28,7 @@ export const issuerAddressProblem = (address: string, insecure: boolean): string
 
 export const sameIssuer = (a: Issuer | null, b: Issuer | null): boolean =>
   a === b || (a !== null && b !== null && a.issuer === b.issuer && a.audience === b.audience && a.jwksUri === b.jwksUri)
+
+/** Whether an issuer may say that its keys are there: one elsewhere must not make us knock at this machine's own doors. */
+export const mayNameKeysAt = (issuer: string, jwksUri: string): boolean =>
+  !isLoopbackAddress(jwksUri) || isLoopbackAddress(issuer)

@@ -6,7 +6,7 @@
  * nothing is skipped in silence. Pages come from any copy of the stream, which may be behind; an empty page
  * moves the place on only when the stream's leader has nothing for the tenant either.
  */
-import type { MsgRequest } from "@nats-io/jetstream"
+import { jetstreamManager, type MsgRequest } from "@nats-io/jetstream"
 import { Context, Data, DateTime, Duration, Effect, Layer } from "effect"
 import { Replica } from "../observability/Replica.ts"
 import * as DirectGet from "./DirectGet.ts"
@@ -46,10 +46,14 @@ const bornOf = (created: string): string =>
   )
 
 const make = Effect.gen(function* () {
-  const { control, inboxPrefix, jetstreamManager } = yield* Nats
+  // Readers' pages must not stand before a lease: never `control`.
+  const { events: connection, inboxPrefix } = yield* Nats
+  const manager = yield* Effect.promise(() =>
+    jetstreamManager(connection, { timeout: Duration.toMillis(readLimit), checkAPI: false })
+  )
   const { events: stream } = yield* Streams
   const { instance } = yield* Replica
-  const directGet = yield* DirectGet.make(control, inboxPrefix)
+  const directGet = yield* DirectGet.make(connection, inboxPrefix)
   const ask = <A>(request: () => Promise<A>) =>
     Effect.tryPromise({ try: request, catch: () => new EventsUnavailable() }).pipe(
       Effect.timeoutOrElse({ duration: readLimit, orElse: () => Effect.fail(new EventsUnavailable()) })
@@ -60,11 +64,11 @@ const make = Effect.gen(function* () {
     ask(async () => {
       // The library sends the request as it is; its types know the second field for direct gets only.
       const request = { seq: sequence, next_by_subj: subject } as MsgRequest
-      return (await jetstreamManager.streams.getMessage(stream, request)) !== null
+      return (await manager.streams.getMessage(stream, request)) !== null
     })
 
   const read = Effect.fnUntraced(function* (tenantId: string, after: string | null, count: number) {
-    const { created, state } = yield* ask(() => jetstreamManager.streams.info(stream))
+    const { created, state } = yield* ask(() => manager.streams.info(stream))
     const born = bornOf(String(created))
     const end = `${born}-${state.last_seq}`
     if (after === null) return { messages: [], last: end, more: false }

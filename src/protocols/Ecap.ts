@@ -152,7 +152,7 @@ const transition = Effect.gen(function* () {
     const leave = inFlight.enter({
       tenant: request.appName,
       tenantMax: limits.get(globalTenantId).requestsInFlight,
-      asker: null,
+      asker: asked.success.principal,
       takesAway: checked.target !== "Active",
       always: false
     })

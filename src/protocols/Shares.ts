@@ -12,6 +12,8 @@ import { Effect } from "effect"
 /** Places kept for what takes a right away: of each tenant, and of all together. */
 export const keptPerTenant = 32
 export const keptPlaces = 1_024
+/** So many of them for one that asks: names of tenants can be made up. */
+export const keptPerAsker = 256
 /** Places for what is answered whatever the load. */
 export const alwaysPlaces = 256
 const askerPart = 1 / 4
@@ -50,7 +52,7 @@ class Counts {
 }
 
 export const make = (max: number): Shares => {
-  const [tenants, askers, kept] = [new Counts(), new Counts(), new Counts()]
+  const [tenants, askers, kept, keptAskers] = [new Counts(), new Counts(), new Counts(), new Counts()]
   const askerMax = Math.max(askerMin, Math.ceil(max * askerPart))
   let [ordinaryCount, keptCount, alwaysCount] = [0, 0, 0]
   let waiters: Array<() => void> = []
@@ -75,13 +77,16 @@ export const make = (max: number): Shares => {
       left()
     }
   }
-  const keptFor = ({ tenant }: Entering) => {
+  const keptFor = ({ asker, tenant }: Entering) => {
     if (keptCount >= keptPlaces || kept.of(tenant) >= keptPerTenant) return null
+    if (asker !== null && keptAskers.of(asker) >= keptPerAsker) return null
     keptCount++
     kept.add(tenant, 1)
+    if (asker !== null) keptAskers.add(asker, 1)
     return () => {
       keptCount--
       kept.add(tenant, -1)
+      if (asker !== null) keptAskers.add(asker, -1)
       left()
     }
   }

@@ -229,7 +229,8 @@ export const layer = Layer.effect(
         if (!isEntityId(tokenId)) return yield* refuseUnknown(tenantId, tokenId)
         const old = yield* read(tenantId, findToken(tenantId, tokenId))
         // Without a row the command is asked all the same: it may be the repetition of one that had it.
-        const [successorId, value] = [ids.next(), token ?? ids.tokenValue()]
+        const { alphabet, length } = settings.of(old?.appName ?? "")
+        const [successorId, value] = [ids.next(), token ?? ids.tokenValue(length, alphabet)]
         const command = keyedCommand("token.rotate", caller, (hash) =>
           commands.rotate(
             { tokenId, overlapMs, successorId, hashed: hash(old?.appName ?? "", value) },

@@ -139,6 +139,8 @@ describe("17/SCMP", () => {
     )
     const lifetime = Date.parse(made.expiresDate ?? "") - Date.now()
     assert.isTrue(lifetime > 86_000_000 && lifetime <= 86_400_000, String(lifetime))
+    const rotated = await client.ask("acme", "token.rotate", { tokenId: made.tokenId })
+    assert.match(rotated.body.token, /^[a-j]{32}$/u)
 
     tekton.put("acme", "lamps", { "ep-token": { length: 7 } })
     await targeted("upsert", "acme", "lamps", "lamps-v1")

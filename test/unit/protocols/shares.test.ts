@@ -2,7 +2,14 @@
 import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import { operations } from "../../../src/protocols/OperationTable.ts"
-import { alwaysPlaces, type Entering, keptPerTenant, keptPlaces, make } from "../../../src/protocols/Shares.ts"
+import {
+  alwaysPlaces,
+  type Entering,
+  keptPerAsker,
+  keptPerTenant,
+  keptPlaces,
+  make
+} from "../../../src/protocols/Shares.ts"
 import { protocolWorld } from "../../support/protocolWorld.ts"
 
 const entering = (tenant: string, changes: Partial<Entering> = {}): Entering => ({
@@ -42,6 +49,16 @@ describe("shares of what is worked on at once", () => {
     assert.isNull(shares.enter(entering("third")))
     assert.lengthOf(fill(shares, entering("t0", { takesAway: true }), 100), keptPerTenant)
     assert.isNotNull(shares.enter(entering("third", { takesAway: true })))
+  })
+
+  it("one that asks cannot take them all with tenants that it made up", () => {
+    const shares = make(1)
+    fill(shares, entering("t"), 1)
+    let kept = 0
+    for (let n = 0; n < 100; n++)
+      kept += fill(shares, entering(`made-up-${n}`, { takesAway: true, asker: "a" }), 100).length
+    assert.strictEqual(kept, keptPerAsker)
+    assert.isNotNull(shares.enter(entering("real", { takesAway: true, asker: "b" })))
   })
 
   it("and they are bounded, too; what is always answered has more", () => {
