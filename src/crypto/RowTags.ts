@@ -14,6 +14,7 @@
  * Pure. Last use, notices given and texts that only describe are not covered.
  */
 import { createHash } from "node:crypto"
+import type { ClientCredential } from "../domain/ClientCredential.ts"
 import { type Credential, ownerKey } from "../domain/Credential.ts"
 import type { HotToken } from "../domain/HotToken.ts"
 import { settingsOf, type Tenant } from "../domain/Tenant.ts"
@@ -25,7 +26,7 @@ export const tagLength = 16
 /** What is tagged: a text that can be read in one way only. */
 export type RowText = string
 
-const text = (kind: "credential" | "tenant" | "settings", parts: ReadonlyArray<unknown>): RowText =>
+const text = (kind: "credential" | "tenant" | "settings" | "client", parts: ReadonlyArray<unknown>): RowText =>
   JSON.stringify([`cm-row-${kind}-1`, ...parts])
 
 type Ends = Pick<Token, "expiresAt" | "overlapEndsAt" | "endedBy">
@@ -69,6 +70,26 @@ export const ofCredential = (credential: Credential): RowText =>
     credential.updatedAt,
     credential.createdBy,
     credential.updatedBy
+  ])
+
+/** Its password's hash included: who could change that could choose a password. */
+export const ofClient = ({
+  clientId,
+  credentialId,
+  name,
+  passwordHash,
+  status,
+  tenantId,
+  version
+}: ClientCredential): RowText =>
+  text("client", [
+    credentialId,
+    tenantId,
+    clientId,
+    ...(name.kind === "basic" ? ["basic", name.username] : ["certificate", name.issuer, name.serialNumber]),
+    passwordHash,
+    status,
+    version
   ])
 
 /** Which services a tenant has switched off, as one short text; the store makes the same of its rows. */

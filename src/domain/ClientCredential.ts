@@ -41,6 +41,8 @@ export interface ClientCredential {
   readonly updatedAt: number
   readonly createdBy: string
   readonly updatedBy: string
+  /** Tag of what the row says, under a key that is not in the database. */
+  readonly mac?: Uint8Array | undefined
 }
 
 /** As a validation reads it: with the revocation sequence of its tenant in the same snapshot. */

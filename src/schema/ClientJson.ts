@@ -77,7 +77,7 @@ export const ClientRecord = Schema.Struct(recordFields)
 export const NewBasicClient = Schema.Struct({ ...recordFields, password: Schema.optionalKey(Schema.String) })
 export const ClientPage = Field.page(ClientRecord)
 
-type Shown = Omit<ClientCredential, "tenantId" | "passwordHash" | "reason">
+type Shown = Omit<ClientCredential, "tenantId" | "passwordHash" | "reason" | "mac">
 
 export const encodeClient = (credential: Shown): typeof ClientRecord.Type => {
   const { clientId, createdAt, createdBy, credentialId, description, name, status, updatedAt, updatedBy, version } =

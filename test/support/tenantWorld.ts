@@ -28,6 +28,7 @@ import { Password } from "../../src/crypto/Password.ts"
 import { servicePrincipal } from "../../src/domain/Principal.ts"
 import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
+import { ClientStore } from "../../src/store/ClientStore.ts"
 import { MemoryDatabase } from "../../src/store/memory/MemoryDatabase.ts"
 import * as MemoryStores from "../../src/store/memory/MemoryStores.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
@@ -42,7 +43,7 @@ export const withKey = (key: string, operation: string, body = "{}"): Caller => 
   idempotency: { key, operation, body: new TextEncoder().encode(body) }
 })
 
-const tagOf = (text: string): Uint8Array => createHash("sha256").update(text).digest().subarray(0, 16)
+export const tagOf = (text: string): Uint8Array => createHash("sha256").update(text).digest().subarray(0, 16)
 
 /** Seals nothing and fingerprints without a key: what the actors do with it is the same. */
 const keyringWith = (keys: {
@@ -117,12 +118,22 @@ export const tenantWorld = Effect.gen(function* () {
     putInForce?: Coherence["Service"]["putInForce"]
     transact?: TenantStore["Service"]["transact"]
     findTenants?: TenantStore["Service"]["findTenants"]
+    byNames?: (
+      names: Parameters<ClientStore["Service"]["byNames"]>[0],
+      real: ClientStore["Service"]["byNames"]
+    ) => ReturnType<ClientStore["Service"]["byNames"]>
   } = {}
   const store: TenantStore["Service"] = {
     ...realStore,
     transact: (...args) => (faults.transact ?? realStore.transact)(...args),
     findTenants: (...args) => (faults.findTenants ?? realStore.findTenants)(...args)
   }
+
+  const realClients = Context.get(database, ClientStore)
+  const clientStore = Layer.succeed(ClientStore, {
+    ...realClients,
+    byNames: (names) => faults.byNames?.(names, realClients.byNames) ?? realClients.byNames(names)
+  })
 
   const coherence = Layer.effect(
     Coherence,
@@ -179,7 +190,7 @@ export const tenantWorld = Effect.gen(function* () {
           Layer.provideMerge(Ids.layer),
           Layer.provideMerge(coherence),
           Layer.provideMerge(HotState.layer),
-          Layer.provideMerge(Layer.succeed(TenantStore, store)),
+          Layer.provideMerge(Layer.merge(Layer.succeed(TenantStore, store), clientStore)),
           Layer.provideMerge(ground)
         )
       )

@@ -8,12 +8,16 @@
  * A row is read before its password is hashed, and hashing takes a while. So a right password is answered
  * only if the row may still be believed, or after reading it again.
  *
+ * A row that was changed outside of the service is not used, told and counted (`crypto/RowTags.ts`).
+ *
  * The fingerprint's key is made when the process starts and never leaves it.
  */
 import { createHmac, randomBytes, randomInt, timingSafeEqual } from "node:crypto"
-import { Cause, Clock, Context, Effect, Exit, FiberSet, Layer, Option, Redacted } from "effect"
+import { Cause, Clock, Context, Effect, Exit, FiberSet, Layer, Metric, Option, Redacted } from "effect"
 import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
+import { Keyring } from "../../crypto/Keyring.ts"
 import { Password, type PasswordsBusy } from "../../crypto/Password.ts"
+import * as RowTags from "../../crypto/RowTags.ts"
 import {
   accepted,
   type ClientAnswer,
@@ -28,6 +32,7 @@ import * as errors from "../../domain/errors.ts"
 import { servicePrincipal } from "../../domain/Principal.ts"
 import { ClientStore } from "../../store/ClientStore.ts"
 import { Limits } from "../tenant/Limits.ts"
+import { rowsChanged } from "../tenant/RowTagging.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import { HotState } from "../validation/HotState.ts"
 import { Attempts } from "./Attempts.ts"
@@ -90,6 +95,24 @@ const make = Effect.gen(function* () {
     waitingPerNameMax: loginsWaitingPerNameMax,
     random: (below) => randomInt(below)
   })
+  const keyring = yield* Keyring
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const changed = Metric.withAttributes(rowsChanged, { kind: "client" })
+  const isUsable = ({ credential }: FoundClient): boolean => {
+    if (!isGood(credential)) return false
+    if (keyring.rowHolds(credential.mac, RowTags.ofClient(credential))) return true
+    const { credentialId, tenantId } = credential
+    run(
+      Effect.andThen(
+        Metric.update(changed, 1),
+        Effect.logError("the row of a client credential was changed outside of the service, and is not used", {
+          tenantId,
+          credentialId
+        })
+      )
+    )
+    return false
+  }
   const fingerprintKey = randomBytes(32)
   const fingerprintOf = (username: string, password: string): Buffer =>
     createHmac("sha256", fingerprintKey).update(username).update("\0").update(password).digest()
@@ -135,7 +158,7 @@ const make = Effect.gen(function* () {
     lookups.ask(name, (outcome) => {
       if (outcome === "full") return respond(tooMany)
       if (outcome === "unavailable") return respond(unavailable)
-      if (outcome === "unknown" || !isGood(outcome.credential)) return respond(unauthenticated)
+      if (outcome === "unknown" || !isUsable(outcome)) return respond(unauthenticated)
       hot.keep(outcome, null, leaseHolds())
       respondFound(outcome, respond)
     })
@@ -161,7 +184,7 @@ const make = Effect.gen(function* () {
     const isSame =
       again?.credential.credentialId === found.credential.credentialId &&
       again.credential.passwordHash !== null &&
-      isGood(again.credential)
+      isUsable(again)
     return isSame ? again : undefined
   })
 
@@ -185,7 +208,7 @@ const make = Effect.gen(function* () {
   ): Effect.fn.Return<Verified, CheckError> {
     const found = yield* lookUp({ kind: "basic", username })
     const isRight = yield* passwords.verify(password, found?.credential.passwordHash ?? null)
-    if (!isRight || found === undefined || !isGood(found.credential)) return { answer: unauthenticated }
+    if (!isRight || found === undefined || !isUsable(found)) return { answer: unauthenticated }
     close()
     const right = yield* confirmed(found)
     if (right === undefined) return { answer: unauthenticated }

@@ -10,7 +10,7 @@ import type { ClientQuery } from "../../store/ClientStore.ts"
 import type { Caller, ChangeError, ReadError, Transition } from "../tenant/Tenants.ts"
 
 /** As callers see it. */
-export type ClientRecord = Omit<ClientCredential, "tenantId" | "passwordHash" | "reason">
+export type ClientRecord = Omit<ClientCredential, "tenantId" | "passwordHash" | "reason" | "mac">
 
 export interface CreatedClient {
   readonly record: ClientRecord

@@ -18,7 +18,7 @@ type Events = ClientEvents["Service"]
 type Diff = Readonly<Record<string, unknown>>
 
 export const toRecord = (credential: ClientCredential): ClientRecord => {
-  const { passwordHash: _1, reason: _2, tenantId: _3, ...record } = credential
+  const { mac: _0, passwordHash: _1, reason: _2, tenantId: _3, ...record } = credential
   return record
 }
 

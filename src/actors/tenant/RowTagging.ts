@@ -8,6 +8,7 @@
 import { Metric } from "effect"
 import type { Keyring } from "../../crypto/Keyring.ts"
 import * as RowTags from "../../crypto/RowTags.ts"
+import type { ClientCredential } from "../../domain/ClientCredential.ts"
 import type { Credential, TenantService } from "../../domain/Credential.ts"
 import { RowChanged } from "../../domain/errors.ts"
 import { settingsOf, type Tenant, withSettings } from "../../domain/Tenant.ts"
@@ -26,6 +27,7 @@ export type Tagger = Pick<Keyring["Service"], "rowTag" | "rowHolds">
 export interface Holding {
   readonly token: (tokenId: string) => boolean
   readonly credential: (credentialId: string) => boolean
+  readonly client: (credentialId: string) => boolean
   /** The tenant's row, and which services it has switched off. */
   readonly tenant: (tenantId: string) => boolean
   /** What is configured for the transaction's own tenant. */
@@ -33,7 +35,13 @@ export interface Holding {
 }
 
 /** For what is decided without tags. */
-export const allHold: Holding = { token: () => true, credential: () => true, tenant: () => true, settings: () => true }
+export const allHold: Holding = {
+  token: () => true,
+  credential: () => true,
+  client: () => true,
+  tenant: () => true,
+  settings: () => true
+}
 
 /** Whether whom the tenant believes is what the service wrote. */
 export const settingsHold = (tenant: Tenant, { rowHolds }: Pick<Tagger, "rowHolds">): boolean =>
@@ -47,6 +55,10 @@ export const holdingIn = (loaded: Loaded, { rowHolds }: Tagger): Holding => ({
   credential: (credentialId) => {
     const row = loaded.credentials?.credentials.get(credentialId)
     return row === undefined || rowHolds(row.mac, RowTags.ofCredential(row))
+  },
+  client: (credentialId) => {
+    const row = loaded.clients?.credentials.get(credentialId)
+    return row === undefined || rowHolds(row.mac, RowTags.ofClient(row))
   },
   tenant: (tenantId) => {
     const row = loaded.credentials?.tenants.get(tenantId)
@@ -127,7 +139,11 @@ export const tagged = (
   })
   const mac = tenantMac(tenantId, loaded, changes, tagger)
   const settings = settingsMac(tenantId, loaded, changes, holding, tagger)
-  const { credentials } = changes
+  const ofClient = (client: ClientCredential): ClientCredential => ({
+    ...client,
+    mac: rowTag(RowTags.ofClient(client))
+  })
+  const { clients, credentials } = changes
   return {
     ...changes,
     tokensInserted: changes.tokensInserted.map(ofToken),
@@ -136,6 +152,17 @@ export const tagged = (
     ),
     ...(mac === undefined ? {} : { tenantMac: mac }),
     ...(settings === undefined ? {} : { tenantSettingsMac: settings }),
+    ...(clients === undefined
+      ? {}
+      : {
+          clients: {
+            ...clients,
+            inserted: clients.inserted.map(ofClient),
+            updated: clients.updated.map((client) =>
+              holding.client(client.credentialId) ? ofClient(client) : untagged(client)
+            )
+          }
+        }),
     ...(credentials === undefined
       ? {}
       : {

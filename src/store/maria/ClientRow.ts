@@ -27,7 +27,8 @@ const columns = [
   "updated_at",
   "created_by",
   "updated_by",
-  "name_hash"
+  "name_hash",
+  "mac"
 ]
 export const clientColumns = columns.join(", ")
 export const clientColumnCount = columns.length
@@ -52,7 +53,8 @@ export const clientOf = (row: Row): ClientCredential => ({
   createdAt: Columns.whole(row, 12),
   updatedAt: Columns.whole(row, 13),
   createdBy: Columns.text(row, 14),
-  updatedBy: Columns.text(row, 15)
+  updatedBy: Columns.text(row, 15),
+  ...Columns.macOf(row, 17)
 })
 
 export const nameHashBytes = (name: ClientName): Buffer => Buffer.from(nameHash(name))
@@ -76,6 +78,7 @@ export const clientValues = (credential: ClientCredential): ReadonlyArray<Value>
     credential.updatedAt,
     credential.createdBy,
     credential.updatedBy,
-    nameHashBytes(name)
+    nameHashBytes(name),
+    Columns.macValue(credential.mac)
   ]
 }

@@ -11,7 +11,7 @@ const deleteSql = (marks: string): string =>
 const insertSql = `INSERT INTO client_credentials (${clientColumns})
   VALUES (${Array(clientColumnCount).fill("?").join(", ")})`
 const updateSql = `UPDATE client_credentials SET password_hash = ?, status = ?, version = ?, reason = ?, updated_at = ?,
-    updated_by = ?
+    updated_by = ?, mac = ?
   WHERE credential_id = ? AND tenant_id = ?`
 
 const updateValues = (credential: ClientCredential): ReadonlyArray<Value> => [
@@ -21,6 +21,7 @@ const updateValues = (credential: ClientCredential): ReadonlyArray<Value> => [
   credential.reason,
   credential.updatedAt,
   credential.updatedBy,
+  Columns.macValue(credential.mac),
   Columns.uuidBytes(credential.credentialId),
   credential.tenantId
 ]

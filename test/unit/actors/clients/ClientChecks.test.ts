@@ -3,10 +3,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Redacted } from "effect"
 import { Limits } from "../../../../src/actors/tenant/Limits.ts"
+import * as RowTags from "../../../../src/crypto/RowTags.ts"
 import type { ClientAnswer } from "../../../../src/domain/ClientCredential.ts"
 import { defaultLimits } from "../../../../src/domain/TenantLimits.ts"
 import { tokenStatuses } from "../../../../src/domain/Token.ts"
-import { operator, type TenantWorld, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
+import { operator, type TenantWorld, tagOf, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
+
+/** Lets promises and callbacks go on. */
+const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 type Replica = Effect.Success<ReturnType<TenantWorld["replica"]>>
 
@@ -107,6 +111,71 @@ describe("a check", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("is joined by nobody once its row is being read for the last time", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      const { credentialId } = yield* made(one, "joined")
+      yield* moved(one, credentialId, "Active")
+      // Without the lease a right password is confirmed by a second read, which is held here with what it found.
+      one.lease.trustedUntilMonotonicMs = 0
+      const hold = yield* Deferred.make<void>()
+      let reads = 0
+      world.faults.byNames = async (names, real) => {
+        const found = await real(names)
+        if (++reads === 2) await Effect.runPromise(Deferred.await(hold))
+        return found
+      }
+      const first = yield* Effect.forkChild(statusOf(login(one, "joined", "right")))
+      yield* turn.pipe(Effect.repeat({ until: () => reads === 2 }))
+      yield* moved(one, credentialId, "Revoked")
+      const after = yield* Effect.forkChild(statusOf(login(one, "joined", "right")))
+      yield* turn.pipe(Effect.repeat({ until: () => reads >= 3, times: 50 }))
+      yield* Deferred.succeed(hold, undefined)
+      assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(after)], [200, 401])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is not believed from before the removal of its tenant, though it is kept late", () =>
+    Effect.gen(function* () {
+      const { one } = yield* started
+      const tenant = one.beliefs.tenant("acme")
+      one.beliefs.cover("acme", 4, one.lease.generation)
+      assert.isTrue(one.beliefs.believesClient(tenant, "c", 4, true))
+      one.beliefs.applyUnsafe({
+        tenantId: "acme",
+        seq: 5,
+        targets: [{ kind: "client", credentialId: "c", version: 1 }]
+      })
+      assert.isFalse(one.beliefs.believesClient(tenant, "c", 4, true))
+      assert.isTrue(one.beliefs.believesClient(tenant, "d", 4, true))
+      one.beliefs.applyUnsafe({ tenantId: "acme", seq: 6, targets: [{ kind: "tenant" }] })
+      assert.isFalse(one.beliefs.believesClient(tenant, "d", 4, true))
+      assert.isTrue(one.beliefs.believesClient(tenant, "c", 6, true))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("finds nothing good in a row that was changed outside of the service, whatever is done to it", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      const { credentialId } = yield* made(one, "forged")
+      const other = yield* made(one, "own", "mine")
+      const { record } = yield* one.clients.createCertificate(
+        "acme",
+        { issuer: "i", serialNumber: "1", clientId: null },
+        operator
+      )
+      const { clients } = world.tables
+      const forge = (id: string, changes: object) => clients.set(id, { ...clients.get(id)!, ...changes })
+      forge(credentialId, { passwordHash: clients.get(other.credentialId)!.passwordHash })
+      forge(record.credentialId, { name: { kind: "certificate", issuer: "i", serialNumber: "2" } })
+      assert.strictEqual((yield* login(one, "forged", "mine")).statusCode, 401)
+      assert.strictEqual((yield* certified(one, "i", "2")).statusCode, 401)
+      yield* moved(one, credentialId, "Active")
+      assert.strictEqual((yield* login(one, "forged", "mine")).statusCode, 401)
+      assert.strictEqual((yield* login(one, "own", "mine")).statusCode, 200)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("of a certificate is answered from memory, and not beyond lease, revocation or tenant", () =>
     Effect.gen(function* () {
       const { one } = yield* started
@@ -136,7 +205,8 @@ describe("a check", () => {
       const { one, world } = yield* started
       const { credentialId } = yield* made(one, "old")
       const row = () => world.tables.clients.get(credentialId)!
-      world.tables.clients.set(credentialId, { ...row(), passwordHash: row().passwordHash!.replace("new ", "old ") })
+      const before = { ...row(), passwordHash: row().passwordHash!.replace("new ", "old ") }
+      world.tables.clients.set(credentialId, { ...before, mac: tagOf(RowTags.ofClient(before)) })
       assert.strictEqual((yield* login(one, "old", "right")).statusCode, 200)
       yield* Effect.yieldNow.pipe(Effect.repeat({ until: () => row().passwordHash?.startsWith("new ") === true }))
       assert.strictEqual((yield* login(one, "old", "wrong")).statusCode, 401)
