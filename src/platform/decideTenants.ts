@@ -116,7 +116,7 @@ export const decideTenants = (
   return decisions
 }
 
-/** A tenant whose issuer is not known yet would be open to whoever the bus lets in: it is left for later. */
+/** A tenant whose issuer is not known, or may not be its, would be open to whoever the bus lets in: it is left for later. */
 const created = (
   decided: Extract<TenantDecision, { readonly _tag: "Create" }>,
   read: IssuerRead | undefined,
@@ -125,7 +125,7 @@ const created = (
   if (read === "unread") return [tell(decided.tenantId, "issuer_unread")]
   const [first] = issuerDecision(decided.tenantId, null, read, holderOf)
   if (first === undefined) return [decided]
-  return first._tag === "SetIssuer" ? [{ ...decided, settings: first.settings }] : [decided, first]
+  return first._tag === "SetIssuer" ? [{ ...decided, settings: first.settings }] : [first]
 }
 
 const issuerDecision = (

@@ -312,6 +312,9 @@ describe("what is configured for a tenant", () => {
       async () => (await config()).refused,
       (refused) => refused.some(({ reason }: { reason: string }) => reason === "issuer_in_use")
     )
+    // Not made without it either: it would be open to whoever the bus lets in.
+    assert.strictEqual((await client.ask("second", "application.list")).status, 404)
+    assert.isUndefined(await listedTenant("second"))
     const changed = { issuer: "http://127.0.0.1:1/other", audience: "cm" }
     manager.put("secured", { security: changed })
     await tenantEvent("updated", "secured")

@@ -117,6 +117,14 @@ describe("tenants", () => {
     const decided = tenantsOf({}, [listed("a")], true, read({ a: "unread" }))
     assert.deepStrictEqual(decided, [{ _tag: "Tell", tenantId: "a", reason: "issuer_unread" }])
   })
+  it("nor is one whose issuer may not be used made without it", () => {
+    const before = { gone: known("none", "named_again") }
+    const decided = tenantsOf(before, [listed("a"), listed("gone")], true, read({ a: "refused", gone: "refused" }))
+    assert.deepStrictEqual(decided, [
+      { _tag: "Tell", tenantId: "a", reason: "issuer_refused" },
+      { _tag: "Tell", tenantId: "gone", reason: "issuer_refused" }
+    ])
+  })
   it("an issuer that was not read, or may not be used, changes nothing", () => {
     const decided = tenantsOf(
       { a: withIssuer("a"), b: withIssuer("b") },
@@ -143,6 +151,9 @@ describe("tenants", () => {
     )
     const told = decided.flatMap((one) => (one._tag === "Tell" ? [`${one.tenantId} ${one.reason}`] : []))
     assert.deepStrictEqual(told, ["b issuer_in_use", "d issuer_in_use"])
+    // Nobody is made without the issuer that was asked for it: it would be open to whoever the bus lets in.
+    const made = decided.flatMap((one) => (one._tag === "Create" ? [`${one.tenantId} ${one.settings?.issuer}`] : []))
+    assert.deepStrictEqual(made, ["c https://y"])
   })
 })
 
