@@ -17,6 +17,7 @@ import type { ChangeError } from "../tenant/Tenants.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as ApplicationReading from "./ApplicationReading.ts"
 import { announceInboxGap } from "./announceInboxGap.ts"
+import { endTenant } from "./endTenant.ts"
 import * as LiveSettings from "./LiveSettings.ts"
 import * as TenantReading from "./TenantReading.ts"
 import * as Told from "./Told.ts"
@@ -119,10 +120,10 @@ const make = Effect.gen(function* () {
       yield* ofTenant(tenantId)
     })
   const tenantUnregistered: PlatformShape["tenantUnregistered"] = (tenantId, at, remove) =>
-    Effect.gen(function* () {
-      if (!(yield* stored(store.markEnded(tenantId, at)))) return
-      yield* Effect.catchTag(remove, "TenantNotFound", () => Effect.void)
-      yield* stored(store.markEndDone(tenantId, at))
+    endTenant({
+      markEnded: stored(store.markEnded(tenantId, at)),
+      markDone: stored(store.markEndDone(tenantId, at)),
+      remove
     })
 
   /** A tenant that only Tekton has told us of is asked for before its applications are. */
