@@ -75,6 +75,7 @@ const Background = Layer.mergeAll(outbox.background, rotation.background, crypto
 
 const Service = Layer.merge(Ready.layer, gateway.inside).pipe(
   Layer.provideMerge(Layer.merge(protocols.layer.pipe(Layer.provide(access.layer)), Background)),
+  Layer.provideMerge(rotation.replayed.pipe(Layer.provide(outbox.ends))),
   Layer.provideMerge(Actors),
   Layer.provideMerge(FirstTenants.layer),
   Layer.provideMerge(crypto.layer),

@@ -2,6 +2,7 @@
 import { Layer } from "effect"
 import * as NatsEventLog from "./NatsEventLog.ts"
 import * as NatsPublishedCheckpoints from "./NatsPublishedCheckpoints.ts"
+import * as NatsPublishedEnds from "./NatsPublishedEnds.ts"
 import { OutboxConfig } from "./OutboxConfig.ts"
 import { OutboxRelay } from "./OutboxRelay.ts"
 import { WakeCall } from "./WakeCall.ts"
@@ -9,4 +10,6 @@ import { WakeCall } from "./WakeCall.ts"
 export const settings = OutboxConfig.layer
 /** What was announced of the audit, for whoever checks it. */
 export const published = NatsPublishedCheckpoints.layer
+/** What was announced at all, for a database that was put back. */
+export const ends = NatsPublishedEnds.layer
 export const background = OutboxRelay.layer.pipe(Layer.provide([NatsEventLog.layer, WakeCall.layer]))

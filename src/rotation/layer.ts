@@ -5,10 +5,13 @@ import * as ClientSweep from "./ClientSweep.ts"
 import * as CredentialExpirySweep from "./CredentialExpirySweep.ts"
 import * as ExpirySweep from "./ExpirySweep.ts"
 import * as RemovalSweep from "./RemovalSweep.ts"
+import * as ReplayEnds from "./ReplayEnds.ts"
 import * as RevokeAllSweep from "./RevokeAllSweep.ts"
 import { SweepConfig } from "./SweepConfig.ts"
 
 export const settings = SweepConfig.layer
+/** Before anything is answered: what ended after a backup that was put back. Needs `PublishedEnds`. */
+export const replayed = ReplayEnds.layer
 export const background = Layer.mergeAll(
   ExpirySweep.layer,
   RemovalSweep.layer,

@@ -12,6 +12,7 @@ import * as MariaKeyRotationStore from "./MariaKeyRotationStore.ts"
 import * as MariaKeyStore from "./MariaKeyStore.ts"
 import * as MariaOutbox from "./MariaOutbox.ts"
 import * as MariaPlatformStore from "./MariaPlatformStore.ts"
+import * as MariaRestoreMark from "./MariaRestoreMark.ts"
 import * as MariaSweeps from "./MariaSweeps.ts"
 import * as MariaTenantStore from "./MariaTenantStore.ts"
 import * as MariaTokenLookup from "./MariaTokenLookup.ts"
@@ -29,6 +30,7 @@ export const layer = Layer.mergeAll(
   MariaUntaggedRows.layer,
   MariaOutbox.layer,
   MariaSweeps.layer,
+  MariaRestoreMark.layer,
   MariaKeyStore.layer,
   MariaCredentialStore.layer,
   MariaClientStore.layer,

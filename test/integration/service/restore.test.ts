@@ -1,0 +1,160 @@
+// Verifies R-REC-1, R-REC-2.
+/** A backup that is put back: what ended after it has ended again before anything is answered. Real servers, real files. */
+import { execFile } from "node:child_process"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { promisify } from "node:util"
+import { createConnection } from "mariadb"
+import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
+import { type Client, connectClient } from "../../support/client.ts"
+import { eventually } from "../../support/eventually.ts"
+import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { type Service, startService } from "../../support/service.ts"
+
+const instance = "rst"
+const run = promisify(execFile)
+const folder = mkdtempSync(join(tmpdir(), "cm-restore-"))
+const keyFile = join(folder, "keys.json")
+const databases: Array<FreshDatabase> = []
+const services: Array<Service> = []
+let client: Client
+
+const newDatabase = async () => {
+  const made = await freshDatabase(inject("databaseUrl"))
+  databases.push(made)
+  return made
+}
+const start = async (database: FreshDatabase, keys: string, others: { readonly unready?: boolean } = {}) => {
+  const env = { CM_AUDIT_CHECKPOINT_EVERY: "1 second" }
+  const started = { natsUrl: inject("natsUrl"), databaseUrl: database.url, instance, keyFile: keys, env, ...others }
+  const service = await startService(started)
+  services.push(service)
+  return service
+}
+const script = (name: string, args: ReadonlyArray<string>, env: Record<string, string>) =>
+  run(process.execPath, [resolve(import.meta.dirname, `../../../scripts/${name}.mjs`), ...args], {
+    env: { PATH: process.env.PATH ?? "", ...env }
+  }).then(
+    ({ stderr, stdout }) => ({ code: 0, said: stdout + stderr }),
+    ({ code, stderr, stdout }: { code: number; stderr: string; stdout: string }) => ({ code, said: stdout + stderr })
+  )
+const statusOf = async (token: string) => (await client.validate("rst-app", token)).statusCode
+const provision = async (endpointId: string) => {
+  const { body } = await client.ask("demo", "token.provision", { appName: "rst-app", endpointId })
+  return body as { readonly tokenId: string; readonly token: string }
+}
+
+beforeAll(async () => {
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance })
+})
+afterAll(async () => {
+  await client?.close()
+  for (const service of services) await service.stop()
+  for (const database of databases) await database.drop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe("a backup", () => {
+  it("put back into an empty database revives nothing that ended after it, and the audit tells", async () => {
+    const first = await newDatabase()
+    const one = await start(first, keyFile)
+    await client.ask("demo", "application.register", { appName: "rst-app" })
+    const names = ["revoked", "deleted", "rotated", "suspended", "resumed", "kept"] as const
+    const tokens = new Map<string, Awaited<ReturnType<typeof provision>>>()
+    for (const name of names) tokens.set(name, await provision(name))
+    const of = (name: (typeof names)[number]) => tokens.get(name)!
+    const credential = await client.ask("demo", "credential.store", {
+      ...{ service_name: "x", type: "api_key", credentials: { api_key: "planted" }, allowed_consumers: ["mail"] }
+    })
+    await client.admin("tenants.create", { tenantId: "rst-gone" })
+    for (const name of names) assert.strictEqual(await statusOf(of(name).token), 200, name)
+
+    const backup = join(folder, "backup")
+    const env = { DATABASE_URL: first.url, CM_KEY_FILE: keyFile }
+    const made = await script("backup", [backup], env)
+    assert.strictEqual(made.code, 0, made.said)
+    assert.strictEqual(statSync(join(backup, "database.sql")).mode & 0o777, 0o600)
+    assert.notInclude(readFileSync(join(backup, "database.sql"), "utf8"), "planted")
+
+    // What ends, and what is made, after the backup.
+    await client.ask("demo", "token.revoke", { tokenId: of("revoked").tokenId })
+    await client.ask("demo", "token.delete", { tokenId: of("deleted").tokenId })
+    await client.ask("demo", "token.rotate", { tokenId: of("rotated").tokenId, overlap: "PT0S" })
+    for (const name of ["suspended", "resumed"] as const) {
+      await client.ask("demo", "token.suspend", { tokenId: of(name).tokenId })
+    }
+    await client.ask("demo", "token.activate", { tokenId: of("resumed").tokenId })
+    await client.ask("demo", "credential.revoke", { credential_id: credential.body.credential_id })
+    assert.strictEqual((await client.admin("tenants.remove", { tenantId: "rst-gone" })).status, 200)
+    const later = await provision("later")
+    assert.strictEqual(await statusOf(later.token), 200)
+    await eventually(
+      () => client.admin("outbox.list", { limit: 1 }),
+      ({ body }) => JSON.stringify(body).length > 0,
+      { what: "the outbox" }
+    )
+    const connection = await createConnection(first.url)
+    const waiting = async () => Number((await connection.query("SELECT COUNT(*) AS n FROM outbox"))[0].n)
+    await eventually(waiting, (count) => count === 0, { what: "all to be announced", limitMs: 20_000 })
+    await connection.end()
+    await one.stop()
+
+    const second = await newDatabase()
+    const restoredKeys = join(folder, "restored-keys.json")
+    const to = { DATABASE_URL: second.url, CM_KEY_FILE: restoredKeys }
+    const restored = await script("restore", [backup], to)
+    assert.strictEqual(restored.code, 0, restored.said)
+    assert.isTrue(existsSync(restoredKeys))
+    // Nothing that is there is written over.
+    assert.match((await script("restore", [backup], to)).said, /not empty/u)
+
+    const two = await start(second, restoredKeys)
+    const statuses = Object.fromEntries(
+      await Promise.all(names.map(async (name) => [name, await statusOf(of(name).token)] as const))
+    )
+    assert.deepStrictEqual(
+      Object.fromEntries(Object.entries(statuses).map(([name, status]) => [name, status === 200])),
+      { revoked: false, deleted: false, rotated: false, suspended: false, resumed: true, kept: true }
+    )
+    // It is of another history: neither the database nor a cache knows it.
+    assert.notStrictEqual(await statusOf(later.token), 200)
+    const got = await client.ask("demo", "credential.get.mail", { credential_id: credential.body.credential_id })
+    assert.notStrictEqual(got.status, 200)
+    assert.strictEqual((await client.ask("rst-gone", "token.list", { limit: 1 })).code, "TENANT_NOT_FOUND")
+    const { content } = (await client.admin("audit.list", { tenantId: "global", entityId: "backup" })).body
+    assert.lengthOf(content, 1)
+    assert.deepInclude(content[0], { action: "recovery.replayed", actor: "recovery", by: "service" })
+    assert.deepInclude(content[0].diff, { suspended: 1, credentials: 1, tenants: 1, gap_accepted: false })
+    // Once.
+    await two.stop()
+    await start(second, restoredKeys)
+    const again = (await client.admin("audit.list", { tenantId: "global", entityId: "backup" })).body.content
+    assert.lengthOf(again, 1)
+  }, 180_000)
+
+  it("that was changed, or another key file, is refused; nor does anything start where the stream does not reach back", async () => {
+    const backup = join(folder, "backup")
+    const third = await newDatabase()
+    const other = join(folder, "other.json")
+    writeFileSync(other, "{}")
+    assert.match(
+      (await script("restore", [backup], { DATABASE_URL: third.url, CM_KEY_FILE: other })).said,
+      /another key file/u
+    )
+    const to = { DATABASE_URL: third.url, CM_KEY_FILE: join(folder, "third.json") }
+    assert.strictEqual((await script("restore", [backup], to)).code, 0)
+    const sql = readFileSync(join(backup, "database.sql"), "utf8")
+    writeFileSync(join(backup, "database.sql"), sql.replace("INSERT", "insert"))
+    const fourth = { ...to, DATABASE_URL: (await newDatabase()).url }
+    assert.match((await script("restore", [backup], fourth)).said, /not what was backed up/u)
+
+    // Another instance has streams of its own, in which nothing of this is.
+    const env = { natsUrl: inject("natsUrl"), databaseUrl: third.url, keyFile: to.CM_KEY_FILE }
+    const lost = await startService({ ...env, instance: "rstlost", unready: true })
+    assert.strictEqual(await lost.exited, 1)
+    assert.match(lost.output(), /does not reach back to it/u)
+    assert.strictEqual((await script("replay-revocations", ["--accept-gap"], to)).code, 0)
+    services.push(await startService({ ...env, instance: "rstlost" }))
+  }, 120_000)
+})
