@@ -4,16 +4,18 @@
  * finds it carries out again what was announced since the backup, before it answers anything.
  *
  * Promises: no replica takes a request while the mark stands; tokens that were revoked, expired, suspended, deleted
- * or rotated, credentials that were revoked or deleted and tenants that were removed are so again, and in force; what
+ * or rotated, credentials that were revoked or deleted, client credentials that were taken away and tenants that were removed are so again, and in force; what
  * the shared caches say of the other history is forgotten first. Done twice it does nothing twice. Where the stream
  * has forgotten what it would need, nothing starts until an operator says that it may (`--accept-gap`).
  */
 import { Cause, Effect, Layer, Schedule, Schema } from "effect"
 import { AuditNotes } from "../actors/audit/AuditNotes.ts"
+import { Clients } from "../actors/clients/Clients.ts"
 import { Credentials } from "../actors/credentials/Credentials.ts"
 import { type Caller, type ChangeError, Tenants } from "../actors/tenant/Tenants.ts"
 import { globalTenantId } from "../domain/Names.ts"
 import { servicePrincipal } from "../domain/Principal.ts"
+import type { TokenStatus } from "../domain/Token.ts"
 import { PublishedEnds, RestoreMark } from "../store/RestoreMark.ts"
 import * as decideReplay from "./decideReplay.ts"
 
@@ -49,6 +51,7 @@ const replay = Effect.gen(function* () {
   const stream = yield* PublishedEnds
   const tenants = yield* Tenants
   const credentials = yield* Credentials
+  const clients = yield* Clients
   const notes = yield* AuditNotes
 
   const restored = yield* patiently(mark.pending)
@@ -58,17 +61,25 @@ const replay = Effect.gen(function* () {
 
   const since = restored.backupAt - slackMs
   const ends = decideReplay.nothing()
-  let place: number | null = 0
-  let reachesBack = false
-  while (place !== null) {
-    const page: Effect.Success<ReturnType<typeof stream.after>> = yield* patiently(stream.after(place))
-    reachesBack ||= page.first === 1 || page.events.some(({ at }) => at < since)
-    for (const event of page.events) if (event.at >= since) decideReplay.add(ends, event)
-    place = page.next
-  }
+  const read = Effect.fnUntraced(function* (name: "events" | "revocations") {
+    let place: number | null = 0
+    let reachesBack = false
+    let isEmpty = true
+    while (place !== null) {
+      const page: Effect.Success<ReturnType<typeof stream.after>> = yield* patiently(stream.after(name, place))
+      isEmpty &&= page.first === null
+      reachesBack ||= page.first === 1 || page.events.some(({ at }) => at < since)
+      for (const event of page.events) if (event.at >= since) decideReplay.add(ends, event)
+      place = page.next
+    }
+    // Where nothing was ever revoked there are no revocations; events there always are.
+    return reachesBack || (isEmpty && name === "revocations")
+  })
+  const eventsReach = yield* read("events")
+  const reachesBack = (yield* read("revocations")) && eventsReach
   if (!reachesBack && !restored.acceptGap) return yield* new AnnouncementsLost()
 
-  const done = { revoked: 0, suspended: 0, deleted: 0, credentials: 0, tenants: 0 }
+  const done = { revoked: 0, suspended: 0, deleted: 0, credentials: 0, clients: 0, tenants: 0 }
   for (const tenantId of ends.tenants) {
     if (tenantId !== globalTenantId && (yield* ending(tenants.removeTenant(tenantId, caller)))) done.tenants += 1
   }
@@ -83,14 +94,15 @@ const replay = Effect.gen(function* () {
       }
       continue
     }
-    const target = end === "revoked" ? ("Revoked" as const) : ("Suspended" as const)
     for (let from = 0; from < tokenIds.length; from += batchMax) {
       const refs = tokenIds.slice(from, from + batchMax).map((tokenId) => ({ tokenId }))
-      const transition = { target, expectedVersion: null, reason }
-      const asked = patiently(tenants.transitionTokens(tenantId, refs, transition, caller)).pipe(
-        Effect.catchTag("TenantNotFound", () => Effect.succeed([]))
-      )
-      for (const result of yield* asked) {
+      const to = (target: TokenStatus) =>
+        patiently(tenants.transitionTokens(tenantId, refs, { target, expectedVersion: null, reason }, caller)).pipe(
+          Effect.catchTag("TenantNotFound", () => Effect.succeed([]))
+        )
+      // One that was not used yet when the backup was made cannot be suspended as it is, and is good for a first use.
+      if (end === "suspended") yield* to("Active")
+      for (const result of yield* to(end === "suspended" ? "Suspended" : "Revoked")) {
         if (result._tag === "Success") done[end] += 1
         else if (!isMoot(result.failure)) return yield* result.failure
       }
@@ -99,6 +111,13 @@ const replay = Effect.gen(function* () {
   for (const [credentialId, tenantId] of ends.credentials) {
     const request = { credentialId, reason, expectedVersion: null }
     if (yield* ending(credentials.revoke(tenantId, request, caller))) done.credentials += 1
+  }
+  // Whether it was revoked, deleted or only suspended is not announced: it is good for nothing until somebody says so.
+  for (const [credentialId, tenantId] of ends.clients) {
+    const to = (target: TokenStatus) =>
+      ending(clients.transition(tenantId, credentialId, { target, expectedVersion: null, reason }, caller))
+    yield* to("Active")
+    if (yield* to("Suspended")) done.clients += 1
   }
   const diff = {
     ...{ backup_at: restored.backupAt, gap_accepted: restored.acceptGap && !reachesBack, ...done },

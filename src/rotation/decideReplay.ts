@@ -14,6 +14,8 @@ export interface Replay {
   readonly tokens: Map<string, { readonly tenantId: string; readonly end: TokenEnd | "none" }>
   /** Credentials that were revoked or deleted, to their tenants. */
   readonly credentials: Map<string, string>
+  /** Client credentials that were good no more at some moment, to their tenants. */
+  readonly clients: Map<string, string>
   readonly tenants: Set<string>
   /** Tenants whose configuration was changed: what it is now is not known from events. */
   readonly configured: Set<string>
@@ -22,6 +24,7 @@ export interface Replay {
 export const nothing = (): Replay => ({
   tokens: new Map(),
   credentials: new Map(),
+  clients: new Map(),
   tenants: new Set(),
   configured: new Set()
 })
@@ -45,6 +48,7 @@ export const add = (replay: Replay, { subject, tenantId, type }: Announced): voi
     const before = replay.tokens.get(subject)
     if (before === undefined || rank[end] >= rank[before.end]) replay.tokens.set(subject, { tenantId, end })
   } else if (type === "credential.revoked") replay.credentials.set(subject, tenantId)
+  else if (type === "client-credential.revoked") replay.clients.set(subject, tenantId)
   else if (type === "tenant.unregistered") replay.tenants.add(tenantId)
   else if (type === "tenant.updated") replay.configured.add(tenantId)
 }

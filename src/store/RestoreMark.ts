@@ -27,7 +27,7 @@ export class RestoreMark extends Context.Service<
 export interface Announced {
   readonly type: string
   readonly tenantId: string
-  /** The token, the credential or the tenant. */
+  /** The token, the credential, the client credential or the tenant. */
   readonly subject: string
   /** UNIX milliseconds, of the transaction. */
   readonly at: number
@@ -49,8 +49,14 @@ export interface AnnouncedPage {
 export class PublishedEnds extends Context.Service<
   PublishedEnds,
   {
-    /** The service's events, in order, behind `place`; 0: from the first on. */
-    readonly after: (place: number) => Effect.Effect<AnnouncedPage, PublishedEndsUnavailable>
+    /**
+     * The service's events, in order, behind `place`; 0: from the first on. Of the revocations only those of client
+     * credentials, as `client-credential.revoked`: all others are among the events.
+     */
+    readonly after: (
+      stream: "events" | "revocations",
+      place: number
+    ) => Effect.Effect<AnnouncedPage, PublishedEndsUnavailable>
     /** What replicas remember of tokens and credentials in the bus goes: it is of another history. */
     readonly forgetCaches: Effect.Effect<void, PublishedEndsUnavailable>
   }

@@ -67,8 +67,13 @@ describe("a backup", () => {
     const credential = await client.ask("demo", "credential.store", {
       ...{ service_name: "x", type: "api_key", credentials: { api_key: "planted" }, allowed_consumers: ["mail"] }
     })
+    const username = "rst-user"
+    const basic = await client.ask("demo", "client-credential.create-basic", { username })
+    assert.strictEqual(basic.status, 201, JSON.stringify(basic.code))
     await client.admin("tenants.create", { tenantId: "rst-gone" })
-    for (const name of names) assert.strictEqual(await statusOf(of(name).token), 200, name)
+    // One that is used for the first time after the backup.
+    const used = names.filter((name) => name !== "suspended")
+    for (const name of used) assert.strictEqual(await statusOf(of(name).token), 200, name)
 
     const backup = join(folder, "backup")
     const env = { DATABASE_URL: first.url, CM_KEY_FILE: keyFile }
@@ -78,6 +83,7 @@ describe("a backup", () => {
     assert.notInclude(readFileSync(join(backup, "database.sql"), "utf8"), "planted")
 
     // What ends, and what is made, after the backup.
+    assert.strictEqual(await statusOf(of("suspended").token), 200)
     await client.ask("demo", "token.revoke", { tokenId: of("revoked").tokenId })
     await client.ask("demo", "token.delete", { tokenId: of("deleted").tokenId })
     await client.ask("demo", "token.rotate", { tokenId: of("rotated").tokenId, overlap: "PT0S" })
@@ -86,6 +92,7 @@ describe("a backup", () => {
     }
     await client.ask("demo", "token.activate", { tokenId: of("resumed").tokenId })
     await client.ask("demo", "credential.revoke", { credential_id: credential.body.credential_id })
+    await client.ask("demo", "client-credential.revoke", { credentialId: basic.body.credentialId })
     assert.strictEqual((await client.admin("tenants.remove", { tenantId: "rst-gone" })).status, 200)
     const later = await provision("later")
     assert.strictEqual(await statusOf(later.token), 200)
@@ -121,11 +128,13 @@ describe("a backup", () => {
     assert.notStrictEqual(await statusOf(later.token), 200)
     const got = await client.ask("demo", "credential.get.mail", { credential_id: credential.body.credential_id })
     assert.notStrictEqual(got.status, 200)
+    const client1 = await client.ask("demo", "client-credential.get", { credentialId: basic.body.credentialId })
+    assert.strictEqual(client1.body.status, "Suspended")
     assert.strictEqual((await client.ask("rst-gone", "token.list", { limit: 1 })).code, "TENANT_NOT_FOUND")
     const { content } = (await client.admin("audit.list", { tenantId: "global", entityId: "backup" })).body
     assert.lengthOf(content, 1)
     assert.deepInclude(content[0], { action: "recovery.replayed", actor: "recovery", by: "service" })
-    assert.deepInclude(content[0].diff, { suspended: 1, credentials: 1, tenants: 1, gap_accepted: false })
+    assert.deepInclude(content[0].diff, { suspended: 1, credentials: 1, clients: 1, tenants: 1, gap_accepted: false })
     // Once.
     await two.stop()
     await start(second, restoredKeys)

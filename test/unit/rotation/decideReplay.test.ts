@@ -27,6 +27,7 @@ describe("what is carried out again after a backup", () => {
   })
   it("is credentials and tenants that ended, and says whose configuration is not known", () => {
     assert.deepStrictEqual(Array.from(replayOf("credential.revoked").credentials), [["one", "demo"]])
+    assert.deepStrictEqual(Array.from(replayOf("client-credential.revoked").clients), [["one", "demo"]])
     assert.deepStrictEqual(Array.from(replayOf("tenant.unregistered").tenants), ["demo"])
     assert.deepStrictEqual(Array.from(replayOf("tenant.updated").configured), ["demo"])
   })
