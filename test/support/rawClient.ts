@@ -26,6 +26,10 @@ export interface RawClient {
   readonly publish: (message: RawMessage) => void
   /** With a reply subject of this client's own. */
   readonly ask: (message: Omit<RawMessage, "reply">, limitMs?: number) => Promise<RawAnswer>
+  /** A reply subject of this client's own, another one each time. */
+  readonly newInbox: () => string
+  /** What came to those since the last call. */
+  readonly takeAnswers: () => ReadonlyArray<RawAnswer>
   /** Everything sent so far has reached the server. */
   readonly flush: () => Promise<void>
   /** What the server refused, as it said it. */
@@ -118,12 +122,19 @@ export const rawClient = async (options: RawClientOptions): Promise<RawClient> =
   await flush()
 
   let asked = 0
+  const newInbox = () => `${inbox}.${asked++}`
   return {
+    newInbox,
+    takeAnswers: () => {
+      const taken = Array.from(answers.values())
+      answers.clear()
+      return taken
+    },
     publish,
     flush,
     refusals,
     ask: async (message, limitMs = 10_000) => {
-      const reply = `${inbox}.${asked++}`
+      const reply = newInbox()
       publish({ ...message, reply })
       await eventually(
         () => answers.has(reply),
