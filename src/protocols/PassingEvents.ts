@@ -3,8 +3,8 @@
  * worked on in order of arrival. What must not be lost comes through `EventInbox.ts`.
  *
  * An event that fails because something is away is tried again, with growing pauses, for as long as
- * the process lives; the bus does not repeat events. What waits is bounded: one more is dropped,
- * counted and logged. A message with a reply subject is not an event and is dropped and counted.
+ * the process lives; the bus does not repeat events. What waits is bounded, in number and in bytes: one more is
+ * dropped and counted, and the log says when that begins. A message with a reply subject is not an event and is dropped and counted.
  * Delivery is at most once per process, so what an event does must be idempotent.
  * An event without a correlation id (or with one too long to be one) gets one of ours.
  */
@@ -20,6 +20,8 @@ import { ProtocolsConfig } from "./ProtocolsConfig.ts"
 import { listen, type NotTaken } from "./Subscription.ts"
 
 const workers = 4
+/** Of messages whose events wait: a few of the largest, or very many of the usual ones. */
+export const waitingBytesMax = 16 * 1_048_576
 /** 100 ms, doubling to 5 s, each with some jitter. */
 const pauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
@@ -38,6 +40,12 @@ export interface EventKind<E extends { readonly correlationId: string }> {
   readonly act: (event: E) => Effect.Effect<unknown, ChangeError>
 }
 
+interface Waiting<E> {
+  readonly event: E
+  /** Of the message that it came in. */
+  readonly bytes: number
+}
+
 export const hear = Effect.fnUntraced(function* <E extends { readonly correlationId: string }>(
   kind: EventKind<E>
 ): Generator<Effect.Effect<unknown, never, Nats | ProtocolsConfig | Readiness | Scope.Scope>, void, never> {
@@ -48,7 +56,9 @@ export const hear = Effect.fnUntraced(function* <E extends { readonly correlatio
   const newCorrelationId = yield* CorrelationIds.make
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const inFlight = InFlight.make(eventsWaitingMax)
-  const waiting = yield* Queue.dropping<E>(eventsWaitingMax)
+  const waiting = yield* Queue.dropping<Waiting<E>>(eventsWaitingMax)
+  let waitingBytes = 0
+  let overflows = false
 
   const outcome = (exit: Exit.Exit<unknown, ChangeError>): Effect.Effect<void> => {
     if (Exit.isSuccess(exit)) return Effect.sync(() => counters.heard(protocol, type, "done"))
@@ -61,7 +71,7 @@ export const hear = Effect.fnUntraced(function* <E extends { readonly correlatio
     counters.heard(protocol, type, "failed")
     return Effect.logError("an event met a bug", exit.cause)
   }
-  const work = Effect.flatMap(Queue.take(waiting), (event) =>
+  const work = Effect.flatMap(Queue.take(waiting), ({ bytes, event }) =>
     Effect.suspend(() => kind.act(event)).pipe(
       Effect.tapError((error) =>
         isAway(error) ? Effect.sync(() => counters.heard(protocol, type, "tried_again")) : Effect.void
@@ -73,6 +83,7 @@ export const hear = Effect.fnUntraced(function* <E extends { readonly correlatio
       Effect.ensuring(
         Effect.sync(() => {
           inFlight.leave()
+          waitingBytes -= bytes
           counters.inFlight(protocol, inFlight.count())
         })
       )
@@ -93,9 +104,18 @@ export const hear = Effect.fnUntraced(function* <E extends { readonly correlatio
     const decoded = kind.decode(message.data)
     if (decoded === null) return counters.dropped(protocol, "undecodable")
     const event = decoded.correlationId === "" ? { ...decoded, correlationId: newCorrelationId() } : decoded
-    if (inFlight.enter() && Queue.offerUnsafe(waiting, event)) return counters.inFlight(protocol, inFlight.count())
-    counters.dropped(protocol, "overflow")
-    run(Effect.logError("an event was dropped: too many wait", { protocol, type }))
+    const bytes = message.data.length
+    if (waitingBytes + bytes > waitingBytesMax || !inFlight.enter()) {
+      counters.dropped(protocol, "overflow")
+      if (!overflows) run(Effect.logError("events are dropped: too many wait", { protocol, type }))
+      overflows = true
+      return
+    }
+    overflows = false
+    waitingBytes += bytes
+    // As many as are in flight fit.
+    Queue.offerUnsafe(waiting, { event, bytes })
+    counters.inFlight(protocol, inFlight.count())
   }
   const notTaken = (_: Msg, why: NotTaken) => counters.dropped(protocol, why)
   for (const subject of kind.subjects) {

@@ -1,0 +1,70 @@
+/** What waits of events that may be lost: so many, so many bytes, and no more; and the log is not flooded either. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Layer, Logger } from "effect"
+import { Readiness } from "../../../src/observability/Health.ts"
+import { hear, waitingBytesMax } from "../../../src/protocols/PassingEvents.ts"
+import { ProtocolsConfig } from "../../../src/protocols/ProtocolsConfig.ts"
+import { paperBus } from "../../support/paperBus.ts"
+import { someConfig } from "../../support/protocolWorld.ts"
+
+const subject = "kaa.v1.events.tekton.service.configuration.upsert"
+const mebibyte = 1_048_576
+
+/** Events that are all held until `release`; how many were carried out then. */
+const world = (eventsWaitingMax: number) => {
+  const bus = paperBus()
+  const logged: Array<string> = []
+  const release = Deferred.makeUnsafe<void>()
+  let done = 0
+  const layer = Layer.effectDiscard(
+    hear({
+      protocol: "scmp",
+      type: "upsert",
+      subjects: [subject],
+      queue: null,
+      decode: (bytes) => ({ correlationId: "c", size: bytes.length }),
+      act: () =>
+        Effect.andThen(
+          Deferred.await(release),
+          Effect.sync(() => void done++)
+        )
+    })
+  ).pipe(
+    Layer.provide([
+      bus.layer,
+      Readiness.layer,
+      Layer.succeed(ProtocolsConfig, { ...someConfig, eventsWaitingMax }),
+      Logger.layer([Logger.make(({ message }) => void logged.push(JSON.stringify(message)))])
+    ])
+  )
+  return { bus, layer, logged, release: Deferred.succeed(release, undefined), done: () => done }
+}
+
+describe("events that may be lost", () => {
+  const carriedOut = (count: number, bytes: number, eventsWaitingMax: number) =>
+    Effect.gen(function* () {
+      const { bus, done, layer, logged, release } = world(eventsWaitingMax)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Layer.build(layer)
+          const large = new Uint8Array(bytes)
+          for (let index = 0; index < count; index++) bus.publish(subject, large)
+          yield* release
+        })
+      )
+      return { done: done(), drops: logged.filter((line) => line.includes("too many wait")).length }
+    })
+
+  it.effect("wait up to so many bytes", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* carriedOut(100, mebibyte, 1_000), { done: waitingBytesMax / mebibyte, drops: 1 })
+    })
+  )
+
+  it.effect("wait up to so many", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* carriedOut(100, 10, 30), { done: 30, drops: 1 })
+      assert.deepStrictEqual(yield* carriedOut(30, 10, 30), { done: 30, drops: 0 })
+    })
+  )
+})
