@@ -7,6 +7,8 @@
  * replica gets it. One that meets a bug comes again later, a few times, and is then given up, counted and
  * logged, so that it stands in nobody's way. What is no such event is counted and gone.
  *
+ * What an event does must not wait for other systems: whoever waits has a worker that others need.
+ *
  * Delivery is at least once: what an event does must be idempotent, and is told when the event came
  * (`at`) and how to recognise it (`id`). One without a correlation id (or with one too long to be one)
  * gets one of ours.

@@ -1,6 +1,7 @@
 /**
  * Events of other services that may be lost, because what they tell can be read again: taken at once,
- * worked on in order of arrival. What must not be lost comes through `EventInbox.ts`.
+ * worked on in order of arrival. What must not be lost comes through `EventInbox.ts`. What an event asks
+ * to be read from other systems is read afterwards (`actors/platform/Wanted.ts`): they may be away for long.
  *
  * An event that fails because something is away is tried again, with growing pauses, for as long as
  * the process lives; the bus does not repeat events. What waits is bounded, in number and in bytes: one more is

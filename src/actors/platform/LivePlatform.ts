@@ -13,7 +13,6 @@ import { PlatformConfig } from "../../platform/PlatformConfig.ts"
 import { PlatformStore } from "../../store/PlatformStore.ts"
 import { type ConfigurationChange, inboxGap, Platform, type PlatformShape } from "../tenant/Platform.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
-import type { ChangeError } from "../tenant/Tenants.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as ApplicationReading from "./ApplicationReading.ts"
 import { announceInboxGap } from "./announceInboxGap.ts"
@@ -21,11 +20,17 @@ import { endTenant } from "./endTenant.ts"
 import * as LiveSettings from "./LiveSettings.ts"
 import * as TenantReading from "./TenantReading.ts"
 import * as Told from "./Told.ts"
+import * as Upserted from "./Upserted.ts"
+import * as Wanted from "./Wanted.ts"
 import * as WithdrawalSweep from "./WithdrawalSweep.ts"
 
 /** The start waits so long for what can be read, and goes on without it. */
 const startLimit = Duration.seconds(3)
 const pauses = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+/** What an event asks for is tried again sooner: 100 ms, doubling to 5 s. */
+const eventPauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
+  Schedule.jittered
+)
 /** Requests that name tenants nobody knows lead to one question in so long. */
 const newTenantEvery = Duration.seconds(2)
 const newTenantLimit = Duration.seconds(5)
@@ -58,23 +63,57 @@ const make = Effect.gen(function* () {
   const noted = <A>(system: Told.System, reading: Effect.Effect<A, TenantReading.ReadingError>) =>
     reading.pipe(
       Effect.tap(() => told.outcome(system, null)),
-      Effect.tapError((error) => told.outcome(system, error._tag === "PlatformError" ? error.message : error._tag)),
-      Effect.mapError(away(system))
+      Effect.tapError((error) => told.outcome(system, error._tag === "PlatformError" ? error.message : error._tag))
     )
   const readTenants = (only: string | null) =>
     noted("tenant-manager", tenantReading.read(only).pipe(oneTenant.withPermits(1)))
   const readApplications = (scope: ApplicationReading.Scope, named?: ReadonlySet<string>) =>
     applicationReading.isThere ? noted("tekton", applicationReading.read(scope, named)) : Effect.void
-  const ofTenant = (tenantId: string) => readApplications({ tenantId, appName: null })
+
+  // ---- what events ask for, in the background
+  const upserted = yield* Upserted.make
+  /** A tenant that only Tekton has told us of is asked for before its applications are. */
+  const knowTenant = (tenantId: string) =>
+    Effect.gen(function* () {
+      const [found] = yield* store.tenants([tenantId])
+      if (found?.row !== "served" && tenantReading.isThere) yield* readTenants(tenantId)
+    })
+  const applications = yield* Wanted.make("tekton by events", {
+    keyOf: ({ appName, tenantId }: ApplicationReading.Scope) => `${tenantId ?? ""} ${appName ?? ""}`,
+    everything: ApplicationReading.everything,
+    read: (scope) =>
+      Effect.andThen(
+        scope.tenantId === null ? Effect.void : knowTenant(scope.tenantId),
+        upserted.during(scope.appName, (named) => readApplications(scope, named))
+      ),
+    pauses: eventPauses
+  })
+  const wantApplications = (scope: ApplicationReading.Scope) =>
+    applicationReading.isThere ? applications.want(scope) : Effect.void
+  const ofTenant = (tenantId: string) => wantApplications({ tenantId, appName: null })
+  const tenants = yield* Wanted.make<string | null>("tenant manager by events", {
+    keyOf: (tenantId) => tenantId ?? "",
+    everything: null,
+    read: (only) =>
+      Effect.andThen(
+        tenantReading.isThere ? readTenants(only) : Effect.void,
+        only === null ? wantApplications(ApplicationReading.everything) : ofTenant(only)
+      ),
+    pauses: eventPauses
+  })
 
   // ---- at the start, and now and then
   const everyTenant = Effect.asVoid(readTenants(null))
   const everyApplication = readApplications(ApplicationReading.everything)
-  const keepReading = (name: string, reading: Effect.Effect<void, ChangeError>, every: Duration.Duration) =>
+  const keepReading = (
+    name: string,
+    reading: Effect.Effect<void, TenantReading.ReadingError>,
+    every: Duration.Duration
+  ) =>
     Effect.forkScoped(
       Loop.forever(name, Effect.andThen(Effect.sleep(every), reading).pipe(Effect.retry(pauses), Effect.ignore))
     )
-  const atStart = (name: string, reading: Effect.Effect<void, ChangeError>, every: Duration.Duration) =>
+  const atStart = (name: string, reading: Effect.Effect<void, TenantReading.ReadingError>, every: Duration.Duration) =>
     Effect.gen(function* () {
       const first = yield* reading.pipe(
         Effect.timeoutOption(startLimit),
@@ -95,7 +134,7 @@ const make = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     if (now - askedAt < Duration.toMillis(newTenantEvery)) return
     askedAt = now
-    for (const tenantId of yield* readTenants(null)) yield* Effect.ignore(ofTenant(tenantId))
+    for (const tenantId of yield* readTenants(null)) yield* ofTenant(tenantId)
   })
   const oneAsks = yield* Semaphore.make(1)
   const newTenant: PlatformShape["newTenant"] = (tenantId) => {
@@ -113,12 +152,9 @@ const make = Effect.gen(function* () {
   // ---- events
   const stored = <A>(effect: Effect.Effect<A, Parameters<ReturnType<typeof away>>[0]>) =>
     Effect.mapError(effect, away("database"))
+  /** Who waits for another system holds up what others have to say: the reading comes afterwards. */
   const tenantUpdated: PlatformShape["tenantUpdated"] = (tenantId, at) =>
-    Effect.gen(function* () {
-      yield* stored(store.markNamed(tenantId, at))
-      if (tenantReading.isThere) yield* readTenants(tenantId)
-      yield* ofTenant(tenantId)
-    })
+    Effect.andThen(stored(store.markNamed(tenantId, at)), tenants.want(tenantId))
   const tenantUnregistered: PlatformShape["tenantUnregistered"] = (tenantId, at, remove) =>
     endTenant({
       markEnded: stored(store.markEnded(tenantId, at)),
@@ -126,23 +162,19 @@ const make = Effect.gen(function* () {
       remove
     })
 
-  /** A tenant that only Tekton has told us of is asked for before its applications are. */
-  const withTenant = (tenantId: string, then: Effect.Effect<void, ChangeError>) =>
-    Effect.gen(function* () {
-      const [found] = yield* stored(store.tenants([tenantId]))
-      if (found?.row !== "served" && tenantReading.isThere) yield* readTenants(tenantId)
-      yield* then
-    })
   const configurationChanged = ({ appName, tenantId, type, version }: ConfigurationChange) => {
     if (!applicationReading.isThere) return Effect.void
-    if (tenantId === null) return everyApplication
+    if (tenantId === null) return wantApplications(ApplicationReading.everything)
     if (!tenantIdPattern.test(tenantId) || tenantId === globalTenantId) {
       return told.refuse("tekton", "unknown_tenant", { tenantId: tenantId.slice(0, 64) })
     }
-    if (appName === null) return withTenant(tenantId, ofTenant(tenantId))
-    if (type === "delete" && version === null) return stored(applicationReading.deleted(tenantId, appName))
-    const named = new Set(type === "upsert" ? [appName] : [])
-    return withTenant(tenantId, readApplications({ tenantId, appName }, named))
+    if (appName === null) return ofTenant(tenantId)
+    if (type === "delete" && version === null) {
+      upserted.forget(appName)
+      return stored(applicationReading.deleted(tenantId, appName))
+    }
+    if (type === "upsert") upserted.add(appName)
+    return wantApplications({ tenantId, appName })
   }
 
   // ---- the inbox

@@ -380,6 +380,32 @@ describe("while Tekton and the Tenant Manager are away", () => {
     assert.deepStrictEqual([...new Set(await heat("meters", token))], [200])
   })
 
+  it("tenants that were updated hold up nobody else, and are read when the Tenant Manager is back", async () => {
+    const { token } = await provision("acme", "meters", "leaves")
+    assert.strictEqual(await status("meters", token), 200)
+    await manager.down()
+    // More than a replica works on at a time.
+    for (let index = 0; index < 40; index++) await tenantEvent("updated", index === 0 ? "awaited" : `other-${index}`)
+    const event = { correlationId: "c", timestamp: 1, timeout: 0, appVersionName: "v", originatorReplicaId: "epr" }
+    client.nc.publish(
+      `kaa.v1.events.epr-${instance}.endpoint.lifecycle.unregistered`,
+      ecap.UnregisteredEvent.toBuffer({ ...event, endpointId: "leaves" })
+    )
+    await client.nc.flush()
+    await eventually(
+      () => status("meters", token),
+      (is) => is === 404,
+      { limitMs: 5_000, what: "the unregistered endpoint's token being gone" }
+    )
+    manager.put("awaited")
+    await manager.up()
+    await eventually(
+      async () => (await client.admin("tenants.list", { limit: 1_000 })).body.content,
+      (content) => content.some(({ tenantId }: { tenantId: string }) => tenantId === "awaited"),
+      { limitMs: 20_000, what: "the updated tenant being read" }
+    )
+  })
+
   it("the inbox is kept up with, and a gap is told", async () => {
     const connection = await createConnection(database.url)
     await eventually(
