@@ -4,7 +4,7 @@
  * A server lets a connection go on which more waits than it keeps for one client, and with it whatever else that
  * one carried. So what must not suffer from each other has connections of its own:
  *
- * - `validation`: 16/ECAP token validations and their answers, the hot path;
+ * - `validation`: what 16/ECAP and 22/CAP ask to be checked, and the answers: the hot path;
  * - `requests`: everything else that callers ask, with payloads of up to the largest message;
  * - `events`: what other services tell;
  * - `control`: leases, barriers and JetStream, so that no flood makes this replica's lease lapse.

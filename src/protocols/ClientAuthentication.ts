@@ -103,13 +103,13 @@ const serve = Effect.fnUntraced(function* ({ protocol, read, type, write }: Clie
         orElse: () => Effect.logError("client checks were left without an answer", { count: inFlight.count() })
       }),
       Effect.andThen(
-        Effect.promise(() => nats.requests.flush().catch(() => undefined)).pipe(
+        Effect.promise(() => nats.validation.flush().catch(() => undefined)).pipe(
           Effect.timeoutOrElse({ duration: flushTimeout, orElse: () => Effect.void })
         )
       )
     )
   )
-  yield* listen({ connection: nats.requests, subject, queue: instance, take, notTaken })
+  yield* listen({ connection: nats.validation, subject, queue: instance, take, notTaken })
 })
 
 export const layer = Layer.effectDiscard(Effect.forEach(clientMessages, serve, { discard: true }))

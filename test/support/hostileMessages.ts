@@ -3,6 +3,7 @@
  * one byte, lengths that cannot be, header blocks of any bytes, reply subjects of any form. The same ones for the same
  * random numbers.
  */
+import { wire } from "./clientWire.ts"
 import * as ecap from "./ecap.ts"
 import type { RawMessage } from "./rawClient.ts"
 
@@ -223,6 +224,13 @@ const ofTenant: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   "credential.revoke": { credential_id: uuid, reason: "because" },
   "credential.history": { credential_id: uuid },
   "credential.delete": { credential_id: uuid },
+  "client-credential.create-basic": { username: "hostile", password: "p", clientId: "c", description: "d" },
+  "client-credential.create-certificate": { issuer: "CN=hostile", serialNumber: "1", clientId: "c" },
+  "client-credential.get": { credentialId: uuid },
+  "client-credential.list": { clientId: "c", status: ["Active"], limit: 3, cursor: "x" },
+  "client-credential.revoke": { credentialId: uuid, reason: "because", expectedVersion: 1 },
+  "client-credential.delete": { credentialId: uuid },
+  "token.revoke-all": { tokenIds: [uuid] },
   "service.enable": { service_name: "nobody" },
   "service.disable": { service_name: "nobody", reason: "because" },
   "audit.list": { entityId: uuid, limit: 3 },
@@ -285,6 +293,13 @@ export const hostileTargets = (tenants: ReadonlyArray<string>): ReadonlyArray<Ta
     subject: `$SRV.${verb}`,
     sample: {},
     encode: json,
+    bytesMax: othersBytes
+  })),
+  ...Object.entries(wire).map(([name, { request }]) => ({
+    user: "comms",
+    subject: `kaa.v1.service.cm.${name}`,
+    sample: { ...common, tenantId: "demo", username: "u", password: "p", issuer: "CN=x", serialNumber: "1" },
+    encode: avro(request),
     bytesMax: othersBytes
   })),
   {
