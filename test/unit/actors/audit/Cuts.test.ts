@@ -46,6 +46,12 @@ describe("a cut", () => {
       const second = yield* cut(1_000)
       assert.deepInclude(second, { first: 12, last: 16, count: 5 })
       assert.deepStrictEqual(seqs(world)[0], 17)
+      // Behind it nothing is signed yet, and what somebody wrote into the database as signed is not.
+      assert.isNull(yield* cut(1_000))
+      const point = world.tables.checkpoints.find(({ seq, tenantId }) => tenantId === "demo" && seq === 16)!
+      world.tables.checkpoints.push({ ...point, seq: 20, hash: rowsOf(world).find(({ seq }) => seq === 20)!.hash })
+      assert.isNull(yield* cut(1_000))
+      world.tables.checkpoints.pop()
       const verdict = yield* verify
       assert.deepInclude(verdict, { valid: true })
       assert.deepInclude(verdict.cut, { seq: 16, by: "OPERATOR/eve" })
