@@ -59,7 +59,11 @@ const Settings = Layer.mergeAll(
 const Seals = Layer.effect(LeaseSeal, Effect.map(ReplicaSeal, LeaseSeal.of))
 
 /** What a replica believes, how replicas agree, and the tenants on both. */
-const Actors = Layer.mergeAll(clients.layer, credentials.layer, keys.layer, platform.layer).pipe(
+const Credentials = credentials.layer.pipe(
+  Layer.provideMerge(rotation.refresher),
+  Layer.provideMerge(credentials.parts)
+)
+const Actors = Layer.mergeAll(clients.layer, Credentials, keys.layer, platform.layer).pipe(
   Layer.provideMerge(tokens.layer),
   Layer.provideMerge(audit.layer.pipe(Layer.provide(outbox.published))),
   Layer.provideMerge(tenant.layer),

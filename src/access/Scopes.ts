@@ -78,6 +78,7 @@ export const tenantScopes: Readonly<Record<string, Row>> = {
   "credential.list": credentialsRead,
   "credential.history": credentialsRead,
   "credential.rotate": credentialsUpdate,
+  "credential.reconnect": credentialsUpdate,
   "credential.update": credentialsUpdate,
   "credential.revoke": credentialsUpdate,
   "credential.delete": credentialsUpdate,

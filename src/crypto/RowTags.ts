@@ -17,6 +17,7 @@ import { createHash } from "node:crypto"
 import type { ClientCredential } from "../domain/ClientCredential.ts"
 import { type Credential, ownerKey } from "../domain/Credential.ts"
 import type { HotToken } from "../domain/HotToken.ts"
+import type { ProviderEntry } from "../domain/ProviderEntry.ts"
 import { settingsOf, type Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 
@@ -26,8 +27,10 @@ export const tagLength = 16
 /** What is tagged: a text that can be read in one way only. */
 export type RowText = string
 
-const text = (kind: "credential" | "tenant" | "settings" | "client", parts: ReadonlyArray<unknown>): RowText =>
-  JSON.stringify([`cm-row-${kind}-1`, ...parts])
+const text = (
+  kind: "credential" | "tenant" | "settings" | "client" | "provider",
+  parts: ReadonlyArray<unknown>
+): RowText => JSON.stringify([`cm-row-${kind}-1`, ...parts])
 
 type Ends = Pick<Token, "expiresAt" | "overlapEndsAt" | "endedBy">
 type TokenRow = Pick<HotToken, "tokenId" | "cacheKey" | "status" | "version" | "tenantId" | "appName" | "endpointId">
@@ -69,7 +72,21 @@ export const ofCredential = (credential: Credential): RowText =>
     credential.createdAt,
     credential.updatedAt,
     credential.createdBy,
-    credential.updatedBy
+    credential.updatedBy,
+    ...(credential.refresh === undefined ? [] : [credential.refresh])
+  ])
+
+/** Where secrets are sent to is what its provider says: that row has a tag as well. */
+export const ofProvider = (entry: ProviderEntry): RowText =>
+  text("provider", [
+    entry.tenantId,
+    entry.name,
+    entry.providerId,
+    entry.version,
+    entry.definition,
+    entry.clientId,
+    entry.secrets,
+    entry.hasKey
   ])
 
 /** Its password's hash included: who could change that could choose a password. */

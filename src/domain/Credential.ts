@@ -8,6 +8,7 @@
  * All times are UNIX milliseconds. `null` means "never" or "none".
  */
 import { globalTenantId } from "./Names.ts"
+import type { Refresh } from "./Refresh.ts"
 
 export const credentialStates = ["active", "revoked", "expired"] as const
 export type CredentialState = (typeof credentialStates)[number]
@@ -46,13 +47,19 @@ export interface Credential {
   readonly updatedBy: string
   /** The row's tag (`crypto/RowTags.ts`), as it was read. */
   readonly mac?: Uint8Array | undefined
+  /** There while `rotation` names a provider. */
+  readonly refresh?: Refresh | undefined
+  /** When somebody looks whether it has to be refreshed. Decides nothing else. */
+  readonly refreshDueAt?: number | null | undefined
 }
 
 /**
  * `current` is the one that is handed out. `overlapping` was rotated out and is kept until
- * `validUntil`. The others have no secret any more, but for `expired`, which a rotation may revive.
+ * `validUntil`. The others have no secret any more, but for `expired`, which a rotation may revive,
+ * `spare`, a grant that is kept in case that what followed it is refused, and `answer`: what a provider
+ * said, whole, not looked at yet.
  */
-export const versionStates = ["current", "overlapping", "superseded", "revoked", "expired"] as const
+export const versionStates = ["current", "overlapping", "superseded", "revoked", "expired", "spare", "answer"] as const
 export type VersionState = (typeof versionStates)[number]
 
 export interface CredentialVersion {
@@ -96,6 +103,11 @@ export const shownState = (credential: Pick<Credential, "state" | "expiresAt">, 
   credential.state === "active" && hasRunOut(credential, now) ? "expired" : credential.state
 
 export const isGlobal = (credential: Pick<Credential, "tenantId">): boolean => credential.tenantId === globalTenantId
+
+/** A provider's answer to the exchange of a term is kept as this version and the term: no version comes that far. */
+export const answerVersionBase = 1_000_000_000
+export const isAnswer = ({ state, version }: Pick<CredentialVersion, "state" | "version">): boolean =>
+  version > answerVersionBase && state === "answer"
 
 // ---- limits ------------------------------------------------------------------
 export const scopesMax = 128

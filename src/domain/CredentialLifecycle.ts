@@ -10,6 +10,7 @@
  */
 import { Data } from "effect"
 import {
+  answerVersionBase,
   type Credential,
   type CredentialState,
   type CredentialVersion,
@@ -87,6 +88,21 @@ export const versionsAfterRotation = (
     return overlapIsOver(version, now) ? [{ ...version, ...wiped, state: "superseded" }] : []
   })
 
+/** The versions that change when `held` are those whose grants are kept beside the new one: the others are wiped. */
+export const versionsBesideHeld = (
+  versions: ReadonlyArray<CredentialVersion>,
+  held: ReadonlySet<number>,
+  current: number,
+  now: number
+): ReadonlyArray<CredentialVersion> =>
+  versions.flatMap((version): ReadonlyArray<CredentialVersion> => {
+    if (version.version === current || version.version > answerVersionBase) return []
+    if (!held.has(version.version)) {
+      return [{ ...version, ...wiped, state: "superseded", validUntil: now, reason: version.reason ?? "rotated" }]
+    }
+    return version.state === "spare" ? [] : [{ ...version, state: "spare", validUntil: now, reason: "rotated" }]
+  })
+
 const afterEnd = (
   version: CredentialVersion,
   to: Exclude<CredentialState, "active">,
@@ -99,6 +115,9 @@ const afterEnd = (
       return to === "revoked" ? { ...version, ...wiped, state: to, reason } : undefined
     case "overlapping":
       return { ...version, ...wiped, state: to === "revoked" ? "revoked" : "superseded" }
+    case "spare":
+    case "answer":
+      return to === "revoked" ? { ...version, ...wiped, state: "superseded" } : undefined
     case "revoked":
     case "superseded":
       return undefined
@@ -121,7 +140,7 @@ export const shownVersionState = (
   version: Pick<CredentialVersion, "state" | "validUntil" | "expiresAt">,
   now: number
 ): VersionState | "active" => {
-  if (overlapIsOver(version, now)) return "superseded"
+  if (overlapIsOver(version, now) || version.state === "spare") return "superseded"
   if (version.state !== "current") return version.state
   return version.expiresAt !== null && now >= version.expiresAt ? "expired" : "active"
 }

@@ -99,6 +99,25 @@ export class ClientCredentialExists extends tagged<ClientCredentialExists>()("Cl
   kind: Schema.Literals(["basic", "certificate"])
 }) {}
 
+// ---- providers and refresh
+export class ProviderNotFound extends tagged<ProviderNotFound>()("ProviderNotFound", { name: Schema.String }) {}
+/** A credential names it. */
+export class ProviderInUse extends tagged<ProviderInUse>()("ProviderInUse", { name: Schema.String }) {}
+/** The credential names nothing that could be asked for a new secret. */
+export class RefreshNotConfigured extends tagged<RefreshNotConfigured>()("RefreshNotConfigured", {
+  credentialId: Schema.String
+}) {}
+/** The provider said for good that the grant is gone: a person must connect anew. */
+export class ReconnectNeeded extends tagged<ReconnectNeeded>()("ReconnectNeeded", { credentialId: Schema.String }) {}
+export class ProviderFailed extends tagged<ProviderFailed>()("ProviderFailed", {
+  reason: Schema.String,
+  retryAfterMs: Schema.NullOr(Schema.Int)
+}) {}
+/** The grant may have been spent, and no answer came: recovery is under way. */
+export class RefreshInDoubt extends tagged<RefreshInDoubt>()("RefreshInDoubt", { credentialId: Schema.String }) {}
+/** The secret does not live, and the refresh has not come to its end yet. */
+export class RefreshPending extends tagged<RefreshPending>()("RefreshPending", { credentialId: Schema.String }) {}
+
 // ---- the audit
 /** Rows up to the one before `nextFrom` hold; the time of one request did not suffice for more. */
 export class AuditRangeTooLong extends tagged<AuditRangeTooLong>()("AuditRangeTooLong", {
@@ -118,7 +137,7 @@ export class EventNotFound extends tagged<EventNotFound>()("EventNotFound", { id
 // ---- what was stored
 /** A row does not carry the tag of what it says: it was changed outside of the service. Nothing is handed out on its word. */
 export class RowChanged extends tagged<RowChanged>()("RowChanged", {
-  kind: Schema.Literals(["token", "credential", "tenant"]),
+  kind: Schema.Literals(["token", "credential", "tenant", "provider"]),
   id: Schema.String
 }) {}
 
@@ -164,6 +183,13 @@ export const Refusal = Schema.Union([
   KeyNotFound,
   KeyInUse,
   EventNotFound,
+  ProviderNotFound,
+  ProviderInUse,
+  RefreshNotConfigured,
+  ReconnectNeeded,
+  ProviderFailed,
+  RefreshInDoubt,
+  RefreshPending,
   RowChanged,
   RevokeAllNotFound
 ])

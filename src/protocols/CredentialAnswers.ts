@@ -1,7 +1,8 @@
 /** What the actors say about credentials and services, as it is answered. */
 import { Redacted } from "effect"
-import type { CredentialMetadata, HandedOut, VersionEntry } from "../actors/credentials/Credentials.ts"
+import type { CredentialMetadata, HandedOut, RefreshShown, VersionEntry } from "../actors/credentials/Credentials.ts"
 import type { TenantService } from "../domain/Credential.ts"
+import { reasonWords } from "../domain/Refresh.ts"
 import {
   type CredentialAnswer,
   encodeOwner,
@@ -12,6 +13,30 @@ import {
 import { formatDate } from "../schema/Timestamp.ts"
 
 const dateOrNull = (time: number | null): string | null => (time === null ? null : formatDate(time))
+
+const dated = (name: string, time: number | null) => (time === null ? {} : { [name]: formatDate(time) })
+
+/** Reasons in words of our own; what the provider said is in the audit alone. */
+const encodeRefresh = (refresh: RefreshShown | null): (typeof MetadataAnswer.Type)["refresh"] =>
+  refresh === null
+    ? null
+    : {
+        state: refresh.state,
+        ...dated("last_refreshed_at", refresh.lastRefreshedAt),
+        ...dated("next_refresh_at", refresh.nextRefreshAt),
+        ...dated("grant_expires_at", refresh.grantExpiresAt),
+        attempts: refresh.attempts,
+        ...(refresh.lastError === null
+          ? {}
+          : {
+              last_error: {
+                reason: refresh.lastError.reason,
+                message: reasonWords[refresh.lastError.reason],
+                at: formatDate(refresh.lastError.at),
+                ...(refresh.lastError.httpStatus === null ? {} : { http_status: refresh.lastError.httpStatus })
+              }
+            })
+      }
 
 const common = (credential: CredentialMetadata) => ({
   credential_id: credential.credentialId,
@@ -24,7 +49,8 @@ const common = (credential: CredentialMetadata) => ({
   owner: encodeOwner(credential.owner),
   version: credential.version,
   created_at: formatDate(credential.createdAt),
-  updated_at: formatDate(credential.updatedAt)
+  updated_at: formatDate(credential.updatedAt),
+  refresh: encodeRefresh(credential.refresh)
 })
 
 export const encodeMetadata = (credential: CredentialMetadata): typeof MetadataAnswer.Type => ({

@@ -70,7 +70,8 @@ export const credentialOperations = [
       "SERVICE_INACTIVE",
       "CREDENTIAL_NOT_FOUND",
       "CREDENTIAL_REVOKED",
-      "CREDENTIAL_EXPIRED"
+      "CREDENTIAL_EXPIRED",
+      "REFRESH_PENDING"
     ],
     takesExtra: true,
     bytesMax: askBytesMax,
@@ -127,7 +128,18 @@ export const credentialOperations = [
     about: "A new secret takes over; the old one is kept for the overlap and then wiped.",
     request: Json.RotateCredential,
     answer: Json.ChangedCredentialAnswer,
-    errors: ["CREDENTIAL_NOT_FOUND", "CREDENTIAL_EXISTS", "CREDENTIAL_REVOKED", "VERSION_CONFLICT"],
+    errors: [
+      "CREDENTIAL_NOT_FOUND",
+      "CREDENTIAL_EXISTS",
+      "CREDENTIAL_REVOKED",
+      "VERSION_CONFLICT",
+      "SERVICE_INACTIVE",
+      "REFRESH_NOT_CONFIGURED",
+      "RECONNECT_NEEDED",
+      "PROVIDER_FAILED",
+      "REFRESH_IN_DOUBT",
+      "REFRESH_PENDING"
+    ],
     handle: Effect.fnUntraced(function* (request, { caller, tenantId }) {
       const credentials = yield* Credentials
       const { credentialId, version } = yield* credentials.rotate(
@@ -146,6 +158,29 @@ export const credentialOperations = [
   }),
   operation({
     family: "tenant",
+    name: "credential.reconnect",
+    about: "A person connected anew: a new version, from which refreshing goes on.",
+    request: Json.ReconnectCredential,
+    answer: Json.ChangedCredentialAnswer,
+    errors: ["CREDENTIAL_NOT_FOUND", "CREDENTIAL_EXISTS", "CREDENTIAL_REVOKED"],
+    handle: Effect.fnUntraced(function* (request, { caller, tenantId }) {
+      const credentials = yield* Credentials
+      const { credentialId, version } = yield* credentials.reconnect(
+        tenantId,
+        {
+          credentialId: request.credential_id,
+          secret: Redacted.make<unknown>(request.credentials),
+          expiresAt: request.expires_at,
+          overlapMs: 0,
+          expectedVersion: null
+        },
+        caller
+      )
+      return { credential_id: credentialId, success: true, message: "reconnected", version }
+    })
+  }),
+  operation({
+    family: "tenant",
     name: "credential.update",
     about: "Changes what is known about a credential: consumers, scopes, end, metadata. Not its secret.",
     request: Json.UpdateCredential,
@@ -160,6 +195,7 @@ export const credentialOperations = [
         scopes: request.scopes,
         expiresAt: request.expires_at,
         metadata: request.metadata,
+        rotation: request.rotation,
         expectedVersion: request.expected_version ?? null
       }
       return encodeMetadata(yield* credentials.update(tenantId, change, caller))

@@ -8,6 +8,7 @@ import { gatewayOperations } from "./GatewayOperations.ts"
 import { keyOperations } from "./KeyOperations.ts"
 import type { Operation } from "./Operation.ts"
 import { outboxOperations } from "./OutboxOperations.ts"
+import { providerOperations } from "./ProviderOperations.ts"
 import { revokeAllOperations } from "./RevokeAllOperations.ts"
 import { serviceOperations } from "./ServiceOperations.ts"
 import { tenantOperations } from "./TenantOperations.ts"
@@ -22,6 +23,7 @@ const table = [
   ...credentialOperations,
   ...clientOperations,
   ...serviceOperations,
+  ...providerOperations,
   ...auditOperations,
   ...tenantOperations,
   ...keyOperations,

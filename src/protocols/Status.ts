@@ -25,6 +25,7 @@ export const codes = {
   KEY_NOT_FOUND: 404,
   EVENT_NOT_FOUND: 404,
   REVOKE_ALL_NOT_FOUND: 404,
+  PROVIDER_NOT_FOUND: 404,
   TENANT_EXISTS: 409,
   APPLICATION_EXISTS: 409,
   TOKEN_EXISTS: 409,
@@ -35,6 +36,9 @@ export const codes = {
   LIMIT_REACHED: 409,
   MANAGED_ELSEWHERE: 409,
   KEY_IN_USE: 409,
+  PROVIDER_IN_USE: 409,
+  REFRESH_NOT_CONFIGURED: 409,
+  RECONNECT_NEEDED: 409,
   CREDENTIAL_REVOKED: 410,
   CREDENTIAL_EXPIRED: 410,
   EVENT_GONE: 410,
@@ -42,8 +46,11 @@ export const codes = {
   IDEMPOTENCY_KEY_REUSED: 422,
   TOO_MANY_REQUESTS: 429,
   INTERNAL: 500,
+  PROVIDER_FAILED: 502,
   UNAVAILABLE: 503,
-  NOT_YET_IN_FORCE: 503
+  NOT_YET_IN_FORCE: 503,
+  REFRESH_IN_DOUBT: 503,
+  REFRESH_PENDING: 503
 } as const
 export type Code = keyof typeof codes
 
@@ -214,6 +221,41 @@ const table: Table = {
     code: "KEY_IN_USE",
     reason: ({ rows }) => (rows > 0 ? "Rows need the key" : "The key is active, or may still be written with"),
     details: ({ keyId, rows }) => ({ keyId, rows })
+  },
+  ProviderNotFound: {
+    code: "PROVIDER_NOT_FOUND",
+    reason: () => "Provider not found",
+    details: ({ name }) => ({ name })
+  },
+  ProviderInUse: {
+    code: "PROVIDER_IN_USE",
+    reason: () => "A credential names the provider",
+    details: ({ name }) => ({ name })
+  },
+  RefreshNotConfigured: {
+    code: "REFRESH_NOT_CONFIGURED",
+    reason: () => "No refresh is set up for this credential: the new secret must be given",
+    details: ({ credentialId }) => ({ credential_id: credentialId })
+  },
+  ReconnectNeeded: {
+    code: "RECONNECT_NEEDED",
+    reason: () => "The provider takes the grant no more: a person must reconnect",
+    details: ({ credentialId }) => ({ credential_id: credentialId })
+  },
+  ProviderFailed: {
+    code: "PROVIDER_FAILED",
+    reason: ({ reason }) => `The provider gave no new secret: ${reason}`,
+    details: ({ reason, retryAfterMs }) => ({ reason, ...(retryAfterMs === null ? {} : { retryAfterMs }) })
+  },
+  RefreshInDoubt: {
+    code: "REFRESH_IN_DOUBT",
+    reason: () => "The grant may have been spent and no answer came; recovery is under way",
+    details: ({ credentialId }) => ({ credential_id: credentialId })
+  },
+  RefreshPending: {
+    code: "REFRESH_PENDING",
+    reason: () => "The secret does not live long enough, and its refresh has not ended yet",
+    details: ({ credentialId }) => ({ credential_id: credentialId })
   },
   RowChanged: {
     code: "INTERNAL",

@@ -4,19 +4,25 @@ import * as AuditSweep from "./AuditSweep.ts"
 import * as ClientSweep from "./ClientSweep.ts"
 import * as CredentialExpirySweep from "./CredentialExpirySweep.ts"
 import * as ExpirySweep from "./ExpirySweep.ts"
+import * as LiveRefresher from "./LiveRefresher.ts"
+import { RefreshConfig } from "./RefreshConfig.ts"
+import * as RefreshLoop from "./RefreshLoop.ts"
 import * as RemovalSweep from "./RemovalSweep.ts"
 import * as ReplayEnds from "./ReplayEnds.ts"
 import * as RevokeAllSweep from "./RevokeAllSweep.ts"
 import { SweepConfig } from "./SweepConfig.ts"
 
-export const settings = SweepConfig.layer
 /** Before anything is answered: what ended after a backup that was put back. Needs `PublishedEnds`. */
 export const replayed = ReplayEnds.layer
+export const settings = Layer.merge(SweepConfig.layer, RefreshConfig.layer)
+/** For `actors/credentials`, on its parts. */
+export const refresher = LiveRefresher.layer
 export const background = Layer.mergeAll(
   ExpirySweep.layer,
   RemovalSweep.layer,
   RevokeAllSweep.layer,
   AuditSweep.layer,
   CredentialExpirySweep.layer,
-  ClientSweep.layer
+  ClientSweep.layer,
+  RefreshLoop.layer
 )

@@ -17,6 +17,8 @@ import {
   userIdPattern
 } from "../domain/Credential.ts"
 import { serviceNamePattern } from "../domain/Names.ts"
+import { refreshReasons } from "../domain/Provider.ts"
+import { refreshStates } from "../domain/Refresh.ts"
 import * as Field from "./Field.ts"
 import { IsoDate, IsoDuration } from "./Timestamp.ts"
 
@@ -129,7 +131,13 @@ export const UpdateCredential = Schema.Struct({
   scopes: Schema.optionalKey(Scopes),
   expires_at: Schema.optionalKey(Schema.NullOr(IsoDate)),
   metadata: Schema.optionalKey(OpenObject),
+  rotation: Schema.optionalKey(Schema.NullOr(OpenObject)),
   ...expectedVersion
+})
+export const ReconnectCredential = Schema.Struct({
+  credential_id: Field.EntityId,
+  credentials: SecretFields,
+  expires_at: Schema.optionalKey(Schema.NullOr(IsoDate))
 })
 export const RevokeCredential = Schema.Struct({
   credential_id: Field.EntityId,
@@ -159,6 +167,25 @@ export const ChangedCredentialAnswer = Schema.Struct({
   version: Schema.Int
 })
 
+/** What is said of a credential's refresh; null where nothing is refreshed. */
+const Refresh = Schema.NullOr(
+  Schema.Struct({
+    state: Schema.Literals(refreshStates),
+    last_refreshed_at: Schema.optionalKey(Field.AnsweredDate),
+    next_refresh_at: Schema.optionalKey(Field.AnsweredDate),
+    grant_expires_at: Schema.optionalKey(Field.AnsweredDate),
+    attempts: Schema.Int,
+    last_error: Schema.optionalKey(
+      Schema.Struct({
+        reason: Schema.Literals(refreshReasons),
+        message: Schema.String,
+        at: Field.AnsweredDate,
+        http_status: Schema.optionalKey(Schema.Int)
+      })
+    )
+  })
+)
+
 const commonFields = {
   credential_id: Schema.String,
   tenant_id: Schema.String,
@@ -170,7 +197,8 @@ const commonFields = {
   owner: OwnerFields,
   version: Schema.Int,
   created_at: Field.AnsweredDate,
-  updated_at: Field.AnsweredDate
+  updated_at: Field.AnsweredDate,
+  refresh: Refresh
 }
 export const CredentialAnswer = Schema.Struct({
   ...commonFields,

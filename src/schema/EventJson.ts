@@ -4,10 +4,12 @@
  * value or a hash of one. `ce-*` headers carry the CloudEvents attributes.
  */
 import { Schema } from "effect"
+import { refreshReasons } from "../domain/Provider.ts"
 import { tokenStatuses } from "../domain/Token.ts"
 import { AnsweredDate } from "./Field.ts"
 
 const Status = Schema.Literals(tokenStatuses)
+const RefreshReason = Schema.Literals(refreshReasons)
 const NullableDate = Schema.NullOr(AnsweredDate)
 
 const tokenEvent = (type: string) =>
@@ -78,7 +80,31 @@ export const events: ReadonlyArray<EventDescription> = [
   describe("token.deleted", "A token was deleted; it is in force everywhere.", tokenEvent),
   describe("credential.stored", "A credential was stored.", (type) => credentialEvent(type, {})),
   describe("credential.rotated", "A credential has a new secret.", (type) =>
-    credentialEvent(type, { version: Schema.Int, expires_at: NullableDate, overlap_until: NullableDate })
+    credentialEvent(type, {
+      version: Schema.Int,
+      expires_at: NullableDate,
+      overlap_until: NullableDate,
+      cause: Schema.Literals(["request", "refresh", "rotator"])
+    })
+  ),
+  describe("credential.refresh_failed", "A refresh failed: the first of a series, for good, or once a day.", (type) =>
+    credentialEvent(type, {
+      reason: RefreshReason,
+      permanent: Schema.Boolean,
+      attempts: Schema.Int,
+      next_attempt_at: Schema.optionalKey(NullableDate)
+    })
+  ),
+  describe("credential.refresh_in_doubt", "A grant may have been spent, and no answer came.", (type) =>
+    credentialEvent(type, { version: Schema.Int })
+  ),
+  describe(
+    "credential.recovered",
+    "A refresh succeeded after failures, doubt or a lost grant that were told.",
+    (type) => credentialEvent(type, { version: Schema.Int })
+  ),
+  describe("credential.reconnect_needed", "The grant is gone for good: a person must reconnect.", (type) =>
+    credentialEvent(type, { reason: RefreshReason, version: Schema.Int })
   ),
   describe("credential.revoked", "A credential is not handed out any more, for good; or was deleted.", (type) =>
     credentialEvent(type, { version: Schema.Int, reason: Schema.NullOr(Schema.String) })
@@ -99,6 +125,7 @@ export const events: ReadonlyArray<EventDescription> = [
       message: Schema.String,
       expires_at: Schema.optionalKey(NullableDate),
       within_days: Schema.optionalKey(Schema.Int),
+      reason: Schema.optionalKey(RefreshReason),
       version: Schema.optionalKey(Schema.Int),
       timestamp: AnsweredDate
     })

@@ -7,13 +7,11 @@
  * months have no fixed length and are not taken.
  */
 import { DateTime, Effect, Option, Schema, SchemaGetter, SchemaIssue } from "effect"
+import { durationMs } from "../domain/IsoDuration.ts"
+
+export { durationDaysMax } from "../domain/IsoDuration.ts"
 
 const datePattern = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?Z$/u
-const durationPattern =
-  /^P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,7})H)?(?:(\d{1,9})M)?(?:(\d{1,9})(?:\.(\d{1,3}))?S)?)?$/u
-
-/** The longest duration that is taken. */
-export const durationDaysMax = 3_660
 
 let last = { time: Number.NaN, text: "" }
 
@@ -31,21 +29,8 @@ export const parseDate = (text: string): number | null => {
   return DateTime.formatIso(date.value).slice(0, 19) === text.slice(0, 19) ? DateTime.toEpochMillis(date.value) : null
 }
 
-/** A caller's duration in milliseconds; null when it is not one or is longer than `durationDaysMax`. */
-export const parseDuration = (text: string): number | null => {
-  const match = durationPattern.exec(text)
-  if (match === null || text.endsWith("P") || text.endsWith("T")) return null
-  const [weeks, days, hours, minutes, seconds] = match.slice(1, 6).map((part) => Number(part ?? 0)) as [
-    number,
-    number,
-    number,
-    number,
-    number
-  ]
-  const milliseconds = Number((match[6] ?? "").padEnd(3, "0"))
-  const total = ((((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000 + milliseconds
-  return total <= durationDaysMax * 86_400_000 ? total : null
-}
+/** A caller's duration in milliseconds; null when it is not one or is too long. */
+export const parseDuration = durationMs
 
 const invalid = (expected: string) => Effect.fail(new SchemaIssue.InvalidValue({ expected }))
 

@@ -17,6 +17,7 @@
 import { Context, type Effect } from "effect"
 import type { Credential, CredentialVersion, TenantService } from "../domain/Credential.ts"
 import type { Page, PageQuery } from "../domain/Page.ts"
+import type { ProviderEntry } from "../domain/ProviderEntry.ts"
 import type { Tenant } from "../domain/Tenant.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
@@ -40,6 +41,8 @@ export interface CredentialLoad {
   readonly serviceNames: ReadonlyArray<string>
   /** Whether to count the tenant's service rows. */
   readonly countServices: boolean
+  /** Providers of this tenant by name, each with whether a credential names it. */
+  readonly providers?: ReadonlyArray<string> | undefined
 }
 
 /** A tenant's row and the services that it has switched off, from one snapshot, with the tag over both. */
@@ -61,6 +64,10 @@ export interface CredentialLoaded {
   readonly servicesOff: ReadonlyArray<string> | null
   /** This tenant and `global`, as their tags have them. */
   readonly tenants: ReadonlyMap<string, TaggedTenant>
+  /** Of this tenant alone, by name; there when `CredentialLoad.providers` was. */
+  readonly providers?: ReadonlyMap<string, ProviderEntry> | undefined
+  /** Those of the names that a credential has that would mean this tenant's. */
+  readonly providersInUse?: ReadonlySet<string> | undefined
 }
 
 export interface CredentialChanges {
@@ -71,6 +78,11 @@ export interface CredentialChanges {
   /** Inserted or replaced, by credential id and version. */
   readonly versions: ReadonlyArray<CredentialVersion>
   readonly services: ReadonlyArray<TenantService>
+  /** Answers of providers that were settled. */
+  readonly versionsDeleted?: ReadonlyArray<Pick<CredentialVersion, "credentialId" | "version">> | undefined
+  readonly providers?: ReadonlyArray<ProviderEntry> | undefined
+  /** By name, with what is sealed for each. */
+  readonly providersDeleted?: ReadonlyArray<string> | undefined
 }
 
 export const noCredentials: CredentialLoad = {
@@ -89,7 +101,10 @@ export const mergeCredentialLoads = (loads: ReadonlyArray<CredentialLoad>): Cred
   slots: joined(loads.map((load) => load.slots)),
   globalSlots: joined(loads.map((load) => load.globalSlots)),
   serviceNames: joined(loads.map((load) => load.serviceNames)),
-  countServices: loads.some((load) => load.countServices)
+  countServices: loads.some((load) => load.countServices),
+  ...(loads.some((load) => load.providers !== undefined)
+    ? { providers: joined(loads.map((load) => load.providers ?? [])) }
+    : {})
 })
 
 // ---- reads --------------------------------------------------------------------

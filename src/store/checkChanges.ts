@@ -9,7 +9,7 @@ import type { KeyChanges } from "./KeyRotationStore.ts"
 import type { Changes, Load, Loaded, OutboxEntry } from "./TenantStore.ts"
 
 const noCredentialChanges = (changes: CredentialChanges | undefined): boolean =>
-  changes === undefined || Object.values(changes).every((list) => list.length === 0)
+  changes === undefined || Object.values(changes).every((list) => (list ?? []).length === 0)
 
 const noClientChanges = (changes: ClientChanges | undefined): boolean =>
   changes === undefined || Object.values(changes).every((list) => list.length === 0)

@@ -17,6 +17,7 @@ import { Credentials } from "../../src/actors/credentials/Credentials.ts"
 import { CredentialsConfig } from "../../src/actors/credentials/CredentialsConfig.ts"
 import { CredentialEvents } from "../../src/actors/credentials/Events.ts"
 import * as LiveCredentials from "../../src/actors/credentials/LiveCredentials.ts"
+import * as Providers from "../../src/actors/credentials/Providers.ts"
 import { Refresher } from "../../src/actors/credentials/Refresher.ts"
 import * as CredentialSweeps from "../../src/actors/credentials/Sweeps.ts"
 import { ActorsConfig } from "../../src/actors/tenant/ActorsConfig.ts"
@@ -170,7 +171,7 @@ export const credentialWorld = Effect.gen(function* () {
     return Layer.build(
       Layer.fresh(
         Layer.mergeAll(LiveAudit.layer, AuditSweeps.layer, LiveCredentials.layer, CredentialSweeps.layer).pipe(
-          Layer.provideMerge(AuditNotes.layer),
+          Layer.provideMerge(Layer.merge(AuditNotes.layer, Providers.layer)),
           Layer.provideMerge(parts),
           Layer.provideMerge(TenantActors.layer),
           Layer.provideMerge(GroupCommit.layer),

@@ -80,8 +80,50 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "credential.rotate": [
     { credential_id: "c", credentials: { api_key: "k" }, expires_at: date, overlap: "PT0S", expected_version: 1 }
   ],
+  "credential.reconnect": [{ credential_id: "c", credentials: { access_token: "k" }, expires_at: date }],
+  "provider.put": [
+    {
+      name: "acme",
+      token_url: "https://provider.example/token",
+      grant: "refresh_token",
+      client_auth: "post",
+      assertion_audience: "issuer",
+      issuer: "https://provider.example",
+      method: "POST",
+      body_format: "form",
+      token_params: { audience: "a" },
+      params: { domain: { pattern: "[a-z]+" } },
+      access_token_path: "/access_token",
+      refresh_token_path: "/refresh_token",
+      expires_in_path: "/expires_in",
+      expires_in_unit: "seconds",
+      default_lifetime: "PT1H",
+      refresh_before: "PT5M",
+      refresh_at: 0.5,
+      refresh_tokens: "rotate",
+      grace: "PT1M",
+      reuse: "refuse",
+      grant_lifetime: "P60D",
+      grant_idle_lifetime: "P30D",
+      errors: [
+        { status: 400, code: "c", path: "/error", contains: "x", is: "permanent", reason: "consent_revoked" },
+        { code: 190, is: "transient" }
+      ],
+      rate_per_minute: 60,
+      parallel: 4,
+      health: { url: "https://provider.example/me", method: "GET", every: "P1D", ok: [200] },
+      revoke_url: "https://provider.example/revoke",
+      client_id: "id",
+      client_secrets: ["s"],
+      client_key: { kty: "EC" }
+    }
+  ],
+  "provider.get": [{ name: "acme" }],
+  "provider.list": [{}],
+  "provider.delete": [{ name: "acme" }],
   "credential.update": [
     {
+      rotation: { provider: "acme" },
       credential_id: "c",
       allowed_consumers: ["mail"],
       scopes: ["s"],

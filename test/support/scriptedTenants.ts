@@ -8,6 +8,7 @@ import { Audit } from "../../src/actors/audit/Audit.ts"
 import { ClientChecks } from "../../src/actors/clients/ClientChecks.ts"
 import { Clients } from "../../src/actors/clients/Clients.ts"
 import { Credentials } from "../../src/actors/credentials/Credentials.ts"
+import { Providers } from "../../src/actors/credentials/Providers.ts"
 import { Keys } from "../../src/actors/keys/Keys.ts"
 import { BlockedEvents } from "../../src/actors/tenant/BlockedEvents.ts"
 import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/tenant/Tenants.ts"
@@ -33,7 +34,7 @@ export interface ScriptedTenants {
   readonly calls: Array<{ readonly method: string; readonly args: ReadonlyArray<unknown> }>
   /** The answers, by method; set them at any time. */
   readonly script: { -readonly [M in Method]?: Service[M] }
-  readonly layer: Layer.Layer<Tenants | Credentials | Clients | ClientChecks | Audit | Keys | BlockedEvents>
+  readonly layer: Layer.Layer<Tenants | Credentials | Clients | ClientChecks | Audit | Keys | BlockedEvents | Providers>
 }
 
 export const scriptedTenants = (): ScriptedTenants => {
@@ -68,7 +69,8 @@ export const scriptedTenants = (): ScriptedTenants => {
       Layer.succeed(Clients, named<Clients["Service"]>("clients")),
       Layer.succeed(ClientChecks, named<ClientChecks["Service"]>("checks")),
       Layer.succeed(Keys, service),
-      Layer.succeed(BlockedEvents, service)
+      Layer.succeed(BlockedEvents, service),
+      Layer.succeed(Providers, named<Providers["Service"]>("provider"))
     )
   }
 }

@@ -10,6 +10,7 @@ import { Redacted, Result } from "effect"
 import { type Credential, hasRunOut, ownerKey } from "../../domain/Credential.ts"
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import * as errors from "../../domain/errors.ts"
+import { dueAt } from "../../domain/Refresh.ts"
 import { defaultLimits } from "../../domain/TenantLimits.ts"
 import { noCredentials, slotKey } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
@@ -33,6 +34,7 @@ import {
 } from "./Change.ts"
 import type { ChangedCredential, CredentialMetadata, StoreRequest, UpdateRequest } from "./Credentials.ts"
 import { metadataOf } from "./Metadata.ts"
+import { firstRefresh, type RefreshSetup, withRefresh } from "./RefreshCommands.ts"
 
 // ---- store ---------------------------------------------------------------------
 
@@ -42,7 +44,8 @@ export const store = (
   sealer: SecretSealer,
   events: Events,
   caller: Caller,
-  credentialsMax: number = defaultLimits.credentials
+  credentialsMax: number = defaultLimits.credentials,
+  setup: RefreshSetup | null = null
 ): Command<ChangedCredential> => ({
   name: "credential.store",
   caller,
@@ -83,6 +86,9 @@ export const store = (
     }
     workspace.credentials.insert(credential)
     const version = putSecret(workspace, credential, Redacted.value(redacted), sealer, caller)
+    if (setup !== null) {
+      workspace.credentials.update(withRefresh(credential, firstRefresh(setup, version, workspace.now)))
+    }
     if (workspace.credentials.service(serviceName) === undefined) {
       workspace.credentials.putService({
         tenantId: workspace.tenantId,
@@ -109,7 +115,11 @@ export const store = (
 // ---- update --------------------------------------------------------------------
 
 /** Its answer is made in the transaction, so that a repetition by an idempotency key finds it as it was. */
-export const update = (request: UpdateRequest, caller: Caller): Command<CredentialMetadata> => ({
+export const update = (
+  request: UpdateRequest,
+  caller: Caller,
+  setup: { readonly secretVersion: number; readonly refresh: RefreshSetup | null } | null = null
+): Command<CredentialMetadata> => ({
   name: "credential.update",
   caller,
   load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
@@ -126,8 +136,15 @@ export const update = (request: UpdateRequest, caller: Caller): Command<Credenti
       return Result.fail(new errors.CredentialExpired({ credentialId }))
     }
     const { expiresAt } = request
+    if (setup !== null && setup.secretVersion !== before.secretVersion) {
+      // It was checked against a secret that is not in force any more.
+      return Result.fail(
+        new errors.VersionConflict({ expectedVersion: setup.secretVersion, actualVersion: before.secretVersion })
+      )
+    }
     const after: Credential = {
       ...changed(before, workspace, caller),
+      ...rotationAfter(workspace, before, request, setup),
       allowedConsumers: request.allowedConsumers ?? before.allowedConsumers,
       scopes: request.scopes ?? before.scopes,
       metadata: request.metadata ?? before.metadata,
@@ -150,6 +167,32 @@ export const update = (request: UpdateRequest, caller: Caller): Command<Credenti
   }
 })
 
+/** What is refreshed, and how, from now on. */
+const rotationAfter = (
+  workspace: Workspace,
+  before: Credential,
+  request: UpdateRequest,
+  setup: { readonly refresh: RefreshSetup | null } | null
+): Partial<Credential> => {
+  const { rotation } = request
+  const version = workspace.credentials.currentVersion(before)
+  if (rotation === undefined || setup === null || version === undefined) return {}
+  if (setup.refresh === null) return { rotation: null, refresh: undefined, refreshDueAt: null }
+  const first = firstRefresh(setup.refresh, version, workspace.now)
+  // The grants that are held stay held, and a claim that is under way stays one.
+  const refresh =
+    before.refresh === undefined
+      ? first
+      : {
+          ...before.refresh,
+          provider: first.provider,
+          lane: first.lane,
+          nextRefreshAt: first.nextRefreshAt,
+          grantExpiresAt: first.grantExpiresAt
+        }
+  return { rotation, refresh, refreshDueAt: dueAt(refresh) }
+}
+
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** What changed, each as `[before, after]`. */
@@ -160,6 +203,7 @@ const updateDiff = (before: Credential, after: Credential): Diff =>
         ["allowed_consumers", before.allowedConsumers, after.allowedConsumers],
         ["scopes", before.scopes, after.scopes],
         ["metadata", before.metadata, after.metadata],
+        ["rotation", before.rotation, after.rotation],
         ["expires_at", iso(before.expiresAt), iso(after.expiresAt)]
       ] as const
     ).flatMap(([name, from, to]) => (same(from, to) ? [] : [[name, [from, to]]]))
@@ -169,7 +213,7 @@ const updateDiff = (before: Credential, after: Credential): Diff =>
 
 const end = (workspace: Workspace, before: Credential, reason: string | null, caller: Caller, events: Events) => {
   const { credentialId } = before
-  const after: Credential = { ...changed(before, workspace, caller), state: "revoked", reason }
+  const after: Credential = { ...changed(before, workspace, caller), state: "revoked", reason, refreshDueAt: null }
   workspace.credentials.update(after)
   const versions = workspace.credentials.versionsOf(credentialId)
   putVersions(workspace, Lifecycle.versionsAfterEnd(versions, "revoked", reason ?? "revoked"))

@@ -14,6 +14,7 @@ import type { Consumer } from "../../domain/Access.ts"
 import type { CredentialState, JsonObject, Owner, TenantService, VersionState } from "../../domain/Credential.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import type { Page, PageQuery } from "../../domain/Page.ts"
+import type { RefreshFailure, RefreshState } from "../../domain/Refresh.ts"
 import type { Caller, ChangeError, ReadError } from "../tenant/Tenants.ts"
 
 /** How a request names a credential: by id, or the one that wins for a service and owner. */
@@ -48,6 +49,8 @@ export interface UpdateRequest {
   readonly scopes: ReadonlyArray<string> | undefined
   readonly expiresAt: number | null | undefined
   readonly metadata: JsonObject | undefined
+  /** Undefined: as it was. */
+  readonly rotation?: JsonObject | null | undefined
   readonly expectedVersion: number | null
 }
 
@@ -72,6 +75,18 @@ export interface CredentialMetadata {
   readonly updatedAt: number
   readonly createdBy: string
   readonly updatedBy: string
+  /** Null where nothing is refreshed. */
+  readonly refresh: RefreshShown | null
+}
+
+/** What is said of a credential's refresh. */
+export interface RefreshShown {
+  readonly state: RefreshState
+  readonly lastRefreshedAt: number | null
+  readonly nextRefreshAt: number | null
+  readonly grantExpiresAt: number | null
+  readonly attempts: number
+  readonly lastError: RefreshFailure | null
 }
 
 export interface HandedOut extends CredentialMetadata {
@@ -127,6 +142,12 @@ export class Credentials extends Context.Service<
       }
     ) => Effect.Effect<Page<CredentialMetadata>, ReadError>
     readonly rotate: (
+      tenantId: string,
+      request: RotateRequest,
+      caller: Caller
+    ) => Effect.Effect<ChangedCredential, ChangeError>
+    /** After `reconnect_needed`, and else a rotation by hand. */
+    readonly reconnect: (
       tenantId: string,
       request: RotateRequest,
       caller: Caller

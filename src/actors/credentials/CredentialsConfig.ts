@@ -3,6 +3,7 @@ import { Config, Context, type Duration, Layer } from "effect"
 import * as Setting from "../../observability/Setting.ts"
 
 const daysPattern = /^[0-9]{1,4}(?:,[0-9]{1,4}){0,15}$/u
+const hostsPattern = /^(?:[A-Za-z0-9.:[\]-]{1,255}(?:,[A-Za-z0-9.:[\]-]{1,255}){0,63})?$/u
 const dayMs = 86_400_000
 
 const config = Config.all({
@@ -26,6 +27,13 @@ const config = Config.all({
     pattern: daysPattern,
     byDefault: "30,14,7,1",
     about: "How many days before its end a credential is announced as expiring, separated by commas."
+  }),
+  providerHosts: Setting.text({
+    name: "CM_PROVIDER_HOSTS_ALLOWED",
+    pattern: hostsPattern,
+    byDefault: "",
+    about:
+      "Hosts (`host` or `host:port`, separated by commas) that a provider's URL may name though they are not public or without TLS. Others must be https and resolve to public addresses only."
   })
 })
 
@@ -34,6 +42,8 @@ export interface CredentialsConfigShape {
   readonly sweepEvery: Duration.Duration
   /** Milliseconds, without repetition. */
   readonly noticesMs: ReadonlyArray<number>
+  /** Lower case, `host` or `host:port`. */
+  readonly providerHosts: ReadonlySet<string>
 }
 
 const noticesOf = (days: string): ReadonlyArray<number> =>
@@ -42,8 +52,14 @@ const noticesOf = (days: string): ReadonlyArray<number> =>
 export class CredentialsConfig extends Context.Service<CredentialsConfig, CredentialsConfigShape>()(
   "cm/actors/CredentialsConfig"
 ) {
-  static readonly config = Config.map(config, ({ noticeDays, ...rest }) => ({
+  static readonly config = Config.map(config, ({ noticeDays, providerHosts, ...rest }) => ({
     ...rest,
+    providerHosts: new Set(
+      providerHosts
+        .toLowerCase()
+        .split(",")
+        .filter((host) => host !== "")
+    ),
     noticesMs: noticesOf(noticeDays)
   }))
   static readonly layer = Layer.effect(this, this.config)

@@ -12,7 +12,16 @@ import { formatDate } from "../../schema/Timestamp.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 
-export type CredentialEventType = "stored" | "rotated" | "revoked" | "expired" | "expiring"
+export type CredentialEventType =
+  | "stored"
+  | "rotated"
+  | "revoked"
+  | "expired"
+  | "expiring"
+  | "refresh_failed"
+  | "refresh_in_doubt"
+  | "recovered"
+  | "reconnect_needed"
 
 export class CredentialEvents extends Context.Service<
   CredentialEvents,
@@ -82,5 +91,7 @@ export class CredentialEvents extends Context.Service<
 /** What a person is told; the other changes somebody has just asked for. */
 const words: { readonly [Type in CredentialEventType]?: string } = {
   expiring: "will end soon",
-  expired: "has ended and is not handed out any more"
+  expired: "has ended and is not handed out any more",
+  reconnect_needed: "is not refreshed any more: its provider takes the grant no more, and somebody must reconnect",
+  refresh_in_doubt: "may have been refreshed at its provider without an answer that arrived; it is being found out"
 }

@@ -5,18 +5,22 @@
  * `CredentialReads`). A secret is sealed inside the decision, with a key fetched before, and opened
  * only after the read's audit row is committed; its clear bytes are overwritten as soon as they have
  * become what is answered.
+ *
+ * Longer than 300 lines because the way of a secret, in and out, stands in one place.
  */
 import { Cause, Clock, Effect, Exit, Layer, Metric, Option, Redacted, Result } from "effect"
 import { CurveBox } from "../../crypto/CurveBox.ts"
 import { Keyring } from "../../crypto/Keyring.ts"
-import { TenantKeys, type TenantSealer } from "../../crypto/TenantKeys.ts"
+import { secretPurpose, TenantKeys } from "../../crypto/TenantKeys.ts"
 import { resolve } from "../../domain/Access.ts"
-import { type Credential, historyVersionsMax } from "../../domain/Credential.ts"
+import { type Credential, historyVersionsMax, type JsonObject } from "../../domain/Credential.ts"
 import { shownVersionState } from "../../domain/CredentialLifecycle.ts"
-import type { Secret } from "../../domain/CredentialShape.ts"
+import { parseSecret, type Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
+import { parseRotation } from "../../domain/RotationShape.ts"
 import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
+import { RefreshStore } from "../../store/RefreshStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { AuditNotes } from "../audit/AuditNotes.ts"
 import { Refusals } from "../audit/Refusals.ts"
@@ -28,21 +32,26 @@ import { rowsChanged } from "../tenant/RowTagging.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
-import type { SecretSealer } from "./Change.ts"
 import * as commands from "./Commands.ts"
-import { type CredentialName, Credentials, type HandedOut, type ReadOptions } from "./Credentials.ts"
+import {
+  type ChangedCredential,
+  type CredentialName,
+  Credentials,
+  type HandedOut,
+  type ReadOptions,
+  type RotateRequest,
+  type UpdateRequest
+} from "./Credentials.ts"
 import * as DescribeCache from "./DescribeCache.ts"
 import { CredentialEvents } from "./Events.ts"
 import { metadataOf } from "./Metadata.ts"
+import { Providers } from "./Providers.ts"
 import { loadOf, type Readable, read, readOfGlobal } from "./Reads.ts"
 import { Refresher } from "./Refresher.ts"
 import { rotate } from "./Rotation.ts"
+import * as Sealing from "./Sealing.ts"
 import { setService } from "./ServiceCommands.ts"
 
-const purpose = "credentials"
-/** Hex digits of a keyed fingerprint that an audit diff shows. */
-const fingerprintLength = 32
-const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 const reads = Metric.counter("credential_reads_total", {
@@ -95,6 +104,8 @@ const make = Effect.gen(function* () {
   const keyring = yield* Keyring
   const curveBox = yield* CurveBox
   const refresher = yield* Refresher
+  const providers = yield* Providers
+  const refreshes = yield* RefreshStore
   const knownTenants = yield* KnownTenants
   const refusals = yield* Refusals
   const notes = yield* AuditNotes
@@ -126,18 +137,7 @@ const make = Effect.gen(function* () {
     isEntityId(credentialId) ? effect : refuseUnknown(tenantId)
 
   // ---- secrets
-  const sealerOf = (tenantId: string, sealer: TenantSealer): SecretSealer => ({
-    seal: (credentialId, version, secret) => {
-      const plaintext = encoder.encode(JSON.stringify(secret))
-      const { keyId, sealed } = sealer.seal({ credentialId, version, purpose }, plaintext)
-      plaintext.fill(0)
-      const fingerprints = Object.entries(secret).map(([field, value]) => [
-        field,
-        keyring.fingerprint("credential", tenantId, credentialId, field, value).slice(0, fingerprintLength)
-      ])
-      return { keyId, sealed, fingerprints: Object.fromEntries(fingerprints) as Record<string, string> }
-    }
-  })
+  const sealerOf = Sealing.sealerOf(keyring)
   const sealerFor = (tenantId: string) =>
     Effect.andThen(known(tenantId), Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)).pipe(
       Effect.map((sealer) => sealerOf(tenantId, sealer))
@@ -145,7 +145,7 @@ const make = Effect.gen(function* () {
 
   const open = ({ credential, version }: Readable) => {
     const { credentialId, tenantId } = credential
-    const place = { credentialId, version: version.version, purpose }
+    const place = { credentialId, version: version.version, purpose: secretPurpose }
     return Effect.catch(tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()), (error) =>
       error._tag === "TenantKeyUnavailable"
         ? Effect.fail(keyFailed())
@@ -219,19 +219,96 @@ const make = Effect.gen(function* () {
     return Effect.flatMap(reading, (first) =>
       minTtlMs === null || !runsOut(first, minTtlMs)
         ? handOut(first, sealTo)
-        : refresher.settled(first.credential.tenantId, first.credential.credentialId).pipe(
+        : refresher.settled(first.credential.tenantId, first.credential.credentialId, caller).pipe(
             Effect.andThen(reading),
             Effect.flatMap((second) => handOut(second, sealTo))
           )
+    ).pipe(
+      // Its end has come, and a refresh may bring it back.
+      Effect.catchTag("CredentialExpired", (expired) =>
+        minTtlMs === null ? Effect.fail(expired) : revived(tenantId, expired, reading, sealTo, caller)
+      )
     )
   }
+
+  const revived = Effect.fnUntraced(function* (
+    tenantId: string,
+    expired: errors.CredentialExpired,
+    reading: Effect.Effect<Readable, ChangeError>,
+    sealTo: string | null,
+    caller: Caller
+  ): Effect.fn.Return<HandedOut, ChangeError> {
+    const { credentialId } = expired
+    const { views } = yield* Effect.mapError(
+      store.find(tenantId, { ids: [credentialId], slots: [], globalSlots: [] }),
+      ExistingTenant.readFailed
+    )
+    const credential = views.find((view) => view.credential.credentialId === credentialId)?.credential
+    if (credential?.refresh === undefined) return yield* expired
+    yield* refresher.settled(credential.tenantId, credentialId, caller)
+    const found = yield* Effect.catchTag(
+      reading,
+      "CredentialExpired",
+      () => new errors.RefreshPending({ credentialId })
+    )
+    return yield* handOut(found, sealTo)
+  })
+
+  /** The provider and what it needs, checked; null where nothing is to be refreshed. */
+  const setUp = (tenantId: string, type: string, rotation: JsonObject | null, secret: Secret) =>
+    Effect.flatMap(
+      Effect.fromResult(Result.mapError(parseRotation(type, rotation), (shape) => new errors.InvalidRequest(shape))),
+      (parsed) => (parsed === null ? Effect.succeed(null) : providers.setUp(tenantId, parsed, secret))
+    )
+
+  /** A credential that is refreshed, with the setup for a secret that is given by hand; null for one that is not. */
+  const setUpByHand = Effect.fnUntraced(function* (tenantId: string, credentialId: string, value: unknown) {
+    const standing = yield* Effect.mapError(refreshes.standing(tenantId, credentialId), ExistingTenant.readFailed)
+    const credential = standing?.credential
+    if (credential?.refresh === undefined) return null
+    const secret = parseSecret(credential.type, value)
+    // What is wrong with it is told by the command.
+    if (Result.isFailure(secret)) return null
+    return yield* setUp(tenantId, credential.type, credential.rotation, secret.success)
+  })
+
+  /** The secret in force, opened; for checking whether a provider can do with it. */
+  const setUpForUpdate = Effect.fnUntraced(function* (tenantId: string, request: UpdateRequest) {
+    if (request.rotation === undefined) return null
+    const standing = yield* Effect.mapError(
+      refreshes.standing(tenantId, request.credentialId),
+      ExistingTenant.readFailed
+    )
+    if (standing === undefined) return yield* new errors.CredentialNotFound({ credentialId: request.credentialId })
+    const { credential, now, versions } = standing
+    const version = versions.find((one) => one.version === credential.secretVersion)
+    if (version === undefined) return null
+    const plaintext = yield* open({ credential, version, now })
+    const secret = JSON.parse(decoder.decode(plaintext)) as Secret
+    plaintext.fill(0)
+    const refresh = yield* setUp(tenantId, credential.type, request.rotation, secret)
+    return { secretVersion: credential.secretVersion, refresh }
+  })
+
+  const rotateByHand = Effect.fnUntraced(function* (
+    tenantId: string,
+    request: RotateRequest & { readonly secret: Redacted.Redacted<unknown> },
+    caller: Caller
+  ): Effect.fn.Return<ChangedCredential, ChangeError> {
+    const sealer = yield* sealerFor(tenantId)
+    const setup = yield* setUpByHand(tenantId, request.credentialId, Redacted.value(request.secret))
+    return yield* change(tenantId, rotate(request, sealer, events, caller, setup))
+  })
 
   return Credentials.of({
     store: Effect.fnUntraced(function* (tenantId, request, caller) {
       const sealer = yield* sealerFor(tenantId)
+      const setup = yield* setUp(tenantId, request.type, request.rotation, Redacted.value(request.secret))
+      const rotation = setup === null ? null : request.rotation
+      const max = limits.get(tenantId).credentials
       return yield* change(
         tenantId,
-        commands.store(request, ids.next(), sealer, events, caller, limits.get(tenantId).credentials)
+        commands.store({ ...request, rotation }, ids.next(), sealer, events, caller, max, setup)
       )
     }),
     get: (tenantId, name, options, caller) => Effect.onExit(get(tenantId, name, options, caller), countRead),
@@ -250,12 +327,26 @@ const make = Effect.gen(function* () {
     rotate: Effect.fnUntraced(function* (tenantId, request, caller) {
       const { secret } = request
       if (!isEntityId(request.credentialId)) return yield* refuseUnknown(tenantId)
-      if (secret === null) return yield* refresher.refresh(tenantId, request.credentialId, caller)
-      const sealer = yield* sealerFor(tenantId)
-      return yield* change(tenantId, rotate({ ...request, secret }, sealer, events, caller))
+      if (secret !== null) return yield* rotateByHand(tenantId, { ...request, secret }, caller)
+      yield* known(tenantId)
+      return yield* Effect.ensuring(
+        refresher.refresh(tenantId, request.credentialId, caller),
+        describeCache.changed(tenantId)
+      )
+    }),
+    reconnect: Effect.fnUntraced(function* (tenantId, request, caller) {
+      if (!isEntityId(request.credentialId) || request.secret === null) return yield* refuseUnknown(tenantId)
+      return yield* rotateByHand(tenantId, { ...request, secret: request.secret }, caller)
     }),
     update: (tenantId, request, caller) =>
-      ifKnown(tenantId, request.credentialId, change(tenantId, commands.update(request, caller))),
+      ifKnown(
+        tenantId,
+        request.credentialId,
+        Effect.flatMap(setUpForUpdate(tenantId, request), (setup) => {
+          const rotation = setup?.refresh === null ? null : request.rotation
+          return change(tenantId, commands.update({ ...request, rotation }, caller, setup))
+        })
+      ),
     revoke: (tenantId, request, caller) =>
       ifKnown(tenantId, request.credentialId, change(tenantId, commands.revoke(request, events, caller))),
     history: Effect.fnUntraced(function* (tenantId, credentialId) {

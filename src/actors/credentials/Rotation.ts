@@ -9,6 +9,7 @@ import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import { parseSecret, type Secret } from "../../domain/CredentialShape.ts"
 import type { Refusal } from "../../domain/errors.ts"
 import * as errors from "../../domain/errors.ts"
+import { heldVersions } from "../../domain/Refresh.ts"
 import { noCredentials } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
 import { credentialChanged } from "../tenant/RowTagging.ts"
@@ -28,12 +29,14 @@ import {
   type SecretSealer
 } from "./Change.ts"
 import type { ChangedCredential, RotateRequest } from "./Credentials.ts"
+import { type RefreshSetup, refreshAfterHand, withRefresh } from "./RefreshCommands.ts"
 
 export const rotate = (
   request: RotateRequest & { readonly secret: Redacted.Redacted<unknown> },
   sealer: SecretSealer,
   events: Events,
-  caller: Caller
+  caller: Caller,
+  setup: RefreshSetup | null = null
 ): Command<ChangedCredential> => ({
   name: "credential.rotate",
   caller,
@@ -65,6 +68,17 @@ export const rotate = (
     putVersions(workspace, Lifecycle.versionsAfterRotation(versions, workspace.now, overlapMs))
     workspace.credentials.update(credential)
     const version = putSecret(workspace, credential, checked.success, sealer, caller)
+    if (setup !== null && before.refresh !== undefined) {
+      const refresh = refreshAfterHand(before.refresh, setup, version, workspace.now)
+      const wasTold = before.refresh.told
+      // What was in force may have a successor on its way: it is kept beside, until that is known.
+      const held = heldVersions(refresh.holding)
+      putVersions(workspace, Lifecycle.versionsBesideHeld(versions, held, version.version, workspace.now))
+      workspace.credentials.update(withRefresh(credential, refresh))
+      if (wasTold.reconnect || wasTold.inDoubt || wasTold.failedAt !== null) {
+        events.announce(workspace, "recovered", credential, { version: credential.version })
+      }
+    }
     const overlapUntil = overlapMs > 0 && before.state === "active" ? iso(workspace.now + overlapMs) : null
     record(workspace, "credential.rotated", credentialId, caller, {
       version: [before.version, credential.version],
@@ -75,7 +89,8 @@ export const rotate = (
     events.announce(workspace, "rotated", credential, {
       version: credential.version,
       expires_at: iso(credential.expiresAt),
-      overlap_until: overlapUntil
+      overlap_until: overlapUntil,
+      cause: "request"
     })
     return Result.succeed({ credentialId, version: credential.version })
   }

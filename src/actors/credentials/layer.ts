@@ -3,10 +3,11 @@ import { Layer } from "effect"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
 import { CredentialEvents } from "./Events.ts"
 import * as LiveCredentials from "./LiveCredentials.ts"
-import { Refresher } from "./Refresher.ts"
+import * as Providers from "./Providers.ts"
 import * as CredentialSweeps from "./Sweeps.ts"
 
 export const settings = CredentialsConfig.layer
-export const layer = Layer.merge(LiveCredentials.layer, CredentialSweeps.layer).pipe(
-  Layer.provideMerge(Layer.mergeAll(CredentialEvents.layer, Refresher.layerNone))
-)
+/** What a refresh needs of this room; `rotation` builds the `Refresher` on it. */
+export const parts = Layer.merge(CredentialEvents.layer, Providers.layer)
+/** Needs `parts` and a `Refresher`. */
+export const layer = Layer.merge(LiveCredentials.layer, CredentialSweeps.layer)

@@ -13,6 +13,7 @@ import {
   type TenantService
 } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
+import type { ProviderEntry } from "../../domain/ProviderEntry.ts"
 import type { CredentialChanges, CredentialLoaded } from "../../store/CredentialStore.ts"
 import { countsAsCredential } from "../../store/Stock.ts"
 
@@ -26,6 +27,11 @@ export class CredentialWorkspace {
   private readonly deleted = new Set<string>()
   private readonly versionsWritten = new Map<string, CredentialVersion>()
   private readonly servicesWritten = new Map<string, TenantService>()
+  private readonly versionsDeleted: Array<{ readonly credentialId: string; readonly version: number }> = []
+  private readonly providers: Map<string, ProviderEntry>
+  private readonly providersInUse: ReadonlySet<string>
+  private readonly providersWritten = new Map<string, ProviderEntry>()
+  private readonly providersDeleted = new Set<string>()
   private readonly servicesCounted: number | null
   private servicesAdded = 0
   /** By how many the tenant has more that count against its limit. */
@@ -35,6 +41,8 @@ export class CredentialWorkspace {
     this.tenantId = tenantId
     this.credentials = new Map(loaded?.credentials)
     this.services = new Map(loaded?.services)
+    this.providers = new Map(loaded?.providers)
+    this.providersInUse = loaded?.providersInUse ?? new Set()
     this.servicesCounted = loaded?.serviceCount ?? null
     for (const [credentialId, versions] of loaded?.versions ?? []) {
       this.versions.set(credentialId, new Map(versions.map((version) => [version.version, version])))
@@ -103,7 +111,35 @@ export class CredentialWorkspace {
     return Array.from(tenantIds).flatMap((tenantId) => this.services.get(`${tenantId}/${credential.serviceName}`) ?? [])
   }
 
+  /** This tenant's own provider of that name, as a command that asked for it finds it. */
+  provider(name: string): ProviderEntry | undefined {
+    return this.providers.get(name)
+  }
+
+  isProviderInUse(name: string): boolean {
+    return this.providersInUse.has(name)
+  }
+
   // ---- changing
+  putProvider(entry: ProviderEntry): void {
+    this.providers.set(entry.name, entry)
+    this.providersWritten.set(entry.name, entry)
+    this.providersDeleted.delete(entry.name)
+  }
+
+  deleteProvider(name: string): void {
+    this.providers.delete(name)
+    this.providersWritten.delete(name)
+    this.providersDeleted.add(name)
+  }
+
+  /** The row goes: an answer that was settled, or what was sealed for a provider. */
+  deleteVersion(credentialId: string, version: number): void {
+    this.versions.get(credentialId)?.delete(version)
+    this.versionsWritten.delete(`${credentialId}/${version}`)
+    this.versionsDeleted.push({ credentialId, version })
+  }
+
   insert(credential: Credential): void {
     this.count(credential)
     this.credentials.set(credential.credentialId, credential)
@@ -152,7 +188,10 @@ export class CredentialWorkspace {
       updated: Array.from(this.updated, now),
       deleted: Array.from(this.deleted),
       versions: Array.from(this.versionsWritten.values()),
-      services: Array.from(this.servicesWritten.values())
+      services: Array.from(this.servicesWritten.values()),
+      ...(this.versionsDeleted.length === 0 ? {} : { versionsDeleted: this.versionsDeleted }),
+      ...(this.providersWritten.size === 0 ? {} : { providers: Array.from(this.providersWritten.values()) }),
+      ...(this.providersDeleted.size === 0 ? {} : { providersDeleted: Array.from(this.providersDeleted) })
     }
   }
 }

@@ -168,6 +168,14 @@ export const tagged = (
       : {
           credentials: {
             ...credentials,
+            ...(credentials.providers === undefined
+              ? {}
+              : {
+                  providers: credentials.providers.map((entry) => ({
+                    ...entry,
+                    mac: rowTag(RowTags.ofProvider(entry))
+                  }))
+                }),
             inserted: credentials.inserted.map(ofCredential),
             updated: credentials.updated.map((credential) =>
               holding.credential(credential.credentialId) ? ofCredential(credential) : untagged(credential)

@@ -9,6 +9,9 @@ import {
   type TenantService,
   versionStates
 } from "../../domain/Credential.ts"
+import type { ProviderFields } from "../../domain/Provider.ts"
+import type { ProviderEntry } from "../../domain/ProviderEntry.ts"
+import type { Refresh } from "../../domain/Refresh.ts"
 import * as Columns from "./Columns.ts"
 import type { Row, Value } from "./MariadbConnection.ts"
 
@@ -19,7 +22,7 @@ const json = <A>(row: Row, index: number): A => JSON.parse(Columns.text(row, ind
 
 // ---- credentials
 export const credentialColumns =
-  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac"
+  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider"
 export const credentialColumnCount = credentialColumns.split(", ").length
 
 export const credentialOf = (row: Row): Credential => {
@@ -44,9 +47,16 @@ export const credentialOf = (row: Row): Credential => {
     updatedAt: Columns.whole(row, 16),
     createdBy: Columns.text(row, 17),
     updatedBy: Columns.text(row, 18),
-    ...Columns.macOf(row, 19)
+    ...Columns.macOf(row, 19),
+    ...(row[20] === null ? {} : { refresh: json<Refresh>(row, 20), refreshDueAt: Columns.wholeOrNull(row, 21) })
   }
 }
+
+/** The last two are for looking things up, and are not read again. */
+export const refreshValues = ({ refresh, refreshDueAt }: Credential): ReadonlyArray<Value> =>
+  refresh === undefined
+    ? [null, null, null, null]
+    : [JSON.stringify(refresh), refreshDueAt ?? null, refresh.grantExpiresAt, refresh.provider]
 
 export const credentialValues = (credential: Credential): ReadonlyArray<Value> => [
   Columns.uuidBytes(credential.credentialId),
@@ -68,7 +78,8 @@ export const credentialValues = (credential: Credential): ReadonlyArray<Value> =
   credential.updatedAt,
   credential.createdBy,
   credential.updatedBy,
-  Columns.macValue(credential.mac)
+  Columns.macValue(credential.mac),
+  ...refreshValues(credential)
 ]
 
 // ---- versions
@@ -121,4 +132,34 @@ export const serviceValues = (service: TenantService): ReadonlyArray<Value> => [
   service.isActive ? 1 : 0,
   service.reason,
   service.updatedAt
+]
+
+// ---- providers
+export const providerColumns =
+  "tenant_id, name, provider_id, version, definition, client_id, secrets, has_key, updated_at, mac"
+
+export const providerOf = (row: Row): ProviderEntry => ({
+  tenantId: Columns.text(row, 0),
+  name: Columns.text(row, 1),
+  providerId: Columns.uuid(row, 2),
+  version: Columns.whole(row, 3),
+  definition: json<ProviderFields>(row, 4),
+  clientId: Columns.textOrNull(row, 5),
+  secrets: Columns.whole(row, 6),
+  hasKey: Columns.whole(row, 7) === 1,
+  updatedAt: Columns.whole(row, 8),
+  ...Columns.macOf(row, 9)
+})
+
+export const providerValues = (entry: ProviderEntry): ReadonlyArray<Value> => [
+  entry.tenantId,
+  entry.name,
+  Columns.uuidBytes(entry.providerId),
+  entry.version,
+  JSON.stringify(entry.definition),
+  entry.clientId,
+  entry.secrets,
+  entry.hasKey ? 1 : 0,
+  entry.updatedAt,
+  Columns.macValue(entry.mac)
 ]

@@ -3,7 +3,7 @@
  * `CredentialStore.ts`; credentials are written by `MariaTenantStore` (`apply/credentials.ts`).
  */
 import { Effect, Layer } from "effect"
-import { type Credential, isGlobal, type TenantService } from "../../domain/Credential.ts"
+import { answerVersionBase, type Credential, isGlobal, type TenantService } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import type { Page } from "../../domain/Page.ts"
 import { type CredentialQuery, type CredentialRef, CredentialStore, type CredentialView } from "../CredentialStore.ts"
@@ -80,7 +80,7 @@ const list = async (session: Session, tenantId: string, query: CredentialQuery) 
 // ---- the other reads -------------------------------------------------------------
 
 const historySql = `SELECT ${versionColumns.replace("sealed", "NULL")} FROM credential_versions
-  WHERE credential_id = ? AND tenant_id = ? ORDER BY version DESC LIMIT ?`
+  WHERE credential_id = ? AND tenant_id = ? AND version < ${answerVersionBase} ORDER BY version DESC LIMIT ?`
 const servicesSql = `SELECT ${serviceColumns} FROM tenant_services WHERE tenant_id = ? AND service_name > ?
   ORDER BY service_name LIMIT ?`
 const endedSql = `SELECT tenant_id, credential_id FROM credentials FORCE INDEX (ix_credentials_due)

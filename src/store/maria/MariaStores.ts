@@ -12,6 +12,7 @@ import * as MariaKeyRotationStore from "./MariaKeyRotationStore.ts"
 import * as MariaKeyStore from "./MariaKeyStore.ts"
 import * as MariaOutbox from "./MariaOutbox.ts"
 import * as MariaPlatformStore from "./MariaPlatformStore.ts"
+import * as MariaRefreshStore from "./MariaRefreshStore.ts"
 import * as MariaRestoreMark from "./MariaRestoreMark.ts"
 import * as MariaSweeps from "./MariaSweeps.ts"
 import * as MariaTenantStore from "./MariaTenantStore.ts"
@@ -37,5 +38,6 @@ export const layer = Layer.mergeAll(
   MariaAuditStore.layer,
   MariaAuditCuts.layer,
   MariaKeyRotationStore.layer,
-  MariaPlatformStore.layer
+  MariaPlatformStore.layer,
+  MariaRefreshStore.layer
 ).pipe(Layer.provideMerge(layerDatabase))

@@ -41,6 +41,11 @@ const purgeTenantsSql = `DELETE a FROM tenants a
     AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.tenant_id = a.tenant_id)
     AND NOT EXISTS (SELECT 1 FROM credentials c WHERE c.tenant_id = a.tenant_id)
     AND NOT EXISTS (SELECT 1 FROM client_credentials c WHERE c.tenant_id = a.tenant_id)`
+const purgeProviderSecretsSql = `DELETE v FROM credential_versions v
+  JOIN providers p ON p.provider_id = v.credential_id JOIN tenants n ON n.tenant_id = p.tenant_id
+  WHERE n.removed_at IS NOT NULL`
+const purgeProvidersSql =
+  "DELETE p FROM providers p JOIN tenants n ON n.tenant_id = p.tenant_id WHERE n.removed_at IS NOT NULL"
 const purgeServicesSql = `DELETE s FROM tenants a FORCE INDEX (ix_tenants_removed)
     STRAIGHT_JOIN tenant_services s ON s.tenant_id = a.tenant_id
   WHERE a.removed_at > 0`
@@ -64,6 +69,8 @@ const orphans = async (session: Session, limit: number) => {
 const purgeRemoved = async (session: Session) => {
   const applications = (await session.run(purgeApplicationsSql)) + (await session.run(purgeApplicationsOfTenantsSql))
   await session.run(purgeServicesSql)
+  await session.run(purgeProviderSecretsSql)
+  await session.run(purgeProvidersSql)
   return { applications, tenants: await session.run(purgeTenantsSql) }
 }
 

@@ -1,6 +1,6 @@
 /** `CredentialStore` in memory, with the promises of the contract. `now` is Effect's clock. */
 import { Clock, Effect, Layer } from "effect"
-import { type Credential, hasRunOut, isGlobal } from "../../domain/Credential.ts"
+import { answerVersionBase, type Credential, hasRunOut, isGlobal } from "../../domain/Credential.ts"
 import { overlapIsOver } from "../../domain/CredentialLifecycle.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import { type CredentialQuery, CredentialStore, type CredentialView } from "../CredentialStore.ts"
@@ -57,7 +57,8 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables, tenants }) => {
     versions: (tenantId, credentialId, limit) =>
       step((now) => {
         const own = tables.get(credentialId)?.tenantId === tenantId
-        const versions = own ? tables.versionsOf(credentialId).toReversed().slice(0, limit) : []
+        const all = own ? tables.versionsOf(credentialId).filter(({ version }) => version < answerVersionBase) : []
+        const versions = all.toReversed().slice(0, limit)
         return { versions: versions.map((version) => ({ ...version, sealed: null })), now }
       }),
     services: (tenantId, { after, limit }) =>

@@ -14,6 +14,7 @@ import {
   type TenantService
 } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
+import type { ProviderEntry } from "../../domain/ProviderEntry.ts"
 import {
   type CredentialChanges,
   type CredentialLoad,
@@ -32,6 +33,8 @@ export class MemoryCredentialTables {
   private readonly credentials = new Map<string, Credential>()
   private readonly versions = new Map<string, Map<number, CredentialVersion>>()
   private readonly services = new Map<string, TenantService>()
+  /** By `tenantId/name`. */
+  readonly providers = new Map<string, ProviderEntry>()
 
   all(): ReadonlyArray<Credential> {
     return Array.from(this.credentials.values())
@@ -138,8 +141,31 @@ export class MemoryCredentialTables {
       services: new Map(services),
       serviceCount: load.countServices ? Math.min(this.servicesOf(tenantId).length, servicesSwitchedMax) : null,
       servicesOff: load.countServices ? this.servicesOff(tenantId) : null,
-      tenants: new Map(tenants)
+      tenants: new Map(tenants),
+      ...(load.providers === undefined ? {} : this.loadProviders(tenantId, load.providers))
     }
+  }
+
+  private loadProviders(tenantId: string, names: ReadonlyArray<string>) {
+    const entries = names.flatMap((name) => this.providers.get(`${tenantId}/${name}`) ?? [])
+    const means = (credential: Credential, name: string): boolean =>
+      credential.refresh?.provider === name &&
+      credential.state !== "revoked" &&
+      (credential.tenantId === tenantId ||
+        (tenantId === globalTenantId && !this.providers.has(`${credential.tenantId}/${name}`)))
+    return {
+      providers: new Map(entries.map((entry) => [entry.name, entry])),
+      providersInUse: new Set(names.filter((name) => this.all().some((credential) => means(credential, name))))
+    }
+  }
+
+  putVersion(version: CredentialVersion): void {
+    const versions = this.versions.get(version.credentialId) ?? new Map<number, CredentialVersion>()
+    this.versions.set(version.credentialId, versions.set(version.version, version))
+  }
+
+  put(credential: Credential): void {
+    this.credentials.set(credential.credentialId, credential)
   }
 
   /** The constraint that the changes break, or null. Nothing is changed by asking. */
@@ -158,7 +184,7 @@ export class MemoryCredentialTables {
     return null
   }
 
-  apply(changes: CredentialChanges | undefined): void {
+  apply(changes: CredentialChanges | undefined, tenantId = ""): void {
     if (changes === undefined) return
     for (const credentialId of changes.deleted) {
       this.credentials.delete(credentialId)
@@ -168,9 +194,13 @@ export class MemoryCredentialTables {
       this.credentials.set(credential.credentialId, credential)
     }
     for (const version of changes.versions) {
-      const versions = this.versions.get(version.credentialId) ?? new Map<number, CredentialVersion>()
-      this.versions.set(version.credentialId, versions.set(version.version, version))
+      this.putVersion(version)
     }
+    for (const { credentialId, version } of changes.versionsDeleted ?? []) {
+      this.versions.get(credentialId)?.delete(version)
+    }
+    for (const entry of changes.providers ?? []) this.providers.set(`${entry.tenantId}/${entry.name}`, entry)
+    for (const name of changes.providersDeleted ?? []) this.providers.delete(`${tenantId}/${name}`)
     for (const service of changes.services) this.services.set(`${service.tenantId}/${service.serviceName}`, service)
   }
 }

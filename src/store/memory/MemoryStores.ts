@@ -8,6 +8,7 @@ import { MemoryDatabase } from "./MemoryDatabase.ts"
 import * as MemoryKeyRotationStore from "./MemoryKeyRotationStore.ts"
 import * as MemoryKeyStore from "./MemoryKeyStore.ts"
 import * as MemoryOutbox from "./MemoryOutbox.ts"
+import * as MemoryRefreshStore from "./MemoryRefreshStore.ts"
 import * as MemorySweeps from "./MemorySweeps.ts"
 import * as MemoryTenantStore from "./MemoryTenantStore.ts"
 import * as MemoryTokenLookup from "./MemoryTokenLookup.ts"
@@ -26,5 +27,6 @@ export const layer = Layer.mergeAll(
   MemoryClientStore.layer,
   MemoryAuditStore.layer,
   MemoryAuditCuts.layer,
-  MemoryKeyRotationStore.layer
+  MemoryKeyRotationStore.layer,
+  MemoryRefreshStore.layer
 ).pipe(Layer.provideMerge(MemoryDatabase.layer))

@@ -144,7 +144,7 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   applyTokens(tables, changes)
   applyApplications(tables, tenantId, changes, now)
   applyOutbox(tables, tenantId, changes, now)
-  tables.credentials.apply(changes.credentials)
+  tables.credentials.apply(changes.credentials, tenantId)
   applyClients(tables, changes.clients)
   for (const checkpoint of changes.auditCheckpoints ?? []) {
     const kept = tables.checkpoints.some(

@@ -94,6 +94,8 @@ describe("CredentialLifecycle", () => {
     superseded   -           -             -         -
     revoked      -           -             -         -
     expired      superseded  superseded    revoked   -
+    spare        -           -             superseded  -
+    answer       -           -             superseded  -
   `
   const rows = table
     .trim()

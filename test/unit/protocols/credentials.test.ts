@@ -30,7 +30,8 @@ const metadata: CredentialMetadata = {
   createdAt: someTime,
   updatedAt: someTime,
   createdBy: "bus",
-  updatedBy: "bus"
+  updatedBy: "bus",
+  refresh: null
 }
 const common = {
   credential_id: id,
@@ -43,7 +44,8 @@ const common = {
   owner: { level: "user", user_id: "u1" },
   version: 3,
   created_at: date,
-  updated_at: date
+  updated_at: date,
+  refresh: null
 }
 const shown = {
   ...common,
@@ -215,6 +217,23 @@ const cases: ReadonlyArray<Case> = [
     body: { credential_id: id, success: true, message: "rotated", version: 4 }
   },
   {
+    operation: "credential.reconnect",
+    ask: { credential_id: id, credentials: { a: planted }, expires_at: null },
+    calls: "reconnect",
+    args: [
+      "demo",
+      {
+        credentialId: id,
+        secret: Redacted.make({ a: planted }),
+        expiresAt: null,
+        overlapMs: 0,
+        expectedVersion: null
+      }
+    ],
+    gives: changed,
+    body: { credential_id: id, success: true, message: "reconnected", version: 4 }
+  },
+  {
     operation: "credential.update",
     ask: { credential_id: id, allowed_consumers: [], scopes: ["a"], metadata: {} },
     calls: "update",
@@ -226,6 +245,7 @@ const cases: ReadonlyArray<Case> = [
         scopes: ["a"],
         expiresAt: undefined,
         metadata: {},
+        rotation: undefined,
         expectedVersion: null
       }
     ],

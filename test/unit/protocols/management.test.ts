@@ -5,6 +5,8 @@ import { afterAll, beforeAll } from "vitest"
 import * as errors from "../../../src/domain/errors.ts"
 import { unknownEntityId } from "../../../src/domain/Names.ts"
 import { servicePrincipal } from "../../../src/domain/Principal.ts"
+import { providerOf } from "../../../src/domain/Provider.ts"
+import type { KnownProvider } from "../../../src/domain/ProviderEntry.ts"
 import { Access } from "../../../src/protocols/Access.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
@@ -38,6 +40,29 @@ interface Case {
   readonly gives: Effect.Effect<unknown, unknown>
   readonly status?: number
   readonly body: unknown
+}
+
+const acme: KnownProvider = {
+  provider: providerOf({ name: "acme", token_url: "https://provider.example/token" }),
+  origin: "tenant",
+  entry: {
+    tenantId: "demo",
+    name: "acme",
+    providerId: someTokenId,
+    version: 1,
+    definition: { name: "acme", token_url: "https://provider.example/token" },
+    clientId: "id",
+    secrets: 1,
+    hasKey: false,
+    updatedAt: someTime
+  }
+}
+const shownAcme = {
+  ...acme.provider,
+  origin: "tenant",
+  client_id: "id",
+  client_secrets: 1,
+  has_client_key: false
 }
 
 /** One right request of every operation that reaches `Tenants`. */
@@ -443,6 +468,46 @@ const cases: ReadonlyArray<Case> = [
     args: [someTokenId],
     gives: Effect.void,
     body: { keyId: someTokenId, state: "retired" }
+  },
+  {
+    operation: "provider.put",
+    ask: { name: "acme", token_url: "https://provider.example/token", client_id: "id", client_secrets: ["planted"] },
+    calls: "providerPut",
+    args: [
+      "demo",
+      {
+        definition: { name: "acme", token_url: "https://provider.example/token" },
+        clientId: "id",
+        secrets: { clientSecrets: ["planted"], clientKey: null }
+      }
+    ],
+    gives: Effect.succeed({ known: acme, created: true }),
+    status: 201,
+    body: shownAcme
+  },
+  {
+    operation: "provider.get",
+    ask: { name: "acme" },
+    calls: "providerGet",
+    args: ["demo", "acme"],
+    gives: Effect.succeed(acme),
+    body: shownAcme
+  },
+  {
+    operation: "provider.list",
+    ask: {},
+    calls: "providerList",
+    args: ["demo"],
+    gives: Effect.succeed([acme]),
+    body: { content: [shownAcme] }
+  },
+  {
+    operation: "provider.delete",
+    ask: { name: "acme" },
+    calls: "providerRemove",
+    args: ["demo", "acme"],
+    gives: Effect.void,
+    body: { deleted: 1 }
   },
   {
     operation: "outbox.list",

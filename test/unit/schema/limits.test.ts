@@ -12,6 +12,7 @@ import * as Client from "../../../src/domain/ClientCredential.ts"
 import { credentialTypePattern, userIdPattern } from "../../../src/domain/Credential.ts"
 import { audiencePattern, issuerPattern } from "../../../src/domain/Issuer.ts"
 import * as Names from "../../../src/domain/Names.ts"
+import { providerNamePattern } from "../../../src/domain/Provider.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { sampleKeyOf, samples } from "../../support/requestSamples.ts"
 
@@ -105,7 +106,8 @@ it("the length of a pattern is read right", () => {
 /** Texts of these formats become something else, or a short text, when they are read; shown below. */
 const formats = new Set(["date-time", "duration", "uuid", "cursor", "judged"])
 /** The caller's own JSON, bounded as a whole, and a secret, whose fields `CredentialShape` bounds. */
-const open = /^credential\.(?:store|update|rotate) (?:metadata|rotation|credentials)$/u
+const open =
+  /^(?:credential\.(?:store|update|rotate|reconnect) (?:metadata|rotation|credentials)|provider\.put (?:params|token_params|client_key))$/u
 
 type Json = Readonly<Record<string, unknown>>
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
@@ -304,6 +306,13 @@ const written: Readonly<Record<string, number>> = {
   "credentials.metadata": json,
   "credentials.rotation": json,
   "credentials.reason": reason,
+  // Times, fingerprints and at most seventeen held grants.
+  "credentials.refresh": own(16_000),
+  "credentials.refresh_provider": lengthOf(providerNamePattern),
+  "providers.tenant_id": tenantId,
+  "providers.name": lengthOf(providerNamePattern),
+  "providers.definition": json,
+  "providers.client_id": own(1_024),
   "credentials.created_by": principal,
   "credentials.updated_by": principal,
   "credential_versions.tenant_id": tenantId,

@@ -10,6 +10,9 @@ import {
   credentialColumnCount,
   credentialColumns,
   credentialValues,
+  providerColumns,
+  providerValues,
+  refreshValues,
   serviceColumns,
   serviceValues,
   versionColumns,
@@ -23,11 +26,17 @@ const deleteSql = (list: string): string => `DELETE FROM credentials WHERE tenan
 const deleteVersionsSql = (list: string): string => `DELETE FROM credential_versions WHERE credential_id IN (${list})`
 const insertSql = `INSERT INTO credentials (${credentialColumns}) VALUES (${marks(credentialColumnCount)})`
 const updateSql = `UPDATE credentials SET state = ?, version = ?, secret_version = ?, scopes = ?, allowed_consumers = ?,
-    metadata = ?, rotation = ?, expires_at = ?, noticed_ms = ?, reason = ?, updated_at = ?, updated_by = ?, mac = ?
+    metadata = ?, rotation = ?, expires_at = ?, noticed_ms = ?, reason = ?, updated_at = ?, updated_by = ?, mac = ?,
+    refresh = ?, refresh_due_at = ?, refresh_final_at = ?, refresh_provider = ?
   WHERE credential_id = ? AND tenant_id = ?`
 const versionSql = `INSERT INTO credential_versions (${versionColumns}) VALUES (${marks(12)})
   ON DUPLICATE KEY UPDATE state = VALUES(state), sealed = VALUES(sealed), key_id = VALUES(key_id),
     expires_at = VALUES(expires_at), valid_until = VALUES(valid_until), reason = VALUES(reason)`
+const deleteVersionSql = "DELETE FROM credential_versions WHERE credential_id = ? AND version = ? AND tenant_id = ?"
+const providerSql = `INSERT INTO providers (${providerColumns}) VALUES (${marks(10)})
+  ON DUPLICATE KEY UPDATE version = VALUES(version), definition = VALUES(definition), client_id = VALUES(client_id),
+    secrets = VALUES(secrets), has_key = VALUES(has_key), updated_at = VALUES(updated_at), mac = VALUES(mac)`
+const deleteProviderSql = "DELETE FROM providers WHERE tenant_id = ? AND name = ?"
 const serviceSql = `INSERT INTO tenant_services (${serviceColumns}) VALUES (${marks(5)})
   ON DUPLICATE KEY UPDATE is_active = VALUES(is_active), reason = VALUES(reason), updated_at = VALUES(updated_at)`
 const checkpointSql = `INSERT IGNORE INTO audit_checkpoints
@@ -37,7 +46,8 @@ const checkpointSql = `INSERT IGNORE INTO audit_checkpoints
 const updateValues = (credential: Credential): ReadonlyArray<Value> => {
   const values = credentialValues(credential)
   const { mac, tenantId, updatedAt, updatedBy } = credential
-  return [...values.slice(5, 15), updatedAt, updatedBy, Columns.macValue(mac), values[0]!, tenantId]
+  const written = [updatedAt, updatedBy, Columns.macValue(mac), ...refreshValues(credential)]
+  return [...values.slice(5, 15), ...written, values[0]!, tenantId]
 }
 
 const byId = (a: Credential, b: Credential): number => (a.credentialId < b.credentialId ? -1 : 1)
@@ -60,6 +70,19 @@ export const applyCredentials = (
     session.batch(
       versionSql,
       changes.versions.map((version) => versionValues(tenantId, version))
+    ),
+    session.batch(
+      deleteVersionSql,
+      (changes.versionsDeleted ?? []).map(({ credentialId, version }) => [
+        Columns.uuidBytes(credentialId),
+        version,
+        tenantId
+      ])
+    ),
+    session.batch(providerSql, (changes.providers ?? []).map(providerValues)),
+    session.batch(
+      deleteProviderSql,
+      (changes.providersDeleted ?? []).map((name) => [tenantId, name])
     ),
     session.batch(serviceSql, changes.services.map(serviceValues))
   ]

@@ -21,6 +21,8 @@ import * as Columns from "../Columns.ts"
 import {
   credentialColumns,
   credentialOf,
+  providerColumns,
+  providerOf,
   serviceColumns,
   serviceOf,
   versionColumns,
@@ -137,6 +139,36 @@ const grouped = (versions: ReadonlyArray<CredentialVersion>): ReadonlyMap<string
   return new Map(Array.from(known, ([id, ofOne]) => [id, Array.from(ofOne.values()).toSorted(byVersion)]))
 }
 
+const providersSql = (marks: string): string =>
+  `SELECT ${providerColumns} FROM providers WHERE tenant_id = ? AND name IN (${marks})`
+const inUseSql = (marks: string): string =>
+  `SELECT DISTINCT refresh_provider FROM credentials FORCE INDEX (ix_credentials_refresh_provider)
+    WHERE tenant_id = ? AND refresh_provider IN (${marks}) AND state <> 1`
+/** A name of `global` is meant by every tenant that has none of its own of that name. */
+const inUseOfGlobalSql = (marks: string): string =>
+  `SELECT DISTINCT c.refresh_provider FROM credentials c FORCE INDEX (ix_credentials_refresh_name)
+    WHERE c.refresh_provider IN (${marks}) AND c.state <> 1 AND (c.tenant_id = ? OR NOT EXISTS
+      (SELECT 1 FROM providers p WHERE p.tenant_id = c.tenant_id AND p.name = c.refresh_provider))`
+
+const loadProviders = async (session: Session, tenantId: string, names: ReadonlyArray<string> | undefined) => {
+  if (names === undefined) return {}
+  const isOfAll = tenantId === globalTenantId
+  const [rows, used] = await Promise.all([
+    Columns.rowsIn(session, providersSql, names, [tenantId]),
+    isOfAll
+      ? Promise.all(
+          Columns.chunksOf(names).map((chunk) =>
+            session.rows(inUseOfGlobalSql(chunk.marks), [...chunk.values, globalTenantId])
+          )
+        ).then((found) => found.flat())
+      : Columns.rowsIn(session, inUseSql, names, [tenantId])
+  ])
+  return {
+    providers: new Map(rows.map(providerOf).map((entry) => [entry.name, entry])),
+    providersInUse: new Set(used.map((row) => Columns.text(row, 0)))
+  }
+}
+
 /**
  * One round trip for what most requests need: an id, or a slot with an active credential. What was
  * found in another way (an ended one, the active one of an ended one's slot) costs one more.
@@ -150,7 +182,7 @@ export const loadCredentials = async (
   const ids = Columns.uuidBytesOf(load.ids)
   const names = [...load.serviceNames, ...load.slots.map(serviceNameOfSlot), ...load.globalSlots.map(serviceNameOfSlot)]
   const both = [tenantId, globalTenantId]
-  const [credentials, ofIds, inSlots, inGlobalSlots, services, idServices, serviceCount, off, tenants] =
+  const [credentials, ofIds, inSlots, inGlobalSlots, services, idServices, serviceCount, off, tenants, providers] =
     await Promise.all([
       findCredentials(session, tenantId, load),
       Columns.rowsIn(session, versionsOfIds, ids),
@@ -160,7 +192,8 @@ export const loadCredentials = async (
       Columns.rowsIn(session, servicesOfIds, ids, both),
       load.countServices ? countServices(session, tenantId) : null,
       load.countServices ? session.rows(servicesOffSql, [tenantId]) : null,
-      session.rows(taggedTenantsSql, both)
+      session.rows(taggedTenantsSql, both),
+      loadProviders(session, tenantId, load.providers)
     ])
   const first = [...ofIds, ...inSlots, ...inGlobalSlots].map(versionOf)
   const seen = new Set([...load.ids, ...first.map((version) => version.credentialId)])
@@ -176,6 +209,7 @@ export const loadCredentials = async (
     ]),
     serviceCount,
     servicesOff: off?.map((row) => Columns.text(row, 0)) ?? null,
-    tenants: new Map(tenants.map(taggedTenantOf).map((tenant) => [tenant.tenantId, tenant]))
+    tenants: new Map(tenants.map(taggedTenantOf).map((tenant) => [tenant.tenantId, tenant])),
+    ...providers
   }
 }

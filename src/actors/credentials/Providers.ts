@@ -1,0 +1,209 @@
+/**
+ * The providers that a tenant may name: its own, which hide those of `global`, which hide the built-in ones.
+ *
+ * A definition says where secrets are sent to, so its row is believed only with its tag. Client secrets
+ * and keys are opened for an exchange and for nothing else.
+ */
+import { createHash } from "node:crypto"
+import { Context, Effect, Layer, Random } from "effect"
+import { Keyring } from "../../crypto/Keyring.ts"
+import * as RowTags from "../../crypto/RowTags.ts"
+import { secretPurpose, TenantKeys } from "../../crypto/TenantKeys.ts"
+import { builtInProviders } from "../../domain/BuiltInProviders.ts"
+import type { Secret } from "../../domain/CredentialShape.ts"
+import * as errors from "../../domain/errors.ts"
+import { fillUrl, lacking, type ProviderFields, parametersOf, providerOf } from "../../domain/Provider.ts"
+import { type KnownProvider, ofEntry, type ProviderEntry, type ProviderSecrets } from "../../domain/ProviderEntry.ts"
+import { providerFor, type Rotation } from "../../domain/Refresh.ts"
+import { urlProblem } from "../../platform/GuardedHttp.ts"
+import { RefreshStore, type StoredProvider } from "../../store/RefreshStore.ts"
+import * as ExistingTenant from "../tenant/ExistingTenant.ts"
+import { Ids } from "../tenant/Ids.ts"
+import { TenantActors } from "../tenant/TenantActors.ts"
+import type { Caller, ChangeError } from "../tenant/Tenants.ts"
+import { CredentialsConfig } from "./CredentialsConfig.ts"
+import { putProvider, removeProvider } from "./ProviderCommands.ts"
+import type { RefreshSetup } from "./RefreshCommands.ts"
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+const noSecrets: ProviderSecrets = { clientSecrets: [], clientKey: null }
+const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
+
+export interface ProviderInForce extends KnownProvider {
+  readonly clientId: string | null
+  readonly secrets: ProviderSecrets
+}
+
+export interface PutProvider {
+  readonly definition: ProviderFields
+  readonly clientId: string | null
+  readonly secrets: ProviderSecrets
+}
+
+export class Providers extends Context.Service<
+  Providers,
+  {
+    /** The one that the name means for the tenant, its secrets opened; undefined: nobody knows it. */
+    readonly find: (tenantId: string, name: string) => Effect.Effect<ProviderInForce | undefined, ChangeError>
+    readonly get: (tenantId: string, name: string) => Effect.Effect<KnownProvider, ChangeError>
+    /** All that the tenant may name, by name, those that hide others alone. */
+    readonly list: (tenantId: string) => Effect.Effect<ReadonlyArray<KnownProvider>, ChangeError>
+    readonly put: (
+      tenantId: string,
+      request: PutProvider,
+      caller: Caller
+    ) => Effect.Effect<{ readonly known: KnownProvider; readonly created: boolean }, ChangeError>
+    readonly remove: (tenantId: string, name: string, caller: Caller) => Effect.Effect<void, ChangeError>
+    /** Checks that the provider is known and has what it needs; fails with what lacks. */
+    readonly setUp: (tenantId: string, rotation: Rotation, secret: Secret) => Effect.Effect<RefreshSetup, ChangeError>
+  }
+>()("cm/actors/Providers") {}
+
+const invalid = (path: string, reason: string) => new errors.InvalidRequest({ path, reason })
+
+const make = Effect.gen(function* () {
+  const keyring = yield* Keyring
+  const tenantKeys = yield* TenantKeys
+  const store = yield* RefreshStore
+  const actors = yield* TenantActors
+  const ids = yield* Ids
+  const { providerHosts } = yield* CredentialsConfig
+  const liveTenant = yield* ExistingTenant.make
+
+  const rows = (tenantId: string, name: string | null) =>
+    Effect.mapError(store.providers(tenantId, name), ExistingTenant.readFailed)
+
+  const believed = (entry: ProviderEntry) =>
+    keyring.rowHolds(entry.mac, RowTags.ofProvider(entry))
+      ? Effect.void
+      : Effect.andThen(
+          Effect.logError("the row of a provider was changed outside of the service, and is not used", {
+            tenantId: entry.tenantId
+          }),
+          new errors.RowChanged({ kind: "provider", id: entry.providerId })
+        )
+
+  /** The tenant's own before the one of `global`. */
+  const best = (tenantId: string, found: ReadonlyArray<StoredProvider>): StoredProvider | undefined =>
+    found.find(({ entry }) => entry.tenantId === tenantId) ?? found[0]
+
+  const open = ({ entry, sealed }: StoredProvider): Effect.Effect<ProviderSecrets, ChangeError> => {
+    if (sealed === undefined) return Effect.succeed(noSecrets)
+    const place = { credentialId: entry.providerId, version: entry.version, purpose: secretPurpose }
+    return Effect.matchEffect(tenantKeys.openFor(entry.tenantId, place, sealed), {
+      onSuccess: (plaintext) => {
+        const secrets = JSON.parse(decoder.decode(plaintext)) as ProviderSecrets
+        plaintext.fill(0)
+        return Effect.succeed(secrets)
+      },
+      onFailure: (error): Effect.Effect<never, ChangeError> =>
+        error._tag === "TenantKeyUnavailable"
+          ? Effect.fail(keyFailed())
+          : Effect.fail(new errors.RowChanged({ kind: "provider", id: entry.providerId }))
+    })
+  }
+
+  const find = Effect.fnUntraced(function* (
+    tenantId: string,
+    name: string
+  ): Effect.fn.Return<ProviderInForce | undefined, ChangeError> {
+    const stored = best(tenantId, yield* rows(tenantId, name))
+    if (stored === undefined) {
+      const builtIn = builtInProviders.get(name)
+      return builtIn && { provider: builtIn, origin: "built_in", entry: null, clientId: null, secrets: noSecrets }
+    }
+    yield* believed(stored.entry)
+    const secrets = yield* open(stored)
+    return { ...ofEntry(stored.entry, tenantId), clientId: stored.entry.clientId, secrets }
+  })
+
+  const list = Effect.fnUntraced(function* (
+    tenantId: string
+  ): Effect.fn.Return<ReadonlyArray<KnownProvider>, ChangeError> {
+    yield* liveTenant(tenantId)
+    const known = new Map<string, KnownProvider>(
+      Array.from(builtInProviders, ([name, provider]) => [name, { provider, origin: "built_in", entry: null }])
+    )
+    const byName = Map.groupBy(yield* rows(tenantId, null), ({ entry }) => entry.name)
+    for (const [name, found] of byName) known.set(name, ofEntry(best(tenantId, found)!.entry, tenantId))
+    return Array.from(known.values()).toSorted((a, b) => (a.provider.name < b.provider.name ? -1 : 1))
+  })
+
+  /** What shares the provider's rate: everybody with the same client at it. */
+  const laneOf = (known: KnownProvider, clientId: string | null): string => {
+    const whose = known.origin === "tenant" ? known.entry!.tenantId : ""
+    const client = keyring.fingerprint("provider-client", clientId ?? "")
+    return createHash("sha256")
+      .update(JSON.stringify([whose, known.provider.name, client]), "utf8")
+      .digest("hex")
+      .slice(0, 32)
+  }
+
+  return Providers.of({
+    find,
+    list,
+    get: Effect.fnUntraced(function* (tenantId, name) {
+      yield* liveTenant(tenantId)
+      const stored = best(tenantId, yield* rows(tenantId, name))
+      if (stored !== undefined) return ofEntry(stored.entry, tenantId)
+      const builtIn = builtInProviders.get(name)
+      if (builtIn === undefined) return yield* new errors.ProviderNotFound({ name })
+      return { provider: builtIn, origin: "built_in", entry: null }
+    }),
+    put: Effect.fnUntraced(function* (tenantId, { clientId, definition, secrets }, caller) {
+      yield* liveTenant(tenantId)
+      const provider = providerOf(definition)
+      const hosts = { allowedHosts: providerHosts }
+      for (const [path, template] of Object.entries({
+        token_url: provider.token_url,
+        "health.url": provider.health?.url,
+        revoke_url: provider.revoke_url
+      })) {
+        // One that is a parameter, or has one in its host, is checked when it is filled in.
+        if (typeof template !== "string" || /^\{/u.test(template) || /^[a-z]+:\/\/[^/]*\{/u.test(template)) continue
+        const problem = urlProblem(template.replace(/\{[a-z0-9_]+\}/gu, "x"), hosts)
+        if (problem !== null) return yield* invalid(path, problem)
+      }
+      const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
+      const seal = (providerId: string, version: number) => {
+        const plaintext = encoder.encode(JSON.stringify(secrets))
+        const place = { credentialId: providerId, version, purpose: secretPurpose }
+        const made = sealer.seal(place, plaintext)
+        plaintext.fill(0)
+        return made
+      }
+      const { created, entry } = yield* actors.ask(
+        tenantId,
+        putProvider({ definition, clientId, secrets, newId: ids.next(), seal }, caller)
+      )
+      return { known: ofEntry(entry, tenantId), created }
+    }),
+    remove: (tenantId, name, caller) =>
+      Effect.andThen(liveTenant(tenantId), actors.ask(tenantId, removeProvider(name, caller))),
+    setUp: Effect.fnUntraced(function* (tenantId, rotation, secret): Effect.fn.Return<RefreshSetup, ChangeError> {
+      const known = yield* find(tenantId, rotation.provider)
+      if (known === undefined) return yield* invalid("rotation.provider", "is not a provider that the tenant knows")
+      const provider = providerFor(known.provider, rotation)
+      const clientId = secret.client_id ?? known.clientId
+      const lacks = lacking({
+        provider,
+        params: rotation.params,
+        secretFields: new Set(Object.keys(secret)),
+        hasClientId: clientId !== null,
+        hasClientSecret: secret.client_secret !== undefined || known.secrets.clientSecrets.length > 0
+      })
+      if (lacks !== null) return yield* invalid(lacks.path, lacks.reason)
+      const filled = fillUrl(provider.token_url, provider, rotation.params)
+      if (filled._tag === "Wrong") return yield* invalid(`rotation.params.${filled.param}`, "is not what the URL needs")
+      const problem = urlProblem(filled.url, { allowedHosts: providerHosts })
+      const [param] = parametersOf(provider)
+      if (problem !== null) {
+        return yield* invalid(param === undefined ? "rotation.provider" : `rotation.params.${param}`, problem)
+      }
+      return { provider, rotation, lane: laneOf(known, clientId), chance: yield* Random.next }
+    })
+  })
+})
+
+export const layer = Layer.effect(Providers, make)

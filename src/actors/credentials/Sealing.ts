@@ -1,0 +1,31 @@
+/** Sealing a secret into its version, with fingerprints that say which field changed and nothing more. */
+import type { Keyring } from "../../crypto/Keyring.ts"
+import { secretPurpose, type TenantSealer } from "../../crypto/TenantKeys.ts"
+import type { SecretSealer } from "./Change.ts"
+
+/** Hex digits of a keyed fingerprint that an audit diff shows. */
+const fingerprintLength = 32
+const encoder = new TextEncoder()
+
+type Fingerprints = Pick<Keyring["Service"], "fingerprint">
+
+/** Equal for equal values of one field of one credential, and for nothing else. */
+export const fingerprintOf =
+  ({ fingerprint }: Fingerprints) =>
+  (tenantId: string, credentialId: string, field: string, value: string): string =>
+    fingerprint("credential", tenantId, credentialId, field, value).slice(0, fingerprintLength)
+
+export const sealerOf =
+  (keyring: Fingerprints) =>
+  (tenantId: string, sealer: TenantSealer): SecretSealer => ({
+    seal: (credentialId, version, secret) => {
+      const plaintext = encoder.encode(JSON.stringify(secret))
+      const { keyId, sealed } = sealer.seal({ credentialId, version, purpose: secretPurpose }, plaintext)
+      plaintext.fill(0)
+      const fingerprints = Object.entries(secret).map(([field, value]) => [
+        field,
+        fingerprintOf(keyring)(tenantId, credentialId, field, value)
+      ])
+      return { keyId, sealed, fingerprints: Object.fromEntries(fingerprints) as Record<string, string> }
+    }
+  })

@@ -1,0 +1,178 @@
+/**
+ * What a credential says of its refresh, and when it is refreshed next: pure.
+ *
+ * The row of a credential holds a `Refresh` while its `rotation` names a provider. `GrantLife` decides
+ * over the part that no grant may be lost of; here is the rest: times, what was told, the state that is shown.
+ *
+ * All times are UNIX milliseconds.
+ */
+import type { GrantRules, GrantState, HeldGrant, Holding } from "./Grant.ts"
+import { newGrant } from "./GrantLife.ts"
+import { durationMs } from "./IsoDuration.ts"
+import type { Provider, RefreshReason } from "./Provider.ts"
+
+export const refreshStates = [
+  "fresh",
+  "due",
+  "refreshing",
+  "in_doubt",
+  "failing",
+  "reconnect_needed",
+  "paused"
+] as const
+export type RefreshState = (typeof refreshStates)[number]
+
+export interface RefreshFailure {
+  readonly reason: RefreshReason
+  readonly at: number
+  readonly httpStatus: number | null
+}
+
+/** What the tenant was told of the present series of failures. */
+export interface Told {
+  readonly failedAt: number | null
+  readonly inDoubt: boolean
+  readonly reconnect: boolean
+}
+export const toldNothing: Told = { failedAt: null, inDoubt: false, reconnect: false }
+
+export interface Refresh {
+  readonly provider: string
+  /** Fingerprint of the provider and the client id: what shares a rate. */
+  readonly lane: string
+  readonly grant: GrantState
+  readonly holding: Holding
+  readonly lastRefreshedAt: number | null
+  readonly nextRefreshAt: number | null
+  /** After it only a person can reconnect. */
+  readonly grantExpiresAt: number | null
+  readonly lastError: RefreshFailure | null
+  readonly told: Told
+}
+
+/** `rotation` of a credential, read. */
+export interface Rotation {
+  readonly provider: string
+  readonly grant?: "client_credentials"
+  readonly params: Readonly<Record<string, string>>
+  readonly refresh_before?: string
+  readonly keep_alive?: string
+}
+
+/** At most so many that were stored by hand, one after the other, are kept beside the one in force. */
+const sparesMax = 16
+const shortestMs = 5_000
+const marginShare = 0.1
+
+export const rulesOf = (provider: Provider): GrantRules => ({
+  refreshTokens: provider.grant === "client_credentials" ? "keep" : provider.refresh_tokens,
+  graceMs: durationMs(provider.grace) ?? 0,
+  reuse: provider.reuse
+})
+
+/** As the credential wants it: `client_credentials` may be asked of a provider that knows refresh tokens, too. */
+export const providerFor = (provider: Provider, rotation: Rotation): Provider =>
+  rotation.grant === undefined ? provider : { ...provider, grant: rotation.grant }
+
+/** When to refresh what was obtained at `from`; `chance` in [0, 1) spreads those that were obtained together. */
+export const nextRefreshAt = (options: {
+  readonly provider: Provider
+  readonly rotation: Rotation
+  readonly from: number
+  readonly expiresAt: number | null
+  readonly chance: number
+}): number | null => {
+  const { chance, expiresAt, from, provider, rotation } = options
+  const ends: Array<number> = []
+  if (expiresAt !== null) {
+    const life = Math.max(0, expiresAt - from)
+    const margin = durationMs(rotation.refresh_before ?? provider.refresh_before) ?? 600_000
+    if (provider.refresh_at !== null && rotation.refresh_before === undefined) {
+      ends.push(from + life * provider.refresh_at * (1 - chance * marginShare))
+    } else if (life <= margin) ends.push(from + life / 2)
+    else ends.push(Math.max(from + life / 2, expiresAt - margin * (1 + chance * marginShare)))
+  }
+  const keepAlive = rotation.keep_alive === undefined ? null : durationMs(rotation.keep_alive)
+  if (keepAlive !== null) ends.push(from + keepAlive * (1 - chance * marginShare))
+  const idle = provider.grant_idle_lifetime === null ? null : durationMs(provider.grant_idle_lifetime)
+  if (idle !== null) ends.push(from + idle * (0.8 - chance * marginShare))
+  return ends.length === 0 ? null : Math.floor(Math.max(from + shortestMs, Math.min(...ends)))
+}
+
+/** The grant's own end. One that lives by being used ends anew with each use; one with a fixed life does not. */
+export const grantEnd = (provider: Provider, from: number, before: number | null): number | null => {
+  const idle = provider.grant_idle_lifetime === null ? null : durationMs(provider.grant_idle_lifetime)
+  const fixed = provider.grant_lifetime === null ? null : durationMs(provider.grant_lifetime)
+  // Where each refresh gives another token, the life is that token's.
+  const ends = [
+    idle === null ? null : from + idle,
+    fixed === null ? null : provider.refresh_tokens === "keep" ? (before ?? from + fixed) : from + fixed
+  ].filter((end) => end !== null)
+  return ends.length === 0 ? null : Math.min(...ends)
+}
+
+/** When somebody has to look at it again; null: never by itself. */
+export const dueAt = ({ grant, nextRefreshAt: next }: Refresh): number | null => {
+  if (grant.claim !== null) return grant.claim.until
+  if (grant.isFinal) return null
+  return grant.nextAttemptAt ?? next
+}
+
+/** 5 s, doubling to 15 min, less a part by chance. */
+export const backOffMs = (attempts: number, chance: number): number =>
+  Math.floor(Math.min(5_000 * 2 ** Math.min(attempts, 12), 900_000) * (1 - 0.2 * chance))
+
+export const shownRefreshState = (refresh: Refresh, now: number, isPaused: boolean): RefreshState => {
+  const { grant } = refresh
+  if (isPaused) return "paused"
+  if (grant.isFinal) return "reconnect_needed"
+  if (grant.doubtSince !== null) return "in_doubt"
+  if (grant.claim !== null && now < grant.claim.until) return "refreshing"
+  if (grant.attempts > 0) return "failing"
+  return refresh.nextRefreshAt !== null && now >= refresh.nextRefreshAt ? "due" : "fresh"
+}
+
+/** Of a credential that was stored just now. */
+export const newRefresh = (options: {
+  readonly provider: string
+  readonly lane: string
+  readonly version: number
+  readonly grant: string
+  readonly nextRefreshAt: number | null
+  readonly grantExpiresAt: number | null
+}): Refresh => ({
+  provider: options.provider,
+  lane: options.lane,
+  grant: newGrant,
+  holding: {
+    current: { version: options.version, term: 0, byHand: true, grant: options.grant, spent: false, refused: false },
+    spares: []
+  },
+  lastRefreshedAt: null,
+  nextRefreshAt: options.nextRefreshAt,
+  grantExpiresAt: options.grantExpiresAt,
+  lastError: null,
+  told: toldNothing
+})
+
+/** Bounded: the newest ones. What an exchange may still bring about is never among those that go. */
+export const bounded = ({ current, spares }: Holding): Holding => ({ current, spares: spares.slice(0, sparesMax) })
+
+export const heldVersions = ({ current, spares }: Holding): ReadonlySet<number> =>
+  new Set([current, ...spares].map(({ version }: HeldGrant) => version))
+
+/** In words, for people; the provider's own words are in the audit alone. */
+export const reasonWords: { readonly [Reason in RefreshReason]: string } = {
+  invalid_grant: "the provider takes the grant no more",
+  invalid_client: "the provider does not know the client, or its secret is wrong",
+  invalid_scope: "the provider does not give these scopes",
+  unauthorized_client: "the provider does not let this client refresh",
+  consent_revoked: "the consent was taken back",
+  app_in_testing: "the provider's application is in testing, where grants end early",
+  rate_limited: "the provider was asked too often",
+  provider_down: "the provider could not be reached or was not well",
+  timeout: "the provider did not answer in time",
+  malformed_answer: "the provider's answer was not understood",
+  blocked_url: "the provider's address may not be asked",
+  unknown: "the provider answered with an error that is not known"
+}

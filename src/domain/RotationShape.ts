@@ -1,0 +1,61 @@
+/** `rotation` of a credential, as a caller wrote it: read and checked, pure. Contract 10.1. */
+import { Result } from "effect"
+import type { JsonObject } from "./Credential.ts"
+import { durationMs } from "./IsoDuration.ts"
+import { providerNamePattern } from "./Provider.ts"
+import type { Rotation } from "./Refresh.ts"
+
+export interface RotationError {
+  readonly path: string
+  readonly reason: string
+}
+
+const known = ["provider", "grant", "params", "refresh_before", "keep_alive"]
+const paramsMax = 16
+const paramLengthMax = 2_048
+
+const wrong = (path: string, reason: string): Result.Result<never, RotationError> =>
+  Result.fail({ path: path === "" ? "rotation" : `rotation.${path}`, reason })
+
+const isParams = (value: unknown): value is Readonly<Record<string, string>> =>
+  typeof value === "object" &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.keys(value).length <= paramsMax &&
+  Object.entries(value).every(
+    ([name, text]) =>
+      /^[a-z][a-z0-9_]{0,63}$/u.test(name) &&
+      typeof text === "string" &&
+      text.length <= paramLengthMax &&
+      text.isWellFormed()
+  )
+
+/** Null: nothing is refreshed. An empty object says so too, as it did before. */
+export const parseRotation = (
+  type: string,
+  value: JsonObject | null
+): Result.Result<Rotation | null, RotationError> => {
+  if (value === null || Object.keys(value).length === 0) return Result.succeed(null)
+  if ("rotator" in value) return wrong("rotator", "is not known")
+  const { grant, keep_alive, params = {}, provider, refresh_before } = value
+  const stranger = Object.keys(value).find((name) => !known.includes(name))
+  if (typeof provider !== "string") return wrong("provider", "is required")
+  if (!providerNamePattern.test(provider)) return wrong("provider", "is not a provider's name")
+  if (stranger !== undefined) return wrong("", "has a field that is not known")
+  if (type !== "oauth") return wrong("provider", "is for credentials of the type oauth")
+  if (grant !== undefined && grant !== "client_credentials") return wrong("grant", "must be client_credentials")
+  if (!isParams(params)) return wrong("params", `must be an object of at most ${paramsMax} strings`)
+  for (const [name, text] of Object.entries({ refresh_before, keep_alive })) {
+    if (text === undefined) continue
+    if (typeof text !== "string" || durationMs(text) === null || durationMs(text) === 0) {
+      return wrong(name, "must be an ISO 8601 duration in weeks, days and smaller")
+    }
+  }
+  return Result.succeed({
+    provider,
+    ...(grant === undefined ? {} : { grant }),
+    params,
+    ...(refresh_before === undefined ? {} : { refresh_before: refresh_before as string }),
+    ...(keep_alive === undefined ? {} : { keep_alive: keep_alive as string })
+  })
+}

@@ -1,0 +1,100 @@
+/**
+ * One exchange at a provider's token endpoint, and what is kept of it: the whole answer beside what it was
+ * asked with, as one text that is sealed before anybody looks at it.
+ *
+ * The request is built and sent here and nowhere else. Nothing here logs, and nothing fails: whatever
+ * happens is an outcome that is kept.
+ */
+import { randomUUID } from "node:crypto"
+import { Clock, Effect, Result } from "effect"
+import { importJWK, type JWK, SignJWT } from "jose"
+import type { ProviderInForce } from "../actors/credentials/Providers.ts"
+import type { Secret } from "../domain/CredentialShape.ts"
+import { fillUrl, type Provider } from "../domain/Provider.ts"
+import { type RawAnswer, readAnswer } from "../domain/ProviderAnswer.ts"
+import { buildRequest, type ProviderClient } from "../domain/ProviderRequest.ts"
+import type { Rotation } from "../domain/Refresh.ts"
+import { type GuardOptions, send } from "../platform/GuardedHttp.ts"
+
+/** What is sealed and stored of an exchange. */
+export interface Kept {
+  readonly term: number
+  readonly spends: number
+  /** The fingerprint of the grant that was spent. */
+  readonly spent: string
+  readonly claimedAt: number
+  /** The secret that was spent: what was not answered anew stays as it was. */
+  readonly secret: Secret
+  /** What must not come back in words. */
+  readonly sent: ReadonlyArray<string>
+  readonly outcome:
+    | { readonly _tag: "Answer"; readonly raw: RawAnswer }
+    | { readonly _tag: "Failure"; readonly reason: string; readonly mayHaveArrived: boolean }
+}
+
+const assertionSeconds = 60
+
+const signedAssertion = (provider: Provider, url: string, clientId: string, key: string, nowMs: number) =>
+  Effect.tryPromise(async () => {
+    const jwk = JSON.parse(key) as JWK
+    const algorithm = jwk.alg ?? (jwk.kty === "RSA" ? "RS256" : jwk.kty === "OKP" ? "EdDSA" : "ES256")
+    const audience = provider.assertion_audience === "issuer" ? (provider.issuer ?? url) : url
+    const now = Math.floor(nowMs / 1_000)
+    return new SignJWT()
+      .setProtectedHeader({ alg: algorithm, ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
+      .setIssuer(clientId)
+      .setSubject(clientId)
+      .setAudience(audience)
+      .setJti(randomUUID())
+      .setIssuedAt(now)
+      .setExpirationTime(now + assertionSeconds)
+      .sign(await importJWK(jwk, algorithm))
+  })
+
+const failure = (reason: string): Kept["outcome"] => ({ _tag: "Failure", reason, mayHaveArrived: false })
+
+/** Client secrets are tried in their order, where the one before was not the client's. */
+const clientsOf = (known: ProviderInForce, provider: Provider, secret: Secret): ReadonlyArray<ProviderClient> => {
+  const id = secret.client_id ?? known.clientId
+  if (provider.client_auth === "none") return [{ id, secret: null, assertion: null }]
+  const secrets = secret.client_secret === undefined ? known.secrets.clientSecrets : [secret.client_secret]
+  return secrets.length === 0
+    ? [{ id, secret: null, assertion: null }]
+    : secrets.map((one) => ({ id, secret: one, assertion: null }))
+}
+
+export const exchange = Effect.fnUntraced(function* (options: {
+  readonly known: ProviderInForce
+  readonly provider: Provider
+  readonly rotation: Rotation
+  readonly secret: Secret
+  readonly scopes: ReadonlyArray<string>
+  readonly guard: GuardOptions
+}): Effect.fn.Return<Pick<Kept, "outcome" | "sent">> {
+  const { guard, known, provider, rotation, scopes, secret } = options
+  const filled = fillUrl(provider.token_url, provider, rotation.params)
+  if (filled._tag === "Wrong") return { outcome: failure("blocked_url"), sent: [] }
+  let last: Pick<Kept, "outcome" | "sent"> = { outcome: failure("invalid_client"), sent: [] }
+  for (const one of clientsOf(known, provider, secret)) {
+    let client = one
+    if (provider.client_auth === "private_key_jwt") {
+      const key = known.secrets.clientKey
+      if (key === null || client.id === null) return last
+      const now = yield* Clock.currentTimeMillis
+      const signed = yield* Effect.result(signedAssertion(provider, filled.url, client.id, key, now))
+      if (Result.isFailure(signed)) return last
+      client = { ...client, assertion: signed.success }
+    }
+    const built = buildRequest({ provider, url: filled.url, secret, client, scopes })
+    const sent = [...built.secrets, ...known.secrets.clientSecrets]
+    const answered = yield* Effect.result(send(built, guard))
+    if (Result.isFailure(answered)) {
+      const { mayHaveArrived, reason } = answered.failure
+      return { outcome: { _tag: "Failure", reason, mayHaveArrived }, sent }
+    }
+    const raw: RawAnswer = { ...answered.success, receivedAt: yield* Clock.currentTimeMillis }
+    last = { outcome: { _tag: "Answer", raw }, sent }
+    if (readAnswer({ provider, raw, sent, defaultLifeMs: null }).kind !== "client") return last
+  }
+  return last
+})

@@ -1,0 +1,465 @@
+/**
+ * `Refresher`: one refresh of one credential, from its claim to what came of it.
+ *
+ *   turn at the provider ──> claim (durable) ──> look once more ──> exchange ──> answer sealed and durable ──> settle
+ *
+ * Promises:
+ * - an exchange runs on a fibre that nobody's going away ends, not the caller's and not an orderly stop's;
+ * - what a provider answered is stored, however long that takes and whatever became of the claim;
+ * - who asks while a refresh is under way, at this replica or another, gets what comes of that one;
+ * - what was stored and not settled, by whoever is dead since, is settled before anything else is done.
+ * The rules are `domain/GrantLife.ts`; what remains, and what a person does about it, docs/refresh.md.
+ *
+ * Longer than 300 lines because the order of the steps is the promise.
+ */
+import { Deferred, Duration, Effect, FiberSet, Layer, Metric, Random, Result } from "effect"
+import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
+import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
+import { CredentialEvents } from "../actors/credentials/Events.ts"
+import { type ProviderInForce, Providers } from "../actors/credentials/Providers.ts"
+import * as commands from "../actors/credentials/RefreshCommands.ts"
+import { Refresher } from "../actors/credentials/Refresher.ts"
+import * as Sealing from "../actors/credentials/Sealing.ts"
+import { TenantActors } from "../actors/tenant/TenantActors.ts"
+import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
+import { Keyring } from "../crypto/Keyring.ts"
+import { secretPurpose, TenantKeys } from "../crypto/TenantKeys.ts"
+import { answerVersionBase, type Credential, type CredentialVersion, isAnswer } from "../domain/Credential.ts"
+import type { Secret } from "../domain/CredentialShape.ts"
+import * as errors from "../domain/errors.ts"
+import type { GrantTiming } from "../domain/Grant.ts"
+import * as Life from "../domain/GrantLife.ts"
+import { durationMs } from "../domain/IsoDuration.ts"
+import { servicePrincipal } from "../domain/Principal.ts"
+import type { Provider, RefreshReason } from "../domain/Provider.ts"
+import { readAnswer } from "../domain/ProviderAnswer.ts"
+import { backOffMs, providerFor, type Refresh, type Rotation } from "../domain/Refresh.ts"
+import { parseRotation } from "../domain/RotationShape.ts"
+import { Replica } from "../observability/Replica.ts"
+import { RefreshStore, type Standing } from "../store/RefreshStore.ts"
+import type { StoreUnavailable } from "../store/StoreError.ts"
+import { exchange, type Kept } from "./Exchange.ts"
+import { RefreshConfig } from "./RefreshConfig.ts"
+
+type Ended =
+  | { readonly _tag: "Refreshed"; readonly version: number }
+  | { readonly _tag: "Failed"; readonly error: ChangeError }
+  /** Nothing was to be done, or not now. */
+  | { readonly _tag: "Idle" }
+
+const failed = (error: ChangeError): Ended => ({ _tag: "Failed", error })
+const idle: Ended = { _tag: "Idle" }
+
+/** Who asks waits so long at most. */
+const rotateWait = Duration.seconds(18)
+const readWait = Duration.seconds(10)
+const turnWaitMs = 8_000
+const lookEvery = Duration.millis(250)
+const looksMax = 64
+const stepsMax = 12
+const stopLimit = Duration.seconds(25)
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+const exchanges = Metric.counter("credential_refresh_exchanges_total", {
+  description: "Exchanges at providers, by what came of them",
+  incremental: true
+})
+const lateAnswers = Metric.counter("credential_refresh_settled_total", {
+  description: "Answers of providers that were settled, by where the grant in them went",
+  incremental: true
+})
+
+const background: Caller = { ...servicePrincipal("service"), correlationId: "refresh", idempotency: null }
+const databaseFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
+
+interface Job {
+  readonly tenantId: string
+  readonly credentialId: string
+  readonly caller: Caller
+  readonly asked: boolean
+}
+
+interface Known {
+  readonly known: ProviderInForce
+  readonly provider: Provider
+  readonly rotation: Rotation
+  readonly setup: commands.RefreshSetup
+}
+
+const reasonOfFailure = (reason: string): RefreshReason =>
+  reason === "blocked_url" || reason === "timeout" || reason === "invalid_client"
+    ? reason
+    : reason === "too_long"
+      ? "malformed_answer"
+      : "provider_down"
+
+const make = Effect.gen(function* () {
+  const config = yield* RefreshConfig
+  const { providerHosts } = yield* CredentialsConfig
+  const { process } = yield* Replica
+  const actors = yield* TenantActors
+  const store = yield* RefreshStore
+  const keyring = yield* Keyring
+  const tenantKeys = yield* TenantKeys
+  const providers = yield* Providers
+  const events = yield* CredentialEvents
+  const describeCache = yield* DescribeCache.make
+  const timing: GrantTiming = { claimMs: Duration.toMillis(config.claim), doubtMs: Duration.toMillis(config.doubt) }
+  const guard = { allowedHosts: providerHosts, timeoutMs: Duration.toMillis(config.exchange) }
+
+  const fingerprintOf = Sealing.fingerprintOf(keyring)
+  const sealerOf = Sealing.sealerOf(keyring)
+  const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
+
+  // ---- what is known
+  const standingOf = ({ credentialId, tenantId }: Job) =>
+    Effect.mapError(store.standing(tenantId, credentialId), databaseFailed)
+
+  const knownOf = Effect.fnUntraced(function* (
+    { credentialId, tenantId }: Job,
+    credential: Credential
+  ): Effect.fn.Return<Known, ChangeError> {
+    const { refresh } = credential
+    const parsed = parseRotation(credential.type, credential.rotation)
+    if (refresh === undefined || Result.isFailure(parsed) || parsed.success === null) {
+      return yield* new errors.RefreshNotConfigured({ credentialId })
+    }
+    const known = yield* providers.find(tenantId, refresh.provider)
+    if (known === undefined) return yield* new errors.ProviderFailed({ reason: "unknown", retryAfterMs: null })
+    const provider = providerFor(known.provider, parsed.success)
+    const setup = { provider, rotation: parsed.success, lane: refresh.lane, chance: yield* Random.next }
+    return { known, provider, rotation: parsed.success, setup }
+  })
+
+  const openText = (tenantId: string, version: CredentialVersion): Effect.Effect<string, ChangeError> => {
+    const place = { credentialId: version.credentialId, version: version.version, purpose: secretPurpose }
+    return Effect.matchEffect(tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()), {
+      onSuccess: (plaintext) =>
+        Effect.sync(() => {
+          const text = decoder.decode(plaintext)
+          plaintext.fill(0)
+          return text
+        }),
+      onFailure: (error): Effect.Effect<never, ChangeError> =>
+        error._tag === "TenantKeyUnavailable"
+          ? Effect.fail(keyFailed())
+          : Effect.fail(new errors.RowChanged({ kind: "credential", id: version.credentialId }))
+    })
+  }
+
+  // ---- settle
+  /** What was stored of an exchange, as the rules want it. */
+  const settling = Effect.fnUntraced(function* (
+    { credentialId, tenantId }: Job,
+    { provider, setup }: Known,
+    refresh: Refresh,
+    kept: Kept,
+    now: number
+  ): Effect.fn.Return<commands.Settling> {
+    const base = { term: kept.term, spends: kept.spends, spent: kept.spent, claimedAt: kept.claimedAt }
+    const wait = now + backOffMs(refresh.grant.attempts, yield* Random.next)
+    const of = (
+      outcome: Life.Outcome,
+      granted: commands.Settling["granted"],
+      failure: commands.Settling["failure"]
+    ): commands.Settling => ({ credentialId, setup, timing, answer: { ...base, outcome }, granted, failure })
+    const { outcome } = kept
+    if (outcome._tag === "Failure") {
+      const kind = outcome.mayHaveArrived ? "unknown" : "transient"
+      const reason = reasonOfFailure(outcome.reason)
+      return of({ kind, retryAt: wait }, null, { reason, detail: "", httpStatus: null })
+    }
+    const { raw } = outcome
+    const defaultLifeMs = provider.default_lifetime === null ? null : durationMs(provider.default_lifetime)
+    const read = readAnswer({ provider, raw, sent: kept.sent, defaultLifeMs })
+    if (read.kind === "granted") {
+      const { accessToken, refreshToken, tokenType } = read.fields
+      const secret: Secret = {
+        ...kept.secret,
+        ...(accessToken === null ? {} : { access_token: accessToken }),
+        ...(refreshToken === null ? {} : { refresh_token: refreshToken }),
+        ...(tokenType === null ? {} : { token_type: tokenType })
+      }
+      const field = provider.grant === "exchange_live" ? "access_token" : "refresh_token"
+      const value = secret[field]
+      const grant =
+        provider.grant === "client_credentials"
+          ? "client"
+          : value === undefined
+            ? kept.spent
+            : fingerprintOf(tenantId, credentialId, field, value)
+      const granted = { secret, expiresAt: read.expiresAt, isWhole: accessToken !== null }
+      return of({ kind: "granted", grant }, granted, null)
+    }
+    const failure = { reason: read.reason, detail: read.detail, httpStatus: raw.status }
+    if (read.kind === "refused") return of({ kind: "refused" }, null, failure)
+    const retryAt = ("retryAt" in read ? read.retryAt : null) ?? wait
+    return of({ kind: read.kind === "unknown" ? "unknown" : "transient", retryAt }, null, failure)
+  })
+
+  /** Settles the oldest answer that is stored. Undefined: somebody else did. */
+  const settleOldest = Effect.fnUntraced(function* (
+    job: Job,
+    standing: Standing,
+    known: Known
+  ): Effect.fn.Return<Extract<commands.Settled, { readonly _tag: "Settled" }> | undefined, ChangeError> {
+    const { credential, now, versions } = standing
+    const oldest = versions.find(isAnswer)
+    if (oldest === undefined || credential.refresh === undefined) return undefined
+    const kept = JSON.parse(yield* openText(job.tenantId, oldest)) as Kept
+    const sealer = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), keyFailed)
+    const request = yield* settling(job, known, credential.refresh, kept, now)
+    const command = commands.settle(request, sealerOf(job.tenantId, sealer), events, job.caller)
+    const settled = yield* actors.ask(job.tenantId, command)
+    if (settled._tag === "Gone") return undefined
+    yield* Metric.update(Metric.withAttributes(lateAnswers, { placement: settled.placement }), 1)
+    yield* Effect.forkDetach(describeCache.changed(job.tenantId))
+    return settled
+  })
+
+  const endedBy = (settled: Extract<commands.Settled, { readonly _tag: "Settled" }>, now: number): Ended =>
+    settled.placement === "promote"
+      ? { _tag: "Refreshed", version: settled.credential.secretVersion }
+      : failed(whyNot(settled.credential, settled.refresh, now))
+
+  const whyNot = ({ credentialId }: Credential, refresh: Refresh, now: number): ChangeError => {
+    if (refresh.grant.isFinal) return new errors.ReconnectNeeded({ credentialId })
+    if (refresh.grant.doubtSince !== null) return new errors.RefreshInDoubt({ credentialId })
+    const { nextAttemptAt } = refresh.grant
+    return new errors.ProviderFailed({
+      reason: refresh.lastError?.reason ?? "unknown",
+      retryAfterMs: nextAttemptAt === null ? null : Math.max(0, nextAttemptAt - now)
+    })
+  }
+
+  // ---- exchange
+  /** Kept, whatever it takes: a database that is away comes back. */
+  const keepAnswer = (tenantId: string, answer: CredentialVersion): Effect.Effect<boolean> =>
+    Effect.catch(store.putAnswer(tenantId, answer), () =>
+      Effect.andThen(
+        Effect.sleep(lookEvery),
+        Effect.suspend(() => keepAnswer(tenantId, answer))
+      )
+    )
+
+  /** From the claim to the stored answer. False: the exchange did not begin, and nothing was spent. */
+  const spend = Effect.fnUntraced(function* (
+    job: Job,
+    known: Known,
+    claimed: Extract<commands.Claimed, { readonly _tag: "Claimed" }>,
+    seal: (version: number, text: string) => { readonly keyId: string; readonly sealed: Uint8Array }
+  ): Effect.fn.Return<boolean, ChangeError> {
+    const { claim, credential, spends, version } = claimed
+    const secret = JSON.parse(yield* openText(job.tenantId, version)) as Secret
+    const standing = yield* standingOf(job)
+    const refresh = standing?.credential.refresh
+    if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return false
+    const stands = { claim, state: refresh.grant, holding: refresh.holding, now: standing.now }
+    if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return false
+    const { provider, rotation } = known
+    const done = yield* exchange({ known: known.known, provider, rotation, secret, scopes: credential.scopes, guard })
+    const { outcome } = done
+    yield* Metric.update(Metric.withAttributes(exchanges, { outcome: outcome._tag.toLowerCase() }), 1)
+    const kept: Kept = {
+      term: claim.term,
+      spends: claim.spends,
+      spent: spends.grant,
+      claimedAt: claim.at,
+      secret,
+      ...done
+    }
+    const place = answerVersionBase + claim.term
+    const answer: CredentialVersion = {
+      credentialId: job.credentialId,
+      version: place,
+      state: "answer",
+      ...seal(place, JSON.stringify(kept)),
+      fingerprints: {},
+      expiresAt: null,
+      validUntil: null,
+      reason: null,
+      createdAt: standing.now,
+      createdBy: job.caller.principal
+    }
+    return yield* keepAnswer(job.tenantId, answer)
+  })
+
+  // ---- one refresh
+  /** Another replica is at it: waits until that is over, and says what came of it. */
+  const awaitOther = Effect.fnUntraced(function* (job: Job, term: number): Effect.fn.Return<Ended, ChangeError> {
+    for (let look = 0; look < looksMax; look++) {
+      yield* Effect.sleep(lookEvery)
+      const standing = yield* standingOf(job)
+      const refresh = standing?.credential.refresh
+      if (standing === undefined || refresh === undefined) {
+        return failed(new errors.CredentialNotFound({ credentialId: job.credentialId }))
+      }
+      if (refresh.grant.claim?.term === term) continue
+      return refresh.holding.current.term >= term
+        ? { _tag: "Refreshed", version: standing.credential.secretVersion }
+        : failed(whyNot(standing.credential, refresh, standing.now))
+    }
+    return failed(new errors.RefreshPending({ credentialId: job.credentialId }))
+  })
+
+  const takeTurn = Effect.fnUntraced(function* (
+    job: Job,
+    { provider, setup }: Known
+  ): Effect.fn.Return<number | null, ChangeError> {
+    let waited = 0
+    while (true) {
+      const turn = yield* Effect.mapError(
+        store.takeTurn({
+          lane: setup.lane,
+          ratePerMinute: provider.rate_per_minute,
+          parallel: provider.parallel,
+          holdMs: timing.claimMs
+        }),
+        databaseFailed
+      )
+      if (turn._tag === "Taken") return turn.turnId
+      if (!job.asked) return null
+      if (waited + turn.retryAfterMs > turnWaitMs) {
+        return yield* new errors.ProviderFailed({ reason: "rate_limited", retryAfterMs: turn.retryAfterMs })
+      }
+      waited += turn.retryAfterMs
+      yield* Effect.sleep(Duration.millis(turn.retryAfterMs))
+    }
+  })
+
+  const endTurn = (turnId: number) => Effect.ignore(store.endTurn(turnId))
+
+  const attempt = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<Ended, ChangeError> {
+    const { asked, credentialId, tenantId } = job
+    let mine: number | null = null
+    for (let step = 0; step < stepsMax; step++) {
+      const standing = yield* standingOf(job)
+      if (standing === undefined) return failed(new errors.CredentialNotFound({ credentialId }))
+      const { credential, now } = standing
+      if (credential.refresh === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
+      const known = yield* knownOf(job, credential)
+      const { claim } = credential.refresh.grant
+      if (standing.versions.some(isAnswer)) {
+        const settled = yield* settleOldest(job, standing, known)
+        if (settled !== undefined && settled.refresh.grant.term === mine) return endedBy(settled, now)
+        continue
+      }
+      if (mine !== null) {
+        // Our own answer was settled by somebody else.
+        return credential.refresh.holding.current.term >= mine
+          ? { _tag: "Refreshed", version: credential.secretVersion }
+          : failed(whyNot(credential, credential.refresh, now))
+      }
+      if (claim !== null && now < claim.until) return asked ? yield* awaitOther(job, claim.term) : idle
+      const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
+      const turnId = yield* takeTurn(job, known)
+      if (turnId === null) return idle
+      const request = { credentialId, provider: known.provider, timing, holder: process, asked }
+      const claimed = yield* Effect.onError(actors.ask(tenantId, commands.claim(request, events, job.caller)), () =>
+        endTurn(turnId)
+      )
+      if (claimed._tag !== "Claimed") yield* endTurn(turnId)
+      switch (claimed._tag) {
+        case "Settle":
+          continue
+        case "Busy":
+          return asked ? yield* awaitOther(job, claimed.term) : idle
+        case "NotDue":
+          return idle
+        case "Paused":
+          return asked ? failed(new errors.ServiceInactive({ serviceName: credential.serviceName })) : idle
+        case "Wait": {
+          if (claimed.changed) yield* Effect.forkDetach(describeCache.changed(tenantId))
+          return failed(
+            claimed.inDoubt ? new errors.RefreshInDoubt({ credentialId }) : whyNot(credential, credential.refresh, now)
+          )
+        }
+        case "ReconnectNeeded":
+          if (claimed.changed) yield* Effect.forkDetach(describeCache.changed(tenantId))
+          return failed(new errors.ReconnectNeeded({ credentialId }))
+        case "Claimed": {
+          const seal = (version: number, text: string) => {
+            const plaintext = encoder.encode(text)
+            const made = sealer.seal({ credentialId, version, purpose: secretPurpose }, plaintext)
+            plaintext.fill(0)
+            return made
+          }
+          const isKept = yield* Effect.ensuring(spend(job, known, claimed, seal), endTurn(turnId))
+          if (!isKept) return failed(new errors.RefreshPending({ credentialId }))
+          mine = claimed.claim.term
+        }
+      }
+    }
+    return failed(new errors.RefreshPending({ credentialId }))
+  })
+
+  // ---- flights
+  const fibers = yield* FiberSet.make<void>()
+  const fork = yield* FiberSet.runtime(fibers)<never>()
+  const flights = new Map<string, { readonly ended: Deferred.Deferred<Ended>; readonly asked: boolean }>()
+  // What is under way when the replica stops is carried to its end, as far as there is time.
+  yield* Effect.addFinalizer(() => Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopLimit))
+
+  const whole = (job: Job): Effect.Effect<Ended> =>
+    Effect.matchCauseEffect(attempt(job), {
+      onSuccess: (ended) => Effect.succeed(ended),
+      onFailure: (cause) => {
+        const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+        return error === undefined
+          ? Effect.as(
+              Effect.logError("a refresh died", cause).pipe(Effect.annotateLogs({ tenantId: job.tenantId })),
+              failed(new errors.Unavailable({ part: "refresh", committed: null }))
+            )
+          : Effect.succeed(failed(error))
+      }
+    })
+
+  /** Joins the one that is under way here, or starts one on a fibre of its own. */
+  const join = (job: Job): Effect.Effect<Ended> =>
+    Effect.suspend(() => {
+      const key = `${job.tenantId}/${job.credentialId}`
+      const under = flights.get(key)
+      if (under !== undefined) {
+        const awaited = Deferred.await(under.ended)
+        // What nobody waited for may have been put off.
+        return job.asked && !under.asked
+          ? Effect.flatMap(awaited, (ended) => (ended._tag === "Idle" ? join(job) : Effect.succeed(ended)))
+          : awaited
+      }
+      const ended = Deferred.makeUnsafe<Ended>()
+      flights.set(key, { ended, asked: job.asked })
+      fork(
+        Effect.flatMap(whole(job), (result) =>
+          Effect.suspend(() => {
+            flights.delete(key)
+            return Deferred.succeed(ended, result)
+          })
+        ).pipe(Effect.asVoid, Effect.uninterruptible)
+      )
+      return Deferred.await(ended)
+    })
+
+  return Refresher.of({
+    refresh: Effect.fnUntraced(function* (tenantId, credentialId, caller) {
+      const pending = failed(new errors.RefreshPending({ credentialId }))
+      const ended = yield* Effect.timeoutOrElse(
+        join({ tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true }),
+        { duration: rotateWait, orElse: () => Effect.succeed(pending) }
+      )
+      if (ended._tag === "Refreshed") return { credentialId, version: ended.version }
+      return yield* ended._tag === "Failed" ? ended.error : new errors.RefreshPending({ credentialId })
+    }),
+    settled: (tenantId, credentialId, caller) =>
+      Effect.asVoid(
+        Effect.timeoutOption(
+          join({ tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true }),
+          readWait
+        )
+      ),
+    due: (tenantId, credentialId) => Effect.asVoid(join({ tenantId, credentialId, caller: background, asked: false }))
+  })
+})
+
+/** Needs the parts of `actors/credentials`, the tenants' actors, keys and stores. */
+export const layer = Layer.effect(Refresher, make)
