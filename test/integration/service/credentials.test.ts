@@ -96,7 +96,10 @@ describe("a credential's life", () => {
       refusal(await ask("credential.rotate", { credential_id: id, credentials: basic("x"), expected_version: 1 })),
       [409, "VERSION_CONFLICT"]
     )
-    assert.deepStrictEqual(refusal(await ask("credential.rotate", { credential_id: id })), [400, "INVALID_REQUEST"])
+    assert.deepStrictEqual(refusal(await ask("credential.rotate", { credential_id: id })), [
+      409,
+      "REFRESH_NOT_CONFIGURED"
+    ])
     assert.deepStrictEqual(
       refusal(await ask("credential.rotate", { credential_id: id, credentials: { api_key: "k" } })),
       [400, "INVALID_REQUEST"]
