@@ -17,6 +17,8 @@ import { type Caller, Tenants } from "../../src/actors/tenant/Tenants.ts"
 import { TenantsConfig } from "../../src/actors/tenant/TenantsConfig.ts"
 import { EventWriter } from "../../src/actors/tenant/TokenEvents.ts"
 import * as LiveTenants from "../../src/actors/tokens/LiveTenants.ts"
+import * as LiveTokenEnder from "../../src/actors/tokens/LiveTokenEnder.ts"
+import { TokenEnder } from "../../src/actors/tokens/TokenEnder.ts"
 import { FirstUse } from "../../src/actors/validation/FirstUse.ts"
 import { HotState } from "../../src/actors/validation/HotState.ts"
 import { KnownTenants } from "../../src/actors/validation/KnownTenants.ts"
@@ -179,7 +181,7 @@ export const tenantWorld = Effect.gen(function* () {
     )
     return Layer.build(
       Layer.fresh(
-        Layer.merge(LiveTenants.layer, clientsRoom.layer).pipe(
+        Layer.mergeAll(LiveTenants.layer, LiveTokenEnder.layer, clientsRoom.layer).pipe(
           Layer.provideMerge(password),
           Layer.provideMerge(TenantActors.layer),
           Layer.provideMerge(GroupCommit.layer),
@@ -203,6 +205,7 @@ export const tenantWorld = Effect.gen(function* () {
         lease.trustedUntilWallMs = Number.MAX_SAFE_INTEGER
         return {
           tenants: Context.get(context, Tenants),
+          ender: Context.get(context, TokenEnder),
           clients: Context.get(context, Clients),
           checks: Context.get(context, ClientChecks),
           clientSweeps: Context.get(context, ClientSweeps),

@@ -1,0 +1,129 @@
+// Verifies R-TOK-12.
+/** A population of tokens that is revoked, by two replicas over one database whose barriers end when the test says so. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { revokeAllsMax } from "../../../../src/actors/tokens/commands/revokeAll.ts"
+import type { TokenPopulation } from "../../../../src/domain/TokenPopulation.ts"
+import { operator, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
+
+const tenantId = "acme"
+const anybody: TokenPopulation = {
+  applications: ["app"],
+  endpointIds: null,
+  createdBefore: null,
+  createdBy: null,
+  unusedSince: null
+}
+
+const world = Effect.gen(function* () {
+  const all = yield* tenantWorld
+  const [one, two] = [yield* all.replica("one"), yield* all.replica("two")]
+  yield* one.tenants.createTenant({ tenantId, name: null }, operator)
+  yield* one.tenants.registerApplication(tenantId, "app", operator)
+  const provision = Effect.fnUntraced(function* (count: number, endpoint = "e") {
+    const items = Array.from({ length: count }, (_, n) => ({
+      endpointId: `${endpoint}${n}`,
+      token: null,
+      expiresAt: null,
+      description: null
+    }))
+    const made = yield* one.tenants.provisionTokens(tenantId, "app", items, operator)
+    return made.map((item) => Result.getOrThrow(item).record.tokenId)
+  })
+  const begin = (population: Partial<TokenPopulation> = {}, caller = operator) =>
+    one.tenants.revokeAll(tenantId, { population: { ...anybody, ...population }, reason: null }, caller)
+  const statusOf = (operationId: string) => two.tenants.findRevokeAll(tenantId, operationId)
+  const rowOf = Effect.map(one.ender.openRevokeAlls(10), (open) => open[0]!)
+  const revoked = Effect.sync(() =>
+    Array.from(all.tables.tokens.values())
+      .filter(({ status }) => status === "Revoked")
+      .map(({ tokenId }) => tokenId)
+  )
+  return { all, one, two, provision, begin, statusOf, rowOf, revoked }
+})
+
+describe("a population of tokens", () => {
+  it.effect("says done when all of it is in force, and not before", () =>
+    Effect.gen(function* () {
+      const { all, begin, one, provision, rowOf, statusOf, two } = yield* world
+      const tokenIds = yield* provision(5)
+      const { matched, operationId } = yield* begin()
+      assert.strictEqual(matched, 5)
+      all.state.hold = true
+      const piece = yield* Effect.forkScoped(one.ender.revokeAllPiece(yield* rowOf, 10))
+      yield* TestClock.adjust("1 millis")
+      assert.lengthOf(all.held, 1)
+      // Whoever goes on finds nothing left to do, and all of it pending.
+      const end = yield* Effect.forkScoped(two.ender.revokeAllPiece(yield* rowOf, 10))
+      yield* TestClock.adjust("1 second")
+      assert.isNull((yield* statusOf(operationId)).finishedAt)
+      all.state.hold = false
+      yield* all.release
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(piece), 5)
+      yield* Fiber.join(end)
+      const status = yield* statusOf(operationId)
+      assert.isNotNull(status.finishedAt)
+      assert.strictEqual(status.done, 5)
+      assert.strictEqual((yield* two.tenants.getToken(tenantId, tokenIds[0]!)).status, "Revoked")
+      assert.isEmpty(yield* one.ender.openRevokeAlls(10))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is gone on with from where it is: a replica that was slow does nothing", () =>
+    Effect.gen(function* () {
+      const { all, begin, one, provision, revoked, rowOf, two } = yield* world
+      yield* provision(10)
+      yield* begin()
+      const stale = yield* rowOf
+      assert.strictEqual(yield* one.ender.revokeAllPiece(stale, 4), 4)
+      const next = yield* rowOf
+      assert.strictEqual(next.done, 4)
+      assert.strictEqual(yield* two.ender.revokeAllPiece(stale, 4), 0)
+      assert.deepStrictEqual(yield* rowOf, next)
+      assert.lengthOf(yield* revoked, 4)
+      const audited = all.tables.audit.get(tenantId)!.filter(({ action }) => action === "token.revoked")
+      assert.strictEqual(new Set(audited.map(({ entityId }) => entityId)).size, audited.length)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("has none that was made later, and none that was used in time meanwhile", () =>
+    Effect.gen(function* () {
+      const { all, begin, one, provision, revoked, rowOf } = yield* world
+      const tokenIds = yield* provision(3)
+      yield* TestClock.adjust("10 seconds")
+      yield* begin({ unusedSince: 5_000 })
+      yield* TestClock.adjust("1 second")
+      yield* provision(2, "later")
+      const token = all.tables.tokens.get(tokenIds[1]!)!
+      // Between what was listed and what is locked.
+      const { transact } = all.store
+      all.faults.transact = (...args) => {
+        all.tables.tokens.set(token.tokenId, { ...token, lastUsedAt: 11_000 })
+        return transact(...args)
+      }
+      yield* one.ender.revokeAllPiece(yield* rowOf, 10)
+      assert.deepStrictEqual(yield* revoked, [tokenIds[0]!, tokenIds[2]!])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is begun once for a key, is one of a few, and goes with its tenant", () =>
+    Effect.gen(function* () {
+      const { all, begin, one, rowOf } = yield* world
+      const asked = withKey("k", "token.revoke-all")
+      const first = yield* begin({}, asked)
+      assert.deepStrictEqual(yield* begin({}, asked), first)
+      assert.lengthOf(yield* one.ender.openRevokeAlls(10), 1)
+      for (let n = 1; n < revokeAllsMax; n++) yield* begin()
+      const refused = yield* Effect.flip(begin())
+      assert.strictEqual(refused._tag, "LimitReached")
+      const unknown = yield* Effect.flip(begin({ applications: ["other"] }))
+      assert.strictEqual(unknown._tag, "ApplicationNotFound")
+      const row = yield* rowOf
+      yield* one.tenants.removeTenant(tenantId, operator)
+      yield* one.ender.revokeAllPiece(row, 10)
+      assert.strictEqual(all.tables.revokeAlls.size, 0)
+    }).pipe(Effect.scoped)
+  )
+})
