@@ -88,14 +88,12 @@ describe("a population of tokens", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("has none that was made later, and none that was used in time meanwhile", () =>
+  it.effect("has none that was used in time meanwhile", () =>
     Effect.gen(function* () {
       const { all, begin, one, provision, revoked, rowOf } = yield* world
       const tokenIds = yield* provision(3)
       yield* TestClock.adjust("10 seconds")
       yield* begin({ unusedSince: 5_000 })
-      yield* TestClock.adjust("1 second")
-      yield* provision(2, "later")
       const token = all.tables.tokens.get(tokenIds[1]!)!
       // Between what was listed and what is locked.
       const { transact } = all.store
@@ -105,6 +103,18 @@ describe("a population of tokens", () => {
       }
       yield* one.ender.revokeAllPiece(yield* rowOf, 10)
       assert.deepStrictEqual(yield* revoked, [tokenIds[0]!, tokenIds[2]!])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is of the moment at which it is named", () =>
+    Effect.gen(function* () {
+      const { begin, one, provision, revoked, rowOf } = yield* world
+      const tokenIds = yield* provision(2)
+      yield* begin()
+      yield* TestClock.adjust("1 second")
+      yield* provision(3, "later")
+      yield* one.ender.revokeAllPiece(yield* rowOf, 10)
+      assert.deepStrictEqual(yield* revoked, tokenIds)
     }).pipe(Effect.scoped)
   )
 
