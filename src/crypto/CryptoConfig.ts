@@ -137,6 +137,14 @@ const settings = Config.all({
     byDefault: "1 day",
     about: "How long the material of a retired key is kept, wrapped, before it is erased."
   }),
+  tenantRetention: Setting.duration({
+    name: "CM_TENANT_RETENTION",
+    min: "0 seconds",
+    max: "36500 days",
+    byDefault: "30 days",
+    about:
+      "How long after a tenant was removed its data keys are destroyed, so that no copy of its secrets opens any more; a tenant's own `retention` counts instead."
+  }),
   keysAgeMin: Setting.duration({
     name: "CM_KEYS_AGE_MIN",
     min: "0 millis",

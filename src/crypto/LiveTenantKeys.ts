@@ -5,10 +5,13 @@
  * it is looked whether there is a newer one, and at its age. Whoever asks while a key is being fetched
  * waits for that one fetch. Failures are not kept.
  *
+ * A key that was retired or destroyed leaves memory within `dropEvery`; a removed tenant's at once (`forget`).
+ *
  * Uses are counted in the database in blocks, taken before they are used: a replica that dies wastes
  * the rest of its block, so the count is never below the truth.
  */
 import { Cache, Duration, Effect, Exit, Layer } from "effect"
+import * as Loop from "../observability/Loop.ts"
 import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
 import { KeyStore, type StoredKey } from "../store/KeyStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
@@ -21,6 +24,8 @@ import { type SecretPlace, TenantKeys, TenantKeyUnavailable, type TenantSealer }
 
 /** How long a replica goes on with a tenant's active key before it looks whether there is a newer one. */
 export const activeFor = Duration.seconds(10)
+/** How often it is looked whether opened keys were retired: so long one may be in memory after that. */
+export const dropEvery = Duration.seconds(5)
 /** Uses are taken from the key's count in blocks of this many. */
 export const usesBlock = 256
 
@@ -130,8 +135,35 @@ export const make = Effect.gen(function* () {
     return plaintext === null ? Effect.fail(new NotOpenable()) : Effect.succeed(plaintext)
   }
 
+  const forgetKeys = (is: (keyId: string, warm: WarmKey) => boolean) =>
+    Effect.gen(function* () {
+      for (const [keyId, held] of yield* Cache.entries(opened))
+        if (is(keyId, held)) yield* Cache.invalidate(opened, keyId)
+      for (const [tenantId, held] of yield* Cache.entries(active))
+        if (is(held.key.keyId, held)) yield* Cache.invalidate(active, tenantId)
+    })
+
+  /** Keys that were retired or destroyed meanwhile, wherever that was. */
+  const dropUnusable = Effect.gen(function* () {
+    const held = Array.from(yield* Cache.keys(opened))
+    if (held.length === 0) return
+    const usable = yield* rotation.usableAmong(held)
+    const gone = new Set(held.filter((keyId) => !usable.has(keyId)))
+    if (gone.size > 0) yield* forgetKeys((keyId) => gone.has(keyId))
+  }).pipe(Effect.catchTag("StoreUnavailable", () => Effect.void))
+  yield* Effect.forkScoped(
+    Loop.forever(
+      "tenant keys",
+      Effect.andThen(
+        Effect.sleep(dropEvery),
+        Effect.suspend(() => dropUnusable)
+      )
+    )
+  )
+
   return TenantKeys.of({
     sealerFor,
+    forget: (tenantId) => forgetKeys((_, held) => held.tenantId === tenantId),
     sealFor: (tenantId, place, plaintext) => Effect.map(sealerFor(tenantId), (sealer) => sealer.seal(place, plaintext)),
     openFor: (tenantId, place, record) => {
       const keyId = SealedRecord.keyIdOf(record)

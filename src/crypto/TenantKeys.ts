@@ -50,6 +50,8 @@ export class TenantKeys extends Context.Service<
       place: SecretPlace,
       plaintext: Uint8Array
     ) => Effect.Effect<Sealed, TenantKeyUnavailable>
+    /** The tenant's opened keys leave memory; what needs one later opens it anew, if it is there still. */
+    readonly forget: (tenantId: string) => Effect.Effect<void>
     /** `NotOpenable`: another tenant, another place, tampered with, or a key that is not there any more. */
     readonly openFor: (
       tenantId: string,

@@ -4,6 +4,7 @@ import * as AuditSweep from "./AuditSweep.ts"
 import * as ClientSweep from "./ClientSweep.ts"
 import * as CredentialExpirySweep from "./CredentialExpirySweep.ts"
 import * as ExpirySweep from "./ExpirySweep.ts"
+import * as KeyErasureSweep from "./KeyErasureSweep.ts"
 import * as LiveRefresher from "./LiveRefresher.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 import * as RefreshLoop from "./RefreshLoop.ts"
@@ -22,6 +23,7 @@ export const background = Layer.mergeAll(
   RemovalSweep.layer,
   RevokeAllSweep.layer,
   AuditSweep.layer,
+  KeyErasureSweep.layer,
   CredentialExpirySweep.layer,
   ClientSweep.layer,
   RefreshLoop.layer

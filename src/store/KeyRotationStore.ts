@@ -94,6 +94,17 @@ export interface KeyChanges {
   readonly tenantKeysDemoted: boolean
   /** Must be retiring. One that a row of the same transaction needs after all breaks `keyNeededConstraint`. */
   readonly retired: ReadonlyArray<string>
+  /** Of tenants that were removed: retired, and the material is gone. One that a row needs breaks `keyNeededConstraint`. */
+  readonly destroyed?: ReadonlyArray<string>
+}
+
+/** A key whose tenant was removed longer ago than its rows are kept. */
+export interface EndedKey {
+  readonly keyId: string
+  readonly tenantId: string
+  /** When the tenant was removed. UNIX milliseconds. */
+  readonly endedAt: number
+  readonly retentionMs: number
 }
 
 export const neededRowsMax = 1_000
@@ -144,6 +155,14 @@ export class KeyRotationStore extends Context.Service<
     readonly reviveNeeded: Effect.Effect<number, StoreUnavailable>
     /** Erases the material of keys that have been retired for `ageMs` and that no row needs. Answers how many. */
     readonly eraseRetired: (ageMs: number) => Effect.Effect<number, StoreUnavailable>
+    /**
+     * Keys of removed tenants whose retention is over (their tenant's own, else the one given), that hold
+     * material and that no row needs, longest ended first. `eraseRetired` leaves them alone: they are destroyed
+     * in a transaction of `global`, with the row of its audit that says so.
+     */
+    readonly endedKeys: (retentionMs: number, limit: number) => Effect.Effect<ReadonlyArray<EndedKey>, StoreUnavailable>
+    /** Of these, those that may be used still: there, not retired, with their material. */
+    readonly usableAmong: (keyIds: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>, StoreUnavailable>
     /** Adds to the records sealed with a key; answers the sum. 0 for a key that is not there. */
     readonly addUses: (keyId: string, uses: number) => Effect.Effect<number, StoreUnavailable>
     /** Exchanges the wrapping of a key that is still wrapped by `expectedMasterKeyId`, byte for byte as read. */
@@ -169,7 +188,7 @@ export class KeyRotationStore extends Context.Service<
       after: string | null,
       limit: number
     ) => Effect.Effect<CountedSlice, StoreUnavailable>
-    /** Retiring keys with rows that can be moved, ascending by id, after `after`. */
+    /** Retiring keys with rows that can be moved, but for tenants that are being removed, ascending by id, after `after`. */
     readonly movableKeys: (options: {
       readonly limit: number
       readonly after: string | null

@@ -21,7 +21,7 @@ export class Sweeps extends Context.Service<
     readonly orphanedTokens: (
       limit: number
     ) => Effect.Effect<ReadonlyArray<{ readonly tenantId: string; readonly tokenId: string }>, StoreUnavailable>
-    /** Deletes the rows of removed applications and tenants that no token needs any more, so that names are free again. */
+    /** Deletes the rows of removed applications and tenants that no token needs any more, so that names are free again. A removed tenant's data keys end before its row goes. */
     readonly purgeRemoved: Effect.Effect<{ readonly applications: number; readonly tenants: number }, StoreUnavailable>
     /** Deletes idempotent answers older than `ageMs`, at most `limit`. */
     readonly purgeIdempotent: (ageMs: number, limit: number) => Effect.Effect<number, StoreUnavailable>

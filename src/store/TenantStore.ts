@@ -165,7 +165,7 @@ export interface Changes {
   readonly tenantCreated?: { readonly name: string | null; readonly settings?: TenantSettings | undefined } | undefined
   /** What the tenant's name and settings are from now on. An issuer that another tenant has breaks a constraint. */
   readonly tenantConfigured?: { readonly name: string | null; readonly settings: TenantSettings } | undefined
-  /** Marks the tenant itself as removed. */
+  /** Marks the tenant itself as removed. Nothing is sealed with its data keys any more; they end with its retention. */
   readonly tenantRemoved: boolean
   /** The tenant's tag from now on (`crypto/RowTags.ts`). */
   readonly tenantMac?: Uint8Array | undefined

@@ -15,7 +15,11 @@ const noClientChanges = (changes: ClientChanges | undefined): boolean =>
   changes === undefined || Object.values(changes).every((list) => list.length === 0)
 
 const noKeyChanges = (changes: KeyChanges | undefined): boolean =>
-  changes === undefined || (changes.replaced.length === 0 && !changes.tenantKeysDemoted && changes.retired.length === 0)
+  changes === undefined ||
+  (changes.replaced.length === 0 &&
+    !changes.tenantKeysDemoted &&
+    changes.retired.length === 0 &&
+    (changes.destroyed ?? []).length === 0)
 
 /** Nothing in it: nothing to write. */
 export const isEmpty = (changes: Changes): boolean =>
@@ -117,7 +121,7 @@ export const checkChanges = (tenantId: string, load: Load, loaded: Loaded, chang
     "replaces a key that was not loaded as the active one of its kind"
   )
   must(
-    keys?.retired.every((keyId) => loaded.keys?.rows.get(keyId) === 0) ?? true,
+    [...(keys?.retired ?? []), ...(keys?.destroyed ?? [])].every((keyId) => loaded.keys?.rows.get(keyId) === 0),
     "retires a key that was not loaded as one that no row needs"
   )
 }

@@ -13,6 +13,7 @@ import {
   neededRowsMax
 } from "../../src/store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../../src/store/KeyStore.ts"
+import { Sweeps } from "../../src/store/Sweeps.ts"
 import { type Changes, TenantStore } from "../../src/store/TenantStore.ts"
 import { auditedBy } from "../support/auditedBy.ts"
 import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../support/credentialRows.ts"
@@ -67,7 +68,7 @@ const versionUnder = Effect.fnUntraced(function* (tenantId: string, keyId: strin
 
 export const keyRotationStoreSuite = (
   name: string,
-  stores: Layer.Layer<TenantStore | KeyStore | KeyRotationStore | AuditStore, unknown>
+  stores: Layer.Layer<TenantStore | KeyStore | KeyRotationStore | AuditStore | Sweeps, unknown>
 ) =>
   layer(stores, { excludeTestServices: true })(`KeyRotationStore (${name})`, (it) => {
     it.effect("finds a key by its id and the active one of a purpose, as it was written", () =>
@@ -589,6 +590,60 @@ export const keyRotationStoreSuite = (
         assert.isAbove((yield* store.findKey(keyId))!.wrapped.byteLength, 0)
         yield* store.eraseRetired(0)
         assert.strictEqual((yield* store.findKey(keyId))?.wrapped.byteLength, 0)
+      })
+    )
+
+    it.effect("keys of a removed tenant end with its retention, once, in the transaction that says so", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { tenantId } = yield* aTenant
+        const auditor = yield* aTenant
+        const { keyId } = yield* ensured("tenant-data", tenantId)
+        const settings = { issuer: null, retentionMs: 0, limits: {} }
+        yield* transact(tenantId, {}, () => ({ tenantConfigured: { name: null, settings } }))
+        const due = (retentionMs: number) =>
+          Effect.map(store.endedKeys(retentionMs, 1_000), (ended) => ended.filter((one) => one.tenantId === tenantId))
+        assert.deepStrictEqual(yield* due(0), [], "its tenant lives")
+        const destroyIn = (id: string) =>
+          transact(auditor.tenantId, { keys: { ids: [id], tenantKeys: false } }, () => ({
+            keys: { replaced: [], tenantKeysDemoted: false, retired: [], destroyed: [id] },
+            audit: [said(id)]
+          }))
+        assert.strictEqual((yield* Effect.flip(destroyIn(keyId)))._tag, "StatementRejected")
+        const { now } = yield* transact(tenantId, {}, () => ({ tenantRemoved: true }))
+        assert.strictEqual((yield* store.findKey(keyId))?.state, "retiring")
+        // Its own retention counts, not the default.
+        assert.deepStrictEqual(yield* due(3_600_000), [{ keyId, tenantId, endedAt: now, retentionMs: 0 }])
+        assert.strictEqual((yield* store.usableAmong([keyId, anId()])).size, 1)
+        // One that somebody made meanwhile ends as well, before the name is free.
+        const late = yield* ensured("tenant-data", tenantId)
+        yield* Sweeps.use((sweeps) => sweeps.purgeRemoved)
+        assert.deepStrictEqual(
+          (yield* due(0)).map((one) => [one.keyId, one.endedAt]).toSorted(),
+          [keyId, late.keyId].toSorted().map((id) => [id, now])
+        )
+        yield* destroyIn(late.keyId)
+        // Who has the name now has a key of its own, and nothing of the other's end.
+        const next = yield* ensured("tenant-data", tenantId)
+        assert.notStrictEqual(next.keyId, keyId)
+        assert.lengthOf(yield* due(0), 1)
+        // While a row needs it, it stays.
+        const token = aToken(auditor.tenantId, auditor.appName, { hashKeyId: keyId })
+        yield* insert([token])
+        assert.deepStrictEqual(yield* due(0), [])
+        const load = { tokenIds: [token.tokenId] }
+        yield* transact(auditor.tenantId, load, () => ({ tokensDeleted: [token.tokenId] }))
+        // The common end of retired keys is not theirs.
+        yield* store.retire(keyId)
+        yield* store.eraseRetired(0)
+        assert.isAbove((yield* store.findKey(keyId))!.wrapped.byteLength, 0)
+        yield* destroyIn(keyId)
+        const gone = yield* store.findKey(keyId)
+        assert.deepStrictEqual([gone?.state, gone?.wrapped.byteLength], ["retired", 0])
+        assert.deepStrictEqual(yield* retired(auditor.tenantId, keyId), ["retired", 1])
+        assert.deepStrictEqual([yield* due(0), (yield* store.usableAmong([keyId])).size], [[], 0])
+        assert.strictEqual((yield* Effect.flip(destroyIn(keyId)))._tag, "StatementRejected", "once")
+        assert.strictEqual((yield* store.findKey(next.keyId))?.state, "active")
       })
     )
 

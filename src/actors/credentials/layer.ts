@@ -2,6 +2,7 @@
 import { Layer } from "effect"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
 import { CredentialEvents } from "./Events.ts"
+import * as KeysLeave from "./KeysLeave.ts"
 import * as LiveCredentials from "./LiveCredentials.ts"
 import * as Providers from "./Providers.ts"
 import * as CredentialSweeps from "./Sweeps.ts"
@@ -10,4 +11,4 @@ export const settings = CredentialsConfig.layer
 /** What a refresh needs of this room; `rotation` builds the `Refresher` on it. */
 export const parts = Layer.merge(CredentialEvents.layer, Providers.layer)
 /** Needs `parts` and a `Refresher`. */
-export const layer = Layer.merge(LiveCredentials.layer, CredentialSweeps.layer)
+export const layer = Layer.mergeAll(LiveCredentials.layer, CredentialSweeps.layer, KeysLeave.layer)

@@ -8,7 +8,7 @@
 import { Result } from "effect"
 import * as RotationPlan from "../../crypto/RotationPlan.ts"
 import * as errors from "../../domain/errors.ts"
-import type { AgedKey } from "../../store/KeyRotationStore.ts"
+import type { AgedKey, EndedKey } from "../../store/KeyRotationStore.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import type { EventWriter } from "../tenant/TokenEvents.ts"
@@ -136,5 +136,45 @@ export const retireKey = (
       told: { keyId }
     })
     return Result.succeed({ keyId })
+  }
+})
+
+/**
+ * Crypto-erasure: what was sealed for a tenant that was removed can be opened by nobody any more, whatever
+ * copies of its rows there are. The row in the audit of `global` stands for it; it and the end of the material
+ * are one transaction. A key that a row needs after all, or that is gone already, is left out.
+ */
+export const destroyTenantKeys = (
+  tenantId: string,
+  ended: ReadonlyArray<EndedKey>,
+  caller: Caller
+): Command<{ readonly keyIds: ReadonlyArray<string> }> => ({
+  name: "keys.destroy",
+  caller,
+  load: { keys: { ids: ended.map(({ keyId }) => keyId), tenantKeys: false } },
+  // A row came under one of them meanwhile: at the next turn it is not among them.
+  rejected: () => new errors.KeyInUse({ keyId: ended[0]?.keyId ?? "", rows: 1 }),
+  decide: (workspace) => {
+    const { keys, now } = workspace
+    const found = ended.flatMap((one) => {
+      const key = keys.key(one.keyId)
+      const mayGo = key?.tenantId === tenantId && key.state !== "active" && key.wrapped.byteLength > 0
+      return key !== undefined && mayGo && keys.rowsOf(one.keyId) === 0 ? [{ key, one }] : []
+    })
+    if (found.length === 0) return Result.succeed({ keyIds: [] })
+    for (const { key } of found) keys.destroy(key)
+    const keyIds = found.map(({ key }) => key.keyId)
+    workspace.record(caller, {
+      action: "keys.destroyed",
+      entityType: "tenant",
+      entityId: tenantId,
+      diff: {
+        keyIds,
+        destroyedAt: now,
+        removedAt: Array.from(new Set(found.map(({ one }) => one.endedAt))),
+        retentionMs: Array.from(new Set(found.map(({ one }) => one.retentionMs)))
+      }
+    })
+    return Result.succeed({ keyIds })
   }
 })

@@ -14,6 +14,7 @@ export class KeyWorkspace {
   private readonly replaced: Array<KeyChanges["replaced"][number]> = []
   private tenantKeysDemoted = false
   private readonly retired: Array<string> = []
+  private readonly destroyed: Array<string> = []
 
   constructor(loaded: KeysLoaded | undefined) {
     this.keys = new Map(loaded?.keys)
@@ -60,7 +61,13 @@ export class KeyWorkspace {
     this.retired.push(key.keyId)
   }
 
+  destroy(key: AgedKey): void {
+    this.keys.set(key.keyId, { ...key, state: "retired", wrapped: new Uint8Array(0) })
+    this.destroyed.push(key.keyId)
+  }
+
   changes(): KeyChanges {
-    return { replaced: this.replaced, tenantKeysDemoted: this.tenantKeysDemoted, retired: this.retired }
+    const { destroyed, replaced, retired, tenantKeysDemoted } = this
+    return { replaced, tenantKeysDemoted, retired, ...(destroyed.length === 0 ? {} : { destroyed }) }
   }
 }

@@ -24,7 +24,15 @@ import { tokenColumns, tokenOf } from "./TokenRow.ts"
 
 const reviveSql = `UPDATE data_keys k SET k.state = 'retiring', k.retired_at = NULL WHERE k.state = 'retired' AND ${keyRows.neededSql}`
 const eraseSql = `UPDATE data_keys k SET k.wrapped = ''
-  WHERE k.state = 'retired' AND k.wrapped <> '' AND k.retired_at <= ${Columns.nowSql} - ? AND NOT ${keyRows.neededSql}`
+  WHERE k.state = 'retired' AND k.wrapped <> '' AND k.ended_at IS NULL AND k.retired_at <= ${Columns.nowSql} - ?
+    AND NOT ${keyRows.neededSql}`
+const endedSql = `SELECT k.key_id, k.tenant_id, k.ended_at, COALESCE(k.ended_retention, ?)
+  FROM data_keys k FORCE INDEX (ix_data_keys_ended)
+  WHERE k.ended_at IS NOT NULL AND k.ended_at + COALESCE(k.ended_retention, ?) <= ${Columns.nowSql}
+    AND k.state <> 'active' AND k.wrapped <> '' AND NOT ${keyRows.neededSql}
+  ORDER BY k.ended_at LIMIT ?`
+const usableSql = (marks: string): string =>
+  `SELECT key_id FROM data_keys WHERE key_id IN (${marks}) AND state <> 'retired' AND wrapped <> ''`
 const rewrapSql =
   "UPDATE data_keys SET master_key_id = ?, wrapped = ? WHERE key_id = ? AND master_key_id = ? AND wrapped = ?"
 
@@ -54,7 +62,8 @@ const hashedSql = `SELECT ${tokenColumns} FROM tokens WHERE hash_key_id = ?
 const sealedSql = `SELECT tenant_id, credential_id, version, sealed FROM credential_versions
   WHERE key_id = ? AND sealed IS NOT NULL ORDER BY key_id, credential_id, version LIMIT ?`
 const movableKeysSql = `SELECT ${keyColumns} FROM data_keys k
-  WHERE k.state = 'retiring' AND k.key_id > ? AND ${keyRows.movableSql} ORDER BY k.key_id LIMIT ?`
+  WHERE k.state = 'retiring' AND k.key_id > ? AND ${keyRows.movableSql}
+    AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = k.tenant_id AND t.removed_at IS NOT NULL) ORDER BY k.key_id LIMIT ?`
 
 // ---- the run under way -------------------------------------------------------------
 
@@ -125,6 +134,23 @@ const make = Effect.gen(function* () {
     },
     reviveNeeded: run("reviveNeeded", reviveSql, []),
     eraseRetired: (ageMs) => run("eraseRetired", eraseSql, [ageMs]),
+    endedKeys: (retentionMs, limit) =>
+      database.query("KeyRotationStore.endedKeys", async (session) =>
+        (await session.rows(endedSql, [retentionMs, retentionMs, limit])).map((row) => ({
+          keyId: Columns.uuid(row, 0),
+          tenantId: Columns.text(row, 1),
+          endedAt: Columns.whole(row, 2),
+          retentionMs: Columns.whole(row, 3)
+        }))
+      ),
+    usableAmong: (keyIds) =>
+      database.query(
+        "KeyRotationStore.usableAmong",
+        async (session) =>
+          new Set(
+            (await Columns.rowsIn(session, usableSql, Columns.uuidBytesOf(keyIds))).map((row) => Columns.uuid(row, 0))
+          )
+      ),
     addUses: (keyId, uses) =>
       database.query("KeyRotationStore.addUses", async (session) => {
         const id = Columns.uuidBytes(keyId)

@@ -49,6 +49,11 @@ const purgeProvidersSql =
 const purgeServicesSql = `DELETE s FROM tenants a FORCE INDEX (ix_tenants_removed)
     STRAIGHT_JOIN tenant_services s ON s.tenant_id = a.tenant_id
   WHERE a.removed_at > 0`
+/** Those made since its removal, by who was moving rows just then. */
+const endKeysSql = `UPDATE tenants a FORCE INDEX (ix_tenants_removed)
+    STRAIGHT_JOIN data_keys k FORCE INDEX (ix_data_keys_tenant) ON k.tenant_id = a.tenant_id
+  SET k.ended_at = a.removed_at, k.ended_retention = a.retention, k.state = IF(k.state = 'active', 'retiring', k.state)
+  WHERE a.removed_at > 0 AND k.ended_at IS NULL AND k.wrapped <> ''`
 const purgeIdempotentSql = `DELETE FROM idempotency WHERE created_at < ${Columns.nowSql} - ? ORDER BY created_at LIMIT ?`
 
 const tokenRefOf = (row: Row) => ({ tenantId: Columns.text(row, 0), tokenId: Columns.uuid(row, 1) })
@@ -71,6 +76,7 @@ const purgeRemoved = async (session: Session) => {
   await session.run(purgeServicesSql)
   await session.run(purgeProviderSecretsSql)
   await session.run(purgeProvidersSql)
+  await session.run(endKeysSql)
   return { applications, tenants: await session.run(purgeTenantsSql) }
 }
 

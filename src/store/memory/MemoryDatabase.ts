@@ -42,6 +42,8 @@ export interface MemoryAsideRow {
 export interface MemoryKeyLife {
   readonly uses: Map<string, number>
   readonly retiredAt: Map<string, number>
+  /** Keys of removed tenants, as long as their material is there. */
+  readonly ended: Map<string, { readonly endedAt: number; readonly retentionMs: number | null }>
   mark:
     | {
         readonly startedAt: number
@@ -116,7 +118,7 @@ const empty = (): MemoryTables => ({
   checkpoints: [],
   stubs: new Map(),
   dataKeys: new Map(),
-  keyLife: { uses: new Map(), retiredAt: new Map(), mark: undefined },
+  keyLife: { uses: new Map(), retiredAt: new Map(), ended: new Map(), mark: undefined },
   masterKeys: new Map(),
   revokeAlls: new Map(),
   relay: { term: 0, process: null, expiresAt: 0 },

@@ -115,10 +115,33 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
         count(Array.from(tables.dataKeys.values()), (key) => {
           const retiredAt = life.retiredAt.get(key.keyId) ?? now
           if (key.state !== "retired" || key.wrapped.byteLength === 0 || now - retiredAt < ageMs) return false
+          if (life.ended.has(key.keyId)) return false
           if (rowsOf(tables, key.keyId) > 0) return false
           tables.dataKeys.set(key.keyId, { ...key, wrapped: new Uint8Array(0) })
           return true
         })
+      ),
+    endedKeys: (byDefault, limit) =>
+      step((now) =>
+        Array.from(life.ended)
+          .flatMap(([keyId, { endedAt, retentionMs: own }]) => {
+            const key = tables.dataKeys.get(keyId)
+            const retentionMs = own ?? byDefault
+            const isDue = endedAt + retentionMs <= now && key?.state !== "active" && rowsOf(tables, keyId) === 0
+            return key?.tenantId != null && isDue ? [{ keyId, tenantId: key.tenantId, endedAt, retentionMs }] : []
+          })
+          .toSorted((a, b) => a.endedAt - b.endedAt)
+          .slice(0, limit)
+      ),
+    usableAmong: (keyIds) =>
+      step(
+        () =>
+          new Set(
+            keyIds.filter((keyId) => {
+              const key = tables.dataKeys.get(keyId)
+              return key !== undefined && key.state !== "retired" && key.wrapped.byteLength > 0
+            })
+          )
       ),
     addUses: (keyId, uses) =>
       step(() => {
@@ -150,6 +173,7 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
         (key) =>
           key.state === "retiring" &&
           (after === null || key.keyId > after) &&
+          (tables.tenants.get(key.tenantId ?? "")?.removedAt ?? null) === null &&
           movableUnder(tables, key.keyId).length > 0,
         limit
       ),

@@ -1,8 +1,10 @@
 /** `Sweeps` in memory; its clock is Effect's. */
 import { Clock, Effect, Layer } from "effect"
+import { settingsOf } from "../../domain/Tenant.ts"
 import { endOf, hasEnded, type Token } from "../../domain/Token.ts"
 import { Sweeps } from "../Sweeps.ts"
 import { isLive, MemoryDatabase, type MemoryTables, tokenCount } from "./MemoryDatabase.ts"
+import { endKeys } from "./memoryKeys.ts"
 
 const refOf = ({ tenantId, tokenId }: Token) => ({ tenantId, tokenId })
 
@@ -25,7 +27,10 @@ const purgeRemoved = (tables: MemoryTables) => {
   for (const { removedAt, tenantId } of Array.from(tables.tenants.values())) {
     const owned = Array.from(tables.applications.values()).some((application) => application.tenantId === tenantId)
     const tokens = tokenCount(tables, (token) => token.tenantId === tenantId)
-    if (removedAt !== null) tables.credentials.deleteServices(tenantId)
+    if (removedAt !== null) {
+      tables.credentials.deleteServices(tenantId)
+      endKeys(tables, tenantId, settingsOf(tables.tenants.get(tenantId)).retentionMs, removedAt)
+    }
     const credentials =
       tables.credentials.all().some((credential) => credential.tenantId === tenantId) ||
       Array.from(tables.clients.values()).some((client) => client.tenantId === tenantId)

@@ -11,7 +11,7 @@ import type { Changes, Loaded } from "../TenantStore.ts"
 import { applyClients, brokenClients } from "./MemoryClientStore.ts"
 import { hexOf, type MemoryTables, pair } from "./MemoryDatabase.ts"
 import { applyAside } from "./memoryAside.ts"
-import { applyKeys, brokenKey } from "./memoryKeys.ts"
+import { applyKeys, brokenKey, endKeys } from "./memoryKeys.ts"
 import { applyRevokeAlls } from "./memoryRevokeAll.ts"
 
 /** Whether a tenant that is not being removed has the issuer. */
@@ -134,7 +134,10 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   }
   const tenant = tables.tenants.get(tenantId)
   const counters = tables.counters.get(tenantId)
-  if (changes.tenantRemoved && tenant?.removedAt === null) tables.tenants.set(tenantId, { ...tenant, removedAt: now })
+  if (changes.tenantRemoved && tenant?.removedAt === null) {
+    tables.tenants.set(tenantId, { ...tenant, removedAt: now })
+    endKeys(tables, tenantId, settingsOf(tenant).retentionMs, now)
+  }
   const written = tables.tenants.get(tenantId)
   if (changes.tenantSettingsMac !== undefined && written !== undefined) {
     tables.tenants.set(tenantId, { ...written, settingsMac: changes.tenantSettingsMac })

@@ -44,6 +44,25 @@ export const retireKey = (tables: MemoryTables, keyId: string, now: number): voi
   if (setState(tables, keyId, "retiring", "retired")) tables.keyLife.retiredAt.set(keyId, now)
 }
 
+/** Its tenant was removed: it is not written with any more, and ends with the tenant's retention. */
+export const endKeys = (tables: MemoryTables, tenantId: string, retentionMs: number | null, now: number): void => {
+  for (const key of tables.dataKeys.values()) {
+    if (key.tenantId !== tenantId || key.wrapped.byteLength === 0 || tables.keyLife.ended.has(key.keyId)) continue
+    tables.keyLife.ended.set(key.keyId, { endedAt: now, retentionMs })
+    setState(tables, key.keyId, "active", "retiring")
+  }
+}
+
+const destroyKey = (tables: MemoryTables, keyId: string, now: number): void => {
+  const key = tables.dataKeys.get(keyId)
+  if (key === undefined) return
+  tables.dataKeys.set(keyId, { ...key, state: "retired", wrapped: new Uint8Array(0) })
+  tables.keyLife.retiredAt.set(keyId, tables.keyLife.retiredAt.get(keyId) ?? now)
+  tables.keyLife.ended.delete(keyId)
+}
+const mayDestroy = (tables: MemoryTables, keyId: string): boolean =>
+  tables.keyLife.ended.has(keyId) && tables.dataKeys.get(keyId)?.state !== "active"
+
 /** A run of moving rows begins. */
 export const beginMark = (tables: MemoryTables, now: number): void => {
   tables.keyLife.mark = { startedAt: now, total: null, moved: 0, movingSince: null, isOver: false }
@@ -74,7 +93,11 @@ export const brokenKey = (tables: MemoryTables, changes: Changes): string | null
     [...changes.tokensInserted, ...changes.tokensUpdated].some((token) => token.hashKeyId === keyId) ||
     (changes.credentials?.versions ?? []).some((version) => version.keyId === keyId) ||
     changes.idempotent.some(({ sealedAnswer }) => isSealedWith(sealedAnswer, keyId))
-  return (changes.keys?.retired ?? []).some(isNeeded) ? keyNeededConstraint : null
+  const destroyed = changes.keys?.destroyed ?? []
+  const isBroken =
+    [...(changes.keys?.retired ?? []), ...destroyed].some(isNeeded) ||
+    destroyed.some((keyId) => !mayDestroy(tables, keyId))
+  return isBroken ? keyNeededConstraint : null
 }
 
 export const applyKeys = (tables: MemoryTables, changes: KeyChanges | undefined, now: number): void => {
@@ -86,4 +109,5 @@ export const applyKeys = (tables: MemoryTables, changes: KeyChanges | undefined,
   }
   if (changes.replaced.length > 0) beginMark(tables, now)
   for (const keyId of changes.retired) retireKey(tables, keyId, now)
+  for (const keyId of changes.destroyed ?? []) destroyKey(tables, keyId, now)
 }

@@ -245,4 +245,29 @@ describe("LiveTenantKeys", () => {
       assert.strictEqual((yield* cold.openFor("acme", place, sealed).pipe(Effect.flip))._tag, "TenantKeyUnavailable")
     })
   )
+
+  it.effect("a key that was destroyed leaves memory soon, a removed tenant's at once", () =>
+    Effect.gen(function* () {
+      const { calls, replica, world } = yield* setup()
+      const [keys, other] = [yield* replica, yield* replica]
+      const { keyId, sealed } = yield* keys.sealFor("acme", place, secret)
+      const kept = yield* keys.sealFor("beta", place, secret)
+      yield* other.openFor("acme", place, sealed)
+      const before = calls.unwrap
+      yield* keys.openFor("acme", place, sealed)
+      assert.strictEqual(calls.unwrap, before, "warm")
+      yield* keys.forget("acme")
+      yield* keys.openFor("acme", place, sealed)
+      yield* keys.openFor("beta", place, kept.sealed)
+      assert.strictEqual(calls.unwrap, before + 1, "opened anew, and nobody else's")
+      const key = world.tables.dataKeys.get(keyId)!
+      world.put({ ...key, state: "retired", wrapped: new Uint8Array(0) })
+      yield* keys.forget("acme")
+      assert.strictEqual((yield* Effect.flip(keys.openFor("acme", place, sealed)))._tag, "NotOpenable")
+      yield* other.openFor("acme", place, sealed)
+      yield* TestClock.adjust(LiveTenantKeys.dropEvery)
+      assert.strictEqual((yield* Effect.flip(other.openFor("acme", place, sealed)))._tag, "NotOpenable")
+      assert.strictEqual(text(yield* keys.openFor("beta", place, kept.sealed)), text(secret))
+    })
+  )
 })

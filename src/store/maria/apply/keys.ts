@@ -15,6 +15,10 @@ export const insertSql = `INSERT INTO data_keys (key_id, purpose, tenant_id, sta
   VALUES (?, ?, ?, 'active', ?, ?, ${Columns.momentSql})`
 export const retireSql = `UPDATE data_keys k SET k.state = 'retired', k.retired_at = ${Columns.momentSql}
   WHERE k.key_id = ? AND k.state = 'retiring' AND NOT ${neededSql}`
+/** Once: what had no end, or was destroyed, is not destroyed. */
+const destroySql = `UPDATE data_keys k
+  SET k.state = 'retired', k.retired_at = COALESCE(k.retired_at, ${Columns.momentSql}), k.wrapped = '', k.ended_at = NULL
+  WHERE k.key_id = ? AND k.ended_at IS NOT NULL AND k.state <> 'active' AND NOT ${neededSql}`
 export const beginMarkSql = `REPLACE INTO key_rotation (id, started_at, total) VALUES (1, ${Columns.momentSql}, NULL)`
 const demoteTenantsSql = "UPDATE data_keys SET state = 'retiring' WHERE purpose = 'tenant-data' AND state = 'active'"
 
@@ -38,7 +42,7 @@ const mustNotBeNeeded = (rows: number): void => {
 
 export const applyKeys = (session: Session, changes: KeyChanges | undefined): ReadonlyArray<Promise<unknown>> => {
   if (changes === undefined) return []
-  const { replaced, retired, tenantKeysDemoted } = changes
+  const { destroyed = [], replaced, retired, tenantKeysDemoted } = changes
   return [
     ...replaced.flatMap(({ keyId, successor }) => [
       session.run(demoteSql, [Columns.uuidBytes(keyId)]).then(mustBeReplaced),
@@ -46,6 +50,7 @@ export const applyKeys = (session: Session, changes: KeyChanges | undefined): Re
     ]),
     ...(tenantKeysDemoted ? [session.run(demoteTenantsSql)] : []),
     ...(replaced.length > 0 ? [session.run(beginMarkSql)] : []),
-    ...retired.map((keyId) => session.run(retireSql, [Columns.uuidBytes(keyId)]).then(mustNotBeNeeded))
+    ...retired.map((keyId) => session.run(retireSql, [Columns.uuidBytes(keyId)]).then(mustNotBeNeeded)),
+    ...destroyed.map((keyId) => session.run(destroySql, [Columns.uuidBytes(keyId)]).then(mustNotBeNeeded))
   ]
 }

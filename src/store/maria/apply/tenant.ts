@@ -16,6 +16,10 @@ const configureSql = `UPDATE tenants
 /** Its issuer may be another tenant's from now on; its own tokens are still told from strangers'. */
 const removeSql = `UPDATE tenants SET removed_at = ?, issuer_claimed = NULL
   WHERE tenant_id = ? AND removed_at IS NULL`
+/** Before it is marked. One who gets its name later makes keys of its own. */
+const endKeysSql = `UPDATE data_keys k JOIN tenants t ON t.tenant_id = k.tenant_id
+  SET k.ended_at = ?, k.ended_retention = t.retention, k.state = IF(k.state = 'active', 'retiring', k.state)
+  WHERE k.tenant_id = ? AND k.ended_at IS NULL AND k.wrapped <> '' AND t.removed_at IS NULL`
 
 const settingsValues = (name: string | null, { issuer, limits, retentionMs }: TenantSettings) => [
   name,
@@ -67,7 +71,8 @@ export const applyTenantRemoved = (
   tenantId: string,
   removed: boolean,
   now: number
-): ReadonlyArray<Promise<unknown>> => (removed ? [session.run(removeSql, [now, tenantId])] : [])
+): ReadonlyArray<Promise<unknown>> =>
+  removed ? [session.run(endKeysSql, [now, tenantId]), session.run(removeSql, [now, tenantId])] : []
 
 export const applyTenantMac = (
   session: Session,
