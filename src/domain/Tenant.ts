@@ -48,6 +48,8 @@ export interface Application {
   readonly removedAt: number | null
   /** Not null: Tekton has it no more. It is answered like an unknown one, its rows stay, and it may come back. */
   readonly outOfService: OutReason | null
+  /** When was read what decided last about being in service, by the database's clock. */
+  readonly decidedAt: number
 }
 
 export const outReasons = ["absent", "deleted"] as const

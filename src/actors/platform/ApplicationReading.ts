@@ -1,7 +1,7 @@
 /**
  * Reads Tekton, and carries out what follows: applications that are new, gone or back, and configuration.
  *
- * What lacks is gone only when everything was read whole; a reading of a part that misses something
+ * What lacks is gone only when it was known before and everything was read whole; a reading of a part that misses something
  * becomes a reading of everything. One reading at a time on a replica.
  */
 import { Clock, Effect, Semaphore } from "effect"
@@ -137,11 +137,14 @@ export const make = Effect.fnUntraced(function* (told: Told, settings: LiveSetti
       return false
     }
     const asked = scope.tenantId === null ? served : [scope.tenantId]
+    // Before the answers: an application that is made meanwhile may lack in them, and is not gone.
+    const before = yield* store.applicationsOf(asked)
     const configs = yield* configsOf(from, scope)
     const { lists, problem } = yield* readLists(from, asked)
     if (lists.length === 0 && problem !== null) return yield* problem
     const names = Array.from(new Set([...lists.flatMap((list) => list.names), ...configs.keys()]))
-    const rows = [...(yield* store.applicationsOf(asked)), ...(yield* store.applicationsNamed(names))]
+    const isKnown = new Set(before.map(({ appName }) => appName))
+    const rows = [...before, ...(yield* store.applicationsNamed(names.filter((name) => !isKnown.has(name))))]
     const read: TektonRead = {
       lists: new Map(lists.map(({ names, tenantId }) => [tenantId, names])),
       // Of a part, whose configuration the rest is cannot be said.

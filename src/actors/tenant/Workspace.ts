@@ -206,7 +206,8 @@ export class Workspace {
       tenantId: this.tenantId,
       createdAt: this.now,
       removedAt: null,
-      outOfService: null
+      outOfService: null,
+      decidedAt: this.now
     })
     this.applicationsInserted.add(appName)
   }
@@ -217,10 +218,10 @@ export class Workspace {
     this.applicationsRemoved.add(appName)
   }
 
-  /** Out of service, or back in it; `decidedAt` keeps an older answer from undoing a newer one. */
+  /** Out of service, or back in it. The caller has seen that nothing newer was decided. */
   moveApplication(appName: string, outOfService: OutReason | null, decidedAt: number): void {
     const application = this.applications.get(appName)!
-    this.applications.set(appName, { ...application, outOfService })
+    this.applications.set(appName, { ...application, outOfService, decidedAt })
     this.applicationsMoved.set(appName, { appName, outOfService, decidedAt })
   }
 

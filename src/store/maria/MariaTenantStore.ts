@@ -158,7 +158,7 @@ const runTransaction = <A>(
 
 // ---- reads ------------------------------------------------------------------
 
-const applicationColumns = "app_name, tenant_id, created_at, removed_at, out_of_service"
+const applicationColumns = "app_name, tenant_id, created_at, removed_at, out_of_service, decided_at"
 
 const pageOf = <A>(rows: ReadonlyArray<Row>, limit: number, of: (row: Row) => A, key: (item: A) => string): Page<A> => {
   const content = rows.slice(0, limit).map(of)

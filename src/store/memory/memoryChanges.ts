@@ -77,12 +77,13 @@ const applyTokens = (tables: MemoryTables, changes: Changes): void => {
 
 const applyApplications = (tables: MemoryTables, tenantId: string, changes: Changes, now: number): void => {
   for (const appName of changes.applicationsInserted) {
-    tables.applications.set(appName, { appName, tenantId, createdAt: now, removedAt: null, outOfService: null })
+    const isNew = { createdAt: now, removedAt: null, outOfService: null, decidedAt: now }
+    tables.applications.set(appName, { appName, tenantId, ...isNew })
   }
-  for (const { appName, outOfService } of changes.applicationsMoved ?? []) {
+  for (const { appName, decidedAt, outOfService } of changes.applicationsMoved ?? []) {
     const application = tables.applications.get(appName)
     if (application?.tenantId === tenantId && application.removedAt === null) {
-      tables.applications.set(appName, { ...application, outOfService })
+      tables.applications.set(appName, { ...application, outOfService, decidedAt })
     }
   }
   for (const appName of changes.applicationsRemoved) {

@@ -218,6 +218,29 @@ describe("17/SCMP", () => {
     await listed("acme", "later")
   })
 
+  it("one that is made while a reading is under way, and lacks in it, is not gone", async () => {
+    const connection = await createConnection(database.url)
+    const begun = Date.now()
+    const asked = tekton.seen.length
+    tekton.faults.delayMs = 600
+    await broadcast("upsert", null)
+    await eventually(
+      () => tekton.seen.length,
+      (length) => length > asked
+    )
+    await connection.query("INSERT INTO applications (app_name, tenant_id, created_at) VALUES ('quick', 'acme', 1)")
+    await eventually(
+      async () => Date.parse((await config()).tekton.readDate ?? "") || 0,
+      (readAt) => readAt > begun,
+      { limitMs: 15_000, what: "the reading" }
+    )
+    tekton.faults.delayMs = 0
+    const [row] = await connection.query("SELECT out_of_service FROM applications WHERE app_name = 'quick'")
+    assert.isNull(row.out_of_service)
+    await connection.end()
+    tekton.put("acme", "quick")
+  })
+
   it("an application that moves in Tekton stays where it was, and that is told", async () => {
     manager.put("rival")
     tekton.applications.get("acme")!.delete("lamps")

@@ -44,7 +44,7 @@ describe(`hostile payloads (seed ${seed})`, () => {
       listTenants: () => Effect.succeed({ content: [], next: null }),
       registerApplication: () =>
         Effect.succeed({
-          application: { appName: "a", tenantId: "t", createdAt: 0, removedAt: null, outOfService: null },
+          application: { appName: "a", tenantId: "t", createdAt: 0, removedAt: null, outOfService: null, decidedAt: 0 },
           created: true
         }),
       listApplications: () => Effect.succeed({ content: [], next: null }),

@@ -13,7 +13,14 @@ import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.t
 import { someTime, someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
 
 const date = "2026-11-24T10:20:30.123Z"
-const application = { appName: "app", tenantId: "demo", createdAt: someTime, removedAt: null, outOfService: null }
+const application = {
+  appName: "app",
+  tenantId: "demo",
+  createdAt: someTime,
+  removedAt: null,
+  outOfService: null,
+  decidedAt: 0
+}
 const tenant = { tenantId: "demo", name: null, createdAt: someTime, removedAt: null }
 const provisioned = { record: someToken(), token: "0123456789" }
 const record = {

@@ -3,7 +3,8 @@
  *
  * Out of service is a right that is taken away like any other: one change under one sequence and one
  * barrier, however many tokens there are; from its answer on nothing of the application validates. The
- * rows stay. The platform is told in pieces afterwards, endpoint by endpoint, that its sessions end.
+ * rows stay. What was read before something newer was decided, or before the application was there, decides
+ * nothing. The platform is told in pieces afterwards, endpoint by endpoint, that its sessions end.
  */
 import { Result } from "effect"
 import type { OutReason } from "../../../domain/Tenant.ts"
@@ -40,6 +41,7 @@ export const takeOutOfService = (
   load: { appNames: [appName] },
   decide: (workspace) => {
     const found = ownApplication(workspace, appName)
+    if (found !== undefined && found.decidedAt > decidedAt) return Result.succeed(false)
     if (found === undefined || found.outOfService !== null) {
       // Whoever took it out a moment ago may not have been answered yet.
       workspace.alreadyGone()
@@ -59,7 +61,7 @@ export const putBackIntoService = (appName: string, decidedAt: number, caller: C
   load: { appNames: [appName] },
   decide: (workspace) => {
     const found = ownApplication(workspace, appName)
-    if (found === undefined || found.outOfService === null) return Result.succeed(false)
+    if (found === undefined || found.outOfService === null || found.decidedAt > decidedAt) return Result.succeed(false)
     workspace.moveApplication(appName, null, decidedAt)
     workspace.appear({ kind: "application", appName })
     audited(workspace, "application.in_service", appName, null, caller)

@@ -4,9 +4,9 @@ import type { Changes, Loaded } from "../../TenantStore.ts"
 import * as Columns from "../Columns.ts"
 import type { Session } from "../MariadbConnection.ts"
 
-const insertSql = "INSERT INTO applications (app_name, tenant_id, created_at) VALUES (?, ?, ?)"
+const insertSql = "INSERT INTO applications (app_name, tenant_id, created_at, decided_at) VALUES (?, ?, ?, ?)"
 const removeSql = "UPDATE applications SET removed_at = ? WHERE app_name = ? AND tenant_id = ? AND removed_at IS NULL"
-/** Not after something newer was decided. */
+/** The decision saw that nothing newer was decided; what it did not see must not be undone either. */
 const moveSql = `UPDATE applications SET out_of_service = ?, decided_at = ?
   WHERE app_name = ? AND tenant_id = ? AND removed_at IS NULL AND decided_at <= ?`
 const withdrawSql = "REPLACE INTO application_withdrawals (app_name, tenant_id, after_token_id) VALUES (?, ?, ?)"
@@ -39,7 +39,7 @@ export const applyApplications = (
 ): ReadonlyArray<Promise<unknown>> => [
   session.batch(
     insertSql,
-    changes.applicationsInserted.toSorted().map((appName) => [appName, tenantId, loaded.now])
+    changes.applicationsInserted.toSorted().map((appName) => [appName, tenantId, loaded.now, loaded.now])
   ),
   session.batch(
     removeSql,

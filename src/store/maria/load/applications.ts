@@ -4,14 +4,15 @@ import * as Columns from "../Columns.ts"
 import type { Row, Session } from "../MariadbConnection.ts"
 
 const byName = (marks: string): string =>
-  `SELECT app_name, tenant_id, created_at, removed_at, out_of_service, token_count FROM applications WHERE app_name IN (${marks})`
+  `SELECT app_name, tenant_id, created_at, removed_at, out_of_service, decided_at, token_count FROM applications WHERE app_name IN (${marks})`
 
 export const applicationOf = (row: Row): Application => ({
   appName: Columns.text(row, 0),
   tenantId: Columns.text(row, 1),
   createdAt: Columns.whole(row, 2),
   removedAt: Columns.wholeOrNull(row, 3),
-  outOfService: Columns.wordOrNull(row, 4, outReasons)
+  outOfService: Columns.wordOrNull(row, 4, outReasons),
+  decidedAt: Columns.whole(row, 5)
 })
 
 export interface LoadedApplications {
@@ -29,7 +30,7 @@ export const loadApplications = async (
   for (const row of await Columns.rowsIn(session, byName, Array.from(new Set(appNames)))) {
     const application = applicationOf(row)
     applications.set(application.appName, application)
-    if (application.tenantId === tenantId) tokenCounts.set(application.appName, Columns.whole(row, 5))
+    if (application.tenantId === tenantId) tokenCounts.set(application.appName, Columns.whole(row, 6))
   }
   return { applications, tokenCounts }
 }

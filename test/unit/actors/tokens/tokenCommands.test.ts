@@ -46,7 +46,7 @@ const workspaceOf = (tokens: ReadonlyArray<Token>, changes: Partial<Loaded> = {}
     tokens: new Map(tokens.map((token) => [token.tokenId, token])),
     endpointCounts: new Map([["e", tokens.length]]),
     applications: new Map([
-      ["app", { appName: "app", tenantId: "demo", createdAt: 0, removedAt: null, outOfService: null }]
+      ["app", { appName: "app", tenantId: "demo", createdAt: 0, removedAt: null, outOfService: null, decidedAt: 0 }]
     ]),
     applicationTokenCounts: new Map(),
     tenantTokenCount: tokens.length,
@@ -160,8 +160,8 @@ describe("provision", () => {
   })
 
   it("finds no application of another tenant, nor a removed one", () => {
-    const other = { appName: "app", tenantId: "acme", createdAt: 0, removedAt: null, outOfService: null }
-    const removed = { appName: "app", tenantId: "demo", createdAt: 0, removedAt: 5, outOfService: null }
+    const other = { appName: "app", tenantId: "acme", createdAt: 0, removedAt: null, outOfService: null, decidedAt: 0 }
+    const removed = { appName: "app", tenantId: "demo", createdAt: 0, removedAt: 5, outOfService: null, decidedAt: 0 }
     for (const application of [other, removed]) {
       const workspace = workspaceOf([], { applications: new Map([["app", application]]) })
       assert.isTrue(Result.isFailure(provision(workspace, 2)))
