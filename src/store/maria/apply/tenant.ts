@@ -13,6 +13,8 @@ const createSql = `INSERT INTO tenants
 const configureSql = `UPDATE tenants
   SET name = ?, issuer = ?, issuer_claimed = ?, audience = ?, jwks_uri = ?, retention = ?, limits = ?
   WHERE tenant_id = ?`
+/** A tenant that begins anew has no limits yet: what Tekton says has to be applied to it as if it were news. */
+const noLimitsReadSql = "DELETE FROM platform_settings WHERE kind = 'tenant' AND name = ?"
 /** Its issuer may be another tenant's from now on; its own tokens are still told from strangers'. */
 const removeSql = `UPDATE tenants SET removed_at = ?, issuer_claimed = NULL
   WHERE tenant_id = ? AND removed_at IS NULL`
@@ -55,7 +57,10 @@ export const applyTenantCreated = (
 ): ReadonlyArray<Promise<unknown>> =>
   created === undefined
     ? []
-    : [session.run(createSql, [tenantId, now, ...settingsValues(created.name, created.settings ?? noSettings)])]
+    : [
+        session.run(createSql, [tenantId, now, ...settingsValues(created.name, created.settings ?? noSettings)]),
+        session.run(noLimitsReadSql, [tenantId])
+      ]
 
 export const applyTenantConfigured = (
   session: Session,
