@@ -11,6 +11,7 @@ import { Context, type Effect } from "effect"
 import type { Issuer } from "../domain/Issuer.ts"
 import type { OutReason } from "../domain/Tenant.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
+import type { WithdrawalPiece } from "./TenantStore.ts"
 
 export interface ApplicationRow {
   readonly appName: string
@@ -45,10 +46,9 @@ export interface SettingsRow {
   readonly refusedAt: number | null
 }
 
-export interface Withdrawal {
-  readonly appName: string
+/** When it went out of service, and up to where that was announced. */
+export interface Withdrawal extends WithdrawalPiece {
   readonly tenantId: string
-  readonly afterTokenId: string
 }
 
 export interface InboxSeen {
@@ -83,6 +83,7 @@ export class PlatformStore extends Context.Service<
     readonly saveSettings: (rows: ReadonlyArray<SettingsRow>) => Stored<void>
 
     readonly withdrawals: (limit: number) => Stored<ReadonlyArray<Withdrawal>>
+    /** Those that were there when it went out of service. */
     readonly tokensAfter: (withdrawal: Withdrawal, limit: number) => Stored<ReadonlyArray<string>>
     readonly dropWithdrawal: (appName: string) => Stored<void>
 

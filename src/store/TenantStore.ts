@@ -90,9 +90,15 @@ export interface ApplicationMoved {
   readonly decidedAt: number
 }
 
-/** How far the tokens of an application that went out of service have been announced. */
-export interface WithdrawalProgress {
+/** From where on tokens of an application that went out of service at `takenAt` are announced. */
+export interface WithdrawalPiece {
   readonly appName: string
+  readonly takenAt: number
+  readonly afterTokenId: string
+}
+/** How far they have been announced. Nothing when what the piece began with stands no more. */
+export interface WithdrawalProgress {
+  readonly of: WithdrawalPiece
   /** Null: all of them. */
   readonly afterTokenId: string | null
 }

@@ -3,7 +3,8 @@
  *
  * After it is in force; each piece and how far it came are one transaction, so that none is told twice but
  * for one that was under way when a replica died. One replica at a time, by a claim. An application that is
- * back before all was told is told to its end all the same: its sessions may have ended anywhere.
+ * back before all was told is told to its end all the same: its sessions may have ended anywhere. Not those of
+ * tokens that were made since. One that goes out a second time meanwhile is told from its first token on.
  */
 import { Duration, Effect } from "effect"
 import * as Loop from "../../observability/Loop.ts"
@@ -32,14 +33,15 @@ export const make = Effect.gen(function* () {
   const claim = sweeps.claim(sweep, process, claimMs)
 
   const announce = Effect.fnUntraced(function* (withdrawal: Withdrawal) {
-    const { appName, tenantId } = withdrawal
+    const { tenantId } = withdrawal
     yield* inForce.all(tenantId)
     let { afterTokenId } = withdrawal
     for (;;) {
       if (!(yield* claim)) return
-      const tokenIds = yield* store.tokensAfter({ ...withdrawal, afterTokenId }, pieceMax)
+      const piece = { ...withdrawal, afterTokenId }
+      const tokenIds = yield* store.tokensAfter(piece, pieceMax)
       const last = tokenIds.length < pieceMax ? null : (tokenIds.at(-1) ?? null)
-      yield* actors.ask(tenantId, announceWithdrawn(appName, tokenIds, last, events.endSessions, caller("scmp")))
+      yield* actors.ask(tenantId, announceWithdrawn(piece, tokenIds, last, events.endSessions, caller("scmp")))
       if (last === null) return
       afterTokenId = last
     }

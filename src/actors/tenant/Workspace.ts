@@ -34,6 +34,7 @@ import type {
   IdempotentAnswer,
   Loaded,
   OutboxEntry,
+  WithdrawalPiece,
   WithdrawalProgress
 } from "../../store/TenantStore.ts"
 import { ClientWorkspace } from "./ClientWorkspace.ts"
@@ -226,8 +227,8 @@ export class Workspace {
   }
 
   /** Its tokens up to this one were told that they are out of service; null: all were. */
-  withdrawn(appName: string, afterTokenId: string | null): void {
-    this.withdrawals.push({ appName, afterTokenId })
+  withdrawn(of: WithdrawalPiece, afterTokenId: string | null): void {
+    this.withdrawals.push({ of, afterTokenId })
   }
 
   createTenant(name: string | null, settings: TenantSettings = noSettings): Tenant {

@@ -43,9 +43,9 @@ const saveSettingsSql = `INSERT INTO platform_settings
     changed_at = IF(${isNewer}, VALUES(changed_at), changed_at), read_at = GREATEST(read_at, VALUES(read_at))`
 
 const withdrawalsSql =
-  "SELECT app_name, tenant_id, after_token_id FROM application_withdrawals ORDER BY app_name LIMIT ?"
+  "SELECT app_name, tenant_id, after_token_id, taken_at FROM application_withdrawals ORDER BY app_name LIMIT ?"
 const tokensAfterSql = `SELECT token_id FROM tokens
-  WHERE tenant_id = ? AND app_name = ? AND token_id > ? ORDER BY token_id LIMIT ?`
+  WHERE tenant_id = ? AND app_name = ? AND token_id > ? AND created_at <= ? ORDER BY token_id LIMIT ?`
 const dropWithdrawalSql = "DELETE FROM application_withdrawals WHERE app_name = ?"
 
 const seenSql = "SELECT made_at, lost_up_to, seen_at FROM platform_inbox WHERE id = 1"
@@ -149,15 +149,15 @@ const make = Effect.map(Mariadb, ({ query }) =>
         (await session.rows(withdrawalsSql, [limit])).map((row) => ({
           appName: Columns.text(row, 0),
           tenantId: Columns.text(row, 1),
-          afterTokenId: Columns.uuid(row, 2)
+          afterTokenId: Columns.uuid(row, 2),
+          takenAt: Columns.whole(row, 3)
         }))
       ),
-    tokensAfter: ({ afterTokenId, appName, tenantId }, limit) =>
-      query("PlatformStore.tokensAfter", async (session) =>
-        (await session.rows(tokensAfterSql, [tenantId, appName, Columns.uuidBytes(afterTokenId), limit])).map((row) =>
-          Columns.uuid(row, 0)
-        )
-      ),
+    tokensAfter: ({ afterTokenId, appName, takenAt, tenantId }, limit) =>
+      query("PlatformStore.tokensAfter", async (session) => {
+        const values = [tenantId, appName, Columns.uuidBytes(afterTokenId), takenAt, limit]
+        return (await session.rows(tokensAfterSql, values)).map((row) => Columns.uuid(row, 0))
+      }),
     dropWithdrawal: (appName) =>
       query("PlatformStore.dropWithdrawal", async (session) => void (await session.run(dropWithdrawalSql, [appName]))),
 

@@ -10,7 +10,7 @@ import { Result } from "effect"
 import type { OutReason } from "../../../domain/Tenant.ts"
 import { hasEnded, type Token } from "../../../domain/Token.ts"
 import { isUsable } from "../../../domain/TokenLifecycle.ts"
-import type { OutboxEntry } from "../../../store/TenantStore.ts"
+import type { OutboxEntry, WithdrawalPiece } from "../../../store/TenantStore.ts"
 import type { Command } from "../../tenant/Command.ts"
 import type { Caller } from "../../tenant/Tenants.ts"
 import type { Workspace } from "../../tenant/Workspace.ts"
@@ -77,7 +77,7 @@ export type EndSessions = (
 
 /** A piece of what is announced when an application went out of service. `after`: null with the last piece. */
 export const announceWithdrawn = (
-  appName: string,
+  piece: WithdrawalPiece,
   tokenIds: ReadonlyArray<string>,
   after: string | null,
   endSessions: EndSessions,
@@ -92,7 +92,7 @@ export const announceWithdrawn = (
       .flatMap((tokenId) => workspace.token(tokenId) ?? [])
       .filter((token) => isUsable(token.status) && !hasEnded(token, workspace.now))
     for (const entry of endSessions(workspace, tokens, caller.correlationId)) workspace.announce(entry)
-    workspace.withdrawn(appName, after)
+    workspace.withdrawn(piece, after)
     return Result.succeed(tokens.length)
   }
 })

@@ -1,6 +1,6 @@
 /** Writes what was decided about applications, and keeps their numbers of tokens. */
 
-import type { Changes, Loaded } from "../../TenantStore.ts"
+import type { Changes, Loaded, WithdrawalPiece } from "../../TenantStore.ts"
 import * as Columns from "../Columns.ts"
 import type { Session } from "../MariadbConnection.ts"
 
@@ -9,9 +9,12 @@ const removeSql = "UPDATE applications SET removed_at = ? WHERE app_name = ? AND
 /** The decision saw that nothing newer was decided; what it did not see must not be undone either. */
 const moveSql = `UPDATE applications SET out_of_service = ?, decided_at = ?
   WHERE app_name = ? AND tenant_id = ? AND removed_at IS NULL AND decided_at <= ?`
-const withdrawSql = "REPLACE INTO application_withdrawals (app_name, tenant_id, after_token_id) VALUES (?, ?, ?)"
-const progressSql = "UPDATE application_withdrawals SET after_token_id = ? WHERE app_name = ? AND tenant_id = ?"
-const endWithdrawalSql = "DELETE FROM application_withdrawals WHERE app_name = ? AND tenant_id = ?"
+const withdrawSql = `REPLACE INTO application_withdrawals
+  (app_name, tenant_id, after_token_id, taken_at) VALUES (?, ?, ?, ?)`
+/** Not of a withdrawal that began since: its walk begins with the first token. */
+const sameSql = "WHERE app_name = ? AND tenant_id = ? AND taken_at = ? AND after_token_id = ?"
+const progressSql = `UPDATE application_withdrawals SET after_token_id = ? ${sameSql}`
+const endWithdrawalSql = `DELETE FROM application_withdrawals ${sameSql}`
 const firstTokenId = Buffer.alloc(16)
 const countSql = "UPDATE applications SET token_count = token_count + ? WHERE app_name = ? AND tenant_id = ?"
 
@@ -29,6 +32,12 @@ const countChanges = (changes: Changes, loaded: Loaded): ReadonlyMap<string, num
 
 const moved = ({ applicationsMoved = [] }: Changes) =>
   applicationsMoved.toSorted((a, b) => (a.appName < b.appName ? -1 : 1))
+const sameValues = (tenantId: string, { afterTokenId, appName, takenAt }: WithdrawalPiece) => [
+  appName,
+  tenantId,
+  takenAt,
+  Columns.uuidBytes(afterTokenId)
+]
 const withdrawals = ({ withdrawals = [] }: Changes) => withdrawals
 
 export const applyApplications = (
@@ -58,18 +67,18 @@ export const applyApplications = (
   session.batch(
     withdrawSql,
     moved(changes).flatMap(({ appName, outOfService }) =>
-      outOfService === null ? [] : [[appName, tenantId, firstTokenId]]
+      outOfService === null ? [] : [[appName, tenantId, firstTokenId, loaded.now]]
     )
   ),
   session.batch(
     progressSql,
-    withdrawals(changes).flatMap(({ afterTokenId, appName }) =>
-      afterTokenId === null ? [] : [[Columns.uuidBytes(afterTokenId), appName, tenantId]]
+    withdrawals(changes).flatMap(({ afterTokenId, of }) =>
+      afterTokenId === null ? [] : [[Columns.uuidBytes(afterTokenId), ...sameValues(tenantId, of)]]
     )
   ),
   session.batch(
     endWithdrawalSql,
-    withdrawals(changes).flatMap(({ afterTokenId, appName }) => (afterTokenId === null ? [[appName, tenantId]] : []))
+    withdrawals(changes).flatMap(({ afterTokenId, of }) => (afterTokenId === null ? [sameValues(tenantId, of)] : []))
   ),
   session.batch(
     countSql,
