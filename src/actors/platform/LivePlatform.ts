@@ -9,9 +9,11 @@ import { Clock, Duration, Effect, Layer, Metric, Schedule, Semaphore } from "eff
 import * as errors from "../../domain/errors.ts"
 import { globalTenantId, tenantIdPattern } from "../../domain/Names.ts"
 import * as Loop from "../../observability/Loop.ts"
+import { Replica } from "../../observability/Replica.ts"
 import { PlatformConfig } from "../../platform/PlatformConfig.ts"
 import { PlatformStore } from "../../store/PlatformStore.ts"
-import { type ConfigurationChange, inboxGap, Platform, type PlatformShape } from "../tenant/Platform.ts"
+import { Sweeps } from "../../store/Sweeps.ts"
+import { type ConfigurationChange, Platform, type PlatformShape } from "../tenant/Platform.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as ApplicationReading from "./ApplicationReading.ts"
@@ -23,6 +25,7 @@ import * as Told from "./Told.ts"
 import * as Upserted from "./Upserted.ts"
 import * as Wanted from "./Wanted.ts"
 import * as WithdrawalSweep from "./WithdrawalSweep.ts"
+import { watchInbox } from "./watchInbox.ts"
 
 /** The start waits so long for what can be read, and goes on without it. */
 const startLimit = Duration.seconds(3)
@@ -34,6 +37,9 @@ const eventPauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.s
 /** Requests that name tenants nobody knows lead to one question in so long. */
 const newTenantEvery = Duration.seconds(2)
 const newTenantLimit = Duration.seconds(5)
+
+/** Longer than a look at the inbox takes and a replica that died is waited for. */
+const inboxClaimMs = 10_000
 
 const gaps = Metric.counter("cm_inbox_gaps_total", {
   description: "Times that events of other services may have been lost",
@@ -51,6 +57,8 @@ const away = (part: string) => (error: TenantReading.ReadingError) =>
 const make = Effect.gen(function* () {
   const config = yield* PlatformConfig
   const store = yield* PlatformStore
+  const sweeps = yield* Sweeps
+  const { process } = yield* Replica
   const actors = yield* TenantActors
   const events = yield* EventWriter
   const told = yield* Told.make
@@ -178,21 +186,18 @@ const make = Effect.gen(function* () {
   }
 
   // ---- the inbox
-  const inboxStands: PlatformShape["inboxStands"] = (stand, ageMs) =>
-    Effect.gen(function* () {
-      const [before, now] = yield* stored(Effect.all([store.inboxSeen, store.now]))
-      const gap = inboxGap(before, stand, now, ageMs)
-      if (gap !== null) {
+  const inboxStands: PlatformShape["inboxStands"] = watchInbox({
+    claim: stored(sweeps.claim("inbox", process, inboxClaimMs)),
+    seen: stored(store.inboxSeen),
+    now: stored(store.now),
+    save: (seen) => stored(store.saveInboxSeen(seen)),
+    tell: (gap, since) =>
+      Effect.gen(function* () {
         yield* Metric.update(gaps, 1)
         yield* Effect.logError("events of other services may have been lost").pipe(Effect.annotateLogs({ reason: gap }))
-        yield* actors.ask(
-          globalTenantId,
-          announceInboxGap(gap, before?.seenAt ?? now, events, TenantReading.caller("sweep"))
-        )
-      }
-      const lostUpTo = Math.max(stand.firstSeq - 1, gap === "made_anew" ? 0 : (before?.lostUpTo ?? 0))
-      yield* stored(store.saveInboxSeen({ madeAt: stand.madeAt, lostUpTo, seenAt: now }))
-    })
+        yield* actors.ask(globalTenantId, announceInboxGap(gap, since, events, TenantReading.caller("sweep")))
+      })
+  })
 
   const report = Effect.sync(() => ({
     tekton: applicationReading.isThere ? told.reportOf("tekton", config.tektonUrl) : null,

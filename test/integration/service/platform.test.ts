@@ -442,12 +442,22 @@ describe("while Tekton and the Tenant Manager are away", () => {
     })
     // As if nobody had looked for longer than the inbox keeps what waits.
     await connection.query("UPDATE platform_inbox SET seen_at = 1")
-    await connection.end()
     const told = await eventually(
       () => heard,
       ({ length }) => length > 0,
       { limitMs: 15_000 }
     )
     assert.deepInclude(JSON.parse(told[0]!), { eventType: "platform.inbox_gap", reason: "too_old" })
+    // One of the replicas looks, and tells it once.
+    const claims = await connection.query("SELECT sweep FROM sweep_claims WHERE sweep = 'inbox'")
+    assert.lengthOf(claims, 1)
+    const [{ seen_at: seenAt }] = await connection.query("SELECT seen_at FROM platform_inbox")
+    await eventually(
+      () => connection.query("SELECT seen_at FROM platform_inbox"),
+      ([row]) => row.seen_at > seenAt,
+      { limitMs: 15_000, what: "the next look" }
+    )
+    await connection.end()
+    assert.lengthOf(told, 1)
   })
 })
