@@ -129,7 +129,7 @@ const shown = async (id: string) =>
   )
 
 describe("killed", () => {
-  for (const name of ["successor"]) {
+  for (const name of ["rotate", "successor"]) {
     it(`at each step of a refresh at a provider of the kind ${name}`, async () => {
       const provider = providers.get(name)!
       for (const { at, is, isWindow, when } of stops) {
