@@ -10,6 +10,7 @@
  * - nothing that a taker throws or returns reaches the library: it is counted, and logged once a second at most;
  * - a message's headers are decoded before it is handed on, and reading them throws no more. Headers that the
  *   library refuses are told to `unreadable` instead of `take`; the lines of theirs that can be read are there;
+ * - headers over `headerBytesMax` or `linesMax` are refused before anybody decodes them;
  * - `harden` does the same for the subscriptions that the library makes for itself (answers to requests,
  *   consumers of JetStream): those get such a message with what can be read of its headers.
  *
@@ -40,8 +41,11 @@ const unreadables = Metric.counter("cm_nats_unreadable_headers_total", {
   incremental: true
 })
 const logEveryMs = 1_000
-/** Lines that are looked at in headers that break the rules. */
-const linesMax = 64
+/** Bytes of a message's headers: a bearer token of the largest kind fits, beside what goes with it. */
+export const headerBytesMax = 32_768
+/** Lines of headers. The library's decoding takes time with the square of their number: 40,000 would take it a minute. */
+export const linesMax = 64
+const lineFeed = 10
 
 interface Reporter {
   readonly failed: (cause: unknown) => void
@@ -73,9 +77,8 @@ interface Raw {
   readonly _msg?: { readonly hdr?: number }
 }
 
-/** The lines of a header block that can be read; the others are left out. */
-const readableLines = (block: string): MsgHdrs => {
-  const [, ...lines] = block.split("\r\n", linesMax + 1)
+/** The lines that can be read; the others are left out. */
+const readableLines = (lines: ReadonlyArray<string>): MsgHdrs => {
   const found = headers()
   for (const line of lines) {
     const colon = line.indexOf(":")
@@ -89,19 +92,43 @@ const readableLines = (block: string): MsgHdrs => {
   return found
 }
 
-const readableOf = ({ _msg, _rdata }: Raw): MsgHdrs =>
-  _rdata instanceof Uint8Array && typeof _msg?.hdr === "number"
-    ? readableLines(new TextDecoder().decode(_rdata.subarray(0, _msg.hdr)))
-    : headers()
+/** The first lines of a block, and the last: the server writes its own behind those of whoever sent the message. */
+const readableOf = ({ _msg, _rdata }: Raw): MsgHdrs => {
+  if (!(_rdata instanceof Uint8Array) || typeof _msg?.hdr !== "number") return headers()
+  const block = _rdata.subarray(0, _msg.hdr)
+  const half = headerBytesMax / 2
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).split("\r\n")
+  const lines = block.length <= half ? text(block) : [...text(block.subarray(0, half)), ...text(block.subarray(-half))]
+  const [, ...named] = lines
+  return readableLines(
+    named.length <= linesMax ? named : [...named.slice(0, linesMax / 2), ...named.slice(-linesMax / 2)]
+  )
+}
 
 const refused = new WeakSet<MsgHdrs>()
 
 /** Whether these are what could be read of headers that break the rules. For messages that the library took in itself. */
 export const breakRules = (found: MsgHdrs | undefined): boolean => found !== undefined && refused.has(found)
 
+/** Whether a header block is small enough to be decoded at all: counted on its bytes, before anybody makes texts of it. */
+const isWithinBounds = ({ _msg, _rdata }: Raw): boolean => {
+  const bytes = _msg?.hdr ?? -1
+  if (bytes < 0 || !(_rdata instanceof Uint8Array)) return true
+  if (bytes > headerBytesMax) return false
+  let lines = 0
+  for (let at = _rdata.indexOf(lineFeed); at >= 0 && at < bytes; at = _rdata.indexOf(lineFeed, at + 1)) {
+    // The version line and the empty one at the end are none.
+    if (++lines > linesMax + 2) return false
+  }
+  return true
+}
+
+class TooManyHeaders extends Error {}
+
 /** Decodes the headers now, so that nobody meets their refusal later. False: they break the rules. */
 const settleHeaders = (message: Msg): boolean => {
   try {
+    if (!isWithinBounds(message as unknown as Raw)) throw new TooManyHeaders()
     void message.headers
     return true
   } catch {

@@ -5,6 +5,7 @@
  */
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
+import { headerBytesMax, linesMax } from "../../../src/nats/Door.ts"
 import { type Client, connectClient } from "../../support/client.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -45,7 +46,11 @@ const blocks: Record<string, string> = {
   "a lone carriage return in a value": "NATS/1.0\r\nA: x\ry\r\n\r\n",
   "a name beyond ASCII": "NATS/1.0\r\nSchl\u00c3\u00bcssel: x\r\n\r\n",
   "bytes that are no text": "NATS/1.0\r\n\xff\xfe\xfd: \xff\r\n\r\n",
-  "no end": "NATS/1.0\r\na b: x"
+  "no end": "NATS/1.0\r\na b: x",
+  "a line more than are read": `NATS/1.0\r\n${"A: x\r\n".repeat(linesMax + 1)}\r\n`,
+  // The library's own decoding of these takes most of a minute.
+  "forty thousand names": `NATS/1.0\r\n${Array.from({ length: 40_000 }, (_, n) => `H${n}: v\r\n`).join("")}\r\n`,
+  "more bytes than are read": `NATS/1.0\r\nX-Long: ${"x".repeat(headerBytesMax)}\r\n\r\n`
 }
 /** Strange, but readable: answered like any other. */
 const readable: Record<string, string> = {
@@ -55,8 +60,8 @@ const readable: Record<string, string> = {
   "only the first line": "NATS/1.0\r\n\r\n",
   "a line without a colon": "NATS/1.0\r\nnothing\r\n\r\n",
   "an empty value": "NATS/1.0\r\nCorrelation-ID:\r\n\r\n",
-  "a very long value": `NATS/1.0\r\nX-Long: ${"x".repeat(60_000)}\r\n\r\n`,
-  "many lines": `NATS/1.0\r\n${"A: x\r\n".repeat(5_000)}\r\n`
+  "a very long value": `NATS/1.0\r\nX-Long: ${"x".repeat(20_000)}\r\n\r\n`,
+  "as many lines as are read": `NATS/1.0\r\n${"A: x\r\n".repeat(linesMax - 1)}\r\n`
 }
 const validation = ecap.ValidationRequest.toBuffer({
   correlationId: "c",
