@@ -67,7 +67,7 @@ const variables = {
   CM_KEYS_RELOAD: "1 minute",
   CM_KEYS_ACTIVATION: "5 minutes",
   CM_KEY_FILE_CREATE: "true",
-  CM_AUDIT_RETENTION: "90 days"
+  CM_AUDIT_RETENTION: "90 minutes"
 }
 
 export const credentialWorld = Effect.gen(function* () {
