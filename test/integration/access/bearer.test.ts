@@ -84,6 +84,7 @@ const furnish = async (tenant: "acme" | "beta", issuer: OidcIssuer) => {
     credentials: { api_key: "planted" },
     allowed_consumers: [`bearer:${tenant}/robot`]
   })
+  const client = await made("client-credential.create-basic", { username: `${tenant}-user` })
   const revoking = await made("token.revoke-all", { createdBefore: "2020-01-01T00:00:00.000Z" }, 200)
   return {
     tenant,
@@ -92,14 +93,23 @@ const furnish = async (tenant: "acme" | "beta", issuer: OidcIssuer) => {
     endpointId: `${tenant}-e1`,
     tokenId: provisioned.tokenId as string,
     value: provisioned.token as string,
-    credentialId: stored.credential_id as string
+    credentialId: stored.credential_id as string,
+    clientCredentialId: client.credentialId as string
   }
 }
 type Furniture = Awaited<ReturnType<typeof furnish>>
 
 /** A request that is right, about what is there; ids of nobody where `it` has none. */
 const samples = (there: Furniture): Readonly<Record<string, unknown>> => {
-  const { appName, credentialId: credential_id, endpointId, operationId, tokenId, value: token } = there
+  const {
+    appName,
+    clientCredentialId: credentialId,
+    credentialId: credential_id,
+    endpointId,
+    operationId,
+    tokenId,
+    value: token
+  } = there
   return {
     "application.register": { appName: `${there.tenant}-new` },
     "application.list": {},
@@ -127,6 +137,20 @@ const samples = (there: Furniture): Readonly<Record<string, unknown>> => {
     "credential.update": { credential_id, scopes: ["s"] },
     "credential.revoke": { credential_id },
     "credential.history": { credential_id },
+    "credential.reconnect": { credential_id, credentials: { api_key: "planted" } },
+    "client-credential.create-basic": { username: `${there.tenant}-second` },
+    "client-credential.create-certificate": { issuer: `CN=${there.tenant}`, serialNumber: "1" },
+    "client-credential.get": { credentialId },
+    "client-credential.list": {},
+    "client-credential.transition": { credentialId, targetStatus: "Active" },
+    "client-credential.suspend": { credentialId },
+    "client-credential.activate": { credentialId },
+    "client-credential.revoke": { credentialId },
+    "client-credential.delete": { credentialId },
+    "provider.put": { name: "own", token_url: "https://provider.example.com/token" },
+    "provider.get": { name: "own" },
+    "provider.list": {},
+    "provider.delete": { name: "own" },
     "credential.delete": { credential_id },
     "service.list": {},
     "service.enable": { service_name: "mail" },
@@ -136,7 +160,16 @@ const samples = (there: Furniture): Readonly<Record<string, unknown>> => {
   }
 }
 /** Those that take away what the others need come last. */
-const late = ["token.revoke", "token.delete", "credential.revoke", "credential.delete", "application.remove"]
+const late = [
+  "provider.delete",
+  "client-credential.revoke",
+  "client-credential.delete",
+  "token.revoke",
+  "token.delete",
+  "credential.revoke",
+  "credential.delete",
+  "application.remove"
+]
 const tenantOperations = operations
   .filter(({ family }) => family === "tenant")
   .map(({ name }) => name)
@@ -151,6 +184,11 @@ describe("every operation of a tenant", () => {
     return body
   }
   const scopeOf = (name: string): string | null => {
+    // What exists is judged by its kind; these are of the kind basic, but for a certificate that is made.
+    if (name === "client-credential.create-certificate") return "tenant:x509-credentials:create"
+    if (name === "client-credential.create-basic") return "tenant:basic-credentials:create"
+    if (/^client-credential\.(?:get|list)$/u.test(name)) return "tenant:basic-credentials:read"
+    if (name.startsWith("client-credential.")) return "tenant:basic-credentials:update"
     const row = rowOf("tenant", name)
     return row !== undefined && "scope" in row ? row.scope : null
   }
@@ -179,7 +217,9 @@ describe("every operation of a tenant", () => {
     for (const name of tenantOperations) {
       const own = scopeOf(name)
       if (own === null) continue
-      const others = everyScope.split(" ").filter((scope) => scope !== own)
+      // A list of clients answers the kinds that one may read.
+      const alike = name === "client-credential.list" ? [own, "tenant:x509-credentials:read"] : [own]
+      const others = everyScope.split(" ").filter((scope) => !alike.includes(scope))
       const answer = await ask("acme", name, sampleOf(ofAcme, name), acme.token(others.join(" ")))
       const resource = name.startsWith("token.revoke-all-")
         ? "tenant-system"
@@ -201,14 +241,16 @@ describe("every operation of a tenant", () => {
       tokenId: unknownId,
       value: "nobodys1",
       credentialId: unknownId,
+      clientCredentialId: unknownId,
       operationId: unknownId
     }
     const seen = (answer: Answer) =>
       JSON.stringify([answer.status, answer.body.error ?? answer.body.results ?? answer.body])
         .replaceAll(ofBeta.tokenId, unknownId)
         .replaceAll(ofBeta.credentialId, unknownId)
+        .replaceAll(ofBeta.clientCredentialId, unknownId)
         .replaceAll(/"correlationId":"[^"]*"/gu, "")
-    const ids = /tokenId|credential_id|operationId|"token"/u
+    const ids = /tokenId|credential_id|credentialId|operationId|"token"/u
     for (const name of tenantOperations) {
       if (!ids.test(JSON.stringify(sampleOf(strangers, name)))) continue
       const answers = await Promise.all(

@@ -10,7 +10,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { Effect, Result } from "effect"
 import { afterAll, beforeAll, inject } from "vitest"
 import * as errors from "../../../src/domain/errors.ts"
-import { operations } from "../../../src/protocols/OperationTable.ts"
+import { everyOperation } from "../../../src/protocols/OperationTable.ts"
 import { type LiveProtocols, liveProtocols } from "../../support/liveProtocols.ts"
 import { administrator } from "../../support/roleAccounts.ts"
 import { someToken } from "../../support/scriptedTenants.ts"
@@ -76,7 +76,8 @@ describe("the micro service", () => {
     if (info === undefined) throw new Error("no answer")
     sameKeys(info, ["type", "name", "id", "version", "metadata", "description", "endpoints"])
     assert.strictEqual(info.type, "io.nats.micro.v1.info_response")
-    assert.strictEqual(info.endpoints.length, operations.length + 3)
+    // The four requests of 16/ECAP, the two of 22/CAP, and `credential.get` of a consumer.
+    assert.strictEqual(info.endpoints.length, everyOperation.length + 7)
     for (const endpoint of info.endpoints) {
       sameKeys(endpoint, ["name", "subject", "queue_group", "metadata"])
       assert.match(endpoint.name, /^[A-Za-z0-9_-]+$/)
@@ -149,7 +150,19 @@ describe("the micro service", () => {
       const stats = await run("micro", "stats", name)
       assert.include(stats, "token-get")
       assert.include(await run("micro", "ping", name), name)
-      assert.include(await run("req", `${one.instance}.admin.v1.health`, "{}", "--raw"), '"replicaId"')
+      assert.include(
+        await run(
+          "req",
+          "--user",
+          administrator,
+          "--password",
+          administrator,
+          `${one.instance}.admin.v1.health`,
+          "{}",
+          "--raw"
+        ),
+        '"replicaId"'
+      )
       assert.include(await run("req", `${one.instance}.admin.v1.no.such`, "", "--raw"), "OPERATION_NOT_FOUND")
     }
   )

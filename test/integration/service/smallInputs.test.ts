@@ -77,7 +77,7 @@ it("a correlation id of 300,000 characters is 400 in a request, left out of an e
   assert.deepInclude(await client.validate("app", token, { correlationId }), { correlationId: "", statusCode: 400 })
   assert.strictEqual((await client.validate("app", token)).statusCode, 200)
 
-  const heard = client.nc.subscribe(`kaa.v1.events.${instance}.endpoint.token.revoked`, { max: 1, timeout: 10_000 })
+  const heard = client.nc.subscribe(`kaa.v1.events.${instance}.endpoint.token.revoked`, { timeout: 10_000 })
   client.nc.publish(unregistered, leaves("long", correlationId))
   await gone(token)
   for await (const message of heard) {
@@ -85,8 +85,11 @@ it("a correlation id of 300,000 characters is 400 in a request, left out of an e
       readonly tokenIds: ReadonlyArray<string>
       readonly correlationId: string
     }
+    // What an earlier test revoked may only now be told.
+    if (!event.tokenIds.includes(tokenId)) continue
     assert.deepStrictEqual(event.tokenIds, [tokenId])
     assert.match(event.correlationId, /^[0-9a-f]{32}$/u)
+    break
   }
 })
 

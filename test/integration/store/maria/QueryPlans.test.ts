@@ -88,7 +88,8 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         const read = yield* rowsRead(
           Effect.all([sweeps.endedTokens(100), sweeps.orphanedTokens(100), sweeps.purgeRemoved])
         )
-        assert.isBelow(read, 100)
+        // A few looks for each kind of thing that a removed tenant leaves, whatever there is of tokens.
+        assert.isBelow(read, 300)
       })
     )
 
