@@ -54,7 +54,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a rotation with overlap has no barrier",
     file: "actors/tokens/commands/rotate.ts",
-    from: "workspace.takeAway(workspace.tokenTarget(old, atOnce ? null : old.expiresAt))",
+    from: "workspace.takeAway(workspace.tokenTarget(old, atOnce ? null : endOf(old)))",
     to: "if (atOnce) workspace.takeAway(workspace.tokenTarget(old))",
     scenario: "apply messages lost"
   },
