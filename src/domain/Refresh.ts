@@ -127,7 +127,8 @@ export const shownRefreshState = (refresh: Refresh, now: number, isPaused: boole
   if (isPaused) return "paused"
   if (grant.isFinal) return "reconnect_needed"
   if (grant.doubtSince !== null) return "in_doubt"
-  if (grant.claim !== null && now < grant.claim.until) return "refreshing"
+  // One that ran out as well: until somebody has settled it, or taken it over, nothing is known of what is held.
+  if (grant.claim !== null) return "refreshing"
   if (grant.attempts > 0) return "failing"
   return refresh.nextRefreshAt !== null && now >= refresh.nextRefreshAt ? "due" : "fresh"
 }

@@ -135,10 +135,17 @@ describe("killed", () => {
       for (const { at, is, isWindow, when } of stops) {
         let service = await start(gated)
         const { family, id } = await store(name)
-        const stopped = gate.stopAt(is, when)
+        let isStopped = false
+        void gate.stopAt(is, when).then(() => {
+          isStopped = true
+        })
         // Its answer may never come.
         void ask("credential.rotate", { credential_id: id }).catch(() => undefined)
-        await stopped
+        await eventually(
+          () => isStopped,
+          (there) => there,
+          { limitMs: 120_000, everyMs: 2, what: `${name}, ${at}: the stop` }
+        )
         service.kill()
         await service.exited
         service = await start(database.url)
@@ -147,7 +154,7 @@ describe("killed", () => {
         const { refresh } = await eventually(
           () => shown(id),
           (one) => ends.includes(one?.refresh.state),
-          { limitMs: 30_000, what: `${name}, ${at}: the end` }
+          { limitMs: 120_000, what: `${name}, ${at}: the end` }
         ).catch(async (error: unknown) => {
           throw new Error(`${name}, ${at}: ${JSON.stringify((await shown(id))?.refresh)}`, { cause: error })
         })
@@ -158,6 +165,6 @@ describe("killed", () => {
         } else assert.strictEqual(refresh.state, "reconnect_needed", `${name}, ${at}`)
         await service.stop()
       }
-    }, 240_000)
+    }, 600_000)
   }
 })
