@@ -73,7 +73,7 @@ const revokedEvent = async (tenantId: string, endpointId: string) => {
   await eventually(
     () => heard.some(({ body, subject }) => subject.endsWith("endpoint.token.revoked") && body.includes(tokenId)),
     (there) => there,
-    { what: `the event of ${tokenId}` }
+    { limitMs: 30_000, what: `the event of ${tokenId}` }
   )
 }
 const query = async (sql: string, values: ReadonlyArray<unknown> = []) => {
@@ -98,7 +98,10 @@ it("an event too large for the server, for each of three tenants, is set aside, 
   }
   // What stands behind goes on at once, before anything is given up.
   for (const tenantId of tenants) await revokedEvent(tenantId, "quiet")
-  const blocked = await eventually(listed, ({ length }) => length === tenants.length, { what: "three rows set aside" })
+  const blocked = await eventually(listed, ({ length }) => length === tenants.length, {
+    limitMs: 30_000,
+    what: "three rows set aside"
+  })
   assert.sameMembers(
     blocked.map(({ tenantId }) => tenantId),
     tenants
@@ -126,7 +129,7 @@ it("an event too large for the server, for each of three tenants, is set aside, 
   await eventually(
     () => heard.filter(({ subject }) => subject.endsWith("token.deleted")).length,
     (count) => count === tenants.length * crowd,
-    { what: "all events of deleted tokens" }
+    { limitMs: 30_000, what: "all events of deleted tokens" }
   )
 
   const [drop, retry] = blocked as [Record<string, unknown>, Record<string, unknown>]
