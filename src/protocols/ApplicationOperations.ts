@@ -20,7 +20,7 @@ const unmanaged = Effect.fnUntraced(function* (tenantId: string) {
   const tenants = yield* Tenants
   const refused = yield* Effect.option(Effect.flip(notManagedElsewhere("applications")))
   if (refused._tag === "None") return
-  yield* tenants.listApplications(tenantId, { limit: 1, after: null })
+  yield* tenants.listApplications(tenantId, { limit: 1, after: null, among: [] })
   return yield* refused.value
 })
 
@@ -46,7 +46,7 @@ export const applicationOperations = [
     about: "The tenant's applications, by name.",
     request: ListApplications,
     answer: ApplicationPage,
-    errors: ["INVALID_CURSOR"],
+    errors: ["INVALID_CURSOR", "NOT_YET_IN_FORCE"],
     handle: Effect.fnUntraced(function* ({ cursor, limit }, { among, answerBytesMax, tenantId }) {
       const tenants = yield* Tenants
       return yield* answerPage({

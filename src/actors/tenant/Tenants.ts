@@ -119,11 +119,14 @@ export class Tenants extends Context.Service<
       appName: string,
       caller: Caller
     ) => Effect.Effect<{ readonly application: Application; readonly created: boolean }, ChangeError>
-    /** `among`: only these, where they are the tenant's; null for all. */
+    /**
+     * `among`: only these, where they are the tenant's; null for all. What lacks was removed or is out of service,
+     * and lacks when that is in force everywhere.
+     */
     readonly listApplications: (
       tenantId: string,
       options: { readonly limit: number; readonly after: string | null; readonly among?: ReadonlyArray<string> | null }
-    ) => Effect.Effect<Page<Application>, ReadError>
+    ) => Effect.Effect<Page<Application>, ReadError | NotYetInForce>
     readonly removeApplication: (
       tenantId: string,
       appName: string,

@@ -187,13 +187,12 @@ export const layer = Layer.effect(
 
       registerApplication: (tenantId, appName, caller) =>
         change(tenantId, applications.registerApplication(appName, caller)),
-      listApplications: (tenantId, { among = null, ...options }) =>
-        read(
-          tenantId,
-          among === null
-            ? store.listApplications(tenantId, options)
-            : applicationsAmong(store, tenantId, among, options)
-        ),
+      listApplications: Effect.fnUntraced(function* (tenantId, { among = null, ...options }) {
+        const page = yield* read(tenantId, applicationsAmong(store, tenantId, among, options))
+        // Of none, none lacks.
+        if (among === null || among.length > 0) yield* whenInForce(tenantId)
+        return page
+      }),
       removeApplication: (tenantId, appName, caller) =>
         change(tenantId, applications.removeApplication(appName, caller)),
 

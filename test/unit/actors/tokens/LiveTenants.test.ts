@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { createTenant, registerApplication } from "../../../../src/actors/tokens/commands/applications.ts"
+import { takeOutOfService } from "../../../../src/actors/tokens/commands/service.ts"
 import { noSettings } from "../../../../src/domain/Tenant.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { operator, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
@@ -129,7 +130,7 @@ describe("an answer that says that a right is gone", () => {
     const start = <A, E>(effect: Effect.Effect<A, E>) =>
       Effect.tap(Effect.forkChild(effect, { startImmediately: true }), () => TestClock.adjust(0))
     const isOver = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.pollUnsafe() !== undefined
-    return { world, one: one.tenants, two: two.tenants, kept, gone, list, start, isOver }
+    return { world, commit: one.commit, one: one.tenants, two: two.tenants, kept, gone, list, start, isOver }
   })
   const revoke = { target: "Revoked", expectedVersion: null, reason: null } as const
 
@@ -209,6 +210,30 @@ describe("an answer that says that a right is gone", () => {
       yield* world.release
       yield* TestClock.adjust(0)
       assert.deepStrictEqual(reads.map(isOver), [true, true, true])
+    })
+  )
+
+  it.effect("waits when it is a list without an application that was removed or went out of service", () =>
+    Effect.gen(function* () {
+      for (const end of ["removed", "out of service"]) {
+        const { commit, isOver, one, start, two, world } = yield* setup
+        const ended =
+          end === "removed"
+            ? one.removeApplication("acme", "app", operator)
+            : commit.serve("acme", [
+                { command: takeOutOfService("app", "deleted", Number.MAX_SAFE_INTEGER, operator), reply: () => {} }
+              ])
+        yield* start(Effect.asVoid<unknown, unknown, never>(ended))
+        const page = { limit: 5, after: null }
+        const lists = [
+          yield* start(two.listApplications("acme", page)),
+          yield* start(two.listApplications("acme", { ...page, among: ["app"] }))
+        ]
+        assert.deepStrictEqual(lists.map(isOver), [false, false], end)
+        yield* world.release
+        yield* TestClock.adjust(0)
+        for (const answer of lists) assert.deepStrictEqual((yield* Fiber.join(answer)).content, [], end)
+      }
     })
   )
 
