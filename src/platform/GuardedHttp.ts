@@ -53,7 +53,8 @@ const systemResolve = async (hostname: string): Promise<ReadonlyArray<string>> =
   (await lookUp(hostname, { all: true, verbatim: true })).map(({ address }) => address)
 
 const portOf = (url: URL): string => (url.port === "" ? (url.protocol === "https:" ? "443" : "80") : url.port)
-const bare = (hostname: string): string => hostname.replace(/^\[|\]$/gu, "").toLowerCase()
+/** Without brackets, and without the dot that only says that the name is whole. */
+const bare = (hostname: string): string => hostname.replace(/^\[|\]$|\.$/gu, "").toLowerCase()
 
 const isListed = (url: URL, { allowedHosts }: GuardOptions): boolean =>
   allowedHosts.has(url.hostname.toLowerCase()) || allowedHosts.has(`${url.hostname.toLowerCase()}:${portOf(url)}`)
@@ -75,10 +76,19 @@ export const urlProblem = (text: string, options: Pick<GuardOptions, "allowedHos
 
 const blocked = new GuardedHttpError({ reason: "blocked_url", mayHaveArrived: false })
 
+/** Waits no longer than the request may take: the system's own look-up cannot be ended. */
+const inTime = <A>(promise: Promise<A>, signal: AbortSignal): Promise<A> =>
+  new Promise((resolve, reject) => {
+    const late = () => reject(new GuardedHttpError({ reason: "timeout", mayHaveArrived: false }))
+    if (signal.aborted) late()
+    signal.addEventListener("abort", late, { once: true })
+    promise.then(resolve, reject)
+  })
+
 /** The address to connect to: the first, when all that the name has are public or the host is listed. */
-const checkedAddress = async (url: URL, options: GuardOptions): Promise<string> => {
+const checkedAddress = async (url: URL, options: GuardOptions, signal: AbortSignal): Promise<string> => {
   const host = bare(url.hostname)
-  const addresses = isIP(host) !== 0 ? [host] : await (options.resolve ?? systemResolve)(host)
+  const addresses = isIP(host) !== 0 ? [host] : await inTime((options.resolve ?? systemResolve)(host), signal)
   const [first] = addresses
   if (first === undefined) throw new GuardedHttpError({ reason: "unreachable", mayHaveArrived: false })
   if (!isListed(url, options) && !addresses.every(isPublicAddress)) throw blocked
@@ -143,8 +153,7 @@ export const send = (request: GuardedRequest, options: GuardOptions): Effect.Eff
       if (urlProblem(request.url, options) !== null) throw blocked
       const url = new URL(request.url)
       const signal = AbortSignal.any([interrupted, AbortSignal.timeout(options.timeoutMs)])
-      const address = await checkedAddress(url, options)
-      if (signal.aborted) throw new GuardedHttpError({ reason: "timeout", mayHaveArrived: false })
+      const address = await checkedAddress(url, options, signal)
       return await exchange(url, address, request, signal)
     },
     catch: (cause) =>

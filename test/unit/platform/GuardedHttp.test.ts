@@ -20,6 +20,10 @@ describe("addresses that are not public", () => {
     "100.64.0.1",
     "100.127.255.255",
     "169.254.169.254",
+    "169.254.170.2",
+    "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
     "172.16.0.1",
     "172.31.255.255",
     "192.168.1.1",
@@ -74,6 +78,36 @@ describe("a URL is refused by its text", () => {
     "https://0x7f000001",
     "https://2130706433",
     "https://017700000001",
+    "https://0177.0.0.1",
+    "https://0x7f.0x0.0x0.0x1",
+    "https://127.0.1",
+    "https://127.0.0.1.",
+    "https://%31%32%37.0.0.1",
+    "https://１２７.０.０.１",
+    "https://127。0。0。1",
+    "https://0",
+    "https://0.0.0.0",
+    "https://0xa9fea9fe",
+    "https://2852039166",
+    "https://100.64.0.1",
+    "https://192.0.0.192",
+    "https://168.63.129.16",
+    "https://224.0.0.1",
+    "https://[::]",
+    "https://[::ffff:127.0.0.1]",
+    "https://[::ffff:0:127.0.0.1]",
+    "https://[::127.0.0.1]",
+    "https://[64:ff9b::127.0.0.1]",
+    "https://[64:ff9b:1::a00:1]",
+    "https://[2002:7f00:1::]",
+    "https://[2001:0:7f00:1::]",
+    "https://[fc00::1]",
+    "https://[fd00:ec2::254]",
+    "https://[fec0::1]",
+    "https://[ff02::1]",
+    "https://localhost.",
+    "https://vault.internal.",
+    "https://metadata.google.internal/",
     "https://[::1]",
     "https://[::ffff:7f00:1]",
     "https://[fe80::1]",
@@ -158,10 +192,39 @@ describe("a request", () => {
     assert.deepStrictEqual(seen, [`listed.example.com:${port} /x`])
   })
 
-  it("follows no redirect", async () => {
-    answer = (_, response) => void response.writeHead(302, { Location: `http://127.0.0.1:${port}/elsewhere` }).end()
+  it("to a name that answers with a public address, and then with a private one, knocks at no private door", async () => {
+    const looked: Array<string> = []
+    const resolve = (name: string) => {
+      looked.push(name)
+      return Promise.resolve(looked.length === 1 ? ["2606:4700:0:0:0:0:0:1"] : ["127.0.0.1"])
+    }
+    const { reason } = errorOf(await ask(`https://rebind.example.com:${port}/`, { resolve, timeoutMs: 500 }))
+    assert.include(["unreachable", "timeout"], reason)
+    assert.deepStrictEqual(looked, ["rebind.example.com"])
+    assert.deepStrictEqual(seen, [])
+  })
+
+  it("to a name that has no address, or is not found in time, did not arrive", async () => {
+    const none = errorOf(await ask("https://none.example.com/", { resolve: () => Promise.resolve([]) }))
+    assert.deepStrictEqual([none.reason, none.mayHaveArrived], ["unreachable", false])
+    const never = new Promise<ReadonlyArray<string>>(() => undefined)
+    const late = errorOf(await ask("https://late.example.com/", { resolve: () => never, timeoutMs: 200 }))
+    assert.deepStrictEqual([late.reason, late.mayHaveArrived], ["timeout", false])
+  })
+
+  it("tells the server the name that was asked for, never the address", async () => {
+    const exit = await ask(`http://tenant.example.com:${port}/x?y=z`, {
+      allowed: ["tenant.example.com"],
+      resolve: () => Promise.resolve(["127.0.0.1"])
+    })
+    assert.isTrue(Exit.isSuccess(exit))
+    assert.deepStrictEqual(seen, [`tenant.example.com:${port} /x?y=z`])
+  })
+
+  it.each([301, 302, 303, 307, 308])("follows no redirect %i", async (status) => {
+    answer = (_, response) => void response.writeHead(status, { Location: `http://127.0.0.1:${port}/elsewhere` }).end()
     const exit = await ask(`http://127.0.0.1:${port}/token`)
-    assert.isTrue(Exit.isSuccess(exit) && exit.value.status === 302)
+    assert.isTrue(Exit.isSuccess(exit) && exit.value.status === status)
     assert.lengthOf(seen, 1)
   })
 
