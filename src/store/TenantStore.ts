@@ -247,6 +247,11 @@ export class TenantStore extends Context.Service<
     readonly openRevokeAlls: (limit: number) => Effect.Effect<ReadonlyArray<RevokeAll>, StoreUnavailable>
     /** Those of a tenant that is gone. */
     readonly dropRevokeAlls: (tenantId: string) => Effect.Effect<void, StoreUnavailable>
+    /** Applications of the tenant that have tokens of this endpoint, whatever their status. */
+    readonly applicationsOfEndpoint: (
+      tenantId: string,
+      endpointId: string
+    ) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
     /** Tenants that have tokens of this endpoint, whatever their status. Endpoint ids are unique on the platform; tokens need not be. */
     readonly tenantsOfEndpoint: (endpointId: string) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   }

@@ -588,6 +588,26 @@ export const tenantStoreSuite = <R>(
       })
     )
 
+    it.effect("names every application that has tokens of an endpoint, however many tokens there are", () =>
+      Effect.gen(function* () {
+        const store = yield* TenantStore
+        const one = yield* aTenant
+        const other = yield* aTenant
+        const second = aName("app")
+        yield* transact(one.tenantId, { appNames: [second] }, () => ({ applicationsInserted: [second] }))
+        const endpointId = aName("endpoint")
+        const many = Array.from({ length: 1_050 }, () => aToken(one.tenantId, one.appName, { endpointId }))
+        yield* insert(many)
+        yield* insert([aToken(one.tenantId, second, { endpointId, status: "Revoked" })])
+        yield* insert([aToken(other.tenantId, other.appName, { endpointId })])
+        assert.deepStrictEqual(
+          yield* store.applicationsOfEndpoint(one.tenantId, endpointId),
+          [one.appName, second].toSorted()
+        )
+        assert.deepStrictEqual(yield* store.applicationsOfEndpoint(one.tenantId, anId()), [])
+      })
+    )
+
     it.effect("names the tenants that have tokens of an endpoint, revoked ones included", () =>
       Effect.gen(function* () {
         const store = yield* TenantStore

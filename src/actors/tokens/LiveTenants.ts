@@ -45,7 +45,7 @@ import * as commands from "./commands/tokens.ts"
 import { type HashValue, keyed } from "./KeyedCommand.ts"
 import { revokeAlls } from "./revokeAll.ts"
 import { tenantEvents } from "./tenantEvents.ts"
-import { applicationsOfEndpoint, tokenPlaces } from "./tokenPlaces.ts"
+import { tokenPlaces } from "./tokenPlaces.ts"
 
 /**
  * A first use is durable within a second, and may have been seen by another replica: a refusal that
@@ -210,7 +210,8 @@ export const layer = Layer.effect(
           byId: (tokenId) => Effect.mapError(findToken(tenantId, tokenId), ExistingTenant.readFailed),
           byValue: (ref) => validateOne(tenantId, ref, true)
         }),
-      applicationsOfEndpoint: (tenantId, endpointId) => applicationsOfEndpoint(store, tenantId, endpointId),
+      applicationsOfEndpoint: (tenantId, endpointId) =>
+        Effect.mapError(store.applicationsOfEndpoint(tenantId, endpointId), ExistingTenant.readFailed),
       listTokens: Effect.fnUntraced(function* (tenantId, query) {
         const page = yield* read(tenantId, store.listTokens(tenantId, query))
         const tokens = yield* Effect.mapError(visible(page.content), ExistingTenant.readFailed)
@@ -232,7 +233,7 @@ export const layer = Layer.effect(
         const [successorId, value] = [ids.next(), token ?? ids.tokenValue(length, alphabet)]
         const command = keyedCommand("token.rotate", caller, (hash) =>
           commands.rotate(
-            { tokenId, overlapMs, successorId, hashed: hash(old?.appName ?? "", value) },
+            { tokenId, overlapMs, successorId, place: old, hashed: hash(old?.appName ?? "", value) },
             caller,
             limits.get(tenantId).tokens
           )

@@ -1,14 +1,11 @@
 /**
- * Where tokens are, for who may not touch everything of a tenant: by id, by value, by endpoint.
+ * Where tokens are, for who may not touch everything of a tenant: by id and by value.
  *
  * By value a token is found as a validation finds it, without counting as a use.
  */
 import { Effect } from "effect"
 import * as errors from "../../domain/errors.ts"
-import { tokensPerEndpointMax } from "../../domain/Names.ts"
 import type { Token } from "../../domain/Token.ts"
-import type { TenantStore } from "../../store/TenantStore.ts"
-import { readFailed } from "../tenant/ExistingTenant.ts"
 import type { TokenPlace, TokenRef, ValidationAnswer } from "../tenant/Tenants.ts"
 
 type ByValue = Exclude<TokenRef, { readonly tokenId: string }>
@@ -35,15 +32,4 @@ export const tokenPlaces = (
             : Effect.succeed(endpointId === null ? null : { endpointId, appName: ref.appName })
         )
   return Effect.forEach(refs, placeOf, { concurrency: lookupsAtOnce })
-}
-
-export const applicationsOfEndpoint = (
-  store: Pick<TenantStore["Service"], "listTokens">,
-  tenantId: string,
-  endpointId: string
-): Finds<ReadonlyArray<string>> => {
-  const all = { appName: null, endpointId, statuses: [], after: null, limit: tokensPerEndpointMax }
-  return Effect.map(Effect.mapError(store.listTokens(tenantId, { ...all, order: "ASC" }), readFailed), ({ content }) =>
-    Array.from(new Set(content.map(({ appName }) => appName)))
-  )
 }

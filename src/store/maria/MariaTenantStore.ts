@@ -177,6 +177,8 @@ const findByIssuerSql = `SELECT ${tenantColumns("tenants")} FROM tenants WHERE i
 const findApplicationsSql = (marks: string): string =>
   `SELECT ${applicationColumns} FROM applications WHERE app_name IN (${marks})`
 const findTokenSql = `SELECT ${tokenColumns} FROM tokens WHERE token_id = ? AND tenant_id = ?`
+const applicationsOfEndpointSql = `SELECT DISTINCT app_name FROM tokens FORCE INDEX (ix_tokens_endpoint)
+  WHERE endpoint_id = ? AND tenant_id = ? ORDER BY app_name`
 const tenantsOfEndpointSql =
   "SELECT DISTINCT tenant_id FROM tokens FORCE INDEX (ix_tokens_endpoint) WHERE endpoint_id = ? ORDER BY tenant_id"
 
@@ -250,6 +252,13 @@ const make = Effect.map(Mariadb, (database) => {
     openRevokeAlls: (limit) => read("TenantStore.openRevokeAlls", (session) => openRevokeAlls(session, limit)),
     dropRevokeAlls: (tenantId) =>
       Effect.asVoid(read("TenantStore.dropRevokeAlls", (session) => dropRevokeAlls(session, tenantId), tenantId)),
+    applicationsOfEndpoint: (tenantId, endpointId) =>
+      read(
+        "TenantStore.applicationsOfEndpoint",
+        async (session) =>
+          (await session.rows(applicationsOfEndpointSql, [endpointId, tenantId])).map((row) => Columns.text(row, 0)),
+        tenantId
+      ),
     tenantsOfEndpoint: (endpointId) =>
       read("TenantStore.tenantsOfEndpoint", async (session) =>
         (await session.rows(tenantsOfEndpointSql, [endpointId])).map((row) => Columns.text(row, 0))

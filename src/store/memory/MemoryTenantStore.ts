@@ -212,6 +212,13 @@ const make = Effect.map(MemoryDatabase, (tables) => {
     findRevokeAll: (tenantId, operationId) => step(() => tables.revokeAlls.get(pair(tenantId, operationId))),
     openRevokeAlls: (limit) => step(() => openRevokeAlls(tables, limit)),
     dropRevokeAlls: (tenantId) => step(() => dropRevokeAlls(tables, tenantId)),
+    applicationsOfEndpoint: (tenantId, endpointId) =>
+      step(() => {
+        const tokens = Array.from(tables.tokens.values()).filter(
+          (token) => token.tenantId === tenantId && token.endpointId === endpointId
+        )
+        return Array.from(new Set(tokens.map((token) => token.appName))).toSorted()
+      }),
     tenantsOfEndpoint: (endpointId) =>
       step(() => {
         const tokens = Array.from(tables.tokens.values()).filter((token) => token.endpointId === endpointId)

@@ -4,9 +4,12 @@
  * The old token's end comes nearer, so both kinds need the barrier; no rotation lengthens a life. A
  * successor has the first token's own end, however often and in whichever order tokens are rotated: what an
  * overlap ends is in a field of its own, and is not inherited.
+ *
+ * The old row stays, so each rotation is one token more of its endpoint.
  */
 import { Result } from "effect"
 import * as errors from "../../../domain/errors.ts"
+import { tokensPerEndpointMax } from "../../../domain/Names.ts"
 import { defaultLimits } from "../../../domain/TenantLimits.ts"
 import { endOf, shownStatus, type Token, type TokenStatus, tokenHintOf } from "../../../domain/Token.ts"
 import { isUsable } from "../../../domain/TokenLifecycle.ts"
@@ -20,6 +23,8 @@ export const rotate = (
   options: {
     readonly tokenId: string
     readonly overlapMs: number
+    /** Where the token was found; undefined when it was not, for the repetition of what was done before. */
+    readonly place: Pick<Token, "appName" | "endpointId"> | undefined
     readonly successorId: string
     readonly hashed: HashedValue
   },
@@ -28,9 +33,18 @@ export const rotate = (
 ): Command<Provisioned> => ({
   name: "token.rotate",
   caller,
-  load: { tokenIds: [options.tokenId], tokenHashes: options.hashed.hashes },
+  load: {
+    tokenIds: [options.tokenId],
+    tokenHashes: options.hashed.hashes,
+    endpointCounts: options.place === undefined ? [] : [options.place.endpointId]
+  },
   decide: (workspace) =>
     Result.flatMap(findToken(workspace, { tokenId: options.tokenId }), (token): ItemResult<Provisioned> => {
+      // Not there when it was looked for: its value is not hashed for its application, nor its endpoint counted.
+      if (options.place === undefined) {
+        workspace.provisional()
+        return Result.fail(errors.TokenNotFound.ofId(token.tokenId))
+      }
       if (!workspace.holds.token(token.tokenId)) return Result.fail(tokenChanged(token.tokenId))
       const from = shownStatus(token, workspace.now)
       if (!isUsable(from)) {
@@ -39,6 +53,9 @@ export const rotate = (
       }
       if (workspace.tokenByHash(options.hashed.hashes) !== undefined) {
         return Result.fail(new errors.TokenExists({ appName: token.appName }))
+      }
+      if (workspace.endpointCount(token.endpointId) >= tokensPerEndpointMax) {
+        return Result.fail(new errors.LimitReached({ limit: "tokensPerEndpoint", max: tokensPerEndpointMax }))
       }
       // Without an overlap the one takes the place of the other.
       if (options.overlapMs > 0 && workspace.tokenStock >= tokensMax) {

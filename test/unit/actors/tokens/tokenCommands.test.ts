@@ -172,8 +172,36 @@ describe("provision", () => {
 describe("rotate", () => {
   const rotate = (workspace: Workspace, overlapMs: number) =>
     commands
-      .rotate({ tokenId: idOf(1), overlapMs, successorId: idOf(2), hashed: hashedAs(2) }, caller)
+      .rotate(
+        {
+          tokenId: idOf(1),
+          overlapMs,
+          successorId: idOf(2),
+          place: { appName: "app", endpointId: "e" },
+          hashed: hashedAs(2)
+        },
+        caller
+      )
       .decide(workspace)
+
+  it("is one token more of its endpoint, with an overlap or without", () => {
+    for (const overlapMs of [0, 5_000]) {
+      const full = rotate(workspaceOf([tokenWith({})], { endpointCounts: new Map([["e", 1_000]]) }), overlapMs)
+      assert.deepInclude(Result.getOrThrow(Result.flip(full)), { limit: "tokensPerEndpoint", max: 1_000 })
+      const room = workspaceOf([tokenWith({})], { endpointCounts: new Map([["e", 999]]) })
+      assert.isTrue(Result.isSuccess(rotate(room, overlapMs)))
+      assert.strictEqual(room.endpointCount("e"), 1_000)
+    }
+  })
+
+  it("does nothing to a token whose place was not known when it was asked", () => {
+    const workspace = workspaceOf([tokenWith({})])
+    const options = { tokenId: idOf(1), overlapMs: 0, successorId: idOf(2), place: undefined, hashed: hashedAs(2) }
+    const ran = workspace.run(() => commands.rotate(options, caller).decide(workspace))
+    assert.strictEqual(Result.getOrThrow(Result.flip(ran.result))._tag, "TokenNotFound")
+    assert.isTrue(ran.provisional)
+    assert.deepStrictEqual(workspace.changes().tokensInserted, [])
+  })
 
   it("without overlap the old token is gone at once; with it, at its end; both under the barrier", () => {
     for (const [overlapMs, usableUntil] of [
