@@ -8,6 +8,7 @@
  * Source: contract, section 8.3.
  */
 import { Context, Effect, Layer, Schema } from "effect"
+import type { Issuer } from "../domain/Issuer.ts"
 import * as ClientCredentials from "./ClientCredentials.ts"
 import { PlatformConfig } from "./PlatformConfig.ts"
 import { PlatformError } from "./PlatformError.ts"
@@ -42,14 +43,8 @@ export interface ListedTenant {
   readonly status: string
 }
 
-export interface IssuerSettings {
-  readonly issuer: string
-  readonly audience: string
-  readonly jwksUri: string | null
-}
-
 /** The issuer of a tenant that has no security configuration of its own: Keycloak's, by its realm. */
-export const keycloakIssuer = (keycloakUrl: string, tenant: ListedTenant): IssuerSettings | null =>
+export const keycloakIssuer = (keycloakUrl: string, tenant: ListedTenant): Issuer | null =>
   keycloakUrl === "" || tenant.realmName === null || tenant.backendClientId === null
     ? null
     : {
@@ -92,7 +87,7 @@ const makeLive = Effect.gen(function* () {
     client
       .get(`/api/v1/tenants/${encodeURIComponent(tenant.tenantId)}/security-config`, "security-config", SecurityConfig)
       .pipe(
-        Effect.map((found): IssuerSettings | null =>
+        Effect.map((found): Issuer | null =>
           found === null
             ? keycloakIssuer(config.keycloakUrl, tenant)
             : { issuer: found.issuer, audience: found.audience, jwksUri: found.jwks_uri ?? null }
@@ -105,7 +100,7 @@ export interface TenantManagerClient {
   /** All of them, whatever their status. */
   readonly tenants: Effect.Effect<ReadonlyArray<ListedTenant>, PlatformError>
   /** Null: the tenant has none. */
-  readonly issuerOf: (tenant: ListedTenant) => Effect.Effect<IssuerSettings | null, PlatformError>
+  readonly issuerOf: (tenant: ListedTenant) => Effect.Effect<Issuer | null, PlatformError>
 }
 
 /** Null where no Tenant Manager is configured. */

@@ -8,8 +8,9 @@
  *
  * Source: contract, section 8.3.
  */
+import { type Issuer, sameIssuer } from "../domain/Issuer.ts"
 import { globalTenantId, tenantIdPattern } from "../domain/Names.ts"
-import type { IssuerSettings, ListedTenant } from "./TenantManager.ts"
+import type { ListedTenant } from "./TenantManager.ts"
 
 export const available = "AVAILABLE"
 
@@ -18,11 +19,11 @@ export interface KnownTenant {
   readonly row: "served" | "being_removed" | "none"
   /** `ended`: 21/TLE ended it. `named_again`: and named it as updated since. */
   readonly mark: "ended" | "named_again" | null
-  readonly issuer: IssuerSettings | null
+  readonly issuer: Issuer | null
 }
 
 /** `unread`: it could not be read; `refused`: it was, and may not be used. */
-export type IssuerRead = { readonly settings: IssuerSettings | null } | "unread" | "refused"
+export type IssuerRead = { readonly settings: Issuer | null } | "unread" | "refused"
 
 export type TenantDecision =
   /** `anew`: its mark goes with it. */
@@ -31,9 +32,9 @@ export type TenantDecision =
       readonly tenantId: string
       readonly anew: boolean
       /** It has its issuer from its first moment on. */
-      readonly settings: IssuerSettings | null
+      readonly settings: Issuer | null
     }
-  | { readonly _tag: "SetIssuer"; readonly tenantId: string; readonly settings: IssuerSettings | null }
+  | { readonly _tag: "SetIssuer"; readonly tenantId: string; readonly settings: Issuer | null }
   | { readonly _tag: "Tell"; readonly tenantId: string; readonly reason: TenantProblem }
 
 export type TenantProblem =
@@ -46,9 +47,6 @@ export type TenantProblem =
   | "issuer_in_use"
   | "issuer_refused"
   | "issuer_unread"
-
-const sameIssuer = (a: IssuerSettings | null, b: IssuerSettings | null): boolean =>
-  a === null || b === null ? a === b : a.issuer === b.issuer && a.audience === b.audience && a.jwksUri === b.jwksUri
 
 const tell = (tenantId: string, reason: TenantProblem): TenantDecision => ({ _tag: "Tell", tenantId, reason })
 
@@ -130,7 +128,7 @@ const created = (
 
 const issuerDecision = (
   tenantId: string,
-  before: IssuerSettings | null,
+  before: Issuer | null,
   read: IssuerRead | undefined,
   holderOf: Map<string, string>
 ): ReadonlyArray<TenantDecision> => {

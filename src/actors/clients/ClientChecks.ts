@@ -29,8 +29,8 @@ import {
   unauthenticated
 } from "../../domain/ClientCredential.ts"
 import * as errors from "../../domain/errors.ts"
-import { servicePrincipal } from "../../domain/Principal.ts"
 import { ClientStore } from "../../store/ClientStore.ts"
+import * as Background from "../tenant/Background.ts"
 import { Limits } from "../tenant/Limits.ts"
 import { rowsChanged } from "../tenant/RowTagging.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
@@ -68,7 +68,6 @@ const limit = "10 seconds"
 const tooMany = refusal(429)
 const unavailable = refusal(503)
 const bug = refusal(500)
-const caller = { ...servicePrincipal("rehash"), correlationId: "", idempotency: null } as const
 
 type CheckError = errors.TooManyRequests | errors.Unavailable | PasswordsBusy
 
@@ -89,6 +88,7 @@ const make = Effect.gen(function* () {
   const runPromise = yield* FiberSet.runtimePromise(fibers)<never>()
   const fork = yield* FiberSet.runtime(fibers)<never>()
   const hot = new HotClients(beliefs, hotClientsMax)
+  uses.onForgotten = hot.markUnused
   const rates = new LoginRates()
   const attempts = new Attempts<Verified>({
     waitingMax: loginsWaitingMax,
@@ -134,7 +134,9 @@ const make = Effect.gen(function* () {
   const respondHot = (client: HotClient, respond: Respond): void => {
     const answer = granted(client.answer)
     if (answer.statusCode === 200 && client.isUnused) {
-      client.isUnused = !uses.tellUnsafe(client.tenant.tenantId, client.credentialId)
+      // Before it is told: what there is no room for is marked again at once.
+      client.isUnused = false
+      uses.tellUnsafe(client.tenant.tenantId, client.credentialId)
     }
     respond(answer)
   }
@@ -193,7 +195,10 @@ const make = Effect.gen(function* () {
     if (passwordHash === null || !passwords.isOutdated(passwordHash)) return
     fork(
       passwords.hash(password).pipe(
-        Effect.flatMap((raised) => actors.ask(tenantId, raisePassword(credentialId, passwordHash, raised, caller))),
+        Effect.zip(Background.caller("sweep")),
+        Effect.flatMap(([raised, caller]) =>
+          actors.ask(tenantId, raisePassword(credentialId, passwordHash, raised, caller))
+        ),
         // Its next use raises it.
         Effect.ignore
       )

@@ -1,8 +1,8 @@
 /** Client credentials of removed tenants are deleted, in pieces, with their events; then their names are free. */
 import { Context, Effect, Layer } from "effect"
-import { servicePrincipal } from "../../domain/Principal.ts"
 import { ClientStore } from "../../store/ClientStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
+import * as Background from "../tenant/Background.ts"
 import { goingOn } from "../tenant/goingOn.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import { purge } from "./commands.ts"
@@ -10,7 +10,6 @@ import { ClientEvents } from "./Events.ts"
 
 const pieceMax = 500
 const tenantsAtOnce = 4
-const caller = { ...servicePrincipal("sweep"), correlationId: "", idempotency: null } as const
 
 export class ClientSweeps extends Context.Service<
   ClientSweeps,
@@ -30,7 +29,9 @@ export class ClientSweeps extends Context.Service<
           goingOn(
             "a tenant's client credentials",
             tenantId,
-            Effect.asVoid(actors.ask(tenantId, purge(ids, events, caller)))
+            Effect.flatMap(Background.caller("sweep"), (caller) =>
+              Effect.asVoid(actors.ask(tenantId, purge(ids, events, caller)))
+            )
           ),
           (done) => (done ? ids.length : 0)
         )

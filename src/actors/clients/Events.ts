@@ -8,13 +8,18 @@ import { Replica } from "../../observability/Replica.ts"
 import { ClientCredentialsRevokedEvent } from "../../schema/Cap.ts"
 import { ClientCredentialRevokedEvent } from "../../schema/Ecap.ts"
 import { Ids } from "../tenant/Ids.ts"
+import type { Caller } from "../tenant/Tenants.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 
 export class ClientEvents extends Context.Service<
   ClientEvents,
   {
     /** Of a transaction that takes the right away. `credential` is as it is afterwards. */
-    readonly revoked: (workspace: Workspace, credential: ClientCredential, correlationId: string) => void
+    readonly revoked: (
+      workspace: Workspace,
+      credential: ClientCredential,
+      caller: Pick<Caller, "correlationId">
+    ) => void
   }
 >()("cm/actors/ClientEvents") {
   static readonly layer = Layer.effect(
@@ -23,7 +28,8 @@ export class ClientEvents extends Context.Service<
       const { instance, replicaId: originatorReplicaId } = yield* Replica
       const ids = yield* Ids
       return {
-        revoked: (workspace, { credentialId, name, tenantId, version }, correlationId) => {
+        revoked: (workspace, { credentialId, name, tenantId, version }, caller) => {
+          const correlationId = workspace.correlationIdOf(caller)
           const common = { correlationId, timestamp: BigInt(workspace.now), timeout: 0n }
           const announce = (type: string, payload: Uint8Array) =>
             workspace.announce({

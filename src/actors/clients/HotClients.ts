@@ -86,6 +86,12 @@ export class HotClients {
     this.names.set(credentialId, key)
   }
 
+  /** Its first use is to be told again. */
+  readonly markUnused = (credentialId: string): void => {
+    const found = this.byName.get(this.names.get(credentialId) ?? "")
+    if (found?.credentialId === credentialId) found.isUnused = true
+  }
+
   private drop(credentialId: string): void {
     const key = this.names.get(credentialId)
     if (key === undefined) return

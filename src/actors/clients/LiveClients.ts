@@ -5,7 +5,7 @@
  * be hashed, the request is refused. A credential that was just used may not be Active in its row yet, so a
  * refusal that says "not used yet" is looked at again before it is given, as for tokens.
  */
-import { Data, Effect, Layer, Redacted, Schedule } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { Password } from "../../crypto/Password.ts"
 import type { ClientCredential } from "../../domain/ClientCredential.ts"
 import * as errors from "../../domain/errors.ts"
@@ -19,6 +19,7 @@ import { InForce } from "../tenant/InForce.ts"
 import { Limits } from "../tenant/Limits.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, Transition } from "../tenant/Tenants.ts"
+import * as UseRecorder from "../tenant/UseRecorder.ts"
 import { Clients } from "./Clients.ts"
 import { ClientUses } from "./ClientUses.ts"
 import * as commands from "./commands.ts"
@@ -26,13 +27,6 @@ import { ClientEvents } from "./Events.ts"
 
 /** Characters of a generated password, from 62 each. */
 const generatedLength = 24
-/** How long a first use that another replica saw may take to be durable. */
-const firstUseGrace = Schedule.min([Schedule.exponential("40 millis"), Schedule.spaced("200 millis")]).pipe(
-  Schedule.upTo({ duration: "800 millis" })
-)
-
-class UnusedStill extends Data.TaggedError("UnusedStill") {}
-
 const make = Effect.gen(function* () {
   const actors = yield* TenantActors
   const store = yield* ClientStore
@@ -70,14 +64,12 @@ const make = Effect.gen(function* () {
         uses.recordNowUnsafe(tenantId)
         return change(tenantId, commands.transition(credentialId, wanted, events, caller, isFinal))
       })
-    return ask(false).pipe(
-      Effect.catchTag(
-        "TransitionNotAllowed",
-        (refused): Effect.Effect<never, UnusedStill | errors.TransitionNotAllowed> =>
-          refused.from === "Inactive" ? Effect.fail(new UnusedStill()) : Effect.fail(refused)
-      ),
-      Effect.retry({ while: (error) => error._tag === "UnusedStill", schedule: firstUseGrace }),
-      Effect.catchTag("UnusedStill", () => ask(true))
+    return UseRecorder.asUsed(
+      ask,
+      (outcome) =>
+        outcome._tag === "Failure" &&
+        outcome.failure._tag === "TransitionNotAllowed" &&
+        outcome.failure.from === "Inactive"
     )
   }
 

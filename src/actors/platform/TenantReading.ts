@@ -5,7 +5,7 @@
  */
 import { Clock, Effect } from "effect"
 import { AccessConfig } from "../../access/AccessConfig.ts"
-import { audiencePattern, issuerAddressProblem, issuerPattern, platformName } from "../../domain/Issuer.ts"
+import { audiencePattern, type Issuer, issuerAddressProblem, issuerPattern, platformName } from "../../domain/Issuer.ts"
 import { tenantIdPattern } from "../../domain/Names.ts"
 import { servicePrincipal } from "../../domain/Principal.ts"
 import { noSettings } from "../../domain/Tenant.ts"
@@ -18,7 +18,7 @@ import {
 } from "../../platform/decideTenants.ts"
 import { PlatformConfig } from "../../platform/PlatformConfig.ts"
 import type { PlatformError } from "../../platform/PlatformError.ts"
-import { type IssuerSettings, type ListedTenant, TenantManager } from "../../platform/TenantManager.ts"
+import { type ListedTenant, TenantManager } from "../../platform/TenantManager.ts"
 import { PlatformStore, type TenantRow } from "../../store/PlatformStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { IssuerOfTenant } from "../tenant/IssuerOfTenant.ts"
@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function* (told: Told) {
   const issuers = yield* IssuerOfTenant
 
   /** What `tenants.configure` would refuse is refused here, too. */
-  const checked = (tenantId: string, settings: IssuerSettings | null): IssuerRead => {
+  const checked = (tenantId: string, settings: Issuer | null): IssuerRead => {
     if (settings === null) return { settings }
     const { audience, issuer, jwksUri } = settings
     const isText = issuerPattern.test(issuer) && audiencePattern.test(audience) && issuerPattern.test(jwksUri ?? "-")
@@ -59,7 +59,7 @@ export const make = Effect.fnUntraced(function* (told: Told) {
   }
 
   const readIssuers = Effect.fnUntraced(function* (
-    of: (tenant: ListedTenant) => Effect.Effect<IssuerSettings | null, PlatformError>,
+    of: (tenant: ListedTenant) => Effect.Effect<Issuer | null, PlatformError>,
     listed: ReadonlyArray<ListedTenant>,
     known: ReadonlyMap<string, KnownTenant>
   ) {

@@ -3,18 +3,13 @@
  * ends here as `tenants.configure` does.
  */
 import { Context, Effect } from "effect"
+import type { Issuer } from "../../domain/Issuer.ts"
 import type { Caller, ChangeError } from "./Tenants.ts"
-
-export interface IssuerSettings {
-  readonly issuer: string
-  readonly audience: string
-  readonly jwksUri: string | null
-}
 
 export interface IssuerOfTenantShape {
   readonly set: (
     tenantId: string,
-    settings: IssuerSettings | null,
+    settings: Issuer | null,
     caller: Caller
   ) => Effect.Effect<"done" | "issuer_in_use", ChangeError>
 }

@@ -1,11 +1,11 @@
 /** `IssuerOfTenant` by the tenants' own actors: the Tenant Manager's word is a configuration like any other. */
 import { Effect, Layer } from "effect"
-import { audiencePattern, issuerPattern, platformName } from "../../domain/Issuer.ts"
-import { IssuerOfTenant, type IssuerSettings } from "../tenant/IssuerOfTenant.ts"
+import { audiencePattern, type Issuer, issuerPattern, platformName } from "../../domain/Issuer.ts"
+import { IssuerOfTenant } from "../tenant/IssuerOfTenant.ts"
 import { type TenantChange, Tenants } from "../tenant/Tenants.ts"
 
 /** What can be kept; a tenant whose principals would be the platform's own can have none. */
-const isPossible = (tenantId: string, settings: IssuerSettings | null): boolean =>
+const isPossible = (tenantId: string, settings: Issuer | null): boolean =>
   settings === null ||
   (tenantId !== platformName &&
     issuerPattern.test(settings.issuer) &&

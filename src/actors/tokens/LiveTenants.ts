@@ -7,7 +7,7 @@
  * Ids and token values are made here, before the command waits, so that an answer lost on the way
  * can be found again by its idempotency key; values are hashed when its turn has come.
  */
-import { Clock, Data, Effect, Layer, Result, Schedule } from "effect"
+import { Clock, Effect, Layer, Result } from "effect"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
@@ -34,6 +34,7 @@ import {
   type ValidationAnswer
 } from "../tenant/Tenants.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
+import * as UseRecorder from "../tenant/UseRecorder.ts"
 import { FirstUse } from "../validation/FirstUse.ts"
 import { HotState } from "../validation/HotState.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
@@ -46,14 +47,6 @@ import { type HashValue, keyed } from "./KeyedCommand.ts"
 import { revokeAlls } from "./revokeAll.ts"
 import { tenantEvents } from "./tenantEvents.ts"
 import { tokenPlaces } from "./tokenPlaces.ts"
-
-/**
- * A first use is durable within a second, and may have been seen by another replica: a refusal that
- * says "not used yet" is looked at again for so long before it is given.
- */
-const firstUseGrace = Schedule.min([Schedule.exponential("40 millis"), Schedule.spaced("200 millis")]).pipe(
-  Schedule.upTo({ duration: "800 millis" })
-)
 
 export const layer = Layer.effect(
   Tenants,
@@ -152,14 +145,7 @@ export const layer = Layer.effect(
           )
           return change(tenantId, command)
         })
-      return ask(false).pipe(
-        Effect.filterOrFail(
-          (results) => !results.some(refusesUnused),
-          () => new UnusedStill()
-        ),
-        Effect.retry({ while: (error) => error._tag === "UnusedStill", schedule: firstUseGrace }),
-        Effect.catchTag("UnusedStill", () => ask(true))
-      )
+      return UseRecorder.asUsed(ask, (results) => Result.isSuccess(results) && results.success.some(refusesUnused))
     }
 
     const validateOne = (
@@ -288,8 +274,6 @@ export const layer = Layer.effect(
     }
   })
 )
-
-class UnusedStill extends Data.TaggedError("UnusedStill") {}
 
 /** Refused because it was never used, as far as the row says. */
 const refusesUnused = (item: ItemResult<TokenRecord>): boolean =>

@@ -1,0 +1,147 @@
+/**
+ * Records first uses: what a check found Inactive becomes Active, in batches, through its tenant's actor. Of
+ * tokens and of client credentials alike.
+ *
+ * Durable within a second while MariaDB answers, and once however many replicas saw the first use: the
+ * command moves only what is still Inactive. What could not be recorded is kept and tried again. What is
+ * not kept (beyond `pendingMax`, or after a bug) is `forgotten`, so that its next use is told again.
+ */
+import { Data, Effect, FiberSet, type Result, Schedule } from "effect"
+import * as Loop from "../../observability/Loop.ts"
+import * as Background from "./Background.ts"
+import type { Command } from "./Command.ts"
+import { TenantActors } from "./TenantActors.ts"
+import type { Caller } from "./Tenants.ts"
+
+/** First uses of a kind that wait to be recorded, over all tenants. */
+export const pendingMax = 100_000
+/** Moved in one command. */
+export const pieceMax = 250
+const every = "100 millis"
+/** How long an orderly stop waits for what is not recorded yet. */
+const stopLimit = "5 seconds"
+
+export interface UseRecorder {
+  /** Must not wait; told twice it is recorded once. */
+  readonly tellUnsafe: (tenantId: string, id: string) => void
+  /**
+   * Puts all that is not recorded yet of a tenant into its actor's mailbox, at once, so that a change asked
+   * afterwards on this replica finds it Active. Does not wait.
+   */
+  readonly recordNowUnsafe: (tenantId: string) => void
+}
+
+export interface UseRecorderOptions {
+  /** Of the loop, in logs and metrics. */
+  readonly name: string
+  readonly command: (ids: ReadonlyArray<string>, caller: Caller) => Command<unknown>
+  /** Its next use is to be told again. Must not throw. */
+  readonly forgotten: (id: string) => void
+}
+
+/** Records for as long as the scope lives. */
+export const make = Effect.fnUntraced(function* ({ command, forgotten, name }: UseRecorderOptions) {
+  const actors = yield* TenantActors
+  const pending = new Map<string, Set<string>>()
+  let count = 0
+
+  const tellUnsafe = (tenantId: string, id: string): void => {
+    const ids = pending.get(tenantId) ?? new Set()
+    if (ids.has(id)) return
+    if (count >= pendingMax) {
+      forgotten(id)
+      return
+    }
+    pending.set(tenantId, ids.add(id))
+    count++
+  }
+
+  const take = (tenantId: string): ReadonlyArray<string> => {
+    const ids = pending.get(tenantId)
+    if (ids === undefined) return []
+    const piece = Array.from(ids).slice(0, pieceMax)
+    for (const id of piece) ids.delete(id)
+    if (ids.size === 0) pending.delete(tenantId)
+    count -= piece.length
+    return piece
+  }
+
+  const recordPiece = (tenantId: string, piece: ReadonlyArray<string>) =>
+    Effect.flatMap(Background.caller("sweep"), (caller) => actors.ask(tenantId, command(piece, caller))).pipe(
+      Effect.asVoid,
+      Effect.catch((error) =>
+        Effect.sync(() => {
+          // A tenant that is gone has no first uses; everything else is tried again.
+          if (error._tag === "TenantNotFound") return
+          for (const id of piece) tellUnsafe(tenantId, id)
+        })
+      ),
+      // A bug: logged by the actor.
+      Effect.catchDefect(() => Effect.sync(() => piece.forEach(forgotten)))
+    )
+  /** All that a tenant has now, piece by piece; one tenant that is slow holds up no other. */
+  const recordTenant = Effect.fnUntraced(function* (tenantId: string) {
+    for (let left = pending.get(tenantId)?.size ?? 0; left > 0; left -= pieceMax) {
+      yield* recordPiece(tenantId, take(tenantId))
+    }
+  })
+
+  const busy = new Set<string>()
+  const fibers = yield* FiberSet.make<void>()
+  const fork = yield* FiberSet.runtime(fibers)<never>()
+  const recordAll = Effect.suspend(() =>
+    Effect.forEach(
+      Array.from(pending.keys()).filter((tenantId) => !busy.has(tenantId)),
+      (tenantId) => {
+        busy.add(tenantId)
+        return FiberSet.run(
+          fibers,
+          Effect.ensuring(
+            recordTenant(tenantId),
+            Effect.sync(() => busy.delete(tenantId))
+          )
+        )
+      },
+      { discard: true }
+    )
+  )
+
+  // Those of a tenant that was busy come when it is not: so twice.
+  const recordLast = Effect.andThen(recordAll, FiberSet.awaitEmpty(fibers))
+  yield* Effect.addFinalizer(() => Effect.andThen(recordLast, recordLast).pipe(Effect.timeoutOption(stopLimit)))
+  yield* Effect.forkScoped(Loop.forever(name, Effect.delay(recordAll, every)))
+
+  return {
+    tellUnsafe,
+    recordNowUnsafe: (tenantId) => {
+      for (let piece = take(tenantId); piece.length > 0; piece = take(tenantId)) fork(recordPiece(tenantId, piece))
+    }
+  } satisfies UseRecorder
+})
+
+// ---- who asks for a change on the heels of a first use
+
+/**
+ * A first use is durable within a second, and may have been seen by another replica: a refusal that
+ * says "not used yet" is looked at again for so long before it is given.
+ */
+const grace = Schedule.min([Schedule.exponential("40 millis"), Schedule.spaced("200 millis")]).pipe(
+  Schedule.upTo({ duration: "800 millis" })
+)
+
+class UnusedStill extends Data.TaggedError("UnusedStill") {}
+
+/** `refusesUnused` says whether an outcome is a refusal because it was never used; the last asking is final. */
+export const asUsed = <A, E, R>(
+  ask: (isFinal: boolean) => Effect.Effect<A, E, R>,
+  refusesUnused: (outcome: Result.Result<A, E>) => boolean
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => Effect.result(ask(false))).pipe(
+    Effect.filterOrFail(
+      (outcome) => !refusesUnused(outcome),
+      () => new UnusedStill()
+    ),
+    Effect.retry(grace),
+    Effect.catchTag("UnusedStill", () => Effect.result(ask(true))),
+    Effect.flatMap(Effect.fromResult)
+  )

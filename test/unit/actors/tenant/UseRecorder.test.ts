@@ -1,0 +1,170 @@
+// Verifies R-TOK-3, R-ACT-6.
+/** First uses on their way to the tenants' actors, over actors that do as they are told. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Layer, Result, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import type { AnyCommand } from "../../../../src/actors/tenant/Command.ts"
+import { TenantActors } from "../../../../src/actors/tenant/TenantActors.ts"
+import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
+import * as UseRecorder from "../../../../src/actors/tenant/UseRecorder.ts"
+import * as errors from "../../../../src/domain/errors.ts"
+
+interface Asked {
+  readonly tenantId: string
+  readonly ids: ReadonlyArray<string>
+  readonly caller: Caller
+}
+
+const world = Effect.gen(function* () {
+  const asked: Array<Asked> = []
+  const forgotten: Array<string> = []
+  const behaviour: { answer: (one: Asked) => Effect.Effect<unknown, errors.Unavailable | errors.TenantNotFound> } = {
+    answer: () => Effect.void
+  }
+  const pieces = new Map<AnyCommand, Asked>()
+  const actors = Layer.mock(TenantActors, {
+    isResidentUnsafe: () => true,
+    residentUnsafe: () => 0,
+    waitingUnsafe: () => 0,
+    ask: (tenantId, command) =>
+      Effect.suspend(() => {
+        const one = { ...pieces.get(command)!, tenantId }
+        asked.push(one)
+        return behaviour.answer(one) as Effect.Effect<never, errors.Unavailable>
+      })
+  })
+  const scope = yield* Scope.make()
+  const recorder = yield* UseRecorder.make({
+    name: "test",
+    command: (ids, caller) => {
+      const command: AnyCommand = { name: "test", caller, load: {}, decide: () => Result.succeed(0) }
+      pieces.set(command, { tenantId: "", ids, caller })
+      return command
+    },
+    forgotten: (id) => forgotten.push(id)
+  }).pipe(Effect.provide(actors), Scope.provide(scope))
+  return { ...recorder, asked, behaviour, forgotten, stop: Scope.close(scope, Exit.void) }
+})
+
+const away = new errors.Unavailable({ part: "database", committed: false })
+const ids = (from: number, count: number) => Array.from({ length: count }, (_, n) => `id ${from + n}`)
+const recorded = ({ asked }: { readonly asked: ReadonlyArray<Asked> }) => asked.flatMap((one) => one.ids)
+
+describe("first uses", () => {
+  it.effect("are recorded once each, in pieces, by the sweep, under the correlation id of their turn", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      for (const id of [...ids(0, 600), ...ids(0, 600)]) uses.tellUnsafe("acme", id)
+      yield* TestClock.adjust("150 millis")
+      assert.deepStrictEqual(recorded(uses), ids(0, 600))
+      assert.strictEqual(uses.asked.length, 3)
+      for (const { caller } of uses.asked) {
+        assert.strictEqual(caller.principal, "sweep")
+        assert.match(caller.correlationId, /^[0-9a-f]{32}$/u)
+      }
+      yield* uses.stop
+    })
+  )
+
+  it.effect("that could not be recorded are tried again; of a tenant that is gone they are not", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      uses.behaviour.answer = ({ tenantId }) =>
+        Effect.fail(tenantId === "gone" ? new errors.TenantNotFound({ tenantId }) : away)
+      uses.tellUnsafe("acme", "a")
+      uses.tellUnsafe("gone", "b")
+      yield* TestClock.adjust("150 millis")
+      uses.behaviour.answer = () => Effect.void
+      yield* TestClock.adjust("150 millis")
+      assert.deepStrictEqual(
+        uses.asked.map((one) => one.ids[0]),
+        ["a", "b", "a"]
+      )
+      assert.deepStrictEqual(uses.forgotten, [])
+      yield* uses.stop
+    })
+  )
+
+  it.effect("that met a bug, or for which there is no room, are told again at the next use", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      uses.behaviour.answer = () => Effect.die(new Error("planted"))
+      uses.tellUnsafe("acme", "a")
+      yield* TestClock.adjust("150 millis")
+      assert.deepStrictEqual(uses.forgotten, ["a"])
+      uses.behaviour.answer = () => Effect.never
+      for (let n = 0; n < UseRecorder.pendingMax; n++) uses.tellUnsafe("acme", `n ${n}`)
+      uses.tellUnsafe("acme", "one too many")
+      assert.deepStrictEqual(uses.forgotten, ["a", "one too many"])
+      uses.behaviour.answer = () => Effect.void
+      yield* Effect.forkChild(uses.stop, { startImmediately: true })
+      yield* TestClock.adjust("11 seconds")
+    })
+  )
+
+  it.effect("are all in the mailbox before a change that is asked afterwards", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      for (const id of ids(0, 600)) uses.tellUnsafe("acme", id)
+      uses.tellUnsafe("beta", "other")
+      uses.recordNowUnsafe("acme")
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(recorded(uses), ids(0, 600))
+      yield* uses.stop
+    })
+  )
+
+  it.effect("are recorded before an orderly stop, those of a tenant that was busy too", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      const hold = yield* Deferred.make<void>()
+      uses.behaviour.answer = () => Deferred.await(hold)
+      uses.tellUnsafe("acme", "first")
+      yield* TestClock.adjust("150 millis")
+      for (const id of ids(0, 600)) uses.tellUnsafe("acme", id)
+      uses.tellUnsafe("beta", "last")
+      const stopping = yield* Effect.forkChild(uses.stop, { startImmediately: true })
+      yield* Deferred.succeed(hold, undefined)
+      while (stopping.pollUnsafe() === undefined) yield* Effect.yieldNow
+      assert.sameMembers(recorded(uses), ["first", ...ids(0, 600), "last"])
+    })
+  )
+})
+
+describe("a change on the heels of a first use", () => {
+  it.effect("is asked again while it is refused as unused, and the last word is final", () =>
+    Effect.gen(function* () {
+      const finals: Array<boolean> = []
+      const ask = (isFinal: boolean) => {
+        finals.push(isFinal)
+        return Effect.fail("unused" as const)
+      }
+      const asking = yield* Effect.forkChild(
+        Effect.result(UseRecorder.asUsed(ask, (outcome) => Result.isFailure(outcome))),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("2 seconds")
+      const outcome = asking.pollUnsafe()
+      assert.deepStrictEqual(outcome, Exit.succeed(Result.fail("unused" as const)))
+      assert.isAbove(finals.length, 4)
+      assert.deepStrictEqual(
+        Array.from(finals.entries()).filter(([, isFinal]) => isFinal),
+        [[finals.length - 1, true]]
+      )
+    })
+  )
+
+  it.effect("is answered with whatever else comes, at once", () =>
+    Effect.gen(function* () {
+      let count = 0
+      const ask = () => Effect.suspend(() => (++count === 1 ? Effect.fail("unused") : Effect.fail("else")))
+      const asking = yield* Effect.forkChild(
+        Effect.result(UseRecorder.asUsed(ask, (outcome) => Result.isFailure(outcome) && outcome.failure === "unused")),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("50 millis")
+      assert.deepStrictEqual(asking.pollUnsafe(), Exit.succeed(Result.fail("else")))
+      assert.strictEqual(count, 2)
+    })
+  )
+})
