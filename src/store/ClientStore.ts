@@ -23,15 +23,12 @@ export interface ClientLoad {
   readonly ids: ReadonlyArray<string>
   /** Whether somebody has them, another tenant included. */
   readonly names: ReadonlyArray<ClientName>
-  /** Counts the tenant's that are not Revoked, up to so many; null: not asked. */
-  readonly countUpTo: number | null
 }
 
 export interface ClientLoaded {
   readonly credentials: ReadonlyMap<string, ClientCredential>
   /** By `nameKey`: the id of who has it, whoever's it is. */
   readonly namesTaken: ReadonlyMap<string, string>
-  readonly count: number | null
 }
 
 export interface ClientChanges {
@@ -40,16 +37,12 @@ export interface ClientChanges {
   readonly deleted: ReadonlyArray<string>
 }
 
-export const noClients: ClientLoad = { ids: [], names: [], countUpTo: null }
+export const noClients: ClientLoad = { ids: [], names: [] }
 
 /** Everything that any of them names. */
 export const mergeClientLoads = (loads: ReadonlyArray<ClientLoad>): ClientLoad => ({
   ids: Array.from(new Set(loads.flatMap(({ ids }) => ids))),
-  names: loads.flatMap(({ names }) => names),
-  countUpTo: loads.reduce<number | null>(
-    (most, { countUpTo }) => (countUpTo === null ? most : Math.max(most ?? 0, countUpTo)),
-    null
-  )
+  names: loads.flatMap(({ names }) => names)
 })
 
 // ---- reads --------------------------------------------------------------------

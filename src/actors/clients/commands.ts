@@ -53,15 +53,16 @@ export interface ClientPlan {
 export const create = (plan: ClientPlan, max: number, caller: Caller): Command<CreatedClient> => ({
   name: "client-credential.create",
   caller,
-  load: { clients: { ...noClients, names: [plan.name], countUpTo: max } },
+  load: { clients: { ...noClients, names: [plan.name] } },
   rejected: () => new errors.ClientCredentialExists({ kind: plan.name.kind }),
   decide: (workspace) => {
     const { generated, ...given } = plan
     if (workspace.clients.isTaken(plan.name)) {
       return Result.fail(new errors.ClientCredentialExists({ kind: plan.name.kind }))
     }
-    if (workspace.clients.count() >= max)
+    if (workspace.clientStock >= max) {
       return Result.fail(new errors.LimitReached({ limit: "clientCredentials", max }))
+    }
     const credential: ClientCredential = {
       ...given,
       tenantId: workspace.tenantId,
@@ -118,7 +119,7 @@ export const transition = (
           }
           workspace.clients.update(after)
           if (!isUsable(decision.to)) takeAway(workspace, after)
-          if (decision.takesRightAway) events.revoked(workspace, after, caller.correlationId)
+          if (decision.takesRightAway) events.revoked(workspace, after, caller)
           record(workspace, actionOf[decision.to], credentialId, caller, {
             status: [from, decision.to],
             ...(reason === null ? {} : { reason })
@@ -179,7 +180,7 @@ const erase = (workspace: Workspace, before: ClientCredential, events: Events, c
   const gone = { ...before, version: before.version + 1 }
   workspace.clients.delete(before)
   takeAway(workspace, gone)
-  events.revoked(workspace, gone, caller.correlationId)
+  events.revoked(workspace, gone, caller)
   record(workspace, "deleted", before.credentialId, caller, { status: [before.status, null], ...diff })
 }
 

@@ -4,6 +4,7 @@
  */
 import { type ClientCredential, type ClientName, nameKey } from "../../domain/ClientCredential.ts"
 import type { ClientChanges, ClientLoaded } from "../../store/ClientStore.ts"
+import { countsAsClient } from "../../store/Stock.ts"
 
 export class ClientWorkspace {
   private readonly credentials: Map<string, ClientCredential>
@@ -11,13 +12,12 @@ export class ClientWorkspace {
   private readonly inserted = new Set<string>()
   private readonly updated = new Set<string>()
   private readonly deleted = new Set<string>()
-  private readonly counted: number | null
-  private added = 0
+  /** By how much what counts against the tenant's limit grew. */
+  added = 0
 
   constructor(loaded: ClientLoaded | undefined) {
     this.credentials = new Map(loaded?.credentials)
     this.namesTaken = new Map(loaded?.namesTaken)
-    this.counted = loaded?.count ?? null
   }
 
   find(credentialId: string): ClientCredential | undefined {
@@ -29,25 +29,25 @@ export class ClientWorkspace {
     return this.namesTaken.has(nameKey(name))
   }
 
-  /** The tenant's that are not Revoked, counted as far as was asked; for a command that asked. */
-  count(): number {
-    if (this.counted === null) throw new Error("client credentials were not counted")
-    return this.counted + this.added
+  private count(after: ClientCredential | undefined, credentialId: string): void {
+    this.added += Number(countsAsClient(after)) - Number(countsAsClient(this.credentials.get(credentialId)))
   }
 
   insert(credential: ClientCredential): void {
+    this.count(credential, credential.credentialId)
     this.credentials.set(credential.credentialId, credential)
     this.namesTaken.set(nameKey(credential.name), credential.credentialId)
     this.inserted.add(credential.credentialId)
-    this.added++
   }
 
   update(credential: ClientCredential): void {
+    this.count(credential, credential.credentialId)
     this.credentials.set(credential.credentialId, credential)
     if (!this.inserted.has(credential.credentialId)) this.updated.add(credential.credentialId)
   }
 
   delete({ credentialId, name }: ClientCredential): void {
+    this.count(undefined, credentialId)
     this.credentials.delete(credentialId)
     this.namesTaken.delete(nameKey(name))
     this.updated.delete(credentialId)

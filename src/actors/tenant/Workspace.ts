@@ -174,6 +174,10 @@ export class Workspace {
     return this.loaded.stock.credentials + this.credentials.added
   }
 
+  get clientStock(): number {
+    return this.loaded.stock.clients + this.clients.added
+  }
+
   insert(token: Token): void {
     this.tokensAdded += Number(countsAsToken(token)) - Number(countsAsToken(this.tokens.get(token.tokenId)))
     this.index(token)

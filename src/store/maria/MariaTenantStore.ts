@@ -13,7 +13,7 @@ import type { Page } from "../../domain/Page.ts"
 import type { Application, Tenant } from "../../domain/Tenant.ts"
 import { type ChainHead, chain, headAfter } from "../AuditChain.ts"
 import { checkChanges, isEmpty } from "../checkChanges.ts"
-import { stockAfter } from "../Stock.ts"
+import { noStock, stockAfter } from "../Stock.ts"
 import { type Changes, type Load, type Loaded, StatementRejected, TenantStore } from "../TenantStore.ts"
 import { createTenant } from "../tenantCreated.ts"
 import { applyApplications } from "./apply/applications.ts"
@@ -85,7 +85,7 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
     applications,
     applicationTokenCounts: named.tokenCounts,
     tenantTokenCount: locked.counters?.tokenCount ?? 0,
-    stock: locked.counters?.stock ?? { tokens: 0, credentials: 0 },
+    stock: locked.counters?.stock ?? noStock,
     idempotent,
     credentials,
     clients,

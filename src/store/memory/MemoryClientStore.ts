@@ -8,6 +8,7 @@ import {
   ClientStore,
   uniqueNameConstraint
 } from "../ClientStore.ts"
+import { countsAsClient } from "../Stock.ts"
 import { MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
 
 const holderOf = (tables: MemoryTables, key: string): ClientCredential | undefined =>
@@ -30,11 +31,13 @@ export const loadClients = (
         const holder = holderOf(tables, nameKey(name))
         return holder === undefined ? [] : [[nameKey(name), holder.credentialId]]
       })
-    ),
-    count:
-      load.countUpTo === null ? null : Math.min(load.countUpTo, own.filter(({ status }) => status !== "Revoked").length)
+    )
   }
 }
+
+/** How many count against the tenant's limit. */
+export const clientStock = (tables: MemoryTables, tenantId: string): number =>
+  Array.from(tables.clients.values()).filter((one) => one.tenantId === tenantId && countsAsClient(one)).length
 
 /** The constraint that the changes break, or null. */
 export const brokenClients = (tables: MemoryTables, changes: ClientChanges | undefined): string | null => {

@@ -16,7 +16,7 @@ import {
   TenantStore
 } from "../TenantStore.ts"
 import { createTenant } from "../tenantCreated.ts"
-import { loadClients } from "./MemoryClientStore.ts"
+import { clientStock, loadClients } from "./MemoryClientStore.ts"
 import { MemoryDatabase, type MemoryTables, pair, tokenCount } from "./MemoryDatabase.ts"
 import { loadAside } from "./memoryAside.ts"
 import { applyChanges, rejection } from "./memoryChanges.ts"
@@ -90,7 +90,8 @@ const loadAll = (
   tenantTokenCount: tokenCount(tables, (token) => token.tenantId === tenantId),
   stock: {
     tokens: tokenCount(tables, (token) => token.tenantId === tenantId && countsAsToken(token)),
-    credentials: tables.credentials.stock(tenantId)
+    credentials: tables.credentials.stock(tenantId),
+    clients: clientStock(tables, tenantId)
   },
   idempotent: present(load.idempotencyKeyHashes, (keyHash) => answerOf(tables, tenantId, keyHash)),
   credentials: tables.credentials.load(tenantId, load.credentials, (id) => taggedTenant(tables, id)),

@@ -5,7 +5,7 @@ import type { Counters } from "../load/tenant.ts"
 import type { Session } from "../MariadbConnection.ts"
 
 const countersSql = `UPDATE tenant_counters SET revocation_seq = ?, audit_seq = ?, audit_hash = ?, token_count = ?,
-    live_tokens = ?, live_credentials = ?
+    live_tokens = ?, live_credentials = ?, live_clients = ?
   WHERE tenant_id = ?`
 const createSql = `INSERT INTO tenants
   (tenant_id, created_at, name, issuer, issuer_claimed, audience, jwks_uri, retention, limits)
@@ -45,6 +45,7 @@ export const applyCounters = (
     counters.tokenCount,
     counters.stock.tokens,
     counters.stock.credentials,
+    counters.stock.clients,
     tenantId
   ])
 ]

@@ -1,4 +1,4 @@
-/** The client credentials that a transaction named: the tenant's by id, names whoever's they are, and how many. */
+/** The client credentials that a transaction named: the tenant's by id, names whoever's they are. */
 import { nameKey } from "../../../domain/ClientCredential.ts"
 import type { ClientLoad, ClientLoaded } from "../../ClientStore.ts"
 import { clientColumns, clientOf, nameHashBytes } from "../ClientRow.ts"
@@ -10,8 +10,6 @@ const byId = (marks: string): string =>
     WHERE tenant_id = ? AND credential_id IN (${marks})`
 const byName = (marks: string): string =>
   `SELECT ${clientColumns} FROM client_credentials FORCE INDEX (uq_client_credentials_name) WHERE name_hash IN (${marks})`
-const countSql = `SELECT COUNT(*) FROM (SELECT 1 FROM client_credentials FORCE INDEX (ix_client_credentials_status)
-  WHERE tenant_id = ? AND status < 3 LIMIT ?) some`
 
 export const loadClients = async (
   session: Session,
@@ -19,14 +17,12 @@ export const loadClients = async (
   load: ClientLoad | undefined
 ): Promise<ClientLoaded | undefined> => {
   if (load === undefined) return undefined
-  const [ids, names, counted] = await Promise.all([
+  const [ids, names] = await Promise.all([
     Columns.rowsIn(session, byId, Columns.uuidBytesOf(load.ids), [tenantId]),
-    Columns.rowsIn(session, byName, load.names.map(nameHashBytes)),
-    load.countUpTo === null ? null : session.rows(countSql, [tenantId, load.countUpTo])
+    Columns.rowsIn(session, byName, load.names.map(nameHashBytes))
   ])
   return {
     credentials: new Map(ids.map(clientOf).map((credential) => [credential.credentialId, credential])),
-    namesTaken: new Map(names.map(clientOf).map(({ credentialId, name }) => [nameKey(name), credentialId])),
-    count: counted === null ? null : Columns.whole(counted[0] ?? [0], 0)
+    namesTaken: new Map(names.map(clientOf).map(({ credentialId, name }) => [nameKey(name), credentialId]))
   }
 }

@@ -38,7 +38,7 @@ export const tenantColumns = (table: string): string => columns.map((column) => 
 
 /** The clock is read after the lock was got, so that times within a tenant do not run backwards. */
 const lockSql = `SELECT c.revocation_seq, c.audit_seq, c.audit_hash, c.token_count, c.live_tokens, c.live_credentials,
-    ${Columns.momentSql}, ${tenantColumns("t")}
+    c.live_clients, ${Columns.momentSql}, ${tenantColumns("t")}
   FROM tenant_counters c LEFT JOIN tenants t ON t.tenant_id = c.tenant_id
   WHERE c.tenant_id = ? FOR UPDATE`
 const clockSql = `SELECT ${Columns.momentSql}`
@@ -91,9 +91,9 @@ export const lockTenant = async (session: Session, tenantId: string, creates = f
       auditSeq: Columns.whole(row, 1),
       auditHash: row[2] === null ? null : Columns.bytes(row, 2).toString("hex"),
       tokenCount: Columns.whole(row, 3),
-      stock: { tokens: Columns.whole(row, 4), credentials: Columns.whole(row, 5) }
+      stock: { tokens: Columns.whole(row, 4), credentials: Columns.whole(row, 5), clients: Columns.whole(row, 6) }
     },
-    now: Columns.whole(row, 6),
-    tenant: row[7] === null ? undefined : tenantOf(row, 7)
+    now: Columns.whole(row, 7),
+    tenant: row[8] === null ? undefined : tenantOf(row, 8)
   }
 }

@@ -48,6 +48,36 @@ describe("migrations", () => {
     for (const { name, sql } of known) assert.notInclude(sql.replaceAll(/'[^']*'/gu, ""), ";", name)
   })
 
+  it("count the client credentials that were there before they were counted", () =>
+    inDatabase(async (database, raw) => {
+      doneOf(
+        await run(
+          database,
+          knownMigrations().filter(({ number }) => number < 480)
+        )
+      )
+      await raw.query("INSERT INTO tenant_counters (tenant_id) VALUES ('acme'), ('empty')")
+      for (const status of [0, 1, 2, 3]) {
+        await raw.query(
+          `INSERT INTO client_credentials (credential_id, tenant_id, kind, name_hash, status, version, created_at,
+             updated_at, created_by, updated_by) VALUES (?, 'acme', 0, ?, ?, 1, 0, 0, 'a', 'a')`,
+          [Buffer.alloc(16, status), Buffer.alloc(32, status), status]
+        )
+      }
+      doneOf(await run(database))
+      const rows = await raw.query("SELECT tenant_id, live_clients FROM tenant_counters ORDER BY tenant_id")
+      assert.deepStrictEqual(
+        Array.from(rows as ReadonlyArray<{ tenant_id: string; live_clients: bigint }>, (row) => [
+          row.tenant_id,
+          Number(row.live_clients)
+        ]),
+        [
+          ["acme", 3],
+          ["empty", 0]
+        ]
+      )
+    }))
+
   it("keep every text in a collation that compares bytes", () =>
     inDatabase(async (database, raw) => {
       doneOf(await run(database))

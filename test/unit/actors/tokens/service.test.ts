@@ -21,7 +21,7 @@ const workspaceOf = (outOfService: OutReason | null): Workspace =>
     ]),
     applicationTokenCounts: new Map(),
     tenantTokenCount: 0,
-    stock: { tokens: 0, credentials: 0 },
+    stock: { tokens: 0, credentials: 0, clients: 0 },
     idempotent: new Map()
   })
 

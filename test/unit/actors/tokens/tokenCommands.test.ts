@@ -50,7 +50,7 @@ const workspaceOf = (tokens: ReadonlyArray<Token>, changes: Partial<Loaded> = {}
     ]),
     applicationTokenCounts: new Map(),
     tenantTokenCount: tokens.length,
-    stock: { tokens: tokens.length, credentials: 0 },
+    stock: { tokens: tokens.length, credentials: 0, clients: 0 },
     idempotent: new Map(),
     ...changes
   })
