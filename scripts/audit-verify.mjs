@@ -9,6 +9,9 @@
  * cut has a stub, in its rows (`audit.cut`) or as a line (the answer of `audit.cut`): it must begin behind the newest
  * one, which must be signed where `--public-key` is given. A part that was asked for says where with `--from=row`.
  *
+ * Where an operator accepted that a restored audit lacks rows which were signed (`audit.accepted` among the rows, or
+ * such a checkpoint), the verdict says so in `accepted`; with `--public-key` only what the service signed is taken.
+ *
  * Prints one line of JSON; exit code 0: holds, 1: broken, 2: not called rightly.
  */
 import { createHash, createPublicKey, verify } from "node:crypto"
@@ -64,13 +67,41 @@ const hashOf = ({ action, actor, at, diff, entityId, entityType, prevHash, seq, 
 }
 
 /** What a checkpoint signs; one without a number is from before they named the one before them. */
-const bytesOf = ({ at, hash, number, previous_hash: previousHash, previous_seq: previousSeq, seq }) => {
+const bytesOf = (point) => {
+  const {
+    accepted,
+    at,
+    hash,
+    number,
+    previous_hash: previousHash = null,
+    previous_seq: previousSeq = null,
+    seq
+  } = point
+  const numbered = [tenant, seq, hash, at, number, previousSeq, previousHash]
   const parts =
-    number === undefined
-      ? ["cm-audit-checkpoint-1", tenant, seq, hash, at]
-      : ["cm-audit-checkpoint-2", tenant, seq, hash, at, number, previousSeq ?? null, previousHash ?? null]
+    accepted !== undefined
+      ? ["cm-audit-acceptance-1", ...numbered, accepted.lost_seq, accepted.lost_hash, accepted.by, accepted.reason]
+      : number === undefined
+        ? ["cm-audit-checkpoint-1", tenant, seq, hash, at]
+        : ["cm-audit-checkpoint-2", ...numbered]
   return Buffer.from(JSON.stringify(parts))
 }
+const keyOf = () => createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKeyText }, format: "jwk" })
+const isSigned = (point, key) => verify(null, bytesOf(point), key, Buffer.from(String(point.signature), "base64url"))
+
+/** Losses that an operator accepted, the oldest first: told in the chain's rows and among its checkpoints. */
+const readAccepted = (points) => {
+  const said = rows.flatMap(({ action, diff, entityId }) =>
+    action === "audit.accepted" && entityId === "accepted-losses" && diff?.accepted !== undefined ? [diff] : []
+  )
+  const told = points.filter((point) => point.accepted !== undefined)
+  const losses = [...said, ...told].filter((point) => publicKeyText === undefined || isSigned(point, keyOf()))
+  const byNumber = new Map(losses.map((point) => [`${point.number}/${point.seq}`, point]))
+  return [...byNumber.values()].toSorted((a, b) => a.number - b.number)
+}
+/** Signed before a loss that was accepted, behind what the chain still has: it counts no more. */
+const isGivenUp = (point) =>
+  accepted.some((loss) => (point.number ?? 0) < loss.number && point.seq > (loss.previous_seq ?? 0))
 
 const numbers = new Set()
 /** Hashes that were signed, by row; or what is wrong with a checkpoint. */
@@ -80,12 +111,13 @@ const readCheckpoints = () => {
     for (const { hash, seq } of ends) signed.set(seq, hash)
     return { signed, broken: null }
   }
-  const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKeyText }, format: "jwk" })
-  for (const point of [...(checkpointsFile === undefined ? [] : linesOf(checkpointsFile)), ...ends]) {
-    const { hash, number, previous_hash: previousHash, previous_seq: previousSeq, seq, signature } = point
-    if (point.tenant_id !== tenant) continue
-    const isGood = verify(null, bytesOf(point), key, Buffer.from(String(signature), "base64url"))
-    if (!isGood || (signed.get(seq) ?? hash) !== hash) {
+  const key = keyOf()
+  for (const point of [...announced, ...ends, ...accepted]) {
+    const { hash, number, previous_hash: previousHash, previous_seq: previousSeq, seq } = point
+    if (!isSigned(point, key)) return { signed, broken: { seq, reason: "the signed checkpoint is not good" } }
+    if (number !== undefined) numbers.add(number)
+    if (isGivenUp(point)) continue
+    if ((signed.get(seq) ?? hash) !== hash) {
       return { signed, broken: { seq, reason: "the signed checkpoint is not good" } }
     }
     signed.set(seq, hash)
@@ -96,7 +128,6 @@ const readCheckpoints = () => {
       }
       signed.set(previousSeq, previousHash)
     }
-    if (number !== undefined) numbers.add(number)
   }
   return { signed, broken: null }
 }
@@ -109,6 +140,10 @@ const cutAnswers = exported.filter((value) => value.stub !== undefined).map(({ s
 const rows = exported.filter((value) => value.signature === undefined && value.stub === undefined)
 /** The signed ends that an export brings along: worth as much as the key that is told apart from it. */
 const ends = exported.filter((value) => value.signature !== undefined && value.tenant_id === tenant)
+const announced = (checkpointsFile === undefined ? [] : linesOf(checkpointsFile)).filter(
+  (point) => point.tenant_id === tenant
+)
+const accepted = readAccepted([...announced, ...ends])
 const { broken: brokenCheckpoint, signed } = readCheckpoints()
 const anchored = rows.length > 0 && rows[0].seq !== 1
 let place = anchored ? { seq: rows[0].seq - 1, hash: rows[0].prevHash } : { seq: 0, hash: genesis }
@@ -147,8 +182,7 @@ const stub = stubOf()
 const wrongBeginning = () => {
   if (stub === undefined || from !== undefined) return null
   if (publicKeyText !== undefined) {
-    const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKeyText }, format: "jwk" })
-    const isGood = verify(null, stubBytes(stub), key, Buffer.from(String(stub.signature), "base64url"))
+    const isGood = verify(null, stubBytes(stub), keyOf(), Buffer.from(String(stub.signature), "base64url"))
     if (!isGood) return { seq: stub.last, reason: "the stub of a cut is not good" }
   }
   if (rows.length === 0) return null
@@ -181,12 +215,20 @@ for (const row of firstBroken === null ? rows : []) {
 const lastSigned = Math.max(0, ...signed.keys())
 if (firstBroken === null && lastSigned > place.seq) firstBroken = { seq: place.seq + 1, reason: "the row is missing" }
 
+/** Rows behind `kept` that were signed, up to `lost`, are gone; the chain goes on from `from`. */
+const gapOf = ({ accepted: { by, lost_hash: lostHash, lost_seq: lostSeq, reason }, at, hash, ...loss }) => ({
+  lost: { seq: lostSeq, hash: lostHash },
+  kept: loss.previous_seq === null ? null : { seq: loss.previous_seq, hash: loss.previous_hash },
+  from: { seq: loss.seq, hash },
+  ...{ at: new Date(at).toISOString(), by, reason }
+})
 const verdict = {
   valid: firstBroken === null,
   checked,
   ...(anchored ? { anchoredAt: rows[0].seq - 1 } : {}),
   ...(stub === undefined ? {} : { cut: { seq: stub.last, at: new Date(stub.at).toISOString(), by: stub.by } }),
   ...(repaired.length > 0 ? { repaired } : {}),
+  ...(accepted.length === 0 ? {} : { accepted: accepted.map(gapOf) }),
   checkpoints: signed.size,
   ...(gaps() > 0 ? { checkpointsMissing: gaps() } : {}),
   ...(firstBroken === null ? {} : { firstBroken })

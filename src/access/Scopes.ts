@@ -111,6 +111,7 @@ export const adminScopes: Readonly<Record<string, Row>> = {
   "audit.list": platform("kaa:audit:read"),
   "audit.sign": platform("kaa:audit:read"),
   "audit.cut": platform("kaa:audit:update"),
+  "audit.accept": platform("kaa:audit:accept"),
   "audit.repair": platform("kaa:audit:update"),
   "config.show": serviceRead,
   health: serviceRead,

@@ -22,6 +22,8 @@ export class AuditSigner extends Context.Service<
     readonly sign: (bytes: Uint8Array) => AuditSignature
     /** False also for a key that is not known here. */
     readonly verify: (keyId: string, bytes: Uint8Array, signature: Uint8Array) => boolean
+    /** Null for a key that is not known here. */
+    readonly publicKeyOf: (keyId: string) => string | null
   }
 >()("cm/crypto/AuditSigner") {}
 
@@ -57,6 +59,7 @@ const make = Effect.gen(function* () {
   const pair = pairs.get(keyId)!
   return AuditSigner.of({
     sign: (bytes) => ({ keyId, publicKey: pair.publicText, signature: sign(null, bytes, pair.privateKey) }),
+    publicKeyOf: (by) => pairs.get(by)?.publicText ?? null,
     verify: (by, bytes, signature) => {
       const known = pairs.get(by)
       return known !== undefined && verify(null, bytes, known.publicKey, signature)

@@ -5,6 +5,7 @@ import { Nats } from "../nats/Nats.ts"
 import { Streams } from "../nats/Streams.ts"
 import { Replica } from "../observability/Replica.ts"
 import { CheckpointEvent } from "../schema/EventJson.ts"
+import { checkpointOf } from "../store/AuditCheckpointBytes.ts"
 import type { AuditCheckpoint } from "../store/AuditStore.ts"
 import { PublishedCheckpoints, PublishedUnavailable } from "../store/PublishedCheckpoints.ts"
 
@@ -19,12 +20,7 @@ const text = new TextDecoder()
 const pointOf = (tenantId: string, data: Uint8Array): AuditCheckpoint | null => {
   const event = decode(text.decode(data))
   if (event._tag === "None" || event.value.tenant_id !== tenantId) return null
-  const { at, hash, key_id, number = null, previous_hash = null, previous_seq = null, seq, signature } = event.value
-  return {
-    ...{ tenantId, seq, hash, at, number, keyId: key_id },
-    previous: previous_seq === null || previous_hash === null ? null : { seq: previous_seq, hash: previous_hash },
-    signature: new Uint8Array(Buffer.from(signature, "base64url"))
-  }
+  return checkpointOf(tenantId, event.value)
 }
 
 const make = Effect.gen(function* () {

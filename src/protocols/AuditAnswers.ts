@@ -1,5 +1,5 @@
 /** What the audit says, as it is answered. */
-import type { CutAnswer, SignedAnswer } from "../actors/audit/Audit.ts"
+import type { AcceptedGap, CutAnswer, SignedAnswer } from "../actors/audit/Audit.ts"
 import type { AuditAnswer, CutAuditAnswer, SignedAudit, VerdictAnswer } from "../schema/AuditJson.ts"
 import { formatDate } from "../schema/Timestamp.ts"
 
@@ -45,6 +45,8 @@ export const encodeVerdict = (verdict: {
   readonly repaired: ReadonlyArray<number>
   readonly published: { readonly seq: number; readonly at: number } | null
   readonly cut?: { readonly seq: number; readonly at: number; readonly by: string }
+  readonly lost?: { readonly seq: number; readonly hash: string }
+  readonly accepted?: ReadonlyArray<AcceptedGap>
 }): typeof VerdictAnswer.Type => ({
   valid: verdict.valid,
   checked: verdict.checked,
@@ -53,7 +55,11 @@ export const encodeVerdict = (verdict: {
   ...(verdict.published === null
     ? {}
     : { published: { seq: verdict.published.seq, at: formatDate(verdict.published.at) } }),
-  ...(verdict.cut === undefined ? {} : { cut: { ...verdict.cut, at: formatDate(verdict.cut.at) } })
+  ...(verdict.cut === undefined ? {} : { cut: { ...verdict.cut, at: formatDate(verdict.cut.at) } }),
+  ...(verdict.lost === undefined ? {} : { lost: verdict.lost }),
+  ...(verdict.accepted === undefined
+    ? {}
+    : { accepted: verdict.accepted.map((gap) => ({ ...gap, at: formatDate(gap.at) })) })
 })
 
 export const encodeCut = (tenantId: string, cut: CutAnswer | null): typeof CutAuditAnswer.Type =>
@@ -79,6 +85,14 @@ export const encodeSigned = (point: SignedAnswer): typeof SignedAudit.Type => ({
         number: point.number,
         previous_seq: point.previous?.seq ?? null,
         previous_hash: point.previous?.hash ?? null
+      }),
+  ...(point.accepted === undefined
+    ? {}
+    : {
+        accepted: {
+          ...{ lost_seq: point.accepted.lost.seq, lost_hash: point.accepted.lost.hash },
+          ...{ by: point.accepted.by, reason: point.accepted.reason }
+        }
       }),
   key_id: point.keyId,
   public_key: point.publicKey,

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { Audit } from "../actors/audit/Audit.ts"
 import { numberPlace } from "../domain/Page.ts"
 import {
+  AcceptLoss,
   AuditPage,
   CutAudit,
   CutAuditAnswer,
@@ -102,6 +103,19 @@ export const auditOperations = [
       const audit = yield* Audit
       yield* audit.repair(tenantId, seq, caller)
       return { tenantId, seq, repaired: true }
+    })
+  }),
+  operation({
+    family: "admin",
+    name: "audit.accept",
+    about:
+      "Accepts, signed and announced, that a restored audit lacks what was signed up to the head that is named: it verifies again, with the gap told.",
+    request: AcceptLoss,
+    answer: SignedAudit,
+    errors: ["TENANT_NOT_FOUND"],
+    handle: Effect.fnUntraced(function* ({ tenantId, ...request }, { caller }) {
+      const audit = yield* Audit
+      return encodeSigned(yield* audit.accept(tenantId, request, caller))
     })
   }),
   operation({

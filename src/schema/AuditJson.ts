@@ -51,6 +51,13 @@ export const CutAuditAnswer = Schema.Struct({
     })
   )
 })
+const Head = Schema.Struct({ seq: Schema.Int, hash: Schema.String })
+/** `lost` as `audit.verify` names it, so that nobody accepts another loss than the one meant. */
+export const AcceptLoss = Schema.Struct({
+  tenantId: Field.TenantId,
+  lost: Schema.Struct({ seq: Field.Version, hash: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)) }),
+  reason: Schema.String.check(Schema.isPattern(/^[\s\S]{1,256}$/u), Field.wellFormed)
+})
 /** Field by field as the event `audit.checkpoint` has it. */
 export const SignedAudit = CheckpointEvent
 export const VerifyAudit = Schema.Struct(range)
@@ -83,5 +90,20 @@ export const VerdictAnswer = Schema.Struct({
   /** How far the announced checkpoints reach. */
   published: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, at: Field.AnsweredDate })),
   /** Up to which row it was cut: a signed stub stands for those before. */
-  cut: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, at: Field.AnsweredDate, by: Schema.String }))
+  cut: Schema.optionalKey(Schema.Struct({ seq: Schema.Int, at: Field.AnsweredDate, by: Schema.String })),
+  /** The head that was signed last and that the chain does not have: what `admin.v1.audit.accept` asks to be named. */
+  lost: Schema.optionalKey(Head),
+  /** Losses that an operator accepted, the oldest first: what was signed behind `kept` up to `lost` is not there. */
+  accepted: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        lost: Head,
+        kept: Schema.NullOr(Head),
+        from: Head,
+        at: Field.AnsweredDate,
+        by: Schema.String,
+        reason: Schema.String
+      })
+    )
+  )
 })

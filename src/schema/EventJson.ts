@@ -49,6 +49,10 @@ const checkpointFields = {
   number: Schema.optionalKey(Schema.Int),
   previous_seq: Schema.optionalKey(Schema.NullOr(Schema.Int)),
   previous_hash: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  /** Only where a loss was accepted: the chain goes on from here, and not from the lost head, which was signed before. */
+  accepted: Schema.optionalKey(
+    Schema.Struct({ lost_seq: Schema.Int, lost_hash: Schema.String, by: Schema.String, reason: Schema.String })
+  ),
   key_id: Schema.String,
   public_key: Schema.String,
   signature: Schema.String

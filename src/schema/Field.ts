@@ -24,7 +24,7 @@ import {
 } from "../domain/Names.ts"
 import { tokenStatuses } from "../domain/Token.ts"
 
-const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed() || "must be well-formed Unicode")
+export const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed() || "must be well-formed Unicode")
 
 export const TenantId = Schema.String.check(Schema.isPattern(tenantIdPattern))
 export const AppName = Schema.String.check(Schema.isPattern(appNamePattern))

@@ -12,6 +12,15 @@ import type { Page } from "../domain/Page.ts"
 import type { AuditRow } from "./AuditChain.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
+/** What an operator accepted as lost, after a restore: the chain goes on from another head than the one signed last. */
+export interface AcceptedLoss {
+  /** The head that was signed and announced, and is not in the chain. */
+  readonly lost: AuditHead
+  /** Who accepted it, as the audit names them. */
+  readonly by: string
+  readonly reason: string
+}
+
 /** The head of a chain at one moment, signed, so that a tail that is cut off later is seen. */
 export interface AuditCheckpoint {
   readonly tenantId: string
@@ -24,6 +33,11 @@ export interface AuditCheckpoint {
   readonly number: number | null
   /** The one that was signed before, up to which the chain was found whole; null for the first. */
   readonly previous: AuditHead | null
+  /**
+   * Only of one by which a loss was accepted: `previous` is the last signed head that the chain still has, null for
+   * none; all that was signed between that one and this one is given up.
+   */
+  readonly accepted?: AcceptedLoss | undefined
   readonly keyId: string
   /** Ed25519 over `AuditCheckpointBytes.signedBytes`, 64 bytes. */
   readonly signature: Uint8Array
@@ -34,6 +48,7 @@ export type AuditBound = { readonly seq: number } | { readonly at: number } | nu
 
 export interface AuditQuery {
   readonly entityId: string | null
+  readonly action?: string | undefined
   readonly from: AuditBound
   readonly to: AuditBound
   readonly limit: number

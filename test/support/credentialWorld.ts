@@ -41,6 +41,7 @@ import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
 import * as RowTags from "../../src/crypto/RowTags.ts"
 import type { Credential } from "../../src/domain/Credential.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
+import { type CheckpointFields, checkpointOf } from "../../src/store/AuditCheckpointBytes.ts"
 import { type AuditCheckpoint, AuditStore } from "../../src/store/AuditStore.ts"
 import { MemoryDatabase } from "../../src/store/memory/MemoryDatabase.ts"
 import * as MemoryStores from "../../src/store/memory/MemoryStores.ts"
@@ -129,16 +130,14 @@ export const credentialWorld = Effect.gen(function* () {
 
   const published: Array<AuditCheckpoint | null> = []
   /** The stream of events: what left is there, though the database be written anew. `announce` is the relay's turn. */
+  const relay = { isHeld: false }
   const announce = () => {
+    if (relay.isHeld) return
     for (const event of events().slice(announced)) {
       announced++
       if (!event.subject.endsWith(".audit.checkpoint")) continue
-      const { at, hash, key_id, number, previous_hash, previous_seq, seq, signature, tenant_id } = event.body
-      published.push({
-        ...{ tenantId: tenant_id, seq, hash, at, number, keyId: key_id },
-        previous: previous_seq === null ? null : { seq: previous_seq, hash: previous_hash },
-        signature: new Uint8Array(Buffer.from(signature as string, "base64url"))
-      } as AuditCheckpoint)
+      const said = event.body as unknown as CheckpointFields
+      published.push(checkpointOf(String(event.body.tenant_id), said))
     }
   }
   let announced = 0
@@ -225,5 +224,5 @@ export const credentialWorld = Effect.gen(function* () {
     ...credential,
     mac: rowTag(RowTags.ofCredential(credential))
   })
-  return { replica, tables, tagged, events, published, fates, pace, addTenant, removeTenant, append, sweeps }
+  return { replica, tables, tagged, events, published, relay, fates, pace, addTenant, removeTenant, append, sweeps }
 })

@@ -145,6 +145,7 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
     { tenantId: "t", before: 3 },
     { tenantId: "t", before: date }
   ],
+  "audit.accept": [{ tenantId: "t", lost: { seq: 9, hash: "0".repeat(64) }, reason: "r" }],
   "audit.repair": [{ tenantId: "t", seq: 1 }],
   "audit.verify": [{ from: date, to: 2 }],
   "tenants.list": [page],

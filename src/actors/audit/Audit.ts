@@ -10,7 +10,7 @@ import type { AuditRangeTooLong } from "../../domain/errors.ts"
 import type { Page } from "../../domain/Page.ts"
 import type { AuditRow } from "../../store/AuditChain.ts"
 import type { AuditStub } from "../../store/AuditCuts.ts"
-import type { AuditBound, AuditCheckpoint } from "../../store/AuditStore.ts"
+import type { AuditBound, AuditCheckpoint, AuditHead } from "../../store/AuditStore.ts"
 import type { AuditAct } from "../../store/TenantStore.ts"
 import type { ChangeError, ReadError } from "../tenant/Tenants.ts"
 import type { AuditCaller } from "../tenant/Workspace.ts"
@@ -37,6 +37,21 @@ export interface AuditVerdict {
   readonly published: { readonly seq: number; readonly at: number } | null
   /** Up to which row the audit was cut, when and by whom, where it was. */
   readonly cut?: { readonly seq: number; readonly at: number; readonly by: string }
+  /** The head that was signed last, where the chain does not have it. */
+  readonly lost?: AuditHead
+  /** Losses that were accepted, the oldest first. Never left out of a verdict. */
+  readonly accepted?: ReadonlyArray<AcceptedGap>
+}
+
+/** Rows that were signed behind `kept`, up to `lost`, are gone; the chain goes on from `from`. */
+export interface AcceptedGap {
+  readonly lost: AuditHead
+  /** Null: nothing that was signed before is there any more. */
+  readonly kept: AuditHead | null
+  readonly from: AuditHead
+  readonly at: number
+  readonly by: string
+  readonly reason: string
 }
 
 /** What one piece of a cut took away, as it was signed. */
@@ -85,6 +100,16 @@ export class Audit extends Context.Service<
     ) => Effect.Effect<void, ChangeError | ReadError>
     /** The present head, signed: of a tenant that lives as a checkpoint of its own, of a removed one by itself. */
     readonly sign: (tenantId: string, caller: AuditCaller) => Effect.Effect<SignedAnswer, ChangeError | ReadError>
+    /**
+     * Accepts, with a signed checkpoint of its own kind, that the chain has lost what was signed up to `lost`: after
+     * a backup was put back. Refused when it is not the head that was signed last, when nothing is lost, and when the
+     * rows that are there do not hold by themselves. Asked again for the same head, it answers the same.
+     */
+    readonly accept: (
+      tenantId: string,
+      request: { readonly lost: AuditHead; readonly reason: string },
+      caller: AuditCaller
+    ) => Effect.Effect<SignedAnswer, ChangeError | ReadError>
     /**
      * Takes rows away from the beginning of a chain, those before `before`, up to a row that was signed; one piece,
      * which a signed stub stands for from then on. Null: there is nothing that may go. Never of a chain that is broken.

@@ -8,17 +8,19 @@
  * It names the one before it, and promises that the chain was walked from that one's row to its own: a
  * head that is not reached from the last one that was signed, wherever that is known from (the stream of
  * events, this process, the database), is not signed. Whoever writes the database cannot make this
- * service put its name to a forgery.
+ * service put its name to a forgery. Only an operator's acceptance (`Acceptances`) goes on from another head.
  */
 import { Clock, Effect, Result } from "effect"
 import { AuditSigner } from "../../crypto/AuditSigner.ts"
-import { signedBytes } from "../../store/AuditCheckpointBytes.ts"
+import { fieldsOf, signedBytes } from "../../store/AuditCheckpointBytes.ts"
 import { type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
 import type { Broken, Place } from "../../store/AuditWalk.ts"
+import type { AuditAct } from "../../store/TenantStore.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as Cuts from "./Cuts.ts"
+import { contradicts, isGivenUp, newer } from "./Lineage.ts"
 import * as Repairs from "./Repairs.ts"
 import { SignedHeads } from "./SignedHeads.ts"
 
@@ -73,10 +75,16 @@ export const make = Effect.gen(function* () {
     return place.hash === head.hash ? null : { seq: place.seq, reason: "the row is not the one that was counted" }
   })
 
-  const signing = (unsigned: Omit<AuditCheckpoint, "keyId" | "signature">, caller: Caller) => {
-    const { at, hash, number, previous, seq, tenantId } = unsigned
+  /** `row`: what the chain itself says of it, in the same transaction. */
+  const signing = (
+    unsigned: Omit<AuditCheckpoint, "keyId" | "signature">,
+    caller: Caller,
+    row: (point: AuditCheckpoint, publicKey: string) => AuditAct | null = () => null
+  ) => {
+    const { seq, tenantId } = unsigned
     const { keyId, publicKey, signature } = signer.sign(signedBytes(unsigned))
-    const point = { ...unsigned, keyId, signature }
+    const point: AuditCheckpoint = { ...unsigned, keyId, signature }
+    const act = row(point, publicKey)
     const command: Command<number> = {
       name: "audit.checkpoint",
       caller,
@@ -84,6 +92,7 @@ export const make = Effect.gen(function* () {
       onRemovedTenant: true,
       decide: (workspace) => {
         workspace.checkpoint(point)
+        if (act !== null) workspace.record(caller, act)
         workspace.announce(
           events.json({
             tenantId,
@@ -95,15 +104,7 @@ export const make = Effect.gen(function* () {
             data: {
               event_type: "audit.checkpoint",
               tenant_id: tenantId,
-              seq,
-              hash,
-              at,
-              number,
-              previous_seq: previous?.seq ?? null,
-              previous_hash: previous?.hash ?? null,
-              key_id: keyId,
-              public_key: publicKey,
-              signature: Buffer.from(signature).toString("base64url"),
+              ...fieldsOf(point, publicKey),
               timestamp: events.iso(workspace.now)
             },
             afterRevocation: false
@@ -118,21 +119,23 @@ export const make = Effect.gen(function* () {
   /** Looks at the present head, and signs it where it may. Nothing is written but by the command. */
   const checkpoint = Effect.fnUntraced(function* (tenantId: string, caller: Caller) {
     // Before the head: what was announced by then must be in the chain.
-    const { isContradicted, newest } = yield* heads.of(tenantId)
-    const stored = yield* store.newestCheckpoint(tenantId)
+    const { accepted, isContradicted, newest } = yield* heads.of(tenantId)
+    const found = yield* store.newestCheckpoint(tenantId)
+    // Somebody put one back that was given up: it is none.
+    const stored = found !== null && isGivenUp(accepted, found) ? null : found
     const head = yield* store.head(tenantId)
     if (isContradicted) return broken(newest?.seq ?? head.seq, "a checkpoint that was announced is not good")
     if (stored !== null && !signer.verify(stored.keyId, signedBytes(stored), stored.signature)) {
       return broken(stored.seq, "the signed checkpoint is not good")
     }
-    const last = stored === null || (newest !== null && newest.seq > stored.seq) ? newest : stored
+    const last = newer(stored, newest)
     const other = last === stored ? newest : stored
-    if (other !== null && other.seq === last?.seq && other.hash !== last.hash) {
+    if (other !== null && last !== null && contradicts(other, last)) {
       return broken(other.seq, "two checkpoints of one row differ")
     }
     if (head.seq === 0 && last === null) return { _tag: "Nothing", stored: null } satisfies Checkpoint
-    const found = yield* unreached(tenantId, last, head)
-    if (found !== null) return { _tag: "Broken", broken: found } satisfies Checkpoint
+    const lacking = yield* unreached(tenantId, last, head)
+    if (lacking !== null) return { _tag: "Broken", broken: lacking } satisfies Checkpoint
     if (stored?.seq === head.seq) return { _tag: "Nothing", stored } satisfies Checkpoint
     const at = yield* Clock.currentTimeMillis
     const previous = last === null ? null : { seq: last.seq, hash: last.hash }
@@ -144,5 +147,5 @@ export const make = Effect.gen(function* () {
   const again = ({ keyId: _1, signature: _2, ...signed }: AuditCheckpoint, caller: Caller) =>
     Effect.map(Clock.currentTimeMillis, (at) => signing({ ...signed, at }, caller))
 
-  return { checkpoint, again }
+  return { checkpoint, again, signing, unreached }
 })

@@ -8,6 +8,8 @@ import type { StoreUnavailable } from "../../store/StoreError.ts"
 import type { AuditAct } from "../../store/TenantStore.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
+import * as Acceptances from "./Acceptances.ts"
+import { actOf as acceptedAct } from "./AcceptedRows.ts"
 import { Audit, type AuditListRequest } from "./Audit.ts"
 import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditNotes } from "./AuditNotes.ts"
@@ -33,6 +35,7 @@ const make = Effect.gen(function* () {
   const notes = yield* AuditNotes
   const repairs = yield* Repairs.make
   const cuts = yield* Cuts.make
+  const acceptances = yield* Acceptances.make
 
   const readAct = (action: "audit.listed" | "audit.verified" | "audit.signed", tenantId: string): AuditAct => ({
     ...{ action, entityType: "audit", entityId: tenantId, diff: null }
@@ -105,6 +108,23 @@ const make = Effect.gen(function* () {
       // One that was removed has no checkpoint of its own any more: what is answered is signed all the same.
       const asked = Effect.tap(actors.ask(tenantId, command), () => Effect.sync(() => heads.signedUnsafe(point)))
       yield* Effect.catchTag(asked, "TenantNotFound", () => Effect.succeed(0))
+      return { ...point, publicKey }
+    }),
+    accept: Effect.fnUntraced(function* (tenantId, request, caller) {
+      yield* existing(tenantId)
+      const outcome = yield* Effect.catchTags(acceptances.accept(tenantId, request, caller), {
+        StoreUnavailable: (error) => Effect.fail(readFailed(error)),
+        PublishedUnavailable: (error) => Effect.fail(readFailed(error))
+      })
+      const { point, publicKey } = outcome
+      if (outcome._tag === "Sign") {
+        if (tenantId !== globalTenantId) {
+          yield* notes.row(globalTenantId, caller, acceptedAct(point, publicKey, tenantId))
+        }
+        yield* actors.ask(tenantId, outcome.command)
+        heads.signedUnsafe(point)
+        yield* alarm.holds(tenantId)
+      }
       return { ...point, publicKey }
     }),
     cut: Effect.fnUntraced(function* (tenantId, before, caller) {

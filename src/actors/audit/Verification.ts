@@ -25,6 +25,7 @@ import { TenantsConfig } from "../tenant/TenantsConfig.ts"
 import type { AuditRange, AuditVerdict } from "./Audit.ts"
 import { AuditConfig } from "./AuditConfig.ts"
 import * as Cuts from "./Cuts.ts"
+import { gapsOf, isGivenUp } from "./Lineage.ts"
 import * as Repairs from "./Repairs.ts"
 import { type SignedHead, SignedHeads } from "./SignedHeads.ts"
 
@@ -45,13 +46,14 @@ const repairedMax = 100
 
 const otherRow = "the row is not the one that was signed or counted"
 const verdictOf =
-  ({ isContradicted, published }: SignedHead, repaired: ReadonlyArray<number>, stub: AuditStub | null) =>
+  ({ accepted, isContradicted, published }: SignedHead, repaired: ReadonlyArray<number>, stub: AuditStub | null) =>
   (checked: number, found: Broken | null): AuditVerdict => {
     const notGood = { seq: published?.seq ?? 1, reason: "a checkpoint that was announced is not good" }
     const firstBroken = found ?? (isContradicted ? notGood : null)
     const reach = published === null ? null : { seq: published.seq, at: published.at }
     const cut = stub === null ? {} : { cut: { seq: stub.last, at: stub.at, by: stub.by } }
-    return { valid: firstBroken === null, checked, firstBroken, published: reach, repaired, ...cut }
+    const gaps = accepted.length === 0 ? {} : { accepted: gapsOf(accepted) }
+    return { valid: firstBroken === null, checked, firstBroken, published: reach, repaired, ...cut, ...gaps }
   }
 
 /** Checkpoints that were read and are not walked past yet. */
@@ -132,8 +134,25 @@ export const make = Effect.gen(function* () {
     return isPromised ? { seq, hash: null } : undefined
   })
 
-  const checkpointsFrom = Effect.fnUntraced(function* (tenantId: string, fromSeq: number, head: AuditHead) {
-    const found = yield* store.checkpoints(tenantId, fromSeq, pageCheckpoints)
+  /** The next page of those that were not given up. */
+  const countingFrom = Effect.fnUntraced(function* (tenantId: string, fromSeq: number, { accepted }: SignedHead) {
+    let from = fromSeq
+    while (true) {
+      const page = yield* store.checkpoints(tenantId, from, pageCheckpoints)
+      const found = page.filter((point) => !isGivenUp(accepted, point))
+      const more = page.length === pageCheckpoints
+      if (found.length > 0 || !more) return { found, more }
+      from = page.at(-1)!.seq + 1
+    }
+  })
+
+  const checkpointsFrom = Effect.fnUntraced(function* (
+    tenantId: string,
+    fromSeq: number,
+    head: AuditHead,
+    known: SignedHead
+  ) {
+    const { found, more } = yield* countingFrom(tenantId, fromSeq, known)
     const isGood = (point: AuditCheckpoint) =>
       signer.verify(point.keyId, signedBytes(point), point.signature) &&
       (point.seq !== head.seq || point.hash === head.hash)
@@ -142,7 +161,7 @@ export const make = Effect.gen(function* () {
     const signed: Signed = {
       points: at === -1 ? found : found.slice(0, at),
       bad,
-      more: found.length === pageCheckpoints
+      more
     }
     return signed
   })
@@ -157,7 +176,8 @@ export const make = Effect.gen(function* () {
     const verdict = verdictOf(known, repaired, stub)
     if (badStart !== null) return verdict(0, badStart)
     const head = yield* store.head(tenantId)
-    const outside = [known.published, known.newest].filter((point) => point !== null)
+    const counting = known.accepted.filter((loss) => !isGivenUp(known.accepted, loss))
+    const outside = [known.published, known.newest, ...counting, ...previousOf(counting)].filter((one) => one !== null)
     const promised = Math.max(head.seq, ...outside.map(({ seq }) => seq))
     const start = yield* startOf(tenantId, beginning, from, head, promised)
     if (start === undefined) return verdict(0, null)
@@ -165,7 +185,7 @@ export const make = Effect.gen(function* () {
     let place: Place = start
     let checked = 0
     // Read before the rows: what was signed by then must be among them.
-    const read = yield* checkpointsFrom(tenantId, place.seq, head)
+    const read = yield* checkpointsFrom(tenantId, place.seq, head, known)
     if (read.bad?.seq === place.seq) return verdict(0, read.bad)
     const anchors = [head, ...outside, ...read.points, ...previousOf(read.points)].filter(
       ({ seq }) => seq === place.seq
@@ -174,7 +194,7 @@ export const make = Effect.gen(function* () {
     let signed = past(place, read)
     while (true) {
       const pageMs = nowMs()
-      if (isUnread(signed)) signed = yield* checkpointsFrom(tenantId, place.seq + 1, head)
+      if (isUnread(signed)) signed = yield* checkpointsFrom(tenantId, place.seq + 1, head, known)
       const upTo = knownUpTo(signed)
       const limit = upTo === null ? pageRows : Math.min(pageRows, upTo - place.seq)
       const after = String(place.seq)
@@ -198,6 +218,17 @@ export const make = Effect.gen(function* () {
     }
   })
 
+  /** Of a verdict that says no: the head that was signed last, if it is not there. */
+  const withLost = Effect.fnUntraced(function* (tenantId: string, verdict: AuditVerdict) {
+    if (verdict.valid) return verdict
+    const { newest } = yield* heads.of(tenantId)
+    if (newest === null) return verdict
+    const only = { seq: newest.seq }
+    const { content } = yield* store.list(tenantId, { entityId: null, from: only, to: only, limit: 1, after: null })
+    const lost = { seq: newest.seq, hash: newest.hash }
+    return content[0]?.hash === newest.hash ? verdict : { ...verdict, lost }
+  })
+
   const underWay = new Set<string>()
   const verify = (tenantId: string, range: AuditRange) =>
     Effect.suspend((): Effect.Effect<AuditVerdict, VerificationError> => {
@@ -206,6 +237,7 @@ export const make = Effect.gen(function* () {
       }
       underWay.add(tenantId)
       return verifyRange(tenantId, range).pipe(
+        Effect.flatMap((verdict) => withLost(tenantId, verdict)),
         Effect.timeoutOrElse({
           duration: requestTimeout,
           orElse: () => Effect.fail(new errors.Unavailable({ part: "database", committed: false }))

@@ -36,6 +36,7 @@ const list = async (session: Session, tenantId: string, query: AuditQuery) => {
   const parts: ReadonlyArray<readonly [string, Value] | undefined> = [
     ["tenant_id = ?", tenantId],
     query.entityId === null ? undefined : ["entity_id = ?", query.entityId],
+    query.action === undefined ? undefined : ["action = ?", query.action],
     bound(query.from, ">="),
     bound(query.to, "<="),
     query.after === null ? undefined : ["seq > ?", Number(query.after)]

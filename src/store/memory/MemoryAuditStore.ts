@@ -5,14 +5,13 @@ import { type AuditQuery, AuditStore } from "../AuditStore.ts"
 import { MemoryDatabase } from "./MemoryDatabase.ts"
 
 const matches = (row: AuditRow, query: AuditQuery): boolean => {
-  const { after, entityId, from, to } = query
+  const { action, after, entityId, from, to } = query
   const value = (bound: { readonly seq: number } | { readonly at: number }): readonly [number, number] =>
     "seq" in bound ? [row.seq, bound.seq] : [row.at, bound.at]
   const isFrom = from === null || value(from)[0] >= value(from)[1]
   const isTo = to === null || value(to)[0] <= value(to)[1]
-  return (
-    isFrom && isTo && (entityId === null || row.entityId === entityId) && (after === null || row.seq > Number(after))
-  )
+  const isOf = (entityId === null || row.entityId === entityId) && (action === undefined || row.action === action)
+  return isFrom && isTo && isOf && (after === null || row.seq > Number(after))
 }
 
 const make = Effect.map(MemoryDatabase, (tables) =>

@@ -151,6 +151,12 @@ export const applyChanges = (tables: MemoryTables, tenantId: string, loaded: Loa
   tables.credentials.apply(changes.credentials, tenantId)
   applyClients(tables, changes.clients)
   for (const checkpoint of changes.auditCheckpoints ?? []) {
+    if (checkpoint.accepted !== undefined) {
+      const last = checkpoint.previous?.seq ?? 0
+      const left = tables.checkpoints.filter((one) => one.tenantId !== tenantId || one.seq <= last)
+      tables.checkpoints.splice(0, tables.checkpoints.length, ...left)
+      continue
+    }
     const kept = tables.checkpoints.some(
       ({ seq, tenantId }) => seq === checkpoint.seq && tenantId === checkpoint.tenantId
     )

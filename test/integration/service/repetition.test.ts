@@ -338,6 +338,13 @@ const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
   "audit.cut": [
     { body: async () => ({ tenantId: fresh("nobody"), before: 1 }), since: () => must("audit.verify", {}), status: 404 }
   ],
+  "audit.accept": [
+    {
+      body: async () => ({ tenantId: tenant, lost: { seq: 1, hash: "0".repeat(64) }, reason: "r" }),
+      since: () => must("audit.verify", {}),
+      status: 400
+    }
+  ],
   "audit.repair": [
     { body: async () => ({ tenantId: tenant, seq: 1 }), since: () => must("audit.verify", {}), status: 400 }
   ],

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
+import { jetstreamManager } from "@nats-io/jetstream"
 import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
@@ -39,6 +40,20 @@ const script = (name: string, args: ReadonlyArray<string>, env: Record<string, s
     ({ stderr, stdout }) => ({ code: 0, said: stdout + stderr }),
     ({ code, stderr, stdout }: { code: number; stderr: string; stdout: string }) => ({ code, said: stdout + stderr })
   )
+/** What the stream of events has of the tenant's audit, as anybody may keep it. */
+const announcedCheckpoints = async () => {
+  const manager = await jetstreamManager(client.nc)
+  const points: Array<Record<string, unknown>> = []
+  let seq = 0
+  while (true) {
+    const wanted = { seq: seq + 1, next_by_subj: `${instance}.events.v1.demo.audit.checkpoint` }
+    const found = await manager.streams.getMessage("RST_EVENTS", wanted as { seq: number })
+    if (found === null) break
+    points.push(found.json())
+    seq = found.seq
+  }
+  return points
+}
 const statusOf = async (token: string) => (await client.validate("rst-app", token)).statusCode
 const provision = async (endpointId: string) => {
   const { body } = await client.ask("demo", "token.provision", { appName: "rst-app", endpointId })
@@ -105,6 +120,10 @@ describe("a backup", () => {
     const waiting = async () => Number((await connection.query("SELECT COUNT(*) AS n FROM outbox"))[0].n)
     await eventually(waiting, (count) => count === 0, { what: "all to be announced", limitMs: 20_000 })
     await connection.end()
+    // Signed and announced, after the backup: what a restored audit cannot have.
+    const published = async () => (await client.ask("demo", "audit.verify", {})).body
+    const { seq: signedSeq } = (await client.admin("audit.sign", { tenantId: "demo" })).body
+    await eventually(published, (verdict) => verdict.published?.seq >= signedSeq, { what: "the head to be announced" })
     await one.stop()
 
     const second = await newDatabase()
@@ -135,6 +154,40 @@ describe("a backup", () => {
     assert.lengthOf(content, 1)
     assert.deepInclude(content[0], { action: "recovery.replayed", actor: "recovery", by: "service" })
     assert.deepInclude(content[0].diff, { suspended: 1, credentials: 1, clients: 1, tenants: 1, gap_accepted: false })
+
+    // The audit lacks rows that were signed, says so, and goes on to say so until somebody accepts it by name.
+    const verify = async () => (await client.ask("demo", "audit.verify", {})).body
+    const before = await verify()
+    assert.isFalse(before.valid)
+    assert.isAtLeast(before.lost.seq, signedSeq)
+    const accept = (lost: unknown, reason = "the backup of before") =>
+      client.admin("audit.accept", { tenantId: "demo", lost, reason })
+    assert.strictEqual((await accept({ ...before.lost, hash: "0".repeat(64) })).status, 400)
+    assert.isFalse((await verify()).valid)
+    const accepted = await accept(before.lost)
+    assert.strictEqual(accepted.status, 200, JSON.stringify(accepted.body))
+    const told = { lost: before.lost, by: "ADMIN/tester", reason: "the backup of before" }
+    const after = await verify()
+    assert.isTrue(after.valid, JSON.stringify(after))
+    assert.deepInclude(after.accepted[0], told)
+    assert.deepStrictEqual((await accept(before.lost, "again")).body, accepted.body)
+    // Signed on, and announced; the same is said without the service, of an export and of the events.
+    const rows = async () => (await client.admin("audit.list", { tenantId: "demo", limit: 1000 })).body.content
+    const signedOn = await client.admin("audit.sign", { tenantId: "demo" })
+    assert.strictEqual(signedOn.status, 200, JSON.stringify(signedOn.body))
+    const exported = join(folder, "export.jsonl")
+    const points = join(folder, "points.jsonl")
+    const lines = (values: ReadonlyArray<unknown>) => values.map((value) => `${JSON.stringify(value)}\n`).join("")
+    writeFileSync(exported, lines(await rows()))
+    writeFileSync(points, lines(await announcedCheckpoints()))
+    const args = [exported, "--tenant", "demo", "--checkpoints", points, `--public-key=${accepted.body.public_key}`]
+    const offline = await script("audit-verify", args, {})
+    assert.strictEqual(offline.code, 0, offline.said)
+    assert.deepInclude(JSON.parse(offline.said).accepted[0], told)
+    writeFileSync(points, lines((await announcedCheckpoints()).filter((point) => point.accepted === undefined)))
+    const rowsOnly = (await rows()).filter(({ action }: { action: string }) => action !== "audit.accepted")
+    writeFileSync(exported, lines(rowsOnly.slice(0, -1)))
+    assert.strictEqual((await script("audit-verify", args, {})).code, 1)
     // Once.
     await two.stop()
     await start(second, restoredKeys)

@@ -389,6 +389,22 @@ describe("credentials, services and the audit on the bus", () => {
       ...{ tenant_id: "demo", seq: 4, hash: "aa", at: 5, number: 2, previous_seq: 3, previous_hash: "bb" },
       ...{ key_id: "k", public_key: "p", signature: "AQI" }
     })
+    const lost = { seq: 9, hash: "c".repeat(64) }
+    script(world, "auditAccept", Effect.succeed({ ...signed, accepted: { lost, by: "ADMIN/admin", reason: "r" } }))
+    const accepted = await world.admin("audit.accept", { tenantId: "demo", lost, reason: "r" })
+    assert.deepStrictEqual(accepted.body, {
+      ...body,
+      accepted: { lost_seq: 9, lost_hash: lost.hash, by: "ADMIN/admin", reason: "r" }
+    })
+    for (const wrong of [
+      { lost },
+      { lost, reason: "" },
+      { reason: "r" },
+      { lost: { seq: 9 }, reason: "r" },
+      { lost, reason: "r".repeat(257) }
+    ]) {
+      assert.strictEqual((await world.admin("audit.accept", { tenantId: "demo", ...wrong })).status, 400)
+    }
   })
 
   it("every operation of these nouns is in the cases above", () => {

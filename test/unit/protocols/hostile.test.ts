@@ -71,6 +71,12 @@ describe(`hostile payloads (seed ${seed})`, () => {
       auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null, published: null, repaired: [] }),
       auditListAny: () => Effect.succeed({ content: [], next: null }),
       auditRepair: () => Effect.void,
+      auditAccept: () =>
+        Effect.succeed({
+          ...{ tenantId: "t", seq: 1, hash: "h", at: 0, number: 1, previous: null, keyId: "k", publicKey: "p" },
+          accepted: { lost: { seq: 2, hash: "h" }, by: "b", reason: "r" },
+          signature: new Uint8Array(64)
+        }),
       auditSign: () =>
         Effect.succeed({
           ...{ tenantId: "t", seq: 1, hash: "h", at: 0, number: 1, previous: null, keyId: "k", publicKey: "p" },

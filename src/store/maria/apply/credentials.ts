@@ -43,6 +43,9 @@ const checkpointSql = `INSERT IGNORE INTO audit_checkpoints
     (tenant_id, seq, hash, at, key_id, signature, number, previous_seq, previous_hash)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
+/** Of a branch that was given up: the stream of events has them, and their places are taken anew. */
+const givenUpSql = "DELETE FROM audit_checkpoints WHERE tenant_id = ? AND seq > ?"
+
 const updateValues = (credential: Credential): ReadonlyArray<Value> => {
   const values = credentialValues(credential)
   const { mac, tenantId, updatedAt, updatedBy } = credential
@@ -92,18 +95,24 @@ export const applyCheckpoints = (
   session: Session,
   checkpoints: ReadonlyArray<AuditCheckpoint> | undefined
 ): ReadonlyArray<Promise<unknown>> => [
+  // An acceptance stands in the chain itself; nothing else is signed in its transaction.
+  ...(checkpoints ?? [])
+    .filter(({ accepted }) => accepted !== undefined)
+    .map(({ previous, tenantId }) => session.run(givenUpSql, [tenantId, previous?.seq ?? 0])),
   session.batch(
     checkpointSql,
-    (checkpoints ?? []).map(({ at, hash, keyId, number, previous, seq, signature, tenantId }) => [
-      tenantId,
-      seq,
-      Buffer.from(hash, "hex"),
-      at,
-      Columns.uuidBytes(keyId),
-      Buffer.from(signature),
-      number,
-      previous?.seq ?? null,
-      previous === null ? null : Buffer.from(previous.hash, "hex")
-    ])
+    (checkpoints ?? [])
+      .filter(({ accepted }) => accepted === undefined)
+      .map(({ at, hash, keyId, number, previous, seq, signature, tenantId }) => [
+        tenantId,
+        seq,
+        Buffer.from(hash, "hex"),
+        at,
+        Columns.uuidBytes(keyId),
+        Buffer.from(signature),
+        number,
+        previous?.seq ?? null,
+        previous === null ? null : Buffer.from(previous.hash, "hex")
+      ])
   )
 ]

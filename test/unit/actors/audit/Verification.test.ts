@@ -129,9 +129,9 @@ describe("a chain of many pages", () => {
       world.pace.page = Duration.seconds(1)
       const verifying = yield* Effect.forkChild(verify(), { startImmediately: true })
       for (let n = 0; n < 15; n++) {
-        // What is signed is read first, at the same pace.
+        // What is signed is read first, and what was accepted, at the same pace.
         const signing = yield* Effect.forkChild(signedRows(world, replica, 1), { startImmediately: true })
-        yield* TestClock.adjust("2 seconds")
+        yield* TestClock.adjust("3 seconds")
         yield* Fiber.join(signing)
       }
       assert.deepInclude(yield* Fiber.join(verifying), { valid: true })
