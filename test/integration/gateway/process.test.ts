@@ -1,7 +1,7 @@
 // Verifies R-GWY-5, R-GWY-8.
 /** The gateway as a process: what it needs, how it stops, its certificate, and the same inside the service. */
-import { execFileSync } from "node:child_process"
-import { copyFileSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs"
+import { execFileSync, spawn } from "node:child_process"
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
 import { request as httpsRequest } from "node:https"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -87,6 +87,30 @@ it("a stop answers what was accepted, takes nothing more, and ends with 0", asyn
   assert.deepStrictEqual([answer.status, answer.body, answer.header("connection")], [200, { content: [] }, "close"])
   assert.strictEqual(await exited, 0)
   await service.close()
+})
+
+it("compose.yaml's look at its health says whether it lives, also when the bus is away", async () => {
+  const compose = readFileSync(join(import.meta.dirname, "../../../compose.yaml"), "utf8")
+  const script = /^ {2}gateway:[\s\S]*?healthcheck:[\s\S]*?-e\s+- "([^\n]+)"$/mu.exec(compose)?.[1]
+  assert.isDefined(script)
+  const looks = (url: string) =>
+    new Promise<number>((done) => {
+      const asked = script!.replace("http://127.0.0.1:8080", url)
+      assert.notStrictEqual(asked, script)
+      spawn(process.execPath, ["-e", asked], { stdio: "ignore" }).once("exit", (code) => done(code ?? -1))
+    })
+  const own = await startShippedBus()
+  const gateway = await startGateway({ natsUrl: own.url, password: own.passwords.gateway! })
+  assert.strictEqual(await looks(gateway.url), 0)
+  await own.stop()
+  await eventually(
+    () => http(gateway.url, "GET", "/health"),
+    ({ body }) => body.bus === "away",
+    { limitMs: 10_000, what: "the bus being away" }
+  )
+  assert.strictEqual(await looks(gateway.url), 0)
+  assert.strictEqual(await gateway.stop(), 0)
+  assert.strictEqual(await looks(gateway.url), 1)
 })
 
 const certificate = (name: string) => {
