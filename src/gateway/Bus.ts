@@ -37,7 +37,9 @@ export class Bus extends Context.Service<
     readonly ask: (
       subject: string,
       payload: string,
-      headers: Readonly<Record<string, string | null>>
+      headers: Readonly<Record<string, string | null>>,
+      /** `CM_GATEWAY_BUS_TIMEOUT` unless given. */
+      timeout?: Duration.Duration
     ) => Effect.Effect<BusAnswer, BusFailure>
     readonly isUp: () => boolean
     /** Calls back for each event of the tenant, until the function given back is called. Only a hint: it may miss some. */
@@ -106,7 +108,12 @@ const make = Effect.gen(function* () {
     correlationId: message.headers?.get("Correlation-ID") ?? "",
     data: message.data
   })
-  const ask = (subject: string, payload: string, given: Readonly<Record<string, string | null>>) =>
+  const ask = (
+    subject: string,
+    payload: string,
+    given: Readonly<Record<string, string | null>>,
+    timeout: Duration.Duration = busTimeout
+  ) =>
     Effect.callback<BusAnswer, BusFailure>((resume) => {
       if (!up) return resume(Effect.fail(new BusFailure({ reason: "away" })))
       if (Buffer.byteLength(payload) > (requests.info?.max_payload ?? 0)) {
@@ -118,7 +125,7 @@ const make = Effect.gen(function* () {
         resume(Effect.fail(new BusFailure({ reason: "lost" })))
       }
       lost.add(tell)
-      requests.request(subject, payload, { timeout: Duration.toMillis(busTimeout), headers: headersOf(given) }).then(
+      requests.request(subject, payload, { timeout: Duration.toMillis(timeout), headers: headersOf(given) }).then(
         (message) => {
           end()
           resume(Effect.succeed(answerOf(message)))

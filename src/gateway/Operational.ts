@@ -1,11 +1,17 @@
-/** `/health`, `/ready` and `/metrics`: of the gateway, and whether the service behind it answers. */
-import { Clock, Effect } from "effect"
+/**
+ * `/health`, `/ready` and `/metrics`: of the gateway, and whether the service behind it answers.
+ *
+ * They take no place of a request: a gateway that is full is still to be told from one that is dead. So that strangers who ask
+ * for `/ready` cannot ask the bus without bound, there is one question to the service at a time, and whoever comes meanwhile
+ * hears its answer.
+ */
+import { Clock, Deferred, Duration, Effect } from "effect"
 import { prometheusText } from "../observability/Metrics.ts"
 import { Bus } from "./Bus.ts"
 import { problem } from "./Problem.ts"
 import type { PublicRow } from "./PublicRow.ts"
 
-const readyTimeout = "3 seconds"
+const readyTimeout = Duration.seconds(3)
 
 /** Needs nothing of a caller, so it says nothing that a stranger may not know. */
 export const make = (isStopping: () => boolean) =>
@@ -14,11 +20,20 @@ export const make = (isStopping: () => boolean) =>
     const clock = yield* Clock.Clock
     const startedMs = clock.currentTimeMillisUnsafe()
 
-    const serviceProblem = bus.ask(`${bus.instance}.admin.v1.ready`, "{}", {}).pipe(
-      Effect.timeoutOrElse({ duration: readyTimeout, orElse: () => Effect.succeed({ status: 504 }) }),
-      Effect.map(({ status }) => (status === 200 ? null : status === 504 ? "does not answer" : "is not ready")),
+    const ask = bus.ask(`${bus.instance}.admin.v1.ready`, "{}", {}, readyTimeout).pipe(
+      Effect.map(({ status }) => (status === 200 ? null : "is not ready")),
       Effect.catch(() => Effect.succeed("does not answer"))
     )
+    let asking: Deferred.Deferred<string | null> | null = null
+    const serviceProblem = Effect.suspend(() => {
+      if (asking !== null) return Deferred.await(asking)
+      const answer = Deferred.makeUnsafe<string | null>()
+      asking = answer
+      return Effect.onExit(ask, (exit) => {
+        asking = null
+        return Deferred.done(answer, exit)
+      })
+    })
     const health = Effect.sync(() => ({
       status: 200,
       body: JSON.stringify({

@@ -19,6 +19,7 @@ let service: NatsConnection
 const asked: Array<string> = []
 /** Holds answers back until the test lets them go. */
 let held: Array<() => void> | null = null
+let heldReady: Array<() => void> | null = null
 
 const token = ["e30", Buffer.from('{"iss":"https://acme.example"}').toString("base64url"), "eA"].join(".")
 const auth = `Authorization: Bearer ${token}`
@@ -38,6 +39,7 @@ const playService = async () => {
           message.respond(JSON.stringify(body), { headers: sent })
         }
         if (held !== null && message.subject.startsWith("cm.v1.")) held.push(answer)
+        else if (heldReady !== null && message.subject === "cm.admin.v1.ready") heldReady.push(answer)
         else answer()
       }
     })
@@ -154,7 +156,9 @@ describe("headers that decide something stand once", () => {
     ["If-None-Match", get('If-None-Match: "a"', 'if-none-match: "b"')],
     ["Idempotency-Key", get("Idempotency-Key: a", "Idempotency-Key: b")],
     ["Correlation-ID", get("Correlation-ID: a", "Correlation-ID: b")],
-    ["Content-Type", post("{}", "Content-Length: 2", "content-type: application/json")]
+    ["Content-Type", post("{}", "Content-Length: 2", "content-type: application/json")],
+    ["If-Match", get('If-Match: "1"', 'if-match: "2"')],
+    ["Last-Event-ID", get("Last-Event-ID: a", "last-event-id: b")]
   ])("%s", async (_, bytes) => {
     assert.deepStrictEqual(statuses(await raw(bytes, 1)), [400])
     assert.deepStrictEqual(operations(), [])
@@ -279,6 +283,35 @@ it("one request more than may be in hand is 429, and health is answered all the 
   for (const one of await Promise.all(waiting)) assert.strictEqual(one.status, 200)
   held = null
   await fine()
+})
+
+it("however many ask for ready, the service is asked once at a time, also by a gateway that is full", async () => {
+  heldReady = []
+  held = []
+  const waiting = Array.from({ length: 8 }, () => http(gateway.url, "GET", list, { token }))
+  await eventually(
+    () => held!.length,
+    (count) => count === 8,
+    { what: "a gateway that is full" }
+  )
+  const asking = Array.from({ length: 40 }, () => http(gateway.url, "GET", "/ready"))
+  await eventually(
+    () => heldReady!.length,
+    (count) => count > 0,
+    { what: "the question" }
+  )
+  // Whoever comes later hears the same answer: this one was read after the forty were sent.
+  const last = http(gateway.url, "GET", "/ready")
+  await http(gateway.url, "GET", "/health")
+  for (const answer of heldReady.splice(0)) answer()
+  heldReady = null
+  for (const one of await Promise.all([...asking, last])) assert.strictEqual(one.status, 200, one.text)
+  const asked40 = asked.filter((subject) => subject === "cm.admin.v1.ready").length
+  assert.isAtMost(asked40, 2, "one that was waited for, and one for who came after it")
+  for (const answer of held.splice(0)) answer()
+  held = null
+  await Promise.all(waiting)
+  assert.strictEqual((await http(gateway.url, "GET", "/ready")).status, 200, "and is asked anew")
 })
 
 it("bytes at random end a connection at most", async () => {
