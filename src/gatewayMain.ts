@@ -16,7 +16,7 @@ const say = (line: string) => Effect.sync(() => void process.stdout.write(`${lin
 const Gateway = gateway
   .alone(say)
   .pipe(
-    Layer.provideMerge(observability.layer),
+    Layer.provideMerge(observability.layerOf("credential-management-gateway")),
     Layer.provideMerge(Layer.mergeAll(NatsConfig.layer, observability.settings, gateway.settings)),
     Layer.provideMerge(layerReplica),
     Layer.provide(layerEnvironment)

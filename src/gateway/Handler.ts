@@ -7,7 +7,9 @@
  * Source: contract, section 9.
  */
 import { Cause, Duration, Effect, Exit, Metric, Option } from "effect"
-import { Bus, problemOf } from "./Bus.ts"
+import { formatTraceparent, type Trace } from "../observability/Trace.ts"
+import { Tracing } from "../observability/Tracing.ts"
+import { Bus, type BusAnswer, type BusFailure, problemOf } from "./Bus.ts"
 import { preconditionFailed, versionOf } from "./Conditions.ts"
 import type { EventStream } from "./EventStream.ts"
 import { type Exchange, hasBody, type Room, readBody, sendAnswer, sendProblem } from "./Exchange.ts"
@@ -52,9 +54,28 @@ const overall = (parts: ReadonlyArray<string>): string => (parts[0] === "api" ? 
 export const make = Effect.fnUntraced(function* (parts: Parts) {
   const bus = yield* Bus
   const { requestsMax } = yield* GatewayConfig
+  const { begin } = yield* Tracing
   const all: ReadonlyArray<Any> = parts.onlyPublic ? parts.publicRows : [...parts.publicRows, ...rows, eventsRow]
   const route = makeRouter(all)
   let inHand = 0
+
+  /** The request of a span of its own when there are spans; the caller's trace goes on in either case. */
+  const askTraced = (
+    operation: string,
+    trace: Trace | null,
+    ask: (traceparent: string | null) => Effect.Effect<BusAnswer, BusFailure>
+  ): Effect.Effect<BusAnswer, BusFailure> => {
+    if (begin === null || trace === null) return ask(trace === null ? null : formatTraceparent(trace))
+    const attributes = { "messaging.system": "nats", "messaging.operation.name": "request", "cm.operation": operation }
+    const span = begin({ name: `request ${operation}`, kind: "client", parent: trace, attributes })
+    return Effect.onExit(ask(formatTraceparent(span.trace)), (exit) =>
+      Effect.sync(() =>
+        Exit.isSuccess(exit)
+          ? span.end(null, { "cm.status": exit.value.status })
+          : span.end(Option.getOrNull(Cause.findErrorOption(exit.cause))?.reason ?? "interrupted")
+      )
+    )
+  }
 
   /** One request to the tenant's operation: a refusal of the service is one here. */
   const askBus = Effect.fnUntraced(function* (
@@ -62,11 +83,14 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
     bearer: Bearer,
     operation: string,
     request: Readonly<Record<string, unknown>>,
+    trace: Trace | null,
     headers: Readonly<Record<string, string | null>>
   ): Effect.fn.Return<Answered, Problem> {
     const subject = `${bus.instance}.v1.${tenantId}.${operation}`
     const sent = { Authorization: bearer.header, ...headers }
-    const { data, status } = yield* bus.ask(subject, JSON.stringify(request), sent).pipe(Effect.mapError(problemOf))
+    const { data, status } = yield* askTraced(operation, trace, (traceparent) =>
+      bus.ask(subject, JSON.stringify(request), { ...sent, traceparent })
+    ).pipe(Effect.mapError(problemOf))
     const text = Buffer.from(data).toString("utf8")
     if (status >= 200 && status < 300) return { status, text }
     const refused = refusalOf(yield* objectOf(text)) ?? internal()
@@ -98,6 +122,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
     path: Readonly<Record<string, string>>,
     target: Target,
     headers: RequestHeaders,
+    trace: Trace | null,
     giveBacks: Array<() => void>
   ): Effect.fn.Return<HttpAnswer, Problem> {
     const bearer = yield* Effect.fromResult(bearerOf(headers))
@@ -107,7 +132,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
     const ifMatch = row.version === undefined ? null : headers.get("if-match")
     const version = yield* Effect.fromResult(versionOf(ifMatch))
     const request = requestOf(row, path, query, body)
-    const passedOn = { "Correlation-ID": exchange.correlationId, traceparent: headers.get("traceparent") }
+    const passedOn = { "Correlation-ID": exchange.correlationId }
     const idempotent = { ...passedOn, "Idempotency-Key": headers.get("idempotency-key") }
     const call: Call = {
       tenantId,
@@ -118,12 +143,12 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
       ifMatch: version !== null,
       ifNoneMatch: headers.get("if-none-match"),
       carryOut: (asked) =>
-        askBus(tenantId, bearer, row.operation, asked, idempotent).pipe(
+        askBus(tenantId, bearer, row.operation, asked, trace, idempotent).pipe(
           Effect.mapError((why) =>
             version !== null && why.code === "VERSION_CONFLICT" ? preconditionFailed(why.details) : why
           )
         ),
-      look: (operation, asked) => askBus(tenantId, bearer, operation, asked, passedOn)
+      look: (operation, asked) => askBus(tenantId, bearer, operation, asked, trace, passedOn)
     }
     return yield* (row.carryOut ?? usual)(call)
   })
@@ -144,6 +169,25 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
         })
       )
     })
+
+  /** The span of the whole request; without spans what the caller sent. */
+  const spanned = (
+    { method, path }: Row,
+    parent: Trace | null,
+    work: (trace: Trace | null) => Effect.Effect<HttpAnswer, Problem>
+  ): Effect.Effect<HttpAnswer, Problem> => {
+    if (begin === null) return work(parent)
+    const attributes = { "http.request.method": method, "http.route": path }
+    const span = begin({ name: `${method} ${path}`, kind: "server", parent, attributes })
+    return Effect.onExit(work(span.trace), (exit) =>
+      Effect.sync(() => {
+        const failed = Exit.isSuccess(exit) ? null : problemFrom(exit.cause)
+        const status = Exit.isSuccess(exit) ? exit.value.status : (failed?.status ?? 500)
+        // What the client did wrong is no error of a server's span.
+        span.end(status >= 500 ? (failed?.code ?? "bug") : null, { "http.response.status_code": status })
+      })
+    )
+  }
 
   /** The answer; null when there is none to send: the events went out as they came. */
   const answerOf = Effect.fnUntraced(function* (
@@ -173,7 +217,9 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
       yield* parts.events.serve(exchange, { tenantId, bearer, after: headers.get("last-event-id") })
       return null
     }
-    return yield* bounded(ofTenant(exchange, row, path, target, headers, giveBacks))
+    return yield* spanned(row, headers.trace, (trace) =>
+      bounded(ofTenant(exchange, row, path, target, headers, trace, giveBacks))
+    )
   })
 
   const problemFrom = (cause: Cause.Cause<Problem>): Problem =>

@@ -78,7 +78,7 @@ const header = (name: string, description: string): Json => ({
   schema: { type: "string" }
 })
 const correlation = header("Correlation-ID", "Echoed; made up when missing")
-const trace = header("traceparent", "W3C trace context; passed on")
+const trace = header("traceparent", "W3C trace context; one that is not of its form, or stands twice, is none")
 const idempotency = header("Idempotency-Key", "Within 24 hours the same request gives the first answer again")
 
 const headersOf = (row: Row): ReadonlyArray<Json> => [

@@ -2,10 +2,11 @@
  * A request's headers, as far as they decide something: each once, in any spelling, or the request is refused.
  *
  * Of two readers in a row each could take another one of two; so whatever frames the request or decides about it
- * stands once, also where HTTP would let it stand twice. Never throws.
+ * stands once, also where HTTP would let it stand twice. A `traceparent` decides nothing: a wrong one is none. Never throws.
  */
 import type { IncomingMessage } from "node:http"
 import { Result } from "effect"
+import { parseTraceparent, type Trace } from "../observability/Trace.ts"
 import { invalid, type Problem, problem, unauthenticated } from "./Problem.ts"
 
 /** Names and values, with the colon, the blank and the line's end between them. */
@@ -19,7 +20,6 @@ const once: ReadonlyArray<string> = [
   "authorization",
   "correlation-id",
   "idempotency-key",
-  "traceparent",
   "if-match",
   "if-none-match",
   "last-event-id"
@@ -31,6 +31,8 @@ const issuerLengthMax = 2_048
 
 export interface RequestHeaders {
   readonly get: (name: string) => string | null
+  /** The caller's; one that is none, or was sent twice, is as good as none. W3C Trace Context, section 3.2. */
+  readonly trace: Trace | null
 }
 
 /** The headers, checked; `rawHeaders` is what was sent, twice if it was sent twice. */
@@ -38,10 +40,16 @@ export const readHeaders = (message: IncomingMessage): Result.Result<RequestHead
   const { rawHeaders } = message
   const found = new Map<string, string>()
   let bytes = 0
+  let traces = 0
+  let trace: Trace | null = null
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!.toLowerCase()
     const value = rawHeaders[at + 1]!
     bytes += name.length + value.length + 4
+    if (name === "traceparent") {
+      traces += 1
+      trace = traces === 1 ? parseTraceparent(value) : null
+    }
     if (!once.includes(name)) continue
     if (found.has(name)) return Result.fail(invalid(name, "must be sent once"))
     found.set(name, value)
@@ -59,7 +67,7 @@ export const readHeaders = (message: IncomingMessage): Result.Result<RequestHead
   if (encoding !== undefined && message.httpVersion === "1.0") {
     return Result.fail(invalid("transfer-encoding", "is not of HTTP/1.0"))
   }
-  return Result.succeed({ get: (name) => found.get(name) ?? null })
+  return Result.succeed({ get: (name) => found.get(name) ?? null, trace })
 }
 
 /** The caller's, when it can be echoed. */

@@ -7,11 +7,17 @@
  * JetStream, to its buckets or to its own operations. What an event of a right shape says is not judged here.
  */
 import { tenantIdPattern } from "../domain/Names.ts"
+import { parseTraceparent } from "../observability/Trace.ts"
 import type { OutboxRow } from "../store/Outbox.ts"
 
 const typePattern = /^[a-z][a-z0-9_-]{0,63}(?:\.[a-z][a-z0-9_-]{0,63}){0,2}$/u
 const headerNamePattern = /^(?:ce-[a-z]{1,32}|content-type)$/u
 const headerValuePattern = /^[^\p{Cc}]{0,1024}$/u
+
+const isOfEvents = ([name, value]: readonly [string, string]): boolean =>
+  name === "traceparent"
+    ? parseTraceparent(value) !== null
+    : headerNamePattern.test(name) && headerValuePattern.test(value)
 
 /** The platform's events that this service is the originator of: 16/ECAP and 22/CAP. */
 const platformTypes = [
@@ -33,8 +39,5 @@ const subjectsOf = (instance: string, row: OutboxRow): ReadonlyArray<string> => 
 export const foreignness = (instance: string, row: OutboxRow): string | null => {
   if (row.unreadable === true) return "unreadable"
   if (!subjectsOf(instance, row).includes(row.subject)) return "foreign subject"
-  const isEvents = Object.entries(row.headers).every(
-    ([name, value]) => headerNamePattern.test(name) && headerValuePattern.test(value)
-  )
-  return isEvents ? null : "foreign header"
+  return Object.entries(row.headers).every(isOfEvents) ? null : "foreign header"
 }

@@ -19,11 +19,13 @@
  */
 import { Clock, Effect, Metric } from "effect"
 import { Replica } from "../observability/Replica.ts"
+import { Tracing } from "../observability/Tracing.ts"
 import { Outbox, type OutboxRow } from "../store/Outbox.ts"
 import { blockedEvent, isTold } from "./BlockedEvent.ts"
 import { conclude, entityOf, type Refused, sendable, wavesOf } from "./Chain.ts"
 import { EventLog, type StreamKind, streamKinds } from "./EventLog.ts"
 import { foreignness } from "./OwnEvent.ts"
+import * as PublishSpans from "./PublishSpans.ts"
 
 /** Rows looked at when the first ones must all wait. */
 const windowMax = 16_384
@@ -79,6 +81,7 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
   /** Rows that were refused and are tried again. Bounded by what is in the window; forgotten when they leave. */
   const refusals = new Map<number, { count: number; restsUntil: number }>()
   const { instance } = yield* Replica
+  const publishing = PublishSpans.make(yield* Tracing)
   let window = batchMax
   let savedAt = 0
 
@@ -94,7 +97,10 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
     // Until the outcome is known, it is not.
     unread.add(kind)
     const last = ends.get(kind)!
-    const concluded = conclude(rows, yield* log.append(kind, last, rows), last)
+    const told = publishing(rows)
+    const outcomes = yield* log.append(kind, last, rows)
+    told?.(outcomes)
+    const concluded = conclude(rows, outcomes, last)
     ends.set(kind, concluded.last)
     if (concluded.isKnown) unread.delete(kind)
     for (const { eventId } of concluded.sent) inStream.add(eventId)

@@ -51,7 +51,10 @@ const requestHeaders: Json = {
     "Correlation-ID": { type: "string", description: "Echoed; made up when missing" },
     "Idempotency-Key": { type: "string", description: "Within 24 hours the same request gives the first answer again" },
     Authorization: { type: "string", description: "Bearer token, where one is asked for" },
-    traceparent: { type: "string", description: "W3C trace context" }
+    traceparent: {
+      type: "string",
+      description: "W3C trace context; one that is not of its form, or stands twice, is none"
+    }
   }
 }
 const answerHeaders: Json = {
@@ -197,7 +200,8 @@ const eventHeaders: Json = {
     "ce-subject": { type: "string", description: "Id of the entity" },
     "ce-time": { type: "string", format: "date-time" },
     "ce-datacontenttype": { type: "string", enum: ["application/json"] },
-    "ce-entityversion": { type: "string", description: "Version of the entity: what is older can be dropped" }
+    "ce-entityversion": { type: "string", description: "Version of the entity: what is older can be dropped" },
+    traceparent: { type: "string", description: "The trace in which it came about, when it was in one" }
   }
 }
 

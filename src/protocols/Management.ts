@@ -10,7 +10,7 @@
  * flushed. A bug in a handler is answered 500 without detail and logged with its cause.
  */
 import type { Msg } from "@nats-io/transport-node"
-import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result, Tracer } from "effect"
+import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result } from "effect"
 import { Limits } from "../actors/tenant/Limits.ts"
 import { Platform } from "../actors/tenant/Platform.ts"
 import { InvalidRequest, TooManyRequests, Unavailable } from "../domain/errors.ts"
@@ -21,6 +21,7 @@ import * as Deadlines from "../observability/Deadlines.ts"
 import type { Readiness } from "../observability/Health.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
+import type { Trace } from "../observability/Trace.ts"
 import { Access } from "./Access.ts"
 import { type BusCaller, busCallerOf } from "./BusCaller.ts"
 import { BusConfig } from "./BusConfig.ts"
@@ -37,6 +38,7 @@ import {
   idempotencyOf,
   traceOf
 } from "./RequestHeaders.ts"
+import * as RequestSpan from "./RequestSpan.ts"
 import { payloadBytesMax, replyRule, send } from "./Responder.ts"
 import * as Shares from "./Shares.ts"
 import { errorLine, type Failure, failureOf, internal, type ManagementError } from "./Status.ts"
@@ -52,6 +54,12 @@ const flushTimeout = "2 seconds"
 type Route<R> =
   | { readonly operation: Operation<R>; readonly tenantId: string; readonly extra: string | null }
   | { readonly refusal: ManagementError }
+
+/** What an answer and everything that is done for it is found by. */
+interface From {
+  readonly correlationId: string
+  readonly trace: Trace | null
+}
 
 /** The operations by family and name. */
 export const makeRouter = <R>(instance: string, operations: ReadonlyArray<Operation<R>>) => {
@@ -95,9 +103,7 @@ const askerOf = (caller: BusCaller, consumer: string | null, gatewayAccount: str
 const mayBeOfNewTenant = (error: ManagementError): boolean =>
   error._tag === "TenantNotFound" || (error._tag === "Unauthenticated" && error.reason === "no_issuer")
 
-const full = (): { readonly refusal: ManagementError } => ({
-  refusal: new TooManyRequests({ limit: "requestsInFlight" })
-})
+const full = (): Route<never> => ({ refusal: new TooManyRequests({ limit: "requestsInFlight" }) })
 const headersRefused = (): { readonly refusal: ManagementError } => ({
   refusal: new InvalidRequest({ path: "headers", reason: "must be lines of a name, a colon and a value" })
 })
@@ -122,6 +128,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const rule = replyRule(nats.inboxPrefix)
   const inFlight = Shares.make(requestsInFlightMax)
   const limits = yield* Limits
+  const spans = yield* RequestSpan.make
   const deadlines = yield* Deadlines.make(protocol, operationTimeout)
   const endpointOf = OperationEndpoints.make(micro, protocol, instance, operations)
 
@@ -141,7 +148,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const carryOutOnce = (
     message: Msg,
     { extra, operation, tenantId }: Exclude<Route<R>, { refusal: unknown }>,
-    correlationId: string
+    { correlationId, trace }: From
   ): Effect.Effect<Reply, ManagementError, R> => {
     const bytesMax = Math.min(requestBytesMax, operation.bytesMax ?? requestBytesMax)
     if (message.data.length > bytesMax) {
@@ -169,7 +176,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       handler.success.handle({
         tenantId: ofTenant ?? "",
         among,
-        caller: { ...principal, correlationId, idempotency: idempotency.success },
+        caller: { ...principal, correlationId, idempotency: idempotency.success, ...(trace === null ? {} : { trace }) },
         extra,
         answerBytesMax: payloadBytesMax(nats.requests)
       })
@@ -180,12 +187,12 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
    * The first request that names a new tenant asks the platform for it, and is then looked at anew from the
    * beginning: who may ask is a matter of that tenant.
    */
-  const carryOut = (message: Msg, to: Exclude<Route<R>, { refusal: unknown }>, correlationId: string) => {
-    const once = carryOutOnce(message, to, correlationId)
+  const carryOut = (message: Msg, to: Exclude<Route<R>, { refusal: unknown }>, from: From) => {
+    const once = carryOutOnce(message, to, from)
     if (to.operation.family !== "tenant") return once
     return Effect.catchIf(once, mayBeOfNewTenant, (error) =>
       Effect.flatMap(platform.newTenant(to.tenantId), (isThere) =>
-        isThere ? carryOutOnce(message, to, correlationId) : Effect.fail(error)
+        isThere ? carryOutOnce(message, to, from) : Effect.fail(error)
       )
     )
   }
@@ -200,7 +207,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     if (!send(message, body, answerHeaders(correlationId, statusCode, failure))) {
       counters.dropped(protocol, "answer_not_sent")
     }
-    return { statusCode, error: failure === null ? undefined : errorLine(failure) }
+    return { statusCode, code: failure?.code ?? null, error: failure === null ? undefined : errorLine(failure) }
   }
 
   /** A bug in answering is answered, too. */
@@ -214,12 +221,11 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   }
 
   /** Runs in the fiber of the request; what comes of it is answered when that has ended, however it did. */
-  const work = (message: Msg, to: Route<R>, correlationId: string): Effect.Effect<Reply, ManagementError, R> => {
-    const trace = traceOf(message)
-    const carried = Effect.suspend(() =>
-      "refusal" in to ? Effect.fail(to.refusal) : carryOut(message, to, correlationId)
-    ).pipe(Effect.tapCause(logBug), Effect.annotateLogs({ correlationId, subject: message.subject }))
-    return trace === null ? carried : Effect.provideService(carried, Tracer.ParentSpan, Tracer.externalSpan(trace))
+  const work = (message: Msg, to: Route<R>, from: From): Effect.Effect<Reply, ManagementError, R> => {
+    const { correlationId, trace } = from
+    const carried = Effect.suspend(() => ("refusal" in to ? Effect.fail(to.refusal) : carryOut(message, to, from)))
+    const told = Effect.tapCause(carried, logBug)
+    return spans.within(Effect.annotateLogs(told, { correlationId, subject: message.subject }), trace)
   }
 
   const take = (message: Msg, refusal: { readonly refusal: ManagementError } | null = null) => {
@@ -233,6 +239,9 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     const endpoint = "operation" in to ? endpointOf(to.operation, to.extra) : endpointOf(null, null)
     const correlationId = correlationIdOf(message) ?? newCorrelationId()
     const leave = inFlight.enter(enteringOf(message, asks))
+    const sent = traceOf(message)
+    const span = spans.begin("operation" in asks ? asks.operation : null, sent)
+    const trace = span === null ? sent : span.trace
     let fiber: Fiber.Fiber<unknown, unknown> | undefined
     let isOverdue = false
     const end = deadlines.begin(() => {
@@ -241,11 +250,16 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     })
     const ended = (exit: Exit.Exit<Reply, ManagementError>) => {
       end()
-      const { error, statusCode } = finish(message, correlationId, isOverdue && Exit.isFailure(exit) ? overdue() : exit)
+      const { code, error, statusCode } = finish(
+        message,
+        correlationId,
+        isOverdue && Exit.isFailure(exit) ? overdue() : exit
+      )
+      span?.end(statusCode >= 500 ? code : null, { "cm.status": statusCode })
       endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), error)
       leave?.()
     }
-    const asked = work(message, leave !== null || "refusal" in to ? to : full(), correlationId)
+    const asked = work(message, leave !== null || "refusal" in to ? to : full(), { correlationId, trace })
     // A fiber outlives its end where others still name it: it must not keep the answer.
     fiber = run(Effect.asVoid(Effect.onExit(asked, (exit) => Effect.sync(() => ended(exit)))))
   }

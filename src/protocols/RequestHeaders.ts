@@ -3,17 +3,18 @@
  *
  * Every header of a caller that decides something is read by `readHeader`, with one rule: its name in any
  * spelling, its value once. Twice is refused, whichever spellings: of two readers each could see another one.
+ * `traceparent` decides nothing: a wrong one is none.
  */
 import { headers, Match, type Msg, type MsgHdrs } from "@nats-io/transport-node"
 import { Result } from "effect"
 import type { Caller } from "../actors/tenant/Tenants.ts"
 import { InvalidRequest } from "../domain/errors.ts"
 import { correlationIdLengthMax } from "../domain/Names.ts"
+import { parseTraceparent, type Trace } from "../observability/Trace.ts"
 import { errorLine, type Failure } from "./Status.ts"
 
 const correlationIdPattern = /^\P{C}{1,256}$/u
 const idempotencyKeyPattern = /^[\x21-\x7e]{1,128}$/u
-const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/u
 const errorLineLengthMax = 512
 
 const refused = (path: string, reason: string) => Result.fail(new InvalidRequest({ path, reason }))
@@ -47,20 +48,15 @@ export const headersRefusal = (message: Msg): InvalidRequest | null => {
     const reason = `must have at most ${correlationIdLengthMax} characters, without control characters`
     return new InvalidRequest({ path: "Correlation-ID", reason })
   }
-  const trace = readHeader(message, "traceparent")
-  return Result.isFailure(trace) ? trace.failure : null
+  return null
 }
 
 /** The bearer's, to be verified; null when none was sent. */
 export const authorizationOf = (message: Msg): Result.Result<string | null, InvalidRequest> =>
   readHeader(message, "Authorization")
 
-/** W3C trace context of the caller; one that is not of that form is none, as W3C has it. */
-export const traceOf = (message: Msg): { traceId: string; spanId: string; sampled: boolean } | null => {
-  const match = traceparentPattern.exec(headerOf(message, "traceparent") ?? "")
-  if (match === null) return null
-  return { traceId: match[1] ?? "", spanId: match[2] ?? "", sampled: (Number.parseInt(match[3] ?? "0", 16) & 1) === 1 }
-}
+/** W3C trace context of the caller; one that is not of that form, or was sent twice, is none, as W3C has it. */
+export const traceOf = (message: Msg): Trace | null => parseTraceparent(headerOf(message, "traceparent"))
 
 /** What is needed to recognise the same request again, with a copy of its body. */
 export const idempotencyOf = (

@@ -22,6 +22,7 @@ import * as errors from "../../domain/errors.ts"
 import { hotTokenOf } from "../../domain/HotToken.ts"
 import { isInService } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
+import { CurrentTrace } from "../../observability/Tracing.ts"
 import { OutboxSignal } from "../../store/OutboxSignal.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { type Changes, type Loaded, TenantStore } from "../../store/TenantStore.ts"
@@ -143,7 +144,7 @@ export const layer = Layer.effect(
         const changes = RowTagging.tagged(tenantId, loaded, workspace.changes(), holding, keyring)
         return { changes, result: { decided, workspace, changes } }
       }
-      return store.transact(tenantId, load, decide).pipe(
+      return inTraceOf(group, store.transact(tenantId, load, decide)).pipe(
         Effect.catchTag("StatementRejected", (rejected) => {
           const refusal = prepared.length === 1 ? prepared[0]!.rejected?.() : undefined
           return refusal === undefined ? Effect.die(rejected) : Effect.fail(refusal)
@@ -280,7 +281,10 @@ const aadOf = (workspace: Workspace, keyHash: string) => `idempotency/${workspac
 
 /** Runs the decision; says what its answer waits for, and up to which sequence a repetition of it has to. */
 const answered = (workspace: Workspace, command: AnyCommand) => {
-  const { provisional, result, takesAway, waitsForEarlier } = workspace.run(() => command.decide(workspace))
+  const { provisional, result, takesAway, waitsForEarlier } = workspace.run(
+    () => command.decide(workspace),
+    command.caller.trace
+  )
   const decided = {
     _tag: "Answer",
     answer: result,
@@ -289,6 +293,14 @@ const answered = (workspace: Workspace, command: AnyCommand) => {
   const newestSeq = workspace.targetCount > 0 ? workspace.nextSeq : workspace.loaded.revocationSeq
   const revocationSeq = takesAway || waitsForEarlier ? newestSeq : null
   return { decided, provisional, revocationSeq }
+}
+
+/** A group is one transaction: it stands in the first trace, and is linked to the others. */
+const inTraceOf = <A, E>(group: ReadonlyArray<Asked>, work: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  const [parent, ...also] = group.flatMap(({ command: { caller } }) =>
+    caller.trace?.sampled === true ? [caller.trace] : []
+  )
+  return parent === undefined ? work : Effect.provideService(work, CurrentTrace, { parent, also })
 }
 
 const logDefect = (asked: Asked) => (exit: Exit.Exit<unknown, unknown>) =>

@@ -16,6 +16,7 @@ import type { Principal } from "../../domain/Principal.ts"
 import type { Application, Tenant, TenantSettings } from "../../domain/Tenant.ts"
 import type { Token, TokenStatus } from "../../domain/Token.ts"
 import type { TokenPopulation } from "../../domain/TokenPopulation.ts"
+import type { Trace } from "../../observability/Trace.ts"
 import type { RevokeAll } from "../../store/RevokeAll.ts"
 
 /** Who asks, and how to recognise the same request again. */
@@ -29,6 +30,8 @@ export interface Caller extends Principal {
     /** The request's body as it came. */
     readonly body: Uint8Array
   } | null
+  /** Where this stands in a trace, for the events of it. */
+  readonly trace?: Trace
 }
 
 export type ChangeError = Refusal | TooManyRequests | Unavailable | NotYetInForce

@@ -19,7 +19,7 @@ import { EndpointTokenRevokedEvent } from "../../schema/Ecap.ts"
 import { formatDate } from "../../schema/Timestamp.ts"
 import type { OutboxEntry } from "../../store/TenantStore.ts"
 import { Ids } from "./Ids.ts"
-import type { TokenFact, Workspace } from "./Workspace.ts"
+import { inTrace, type TokenFact, type Workspace } from "./Workspace.ts"
 
 export class EventWriter extends Context.Service<
   EventWriter,
@@ -154,16 +154,15 @@ export class EventWriter extends Context.Service<
         const inForceFirst = workspace.targetCount > 0
         return [
           ...Array.from(endings.values(), inPieces).flatMap((pieces) =>
-            pieces.map((facts) =>
-              sessionsEnd(
-                facts.map(({ token }) => token),
-                workspace,
-                facts[0]!.caller.correlationId,
-                true
-              )
-            )
+            pieces.map((facts) => {
+              const { correlationId, trace } = facts[0]!.caller
+              const tokens = facts.map(({ token }) => token)
+              return inTrace(sessionsEnd(tokens, workspace, correlationId, true), trace)
+            })
           ),
-          ...workspace.facts.map((fact) => tokenChanged(fact, workspace.now, inForceFirst && takesAway(fact)))
+          ...workspace.facts.map((fact) =>
+            inTrace(tokenChanged(fact, workspace.now, inForceFirst && takesAway(fact)), fact.caller.trace)
+          )
         ]
       }
 

@@ -22,6 +22,7 @@ import {
   withSettings
 } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
+import { formatTraceparent, type Trace } from "../../observability/Trace.ts"
 import type { AuditCheckpoint } from "../../store/AuditStore.ts"
 import type { AsideAction, AsideRow } from "../../store/Outbox.ts"
 import type { RevokeAll } from "../../store/RevokeAll.ts"
@@ -66,6 +67,10 @@ export interface TokenFact {
 /** Whom a row of the audit names. */
 export type AuditCaller = Pick<Caller, "principal" | "known" | "correlationId">
 
+/** An event tells whoever hears it in which trace it came about. */
+export const inTrace = (entry: OutboxEntry, trace: Trace | undefined): OutboxEntry =>
+  trace === undefined ? entry : { ...entry, headers: { ...entry.headers, traceparent: formatTraceparent(trace) } }
+
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
 
 export class Workspace {
@@ -108,6 +113,7 @@ export class Workspace {
   readonly holds: Holding
   private readonly newCorrelationId: () => string
   private ownCorrelationId = ""
+  private trace: Trace | undefined = undefined
 
   /** `newCorrelationId` is for what came without one. */
   constructor(tenantId: string, loaded: Loaded, holds: Holding = allHold, newCorrelationId: () => string = () => "") {
@@ -327,8 +333,9 @@ export class Workspace {
     this.revokeAlls.set(one.operationId, one)
   }
 
+  /** With the trace of the command that is deciding, when it is in one. */
   announce(entry: OutboxEntry): void {
-    this.outbox.push(entry)
+    this.outbox.push(inTrace(entry, this.trace))
   }
 
   // ---- idempotent answers
@@ -351,7 +358,10 @@ export class Workspace {
   }
 
   /** Runs one command's decision; answers what its reply has to wait for. */
-  run<A>(decide: () => Result.Result<A, Refusal>): {
+  run<A>(
+    decide: () => Result.Result<A, Refusal>,
+    trace: Trace | undefined = undefined
+  ): {
     readonly result: Result.Result<A, Refusal>
     readonly takesAway: boolean
     readonly waitsForEarlier: boolean
@@ -360,7 +370,9 @@ export class Workspace {
     const before = this.targets.length
     this.waitsForEarlier = false
     this.isProvisional = false
+    this.trace = trace
     const result = decide()
+    this.trace = undefined
     return {
       result,
       takesAway: this.targets.length > before,

@@ -15,12 +15,14 @@
  * An interrupted transaction is rolled back unless its COMMIT was already sent.
  */
 import { Context, Effect, Layer, Random } from "effect"
+import { Tracing } from "../../observability/Tracing.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import * as Bulkhead from "./Bulkhead.ts"
 import { fromSession, makePool, type Pool } from "./ConnectionPool.ts"
 import { DatabaseFailure, isBug, isRepeatable } from "./DatabaseFailure.ts"
 import type { Connection, Session } from "./MariadbConnection.ts"
 import { StoreConfig } from "./StoreConfig.ts"
+import { traced } from "./TracedStatements.ts"
 
 /** A unique key was broken. */
 export class ConstraintBroken {
@@ -155,7 +157,7 @@ const make = Effect.gen(function* () {
       Effect.sleep(Math.ceil(random * repetitionWaitMs * 2 ** Math.min(attempt, 4)))
     )
 
-  return Mariadb.of({
+  return traced(yield* Tracing, {
     query: on(main),
     lookup: on(lookups),
     transaction: (operation, body, tenantId = null) =>

@@ -648,8 +648,6 @@ describe("headers", () => {
     ["Authorization", { Authorization: ["Bearer a", "Bearer a"] }],
     ["Authorization", { Authorization: "Bearer a", AUTHORIZATION: "Bearer b" }],
     ["Authorization", { authorization: "", Authorization: "Bearer b" }],
-    ["traceparent", { traceparent: ["00", "00"] }],
-    ["traceparent", { traceparent: "x", Traceparent: "x" }],
     ["Correlation-ID", { "Correlation-ID": ["a", "a"] }],
     ["Correlation-ID", { "Correlation-ID": "a", "correlation-id": "b" }],
     ["Correlation-ID", { "Correlation-ID": "c".repeat(257) }],
