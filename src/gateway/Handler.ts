@@ -126,7 +126,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
     giveBacks: Array<() => void>
   ): Effect.fn.Return<HttpAnswer, Problem> {
     const bearer = yield* Effect.fromResult(bearerOf(headers))
-    const tenantId = yield* parts.tenants.find(bearer.issuer)
+    const tenantId = yield* parts.tenants.find(bearer.issuer, headers.get("cm-tenant"))
     const body = yield* bodyOf(exchange, row, headers, (giveBack) => giveBacks.push(giveBack))
     const query = yield* Effect.fromResult(readQuery(row, target.query))
     const ifMatch = row.version === undefined ? null : headers.get("if-match")
@@ -211,7 +211,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
     if (refused !== null) return yield* Effect.fail(refused)
     if ("stream" in row) {
       const bearer = yield* Effect.fromResult(bearerOf(headers))
-      const tenantId = yield* bounded(parts.tenants.find(bearer.issuer))
+      const tenantId = yield* bounded(parts.tenants.find(bearer.issuer, headers.get("cm-tenant")))
       if (hasBody(exchange.message)) return yield* Effect.fail(invalid("", "this request has no body"))
       yield* Effect.fromResult(readQuery({}, target.query))
       yield* parts.events.serve(exchange, { tenantId, bearer, after: headers.get("last-event-id") })

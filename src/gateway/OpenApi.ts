@@ -81,9 +81,12 @@ const correlation = header("Correlation-ID", "Echoed; made up when missing")
 const trace = header("traceparent", "W3C trace context; one that is not of its form, or stands twice, is none")
 const idempotency = header("Idempotency-Key", "Within 24 hours the same request gives the first answer again")
 
+const tenant = header("Cm-Tenant", "With a token of the platform's own issuer: the tenant that it is for")
+
 const headersOf = (row: Row): ReadonlyArray<Json> => [
   correlation,
   trace,
+  tenant,
   ...(row.method === "GET" ? [] : [idempotency]),
   ...(row.version === undefined ? [] : [header("If-Match", 'The version that it must have, `"3"`; else 412')]),
   ...(row.method === "GET" && row.statuses.includes(304)
@@ -158,7 +161,7 @@ const eventsOperation: Json = {
   operationId: "get-events",
   tags: ["events"],
   summary: "The tenant's events as Server-Sent Events, from now on or from where the reader stopped.",
-  parameters: [correlation, header("Last-Event-ID", "The id after which to go on; 410 when it is gone")],
+  parameters: [correlation, tenant, header("Last-Event-ID", "The id after which to go on; 410 when it is gone")],
   responses: {
     200: {
       description: `A stream; \`event\` is one of ${events.map(({ type }) => type).join(", ")}`,

@@ -20,6 +20,7 @@ const once: ReadonlyArray<string> = [
   "authorization",
   "correlation-id",
   "idempotency-key",
+  "cm-tenant",
   "if-match",
   "if-none-match",
   "last-event-id"

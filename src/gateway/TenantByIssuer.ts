@@ -1,4 +1,7 @@
 /**
+ * Which tenant a request is for: that of its token's issuer. Whoever the platform's own issuer vouches for names the tenant
+ * in `Cm-Tenant`; for another one that header may only say the same.
+ *
  * Whose an issuer is: asked of the service, and believed for a minute; that it is nobody's for a few seconds.
  *
  * It decides nothing: the service verifies the token against the issuer that the tenant has now. So an entry that is
@@ -6,7 +9,7 @@
  */
 import { Clock, Deferred, Effect } from "effect"
 import { Bus, problemOf } from "./Bus.ts"
-import { internal, type Problem, problem, refusalOf, unauthenticated } from "./Problem.ts"
+import { internal, invalid, type Problem, problem, refusalOf, unauthenticated } from "./Problem.ts"
 import { objectOf } from "./usual.ts"
 
 const keepMs = 60_000
@@ -14,6 +17,9 @@ const keepNobodysMs = 5_000
 const entriesMax = 4_096
 const questionsMax = 64
 const tenantIdPattern = /^[A-Za-z0-9_-]{1,64}$/u
+
+/** The platform's own issuer: no tenant has this id. */
+const platform = ""
 
 interface Entry {
   /** Null: nobody's. */
@@ -34,6 +40,7 @@ export const make = Effect.gen(function* () {
     const body = yield* objectOf(Buffer.from(data).toString("utf8"))
     if (status === 200) {
       const { tenantId } = body
+      if (body.platform === true) return platform
       return typeof tenantId === "string" && tenantIdPattern.test(tenantId) ? tenantId : yield* Effect.fail(internal())
     }
     const refused = refusalOf(body) ?? internal()
@@ -73,17 +80,28 @@ export const make = Effect.gen(function* () {
       )
     })
 
+  const ownerOf = (issuer: string): Effect.Effect<string | null, Problem> =>
+    Effect.suspend(() => {
+      const entry = entries.get(issuer)
+      const known = entry !== undefined && clock.currentTimeMillisUnsafe() < entry.untilMs
+      return known ? Effect.succeed(entry.tenantId) : askOnce(issuer)
+    })
+
   return {
-    find: (issuer: string): Effect.Effect<string, Problem> =>
-      Effect.suspend(() => {
-        const entry = entries.get(issuer)
-        const known = entry !== undefined && clock.currentTimeMillisUnsafe() < entry.untilMs
-        return known ? Effect.succeed(entry.tenantId) : askOnce(issuer)
-      }).pipe(
-        Effect.flatMap((tenantId) =>
-          tenantId === null ? Effect.fail(unauthenticated("issuer")) : Effect.succeed(tenantId)
-        )
-      ),
+    /** `named` is `Cm-Tenant`, null when it was not sent. */
+    find: Effect.fnUntraced(function* (issuer: string, named: string | null): Effect.fn.Return<string, Problem> {
+      const owner = yield* ownerOf(issuer)
+      if (owner === platform) {
+        if (named === null)
+          return yield* Effect.fail(invalid("cm-tenant", "must name a tenant with a token of the platform"))
+        return tenantIdPattern.test(named)
+          ? named
+          : yield* Effect.fail(invalid("cm-tenant", "must be the id of a tenant"))
+      }
+      return owner === null || (named !== null && named !== owner)
+        ? yield* Effect.fail(unauthenticated("issuer"))
+        : owner
+    }),
     /** The service judged otherwise. */
     forget: (issuer: string): void => void entries.delete(issuer)
   }

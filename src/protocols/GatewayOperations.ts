@@ -7,12 +7,14 @@
  * Source: contract, section 9.
  */
 import { Effect, Option, Schema } from "effect"
+import { AccessConfig } from "../access/AccessConfig.ts"
 import { isSeen } from "../access/Decision.ts"
 import { Tenants } from "../actors/tenant/Tenants.ts"
+import { KnownTenants } from "../actors/validation/KnownTenants.ts"
 import { IssuerNotFound, Unavailable } from "../domain/errors.ts"
 import { EventPages } from "../nats/EventPages.ts"
-import { EventsAnswer, ReadEvents } from "../schema/GatewayJson.ts"
-import { ResolveAnswer, ResolveIssuer } from "../schema/TenantJson.ts"
+import { EventsAnswer, OwnerAnswer, ReadEvents } from "../schema/GatewayJson.ts"
+import { ResolveIssuer } from "../schema/TenantJson.ts"
 import { operation } from "./Operation.ts"
 import { EventGone } from "./ProtocolError.ts"
 
@@ -27,12 +29,15 @@ export const gatewayOperations = [
   operation({
     family: "gateway",
     name: "resolve",
-    about: "The tenant whose issuer this is. Without a bearer token, for the gateway's account only.",
+    about:
+      "The tenant whose issuer this is, or that it is the platform's own. Without a bearer token, for the gateway's account only.",
     request: ResolveIssuer,
-    answer: ResolveAnswer,
+    answer: OwnerAnswer,
     errors: ["TENANT_NOT_FOUND"],
     always: true,
     handle: Effect.fnUntraced(function* ({ issuer }) {
+      const { platform } = yield* AccessConfig
+      if (issuer === platform?.issuer) return { platform: true as const }
       const tenants = yield* Tenants
       const tenant = yield* tenants.tenantOfIssuer(issuer)
       return tenant === undefined ? yield* new IssuerNotFound() : { tenantId: tenant.tenantId }
@@ -48,6 +53,8 @@ export const gatewayOperations = [
     errors: ["TENANT_NOT_FOUND", "EVENT_GONE"],
     tenantOf: ({ tenantId }) => tenantId,
     handle: Effect.fnUntraced(function* ({ after = null, limit, tenantId }, { among }) {
+      // A token of the platform's is for any tenant that there is, and for no other.
+      yield* (yield* KnownTenants).require(tenantId)
       const pages = yield* EventPages
       const page = yield* pages
         .read(tenantId, after, limit)

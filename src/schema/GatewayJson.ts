@@ -1,4 +1,4 @@
-/** `gateway.v1.events`: what travels. What `resolve` asks is of `TenantJson`. */
+/** `gateway.v1.resolve` and `events`: what travels. What `resolve` asks is of `TenantJson`. */
 import { Schema } from "effect"
 import * as Field from "./Field.ts"
 
@@ -7,6 +7,12 @@ export const eventIdPattern = /^[0-9a-z]{1,16}-(?:0|[1-9][0-9]{0,15})$/u
 const eventIdLengthMax = 64
 const eventsAtOnceMax = 256
 const eventsAtOnceDefault = 100
+
+/** Whose an issuer is: a tenant's, or the platform's own, whose tokens are for any tenant that they name. */
+export const OwnerAnswer = Schema.Union([
+  Schema.Struct({ tenantId: Schema.String }),
+  Schema.Struct({ platform: Schema.Literal(true) })
+])
 
 export const ReadEvents = Schema.Struct({
   tenantId: Field.TenantId,

@@ -2,6 +2,7 @@
 import { connect } from "@nats-io/transport-node"
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { AccessConfig } from "../../src/access/AccessConfig.ts"
+import { KnownTenants } from "../../src/actors/validation/KnownTenants.ts"
 import type { Inbox } from "../../src/nats/Inbox.ts"
 import { Nats } from "../../src/nats/Nats.ts"
 import { Readiness } from "../../src/observability/Health.ts"
@@ -38,6 +39,7 @@ export const liveProtocols = async (options: {
       inboxPrefix
     } as unknown as Nats["Service"]),
     tenants.layer,
+    Layer.succeed(KnownTenants, { find: () => Effect.succeed(undefined), require: () => Effect.void }),
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
     Layer.succeed(Replica, replicaOf(instance, replicaId)),
     Layer.succeed(ProtocolsConfig, someConfig),

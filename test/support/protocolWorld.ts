@@ -2,6 +2,7 @@
 import { ConfigProvider, Context, Duration, Effect, Exit, Layer, Logger, Scope } from "effect"
 import { AccessConfig } from "../../src/access/AccessConfig.ts"
 import { Limits } from "../../src/actors/tenant/Limits.ts"
+import { KnownTenants } from "../../src/actors/validation/KnownTenants.ts"
 import { defaultLimits, type TenantLimits } from "../../src/domain/TenantLimits.ts"
 import { Readiness } from "../../src/observability/Health.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
@@ -71,6 +72,7 @@ export const protocolWorld = async (
     bus.layer,
     inbox.layer,
     tenants.layer,
+    Layer.succeed(KnownTenants, { find: () => Effect.succeed(undefined), require: () => Effect.void }),
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
     Layer.succeed(Replica, replicaOf("cm", "one")),
     Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),

@@ -40,6 +40,22 @@ describe("a traceparent (W3C Trace Context, 3.2)", () => {
     }
   })
 
+  it("of no trace, of no span, of another version or with something behind it is none", () => {
+    for (const given of [
+      null,
+      "",
+      text.replace(one.traceId, "0".repeat(32)),
+      text.replace(one.spanId, "0".repeat(16)),
+      text.replace("00-", "01-"),
+      text.replace("00-", "ff-"),
+      `${text}-more`,
+      ` ${text.slice(1)}`,
+      text.toUpperCase()
+    ]) {
+      assert.isNull(parseTraceparent(given), String(given))
+    }
+  })
+
   it("that was changed anywhere is another one of the same form, or none; never more than 55 characters, never an error", () => {
     const { random } = seededRandom("traceparents")
     const letters = "0123456789abcdefABCDEFg- \0é-"
