@@ -1,6 +1,13 @@
 /** The processes of a benchmark: each in its own, ended by asking it. */
-import { type ChildProcess, fork } from "node:child_process"
+import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { eventually } from "../../test/support/eventually.ts"
+import { freePort } from "../../test/support/servers.ts"
 import type { LoadSetup, Round, RoundResult } from "./load.ts"
 
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
@@ -22,12 +29,12 @@ export interface Stoppable {
   readonly stop: () => Promise<void>
 }
 
-export interface Echo extends Stoppable {
+export interface Child extends Stoppable {
   readonly pid: number
 }
 
-const startResponder = async (name: string, natsUrl: string, subject: string, bytes: number): Promise<Echo> => {
-  const child = fork(file(name), [natsUrl, subject, String(bytes)])
+const start = async (name: string, args: ReadonlyArray<string>): Promise<Child> => {
+  const child = fork(file(name), [...args])
   await nextMessage(child)
   return {
     pid: child.pid!,
@@ -38,15 +45,20 @@ const startResponder = async (name: string, natsUrl: string, subject: string, by
   }
 }
 
-export const startEcho = (natsUrl: string, subject: string, bytes: number): Promise<Echo> =>
-  startResponder("./echo.ts", natsUrl, subject, bytes)
+export const startEcho = (natsUrl: string, subject: string, bytes: number): Promise<Child> =>
+  start("./echo.ts", [natsUrl, subject, String(bytes)])
+
+/** An echo that asks something else once for each request: `url` is MariaDB's, or Redis' port. */
+export const startAskingEcho = (
+  kind: "kv" | "select" | "redis",
+  { bytes, natsUrl, subject, url = "" }: { natsUrl: string; subject: string; bytes: number; url?: string }
+): Promise<Child> => start("./echo.ts", [natsUrl, subject, String(bytes), kind, url])
 
 /** Opens a sealed record of that many bytes for each request. */
-export const startOpener = (natsUrl: string, subject: string, bytes: number): Promise<Echo> =>
-  startResponder("./opener.ts", natsUrl, subject, bytes)
+export const startOpener = (natsUrl: string, subject: string, bytes: number): Promise<Child> =>
+  start("./opener.ts", [natsUrl, subject, String(bytes)])
 
-export interface Load extends Stoppable {
-  readonly pid: number
+export interface Load extends Child {
   readonly run: (round: Round) => Promise<RoundResult>
 }
 
@@ -57,7 +69,7 @@ export const startLoad = async (setup: LoadSetup): Promise<Load> => {
   await ready
   return {
     pid: child.pid!,
-    run: (round) => {
+    run: async (round) => {
       const result = nextMessage<RoundResult>(child)
       child.send(round)
       return result
@@ -65,6 +77,41 @@ export const startLoad = async (setup: LoadSetup): Promise<Load> => {
     stop: () => {
       child.send("stop")
       return ended(child)
+    }
+  }
+}
+
+/** A round of which every answer must be right. */
+export const rightRound = async (load: Load, round: Round): Promise<RoundResult> => {
+  const result = await load.run(round)
+  if (result.wrong > 0) throw new Error(`${round.subject}: ${result.wrong} of ${result.replies} replies were wrong`)
+  return result
+}
+
+export interface RedisServer extends Stoppable {
+  readonly port: number
+}
+
+/** Debian's redis-server, without persistence, on a free port; `null` where there is none. */
+export const startRedis = async (): Promise<RedisServer | null> => {
+  if (spawnSync("redis-server", ["--version"]).status !== 0) return null
+  const port = await freePort()
+  const dir = mkdtempSync(join(tmpdir(), "cm-redis-"))
+  const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir]
+  const child = spawn("redis-server", args, { stdio: "ignore" })
+  const answers = () =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect({ host: "127.0.0.1", port })
+      socket.once("connect", () => resolve(socket.end() !== undefined))
+      socket.once("error", () => resolve(false))
+    })
+  await eventually(answers, (isUp) => isUp, { limitMs: 10_000, what: "redis-server" })
+  return {
+    port,
+    stop: async () => {
+      child.kill("SIGTERM")
+      if (child.exitCode === null) await once(child, "exit")
+      rmSync(dir, { recursive: true, force: true })
     }
   }
 }

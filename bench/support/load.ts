@@ -1,16 +1,21 @@
 /**
- * The load: one process, many requests in flight, replies counted and nothing else.
+ * The load: one process, many requests in flight, replies counted, and a promise for none of them.
  *
  * It is forked, is told its server and requests once, and then runs rounds when asked to. It publishes
  * with reply subjects of one wildcard inbox instead of `request`, whose bookkeeping would cost more
- * than the service that is measured.
+ * than the service that is measured. A round keeps a window of requests in flight, or, given a rate,
+ * sends at that rate whatever the answers do; then the reply subject says which request it answers, and
+ * each one's time counts from the moment it was due, not from the moment it was sent.
  */
-import { connect } from "@nats-io/transport-node"
+import { readFileSync } from "node:fs"
+import { connect, type NatsConnection } from "@nats-io/transport-node"
 
 export interface LoadSetup {
   readonly natsUrl: string
-  /** Request payloads in base64; sent in turns. */
-  readonly requests: ReadonlyArray<string>
+  /** Of a bus of accounts: whose requests these are. Without: the service's own account. */
+  readonly user?: string
+  /** Request payloads in base64, or a file of many, each as long as the first; sent in turns. */
+  readonly requests: ReadonlyArray<string> | { readonly file: string; readonly bytes: number }
   /** Where a request holds this text, a running number of its length stands in what is sent. */
   readonly numbered?: string
   readonly inFlight: number
@@ -18,30 +23,121 @@ export interface LoadSetup {
 export interface Round {
   readonly subject: string
   readonly milliseconds: number
-  /** The length that a right reply has, a few bytes more or less; others are counted as wrong. */
-  readonly replyBytes: number
+  /** The length that a right reply has, a few bytes more or less; others are counted as wrong. Without: any. */
+  readonly replyBytes?: number
+  /** Requests a second; without it, as many as the window lets through. */
+  readonly perSecond?: number
+  /** Of the requests, the first so many; without it, all. */
+  readonly first?: number
 }
 export interface RoundResult {
   readonly perSecond: number
   readonly replies: number
   readonly wrong: number
+  /** Milliseconds; 0 without a rate. */
+  readonly p50: number
+  readonly p99: number
+}
+
+/** Requests under way at once in a round with a rate; more are not sent, and the round is worthless then. */
+const slots = 1 << 16
+const tickMs = 1
+
+interface Sender {
+  readonly nc: NatsConnection
+  readonly inbox: string
+  readonly take: () => Uint8Array
+  onReply: (subject: string, bytes: number) => void
+}
+
+const isWrong = (bytes: number, wanted: number | undefined): boolean =>
+  wanted === undefined ? bytes === 0 : Math.abs(bytes - wanted) > 4
+
+/** A window of requests in flight. */
+const closedLoop = (sender: Sender, round: Round, inFlight: number): Promise<RoundResult> =>
+  new Promise((resolve) => {
+    const { inbox, nc, take } = sender
+    let [sent, replies, wrong, over] = [0, 0, 0, false]
+    const startedAt = performance.now()
+    const options = { reply: `${inbox}.1` }
+    const send = () => {
+      sent++
+      nc.publish(round.subject, take(), options)
+    }
+    sender.onReply = (_subject, bytes) => {
+      replies++
+      if (isWrong(bytes, round.replyBytes)) wrong++
+      // The clock is looked at once in a while only, and always where each answer takes long.
+      if ((inFlight < 128 || (replies & 63) === 0) && performance.now() - startedAt >= round.milliseconds) over = true
+      if (!over) send()
+      else if (replies === sent) {
+        const seconds = (performance.now() - startedAt) / 1_000
+        resolve({ perSecond: replies / seconds, replies, wrong, p50: 0, p99: 0 })
+      }
+    }
+    for (let index = 0; index < inFlight; index++) send()
+  })
+
+const openLoop = (sender: Sender, round: Round, perSecond: number): Promise<RoundResult> =>
+  new Promise((resolve, reject) => {
+    const { inbox, nc, take } = sender
+    const due = new Float64Array(slots)
+    const times: Array<number> = []
+    let [sent, replies, wrong, isOver] = [0, 0, 0, false]
+    const startedAt = performance.now()
+    const finish = () => {
+      clearInterval(timer)
+      times.sort((a, b) => a - b)
+      const at = (share: number) => times[Math.max(0, Math.ceil(times.length * share) - 1)]!
+      resolve({
+        perSecond: (replies / (performance.now() - startedAt)) * 1_000,
+        replies,
+        wrong,
+        p50: at(0.5),
+        p99: at(0.99)
+      })
+    }
+    sender.onReply = (subject, bytes) => {
+      replies++
+      if (isWrong(bytes, round.replyBytes)) wrong++
+      times.push(performance.now() - due[Number(subject.slice(inbox.length + 1))]!)
+      if (isOver && replies === sent) finish()
+    }
+    const timer = setInterval(() => {
+      const elapsed = performance.now() - startedAt
+      isOver = elapsed >= round.milliseconds
+      const wanted = Math.floor((Math.min(elapsed, round.milliseconds) * perSecond) / 1_000)
+      if (wanted - replies > slots) {
+        clearInterval(timer)
+        reject(new Error("more requests are under way than can be told apart"))
+      }
+      for (; sent < wanted; sent++) {
+        const slot = sent % slots
+        due[slot] = startedAt + (sent * 1_000) / perSecond
+        nc.publish(round.subject, take(), { reply: `${inbox}.${slot}` })
+      }
+      if (isOver && replies === sent) finish()
+    }, tickMs)
+  })
+
+const requestsOf = ({ requests }: LoadSetup): ReadonlyArray<Uint8Array> => {
+  if (!("file" in requests)) return requests.map((request) => new Uint8Array(Buffer.from(request, "base64")))
+  const all = readFileSync(requests.file)
+  const count = all.length / requests.bytes
+  return Array.from({ length: count }, (_, n) => all.subarray(n * requests.bytes, (n + 1) * requests.bytes))
 }
 
 const main = async (setup: LoadSetup): Promise<void> => {
-  const nc = await connect({ servers: setup.natsUrl, noAsyncTraces: true })
-  const requests = setup.requests.map((request) => new Uint8Array(Buffer.from(request, "base64")))
-  const inbox = "_INBOX.load"
-  let onReply: (bytes: number) => void = () => {}
-  nc.subscribe(`${inbox}.*`, {
-    callback: (error, message) => (error === null ? onReply(message.data.length) : undefined)
-  })
-  await nc.flush()
-  let next = 0
+  const { user } = setup
+  const who = user === undefined ? {} : { user, pass: user }
+  const nc = await connect({ servers: setup.natsUrl, noAsyncTraces: true, ...who })
+  const requests = requestsOf(setup)
+  let [next, end] = [0, requests.length]
   const { numbered = "" } = setup
   const marks = requests.map((request) => (numbered === "" ? -1 : Buffer.from(request).indexOf(numbered)))
   let count = 0
   const take = (): Uint8Array => {
-    if (next === requests.length) next = 0
+    if (next >= end) next = 0
     const [request, mark] = [requests[next]!, marks[next]!]
     next++
     if (mark === -1) return request
@@ -50,32 +146,19 @@ const main = async (setup: LoadSetup): Promise<void> => {
     own.write(String(count++).padStart(numbered.length, "0"), mark, "latin1")
     return own
   }
-
-  const run = ({ milliseconds, replyBytes, subject }: Round): Promise<RoundResult> =>
-    new Promise((resolve) => {
-      let sent = 0
-      let replies = 0
-      let wrong = 0
-      let over = false
-      const startedAt = performance.now()
-      const options = { reply: `${inbox}.1` }
-      const send = () => {
-        sent++
-        nc.publish(subject, take(), options)
-      }
-      onReply = (bytes) => {
-        replies++
-        if (Math.abs(bytes - replyBytes) > 4) wrong++
-        // The clock is looked at once in a while only.
-        if ((replies & 63) === 0 && performance.now() - startedAt >= milliseconds) over = true
-        if (!over) send()
-        else if (replies === sent) {
-          const seconds = (performance.now() - startedAt) / 1_000
-          resolve({ perSecond: replies / seconds, replies, wrong })
-        }
-      }
-      for (let index = 0; index < setup.inFlight; index++) send()
-    })
+  const sender: Sender = { nc, inbox: `_INBOX.load${process.pid}`, take, onReply: () => {} }
+  nc.subscribe(`${sender.inbox}.*`, {
+    callback: (error, message) => {
+      if (error === null) sender.onReply(message.subject, message.data.length)
+    }
+  })
+  await nc.flush()
+  const run = (round: Round): Promise<RoundResult> => {
+    end = Math.min(round.first ?? requests.length, requests.length)
+    return round.perSecond === undefined
+      ? closedLoop(sender, round, setup.inFlight)
+      : openLoop(sender, round, round.perSecond)
+  }
 
   process.on("message", (message: Round | "stop") => {
     if (message === "stop") void nc.close().then(() => process.exit(0))
@@ -84,4 +167,5 @@ const main = async (setup: LoadSetup): Promise<void> => {
   process.send?.("ready")
 }
 
+process.once("disconnect", () => process.exit(1))
 process.once("message", (setup: LoadSetup) => void main(setup))

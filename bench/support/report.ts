@@ -1,17 +1,46 @@
 /** What every benchmark prints: the machine, its load, and medians with their spread. */
+import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { cpus, loadavg, totalmem } from "node:os"
+import { findMariadb, findNatsServer } from "../../scripts/stack.mjs"
 
-export const printMachine = (): void => {
-  const [first] = cpus()
-  const gigabytes = Math.round(totalmem() / 2 ** 30)
-  console.log(`machine: ${cpus().length} x ${first?.model.trim()}, ${gigabytes} GiB, Node ${process.version}`)
-  console.log(
-    `load before: ${loadavg()
-      .map((load) => load.toFixed(2))
-      .join(" ")} (1, 5, 15 minutes)`
-  )
+export interface Machine {
+  readonly processors: number
+  readonly model: string
+  readonly gigabytes: number
+  readonly versions: Readonly<Record<string, string>>
+  /** Of one, five and fifteen minutes, before the run. */
+  readonly load: ReadonlyArray<number>
 }
+
+const versionOf = (program: string): string => {
+  const { status, stdout } = spawnSync(program, ["--version"], { encoding: "utf8" })
+  return status === 0 ? (/\d+\.\d+\.\d+/u.exec(stdout)?.[0] ?? "unknown") : "not found"
+}
+
+export const machine = (): Machine => ({
+  processors: cpus().length,
+  model: cpus()[0]?.model.trim() ?? "unknown",
+  gigabytes: Math.round(totalmem() / 2 ** 30),
+  versions: {
+    Node: process.versions.node,
+    MariaDB: versionOf(findMariadb()?.server ?? "mariadbd"),
+    "nats-server": versionOf(findNatsServer() ?? "nats-server"),
+    Redis: versionOf("redis-server")
+  },
+  load: loadavg()
+})
+
+export const machineShown = ({ gigabytes, load, model, processors, versions }: Machine): string =>
+  [
+    `machine: ${processors} x ${model}, ${gigabytes} GiB`,
+    Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(", "),
+    `load before: ${load.map((one) => one.toFixed(2)).join(" ")} (1, 5, 15 minutes)`
+  ].join("\n")
+
+export const printMachine = (): void => console.log(machineShown(machine()))
 
 export const median = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((a, b) => a - b)

@@ -226,7 +226,7 @@ export const layer = Layer.effect(
         )
         return yield* change(tenantId, command)
       }),
-      ...revokeAlls({ store, ids, keyring, liveTenant, change }),
+      ...revokeAlls({ store, ids, liveTenant, change }),
       deleteTokens: Effect.fnUntraced(function* (tenantId, options, caller) {
         if (!("tokenId" in options)) {
           return yield* change(tenantId, commands.deleteTokensOfEndpoint(options.endpointId, caller))

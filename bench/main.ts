@@ -1,0 +1,120 @@
+/**
+ * `npm run bench`: one table of what the service reaches, each figure beside a baseline of the same run.
+ *
+ * Options: `--groups=validation,secrets` groups, `--rounds=7`, `--milliseconds=2000` a round, `--quick` (a short
+ * form with little data: it shows that everything runs, and its figures say nothing), `--out=folder` for
+ * `results.json`, `table.md` and the plots, `--verdicts=minutes` (2) of chaos whose verdicts stand above the
+ * table, `--list`. The exit code is 0 when everything was measured and no verdict was wrong; a goal that is
+ * not held is told, and is no failure.
+ */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { changes, revocation } from "./measures/changes.ts"
+import { latency, miss } from "./measures/latency.ts"
+import { replicas } from "./measures/replicas.ts"
+import { scale } from "./measures/scale.ts"
+import { moving, opening, secrets } from "./measures/secrets.ts"
+import { memory, validation } from "./measures/validation.ts"
+import { provisioning, relaying } from "./measures/writing.ts"
+import { type Group, type Measured, measureGroup, type Options, type Plot } from "./support/measure.ts"
+import { svg } from "./support/plot.ts"
+import { machine, machineShown } from "./support/report.ts"
+import { markdownTable, textTable } from "./support/table.ts"
+import { takeVerdicts } from "./support/verdicts.ts"
+
+const groups: ReadonlyArray<Group> = [
+  validation,
+  memory,
+  latency,
+  miss,
+  replicas,
+  changes,
+  revocation,
+  opening,
+  secrets,
+  moving,
+  provisioning,
+  relaying,
+  scale
+]
+
+const { values } = parseArgs({
+  options: {
+    groups: { type: "string" },
+    rounds: { type: "string" },
+    milliseconds: { type: "string" },
+    quick: { type: "boolean", default: false },
+    out: { type: "string", default: join("bench", "results") },
+    verdicts: { type: "string" },
+    list: { type: "boolean", default: false }
+  }
+})
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
+
+const whole = (name: "rounds" | "milliseconds", fallback: number): number => {
+  const given = values[name]
+  const value = Number(given ?? fallback)
+  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} is a whole number from 1 on`)
+  return value
+}
+
+const chosen = (): ReadonlyArray<Group> => {
+  if (values.groups === undefined) return groups
+  const names = values.groups.split(",")
+  const unknown = names.filter((name) => !groups.some(({ id }) => id === name))
+  if (unknown.length > 0)
+    throw new Error(`no such group: ${unknown.join(", ")}; there are ${groups.map(({ id }) => id)}`)
+  return groups.filter(({ id }) => names.includes(id))
+}
+
+const run = async (): Promise<number> => {
+  if (values.list) {
+    for (const { id, title } of groups) console.log(`${id.padEnd(14)}${title}`)
+    return 0
+  }
+  const plots: Array<Plot> = []
+  const options: Options = {
+    rounds: whole("rounds", values.quick ? 1 : 7),
+    milliseconds: whole("milliseconds", values.quick ? 200 : 2_000),
+    isQuick: values.quick,
+    plot: (plot) => plots.push(plot)
+  }
+  const before = machine()
+  console.log(machineShown(before))
+  const verdicts = await takeVerdicts(Number(values.verdicts ?? (values.quick ? 0 : 2)))
+  console.log(verdicts.shown)
+  const measured: Array<Measured> = []
+  const failed: Array<string> = []
+  for (const group of chosen()) {
+    const began = performance.now()
+    process.stdout.write(`${group.id}: ${group.title} ... `)
+    try {
+      const rows = await measureGroup(group, options)
+      measured.push(...rows)
+      console.log(`${((performance.now() - began) / 1_000).toFixed(0)} s`)
+      console.log(textTable(rows))
+    } catch (error) {
+      failed.push(group.id)
+      console.log(`FAILED: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  const head = [
+    machineShown(before),
+    verdicts.shown,
+    ...(values.quick ? ["a short form: its figures say nothing"] : [])
+  ]
+  console.log(`\n${head.join("\n")}\n\n${textTable(measured)}`)
+  mkdirSync(values.out, { recursive: true })
+  const json = { at: new Date().toISOString(), machine: before, verdicts, options, failed, measured, plots }
+  writeFileSync(join(values.out, "results.json"), `${JSON.stringify(json, null, 2)}\n`)
+  writeFileSync(join(values.out, "table.md"), `${head.join("\n\n")}\n\n${markdownTable(measured)}\n`)
+  for (const plot of plots) writeFileSync(join(values.out, plot.file), svg(plot))
+  const missed = measured.filter(({ isHeld }) => isHeld === false)
+  console.log(`\n${measured.filter(({ isHeld }) => isHeld === true).length} goals held, ${missed.length} not`)
+  for (const group of failed) console.log(`not measured: ${group}`)
+  console.log(`written: ${values.out}`)
+  return failed.length > 0 || verdicts.wrong > 0 ? 1 : 0
+}
+
+process.exit(await run())

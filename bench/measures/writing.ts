@@ -1,0 +1,145 @@
+/** Tokens provisioned and their events relayed, against the connector and a publisher. */
+import { randomBytes } from "node:crypto"
+import { setTimeout as pause } from "node:timers/promises"
+import { jetstream, jetstreamManager } from "@nats-io/jetstream"
+import { connect } from "@nats-io/transport-node"
+import { type Connection, createConnection } from "mariadb"
+import { must, registered } from "../support/ground.ts"
+import type { Group } from "../support/measure.ts"
+
+const callers = 8
+const batchMax = 1_000
+const app = "meters"
+/** As many messages are under way as the relay has: `CM_OUTBOX_BATCH_MAX`. */
+const publishWindow = 256
+const eventBytes = 600
+
+const rowsIn = async (sql: Connection, table: string): Promise<number> => {
+  const [row] = await sql.query(`SELECT COUNT(*) AS n FROM ${table}`)
+  return Number(row.n)
+}
+
+const until = async (isSo: () => Promise<boolean>): Promise<void> => {
+  while (!(await isSo())) await pause(10)
+}
+
+export const provisioning: Group = {
+  id: "provisioning",
+  title: "provision-batch, 8 callers, events relayed too",
+  prepare: async ({ isQuick }, ground) => {
+    const { client, database } = await ground.service("bench", { env: { CM_EVENTS_BYTES_MAX: "4294967296" } })
+    await registered(client, "demo", app)
+    const sql = await createConnection(database.url)
+    ground.onStop(() => sql.end())
+    const [batches, batch] = isQuick ? [16, 50] : [64, batchMax]
+    const items = () => Array.from({ length: batch }, () => ({ endpointId: crypto.randomUUID() }))
+    const ours = async () => {
+      let left = batches
+      const began = performance.now()
+      const caller = async () => {
+        while (left-- > 0) await must(client, "demo", "token.provision-batch", { appName: app, items: items() })
+      }
+      await Promise.all(Array.from({ length: callers }, caller))
+      await until(async () => (await rowsIn(sql, "outbox")) === 0)
+      return (batches * batch * 1_000) / (performance.now() - began)
+    }
+    await ours()
+    await sql.query("CREATE TABLE bench_tokens LIKE tokens")
+    const kept = (await sql.query(`SELECT * FROM tokens LIMIT ${batch}`)) as ReadonlyArray<Record<string, unknown>>
+    const generated = new Set(
+      (
+        (await sql.query(
+          "SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'tokens' AND GENERATION_EXPRESSION IS NOT NULL"
+        )) as ReadonlyArray<{ readonly name: string }>
+      ).map(({ name }) => name)
+    )
+    const columns = Object.keys(kept[0]!).filter((name) => !generated.has(name))
+    const insert = `INSERT INTO bench_tokens (${columns.map((name) => `\`${name}\``).join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`
+    const fresh = (row: Record<string, unknown>) =>
+      columns.map((name) => (name === "token_id" ? randomBytes(16) : name === "hash" ? randomBytes(32) : row[name]))
+    const bare = async () => {
+      const pieces = Array.from({ length: batches }, () => kept.map(fresh))
+      const began = performance.now()
+      for (const piece of pieces) await sql.batch(insert, piece)
+      return (batches * batch * 1_000) / (performance.now() - began)
+    }
+    return {
+      sides: { provisioned: ours, "batch insert of the same rows": bare },
+      rows: [
+        {
+          measure: "provision-batch, 8 callers, events relayed too",
+          ours: "provisioned",
+          baseline: "batch insert of the same rows",
+          unit: "tokens/s",
+          goal: { atLeast: 0.6 }
+        }
+      ],
+      warms: true
+    }
+  }
+}
+
+export const relaying: Group = {
+  id: "relaying",
+  title: "events of a backlog relayed",
+  prepare: async ({ isQuick }, ground) => {
+    const { natsUrl, onStop } = ground
+    const { client, database } = await ground.service("bench", {
+      env: { CM_EVENTS_BYTES_MAX: "4294967296", CM_OUTBOX_TERM_TTL: "1 second", CM_OUTBOX_POLL_INTERVAL: "100 millis" }
+    })
+    await registered(client, "demo", app)
+    const sql = await createConnection(database.url)
+    onStop(() => sql.end())
+    const [events, batch] = isQuick ? [800, 100] : [100_000, batchMax]
+    const relayed = async () => {
+      // Somebody else holds the relay's term, so that what is committed waits.
+      await sql.query("UPDATE relay_term SET term = term + 1, replica_id = 'bench', expires_at = 4102444800000")
+      for (let made = 0; made < events; made += batch * callers) {
+        const count = Math.min(callers, Math.ceil((events - made) / batch))
+        await Promise.all(
+          Array.from({ length: count }, () => {
+            const items = Array.from({ length: batch }, () => ({ endpointId: crypto.randomUUID() }))
+            return must(client, "demo", "token.provision-batch", { appName: app, items })
+          })
+        )
+      }
+      const all = await rowsIn(sql, "outbox")
+      await sql.query("UPDATE relay_term SET replica_id = NULL, expires_at = 0")
+      await until(async () => (await rowsIn(sql, "outbox")) < all)
+      const began = performance.now()
+      const left = await rowsIn(sql, "outbox")
+      await until(async () => (await rowsIn(sql, "outbox")) === 0)
+      return (left * 1_000) / (performance.now() - began)
+    }
+    const nc = await connect({ servers: natsUrl, noAsyncTraces: true })
+    onStop(() => nc.close())
+    await (await jetstreamManager(nc)).streams.add({ name: "BENCH", subjects: ["baseline.>"] })
+    const js = jetstream(nc)
+    const payload = new Uint8Array(eventBytes)
+    let id = 0
+    const published = async () => {
+      let left = events
+      const began = performance.now()
+      const one = async () => {
+        while (left-- > 0) await js.publish("baseline.events", payload, { msgID: `m${id++}` })
+      }
+      await Promise.all(Array.from({ length: publishWindow }, one))
+      return (events * 1_000) / (performance.now() - began)
+    }
+    return {
+      sides: { relayed, "one publisher": published },
+      rows: [
+        {
+          measure: `events relayed, a backlog of ${events.toLocaleString("en")}`,
+          ours: "relayed",
+          baseline: "one publisher",
+          unit: "/s",
+          goal: { atLeast: 0.8 },
+          note: `its window ${publishWindow}, messages of ${eventBytes} bytes`
+        }
+      ],
+      roundsMax: 3,
+      warms: false
+    }
+  }
+}
