@@ -75,6 +75,8 @@ export const listen = Effect.fnUntraced(function* ({ handle, host, port, stoppin
   const context = yield* Effect.context<never>()
   const run = Effect.runForkWith(context)
   const current = new WeakMap<Socket, Set<Exchange>>()
+  /** With TLS: those whose handshake is done. */
+  const shaken = new WeakSet<Socket>()
   const idle = Latch.makeUnsafe(true)
   let inHand = 0
 
@@ -102,6 +104,8 @@ export const listen = Effect.fnUntraced(function* ({ handle, host, port, stoppin
 
   const refuse = (error: NodeJS.ErrnoException, socket: Socket) => {
     if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy()
+    // Without a handshake nothing can be answered, and waiting for that to be read would keep the connection for ever.
+    if (tls !== null && !shaken.has(socket)) return void socket.destroy()
     const given = problemOf(error)
     const before = Array.from(current.get(socket) ?? [])
     const last = before.at(-1)
@@ -130,7 +134,15 @@ export const listen = Effect.fnUntraced(function* ({ handle, host, port, stoppin
   }
   const open = Effect.callback<Server | SecureServer, ListenError>((resume) => {
     const server =
-      tls === null ? createServer(options) : createSecureServer({ ...options, ...tls, minVersion: "TLSv1.2" })
+      tls === null
+        ? createServer(options)
+        : createSecureServer({
+            ...options,
+            ...tls,
+            minVersion: "TLSv1.2",
+            // Before it, no time for headers runs: whoever says nothing would keep its connection for two minutes.
+            handshakeTimeout: options.headersTimeout
+          })
     server.maxConnections = connectionsMax
     // No header is left out in silence: their bytes are bounded.
     server.maxHeadersCount = 0
@@ -145,6 +157,7 @@ export const listen = Effect.fnUntraced(function* ({ handle, host, port, stoppin
       socket.end(rawAnswer(invalid("", "this is no proxy")), () => socket.destroySoon())
     })
     server.on("clientError", refuse)
+    server.on("secureConnection", (socket: Socket) => void shaken.add(socket))
     server.once("error", (error: NodeJS.ErrnoException) => {
       resume(
         Effect.fail(new ListenError({ problem: `the gateway cannot listen on ${host} port ${port}: ${error.code}` }))

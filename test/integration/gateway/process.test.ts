@@ -3,6 +3,7 @@
 import { execFileSync, spawn } from "node:child_process"
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
 import { request as httpsRequest } from "node:https"
+import { connect as dial } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { TLSSocket } from "node:tls"
@@ -165,6 +166,36 @@ it("its certificate is read again when it changes, and one that is none changes 
     (name) => name === "second",
     { limitMs: 10_000, what: "the new certificate" }
   )
+  assert.strictEqual(await gateway.stop(), 0)
+})
+
+it("who connects to its TLS port and says nothing is let go in the time that headers have", async () => {
+  const { cert, key } = certificate("quiet")
+  const gateway = await start({
+    CM_GATEWAY_TLS_CERT: cert,
+    CM_GATEWAY_TLS_KEY: key,
+    CM_GATEWAY_HEADERS_TIMEOUT: "1 second"
+  })
+  const socket = dial(Number(new URL(gateway.url).port), "127.0.0.1")
+  socket.on("error", () => {})
+  let ended = false
+  socket.on("close", () => {
+    ended = true
+  })
+  await eventually(
+    () => ended,
+    (is) => is,
+    { limitMs: 20_000, what: "the end of a connection that says nothing" }
+  )
+  // Whoever speaks HTTP there, or no TLS that is known, is let go at once.
+  for (const bytes of ["GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x00\x05nonsense", "\0\0\0\0"]) {
+    const stranger = dial(Number(new URL(gateway.url).port), "127.0.0.1")
+    const gone = new Promise<void>((done) => stranger.once("close", () => done()))
+    stranger.on("error", () => {})
+    stranger.resume().write(bytes)
+    await gone
+  }
+  assert.strictEqual(await served(gateway.url), "quiet")
   assert.strictEqual(await gateway.stop(), 0)
 })
 
