@@ -7,6 +7,7 @@
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { type Issuer, issuerAddressProblem, mayNameKeysAt } from "../domain/Issuer.ts"
+import { BodyTooLong, readBody, textOf } from "../http/BoundedBody.ts"
 import { AccessConfig } from "./AccessConfig.ts"
 
 export class IssuerAway extends Schema.TaggedError<IssuerAway>()("IssuerAway", {
@@ -37,20 +38,11 @@ const get = async (address: string, signal: AbortSignal): Promise<unknown> => {
     await answer.body?.cancel().catch(() => undefined)
     throw away("status")
   }
-  const chunks: Array<Uint8Array> = []
-  let length = 0
+  const body = await readBody(answer.body, answerBytesMax).catch((cause: unknown) =>
+    Promise.reject(away(cause instanceof BodyTooLong ? "too_large" : "unreachable"))
+  )
   try {
-    for await (const chunk of answer.body ?? []) {
-      length += chunk.byteLength
-      if (length > answerBytesMax) break
-      chunks.push(chunk)
-    }
-  } catch {
-    throw away("unreachable")
-  }
-  if (length > answerBytesMax) throw away("too_large")
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks)))
+    return JSON.parse(textOf(body))
   } catch {
     throw away("garbage")
   }

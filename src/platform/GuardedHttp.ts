@@ -13,6 +13,7 @@ import { type IncomingMessage, type RequestOptions, request as requestHttp } fro
 import { request as requestHttps } from "node:https"
 import { isIP } from "node:net"
 import { Data, Effect } from "effect"
+import { BodyTooLong, readBody } from "../http/BoundedBody.ts"
 import { isPublicAddress } from "./PublicAddress.ts"
 
 export const answerBytesMax = 65_536
@@ -113,26 +114,20 @@ const exchange = (url: URL, address: string, request: GuardedRequest, signal: Ab
     }
     const hostname = bare(url.hostname)
     if (isTls && isIP(hostname) === 0) options.servername = hostname
-    const take = (answer: IncomingMessage) => {
-      const chunks: Array<Buffer> = []
-      let bytes = 0
-      answer.on("data", (chunk: Buffer) => {
-        bytes += chunk.length
-        if (bytes <= answerBytesMax) return void chunks.push(chunk)
-        fail("too_long")
-        sent.destroy()
-      })
-      answer.on("error", () => fail("unreachable"))
-      answer.on("aborted", () => fail("unreachable"))
-      answer.on("end", () =>
-        resolve({
-          status: answer.statusCode ?? 0,
-          contentType: answer.headers["content-type"]?.toLowerCase() ?? "",
-          retryAfter: answer.headers["retry-after"] ?? null,
-          body: Buffer.concat(chunks).toString("utf8")
-        })
+    const take = (answer: IncomingMessage) =>
+      readBody(answer, answerBytesMax).then(
+        (body) =>
+          resolve({
+            status: answer.statusCode ?? 0,
+            contentType: answer.headers["content-type"]?.toLowerCase() ?? "",
+            retryAfter: answer.headers["retry-after"] ?? null,
+            body: body.toString("utf8")
+          }),
+        (cause: unknown) => {
+          fail(cause instanceof BodyTooLong ? "too_long" : signal.aborted ? "timeout" : "unreachable")
+          sent.destroy()
+        }
       )
-    }
     const sent = (isTls ? requestHttps : requestHttp)(
       { ...options, protocol: url.protocol, hostname, port: portOf(url), path: `${url.pathname}${url.search}` },
       take

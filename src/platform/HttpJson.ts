@@ -6,6 +6,7 @@
  * twice changes nothing there.
  */
 import { Duration, Effect, Schedule } from "effect"
+import { BodyTooLong, readBody, textOf } from "../http/BoundedBody.ts"
 import { PlatformError, type PlatformReason } from "./PlatformError.ts"
 
 /** Tries in all, the first included. */
@@ -27,23 +28,12 @@ export interface HttpLimits {
   readonly bytesMax: number
 }
 
-class TooLong extends Error {}
-
-const readBounded = async (answer: Response, bytesMax: number): Promise<string> => {
-  const announced = Number(answer.headers.get("content-length") ?? "0")
-  if (announced > bytesMax) throw new TooLong()
-  const chunks: Array<Uint8Array> = []
-  let length = 0
-  for await (const chunk of answer.body ?? []) {
-    length += chunk.byteLength
-    if (length > bytesMax) throw new TooLong()
-    chunks.push(chunk)
-  }
-  return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks))
-}
-
 const reasonOf = (cause: unknown): PlatformReason =>
-  cause instanceof TooLong ? "TooLong" : cause instanceof TypeError && isEncoding(cause) ? "Malformed" : "Unreachable"
+  cause instanceof BodyTooLong
+    ? "TooLong"
+    : cause instanceof TypeError && isEncoding(cause)
+      ? "Malformed"
+      : "Unreachable"
 const isEncoding = (cause: TypeError): boolean => "code" in cause && cause.code === "ERR_ENCODING_INVALID_ENCODED_DATA"
 
 /** One try. `what` names the request in errors. */
@@ -57,7 +47,8 @@ export const once = (
   Effect.tryPromise({
     try: async (signal) => {
       const answer = await fetch(url, { ...request, redirect: "manual", signal })
-      return { status: answer.status, body: await readBounded(answer, bytesMax) }
+      const body = await readBody(answer.body, bytesMax, answer.headers.get("content-length"))
+      return { status: answer.status, body: textOf(body) }
     },
     catch: (cause) => {
       const reason = reasonOf(cause)
