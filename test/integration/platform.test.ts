@@ -6,7 +6,7 @@
 import { execFile } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterAll, assert, it, vi } from "vitest"
+import { afterAll, afterEach, assert, it, vi } from "vitest"
 import { eventually } from "../support/eventually.ts"
 import { http } from "../support/gateway.ts"
 import { isRunning, notedIn, npmStart, type Started } from "../support/npmStart.ts"
@@ -19,6 +19,13 @@ const folder = temporaryFolder()
 const dir = join(folder.path, "local")
 const script = [process.execPath, "scripts/platform.mjs"]
 const port = "0"
+const running: Array<Started> = []
+afterEach(async () => {
+  for (const started of running.splice(0)) {
+    started.kill("SIGTERM")
+    await started.exitCode
+  }
+})
 afterAll(() => folder.remove())
 
 /** The process and all that it started, and they, and so on. */
@@ -50,8 +57,11 @@ const nothingIsLeft = async (pids: ReadonlyArray<number>) => {
   assert.deepStrictEqual(notedIn(dir), [])
 }
 
-const start = (env: Record<string, string> = {}, command: ReadonlyArray<string> = script): Started =>
-  npmStart({ dir, command, env: { CM_GATEWAY_PORT: port, ...env } })
+const start = (env: Record<string, string> = {}, command: ReadonlyArray<string> = script): Started => {
+  const started = npmStart({ dir, command, env: { CM_GATEWAY_PORT: port, ...env } })
+  running.push(started)
+  return started
+}
 
 const shell = (line: string) =>
   new Promise<string>((done, fail) =>

@@ -91,6 +91,37 @@ it("2: GET tokens pages by offset, limit and order, with the whole number and a 
   }
 })
 
+it("2a: without parameters it is the newest twenty of them; 1,000 at most at once; GET one record with its tag is 304", async () => {
+  const path = "/api/v1/endpoints/e2a/tokens"
+  const ids: Array<string> = []
+  for (let count = 0; count < 21; count++) ids.push((await provision("e2a")).body.tokenId)
+  const first = await world.ask("GET", path)
+  assert.deepStrictEqual(
+    first.body.content.map(({ tokenId }: { tokenId: string }) => tokenId),
+    ids.toReversed().slice(0, 20)
+  )
+  assert.strictEqual(first.body.totalElements, 21)
+  assert.strictEqual((await world.ask("GET", `${path}?limit=1000`)).body.content.length, 21)
+  const last = await world.ask("GET", `${path}?offset=20&order=DESC`)
+  assert.strictEqual(last.body.content[0].tokenId, ids[0])
+  // The tag is of what is answered: another page has another one, the same page the same one.
+  assert.notStrictEqual(last.header("etag"), first.header("etag"))
+  assert.strictEqual((await world.ask("GET", path)).header("etag"), first.header("etag"))
+  const known = (at: string, tag: string) => world.ask("GET", at, undefined, { headers: { "if-none-match": tag } })
+  const credential = (await store("s2a")).header("location")!
+  const certificate = { issuer: "CN=CA", serialNumber: "2" }
+  const client = await world.ask("POST", "/api/v1/x509-credentials", certificate)
+  for (const at of [`${path}/${ids[0]}`, credential, client.header("location")!]) {
+    const { body, header } = await world.ask("GET", at)
+    assert.match(header("etag")!, /^"\d+"$/u, at)
+    assert.strictEqual(header("etag"), `"${body.version}"`, at)
+    for (const tag of [header("etag")!, `W/${header("etag")}`, "*"])
+      assert.strictEqual((await known(at, tag)).status, 304, at)
+    assert.strictEqual((await known(at, '"99"')).status, 200, at)
+  }
+  assert.strictEqual((await world.ask("DELETE", client.header("location")!)).status, 204)
+})
+
 it("3: GET tokens filters by statuses, several at once", async () => {
   const path = "/api/v1/endpoints/e3/tokens"
   for (const status of ["Active", "Suspended", "Revoked", null]) {
@@ -297,6 +328,12 @@ it("16: the audit is listed from and to, about one entity, and verified", async 
   assert.deepStrictEqual(
     two.body.content.map(({ seq }: { seq: number }) => seq),
     [1, 2]
+  )
+  const first = await world.ask("GET", "/api/v1/audit?limit=2")
+  const next = await world.ask("GET", `/api/v1/audit?limit=2&cursor=${encodeURIComponent(first.body.nextCursor)}`)
+  assert.deepStrictEqual(
+    [...first.body.content, ...next.body.content].map(({ seq }: { seq: number }) => seq),
+    [1, 2, 3, 4]
   )
   const dated = await world.ask("GET", "/api/v1/audit?from=2100-01-01T00:00:00.000Z")
   assert.deepStrictEqual(dated.body.content, [])
