@@ -6,10 +6,13 @@
  * Hashing costs 19 MiB and some tens of milliseconds on purpose, off the main thread. So few run at a
  * time, few may wait, and the rest is refused at once (`PasswordsBusy`): a flood of wrong passwords
  * costs memory and time within bounds. `verify` without a hash does the same work and answers false,
- * so that how long it takes tells nobody whether a name exists.
+ * so that how long it takes tells nobody whether a name exists. Making hashes takes one turn at most, and
+ * its waiting is its own, so that who makes many credentials keeps no login out.
+ *
+ * What a hash takes on this machine is measured at the start and with each one since.
  */
 import { type Argon2Parameters, argon2, randomBytes, timingSafeEqual } from "node:crypto"
-import { Context, Effect, Layer, Redacted, Schema, Semaphore } from "effect"
+import { Clock, Context, Effect, Layer, Metric, Redacted, Schema, Semaphore } from "effect"
 
 export class PasswordsBusy extends Schema.TaggedError<PasswordsBusy>()("PasswordsBusy", {}) {}
 
@@ -19,8 +22,12 @@ const saltBytes = 16
 const hashBytes = 32
 /** Hashes under way at a time: half of Node's pool of four threads. */
 export const concurrencyMax = 2
-/** How many may wait for their turn. */
+/** How many may wait for their turn: as many to be made, as many to be verified. */
 export const waitingMax = 64
+/** How much of what a hash took last goes into what one is expected to take. */
+const newShare = 0.2
+
+const hashSeconds = Metric.gauge("cm_password_hash_seconds", { description: "What a password hash takes, a mean" })
 /** UTF-8 bytes. Longer ones are refused at the door; here they die. */
 export const passwordBytesMax = 1_024
 
@@ -73,47 +80,79 @@ export class Password extends Context.Service<
     readonly verify: (password: Redacted.Redacted, stored: string | null) => Effect.Effect<boolean, PasswordsBusy>
     /** Whether it was made at less than today's cost, and is to be made anew when its password is there. */
     readonly isOutdated: (stored: string) => boolean
+    /** Milliseconds from the end of one verification to that of the next when all turns are taken. */
+    readonly eachMs: () => number
   }
 >()("cm/crypto/Password") {
-  static readonly layer = Layer.sync(this, () => {
-    const turns = Semaphore.makeUnsafe(concurrencyMax)
-    let waiting = 0
-    const inTurn = <A>(work: Effect.Effect<A>): Effect.Effect<A, PasswordsBusy> =>
-      Effect.suspend(() => {
-        if (waiting >= waitingMax + concurrencyMax) return Effect.fail(new PasswordsBusy())
-        waiting += 1
-        // Once begun it cannot be taken back, so its turn lasts until it is done.
-        return turns.withPermit(Effect.uninterruptible(work)).pipe(
-          Effect.ensuring(
+  static readonly layer = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const context = yield* Effect.context<never>()
+      const turns = Semaphore.makeUnsafe(concurrencyMax)
+      let meanMs = 0
+      const measured = <A>(work: Effect.Effect<A>): Effect.Effect<A> =>
+        Effect.suspend(() => {
+          const began = clock.monotonicTimeNanosUnsafe()
+          return Effect.tap(work, () =>
             Effect.sync(() => {
-              waiting -= 1
+              const tookMs = Number(clock.monotonicTimeNanosUnsafe() - began) / 1e6
+              meanMs = meanMs <= 0 ? tookMs : meanMs + (tookMs - meanMs) * newShare
+              hashSeconds.updateUnsafe(meanMs / 1_000, context)
             })
           )
-        )
-      })
-    const nobody: Phc = { ...cost, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
-
-    return Password.of({
-      isOutdated: (stored) => {
-        const known = parse(stored)
-        return known !== null && (known.memory < cost.memory || known.passes < cost.passes)
-      },
-      hash: (password) => {
-        const salt = randomBytes(saltBytes)
-        return inTurn(
-          Effect.map(derive(password, { ...cost, salt }, hashBytes), (hash) => format({ ...cost, salt, hash }))
-        )
-      },
-      verify: (password, stored) => {
-        const known = stored === null ? nobody : parse(stored)
-        if (known === null) return Effect.die(new Error("a stored password hash is not one of ours"))
-        return inTurn(
-          Effect.map(
-            derive(password, known, known.hash.byteLength),
-            (derived) => timingSafeEqual(derived, known.hash) && stored !== null
-          )
-        )
+        })
+      /** A bounded line of its own to the turns that all share, of which it has so many at a time. */
+      const line = (turnsMax: number) => {
+        const own = Semaphore.makeUnsafe(turnsMax)
+        let waiting = 0
+        return <A>(work: Effect.Effect<A>): Effect.Effect<A, PasswordsBusy> =>
+          Effect.suspend(() => {
+            if (waiting >= waitingMax + concurrencyMax) return Effect.fail(new PasswordsBusy())
+            waiting += 1
+            // Once begun it cannot be taken back, so its turn lasts until it is done.
+            return own.withPermit(turns.withPermit(Effect.uninterruptible(measured(work)))).pipe(
+              Effect.ensuring(
+                Effect.sync(() => {
+                  waiting -= 1
+                })
+              )
+            )
+          })
       }
+      const [toBeMade, toBeVerified] = [line(1), line(concurrencyMax)]
+      const nobody: Phc = { ...cost, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
+
+      yield* measured(derive(Redacted.make(""), nobody, hashBytes))
+      yield* Effect.logInfo("password hashes are measured", {
+        millisecondsEach: Math.round(meanMs),
+        firstLoginsPerSecond: Math.round((1_000 * concurrencyMax) / Math.max(meanMs, 0.1))
+      })
+
+      return Password.of({
+        eachMs: () => meanMs / concurrencyMax,
+        isOutdated: (stored) => {
+          const known = parse(stored)
+          return known !== null && (known.memory < cost.memory || known.passes < cost.passes)
+        },
+        hash: (password) => {
+          const salt = randomBytes(saltBytes)
+          const made = Effect.map(derive(password, { ...cost, salt }, hashBytes), (hash) =>
+            format({ ...cost, salt, hash })
+          )
+          return toBeMade(made)
+        },
+        verify: (password, stored) => {
+          const known = stored === null ? nobody : parse(stored)
+          if (known === null) return Effect.die(new Error("a stored password hash is not one of ours"))
+          return toBeVerified(
+            Effect.map(
+              derive(password, known, known.hash.byteLength),
+              (derived) => timingSafeEqual(derived, known.hash) && stored !== null
+            )
+          )
+        }
+      })
     })
-  })
+  )
 }

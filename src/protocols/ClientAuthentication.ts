@@ -86,7 +86,9 @@ const serve = Effect.fnUntraced(function* ({ protocol, read, type, write }: Clie
       inFlight.leave()
       respond(message, envelope, answer, startedAt)
     }
-    if (question.kind === "basic") checks.passwordUnsafe(question, done)
+    const { timeout, timestamp } = envelope
+    const untilMs = timeout > 0n ? Number(timestamp + timeout) : null
+    if (question.kind === "basic") checks.passwordUnsafe({ ...question, untilMs }, done)
     else checks.certificateUnsafe(question.issuer, question.serialNumber, done)
   }
 

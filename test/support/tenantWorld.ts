@@ -94,7 +94,9 @@ export const tenantWorld = Effect.gen(function* () {
   const passwords = {
     hashes: 0,
     verified: [] as Array<string | null>,
-    hold: undefined as Deferred.Deferred<void> | undefined
+    hold: undefined as Deferred.Deferred<void> | undefined,
+    /** What one is said to take. */
+    eachMs: 1
   }
   /** Hashes nothing: what the actors do with it is the same. One that begins with `old` was made at less cost. */
   const password = Layer.succeed(Password, {
@@ -112,7 +114,8 @@ export const tenantWorld = Effect.gen(function* () {
           stored?.slice(4) === hash
         )
       }),
-    isOutdated: (stored) => stored.startsWith("old ")
+    isOutdated: (stored) => stored.startsWith("old "),
+    eachMs: () => passwords.eachMs
   })
   /** What the stores of all replicas, and the protocol between them, do otherwise. */
   const faults: {

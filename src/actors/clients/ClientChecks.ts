@@ -13,7 +13,7 @@
  * The fingerprint's key is made when the process starts and never leaves it.
  */
 import { createHmac, randomBytes, randomInt, timingSafeEqual } from "node:crypto"
-import { Cause, Clock, Context, Effect, Exit, FiberSet, Layer, Metric, Option, Redacted } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Redacted } from "effect"
 import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
 import { Keyring } from "../../crypto/Keyring.ts"
 import { Password, type PasswordsBusy } from "../../crypto/Password.ts"
@@ -40,6 +40,7 @@ import { ClientsConfig } from "./ClientsConfig.ts"
 import { ClientUses } from "./ClientUses.ts"
 import { raisePassword } from "./commands.ts"
 import { type HotClient, HotClients } from "./HotClients.ts"
+import { LoginLanes } from "./LoginLanes.ts"
 import { LoginRates } from "./LoginRates.ts"
 import { NameLookups, type Outcome } from "./NameLookups.ts"
 
@@ -48,6 +49,8 @@ export interface PasswordCheck {
   readonly password: string
   /** Whose the credential must be; null: anybody's. */
   readonly tenantId: string | null
+  /** UNIX milliseconds after which nobody waits for the answer; null: not said. */
+  readonly untilMs: number | null
 }
 
 export type Respond = (answer: ClientAnswer) => void
@@ -75,7 +78,7 @@ type CheckError = errors.TooManyRequests | errors.Unavailable | PasswordsBusy
 type Verified = { readonly right: FoundClient } | { readonly answer: ClientAnswer }
 
 const make = Effect.gen(function* () {
-  const { hotClientsMax, loginsWaitingMax, loginsWaitingPerNameMax } = yield* ClientsConfig
+  const { hotClientsMax, loginWaitMax, loginsWaitingMax, loginsWaitingPerNameMax } = yield* ClientsConfig
   const beliefs = yield* HotState
   const lease = yield* LeaseView
   const store = yield* ClientStore
@@ -93,7 +96,11 @@ const make = Effect.gen(function* () {
   const attempts = new Attempts<Verified>({
     waitingMax: loginsWaitingMax,
     waitingPerNameMax: loginsWaitingPerNameMax,
-    random: (below) => randomInt(below)
+    waitMaxMs: Duration.toMillis(loginWaitMax),
+    eachMs: passwords.eachMs,
+    nowMs: () => clock.currentTimeMillisUnsafe(),
+    random: (below) => randomInt(below),
+    isForLate: (verified) => "right" in verified
   })
   const keyring = yield* Keyring
   const run = Effect.runForkWith(yield* Effect.context<never>())
@@ -119,11 +126,14 @@ const make = Effect.gen(function* () {
 
   const now = () => clock.currentTimeMillisUnsafe()
   const leaseHolds = () => lease.holds(monotonicMsUnsafe(clock), now())
-  const lookups = new NameLookups({
+  const reads = {
     byNames: store.byNames,
     generation: () => (leaseHolds() ? lease.generation : 0),
-    cover: (tenantId, readSeq, sentGeneration) => beliefs.cover(tenantId, readSeq, sentGeneration)
-  })
+    cover: (tenantId: string, readSeq: number, sentGeneration: number) =>
+      beliefs.cover(tenantId, readSeq, sentGeneration)
+  }
+  const lookups = new NameLookups(reads)
+  const lanes = new LoginLanes(reads, () => attempts.isIdle)
 
   // ---- answering
   /** 200 or, when the tenant has no login left in this second, 429. */
@@ -242,7 +252,7 @@ const make = Effect.gen(function* () {
       )
     ).catch((): Verified => ({ answer: unavailable }))
 
-  const passwordUnsafe = ({ password, tenantId, username }: PasswordCheck, respond: Respond): void => {
+  const passwordUnsafe = ({ password, tenantId, untilMs, username }: PasswordCheck, respond: Respond): void => {
     const fingerprint = fingerprintOf(username, password)
     const isWanted = (owner: string) => tenantId === null || owner === tenantId
     const known = hot.find(nameKey({ kind: "basic", username }), leaseHolds())
@@ -256,12 +266,20 @@ const make = Effect.gen(function* () {
       return
     }
     const key = fingerprint.toString("latin1")
-    attempts.add(username, key, attempt(username, password, fingerprint), (outcome) => {
-      if (outcome === "displaced") return respond(tooMany)
-      if ("answer" in outcome) return respond(outcome.answer)
-      if (!isWanted(outcome.right.credential.tenantId)) return respond(unauthenticated)
-      respondFound(outcome.right, respond)
-    })
+    const told = (outcome: Verified | "displaced"): void => {
+      if (outcome === "displaced") respond(tooMany)
+      else if ("answer" in outcome) respond(outcome.answer)
+      else if (!isWanted(outcome.right.credential.tenantId)) respond(unauthenticated)
+      else respondFound(outcome.right, respond)
+    }
+    const question = {
+      name: username,
+      key,
+      untilMs: untilMs ?? Number.POSITIVE_INFINITY,
+      run: attempt(username, password, fingerprint),
+      told
+    }
+    lanes.find(username, tenantId, (lane) => attempts.ask({ ...question, lane }))
   }
 
   return ClientChecks.of({

@@ -21,6 +21,14 @@ const config = Config.all({
     about:
       "Logins that may wait to have their password hashed; beyond it one of them, chosen at random, is answered 429."
   }),
+  loginWaitMax: Setting.duration({
+    name: "CM_LOGIN_WAIT_MAX",
+    min: "100 millis",
+    max: "10 seconds",
+    byDefault: "2 seconds",
+    about:
+      "Longest that a login waits to have its password hashed; what would wait longer, or than its own time-out, is answered 429 at once."
+  }),
   loginsWaitingPerNameMax: Setting.int({
     name: "CM_LOGINS_WAITING_PER_NAME_MAX",
     unit: "logins",

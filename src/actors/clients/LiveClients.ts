@@ -6,7 +6,7 @@
  * refusal that says "not used yet" is looked at again before it is given, as for tokens.
  */
 import { Effect, Layer, Redacted } from "effect"
-import { Password } from "../../crypto/Password.ts"
+import { Password, waitingMax } from "../../crypto/Password.ts"
 import type { ClientCredential } from "../../domain/ClientCredential.ts"
 import * as errors from "../../domain/errors.ts"
 import { isEntityId } from "../../domain/Names.ts"
@@ -79,7 +79,11 @@ const make = Effect.gen(function* () {
       const generated = password === null ? ids.tokenValue(generatedLength) : null
       const passwordHash = yield* Effect.mapError(
         passwords.hash(password ?? Redacted.make(generated ?? "")),
-        () => new errors.TooManyRequests({ limit: "passwords" })
+        () =>
+          new errors.TooManyRequests({
+            limit: "passwords",
+            retryAfterMs: Math.max(1, Math.ceil(passwords.eachMs() * waitingMax))
+          })
       )
       return yield* create(
         tenantId,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Redacted } from "effect"
+import { Effect, Exit, Fiber, Redacted } from "effect"
 import { concurrencyMax, Password, passwordBytesMax, waitingMax } from "../../../src/crypto/Password.ts"
 
 const withPassword = <A, E>(use: (password: Password["Service"]) => Effect.Effect<A, E>) =>
@@ -73,6 +73,22 @@ describe("Password", () => {
         )
         assert.strictEqual(results.filter((result) => result._tag === "Failure").length, 10)
         assert.isTrue(yield* password.verify(of("x"), stored))
+      })
+    )
+  )
+
+  it.live("verifies at once though as many hashes are being made as may wait", () =>
+    withPassword((password) =>
+      Effect.gen(function* () {
+        const stored = yield* password.hash(of("x"))
+        const makers = yield* Effect.forEach(Array.from({ length: waitingMax + concurrencyMax + 1 }), () =>
+          Effect.forkChild(Effect.result(password.hash(of("y"))), { startImmediately: true })
+        )
+        assert.strictEqual((yield* Fiber.join(makers.at(-1)!))._tag, "Failure")
+        assert.isTrue(yield* password.verify(of("x"), stored))
+        assert.isAbove(makers.filter((maker) => maker.pollUnsafe() === undefined).length, waitingMax / 2)
+        yield* Effect.forEach(makers, Fiber.interrupt, { discard: true })
+        assert.isAbove(password.eachMs(), 0)
       })
     )
   )
