@@ -89,8 +89,7 @@ export const providerOperations = [
     errors: ["PROVIDER_NOT_FOUND", "PROVIDER_IN_USE"],
     handle: Effect.fnUntraced(function* ({ name }, { caller, tenantId }) {
       const providers = yield* Providers
-      yield* providers.remove(tenantId, name, caller)
-      return { deleted: 1 as const }
+      return yield* providers.remove(tenantId, name, caller)
     })
   })
 ]

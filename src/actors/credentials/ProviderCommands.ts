@@ -23,7 +23,7 @@ export const putProvider = (
   caller: Caller
 ): Command<{ readonly entry: ProviderEntry; readonly created: boolean }> => ({
   name: "provider.put",
-  caller: { ...caller, idempotency: null },
+  caller,
   load: { credentials: { ...noCredentials, providers: [definition.name] } },
   decide: (workspace) => {
     const { name } = definition
@@ -70,9 +70,9 @@ export const putProvider = (
   }
 })
 
-export const removeProvider = (name: string, caller: Caller): Command<void> => ({
+export const removeProvider = (name: string, caller: Caller): Command<{ readonly deleted: 1 }> => ({
   name: "provider.delete",
-  caller: { ...caller, idempotency: null },
+  caller,
   load: { credentials: { ...noCredentials, providers: [name] } },
   decide: (workspace) => {
     const before = workspace.credentials.provider(name)
@@ -86,6 +86,6 @@ export const removeProvider = (name: string, caller: Caller): Command<void> => (
       entityId: name,
       diff: { version: [before.version, null] }
     })
-    return Result.succeed(undefined)
+    return Result.succeed({ deleted: 1 })
   }
 })

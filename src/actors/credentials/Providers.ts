@@ -60,7 +60,11 @@ export class Providers extends Context.Service<
       request: PutProvider,
       caller: Caller
     ) => Effect.Effect<{ readonly known: KnownProvider; readonly created: boolean }, ChangeError>
-    readonly remove: (tenantId: string, name: string, caller: Caller) => Effect.Effect<void, ChangeError>
+    readonly remove: (
+      tenantId: string,
+      name: string,
+      caller: Caller
+    ) => Effect.Effect<{ readonly deleted: 1 }, ChangeError>
     /** Checks that the provider is known and has what it needs; fails with what lacks. */
     readonly setUp: (tenantId: string, rotation: Rotation, secret: Secret) => Effect.Effect<RefreshSetup, ChangeError>
   }
