@@ -6,7 +6,7 @@ import type { TenantLimitName } from "./PlatformSettings.ts"
 export interface TenantSettings {
   /** Null: it has none, and no bearer token is its own. */
   readonly issuer: Issuer | null
-  /** How long its rows are kept after its end. Null: the service's default. */
+  /** How long its data keys outlive it, so that a backup can be opened. Null: the service's default. */
   readonly retentionMs: number | null
   /** What is not here has its default. */
   readonly limits: Readonly<Partial<Record<TenantLimitName, number>>>

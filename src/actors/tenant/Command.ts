@@ -23,6 +23,8 @@ export interface Command<A> {
   readonly rejected?: (() => Refusal) | undefined
   /** True for background work on a tenant that is being removed. */
   readonly onRemovedTenant?: boolean | undefined
+  /** True for what ends its tenant: an answer that was kept is given again though no tenant has the id any more. */
+  readonly outlivesTenant?: boolean | undefined
   /** For what must not wait in the mailbox: the command itself, made when its turn has come. */
   readonly prepare?: (() => Command<A>) | undefined
   /** Asked when the rows are locked and read; false: what it was prepared with does not hold any more. */

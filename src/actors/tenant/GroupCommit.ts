@@ -90,11 +90,17 @@ export const layer = Layer.effect(
 
     // ---- deciding, inside the transaction
     /** The answer from before, when the same key was used in time. */
-    const repeated = (workspace: Workspace, keyHash: string, fingerprint: string): Decided | undefined => {
+    const repeated = (
+      workspace: Workspace,
+      { outlivesTenant = false }: AnyCommand,
+      keyHash: string,
+      fingerprint: string
+    ): Decided | undefined => {
       const before = workspace.rememberedAnswer(keyHash)
       if (before === undefined || workspace.now - before.createdAt >= answersLiveMs) return undefined
-      // Of a tenant that was removed, or created again: nobody's answer any more.
-      if (before.createdAt < (workspace.tenantRow?.createdAt ?? Number.POSITIVE_INFINITY)) return undefined
+      // Of a tenant that was removed, or created again: nobody's answer any more, but that it was removed.
+      const bornAt = workspace.tenantRow?.createdAt ?? (outlivesTenant ? 0 : Number.POSITIVE_INFINITY)
+      if (before.createdAt < bornAt) return undefined
       return before.fingerprint === fingerprint
         ? { _tag: "Repeated", sealed: before.sealedAnswer, aad: aadOf(workspace, keyHash), seq: before.revocationSeq }
         : { _tag: "Answer", answer: Result.fail(new errors.IdempotencyKeyReused()), inForce: "now" }
@@ -103,15 +109,20 @@ export const layer = Layer.effect(
     const decideOne = (workspace: Workspace, command: AnyCommand, keyHash: string | null): Decided => {
       const tenant = workspace.tenant(command.onRemovedTenant)
       const mayBeMissing = command.load.createsTenant === true
+      const { idempotency } = command.caller
       if (Result.isFailure(tenant) && !mayBeMissing) {
+        if (command.outlivesTenant === true && keyHash !== null && idempotency !== null) {
+          const fingerprint = keyring.fingerprint("idempotency-body", idempotency.body)
+          const before = repeated(workspace, command, keyHash, fingerprint)
+          if (before !== undefined) return before
+        }
         // A removal is told, in whatever words, when it is in force.
         const inForce = workspace.isTenantRemoved ? "earlier" : "now"
         return { _tag: "Answer", answer: Result.fail(tenant.failure), inForce }
       }
-      const { idempotency } = command.caller
       if (keyHash === null || idempotency === null) return answered(workspace, command).decided
       const fingerprint = keyring.fingerprint("idempotency-body", idempotency.body)
-      const before = repeated(workspace, keyHash, fingerprint)
+      const before = repeated(workspace, command, keyHash, fingerprint)
       if (before !== undefined) return before
       const { decided, provisional, revocationSeq } = answered(workspace, command)
       if (provisional) return decided

@@ -164,9 +164,10 @@ export const layer = Layer.effect(
         change(tenantId, configureTenant(wanted, announce.updated, caller)),
       tenantOfIssuer: (issuer) => Effect.mapError(store.findTenantByIssuer(issuer), ExistingTenant.readFailed),
       removeTenant: Effect.fnUntraced(function* (tenantId, caller) {
-        // One that is being removed has an actor still: the repetition waits there until the first is in force.
+        // One that is being removed has an actor still: the repetition waits there until the first is in force. And
+        // one that is gone may have been answered to the same key.
         const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), ExistingTenant.readFailed)
-        if (tenant === undefined) return yield* new errors.TenantNotFound({ tenantId })
+        if (tenant === undefined && caller.idempotency === null) return yield* new errors.TenantNotFound({ tenantId })
         return yield* actors.ask(tenantId, applications.removeTenant(announce.unregistered, caller))
       }),
       listTenants: (options) => Effect.mapError(store.listTenants(options), ExistingTenant.readFailed),

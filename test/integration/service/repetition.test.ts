@@ -4,9 +4,11 @@
  * whole table of operations. One that is in neither of the lists below fails this test.
  */
 import { headers } from "@nats-io/transport-node"
+import { type Connection, createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { type Client, connectClient } from "../../support/client.ts"
+import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
@@ -14,7 +16,9 @@ const instance = "rep"
 let database: FreshDatabase
 let service: Service
 let client: Client
+let sql: Connection
 let count = 0
+const numberOf = async (statement: string): Promise<number> => Number((await sql.query(statement))[0].n)
 const fresh = (prefix: string) => `${prefix}-${count++}`
 
 beforeAll(async () => {
@@ -26,9 +30,11 @@ beforeAll(async () => {
     env: { CM_CREDENTIAL_SWEEP_EVERY: "1 minute" }
   })
   client = await connectClient({ natsUrl: inject("natsUrl"), instance })
+  sql = await createConnection(database.url)
 })
 afterAll(async () => {
   await client?.close()
+  await sql?.end()
   await service?.stop()
   await database?.drop()
 })
@@ -357,7 +363,7 @@ const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
   ],
   "tenants.remove": [
     {
-      // While its row is there, which waits for its credential. One that is gone has no answers any more.
+      // While its row is there, which waits for its credential.
       body: async () => {
         const tenantId = fresh("tenant")
         await must("tenants.create", { tenantId })
@@ -366,6 +372,20 @@ const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
         return { tenantId }
       },
       since: () => must("tenants.create", { tenantId: fresh("tenant") })
+    },
+    {
+      // An empty one is gone at once.
+      body: async () => {
+        const tenantId = fresh("tenant")
+        await must("tenants.create", { tenantId })
+        return { tenantId }
+      },
+      since: ({ tenantId }) =>
+        eventually(
+          () => numberOf(`SELECT COUNT(*) n FROM tenants WHERE tenant_id = '${tenantId}'`),
+          (rows) => rows === 0,
+          { what: "the tenant's row being gone" }
+        )
     }
   ],
   "audit.cut": [

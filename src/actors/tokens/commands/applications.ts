@@ -95,6 +95,7 @@ export const removeTenant = (
   caller,
   load: {},
   onRemovedTenant: true,
+  outlivesTenant: true,
   decide: (workspace) => {
     if (workspace.tenantId === globalTenantId) {
       return Result.fail(new errors.Forbidden({ reason: "the tenant global cannot be removed" }))

@@ -6,6 +6,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, type Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import type { ChangeError } from "../../../../src/actors/tenant/Tenants.ts"
 import { operator, type TenantWorld, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
 
 type Replica = Effect.Success<ReturnType<TenantWorld["replica"]>>
@@ -55,6 +56,31 @@ describe("an answer that was remembered for a tenant", () => {
       assert.isNotNull((yield* world.store.findTenants(["acme"]))[0]?.removedAt)
       const gone = yield* Effect.flip(replica.tenants.registerApplication("acme", "app", register))
       assert.strictEqual(gone._tag, "TenantNotFound")
+    })
+  )
+
+  it.effect("of its removal is given though nothing of it is left, to the same key and the same request only", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      yield* tenants.createTenant(create, operator)
+      const first = yield* tenants.removeTenant("acme", remove)
+      yield* purged(world)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* tenants.removeTenant("acme", remove), first)
+      for (const [caller, tag] of [
+        [operator, "TenantNotFound"],
+        [withKey("k9", "tenants.remove"), "TenantNotFound"],
+        [withKey("k3", "tenants.remove", "other"), "IdempotencyKeyReused"],
+        // Of everything else no answer is given any more.
+        [withKey("k1", "application.register"), "TenantNotFound"]
+      ] as const) {
+        const asked: Effect.Effect<unknown, ChangeError> =
+          caller.idempotency?.operation === "application.register"
+            ? tenants.registerApplication("acme", "app", caller)
+            : tenants.removeTenant("acme", caller)
+        assert.strictEqual((yield* Effect.flip(asked))._tag, tag)
+      }
     })
   )
 
