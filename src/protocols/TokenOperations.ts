@@ -9,7 +9,7 @@ import {
   Tenants,
   type TokenRef
 } from "../actors/tenant/Tenants.ts"
-import type { InvalidRequest } from "../domain/errors.ts"
+import { InvalidRequest } from "../domain/errors.ts"
 import { entityIdPattern } from "../domain/Names.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Deleted } from "../schema/Field.ts"
@@ -41,14 +41,20 @@ type Judged<A> = ReadonlyArray<Result.Result<A, InvalidRequest>>
 const takenOf = <A>(items: Judged<A>): ReadonlyArray<A> =>
   items.flatMap((item) => (Result.isSuccess(item) ? [item.success] : []))
 
+/** What is wrong with an item is named by its path in the whole request, whoever found it. */
+const placed = <A>(result: ItemResult<A>, index: number): ItemResult<A> =>
+  Result.isFailure(result) && result.failure._tag === "InvalidRequest"
+    ? Result.fail(new InvalidRequest({ path: `items[${index}].${result.failure.path}`, reason: result.failure.reason }))
+    : result
+
 /** The outcomes of those that were taken, and of each malformed one its refusal, as they stood in the batch. */
 const inOrder = <A>(items: Judged<unknown>, results: ReadonlyArray<ItemResult<A>>): ReadonlyArray<ItemResult<A>> => {
   const outcomes = results.values()
-  return items.map((item) => {
+  return items.map((item, index) => {
     if (Result.isFailure(item)) return Result.fail(item.failure)
     const { done, value } = outcomes.next()
     if (done) throw new Error("an item of a batch has no outcome")
-    return value
+    return placed(value, index)
   })
 }
 

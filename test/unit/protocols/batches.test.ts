@@ -3,6 +3,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { afterAll, beforeAll, beforeEach } from "vitest"
+import { InvalidRequest } from "../../../src/domain/errors.ts"
 import { unknownEntityId } from "../../../src/domain/Names.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
 import { someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
@@ -107,6 +108,26 @@ describe("a batch", () => {
     assert.deepInclude(fifth, none)
     // A text that is too long to be a value is handed on as none at all: its verdict is the validator's.
     assert.deepStrictEqual(world.tenants.calls[0]?.args[1], [right, { ...right, token: "" }])
+  })
+
+  it("names the place of what only its tenant finds wrong with an item, in the whole request", async () => {
+    world.tenants.script.provisionTokens = (_tenantId, _appName, items) =>
+      Effect.succeed(
+        items.map(({ endpointId }) =>
+          endpointId === "late"
+            ? Result.fail(new InvalidRequest({ path: "expiresDate", reason: "is in the past" }))
+            : Result.succeed({ record: someToken({ endpointId }), token: "value" })
+        )
+      )
+    const items = [{ endpointId: "e" }, { endpointId: "not one" }, { endpointId: "late" }]
+    const { body } = await world.tenant("token.provision-batch", { appName: "app", items })
+    const results: ReadonlyArray<{ readonly details?: { readonly path: string } }> = body.results
+    assert.deepStrictEqual(
+      results.map(({ details }) => details?.path),
+      [undefined, "items[1].endpointId", "items[2].expiresDate"]
+    )
+    const one = await world.tenant("token.provision", { appName: "app", endpointId: "late" })
+    assert.strictEqual(one.body.error.details.path, "expiresDate")
   })
 
   it("of malformed items only still learns whether its application is there", async () => {
