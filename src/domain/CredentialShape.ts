@@ -62,7 +62,9 @@ const checkNames = (shape: Shape, names: ReadonlyArray<string>): ShapeError | un
 const checkValue = (shape: Shape | undefined, name: string, value: unknown): ShapeError | undefined => {
   const path = shownNamePattern.test(name) ? `credentials.${name}` : "credentials"
   if (typeof value !== "string") return { path, reason: "must be a string" }
-  if (value === "" && !shape?.emptyOne?.includes(name)) return { path, reason: "must not be empty" }
+  // A field that this service does not know may well say nothing.
+  if (value === "" && shape !== undefined && !shape.emptyOne?.includes(name))
+    return { path, reason: "must not be empty" }
   if (!value.isWellFormed()) return { path, reason: "must be well-formed text" }
   if (bytesOf(value) > valueBytesMax) return { path, reason: `must have at most ${valueBytesMax} bytes` }
   return undefined
