@@ -10,7 +10,8 @@
  * - nothing that a taker throws or returns reaches the library: it is counted, and logged once a second at most;
  * - a message's headers are decoded before it is handed on, and reading them throws no more. Headers that the
  *   library refuses are told to `unreadable` instead of `take`; the lines of theirs that can be read are there;
- * - headers over `headerBytesMax` or `linesMax` are refused before anybody decodes them;
+ * - headers over `headerBytesMax` or `linesMax` are refused before anybody decodes them, and so is a block that
+ *   does not begin or end as one: of what was cut off nobody knows what it said;
  * - `harden` does the same for the subscriptions that the library makes for itself (answers to requests,
  *   consumers of JetStream): those get such a message with what can be read of its headers.
  *
@@ -123,12 +124,27 @@ const isWithinBounds = ({ _msg, _rdata }: Raw): boolean => {
   return true
 }
 
-class TooManyHeaders extends Error {}
+const [carriageReturn, versionLine] = [13, Buffer.from("NATS/1.0")]
+
+/** Whether a header block begins with its version and ends with an empty line, as each does that is whole. */
+const isWhole = ({ _msg, _rdata }: Raw): boolean => {
+  const bytes = _msg?.hdr ?? -1
+  if (bytes < 0 || !(_rdata instanceof Uint8Array)) return true
+  const end = [carriageReturn, lineFeed, carriageReturn, lineFeed]
+  return (
+    versionLine.every((byte, at) => _rdata[at] === byte) &&
+    bytes >= versionLine.length + end.length &&
+    end.every((byte, at) => _rdata[bytes - end.length + at] === byte)
+  )
+}
+
+class HeadersRefused extends Error {}
 
 /** Decodes the headers now, so that nobody meets their refusal later. False: they break the rules. */
 const settleHeaders = (message: Msg): boolean => {
   try {
-    if (!isWithinBounds(message as unknown as Raw)) throw new TooManyHeaders()
+    const raw = message as unknown as Raw
+    if (!isWithinBounds(raw) || !isWhole(raw)) throw new HeadersRefused()
     void message.headers
     return true
   } catch {

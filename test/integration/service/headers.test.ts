@@ -46,7 +46,11 @@ const blocks: Record<string, string> = {
   "a lone carriage return in a value": "NATS/1.0\r\nA: x\ry\r\n\r\n",
   "a name beyond ASCII": "NATS/1.0\r\nSchl\u00c3\u00bcssel: x\r\n\r\n",
   "bytes that are no text": "NATS/1.0\r\n\xff\xfe\xfd: \xff\r\n\r\n",
-  "no end": "NATS/1.0\r\na b: x",
+  "no end": "NATS/1.0\r\nA: x",
+  "an end cut off": "NATS/1.0\r\nIdempotency-Key: k\r\n",
+  "half of an end": "NATS/1.0\r\nA: x\r\n\r",
+  "no version": "A: x\r\n\r\n",
+  "another version": "NATS/2.0\r\nA: x\r\n\r\n",
   "a line more than are read": `NATS/1.0\r\n${"A: x\r\n".repeat(linesMax + 1)}\r\n`,
   // The library's own decoding of these takes most of a minute.
   "forty thousand names": `NATS/1.0\r\n${Array.from({ length: 40_000 }, (_, n) => `H${n}: v\r\n`).join("")}\r\n`,
