@@ -23,7 +23,7 @@ const hashBytes = 32
 /** Hashes under way at a time: half of Node's pool of four threads. */
 export const concurrencyMax = 2
 /** How many may wait for their turn: as many to be made, as many to be verified. */
-export const waitingMax = 64
+export const waitingMax = 32
 /** How much of what a hash took last goes into what one is expected to take. */
 const newShare = 0.2
 
