@@ -60,6 +60,11 @@ export class ClientChecks extends Context.Service<
   {
     /** `respond` is called once, at once or later. Texts are within their limits. Must not throw. */
     readonly passwordUnsafe: (check: PasswordCheck, respond: Respond) => void
+    /**
+     * Of a hot certificate, by issuer and serial number as a question holds them (`HotClients.wireKeyOf`): the
+     * answer, the same value each time; undefined where only `certificateUnsafe` knows.
+     */
+    readonly hotCertificateUnsafe: (wireKey: string) => ClientAnswer | undefined
     readonly certificateUnsafe: (issuer: string, serialNumber: string, respond: Respond) => void
     /** Hot credentials, and logins that wait to be hashed. */
     readonly census: () => { readonly hot: number; readonly waiting: number }
@@ -141,14 +146,14 @@ const make = Effect.gen(function* () {
     const tenantId = answer.tenantId ?? ""
     return rates.take(tenantId, limits.get(tenantId).loginsPerSecond, monotonicMsUnsafe(clock)) ? answer : tooMany
   }
-  const respondHot = (client: HotClient, respond: Respond): void => {
+  const answerHot = (client: HotClient): ClientAnswer => {
     const answer = granted(client.answer)
     if (answer.statusCode === 200 && client.isUnused) {
       // Before it is told: what there is no room for is marked again at once.
       client.isUnused = false
       uses.tellUnsafe(client.tenant.tenantId, client.credentialId)
     }
-    respond(answer)
+    return answer
   }
   const respondFound = (found: FoundClient, respond: Respond): void => {
     const { credential } = found
@@ -160,11 +165,15 @@ const make = Effect.gen(function* () {
   }
 
   // ---- certificates
+  const hotCertificateUnsafe = (wireKey: string): ClientAnswer | undefined => {
+    const known = hot.findWire(wireKey, leaseHolds())
+    return known && answerHot(known)
+  }
   const certificateUnsafe = (issuer: string, serialNumber: string, respond: Respond): void => {
     const name: ClientName = { kind: "certificate", issuer, serialNumber }
     const known = hot.find(nameKey(name), leaseHolds())
     if (known !== undefined) {
-      respondHot(known, respond)
+      respond(answerHot(known))
       return
     }
     lookups.ask(name, (outcome) => {
@@ -262,7 +271,7 @@ const make = Effect.gen(function* () {
       timingSafeEqual(known.fingerprint, fingerprint) &&
       isWanted(known.tenant.tenantId)
     ) {
-      respondHot(known, respond)
+      respond(answerHot(known))
       return
     }
     const key = fingerprint.toString("latin1")
@@ -285,6 +294,7 @@ const make = Effect.gen(function* () {
   return ClientChecks.of({
     passwordUnsafe,
     certificateUnsafe,
+    hotCertificateUnsafe,
     census: () => ({ hot: hot.count, waiting: attempts.waitingCount })
   })
 })

@@ -8,7 +8,16 @@
  *
  * Bounded; the oldest gives way. What is not usable is not kept.
  */
-import { accepted, type ClientAnswer, type FoundClient, isGood, nameKey } from "../../domain/ClientCredential.ts"
+
+import {
+  accepted,
+  type ClientAnswer,
+  type ClientName,
+  type FoundClient,
+  isGood,
+  nameKey
+} from "../../domain/ClientCredential.ts"
+import { keyOf } from "../../schema/EcapFrame.ts"
 import type { Beliefs } from "../validation/HotState.ts"
 import type { TenantRecord } from "../validation/Records.ts"
 
@@ -22,11 +31,19 @@ export interface HotClient {
   readonly answer: ClientAnswer
   /** Its first use is still to be told; set to false by who tells it. */
   isUnused: boolean
+  /** Of a certificate. */
+  readonly wireKey: string | null
 }
+
+/** Issuer and serial number in their shortest Avro encoding, a character a byte: as they lie in a question. */
+export const wireKeyOf = ({ issuer, serialNumber }: Extract<ClientName, { readonly kind: "certificate" }>): string =>
+  Buffer.from(keyOf(issuer, serialNumber)).toString("latin1")
 
 export class HotClients {
   private readonly byName = new Map<string, HotClient>()
   private readonly names = new Map<string, string>()
+  /** Certificates by the bytes that a question holds of them (`wireKey`), so that none is decoded to be found. */
+  private readonly byWire = new Map<string, HotClient>()
   private readonly beliefs: Beliefs
   private readonly max: number
 
@@ -58,6 +75,15 @@ export class HotClients {
       : undefined
   }
 
+  /** The same of a certificate, by its `wireKey`. */
+  findWire(key: string, leaseHolds: boolean): HotClient | undefined {
+    const found = this.byWire.get(key)
+    return found !== undefined &&
+      this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds)
+      ? found
+      : undefined
+  }
+
   /** Whether a row that was read a while ago may still be answered. */
   believes({ credential, readSeq }: FoundClient, leaseHolds: boolean): boolean {
     const tenant = this.beliefs.tenant(credential.tenantId)
@@ -74,15 +100,18 @@ export class HotClients {
     if (present !== undefined) this.drop(present.credentialId)
     if (this.byName.size >= this.max) this.drop(this.byName.values().next().value!.credentialId)
     const { credentialId, status, tenantId, version } = credential
-    this.byName.set(key, {
+    const client: HotClient = {
       tenant: this.beliefs.tenant(tenantId),
       credentialId,
       version,
       readSeq,
       fingerprint,
       answer: accepted(credential),
-      isUnused: status === "Inactive"
-    })
+      isUnused: status === "Inactive",
+      wireKey: credential.name.kind === "certificate" ? wireKeyOf(credential.name) : null
+    }
+    this.byName.set(key, client)
+    if (client.wireKey !== null) this.byWire.set(client.wireKey, client)
     this.names.set(credentialId, key)
   }
 
@@ -96,6 +125,9 @@ export class HotClients {
     const key = this.names.get(credentialId)
     if (key === undefined) return
     this.names.delete(credentialId)
-    if (this.byName.get(key)?.credentialId === credentialId) this.byName.delete(key)
+    const client = this.byName.get(key)
+    if (client?.credentialId !== credentialId) return
+    this.byName.delete(key)
+    if (client.wireKey !== null) this.byWire.delete(client.wireKey)
   }
 }

@@ -187,7 +187,6 @@ const rotationAfter = (
           ...before.refresh,
           provider: first.provider,
           lane: first.lane,
-          queue: first.queue,
           nextRefreshAt: first.nextRefreshAt,
           grantExpiresAt: first.grantExpiresAt
         }

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import type { ClientRecord } from "../../../src/actors/clients/Clients.ts"
+import { wireKeyOf } from "../../../src/actors/clients/HotClients.ts"
 import { type ClientAnswer, refusal } from "../../../src/domain/ClientCredential.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { refusedAtOnce } from "../../../src/protocols/ClientAuthentication.ts"
@@ -161,9 +162,13 @@ describe("16/ECAP and 22/CAP about clients", () => {
   let world: ProtocolWorld
   let given: ClientAnswer = good
   let asked = 0
+  let hot: ClientAnswer | undefined
+  /** What was asked of the actors but whether a certificate is hot. */
+  const calls = () => world.tenants.calls.filter(({ method }) => method !== "checksHotCertificateUnsafe")
   beforeAll(async () => {
     world = await protocolWorld()
     Object.assign(world.tenants.script, {
+      checksHotCertificateUnsafe: () => hot,
       checksPasswordUnsafe: (_: unknown, respond: (answer: ClientAnswer) => void) => respond(given),
       checksCertificateUnsafe: (_1: unknown, _2: unknown, respond: (answer: ClientAnswer) => void) => respond(given)
     })
@@ -201,8 +206,43 @@ describe("16/ECAP and 22/CAP about clients", () => {
     for (const bytes of [Buffer.concat([right, Buffer.from([0])]), right.subarray(0, -1), notText, new Uint8Array()]) {
       assert.deepInclude(await ask(tail, bytes), { correlationId: "", statusCode: 400, clientId: null })
     }
-    assert.deepStrictEqual(world.tenants.calls, [])
+    assert.deepStrictEqual(calls(), [])
   })
+
+  it.each(questions.filter(([, fields]) => "issuer" in fields))(
+    "%s about a hot certificate is answered alike, and asked about nowhere else",
+    async (tail, fields) => {
+      world.tenants.calls.length = 0
+      const request = { ...envelope, ...fields, correlationId: "ä 🙂" }
+      const bytes = wire[tail].request.toBuffer(request)
+      given = good
+      const slow = await ask(tail, bytes)
+      hot = good
+      for (let n = 0; n < 3; n++) {
+        const quick = await ask(tail, bytes)
+        assert.isAtLeast(Number(quick.timestamp), Number(slow.timestamp))
+        assert.deepStrictEqual({ ...quick, timestamp: 0 }, { ...slow, timestamp: 0 })
+      }
+      hot = refusal(429)
+      assert.deepInclude(await ask(tail, bytes), { correlationId: "ä 🙂", statusCode: 429, clientId: null })
+      assert.lengthOf(calls(), 1)
+      const [key] = world.tenants.calls.at(-1)!.args
+      assert.strictEqual(key, wireKeyOf({ kind: "certificate", issuer: "CN=x", serialNumber: "7" }))
+      hot = good
+      // What must not be answered 200 is not asked whether it is hot.
+      world.tenants.calls.length = 0
+      for (const [change, status] of [
+        [{ timestamp: 1, timeout: 1 }, 408],
+        [{ timeout: -1 }, 400],
+        [{ correlationId: "x".repeat(257) }, 400]
+      ] as const) {
+        const answer = await ask(tail, wire[tail].request.toBuffer({ ...request, ...change }))
+        assert.strictEqual(answer.statusCode, status)
+      }
+      assert.deepStrictEqual(world.tenants.calls, [])
+      hot = undefined
+    }
+  )
 
   it.each(questions)("%s pointed at a subject of the service's own is not carried out", async (tail, fields) => {
     world.tenants.calls.length = 0
@@ -213,7 +253,7 @@ describe("16/ECAP and 22/CAP about clients", () => {
     }
     await ask(tail, right, `_INBOX.comms.last${asked++}`)
     assert.strictEqual(world.bus.sent.length, before + 1)
-    assert.strictEqual(world.tenants.calls.length, 1)
+    assert.strictEqual(calls().length, 1)
   })
 })
 

@@ -2,6 +2,7 @@
 /** Checks of client credentials over one memory database: what work each costs, and what ends them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Redacted } from "effect"
+import { wireKeyOf } from "../../../../src/actors/clients/HotClients.ts"
 import { Limits } from "../../../../src/actors/tenant/Limits.ts"
 import * as RowTags from "../../../../src/crypto/RowTags.ts"
 import type { ClientAnswer } from "../../../../src/domain/ClientCredential.ts"
@@ -216,10 +217,21 @@ describe("a check", () => {
         answered = answer
       })
       assert.strictEqual(answered?.credentialId, record.credentialId)
+      const wire = (serialNumber: string) =>
+        one.checks.hotCertificateUnsafe(wireKeyOf({ kind: "certificate", issuer: "CN=x", serialNumber }))
+      assert.strictEqual(wire("7")?.credentialId, record.credentialId)
+      assert.strictEqual(wire("7"), wire("7"))
+      assert.isUndefined(wire("9"))
+      one.lease.trustedUntilMonotonicMs = 0
+      assert.isUndefined(wire("7"))
+      one.lease.trustedUntilMonotonicMs = Number.MAX_SAFE_INTEGER
       assert.strictEqual((yield* certified(one, "CN=y", "7")).statusCode, 401)
       yield* moved(one, record.credentialId, "Revoked")
+      assert.isUndefined(wire("7"))
       assert.strictEqual((yield* certified(one, "CN=x", "7")).statusCode, 401)
+      assert.strictEqual(wire("8")?.statusCode, 200)
       yield* one.tenants.removeTenant("acme", operator)
+      assert.isUndefined(wire("8"))
       assert.strictEqual((yield* certified(one, "CN=x", "8")).statusCode, 401)
       assert.strictEqual(one.checks.census().hot, 0)
       yield* one.clientSweeps.purge
