@@ -80,7 +80,7 @@ export class Password extends Context.Service<
     readonly verify: (password: Redacted.Redacted, stored: string | null) => Effect.Effect<boolean, PasswordsBusy>
     /** Whether it was made at less than today's cost, and is to be made anew when its password is there. */
     readonly isOutdated: (stored: string) => boolean
-    /** Milliseconds from the end of one verification to that of the next when all turns are taken. */
+    /** Milliseconds from the end of one verification to that of the next when all turns are taken; 0 before the first. */
     readonly eachMs: () => number
   }
 >()("cm/crypto/Password") {
@@ -123,11 +123,18 @@ export class Password extends Context.Service<
       const [toBeMade, toBeVerified] = [line(1), line(concurrencyMax)]
       const nobody: Phc = { ...cost, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
 
-      yield* measured(derive(Redacted.make(""), nobody, hashBytes))
-      yield* Effect.logInfo("password hashes are measured", {
-        millisecondsEach: Math.round(meanMs),
-        firstLoginsPerSecond: Math.round((1_000 * concurrencyMax) / Math.max(meanMs, 0.1))
-      })
+      // Nobody waits for it: until then as many may wait as there is room for.
+      yield* measured(derive(Redacted.make(""), nobody, hashBytes)).pipe(
+        Effect.andThen(
+          Effect.suspend(() =>
+            Effect.logInfo("password hashes are measured", {
+              millisecondsEach: Math.round(meanMs),
+              firstLoginsPerSecond: Math.round((1_000 * concurrencyMax) / Math.max(meanMs, 0.1))
+            })
+          )
+        ),
+        Effect.forkScoped
+      )
 
       return Password.of({
         eachMs: () => meanMs / concurrencyMax,
