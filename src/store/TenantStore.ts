@@ -227,9 +227,10 @@ export class TenantStore extends Context.Service<
       tenantId: string,
       options: { readonly limit: number; readonly after: string | null }
     ) => Effect.Effect<Page<Application>, StoreUnavailable>
-    /** Whoever's they are; removed ones included. */
+    /** Whoever's they are; removed ones included. `forTenant`: for whose sake it is looked up. */
     readonly findApplications: (
-      appNames: ReadonlyArray<string>
+      appNames: ReadonlyArray<string>,
+      forTenant?: string | null
     ) => Effect.Effect<ReadonlyArray<Application>, StoreUnavailable>
 
     readonly findToken: (tenantId: string, tokenId: string) => Effect.Effect<Token | undefined, StoreUnavailable>

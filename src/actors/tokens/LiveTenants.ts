@@ -109,15 +109,15 @@ export const layer = Layer.effect(
       "tokenId" in ref ? ref : { appName: ref.appName, hashes: hash(ref.appName, ref.token).hashes }
 
     /** Tokens of a removed application are gone for every caller, though their rows wait for the sweep. */
-    const visible = Effect.fnUntraced(function* (tokens: ReadonlyArray<Token>) {
+    const visible = Effect.fnUntraced(function* (tenantId: string, tokens: ReadonlyArray<Token>) {
       const appNames = Array.from(new Set(tokens.map((token) => token.appName)))
-      const found = appNames.length === 0 ? [] : yield* store.findApplications(appNames)
+      const found = appNames.length === 0 ? [] : yield* store.findApplications(appNames, tenantId)
       const live = new Set(found.filter(isInService).map(({ appName }) => appName))
       return tokens.filter((token) => live.has(token.appName))
     })
     const findToken = (tenantId: string, tokenId: string) =>
       store.findToken(tenantId, tokenId).pipe(
-        Effect.flatMap((token) => visible(token === undefined ? [] : [token])),
+        Effect.flatMap((token) => visible(tenantId, token === undefined ? [] : [token])),
         Effect.map(([token]) => token)
       )
     const shown = (token: Token) => commands.toRecord(token, clock.currentTimeMillisUnsafe())
@@ -201,7 +201,7 @@ export const layer = Layer.effect(
         Effect.mapError(store.applicationsOfEndpoint(tenantId, endpointId), ExistingTenant.readFailed),
       listTokens: Effect.fnUntraced(function* (tenantId, query) {
         const page = yield* read(tenantId, store.listTokens(tenantId, query))
-        const tokens = yield* Effect.mapError(visible(page.content), ExistingTenant.readFailed)
+        const tokens = yield* Effect.mapError(visible(tenantId, page.content), ExistingTenant.readFailed)
         if (tokens.some(saysGone)) yield* whenInForce(tenantId)
         return { content: tokens.map(shown), next: page.next }
       }),

@@ -12,7 +12,7 @@ export const applicationsAmong = (
 ) => {
   if (among === null) return store.listApplications(tenantId, { after, limit })
   const names = Array.from(new Set(among)).filter((name) => appNamePattern.test(name) && name > (after ?? ""))
-  return Effect.map(names.length === 0 ? Effect.succeed([]) : store.findApplications(names), (found) => {
+  return Effect.map(names.length === 0 ? Effect.succeed([]) : store.findApplications(names, tenantId), (found) => {
     const rest = found
       .filter((application) => application.tenantId === tenantId && isInService(application))
       .toSorted((a, b) => (a.appName < b.appName ? -1 : 1))

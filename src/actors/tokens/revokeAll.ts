@@ -45,7 +45,7 @@ const requireApplications = Effect.fnUntraced(function* (
   tenantId: string,
   appNames: ReadonlyArray<string>
 ): Effect.fn.Return<void, StoreUnavailable | errors.ApplicationNotFound> {
-  const found = appNames.length === 0 ? [] : yield* store.findApplications(appNames)
+  const found = appNames.length === 0 ? [] : yield* store.findApplications(appNames, tenantId)
   const own = new Set(
     found.filter((one) => one.tenantId === tenantId && isInService(one)).map(({ appName }) => appName)
   )

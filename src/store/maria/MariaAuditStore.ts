@@ -87,24 +87,38 @@ const make = Effect.map(Mariadb, ({ query: read }) =>
   AuditStore.of({
     list: (tenantId, query) => read("AuditStore.list", (session) => list(session, tenantId, query), tenantId),
     beginning: (tenantId) =>
-      read("AuditStore.beginning", async (session) => {
-        const [row] = await session.rows(beginningSql, [tenantId])
-        return row === undefined ? 1 : Columns.whole(row, 0)
-      }),
+      read(
+        "AuditStore.beginning",
+        async (session) => {
+          const [row] = await session.rows(beginningSql, [tenantId])
+          return row === undefined ? 1 : Columns.whole(row, 0)
+        },
+        tenantId
+      ),
     head: (tenantId) =>
-      read("AuditStore.head", async (session) => {
-        const [row] = await session.rows(headSql, [tenantId])
-        return row === undefined ? { seq: 0, hash: genesisHash(tenantId) } : headOf(tenantId, row, 0)
-      }),
+      read(
+        "AuditStore.head",
+        async (session) => {
+          const [row] = await session.rows(headSql, [tenantId])
+          return row === undefined ? { seq: 0, hash: genesisHash(tenantId) } : headOf(tenantId, row, 0)
+        },
+        tenantId
+      ),
     checkpoints: (tenantId, fromSeq, limit) =>
-      read("AuditStore.checkpoints", async (session) =>
-        (await session.rows(checkpointsSql, [tenantId, fromSeq, limit])).map(checkpointOf)
+      read(
+        "AuditStore.checkpoints",
+        async (session) => (await session.rows(checkpointsSql, [tenantId, fromSeq, limit])).map(checkpointOf),
+        tenantId
       ),
     newestCheckpoint: (tenantId) =>
-      read("AuditStore.newestCheckpoint", async (session) => {
-        const [row] = await session.rows(newestSql, [tenantId])
-        return row === undefined ? null : checkpointOf(row)
-      }),
+      read(
+        "AuditStore.newestCheckpoint",
+        async (session) => {
+          const [row] = await session.rows(newestSql, [tenantId])
+          return row === undefined ? null : checkpointOf(row)
+        },
+        tenantId
+      ),
     heads: (after, limit) =>
       read("AuditStore.heads", async (session) =>
         (await session.rows(headsSql, [after, limit])).map((row) => {

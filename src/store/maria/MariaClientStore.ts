@@ -74,12 +74,17 @@ const make = Effect.gen(function* () {
   const run = Effect.runPromiseWith(yield* Effect.context<never>())
   return ClientStore.of({
     find: (tenantId, credentialId) =>
-      database.query("ClientStore.find", async (session) => {
-        const id = Columns.uuidBytesOrNull(credentialId)
-        const [row] = id === null ? [] : await session.rows(findSql, [id, tenantId])
-        return row === undefined ? undefined : clientOf(row)
-      }),
-    list: (tenantId, query) => database.query("ClientStore.list", (session) => list(session, tenantId, query)),
+      database.query(
+        "ClientStore.find",
+        async (session) => {
+          const id = Columns.uuidBytesOrNull(credentialId)
+          const [row] = id === null ? [] : await session.rows(findSql, [id, tenantId])
+          return row === undefined ? undefined : clientOf(row)
+        },
+        tenantId
+      ),
+    list: (tenantId, query) =>
+      database.query("ClientStore.list", (session) => list(session, tenantId, query), tenantId),
     byNames: (names) =>
       run(
         database.lookup("ClientStore.byNames", async (session) => {

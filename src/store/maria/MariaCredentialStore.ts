@@ -116,24 +116,36 @@ const noticesDue = async (session: Session, thresholdsMs: ReadonlyArray<number>,
 const make = Effect.map(Mariadb, ({ query: read }) =>
   CredentialStore.of({
     find: (tenantId, load) =>
-      read("CredentialStore.find", async (session) => {
-        const found = await findCredentials(session, tenantId, load)
-        const views = await viewsOf(session, tenantId, Array.from(found.values()))
-        return { views, now: await readClock(session) }
-      }),
+      read(
+        "CredentialStore.find",
+        async (session) => {
+          const found = await findCredentials(session, tenantId, load)
+          const views = await viewsOf(session, tenantId, Array.from(found.values()))
+          return { views, now: await readClock(session) }
+        },
+        tenantId
+      ),
     list: (tenantId, query) => read("CredentialStore.list", (session) => list(session, tenantId, query), tenantId),
     versions: (tenantId, credentialId, limit) =>
-      read("CredentialStore.versions", async (session) => {
-        const id = Columns.uuidBytesOrNull(credentialId)
-        const rows = id === null ? [] : await session.rows(historySql, [id, tenantId, limit])
-        return { versions: rows.map(versionOf), now: await readClock(session) }
-      }),
+      read(
+        "CredentialStore.versions",
+        async (session) => {
+          const id = Columns.uuidBytesOrNull(credentialId)
+          const rows = id === null ? [] : await session.rows(historySql, [id, tenantId, limit])
+          return { versions: rows.map(versionOf), now: await readClock(session) }
+        },
+        tenantId
+      ),
     services: (tenantId, { after, limit }) =>
-      read("CredentialStore.services", async (session): Promise<Page<TenantService>> => {
-        const rows = await session.rows(servicesSql, [tenantId, after ?? "", limit + 1])
-        const content = rows.slice(0, limit).map(serviceOf)
-        return { content, next: rows.length > limit ? (content.at(-1)?.serviceName ?? null) : null }
-      }),
+      read(
+        "CredentialStore.services",
+        async (session): Promise<Page<TenantService>> => {
+          const rows = await session.rows(servicesSql, [tenantId, after ?? "", limit + 1])
+          const content = rows.slice(0, limit).map(serviceOf)
+          return { content, next: rows.length > limit ? (content.at(-1)?.serviceName ?? null) : null }
+        },
+        tenantId
+      ),
     ended: (limit) =>
       read("CredentialStore.ended", async (session) => (await session.rows(endedSql, [limit])).map(refOf)),
     overlapsOver: (limit) =>

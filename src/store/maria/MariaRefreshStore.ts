@@ -173,10 +173,10 @@ const make = Effect.map(Mariadb, (database) => {
   return RefreshStore.of({
     pick: (limit, againMs, closed) => transaction("pick", (session) => pick(session, limit, againMs, closed)),
     standing: (tenantId, credentialId) =>
-      database.query("RefreshStore.standing", (session) => standing(session, tenantId, credentialId)),
+      database.query("RefreshStore.standing", (session) => standing(session, tenantId, credentialId), tenantId),
     putAnswer: (tenantId, answer) => transaction("putAnswer", (session) => putAnswer(session, tenantId, answer)),
     providers: (tenantId, name) =>
-      database.query("RefreshStore.providers", (session) => providers(session, tenantId, name)),
+      database.query("RefreshStore.providers", (session) => providers(session, tenantId, name), tenantId),
     takeTurn: (request) => transaction("takeTurn", (session) => takeTurn(session, request)),
     endTurn: (turnId) =>
       Effect.asVoid(database.query("RefreshStore.endTurn", (session) => session.run(endTurnSql, [turnId])))

@@ -192,10 +192,14 @@ const make = Effect.map(Mariadb, (database) => {
     transact,
     createTenant: createTenant(transact),
     findTenants: (tenantIds) =>
-      read("TenantStore.findTenants", async (session) =>
-        (await Columns.rowsIn(session, findTenantsSql, Array.from(new Set(tenantIds)))).map(
-          (row): Tenant => tenantOf(row)
-        )
+      read(
+        "TenantStore.findTenants",
+        async (session) =>
+          (await Columns.rowsIn(session, findTenantsSql, Array.from(new Set(tenantIds)))).map(
+            (row): Tenant => tenantOf(row)
+          ),
+        // Whether it is there, asked before all else: against the share of the one that is asked about.
+        tenantIds.length === 1 ? tenantIds[0] : null
       ),
     findTenantByIssuer: (issuer) =>
       read("TenantStore.findTenantByIssuer", async (session) => {
@@ -223,11 +227,14 @@ const make = Effect.map(Mariadb, (database) => {
           ),
         tenantId
       ),
-    findApplications: (appNames) =>
-      read("TenantStore.findApplications", async (session) =>
-        (await Columns.rowsIn(session, findApplicationsSql, Array.from(new Set(appNames)))).map(
-          (row): Application => applicationOf(row)
-        )
+    findApplications: (appNames, forTenant = null) =>
+      read(
+        "TenantStore.findApplications",
+        async (session) =>
+          (await Columns.rowsIn(session, findApplicationsSql, Array.from(new Set(appNames)))).map(
+            (row): Application => applicationOf(row)
+          ),
+        forTenant
       ),
     findToken: (tenantId, tokenId) =>
       read(
