@@ -13,17 +13,14 @@
  * The fingerprint's key is made when the process starts and never leaves it.
  */
 import { createHmac, randomBytes, randomInt, timingSafeEqual } from "node:crypto"
-import { Cause, Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Redacted } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Option, Redacted } from "effect"
 import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
-import { Keyring } from "../../crypto/Keyring.ts"
 import { Password, type PasswordsBusy } from "../../crypto/Password.ts"
-import * as RowTags from "../../crypto/RowTags.ts"
 import {
   accepted,
   type ClientAnswer,
   type ClientName,
   type FoundClient,
-  isGood,
   nameKey,
   refusal,
   unauthenticated
@@ -32,7 +29,6 @@ import * as errors from "../../domain/errors.ts"
 import { ClientStore } from "../../store/ClientStore.ts"
 import * as Background from "../tenant/Background.ts"
 import { Limits } from "../tenant/Limits.ts"
-import { rowsChanged } from "../tenant/RowTagging.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import { HotState } from "../validation/HotState.ts"
 import { Attempts } from "./Attempts.ts"
@@ -43,6 +39,7 @@ import { type HotClient, HotClients } from "./HotClients.ts"
 import { LoginLanes } from "./LoginLanes.ts"
 import { LoginRates } from "./LoginRates.ts"
 import { NameLookups, type Outcome } from "./NameLookups.ts"
+import { usableRows } from "./usableRows.ts"
 
 export interface PasswordCheck {
   readonly username: string
@@ -107,24 +104,7 @@ const make = Effect.gen(function* () {
     random: (below) => randomInt(below),
     isForLate: (verified) => "right" in verified
   })
-  const keyring = yield* Keyring
-  const run = Effect.runForkWith(yield* Effect.context<never>())
-  const changed = Metric.withAttributes(rowsChanged, { kind: "client" })
-  const isUsable = ({ credential }: FoundClient): boolean => {
-    if (!isGood(credential)) return false
-    if (keyring.rowHolds(credential.mac, RowTags.ofClient(credential))) return true
-    const { credentialId, tenantId } = credential
-    run(
-      Effect.andThen(
-        Metric.update(changed, 1),
-        Effect.logError("the row of a client credential was changed outside of the service, and is not used", {
-          tenantId,
-          credentialId
-        })
-      )
-    )
-    return false
-  }
+  const isUsable = yield* usableRows
   const fingerprintKey = randomBytes(32)
   const fingerprintOf = (username: string, password: string): Buffer =>
     createHmac("sha256", fingerprintKey).update(username).update("\0").update(password).digest()
