@@ -11,6 +11,7 @@
 import { appendFileSync, existsSync, readFileSync, truncateSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { connect, credsAuthenticator } from "@nats-io/transport-node"
+import { tlsOf } from "./lib/bus.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
 
 const usage = "usage: audit-export <out.jsonl> --tenant <id> [--page <rows>]\n"
@@ -36,10 +37,13 @@ const busOf = () => {
     const running = runningIn(localDirOf(process.env))
     if (running === undefined) return stop("nothing runs here, and NATS_URL is not set\n")
     const { inboxPrefix, password, user } = running.users.operator
-    return { instance: running.instance, options: { servers: running.natsUrl, user, pass: password, inboxPrefix } }
+    const { instance, natsCa: ca, natsUrl: servers } = running
+    return { instance, options: { servers, user, pass: password, inboxPrefix, ...tlsOf(servers, { ca }) } }
   }
   const inbox = NATS_USER === undefined ? {} : { inboxPrefix: `_INBOX.${NATS_USER}` }
-  const options = { servers: NATS_URL, user: NATS_USER, pass: NATS_PASSWORD, ...inbox }
+  const { NATS_CA: ca, NATS_CERT: cert, NATS_KEY: key } = process.env
+  const tls = tlsOf(NATS_URL, { ca, cert, key })
+  const options = { servers: NATS_URL.split(","), user: NATS_USER, pass: NATS_PASSWORD, ...inbox, ...tls }
   return NATS_CREDS === undefined
     ? { instance, options }
     : { instance, options: { ...options, authenticator: credsAuthenticator(readFileSync(NATS_CREDS)) } }

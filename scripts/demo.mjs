@@ -7,6 +7,7 @@
 import { randomBytes } from "node:crypto"
 import { connect } from "@nats-io/transport-node"
 import avsc from "avsc"
+import { tlsOf } from "./lib/bus.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
 
 const dir = localDirOf(process.env)
@@ -15,14 +16,16 @@ if (running === undefined) {
   console.error(`nothing runs in ${dir}: start it with \`npm start\``)
   process.exit(1)
 }
-const { instance, natsUrl, users } = running
+const { instance, natsCa, natsUrl, users } = running
 
 // ---- the bus, as each user ------------------------------------------------------
 
 const connections = new Map()
 const as = async (name) => {
   const { inboxPrefix, password, user } = users[name]
-  const open = connections.get(name) ?? connect({ servers: natsUrl, user, pass: password, inboxPrefix })
+  const open =
+    connections.get(name) ??
+    connect({ servers: natsUrl, user, pass: password, inboxPrefix, ...tlsOf(natsUrl, { ca: natsCa }) })
   connections.set(name, open)
   return open
 }

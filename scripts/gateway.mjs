@@ -17,9 +17,15 @@ const ofRunning = () => {
     process.stderr.write("NATS_URL is not given and nothing runs here: start it with `npm start`\n")
     process.exit(1)
   }
-  const { instance, natsUrl, users } = running
+  const { instance, natsCa, natsUrl, users } = running
   const { password, user } = users.gateway ?? {}
-  return { CM_INSTANCE_NAME: instance, NATS_URL: natsUrl, NATS_USER: user, NATS_PASSWORD: password }
+  return {
+    CM_INSTANCE_NAME: instance,
+    NATS_URL: natsUrl,
+    NATS_USER: user,
+    NATS_PASSWORD: password,
+    ...(natsCa && { NATS_CA: natsCa })
+  }
 }
 
 const child = spawn(join(checkout, "node_modules", ".bin", "node"), [join("src", "gatewayMain.ts")], {

@@ -12,6 +12,7 @@ import { connect } from "@nats-io/transport-node"
 import { everyScope, oidcIssuer } from "../test/support/oidcIssuer.ts"
 import { startTekton } from "../test/support/standIns/tekton.ts"
 import { startTenantManager } from "../test/support/standIns/tenantManager.ts"
+import { tlsOf } from "./lib/bus.mjs"
 import { checkout } from "./lib/find.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
 
@@ -67,7 +68,7 @@ for (const name of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(name, () => stop(
 await start("start.mjs", { CM_TEKTON_ENABLED: "true", ...tekton.environment, ...manager.environment })
 const line = await start("gateway.mjs", { CM_GATEWAY_PORT: process.env.CM_GATEWAY_PORT ?? "0" })
 const url = /https?:\/\/\S+/u.exec(line)[0]
-const { natsUrl, users } = runningIn(localDirOf(process.env))
+const { natsCa, natsUrl, users } = runningIn(localDirOf(process.env))
 say(`ready: the gateway on ${url} (${url}/docs), the bus on ${natsUrl}`)
 say(`Tekton ${tekton.url}, Tenant Manager ${manager.url}`)
 for (const [tenantId, issuer] of issuers) {
@@ -99,7 +100,7 @@ const ask = async (token, method, path, body, expected) => {
 /** As a front end asks it, on the bus: `expected` is the verdict. */
 const validate = async (appName, token, expected) => {
   const { inboxPrefix, password, user } = users.comms
-  const nc = await connect({ servers: natsUrl, user, pass: password, inboxPrefix })
+  const nc = await connect({ servers: natsUrl, user, pass: password, inboxPrefix, ...tlsOf(natsUrl, { ca: natsCa }) })
   const message = await nc.request("cm.v1.acme.token.validate", JSON.stringify({ appName, token }), { timeout: 10_000 })
   const { endpointId, statusCode } = message.json()
   await nc.close()

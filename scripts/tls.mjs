@@ -1,16 +1,15 @@
 /**
- * `npm run tls:dev [folder] [names…]`: a private authority and a certificate for NATS servers and one for the
- * service, for development. In production they come from your own authority.
+ * `npm run tls:dev [folder] [names…]`: a private authority, and certificates for NATS servers, MariaDB and the service,
+ * for development: for your own files in `ops/`, or anew for a stack that runs (`npm run tls:dev -- .local/tls`, then
+ * SIGHUP to nats-server and `FLUSH SSL`). `npm start` with CM_DEV_TLS=true and `npm run compose:env` make their own. In
+ * production certificates come from your own authority.
  */
 import { join, resolve } from "node:path"
-import { makeAuthority, makeCertificate } from "./lib/certificates.mjs"
+import { makeStackCertificates } from "./lib/certificates.mjs"
 import { checkout } from "./lib/find.mjs"
 import { say } from "./lib/report.mjs"
 
 const [given, ...names] = process.argv.slice(2)
 const folder = resolve(given ?? join(checkout, ".local/tls"))
-const authority = makeAuthority(folder)
-const servers = names.length > 0 ? names : ["localhost", "127.0.0.1", "nats-1", "nats-2", "nats-3"]
-makeCertificate({ folder, authority, name: "nats", names: servers })
-makeCertificate({ folder, authority, name: "service", names: ["service"] })
-say(`wrote ${folder}: ca.pem, nats.pem, nats-key.pem, service.pem, service-key.pem`)
+makeStackCertificates(folder, names.length > 0 ? names : ["localhost", "127.0.0.1"])
+say(`wrote ${folder}: ca.pem, service.pem and service-key.pem, and nats/ and mariadb/ with ca.pem, cert.pem, key.pem`)

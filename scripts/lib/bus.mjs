@@ -6,7 +6,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { checkout } from "./find.mjs"
 
 export const busUsers = [
@@ -51,6 +51,23 @@ export const configFileFor = (instance, dir) => {
   return file
 }
 
+/**
+ * The path of a configuration with TLS for clients, in `dir`: that of the instance and ops/nats-tls.conf, both as they are.
+ * NATS takes what it includes as relative to the file.
+ */
+export const tlsConfigFileFor = (instance, dir) => {
+  const file = join(dir, "nats-dev-tls.conf")
+  const included = [configFileFor(instance, dir), join(checkout, "ops", "nats-tls.conf")]
+  writeFileSync(file, included.map((one) => `include ${JSON.stringify(relative(dir, one))}\n`).join(""))
+  return file
+}
+
+/** For `connect`: TLS where the addresses say so, by the given authority. */
+export const tlsOf = (urls, { ca, cert, key } = {}) =>
+  urls?.startsWith("tls://")
+    ? { tls: { ...(ca && { caFile: ca }), ...(cert && { certFile: cert }), ...(key && { keyFile: key }) } }
+    : {}
+
 /** How each user connects, as run.json shows it. */
 export const describeUsers = (passwords) =>
   Object.fromEntries(
@@ -61,11 +78,18 @@ export const describeUsers = (passwords) =>
  * A context of the nats CLI for every user, in `dir/nats/context`: with `XDG_CONFIG_HOME=dir` a person
  * writes `nats --context admin …` and needs neither password nor inbox prefix on the command line.
  */
-export const writeContexts = (dir, url, users) => {
+export const writeContexts = (dir, url, users, ca) => {
   const folder = join(dir, "nats", "context")
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   for (const { user, password, inboxPrefix } of Object.values(users)) {
-    const context = { description: `${user} of the development stack`, url, user, password, inbox_prefix: inboxPrefix }
+    const context = {
+      description: `${user} of the development stack`,
+      url,
+      user,
+      password,
+      inbox_prefix: inboxPrefix,
+      ...(ca && { ca })
+    }
     writeFileSync(join(folder, `${user}.json`), `${JSON.stringify(context, null, 2)}\n`, { mode: 0o600 })
   }
 }

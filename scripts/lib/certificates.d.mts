@@ -10,3 +10,9 @@ export const makeCertificate: (options: {
   readonly names: ReadonlyArray<string>
   readonly days?: number
 }) => Issued
+export const makeStackCertificates: (
+  folder: string,
+  names: ReadonlyArray<string>
+) => { readonly ca: string; readonly nats: string; readonly mariadb: string }
+export const natsTlsEnvironment: (folder: string) => Readonly<Record<string, string>>
+export const mariadbTlsArguments: (folder: string) => ReadonlyArray<string>

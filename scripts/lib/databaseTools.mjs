@@ -2,12 +2,14 @@
  * MariaDB's own client programs, on the database of a `DATABASE_URL`: `mariadb-dump` and `mariadb` must be on the path.
  *
  * The password goes through an option file that only its owner reads, and that is gone afterwards; never through
- * arguments, which every user of the machine sees. Of the URL's options `ssl=true` asks for TLS.
+ * arguments, which every user of the machine sees. Of the URL's options `ssl=true` asks for TLS, by
+ * the authority in `DATABASE_CA` or that of the stack that runs here.
  */
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { localDirOf, runningIn } from "./localDir.mjs"
 import { Refusal } from "./report.mjs"
 
 const quoted = (text) => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`
@@ -17,7 +19,9 @@ const withOptions = async (databaseUrl, work) => {
   const url = new URL(databaseUrl)
   const folder = mkdtempSync(join(tmpdir(), "cm-database-"))
   const file = join(folder, "client.cnf")
-  const ssl = url.searchParams.get("ssl") === "true" ? ["ssl", "ssl-verify-server-cert"] : []
+  const authority = process.env.DATABASE_CA ?? runningIn(localDirOf(process.env))?.databaseCa
+  const ca = authority === undefined ? [] : [`ssl-ca=${quoted(authority)}`]
+  const ssl = url.searchParams.get("ssl") === "true" ? ["ssl", "ssl-verify-server-cert", ...ca] : []
   const lines = [
     "[client]",
     `host=${quoted(url.hostname)}`,

@@ -7,9 +7,10 @@
  * Signals that come again while it stops change nothing: npm passes Ctrl-C on although the terminal has
  * already sent it.
  */
-import { mkdirSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { busEnvironment, configFileFor, describeUsers, writeContexts } from "./bus.mjs"
+import { busEnvironment, configFileFor, describeUsers, tlsConfigFileFor, writeContexts } from "./bus.mjs"
+import { makeStackCertificates, mariadbTlsArguments, natsTlsEnvironment } from "./certificates.mjs"
 import { provide } from "./install.mjs"
 import { clearLeftovers, localDirOf, note, remember, remembered, take, writePrivate } from "./localDir.mjs"
 import { startMariadb } from "./mariadb.mjs"
@@ -81,19 +82,27 @@ const makeStack = (dir) => {
   }
 }
 
+/** For `CM_DEV_TLS=true`: made once, by a private authority of this folder. */
+const certificatesIn = (dir) => {
+  const folder = join(dir, "tls")
+  const made = { ca: join(folder, "client", "ca.pem"), nats: join(folder, "nats"), mariadb: join(folder, "mariadb") }
+  return existsSync(made.ca) ? made : makeStackCertificates(folder, ["localhost", "127.0.0.1"])
+}
+
 /** The bus and the database: given ones, or our own under `dir`. */
 const provideServers = async (dir, instance, stack, env) => {
   const known = remembered(dir)
   // Before the servers learn the passwords, so that they are still known after a start that failed.
   remember(dir, known)
   const common = { mayMove: true, onStart: stack.hold }
+  const tls = env.CM_DEV_TLS === "true" ? certificatesIn(dir) : undefined
   const [nats, mariadb] = await Promise.all([
     env.NATS_URL === undefined
       ? startNats({
           ...common,
           dir: join(dir, "nats"),
-          configFile: configFileFor(instance, dir),
-          env: busEnvironment(known.bus),
+          configFile: tls === undefined ? configFileFor(instance, dir) : tlsConfigFileFor(instance, dir),
+          env: { ...busEnvironment(known.bus), ...(tls && natsTlsEnvironment(tls.nats)) },
           port: known.natsPort,
           logFile: join(dir, "log", "nats-server.log")
         })
@@ -104,6 +113,7 @@ const provideServers = async (dir, instance, stack, env) => {
           dir: join(dir, "mariadb"),
           password: known.databasePassword,
           port: known.databasePort,
+          args: tls === undefined ? [] : mariadbTlsArguments(tls.mariadb),
           logFile: join(dir, "log", "mariadbd.log")
         })
       : undefined
@@ -111,8 +121,9 @@ const provideServers = async (dir, instance, stack, env) => {
   for (const server of [nats, mariadb]) if (server !== undefined) stack.watch(server)
   remember(dir, { ...known, ...(nats && { natsPort: nats.port }), ...(mariadb && { databasePort: mariadb.port }) })
   return {
-    natsUrl: nats?.url ?? env.NATS_URL,
-    databaseUrl: mariadb?.url ?? env.DATABASE_URL,
+    natsUrl: nats === undefined ? env.NATS_URL : tls === undefined ? nats.url : nats.url.replace("nats://", "tls://"),
+    databaseUrl: mariadb === undefined ? env.DATABASE_URL : `${mariadb.url}${tls === undefined ? "" : "?ssl=true"}`,
+    tls: { ...(tls && nats && { NATS_CA: tls.ca }), ...(tls && mariadb && { DATABASE_CA: tls.ca }) },
     users: nats === undefined ? givenUser(env) : describeUsers(known.bus),
     ownBus: nats !== undefined
   }
@@ -129,6 +140,7 @@ const serviceEnvironment = ({ dir, env, instance, servers, replica }) => {
     CM_INSTANCE_NAME: instance,
     NATS_URL: servers.natsUrl,
     DATABASE_URL: servers.databaseUrl,
+    ...servers.tls,
     ...(servers.ownBus ? { NATS_USER: "service", NATS_PASSWORD: servers.users.service.password } : {}),
     ...(env.CM_KEY_FILE === undefined ? { CM_KEY_FILE: ownKeyFile, CM_KEY_FILE_CREATE: "true" } : {}),
     CM_DEV_TENANTS: env.CM_DEV_TENANTS ?? "demo",
@@ -180,11 +192,13 @@ const start = async ({ dir, env, replicas, stack, since }) => {
     pid: first.child.pid,
     natsUrl: servers.natsUrl,
     databaseUrl: servers.databaseUrl,
+    ...(servers.tls.NATS_CA === undefined ? {} : { natsCa: servers.tls.NATS_CA }),
+    ...(servers.tls.DATABASE_CA === undefined ? {} : { databaseCa: servers.tls.DATABASE_CA }),
     keyFile: env.CM_KEY_FILE ?? join(dir, "keys.json"),
     users: servers.users,
     replicas: services.map(({ child, ready }) => ({ replica: ready.replica, pid: child.pid }))
   })
-  writeContexts(dir, servers.natsUrl, servers.users)
+  writeContexts(dir, servers.natsUrl, servers.users, servers.tls.NATS_CA)
   const elapsed = `${((performance.now() - since) / 1_000).toFixed(1)} s`
   const names = services.map(({ ready }) => ready.replica).join(", ")
   // In one piece, so that whoever waits for the first line has the second one, too.

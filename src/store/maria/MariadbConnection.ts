@@ -11,6 +11,7 @@
  */
 import { readFileSync } from "node:fs"
 import * as net from "node:net"
+import { checkServerIdentity, type PeerCertificate } from "node:tls"
 import { Duration, Redacted } from "effect"
 import * as mariadb from "mariadb"
 import { DatabaseFailure } from "./DatabaseFailure.ts"
@@ -91,8 +92,14 @@ const sessionSettings = (settings: StoreSettings, options: ConnectionOptions): R
   `SET SESSION idle_transaction_timeout = ${Math.ceil(options.statementTimeoutMs / 1000)}`
 ]
 
-/** The file is read at each connection, so that one that was exchanged is used from the next one on. */
-const sslOf = ({ databaseCa = "" }: StoreSettings) => (databaseCa === "" ? true : { ca: readFileSync(databaseCa) })
+/**
+ * The file is read at each connection, so that one that was exchanged is used from the next one on. The certificate is
+ * compared to the host of DATABASE_URL: by itself Node would take "localhost" for an address, since the socket was made here.
+ */
+const sslOf = ({ databaseCa = "" }: StoreSettings, { host }: Target) => ({
+  checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate),
+  ...(databaseCa === "" ? {} : { ca: readFileSync(databaseCa) })
+})
 
 const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, socket: net.Socket) => {
   const target = parseDatabaseUrl(Redacted.value(settings.databaseUrl))
@@ -102,7 +109,7 @@ const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, s
     user: target.user,
     password: target.password,
     database: target.database,
-    ...(target.ssl ? { ssl: sslOf(settings) } : {}),
+    ...(target.ssl ? { ssl: sslOf(settings, target) } : {}),
     // The connector also takes the stream as the function's result; its types know only the callback.
     stream: (() => socket.connect(target.port, target.host)) as unknown as NonNullable<
       mariadb.ConnectionConfig["stream"]
@@ -126,13 +133,22 @@ const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, s
   } satisfies mariadb.ConnectionConfig & Record<string, unknown>
 }
 
+/**
+ * An end of the stream is told to the newest who listens for it alone. With TLS that is the TLS socket, which tells the
+ * connector; told first, the connector (3.5) takes its ears off the TLS socket, whose own word of it then ends the process.
+ */
+const toldToOne = (socket: net.Socket): net.Socket =>
+  socket.on("newListener", (event) => {
+    if (event === "error") socket.removeAllListeners("error")
+  })
+
 /** Opens a connection; ends within the connect time-out, and at once when `signal` says so. */
 export const openConnection = async (
   settings: StoreSettings,
   options: ConnectionOptions,
   signal: AbortSignal
 ): Promise<Connection> => {
-  const socket = new net.Socket().setNoDelay(true)
+  const socket = toldToOne(new net.Socket().setNoDelay(true))
   const giveUp = (): void => {
     socket.destroy(new DatabaseFailure({ errno: 0, code: "GIVEN_UP", constraint: null, fatal: true }))
   }
