@@ -151,7 +151,7 @@ const settings = Config.all({
     max: "365 days",
     byDefault: "1 day",
     about:
-      "A key of the service that followed another is followed by the next one no sooner than this, unless `force` says so: each rotation of the token hash key costs every look-up that is not hot, and there are 31."
+      "A key of the service that followed another is followed by the next one no sooner than this, unless `force` says so: while rows are moved, every look-up that is not hot pays for both keys."
   }),
   keysReload: Setting.duration({
     name: "CM_KEYS_RELOAD",

@@ -7,12 +7,13 @@
  * compare-and-set, so doing it twice does it once. How far it is, is kept for its progress
  * (`MoveProgress.ts`).
  *
- * - Hashes of tokens follow their key's successor, by one HMAC each, once every replica reads with it.
+ * - Hashes of tokens follow to the active key, used or not, once every replica reads with it.
  * - Secrets are opened and sealed again with their tenant's active key. One that does not open stays
  *   where it is, is counted and named in the log, and keeps its key from being retired.
  * - Keys under an older master key are wrapped by the active one.
- * - Tenants' keys that nothing needs any more are retired after a day, retired keys that a row needs
- *   after all come back, and the material of long retired ones is erased.
+ * - Keys that nothing needs any more are retired after a day, and old token hash keys at once when a rotation
+ *   would have to wait for them; retired keys that a row needs after all come back, and the material of long
+ *   retired ones is erased.
  *
  * What fails is logged and tried again at the next turn.
  */
@@ -108,8 +109,9 @@ export const make = Effect.gen(function* () {
       old.fill(0)
       next.fill(0)
     })
-    const added = RotationPlan.layersBetween(old, next)
-    if (added === null) return yield* wipe
+    const hashMover = HashKeys.mover(old, next)
+    yield* wipe
+    if (hashMover === null) return
     /** Changed outside of the service, and met in this turn already. */
     const given = new Set<string>()
     yield* paced(
@@ -118,8 +120,8 @@ export const make = Effect.gen(function* () {
         const givenBefore = given.size
         // Rows that stay lie before the others again at the next page, so the page grows by them.
         for (const row of yield* store.hashedRows(from.keyId, pageRows + given.size)) {
-          if (rowHolds(row.mac, RowTags.ofToken(row))) {
-            const newHash = HashKeys.advance(row.hash, added)
+          const newHash = rowHolds(row.mac, RowTags.ofToken(row)) ? hashMover.move(row.hash) : null
+          if (newHash !== null) {
             moves.push({ ...row, newHash, newMac: rowTag(RowTags.ofToken(row, newHash)) })
           } else if (!given.has(row.tokenId)) {
             given.add(row.tokenId)
@@ -133,7 +135,7 @@ export const make = Effect.gen(function* () {
         const moved = yield* store.moveHashes(from.keyId, active.keyId, moves)
         return { moved, givenUp: given.size - givenBefore }
       })
-    ).pipe(Effect.ensuring(wipe))
+    ).pipe(Effect.ensuring(Effect.sync(hashMover.wipe)))
   })
 
   const moveSecrets = Effect.fnUntraced(function* (from: AgedKey) {
@@ -213,6 +215,8 @@ export const make = Effect.gen(function* () {
     yield* replaceWorn
     const revived = yield* store.reviveNeeded
     if (revived > 0) yield* Effect.logWarning("retired keys that rows need were brought back", { keys: revived })
+    const ofService = yield* store.serviceKeys
+    for (const key of RotationPlan.leftBehind(ofService, activationMs)) yield* store.retire(key.keyId)
     for (const key of yield* store.retiringKeys(keysPerTurn)) {
       const old = key.ageMs >= Duration.toMillis(retireTenantKeysAfter)
       if (key.purpose === "tenant-data" && old) yield* store.retire(key.keyId)

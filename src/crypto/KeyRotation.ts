@@ -46,15 +46,14 @@ export class KeyRotation extends Context.Service<
   }
 >()("cm/crypto/KeyRotation") {}
 
-/** A token hash key continues the one it follows; any other is of fresh bytes. */
+/** A token hash key has the layers of the one it follows; any other is of fresh bytes. */
 const successorOf = Effect.fnUntraced(function* (key: AgedKey) {
-  let next: Uint8Array | null | undefined
+  let next: Uint8Array | undefined
   if (key.purpose === "token-hash") {
     const { material } = yield* ServiceKeys.open(key)
     next = RotationPlan.successorOf(material)
     material.fill(0)
   }
-  if (next === null) return { from: key.keyId, to: null }
   const { material, stored } = yield* ServiceKeys.makeCandidate(key.purpose, key.tenantId, next)
   material.fill(0)
   return { from: key.keyId, to: stored }

@@ -61,8 +61,8 @@ export interface Wrapped {
   readonly wrapped: Uint8Array
 }
 
-/** The longest key that is ever wrapped, in bytes: a chain of token hash keys. */
-export const wrapBytesMax = 1_024
+/** The longest key that is ever wrapped, in bytes: a token hash key with all its layers and a cover. */
+export const wrapBytesMax = 1_057
 
 export class MasterKey extends Context.Service<
   MasterKey,

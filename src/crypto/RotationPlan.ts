@@ -2,31 +2,22 @@
  * What rotating keys comes to, without doing it. Pure.
  *
  * A token's value is not known here, so its hash cannot be made anew under another key. Instead the
- * successor of a token hash key is its layers and a fresh one (`HashKeys.ts`): every stored hash can
+ * successor of a token hash key has its layers and a cover of its own (`HashKeys.ts`): every stored hash can
  * follow, and the old key itself is needed by nobody any more. See decisions/key-rotation.md.
  */
 import type { AgedKey, RotationMark } from "../store/KeyRotationStore.ts"
 import type { KeyPurpose, StoredKey } from "../store/KeyStore.ts"
 import { freshBytes } from "./FreshRandom.ts"
+import { coverLength } from "./HashCover.ts"
 import * as HashKeys from "./HashKeys.ts"
 
-/** The material of the key that follows `material`, or null when it has as many layers as a key may have. */
-export const successorOf = (material: Uint8Array): Uint8Array | null => {
-  if (material.byteLength >= HashKeys.layersMax * HashKeys.layerLength) return null
-  // Memory of its own, never of the pool that other buffers are cut from.
-  const next = new Uint8Array(material.byteLength + HashKeys.layerLength)
-  next.set(material)
-  const fresh = freshBytes(HashKeys.layerLength)
-  next.set(fresh, material.byteLength)
-  fresh.fill(0)
+/** The material of the token hash key that follows `material`. */
+export const successorOf = (material: Uint8Array): Uint8Array => {
+  const cover = freshBytes(coverLength)
+  const next = HashKeys.followed(material, cover)
+  cover.fill(0)
   return next
 }
-
-/** What must be added to hashes under `from` to have them under `to`; null when `to` does not continue `from`. */
-export const layersBetween = (from: Uint8Array, to: Uint8Array): Uint8Array | null =>
-  to.byteLength > from.byteLength && Buffer.compare(to.subarray(0, from.byteLength), from) === 0
-    ? to.subarray(from.byteLength)
-    : null
 
 /**
  * Whether rows may be written with, and moved to, the active key: every replica that answers reads with
@@ -36,9 +27,34 @@ export const isSettled = (active: Pick<AgedKey, "ageMs">, activationMs: number):
 
 /** After this many activation times nobody writes with the key that the active one replaced. */
 export const graceFactor = 2
-/** A key of the whole service may go only when the one that replaced it has been active that long. */
-export const isAbandoned = (active: Pick<AgedKey, "ageMs">, activationMs: number): boolean =>
-  active.ageMs >= activationMs * graceFactor
+/** A key of the whole service may go only when one that came after it has been in use that long. */
+export const isAbandoned = (key: AgedKey, ofService: ReadonlyArray<AgedKey>, activationMs: number): boolean =>
+  ofService.some(
+    ({ ageMs, keyId, purpose, state }) =>
+      purpose === key.purpose &&
+      keyId !== key.keyId &&
+      state !== "retired" &&
+      ageMs < key.ageMs &&
+      ageMs >= activationMs * graceFactor
+  )
+
+/**
+ * Keys of a purpose that is looked up by, in use or to be left, at most: each of them is one more hash at every
+ * look-up. With so many a rotation waits until the rows of one have been moved.
+ */
+export const lookedUpMax = 4
+const lookedUp: ReadonlyArray<KeyPurpose> = ["token-hash"]
+/** So long after it was followed a key that no row needs retires by itself; at once where many are left. */
+export const retiredAfterMs = 86_400_000
+
+/** Of the service's retiring keys, those that may be tried to be retired now: no row may need them. */
+export const leftBehind = (ofService: ReadonlyArray<AgedKey>, activationMs: number): ReadonlyArray<AgedKey> =>
+  ofService.filter((key) => {
+    if (key.state !== "retiring" || !isAbandoned(key, ofService, activationMs)) return false
+    const own = ofService.filter(({ purpose, state }) => purpose === key.purpose && state !== "retired")
+    const followedMs = Math.max(...own.filter(({ ageMs }) => ageMs < key.ageMs).map(({ ageMs }) => ageMs))
+    return followedMs >= retiredAfterMs || (lookedUp.includes(key.purpose) && own.length >= lookedUpMax)
+  })
 
 /** What rotates as a whole; tenants' keys follow one by one. */
 const rotating: ReadonlyArray<KeyPurpose> = ["token-hash", "seal"]
@@ -46,10 +62,10 @@ const rotating: ReadonlyArray<KeyPurpose> = ["token-hash", "seal"]
 export const rotatable = ["token-hash", "seal", "tenant-data"] as const
 export type Rotatable = (typeof rotatable)[number]
 
-/** What takes the place of a key, or null: it cannot be followed. */
+/** What takes the place of a key. */
 export interface Successor {
   readonly from: string
-  readonly to: StoredKey | null
+  readonly to: StoredKey
 }
 
 /** What an operator asks to be rotated: one purpose or (null) all of them, and whether a young key is followed too. */
@@ -58,12 +74,19 @@ export interface Wanted {
   readonly force: boolean
 }
 
-/** Of the service's active keys, those that may be followed now, and those that are too young for it. */
+/**
+ * Of the service's active keys, those that may be followed now, those that are too young for it, and those that
+ * followed so many others lately that rows are still under those.
+ */
 export const followable = (
   ofService: ReadonlyArray<AgedKey>,
   times: { readonly activationMs: number; readonly ageMinMs: number },
   { force, purpose: wanted }: Wanted
-): { readonly due: ReadonlyArray<AgedKey>; readonly young: ReadonlyArray<AgedKey> } => {
+): {
+  readonly due: ReadonlyArray<AgedKey>
+  readonly young: ReadonlyArray<AgedKey>
+  readonly crowded: ReadonlyArray<AgedKey>
+} => {
   const settled = rotating
     .filter((purpose) => wanted === null || wanted === purpose)
     .flatMap((purpose) => {
@@ -72,20 +95,23 @@ export const followable = (
       // The first of its purpose, made with the database, has followed no other.
       const others = ofService.filter((key) => key.purpose === purpose && key !== active)
       const waits = others.some(({ state }) => state !== "retired") && !isSettled(active, times.activationMs)
-      return waits ? [] : [{ active, isYoung: others.length > 0 && active.ageMs < times.ageMinMs }]
+      if (waits) return []
+      const alive = others.filter(({ state }) => state !== "retired").length + 1
+      const isCrowded = lookedUp.includes(purpose) && alive >= lookedUpMax
+      const isYoung = !force && others.length > 0 && active.ageMs < times.ageMinMs
+      return [{ active, isYoung, isCrowded }]
     })
   return {
-    due: settled.filter(({ isYoung }) => force || !isYoung).map(({ active }) => active),
-    young: settled.filter(({ isYoung }) => !force && isYoung).map(({ active }) => active)
+    due: settled.filter(({ isCrowded, isYoung }) => !isYoung && !isCrowded).map(({ active }) => active),
+    young: settled.filter(({ isYoung }) => isYoung).map(({ active }) => active),
+    crowded: settled.filter(({ isCrowded, isYoung }) => isCrowded && !isYoung).map(({ active }) => active)
   }
 }
 
 /** Whether a replica that still answers may write with a key that was replaced. */
 export const mayBeWritten = (key: AgedKey, ofService: ReadonlyArray<AgedKey>, activationMs: number): boolean => {
   // A tenant's old key opens as long as its material is there, retired or not: nothing to wait for.
-  if (key.tenantId !== null || key.state !== "retiring") return false
-  const active = ofService.find(({ purpose, state }) => purpose === key.purpose && state === "active")
-  return active !== undefined && !isAbandoned(active, activationMs)
+  return key.tenantId === null && key.state === "retiring" && !isAbandoned(key, ofService, activationMs)
 }
 
 export interface Progress {

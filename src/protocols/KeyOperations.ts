@@ -1,6 +1,6 @@
 /** `{instance}.admin.v1.keys.*`. Contract section 3.6. */
 import { Effect } from "effect"
-import { type KeyRecord, Keys, type RotatedKeys } from "../actors/keys/Keys.ts"
+import { type KeyRecord, Keys, keysInUseMax, type RotatedKeys } from "../actors/keys/Keys.ts"
 import { LimitReached } from "../domain/errors.ts"
 import { entityIdPattern } from "../domain/Names.ts"
 import { Nothing } from "../schema/Field.ts"
@@ -28,7 +28,8 @@ const encodeKey = ({ createdAt, keyId, purpose, rows, state, tenantId }: KeyReco
 })
 
 const encodeNotRotated = ({ keyId, purpose, why }: RotatedKeys["notRotated"][number]) => {
-  const { code, reasonPhrase } = failureOf(new LimitReached({ limit: "rotations of the token hash key", max: 31 }))
+  const limit = "keys of one purpose, until the rows under the first of them are moved"
+  const { code, reasonPhrase } = failureOf(new LimitReached({ limit, max: keysInUseMax }))
   const young = "it followed another less than CM_KEYS_AGE_MIN ago: wait, or say force"
   return { keyId, purpose, code, reasonPhrase: why === "young" ? young : reasonPhrase }
 }

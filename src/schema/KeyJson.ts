@@ -38,8 +38,7 @@ export const RotateAnswer = Schema.Struct({
         keyId: Schema.String,
         purpose: Schema.String,
         code: Schema.String.annotate({
-          description:
-            "LIMIT_REACHED: it has been rotated as often as it may, or a short time ago and `force` was not given"
+          description: "LIMIT_REACHED: rows are under the keys before it still, or it is new and `force` was not given"
         }),
         reasonPhrase: Schema.String
       })

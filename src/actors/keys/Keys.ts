@@ -10,6 +10,8 @@ import type { Wanted } from "../../crypto/RotationPlan.ts"
 import type { Page } from "../../domain/Page.ts"
 import type { Caller, ChangeError, ReadError } from "../tenant/Tenants.ts"
 
+export { lookedUpMax as keysInUseMax } from "../../crypto/RotationPlan.ts"
+
 export interface KeyRecord {
   readonly keyId: string
   readonly purpose: string
@@ -32,11 +34,11 @@ export interface RotatedKeys {
   readonly keyIds: ReadonlyArray<string>
   /** Tenants whose data key is followed by a new one. */
   readonly tenants: number
-  /** Keys that stay: followed as often as they may be (`limit`), or so lately that nobody forced it (`young`). */
+  /** Keys that stay: rows are under too many before them still (`crowded`), or they are new and nobody forced it (`young`). */
   readonly notRotated: ReadonlyArray<{
     readonly keyId: string
     readonly purpose: string
-    readonly why: "limit" | "young"
+    readonly why: "crowded" | "young"
   }>
 }
 

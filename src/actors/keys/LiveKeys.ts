@@ -46,7 +46,7 @@ export const layer = Layer.effect(
         if ("wanted" in rotated) return yield* Effect.die(new Error("a rotation with successors asks for successors"))
         for (const { keyId, purpose, why } of rotated.notRotated) {
           if (why === "young") continue
-          yield* Effect.logWarning("a key has no room for another successor and was not rotated", { keyId, purpose })
+          yield* Effect.logWarning("a key was not rotated: rows are under the ones before it still", { keyId, purpose })
         }
         return rotated
       }),

@@ -69,25 +69,21 @@ export const rotateKeys = (
   load: { keys: { ids: [], tenantKeys: successors !== null || wanted.purpose === "tenant-data" } },
   decide: (workspace) => {
     const { keys } = workspace
-    const { due, young } = RotationPlan.followable(keys.ofService, options, wanted)
+    const { crowded, due, young } = RotationPlan.followable(keys.ofService, options, wanted)
     if (successors === null && due.length > 0) {
       workspace.provisional()
       return Result.succeed({ wanted: due })
     }
-    const steps = due.flatMap((key) => {
+    const rotated = due.flatMap((key) => {
       const successor = successors?.find(({ from }) => from === key.keyId)
       return successor === undefined ? [] : [{ key, to: successor.to }]
     })
-    const rotated = steps.flatMap(({ key, to }) => (to === null ? [] : [{ key, to }]))
     const left = (key: AgedKey, why: RotatedKeys["notRotated"][number]["why"]) => ({
       keyId: key.keyId,
       purpose: key.purpose,
       why
     })
-    const notRotated = [
-      ...steps.filter(({ to }) => to === null).map(({ key }) => left(key, "limit")),
-      ...young.map((key) => left(key, "young"))
-    ]
+    const notRotated = [...crowded.map((key) => left(key, "crowded")), ...young.map((key) => left(key, "young"))]
     const tenantsToo = wanted.purpose === "tenant-data" || (wanted.purpose === null && rotated.length > 0)
     if (rotated.length === 0 && !tenantsToo) return Result.succeed({ keyIds: [], tenants: 0, notRotated })
     for (const { key, to } of rotated) keys.replace(key, to)

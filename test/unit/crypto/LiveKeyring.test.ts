@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
+import * as HashCover from "../../../src/crypto/HashCover.ts"
 import * as HashKeys from "../../../src/crypto/HashKeys.ts"
 import * as KeyFile from "../../../src/crypto/KeyFile.ts"
 import { Keyring } from "../../../src/crypto/Keyring.ts"
@@ -193,13 +194,13 @@ describe("LiveKeyring", () => {
       const old = keyring.hashToken("app", "token")
       const oldKey = yield* world.rotation.activeKey("token-hash", null)
       const { material } = yield* ServiceKeys.open(oldKey!).pipe(Effect.provide(master))
-      const layered = Buffer.concat([material, randomBytes(32)])
-      const added = layered.subarray(32)
+      const cover = randomBytes(32)
+      const covered = HashKeys.followed(material, cover)
       yield* TestClock.adjust("2 minutes")
       yield* rotate(world, master, "seal")
-      const newKey = yield* rotate(world, master, "token-hash", Buffer.from(layered))
+      const newKey = yield* rotate(world, master, "token-hash", covered)
       const both = [newKey.keyId, old.keyId].toSorted()
-      const expected = createHmac("sha256", added).update(old.hash).digest("hex")
+      const expected = hex(HashCover.make(cover).put(old.hash))
 
       yield* TestClock.adjust("5 seconds")
       assert.deepStrictEqual(keyring.hashToken("app", "token"), old)
@@ -224,7 +225,6 @@ describe("LiveKeyring", () => {
           .toSorted(),
         both
       )
-      assert.strictEqual(hex(HashKeys.advance(old.hash, added)), expected)
       assert.strictEqual(Buffer.from(yield* keyring.open("place", record)).toString(), "old")
       assert.notStrictEqual(SealedRecord.keyIdOf(keyring.seal("p", Buffer.alloc(1))), SealedRecord.keyIdOf(record))
     })
