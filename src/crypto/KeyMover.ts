@@ -11,9 +11,8 @@
  * - Secrets are opened and sealed again with their tenant's active key. One that does not open stays
  *   where it is, is counted and named in the log, and keeps its key from being retired.
  * - Keys under an older master key are wrapped by the active one.
- * - Keys that nothing needs any more are retired after a day, and old token hash keys at once when a rotation
- *   would have to wait for them; retired keys that a row needs after all come back, and the material of long
- *   retired ones is erased.
+ * - Tenants' keys that nothing needs any more are retired after a day, retired keys that a row needs
+ *   after all come back, and the material of long retired ones is erased.
  *
  * What fails is logged and tried again at the next turn.
  */
@@ -215,8 +214,6 @@ export const make = Effect.gen(function* () {
     yield* replaceWorn
     const revived = yield* store.reviveNeeded
     if (revived > 0) yield* Effect.logWarning("retired keys that rows need were brought back", { keys: revived })
-    const ofService = yield* store.serviceKeys
-    for (const key of RotationPlan.leftBehind(ofService, activationMs)) yield* store.retire(key.keyId)
     for (const key of yield* store.retiringKeys(keysPerTurn)) {
       const old = key.ageMs >= Duration.toMillis(retireTenantKeysAfter)
       if (key.purpose === "tenant-data" && old) yield* store.retire(key.keyId)

@@ -1,17 +1,20 @@
 /**
- * The end of removed tenants' data keys: destroyed after the tenant's retention, told in the audit of `global`.
+ * The end of keys: those of the service that were followed and that no row needs any more are retired, those of
+ * removed tenants are destroyed after the tenant's retention. Both are told in the audit of `global`.
  *
  * `rotation` decides when. Two replicas that do the same piece do it once. What cannot be done now is left
  * for the next turn and keeps no other tenant's keys waiting.
  */
 import { Context, Duration, Effect, Layer, Metric } from "effect"
 import { CryptoConfig } from "../../crypto/CryptoConfig.ts"
+import * as RotationPlan from "../../crypto/RotationPlan.ts"
 import { TenantKeys } from "../../crypto/TenantKeys.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import { KeyRotationStore } from "../../store/KeyRotationStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import * as Background from "../tenant/Background.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
+import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as commands from "./commands.ts"
 
 /** Keys that one piece looks at. */
@@ -27,6 +30,8 @@ export class KeyErasure extends Context.Service<
   {
     /** Answers how many keys were destroyed. */
     readonly erase: Effect.Effect<number, StoreUnavailable>
+    /** Retires what an operator might retire for a day, and at once what a rotation waits for. Answers how many. */
+    readonly retire: Effect.Effect<number, StoreUnavailable>
   }
 >()("cm/actors/KeyErasure") {}
 
@@ -36,7 +41,10 @@ export const layer = Layer.effect(
     const store = yield* KeyRotationStore
     const actors = yield* TenantActors
     const tenantKeys = yield* TenantKeys
-    const retentionMs = Duration.toMillis((yield* CryptoConfig).tenantRetention)
+    const events = yield* EventWriter
+    const { keysActivation, keysAgeMin, tenantRetention } = yield* CryptoConfig
+    const retentionMs = Duration.toMillis(tenantRetention)
+    const [activationMs, ageMinMs] = [Duration.toMillis(keysActivation), Duration.toMillis(keysAgeMin)]
 
     const erase = Effect.gen(function* () {
       const ended = yield* store.endedKeys(retentionMs, pieceMax)
@@ -58,6 +66,19 @@ export const layer = Layer.effect(
       }
       return count
     })
-    return KeyErasure.of({ erase })
+
+    const retire = Effect.gen(function* () {
+      const caller = yield* Background.caller("sweep")
+      let count = 0
+      for (const { keyId, purpose } of RotationPlan.leftBehind(yield* store.serviceKeys, activationMs)) {
+        if ((yield* store.countRows(keyId, 1)) > 0) continue
+        const command = commands.retireKey(keyId, { events, activationMs, ageMinMs }, caller)
+        const retired = yield* Effect.result(actors.ask(globalTenantId, command))
+        if (retired._tag === "Success") count += 1
+        else yield* Effect.logWarning("a key is retired later", { keyId, purpose, reason: retired.failure._tag })
+      }
+      return count
+    })
+    return KeyErasure.of({ erase, retire })
   })
 )

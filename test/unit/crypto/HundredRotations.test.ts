@@ -67,7 +67,7 @@ describe("a hundred rotations of the token hash key", () => {
     "every token is found, idle ones and asked for ones; look-ups cost no more; old keys go by themselves",
     () =>
       Effect.gen(function* () {
-        const { master, replica, world } = yield* rotationWorld(settings)
+        const { audit, master, replica, world } = yield* rotationWorld(settings)
         const one = yield* replica
         yield* TestClock.adjust("1 minute")
         const tokens = new Map<string, string>()
@@ -79,6 +79,7 @@ describe("a hundred rotations of the token hash key", () => {
           tokens.set(`of ${rotation}`, plant(world, one, `of ${rotation}`))
           yield* TestClock.adjust("45 seconds")
           yield* turns(one)
+          yield* one.erasure.retire
           assert.strictEqual(found(world, one, "asked for"), `${tokens.get("asked for")} Active`)
           const { covers, hmacs } = yield* stepsOf(world, master)
           assert.strictEqual(hmacs, 1, `HMACs of a miss after rotation ${rotation}`)
@@ -97,7 +98,10 @@ describe("a hundred rotations of the token hash key", () => {
 
         // A day later nothing is left of the keys before, but that they were.
         for (const key of world.keys()) world.put({ ...key, createdAt: key.createdAt - RotationPlan.retiredAfterMs })
-        yield* turns(one)
+        yield* one.erasure.retire
+        const retired = audit().filter(({ action }) => action === "keys.retired")
+        assert.strictEqual(retired.length, rotations, "each is told")
+        assert.isTrue(retired.every(({ actor }) => actor === "sweep"))
         yield* TestClock.adjust("2 minutes")
         yield* turns(one)
         const keys = world.keys().filter(({ purpose }) => purpose === "token-hash")
