@@ -11,6 +11,9 @@
  *
  * Where an operator accepted that a restored audit lacks rows which were signed (`audit.accepted` among the rows, or
  * such a checkpoint), the verdict says so in `accepted`; with `--public-key` only what the service signed is taken.
+ * The signing key may have been followed by others. `--public-key` names any of them; the steps between them are taken
+ * from the export's end, from rows and events `keys.rotated` (of `global`), wherever they are given. A step counts when
+ * both of its keys signed it; what a key signed after it was followed does not count; one with two followers is broken.
  *
  * Prints one line of JSON; exit code 0: holds, 1: broken, 2: not called rightly.
  */
@@ -86,8 +89,7 @@ const bytesOf = (point) => {
         : ["cm-audit-checkpoint-2", ...numbered]
   return Buffer.from(JSON.stringify(parts))
 }
-const keyOf = () => createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKeyText }, format: "jwk" })
-const isSigned = (point, key) => verify(null, bytesOf(point), key, Buffer.from(String(point.signature), "base64url"))
+const isPoint = (point) => isSigned(bytesOf(point), point.signature, point.at)
 
 /** Losses that an operator accepted, the oldest first: told in the chain's rows and among its checkpoints. */
 const readAccepted = (points) => {
@@ -95,13 +97,58 @@ const readAccepted = (points) => {
     action === "audit.accepted" && entityId === "accepted-losses" && diff?.accepted !== undefined ? [diff] : []
   )
   const told = points.filter((point) => point.accepted !== undefined)
-  const losses = [...said, ...told].filter((point) => publicKeyText === undefined || isSigned(point, keyOf()))
+  const losses = [...said, ...told].filter((point) => publicKeyText === undefined || isPoint(point))
   const byNumber = new Map(losses.map((point) => [`${point.number}/${point.seq}`, point]))
   return [...byNumber.values()].toSorted((a, b) => a.number - b.number)
 }
 /** Signed before a loss that was accepted, behind what the chain still has: it counts no more. */
 const isGivenUp = (point) =>
   accepted.some((loss) => (point.number ?? 0) < loss.number && point.seq > (loss.previous_seq ?? 0))
+
+/** Files and lines are read once. */
+const exported = linesOf(positionals[0]).flatMap((value) => value.content ?? [value])
+const told = checkpointsFile === undefined ? [] : linesOf(checkpointsFile)
+
+const isSignedBy = (publicKey, bytes, signature) => {
+  try {
+    const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKey }, format: "jwk" })
+    return verify(null, bytes, key, Buffer.from(String(signature), "base64url"))
+  } catch {
+    return false
+  }
+}
+/** The keys that are the service's when `--public-key` is, each with the moment up to which it counts. */
+const readKeys = () => {
+  const keys = new Map([[publicKeyText, Number.POSITIVE_INFINITY]])
+  const links = [...exported, ...told].flatMap((value) => [
+    ...(value.audit_keys ?? []),
+    ...[value.audit_key, value.diff?.audit_key].filter((link) => link !== undefined)
+  ])
+  const good = links.filter((link) => {
+    const { at, key_id: id, previous_key_id: previousId, previous_public_key: previous, public_key: next, until } = link
+    const bytes = Buffer.from(JSON.stringify(["cm-audit-key-1", previousId, previous, id, next, at, until]))
+    return isSignedBy(previous, bytes, link.previous_signature) && isSignedBy(next, bytes, link.signature)
+  })
+  for (let known = 0; known !== keys.size; ) {
+    known = keys.size
+    for (const { previous_public_key: previous, public_key: next } of good) {
+      if (keys.has(previous) && !keys.has(next)) keys.set(next, Number.POSITIVE_INFINITY)
+      if (keys.has(next) && !keys.has(previous)) keys.set(previous, Number.POSITIVE_INFINITY)
+    }
+  }
+  const followers = new Map()
+  for (const { previous_public_key: previous, public_key: next, until } of good) {
+    if (!keys.has(previous)) continue
+    if ((followers.get(previous) ?? next) !== next) return { keys, isForked: true }
+    followers.set(previous, next)
+    keys.set(previous, Math.min(keys.get(previous), until))
+  }
+  return { keys, isForked: false }
+}
+const { isForked, keys: trusted } = publicKeyText === undefined ? { keys: new Map() } : readKeys()
+/** Whether one of them signed it, while it was the one that signs. `at`: what it says itself of when that was. */
+const isSigned = (bytes, signature, at) =>
+  Array.from(trusted).some(([key, until]) => at <= until && isSignedBy(key, bytes, signature))
 
 const numbers = new Set()
 /** Hashes that were signed, by row; or what is wrong with a checkpoint. */
@@ -111,10 +158,10 @@ const readCheckpoints = () => {
     for (const { hash, seq } of ends) signed.set(seq, hash)
     return { signed, broken: null }
   }
-  const key = keyOf()
+  if (isForked) return { signed, broken: { seq: 0, reason: "two keys follow one signing key" } }
   for (const point of [...announced, ...ends, ...accepted]) {
     const { hash, number, previous_hash: previousHash, previous_seq: previousSeq, seq } = point
-    if (!isSigned(point, key)) return { signed, broken: { seq, reason: "the signed checkpoint is not good" } }
+    if (!isPoint(point)) return { signed, broken: { seq, reason: "the signed checkpoint is not good" } }
     if (number !== undefined) numbers.add(number)
     if (isGivenUp(point)) continue
     if ((signed.get(seq) ?? hash) !== hash) {
@@ -134,15 +181,12 @@ const readCheckpoints = () => {
 /** Numbers of checkpoints between the first and the last that are not among those given. */
 const gaps = () => (numbers.size === 0 ? 0 : Math.max(...numbers) - Math.min(...numbers) + 1 - numbers.size)
 
-const exported = linesOf(positionals[0]).flatMap((value) => value.content ?? [value])
 /** Answers of `audit.cut`, as lines. */
 const cutAnswers = exported.filter((value) => value.stub !== undefined).map(({ stub }) => stub)
 const rows = exported.filter((value) => value.signature === undefined && value.stub === undefined)
 /** The signed ends that an export brings along: worth as much as the key that is told apart from it. */
 const ends = exported.filter((value) => value.signature !== undefined && value.tenant_id === tenant)
-const announced = (checkpointsFile === undefined ? [] : linesOf(checkpointsFile)).filter(
-  (point) => point.tenant_id === tenant
-)
+const announced = told.filter(({ signature, tenant_id: of }) => of === tenant && signature !== undefined)
 const accepted = readAccepted([...announced, ...ends])
 const { broken: brokenCheckpoint, signed } = readCheckpoints()
 const anchored = rows.length > 0 && rows[0].seq !== 1
@@ -182,8 +226,8 @@ const stub = stubOf()
 const wrongBeginning = () => {
   if (stub === undefined || from !== undefined) return null
   if (publicKeyText !== undefined) {
-    const isGood = verify(null, stubBytes(stub), keyOf(), Buffer.from(String(stub.signature), "base64url"))
-    if (!isGood) return { seq: stub.last, reason: "the stub of a cut is not good" }
+    if (!isSigned(stubBytes(stub), stub.signature, stub.at))
+      return { seq: stub.last, reason: "the stub of a cut is not good" }
   }
   if (rows.length === 0) return null
   if (rows[0].seq > stub.last + 1) return { seq: stub.last + 1, reason: "the row is missing" }
@@ -230,6 +274,7 @@ const verdict = {
   ...(repaired.length > 0 ? { repaired } : {}),
   ...(accepted.length === 0 ? {} : { accepted: accepted.map(gapOf) }),
   checkpoints: signed.size,
+  ...(trusted.size > 1 ? { signingKeys: trusted.size } : {}),
   ...(gaps() > 0 ? { checkpointsMissing: gaps() } : {}),
   ...(firstBroken === null ? {} : { firstBroken })
 }

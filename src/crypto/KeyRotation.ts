@@ -7,13 +7,14 @@
  *
  * Repeated, or asked of two replicas at once, a rotation happens once: a key whose successor is not
  * in use everywhere yet is left alone. It needs no rows to be moved before, so it may be repeated any
- * time after that. The fingerprint key and the audit's signing key are not rotated (docs/keys.md).
+ * time after that. The audit's signing key and the fingerprint key are rotated when they are named (docs/keys.md).
  */
 import { Context, Effect, Layer } from "effect"
 import type { Page } from "../domain/Page.ts"
 import { type AgedKey, KeyRotationStore, neededRowsMax } from "../store/KeyRotationStore.ts"
 import type { KeyPurpose, KeyState } from "../store/KeyStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
+import { AuditSigner } from "./AuditSigner.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import type { MasterKey, MasterKeyError } from "./MasterKey.ts"
 import * as RotationPlan from "./RotationPlan.ts"
@@ -33,10 +34,10 @@ export interface ListedKey {
 export class KeyRotation extends Context.Service<
   KeyRotation,
   {
-    /** A successor for each of these keys, wrapped and stored nowhere yet. */
+    /** A successor for each of these keys that was not followed meanwhile, wrapped and stored nowhere yet. */
     readonly successorsOf: (
       keys: ReadonlyArray<AgedKey>
-    ) => Effect.Effect<ReadonlyArray<RotationPlan.Successor>, MasterKeyError>
+    ) => Effect.Effect<ReadonlyArray<RotationPlan.Successor>, MasterKeyError | StoreUnavailable>
     readonly status: Effect.Effect<RotationPlan.Progress, StoreUnavailable>
     /** By id, after `after`. */
     readonly list: (options: {
@@ -46,7 +47,7 @@ export class KeyRotation extends Context.Service<
   }
 >()("cm/crypto/KeyRotation") {}
 
-/** A token hash key has the layers of the one it follows; any other is of fresh bytes. */
+/** A token hash key has the layers of the one it follows; any other is of fresh bytes. One that signs is signed. */
 const successorOf = Effect.fnUntraced(function* (key: AgedKey) {
   let next: Uint8Array | undefined
   if (key.purpose === "token-hash") {
@@ -55,17 +56,23 @@ const successorOf = Effect.fnUntraced(function* (key: AgedKey) {
     material.fill(0)
   }
   const { material, stored } = yield* ServiceKeys.makeCandidate(key.purpose, key.tenantId, next)
+  if (key.purpose === "audit-signing") {
+    const link = yield* (yield* AuditSigner).linkTo(key.keyId, { keyId: stored.keyId, seed: material })
+    material.fill(0)
+    return link === null ? [] : [{ from: key.keyId, to: { ...stored, link } }]
+  }
   material.fill(0)
-  return { from: key.keyId, to: stored }
+  return [{ from: key.keyId, to: stored }]
 })
 
 export const make = Effect.gen(function* () {
   const store = yield* KeyRotationStore
-  const context = yield* Effect.context<MasterKey>()
+  const context = yield* Effect.context<MasterKey | AuditSigner>()
   const { keysMoveRate } = yield* CryptoConfig
 
   return KeyRotation.of({
-    successorsOf: (keys) => Effect.provide(Effect.forEach(keys, successorOf), context),
+    successorsOf: (keys) =>
+      Effect.map(Effect.provide(Effect.forEach(keys, successorOf), context), (successors) => successors.flat()),
     status: Effect.gen(function* () {
       const [mark, left] = [yield* store.mark, yield* store.countMovable(RotationPlan.countedMax)]
       return RotationPlan.progressOf(mark, left, keysMoveRate)
@@ -84,5 +91,5 @@ export const make = Effect.gen(function* () {
   })
 })
 
-/** Needs `KeyRotationStore`, a master key and `CryptoConfig`. */
+/** Needs `KeyRotationStore`, `AuditSigner`, a master key and `CryptoConfig`. */
 export const layer = Layer.effect(KeyRotation, make)

@@ -58,8 +58,10 @@ export const leftBehind = (ofService: ReadonlyArray<AgedKey>, activationMs: numb
 
 /** What rotates as a whole; tenants' keys follow one by one. */
 const rotating: ReadonlyArray<KeyPurpose> = ["token-hash", "seal"]
+/** What rotates only when it is named: others outside of the service hold the public half, or compare. */
+const rotatingByName: ReadonlyArray<KeyPurpose> = ["audit-signing"]
 /** What an operator may name: one of those, or the data keys of the tenants. */
-export const rotatable = ["token-hash", "seal", "tenant-data"] as const
+export const rotatable = ["token-hash", "seal", "tenant-data", "audit-signing"] as const
 export type Rotatable = (typeof rotatable)[number]
 
 /** What takes the place of a key. */
@@ -87,8 +89,8 @@ export const followable = (
   readonly young: ReadonlyArray<AgedKey>
   readonly crowded: ReadonlyArray<AgedKey>
 } => {
-  const settled = rotating
-    .filter((purpose) => wanted === null || wanted === purpose)
+  const settled = [...rotating, ...rotatingByName]
+    .filter((purpose) => (wanted === null ? rotating.includes(purpose) : wanted === purpose))
     .flatMap((purpose) => {
       const active = ofService.find((key) => key.purpose === purpose && key.state === "active")
       if (active === undefined) return []

@@ -20,8 +20,7 @@ import * as RowAdoption from "./RowAdoption.ts"
 export const settings = CryptoConfig.layer
 export const layer = Layer.mergeAll(
   LiveTenantKeys.layer,
-  AuditSigner.layer,
-  KeyRotation.layer,
+  KeyRotation.layer.pipe(Layer.provideMerge(AuditSigner.layer)),
   CurveBox.layer,
   ReplicaSeal.layer,
   RowAdoption.layer,

@@ -96,5 +96,6 @@ export const encodeSigned = (point: SignedAnswer): typeof SignedAudit.Type => ({
       }),
   key_id: point.keyId,
   public_key: point.publicKey,
-  signature: Buffer.from(point.signature).toString("base64url")
+  signature: Buffer.from(point.signature).toString("base64url"),
+  ...(point.links.length === 0 ? {} : { audit_keys: point.links })
 })

@@ -1,5 +1,6 @@
 /** `audit.*`: what travels. A bound is a date or a sequence number, both inclusive. */
 import { Schema, SchemaTransformation } from "effect"
+import { AuditKeyLink } from "../domain/AuditKeyLink.ts"
 import { CheckpointEvent } from "./EventJson.ts"
 import * as Field from "./Field.ts"
 import { IsoDate } from "./Timestamp.ts"
@@ -58,8 +59,13 @@ export const AcceptLoss = Schema.Struct({
   lost: Schema.Struct({ seq: Field.Version, hash: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)) }),
   reason: Schema.String.check(Schema.isPattern(/^[\s\S]{1,256}$/u), Field.wellFormed)
 })
-/** Field by field as the event `audit.checkpoint` has it. */
-export const SignedAudit = CheckpointEvent
+/** Field by field as the event `audit.checkpoint` has it, and the steps between the keys that ever signed. */
+export const SignedAudit = Schema.Struct({
+  ...CheckpointEvent.fields,
+  audit_keys: Schema.optionalKey(
+    Schema.Array(AuditKeyLink).annotate({ description: "absent when the signing key followed no other; newest first" })
+  )
+})
 export const VerifyAudit = Schema.Struct(range)
 
 export const AuditAnswer = Schema.Struct({

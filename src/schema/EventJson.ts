@@ -4,6 +4,7 @@
  * value or a hash of one. `ce-*` headers carry the CloudEvents attributes.
  */
 import { Schema } from "effect"
+import { AuditKeyLink } from "../domain/AuditKeyLink.ts"
 import { refreshReasons } from "../domain/Provider.ts"
 import { tokenStatuses } from "../domain/Token.ts"
 import { AnsweredDate } from "./Field.ts"
@@ -138,7 +139,12 @@ export const events: ReadonlyArray<EventDescription> = [
     Schema.Struct({ event_type: Schema.Literals([type]), ...checkpointFields, timestamp: AnsweredDate })
   ),
   describe("keys.rotated", "The service has new keys; rows follow.", (type) =>
-    plainEvent(type, { keyIds: Schema.Array(Schema.String), tenants: Schema.Int })
+    plainEvent(type, {
+      keyIds: Schema.Array(Schema.String),
+      tenants: Schema.Int,
+      /** The audit is signed with another key from now on. */
+      audit_key: Schema.optionalKey(AuditKeyLink)
+    })
   ),
   describe("keys.retired", "A key opens nothing any more.", (type) => plainEvent(type, { keyId: Schema.String })),
   describe("platform.outbox_blocked", "An event cannot be published and was set aside; of the tenant global.", (type) =>

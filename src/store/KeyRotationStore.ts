@@ -130,6 +130,8 @@ export class KeyRotationStore extends Context.Service<
     // ---- keys
     /** Of the whole service, whatever their state, as long as their material is there. */
     readonly serviceKeys: Effect.Effect<ReadonlyArray<AgedKey>, StoreUnavailable>
+    /** Of the whole service and of a purpose, whatever their state, also those whose material is gone. By id. */
+    readonly keysOf: (purpose: KeyPurpose) => Effect.Effect<ReadonlyArray<AgedKey>, StoreUnavailable>
     readonly findKey: (keyId: string) => Effect.Effect<AgedKey | undefined, StoreUnavailable>
     readonly activeKey: (
       purpose: KeyPurpose,

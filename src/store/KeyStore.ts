@@ -26,6 +26,8 @@ export interface StoredKey {
   /** Sealed record of the key under the master key. */
   readonly wrapped: Uint8Array
   readonly createdAt: number
+  /** Of a key that signs the audit and followed another: the step between them, as text (`crypto/AuditKeyLink`). */
+  readonly link?: string
 }
 
 export class KeyStore extends Context.Service<

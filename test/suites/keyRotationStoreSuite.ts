@@ -124,6 +124,23 @@ export const keyRotationStoreSuite = (
       })
     )
 
+    it.effect("lists all keys of a purpose, whatever became of them, with what links one to the one before it", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const first = yield* ensured("audit-signing")
+        yield* tenantKey
+        const next: StoredKey = { ...aKey("audit-signing", null), link: '{"key_id":"x","at":1}' }
+        assert.isTrue(yield* store.replaceActive(first.keyId, next))
+        assert.strictEqual(yield* store.retire(first.keyId), "retired")
+        yield* store.eraseRetired(0)
+        const keys = yield* store.keysOf("audit-signing")
+        const seen = keys.map(({ keyId, link, state, wrapped }) => [keyId, state, link, wrapped.byteLength > 0])
+        assert.deepInclude(seen, [first.keyId, "retired", undefined, false])
+        assert.deepInclude(seen, [next.keyId, "active", next.link, true])
+        assert.isTrue(keys.every(({ purpose, tenantId }) => purpose === "audit-signing" && tenantId === null))
+      })
+    )
+
     it.effect("demotes a key once, and makes room for the next active one", () =>
       Effect.gen(function* () {
         const store = yield* KeyRotationStore

@@ -6,6 +6,7 @@
 import { assert } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import * as KeyErasure from "../../src/actors/keys/KeyErasure.ts"
 import { Keys } from "../../src/actors/keys/Keys.ts"
 import * as LiveKeys from "../../src/actors/keys/LiveKeys.ts"
 import * as GroupCommit from "../../src/actors/tenant/GroupCommit.ts"
@@ -16,6 +17,7 @@ import { TenantsConfig } from "../../src/actors/tenant/TenantsConfig.ts"
 import { EventWriter } from "../../src/actors/tenant/TokenEvents.ts"
 import { ValidationCache } from "../../src/cache/ValidationCache.ts"
 import { Applier, Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
+import * as AuditSigner from "../../src/crypto/AuditSigner.ts"
 import { CryptoConfig } from "../../src/crypto/CryptoConfig.ts"
 import * as KeyFile from "../../src/crypto/KeyFile.ts"
 import * as KeyMover from "../../src/crypto/KeyMover.ts"
@@ -115,8 +117,9 @@ export const rotationWorld = Effect.fnUntraced(function* (env: Record<string, st
       OutboxSignal.layer,
       LeaseView.layer
     )
-    const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, KeyRotation.layer)
-    const all = LiveKeys.layer.pipe(
+    const rotating = KeyRotation.layer.pipe(Layer.provideMerge(AuditSigner.layer))
+    const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, rotating)
+    const all = Layer.merge(LiveKeys.layer, KeyErasure.layer).pipe(
       Layer.provideMerge(TenantActors.layer),
       Layer.provideMerge(GroupCommit.layer),
       Layer.provideMerge(EventWriter.layer),
@@ -128,8 +131,10 @@ export const rotationWorld = Effect.fnUntraced(function* (env: Record<string, st
       Effect.flatMap((context) =>
         Effect.map(Effect.provide(KeyMover.make, context), ({ turn }) => ({
           keyring: Context.get(context, Keyring),
+          signer: Context.get(context, AuditSigner.AuditSigner),
           tenantKeys: Context.get(context, TenantKeys),
           keys: Context.get(context, Keys),
+          erasure: Context.get(context, KeyErasure.KeyErasure),
           turn
         }))
       )

@@ -44,7 +44,7 @@ export const make = Effect.gen(function* () {
     const points = new Map<number, AuditCheckpoint>()
     const add = (point: AuditCheckpoint | null) => {
       if (point === null || isGivenUp(accepted, point)) return
-      if (signer.verify(point.keyId, signedBytes(point), point.signature)) points.set(point.seq, point)
+      if (signer.verify(point.keyId, signedBytes(point), point.signature, point.at)) points.set(point.seq, point)
     }
     let place = 0
     while (true) {
@@ -89,7 +89,9 @@ export const make = Effect.gen(function* () {
     const { accepted, isContradicted, newest } = yield* heads.of(tenantId)
     const again = accepted.find((loss) => loss.accepted !== undefined && isSame(loss.accepted.lost, lost))
     const publicKey = again === undefined ? null : signer.publicKeyOf(again.keyId)
-    if (again !== undefined && publicKey !== null) return { _tag: "Known", point: again, publicKey } as const
+    if (again !== undefined && publicKey !== null) {
+      return { _tag: "Known", point: again, publicKey, links: signer.linksUnsafe() } as const
+    }
     if (isContradicted) return yield* refused("tenantId", "a checkpoint that was announced is not good")
     const points = yield* signed(tenantId, accepted)
     const last = points.reduce(newer, newest)
@@ -114,7 +116,7 @@ export const make = Effect.gen(function* () {
       previous,
       accepted: { lost, by, reason }
     }
-    return checkpoints.signing(unsigned, asking, AcceptedRows.actOf)
+    return yield* checkpoints.signing(unsigned, asking, AcceptedRows.actOf)
   })
 
   return { accept }

@@ -49,7 +49,7 @@ export const inRows = Effect.gen(function* () {
         const said = decode(diff ?? "")
         if (said._tag === "None") continue
         const point = checkpointOf(tenantId, said.value)
-        if (signer.verify(point.keyId, signedBytes(point), point.signature)) points.push(point)
+        if (signer.verify(point.keyId, signedBytes(point), point.signature, point.at)) points.push(point)
       }
       if (page.next === null) return points
       after = page.next

@@ -6,6 +6,7 @@
  * Every effect ends within `CM_REQUEST_TIMEOUT`.
  */
 import { Context, type Effect } from "effect"
+import type { AuditKeyLink } from "../../domain/AuditKeyLink.ts"
 import type { AuditRangeTooLong } from "../../domain/errors.ts"
 import type { Page } from "../../domain/Page.ts"
 import type { AuditRow } from "../../store/AuditChain.ts"
@@ -64,7 +65,11 @@ export interface CutAnswer extends AuditStub {
 /** A checkpoint as it is announced, for whoever keeps it with an export. */
 export interface SignedAnswer extends AuditCheckpoint {
   readonly publicKey: string
+  /** The steps from the first signing key to the newest, the newest first, `keyLinksMax` of them at most. */
+  readonly links: ReadonlyArray<AuditKeyLink>
 }
+/** Steps between signing keys that one answer tells. */
+export const keyLinksMax = 256
 
 export class Audit extends Context.Service<
   Audit,

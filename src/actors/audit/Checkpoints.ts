@@ -12,6 +12,7 @@
  */
 import { Clock, Effect, Result } from "effect"
 import { AuditSigner } from "../../crypto/AuditSigner.ts"
+import type { AuditKeyLink } from "../../domain/AuditKeyLink.ts"
 import { fieldsOf, signedBytes } from "../../store/AuditCheckpointBytes.ts"
 import { type AuditCheckpoint, type AuditHead, AuditStore } from "../../store/AuditStore.ts"
 import type { Broken, Place } from "../../store/AuditWalk.ts"
@@ -31,6 +32,8 @@ export type Checkpoint =
       readonly _tag: "Sign"
       readonly point: AuditCheckpoint
       readonly publicKey: string
+      /** The steps from the first signing key to the newest, the newest first. */
+      readonly links: ReadonlyArray<AuditKeyLink>
       readonly command: Command<number>
     }
   /** Not reached from what was signed before. */
@@ -76,13 +79,13 @@ export const make = Effect.gen(function* () {
   })
 
   /** `row`: what the chain itself says of it, in the same transaction. */
-  const signing = (
+  const signing = Effect.fnUntraced(function* (
     unsigned: Omit<AuditCheckpoint, "keyId" | "signature">,
     caller: Caller,
     row: (point: AuditCheckpoint, publicKey: string) => AuditAct | null = () => null
-  ) => {
+  ) {
     const { seq, tenantId } = unsigned
-    const { keyId, publicKey, signature } = signer.sign(signedBytes(unsigned))
+    const { keyId, publicKey, signature } = yield* signer.sign(signedBytes(unsigned))
     const point: AuditCheckpoint = { ...unsigned, keyId, signature }
     const act = row(point, publicKey)
     const command: Command<number> = {
@@ -113,8 +116,8 @@ export const make = Effect.gen(function* () {
         return Result.succeed(seq)
       }
     }
-    return { _tag: "Sign", point, publicKey, command } satisfies Checkpoint
-  }
+    return { _tag: "Sign", point, publicKey, links: signer.linksUnsafe(), command } satisfies Checkpoint
+  })
 
   /** Looks at the present head, and signs it where it may. Nothing is written but by the command. */
   const checkpoint = Effect.fnUntraced(function* (tenantId: string, caller: Caller) {
@@ -125,7 +128,7 @@ export const make = Effect.gen(function* () {
     const stored = found !== null && isGivenUp(accepted, found) ? null : found
     const head = yield* store.head(tenantId)
     if (isContradicted) return broken(newest?.seq ?? head.seq, "a checkpoint that was announced is not good")
-    if (stored !== null && !signer.verify(stored.keyId, signedBytes(stored), stored.signature)) {
+    if (stored !== null && !signer.verify(stored.keyId, signedBytes(stored), stored.signature, stored.at)) {
       return broken(stored.seq, "the signed checkpoint is not good")
     }
     const last = newer(stored, newest)
@@ -140,12 +143,12 @@ export const make = Effect.gen(function* () {
     const at = yield* Clock.currentTimeMillis
     const previous = last === null ? null : { seq: last.seq, hash: last.hash }
     const number = (last?.number ?? 0) + 1
-    return signing({ tenantId, seq: head.seq, hash: head.hash, at, number, previous }, caller)
+    return yield* signing({ tenantId, seq: head.seq, hash: head.hash, at, number, previous }, caller)
   })
 
   /** What is signed already, signed now: for somebody who asks for it. Not to be written. */
   const again = ({ keyId: _1, signature: _2, ...signed }: AuditCheckpoint, caller: Caller) =>
-    Effect.map(Clock.currentTimeMillis, (at) => signing({ ...signed, at }, caller))
+    Effect.flatMap(Clock.currentTimeMillis, (at) => signing({ ...signed, at }, caller))
 
   return { checkpoint, again, signing, unreached }
 })

@@ -53,11 +53,12 @@ export const make = Effect.gen(function* () {
   const repairs = yield* Repairs.make
 
   const start = Effect.fnUntraced(function* (tenantId: string) {
+    yield* signer.ready
     const stub = yield* cuts.stub(tenantId)
     const whole: Start = { place: beginning(tenantId), stub: null, broken: null }
     if (stub === null) return whole
     // The tenant's name is of what is signed: one of another tenant is not good here.
-    if (!signer.verify(stub.keyId, stubBytes({ ...stub, tenantId }), stub.signature)) {
+    if (!signer.verify(stub.keyId, stubBytes({ ...stub, tenantId }), stub.signature, stub.at)) {
       return { ...whole, broken: { seq: stub.last, reason: badStub } }
     }
     return { place: { seq: stub.last, hash: stub.hash }, stub, broken: null } satisfies Start
@@ -100,7 +101,7 @@ export const make = Effect.gen(function* () {
     tenantId: string,
     own: AuditCheckpoint | null
   ) {
-    const isGood = (point: AuditCheckpoint) => signer.verify(point.keyId, signedBytes(point), point.signature)
+    const isGood = (point: AuditCheckpoint) => signer.verify(point.keyId, signedBytes(point), point.signature, point.at)
     let target: AuditHead | null = null
     let after = from.seq
     while (true) {
@@ -152,7 +153,7 @@ export const make = Effect.gen(function* () {
       ...{ tenantId, first: place.seq + 1, last: target.seq, hash: target.hash, count: target.seq - place.seq },
       ...{ by: by.slice(0, textMax.actor).toWellFormed(), at }
     }
-    const { keyId, publicKey, signature } = signer.sign(stubBytes(unsigned))
+    const { keyId, publicKey, signature } = yield* signer.sign(stubBytes(unsigned))
     return { _tag: "Cut", stub: { ...unsigned, keyId, signature }, publicKey, more } satisfies Piece
   })
 

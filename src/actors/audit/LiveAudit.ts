@@ -10,7 +10,7 @@ import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import * as Acceptances from "./Acceptances.ts"
 import { actOf as acceptedAct } from "./AcceptedRows.ts"
-import { Audit, type AuditListRequest } from "./Audit.ts"
+import { Audit, type AuditListRequest, keyLinksMax } from "./Audit.ts"
 import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditNotes } from "./AuditNotes.ts"
 import * as Checkpoints from "./Checkpoints.ts"
@@ -101,14 +101,17 @@ const make = Effect.gen(function* () {
       }
       if (outcome._tag === "Nothing") {
         if (outcome.stored === null) return yield* new errors.TenantNotFound({ tenantId })
-        const { point, publicKey } = yield* checkpoints.again(outcome.stored, asking)
-        return { ...point, publicKey }
+        const { links, point, publicKey } = yield* Effect.mapError(
+          checkpoints.again(outcome.stored, asking),
+          ExistingTenant.readFailed
+        )
+        return { ...point, publicKey, links: links.slice(0, keyLinksMax) }
       }
-      const { command, point, publicKey } = outcome
+      const { command, links, point, publicKey } = outcome
       // One that was removed has no checkpoint of its own any more: what is answered is signed all the same.
       const asked = Effect.tap(actors.ask(tenantId, command), () => Effect.sync(() => heads.signedUnsafe(point)))
       yield* Effect.catchTag(asked, "TenantNotFound", () => Effect.succeed(0))
-      return { ...point, publicKey }
+      return { ...point, publicKey, links: links.slice(0, keyLinksMax) }
     }),
     accept: Effect.fnUntraced(function* (tenantId, request, caller) {
       yield* existing(tenantId)
@@ -116,7 +119,7 @@ const make = Effect.gen(function* () {
         StoreUnavailable: (error) => Effect.fail(readFailed(error)),
         PublishedUnavailable: (error) => Effect.fail(readFailed(error))
       })
-      const { point, publicKey } = outcome
+      const { links, point, publicKey } = outcome
       if (outcome._tag === "Sign") {
         if (tenantId !== globalTenantId) {
           yield* notes.row(globalTenantId, caller, acceptedAct(point, publicKey, tenantId))
@@ -125,7 +128,7 @@ const make = Effect.gen(function* () {
         heads.signedUnsafe(point)
         yield* alarm.holds(tenantId)
       }
-      return { ...point, publicKey }
+      return { ...point, publicKey, links: links.slice(0, keyLinksMax) }
     }),
     cut: Effect.fnUntraced(function* (tenantId, before, caller) {
       const { seq } = yield* Effect.mapError(store.head(tenantId), readFailed)

@@ -52,7 +52,7 @@ const make = Effect.gen(function* () {
   const adding =
     (isAnnounced: boolean) =>
     (known: Known, point: AuditCheckpoint | null): Known => {
-      if (point === null || !signer.verify(point.keyId, signedBytes(point), point.signature)) {
+      if (point === null || !signer.verify(point.keyId, signedBytes(point), point.signature, point.at)) {
         return { ...known, isContradicted: true }
       }
       const accepted = withAccepted(known.accepted, point)
@@ -70,6 +70,8 @@ const make = Effect.gen(function* () {
 
   return SignedHeads.of({
     of: Effect.fnUntraced(function* (tenantId) {
+      // What another replica signed with a new key must not be taken for a forgery.
+      yield* signer.ready
       while (true) {
         const before = heads.get(tenantId)?.place ?? 0
         const { more, place, points } = yield* stream.after(tenantId, before)

@@ -154,7 +154,7 @@ export const make = Effect.gen(function* () {
   ) {
     const { found, more } = yield* countingFrom(tenantId, fromSeq, known)
     const isGood = (point: AuditCheckpoint) =>
-      signer.verify(point.keyId, signedBytes(point), point.signature) &&
+      signer.verify(point.keyId, signedBytes(point), point.signature, point.at) &&
       (point.seq !== head.seq || point.hash === head.hash)
     const at = found.findIndex((point) => !isGood(point))
     const bad = at === -1 ? null : { seq: found[at]!.seq, reason: "the signed checkpoint is not good" }

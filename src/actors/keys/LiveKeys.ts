@@ -40,7 +40,10 @@ export const layer = Layer.effect(
         if (!("wanted" in first)) return first
         const successors = yield* rotation.successorsOf(first.wanted).pipe(
           Effect.tapError((error) => Effect.logError("keys could not be rotated", { reason: error.message })),
-          Effect.mapError(() => new errors.Unavailable({ part: "master key", committed: false }))
+          Effect.mapError(({ _tag }) => {
+            const part = _tag === "StoreUnavailable" ? "database" : "master key"
+            return new errors.Unavailable({ part, committed: false })
+          })
         )
         const rotated = yield* actors.ask(globalTenantId, commands.rotateKeys(successors, wanted, options, caller))
         if ("wanted" in rotated) return yield* Effect.die(new Error("a rotation with successors asks for successors"))

@@ -90,13 +90,16 @@ export const rotateKeys = (
     const keyIds = rotated.map(({ to }) => to.keyId)
     const tenants = tenantsToo ? keys.demoteTenantKeys() : 0
     const replaced = Object.fromEntries(rotated.map(({ key, to }) => [key.purpose, [key.keyId, to.keyId]]))
+    // Not secret, and needed by who checks the audit without the service.
+    const link = rotated.flatMap(({ to }) => to.link ?? []).map((text): unknown => JSON.parse(text))[0]
+    const auditKey = link === undefined ? {} : { audit_key: link }
     writeDown(workspace, {
       events: options.events,
       caller,
       action: "keys.rotated",
       entityId: "service",
-      diff: { ...replaced, tenants, ...(wanted.force ? { force: true } : {}) },
-      told: { keyIds, tenants }
+      diff: { ...replaced, tenants, ...(wanted.force ? { force: true } : {}), ...auditKey },
+      told: { keyIds, tenants, ...auditKey }
     })
     return Result.succeed({ keyIds, tenants, notRotated })
   }

@@ -5,10 +5,12 @@ import type { KeyPurpose, KeyState } from "../KeyStore.ts"
 import * as Columns from "./Columns.ts"
 import type { Row } from "./MariadbConnection.ts"
 
-const names = ["key_id", "purpose", "tenant_id", "state", "master_key_id", "wrapped", "created_at"]
+const names = ["key_id", "purpose", "tenant_id", "state", "master_key_id", "wrapped", "created_at", "link"]
 
 /** With the age by the database's clock. */
 export const keyColumns = `${names.join(", ")}, ${Columns.nowSql} - created_at`
+
+const linkOf = (link: string | null): { readonly link?: string } => (link === null ? {} : { link })
 
 export const keyOf = (row: Row): AgedKey => ({
   keyId: Columns.uuid(row, 0),
@@ -18,5 +20,6 @@ export const keyOf = (row: Row): AgedKey => ({
   masterKeyId: Columns.text(row, 4),
   wrapped: new Uint8Array(Columns.bytes(row, 5)),
   createdAt: Columns.whole(row, 6),
-  ageMs: Columns.whole(row, 7)
+  ...linkOf(Columns.textOrNull(row, 7)),
+  ageMs: Columns.whole(row, 8)
 })

@@ -110,6 +110,7 @@ const make = Effect.gen(function* () {
 
   return KeyRotationStore.of({
     serviceKeys: keys("serviceKeys", "WHERE tenant_id IS NULL AND wrapped <> ''"),
+    keysOf: (purpose) => keys("keysOf", "WHERE tenant_id IS NULL AND purpose = ? ORDER BY key_id", [purpose]),
     findKey: (keyId) => {
       const id = Columns.uuidBytesOrNull(keyId)
       return id === null

@@ -89,6 +89,7 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
 
   return KeyRotationStore.of({
     serviceKeys: keys((key) => key.tenantId === null && key.wrapped.byteLength > 0),
+    keysOf: (purpose) => keys((key) => key.tenantId === null && key.purpose === purpose),
     findKey: (keyId) =>
       Effect.map(
         keys((key) => key.keyId === keyId),

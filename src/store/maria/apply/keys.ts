@@ -11,8 +11,8 @@ import { neededSql } from "../load/keyRows.ts"
 import type { Session, Value } from "../MariadbConnection.ts"
 
 export const demoteSql = "UPDATE data_keys SET state = 'retiring' WHERE key_id = ? AND state = 'active'"
-export const insertSql = `INSERT INTO data_keys (key_id, purpose, tenant_id, state, master_key_id, wrapped, created_at)
-  VALUES (?, ?, ?, 'active', ?, ?, ${Columns.momentSql})`
+export const insertSql = `INSERT INTO data_keys (key_id, purpose, tenant_id, state, master_key_id, wrapped, link, created_at)
+  VALUES (?, ?, ?, 'active', ?, ?, ?, ${Columns.momentSql})`
 export const retireSql = `UPDATE data_keys k SET k.state = 'retired', k.retired_at = ${Columns.momentSql}
   WHERE k.key_id = ? AND k.state = 'retiring' AND NOT ${neededSql}`
 /** Once: what had no end, or was destroyed, is not destroyed. */
@@ -27,7 +27,8 @@ export const insertValues = (key: StoredKey): ReadonlyArray<Value> => [
   key.purpose,
   key.tenantId,
   key.masterKeyId,
-  Buffer.from(key.wrapped)
+  Buffer.from(key.wrapped),
+  key.link ?? null
 ]
 
 /** It was loaded as active, and is locked since. */

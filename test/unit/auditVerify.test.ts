@@ -1,0 +1,126 @@
+/** Verifies R-AUD-10: the offline verifier follows the audit's signing keys, and is led to no key by whoever lacks one. */
+import { execFile } from "node:child_process"
+import { generateKeyPairSync, sign } from "node:crypto"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { promisify } from "node:util"
+import { assert, describe, it } from "vitest"
+import { signedBytes as linkBytes } from "../../src/crypto/AuditKeyLink.ts"
+import { genesisHash, linkHash } from "../../src/store/AuditChain.ts"
+import { signedBytes } from "../../src/store/AuditCheckpointBytes.ts"
+
+const tenant = "demo"
+const script = resolve(import.meta.dirname, "../../scripts/audit-verify.mjs")
+
+const keyNamed = (keyId: string) => {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519")
+  return { keyId, privateKey, publicKey: publicKey.export({ format: "jwk" }).x ?? "" }
+}
+type Key = ReturnType<typeof keyNamed>
+const [one, two, three, forger] = ["one", "two", "three", "forger"].map(keyNamed) as [Key, Key, Key, Key]
+
+const linkOf = (previous: Key, next: Key, until: number, by: { previous?: Key; next?: Key } = {}) => {
+  const said = {
+    ...{ previous_key_id: previous.keyId, previous_public_key: previous.publicKey },
+    ...{ key_id: next.keyId, public_key: next.publicKey, at: until - 100, until }
+  }
+  const signed = (key: Key) => sign(null, linkBytes(said), key.privateKey).toString("base64url")
+  return { ...said, previous_signature: signed(by.previous ?? previous), signature: signed(by.next ?? next) }
+}
+const links = [linkOf(one, two, 2_000), linkOf(two, three, 4_000)]
+
+/** Three rows, as an export has them. */
+const rows = (() => {
+  const made: Array<Record<string, unknown> & { readonly seq: number; readonly hash: string }> = []
+  for (let seq = 1; seq <= 3; seq++) {
+    const said = {
+      seq,
+      at: 1_000 * seq,
+      actor: "a",
+      action: "token.provisioned",
+      entityType: "token",
+      entityId: `t${seq}`
+    }
+    const prevHash = made.at(-1)?.hash ?? genesisHash(tenant)
+    const none = { by: "bus", account: null, user: null, client: null, correlationId: "c" }
+    const hash = linkHash({ ...said, ...none, tenantId: tenant, version: 2, diff: null, prevHash })
+    made.push({ ...said, at: new Date(said.at).toISOString(), by: "bus", correlationId: "c", prevHash, hash })
+  }
+  return made
+})()
+
+const pointOf = (seq: number, key: Key, at: number, number = seq) => {
+  const [row, before] = [rows[seq - 1]!, rows[seq - 2]]
+  const previous = before === undefined ? null : { seq: before.seq, hash: before.hash }
+  const signature = sign(
+    null,
+    signedBytes({ tenantId: tenant, seq, hash: row.hash, at, number, previous }),
+    key.privateKey
+  )
+  return {
+    ...{ tenant_id: tenant, seq, hash: row.hash, at, number },
+    ...{ previous_seq: previous?.seq ?? null, previous_hash: previous?.hash ?? null },
+    ...{ key_id: key.keyId, public_key: key.publicKey, signature: signature.toString("base64url") }
+  }
+}
+const points = [pointOf(1, one, 1_500), pointOf(2, two, 2_500)]
+const end = (audit_keys: ReadonlyArray<unknown>) => ({ ...pointOf(3, three, 5_000), audit_keys })
+
+const verified = async (publicKey: string, exported: ReadonlyArray<unknown>, announced: ReadonlyArray<unknown>) => {
+  const folder = mkdtempSync(join(tmpdir(), "cm-audit-"))
+  const file = (name: string, lines: ReadonlyArray<unknown>) => {
+    writeFileSync(join(folder, name), lines.map((line) => JSON.stringify(line)).join("\n"))
+    return join(folder, name)
+  }
+  const args = [script, file("export", exported), "--tenant", tenant, "--checkpoints", file("points", announced)]
+  return promisify(execFile)(process.execPath, [...args, `--public-key=${publicKey}`])
+    .then(({ stdout }) => stdout)
+    .catch((error: { readonly stdout: string }) => error.stdout)
+    .then((stdout) => JSON.parse(stdout) as { valid: boolean; signingKeys?: number; firstBroken?: { reason: string } })
+    .finally(() => rmSync(folder, { recursive: true }))
+}
+
+describe("audit-verify over keys that were followed", () => {
+  it("trusts, from any one of them, those before and after it, whatever the steps are found in", async () => {
+    const asEvent = links.map((audit_key) => ({ event_type: "keys.rotated", audit_key }))
+    for (const { publicKey } of [one, two, three]) {
+      for (const verdict of [
+        await verified(publicKey, [...rows, end(links)], points),
+        await verified(publicKey, [...rows, end([])], [...points, ...asEvent])
+      ]) {
+        assert.deepStrictEqual([verdict.valid, verdict.signingKeys], [true, 3])
+      }
+    }
+    const { firstBroken } = await verified(one.publicKey, [...rows, end([])], points)
+    assert.strictEqual(firstBroken?.reason, "the signed checkpoint is not good", "without the steps it knows one key")
+    assert.isFalse((await verified(forger.publicKey, [...rows, end(links)], points)).valid)
+  })
+
+  it("follows no step that one of its two keys did not sign", async () => {
+    const forged = pointOf(2, forger, 2_500)
+    const tries = [
+      // After a true key, signed by the forger for it; and before one.
+      linkOf(three, forger, 9_000, { previous: forger }),
+      linkOf(forger, one, 9_000, { next: forger }),
+      { ...links[0]!, public_key: forger.publicKey },
+      { ...links[0]!, until: 9_999 }
+    ]
+    for (const link of tries) {
+      const verdict = await verified(one.publicKey, [...rows, end([...links, link])], [points[0], forged])
+      assert.strictEqual(verdict.firstBroken?.reason, "the signed checkpoint is not good", JSON.stringify(link))
+    }
+  })
+
+  it("takes nothing of a key that says it was signed after the key was followed", async () => {
+    const late = [pointOf(1, one, 2_000), pointOf(2, one, 2_001)]
+    assert.isTrue((await verified(one.publicKey, [...rows, end(links)], late.slice(0, 1))).valid)
+    const verdict = await verified(one.publicKey, [...rows, end(links)], late)
+    assert.strictEqual(verdict.firstBroken?.reason, "the signed checkpoint is not good")
+  })
+
+  it("says so when a key has two followers: one of them was made with a key that was lost", async () => {
+    const verdict = await verified(one.publicKey, [...rows, end([...links, linkOf(one, forger, 2_000)])], points)
+    assert.strictEqual(verdict.firstBroken?.reason, "two keys follow one signing key")
+  })
+})
