@@ -40,6 +40,10 @@ export interface Refresh {
   readonly provider: string
   /** Fingerprint of the provider and the client id: what shares a rate. */
   readonly lane: string
+  /** The same at one address of the provider: what is picked together. As the lane where it is not there. */
+  readonly queue?: string | undefined
+  /** While a grant may have been spent: until when the provider still takes it, where that ends. */
+  readonly graceUntil?: number | null | undefined
   readonly grant: GrantState
   readonly holding: Holding
   readonly lastRefreshedAt: number | null
@@ -99,17 +103,47 @@ export const nextRefreshAt = (options: {
   return ends.length === 0 ? null : Math.floor(Math.max(from + shortestMs, Math.min(...ends)))
 }
 
-/** The grant's own end. One that lives by being used ends anew with each use; one with a fixed life does not. */
-export const grantEnd = (provider: Provider, from: number, before: number | null): number | null => {
+/**
+ * The grant's own end. One that lives by being used ends anew with each use; one with a fixed life does not;
+ * one that is the access token itself ends with it.
+ */
+export const grantEnd = (
+  provider: Provider,
+  from: number,
+  before: number | null,
+  expiresAt: number | null
+): number | null => {
   const idle = provider.grant_idle_lifetime === null ? null : durationMs(provider.grant_idle_lifetime)
   const fixed = provider.grant_lifetime === null ? null : durationMs(provider.grant_lifetime)
   // Where each refresh gives another token, the life is that token's.
   const ends = [
+    provider.grant === "exchange_live" ? expiresAt : null,
     idle === null ? null : from + idle,
     fixed === null ? null : provider.refresh_tokens === "keep" ? (before ?? from + fixed) : from + fixed
   ].filter((end) => end !== null)
   return ends.length === 0 ? null : Math.min(...ends)
 }
+
+/** A grace that ends sooner than a circuit may stay open: what is in it waits for no circuit. */
+const shortGraceMs = 10 * 60_000
+/** The queue of those that no circuit holds back. */
+export const hurriedQueue = "00".repeat(16)
+
+/** Until when a grant that may have been spent is still taken, where that is soon; null: nothing is in a hurry. */
+export const graceUntil = (grant: GrantState, rules: GrantRules): number | null => {
+  const since = grant.doubtSince ?? grant.claim?.at ?? null
+  return since !== null && rules.refreshTokens === "rotate_with_grace" && rules.graceMs <= shortGraceMs
+    ? since + rules.graceMs
+    : null
+}
+
+/** What it is picked with. */
+export const queueOf = (refresh: Refresh): string =>
+  typeof refresh.graceUntil === "number" ? hurriedQueue : (refresh.queue ?? refresh.lane)
+
+/** After this moment waiting costs the grant. */
+export const urgencyOf = ({ grantExpiresAt, graceUntil: grace }: Refresh): number =>
+  Math.min(grantExpiresAt ?? Number.MAX_SAFE_INTEGER, grace ?? Number.MAX_SAFE_INTEGER)
 
 /** When somebody has to look at it again; null: never by itself. */
 export const dueAt = ({ grant, nextRefreshAt: next }: Refresh): number | null => {
@@ -137,6 +171,7 @@ export const shownRefreshState = (refresh: Refresh, now: number, isPaused: boole
 export const newRefresh = (options: {
   readonly provider: string
   readonly lane: string
+  readonly queue?: string
   readonly version: number
   readonly grant: string
   readonly nextRefreshAt: number | null
@@ -144,6 +179,7 @@ export const newRefresh = (options: {
 }): Refresh => ({
   provider: options.provider,
   lane: options.lane,
+  ...(options.queue === undefined ? {} : { queue: options.queue }),
   grant: newGrant,
   holding: {
     current: { version: options.version, term: 0, byHand: true, grant: options.grant, spent: false, refused: false },

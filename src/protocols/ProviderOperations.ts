@@ -1,16 +1,18 @@
 /** `{instance}.v1.{tenant}.provider.*`: the providers that credentials are refreshed at. Contract 10.2. */
 import { Effect } from "effect"
-import { Providers } from "../actors/credentials/Providers.ts"
+import { type CircuitView, Providers } from "../actors/credentials/Providers.ts"
 import type { ProviderFields } from "../domain/Provider.ts"
 import type { KnownProvider } from "../domain/ProviderEntry.ts"
 import {
   DeletedProvider,
+  DescribedProvider,
   ListProviders,
   NameProvider,
   ProviderAnswer,
   ProviderList,
   PutProvider
 } from "../schema/ProviderJson.ts"
+import { formatDate } from "../schema/Timestamp.ts"
 import { operation, Replied } from "./Operation.ts"
 
 /** Of what is secret only how much there is. */
@@ -21,6 +23,8 @@ const encodeProvider = ({ entry, origin, provider }: KnownProvider) => ({
   client_secrets: entry?.secrets ?? 0,
   has_client_key: entry?.hasKey ?? false
 })
+
+const encodeCircuit = ({ of, state, until }: CircuitView) => ({ of, state, until: formatDate(until) })
 
 export const providerOperations = [
   operation({
@@ -54,11 +58,15 @@ export const providerOperations = [
     name: "provider.get",
     about: "One provider as the tenant has it: its own, else the one of global, else the built-in one.",
     request: NameProvider,
-    answer: ProviderAnswer,
+    answer: DescribedProvider,
     errors: ["PROVIDER_NOT_FOUND"],
     handle: Effect.fnUntraced(function* ({ name }, { tenantId }) {
       const providers = yield* Providers
-      return encodeProvider(yield* providers.get(tenantId, name))
+      const known = yield* providers.get(tenantId, name)
+      const circuits = yield* providers.circuitsOf(known)
+      // Of a provider that others use as well only how it is itself, not who else is known to it.
+      const shown = circuits.filter(({ of }) => of === "provider" || known.origin === "tenant")
+      return { ...encodeProvider(known), circuits: shown.map(encodeCircuit) }
     })
   }),
   operation({

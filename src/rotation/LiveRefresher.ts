@@ -12,7 +12,7 @@
  *
  * Longer than 300 lines because the order of the steps is the promise.
  */
-import { Deferred, Duration, Effect, FiberSet, Layer, Metric, Random, Result } from "effect"
+import { Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Random, Result } from "effect"
 import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
 import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
@@ -36,7 +36,14 @@ import { readAnswer } from "../domain/ProviderAnswer.ts"
 import { backOffMs, providerFor, type Refresh, type Rotation } from "../domain/Refresh.ts"
 import { parseRotation } from "../domain/RotationShape.ts"
 import { Replica } from "../observability/Replica.ts"
-import { RefreshStore, type Standing } from "../store/RefreshStore.ts"
+import {
+  type CircuitChange,
+  pickedMs,
+  RefreshStore,
+  type Route,
+  type Standing,
+  type TurnResult
+} from "../store/RefreshStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { exchange, type Kept } from "./Exchange.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
@@ -54,6 +61,7 @@ const idle: Ended = { _tag: "Idle" }
 const rotateWait = Duration.seconds(18)
 const readWait = Duration.seconds(10)
 const turnWaitMs = 8_000
+const pruneEvery = 64
 const lookEvery = Duration.millis(250)
 const looksMax = 64
 const stepsMax = 12
@@ -70,6 +78,13 @@ const lateAnswers = Metric.counter("credential_refresh_settled_total", {
   incremental: true
 })
 
+const circuitChanges = Metric.counter("credential_refresh_circuit_changes_total", {
+  description: "Circuits at providers that opened or closed, by whose: the provider's, or a client's at it",
+  incremental: true
+})
+/** A provider that says only that it was asked too often. */
+const limitedMs = 5_000
+
 const background: Caller = { ...servicePrincipal("service"), correlationId: "refresh", idempotency: null }
 const databaseFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
 
@@ -78,6 +93,8 @@ interface Job {
   readonly credentialId: string
   readonly caller: Caller
   readonly asked: boolean
+  /** A person asked for it: no circuit holds it back. */
+  readonly insists: boolean
 }
 
 interface Known {
@@ -85,6 +102,7 @@ interface Known {
   readonly provider: Provider
   readonly rotation: Rotation
   readonly setup: commands.RefreshSetup
+  readonly route: Route
 }
 
 const reasonOfFailure = (reason: string): RefreshReason =>
@@ -128,8 +146,10 @@ const make = Effect.gen(function* () {
     const known = yield* providers.find(tenantId, refresh.provider)
     if (known === undefined) return yield* new errors.ProviderFailed({ reason: "unknown", retryAfterMs: null })
     const provider = providerFor(known.provider, parsed.success)
-    const setup = { provider, rotation: parsed.success, lane: refresh.lane, chance: yield* Random.next }
-    return { known, provider, rotation: parsed.success, setup }
+    const route = providers.routeOf(known, refresh.lane, parsed.success.params)
+    const { lane, queue } = route
+    const setup = { provider, rotation: parsed.success, lane, queue, chance: yield* Random.next }
+    return { known, provider, rotation: parsed.success, setup, route }
   })
 
   const openText = (tenantId: string, version: CredentialVersion): Effect.Effect<string, ChangeError> => {
@@ -214,6 +234,10 @@ const make = Effect.gen(function* () {
     const settled = yield* actors.ask(job.tenantId, command)
     if (settled._tag === "Gone") return undefined
     yield* Metric.update(Metric.withAttributes(lateAnswers, { placement: settled.placement }), 1)
+    // Rows that no history shows go, now and then.
+    if (settled.credential.version % pruneEvery === 0) {
+      yield* Effect.forkDetach(Effect.ignore(store.pruneVersions(job.tenantId, job.credentialId)))
+    }
     yield* Effect.forkDetach(describeCache.changed(job.tenantId))
     return settled
   })
@@ -243,20 +267,20 @@ const make = Effect.gen(function* () {
       )
     )
 
-  /** From the claim to the stored answer. False: the exchange did not begin, and nothing was spent. */
+  /** From the claim to the stored answer. Null: the exchange did not begin, and nothing was spent. */
   const spend = Effect.fnUntraced(function* (
     job: Job,
     known: Known,
     claimed: Extract<commands.Claimed, { readonly _tag: "Claimed" }>,
     seal: (version: number, text: string) => { readonly keyId: string; readonly sealed: Uint8Array }
-  ): Effect.fn.Return<boolean, ChangeError> {
+  ): Effect.fn.Return<Kept | null, ChangeError> {
     const { claim, credential, spends, version } = claimed
     const secret = JSON.parse(yield* openText(job.tenantId, version)) as Secret
     const standing = yield* standingOf(job)
     const refresh = standing?.credential.refresh
-    if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return false
+    if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return null
     const stands = { claim, state: refresh.grant, holding: refresh.holding, now: standing.now }
-    if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return false
+    if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null
     const { provider, rotation } = known
     const done = yield* exchange({ known: known.known, provider, rotation, secret, scopes: credential.scopes, guard })
     const { outcome } = done
@@ -282,7 +306,7 @@ const make = Effect.gen(function* () {
       createdAt: standing.now,
       createdBy: job.caller.principal
     }
-    return yield* keepAnswer(job.tenantId, answer)
+    return (yield* keepAnswer(job.tenantId, answer)) ? kept : null
   })
 
   // ---- one refresh
@@ -303,32 +327,74 @@ const make = Effect.gen(function* () {
     return failed(new errors.RefreshPending({ credentialId: job.credentialId }))
   })
 
+  /** Null: not now, and it comes again by itself. */
   const takeTurn = Effect.fnUntraced(function* (
     job: Job,
-    { provider, setup }: Known
+    { provider, route }: Known,
+    passes: boolean
   ): Effect.fn.Return<number | null, ChangeError> {
     let waited = 0
     while (true) {
       const turn = yield* Effect.mapError(
         store.takeTurn({
-          lane: setup.lane,
+          ...route,
           ratePerMinute: provider.rate_per_minute,
           parallel: provider.parallel,
-          holdMs: timing.claimMs
+          holdMs: timing.claimMs,
+          passes
         }),
         databaseFailed
       )
       if (turn._tag === "Taken") return turn.turnId
-      if (!job.asked) return null
-      if (waited + turn.retryAfterMs > turnWaitMs) {
-        return yield* new errors.ProviderFailed({ reason: "rate_limited", retryAfterMs: turn.retryAfterMs })
+      const { retryAfterMs } = turn
+      if (!job.asked) {
+        yield* Effect.ignore(store.putBack(job.credentialId, Math.min(retryAfterMs, pickedMs - 1)))
+        return null
       }
-      waited += turn.retryAfterMs
-      yield* Effect.sleep(Duration.millis(turn.retryAfterMs))
+      if (turn._tag === "Open") {
+        const reason = turn.of === "client" ? "invalid_client" : "provider_down"
+        return yield* new errors.ProviderFailed({ reason, retryAfterMs })
+      }
+      if (waited + retryAfterMs > turnWaitMs) {
+        return yield* new errors.ProviderFailed({ reason: "rate_limited", retryAfterMs })
+      }
+      waited += retryAfterMs
+      yield* Effect.sleep(Duration.millis(retryAfterMs))
     }
   })
 
-  const endTurn = (turnId: number) => Effect.ignore(store.endTurn(turnId))
+  /** What the provider's answer says of the provider, and of the client: for the circuits alone. */
+  const resultOf = (kept: Kept | null, provider: Provider): TurnResult => {
+    if (kept === null) return { _tag: "none" }
+    const { outcome } = kept
+    if (outcome._tag === "Failure") {
+      const reason = reasonOfFailure(outcome.reason)
+      return { _tag: reason === "blocked_url" ? "none" : reason === "invalid_client" ? "client" : "provider" }
+    }
+    const { raw } = outcome
+    const read = readAnswer({ provider, raw, sent: kept.sent, defaultLifeMs: null })
+    if (read.kind === "granted" || read.kind === "refused") return { _tag: "ok" }
+    if (read.kind === "client") return { _tag: "client" }
+    if (read.reason !== "rate_limited") return { _tag: "provider" }
+    return {
+      _tag: "limited",
+      retryAfterMs: read.retryAt === null ? limitedMs : Math.max(0, read.retryAt - raw.receivedAt)
+    }
+  }
+
+  const tellCircuit = (provider: string, { forMs, of, to }: CircuitChange) =>
+    Effect.andThen(
+      Metric.update(Metric.withAttributes(circuitChanges, { of, to }), 1),
+      to === "open"
+        ? Effect.logWarning(`a ${of}'s circuit opened: its refreshes wait`, { provider, forMs })
+        : Effect.logInfo(`a ${of}'s circuit is closed again`, { provider })
+    )
+
+  const endTurn = (turnId: number, route: Route, result: TurnResult) =>
+    Effect.flatMap(Random.next, (chance) => store.endTurn(turnId, route, result, chance)).pipe(
+      Effect.flatMap((changes) => Effect.forEach(changes, (change) => tellCircuit(route.provider, change))),
+      Effect.ignore
+    )
 
   const attempt = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<Ended, ChangeError> {
     const { asked, credentialId, tenantId } = job
@@ -353,13 +419,15 @@ const make = Effect.gen(function* () {
       }
       if (claim !== null && now < claim.until) return asked ? yield* awaitOther(job, claim.term) : idle
       const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
-      const turnId = yield* takeTurn(job, known)
+      const { graceUntil } = credential.refresh
+      const hurries = typeof graceUntil === "number" && now < graceUntil
+      const turnId = yield* takeTurn(job, known, job.insists || hurries)
       if (turnId === null) return idle
       const request = { credentialId, provider: known.provider, timing, holder: process, asked }
       const claimed = yield* Effect.onError(actors.ask(tenantId, commands.claim(request, events, job.caller)), () =>
-        endTurn(turnId)
+        endTurn(turnId, known.route, { _tag: "none" })
       )
-      if (claimed._tag !== "Claimed") yield* endTurn(turnId)
+      if (claimed._tag !== "Claimed") yield* endTurn(turnId, known.route, { _tag: "none" })
       switch (claimed._tag) {
         case "Settle":
           continue
@@ -385,8 +453,10 @@ const make = Effect.gen(function* () {
             plaintext.fill(0)
             return made
           }
-          const isKept = yield* Effect.ensuring(spend(job, known, claimed, seal), endTurn(turnId))
-          if (!isKept) return failed(new errors.RefreshPending({ credentialId }))
+          const kept = yield* Effect.onExit(spend(job, known, claimed, seal), (exit) =>
+            endTurn(turnId, known.route, resultOf(Exit.isSuccess(exit) ? exit.value : null, known.provider))
+          )
+          if (kept === null) return failed(new errors.RefreshPending({ credentialId }))
           mine = claimed.claim.term
         }
       }
@@ -444,7 +514,7 @@ const make = Effect.gen(function* () {
     refresh: Effect.fnUntraced(function* (tenantId, credentialId, caller) {
       const pending = failed(new errors.RefreshPending({ credentialId }))
       const ended = yield* Effect.timeoutOrElse(
-        join({ tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true }),
+        join({ tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true, insists: true }),
         { duration: rotateWait, orElse: () => Effect.succeed(pending) }
       )
       if (ended._tag === "Refreshed") return { credentialId, version: ended.version }
@@ -453,11 +523,12 @@ const make = Effect.gen(function* () {
     settled: (tenantId, credentialId, caller) =>
       Effect.asVoid(
         Effect.timeoutOption(
-          join({ tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true }),
+          join({ tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true, insists: false }),
           readWait
         )
       ),
-    due: (tenantId, credentialId) => Effect.asVoid(join({ tenantId, credentialId, caller: background, asked: false }))
+    due: (tenantId, credentialId) =>
+      Effect.asVoid(join({ tenantId, credentialId, caller: background, asked: false, insists: false }))
   })
 })
 

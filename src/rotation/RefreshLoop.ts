@@ -1,18 +1,19 @@
 /**
- * What is due is refreshed, in claimed pieces: each replica takes a few, by an index, those nearest to
- * their final end first, and nobody else is given them for a while.
+ * What is due is refreshed, in claimed pieces: each replica takes a few, those nearest to their final end
+ * first, each provider's in turn, and nobody else is given them for a while.
  *
- * Bounded: so many are under way at most; the rest waits in the database. What was taken and not begun,
- * because the replica died or the provider's rate is used up, is given out again.
+ * Bounded: so many are under way at most; the rest waits in the database. While more is due than there is
+ * room for, the next look follows as soon as one has ended; else after `CM_REFRESH_INTERVAL`. What was taken
+ * and not begun, because the replica died or the provider's rate is used up, is given out again.
  */
-import { Duration, Effect, FiberSet, Layer } from "effect"
+import { Duration, Effect, FiberSet, Latch, Layer } from "effect"
 import { Refresher } from "../actors/credentials/Refresher.ts"
 import * as Loop from "../observability/Loop.ts"
 import { RefreshStore } from "../store/RefreshStore.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 
-/** Due work begins within 20 s, so what was not begun comes again before that. */
-const againMs = 15_000
+/** Two looks are never nearer to each other, so that those that end together are followed together. */
+const restMs = 20
 
 /** Needs `Refresher`, `RefreshStore`, `RefreshConfig`. */
 export const layer = Layer.effectDiscard(
@@ -22,19 +23,28 @@ export const layer = Layer.effectDiscard(
     const refresher = yield* Refresher
     const underWay = yield* FiberSet.make<void>()
     const fork = yield* FiberSet.runtime(underWay)<never>()
+    const ended = Latch.makeUnsafe(false)
 
     const look = Effect.gen(function* () {
       const room = piece - (yield* FiberSet.size(underWay))
-      if (room <= 0) return
-      for (const { credentialId, tenantId } of yield* store.pick(room, againMs, [])) {
-        fork(refresher.due(tenantId, credentialId))
+      if (room <= 0) return true
+      const { more, refs } = yield* store.pick(room)
+      for (const { credentialId, tenantId } of refs) {
+        fork(Effect.ensuring(refresher.due(tenantId, credentialId), ended.open))
       }
+      return more
     }).pipe(
       Effect.catchTag("StoreUnavailable", ({ operation }) =>
-        Effect.logWarning("refreshes wait for the database").pipe(Effect.annotateLogs({ operation }))
-      ),
-      Effect.andThen(Effect.sleep(Duration.toMillis(interval)))
+        Effect.as(Effect.logWarning("refreshes wait for the database").pipe(Effect.annotateLogs({ operation })), false)
+      )
     )
-    yield* Effect.forkScoped(Loop.forever("refresh", look))
+    const turn = Effect.gen(function* () {
+      yield* ended.close
+      const more = yield* look
+      if (!more) return yield* Effect.sleep(Duration.toMillis(interval))
+      yield* Effect.sleep(restMs)
+      yield* Effect.timeoutOption(ended.await, Duration.toMillis(interval))
+    })
+    yield* Effect.forkScoped(Loop.forever("refresh", turn))
   })
 )

@@ -3,6 +3,7 @@
  * taken and never answered.
  */
 import { Schema } from "effect"
+import { circuitKinds } from "../domain/Circuit.ts"
 import { durationMs } from "../domain/IsoDuration.ts"
 import {
   clientAuths,
@@ -13,7 +14,7 @@ import {
   refreshReasons
 } from "../domain/Provider.ts"
 import { providerOrigins } from "../domain/ProviderEntry.ts"
-import { Nothing } from "./Field.ts"
+import { AnsweredDate, Nothing } from "./Field.ts"
 
 const text = (max: number) =>
   Schema.String.check(
@@ -120,6 +121,16 @@ export const ProviderAnswer = Schema.Struct({
   client_id: Schema.optionalKey(Schema.String),
   client_secrets: Schema.Int.annotate({ description: "how many there are" }),
   has_client_key: Schema.Boolean
+})
+export const DescribedProvider = Schema.Struct({
+  ...ProviderAnswer.fields,
+  circuits: Schema.Array(
+    Schema.Struct({
+      of: Schema.Literals(circuitKinds),
+      state: Schema.Literals(["open", "half_open"]),
+      until: AnsweredDate.annotate({ description: "refreshes that are due wait until then" })
+    })
+  ).annotate({ description: "those that are not closed" })
 })
 export const ProviderList = Schema.Struct({ content: Schema.Array(ProviderAnswer) })
 export const DeletedProvider = Schema.Struct({ deleted: Schema.Literals([1]) })

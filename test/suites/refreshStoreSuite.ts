@@ -4,7 +4,7 @@ import { assert, layer } from "@effect/vitest"
 import { Clock, Effect, type Layer } from "effect"
 import { answerVersionBase, type Credential, isAnswer } from "../../src/domain/Credential.ts"
 import { newRefresh, type Refresh } from "../../src/domain/Refresh.ts"
-import { RefreshStore } from "../../src/store/RefreshStore.ts"
+import { RefreshStore, type Route, type Turn, type TurnRequest, type TurnResult } from "../../src/store/RefreshStore.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../support/credentialRows.ts"
 
@@ -27,12 +27,26 @@ const refreshed = (over: Partial<Refresh> = {}): Refresh => ({
     nextRefreshAt: null,
     grantExpiresAt: null
   }),
+  // A queue of its own, unless the test says which.
+  queue: newKey(),
   ...over
 })
-const picked = (limit: number, of: ReadonlyArray<Credential>, againMs = 60_000) =>
+const newKey = () => randomBytes(16).toString("hex")
+/** A route of its own, as a client at a provider's address has it. */
+const newRoute = (): Route => ({ lane: newKey(), circuit: newKey(), queue: newKey(), provider: `t/${newKey()}` })
+const turnAt = (route: Route, over: Partial<TurnRequest> = {}) =>
+  RefreshStore.use((store) =>
+    store.takeTurn({ ...route, ratePerMinute: 1_000, parallel: 100, holdMs: 60_000, passes: false, ...over })
+  )
+const ended = (turn: Turn, route: Route, result: TurnResult) =>
+  RefreshStore.use((store) => store.endTurn(turn._tag === "Taken" ? turn.turnId : 0, route, result, 0))
+/** A turn that ends so; what it changed. */
+const exchanged = (route: Route, result: TurnResult, over: Partial<TurnRequest> = {}) =>
+  Effect.flatMap(turnAt(route, over), (turn) => ended(turn, route, result))
+const picked = (limit: number, of: ReadonlyArray<Credential>) =>
   Effect.map(
-    RefreshStore.use((store) => store.pick(limit, againMs, [])),
-    (refs) => refs.map(({ credentialId }) => credentialId).filter((id) => of.some((one) => one.credentialId === id))
+    RefreshStore.use((store) => store.pick(limit)),
+    ({ refs }) => refs.map(({ credentialId }) => credentialId).filter((id) => of.some((one) => one.credentialId === id))
   )
 
 export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore | RefreshStore, unknown>) =>
@@ -107,23 +121,142 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
 
     it.effect("counts turns of a lane in a minute and at a time, and those of no other", () =>
       Effect.gen(function* () {
-        const store = yield* RefreshStore
-        const lane = randomBytes(16).toString("hex")
-        const take = (ratePerMinute: number, parallel: number, of = lane) =>
-          store.takeTurn({ lane: of, ratePerMinute, parallel, holdMs: 60_000 })
+        const route = newRoute()
+        const take = (ratePerMinute: number, parallel: number) => turnAt(route, { ratePerMinute, parallel })
         const turns = yield* Effect.all(
           Array.from({ length: 6 }, () => take(100, 2)),
           { concurrency: 6 }
         )
         const taken = turns.filter((turn) => turn._tag === "Taken")
         assert.lengthOf(taken, 2)
-        assert.strictEqual((yield* take(100, 2, randomBytes(16).toString("hex")))._tag, "Taken")
-        yield* store.endTurn(taken[0]!.turnId)
+        assert.strictEqual((yield* turnAt(newRoute(), { ratePerMinute: 100, parallel: 2 }))._tag, "Taken")
+        yield* ended(taken[0]!, route, { _tag: "ok" })
         assert.strictEqual((yield* take(100, 2))._tag, "Taken")
-        yield* store.endTurn(taken[1]!.turnId)
+        yield* ended(taken[1]!, route, { _tag: "ok" })
         const full = yield* take(3, 2)
         assert.strictEqual(full._tag, "Full")
         assert.isAbove(full._tag === "Full" ? full.retryAfterMs : 0, 1_000)
+      })
+    )
+
+    it.effect("picks no more of a queue than its rate and parallelism leave, and nothing of one that is closed", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* newTenant
+        const now = yield* Clock.currentTimeMillis
+        const [narrow, limited, wide] = [newRoute(), newRoute(), newRoute()]
+        yield* turnAt(narrow, { parallel: 3 })
+        yield* exchanged(limited, { _tag: "limited", retryAfterMs: 30_000 })
+        yield* exchanged(wide, { _tag: "ok" })
+        const of = ({ lane, queue }: Route, index: number) =>
+          credentialRow({
+            tenantId,
+            serviceName: `s${index}`,
+            refresh: refreshed({ lane, queue, grantExpiresAt: now + 1_000_000 - index }),
+            refreshDueAt: now - 1_000
+          })
+        // The backlog of the closed one has waited longest.
+        const blocked = Array.from({ length: 30 }, (_, index) => ({ ...of(limited, index), refreshDueAt: now - 9_000 }))
+        const few = Array.from({ length: 5 }, (_, index) => of(narrow, 100 + index))
+        const many = Array.from({ length: 20 }, (_, index) => of(wide, 200 + index))
+        const all = [...blocked, ...few, ...many]
+        yield* write(tenantId, { inserted: all })
+        const first = yield* picked(8, all)
+        const queueOf = new Map(all.map(({ credentialId, refresh }) => [credentialId, refresh!.queue]))
+        assert.strictEqual(first.filter((id) => queueOf.get(id) === limited.queue).length, 0)
+        // Two of its three are left, and each queue gives one in turn.
+        assert.strictEqual(first.filter((id) => queueOf.get(id) === narrow.queue).length, 2)
+        assert.lengthOf(first, 8)
+        // Nearest to their end first.
+        const nearest = many.toReversed().map(({ credentialId }) => credentialId)
+        assert.deepStrictEqual(
+          first.filter((id) => queueOf.get(id) === wide.queue),
+          nearest.slice(0, 6)
+        )
+      })
+    )
+
+    it.effect("gives out again what was put back, and does not move what was decided since", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* newTenant
+        const store = yield* RefreshStore
+        const now = yield* Clock.currentTimeMillis
+        const [one, other] = ["a", "b"].map((serviceName) =>
+          credentialRow({ tenantId, serviceName, refresh: refreshed(), refreshDueAt: now - 1_000 })
+        ) as [Credential, Credential]
+        yield* write(tenantId, { inserted: [one, other] })
+        assert.lengthOf(yield* picked(10, [one, other]), 2)
+        const decided = { ...other, refreshDueAt: now + 3_600_000 }
+        yield* write(tenantId, { updated: [decided] }, [other.credentialId])
+        for (const { credentialId } of [one, other]) yield* store.putBack(credentialId, 0)
+        assert.deepStrictEqual(yield* picked(10, [one, other]), [one.credentialId])
+      })
+    )
+
+    it.effect("opens a provider's circuit after failures in a row, for all of its clients, and lets one try", () =>
+      Effect.gen(function* () {
+        const [first, other] = [newRoute(), newRoute()]
+        const second = { ...newRoute(), circuit: first.circuit, provider: first.provider }
+        const changes: Array<unknown> = []
+        for (let count = 0; count < 4; count++) changes.push(...(yield* exchanged(first, { _tag: "provider" })))
+        // Who answers once begins anew.
+        changes.push(...(yield* exchanged(second, { _tag: "ok" })))
+        for (let count = 0; count < 4; count++) changes.push(...(yield* exchanged(first, { _tag: "provider" })))
+        assert.deepStrictEqual(changes, [])
+        assert.deepStrictEqual(yield* exchanged(second, { _tag: "provider" }), [
+          { of: "provider", to: "open", forMs: 5_000 }
+        ])
+        for (const route of [first, second]) {
+          const turn = yield* turnAt(route)
+          assert.deepInclude(turn, { _tag: "Open", of: "provider" })
+        }
+        assert.strictEqual((yield* turnAt(other))._tag, "Taken")
+        const views = yield* RefreshStore.use((store) => store.circuits(first.provider))
+        assert.deepStrictEqual(
+          views.map(({ of, state }) => [of, state]),
+          [["provider", "open"]]
+        )
+        // Whoever passes, and is answered, closes it for all.
+        const turn = yield* turnAt(second, { passes: true })
+        assert.deepStrictEqual(yield* ended(turn, second, { _tag: "ok" }), [{ of: "provider", to: "closed", forMs: 0 }])
+        assert.strictEqual((yield* turnAt(first))._tag, "Taken")
+        assert.deepStrictEqual(yield* RefreshStore.use((store) => store.circuits(first.provider)), [])
+      })
+    )
+
+    it.effect("opens a client's circuit for that client alone, until the entry was changed", () =>
+      Effect.gen(function* () {
+        const first = newRoute()
+        const second = { ...newRoute(), circuit: first.circuit, provider: first.provider }
+        for (let count = 0; count < 2; count++) yield* exchanged(first, { _tag: "client" })
+        assert.deepStrictEqual(yield* exchanged(first, { _tag: "client" }), [
+          { of: "client", to: "open", forMs: 5_000 }
+        ])
+        assert.deepInclude(yield* turnAt(first), { _tag: "Open", of: "client" })
+        assert.strictEqual((yield* turnAt(second))._tag, "Taken")
+        yield* RefreshStore.use((store) => store.forgetCircuits(first.provider))
+        assert.strictEqual((yield* turnAt(first))._tag, "Taken")
+      })
+    )
+
+    it.effect("forgets rows of versions that no history shows, and none that holds a secret", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* newTenant
+        const store = yield* RefreshStore
+        const credential = credentialRow({ tenantId, version: 1_010, secretVersion: 1_010, refresh: refreshed() })
+        const versions = Array.from({ length: 1_010 }, (_, index) => {
+          const row = versionRow({ ...credential, version: index + 1, secretVersion: index + 1 })
+          const isKept = index === 0 || index === 1_009
+          return isKept ? row : { ...row, state: "superseded" as const, sealed: null, keyId: null }
+        })
+        yield* write(tenantId, { inserted: [credential], versions })
+        assert.strictEqual(yield* store.pruneVersions("another", credential.credentialId), 0)
+        assert.strictEqual(yield* store.pruneVersions(tenantId, credential.credentialId), 9)
+        assert.strictEqual(yield* store.pruneVersions(tenantId, credential.credentialId), 0)
+        const left = yield* store.standing(tenantId, credential.credentialId)
+        assert.deepStrictEqual(
+          left?.versions.map(({ version }) => version),
+          [1, 1_010]
+        )
       })
     )
 

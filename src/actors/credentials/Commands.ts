@@ -187,6 +187,7 @@ const rotationAfter = (
           ...before.refresh,
           provider: first.provider,
           lane: first.lane,
+          queue: first.queue,
           nextRefreshAt: first.nextRefreshAt,
           grantExpiresAt: first.grantExpiresAt
         }

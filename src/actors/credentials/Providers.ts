@@ -16,7 +16,7 @@ import { fillUrl, lacking, type ProviderFields, parametersOf, providerOf } from 
 import { type KnownProvider, ofEntry, type ProviderEntry, type ProviderSecrets } from "../../domain/ProviderEntry.ts"
 import { providerFor, type Rotation } from "../../domain/Refresh.ts"
 import { urlProblem } from "../../platform/GuardedHttp.ts"
-import { RefreshStore, type StoredProvider } from "../../store/RefreshStore.ts"
+import { type CircuitView, RefreshStore, type Route, type StoredProvider } from "../../store/RefreshStore.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Ids } from "../tenant/Ids.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
@@ -24,6 +24,8 @@ import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
 import { putProvider, removeProvider } from "./ProviderCommands.ts"
 import type { RefreshSetup } from "./RefreshCommands.ts"
+
+export type { CircuitView } from "../../store/RefreshStore.ts"
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -47,6 +49,10 @@ export class Providers extends Context.Service<
     /** The one that the name means for the tenant, its secrets opened; undefined: nobody knows it. */
     readonly find: (tenantId: string, name: string) => Effect.Effect<ProviderInForce | undefined, ChangeError>
     readonly get: (tenantId: string, name: string) => Effect.Effect<KnownProvider, ChangeError>
+    /** Where an exchange of a credential with these parameters goes. */
+    readonly routeOf: (known: KnownProvider, lane: string, params: Readonly<Record<string, string>>) => Route
+    /** Those that are not closed: at the provider, and of clients at it. */
+    readonly circuitsOf: (known: KnownProvider) => Effect.Effect<ReadonlyArray<CircuitView>, ChangeError>
     /** All that the tenant may name, by name, those that hide others alone. */
     readonly list: (tenantId: string) => Effect.Effect<ReadonlyArray<KnownProvider>, ChangeError>
     readonly put: (
@@ -134,18 +140,32 @@ const make = Effect.gen(function* () {
     return Array.from(known.values()).toSorted((a, b) => (a.provider.name < b.provider.name ? -1 : 1))
   })
 
+  const key = (parts: ReadonlyArray<string>): string =>
+    createHash("sha256").update(JSON.stringify(parts), "utf8").digest("hex").slice(0, 32)
+
+  /** Whose provider, and which. */
+  const labelOf = (known: KnownProvider): string =>
+    `${known.origin === "tenant" ? known.entry!.tenantId : ""}/${known.provider.name}`
+
+  const routeOf = (known: KnownProvider, lane: string, params: Readonly<Record<string, string>>): Route => {
+    const provider = labelOf(known)
+    const filled = fillUrl(known.provider.token_url, known.provider, params)
+    const host = filled._tag === "Url" && URL.canParse(filled.url) ? new URL(filled.url).host : ""
+    const circuit = key(["circuit", provider, host])
+    return { lane, circuit, queue: key(["queue", lane, circuit]), provider }
+  }
+
   /** What shares the provider's rate: everybody with the same client at it. */
   const laneOf = (known: KnownProvider, clientId: string | null): string => {
     const whose = known.origin === "tenant" ? known.entry!.tenantId : ""
     const client = keyring.fingerprint("provider-client", clientId ?? "")
-    return createHash("sha256")
-      .update(JSON.stringify([whose, known.provider.name, client]), "utf8")
-      .digest("hex")
-      .slice(0, 32)
+    return key([whose, known.provider.name, client])
   }
 
   return Providers.of({
     find,
+    routeOf,
+    circuitsOf: (known) => Effect.mapError(store.circuits(labelOf(known)), ExistingTenant.readFailed),
     list,
     get: Effect.fnUntraced(function* (tenantId, name) {
       yield* liveTenant(tenantId)
@@ -181,7 +201,10 @@ const make = Effect.gen(function* () {
         tenantId,
         putProvider({ definition, clientId, secrets, newId: ids.next(), seal }, caller)
       )
-      return { known: ofEntry(entry, tenantId), created }
+      const known = ofEntry(entry, tenantId)
+      // Whoever mended it should not wait for what the one before had brought about.
+      yield* Effect.ignore(store.forgetCircuits(labelOf(known)))
+      return { known, created }
     }),
     remove: (tenantId, name, caller) =>
       Effect.andThen(liveTenant(tenantId), actors.ask(tenantId, removeProvider(name, caller))),
@@ -205,7 +228,12 @@ const make = Effect.gen(function* () {
       if (problem !== null) {
         return yield* invalid(param === undefined ? "rotation.provider" : `rotation.params.${param}`, problem)
       }
-      return { provider, rotation, lane: laneOf(known, clientId), chance: yield* Random.next }
+      const lane = laneOf(known, clientId)
+      const route = routeOf(known, lane, rotation.params)
+      const rules = { ...route, ratePerMinute: provider.rate_per_minute, parallel: provider.parallel }
+      yield* Effect.mapError(store.knowQueue(rules), ExistingTenant.readFailed)
+      const { queue } = route
+      return { provider, rotation, lane, queue, chance: yield* Random.next }
     })
   })
 })

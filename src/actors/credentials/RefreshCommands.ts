@@ -23,6 +23,7 @@ import type { Provider, RefreshReason } from "../../domain/Provider.ts"
 import {
   bounded,
   dueAt,
+  graceUntil,
   grantEnd,
   heldVersions,
   newRefresh,
@@ -44,6 +45,7 @@ export interface RefreshSetup {
   readonly provider: Provider
   readonly rotation: Rotation
   readonly lane: string
+  readonly queue: string
   readonly chance: number
 }
 
@@ -61,10 +63,11 @@ export const firstRefresh = (setup: RefreshSetup, version: CredentialVersion, no
   newRefresh({
     provider: setup.provider.name,
     lane: setup.lane,
+    queue: setup.queue,
     version: version.version,
     grant: grantIn(setup.provider, version.fingerprints),
     nextRefreshAt: scheduled(setup, now, version.expiresAt),
-    grantExpiresAt: grantEnd(setup.provider, now, null)
+    grantExpiresAt: grantEnd(setup.provider, now, null, version.expiresAt)
   })
 
 export const withRefresh = (credential: Credential, refresh: Refresh): Credential => ({
@@ -85,10 +88,12 @@ export const refreshAfterHand = (
   return {
     ...before,
     lane: setup.lane,
+    queue: setup.queue,
     grant: state,
+    graceUntil: graceUntil(state, rulesOf(setup.provider)),
     holding: bounded(holding),
     nextRefreshAt: scheduled(setup, now, version.expiresAt),
-    grantExpiresAt: grantEnd(setup.provider, now, null),
+    grantExpiresAt: grantEnd(setup.provider, now, null, version.expiresAt),
     lastError: null,
     told: toldNothing
   }
@@ -170,7 +175,8 @@ export const claim = (request: ClaimRequest, events: Events, caller: Caller): Co
       asked: request.asked
     })
     const put = (grant: Life.GrantState, inDoubt: boolean): boolean => {
-      const next = tell(workspace, credential, { ...refresh, grant }, inDoubt, events)
+      const now: Refresh = { ...refresh, grant, graceUntil: graceUntil(grant, rules) }
+      const next = tell(workspace, credential, now, inDoubt, events)
       if (sameJson(next, refresh)) return false
       workspace.credentials.update(withRefresh(credential, next))
       return true
@@ -305,7 +311,12 @@ export const settle = (
     const marked = Life.marked(known.holding, settlement)
     let credential = before
     let holding: Holding = marked
-    let refresh: Refresh = { ...known, grant: settlement.state }
+    let refresh: Refresh = {
+      ...known,
+      queue: setup.queue,
+      grant: settlement.state,
+      graceUntil: graceUntil(settlement.state, rulesOf(setup.provider))
+    }
     if (answer.outcome.kind === "granted" && granted !== null && settlement.placement !== "superseded") {
       const next = changed(before, workspace, caller)
       const held: HeldGrant = {
@@ -340,7 +351,7 @@ export const settle = (
           ...refresh,
           lastRefreshedAt: now,
           nextRefreshAt: nextAt,
-          grantExpiresAt: grantEnd(setup.provider, now, known.grantExpiresAt)
+          grantExpiresAt: grantEnd(setup.provider, now, known.grantExpiresAt, expiresAt)
         }
         workspace.credentials.update(credential)
         const version = putSecret(workspace, credential, granted.secret, sealer, caller)

@@ -11,7 +11,7 @@ import {
 } from "../../domain/Credential.ts"
 import type { ProviderFields } from "../../domain/Provider.ts"
 import type { ProviderEntry } from "../../domain/ProviderEntry.ts"
-import type { Refresh } from "../../domain/Refresh.ts"
+import { queueOf, type Refresh, urgencyOf } from "../../domain/Refresh.ts"
 import * as Columns from "./Columns.ts"
 import type { Row, Value } from "./MariadbConnection.ts"
 
@@ -22,7 +22,7 @@ const json = <A>(row: Row, index: number): A => JSON.parse(Columns.text(row, ind
 
 // ---- credentials
 export const credentialColumns =
-  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider"
+  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider, refresh_queue, refresh_urgency"
 export const credentialColumnCount = credentialColumns.split(", ").length
 
 export const credentialOf = (row: Row): Credential => {
@@ -52,11 +52,18 @@ export const credentialOf = (row: Row): Credential => {
   }
 }
 
-/** The last two are for looking things up, and are not read again. */
+/** Those after the first two are for looking things up, and are not read again. */
 export const refreshValues = ({ refresh, refreshDueAt }: Credential): ReadonlyArray<Value> =>
   refresh === undefined
-    ? [null, null, null, null]
-    : [JSON.stringify(refresh), refreshDueAt ?? null, refresh.grantExpiresAt, refresh.provider]
+    ? [null, null, null, null, null, null]
+    : [
+        JSON.stringify(refresh),
+        refreshDueAt ?? null,
+        refresh.grantExpiresAt,
+        refresh.provider,
+        Buffer.from(queueOf(refresh), "hex"),
+        urgencyOf(refresh)
+      ]
 
 export const credentialValues = (credential: Credential): ReadonlyArray<Value> => [
   Columns.uuidBytes(credential.credentialId),

@@ -1,16 +1,8 @@
 /** `RefreshStore` on MariaDB, each look by an index. The promises are those of `RefreshStore.ts`. */
-import { Effect, Layer } from "effect"
-import type { CredentialVersion } from "../../domain/Credential.ts"
+import { Clock, Effect, Layer } from "effect"
+import { type CredentialVersion, historyVersionsMax } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
-import type { CredentialRef } from "../CredentialStore.ts"
-import {
-  providersMax,
-  RefreshStore,
-  rateWindowMs,
-  type StoredProvider,
-  type Turn,
-  type TurnRequest
-} from "../RefreshStore.ts"
+import { pickedMs, providersMax, RefreshStore, type StoredProvider } from "../RefreshStore.ts"
 import type { StoreUnavailable } from "../StoreError.ts"
 import * as Columns from "./Columns.ts"
 import {
@@ -24,40 +16,10 @@ import {
   versionValues
 } from "./CredentialRow.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
+import * as DuePick from "./DuePick.ts"
 import { type ConstraintBroken, fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
-import type { Row, Session } from "./MariadbConnection.ts"
-
-// ---- what is due ---------------------------------------------------------------
-
-/** Nearer than this to its final end, a grant goes before all others. */
-const finalSoonMs = 3 * 86_400_000
-const finalFirstSql = `SELECT tenant_id, credential_id, refresh FROM credentials FORCE INDEX (ix_credentials_refresh_final)
-  WHERE refresh_final_at <= ${Columns.nowSql} + ${finalSoonMs} AND refresh_due_at <= ${Columns.nowSql}
-  ORDER BY refresh_final_at LIMIT ? FOR UPDATE SKIP LOCKED`
-const dueSql = `SELECT tenant_id, credential_id, refresh FROM credentials FORCE INDEX (ix_credentials_refresh_due)
-  WHERE refresh_due_at <= ${Columns.nowSql} ORDER BY refresh_due_at LIMIT ? FOR UPDATE SKIP LOCKED`
-const againSql = (marks: string): string =>
-  `UPDATE credentials SET refresh_due_at = ${Columns.nowSql} + ? WHERE credential_id IN (${marks})`
-
-interface Found extends CredentialRef {
-  readonly lane: string
-}
-const foundOf = (row: Row): Found => ({
-  tenantId: Columns.text(row, 0),
-  credentialId: Columns.uuid(row, 1),
-  lane: row[2] === null ? "" : (JSON.parse(Columns.text(row, 2)) as { readonly lane: string }).lane
-})
-
-const pick = async (session: Session, limit: number, againMs: number, closed: ReadonlyArray<string>) => {
-  const first = (await session.rows(finalFirstSql, [limit])).map(foundOf)
-  const rest = first.length < limit ? (await session.rows(dueSql, [limit])).map(foundOf) : []
-  const all = Array.from(new Map([...first, ...rest].map((one) => [one.credentialId, one])).values()).slice(0, limit)
-  for (const chunk of Columns.chunksOf(Columns.uuidBytesOf(all.map(({ credentialId }) => credentialId)))) {
-    await session.run(againSql(chunk.marks), [againMs, ...chunk.values])
-  }
-  const open = all.filter(({ lane }) => !closed.includes(lane))
-  return { value: open.map(({ credentialId, tenantId }) => ({ tenantId, credentialId })), wrote: all.length > 0 }
-}
+import type { Session } from "./MariadbConnection.ts"
+import * as Turns from "./ProviderTurns.ts"
 
 // ---- one of them ---------------------------------------------------------------
 
@@ -120,46 +82,22 @@ const providers = async (
   }))
 }
 
-// ---- turns ---------------------------------------------------------------------
+// ---- rows that no history shows ------------------------------------------------
 
-const lockLaneSql = "SELECT lane FROM provider_lanes WHERE lane = ? FOR UPDATE"
-const makeLaneSql = "INSERT IGNORE INTO provider_lanes (lane) VALUES (?)"
-const oldTurnsSql = `DELETE FROM provider_turns WHERE lane = ? AND taken_at <= ${Columns.momentSql} - ${rateWindowMs}
-  AND held_until <= ${Columns.momentSql}`
-const countSql = `SELECT ${Columns.momentSql}, COALESCE(SUM(taken_at > ${Columns.momentSql} - ${rateWindowMs}), 0),
-    COALESCE(SUM(held_until > ${Columns.momentSql}), 0),
-    MIN(IF(taken_at > ${Columns.momentSql} - ${rateWindowMs}, taken_at, NULL))
-  FROM provider_turns WHERE lane = ?`
-const takeSql = `INSERT INTO provider_turns (lane, taken_at, held_until)
-  VALUES (?, ${Columns.momentSql}, ${Columns.momentSql} + ?)`
-const endTurnSql = "UPDATE provider_turns SET held_until = 0 WHERE turn_id = ?"
-const busyRetryMs = 250
+const pruneSql = `DELETE FROM credential_versions WHERE credential_id = ? AND tenant_id = ? AND key_id IS NULL
+  AND version < (SELECT version FROM (SELECT version FROM credential_versions WHERE credential_id = ? AND tenant_id = ?
+    ORDER BY version DESC LIMIT 1 OFFSET ${historyVersionsMax - 1}) AS kept)`
 
-const takeTurn = async (
-  session: Session,
-  { holdMs, lane, parallel, ratePerMinute }: TurnRequest
-): Promise<TransactionResult<Turn>> => {
-  const id = Buffer.from(lane, "hex")
-  if ((await session.rows(lockLaneSql, [id])).length === 0) {
-    await session.run(makeLaneSql, [id])
-    await session.rows(lockLaneSql, [id])
-  }
-  await session.run(oldTurnsSql, [id])
-  const [row = []] = await session.rows(countSql, [id])
-  const [now, taken, held] = [0, 1, 2].map((index) => Number(row[index] ?? 0)) as [number, number, number]
-  if (taken >= ratePerMinute) {
-    const oldest = Columns.wholeOrNull(row, 3) ?? now
-    return { value: { _tag: "Full", retryAfterMs: Math.max(1, oldest + rateWindowMs - now) }, wrote: true }
-  }
-  if (held >= parallel) return { value: { _tag: "Full", retryAfterMs: busyRetryMs }, wrote: true }
-  await session.run(takeSql, [id, holdMs])
-  const [made = []] = await session.rows("SELECT LAST_INSERT_ID()")
-  return { value: { _tag: "Taken", turnId: Number(made[0]) }, wrote: true }
+const prune = (session: Session, tenantId: string, credentialId: string): Promise<number> => {
+  const id = Columns.uuidBytes(credentialId)
+  return session.run(pruneSql, [id, tenantId, id, tenantId])
 }
 
 // ---- the layer -----------------------------------------------------------------
 
 const make = Effect.map(Mariadb, (database) => {
+  const backlog = DuePick.noBacklog()
+  const knownQueues: Turns.KnownQueues = new Map()
   const transaction = <A>(
     operation: string,
     body: (session: Session) => Promise<TransactionResult<A>>
@@ -171,15 +109,31 @@ const make = Effect.map(Mariadb, (database) => {
       )
       .pipe(Effect.catchTag("ConstraintBroken", (broken: ConstraintBroken) => Effect.die(new Error(broken.constraint))))
   return RefreshStore.of({
-    pick: (limit, againMs, closed) => transaction("pick", (session) => pick(session, limit, againMs, closed)),
+    pick: (limit) =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const { chosen, more } = yield* database.query("RefreshStore.look", (session) =>
+          DuePick.choose(session, limit, backlog, now)
+        )
+        if (chosen.length === 0) return { refs: [], more }
+        return { refs: yield* transaction("pick", (session) => DuePick.take(session, chosen, pickedMs)), more }
+      }),
+    putBack: (credentialId, inMs) =>
+      Effect.asVoid(database.query("RefreshStore.putBack", (session) => DuePick.putBack(session, credentialId, inMs))),
     standing: (tenantId, credentialId) =>
       database.query("RefreshStore.standing", (session) => standing(session, tenantId, credentialId), tenantId),
     putAnswer: (tenantId, answer) => transaction("putAnswer", (session) => putAnswer(session, tenantId, answer)),
     providers: (tenantId, name) =>
       database.query("RefreshStore.providers", (session) => providers(session, tenantId, name), tenantId),
-    takeTurn: (request) => transaction("takeTurn", (session) => takeTurn(session, request)),
-    endTurn: (turnId) =>
-      Effect.asVoid(database.query("RefreshStore.endTurn", (session) => session.run(endTurnSql, [turnId])))
+    knowQueue: (rules) =>
+      database.query("RefreshStore.knowQueue", (session) => Turns.tellQueue(session, rules, knownQueues)),
+    takeTurn: (request) => transaction("takeTurn", (session) => Turns.takeTurn(session, request, knownQueues)),
+    endTurn: (turnId, route, result, chance) =>
+      transaction("endTurn", (session) => Turns.endTurn(session, turnId, route, result, chance)),
+    circuits: (provider) => database.query("RefreshStore.circuits", (session) => Turns.circuits(session, provider)),
+    forgetCircuits: (provider) => transaction("forgetCircuits", (session) => Turns.forgetCircuits(session, provider)),
+    pruneVersions: (tenantId, credentialId) =>
+      database.query("RefreshStore.pruneVersions", (session) => prune(session, tenantId, credentialId))
   })
 })
 

@@ -164,6 +164,10 @@ export class MemoryCredentialTables {
     this.versions.set(version.credentialId, versions.set(version.version, version))
   }
 
+  deleteVersion(credentialId: string, version: number): void {
+    this.versions.get(credentialId)?.delete(version)
+  }
+
   put(credential: Credential): void {
     this.credentials.set(credential.credentialId, credential)
   }
@@ -197,7 +201,7 @@ export class MemoryCredentialTables {
       this.putVersion(version)
     }
     for (const { credentialId, version } of changes.versionsDeleted ?? []) {
-      this.versions.get(credentialId)?.delete(version)
+      this.deleteVersion(credentialId, version)
     }
     for (const entry of changes.providers ?? []) this.providers.set(`${entry.tenantId}/${entry.name}`, entry)
     for (const name of changes.providersDeleted ?? []) this.providers.delete(`${tenantId}/${name}`)

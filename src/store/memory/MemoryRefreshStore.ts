@@ -1,7 +1,29 @@
 /** `RefreshStore` in memory, with the promises of the contract. `now` is Effect's clock. */
 import { Clock, Effect, Layer } from "effect"
+import {
+  afterFailure,
+  type Circuit,
+  type CircuitKind,
+  circuitState,
+  closedCircuit,
+  waitFor
+} from "../../domain/Circuit.ts"
+import { historyVersionsMax } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
-import { RefreshStore, rateWindowMs, type StoredProvider, type Turn } from "../RefreshStore.ts"
+import { queueOf, urgencyOf } from "../../domain/Refresh.ts"
+import { fairPick, type QueueRoom } from "../FairPick.ts"
+import {
+  busyRetryMs,
+  type CircuitChange,
+  limitedMsMax,
+  pickedMs,
+  type QueueRules,
+  RefreshStore,
+  type Route,
+  rateWindowMs,
+  type StoredProvider,
+  type Turn
+} from "../RefreshStore.ts"
 import { MemoryDatabase } from "./MemoryDatabase.ts"
 
 interface HeldTurn {
@@ -11,24 +33,82 @@ interface HeldTurn {
   heldUntil: number
 }
 
-const finalSoonMs = 3 * 86_400_000
+interface KnownCircuit {
+  readonly of: CircuitKind
+  readonly provider: string
+  readonly circuit: Circuit
+}
 
 const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
   const step = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
   let turns: ReadonlyArray<HeldTurn> = []
   let lastTurnId = 0
+  const queues = new Map<string, QueueRules & { readonly closedUntil: number }>()
+  const circuits = new Map<string, KnownCircuit>()
+
+  const close = (by: "queue" | "lane" | "circuit", key: string, until: number) => {
+    for (const [name, queue] of queues) {
+      if (queue[by] === key) queues.set(name, { ...queue, closedUntil: Math.max(queue.closedUntil, until) })
+    }
+  }
+  const open = (by: "lane" | "circuit" | "provider", key: string) => {
+    for (const [name, queue] of queues) if (queue[by] === key) queues.set(name, { ...queue, closedUntil: 0 })
+  }
+  const fail = (route: Route, of: CircuitKind, now: number, chance: number): ReadonlyArray<CircuitChange> => {
+    const by = of === "provider" ? "circuit" : "lane"
+    const before = circuits.get(route[by])?.circuit ?? closedCircuit
+    const circuit = afterFailure(before, of, now, chance)
+    circuits.set(route[by], { of, provider: route.provider, circuit })
+    if (circuit.openUntil === before.openUntil) return []
+    close(by, route[by], circuit.openUntil)
+    return [{ of, to: "open", forMs: circuit.openUntil - now }]
+  }
+  const succeed = (route: Route, of: CircuitKind): ReadonlyArray<CircuitChange> => {
+    const by = of === "provider" ? "circuit" : "lane"
+    const before = circuits.get(route[by])
+    circuits.delete(route[by])
+    if (before === undefined || before.circuit.openUntil === 0) return []
+    open(by, route[by])
+    return [{ of, to: "closed", forMs: 0 }]
+  }
+  const know = (rules: QueueRules) => {
+    queues.set(rules.queue, { ...rules, closedUntil: queues.get(rules.queue)?.closedUntil ?? 0 })
+  }
+  const roomsAt = (now: number): ReadonlyArray<QueueRoom> =>
+    Array.from(queues.values(), ({ closedUntil, lane, parallel, queue, ratePerMinute }) => {
+      const own = turns.filter((turn) => turn.lane === lane)
+      return {
+        queue,
+        lane,
+        isClosed: closedUntil > now,
+        ratePerMinute,
+        parallel,
+        taken: own.filter(({ takenAt }) => takenAt > now - rateWindowMs).length,
+        held: own.filter(({ heldUntil }) => heldUntil > now).length
+      }
+    })
+
   return RefreshStore.of({
-    pick: (limit, againMs, closed) =>
+    pick: (limit) =>
       step((now) => {
         const due = tables.all().filter(({ refreshDueAt }) => (refreshDueAt ?? Number.POSITIVE_INFINITY) <= now)
-        const final = (one: (typeof due)[number]) => one.refresh?.grantExpiresAt ?? Number.POSITIVE_INFINITY
-        const soon = due.filter((one) => final(one) <= now + finalSoonMs).toSorted((a, b) => final(a) - final(b))
-        const rest = due.toSorted((a, b) => (a.refreshDueAt ?? 0) - (b.refreshDueAt ?? 0))
-        const all = Array.from(new Set([...soon, ...rest])).slice(0, limit)
-        for (const one of all) tables.put({ ...one, refreshDueAt: now + againMs })
-        return all
-          .filter(({ refresh }) => !closed.includes(refresh?.lane ?? ""))
-          .map(({ credentialId, tenantId }) => ({ tenantId, credentialId }))
+        const rows = due.flatMap(({ credentialId, refresh }) =>
+          refresh === undefined ? [] : [{ credentialId, queue: queueOf(refresh), urgency: urgencyOf(refresh) }]
+        )
+        const { chosen, more } = fairPick(rows, roomsAt(now), limit)
+        const refs = chosen.map(({ credentialId }) => {
+          const one = tables.get(credentialId)!
+          tables.put({ ...one, refreshDueAt: now + pickedMs })
+          return { tenantId: one.tenantId, credentialId }
+        })
+        return { refs, more }
+      }),
+    putBack: (credentialId, inMs) =>
+      step((now) => {
+        const one = tables.get(credentialId)
+        const at = one?.refreshDueAt ?? null
+        if (one === undefined || at === null || at <= now + inMs || at > now + pickedMs) return
+        tables.put({ ...one, refreshDueAt: now + inMs })
       }),
     standing: (tenantId, credentialId) =>
       step((now) => {
@@ -57,24 +137,74 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
             return { entry, sealed: found?.sealed ?? undefined }
           })
       ),
-    takeTurn: ({ holdMs, lane, parallel, ratePerMinute }) =>
+    knowQueue: (rules) => step(() => know(rules)),
+    takeTurn: (request) =>
       step((now): Turn => {
+        const { holdMs, lane, parallel, queue, ratePerMinute } = request
         turns = turns.filter(({ heldUntil, takenAt }) => takenAt > now - rateWindowMs || heldUntil > now)
+        know(request)
         const own = turns.filter((turn) => turn.lane === lane)
         const recent = own.filter(({ takenAt }) => takenAt > now - rateWindowMs)
         if (recent.length >= ratePerMinute) {
-          const oldest = Math.min(...recent.map(({ takenAt }) => takenAt))
-          return { _tag: "Full", retryAfterMs: Math.max(1, oldest + rateWindowMs - now) }
+          const retryAfterMs = Math.max(1, Math.min(...recent.map(({ takenAt }) => takenAt)) + rateWindowMs - now)
+          close("queue", queue, now + retryAfterMs)
+          return { _tag: "Full", retryAfterMs }
         }
-        if (own.filter(({ heldUntil }) => heldUntil > now).length >= parallel)
-          return { _tag: "Full", retryAfterMs: 250 }
+        if (own.filter(({ heldUntil }) => heldUntil > now).length >= parallel) {
+          return { _tag: "Full", retryAfterMs: busyRetryMs }
+        }
+        for (const key of [lane, request.circuit]) {
+          const known = circuits.get(key)
+          const until = known === undefined ? null : waitFor(known.circuit, now)
+          if (until === null || request.passes) continue
+          close("queue", queue, until)
+          return { _tag: "Open", of: known!.of, retryAfterMs: Math.max(1, until - now) }
+        }
+        for (const key of [lane, request.circuit]) {
+          const known = circuits.get(key)
+          if (known === undefined || known.circuit.openUntil === 0) continue
+          circuits.set(key, { ...known, circuit: { ...known.circuit, probeUntil: now + holdMs } })
+        }
         const turn = { turnId: ++lastTurnId, lane, takenAt: now, heldUntil: now + holdMs }
         turns = [...turns, turn]
         return { _tag: "Taken", turnId: turn.turnId }
       }),
-    endTurn: (turnId) =>
-      step(() => {
+    endTurn: (turnId, route, result, chance) =>
+      step((now): ReadonlyArray<CircuitChange> => {
         for (const turn of turns) if (turn.turnId === turnId) turn.heldUntil = 0
+        switch (result._tag) {
+          case "none":
+            return []
+          case "ok":
+            return [...succeed(route, "client"), ...succeed(route, "provider")]
+          case "limited":
+            close("lane", route.lane, now + Math.min(result.retryAfterMs, limitedMsMax))
+            return succeed(route, "provider")
+          case "provider":
+            return fail(route, "provider", now, chance)
+          case "client":
+            return [...fail(route, "client", now, chance), ...succeed(route, "provider")]
+        }
+      }),
+    circuits: (provider) =>
+      step((now) =>
+        Array.from(circuits.values()).flatMap(({ circuit, of, provider: whose }) => {
+          const state = circuitState(circuit, now)
+          return whose !== provider || state === "closed" ? [] : [{ of, state, until: circuit.openUntil }]
+        })
+      ),
+    forgetCircuits: (provider) =>
+      step(() => {
+        for (const [key, known] of circuits) if (known.provider === provider) circuits.delete(key)
+        open("provider", provider)
+      }),
+    pruneVersions: (tenantId, credentialId) =>
+      step(() => {
+        if (tables.get(credentialId)?.tenantId !== tenantId) return 0
+        const rows = tables.versionsOf(credentialId).toSorted((a, b) => b.version - a.version)
+        const gone = rows.slice(historyVersionsMax).filter(({ sealed }) => sealed === null)
+        for (const { version } of gone) tables.deleteVersion(credentialId, version)
+        return gone.length
       })
   })
 })

@@ -1,0 +1,71 @@
+/**
+ * Which of the refreshes that are due go next, when there are more than there is room for: pure.
+ *
+ * Each queue (a client at a provider's address) gives one in turn, so that nobody waits behind another's
+ * backlog; within a queue those go first that are nearest to their grant's final end. No queue gives more
+ * than its rate and parallelism leave. All times are UNIX milliseconds.
+ */
+import { hurriedQueue } from "../domain/Refresh.ts"
+
+export interface DueRow {
+  readonly credentialId: string
+  readonly queue: string
+  /** The earliest moment after which waiting costs a grant. */
+  readonly urgency: number
+}
+
+/** What is known of a queue. One that nobody has taken a turn for is not known, and taken as new. */
+export interface QueueRoom {
+  readonly queue: string
+  readonly lane: string
+  readonly isClosed: boolean
+  readonly ratePerMinute: number
+  readonly parallel: number
+  /** Turns of the lane in the last minute, and those under way. */
+  readonly taken: number
+  readonly held: number
+}
+
+/** Of a queue that is not known: the least that a provider is asked at a time. */
+const newQueueRoom = 4
+
+export const fairPick = (
+  due: ReadonlyArray<DueRow>,
+  rooms: ReadonlyArray<QueueRoom>,
+  limit: number
+): { readonly chosen: ReadonlyArray<DueRow>; readonly more: boolean } => {
+  const known = new Map(rooms.map((room) => [room.queue, room]))
+  const free = new Map<string, number>()
+  const rated = new Map<string, number>()
+  for (const { held, lane, parallel, ratePerMinute, taken } of rooms) {
+    rated.set(lane, Math.max(0, ratePerMinute - taken))
+    free.set(lane, Math.max(0, Math.min(ratePerMinute - taken, parallel - held)))
+  }
+  const laneOf = (queue: string): string => known.get(queue)?.lane ?? queue
+  const open = Array.from(Map.groupBy(due, ({ queue }) => queue))
+    .filter(([queue]) => known.get(queue)?.isClosed !== true)
+    .map(([queue, rows]) => ({
+      queue,
+      lane: laneOf(queue),
+      rows: rows.toSorted((a, b) => a.urgency - b.urgency),
+      next: 0
+    }))
+    .toSorted((a, b) => a.rows[0]!.urgency - b.rows[0]!.urgency)
+  const chosen: Array<DueRow> = []
+  let moved = true
+  while (moved && chosen.length < limit) {
+    moved = false
+    for (const line of open) {
+      const room = free.get(line.lane) ?? (line.queue === hurriedQueue ? limit : newQueueRoom)
+      const row = line.rows[line.next]
+      if (chosen.length >= limit || room <= 0 || row === undefined) continue
+      chosen.push(row)
+      line.next++
+      free.set(line.lane, room - 1)
+      moved = true
+    }
+  }
+  // What a rate holds back comes with the next minute; what waits for room, as soon as somebody has ended.
+  const more = open.some(({ lane, next, rows }) => next < rows.length && (rated.get(lane) ?? 1) > next)
+  return { chosen, more }
+}

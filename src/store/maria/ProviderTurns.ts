@@ -1,0 +1,200 @@
+/** Turns at providers, and the circuits over them, as rows. The promises are those of `RefreshStore.ts`. */
+import {
+  afterFailure,
+  type Circuit,
+  type CircuitKind,
+  circuitKinds,
+  circuitState,
+  waitFor
+} from "../../domain/Circuit.ts"
+import {
+  busyRetryMs,
+  type CircuitChange,
+  type CircuitView,
+  limitedMsMax,
+  type QueueRules,
+  type Route,
+  rateWindowMs,
+  type Turn,
+  type TurnRequest,
+  type TurnResult
+} from "../RefreshStore.ts"
+import * as Columns from "./Columns.ts"
+import type { TransactionResult } from "./Mariadb.ts"
+import type { Row, Session } from "./MariadbConnection.ts"
+
+const bytes = (key: string): Buffer => Buffer.from(key, "hex")
+
+// ---- queues --------------------------------------------------------------------
+
+const queueSql = `INSERT INTO refresh_queues (queue, lane, circuit, provider, rate_per_minute, parallel, closed_until)
+  VALUES (?, ?, ?, ?, ?, ?, 0)
+  ON DUPLICATE KEY UPDATE lane = VALUES(lane), circuit = VALUES(circuit), provider = VALUES(provider),
+    rate_per_minute = VALUES(rate_per_minute), parallel = VALUES(parallel)`
+const closeSql = (by: "queue" | "lane" | "circuit"): string =>
+  `UPDATE refresh_queues SET closed_until = GREATEST(closed_until, ${Columns.momentSql} + ?) WHERE ${by} = ?`
+const openSql = (by: "lane" | "circuit" | "provider"): string =>
+  `UPDATE refresh_queues SET closed_until = 0 WHERE ${by} = ?`
+
+/** What this process has written of queues, so that each turn needs not write it again. */
+export type KnownQueues = Map<string, string>
+const knownMax = 10_000
+
+export const tellQueue = async (session: Session, request: QueueRules, known: KnownQueues): Promise<void> => {
+  const { circuit, lane, parallel, provider, queue, ratePerMinute } = request
+  const text = `${lane}/${circuit}/${ratePerMinute}/${parallel}`
+  if (known.get(queue) === text) return
+  await session.run(queueSql, [bytes(queue), bytes(lane), bytes(circuit), provider, ratePerMinute, parallel])
+  if (known.size >= knownMax) known.clear()
+  known.set(queue, text)
+}
+
+// ---- circuits ------------------------------------------------------------------
+
+const circuitColumns = "failures, opens, open_until, probe_until"
+const circuitsSql = `SELECT ${circuitColumns}, kind, circuit, ${Columns.momentSql} FROM provider_circuits
+  WHERE circuit IN (?, ?) AND open_until > 0 ORDER BY circuit FOR UPDATE`
+const probeSql = `UPDATE provider_circuits SET probe_until = ${Columns.momentSql} + ? WHERE circuit = ?`
+const makeCircuitSql = `INSERT IGNORE INTO provider_circuits (circuit, kind, provider, ${circuitColumns})
+  VALUES (?, ?, ?, 0, 0, 0, 0)`
+const lockCircuitSql = `SELECT ${circuitColumns}, ${Columns.momentSql} FROM provider_circuits WHERE circuit = ? FOR UPDATE`
+const putCircuitSql = `UPDATE provider_circuits SET failures = ?, opens = ?, open_until = ?, probe_until = ?
+  WHERE circuit = ?`
+const closedSql = "DELETE FROM provider_circuits WHERE circuit = ? RETURNING open_until"
+const viewSql = `SELECT ${circuitColumns}, kind, circuit, ${Columns.momentSql} FROM provider_circuits
+  WHERE provider = ? AND open_until > 0 LIMIT 100`
+const forgetSql = "DELETE FROM provider_circuits WHERE provider = ?"
+
+const circuitOf = (row: Row): Circuit => ({
+  failures: Columns.whole(row, 0),
+  opens: Columns.whole(row, 1),
+  openUntil: Columns.whole(row, 2),
+  probeUntil: Columns.whole(row, 3)
+})
+
+/** Whoever passes a circuit that is half open is the one that tries. Undefined: none is in the way. */
+const inTheWay = async (session: Session, route: TurnRequest): Promise<Turn | undefined> => {
+  const rows = await session.rows(circuitsSql, [bytes(route.lane), bytes(route.circuit)])
+  for (const row of rows) {
+    const now = Columns.whole(row, 6)
+    const until = waitFor(circuitOf(row), now)
+    if (until === null || route.passes) continue
+    const retryAfterMs = Math.max(1, until - now)
+    await session.run(closeSql("queue"), [retryAfterMs, bytes(route.queue)])
+    return { _tag: "Open", of: Columns.literal(row, 4, circuitKinds), retryAfterMs }
+  }
+  for (const row of rows) await session.run(probeSql, [route.holdMs, Columns.bytes(row, 5)])
+  return undefined
+}
+
+const fail = async (
+  session: Session,
+  route: Route,
+  of: CircuitKind,
+  chance: number
+): Promise<ReadonlyArray<CircuitChange>> => {
+  const key = bytes(of === "provider" ? route.circuit : route.lane)
+  await session.run(makeCircuitSql, [key, circuitKinds.indexOf(of), route.provider])
+  const [row = []] = await session.rows(lockCircuitSql, [key])
+  const before = circuitOf(row)
+  const now = Columns.whole(row, 4)
+  const after = afterFailure(before, of, now, chance)
+  await session.run(putCircuitSql, [after.failures, after.opens, after.openUntil, after.probeUntil, key])
+  if (after.openUntil === before.openUntil) return []
+  const forMs = after.openUntil - now
+  await session.run(closeSql(of === "provider" ? "circuit" : "lane"), [forMs, key])
+  return [{ of, to: "open", forMs }]
+}
+
+const succeed = async (session: Session, route: Route, of: CircuitKind): Promise<ReadonlyArray<CircuitChange>> => {
+  const key = bytes(of === "provider" ? route.circuit : route.lane)
+  const [row] = await session.rows(closedSql, [key])
+  if (row === undefined || Columns.whole(row, 0) === 0) return []
+  await session.run(openSql(of === "provider" ? "circuit" : "lane"), [key])
+  return [{ of, to: "closed", forMs: 0 }]
+}
+
+export const circuits = async (session: Session, provider: string): Promise<ReadonlyArray<CircuitView>> =>
+  (await session.rows(viewSql, [provider])).flatMap((row) => {
+    const circuit = circuitOf(row)
+    const state = circuitState(circuit, Columns.whole(row, 6))
+    return state === "closed" ? [] : [{ of: Columns.literal(row, 4, circuitKinds), state, until: circuit.openUntil }]
+  })
+
+export const forgetCircuits = async (session: Session, provider: string): Promise<TransactionResult<void>> => {
+  await session.run(forgetSql, [provider])
+  await session.run(openSql("provider"), [provider])
+  return { value: undefined, wrote: true }
+}
+
+// ---- turns ---------------------------------------------------------------------
+
+const lockLaneSql = "SELECT lane FROM provider_lanes WHERE lane = ? FOR UPDATE"
+const makeLaneSql = "INSERT IGNORE INTO provider_lanes (lane) VALUES (?)"
+const oldTurnsSql = `DELETE FROM provider_turns WHERE lane = ? AND taken_at <= ${Columns.momentSql} - ${rateWindowMs}
+  AND held_until <= ${Columns.momentSql}`
+const countSql = `SELECT ${Columns.momentSql}, COALESCE(SUM(taken_at > ${Columns.momentSql} - ${rateWindowMs}), 0),
+    COALESCE(SUM(held_until > ${Columns.momentSql}), 0),
+    MIN(IF(taken_at > ${Columns.momentSql} - ${rateWindowMs}, taken_at, NULL))
+  FROM provider_turns WHERE lane = ?`
+const takeSql = `INSERT INTO provider_turns (lane, taken_at, held_until)
+  VALUES (?, ${Columns.momentSql}, ${Columns.momentSql} + ?)`
+const endTurnSql = "UPDATE provider_turns SET held_until = 0 WHERE turn_id = ?"
+
+export const takeTurn = async (
+  session: Session,
+  request: TurnRequest,
+  known: KnownQueues
+): Promise<TransactionResult<Turn>> => {
+  const { holdMs, lane, parallel, queue, ratePerMinute } = request
+  const id = bytes(lane)
+  if ((await session.rows(lockLaneSql, [id])).length === 0) {
+    await session.run(makeLaneSql, [id])
+    await session.rows(lockLaneSql, [id])
+  }
+  await tellQueue(session, request, known)
+  await session.run(oldTurnsSql, [id])
+  const [row = []] = await session.rows(countSql, [id])
+  const [now, taken, held] = [0, 1, 2].map((index) => Number(row[index] ?? 0)) as [number, number, number]
+  if (taken >= ratePerMinute) {
+    const oldest = Columns.wholeOrNull(row, 3) ?? now
+    const retryAfterMs = Math.max(1, oldest + rateWindowMs - now)
+    await session.run(closeSql("queue"), [retryAfterMs, bytes(queue)])
+    return { value: { _tag: "Full", retryAfterMs }, wrote: true }
+  }
+  if (held >= parallel) return { value: { _tag: "Full", retryAfterMs: busyRetryMs }, wrote: true }
+  const barred = await inTheWay(session, request)
+  if (barred !== undefined) return { value: barred, wrote: true }
+  await session.run(takeSql, [id, holdMs])
+  const [made = []] = await session.rows("SELECT LAST_INSERT_ID()")
+  return { value: { _tag: "Taken", turnId: Number(made[0]) }, wrote: true }
+}
+
+export const endTurn = async (
+  session: Session,
+  turnId: number,
+  route: Route,
+  result: TurnResult,
+  chance: number
+): Promise<TransactionResult<ReadonlyArray<CircuitChange>>> => {
+  await session.run(endTurnSql, [turnId])
+  const changes: Array<CircuitChange> = []
+  switch (result._tag) {
+    case "none":
+      break
+    case "ok":
+      changes.push(...(await succeed(session, route, "client")), ...(await succeed(session, route, "provider")))
+      break
+    case "limited":
+      await session.run(closeSql("lane"), [Math.min(result.retryAfterMs, limitedMsMax), bytes(route.lane)])
+      changes.push(...(await succeed(session, route, "provider")))
+      break
+    case "provider":
+      changes.push(...(await fail(session, route, "provider", chance)))
+      break
+    case "client":
+      changes.push(...(await fail(session, route, "client", chance)), ...(await succeed(session, route, "provider")))
+      break
+  }
+  return { value: changes, wrote: true }
+}
