@@ -109,6 +109,9 @@ export const answerVersionBase = 1_000_000_000
 export const isAnswer = ({ state, version }: Pick<CredentialVersion, "state" | "version">): boolean =>
   version > answerVersionBase && state === "answer"
 
+/** A secret that its provider was asked to revoke lies here until that is confirmed; the credential has none any more. */
+export const revocationVersion = 2_000_000_000
+
 // ---- limits ------------------------------------------------------------------
 export const scopesMax = 128
 export const scopeLengthMax = 256

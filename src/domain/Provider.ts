@@ -170,8 +170,9 @@ export const lacking = (options: {
   readonly secretFields: ReadonlySet<string>
   readonly hasClientId: boolean
   readonly hasClientSecret: boolean
+  readonly hasClientKey: boolean
 }): { readonly path: string; readonly reason: string } | null => {
-  const { hasClientId, hasClientSecret, params, provider, secretFields } = options
+  const { hasClientId, hasClientKey, hasClientSecret, params, provider, secretFields } = options
   for (const name of parametersOf(provider)) {
     const filled = fillUrl(`{${name}}`, provider, params)
     if (filled._tag === "Wrong") {
@@ -192,6 +193,9 @@ export const lacking = (options: {
   }
   if (["basic_encoded", "basic_raw", "post", "query"].includes(provider.client_auth) && !hasClientSecret) {
     return { path: "credentials.client_secret", reason: `is needed by the provider ${provider.name}` }
+  }
+  if (provider.client_auth === "private_key_jwt" && !hasClientKey) {
+    return { path: "rotation.provider", reason: `needs a client_key in the entry of the provider ${provider.name}` }
   }
   return null
 }

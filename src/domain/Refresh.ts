@@ -52,7 +52,26 @@ export interface Refresh {
   readonly grantExpiresAt: number | null
   readonly lastError: RefreshFailure | null
   readonly told: Told
+  /** Of a token that never expires, where its provider says how to see whether it is alive. */
+  readonly health?: HealthWatch | null | undefined
+  /** The threshold of the last notice that was given before the grant's end. */
+  readonly grantNoticedMs?: number | null | undefined
+  /** Of a revoked one whose provider was asked to revoke it too. */
+  readonly atProvider?: AtProvider | undefined
 }
+
+export interface HealthWatch {
+  readonly nextAt: number
+  /** In a row. */
+  readonly failures: number
+  /** When the tenant was told of the present series. */
+  readonly toldAt: number | null
+}
+
+export const atProviderStates = ["pending", "revoked", "given_up"] as const
+export type AtProvider = (typeof atProviderStates)[number]
+/** A provider that does not answer is asked to revoke for so long. */
+export const revokeForMs = 7 * 86_400_000
 
 /** `rotation` of a credential, read. */
 export interface Rotation {
@@ -145,12 +164,48 @@ export const queueOf = (refresh: Refresh): string =>
 export const urgencyOf = ({ grantExpiresAt, graceUntil: grace }: Refresh): number =>
   Math.min(grantExpiresAt ?? Number.MAX_SAFE_INTEGER, grace ?? Number.MAX_SAFE_INTEGER)
 
+/** The first look at whether a token that never expires is alive; null: there is nothing to look at. */
+export const healthFrom = (
+  provider: Provider,
+  expiresAt: number | null,
+  from: number,
+  chance: number
+): HealthWatch | null => {
+  const every = provider.health === null || expiresAt !== null ? null : durationMs(provider.health.every)
+  return every === null ? null : { nextAt: from + healthPause(every, chance), failures: 0, toldAt: null }
+}
+
+export const healthPause = (everyMs: number, chance: number): number =>
+  Math.floor(Math.max(1_000, everyMs * (1 - chance * marginShare)))
+
+/** Whether its secret has to be changed now, or what was begun be ended. */
+export const refreshIsDue = ({ grant, nextRefreshAt: next }: Refresh, now: number): boolean => {
+  const at = grant.nextAttemptAt ?? next
+  return grant.claim !== null || (!grant.isFinal && at !== null && at <= now)
+}
+
 /** When somebody has to look at it again; null: never by itself. */
-export const dueAt = ({ grant, nextRefreshAt: next }: Refresh): number | null => {
+export const dueAt = ({ grant, health, nextRefreshAt: next }: Refresh): number | null => {
   if (grant.claim !== null) return grant.claim.until
   if (grant.isFinal) return null
-  return grant.nextAttemptAt ?? next
+  const times = [grant.nextAttemptAt ?? next, health?.nextAt ?? null].filter((at) => at !== null)
+  return times.length === 0 ? null : Math.min(...times)
 }
+
+/**
+ * What is remembered of notices when the grant's end has moved: an end that is as near as before is no news, so
+ * that a grant which is renewed every hour for some days is told of once.
+ */
+export const noticedBefore = (noticedMs: number | null | undefined, end: number | null, now: number): number | null =>
+  typeof noticedMs === "number" && end !== null && end - now <= noticedMs ? noticedMs : null
+
+/** Refreshed by itself, and well: the end of its present secret is nobody's concern. */
+export const caresForItself = (refresh: Refresh | undefined): boolean =>
+  refresh !== undefined &&
+  refresh.nextRefreshAt !== null &&
+  refresh.grant.attempts === 0 &&
+  refresh.grant.doubtSince === null &&
+  !refresh.grant.isFinal
 
 /** 5 s, doubling to 15 min, less a part by chance. */
 export const backOffMs = (attempts: number, chance: number): number =>
@@ -163,7 +218,7 @@ export const shownRefreshState = (refresh: Refresh, now: number, isPaused: boole
   if (grant.doubtSince !== null) return "in_doubt"
   // One that ran out as well: until somebody has settled it, or taken it over, nothing is known of what is held.
   if (grant.claim !== null) return "refreshing"
-  if (grant.attempts > 0) return "failing"
+  if (grant.attempts > 0 || (refresh.health?.failures ?? 0) > 0) return "failing"
   return refresh.nextRefreshAt !== null && now >= refresh.nextRefreshAt ? "due" : "fresh"
 }
 
@@ -176,6 +231,7 @@ export const newRefresh = (options: {
   readonly grant: string
   readonly nextRefreshAt: number | null
   readonly grantExpiresAt: number | null
+  readonly health?: HealthWatch | null
 }): Refresh => ({
   provider: options.provider,
   lane: options.lane,
@@ -189,7 +245,8 @@ export const newRefresh = (options: {
   nextRefreshAt: options.nextRefreshAt,
   grantExpiresAt: options.grantExpiresAt,
   lastError: null,
-  told: toldNothing
+  told: toldNothing,
+  health: options.health ?? null
 })
 
 /** Bounded: the newest ones. What an exchange may still bring about is never among those that go. */

@@ -16,6 +16,7 @@ import {
   MetadataAnswer,
   MetadataPage,
   RevokeCredential,
+  RevokedCredentialAnswer,
   RotateCredential,
   ServiceAnswer,
   ServicePage,
@@ -155,10 +156,10 @@ export const credentialRows: ReadonlyArray<Row> = [
     about: "Hands it out no more, for good.",
     operation: "credential.revoke",
     request: RevokeCredential,
-    answer: ChangedCredentialAnswer,
+    answer: RevokedCredentialAnswer,
     statuses: [200],
     body: {
-      fields: { reason: "reason", expected_version: version, ...again },
+      fields: { reason: "reason", at_provider: "at_provider", expected_version: version, ...again },
       required: [],
       example: { reason: "leaked" }
     },

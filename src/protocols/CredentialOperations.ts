@@ -206,17 +206,19 @@ export const credentialOperations = [
     name: "credential.revoke",
     about: "From the answer on no replica hands the secret out; it is wiped.",
     request: Json.RevokeCredential,
-    answer: Json.ChangedCredentialAnswer,
+    answer: Json.RevokedCredentialAnswer,
     errors: ["CREDENTIAL_NOT_FOUND", "VERSION_CONFLICT"],
     handle: Effect.fnUntraced(function* (request, { caller, tenantId }) {
       const credentials = yield* Credentials
       const change = {
         credentialId: request.credential_id,
         reason: request.reason ?? null,
-        expectedVersion: request.expected_version ?? null
+        expectedVersion: request.expected_version ?? null,
+        ...(request.at_provider === true ? { atProvider: true } : {})
       }
-      const { credentialId, version } = yield* credentials.revoke(tenantId, change, caller)
-      return { credential_id: credentialId, success: true, message: "revoked", version }
+      const { atProvider, credentialId, version } = yield* credentials.revoke(tenantId, change, caller)
+      const details = atProvider === undefined ? {} : { details: { at_provider: atProvider } }
+      return { credential_id: credentialId, success: true, message: "revoked", version, ...details }
     })
   }),
   operation({

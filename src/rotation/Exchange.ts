@@ -10,9 +10,9 @@ import { Clock, Effect, Result } from "effect"
 import { importJWK, type JWK, SignJWT } from "jose"
 import type { ProviderInForce } from "../actors/credentials/Providers.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
-import { fillUrl, type Provider } from "../domain/Provider.ts"
+import { fillUrl, type Provider, type RefreshReason } from "../domain/Provider.ts"
 import { type RawAnswer, readAnswer } from "../domain/ProviderAnswer.ts"
-import { buildRequest, type ProviderClient } from "../domain/ProviderRequest.ts"
+import { type BuiltRequest, buildRequest, buildRevocation, type ProviderClient } from "../domain/ProviderRequest.ts"
 import type { Rotation } from "../domain/Refresh.ts"
 import { type GuardOptions, send } from "../platform/GuardedHttp.ts"
 
@@ -63,29 +63,35 @@ const clientsOf = (known: ProviderInForce, provider: Provider, secret: Secret): 
     : secrets.map((one) => ({ id, secret: one, assertion: null }))
 }
 
-export const exchange = Effect.fnUntraced(function* (options: {
+interface Asking {
   readonly known: ProviderInForce
   readonly provider: Provider
   readonly rotation: Rotation
   readonly secret: Secret
-  readonly scopes: ReadonlyArray<string>
   readonly guard: GuardOptions
-}): Effect.fn.Return<Pick<Kept, "outcome" | "sent">> {
-  const { guard, known, provider, rotation, scopes, secret } = options
-  const filled = fillUrl(provider.token_url, provider, rotation.params)
+}
+
+/** Asks with each of the client's secrets in their order, where the one before was not the client's. */
+const askAsClient = Effect.fnUntraced(function* (
+  { guard, known, provider, rotation, secret }: Asking,
+  template: string,
+  build: (url: string, client: ProviderClient) => BuiltRequest
+): Effect.fn.Return<Pick<Kept, "outcome" | "sent">> {
+  const filled = fillUrl(template, provider, rotation.params)
   if (filled._tag === "Wrong") return { outcome: failure("blocked_url"), sent: [] }
+  const audience = fillUrl(provider.token_url, provider, rotation.params)
   let last: Pick<Kept, "outcome" | "sent"> = { outcome: failure("invalid_client"), sent: [] }
   for (const one of clientsOf(known, provider, secret)) {
     let client = one
     if (provider.client_auth === "private_key_jwt") {
       const key = known.secrets.clientKey
-      if (key === null || client.id === null) return last
+      if (key === null || client.id === null || audience._tag === "Wrong") return last
       const now = yield* Clock.currentTimeMillis
-      const signed = yield* Effect.result(signedAssertion(provider, filled.url, client.id, key, now))
+      const signed = yield* Effect.result(signedAssertion(provider, audience.url, client.id, key, now))
       if (Result.isFailure(signed)) return last
       client = { ...client, assertion: signed.success }
     }
-    const built = buildRequest({ provider, url: filled.url, secret, client, scopes })
+    const built = build(filled.url, client)
     const sent = [...built.secrets, ...known.secrets.clientSecrets]
     const answered = yield* Effect.result(send(built, guard))
     if (Result.isFailure(answered)) {
@@ -98,3 +104,22 @@ export const exchange = Effect.fnUntraced(function* (options: {
   }
   return last
 })
+
+export const exchange = (asking: Asking & { readonly scopes: ReadonlyArray<string> }) =>
+  askAsClient(asking, asking.provider.token_url, (url, client) =>
+    buildRequest({ provider: asking.provider, url, secret: asking.secret, client, scopes: asking.scopes })
+  )
+
+/** RFC 7009, section 2.1. */
+export const revokeToken = (asking: Asking, revokeUrl: string) =>
+  askAsClient(asking, revokeUrl, (url, client) =>
+    buildRevocation({ provider: asking.provider, url, secret: asking.secret, client })
+  )
+
+/** Why an exchange came to nothing, in the contract's words (10.4). */
+export const reasonOfFailure = (reason: string): RefreshReason =>
+  reason === "blocked_url" || reason === "timeout" || reason === "invalid_client"
+    ? reason
+    : reason === "too_long"
+      ? "malformed_answer"
+      : "provider_down"

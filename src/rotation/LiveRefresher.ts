@@ -12,28 +12,36 @@
  *
  * Longer than 300 lines because the order of the steps is the promise.
  */
-import { Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Random, Result } from "effect"
+import { Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Random, Result } from "effect"
 import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
 import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
+import { settleHealth } from "../actors/credentials/HealthCommands.ts"
 import { type ProviderInForce, Providers } from "../actors/credentials/Providers.ts"
 import * as commands from "../actors/credentials/RefreshCommands.ts"
-import { Refresher } from "../actors/credentials/Refresher.ts"
+import { Refresher, type RevokedAtProvider } from "../actors/credentials/Refresher.ts"
+import { settleRevocation } from "../actors/credentials/RevocationCommands.ts"
 import * as Sealing from "../actors/credentials/Sealing.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import { secretPurpose, TenantKeys } from "../crypto/TenantKeys.ts"
-import { answerVersionBase, type Credential, type CredentialVersion, isAnswer } from "../domain/Credential.ts"
+import {
+  answerVersionBase,
+  type Credential,
+  type CredentialVersion,
+  isAnswer,
+  revocationVersion
+} from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
 import * as errors from "../domain/errors.ts"
 import type { GrantTiming } from "../domain/Grant.ts"
 import * as Life from "../domain/GrantLife.ts"
 import { durationMs } from "../domain/IsoDuration.ts"
 import { servicePrincipal } from "../domain/Principal.ts"
-import type { Provider, RefreshReason } from "../domain/Provider.ts"
+import type { Provider } from "../domain/Provider.ts"
 import { readAnswer } from "../domain/ProviderAnswer.ts"
-import { backOffMs, providerFor, type Refresh, type Rotation } from "../domain/Refresh.ts"
+import { backOffMs, providerFor, type Refresh, type Rotation, refreshIsDue } from "../domain/Refresh.ts"
 import { parseRotation } from "../domain/RotationShape.ts"
 import { Replica } from "../observability/Replica.ts"
 import {
@@ -45,8 +53,10 @@ import {
   type TurnResult
 } from "../store/RefreshStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
-import { exchange, type Kept } from "./Exchange.ts"
+import { exchange, type Kept, reasonOfFailure } from "./Exchange.ts"
+import * as HealthCheck from "./HealthCheck.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
+import { revokeAt } from "./RevokeAtProvider.ts"
 
 type Ended =
   | { readonly _tag: "Refreshed"; readonly version: number }
@@ -104,13 +114,6 @@ interface Known {
   readonly setup: commands.RefreshSetup
   readonly route: Route
 }
-
-const reasonOfFailure = (reason: string): RefreshReason =>
-  reason === "blocked_url" || reason === "timeout" || reason === "invalid_client"
-    ? reason
-    : reason === "too_long"
-      ? "malformed_answer"
-      : "provider_down"
 
 const make = Effect.gen(function* () {
   const config = yield* RefreshConfig
@@ -396,6 +399,59 @@ const make = Effect.gen(function* () {
       Effect.ignore
     )
 
+  // ---- beside refreshes
+  /** A look at a token that never expires; nothing is spent by it. */
+  const watch = Effect.fnUntraced(function* (
+    job: Job,
+    { credential, versions }: Standing,
+    known: Known
+  ): Effect.fn.Return<Ended, ChangeError> {
+    const { credentialId, secretVersion } = credential
+    const version = versions.find((one) => one.version === secretVersion)
+    if (version === undefined) return idle
+    const turnId = yield* takeTurn(job, known, false)
+    if (turnId === null) return idle
+    const seen = yield* Effect.onExit(
+      Effect.flatMap(openText(job.tenantId, version), (text) =>
+        HealthCheck.look({ ...known, secret: JSON.parse(text) as Secret, guard })
+      ),
+      (exit) => endTurn(turnId, known.route, Exit.isSuccess(exit) ? exit.value.result : { _tag: "none" })
+    )
+    const settling = { credentialId, secretVersion, provider: known.provider, chance: yield* Random.next }
+    yield* actors.ask(job.tenantId, settleHealth({ ...settling, outcome: seen.outcome }, events, job.caller))
+    yield* Effect.forkDetach(describeCache.changed(job.tenantId))
+    return idle
+  })
+
+  /** Once more at the provider, what was revoked here. */
+  const revoking = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<RevokedAtProvider, ChangeError> {
+    const standing = yield* standingOf(job)
+    const refresh = standing?.credential.refresh
+    if (standing === undefined || refresh?.atProvider === undefined) return "not_possible"
+    if (refresh.atProvider !== "pending") return refresh.atProvider === "revoked" ? "revoked" : "failed"
+    const { credential, versions } = standing
+    const version = versions.find((one) => one.version === revocationVersion)
+    const known = yield* knownOf(job, credential)
+    const url = known.provider.revoke_url
+    const settled = (failure: Parameters<typeof settleRevocation>[0]["failure"]) =>
+      Effect.flatMap(Random.next, (chance) =>
+        actors.ask(job.tenantId, settleRevocation({ credentialId: job.credentialId, chance, failure }, job.caller))
+      )
+    if (version === undefined || url === null) {
+      yield* settled({ reason: "blocked_url", detail: "", httpStatus: null })
+      return "failed"
+    }
+    const turnId = yield* takeTurn(job, known, job.insists)
+    if (turnId === null) return "failed"
+    const came = yield* Effect.onExit(
+      Effect.flatMap(openText(job.tenantId, version), (text) =>
+        revokeAt({ ...known, secret: JSON.parse(text) as Secret, guard }, url)
+      ),
+      (exit) => endTurn(turnId, known.route, Exit.isSuccess(exit) ? exit.value.result : { _tag: "none" })
+    )
+    return (yield* settled(came.failure)) === "revoked" ? "revoked" : "failed"
+  })
+
   const attempt = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<Ended, ChangeError> {
     const { asked, credentialId, tenantId } = job
     let mine: number | null = null
@@ -404,6 +460,10 @@ const make = Effect.gen(function* () {
       if (standing === undefined) return failed(new errors.CredentialNotFound({ credentialId }))
       const { credential, now } = standing
       if (credential.refresh === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
+      if (credential.state === "revoked" && !asked) {
+        yield* revoking(job)
+        return idle
+      }
       const known = yield* knownOf(job, credential)
       const { claim } = credential.refresh.grant
       if (standing.versions.some(isAnswer)) {
@@ -418,6 +478,9 @@ const make = Effect.gen(function* () {
           : failed(whyNot(credential, credential.refresh, now))
       }
       if (claim !== null && now < claim.until) return asked ? yield* awaitOther(job, claim.term) : idle
+      if (!asked && !refreshIsDue(credential.refresh, now) && (credential.refresh.health?.nextAt ?? now + 1) <= now) {
+        return standing.serviceActive ? yield* watch(job, standing, known) : idle
+      }
       const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
       const { graceUntil } = credential.refresh
       const hurries = typeof graceUntil === "number" && now < graceUntil
@@ -527,6 +590,14 @@ const make = Effect.gen(function* () {
           readWait
         )
       ),
+    revoke: (tenantId, credentialId, caller) => {
+      const job = { tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true, insists: true }
+      // What does not end in time, or fails here, is tried again when it is due.
+      return Effect.timeoutOption(
+        Effect.orElseSucceed(revoking(job), () => "failed" as const),
+        readWait
+      ).pipe(Effect.map(Option.getOrElse(() => "failed" as const)))
+    },
     due: (tenantId, credentialId) =>
       Effect.asVoid(join({ tenantId, credentialId, caller: background, asked: false, insists: false }))
   })

@@ -142,6 +142,9 @@ export const ReconnectCredential = Schema.Struct({
 export const RevokeCredential = Schema.Struct({
   credential_id: Field.EntityId,
   reason: Schema.optionalKey(Field.FreeText),
+  at_provider: Schema.optionalKey(
+    Schema.Boolean.annotate({ description: "asks the provider, too (RFC 7009); what fails there is tried again" })
+  ),
   ...expectedVersion
 })
 export const CredentialHistory = Schema.Struct({ credential_id: Field.EntityId })
@@ -165,6 +168,17 @@ export const ChangedCredentialAnswer = Schema.Struct({
   success: Schema.Boolean,
   message: Schema.String,
   version: Schema.Int
+})
+
+export const RevokedCredentialAnswer = Schema.Struct({
+  ...ChangedCredentialAnswer.fields,
+  details: Schema.optionalKey(
+    Schema.Struct({
+      at_provider: Schema.Literals(["revoked", "failed", "not_possible"]).annotate({
+        description: "there when it was asked for; failed: tried again; not_possible: it has no revoke_url"
+      })
+    })
+  )
 })
 
 /** What is said of a credential's refresh; null where nothing is refreshed. */

@@ -100,6 +100,17 @@ export const events: ReadonlyArray<EventDescription> = [
       next_attempt_at: Schema.optionalKey(NullableDate)
     })
   ),
+  describe(
+    "credential.health_failed",
+    "A token that never expires was not taken by its provider: the first of a series, then once a day.",
+    (type) =>
+      credentialEvent(type, {
+        reason: RefreshReason,
+        http_status: Schema.optionalKey(Schema.Int),
+        attempts: Schema.Int,
+        version: Schema.Int
+      })
+  ),
   describe("credential.refresh_in_doubt", "A grant may have been spent, and no answer came.", (type) =>
     credentialEvent(type, { version: Schema.Int })
   ),
@@ -117,8 +128,15 @@ export const events: ReadonlyArray<EventDescription> = [
   describe("credential.expired", "A credential's end has come; it is not handed out any more.", (type) =>
     credentialEvent(type, { expires_at: NullableDate })
   ),
-  describe("credential.expiring", "A credential's end is near: once for each threshold.", (type) =>
-    credentialEvent(type, { expires_at: NullableDate, within_days: Schema.Int, version: Schema.Int })
+  describe("credential.expiring", "A credential's end, or its grant's, is near: once for each threshold.", (type) =>
+    credentialEvent(type, {
+      expires_at: NullableDate,
+      grant_expires_at: Schema.optionalKey(
+        NullableDate.annotate({ description: "the notice is of the grant's end: then only a person can reconnect" })
+      ),
+      within_days: Schema.Int,
+      version: Schema.Int
+    })
   ),
   describe("notification", "The tenant's people should act: said in words.", (type) =>
     Schema.Struct({

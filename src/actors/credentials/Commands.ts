@@ -7,8 +7,9 @@
  * answered is in force. A secret goes into a row only sealed; an audit row has its fingerprints.
  */
 import { Redacted, Result } from "effect"
-import { type Credential, hasRunOut, ownerKey } from "../../domain/Credential.ts"
+import { type Credential, hasRunOut, ownerKey, revocationVersion } from "../../domain/Credential.ts"
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
+import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
 import { dueAt } from "../../domain/Refresh.ts"
 import { defaultLimits } from "../../domain/TenantLimits.ts"
@@ -189,7 +190,8 @@ const rotationAfter = (
           lane: first.lane,
           queue: first.queue,
           nextRefreshAt: first.nextRefreshAt,
-          grantExpiresAt: first.grantExpiresAt
+          grantExpiresAt: first.grantExpiresAt,
+          health: first.health
         }
   return { rotation, refresh, refreshDueAt: dueAt(refresh) }
 }
@@ -212,12 +214,41 @@ const updateDiff = (before: Credential, after: Credential): Diff =>
 
 // ---- revoke, delete ------------------------------------------------------------
 
-const end = (workspace: Workspace, before: Credential, reason: string | null, caller: Caller, events: Events) => {
-  const { credentialId } = before
-  const after: Credential = { ...changed(before, workspace, caller), state: "revoked", reason, refreshDueAt: null }
+/** What a provider is still to be asked to revoke. */
+export interface KeptForProvider {
+  readonly secret: Secret
+  readonly sealer: SecretSealer
+}
+
+/** Whoever answers the caller tries at once; when it dies, somebody else does after this. */
+const revokeAgainMs = 20_000
+
+const end = (
+  workspace: Workspace,
+  before: Credential,
+  reason: string | null,
+  caller: Caller,
+  events: Events,
+  kept: KeptForProvider | null
+) => {
+  const { credentialId, refresh } = before
+  const ended: Credential = { ...changed(before, workspace, caller), state: "revoked", reason, refreshDueAt: null }
+  const isKept = kept !== null && refresh !== undefined
+  const after: Credential = isKept
+    ? {
+        ...ended,
+        refresh: { ...refresh, grant: { ...refresh.grant, attempts: 0 }, atProvider: "pending" },
+        refreshDueAt: workspace.now + revokeAgainMs
+      }
+    : ended
   workspace.credentials.update(after)
   const versions = workspace.credentials.versionsOf(credentialId)
   putVersions(workspace, Lifecycle.versionsAfterEnd(versions, "revoked", reason ?? "revoked"))
+  if (isKept) {
+    const toRevoke = { ...after, secretVersion: revocationVersion }
+    const version = putSecret(workspace, toRevoke, kept.secret, kept.sealer, caller)
+    workspace.credentials.putVersion({ ...version, state: "spare", reason: "revoked" })
+  }
   record(workspace, "credential.revoked", credentialId, caller, {
     state: [before.state, "revoked"],
     version: [before.version, after.version],
@@ -230,7 +261,8 @@ const end = (workspace: Workspace, before: Credential, reason: string | null, ca
 export const revoke = (
   request: { readonly credentialId: string; readonly reason: string | null; readonly expectedVersion: number | null },
   events: Events,
-  caller: Caller
+  caller: Caller,
+  kept: KeptForProvider | null = null
 ): Command<ChangedCredential> => ({
   name: "credential.revoke",
   caller,
@@ -238,7 +270,9 @@ export const revoke = (
   decide: (workspace) =>
     Result.map(findOwn(workspace, request.credentialId, request.expectedVersion), (before) => {
       const after =
-        Lifecycle.decideRevoke(before) === "unchanged" ? before : end(workspace, before, request.reason, caller, events)
+        Lifecycle.decideRevoke(before) === "unchanged"
+          ? before
+          : end(workspace, before, request.reason, caller, events, kept)
       return { credentialId: after.credentialId, version: after.version }
     })
 })

@@ -16,6 +16,7 @@ import type { Secret } from "../../domain/CredentialShape.ts"
 import type { Page, PageQuery } from "../../domain/Page.ts"
 import type { RefreshFailure, RefreshState } from "../../domain/Refresh.ts"
 import type { Caller, ChangeError, ReadError } from "../tenant/Tenants.ts"
+import type { RevokedAtProvider } from "./Refresher.ts"
 
 /** How a request names a credential: by id, or the one that wins for a service and owner. */
 export type CredentialName = { readonly credentialId: string } | { readonly serviceName: string; readonly owner: Owner }
@@ -164,9 +165,11 @@ export class Credentials extends Context.Service<
         readonly credentialId: string
         readonly reason: string | null
         readonly expectedVersion: number | null
+        /** Asks the provider to revoke it, too. Whatever it answers, here it is revoked. */
+        readonly atProvider?: boolean
       },
       caller: Caller
-    ) => Effect.Effect<ChangedCredential, ChangeError>
+    ) => Effect.Effect<ChangedCredential & { readonly atProvider?: RevokedAtProvider }, ChangeError>
     /** Newest first, at most `historyVersionsMax`. */
     readonly history: (tenantId: string, credentialId: string) => Effect.Effect<ReadonlyArray<VersionEntry>, ReadError>
     readonly delete: (

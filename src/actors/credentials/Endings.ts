@@ -5,10 +5,13 @@
  * does it once, on one replica or several.
  */
 import { Result } from "effect"
+import type { Credential } from "../../domain/Credential.ts"
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
+import { caresForItself } from "../../domain/Refresh.ts"
 import { noCredentials } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
+import type { Workspace } from "../tenant/Workspace.ts"
 import { type Events, erase, expire, iso, record } from "./Change.ts"
 
 const dayMs = 86_400_000
@@ -52,6 +55,28 @@ export const endOverlaps = (credentialIds: ReadonlyArray<string>, caller: Caller
   }
 })
 
+/** The same for the end of a grant, after which only a person can reconnect. */
+const noticeGrant = (
+  workspace: Workspace,
+  credential: Credential,
+  thresholdsMs: ReadonlyArray<number>,
+  events: Events
+): boolean => {
+  const { refresh } = credential
+  if (refresh === undefined || credential.state === "revoked") return false
+  const { grantExpiresAt, grantNoticedMs: givenMs = null } = refresh
+  const due = Lifecycle.noticeDue({ expiresAt: grantExpiresAt, now: workspace.now, thresholdsMs, givenMs })
+  if (due === null) return false
+  workspace.credentials.update({ ...credential, refresh: { ...refresh, grantNoticedMs: due } })
+  events.announce(workspace, "expiring", credential, {
+    expires_at: iso(credential.expiresAt),
+    grant_expires_at: iso(grantExpiresAt),
+    within_days: due / dayMs,
+    version: credential.version
+  })
+  return true
+}
+
 /** Gives each notice that is due, once: the row remembers the threshold for its present end. */
 export const notify = (
   credentialIds: ReadonlyArray<string>,
@@ -66,15 +91,20 @@ export const notify = (
     let given = 0
     for (const credentialId of credentialIds) {
       const credential = workspace.credentials.own(credentialId)
-      if (credential === undefined || credential.state !== "active") continue
-      const { expiresAt, noticedMs: givenMs } = credential
+      if (credential === undefined) continue
+      if (noticeGrant(workspace, credential, thresholdsMs, events)) given++
+      const own = workspace.credentials.own(credentialId)!
+      if (own.state !== "active") continue
+      const { expiresAt, noticedMs: givenMs } = own
       const due = Lifecycle.noticeDue({ expiresAt, now: workspace.now, thresholdsMs, givenMs })
       if (due === null) continue
-      workspace.credentials.update({ ...credential, noticedMs: due })
-      events.announce(workspace, "expiring", credential, {
+      workspace.credentials.update({ ...own, noticedMs: due })
+      // Its end is followed by a new one: nobody has to do anything.
+      if (caresForItself(own.refresh)) continue
+      events.announce(workspace, "expiring", own, {
         expires_at: iso(expiresAt),
         within_days: due / dayMs,
-        version: credential.version
+        version: own.version
       })
       given++
     }

@@ -22,6 +22,7 @@ export type CredentialEventType =
   | "refresh_in_doubt"
   | "recovered"
   | "reconnect_needed"
+  | "health_failed"
 
 export class CredentialEvents extends Context.Service<
   CredentialEvents,
@@ -93,5 +94,6 @@ const words: { readonly [Type in CredentialEventType]?: string } = {
   expiring: "will end soon",
   expired: "has ended and is not handed out any more",
   reconnect_needed: "is not refreshed any more: its provider takes the grant no more, and somebody must reconnect",
+  health_failed: "is not taken by its provider any more, as a look at it has shown",
   refresh_in_doubt: "may have been refreshed at its provider without an answer that arrived; it is being found out"
 }

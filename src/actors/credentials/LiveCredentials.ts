@@ -17,6 +17,7 @@ import { type Credential, historyVersionsMax, type JsonObject } from "../../doma
 import { shownVersionState } from "../../domain/CredentialLifecycle.ts"
 import { parseSecret, type Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
+import { spendable } from "../../domain/GrantLife.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { parseRotation } from "../../domain/RotationShape.ts"
 import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
@@ -47,7 +48,7 @@ import { CredentialEvents } from "./Events.ts"
 import { metadataOf } from "./Metadata.ts"
 import { Providers } from "./Providers.ts"
 import { loadOf, type Readable, read, readOfGlobal } from "./Reads.ts"
-import { Refresher } from "./Refresher.ts"
+import { Refresher, type RevokedAtProvider } from "./Refresher.ts"
 import { rotate } from "./Rotation.ts"
 import * as Sealing from "./Sealing.ts"
 import { setService } from "./ServiceCommands.ts"
@@ -300,6 +301,35 @@ const make = Effect.gen(function* () {
     return yield* change(tenantId, rotate(request, sealer, events, caller, setup))
   })
 
+  /** The secret whose grant the provider would take next, where it takes revocations at all. */
+  const toRevoke = Effect.fnUntraced(function* (tenantId: string, credentialId: string) {
+    const standing = yield* Effect.mapError(refreshes.standing(tenantId, credentialId), ExistingTenant.readFailed)
+    const refresh = standing?.credential.refresh
+    if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return null
+    const known = yield* providers.find(tenantId, refresh.provider)
+    if (known === undefined || known.provider.revoke_url === null) return null
+    const { credential, now, versions } = standing
+    const wanted = spendable(refresh.holding)?.version ?? credential.secretVersion
+    const version = versions.find((one) => one.version === wanted)
+    if (version === undefined) return null
+    const plaintext = yield* open({ credential, version, now })
+    const secret = JSON.parse(decoder.decode(plaintext)) as Secret
+    plaintext.fill(0)
+    return { secret, sealer: yield* sealerFor(tenantId) }
+  })
+
+  const revoke = Effect.fnUntraced(function* (
+    tenantId: string,
+    request: Parameters<Credentials["Service"]["revoke"]>[1],
+    caller: Caller
+  ): Effect.fn.Return<ChangedCredential & { readonly atProvider?: RevokedAtProvider }, ChangeError> {
+    if (request.atProvider !== true) return yield* change(tenantId, commands.revoke(request, events, caller))
+    // What cannot be read for the provider is no reason not to revoke here.
+    const kept = yield* Effect.orElseSucceed(toRevoke(tenantId, request.credentialId), () => null)
+    const changed = yield* change(tenantId, commands.revoke(request, events, caller, kept))
+    return { ...changed, atProvider: yield* refresher.revoke(tenantId, request.credentialId, caller) }
+  })
+
   return Credentials.of({
     store: Effect.fnUntraced(function* (tenantId, request, caller) {
       const sealer = yield* sealerFor(tenantId)
@@ -347,8 +377,7 @@ const make = Effect.gen(function* () {
           return change(tenantId, commands.update({ ...request, rotation }, caller, setup))
         })
       ),
-    revoke: (tenantId, request, caller) =>
-      ifKnown(tenantId, request.credentialId, change(tenantId, commands.revoke(request, events, caller))),
+    revoke: (tenantId, request, caller) => ifKnown(tenantId, request.credentialId, revoke(tenantId, request, caller)),
     history: Effect.fnUntraced(function* (tenantId, credentialId) {
       if (!isEntityId(credentialId)) return yield* refuseUnknown(tenantId)
       const { now, versions } = yield* reading(tenantId, store.versions(tenantId, credentialId, historyVersionsMax))

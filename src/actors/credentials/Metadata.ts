@@ -24,6 +24,6 @@ const refreshShown = (refresh: Refresh | undefined, now: number, isPaused: boole
         lastRefreshedAt: refresh.lastRefreshedAt,
         nextRefreshAt: refresh.grant.nextAttemptAt ?? refresh.nextRefreshAt,
         grantExpiresAt: refresh.grantExpiresAt,
-        attempts: refresh.grant.attempts,
+        attempts: Math.max(refresh.grant.attempts, refresh.health?.failures ?? 0),
         lastError: refresh.lastError
       }

@@ -218,7 +218,8 @@ const make = Effect.gen(function* () {
         params: rotation.params,
         secretFields: new Set(Object.keys(secret)),
         hasClientId: clientId !== null,
-        hasClientSecret: secret.client_secret !== undefined || known.secrets.clientSecrets.length > 0
+        hasClientSecret: secret.client_secret !== undefined || known.secrets.clientSecrets.length > 0,
+        hasClientKey: known.secrets.clientKey !== null
       })
       if (lacks !== null) return yield* invalid(lacks.path, lacks.reason)
       const filled = fillUrl(provider.token_url, provider, rotation.params)

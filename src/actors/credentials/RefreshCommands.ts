@@ -25,9 +25,11 @@ import {
   dueAt,
   graceUntil,
   grantEnd,
+  healthFrom,
   heldVersions,
   newRefresh,
   nextRefreshAt,
+  noticedBefore,
   type Refresh,
   type Rotation,
   rulesOf,
@@ -67,7 +69,8 @@ export const firstRefresh = (setup: RefreshSetup, version: CredentialVersion, no
     version: version.version,
     grant: grantIn(setup.provider, version.fingerprints),
     nextRefreshAt: scheduled(setup, now, version.expiresAt),
-    grantExpiresAt: grantEnd(setup.provider, now, null, version.expiresAt)
+    grantExpiresAt: grantEnd(setup.provider, now, null, version.expiresAt),
+    health: healthFrom(setup.provider, version.expiresAt, now, setup.chance)
   })
 
 export const withRefresh = (credential: Credential, refresh: Refresh): Credential => ({
@@ -94,6 +97,8 @@ export const refreshAfterHand = (
     holding: bounded(holding),
     nextRefreshAt: scheduled(setup, now, version.expiresAt),
     grantExpiresAt: grantEnd(setup.provider, now, null, version.expiresAt),
+    grantNoticedMs: null,
+    health: healthFrom(setup.provider, version.expiresAt, now, setup.chance),
     lastError: null,
     told: toldNothing
   }
@@ -128,7 +133,7 @@ export interface ClaimRequest {
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** Tells once that a grant is in doubt, or that a person must reconnect. */
-const tell = (
+export const tell = (
   workspace: Workspace,
   credential: Credential,
   refresh: Refresh,
@@ -199,7 +204,7 @@ export const claim = (request: ClaimRequest, events: Events, caller: Caller): Co
         const quiet = refresh.grant.claim === null && refresh.grant.doubtSince === null && refresh.grant.attempts === 0
         const next = refresh.nextRefreshAt
         if (!request.asked && quiet && (next === null || next > workspace.now)) {
-          workspace.credentials.update({ ...credential, refreshDueAt: next })
+          workspace.credentials.update({ ...credential, refreshDueAt: dueAt(refresh) })
           return Result.succeed({ _tag: "NotDue" })
         }
         const version = workspace.credentials
@@ -247,7 +252,7 @@ export type Settled =
       readonly refresh: Refresh
     }
 
-const dayMs = 86_400_000
+export const dayMs = 86_400_000
 
 const tellFailure = (
   workspace: Workspace,
@@ -346,12 +351,15 @@ export const settle = (
           noticedMs: null
         }
         holding = Life.afterPromotion(marked, held, answer.spent)
+        const grantExpiresAt = grantEnd(setup.provider, now, known.grantExpiresAt, expiresAt)
         const nextAt = granted.isWhole ? scheduled(setup, now, expiresAt) : now + 5_000
         refresh = {
           ...refresh,
           lastRefreshedAt: now,
           nextRefreshAt: nextAt,
-          grantExpiresAt: grantEnd(setup.provider, now, known.grantExpiresAt, expiresAt)
+          grantExpiresAt,
+          grantNoticedMs: noticedBefore(known.grantNoticedMs, grantExpiresAt, now),
+          health: healthFrom(setup.provider, expiresAt, now, setup.chance)
         }
         workspace.credentials.update(credential)
         const version = putSecret(workspace, credential, granted.secret, sealer, caller)
@@ -382,7 +390,8 @@ export const settle = (
       const { attempts, doubtSince, isFinal } = refresh.grant
       if (attempts === 0 && doubtSince === null && !isFinal) {
         const { told } = known
-        if (told.failedAt !== null || told.inDoubt || told.reconnect) {
+        const wasSick = typeof known.health?.toldAt === "number"
+        if (told.failedAt !== null || told.inDoubt || told.reconnect || wasSick) {
           events.announce(workspace, "recovered", credential, { version: credential.version })
         }
         refresh = { ...refresh, lastError: null, told: toldNothing }

@@ -8,6 +8,10 @@ import { RefreshNotConfigured } from "../../domain/errors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import type { ChangedCredential } from "./Credentials.ts"
 
+/** `not_possible`: its provider takes no revocation, or nothing is there to revoke. */
+export const revokedAtProvider = ["revoked", "failed", "not_possible"] as const
+export type RevokedAtProvider = (typeof revokedAtProvider)[number]
+
 export class Refresher extends Context.Service<
   Refresher,
   {
@@ -22,6 +26,8 @@ export class Refresher extends Context.Service<
     ) => Effect.Effect<ChangedCredential, ChangeError>
     /** Starts a refresh when none is under way, and returns when it has ended, whatever came of it. Bounded. */
     readonly settled: (tenantId: string, credentialId: string, caller: Caller) => Effect.Effect<void>
+    /** Asks the provider to revoke what was revoked here; what fails is tried again by itself. Bounded. */
+    readonly revoke: (tenantId: string, credentialId: string, caller: Caller) => Effect.Effect<RevokedAtProvider>
     /** One that is due: refreshed, when its turn has come. Never fails; what failed is tried again. */
     readonly due: (tenantId: string, credentialId: string) => Effect.Effect<void>
   }
@@ -29,6 +35,7 @@ export class Refresher extends Context.Service<
   static readonly layerNone = Layer.succeed(Refresher, {
     refresh: (_, credentialId) => Effect.fail(new RefreshNotConfigured({ credentialId })),
     settled: () => Effect.void,
+    revoke: () => Effect.succeed("not_possible" as const),
     due: () => Effect.void
   })
 }

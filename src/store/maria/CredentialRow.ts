@@ -22,7 +22,7 @@ const json = <A>(row: Row, index: number): A => JSON.parse(Columns.text(row, ind
 
 // ---- credentials
 export const credentialColumns =
-  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider, refresh_queue, refresh_urgency"
+  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider, refresh_queue, refresh_urgency, refresh_noticed_ms"
 export const credentialColumnCount = credentialColumns.split(", ").length
 
 export const credentialOf = (row: Row): Credential => {
@@ -53,16 +53,17 @@ export const credentialOf = (row: Row): Credential => {
 }
 
 /** Those after the first two are for looking things up, and are not read again. */
-export const refreshValues = ({ refresh, refreshDueAt }: Credential): ReadonlyArray<Value> =>
+export const refreshValues = ({ refresh, refreshDueAt, state }: Credential): ReadonlyArray<Value> =>
   refresh === undefined
-    ? [null, null, null, null, null, null]
+    ? [null, null, null, null, null, null, null]
     : [
         JSON.stringify(refresh),
         refreshDueAt ?? null,
         refresh.grantExpiresAt,
         refresh.provider,
         Buffer.from(queueOf(refresh), "hex"),
-        urgencyOf(refresh)
+        urgencyOf(refresh),
+        state === "revoked" || refresh.grantExpiresAt === null ? null : (refresh.grantNoticedMs ?? noNoticeYet)
       ]
 
 export const credentialValues = (credential: Credential): ReadonlyArray<Value> => [

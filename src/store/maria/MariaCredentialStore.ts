@@ -93,21 +93,31 @@ const orphanedSql = `SELECT c.tenant_id, c.credential_id FROM tenants n FORCE IN
 const noticeLevelsSql = "SELECT DISTINCT noticed_ms FROM credentials FORCE INDEX (ix_credentials_notice)"
 const noticesDueSql = `SELECT tenant_id, credential_id FROM credentials FORCE INDEX (ix_credentials_notice)
   WHERE noticed_ms = ? AND due_at > ${Columns.nowSql} AND due_at <= ${Columns.nowSql} + ? ORDER BY due_at LIMIT ?`
+const grantLevelsSql = "SELECT DISTINCT refresh_noticed_ms FROM credentials FORCE INDEX (ix_credentials_refresh_notice)"
+const grantNoticesDueSql = `SELECT tenant_id, credential_id FROM credentials FORCE INDEX (ix_credentials_refresh_notice)
+  WHERE refresh_noticed_ms = ? AND refresh_final_at > ${Columns.nowSql} AND refresh_final_at <= ${Columns.nowSql} + ?
+  ORDER BY refresh_final_at LIMIT ?`
 const activeCountsSql = `SELECT service_name, COUNT(*) AS number FROM credentials FORCE INDEX (ix_credentials_service)
   WHERE is_active = 1 GROUP BY service_name ORDER BY number DESC, service_name LIMIT ?`
 
 const refOf = (row: Row): CredentialRef => ({ tenantId: Columns.text(row, 0), credentialId: Columns.uuid(row, 1) })
 
+const levelsOf = async (session: Session, sql: string): Promise<ReadonlyArray<number>> =>
+  (await session.rows(sql)).flatMap((row) => Columns.wholeOrNull(row, 0) ?? [])
+
 /** The notice levels that rows have are few; for each, what has come nearer than the next threshold below. */
 const noticesDue = async (session: Session, thresholdsMs: ReadonlyArray<number>, limit: number) => {
   const found: Array<CredentialRef> = []
-  const levels = (await session.rows(noticeLevelsSql)).map((row) => Columns.whole(row, 0))
-  for (const level of levels) {
+  const levels = [
+    ...(await levelsOf(session, noticeLevelsSql)).map((level) => [level, noticesDueSql] as const),
+    ...(await levelsOf(session, grantLevelsSql)).map((level) => [level, grantNoticesDueSql] as const)
+  ]
+  for (const [level, sql] of levels) {
     const below = thresholdsMs.filter(
       (threshold) => threshold < (level === noNoticeYet ? Number.POSITIVE_INFINITY : level)
     )
     if (below.length === 0 || found.length >= limit) continue
-    const rows = await session.rows(noticesDueSql, [level, Math.max(...below), limit - found.length])
+    const rows = await session.rows(sql, [level, Math.max(...below), limit - found.length])
     found.push(...rows.map(refOf))
   }
   return found

@@ -101,8 +101,14 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables, tenants }) => {
       step((now) => {
         const found = tables.all().filter((credential) => {
           const left = due(credential) - now
-          const given = credential.noticedMs ?? Number.POSITIVE_INFINITY
-          return left > 0 && thresholdsMs.some((threshold) => threshold < given && left <= threshold)
+          const isDue = (leftMs: number, given: number): boolean =>
+            leftMs > 0 && thresholdsMs.some((threshold) => threshold < given && leftMs <= threshold)
+          const { refresh, state } = credential
+          const grantLeft = state === "revoked" ? null : (refresh?.grantExpiresAt ?? null)
+          return (
+            isDue(left, credential.noticedMs ?? Number.POSITIVE_INFINITY) ||
+            (grantLeft !== null && isDue(grantLeft - now, refresh?.grantNoticedMs ?? Number.POSITIVE_INFINITY))
+          )
         })
         return refsOf(tables, found.toSorted(nearestFirst), limit)
       }),

@@ -98,7 +98,8 @@ it("what a credential lacks for its provider is named", () => {
     params: { tenant: "t" },
     secretFields: new Set(["refresh_token"]),
     hasClientId: true,
-    hasClientSecret: true
+    hasClientSecret: true,
+    hasClientKey: false
   }
   const provider = builtInProviders.get("microsoft")!
   assert.isNull(lacking({ provider, ...full }))
@@ -106,5 +107,8 @@ it("what a credential lacks for its provider is named", () => {
   assert.strictEqual(lacking({ provider, ...full, secretFields: new Set() })?.path, "credentials.refresh_token")
   assert.strictEqual(lacking({ provider, ...full, hasClientId: false })?.path, "credentials.client_id")
   assert.strictEqual(lacking({ provider, ...full, hasClientSecret: false })?.path, "credentials.client_secret")
+  const signing = { ...provider, client_auth: "private_key_jwt" as const }
+  assert.strictEqual(lacking({ provider: signing, ...full })?.path, "rotation.provider")
+  assert.isNull(lacking({ provider: signing, ...full, hasClientSecret: false, hasClientKey: true }))
   assert.strictEqual(lacking({ provider: builtInProviders.get("meta")!, ...full })?.path, "credentials.access_token")
 })
