@@ -69,3 +69,5 @@ export const newPasswords: () => Record<string, string>
 export const busEnvironment: (passwords: Readonly<Record<string, string>>) => Record<string, string>
 /** The text of nats.conf for another instance than `cm`. */
 export const configFor: (text: string, instance: string) => string
+/** Has the process ended when this one is no more, however that came about. */
+export const watchOver: (child: import("node:child_process").ChildProcess) => void

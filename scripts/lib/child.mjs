@@ -24,6 +24,14 @@ const tellWatchdog = (line) => {
   watchdog.stdin.write(`${line}\n`)
 }
 
+/** Has the watchdog end a process that was spawned otherwise, too, should this one disappear. */
+export const watchOver = (child) => {
+  const { pid } = child
+  if (pid === undefined) return
+  tellWatchdog(`+ ${pid} ${startTimeOf(pid)}`)
+  child.once("exit", () => tellWatchdog(`- ${pid}`))
+}
+
 /** The last `count` lines of a text file; empty when there is none. */
 export const lastLines = (file, count) =>
   existsSync(file)

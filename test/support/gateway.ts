@@ -9,6 +9,7 @@ import { request as httpRequest } from "node:http"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { NatsConnection } from "@nats-io/transport-node"
+import { watchOver } from "../../scripts/stack.mjs"
 import { eventually } from "./eventually.ts"
 import { type FreshDatabase, freshDatabase } from "./freshDatabase.ts"
 import { everyScope, type OidcIssuer, oidcIssuer } from "./oidcIssuer.ts"
@@ -46,6 +47,7 @@ export const startGateway = async (options: {
       ...options.env
     }
   })
+  watchOver(child)
   let printed = ""
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (printed += chunk.toString()))
   let ended = false

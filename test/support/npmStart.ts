@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { watchOver } from "../../scripts/stack.mjs"
 import { eventually } from "./eventually.ts"
 
 const checkout = resolve(import.meta.dirname, "../..")
@@ -88,6 +89,7 @@ export const npmStart = (options: NpmStartOptions): Started => {
     env: { ...cleanEnvironment(), ...env, CM_LOCAL_DIR: dir },
     stdio: ["ignore", "pipe", "pipe"]
   })
+  watchOver(child)
   let output = ""
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += String(chunk)))
   const exitCode = exitOf(child)

@@ -1,13 +1,14 @@
 /**
  * The service as a process of its own, over servers of the test's.
  *
- * Everything it prints is kept: a test may look for what must never be there. Stopped by its own pid.
+ * Everything it prints is kept: a test may look for what must never be there. Stopped by its own pid; and it ends with the
+ * process of its test, however that one ends: at a time limit, or killed.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { nodeArguments } from "../../scripts/stack.mjs"
+import { nodeArguments, watchOver } from "../../scripts/stack.mjs"
 import { ownOriginators } from "./bus.ts"
 import { eventually } from "./eventually.ts"
 
@@ -72,6 +73,7 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
       ...options.env
     }
   })
+  watchOver(child)
   let printed = ""
   child.stdout.on("data", (chunk: Buffer) => {
     printed += chunk.toString()

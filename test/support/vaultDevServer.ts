@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { accessSync, constants } from "node:fs"
 import { createServer } from "node:net"
 import { delimiter, join } from "node:path"
+import { watchOver } from "../../scripts/stack.mjs"
 import { eventually } from "./eventually.ts"
 
 const find = (program: string): string | null => {
@@ -39,6 +40,7 @@ export const startVaultDevServer = async () => {
     ["server", "-dev", `-dev-root-token-id=${token}`, `-dev-listen-address=127.0.0.1:${port}`, "-dev-no-store-token"],
     { stdio: "ignore" }
   )
+  watchOver(child)
   const stop = () =>
     new Promise<void>((resolve) => {
       if (child.exitCode !== null) return resolve()
