@@ -20,6 +20,7 @@ import type { HotToken } from "../domain/HotToken.ts"
 import type { ProviderEntry } from "../domain/ProviderEntry.ts"
 import { settingsOf, type Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
+import type { RevokeAll } from "../store/RevokeAll.ts"
 
 /** Bytes of a tag: HMAC-SHA-256, cut to 128 bits. */
 export const tagLength = 16
@@ -28,7 +29,7 @@ export const tagLength = 16
 export type RowText = string
 
 const text = (
-  kind: "credential" | "tenant" | "settings" | "client" | "provider",
+  kind: "credential" | "tenant" | "settings" | "client" | "provider" | "revoke-all",
   parts: ReadonlyArray<unknown>
 ): RowText => JSON.stringify([`cm-row-${kind}-1`, ...parts])
 
@@ -74,6 +75,23 @@ export const ofCredential = (credential: Credential): RowText =>
     credential.createdBy,
     credential.updatedBy,
     ...(credential.refresh === undefined ? [] : [credential.refresh])
+  ])
+
+/** What was asked, by whom, and how far it came: a sweep goes on with it in the asker's name. */
+export const ofRevokeAll = (one: RevokeAll): RowText =>
+  text("revoke-all", [
+    one.operationId,
+    one.tenantId,
+    one.population,
+    one.reason,
+    one.asker,
+    one.correlationId,
+    one.matched,
+    one.isAtLeast,
+    one.done,
+    one.place,
+    one.startedAt,
+    one.finishedAt
   ])
 
 /** Where secrets are sent to is what its provider says: that row has a tag as well. */

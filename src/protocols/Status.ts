@@ -261,7 +261,8 @@ const table: Table = {
   },
   RowChanged: {
     code: "INTERNAL",
-    reason: ({ kind }) => `The stored ${kind} was changed outside of the service, and is not used`
+    reason: ({ kind }) =>
+      `The stored ${kind === "revoke-all" ? "population" : kind} was changed outside of the service, and is not used`
   },
   TooManyRequests: {
     code: "TOO_MANY_REQUESTS",

@@ -24,6 +24,8 @@ export interface RevokeAll {
   readonly startedAt: number
   /** When all of it was in force; null while it goes on. */
   readonly finishedAt: number | null
+  /** Tag of all that (`crypto/RowTags.ts`). */
+  readonly mac?: Uint8Array | undefined
 }
 
 /** What a transaction sees of a tenant's operations. */

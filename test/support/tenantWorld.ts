@@ -48,7 +48,7 @@ export const withKey = (key: string, operation: string, body = "{}"): Caller => 
 export const tagOf = (text: string): Uint8Array => createHash("sha256").update(text).digest().subarray(0, 16)
 
 /** Seals nothing and fingerprints without a key: what the actors do with it is the same. */
-const keyringWith = (keys: {
+export const keyringWith = (keys: {
   readonly ids: ReadonlyArray<string>
   readonly isCurrent: boolean
 }): Keyring["Service"] => ({

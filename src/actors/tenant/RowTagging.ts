@@ -5,7 +5,7 @@
  * change makes a forged row good, only deleting it ends it. Where its words would pass into something
  * new or be handed out, the command refuses with `RowChanged`.
  */
-import { Metric } from "effect"
+import { Effect, Metric } from "effect"
 import type { Keyring } from "../../crypto/Keyring.ts"
 import * as RowTags from "../../crypto/RowTags.ts"
 import type { ClientCredential } from "../../domain/ClientCredential.ts"
@@ -13,6 +13,7 @@ import type { Credential, TenantService } from "../../domain/Credential.ts"
 import { RowChanged } from "../../domain/errors.ts"
 import { settingsOf, type Tenant, withSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
+import type { RevokeAll } from "../../store/RevokeAll.ts"
 import type { Changes, Loaded } from "../../store/TenantStore.ts"
 
 /** Counted where the row was to be used, each time. */
@@ -32,6 +33,8 @@ export interface Holding {
   readonly tenant: (tenantId: string) => boolean
   /** What is configured for the transaction's own tenant. */
   readonly settings: () => boolean
+  /** A population that is being revoked. */
+  readonly revokeAll: (operationId: string) => boolean
 }
 
 /** For what is decided without tags. */
@@ -40,12 +43,17 @@ export const allHold: Holding = {
   credential: () => true,
   client: () => true,
   tenant: () => true,
-  settings: () => true
+  settings: () => true,
+  revokeAll: () => true
 }
 
 /** Whether whom the tenant believes is what the service wrote. */
 export const settingsHold = (tenant: Tenant, { rowHolds }: Pick<Tagger, "rowHolds">): boolean =>
   rowHolds(tenant.settingsMac, RowTags.ofTenantSettings(tenant))
+
+/** Whether what was asked, by whom, and how far it came are what the service wrote. */
+export const revokeAllHolds = (one: RevokeAll, { rowHolds }: Pick<Tagger, "rowHolds">): boolean =>
+  rowHolds(one.mac, RowTags.ofRevokeAll(one))
 
 export const holdingIn = (loaded: Loaded, { rowHolds }: Tagger): Holding => ({
   token: (tokenId) => {
@@ -64,12 +72,31 @@ export const holdingIn = (loaded: Loaded, { rowHolds }: Tagger): Holding => ({
     const row = loaded.credentials?.tenants.get(tenantId)
     return row !== undefined && rowHolds(row.mac, RowTags.ofTenant(row, row.servicesOff))
   },
-  settings: () => loaded.tenant === undefined || settingsHold(loaded.tenant, { rowHolds })
+  settings: () => loaded.tenant === undefined || settingsHold(loaded.tenant, { rowHolds }),
+  revokeAll: (operationId) => {
+    const row = loaded.revokeAlls?.found.get(operationId)
+    return row === undefined || revokeAllHolds(row, { rowHolds })
+  }
 })
 
 export const tokenChanged = (tokenId: string): RowChanged => new RowChanged({ kind: "token", id: tokenId })
 export const credentialChanged = (id: string): RowChanged => new RowChanged({ kind: "credential", id })
 export const tenantChanged = (tenantId: string): RowChanged => new RowChanged({ kind: "tenant", id: tenantId })
+
+/** Counted, and a line in the log, where one was to be gone on with or told of. */
+export const revokeAllChanged = ({ operationId, tenantId }: RevokeAll): Effect.Effect<never, RowChanged> =>
+  Metric.update(Metric.withAttributes(rowsChanged, { kind: "revoke-all" }), 1).pipe(
+    Effect.andThen(
+      Effect.logError(
+        "the row of a population being revoked was changed outside of the service: nothing goes on by it",
+        {
+          tenantId,
+          operationId
+        }
+      )
+    ),
+    Effect.andThen(Effect.fail(new RowChanged({ kind: "revoke-all", id: operationId })))
+  )
 
 // ---- writing ---------------------------------------------------------------------
 
@@ -151,6 +178,13 @@ export const tagged = (
       holding.token(token.tokenId) ? ofToken(token) : untagged(token)
     ),
     ...(mac === undefined ? {} : { tenantMac: mac }),
+    ...(changes.revokeAlls === undefined
+      ? {}
+      : {
+          revokeAlls: changes.revokeAlls.map((one) =>
+            holding.revokeAll(one.operationId) ? { ...one, mac: rowTag(RowTags.ofRevokeAll(one)) } : untagged(one)
+          )
+        }),
     ...(settings === undefined ? {} : { tenantSettingsMac: settings }),
     ...(clients === undefined
       ? {}

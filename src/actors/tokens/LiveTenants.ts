@@ -227,7 +227,7 @@ export const layer = Layer.effect(
         )
         return yield* change(tenantId, command)
       }),
-      ...revokeAlls({ store, ids, liveTenant, change }),
+      ...revokeAlls({ store, ids, keyring, liveTenant, change }),
       deleteTokens: Effect.fnUntraced(function* (tenantId, options, caller) {
         if (!("tokenId" in options)) {
           return yield* change(tenantId, commands.deleteTokensOfEndpoint(options.endpointId, caller))

@@ -1,12 +1,14 @@
 /** What the sweeps ask of tenants, as commands of the tenant's actor. */
 
 import { Effect, Layer } from "effect"
+import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
 import { pieceAt, placeAfter } from "../../domain/TokenPopulation.ts"
 import type { RevokeAll } from "../../store/RevokeAll.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
 import * as Background from "../tenant/Background.ts"
 import { InForce } from "../tenant/InForce.ts"
+import { revokeAllChanged, revokeAllHolds } from "../tenant/RowTagging.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import { finishRevokeAll, revokePiece } from "./commands/revokeAll.ts"
 import * as commands from "./commands/tokens.ts"
@@ -25,6 +27,7 @@ export const layer = Layer.effect(
     const actors = yield* TenantActors
     const store = yield* TenantStore
     const inForce = yield* InForce
+    const keyring = yield* Keyring
 
     const revokeAllPiece = Effect.fnUntraced(function* (one: RevokeAll, limit: number) {
       const { population, tenantId } = one
@@ -51,7 +54,8 @@ export const layer = Layer.effect(
         Effect.flatMap(sweep, (caller) => actors.ask(tenantId, commands.purgeTokens(tokenIds, caller))),
       openRevokeAlls: store.openRevokeAlls,
       revokeAllPiece: (one, limit) =>
-        revokeAllPiece(one, limit).pipe(
+        // Before its asker's name is used at all.
+        (revokeAllHolds(one, keyring) ? revokeAllPiece(one, limit) : revokeAllChanged(one)).pipe(
           // Its tokens went with the tenant.
           Effect.catchTag("TenantNotFound", () =>
             Effect.as(Effect.mapError(store.dropRevokeAlls(one.tenantId), unavailable), 0)

@@ -5,6 +5,7 @@
  * answered with how many there are at least.
  */
 import { Clock, Duration, Effect } from "effect"
+import type { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
 import { isInService } from "../../domain/Tenant.ts"
 import { pieceAt, placeAfter, type TokenPopulation, walkBegin } from "../../domain/TokenPopulation.ts"
@@ -13,6 +14,7 @@ import type { TenantStore } from "../../store/TenantStore.ts"
 import type { Command } from "../tenant/Command.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import type { Ids } from "../tenant/Ids.ts"
+import { revokeAllChanged, revokeAllHolds } from "../tenant/RowTagging.ts"
 import type { ChangeError, Tenants } from "../tenant/Tenants.ts"
 import { beginRevokeAll } from "./commands/revokeAll.ts"
 
@@ -56,11 +58,13 @@ const requireApplications = Effect.fnUntraced(function* (
 export const revokeAlls = ({
   change,
   ids,
+  keyring,
   liveTenant,
   store
 }: {
   readonly store: TenantStore["Service"]
   readonly ids: Ids["Service"]
+  readonly keyring: Pick<Keyring["Service"], "rowHolds">
   readonly liveTenant: Effect.Success<typeof ExistingTenant.make>
   readonly change: <A>(tenantId: string, command: Command<A>) => Effect.Effect<A, ChangeError>
 }): Pick<Tenants["Service"], "countPopulation" | "revokeAll" | "findRevokeAll"> => {
@@ -84,7 +88,8 @@ export const revokeAlls = ({
     findRevokeAll: Effect.fnUntraced(function* (tenantId, operationId) {
       yield* liveTenant(tenantId)
       const found = yield* Effect.mapError(store.findRevokeAll(tenantId, operationId), ExistingTenant.readFailed)
-      return found ?? (yield* new errors.RevokeAllNotFound())
+      if (found === undefined) return yield* new errors.RevokeAllNotFound()
+      return revokeAllHolds(found, keyring) ? found : yield* revokeAllChanged(found)
     })
   }
 }

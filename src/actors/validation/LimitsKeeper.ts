@@ -3,13 +3,16 @@
  * change is applied there, so on every one when it is answered. Beside that all are read at the start and now
  * and then, for what a replica did not hear while it had no lease. While MariaDB is away, what was known holds.
  *
- * What is read may be from before a change that was applied meanwhile: then it is read again.
+ * What is read may be from before a change that was applied meanwhile: then it is read again. What is configured in
+ * a row that was changed outside of the service is not taken: what was known holds, or the defaults, and it is told.
  */
-import { Effect, Layer, Queue } from "effect"
+import { Effect, Layer, Metric, Queue } from "effect"
+import { Keyring } from "../../crypto/Keyring.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import * as Loop from "../../observability/Loop.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
 import { Limits } from "../tenant/Limits.ts"
+import { rowsChanged, settingsHold } from "../tenant/RowTagging.ts"
 import { HotState } from "./HotState.ts"
 
 const lookEvery = "30 seconds"
@@ -21,13 +24,33 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const store = yield* TenantStore
     const limits = yield* Limits
+    const keyring = yield* Keyring
     const beliefs = yield* HotState
     const changed = yield* Queue.dropping<string>(changedMax)
     /** By tenant, the newest change that was applied: an older one that comes later says nothing. */
     const newest = new Map<string, number>()
     let changes = 0
-    const take = ({ removedAt, settings, tenantId }: Tenant) =>
-      limits.setUnsafe(tenantId, removedAt === null ? (settings?.limits ?? {}) : {})
+    /** Tenants whose row does not hold, told once each. */
+    const told = new Set<string>()
+    const take = (tenant: Tenant): Effect.Effect<void> => {
+      const { removedAt, settings, tenantId } = tenant
+      if (removedAt !== null || settingsHold(tenant, keyring)) {
+        told.delete(tenantId)
+        limits.setUnsafe(tenantId, removedAt === null ? (settings?.limits ?? {}) : {})
+        return Effect.void
+      }
+      if (told.has(tenantId) || told.size >= changedMax) return Effect.void
+      told.add(tenantId)
+      return Effect.andThen(
+        Metric.update(Metric.withAttributes(rowsChanged, { kind: "tenant" }), 1),
+        Effect.logError(
+          "the row of a tenant was changed outside of the service, and its limits are not taken from it",
+          {
+            tenantId
+          }
+        )
+      )
+    }
     /** What was read, when nothing changed since it was asked for; null: it may be old. */
     const unchanged = <A, E>(read: Effect.Effect<A, E>): Effect.Effect<A | null, E> =>
       Effect.suspend(() => {
@@ -43,15 +66,15 @@ export const layer = Layer.effectDiscard(
           store.listTenants({ limit: pageMax, after })
         )
         if (page === null) continue
-        for (const tenant of page.content) take(tenant)
+        yield* Effect.forEach(page.content, take, { discard: true })
         after = page.next
         isOver = after === null
       } while (!isOver)
     })
     const one = Effect.flatMap(Queue.take(changed), (tenantId) =>
-      Effect.map(unchanged(store.findTenants([tenantId])), (found) => {
-        if (found === null) Queue.offerUnsafe(changed, tenantId)
-        else for (const tenant of found) take(tenant)
+      Effect.flatMap(unchanged(store.findTenants([tenantId])), (found) => {
+        if (found !== null) return Effect.forEach(found, take, { discard: true })
+        return Effect.sync(() => void Queue.offerUnsafe(changed, tenantId))
       })
     )
 

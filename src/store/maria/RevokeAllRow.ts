@@ -6,7 +6,7 @@ import * as Columns from "./Columns.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
 
 const columns = `tenant_id, operation_id, population, reason, asker, correlation_id, matched, at_least, done, street,
-  after_token_id, started_at, finished_at`
+  after_token_id, started_at, finished_at, mac`
 const findSql = (marks: string): string =>
   `SELECT ${columns} FROM revoke_all WHERE tenant_id = ? AND operation_id IN (${marks})`
 const openOfSql = "SELECT COUNT(*) FROM revoke_all WHERE tenant_id = ? AND finished_at IS NULL"
@@ -14,9 +14,9 @@ export const openSql = `SELECT ${columns} FROM revoke_all FORCE INDEX (ix_revoke
   WHERE open_since > 0 ORDER BY open_since LIMIT ?`
 const dropSql = "DELETE FROM revoke_all WHERE tenant_id = ?"
 const dropOldSql = "DELETE FROM revoke_all WHERE tenant_id = ? AND finished_at < ?"
-const saveSql = `INSERT INTO revoke_all (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+const saveSql = `INSERT INTO revoke_all (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON DUPLICATE KEY UPDATE matched = VALUES(matched), done = VALUES(done), street = VALUES(street),
-    after_token_id = VALUES(after_token_id), finished_at = VALUES(finished_at)`
+    after_token_id = VALUES(after_token_id), finished_at = VALUES(finished_at), mac = VALUES(mac)`
 
 const rowOf = (row: Row): RevokeAll => ({
   tenantId: Columns.text(row, 0),
@@ -30,7 +30,8 @@ const rowOf = (row: Row): RevokeAll => ({
   done: Columns.whole(row, 8),
   place: { street: Columns.whole(row, 9), after: row[10] === null ? null : Columns.uuid(row, 10) },
   startedAt: Columns.whole(row, 11),
-  finishedAt: Columns.wholeOrNull(row, 12)
+  finishedAt: Columns.wholeOrNull(row, 12),
+  ...Columns.macOf(row, 13)
 })
 
 export const findRevokeAlls = async (session: Session, tenantId: string, operationIds: ReadonlyArray<string>) =>
@@ -74,7 +75,8 @@ export const applyRevokeAlls = (
     one.place.street,
     one.place.after === null ? null : Columns.uuidBytes(one.place.after),
     one.startedAt,
-    one.finishedAt
+    one.finishedAt,
+    Columns.macValue(one.mac)
   ])
   return [session.batch(saveSql, values), session.run(dropOldSql, [tenantId, now - keptForMs])]
 }

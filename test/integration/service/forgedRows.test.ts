@@ -62,6 +62,16 @@ const stored = async (over: object = {}, tenant = "demo") => {
 const get = (id: string, consumer = "mail", tenant = "demo") =>
   ask(`credential.get.${consumer}`, { credential_id: id }, tenant)
 
+const provisioned = async (endpointId = crypto.randomUUID()) => {
+  const { body, status } = await ask("token.provision", { appName, endpointId })
+  assert.strictEqual(status, 201)
+  return { token: String(body.token), id: String(body.tokenId), endpointId }
+}
+const validate = async (token: string): Promise<number> => {
+  const { body } = await ask("token.validate", { appName, token, dryRun: true })
+  return body.statusCode as number
+}
+
 describe("a credential", () => {
   const edits: ReadonlyArray<readonly [string, string]> = [
     ["its consumers", `allowed_consumers = '["chat"]'`],
@@ -291,15 +301,6 @@ describe("whom a tenant believes", () => {
 })
 
 describe("a token", () => {
-  const provisioned = async (endpointId = crypto.randomUUID()) => {
-    const { body, status } = await ask("token.provision", { appName, endpointId })
-    assert.strictEqual(status, 201)
-    return { token: String(body.token), id: String(body.tokenId), endpointId }
-  }
-  const validate = async (token: string): Promise<number> => {
-    const { body } = await ask("token.validate", { appName, token, dryRun: true })
-    return body.statusCode as number
-  }
   const edits: ReadonlyArray<readonly [string, string]> = [
     ["its endpoint", "endpoint_id = 'mallory'"],
     ["its end", "expires_at = NULL"],
@@ -359,6 +360,89 @@ describe("a token", () => {
   })
 })
 
+describe("a population that is being revoked", () => {
+  /** One that nothing goes on with while the row is changed: the sweep's claim is somebody else's. */
+  const begun = async () => {
+    await sql.query(
+      "REPLACE INTO sweep_claims (sweep, replica_id, expires_at) VALUES ('token-revoke-all', 'nobody', 9e15)"
+    )
+    const { id, token } = await provisioned()
+    assert.strictEqual((await ask("token.activate", { tokenId: id })).status, 200)
+    const { body } = await ask("token.revoke-all", { applications: [appName], reason: "r" })
+    return { token, operationId: String(body.operationId) }
+  }
+  const release = () => sql.query("DELETE FROM sweep_claims WHERE sweep = 'token-revoke-all'")
+  const statusOf = (operationId: string) => ask("token.revoke-all-status", { operationId })
+  const rowsOf = async (operationId: string) => {
+    const { body } = await ask("audit.list", { entityId: operationId, limit: 100 })
+    return (body.content as ReadonlyArray<{ action: string; actor: string }>).map(({ action }) => action)
+  }
+  const mallory = `'{"principal":"OPERATOR/eve","known":{"by":"import","account":"OPERATOR","user":"eve","client":null}}'`
+  const edits: ReadonlyArray<readonly [string, string]> = [
+    ["who asked", `asker = ${mallory}`],
+    ["the request it was asked by", "correlation_id = 'another'"],
+    ["its population", `population = '{"applications":["other"],"createdBefore":4102444800000}'`],
+    ["its reason", "reason = 'another'"],
+    ["how far it came", "street = street + 1"],
+    ["how many it took", "done = 999"],
+    ["its end", "finished_at = 1700000000000"],
+    ["its tag", "mac = NULL"]
+  ]
+  it.each(edits)("whose row was changed in %s goes nowhere, and names nobody", async (_, edit) => {
+    const { operationId, token } = await begun()
+    const [row] = await sql.query("SELECT * FROM revoke_all WHERE operation_id = ?", [idOf(operationId)])
+    await sql.query(`UPDATE revoke_all SET ${edit} WHERE operation_id = ?`, [idOf(operationId)])
+    const before = service.output().length
+    await release()
+    const isEnded = edit.startsWith("finished_at")
+    assert.deepStrictEqual(refusal(await statusOf(operationId)), internal)
+    if (!isEnded) {
+      await eventually(
+        () => Promise.resolve(service.output().slice(before)),
+        (text) => text.split("\n").some((line) => line.includes("goes on later") && line.includes(operationId)),
+        { what: "the sweep to leave the changed row alone", limitMs: 30_000 }
+      )
+    }
+    assert.strictEqual(await validate(token), 200)
+    assert.deepStrictEqual(await rowsOf(operationId), ["token.revoke_all"])
+    // Put right again it is what it was, and goes on.
+    const { asker, correlation_id, done, finished_at, mac, population, reason, street } = row
+    await sql.query(
+      `UPDATE revoke_all SET asker = ?, correlation_id = ?, done = ?, finished_at = ?, mac = ?, population = ?, reason = ?,
+        street = ? WHERE operation_id = ?`,
+      [asker, correlation_id, done, finished_at, mac, population, reason, street, idOf(operationId)]
+    )
+    await eventually(
+      () => statusOf(operationId),
+      ({ body }) => body.state === "done",
+      { what: "it to end", limitMs: 30_000 }
+    )
+    assert.deepStrictEqual(await rowsOf(operationId), ["token.revoke_all", "token.revoke_all_done"])
+    assert.notStrictEqual(await validate(token), 200)
+  })
+
+  it("is not made by hand", async () => {
+    const { operationId } = await begun()
+    const columns =
+      "population, reason, correlation_id, matched, at_least, done, street, after_token_id, started_at, mac"
+    const made = "0190a0b0-0000-7000-8000-000000000077"
+    await sql.query(
+      `INSERT INTO revoke_all (tenant_id, operation_id, asker, ${columns})
+        SELECT tenant_id, ?, asker, ${columns} FROM revoke_all WHERE operation_id = ?`,
+      [idOf(made), idOf(operationId)]
+    )
+    await release()
+    assert.deepStrictEqual(refusal(await statusOf(made)), internal)
+    await eventually(
+      () => statusOf(operationId),
+      ({ body }) => body.state === "done",
+      { what: "the real one to end", limitMs: 30_000 }
+    )
+    assert.deepStrictEqual(await rowsOf(made), [])
+    await sql.query("DELETE FROM revoke_all WHERE operation_id = ?", [idOf(made)])
+  })
+})
+
 it("all of it is told and counted, and a refused hand-out is a row of the audit", async () => {
   const { id } = await stored()
   await sql.query(`UPDATE credentials SET allowed_consumers = '["whatsapp"]' WHERE credential_id = ?`, [idOf(id)])
@@ -367,7 +451,7 @@ it("all of it is told and counted, and a refused hand-out is a row of the audit"
   const rows = body.content as ReadonlyArray<{ readonly action: string; readonly diff?: { readonly reason?: string } }>
   assert.isTrue(rows.some(({ action, diff }) => action === "credential.refused" && diff?.reason === "RowChanged"))
   const text = await metrics()
-  for (const kind of ["credential", "tenant", "token"]) {
+  for (const kind of ["credential", "tenant", "token", "revoke-all"]) {
     assert.match(text, new RegExp(`cm_rows_changed_total\\{[^}]*kind="${kind}"[^}]*\\} [1-9]`, "u"))
   }
   assert.include(service.output(), "was changed outside of the service")

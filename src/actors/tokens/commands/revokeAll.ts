@@ -4,7 +4,8 @@
  * The beginning writes what was asked and answers; each piece revokes what of it is still of the population
  * and says in the same transaction how far it came, so a piece that another replica has done is passed over
  * whole. One piece is one change under one sequence and one barrier. The end is written by whoever knows
- * that all of it is in force.
+ * that all of it is in force. Nothing goes on by a row that was changed outside of the service: whom it names
+ * would be named in the audit.
  */
 import { Result } from "effect"
 import * as errors from "../../../domain/errors.ts"
@@ -106,6 +107,8 @@ const revokeOne = (workspace: Workspace, token: Token, reason: string | null, ca
   happened(workspace, { ...fact, endsSessions: isUsable(from) }, { status: [from, "Revoked"] })
 }
 
+const changed = ({ operationId }: RevokeAll) => new errors.RowChanged({ kind: "revoke-all", id: operationId })
+
 const isSamePlace = (a: WalkPlace, b: WalkPlace): boolean => a.street === b.street && a.after === b.after
 
 /** Answers how many were revoked; 0 also where somebody else has gone on from there. */
@@ -114,6 +117,7 @@ export const revokePiece = (one: RevokeAll, tokenIds: ReadonlyArray<string>, pla
   caller: askerOf(one),
   load: { tokenIds, revokeAlls: [one.operationId] },
   decide: (workspace) => {
+    if (!workspace.holds.revokeAll(one.operationId)) return Result.fail(changed(one))
     const now = workspace.revokeAll(one.operationId)
     if (now === undefined || now.finishedAt !== null || !isSamePlace(now.place, one.place)) return Result.succeed(0)
     const tokens = tokenIds
@@ -131,6 +135,7 @@ export const finishRevokeAll = (one: RevokeAll): Command<void> => ({
   caller: askerOf(one),
   load: { revokeAlls: [one.operationId] },
   decide: (workspace) => {
+    if (!workspace.holds.revokeAll(one.operationId)) return Result.fail(changed(one))
     const now = workspace.revokeAll(one.operationId)
     if (now === undefined || now.finishedAt !== null || !isSamePlace(now.place, one.place)) return Result.void
     workspace.writeRevokeAll({ ...now, finishedAt: workspace.now })

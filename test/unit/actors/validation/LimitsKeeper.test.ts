@@ -1,13 +1,14 @@
 // Verifies R-ACT-5, R-LIM-1.
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, References } from "effect"
 import { TestClock } from "effect/testing"
 import { Limits, make } from "../../../../src/actors/tenant/Limits.ts"
 import { HotState } from "../../../../src/actors/validation/HotState.ts"
 import * as LimitsKeeper from "../../../../src/actors/validation/LimitsKeeper.ts"
+import { Keyring } from "../../../../src/crypto/Keyring.ts"
 import { defaultLimits } from "../../../../src/domain/TenantLimits.ts"
 import { TenantStore } from "../../../../src/store/TenantStore.ts"
-import { operator, tenantWorld } from "../../../support/tenantWorld.ts"
+import { keyringWith, operator, tenantWorld } from "../../../support/tenantWorld.ts"
 
 it.effect("a tenant's own limits hold on a replica from its start on, and when they are changed", () =>
   Effect.gen(function* () {
@@ -23,6 +24,7 @@ it.effect("a tenant's own limits hold on a replica from its start on, and when t
         Layer.provide([
           Layer.succeed(Limits, limits),
           Layer.succeed(HotState, replica.beliefs),
+          Layer.succeed(Keyring, keyringWith({ ids: ["k1"], isCurrent: true })),
           Layer.succeed(TenantStore, world.store)
         ])
       )
@@ -67,6 +69,7 @@ it.effect("a change holds when it is applied, and nothing that is older undoes i
         Layer.provide([
           Layer.succeed(Limits, limits),
           Layer.succeed(HotState, replica.beliefs),
+          Layer.succeed(Keyring, keyringWith({ ids: ["k1"], isCurrent: true })),
           Layer.succeed(TenantStore, store)
         ])
       )
@@ -96,4 +99,39 @@ it.effect("a change holds when it is applied, and nothing that is older undoes i
     // The change, then the rows as they were read anew.
     assert.deepStrictEqual(seen, [10, 6])
   }).pipe(Effect.scoped)
+)
+
+it.effect("limits that somebody raised in the database are not taken: what was known holds, or the defaults", () =>
+  Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const replica = yield* world.replica("one")
+    for (const tenantId of ["acme", "fresh"]) {
+      yield* replica.tenants.createTenant({ tenantId, name: null }, operator)
+      yield* replica.tenants.configureTenant(tenantId, { limits: { tokens: 7 } }, operator)
+    }
+    const raise = (tenantId: string) => {
+      const row = world.tables.tenants.get(tenantId)!
+      const before = row.settings
+      world.tables.tenants.set(tenantId, { ...row, settings: { ...before!, limits: { tokens: 1_000_000 } } })
+      return () => world.tables.tenants.set(tenantId, row)
+    }
+    const restore = raise("fresh")
+    const limits = make(defaultLimits)
+    yield* Layer.build(
+      LimitsKeeper.layer.pipe(
+        Layer.provide([
+          Layer.succeed(Limits, limits),
+          Layer.succeed(HotState, replica.beliefs),
+          Layer.succeed(Keyring, keyringWith({ ids: ["k1"], isCurrent: true })),
+          Layer.succeed(TenantStore, world.store)
+        ])
+      )
+    )
+    raise("acme")
+    yield* TestClock.adjust("31 seconds")
+    assert.deepStrictEqual([limits.get("acme").tokens, limits.get("fresh").tokens], [7, defaultLimits.tokens])
+    restore()
+    yield* TestClock.adjust("31 seconds")
+    assert.strictEqual(limits.get("fresh").tokens, 7)
+  }).pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "None"))
 )
