@@ -31,8 +31,10 @@ export class Keyring extends Context.Service<
      * While they were not, "no such hash" proves nothing: it must not be answered as unknown.
      */
     readonly isCurrent: () => boolean
-    /** Keyed fingerprint for comparing without keeping: lower-case hex, 32 bytes. */
+    /** Keyed fingerprint for comparing without keeping: lower-case hex, 32 bytes. Under the active key. */
     readonly fingerprint: (...parts: ReadonlyArray<string | Uint8Array>) => string
+    /** Under every key that what is compared to may have been made with, the active one first. */
+    readonly fingerprintAll: (...parts: ReadonlyArray<string | Uint8Array>) => ReadonlyArray<string>
     /** The tag of what a row says (`RowTags.ts`), 16 bytes. */
     readonly rowTag: (text: RowText) => Uint8Array
     /** Whether it is the tag of that text; never without one. */

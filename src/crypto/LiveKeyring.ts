@@ -48,8 +48,8 @@ interface Opened {
   readonly hashIds: ReadonlyArray<string>
   readonly sealWith: SealedRecord.SealingKey
   readonly sealKeys: ReadonlyMap<string, SealedRecord.SealingKey>
-  readonly fingerprintId: string
-  readonly fingerprintWith: KeyObject
+  /** By id, the one to write with first. */
+  readonly fingerprintKeys: ReadonlyMap<string, KeyObject>
   readonly rowTagId: string
   readonly rowTagWith: HmacKey
 }
@@ -97,6 +97,15 @@ const lengthPrefix = (bytes: number): Uint8Array => {
   return prefix
 }
 
+const fingerprintWith = (key: KeyObject, parts: ReadonlyArray<string | Uint8Array>): string => {
+  const hmac = createHmac("sha256", key)
+  for (const part of parts) {
+    const bytes = typeof part === "string" ? Buffer.from(part, "utf8") : part
+    hmac.update(lengthPrefix(bytes.byteLength)).update(bytes)
+  }
+  return hmac.digest("hex")
+}
+
 const monotonicMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 /** Opens what is new since `before`; what is open already is not asked of the master key again. */
@@ -107,13 +116,13 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
   const [readAtMonotonicMs, readAtWallMs] = [monotonicMs(clock), clock.currentTimeMillisUnsafe()]
   const stored = (yield* store.serviceKeys).filter(usedHere)
   const activationMs = Duration.toMillis(keysActivation)
-  const [[rowTag], hash, seal, [fingerprint]] = purposes.map((purpose) => ofPurpose(stored, purpose, activationMs)) as [
+  const [[rowTag], hash, seal, fingerprints] = purposes.map((purpose) => ofPurpose(stored, purpose, activationMs)) as [
     ReadonlyArray<AgedKey>,
     ReadonlyArray<AgedKey>,
     ReadonlyArray<AgedKey>,
     ReadonlyArray<AgedKey>
   ]
-  if (hash.length === 0 || seal.length === 0 || fingerprint === undefined || rowTag === undefined)
+  if (hash.length === 0 || seal.length === 0 || fingerprints.length === 0 || rowTag === undefined)
     throw new Error("a key of the service is gone")
 
   const hashKeys =
@@ -130,8 +139,13 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
       ? opened(key, (material) => SealedRecord.makeKey(key.keyId, material))
       : Effect.succeed(known)
   })
-  const fingerprintWith =
-    before?.fingerprintId === fingerprint.keyId ? before.fingerprintWith : yield* opened(fingerprint, createSecretKey)
+  const fingerprinting = yield* Effect.forEach(fingerprints, (key) => {
+    const known = before?.fingerprintKeys.get(key.keyId)
+    return Effect.map(
+      known === undefined ? opened(key, (material) => createSecretKey(material)) : Effect.succeed(known),
+      (opened) => [key.keyId, opened] as const
+    )
+  })
   const rowTagWith =
     before?.rowTagId === rowTag.keyId
       ? before.rowTagWith
@@ -143,8 +157,7 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
     hashIds: idsOf(hash),
     sealWith: sealing[0]!,
     sealKeys: new Map(sealing.map((key) => [key.keyId, key])),
-    fingerprintId: fingerprint.keyId,
-    fingerprintWith,
+    fingerprintKeys: new Map(fingerprinting),
     rowTagId: rowTag.keyId,
     rowTagWith
   } satisfies Opened
@@ -234,14 +247,8 @@ export const make = Effect.gen(function* () {
     isCurrent: () =>
       monotonicMs(clock) - now.readAtMonotonicMs < currentForMs &&
       clock.currentTimeMillisUnsafe() - now.readAtWallMs < currentForMs,
-    fingerprint: (...parts) => {
-      const hmac = createHmac("sha256", now.fingerprintWith)
-      for (const part of parts) {
-        const bytes = typeof part === "string" ? Buffer.from(part, "utf8") : part
-        hmac.update(lengthPrefix(bytes.byteLength)).update(bytes)
-      }
-      return hmac.digest("hex")
-    },
+    fingerprint: (...parts) => fingerprintWith(now.fingerprintKeys.values().next().value!, parts),
+    fingerprintAll: (...parts) => Array.from(now.fingerprintKeys.values(), (key) => fingerprintWith(key, parts)),
     rowTag: (text) => hmac(now.rowTagWith, text).subarray(0, tagLength),
     rowHolds: (tag, text) =>
       tag !== undefined &&

@@ -43,25 +43,35 @@ export const isAbandoned = (key: AgedKey, ofService: ReadonlyArray<AgedKey>, act
  * look-up. With so many a rotation waits until the rows of one have been moved.
  */
 export const lookedUpMax = 4
-const lookedUp: ReadonlyArray<KeyPurpose> = ["token-hash"]
-/** So long after it was followed a key that no row needs retires by itself; at once where many are left. */
+const lookedUp: ReadonlyArray<KeyPurpose> = ["token-hash", "fingerprint"]
+/** So long after it was followed a key that no row needs retires by itself; of token hash keys at once where many are left. */
 export const retiredAfterMs = 86_400_000
+/** No row says which fingerprint key it was made with: one is compared with for a year and a month. */
+export const comparedAfterMs = 400 * 86_400_000
+
+/** How long ago another key took its place, in milliseconds. */
+const followedSince = (key: AgedKey, ofService: ReadonlyArray<AgedKey>): number =>
+  Math.max(
+    0,
+    ...ofService.filter(({ ageMs, purpose }) => purpose === key.purpose && ageMs < key.ageMs).map(({ ageMs }) => ageMs)
+  )
 
 /** Of the service's retiring keys, those that may be tried to be retired now: no row may need them. */
 export const leftBehind = (ofService: ReadonlyArray<AgedKey>, activationMs: number): ReadonlyArray<AgedKey> =>
   ofService.filter((key) => {
     if (key.state !== "retiring" || !isAbandoned(key, ofService, activationMs)) return false
     const own = ofService.filter(({ purpose, state }) => purpose === key.purpose && state !== "retired")
-    const followedMs = Math.max(...own.filter(({ ageMs }) => ageMs < key.ageMs).map(({ ageMs }) => ageMs))
-    return followedMs >= retiredAfterMs || (lookedUp.includes(key.purpose) && own.length >= lookedUpMax)
+    if (key.purpose === "fingerprint") return followedSince(key, ofService) >= comparedAfterMs
+    const isCrowded = key.purpose === "token-hash" && own.length >= lookedUpMax
+    return isCrowded || followedSince(key, ofService) >= retiredAfterMs
   })
 
 /** What rotates as a whole; tenants' keys follow one by one. */
 const rotating: ReadonlyArray<KeyPurpose> = ["token-hash", "seal"]
 /** What rotates only when it is named: others outside of the service hold the public half, or compare. */
-const rotatingByName: ReadonlyArray<KeyPurpose> = ["audit-signing"]
+const rotatingByName: ReadonlyArray<KeyPurpose> = ["audit-signing", "fingerprint"]
 /** What an operator may name: one of those, or the data keys of the tenants. */
-export const rotatable = ["token-hash", "seal", "tenant-data", "audit-signing"] as const
+export const rotatable = ["token-hash", "seal", "tenant-data", "audit-signing", "fingerprint"] as const
 export type Rotatable = (typeof rotatable)[number]
 
 /** What takes the place of a key. */
@@ -110,10 +120,19 @@ export const followable = (
   }
 }
 
-/** Whether a replica that still answers may write with a key that was replaced. */
-export const mayBeWritten = (key: AgedKey, ofService: ReadonlyArray<AgedKey>, activationMs: number): boolean => {
+/**
+ * Whether a replica that still answers may write with a key that was replaced, or (`comparedMs`, of a fingerprint
+ * key) must find by it what was remembered.
+ */
+export const mayBeWritten = (
+  key: AgedKey,
+  ofService: ReadonlyArray<AgedKey>,
+  { activationMs, comparedMs }: { readonly activationMs: number; readonly comparedMs: number }
+): boolean => {
   // A tenant's old key opens as long as its material is there, retired or not: nothing to wait for.
-  return key.tenantId === null && key.state === "retiring" && !isAbandoned(key, ofService, activationMs)
+  if (key.tenantId !== null || key.state !== "retiring") return false
+  const isCompared = key.purpose === "fingerprint" && followedSince(key, ofService) < comparedMs
+  return isCompared || !isAbandoned(key, ofService, activationMs)
 }
 
 export interface Progress {

@@ -178,7 +178,7 @@ const make = Effect.gen(function* () {
     { provider, setup }: Known,
     refresh: Refresh,
     kept: Kept,
-    now: number
+    { now, versions }: Pick<Standing, "now" | "versions">
   ): Effect.fn.Return<commands.Settling> {
     const base = { term: kept.term, spends: kept.spends, spent: kept.spent, claimedAt: kept.claimedAt }
     const wait = now + backOffMs(refresh.grant.attempts, yield* Random.next)
@@ -211,7 +211,10 @@ const make = Effect.gen(function* () {
           ? "client"
           : value === undefined
             ? kept.spent
-            : fingerprintOf(tenantId, credentialId, field, value)
+            : fingerprintOf(tenantId, credentialId, field, value, [
+                kept.spent,
+                ...versions.map(({ fingerprints }) => fingerprints[field])
+              ])
       const granted = { secret, expiresAt: read.expiresAt, isWhole: accessToken !== null }
       return of({ kind: "granted", grant }, granted, null)
     }
@@ -227,12 +230,12 @@ const make = Effect.gen(function* () {
     standing: Standing,
     known: Known
   ): Effect.fn.Return<Extract<commands.Settled, { readonly _tag: "Settled" }> | undefined, ChangeError> {
-    const { credential, now, versions } = standing
+    const { credential, versions } = standing
     const oldest = versions.find(isAnswer)
     if (oldest === undefined || credential.refresh === undefined) return undefined
     const kept = JSON.parse(yield* openText(job.tenantId, oldest)) as Kept
     const sealer = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), keyFailed)
-    const request = yield* settling(job, known, credential.refresh, kept, now)
+    const request = yield* settling(job, known, credential.refresh, kept, standing)
     const command = commands.settle(request, sealerOf(job.tenantId, sealer), events, job.caller)
     const settled = yield* actors.ask(job.tenantId, command)
     if (settled._tag === "Gone") return undefined

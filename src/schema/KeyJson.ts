@@ -5,7 +5,7 @@ import { AnsweredDate, Count, Cursor, EntityId, page, WholeLimit } from "./Field
 export const ListKeys = Schema.Struct({ limit: WholeLimit, cursor: Cursor })
 export const RotateKeys = Schema.Struct({
   purpose: Schema.optionalKey(
-    Schema.Literals(["token-hash", "seal", "tenant-data", "audit-signing"]).annotate({
+    Schema.Literals(["token-hash", "seal", "tenant-data", "audit-signing", "fingerprint"]).annotate({
       description: "which keys; without it token-hash, seal and tenant-data"
     })
   ),

@@ -47,17 +47,20 @@ export const withKey = (key: string, operation: string, body = "{}"): Caller => 
 
 export const tagOf = (text: string): Uint8Array => createHash("sha256").update(text).digest().subarray(0, 16)
 
+const fingerprintOf = (...parts: ReadonlyArray<string | Uint8Array>): string => {
+  const hash = createHash("sha256")
+  for (const part of parts) hash.update(part).update("\0")
+  return hash.digest("hex")
+}
+
 /** Seals nothing and fingerprints without a key: what the actors do with it is the same. */
 export const keyringWith = (keys: {
   readonly ids: ReadonlyArray<string>
   readonly isCurrent: boolean
 }): Keyring["Service"] => ({
   ...keyringOf(keys.ids, () => keys.isCurrent),
-  fingerprint: (...parts) => {
-    const hash = createHash("sha256")
-    for (const part of parts) hash.update(part).update("\0")
-    return hash.digest("hex")
-  },
+  fingerprint: fingerprintOf,
+  fingerprintAll: (...parts) => [fingerprintOf(...parts)],
   rowTag: (text) => tagOf(text),
   rowHolds: (tag, text) => tag !== undefined && text !== null && Buffer.compare(tag, tagOf(text)) === 0,
   seal: (_aad, plaintext) => plaintext,

@@ -32,6 +32,7 @@ export const keyringOf = (keys: ReadonlyArray<string>, isCurrent: () => boolean)
     hashTokenAll,
     isCurrent,
     fingerprint: unused,
+    fingerprintAll: unused,
     rowTag: unused,
     rowHolds: () => true,
     seal: unused,

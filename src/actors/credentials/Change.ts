@@ -18,7 +18,9 @@ export interface SecretSealer {
   readonly seal: (
     credentialId: string,
     version: number,
-    secret: Secret
+    secret: Secret,
+    /** The fingerprints of the credential's other versions: what is equal keeps its own. */
+    before: ReadonlyArray<CredentialVersion["fingerprints"]>
   ) => Pick<CredentialVersion, "sealed" | "keyId" | "fingerprints">
 }
 
@@ -88,11 +90,13 @@ export const putSecret = (
   sealer: SecretSealer,
   caller: Caller
 ): CredentialVersion => {
+  const { credentialId, secretVersion } = credential
+  const before = workspace.credentials.versionsOf(credentialId).map(({ fingerprints }) => fingerprints)
   const version: CredentialVersion = {
-    credentialId: credential.credentialId,
-    version: credential.secretVersion,
+    credentialId,
+    version: secretVersion,
     state: "current",
-    ...sealer.seal(credential.credentialId, credential.secretVersion, secret),
+    ...sealer.seal(credentialId, secretVersion, secret, before.toReversed()),
     expiresAt: credential.expiresAt,
     validUntil: null,
     reason: null,

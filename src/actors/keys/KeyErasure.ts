@@ -14,6 +14,7 @@ import { KeyRotationStore } from "../../store/KeyRotationStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import * as Background from "../tenant/Background.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
+import { TenantsConfig } from "../tenant/TenantsConfig.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as commands from "./commands.ts"
 
@@ -44,7 +45,12 @@ export const layer = Layer.effect(
     const events = yield* EventWriter
     const { keysActivation, keysAgeMin, tenantRetention } = yield* CryptoConfig
     const retentionMs = Duration.toMillis(tenantRetention)
-    const [activationMs, ageMinMs] = [Duration.toMillis(keysActivation), Duration.toMillis(keysAgeMin)]
+    const options = {
+      events,
+      activationMs: Duration.toMillis(keysActivation),
+      ageMinMs: Duration.toMillis(keysAgeMin),
+      comparedMs: Duration.toMillis((yield* TenantsConfig).idempotencyTtl)
+    }
 
     const erase = Effect.gen(function* () {
       const ended = yield* store.endedKeys(retentionMs, pieceMax)
@@ -70,9 +76,9 @@ export const layer = Layer.effect(
     const retire = Effect.gen(function* () {
       const caller = yield* Background.caller("sweep")
       let count = 0
-      for (const { keyId, purpose } of RotationPlan.leftBehind(yield* store.serviceKeys, activationMs)) {
+      for (const { keyId, purpose } of RotationPlan.leftBehind(yield* store.serviceKeys, options.activationMs)) {
         if ((yield* store.countRows(keyId, 1)) > 0) continue
-        const command = commands.retireKey(keyId, { events, activationMs, ageMinMs }, caller)
+        const command = commands.retireKey(keyId, options, caller)
         const retired = yield* Effect.result(actors.ask(globalTenantId, command))
         if (retired._tag === "Success") count += 1
         else yield* Effect.logWarning("a key is retired later", { keyId, purpose, reason: retired.failure._tag })

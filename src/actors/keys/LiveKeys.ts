@@ -13,6 +13,7 @@ import * as errors from "../../domain/errors.ts"
 import { globalTenantId, isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
+import { TenantsConfig } from "../tenant/TenantsConfig.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as commands from "./commands.ts"
 import { Keys } from "./Keys.ts"
@@ -30,7 +31,8 @@ export const layer = Layer.effect(
     const options = {
       events,
       activationMs: Duration.toMillis(keysActivation),
-      ageMinMs: Duration.toMillis(keysAgeMin)
+      ageMinMs: Duration.toMillis(keysAgeMin),
+      comparedMs: Duration.toMillis((yield* TenantsConfig).idempotencyTtl)
     }
 
     return Keys.of({

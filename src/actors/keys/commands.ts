@@ -19,6 +19,8 @@ export interface KeyCommandOptions {
   readonly events: EventWriter["Service"]
   readonly activationMs: number
   readonly ageMinMs: number
+  /** So long a remembered answer is found by its fingerprint. */
+  readonly comparedMs: number
 }
 
 /** Either it is done, or these keys need successors, which are made outside of any transaction. */
@@ -108,7 +110,7 @@ export const rotateKeys = (
 /** A key that is retired already stays so, and nothing is written about it. */
 export const retireKey = (
   keyId: string,
-  { activationMs, events }: KeyCommandOptions,
+  options: KeyCommandOptions,
   caller: Caller
 ): Command<{ readonly keyId: string }> => ({
   name: "keys.retire",
@@ -122,12 +124,12 @@ export const retireKey = (
     if (key === undefined) return Result.fail(new errors.KeyNotFound({ keyId }))
     if (key.state === "retired") return Result.succeed({ keyId })
     const rows = keys.rowsOf(keyId)
-    if (key.state === "active" || rows > 0 || RotationPlan.mayBeWritten(key, keys.ofService, activationMs)) {
+    if (key.state === "active" || rows > 0 || RotationPlan.mayBeWritten(key, keys.ofService, options)) {
       return Result.fail(new errors.KeyInUse({ keyId, rows }))
     }
     keys.retire(key)
     writeDown(workspace, {
-      events,
+      events: options.events,
       caller,
       action: "keys.retired",
       entityId: keyId,

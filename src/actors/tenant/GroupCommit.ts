@@ -83,10 +83,15 @@ export const layer = Layer.effect(
     const fork = yield* FiberSet.runtime(waiting)<never>()
     const answersLiveMs = Duration.toMillis(config.idempotencyTtl)
 
-    const keyHashOf = ({ caller }: AnyCommand): string | null =>
-      caller.idempotency === null
-        ? null
-        : keyring.fingerprint("idempotency-key", caller.principal, caller.idempotency.operation, caller.idempotency.key)
+    /** Under every fingerprint key that the answer of before may be found by, the one to remember by first. */
+    const keyHashesOf = ({ caller }: AnyCommand): ReadonlyArray<string> | null => {
+      const { idempotency, principal } = caller
+      if (idempotency === null) return null
+      return keyring.fingerprintAll("idempotency-key", principal, idempotency.operation, idempotency.key)
+    }
+    /** A replica that may not know the newest key could do a second time what another remembers by it. */
+    const areStill = (command: AnyCommand, keyHashes: ReadonlyArray<string> | null): boolean =>
+      keyHashes === null || (keyring.isCurrent() && keyHashesOf(command)?.join() === keyHashes.join())
 
     // ---- deciding, inside the transaction
     /** The answer from before, when the same key was used in time. */
@@ -106,24 +111,38 @@ export const layer = Layer.effect(
         : { _tag: "Answer", answer: Result.fail(new errors.IdempotencyKeyReused()), inForce: "now" }
     }
 
-    const decideOne = (workspace: Workspace, command: AnyCommand, keyHash: string | null): Decided => {
+    /** Under whichever key it was remembered; those of the body are in the same order. */
+    const repeatedAny = (
+      workspace: Workspace,
+      command: AnyCommand,
+      keyHashes: ReadonlyArray<string>,
+      body: Uint8Array
+    ): Decided | undefined => {
+      const fingerprints = keyring.fingerprintAll("idempotency-body", body)
+      for (const [at, keyHash] of keyHashes.entries()) {
+        const before = repeated(workspace, command, keyHash, fingerprints[at]!)
+        if (before !== undefined) return before
+      }
+      return undefined
+    }
+
+    const decideOne = (workspace: Workspace, command: AnyCommand, keyHashes: ReadonlyArray<string> | null): Decided => {
       const tenant = workspace.tenant(command.onRemovedTenant)
       const mayBeMissing = command.load.createsTenant === true
       const { idempotency } = command.caller
       if (Result.isFailure(tenant) && !mayBeMissing) {
-        if (command.outlivesTenant === true && keyHash !== null && idempotency !== null) {
-          const fingerprint = keyring.fingerprint("idempotency-body", idempotency.body)
-          const before = repeated(workspace, command, keyHash, fingerprint)
+        if (command.outlivesTenant === true && keyHashes !== null && idempotency !== null) {
+          const before = repeatedAny(workspace, command, keyHashes, idempotency.body)
           if (before !== undefined) return before
         }
         // A removal is told, in whatever words, when it is in force.
         const inForce = workspace.isTenantRemoved ? "earlier" : "now"
         return { _tag: "Answer", answer: Result.fail(tenant.failure), inForce }
       }
-      if (keyHash === null || idempotency === null) return answered(workspace, command).decided
-      const fingerprint = keyring.fingerprint("idempotency-body", idempotency.body)
-      const before = repeated(workspace, command, keyHash, fingerprint)
+      if (keyHashes === null || idempotency === null) return answered(workspace, command).decided
+      const before = repeatedAny(workspace, command, keyHashes, idempotency.body)
       if (before !== undefined) return before
+      const [keyHash, fingerprint] = [keyHashes[0]!, keyring.fingerprint("idempotency-body", idempotency.body)]
       const { decided, provisional, revocationSeq } = answered(workspace, command)
       if (provisional) return decided
       const sealedAnswer = keyring.seal(aadOf(workspace, keyHash), RememberedAnswer.encode(decided.answer))
@@ -138,19 +157,21 @@ export const layer = Layer.effect(
       keep: (workspace: Workspace) => void
     ): Effect.Effect<Committed | null, StoreUnavailable | Refusal> => {
       const prepared = group.map(({ command }) => command.prepare?.() ?? command)
-      const keyHashes = prepared.map(keyHashOf)
+      const keyHashes = prepared.map(keyHashesOf)
       const load = mergeLoads([
         ...prepared.map((command) => command.load),
-        { idempotencyKeyHashes: keyHashes.filter((keyHash) => keyHash !== null) }
+        { idempotencyKeyHashes: keyHashes.flatMap((hashes) => hashes ?? []) }
       ])
       const decide = (loaded: Loaded) => {
         const holding = RowTagging.holdingIn(loaded, keyring)
         const workspace = new Workspace(tenantId, loaded, holding, ids.next)
-        if (prepared.some((command) => command.stillHolds?.() === false)) {
+        const holds = (command: AnyCommand, at: number) =>
+          command.stillHolds?.() !== false && areStill(command, keyHashes[at] ?? null)
+        if (!prepared.every(holds)) {
           return { changes: workspace.changes(), result: null }
         }
         keep(workspace)
-        const decided = prepared.map((command, index) => decideOne(workspace, command, keyHashes[index]!))
+        const decided = prepared.map((command, index) => decideOne(workspace, command, keyHashes[index] ?? null))
         for (const entry of events.ofFacts(workspace)) workspace.announce(entry)
         const changes = RowTagging.tagged(tenantId, loaded, workspace.changes(), holding, keyring)
         return { changes, result: { decided, workspace, changes } }
