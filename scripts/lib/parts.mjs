@@ -17,21 +17,26 @@ const everyMs = 60_000
 
 const bin = (name) => join(checkout, "node_modules", ".bin", name)
 
-/** Runs a program in a group of its own; `{code, output}`, the code null when it was ended at the limit. */
-const capture = (command, args, { env = {}, limitMs }) =>
+/**
+ * Runs a program in a group of its own, in the checkout unless another folder is given; `{code, output, timedOut}`, the code
+ * null when it was ended at the limit.
+ */
+export const capture = (command, args, { cwd = checkout, env = {}, limitMs }) =>
   new Promise((resolve) => {
     const child = spawn(command, args, {
-      cwd: checkout,
+      cwd,
       env: { ...process.env, ...env },
       detached: true,
       stdio: ["ignore", "pipe", "pipe"]
     })
     const chunks = []
+    let timedOut = false
     const endGroup = () => {
       if (child.pid !== undefined) signal(-child.pid, "SIGKILL")
     }
     process.once("exit", endGroup)
     const limit = setTimeout(() => {
+      timedOut = true
       chunks.push(Buffer.from(`\nended after ${Math.round(limitMs / 1_000)} s, its limit\n`))
       endGroup()
     }, limitMs)
@@ -39,7 +44,7 @@ const capture = (command, args, { env = {}, limitMs }) =>
     const done = (code) => {
       clearTimeout(limit)
       process.off("exit", endGroup)
-      resolve({ code, output: Buffer.concat(chunks).toString("utf8") })
+      resolve({ code, output: Buffer.concat(chunks).toString("utf8"), timedOut })
     }
     child.once("error", (error) => {
       chunks.push(Buffer.from(error.message))

@@ -47,6 +47,13 @@ it("ops/dashboard.json", () => {
   assert.strictEqual(new Set(panels.map(({ id }) => id)).size, panels.length)
 })
 
+it("nats.conf keeps what promises stand on: an acknowledged message is on disk, and the largest one fits", () => {
+  const text = readFileSync(join(root, "nats.conf"), "utf8").replace(/#[^\n]*/gu, "")
+  assert.match(text, /jetstream \{[^}]*\bsync_interval: always\b[^}]*\}/u)
+  assert.match(text, /^max_payload: 8MB$/mu)
+  assert.notMatch(text, /allow_responses/u)
+})
+
 it("the metrics that the component document names are there", () => {
   assert.isTrue(declared.has("credential_active_total") && declared.has("credential_expired_total"))
 })

@@ -1,0 +1,124 @@
+/**
+ * One fault against the tests that its entry names, nearest first, until one of them fails.
+ *
+ * A kill is a failed test, or a test that does not end within a limit in which it passes without the fault. A file that
+ * cannot be loaded is none: the entry is wrong then. Nothing is believed of a test that fails without any fault.
+ */
+import { mkdirSync, readFileSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { capture } from "./parts.mjs"
+
+/** A test takes this many times its usual time, on a machine that is busy with something else. */
+const patience = 6
+const limitLeastMs = 60_000
+const baselineLimitMs = 15 * 60_000
+
+/** `test/a.test.ts#some words` as file, words and vitest project. */
+export const testOf = (test) => {
+  const [file, words] = test.split("#")
+  const project = file.startsWith("test/integration/")
+    ? "integration"
+    : file.startsWith("test/chaos/")
+      ? "chaos"
+      : file.startsWith("test/recipes/")
+        ? "recipes"
+        : "unit*"
+  return { file, words, project }
+}
+
+const escaped = (words) => words.replaceAll(/[.*+?^${}()|[\]\\]/gu, "\\$&")
+
+const firstLine = (text = "") => text.split("\n")[0].slice(0, 200)
+
+const isUnloadable = (message = "") =>
+  /SyntaxError|ERR_INVALID_TYPESCRIPT_SYNTAX|does not provide an export|Cannot find (?:module|package)|PARSE_ERROR/u.test(
+    message
+  )
+
+/** What vitest's report says: the first failed test, a file that could not be set up, or that all passed. */
+const verdictOf = (report, words) => {
+  for (const file of report.testResults) {
+    const failed = file.assertionResults.find(({ status }) => status === "failed")
+    if (failed !== undefined) {
+      const [message] = failed.failureMessages
+      return isUnloadable(message)
+        ? { verdict: "unloadable", said: firstLine(message) }
+        : { verdict: "failed", by: failed.fullName, said: firstLine(message) }
+    }
+    if (file.status === "failed") {
+      return isUnloadable(file.message)
+        ? { verdict: "unloadable", said: firstLine(file.message) }
+        : { verdict: "failed", by: "(its set-up)", said: firstLine(file.message) }
+    }
+  }
+  if (report.numPassedTests === 0)
+    return { verdict: "unloadable", said: `no test was run${words ? ` for "${words}"` : ""}` }
+  return report.success ? { verdict: "passed" } : { verdict: "failed", by: "(the run)", said: "" }
+}
+
+/** Runs one test of an entry in a copy; `{verdict, by?, said?, ms}`. */
+export const runTest = async (copy, test, limitMs) => {
+  const { file, project, words } = testOf(test)
+  const temporary = join(copy.path, ".local", "tmp")
+  mkdirSync(temporary, { recursive: true })
+  const reportFile = join(copy.path, ".local", "report.json")
+  rmSync(reportFile, { force: true })
+  const since = performance.now()
+  const { output, timedOut } = await capture(
+    join(copy.path, "node_modules", ".bin", "node"),
+    [
+      join(copy.path, "node_modules", "vitest", "vitest.mjs"),
+      "run",
+      "--project",
+      project,
+      "--bail=1",
+      "--reporter=json",
+      `--outputFile.json=${reportFile}`,
+      ...(words === undefined ? [] : ["-t", escaped(words)]),
+      ...(file === "" ? [] : [file])
+    ],
+    { cwd: copy.path, env: { TMPDIR: temporary, NO_COLOR: "1" }, limitMs }
+  )
+  const ms = Math.round(performance.now() - since)
+  rmSync(temporary, { recursive: true, force: true, maxRetries: 10, retryDelay: 300 })
+  if (timedOut) return { verdict: "timed out", by: "(its time)", said: `no end within ${limitMs} ms`, ms }
+  try {
+    return { ...verdictOf(JSON.parse(readFileSync(reportFile, "utf8")), words), ms }
+  } catch {
+    return { verdict: "unloadable", said: firstLine(output.trim().split("\n").at(-1)), ms }
+  }
+}
+
+/** How long a test takes without a fault, asked once; a test that fails without one is an error. */
+export const baselines = ({ pass, passed }) => {
+  const under = new Map()
+  const learn = async (copy, test) => {
+    const { ms, said, verdict } = await runTest(copy, test, baselineLimitMs)
+    if (verdict !== "passed") return { error: `${test} does not pass without a fault: ${verdict}, ${said}` }
+    pass(test, ms)
+    return { ms }
+  }
+  return async (copy, test) => {
+    const known = passed(test)
+    if (known !== undefined) return { ms: known }
+    if (!under.has(test)) under.set(test, learn(copy, test))
+    return under.get(test)
+  }
+}
+
+export const limitOf = (ms) => Math.max(limitLeastMs, patience * ms)
+
+/** The outcome of one fault: `{state: "killed" | "survived" | "error", test?, by?, said?, ms}`. */
+export const tryFault = async (copy, mutant, tests, baselineOf, limitMs) => {
+  let ms = 0
+  for (const test of tests) {
+    const baseline = await baselineOf(copy, test)
+    if (baseline.error !== undefined) return { state: "error", test, said: baseline.error, ms }
+    const takeOut = copy.put(mutant)
+    const result = await runTest(copy, test, limitMs ?? limitOf(baseline.ms)).finally(takeOut)
+    ms += result.ms
+    if (result.verdict === "unloadable") return { state: "error", test, said: result.said, ms }
+    if (result.verdict !== "passed") return { state: "killed", test, by: result.by, said: result.said, ms }
+  }
+  return { state: "survived", ms }
+}

@@ -1,0 +1,132 @@
+/**
+ * `npm run mutants`: each fault of the catalogue in `test/mutants`, one at a time, in a copy of the checkout, against the
+ * tests that could notice it; a table of what was killed, by which test, and what survived.
+ *
+ * Options: `--only=text` (ids or files that contain it), `--sample=0.1` a part that `--seed` chooses (printed; else by
+ * chance), `--unit` faults whose nearest test needs no server, tried against unit tests only, `--whole` goes on to
+ * whole projects before a fault counts as survived, `--timeout=seconds` a limit for each test, `--jobs=2` copies at once, `--afresh`
+ * believes no earlier run, `--types` only whether every fault types, `--page` writes docs/mutants.md and the column of
+ * docs/requirements.md. A run that was stopped goes on where it was (`.local/mutants.json`). Runs on the checkout's own Node.
+ *
+ * Ends with 0 when every fault that was tried is killed, or said to survive and why.
+ */
+import { randomInt } from "node:crypto"
+import { parseArgs } from "node:util"
+import { provide } from "./lib/install.mjs"
+import { makeCopy } from "./lib/mutantCopy.mjs"
+import { writePages } from "./lib/mutantPages.mjs"
+import { openResults } from "./lib/mutantResults.mjs"
+import { baselines, testOf, tryFault } from "./lib/mutantRun.mjs"
+import { untyped } from "./lib/mutantTypes.mjs"
+import { orExplain, Refusal, say } from "./lib/report.mjs"
+
+const isUnit = (test) => testOf(test).project === "unit*"
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: "string" },
+    sample: { type: "string" },
+    seed: { type: "string", default: process.env.SEED },
+    unit: { type: "boolean", default: false },
+    whole: { type: "boolean", default: false },
+    timeout: { type: "string" },
+    jobs: { type: "string", default: "2" },
+    afresh: { type: "boolean", default: false },
+    types: { type: "boolean", default: false },
+    page: { type: "boolean", default: false }
+  }
+})
+
+/** Numbers from 0 to 1 that follow from a seed (mulberry32). */
+const chance = (seed) => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+const sampleOf = (mutants) => {
+  if (options.sample === undefined) return mutants
+  const seed = options.seed === undefined ? randomInt(2 ** 31) : Number(options.seed)
+  const random = chance(seed)
+  const count = Math.max(1, Math.round(mutants.length * Number(options.sample)))
+  say(`${count} of ${mutants.length} faults, --seed=${seed}`)
+  return mutants
+    .map((mutant) => ({ mutant, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .slice(0, count)
+    .map(({ mutant }) => mutant)
+}
+
+/** The tests to try: those of the entry, and with `--whole` then the projects that could notice. */
+const testsOf = (mutant) => {
+  const near = (options.unit ? mutant.tests.filter(isUnit) : mutant.tests).filter((test) =>
+    existsSync(testOf(test).file)
+  )
+  if (!options.whole) return near
+  return [...near, "test/unit/", ...(near.every(isUnit) ? [] : ["test/integration/"])]
+}
+
+const shown = ({ id }, { by, said, state, test, ms }) => {
+  const seconds = `${(ms / 1_000).toFixed(1)} s`
+  if (state === "killed") return `killed    ${id}  ${test.split("#")[0]}: ${by} (${seconds})`
+  return state === "error" ? `ERROR     ${id}  ${said}` : `SURVIVED  ${id} (${seconds})`
+}
+
+const runAll = async (mutants) => {
+  const limitMs = options.timeout === undefined ? undefined : 1_000 * Number(options.timeout)
+  const results = openResults()
+  const baselineOf = baselines(results)
+  const outcomes = new Map()
+  const waiting = mutants.filter((mutant) => {
+    const known = options.afresh ? undefined : results.known(mutant)
+    if (known !== undefined) outcomes.set(mutant, known)
+    return known === undefined
+  })
+  if (outcomes.size > 0) say(`${outcomes.size} are known from earlier runs`)
+  const worker = async () => {
+    const copy = makeCopy()
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const outcome = await tryFault(copy, mutant, testsOf(mutant), baselineOf, limitMs)
+      outcomes.set(mutant, outcome)
+      if (!options.unit || outcome.state === "killed") results.keep(mutant, outcome)
+      say(shown(mutant, outcome))
+    }
+    copy.remove()
+  }
+  await Promise.all(Array.from({ length: Math.min(Number(options.jobs), waiting.length) }, worker))
+  return outcomes
+}
+
+const chosen = (catalogue) =>
+  sampleOf(
+    catalogue
+      .filter(({ file, id }) => options.only === undefined || id.includes(options.only) || file.includes(options.only))
+      .filter((mutant) => !options.unit || (mutant.survives === undefined && isUnit(mutant.tests[0])))
+  )
+
+await orExplain(async () => {
+  await provide(options.unit || options.types ? { nats: false, mariadb: false } : {})
+  const { catalogue } = await import(new URL("../test/mutants/catalogue.ts", import.meta.url).href)
+  const mutants = chosen(catalogue)
+  if (mutants.length === 0) throw new Refusal("no fault of the catalogue is meant")
+  if (options.types) {
+    const wrong = await untyped(mutants)
+    for (const [id, error] of wrong) say(`DOES NOT TYPE  ${id}  ${error}`)
+    say(`${mutants.length - wrong.size} passed, ${wrong.size} failed`)
+    process.exitCode = wrong.size === 0 ? 0 : 1
+    return
+  }
+  const outcomes = await runAll(mutants)
+  const count = (state) => [...outcomes.values()].filter((outcome) => outcome.state === state).length
+  const unexplained = [...outcomes].filter(
+    ([{ survives }, { state }]) => state === "error" || (state === "survived" && survives === undefined)
+  )
+  for (const [mutant, outcome] of unexplained) say(shown(mutant, outcome))
+  say(`${count("killed")} killed, ${count("survived")} survived, ${count("error")} errors of ${mutants.length}`)
+  if (options.page) writePages(catalogue, outcomes)
+  process.exitCode = unexplained.length === 0 ? 0 : 1
+})

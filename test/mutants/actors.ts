@@ -1,0 +1,372 @@
+/** Faults in the other rooms of actors: audit, clients, credentials, keys, platform; and in `src/rotation/LiveRefresher.ts`. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const audit = "test/unit/actors/audit"
+const checks = "test/unit/actors/clients/ClientChecks.test.ts"
+const credentials = "test/unit/actors/credentials/LiveCredentials.test.ts"
+const sweeps = "test/unit/actors/credentials/Sweeps.test.ts"
+const keys = "test/unit/actors/keys/LiveKeys.test.ts"
+
+export const actors: ReadonlyArray<Mutant> = [
+  ...faultsIn(
+    "src/actors/audit/RefusalLedger.ts",
+    { breaks: ["R-SEC-13", "R-AUD-4"], tests: [`${audit}/RefusalLedger.test.ts`] },
+    [
+      {
+        id: "audit-ledger-any-number-of-ids",
+        from: "(this.named.get(group) ?? 0) < this.idsMax",
+        to: "(this.named.get(group) ?? 0) <= this.idsMax",
+        breaks: ["R-AUD-4"]
+      },
+      {
+        id: "audit-ledger-unwritten-is-lost",
+        from: "      this.put(key, { ...(meanwhile ?? part), since: part.since, count })\n",
+        to: "      if (count < 0) this.put(key, { ...(meanwhile ?? part), since: part.since, count })\n"
+      },
+      {
+        id: "audit-ledger-in-doubt-is-counted-again",
+        from: "if (out === undefined || out.inDoubt) return",
+        to: "if (out === undefined) return"
+      },
+      {
+        id: "audit-ledger-undone-is-counted",
+        from: "undo: () => this.change(key, -1) }",
+        to: "undo: () => this.change(key, 0) }"
+      },
+      { id: "audit-ledger-batch-of-any-length", from: "all.slice(at, at + batchRowsMax)", to: "all.slice(at)" }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/audit/Checkpoints.ts",
+    { breaks: ["P8", "R-AUD-3"], tests: [`${audit}/Forgery.test.ts`, `${audit}/Verification.test.ts`] },
+    [
+      {
+        id: "audit-checkpoint-not-good-is-signed-on",
+        from: "if (stored !== null && !signer.verify(stored.keyId, signedBytes(stored), stored.signature)) {",
+        to: "if (stored !== null && !signer.verify(stored.keyId, signedBytes(stored), stored.signature) && stored.seq === 0) {"
+      },
+      {
+        id: "audit-checkpoint-head-is-not-reached",
+        from: "return place.hash === head.hash ? null :",
+        to: "return place.hash.length === head.hash.length ? null :"
+      },
+      {
+        id: "audit-checkpoint-shorter-than-signed",
+        from: "if (head.seq < place.seq) return",
+        to: "if (head.seq < place.seq - 1_000) return"
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/audit/Cuts.ts", { breaks: ["P8", "R-AUD-8"], tests: [`${audit}/Cuts.test.ts`] }, [
+    {
+      id: "audit-cut-by-any-stub",
+      from: "if (!signer.verify(stub.keyId, stubBytes({ ...stub, tenantId }), stub.signature)) {",
+      to: "if (stub.last < 0 && !signer.verify(stub.keyId, stubBytes({ ...stub, tenantId }), stub.signature)) {"
+    },
+    {
+      id: "audit-cut-where-it-is-broken",
+      from: '    if (found !== null) return { _tag: "Broken", broken: found } satisfies Piece\n',
+      to: '    if (found !== null && found.seq < 0) return { _tag: "Broken", broken: found } satisfies Piece\n'
+    },
+    {
+      id: "audit-cut-row-of-the-bound-too",
+      from: "Math.min(before.seq - 1, head.seq)",
+      to: "Math.min(before.seq, head.seq)"
+    },
+    {
+      id: "audit-cut-not-borne-out",
+      from: "if (stub === null || !(yield* isBorneOut(stub))) return 0",
+      to: "if (stub === null) return 0\n    yield* isBorneOut(stub)"
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/audit/AuditNotes.ts",
+    { breaks: ["R-AUD-5", "R-SEC-13"], tests: [`${audit}/AuditNotes.test.ts`] },
+    [
+      {
+        id: "audit-notes-failed-row-stays-counted",
+        from: "Exit.isSuccess(exit) ? Effect.void : Effect.sync(noting.forget)",
+        to: "Exit.isSuccess(exit) ? Effect.sync(noting.forget) : Effect.void"
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/clients/ClientChecks.ts", { breaks: ["P1", "R-CLI-3"], tests: [checks] }, [
+    {
+      id: "clients-checks-revoked-while-hashed",
+      from: "if (hot.believes(found, leaseHolds())) return found",
+      to: "if (hot.believes(found, leaseHolds()) || found.readSeq >= 0) return found"
+    },
+    {
+      id: "clients-checks-changed-row",
+      from: "if (keyring.rowHolds(credential.mac, RowTags.ofClient(credential))) return true",
+      to: "if (keyring.rowHolds(credential.mac, RowTags.ofClient(credential)) || credential.version > 0) return true",
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "clients-checks-of-another-tenant",
+      from: "tenantId === null || owner === tenantId",
+      to: 'tenantId === null || owner !== ""',
+      breaks: ["R-CLI-2", "R-ACC-7"]
+    },
+    {
+      id: "clients-checks-unknown-without-a-hash",
+      from: "const isRight = yield* passwords.verify(password, found?.credential.passwordHash ?? null)",
+      to: "const isRight = found !== undefined && (yield* passwords.verify(password, found.credential.passwordHash))",
+      breaks: ["R-CLI-2"]
+    },
+    {
+      id: "clients-checks-rate-is-not-taken",
+      from: "? answer : tooMany\n",
+      to: '? answer : tenantId === "" ? tooMany : answer\n',
+      breaks: ["R-CLI-8"]
+    },
+    {
+      id: "clients-checks-any-password-is-hot",
+      from: "      timingSafeEqual(known.fingerprint, fingerprint) &&\n",
+      to: "      timingSafeEqual(known.fingerprint, known.fingerprint) &&\n",
+      breaks: ["P5", "R-CLI-2"]
+    }
+  ]),
+  ...faultsIn("src/actors/clients/Attempts.ts", { breaks: ["R-CLI-8", "P6"], tests: [checks] }, [
+    {
+      id: "clients-attempts-place-stays-taken",
+      from: "          this.running--\n",
+      to: "          this.running -= 0\n"
+    },
+    {
+      id: "clients-attempts-newest-gives-way",
+      from: "candidates[this.options.random(candidates.length + 1)]",
+      to: "candidates[candidates.length + this.options.random(1)]"
+    },
+    {
+      id: "clients-attempts-one-name-takes-all",
+      from: "ofName.length >= this.options.waitingPerNameMax",
+      to: "ofName.length >= this.options.waitingMax"
+    }
+  ]),
+  ...faultsIn("src/actors/clients/HotClients.ts", { breaks: ["P1", "R-CLI-3"], tests: [checks] }, [
+    {
+      id: "clients-hot-believed-without-a-test",
+      from: "this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds)\n",
+      to: "(leaseHolds || this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds))\n"
+    },
+    {
+      id: "clients-hot-gone-stays",
+      from: "clientGone: (_, credentialId) => this.drop(credentialId)",
+      to: "clientGone: (_, credentialId) => void this.names.has(credentialId)"
+    }
+  ]),
+  ...faultsIn("src/actors/clients/NameLookups.ts", { breaks: ["P6", "R-CLI-8"], tests: [checks] }, [
+    { id: "clients-lookups-places-stay-taken", from: "this.count -= done.length", to: "this.count -= 1" },
+    {
+      id: "clients-lookups-statement-stays-sent",
+      from: "    this.sent--\n",
+      to: "    this.sent -= batch.length === 0 ? 1 : 0\n"
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/clients/commands.ts",
+    {
+      breaks: ["R-CLI-1"],
+      tests: ["test/unit/protocols/clients.test.ts", checks, "test/integration/service/clients.test.ts"]
+    },
+    [
+      {
+        id: "clients-commands-suspended-without-barrier",
+        from: "if (!isUsable(decision.to)) takeAway(workspace, after)",
+        to: 'if (decision.to === "Revoked") takeAway(workspace, after)',
+        breaks: ["P1", "R-CLI-3"]
+      },
+      {
+        id: "clients-commands-one-over-the-limit",
+        from: "workspace.clients.count() >= max",
+        to: "workspace.clients.count() > max",
+        breaks: ["R-LIM-2"]
+      },
+      {
+        id: "clients-commands-record-shows-the-hash",
+        from: "mac: _0, passwordHash: _1, reason: _2",
+        to: "mac: _0, reason: _2",
+        breaks: ["R-CLI-6", "P5"]
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/credentials/Reads.ts", { breaks: ["P5", "R-SEC-5"], tests: [credentials] }, [
+    {
+      id: "credentials-reads-changed-row",
+      from: "if (!workspace.holds.credential(credentialId)) return credentialChanged(credentialId)",
+      to: "if (!workspace.holds.credential(credentialId) && workspace.now < 0) return credentialChanged(credentialId)",
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "credentials-reads-changed-tenant",
+      from: ".find((id) => !workspace.holds.tenant(id))",
+      to: '.find((id) => id === "" && !workspace.holds.tenant(id))',
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "credentials-reads-without-a-row",
+      from: '      workspace.record(caller, audit("credential.read", ',
+      to: '      if (workspace.now < 0) workspace.record(caller, audit("credential.read", ',
+      breaks: ["P8", "R-SEC-5"]
+    },
+    {
+      id: "credentials-reads-refusal-without-a-row",
+      from: "if (note(workspace.tenantId,",
+      to: "if (!note(workspace.tenantId,",
+      breaks: ["P8", "R-SEC-13"]
+    }
+  ]),
+  ...faultsIn("src/actors/credentials/Rotation.ts", { breaks: ["R-SEC-8"], tests: [credentials] }, [
+    {
+      id: "credentials-rotate-notices-stay-given",
+      from: "      noticedMs: null\n",
+      to: "      noticedMs: before.noticedMs\n",
+      breaks: ["R-SEC-9"],
+      tests: [credentials, sweeps]
+    },
+    {
+      id: "credentials-rotate-changed-row",
+      from: "if (!workspace.holds.credential(credentialId)) return Result.fail(credentialChanged(credentialId))",
+      to: "if (!workspace.holds.credential(credentialId) && workspace.now < 0) return Result.fail(credentialChanged(credentialId))",
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "credentials-rotate-overlap-without-end",
+      from: "if (overlapMs > overlapMsMax) {",
+      to: "if (overlapMs > 100 * overlapMsMax) {"
+    }
+  ]),
+  ...faultsIn("src/actors/credentials/Endings.ts", { breaks: ["R-SEC-9"], tests: [sweeps] }, [
+    {
+      id: "credentials-notice-is-not-remembered",
+      from: "workspace.credentials.update({ ...credential, noticedMs: due })",
+      to: "workspace.credentials.update({ ...credential, noticedMs: due < 0 ? due : credential.noticedMs })"
+    },
+    {
+      id: "credentials-notice-of-a-revoked-one",
+      from: 'credential === undefined || credential.state !== "active"',
+      to: "credential === undefined"
+    },
+    {
+      id: "credentials-overlap-keeps-its-secret",
+      from: 'state: "superseded", sealed: null, keyId: null }',
+      to: 'state: "superseded" }',
+      breaks: ["R-SEC-8", "P5"]
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/credentials/Commands.ts",
+    { breaks: ["R-SEC-6"], tests: [credentials, "test/integration/service/credentials.test.ts"] },
+    [
+      {
+        id: "credentials-store-one-over-the-limit",
+        from: "workspace.credentialStock >= credentialsMax",
+        to: "workspace.credentialStock > credentialsMax",
+        breaks: ["R-ACT-5"]
+      },
+      {
+        id: "credentials-update-of-an-ended-one",
+        from: 'if (before.state === "expired" || hasRunOut(before, workspace.now)) {',
+        to: 'if (before.state === "expired") {',
+        breaks: ["R-SEC-8"]
+      },
+      {
+        id: "credentials-update-notices-stay-given",
+        from: "expiresAt === undefined || expiresAt === before.expiresAt ? before.noticedMs : null",
+        to: "expiresAt === undefined || expiresAt !== before.expiresAt ? before.noticedMs : null",
+        breaks: ["R-SEC-9"]
+      },
+      {
+        id: "credentials-revoke-keeps-the-secret",
+        from: '  putVersions(workspace, Lifecycle.versionsAfterEnd(versions, "revoked", reason ?? "revoked"))\n',
+        to: '  putVersions(workspace, Lifecycle.versionsAfterEnd(versions.slice(1), "revoked", reason ?? "revoked"))\n',
+        breaks: ["R-SEC-8", "P5"]
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/credentials/DescribeCache.ts", { breaks: ["P4"], tests: [credentials] }, [
+    {
+      id: "credentials-describe-marks-are-not-compared",
+      from: "entry.marks.join() === marks.join()",
+      to: "entry.marks.length === marks.length"
+    },
+    {
+      id: "credentials-describe-owner-is-no-part",
+      from: "[name.serviceName, ownerKey(name.owner)]",
+      to: "[name.serviceName, typeof ownerKey(name.owner)]",
+      breaks: ["P4", "R-SEC-10"]
+    }
+  ]),
+  ...faultsIn("src/actors/credentials/Change.ts", { breaks: ["R-ACC-7"], tests: [credentials] }, [
+    {
+      id: "credentials-any-version-is-expected",
+      from: "expectedVersion !== null && expectedVersion !== credential.version",
+      to: "expectedVersion !== null && expectedVersion > credential.version",
+      breaks: ["P2", "R-BUS-4"]
+    },
+    { id: "credentials-end-that-is-now", from: "expiresAt <= now", to: "expiresAt < now", breaks: ["R-SEC-8"] }
+  ]),
+  ...faultsIn("src/actors/keys/commands.ts", { breaks: ["R-SEC-12", "P9"], tests: [keys] }, [
+    {
+      id: "keys-rotated-without-knowing-due",
+      from: "      workspace.provisional()\n",
+      to: "",
+      breaks: ["R-ACT-1", "R-SEC-12"]
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/platform/Wanted.ts",
+    { breaks: ["R-PLT-7", "R-PLT-12"], tests: ["test/unit/actors/platform/Wanted.test.ts"] },
+    [
+      {
+        id: "platform-wanted-failed-is-forgotten",
+        from: "        want(thing)\n        return Effect.fail(error)",
+        to: "        return Effect.fail(error)"
+      },
+      {
+        id: "platform-wanted-without-bound",
+        from: "wanted.size >= wantedMax && !wanted.has(keyOf(thing))",
+        to: "wanted.size >= 100 * wantedMax && !wanted.has(keyOf(thing))",
+        breaks: ["P6"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/platform/endTenant.ts",
+    { breaks: ["R-PLT-2"], tests: ["test/unit/actors/platform/endTenant.test.ts"] },
+    [
+      { id: "platform-end-older-word-ends", from: "if (!(yield* markEnded)) return", to: "yield* markEnded" },
+      {
+        id: "platform-end-not-in-force-is-undone",
+        from: "NotYetInForce: (error) => Effect.andThen(markDone, Effect.fail(error))",
+        to: "NotYetInForce: (error) => Effect.fail(error)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/rotation/LiveRefresher.ts",
+    { breaks: ["P7", "R-REF-8"], tests: ["test/integration/refresh/refresh.test.ts"] },
+    [
+      {
+        id: "rotation-refresh-begins-without-a-last-look",
+        from: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return false",
+        to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return false",
+        breaks: ["P7", "R-REF-10"],
+        tests: ["test/integration/refresh/kills.test.ts", "test/integration/refresh/refresh.test.ts"]
+      },
+      {
+        id: "rotation-refresh-each-caller-exchanges",
+        from: "      if (under !== undefined) {\n        const awaited",
+        to: "      if (under !== undefined && !job.asked) {\n        const awaited",
+        breaks: ["R-REF-8"]
+      },
+      {
+        id: "rotation-refresh-turn-stays-taken",
+        from: "const endTurn = (turnId: number) => Effect.ignore(store.endTurn(turnId))",
+        to: "const endTurn = (turnId: number) => Effect.ignore(store.endTurn(-turnId))",
+        breaks: ["R-REF-13"]
+      }
+    ]
+  )
+]

@@ -1,0 +1,268 @@
+/** Faults in what surrounds the actors: `src/outbox`, `src/nats`, `src/cache`, `src/observability`, `src/launch`. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const relay = "test/unit/outbox/OutboxRelay.test.ts"
+const chain = "test/unit/outbox/Chain.test.ts"
+const log = "test/unit/outbox/EventLog.test.ts"
+
+export const around: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/outbox/RelayTerm.ts", { breaks: ["P3", "R-EVT-1"], tests: [relay] }, [
+    {
+      id: "outbox-term-refused-once-more",
+      from: "return count >= refusalsMax",
+      to: "return count > refusalsMax",
+      breaks: ["R-EVT-4"]
+    },
+    {
+      id: "outbox-term-found-is-sent-again",
+      from: "const rest = found.length === 0 ? rows : rows.filter(({ eventId }) => !inStream.has(eventId))",
+      to: "const rest = rows"
+    },
+    {
+      id: "outbox-term-foreign-row-leaves",
+      from: "strangers.size === 0 ? seen : seen.filter(({ id }) => !strangers.has(id))",
+      to: "strangers.size >= 0 ? seen : seen.filter(({ id }) => !strangers.has(id))",
+      breaks: ["R-EVT-5"]
+    },
+    {
+      id: "outbox-term-position-before-the-end-is-known",
+      from: "if (unread.has(kind) || saved.get(kind) === end) continue",
+      to: "if (saved.get(kind) === end) continue"
+    },
+    {
+      id: "outbox-term-position-while-unmarked",
+      from: "if (inStream.size > 0 || now - savedAt",
+      to: "if (now - savedAt"
+    },
+    {
+      id: "outbox-term-refused-entity-goes-on",
+      from: "          stopped.add(entityOf(concluded.refused.row))\n",
+      to: "",
+      breaks: ["R-EVT-4", "R-EVT-1"]
+    },
+    {
+      id: "outbox-term-set-aside-is-told-of-itself",
+      from: "piece.filter(({ row }) => isTold(row))",
+      to: "piece.filter(({ row }) => isTold(row) || row.id > 0)",
+      breaks: ["R-EVT-4"]
+    }
+  ]),
+  ...faultsIn("src/outbox/Chain.ts", { breaks: ["P3", "R-EVT-1"], tests: [chain, relay] }, [
+    {
+      id: "outbox-chain-held-tenant-goes-on",
+      from: "if (row.held) heldTenants.add(row.tenantId)",
+      to: "if (row.held && restsAWhile(row)) heldTenants.add(row.tenantId)",
+      breaks: ["R-EVT-2"]
+    },
+    {
+      id: "outbox-chain-resting-entity-goes-on",
+      from: "if (restsAWhile(row)) restingEntities.add(entityOf(row))",
+      to: "if (restsAWhile(row)) restingEntities.add(row.tenantId)",
+      breaks: ["R-EVT-4"]
+    },
+    { id: "outbox-chain-one-wave", from: "counts.set(entity, count + 1)", to: "counts.set(entity, count)" },
+    {
+      id: "outbox-chain-duplicate-is-not-sent",
+      from: "        duplicates++\n        sent.push(row)",
+      to: "        duplicates++"
+    },
+    {
+      id: "outbox-chain-sequence-with-a-gap",
+      from: "if (outcome.sequence === newest + 1) newest++",
+      to: "if (outcome.sequence > newest) newest++"
+    },
+    { id: "outbox-chain-one-entity-for-all-tenants", from: "`${row.tenantId}/${row.entityKey}`", to: "row.entityKey" }
+  ]),
+  ...faultsIn(
+    "src/outbox/NatsEventLog.ts",
+    { breaks: ["P3", "R-EVT-1"], tests: ["test/integration/outbox/NatsEventLog.test.ts"] },
+    [
+      { id: "outbox-log-without-message-id", from: "          msgID: entry.eventId,\n", to: "" },
+      {
+        id: "outbox-log-without-expected-sequence",
+        from: "expect: { streamName: stream, lastSequence },",
+        to: "expect: { streamName: stream, ...(lastSequence < 0 ? { lastSequence } : {}) },"
+      },
+      {
+        id: "outbox-log-restored-stream-is-not-read",
+        from: "Math.max(after > state.last_seq ? 0 : after, state.first_seq - 1)",
+        to: "Math.max(after, state.first_seq - 1)"
+      }
+    ]
+  ),
+  ...faultsIn("src/outbox/OwnEvent.ts", { breaks: ["R-EVT-5"], tests: [relay] }, [
+    { id: "outbox-own-any-header", from: "/^(?:ce-[a-z]{1,32}|content-type)$/u", to: "/^[a-zA-Z-]{1,64}$/u" },
+    {
+      id: "outbox-own-any-tenant",
+      from: "return [`${instance}.events.v1.${row.tenantId}.${type}`]",
+      to: "return [row.subject.startsWith(instance) ? row.subject : type]"
+    },
+    { id: "outbox-own-header-with-a-line", from: "/^[^\\p{Cc}]{0,1024}$/u", to: "/^[^]{0,1024}$/u" }
+  ]),
+  ...faultsIn("src/outbox/OutboxRelay.ts", { breaks: ["P3", "R-EVT-1"], tests: [relay] }, [
+    {
+      id: "outbox-relay-lost-term-goes-on",
+      from: "TermLost: () => Effect.andThen(stepDown,",
+      to: "TermLost: () => Effect.andThen(Effect.void,",
+      breaks: ["P3", "R-EVT-1"]
+    },
+    {
+      id: "outbox-relay-orphans-wait-for-ever",
+      from: "if ((yield* PendingBarriers.putOrphansInForce(orphanedAgeMs)) > 0)",
+      to: "if ((yield* PendingBarriers.putOrphansInForce(1_000 * orphanedAgeMs)) > 0)",
+      breaks: ["R-EVT-1", "R-REV-6"]
+    },
+    {
+      id: "outbox-relay-term-kept-at-the-end",
+      from: "          Effect.andThen(outbox.releaseTerm(process)),\n",
+      to: "",
+      breaks: ["P10"]
+    }
+  ]),
+  ...faultsIn("src/outbox/BlockedEvent.ts", { breaks: ["R-EVT-4"], tests: [relay, log] }, [
+    {
+      id: "outbox-blocked-another-id-each-time",
+      from: "`${blockedType}/${row.id}/${row.eventId}`",
+      to: "`${blockedType}/${now}/${row.eventId}`"
+    },
+    {
+      id: "outbox-blocked-tells-itself",
+      from: 'row.headers["ce-type"] !== blockedType',
+      to: 'row.headers["ce-type"] !== undefined'
+    }
+  ]),
+  ...faultsIn("src/nats/Door.ts", { breaks: ["R-BUS-30"], tests: ["test/integration/nats/Door.test.ts"] }, [
+    {
+      id: "nats-door-throws-into-the-library",
+      from: "      failed(bug)\n      if (!isLast",
+      to: "      if (isLast) throw bug\n      failed(bug)\n      if (!isLast"
+    },
+    {
+      id: "nats-door-rejection-unhandled",
+      from: "if (returned instanceof Promise) returned.catch(failed)",
+      to: "if (returned instanceof Promise) returned.then(failed)"
+    },
+    {
+      id: "nats-door-any-number-of-lines",
+      from: "if (++lines > linesMax + 2) return false",
+      to: "if (++lines > 1_000 * linesMax) return false"
+    },
+    {
+      id: "nats-door-headers-of-any-size",
+      from: "if (bytes > headerBytesMax) return false",
+      to: "if (bytes > 1_000 * headerBytesMax) return false"
+    },
+    {
+      id: "nats-door-library-is-not-hardened",
+      from: "      } catch (bug) {\n        failed(bug)\n      }\n    }\n    const subscribe",
+      to: "      } catch (bug) {\n        throw bug\n      }\n    }\n    const subscribe"
+    }
+  ]),
+  ...faultsIn("src/nats/ServerCheck.ts", { breaks: ["R-BUS-15"], tests: ["test/unit/nats/ServerCheck.test.ts"] }, [
+    {
+      id: "nats-check-older-minor-is-newer",
+      from: "return at !== -1 && a[at]! < b[at]!",
+      to: "return at !== -1 && a[2] < b[2]"
+    },
+    {
+      id: "nats-check-small-messages",
+      from: "if (info.max_payload < payloadBytesMin) {",
+      to: "if (info.max_payload < 0 * payloadBytesMin) {"
+    }
+  ]),
+  ...faultsIn("src/nats/StreamPlan.ts", { breaks: ["R-BUS-19"], tests: ["test/unit/nats/StreamPlan.test.ts"] }, [
+    {
+      id: "nats-plan-events-may-be-purged",
+      from: "  deny_purge: true\n",
+      to: "  deny_purge: false\n",
+      breaks: ["R-BUS-19", "P3"]
+    },
+    {
+      id: "nats-plan-events-may-be-deleted",
+      from: "    deny_delete: true,\n",
+      to: "    deny_delete: false,\n",
+      breaks: ["R-BUS-19", "P3"]
+    },
+    {
+      id: "nats-plan-events-in-memory",
+      from: "    storage: StorageType.File,",
+      to: "    storage: StorageType.Memory,",
+      breaks: ["P3", "R-BUS-19"]
+    },
+    {
+      id: "nats-plan-inbox-keeps-what-is-done",
+      from: "  retention: RetentionPolicy.Workqueue,",
+      to: "  retention: RetentionPolicy.Limits,",
+      breaks: ["R-PLT-7"]
+    },
+    {
+      id: "nats-plan-remade-is-the-same",
+      from: "before !== null && before.created !== now.created",
+      to: "before === null && now.state.messages < 0"
+    },
+    {
+      id: "nats-plan-mirror-unnoticed",
+      from: "...foreign.filter((field) => now.config[field] !== undefined)",
+      to: "...foreign.filter((field) => now.config[field] === null)"
+    }
+  ]),
+  ...faultsIn(
+    "src/cache/HotTokenValue.ts",
+    { breaks: ["P4"], tests: ["test/unit/cache/HotTokenValue.test.ts", "test/unit/cache/ValidationCache.test.ts"] },
+    [
+      {
+        id: "cache-value-of-another-key",
+        from: "if (tenantId !== key.tenantId || cacheKey !== key.cacheKey) return null",
+        to: "if (tenantId !== key.tenantId && cacheKey !== key.cacheKey) return null",
+        breaks: ["P4", "P5"]
+      },
+      {
+        id: "cache-value-of-another-format",
+        from: "if (value[0] !== format) return null",
+        to: "if (value[0] === undefined) return null"
+      }
+    ]
+  ),
+  ...faultsIn("src/observability/Loop.ts", { breaks: ["R-RUN-8"], tests: ["test/unit/observability/Loop.test.ts"] }, [
+    {
+      id: "observability-loop-ends-with-a-bug",
+      from: "    ).pipe(Effect.forever)",
+      to: "    ).pipe(Effect.repeat({ times: 0 }), Effect.andThen(Effect.never))"
+    },
+    {
+      id: "observability-loop-one-id-for-all-turns",
+      from: "Turn.under(newCorrelationId())",
+      to: "Turn.under(loop)",
+      breaks: ["R-ACT-6"]
+    },
+    {
+      id: "observability-loop-spins-on-a-bug",
+      from: "            Effect.andThen(Effect.sleep(pauseAfterDefect)),\n",
+      to: "            Effect.andThen(Duration.toMillis(pauseAfterDefect) < 0 ? Effect.never : Effect.void),\n"
+    }
+  ]),
+  ...faultsIn(
+    "src/observability/Deadlines.ts",
+    { breaks: ["P10"], tests: ["test/unit/observability/deadlines.test.ts"] },
+    [
+      {
+        id: "observability-deadline-twice",
+        from: "      waits.delete(wait)\n      wait.overdue()",
+        to: "      wait.overdue()\n      waits.delete(wait)"
+      },
+      {
+        id: "observability-deadline-of-the-ended",
+        from: "return () => void waits.delete(wait)",
+        to: "return () => void waits.has(wait)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/observability/Log.ts",
+    { breaks: ["P5", "R-SEC-2"], tests: ["test/unit/observability/log.test.ts"] },
+    [
+      { id: "observability-log-client-secret-shown", from: '  "client_secret"\n', to: '  "client-secret"\n' },
+      { id: "observability-log-fields-of-data-shown", from: "`data[*].${field}`", to: "`data.${field}`" }
+    ]
+  )
+]

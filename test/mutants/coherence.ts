@@ -1,0 +1,252 @@
+/** Faults in `src/coherence`: leases and barriers between replicas. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const unit = "test/unit/coherence"
+const live = "test/integration/coherence/NatsCoherence.test.ts"
+const p1 = ["P1", "R-REV-1"]
+
+export const coherence: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/coherence/Rounds.ts", { breaks: p1, tests: [`${unit}/Rounds.test.ts`, live] }, [
+    {
+      id: "coherence-rounds-one-acknowledged-message-is-enough",
+      from: "ids.size === messageIds.size",
+      to: "ids.size > 0"
+    },
+    {
+      id: "coherence-rounds-broken-round-is-forgotten",
+      from: "waiting = [...batch, ...waiting]",
+      to: "waiting = [...waiting]"
+    },
+    {
+      id: "coherence-rounds-old-acknowledgement-counts",
+      from: "if (!messageIds.has(id)) return",
+      to: "if (messageIds.size < 0) return"
+    },
+    {
+      id: "coherence-rounds-messages-are-not-repeated",
+      from: "        publishUnsafe(messages)\n        repeatAt",
+      to: "        if (messages.length < 0) publishUnsafe(messages)\n        repeatAt",
+      breaks: ["R-REV-6"]
+    }
+  ]),
+  ...faultsIn(
+    "src/coherence/Barrier.ts",
+    { breaks: [...p1, "R-REV-2"], tests: [`${unit}/Barrier.test.ts`, `${unit}/protocol.test.ts`] },
+    [
+      {
+        id: "coherence-barrier-half-a-listing",
+        from: "end.pending === 0 && end.upTo >= barrier",
+        to: "end.upTo >= barrier"
+      },
+      {
+        id: "coherence-barrier-older-listing",
+        from: "end.pending === 0 && end.upTo >= barrier",
+        to: "end.pending === 0 && end.upTo >= barrier - 1"
+      },
+      {
+        id: "coherence-barrier-waits-for-itself",
+        from: "isAwaited(entry) && entry.process !== known.process",
+        to: "isAwaited(entry) && known.process !== null",
+        breaks: ["R-REV-6"]
+      },
+      {
+        id: "coherence-barrier-evicted-is-harmless",
+        from: 'entry.state === "held" || entry.state === "evicted"',
+        to: 'entry.state === "held"'
+      },
+      {
+        id: "coherence-barrier-changed-bucket-unnoticed",
+        from: "listing.barrier <= known.seen.highest",
+        to: "listing.barrier < known.seen.highest"
+      },
+      {
+        id: "coherence-barrier-own-timing-only",
+        from: "Math.max(outwaitMs(timing), outwaitMs(entry.timing))",
+        to: "outwaitMs(timing)"
+      },
+      {
+        id: "coherence-barrier-vanished-was-long-gone",
+        from: "{ ...before, sinceMs: listing.receivedMs, frozen: true, gone: true }",
+        to: "{ ...before, frozen: true, gone: true }"
+      },
+      {
+        id: "coherence-barrier-waited-by-the-answer",
+        from: "listing.sentMs >= before.sinceMs + before.outwaitMs",
+        to: "listing.receivedMs >= before.sinceMs + before.outwaitMs"
+      },
+      {
+        id: "coherence-barrier-new-bucket-at-once",
+        from: "nowMs >= round.settledAtMs",
+        to: "nowMs >= round.begunAtMs",
+        breaks: ["R-BUS-32"]
+      },
+      {
+        id: "coherence-barrier-evicted-since-ever",
+        from: 'state: "evicted" }, sinceMs: nowMs, frozen: true }',
+        to: 'state: "evicted" }, sinceMs: Math.min(nowMs, awaited.sinceMs), frozen: true }'
+      },
+      {
+        id: "coherence-barrier-same-sequence-is-news",
+        from: "sequence > before.highest",
+        to: "sequence >= before.highest",
+        breaks: ["R-BUS-32"]
+      },
+      {
+        id: "coherence-barrier-held-longer-than-told",
+        from: "entry.heldMs * rate",
+        to: "entry.heldMs / rate",
+        breaks: ["R-BUS-32"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/coherence/Lease.ts",
+    { breaks: [...p1, "R-REV-2"], tests: [`${unit}/Lease.test.ts`, `${unit}/protocol.test.ts`] },
+    [
+      {
+        id: "coherence-lease-from-the-answer",
+        from: "sent.monotonicMs + timing.leaseMs - timing.marginMs",
+        to: "received.monotonicMs + timing.leaseMs - timing.marginMs"
+      },
+      {
+        id: "coherence-lease-without-margin",
+        from: "sent.wallMs + timing.leaseMs - timing.marginMs",
+        to: "sent.wallMs + timing.leaseMs"
+      },
+      {
+        id: "coherence-lease-late-renewal-is-no-lapse",
+        from: "holds(right, received) ? right.generation",
+        to: "holds(right, sent) || holds(right, received) ? right.generation"
+      },
+      {
+        id: "coherence-lease-outwaited-without-margin",
+        from: "timing.leaseMs + timing.marginMs",
+        to: "timing.leaseMs"
+      },
+      {
+        id: "coherence-lease-lapse-keeps-generation",
+        from: "trustedUntilWallMs: 0, generation: right.generation + 1",
+        to: "trustedUntilWallMs: 0, generation: right.generation"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/coherence/Coherence.ts",
+    { breaks: p1, tests: [`${unit}/Lease.test.ts`, "test/unit/actors/validation/LiveValidator.test.ts"] },
+    [
+      {
+        id: "coherence-state-one-clock-is-enough",
+        from: "monotonicMs < this.trustedUntilMonotonicMs && wallMs",
+        to: "monotonicMs < this.trustedUntilMonotonicMs || wallMs"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/coherence/LeaseEntry.ts",
+    { breaks: ["P1", "R-BUS-31"], tests: [`${unit}/LeaseEntry.test.ts`, live] },
+    [
+      {
+        id: "coherence-entry-foreign-is-released",
+        from: 'state: "held", heldMs: 0, timing: own }, isSealed: false',
+        to: 'state: "released", heldMs: 0, timing: own }, isSealed: false'
+      },
+      {
+        id: "coherence-entry-seal-without-state",
+        from: '["lease entry", bucket, key, state, heldMs, leaseMs, marginMs]',
+        to: '["lease entry", bucket, key, state.length > 0, heldMs, leaseMs, marginMs]'
+      },
+      {
+        id: "coherence-entry-of-another-key",
+        from: '["lease entry", bucket, key, state,',
+        to: '["lease entry", bucket, key.length > 0, state,'
+      },
+      {
+        id: "coherence-entry-waits-for-ever",
+        from: "leaseMs: Math.min(leaseMs, timingMsMax)",
+        to: "leaseMs: Math.max(leaseMs, timingMsMax)",
+        breaks: ["R-REV-6"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/coherence/LeaseKeeper.ts",
+    { breaks: [...p1, "R-REV-10"], tests: [`${unit}/LeaseKeeper.test.ts`, live] },
+    [
+      {
+        id: "coherence-keeper-lost-while-taken",
+        from: "if (losses !== lossesBefore)",
+        to: "if (losses < lossesBefore)"
+      },
+      {
+        id: "coherence-keeper-disconnect-unheard",
+        from: 'type === "disconnect" || type === "staleConnection"',
+        to: 'type === "staleConnection"'
+      },
+      {
+        id: "coherence-keeper-taken-away-unnoticed",
+        from: '            lapseUnsafe("the lease was taken away")\n',
+        to: ""
+      },
+      {
+        id: "coherence-keeper-pauses-without-end",
+        from: "Math.min(backOffLeasesMax, backOff * 2)",
+        to: "backOff * 2",
+        breaks: ["R-REV-10"]
+      },
+      {
+        id: "coherence-keeper-right-from-the-answer",
+        from: "if (term === mine) grantUnsafe(sent, true)",
+        to: "if (term === mine) grantUnsafe(now(), true)"
+      }
+    ]
+  ),
+  ...faultsIn("src/coherence/NatsCoherence.ts", { breaks: p1, tests: [live] }, [
+    {
+      id: "coherence-nats-obeys-before-it-does",
+      from: "    for (const revocation of revocations) applier.applyUnsafe(revocation)\n    publishUnsafe(on.ack(from), encode({ from: process, id }))",
+      to: "    publishUnsafe(on.ack(from), encode({ from: process, id }))\n    for (const revocation of revocations) applier.applyUnsafe(revocation)"
+    },
+    {
+      id: "coherence-nats-unmarked-is-forgotten",
+      from: "inForce = [...pending, ...inForce]",
+      to: "inForce = [...inForce]",
+      breaks: ["R-EVT-2", "P3"]
+    },
+    {
+      id: "coherence-nats-others-are-not-told",
+      from: "    tellInForceUnsafe(Array.from(new Set(keys.map(({ tenantId }) => tenantId))))",
+      to: "    if (keys.length < 0) tellInForceUnsafe([])",
+      breaks: ["R-REV-9"]
+    },
+    {
+      id: "coherence-nats-own-copy-is-not-dropped",
+      from: "(function* (revocation: Revocation) {\n    applier.applyUnsafe(revocation)\n",
+      to: "(function* (revocation: Revocation) {\n"
+    }
+  ]),
+  ...faultsIn("src/coherence/LeaseBucket.ts", { breaks: ["P1"], tests: [live] }, [
+    { id: "coherence-bucket-may-be-purged", from: "deny_purge: true", to: "deny_purge: false" },
+    {
+      id: "coherence-bucket-write-without-revision",
+      from: "...(revision === null ? {} : { expect: { lastSubjectSequence: revision } })",
+      to: "...(revision !== null ? {} : { expect: {} })"
+    },
+    {
+      id: "coherence-bucket-any-listing-will-do",
+      from: "if (accepts(barrier, end)) return",
+      to: "if (accepts(0, end)) return"
+    }
+  ]),
+  ...faultsIn(
+    "src/coherence/CoherenceConfig.ts",
+    { breaks: ["R-REV-6", "R-RUN-3"], tests: [`${unit}/CoherenceConfig.test.ts`] },
+    [
+      {
+        id: "coherence-config-time-out-within-a-lease",
+        from: "leaseMs + marginMs + outwaitSlackMs",
+        to: "leaseMs + marginMs - outwaitSlackMs"
+      },
+      { id: "coherence-config-entries-die-while-held", from: "< 10 * leaseMs", to: "< leaseMs" }
+    ]
+  )
+]

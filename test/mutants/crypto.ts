@@ -1,0 +1,327 @@
+/** Faults in `src/crypto`: keys, sealed records, tags of rows. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const unit = "test/unit/crypto"
+const keyring = `${unit}/LiveKeyring.test.ts`
+const rotation = `${unit}/KeyRotation.test.ts`
+
+export const crypto: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/crypto/SealedRecord.ts", { breaks: ["P5", "R-SEC-1"], tests: [`${unit}/SealedRecord.test.ts`] }, [
+    { id: "crypto-record-place-not-bound", from: '  data.write(aad, headerLength, "utf8")\n', to: "" },
+    {
+      id: "crypto-record-header-not-bound",
+      from: "  data.set(header, 0)\n",
+      to: "  data.set(header.subarray(0, 0), 0)\n  data.fill(0, 0, headerLength)\n"
+    },
+    { id: "crypto-record-nonce-without-place", from: "  message.set(data, random.byteLength + 4)\n", to: "" },
+    {
+      id: "crypto-record-nonce-without-text",
+      from: "  message.set(plaintext, random.byteLength + 4 + data.byteLength)\n",
+      to: "  message.fill(0, random.byteLength + 4 + data.byteLength)\n"
+    },
+    {
+      id: "crypto-record-key-without-limit",
+      from: "if (key.uses >= usesMax) throw",
+      to: "if (key.uses > 2 * usesMax) throw",
+      breaks: ["P9"]
+    },
+    {
+      id: "crypto-record-other-keys-record",
+      from: "key.idBytes.every((byte, index) => record[index + 1] === byte)",
+      to: "key.idBytes.some((byte, index) => record[index + 1] === byte)"
+    }
+  ]),
+  ...faultsIn("src/crypto/RowTags.ts", { breaks: ["R-SEC-30"], tests: [`${unit}/RowTags.test.ts`] }, [
+    { id: "crypto-tags-consumers-left-out", from: "    credential.allowedConsumers,\n", to: "" },
+    { id: "crypto-tags-secret-version-left-out", from: "    credential.secretVersion,\n", to: "" },
+    {
+      id: "crypto-tags-token-status-left-out",
+      from: "${token.cacheKey} ${token.status} ${token.version}",
+      to: "${token.cacheKey} ${token.version}"
+    },
+    {
+      id: "crypto-tags-token-overlap-left-out",
+      from: "${expiresAt} ${overlapEndsAt} ${endedBy}",
+      to: "${expiresAt} ${overlapEndsAt === null} ${endedBy}"
+    },
+    {
+      id: "crypto-tags-password-left-out",
+      from: "    passwordHash,\n    status,",
+      to: "    passwordHash === null,\n    status,"
+    },
+    { id: "crypto-tags-retention-left-out", from: "    retentionMs,\n", to: "    retentionMs === null,\n" },
+    { id: "crypto-tags-provider-definition-left-out", from: "    entry.definition,\n", to: "" },
+    { id: "crypto-tags-names-run-together", from: "`${part.length}:${part}`", to: "part" }
+  ]),
+  ...faultsIn("src/crypto/LiveKeyring.ts", { breaks: ["P9", "R-SEC-17"], tests: [keyring] }, [
+    {
+      id: "crypto-keyring-current-by-one-clock",
+      from: "monotonicMs(clock) - now.readAtMonotonicMs < currentForMs &&",
+      to: "monotonicMs(clock) - now.readAtMonotonicMs < currentForMs ||"
+    },
+    {
+      id: "crypto-keyring-writes-with-the-new-key-at-once",
+      from: "(others.length === 0 || active.ageMs >= activationMs)",
+      to: "(others.length === 0 || active.ageMs >= 0)"
+    },
+    {
+      id: "crypto-keyring-retired-key-is-used",
+      from: 'key.tenantId === null && key.state !== "retired" && purposes',
+      to: "key.tenantId === null && purposes"
+    },
+    {
+      id: "crypto-keyring-uses-are-not-told",
+      from: "return rotation.addUses(keyId, since)",
+      to: "return rotation.addUses(keyId, 0)"
+    },
+    {
+      id: "crypto-keyring-tag-of-another-length",
+      from: "      tag.byteLength === tagLength &&\n      timingSafeEqual(tag, hmac(now.rowTagWith, text).subarray(0, tagLength))",
+      to: "      tag.byteLength <= tagLength &&\n      timingSafeEqual(tag, hmac(now.rowTagWith, text).subarray(0, tag.byteLength))",
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "crypto-keyring-parts-run-together",
+      from: "hmac.update(lengthPrefix(bytes.byteLength)).update(bytes)",
+      to: "hmac.update(lengthPrefix(0)).update(bytes)",
+      breaks: ["R-BUS-5"]
+    },
+    {
+      id: "crypto-keyring-new-key-is-not-fetched",
+      from: "if (keyId !== null && key === undefined) Latch.openUnsafe(wanted)",
+      to: "if (keyId === null && key !== undefined) Latch.openUnsafe(wanted)"
+    },
+    {
+      id: "crypto-keyring-old-hash-keys-not-wiped",
+      from: "if (before !== opened.hashKeys) before.wipe()",
+      to: "if (before === opened.hashKeys) before.hash",
+      breaks: ["P5"]
+    }
+  ]),
+  ...faultsIn(
+    "src/crypto/LiveTenantKeys.ts",
+    { breaks: ["P9", "R-SEC-4"], tests: [`${unit}/LiveTenantKeys.test.ts`] },
+    [
+      {
+        id: "crypto-tenant-keys-any-age",
+        from: "if (present.ageMs >= Duration.toMillis(config.tenantKeyAgeMax)) return false",
+        to: "if (present.ageMs > 2 * Duration.toMillis(config.tenantKeyAgeMax)) return false"
+      },
+      {
+        id: "crypto-tenant-keys-one-block-too-many",
+        from: "if (uses > config.tenantKeyUsesMax) return false",
+        to: "if (uses > config.tenantKeyUsesMax + usesBlock) return false"
+      },
+      {
+        id: "crypto-tenant-keys-of-another-purpose",
+        from: 'stored === undefined || stored.purpose !== "tenant-data" || stored',
+        to: "stored === undefined || stored",
+        breaks: ["P5", "R-SEC-1"]
+      },
+      { id: "crypto-tenant-keys-uses-not-taken", from: "          held.usesLeft -= 1\n", to: "" },
+      {
+        id: "crypto-tenant-keys-gone-stay-warm",
+        from: "held.filter((keyId) => !usable.has(keyId))",
+        to: 'held.filter((keyId) => !usable.has(keyId) && keyId === "")',
+        breaks: ["R-SEC-45"]
+      },
+      {
+        id: "crypto-tenant-keys-place-without-version",
+        from: '["cm-secret-1", tenantId, place.credentialId, place.version, place.purpose]',
+        to: '["cm-secret-1", tenantId, place.credentialId, place.purpose]',
+        breaks: ["R-SEC-1"]
+      },
+      {
+        id: "crypto-tenant-keys-failure-is-kept",
+        from: "Exit.isSuccess(exit) ? time : Duration.zero",
+        to: "Exit.isSuccess(exit) ? time : time",
+        breaks: ["P10"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/crypto/RotationPlan.ts",
+    { breaks: ["P9", "R-SEC-17"], tests: [rotation, "test/unit/actors/keys/LiveKeys.test.ts"] },
+    [
+      {
+        id: "crypto-plan-retired-after-one-activation",
+        from: "export const graceFactor = 2",
+        to: "export const graceFactor = 1",
+        tests: [`${unit}/RotationPlan.test.ts`, "test/unit/actors/keys/LiveKeys.test.ts", rotation]
+      },
+      {
+        id: "crypto-plan-settled-at-once",
+        from: "active.ageMs >= activationMs\n\n",
+        to: "active.ageMs >= 0 * activationMs\n\n"
+      },
+      {
+        id: "crypto-plan-other-branch-moves",
+        from: "to.byteLength > from.byteLength && Buffer.compare(to.subarray(0, from.byteLength), from) === 0",
+        to: "to.byteLength > from.byteLength"
+      },
+      {
+        id: "crypto-plan-one-layer-too-many",
+        from: "material.byteLength >= HashKeys.layersMax * HashKeys.layerLength",
+        to: "material.byteLength > HashKeys.layersMax * HashKeys.layerLength"
+      },
+      {
+        id: "crypto-plan-faster-than-allowed",
+        from: "Math.ceil((moved * 1000) / rowsPerSecond - tookMs)",
+        to: "Math.ceil((moved * 1000) / rowsPerSecond - 2 * tookMs)",
+        breaks: ["R-SEC-4"]
+      }
+    ]
+  ),
+  ...faultsIn("src/crypto/KeyMover.ts", { breaks: ["R-SEC-4", "R-SEC-17"], tests: [rotation] }, [
+    {
+      id: "crypto-mover-changed-row-is-tagged-anew",
+      from: "if (rowHolds(row.mac, RowTags.ofToken(row))) {",
+      to: "if (row.hash.byteLength > 0 || rowHolds(row.mac, RowTags.ofToken(row))) {",
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "crypto-mover-moves-before-all-know",
+      from: "if (active === undefined || !RotationPlan.isSettled(active, activationMs)) return\n",
+      to: "if (active === undefined || !RotationPlan.isSettled(active, 0 * activationMs)) return\n"
+    },
+    {
+      id: "crypto-mover-claims-once",
+      from: "      if (!(yield* claim)) return\n      const before",
+      to: "      const before"
+    },
+    {
+      id: "crypto-mover-worn-key-goes-on",
+      from: "(yield* store.addUses(active.keyId, 0)) < sealUsesMax",
+      to: "(yield* store.addUses(active.keyId, 0)) < 2 * sealUsesMax",
+      breaks: ["P9"]
+    },
+    {
+      id: "crypto-mover-needed-key-stays-retired",
+      from: "const revived = yield* store.reviveNeeded",
+      to: "const revived = 0"
+    },
+    {
+      id: "crypto-mover-unopenable-is-tried-for-ever",
+      from: "return { moved: yield* store.moveSealed(from.keyId, moves), givenUp: given.size - givenBefore }",
+      to: "return { moved: yield* store.moveSealed(from.keyId, moves), givenUp: given.size + 0 * givenBefore }"
+    }
+  ]),
+  ...faultsIn("src/crypto/KeyFile.ts", { breaks: ["R-SEC-3"], tests: [`${unit}/LocalMasterKey.test.ts`] }, [
+    { id: "crypto-file-readable-by-the-group", from: "(mode & 0o077) !== 0", to: "(mode & 0o007) !== 0" },
+    {
+      id: "crypto-file-one-name-for-two-keys",
+      from: "if (new Set(keys.map(({ id }) => id)).size !== keys.length) return null",
+      to: "if (new Set(keys.map(({ id }) => id)).size > keys.length) return null"
+    },
+    {
+      id: "crypto-file-oldest-key-is-active",
+      from: "a.createdDate < b.createdDate ? 1 : a.createdDate > b.createdDate ? -1 : 0",
+      to: "a.createdDate < b.createdDate ? -1 : a.createdDate > b.createdDate ? 1 : 0"
+    },
+    {
+      id: "crypto-file-made-for-everybody",
+      from: 'withDescriptor(beside, "wx", 0o600',
+      to: 'withDescriptor(beside, "wx", 0o644'
+    }
+  ]),
+  ...faultsIn("src/crypto/LocalMasterKey.ts", { breaks: ["R-SEC-3"], tests: [`${unit}/LocalMasterKey.test.ts`] }, [
+    {
+      id: "crypto-master-new-file-for-old-data",
+      from: "known.length > 0 || (yield* store.hasData)",
+      to: "known.length > 0 && (yield* store.hasData)"
+    },
+    {
+      id: "crypto-master-place-not-bound",
+      from: "const placeOf = (place: string): string => `cm-wrapped-key-1/${place}`",
+      to: "const placeOf = (place: string): string => `cm-wrapped-key-1/${place.length > 0}`",
+      breaks: ["R-SEC-1"]
+    }
+  ]),
+  ...faultsIn(
+    "src/crypto/ServiceKeys.ts",
+    { breaks: ["R-SEC-3"], tests: [`${unit}/LocalMasterKey.test.ts`, keyring] },
+    [
+      {
+        id: "crypto-service-same-name-other-key",
+        from: "same !== undefined && same.fingerprint !== fingerprint",
+        to: "same !== undefined && same.fingerprint.length !== fingerprint.length"
+      },
+      {
+        id: "crypto-service-data-without-a-name",
+        from: "return hasData && known.length === 0",
+        to: "return hasData && known.length < 0"
+      },
+      {
+        id: "crypto-service-two-candidates-in-use",
+        from: "return active.keyId === candidate.stored.keyId ? candidate : yield* open(active)",
+        to: "return active.keyId !== candidate.stored.keyId ? candidate : yield* open(active)",
+        breaks: ["P9", "R-SEC-4"]
+      }
+    ]
+  ),
+  ...faultsIn("src/crypto/Password.ts", { breaks: ["R-CLI-6", "R-CLI-2"], tests: [`${unit}/Password.test.ts`] }, [
+    {
+      id: "crypto-password-places-stay-taken",
+      from: "              waiting -= 1\n",
+      to: "              waiting -= 0\n",
+      breaks: ["R-CLI-8"]
+    },
+    {
+      id: "crypto-password-cheaper-hash",
+      from: "passes: 2, parallelism: 1 } as const",
+      to: "passes: 1, parallelism: 1 } as const"
+    },
+    { id: "crypto-password-one-salt", from: "const saltBytes = 16", to: "const saltBytes = 8" }
+  ]),
+  ...faultsIn("src/crypto/HashKeys.ts", { breaks: ["R-SEC-17"], tests: [`${unit}/HashKeys.test.ts`, rotation] }, [
+    {
+      id: "crypto-hash-wrong-order-of-layers",
+      from: "for (const at of rest) digest",
+      to: "for (const at of rest.toReversed()) digest"
+    },
+    {
+      id: "crypto-hash-one-layer-short",
+      from: "for (let at = 0; at < added.byteLength; at += layerLength) {\n    const key",
+      to: "for (let at = 0; at + layerLength < added.byteLength; at += layerLength) {\n    const key"
+    },
+    {
+      id: "crypto-hash-key-left-in-memory",
+      from: "  for (const { material } of keys) material.fill(0)\n",
+      to: "",
+      breaks: ["P5"]
+    }
+  ]),
+  ...faultsIn("src/crypto/CurveBox.ts", { breaks: ["R-SEC-11"], tests: [`${unit}/CurveBox.test.ts`] }, [
+    {
+      id: "crypto-box-low-order-key",
+      from: "return sharesSecret(point) ? null",
+      to: "return sharesSecret(point) || point.length > 0 ? null"
+    },
+    {
+      id: "crypto-box-not-canonical",
+      from: "if (!isCanonical(point)) return",
+      to: "if (!isCanonical(point) && point.length === 0) return"
+    }
+  ]),
+  ...faultsIn(
+    "src/crypto/AuditSigner.ts",
+    {
+      breaks: ["P8", "R-AUD-3"],
+      tests: ["test/unit/actors/audit/Forgery.test.ts", "test/unit/actors/audit/Verification.test.ts"]
+    },
+    [
+      {
+        id: "crypto-signer-any-signature",
+        from: "known !== undefined && verify(null, bytes, known.publicKey, signature)",
+        to: "known !== undefined && (verify(null, bytes, known.publicKey, signature) || signature.length === 64)"
+      }
+    ]
+  ),
+  ...faultsIn("src/crypto/MoveProgress.ts", { breaks: ["R-SEC-4"], tests: [`${unit}/MoveProgress.test.ts`] }, [
+    {
+      id: "crypto-progress-over-is-not-ended",
+      from: "if (mark !== undefined && !mark.isOver) yield* store.endMark",
+      to: "if (mark !== undefined && mark.isOver) yield* store.endMark"
+    }
+  ])
+]

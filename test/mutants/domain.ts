@@ -1,0 +1,284 @@
+/** Faults in `src/domain`: what is decided, not by whom. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const unit = "test/unit/domain"
+const model = "test/unit/coherence/protocol.test.ts"
+const life = `${unit}/TokenLifecycle.test.ts`
+const grants = `${unit}/grantLife/GrantLife.test.ts`
+const answers = `${unit}/ProviderAnswer.test.ts`
+const credentials = `${unit}/CredentialLifecycle.test.ts`
+
+export const domain: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/domain/Belief.ts", { breaks: ["P1", "R-REV-1", "R-REV-4"], tests: [model] }, [
+    { id: "domain-belief-without-lease", from: "  leaseHolds &&", to: "  (leaseHolds || tombstoneSeq === 0) &&" },
+    { id: "domain-belief-older-than-covered", from: "readSeq >= coveredSeq", to: "readSeq >= coveredSeq - 1" },
+    { id: "domain-belief-older-than-tombstone", from: "readSeq >= tombstoneSeq", to: "readSeq >= tombstoneSeq - 1" },
+    {
+      id: "domain-belief-older-than-application",
+      from: "readSeq >= applicationEpochSeq",
+      to: "readSeq >= applicationEpochSeq - 1"
+    },
+    { id: "domain-belief-older-than-tenant", from: "readSeq >= tenantEpochSeq", to: "readSeq >= tenantEpochSeq - 1" },
+    {
+      id: "domain-belief-spent-tombstone-kept",
+      from: "tombstoneSeq <= coveredSeq",
+      to: "tombstoneSeq < coveredSeq",
+      breaks: ["R-REV-7"],
+      tests: ["test/unit/actors/validation/Tombstones.test.ts"]
+    }
+  ]),
+  ...faultsIn(
+    "src/domain/Token.ts",
+    { breaks: ["R-TOK-4"], tests: [life, "test/unit/actors/tokens/tokenCommands.test.ts"] },
+    [
+      { id: "domain-token-end-exclusive", from: "end !== null && now >= end", to: "end !== null && now > end" },
+      {
+        id: "domain-token-later-end",
+        from: "return Math.min(expiresAt, overlapEndsAt)",
+        to: "return Math.max(expiresAt, overlapEndsAt)",
+        breaks: ["R-TOK-5"]
+      },
+      {
+        id: "domain-token-long-hint",
+        from: "characters.length >= 12",
+        to: "characters.length >= 8",
+        breaks: ["R-TOK-6"]
+      },
+      {
+        id: "domain-token-end-told-as-rotation",
+        from: " && token.overlapEndsAt !== token.expiresAt",
+        to: "",
+        breaks: ["R-TOK-2"]
+      }
+    ]
+  ),
+  ...faultsIn("src/domain/TokenLifecycle.ts", { breaks: ["R-TOK-1", "R-TOK-2"], tests: [life] }, [
+    {
+      id: "domain-life-revoked-may-come-back",
+      from: "Revoked: []",
+      to: 'Revoked: ["Active"]',
+      breaks: ["R-TOK-1", "R-CLI-1"]
+    },
+    {
+      id: "domain-life-suspended-ends-sessions",
+      from: "isUsable(from) && !isUsable(to)",
+      to: "!isUsable(to)",
+      breaks: ["R-EVT-3"]
+    },
+    {
+      id: "domain-life-unused-is-unusable",
+      from: 'status === "Inactive" || status === "Active"',
+      to: 'status === "Active"',
+      breaks: ["R-TOK-2", "R-CLI-1"]
+    },
+    {
+      id: "domain-life-suspended-hides-end",
+      from: 'token.status === "Revoked" || isPast(token.endsAt, now)',
+      to: 'token.status === "Revoked" || (token.status !== "Suspended" && isPast(token.endsAt, now))',
+      breaks: ["R-TOK-4"]
+    }
+  ]),
+  ...faultsIn("src/domain/Access.ts", { breaks: ["P5", "R-SEC-5"], tests: [`${unit}/Access.test.ts`] }, [
+    {
+      id: "domain-access-nobody-is-somebody",
+      from: "consumerNames(consumer).some(",
+      to: "consumerNames(consumer).every("
+    },
+    {
+      id: "domain-access-one-service-on-is-enough",
+      from: "services.some((service) => service.serviceName === serviceName && !service.isActive)",
+      to: "services.length > 0 && services.every((service) => service.serviceName === serviceName && !service.isActive)",
+      breaks: ["R-SEC-8"]
+    },
+    {
+      id: "domain-access-global-before-tenant",
+      from: '? 2 : ownerKey(credential.owner) === "" ? 1 : 0',
+      to: '? 1 : ownerKey(credential.owner) === "" ? 2 : 0',
+      breaks: ["R-SEC-10"]
+    },
+    {
+      id: "domain-access-one-in-force-is-none",
+      from: "inForce.length > 0 ? inForce : found",
+      to: "inForce.length > 1 ? inForce : found",
+      breaks: ["R-SEC-10"]
+    }
+  ]),
+  ...faultsIn("src/domain/CredentialLifecycle.ts", { breaks: ["R-SEC-8"], tests: [credentials] }, [
+    {
+      id: "domain-credential-overlap-of-nothing",
+      from: 'version.state === "current" && overlapMs > 0',
+      to: 'version.state === "current" && overlapMs >= 0'
+    },
+    { id: "domain-credential-overlap-one-longer", from: "now >= version.validUntil", to: "now > version.validUntil" },
+    {
+      id: "domain-credential-revoked-keeps-secret",
+      from: 'case "current":\n      return to === "revoked" ? { ...version, ...wiped, state: to, reason }',
+      to: 'case "current":\n      return to === "revoked" ? { ...version, state: to, reason }'
+    },
+    {
+      id: "domain-credential-overlap-keeps-secret",
+      from: '{ ...version, ...wiped, state: to === "revoked" ? "revoked" : "superseded" }',
+      to: '{ ...version, state: to === "revoked" ? "revoked" : "superseded" }'
+    },
+    { id: "domain-credential-notice-again", from: "givenMs <= nearest", to: "givenMs < nearest", breaks: ["R-SEC-9"] },
+    {
+      id: "domain-credential-notice-late",
+      from: "now >= expiresAt - threshold",
+      to: "now > expiresAt - threshold",
+      breaks: ["R-SEC-9"]
+    },
+    {
+      id: "domain-credential-notice-of-farthest",
+      from: "Math.min(...reached)",
+      to: "Math.max(...reached)",
+      breaks: ["R-SEC-9"]
+    },
+    {
+      id: "domain-credential-second-active",
+      from: 'return shownState(active, now) === "expired"\n    ? StoreDecision.ExpireThenInsert',
+      to: 'return shownState(active, now) !== "expired"\n    ? StoreDecision.ExpireThenInsert',
+      breaks: ["R-SEC-6"]
+    }
+  ]),
+  ...faultsIn("src/domain/GrantLife.ts", { breaks: ["P7", "R-REF-1", "R-REF-2"], tests: [grants] }, [
+    { id: "domain-grant-begins-unsettled", from: "    !unsettled &&\n", to: "    (!unsettled || now > 0) &&\n" },
+    {
+      id: "domain-grant-begins-with-other-claim",
+      from: "state.claim?.term === claim.term",
+      to: "state.claim?.term !== undefined"
+    },
+    {
+      id: "domain-grant-older-answer-promoted",
+      from: 'return current.term >= answer.term ? "spare" : "promote"',
+      to: 'return current.term > answer.term ? "spare" : "promote"'
+    },
+    {
+      id: "domain-grant-spent-not-marked",
+      from: "spends(rules) && outcome.grant !== answer.spent ? answer.spent : null",
+      to: "spends(rules) && outcome.grant === answer.spent ? answer.spent : null"
+    },
+    { id: "domain-grant-final-too-early", from: "(!left && !mayCome)", to: "(!left || !mayCome)" },
+    {
+      id: "domain-grant-doubt-forgotten",
+      from: "inDoubt ? (state.doubtSince ?? answer.claimedAt) : state.doubtSince",
+      to: "inDoubt ? state.doubtSince : state.doubtSince"
+    },
+    {
+      id: "domain-grant-claim-taken-from-holder",
+      from: "if (claim !== null && now < claim.until) return ClaimDecision.Busy",
+      to: "if (claim !== null && now < claim.at) return ClaimDecision.Busy"
+    }
+  ]),
+  ...faultsIn("src/domain/ProviderAnswer.ts", { breaks: ["R-REF-3"], tests: [answers] }, [
+    {
+      id: "domain-answer-new-token-lost-beside-error",
+      from: "refreshToken !== null && !sent.includes(refreshToken)",
+      to: "refreshToken !== null && !isError && !sent.includes(refreshToken)"
+    },
+    {
+      id: "domain-answer-token-like-words-told",
+      from: "/[A-Za-z0-9._~+/=-]{20,}/gu",
+      to: "/[A-Za-z0-9._~+/=-]{200,}/gu",
+      breaks: ["R-REF-4"]
+    },
+    {
+      id: "domain-answer-shortest-secret-first",
+      from: "b.length - a.length",
+      to: "a.length - b.length",
+      breaks: ["R-REF-4"]
+    },
+    {
+      id: "domain-answer-retry-in-milliseconds",
+      from: "now + Number(text) * 1_000",
+      to: "now + Number(text)",
+      breaks: ["R-REF-12"]
+    },
+    {
+      id: "domain-answer-503-spends-nothing",
+      from: "raw.status === 503 && retryAt !== null",
+      to: "raw.status === 503",
+      breaks: ["R-REF-12"]
+    }
+  ]),
+  ...faultsIn("src/domain/ProviderRequest.ts", { breaks: ["R-REF-5"], tests: [`${unit}/ProviderRequest.test.ts`] }, [
+    { id: "domain-request-id-not-encoded", from: "basic(formEncoded(id), ", to: "basic(id, " },
+    {
+      id: "domain-request-secret-not-hidden",
+      from: "    clientSecret,\n    assertion,\n    headers",
+      to: "    assertion,\n    headers",
+      breaks: ["R-REF-4"]
+    }
+  ]),
+  ...faultsIn(
+    "src/domain/Provider.ts",
+    { breaks: ["R-REF-5"], tests: [`${unit}/ProviderRequest.test.ts`, `${unit}/Refresh.test.ts`] },
+    [
+      {
+        id: "domain-provider-pattern-anywhere",
+        from: "new RegExp(`^(?:${pattern})$`",
+        to: "new RegExp(`^(?:${pattern})`"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/domain/Names.ts",
+    { breaks: ["R-INP-2"], tests: ["test/unit/schema/avro.test.ts", "test/unit/schema/limits.test.ts"] },
+    [
+      { id: "domain-names-one-character-less", from: "return count <= codePoints", to: "return count < codePoints" },
+      {
+        id: "domain-names-units-not-characters",
+        from: "if (text.length > codePoints * 2) return false",
+        to: "if (text.length > codePoints) return false"
+      }
+    ]
+  ),
+  ...faultsIn("src/domain/Issuer.ts", { breaks: ["R-ACC-6"], tests: [`${unit}/Issuer.test.ts`] }, [
+    {
+      id: "domain-issuer-names-this-machine",
+      from: "!isLoopbackAddress(jwksUri) || isLoopbackAddress(issuer)",
+      to: "!isLoopbackAddress(jwksUri) || isLoopbackAddress(issuer) || jwksUri.length > 0"
+    }
+  ]),
+  ...faultsIn(
+    "src/domain/HttpAddress.ts",
+    { breaks: ["R-ACC-6", "R-PLT-6"], tests: [`${unit}/Issuer.test.ts`, "test/unit/platform/clients.test.ts"] },
+    [
+      {
+        id: "domain-address-with-a-user",
+        from: 'username !== "" || password !== ""',
+        to: 'username !== "" && password !== ""'
+      },
+      {
+        id: "domain-address-without-tls",
+        from: "return insecure || loopbackHost.test(hostname)",
+        to: "return insecure || !loopbackHost.test(hostname)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/domain/TenantLimits.ts",
+    {
+      breaks: ["R-ACT-5"],
+      tests: ["test/unit/actors/tenant/Limits.test.ts", "test/unit/actors/validation/LiveValidator.test.ts"]
+    },
+    [
+      {
+        id: "domain-limits-bucket-never-empty",
+        from: "if (this.left < 1) return false",
+        to: "if (this.left < -1_000) return false"
+      },
+      {
+        id: "domain-limits-bucket-refills-by-milliseconds",
+        from: "((nowMs - this.at) * perSecond) / 1_000",
+        to: "(nowMs - this.at) * perSecond"
+      }
+    ]
+  ),
+  ...faultsIn("src/domain/ClientCredential.ts", { breaks: ["R-CLI-7"], tests: [`${unit}/ClientCredential.test.ts`] }, [
+    {
+      id: "domain-client-password-counted-in-characters",
+      from: "text.isWellFormed() && byteLength(text) <= passwordBytesMax",
+      to: "text.isWellFormed() && byteLength(text) <= 4 * passwordBytesMax"
+    }
+  ])
+]

@@ -1,0 +1,317 @@
+/** Faults in `src/protocols`: subjects, checks, answers. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const unit = "test/unit/protocols"
+const management = `${unit}/management.test.ts`
+const caller = `${unit}/busCaller.test.ts`
+
+export const protocols: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/protocols/BusAccess.ts", { breaks: ["R-BUS-15", "R-BUS-8"], tests: [caller] }, [
+    {
+      id: "protocols-bus-longer-name-is-the-consumer",
+      from: "(user.startsWith(consumer) && /^[-._@]/u.test(user.slice(consumer.length)))",
+      to: "user.startsWith(consumer)",
+      breaks: ["P5", "R-SEC-5", "R-BUS-15"]
+    },
+    {
+      id: "protocols-bus-anybody-may-look",
+      from: 'family === "tenant" && validations.has(operation)',
+      to: 'family === "tenant" && (validations.has(operation) || isReading(operation))'
+    },
+    { id: "protocols-bus-change-without-a-user", from: "user === null && changes", to: 'user === "" && changes' },
+    {
+      id: "protocols-bus-gateway-without-bearer",
+      from: "account === gatewayAccount && !gatewaysOwn.has(`${family} ${operation}`)",
+      to: "account === gatewayAccount && gatewaysOwn.has(`${family} ${operation}`)",
+      breaks: ["R-GWY-3", "R-BUS-15"]
+    },
+    {
+      id: "protocols-bus-anybody-asks-as-the-gateway",
+      from: 'family !== "gateway" || (bus.by === "import" && bus.account === gatewayAccount)',
+      to: 'family !== "gateway" || (bus.by === "import" && bus.account.length === gatewayAccount.length)'
+    },
+    { id: "protocols-bus-rotate-is-reading", from: '  "history",\n', to: '  "history",\n  "rotate",\n' }
+  ]),
+  ...faultsIn("src/protocols/BusCaller.ts", { breaks: ["R-BUS-15"], tests: [caller] }, [
+    {
+      id: "protocols-caller-own-account-by-import",
+      from: "|| acc === ownAccount) return nobody",
+      to: '|| (acc === ownAccount && acc === "")) return nobody'
+    },
+    {
+      id: "protocols-caller-named-twice",
+      from: "exact.length !== 1 || alike.length !== 1",
+      to: "exact.length < 1 || alike.length < 1"
+    },
+    {
+      id: "protocols-caller-by-any-reply",
+      from: "if (message.reply?.startsWith(importedReply) !== true) return bus",
+      to: "if (message.reply?.startsWith(importedReply) !== true && message.reply === undefined) return bus"
+    }
+  ]),
+  ...faultsIn("src/protocols/Responder.ts", { breaks: ["R-BUS-3"], tests: [`${unit}/replySubject.test.ts`] }, [
+    { id: "protocols-reply-own-inbox", from: "known && !isOwn && isSubject", to: "known && (!isOwn || isSubject)" },
+    {
+      id: "protocols-reply-with-wildcards",
+      from: "!/[*>\\s]|\\.\\.|\\.$/u.test(reply)",
+      to: "!/\\s|\\.\\.|\\.$/u.test(reply)"
+    },
+    {
+      id: "protocols-reply-anywhere",
+      from: 'const known = reply.startsWith("_INBOX.") ||',
+      to: 'const known = reply.startsWith("_INBOX") || reply.startsWith("$") ||'
+    },
+    {
+      id: "protocols-reply-answer-larger-than-a-message",
+      from: "?? payloadBytesDefault) - headerBytesMax",
+      to: "?? payloadBytesDefault)",
+      breaks: ["R-BUS-4"],
+      tests: [`${unit}/paging.test.ts`, management]
+    }
+  ]),
+  ...faultsIn("src/protocols/Shares.ts", { breaks: ["R-ACT-2"], tests: [`${unit}/shares.test.ts`] }, [
+    { id: "protocols-shares-tenants-place-stays-taken", from: "      tenants.add(tenant, -1)\n", to: "" },
+    {
+      id: "protocols-shares-askers-place-stays-taken",
+      from: "if (asker !== null) askers.add(asker, -1)",
+      to: "if (asker === null) askers.add(tenant, -1)"
+    },
+    {
+      id: "protocols-shares-kept-place-stays-taken",
+      from: "      kept.add(tenant, -1)\n",
+      to: "",
+      breaks: ["R-ACT-3"]
+    },
+    {
+      id: "protocols-shares-places-for-everything",
+      from: "(entering.takesAway ? keptFor(entering) : null)",
+      to: "(entering.takesAway ? null : keptFor(entering))",
+      breaks: ["R-ACT-3"]
+    },
+    {
+      id: "protocols-shares-one-too-many",
+      from: "tenants.of(tenant) >= tenantMax",
+      to: "tenants.of(tenant) > tenantMax"
+    },
+    { id: "protocols-shares-one-asker-takes-all", from: "const askerPart = 1 / 4", to: "const askerPart = 1" },
+    {
+      id: "protocols-shares-idle-with-kept-places",
+      from: "  const left = () => {\n    if (ordinaryCount + keptCount + alwaysCount > 0) return",
+      to: "  const left = () => {\n    if (ordinaryCount + alwaysCount > 0) return",
+      breaks: ["R-DUR-2"]
+    },
+    {
+      id: "protocols-shares-always-without-bound",
+      from: "if (alwaysCount >= alwaysPlaces) return null",
+      to: "if (alwaysCount >= 8 * alwaysPlaces) return null",
+      breaks: ["P6"]
+    }
+  ]),
+  ...faultsIn("src/protocols/Management.ts", { breaks: ["R-BUS-4"], tests: [management] }, [
+    {
+      id: "protocols-management-place-is-not-left",
+      from: "      leave?.()\n",
+      to: "",
+      breaks: ["R-ACT-2", "R-DUR-2"],
+      tests: [management, `${unit}/shares.test.ts`]
+    },
+    {
+      id: "protocols-management-any-size",
+      from: "if (message.data.length > bytesMax) {",
+      to: "if (message.data.length > 100 * bytesMax) {",
+      breaks: ["R-INP-4", "R-BUS-4"]
+    },
+    {
+      id: "protocols-management-stops-before-answers",
+      from: "    inFlight.idle.pipe(\n",
+      to: "    Effect.void.pipe(\n",
+      breaks: ["R-DUR-2"]
+    },
+    {
+      id: "protocols-management-bug-is-told",
+      from: "if (Cause.hasDies(cause)) return internal\n",
+      to: "if (Cause.hasDies(cause) && cause.reasons.length === 0) return internal\n"
+    },
+    {
+      id: "protocols-management-headers-before-the-body",
+      from: "    const refused = headersRefusal(message)\n    if (refused !== null) return Effect.fail(refused)\n",
+      to: "    const refused = headersRefusal(message)\n    if (refused !== null && bytesMax < 0) return Effect.fail(refused)\n",
+      breaks: ["R-INP-6", "R-INP-2"]
+    },
+    {
+      id: "protocols-management-extra-token-is-ignored",
+      from: "(extra !== null && !operation.takesExtra)",
+      to: '(extra !== null && operation.takesExtra && extra === "")'
+    },
+    {
+      id: "protocols-management-overdue-says-internal",
+      from: "isOverdue && Exit.isFailure(exit) ? overdue() : exit",
+      to: "isOverdue && Exit.isSuccess(exit) ? overdue() : exit",
+      breaks: ["P10", "R-BUS-10"]
+    }
+  ]),
+  ...faultsIn(
+    "src/protocols/RequestHeaders.ts",
+    { breaks: ["R-INP-6"], tests: [management, "test/integration/service/headers.test.ts"] },
+    [
+      {
+        id: "protocols-headers-one-spelling",
+        from: "message.headers?.values(name, Match.IgnoreCase)",
+        to: "message.headers?.values(name, Match.Exact)"
+      },
+      { id: "protocols-headers-twice-is-once", from: "return more.length === 0 ?", to: "return more.length <= 1 ?" },
+      {
+        id: "protocols-headers-key-of-any-length",
+        from: "/^[\\x21-\\x7e]{1,128}$/u",
+        to: "/^[\\x21-\\x7e]{1,}$/u",
+        breaks: ["R-INP-4"]
+      }
+    ]
+  ),
+  ...faultsIn("src/protocols/Subject.ts", { breaks: ["R-BUS-4", "P6"], tests: [`${unit}/subject.test.ts`] }, [
+    {
+      id: "protocols-subject-any-tenant",
+      from: "if (tenantId === undefined || !tenantIdPattern.test(tenantId)) return",
+      to: 'if (tenantId === undefined || (!tenantIdPattern.test(tenantId) && tenantId === "")) return'
+    },
+    { id: "protocols-subject-more-tokens", from: "|| rest.length > 0) return", to: "|| rest.length > 1) return" }
+  ]),
+  ...faultsIn(
+    "src/protocols/EventInbox.ts",
+    {
+      breaks: ["R-PLT-7", "R-PLT-9"],
+      tests: [`${unit}/events.test.ts`, "test/integration/nats/Inbox.test.ts", "test/integration/service/inbox.test.ts"]
+    },
+    [
+      {
+        id: "protocols-inbox-given-up-too-late",
+        from: "message.deliveries >= deliveriesMax",
+        to: "message.deliveries > deliveriesMax",
+        breaks: ["R-PLT-9"]
+      },
+      {
+        id: "protocols-inbox-not-tried-again",
+        from: "while: (error) => isAway(error) && !closing",
+        to: "while: (error) => isAway(error) && closing",
+        breaks: ["R-PLT-7"]
+      },
+      {
+        id: "protocols-inbox-left-is-done",
+        from: 'if (isAway(error)) return Effect.andThen(count("left"), message.later(Duration.zero))',
+        to: 'if (isAway(error)) return Effect.andThen(count("left"), done(message))'
+      },
+      { id: "protocols-inbox-confirmed-once", from: "const confirmations = 3", to: "const confirmations = 1" }
+    ]
+  ),
+  ...faultsIn("src/protocols/PassingEvents.ts", { breaks: ["P6"], tests: [`${unit}/passingEvents.test.ts`] }, [
+    {
+      id: "protocols-events-bytes-stay-taken",
+      from: "          waitingBytes -= bytes\n",
+      to: "          waitingBytes -= 0 * bytes\n"
+    },
+    { id: "protocols-events-bytes-without-bound", from: "waitingBytes + bytes > waitingBytesMax || ", to: "" },
+    {
+      id: "protocols-events-with-a-reply",
+      from: 'if (message.reply !== undefined && message.reply !== "") return',
+      to: 'if (message.reply !== undefined && message.reply === "") return',
+      breaks: ["R-BUS-3"],
+      tests: [`${unit}/events.test.ts`, `${unit}/passingEvents.test.ts`]
+    }
+  ]),
+  ...faultsIn("src/protocols/Paging.ts", { breaks: ["R-BUS-13"], tests: [`${unit}/paging.test.ts`] }, [
+    {
+      id: "protocols-paging-cursor-of-another-filter",
+      from: "JSON.stringify([options.list, ...options.of])",
+      to: "JSON.stringify([options.list, options.of.length])"
+    },
+    {
+      id: "protocols-paging-any-place",
+      from: "options.cursor !== undefined && !isPlace",
+      to: "options.cursor !== undefined && after === null && !isPlace",
+      breaks: ["R-INP-4", "R-BUS-13"]
+    },
+    {
+      id: "protocols-paging-too-large-for-a-message",
+      from: "if (page.content.length <= 1) return yield* fits.failure",
+      to: "if (page.content.length >= 1) return yield* fits.failure",
+      breaks: ["R-BUS-6"]
+    }
+  ]),
+  ...faultsIn("src/protocols/ClientAuthentication.ts", { breaks: ["R-CLI-7"], tests: [`${unit}/clients.test.ts`] }, [
+    {
+      id: "protocols-clients-place-stays-taken",
+      from: "      inFlight.leave()\n",
+      to: "",
+      breaks: ["R-CLI-7", "R-DUR-2"]
+    },
+    {
+      id: "protocols-clients-late-one-is-asked",
+      from: "envelope.timeout > 0n && BigInt(now) >",
+      to: "envelope.timeout > 0n && BigInt(now) < -"
+    }
+  ]),
+  ...faultsIn("src/protocols/EcapValidation.ts", { breaks: ["R-DUR-2"], tests: [`${unit}/ecap.test.ts`] }, [
+    {
+      id: "protocols-ecap-drain-does-not-wait",
+      from: "      validator\n        .drained()\n        .then(() => nats.validation.flush())",
+      to: "      nats.validation\n        .flush()"
+    },
+    {
+      id: "protocols-ecap-answers-anybody",
+      from: 'if (reply !== "allowed") {',
+      to: 'if (reply === "missing") {',
+      breaks: ["R-BUS-3"],
+      tests: [`${unit}/replySubject.test.ts`]
+    }
+  ]),
+  ...faultsIn("src/protocols/Ecap.ts", { breaks: ["R-TOK-2"], tests: [`${unit}/ecap.test.ts`] }, [
+    {
+      id: "protocols-ecap-late-transition",
+      from: "BigInt(now) > request.timestamp + request.timeout",
+      to: "BigInt(now) > request.timestamp + 1_000n * request.timeout"
+    },
+    { id: "protocols-ecap-negative-time-out", from: " || request.timeout < 0n) {", to: ") {" },
+    {
+      id: "protocols-ecap-stopping-is-a-bug",
+      from: "if (error === null) return plain(503)",
+      to: "if (error === null) return plain(500)",
+      breaks: ["P10"]
+    }
+  ]),
+  ...faultsIn(
+    "src/protocols/Consumers.ts",
+    { breaks: ["P5", "R-SEC-5"], tests: [`${unit}/credentials.test.ts`, caller] },
+    [
+      {
+        id: "protocols-consumers-bus-is-a-consumer",
+        from: 'case "bus":\n    case "service":\n      return { by: "nothing" }',
+        to: 'case "bus":\n    case "service":\n      return { by: "subject", name: principal }'
+      },
+      {
+        id: "protocols-consumers-gateway-is-allowed",
+        from: "consumerAccountOf(name) === gatewayAccount",
+        to: "consumerAccountOf(name) === `${gatewayAccount}-`"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/protocols/BearerAccess.ts",
+    {
+      breaks: ["R-ACC-8"],
+      tests: ["test/unit/protocols/bearerAccess.test.ts", "test/integration/access/bearer.test.ts"]
+    },
+    [
+      {
+        id: "protocols-bearer-issuer-changed-meanwhile",
+        from: "sameIssuer(issuer, yield* issuerOf(tenantId))",
+        to: "sameIssuer(issuer, issuer)"
+      },
+      {
+        id: "protocols-bearer-gateways-own-is-anybodys",
+        from: "!mayAskAsGateway(request, gatewayAccount)",
+        to: "!mayAskAsGateway(request, gatewayAccount) && authorization === null",
+        breaks: ["R-BUS-15"]
+      }
+    ]
+  )
+]

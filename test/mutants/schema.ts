@@ -1,0 +1,198 @@
+/** Faults in `src/schema`: bytes and JSON to domain and back. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const unit = "test/unit/schema"
+
+export const schema: ReadonlyArray<Mutant> = [
+  ...faultsIn(
+    "src/schema/AvroReader.ts",
+    { breaks: ["R-INP-1", "R-BUS-1"], tests: [`${unit}/avro.test.ts`, `${unit}/wire.test.ts`] },
+    [
+      {
+        id: "schema-avro-longer-than-the-message",
+        from: "length > BigInt(this.bytes.length - this.position)) return malformed\n    return",
+        to: "length > BigInt(this.bytes.length)) return malformed\n    return"
+      },
+      {
+        id: "schema-avro-count-unchecked",
+        from: "      if (items > BigInt((end ?? this.bytes.length) - this.position)) return malformed\n",
+        to: "      if (items < 0n) return malformed\n"
+      },
+      {
+        id: "schema-avro-block-of-another-size",
+        from: "      if (end !== null && this.position !== end) return malformed\n",
+        to: ""
+      },
+      {
+        id: "schema-avro-any-branch",
+        from: "if (branch !== 0n && branch !== 1n) return malformed",
+        to: "if (branch !== 0n && branch === malformed) return malformed"
+      },
+      {
+        id: "schema-avro-more-than-64-bits",
+        from: "if (count === longBytesMax - 1 && byte > 1) return malformed",
+        to: "if (count === longBytesMax - 1 && byte > 3) return malformed"
+      },
+      {
+        id: "schema-avro-int-of-any-size",
+        from: "|| value > BigInt(intMax) ||",
+        to: "|| value > 2n * BigInt(intMax) ||"
+      }
+    ]
+  ),
+  ...faultsIn("src/schema/Avro.ts", { breaks: ["R-BUS-1"], tests: [`${unit}/avro.test.ts`, `${unit}/wire.test.ts`] }, [
+    {
+      id: "schema-avro-bytes-behind-the-message",
+      from: "return reader.isAtEnd() ? (value as Value<F>) : null",
+      to: "return reader.isAtEnd() || bytes.length > 0 ? (value as Value<F>) : null"
+    },
+    {
+      id: "schema-avro-long-correlation-id",
+      from: "return id === malformed || isCorrelationId(id) ? id : malformed",
+      to: "return id === malformed || isCorrelationId(id) || id.length < 1_000 ? id : malformed",
+      breaks: ["R-INP-2"]
+    }
+  ]),
+  ...faultsIn("src/schema/EcapFrame.ts", { breaks: ["R-BUS-1", "R-INP-1"], tests: [`${unit}/EcapFrame.test.ts`] }, [
+    {
+      id: "schema-frame-bytes-behind",
+      from: "return this.position === bytes.length\n",
+      to: "return this.position <= bytes.length\n"
+    },
+    {
+      id: "schema-frame-more-than-64-bits",
+      from: "if (shift === 63 && byte > 1) return false",
+      to: "if (shift === 63 && byte > 3) return false"
+    },
+    {
+      id: "schema-frame-late-is-in-time",
+      from: "this.timeout > 0 && now > this.timestamp + this.timeout",
+      to: "this.timeout > 0 && now > this.timestamp + 2 * this.timeout",
+      breaks: ["R-TOK-2"]
+    },
+    {
+      id: "schema-frame-padded-length-is-canonical",
+      from: "this.canonical = bytes[this.position - 1] !== 0",
+      to: "this.canonical = true",
+      breaks: ["P1", "R-INP-1"]
+    },
+    {
+      id: "schema-frame-inexact-times",
+      from: "isExact(timestampHigh) && isExact(this.high)",
+      to: "isExact(timestampHigh) || isExact(this.high)",
+      breaks: ["R-TOK-2"]
+    }
+  ]),
+  ...faultsIn(
+    "src/schema/JsonText.ts",
+    { breaks: ["R-BUS-12"], tests: [`${unit}/jsonText.test.ts`, `${unit}/json.test.ts`] },
+    [
+      {
+        id: "schema-json-key-twice",
+        from: "return membersOf(value) === members\n",
+        to: "return membersOf(value) <= members\n"
+      },
+      { id: "schema-json-one-deeper", from: "if (depth > depthMax) return", to: "if (depth > depthMax + 1) return" },
+      {
+        id: "schema-json-key-with-a-backslash",
+        from: "if (keyHoldsBackslash) return",
+        to: "if (keyHoldsBackslash && members < 0) return"
+      },
+      {
+        id: "schema-json-lone-surrogate-in-a-key",
+        from: "if (holdsLoneSurrogate) flaw(",
+        to: "if (holdsLoneSurrogate && members < 0) flaw(",
+        breaks: ["R-INP-3"]
+      },
+      {
+        id: "schema-json-lone-surrogate",
+        from: "if (holdsLoneSurrogate && !isKey(bytes, stringEnd)) flaw(",
+        to: "if (holdsLoneSurrogate && isKey(bytes, stringEnd)) flaw(",
+        breaks: ["R-INP-3"]
+      },
+      {
+        id: "schema-json-number-that-changes",
+        from: 'if (!comesBack(textOf(bytes, start, at + 1) ?? "")) flaw(',
+        to: 'if (!comesBack(textOf(bytes, start, at + 1) ?? "") && start < 0) flaw(',
+        breaks: ["R-INP-3"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/schema/JsonNumber.ts",
+    { breaks: ["R-INP-3"], tests: [`${unit}/jsonText.test.ts`, `${unit}/json.test.ts`] },
+    [
+      {
+        id: "schema-number-other-exponent",
+        from: "written.digits === kept.digits && written.exponent === kept.exponent",
+        to: "written.digits === kept.digits"
+      },
+      { id: "schema-number-sixteen-digits", from: "const digitsSafe = 15", to: "const digitsSafe = 17" }
+    ]
+  ),
+  ...faultsIn(
+    "src/schema/Json.ts",
+    { breaks: ["R-BUS-11"], tests: ["test/unit/protocols/strictRequests.test.ts", `${unit}/json.test.ts`] },
+    [
+      { id: "schema-json-unknown-fields", from: '{ onExcessProperty: "error" }', to: '{ onExcessProperty: "ignore" }' },
+      {
+        id: "schema-json-one-wrong-item-fails-all",
+        from: "        if (flaw !== undefined) return Result.fail(flawed(flaw))\n",
+        to: "        if (flaw !== undefined && at < 0) return Result.fail(flawed(flaw))\n",
+        breaks: ["R-INP-5"],
+        tests: ["test/unit/protocols/batches.test.ts", `${unit}/json.test.ts`]
+      },
+      {
+        id: "schema-json-empty-batch",
+        from: "items.length >= 1 && items.length <= batchItemsMax",
+        to: "items.length <= batchItemsMax",
+        breaks: ["R-INP-5"],
+        tests: ["test/unit/protocols/batches.test.ts", `${unit}/json.test.ts`]
+      }
+    ]
+  ),
+  ...faultsIn("src/schema/Cursor.ts", { breaks: ["R-BUS-13"], tests: ["test/unit/protocols/paging.test.ts"] }, [
+    {
+      id: "schema-cursor-any-checksum",
+      from: "if (bytes.readUInt32BE(1) !== checksum(list, body)) return null",
+      to: "if (bytes.readUInt32BE(1) !== checksum(list, body) && list.length < 0) return null"
+    },
+    {
+      id: "schema-cursor-place-of-any-length",
+      from: "place.length <= placeLengthMax",
+      to: "place.length <= 100 * placeLengthMax",
+      breaks: ["R-INP-4"]
+    }
+  ]),
+  ...faultsIn(
+    "src/schema/Timestamp.ts",
+    { breaks: ["R-INP-5", "R-BUS-4"], tests: [`${unit}/json.test.ts`, `${unit}/limits.test.ts`] },
+    [
+      {
+        id: "schema-date-that-does-not-exist",
+        from: "DateTime.formatIso(date.value).slice(0, 19) === text.slice(0, 19)",
+        to: "DateTime.formatIso(date.value).slice(0, 4) === text.slice(0, 4)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/schema/EcapReply.ts",
+    {
+      breaks: ["R-BUS-1", "R-TOK-2"],
+      tests: [`${unit}/EcapFrame.test.ts`, "test/unit/actors/validation/LiveValidator.test.ts"]
+    },
+    [
+      { id: "schema-reply-overwrites-the-last-one", from: "    this.used = at\n", to: "    this.used = start\n" },
+      {
+        id: "schema-reply-old-time",
+        from: "if (now !== this.time) this.setTime(now)",
+        to: "if (this.time < 0) this.setTime(now)"
+      },
+      {
+        id: "schema-reply-long-correlation-id",
+        from: "if (correlationLength < 0x40) into[at++] = correlationLength << 1",
+        to: "if (correlationLength <= 0x40) into[at++] = correlationLength << 1"
+      }
+    ]
+  )
+]

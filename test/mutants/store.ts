@@ -1,0 +1,592 @@
+/** Faults in `src/store`: contracts, SQL and migrations. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const unit = "test/unit/store"
+const maria = "test/integration/store"
+const faults = `${maria}/maria/DatabaseFaults.test.ts`
+const guards = `${maria}/maria/Guards.test.ts`
+
+export const store: ReadonlyArray<Mutant> = [
+  ...faultsIn(
+    "src/store/AuditChain.ts",
+    {
+      breaks: ["P8", "R-SEC-7", "R-AUD-1"],
+      tests: [
+        `${unit}/AuditWalk.test.ts`,
+        `${unit}/MemoryAuditStore.test.ts`,
+        "test/unit/actors/audit/Verification.test.ts"
+      ]
+    },
+    [
+      {
+        id: "store-chain-who-is-not-covered",
+        from: "seq, at, actor, by, account, user, client, correlationId]",
+        to: "seq, at, actor, by, account, user, correlationId]"
+      },
+      {
+        id: "store-chain-difference-is-not-covered",
+        from: "...[action, entityType, entityId, diff, prevHash]",
+        to: "...[action, entityType, entityId, prevHash]"
+      },
+      { id: "store-chain-numbers-one-off", from: "seq: head.seq + index + 1", to: "seq: head.seq + index + 2" },
+      {
+        id: "store-chain-half-a-character",
+        from: "text.slice(0, max).toWellFormed()",
+        to: "text.slice(0, max)",
+        breaks: ["R-AUD-2"],
+        tests: [
+          `${unit}/MemoryAuditStore.test.ts`,
+          `${maria}/MariaAuditStore.test.ts`,
+          "test/unit/actors/audit/Repairs.test.ts"
+        ]
+      },
+      {
+        id: "store-chain-old-row-says-more",
+        from: "version === 1 && [account",
+        to: "version !== 1 && version !== 2 && [account",
+        tests: [`${unit}/AuditWalk.test.ts`]
+      }
+    ]
+  ),
+  ...faultsIn("src/store/AuditWalk.ts", { breaks: ["P8", "R-SEC-7"], tests: [`${unit}/AuditWalk.test.ts`] }, [
+    { id: "store-walk-missing-row", from: "if (row.seq > expected) return", to: "if (row.seq > expected + 1) return" },
+    { id: "store-walk-row-twice", from: "if (row.seq < expected) return", to: "if (row.seq < 0) return" },
+    {
+      id: "store-walk-does-not-follow",
+      from: "if (row.prevHash !== before.hash) return",
+      to: "if (row.prevHash.length !== before.hash.length) return"
+    },
+    {
+      id: "store-walk-anchor-is-not-compared",
+      from: "anchor !== undefined && anchor !== row.hash",
+      to: "anchor !== undefined && anchor.length !== row.hash.length",
+      breaks: ["R-AUD-3"]
+    }
+  ]),
+  ...faultsIn(
+    "src/store/checkChanges.ts",
+    { breaks: ["P2"], tests: [`${unit}/TenantStore.test.ts`, `${unit}/MemoryCredentialStore.test.ts`] },
+    [
+      {
+        id: "store-check-other-tenants-token",
+        from: "changes.tokensInserted.every((token) => token.tenantId === tenantId)",
+        to: "changes.tokensInserted.every((token) => token.tenantId.length > 0)"
+      },
+      {
+        id: "store-check-sequence-jumps",
+        from: "changes.revocation.seq === loaded.revocationSeq + 1",
+        to: "changes.revocation.seq > loaded.revocationSeq",
+        breaks: ["P1"]
+      },
+      {
+        id: "store-check-held-without-revocation",
+        from: "changes.revocation !== null || changes.outbox.every",
+        to: "changes.revocation === null || changes.outbox.every",
+        breaks: ["R-EVT-2", "P3"]
+      },
+      {
+        id: "store-check-event-of-any-size",
+        from: "must(changes.outbox.every(fitsMessage)",
+        to: "must(changes.outbox.length < 0 || changes.outbox.some(fitsMessage) || changes.outbox.length === 0",
+        breaks: ["R-EVT-6"]
+      },
+      {
+        id: "store-check-other-tenants-credential",
+        from: "touched.every((credential) => credential.tenantId === tenantId)",
+        to: "touched.every((credential) => credential.tenantId.length > 0)",
+        breaks: ["P5"]
+      },
+      {
+        id: "store-check-needed-key-retired",
+        from: "loaded.keys?.rows.get(keyId) === 0",
+        to: "loaded.keys?.rows.has(keyId)",
+        breaks: ["R-SEC-4"],
+        tests: [`${unit}/KeyRotationStore.test.ts`]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/Stock.ts",
+    {
+      breaks: ["R-ACT-5"],
+      tests: [
+        `${unit}/TenantStore.test.ts`,
+        `${unit}/MemoryCredentialStore.test.ts`,
+        "test/unit/actors/tokens/tokenCommands.test.ts"
+      ]
+    },
+    [
+      {
+        id: "store-stock-revoked-counts",
+        from: 'token !== undefined && token.status !== "Revoked"',
+        to: "token !== undefined"
+      },
+      {
+        id: "store-stock-updated-counts-again",
+        from: "        count(tokensUpdated, ({ tokenId }) => countsAsToken(token(tokenId))) -\n",
+        to: ""
+      },
+      {
+        id: "store-stock-deleted-counts-on",
+        from: " -\n        count(tokensDeleted, (tokenId) => countsAsToken(token(tokenId)))",
+        to: " -\n        count(tokensDeleted, (tokenId) => !countsAsToken(token(tokenId)))"
+      }
+    ]
+  ),
+
+  // ---- SQL
+  ...faultsIn(
+    "src/store/maria/load/tenant.ts",
+    { breaks: ["P2", "R-DUR-3"], tests: [guards, `${maria}/TenantStore.test.ts`] },
+    [{ id: "store-sql-tenant-not-locked", from: "WHERE c.tenant_id = ? FOR UPDATE", to: "WHERE c.tenant_id = ?" }]
+  ),
+  ...faultsIn(
+    "src/store/maria/load/keys.ts",
+    { breaks: ["R-SEC-12"], tests: [guards, `${maria}/KeyRotationStore.test.ts`] },
+    [
+      {
+        id: "store-sql-service-keys-not-locked",
+        from: "WHERE tenant_id IS NULL AND wrapped <> '' FOR UPDATE",
+        to: "WHERE tenant_id IS NULL AND wrapped <> ''"
+      },
+      {
+        id: "store-sql-named-keys-not-locked",
+        from: "WHERE key_id IN (${marks}) FOR UPDATE",
+        to: "WHERE key_id IN (${marks})"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/apply/tokens.ts",
+    {
+      breaks: ["P9", "R-SEC-17"],
+      tests: [guards, `${maria}/TenantStore.test.ts`, `${maria}/KeyRotationStore.test.ts`]
+    },
+    [
+      {
+        id: "store-sql-token-deleted-of-any-tenant",
+        from: "DELETE FROM tokens WHERE tenant_id = ? AND token_id IN",
+        to: "DELETE FROM tokens WHERE tenant_id <> ? OR token_id IN",
+        breaks: ["P6"]
+      },
+      {
+        id: "store-sql-last-use-goes-back",
+        from: "NULLIF(GREATEST(COALESCE(last_used_at, 0), ?), 0)",
+        to: "NULLIF(?, 0)",
+        breaks: ["R-TOK-9"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/load/tokens.ts",
+    { breaks: ["P6", "R-ACC-7"], tests: [`${maria}/TenantStore.test.ts`] },
+    [
+      {
+        id: "store-sql-token-of-another-tenant",
+        from: "FORCE INDEX (uq_tokens_id) WHERE tenant_id = ? AND token_id",
+        to: "FORCE INDEX (uq_tokens_id) WHERE tenant_id <> CONCAT(?, '-') AND token_id"
+      },
+      {
+        id: "store-sql-value-of-another-tenant",
+        from: "FORCE INDEX (PRIMARY) WHERE tenant_id = ? AND hash",
+        to: "FORCE INDEX (PRIMARY) WHERE tenant_id <> CONCAT(?, '-') AND hash"
+      },
+      {
+        id: "store-sql-endpoint-of-another-tenant",
+        from: "FORCE INDEX (ix_tokens_endpoint) WHERE tenant_id = ? AND endpoint_id",
+        to: "FORCE INDEX (ix_tokens_endpoint) WHERE tenant_id <> CONCAT(?, '-') AND endpoint_id",
+        breaks: ["P6", "R-TOK-8"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/load/credentials.ts",
+    { breaks: ["P5", "R-ACC-7"], tests: [`${maria}/MariaCredentialStore.test.ts`] },
+    [
+      {
+        id: "store-sql-credential-of-another-tenant",
+        from: "FROM credentials WHERE tenant_id IN (?, ?) AND credential_id IN",
+        to: "FROM credentials WHERE tenant_id NOT IN (CONCAT(?, '-'), CONCAT(?, '-')) AND credential_id IN"
+      },
+      {
+        id: "store-sql-provider-in-use-by-a-revoked-one",
+        from: "AND refresh_provider IN (${marks}) AND state <> 1`",
+        to: "AND refresh_provider IN (${marks})`",
+        breaks: ["R-REF-7"],
+        tests: [`${maria}/MariaRefreshStore.test.ts`, `${maria}/MariaCredentialStore.test.ts`]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/load/keyRows.ts",
+    { breaks: ["R-SEC-4", "P9"], tests: [`${maria}/KeyRotationStore.test.ts`] },
+    [
+      {
+        id: "store-sql-key-of-answers-is-not-needed",
+        from: "\n  OR EXISTS (SELECT 1 FROM idempotency i WHERE i.seal_key_id = k.key_id))`",
+        to: ")`"
+      },
+      {
+        id: "store-sql-rows-of-versions-not-counted",
+        from: "Math.min(limit, Columns.whole(row, 0) + Columns.whole(row, 1))",
+        to: "Math.min(limit, Columns.whole(row, 0))"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/apply/keyMoves.ts",
+    { breaks: ["P9", "R-SEC-17"], tests: [`${maria}/KeyRotationStore.test.ts`] },
+    [
+      {
+        id: "store-sql-moves-without-the-tenants-lock",
+        from: "  await lockTenant(session, tenantId)\n",
+        to: "  if (moves.length < 0) await lockTenant(session, tenantId)\n",
+        tests: [guards, `${maria}/KeyRotationStore.test.ts`]
+      },
+      {
+        id: "store-sql-moves-a-row-that-was-changed",
+        from: "AND hash_key_id = ? AND hash = ? AND mac <=> ?`",
+        to: "AND hash_key_id = ? AND (hash = ? OR mac <=> ?)`"
+      },
+      {
+        id: "store-sql-moves-a-secret-that-was-rotated",
+        from: "AND tenant_id = ? AND key_id = ? AND sealed = ?`",
+        to: "AND tenant_id = ? AND (key_id = ? OR sealed = ?)`"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/MariaTokenLookup.ts",
+    { breaks: ["R-TOK-7", "P1"], tests: [`${maria}/TokenLookup.test.ts`] },
+    [
+      {
+        id: "store-sql-validation-of-a-removed-tenant",
+        from: "ON n.tenant_id = t.tenant_id AND n.removed_at IS NULL",
+        to: "ON n.tenant_id = t.tenant_id",
+        breaks: ["R-TOK-7", "R-BUS-14"]
+      },
+      {
+        id: "store-sql-validation-of-a-removed-application",
+        from: "ON a.app_name = t.app_name AND a.removed_at IS NULL\n",
+        to: "ON a.app_name = t.app_name\n"
+      },
+      {
+        id: "store-sql-validation-out-of-service",
+        from: "      AND a.out_of_service IS NULL\n    STRAIGHT_JOIN tenants",
+        to: "    STRAIGHT_JOIN tenants",
+        breaks: ["R-PLT-11"]
+      }
+    ]
+  ),
+  ...faultsIn("src/store/maria/MariaTenantStore.ts", { breaks: ["R-ACC-7"], tests: [`${maria}/TenantStore.test.ts`] }, [
+    {
+      id: "store-sql-token-shown-to-another-tenant",
+      from: "FROM tokens WHERE token_id = ? AND tenant_id = ?`",
+      to: "FROM tokens WHERE token_id = ? AND tenant_id <> CONCAT(?, '-')`"
+    },
+    {
+      id: "store-sql-list-repeats-the-last",
+      from: "FORCE INDEX (ix_applications_tenant)\n  WHERE tenant_id = ? AND app_name > ?",
+      to: "FORCE INDEX (ix_applications_tenant)\n  WHERE tenant_id = ? AND app_name >= ?",
+      breaks: ["R-BUS-6"]
+    },
+    {
+      id: "store-sql-page-without-next",
+      from: "next: rows.length > limit && last !== undefined ? key(last) : null",
+      to: "next: rows.length > limit + 1 && last !== undefined ? key(last) : null",
+      breaks: ["R-BUS-6"]
+    },
+    {
+      id: "store-sql-read-without-the-lock",
+      from: "  if (load.createsTenant === true) await locking\n",
+      to: "",
+      breaks: ["R-DUR-5"]
+    }
+  ]),
+  ...faultsIn(
+    "src/store/maria/MariaOutbox.ts",
+    { breaks: ["P3", "R-EVT-1"], tests: [guards, `${maria}/Outbox.test.ts`] },
+    [
+      {
+        id: "store-sql-relay-term-not-locked",
+        from: "FROM relay_term WHERE id = 1 FOR UPDATE",
+        to: "FROM relay_term WHERE id = 1"
+      },
+      {
+        id: "store-sql-relay-fence-lost",
+        from: "if (Columns.whole(row, 0) !== term) return",
+        to: "if (Columns.whole(row, 0) < term) return"
+      },
+      {
+        id: "store-sql-relay-term-taken-from-holder",
+        from: "holder !== null && holder !== process && expiresAt > now",
+        to: "holder !== null && holder !== process && expiresAt > now + 60_000"
+      },
+      {
+        id: "store-sql-relay-same-term-for-the-next",
+        from: "const next = holder === process ? term : term + 1",
+        to: "const next = holder === null ? term + 1 : term"
+      },
+      {
+        id: "store-sql-held-event-leaves",
+        from: "WHERE h.held_id IS NULL OR o.id <= h.held_id",
+        to: "WHERE h.held_id IS NULL OR o.id >= h.held_id",
+        breaks: ["R-EVT-2"]
+      },
+      {
+        id: "store-sql-all-in-force-of-a-tenant",
+        from: "DELETE FROM pending_revocations WHERE tenant_id = ? AND seq = ?",
+        to: "DELETE FROM pending_revocations WHERE tenant_id = ? AND seq <= ?",
+        breaks: ["P1", "R-EVT-2"]
+      },
+      { id: "store-sql-order-of-events", from: "  ORDER BY o.id LIMIT ?`", to: "  ORDER BY o.id DESC LIMIT ?`" }
+    ]
+  ),
+  ...faultsIn("src/store/maria/MariaTokenUse.ts", { breaks: ["R-TOK-9"], tests: [`${maria}/TokenUse.test.ts`] }, [
+    {
+      id: "store-sql-last-use-of-an-earlier-flush",
+      from: "(last_used_at IS NULL OR last_used_at < ?)",
+      to: "(last_used_at IS NULL OR last_used_at <> ?)"
+    }
+  ]),
+  ...faultsIn("src/store/maria/MariaSweeps.ts", { breaks: ["P2"], tests: [`${maria}/Sweeps.test.ts`] }, [
+    {
+      id: "store-sql-sweep-taken-from-its-holder",
+      from: "(replica_id = ? OR expires_at <= ${Columns.nowSql})`",
+      to: "(replica_id = ? OR expires_at >= ${Columns.nowSql})`"
+    },
+    {
+      id: "store-sql-name-free-before-in-force",
+      from: "WHERE a.removed_at > 0 AND a.token_count = 0 AND ${nothingPendingSql}`\nconst purgeApplicationsOf",
+      to: "WHERE a.removed_at > 0 AND a.token_count = 0`\nconst purgeApplicationsOf",
+      breaks: ["P1", "R-TOK-7"]
+    },
+    {
+      id: "store-sql-tenant-purged-with-tokens",
+      from: "    AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.tenant_id = a.tenant_id)\n",
+      to: "",
+      breaks: ["R-TOK-7", "R-BUS-14"]
+    },
+    {
+      id: "store-sql-answers-purged-too-early",
+      from: "WHERE created_at < ${Columns.nowSql} - ? ORDER BY",
+      to: "WHERE created_at < ${Columns.nowSql} + ? ORDER BY",
+      breaks: ["R-BUS-5", "R-ACT-1"]
+    }
+  ]),
+  ...faultsIn(
+    "src/store/maria/MariaClientStore.ts",
+    { breaks: ["R-CLI-1", "R-CLI-2"], tests: [`${maria}/MariaClientStore.test.ts`] },
+    [
+      {
+        id: "store-sql-login-of-a-removed-tenant",
+        from: "ON n.tenant_id = c.tenant_id AND n.removed_at IS NULL",
+        to: "ON n.tenant_id = c.tenant_id"
+      },
+      {
+        id: "store-sql-client-of-another-tenant",
+        from: "FROM client_credentials WHERE credential_id = ? AND tenant_id = ?`",
+        to: "FROM client_credentials WHERE credential_id = ? AND tenant_id <> CONCAT(?, '-')`",
+        breaks: ["R-ACC-7"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/MariaCredentialStore.ts",
+    { breaks: ["R-SEC-9"], tests: [`${maria}/MariaCredentialStore.test.ts`] },
+    [
+      {
+        id: "store-sql-notice-of-the-same-level",
+        from: "threshold < (level === noNoticeYet",
+        to: "threshold <= (level === noNoticeYet"
+      },
+      {
+        id: "store-sql-history-of-another-tenant",
+        from: "WHERE credential_id = ? AND tenant_id = ? AND version <",
+        to: "WHERE credential_id = ? AND tenant_id <> CONCAT(?, '-') AND version <",
+        breaks: ["R-ACC-7"]
+      },
+      {
+        id: "store-sql-history-hands-out-secrets",
+        from: 'versionColumns.replace("sealed", "NULL")',
+        to: 'versionColumns.replace("sealed", "sealed")',
+        breaks: ["P5"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/MariaKeyRotationStore.ts",
+    { breaks: ["P9", "R-SEC-4"], tests: [`${maria}/KeyRotationStore.test.ts`] },
+    [
+      {
+        id: "store-sql-needed-key-erased",
+        from: "AND k.retired_at <= ${Columns.nowSql} - ?\n    AND NOT ${keyRows.neededSql}`",
+        to: "AND k.retired_at <= ${Columns.nowSql} - ?`"
+      },
+      {
+        id: "store-sql-rewrapped-meanwhile",
+        from: "WHERE key_id = ? AND master_key_id = ? AND wrapped = ?",
+        to: "WHERE key_id = ? AND (master_key_id = ? OR wrapped <> ?)"
+      },
+      {
+        id: "store-sql-two-successors",
+        from: "if (demoted === 0) return { value: false, wrote: false }",
+        to: "if (demoted < 0) return { value: false, wrote: false }",
+        breaks: ["R-SEC-12"]
+      }
+    ]
+  ),
+  ...faultsIn("src/store/maria/Mariadb.ts", { breaks: ["R-DUR-4", "P2"], tests: [faults] }, [
+    { id: "store-maria-commit-is-not-noted", from: "    progress.commitSent = true\n", to: "" },
+    {
+      id: "store-maria-deadlock-fails",
+      from: "isRepeatable(error) && !progress.commitSent && count < repetitionsMax",
+      to: "isRepeatable(error) && progress.commitSent && count < repetitionsMax",
+      breaks: ["P10", "P2"]
+    },
+    {
+      id: "store-maria-no-rollback",
+      from: "(error.fatal ? Effect.void : rollback(connection))",
+      to: "(error.fatal ? rollback(connection) : Effect.void)"
+    },
+    {
+      id: "store-maria-no-time-out",
+      from: "      duration: settings.operationTimeout,",
+      to: '      duration: "1 hour",',
+      breaks: ["P10", "R-BUS-10"]
+    }
+  ]),
+  ...faultsIn("src/store/maria/MariadbConnection.ts", { breaks: ["P2"], tests: [guards, faults] }, [
+    {
+      id: "store-maria-snapshot-of-the-first-read",
+      from: "ISOLATION LEVEL READ COMMITTED",
+      to: "ISOLATION LEVEL REPEATABLE READ"
+    },
+    {
+      id: "store-maria-cuts-what-is-too-long",
+      from: "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+      to: "sql_mode = 'NO_ENGINE_SUBSTITUTION'",
+      breaks: ["R-INP-4"]
+    },
+    {
+      id: "store-maria-several-statements",
+      from: "multipleStatements: false",
+      to: "multipleStatements: true",
+      breaks: ["P6"]
+    },
+    {
+      id: "store-maria-reads-local-files",
+      from: "permitLocalInfile: false",
+      to: "permitLocalInfile: true",
+      breaks: ["P6"]
+    },
+    {
+      id: "store-maria-matched-is-changed",
+      from: "foundRows: true",
+      to: "foundRows: false",
+      breaks: ["R-DUR-3"],
+      tests: [guards, `${maria}/Sweeps.test.ts`, `${maria}/TenantStore.test.ts`]
+    }
+  ]),
+  ...faultsIn("src/store/maria/Migrations.ts", { breaks: ["R-RUN-1"], tests: [`${maria}/maria/Migrations.test.ts`] }, [
+    {
+      id: "store-migrations-without-lock",
+      from: "            await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))\n",
+      to: "            if (known.length === 0) await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))\n"
+    },
+    {
+      id: "store-migrations-recorded-first",
+      from: "    await connection.command(step.sql)\n    await connection.run(recordSql, [step.number, step.name])",
+      to: "    await connection.run(recordSql, [step.number, step.name])\n    await connection.command(step.sql)"
+    },
+    {
+      id: "store-migrations-newer-schema",
+      from: "    if (step?.name !== name) {",
+      to: "    if (step !== undefined && step.name !== name) {"
+    },
+    {
+      id: "store-migrations-small-packets",
+      from: "if (Columns.whole(row, 1) < packetMaxBytes) {",
+      to: "if (Columns.whole(row, 1) < 0 * packetMaxBytes) {"
+    }
+  ]),
+  ...faultsIn("src/store/maria/Bulkhead.ts", { breaks: ["R-ACT-4"], tests: [`${unit}/maria/Bulkhead.test.ts`] }, [
+    {
+      id: "store-bulkhead-place-stays-taken",
+      from: "                share.users--\n",
+      to: "                share.users -= 0\n"
+    },
+    { id: "store-bulkhead-one-tenant-takes-all", from: "const part = 1 / 3", to: "const part = 1" }
+  ]),
+
+  // ---- migrations: what the database itself refuses
+  ...(
+    [
+      [
+        "0009_data_keys",
+        "  UNIQUE KEY uq_data_keys_active",
+        "  KEY uq_data_keys_active",
+        "store-schema-two-active-keys",
+        ["P9", "R-SEC-12"]
+      ],
+      [
+        "0100_credentials",
+        "  UNIQUE KEY uq_credentials_active",
+        "  KEY uq_credentials_active",
+        "store-schema-two-active-credentials",
+        ["R-SEC-6"]
+      ],
+      [
+        "0400_client_credentials",
+        "  UNIQUE KEY uq_client_credentials_name",
+        "  KEY uq_client_credentials_name",
+        "store-schema-two-of-one-name",
+        ["R-CLI-4"]
+      ],
+      [
+        "0371_tenants_by_issuer",
+        "ADD UNIQUE KEY IF NOT EXISTS uq_tenants_issuer",
+        "ADD KEY IF NOT EXISTS uq_tenants_issuer",
+        "store-schema-two-tenants-of-an-issuer",
+        ["R-ACC-8"]
+      ],
+      [
+        "0015_tokens_by_hash",
+        "ADD UNIQUE KEY IF NOT EXISTS uq_tokens_id",
+        "ADD KEY IF NOT EXISTS uq_tokens_id",
+        "store-schema-token-id-twice",
+        ["P2"]
+      ],
+      [
+        "0008_audit",
+        "PRIMARY KEY (tenant_id, seq)",
+        "KEY (tenant_id, seq)",
+        "store-schema-audit-row-twice",
+        ["P8", "R-SEC-7"]
+      ],
+      [
+        "0007_idempotency",
+        "PRIMARY KEY (tenant_id, key_hash)",
+        "KEY (tenant_id, key_hash)",
+        "store-schema-answer-twice",
+        ["R-BUS-5"]
+      ],
+      [
+        "0006_pending_revocations",
+        "PRIMARY KEY (tenant_id, seq)",
+        "KEY (tenant_id, seq)",
+        "store-schema-revocation-twice",
+        ["P1"]
+      ]
+    ] as const
+  ).map(
+    ([file, from, to, id, breaks]): Mutant => ({
+      id,
+      file: `src/store/maria/migrations/${file}.sql`,
+      from,
+      to,
+      breaks,
+      tests: [guards]
+    })
+  )
+]

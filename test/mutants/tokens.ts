@@ -1,0 +1,358 @@
+/** Faults in `src/actors/tokens`: what changes tokens and applications. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const unit = "test/unit/actors/tokens"
+const commands = `${unit}/tokenCommands.test.ts`
+const tenants = `${unit}/LiveTenants.test.ts`
+
+export const tokens: ReadonlyArray<Mutant> = [
+  ...faultsIn(
+    "src/actors/tokens/FirstUseRecorder.ts",
+    { breaks: ["R-TOK-3"], tests: [`${unit}/FirstUseRecorder.test.ts`, tenants] },
+    [
+      {
+        id: "tokens-first-use-failed-piece-dropped",
+        from: "            for (const tokenId of piece) keep(tenantId, tokenId)\n",
+        to: ""
+      },
+      { id: "tokens-first-use-places-stay-taken", from: "      count -= piece.length\n", to: "" },
+      {
+        id: "tokens-first-use-overflow-is-not-forgotten",
+        from: "        firstUse.forget(tokenId)\n        return",
+        to: "        return"
+      },
+      {
+        id: "tokens-first-use-not-recorded-at-the-end",
+        from: "Effect.andThen(recordAll, FiberSet.awaitEmpty(fibers))",
+        to: "FiberSet.awaitEmpty(fibers)",
+        breaks: ["R-TOK-3", "R-DUR-2"]
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/tokens/KeyedCommand.ts", { breaks: ["R-SEC-17"], tests: [`${unit}/KeyedCommand.test.ts`] }, [
+    {
+      id: "tokens-keyed-old-keys-hold",
+      from: "!isUsed || (keyring.isCurrent() && keyIds() === before)",
+      to: "!isUsed || keyIds() === before"
+    },
+    {
+      id: "tokens-keyed-other-keys-hold",
+      from: "!isUsed || (keyring.isCurrent() && keyIds() === before)",
+      to: "!isUsed || (keyring.isCurrent() && keyIds().length === before.length)"
+    }
+  ]),
+  ...faultsIn("src/actors/tokens/LiveTenants.ts", { breaks: ["R-REV-9"], tests: [tenants] }, [
+    {
+      id: "tokens-live-first-use-not-hurried",
+      from: "firstUse.recordNow(tenantId)",
+      to: 'firstUse.recordNow("")',
+      breaks: ["R-TOK-3", "R-TOK-1"]
+    },
+    {
+      id: "tokens-live-gone-is-told-at-once",
+      from: "if (token === undefined || saysGone(token)) yield* whenInForce(tenantId)",
+      to: "if (token === undefined) yield* whenInForce(tenantId)"
+    },
+    {
+      id: "tokens-live-list-does-not-wait",
+      from: "if (tokens.some(saysGone)) yield* whenInForce(tenantId)",
+      to: "if (tokens.every(saysGone)) yield* whenInForce(tenantId)"
+    },
+    {
+      id: "tokens-live-application-out-of-service-shows",
+      from: "return tokens.filter((token) => live.has(token.appName))",
+      to: "return tokens.filter((token) => live.has(token.appName) || token.version > 0)",
+      breaks: ["R-PLT-11", "R-TOK-7"]
+    },
+    {
+      id: "tokens-live-gone-tenant-stops-the-others",
+      from: 'Effect.catchTag("TenantNotFound", () => Effect.succeed({ deleted: 0 }))',
+      to: 'Effect.catchTag("IssuerInUse", () => Effect.succeed({ deleted: 0 }))',
+      breaks: ["R-TOK-8"]
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/tokens/applicationsAmong.ts",
+    { breaks: ["R-ACC-7"], tests: [tenants, `${unit}/service.test.ts`] },
+    [
+      {
+        id: "tokens-among-other-tenants-application",
+        from: "application.tenantId === tenantId && isInService(application)",
+        to: "application.tenantId.length > 0 && isInService(application)"
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/tokens/commands/applications.ts", { breaks: ["R-TOK-7"], tests: [commands, tenants] }, [
+    {
+      id: "tokens-application-removed-without-barrier",
+      from: 'workspace.takeAway({ kind: "application", appName })',
+      to: "",
+      breaks: ["P1", "R-TOK-7"]
+    },
+    {
+      id: "tokens-application-of-another-tenant-removed",
+      from: "found === undefined || found.tenantId !== workspace.tenantId || found.removedAt !== null",
+      to: "found === undefined || found.removedAt !== null",
+      breaks: ["R-ACC-7"]
+    },
+    {
+      id: "tokens-application-taken-by-another-tenant",
+      from: "if (found.tenantId === workspace.tenantId && found.removedAt === null) {",
+      to: "if (found.removedAt === null) {",
+      breaks: ["R-PLT-3"]
+    },
+    {
+      id: "tokens-tenant-removed-without-barrier",
+      from: 'workspace.takeAway({ kind: "tenant" })',
+      to: "",
+      breaks: ["P1", "R-BUS-14"]
+    },
+    {
+      id: "tokens-tenant-global-removed",
+      from: 'if (workspace.tenantId === globalTenantId) {\n      return Result.fail(new errors.Forbidden({ reason: "the tenant global cannot',
+      to: 'if (workspace.tenantId === "") {\n      return Result.fail(new errors.Forbidden({ reason: "the tenant global cannot',
+      breaks: ["R-PLT-1"]
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/tokens/commands/configure.ts",
+    {
+      breaks: ["R-LIM-1"],
+      tests: [`${unit}/configure.test.ts`, tenants, "test/unit/actors/tokens/LiveIssuerOfTenant.test.ts"]
+    },
+    [
+      {
+        id: "tokens-configure-changed-row-goes-on",
+        from: "if (!workspace.holds.settings()) return",
+        to: "if (!workspace.holds.settings() && workspace.now < 0) return",
+        breaks: ["R-SEC-30"]
+      },
+      {
+        id: "tokens-configure-without-barrier",
+        from: 'workspace.takeAway({ kind: "settings", limits: after.limits })',
+        to: 'workspace.takeAway({ kind: "settings", limits: before.limits })'
+      },
+      {
+        id: "tokens-configure-limit-cannot-be-taken-back",
+        from: '.filter(([, value]) => typeof value === "number"))',
+        to: ".filter(([, value]) => value !== undefined))"
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/tokens/commands/endings.ts", { breaks: ["P1", "R-TOK-8"], tests: [commands] }, [
+    { id: "tokens-delete-without-barrier", from: "  workspace.takeAway(workspace.tokenTarget(gone))\n", to: "" },
+    {
+      id: "tokens-delete-without-event",
+      from: "      endsSessions: true,",
+      to: "      endsSessions: false,",
+      breaks: ["R-EVT-3", "R-TOK-8"]
+    },
+    {
+      id: "tokens-end-before-its-end",
+      from: "|| !hasEnded(token, workspace.now)) continue",
+      to: "|| hasEnded(token, Number.NEGATIVE_INFINITY)) continue",
+      breaks: ["R-TOK-4"]
+    },
+    {
+      id: "tokens-end-told-as-expired",
+      from: 'endingOf(token) === "rotated" ? "rotated" : "expired"',
+      to: 'endingOf(token) === "revoked" ? "rotated" : "expired"',
+      breaks: ["R-TOK-5", "R-TOK-2"]
+    },
+    {
+      id: "tokens-end-of-suspended-ends-sessions",
+      from: "endsSessions: isUsable(token.status)",
+      to: "endsSessions: isUsable(token.status) || true",
+      breaks: ["R-EVT-3"]
+    }
+  ]),
+  ...faultsIn("src/actors/tokens/commands/provision.ts", { breaks: ["R-ACT-5"], tests: [commands, tenants] }, [
+    {
+      id: "tokens-provision-one-over-the-endpoint-limit",
+      from: "workspace.endpointCount(plan.endpointId) >= tokensPerEndpointMax",
+      to: "workspace.endpointCount(plan.endpointId) > tokensPerEndpointMax"
+    },
+    {
+      id: "tokens-provision-one-over-the-limit",
+      from: "workspace.tokenStock >= tokensMax",
+      to: "workspace.tokenStock > tokensMax"
+    },
+    {
+      id: "tokens-provision-ended-at-birth",
+      from: "plan.expiresAt !== null && plan.expiresAt <= workspace.now",
+      to: "plan.expiresAt !== null && plan.expiresAt < workspace.now",
+      breaks: ["R-TOK-4"]
+    },
+    {
+      id: "tokens-provision-value-given-twice",
+      from: "if (workspace.tokenByHash(plan.hashed.hashes) !== undefined) return",
+      to: "if (workspace.tokenByHash(plan.hashed.hashes.slice(1)) !== undefined) return",
+      breaks: ["R-SEC-17"]
+    },
+    {
+      id: "tokens-provision-without-life",
+      from: "plan.expiresAt ?? (plan.lifetimeMs == null ? null : workspace.now + plan.lifetimeMs)",
+      to: "plan.expiresAt ?? null",
+      breaks: ["R-TOK-4"]
+    },
+    {
+      id: "tokens-provision-new-one-stays-unknown",
+      from: "  workspace.appearToken(token)\n",
+      to: "",
+      breaks: ["R-TOK-2"]
+    }
+  ]),
+  ...faultsIn("src/actors/tokens/commands/rotate.ts", { breaks: ["R-TOK-5", "R-TOK-10"], tests: [commands, tenants] }, [
+    {
+      id: "tokens-rotate-lengthens-the-overlap",
+      from: "Math.min(token.overlapEndsAt ?? endsAt, endsAt)",
+      to: "endsAt"
+    },
+    {
+      id: "tokens-rotate-successor-keeps-the-overlap",
+      from: "        overlapEndsAt: null,\n        endedBy: null,\n        reason: null,\n        createdBy",
+      to: "        endedBy: null,\n        reason: null,\n        createdBy"
+    },
+    {
+      id: "tokens-rotate-old-one-lives-on",
+      from: 'status: atOnce ? "Revoked" : token.status',
+      to: "status: token.status"
+    },
+    {
+      id: "tokens-rotate-changed-row",
+      from: "if (!workspace.holds.token(token.tokenId)) return",
+      to: "if (!workspace.holds.token(token.tokenId) && workspace.now < 0) return",
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "tokens-rotate-suspended-one",
+      from: "if (!isUsable(from)) {",
+      to: 'if (!isUsable(from) && from === "Revoked") {',
+      breaks: ["R-TOK-1", "R-TOK-5"]
+    },
+    {
+      id: "tokens-rotate-beyond-the-limit",
+      from: "options.overlapMs > 0 && workspace.tokenStock >= tokensMax",
+      to: "options.overlapMs > 0 && workspace.tokenStock > tokensMax",
+      breaks: ["R-ACT-5"]
+    }
+  ]),
+  ...faultsIn("src/actors/tokens/commands/transition.ts", { breaks: ["R-TOK-1"], tests: [commands, tenants] }, [
+    {
+      id: "tokens-transition-any-version",
+      from: "expectedVersion !== null && expectedVersion !== token.version",
+      to: "expectedVersion !== null && expectedVersion < token.version - 1"
+    },
+    {
+      id: "tokens-transition-suspended-without-barrier",
+      from: "if (!isUsable(decision.to)) workspace.takeAway",
+      to: 'if (decision.to === "Revoked") workspace.takeAway',
+      breaks: ["P1", "R-TOK-1"]
+    },
+    {
+      id: "tokens-transition-changed-row-comes-back",
+      from: "if (isUsable(decision.to) && !workspace.holds.token(token.tokenId)) {",
+      to: 'if (decision.to === "Inactive" && !workspace.holds.token(token.tokenId)) {',
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "tokens-transition-already-so-at-once",
+      from: "if (!isUsable(target)) workspace.alreadyGone()",
+      to: 'if (target === "Inactive") workspace.alreadyGone()',
+      breaks: ["R-REV-8", "P1"]
+    },
+    {
+      id: "tokens-first-use-after-the-end",
+      from: '|| token.status !== "Inactive" || hasEnded(token, workspace.now)) continue',
+      to: '|| token.status !== "Inactive" || hasEnded(token, 0)) continue',
+      breaks: ["R-TOK-4", "R-TOK-3"]
+    },
+    {
+      id: "tokens-first-use-changes-nothing-of-suspended",
+      from: '|| token.status !== "Inactive" || hasEnded',
+      to: '|| token.status === "Revoked" || hasEnded',
+      breaks: ["R-TOK-3", "R-TOK-1"]
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/tokens/commands/tokenRows.ts",
+    { breaks: ["R-TOK-7", "R-ACC-7"], tests: [commands, tenants] },
+    [
+      {
+        id: "tokens-rows-other-tenants-application",
+        from: "application.tenantId !== workspace.tenantId || !isInService(application)",
+        to: "!isInService(application)"
+      },
+      {
+        id: "tokens-rows-token-of-a-removed-application",
+        from: "token === undefined || applicationGone(workspace, token)",
+        to: "token === undefined || (applicationGone(workspace, token) && workspace.now < 0)"
+      },
+      {
+        id: "tokens-rows-status-without-end",
+        from: "status: shownStatus(token, now), expiresAt: endOf(token)",
+        to: "status: token.version < 0 ? shownStatus(token, now) : token.status, expiresAt: endOf(token)",
+        breaks: ["R-TOK-4"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/tokens/commands/revokeAll.ts",
+    { breaks: ["R-TOK-12"], tests: [`${unit}/revokeAll.test.ts`] },
+    [
+      {
+        id: "tokens-revoke-all-piece-twice",
+        from: "const isSamePlace = (a: WalkPlace, b: WalkPlace): boolean => a.street === b.street && a.after === b.after",
+        to: "const isSamePlace = (a: WalkPlace, b: WalkPlace): boolean => a.street === b.street"
+      },
+      {
+        id: "tokens-revoke-all-of-others-too",
+        from: "      .filter((token) => isOf(now.population, token, workspace.now))\n",
+        to: "      .filter((token) => isOf(now.population, token, workspace.now) || token.version > 0)\n"
+      },
+      {
+        id: "tokens-revoke-all-without-bound",
+        from: "workspace.revokeAllsOpen >= revokeAllsMax",
+        to: "workspace.revokeAllsOpen > revokeAllsMax"
+      },
+      {
+        id: "tokens-revoke-all-made-since",
+        from: "Math.min(population.createdBefore ?? Number.POSITIVE_INFINITY, workspace.now + 1)",
+        to: "(population.createdBefore ?? workspace.now + 60_000)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/tokens/LiveTokenEnder.ts",
+    { breaks: ["R-TOK-12"], tests: [`${unit}/revokeAll.test.ts`, "test/integration/rotation/revokeAll.test.ts"] },
+    [
+      {
+        id: "tokens-revoke-all-done-before-in-force",
+        from: '      yield* Effect.catchTag(inForce.all(tenantId), "StoreUnavailable", () => Effect.fail(unavailable()))\n',
+        to: '      if (place.street < 0) yield* Effect.catchTag(inForce.all(tenantId), "StoreUnavailable", () => Effect.fail(unavailable()))\n'
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/tokens/commands/service.ts",
+    { breaks: ["R-PLT-3", "R-PLT-11"], tests: [`${unit}/service.test.ts`] },
+    [
+      {
+        id: "tokens-service-older-word-takes-out",
+        from: "if (found !== undefined && found.decidedAt > decidedAt) return",
+        to: "if (found !== undefined && found.decidedAt > 2 * decidedAt) return"
+      },
+      {
+        id: "tokens-service-out-without-barrier",
+        from: 'workspace.takeAway({ kind: "application", appName })',
+        to: "",
+        breaks: ["P1", "R-PLT-11"]
+      },
+      {
+        id: "tokens-service-older-word-puts-back",
+        from: "found.outOfService === null || found.decidedAt > decidedAt",
+        to: "found.outOfService === null"
+      }
+    ]
+  )
+]

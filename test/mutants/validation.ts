@@ -1,0 +1,359 @@
+/** Faults in `src/actors/validation`: the hot path, and the misses. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const unit = "test/unit/actors/validation"
+const live = `${unit}/LiveValidator.test.ts`
+const model = "test/unit/coherence/protocol.test.ts"
+const p1 = ["P1", "R-REV-1"]
+
+export const validation: ReadonlyArray<Mutant> = [
+  ...faultsIn(
+    "src/actors/validation/HotState.ts",
+    { breaks: [...p1, "R-REV-4"], tests: [`${unit}/HotState.test.ts`, live, model] },
+    [
+      {
+        id: "validation-state-covered-falls",
+        from: "tenant.coveredSeq = Math.max(tenant.coveredSeq, readSeq)",
+        to: "tenant.coveredSeq = readSeq",
+        breaks: [...p1, "R-REV-7"]
+      },
+      {
+        id: "validation-state-application-beyond-the-limit-forgotten",
+        from: "if (application.index < 0) tenant.epochSeq = Math.max(tenant.epochSeq, seq)\n          else application.remove(seq)",
+        to: "if (application.index >= 0) application.remove(seq)",
+        breaks: [...p1, "R-REV-7"]
+      },
+      {
+        id: "validation-state-suspended-is-kept",
+        from: "if (!isUsable(token.status) || isPast(",
+        to: "if (!isUsable(token.status) && isPast("
+      },
+      {
+        id: "validation-state-covered-by-an-older-generation",
+        from: "sentGeneration === 0 || sentGeneration !== this.lease.generation",
+        to: "sentGeneration === 0"
+      },
+      {
+        id: "validation-state-removed-tenant-believed",
+        from: '        case "tenant":\n          tenant.epochSeq = Math.max(tenant.epochSeq, seq)\n',
+        to: '        case "tenant":\n'
+      },
+      {
+        id: "validation-state-revoked-client-believed",
+        from: "this.tombstones.bury(tenant, target.credentialId, seq)",
+        to: "this.tombstones.bury(tenant, target.kind, seq)",
+        breaks: ["P1", "R-CLI-3"],
+        tests: ["test/unit/actors/clients/ClientChecks.test.ts"]
+      },
+      { id: "validation-state-older-row-wins", from: "if (same !== 0 && isOlder(", to: "if (same < 0 && isOlder(" },
+      {
+        id: "validation-state-new-token-stays-unknown",
+        from: "this.records.findTenant(appearance.tenantId)?.negatives.forgetAll()",
+        to: "",
+        breaks: ["R-TOK-2"]
+      },
+      {
+        id: "validation-state-not-found-outlives-a-change",
+        from: "    tenant.negatives.forgetAll()\n",
+        to: "",
+        breaks: ["R-TOK-2"]
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/validation/Tombstones.ts", { breaks: ["R-REV-7"], tests: [`${unit}/Tombstones.test.ts`] }, [
+    {
+      id: "validation-tombstones-trimmed-without-a-trace",
+      from: "      tenant.coveredSeq = Math.max(tenant.coveredSeq, seq)\n",
+      to: "",
+      breaks: [...p1, "R-REV-7"]
+    },
+    {
+      id: "validation-tombstones-without-bound",
+      from: "if (this.count > this.max) this.trimLargest()",
+      to: "if (this.count > 2 * this.max) this.trimLargest()"
+    },
+    {
+      id: "validation-tombstones-of-one-tenant-without-bound",
+      from: "if (tombstones.size > this.perTenantMax)",
+      to: "if (tombstones.size > 2 * this.perTenantMax)"
+    },
+    {
+      id: "validation-tombstones-counted-twice",
+      from: "if (!tombstones.delete(tokenId)) this.count++",
+      to: "tombstones.delete(tokenId)\n    this.count++"
+    },
+    {
+      id: "validation-tombstones-taken-from-everybody",
+      from: "if (size > share) return share",
+      to: "if (size > share) return 0"
+    },
+    {
+      id: "validation-tombstones-older-one-wins",
+      from: "this.seqOf(tenant, tokenId) >= seq",
+      to: "this.seqOf(tenant, tokenId) === seq",
+      breaks: p1
+    },
+    { id: "validation-tombstones-count-is-not-given-back", from: "    this.count--\n", to: "" }
+  ]),
+  ...faultsIn(
+    "src/actors/validation/Misses.ts",
+    { breaks: ["R-BUS-9", "P6"], tests: [`${unit}/Misses.test.ts`, live] },
+    [
+      {
+        id: "validation-misses-one-place-of-several-given-back",
+        from: "for (const { tenant } of waiting) tenant.waiting--",
+        to: "waiting[0]!.tenant.waiting--"
+      },
+      {
+        id: "validation-misses-drain-counts-one",
+        from: "this.left(waiting.length)",
+        to: "this.left(1)",
+        breaks: ["R-DUR-2"]
+      },
+      {
+        id: "validation-misses-joined-request-costs-rate",
+        from: "if (open === undefined && !tenant.missRate.take(",
+        to: "if (!tenant.missRate.take(",
+        breaks: ["R-ACT-5"]
+      },
+      {
+        id: "validation-misses-one-more-than-the-bound",
+        from: "tenant.waiting >= this.perTenantMax",
+        to: "tenant.waiting > this.perTenantMax"
+      },
+      {
+        id: "validation-misses-last-asker-decides-use",
+        from: "used ||= !foreign && !waiter.dryRun",
+        to: "used = !foreign && !waiter.dryRun",
+        breaks: ["R-TOK-3", "R-TOK-9"]
+      },
+      {
+        id: "validation-misses-first-use-untold",
+        from: 'if (token.status === "Inactive") firstUses',
+        to: 'if (token.status === "Active") firstUses',
+        breaks: ["R-TOK-3"]
+      },
+      {
+        id: "validation-misses-other-tenants-token",
+        from: "this.answer(waiter, foreign ? reply.unknownApplication : answer, now)",
+        to: "this.answer(waiter, answer, now)",
+        breaks: ["R-ACC-7"]
+      },
+      {
+        id: "validation-misses-located-keeps-its-place",
+        from: "    } finally {\n      this.left(1)\n    }",
+        to: "    } finally {\n      this.left(0)\n    }"
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/validation/Negatives.ts", { breaks: ["R-TOK-2"], tests: [live] }, [
+    {
+      id: "validation-negatives-late-answer-kept",
+      from: "if (epoch !== this.epoch) return",
+      to: "if (epoch > this.epoch) return"
+    },
+    {
+      id: "validation-negatives-kept-ten-times-longer",
+      from: "export const negativeMs = 1_000",
+      to: "export const negativeMs = 10_000"
+    }
+  ]),
+  ...faultsIn("src/actors/validation/Directory.ts", { breaks: p1, tests: [live, `${unit}/Directory.test.ts`] }, [
+    {
+      id: "validation-directory-removed-meanwhile-is-known",
+      from: "if (changes === this.changes && application.index >= 0) {",
+      to: "if (application.index >= 0) {"
+    },
+    {
+      id: "validation-directory-of-another-generation",
+      from: "known !== undefined && known.generation === this.options.generation()",
+      to: "known !== undefined && known.generation >= 0"
+    },
+    {
+      id: "validation-directory-places-stay-taken",
+      from: "this.waitingCount -= callbacks.length",
+      to: "this.waitingCount -= 1",
+      breaks: ["R-BUS-9"]
+    },
+    {
+      id: "validation-directory-new-application-stays-unknown",
+      from: "        this.changes++\n        this.unknown.delete(appName)",
+      to: "        this.changes++\n        this.unknown.has(appName)",
+      breaks: ["R-TOK-2"]
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/validation/MissQueue.ts",
+    { breaks: [...p1, "R-REV-5"], tests: [live, `${unit}/MissLines.test.ts`] },
+    [
+      {
+        id: "validation-queue-covered-by-generation-of-the-answer",
+        from: "const sentGeneration = leaseHolds ? generation() : 0",
+        to: "const sentGeneration = leaseHolds ? generation() : generation()"
+      },
+      {
+        id: "validation-queue-unusable-from-the-shared-cache",
+        from: "if (!isUsable(token.status)) continue",
+        to: 'if (!isUsable(token.status) && token.status === "Inactive") continue'
+      },
+      {
+        id: "validation-queue-other-tenants-entry",
+        from: "token.tenantId === miss.application.tenant.tenantId && beliefs",
+        to: "token.tenantId.length > 0 && beliefs",
+        breaks: ["R-ACC-7"]
+      },
+      {
+        id: "validation-queue-changed-row-is-used",
+        from: "rows.filter((row) => row !== undefined && !holds(row))",
+        to: "rows.filter((row) => row !== undefined && !holds(row) && row.version < 0)",
+        breaks: ["R-SEC-30"]
+      },
+      {
+        id: "validation-queue-old-keys-say-unknown",
+        from: 'keyring.isCurrent() ? "unknown" : "unavailable"',
+        to: 'keyring.isCurrent() ? "unknown" : "unknown"',
+        breaks: ["R-SEC-17"]
+      },
+      {
+        id: "validation-queue-overdue-is-waited-for",
+        from: "if (statement.sentAt > overdue) continue",
+        to: "if (statement.sentAt >= 0) continue",
+        breaks: ["R-BUS-10", "P10"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/validation/MissLines.ts",
+    { breaks: ["R-BUS-9", "P6"], tests: [`${unit}/MissLines.test.ts`] },
+    [
+      {
+        id: "validation-lines-first-tenant-takes-all",
+        from: "let left = alone ? max - taken.length : 1",
+        to: "let left = alone ? max - taken.length : max"
+      },
+      {
+        id: "validation-lines-sent-is-joined",
+        from: "    if (!Array.isArray(alike) || alike.length === 1) this.byHash.delete(miss.h0)\n",
+        to: "    if (!Array.isArray(alike)) return\n    if (alike.length === 1) this.byHash.delete(miss.h0)\n",
+        breaks: ["P1", "R-REV-5"],
+        tests: [`${unit}/MissLines.test.ts`, live]
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/validation/ValidationPath.ts", { breaks: p1, tests: [live] }, [
+    {
+      id: "validation-path-hit-is-not-tested",
+      from: "return ref !== 0 && beliefs.believesHot(ref, true) ? ref : 0",
+      to: "return ref"
+    },
+    {
+      id: "validation-path-hit-without-lease",
+      from: "if (!leaseHolds) return 0",
+      to: "if (!leaseHolds && this.hits < 0) return 0"
+    },
+    {
+      id: "validation-path-end-exclusive",
+      from: "if (wall >= hot.expiresAt(ref))",
+      to: "if (wall > hot.expiresAt(ref))",
+      breaks: ["R-TOK-4"]
+    },
+    {
+      id: "validation-path-other-tenants-hit",
+      from: "if (waiter !== null && waiter.tenantId !== null && waiter.tenantId !== tenantId)",
+      to: "if (waiter !== null && waiter.tenantId !== null && waiter.dryRun && waiter.tenantId !== tenantId)",
+      breaks: ["R-ACC-7"]
+    },
+    {
+      id: "validation-path-dry-run-is-a-use",
+      from: "waiter !== null && !waiter.dryRun) this.noteUse",
+      to: "waiter !== null) this.noteUse",
+      breaks: ["R-TOK-3", "R-TOK-9"]
+    },
+    {
+      id: "validation-path-told-for-ever",
+      from: "if (ref !== 0) beliefs.hot.setTold(ref, false)",
+      to: "if (ref < 0) beliefs.hot.setTold(ref, false)",
+      breaks: ["R-TOK-3"]
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/validation/KnownTenants.ts",
+    { breaks: ["R-BUS-14"], tests: [`${unit}/KnownTenants.test.ts`] },
+    [
+      { id: "validation-tenants-read-in-another-generation", from: "      sentIn === generation() &&\n", to: "" },
+      {
+        id: "validation-tenants-removed-meanwhile",
+        from: "removalsBefore === removals &&",
+        to: "removalsBefore <= removals &&"
+      },
+      {
+        id: "validation-tenants-known-after-a-lapse",
+        from: "now() < found.until && found.generation === generation()",
+        to: "now() < found.until"
+      },
+      {
+        id: "validation-tenants-removed-is-served",
+        from: "tenant !== undefined && tenant.removedAt === null\n\n",
+        to: "tenant !== undefined && tenant.removedAt !== 0\n\n"
+      },
+      {
+        id: "validation-tenants-joined-not-found-is-final",
+        from: "isServed(found) ? Effect.succeed(true) : Effect.map(ask(tenantId), isServed)",
+        to: "isServed(found) ? Effect.succeed(true) : Effect.succeed(false)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/validation/LimitsKeeper.ts",
+    { breaks: ["R-LIM-1"], tests: [`${unit}/LimitsKeeper.test.ts`] },
+    [
+      {
+        id: "validation-limits-older-word-undoes",
+        from: "else if (seq > (newest.get(tenantId) ?? 0)) {",
+        to: "else if (seq > 0) {"
+      },
+      {
+        id: "validation-limits-read-before-a-change",
+        from: "(before === changes ? found : null)",
+        to: "(before <= changes ? found : null)"
+      },
+      {
+        id: "validation-limits-first-page-only",
+        from: "isOver = after === null",
+        to: "isOver = after !== null || isOver || after === null"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/validation/LiveValidator.ts",
+    { breaks: ["R-TOK-9"], tests: [`${unit}/LiveValidatorLayer.test.ts`] },
+    [
+      {
+        id: "validation-uses-failed-piece-dropped",
+        from: "    for (const { tokenId, usedAt } of uses) beliefs.uses.add(tokenId, usedAt)\n    return",
+        to: "    return"
+      },
+      {
+        id: "validation-uses-not-flushed-at-the-end",
+        from: "yield* Effect.addFinalizer(() => flush)",
+        to: "yield* Effect.addFinalizer(() => Effect.void)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/validation/Uses.ts",
+    { breaks: ["R-TOK-9"], tests: [live, `${unit}/LiveValidatorLayer.test.ts`] },
+    [
+      { id: "validation-uses-go-back", from: "if (known < usedAt)", to: "if (known !== usedAt)" },
+      {
+        id: "validation-uses-without-bound",
+        from: "this.waiting.size < usesWaitingMax",
+        to: "this.waiting.size < 2 * usesWaitingMax",
+        breaks: ["P6", "R-TOK-9"]
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/validation/FirstUse.ts", { breaks: ["R-TOK-3"], tests: [live] }, [
+    { id: "validation-first-use-told-each-time", from: "    this.told.add(tokenId)\n", to: "" }
+  ])
+]

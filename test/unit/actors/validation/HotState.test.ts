@@ -1,0 +1,119 @@
+// Verifies R-REV-1, R-REV-7.
+/** What is believed when limits and lateness come together. */
+import { assert, describe, it } from "vitest"
+import { Beliefs } from "../../../../src/actors/validation/HotState.ts"
+import { LeaseState } from "../../../../src/coherence/Coherence.ts"
+import type { HotToken } from "../../../../src/domain/HotToken.ts"
+import type { RevocationTarget } from "../../../../src/domain/Revocation.ts"
+import { tokenIdOf, World } from "../../../support/validationWorld.ts"
+
+const limits = { tenantsMax: 10, applicationsMax: 10, applicationsPerTenantMax: 2 }
+
+const beliefsWith = (options: { readonly tombstonesPerTenantMax?: number } = {}) => {
+  const lease = new LeaseState()
+  lease.trustedUntilMonotonicMs = Number.POSITIVE_INFINITY
+  lease.trustedUntilWallMs = Number.POSITIVE_INFINITY
+  const beliefs = new Beliefs({
+    hotTokensMax: 100,
+    tombstonesPerTenantMax: options.tombstonesPerTenantMax ?? 100,
+    limits,
+    lease,
+    now: () => 1_000
+  })
+  return { beliefs, lease }
+}
+
+const tokenOf = (number: number, more: Partial<HotToken> = {}): HotToken => ({
+  tenantId: "acme",
+  appName: "app",
+  tokenId: tokenIdOf(number),
+  endpointId: "e",
+  status: "Active",
+  version: 1,
+  endsAt: null,
+  ending: "expired",
+  readSeq: 0,
+  cacheKey: "00",
+  ...more
+})
+
+const tokenTarget = (number: number): RevocationTarget => ({
+  kind: "token",
+  tokenId: tokenIdOf(number),
+  appName: "app",
+  cacheKey: "00",
+  version: 2,
+  usableUntil: null
+})
+
+describe("the covered sequence", () => {
+  it("never falls: tombstones that gave way between a statement and its row are not forgotten by the row", () => {
+    const { beliefs, lease } = beliefsWith({ tombstonesPerTenantMax: 2 })
+    // A statement is sent in this generation; its snapshot knows of nothing yet.
+    const sentIn = lease.generation
+    for (const seq of [1, 2, 3, 4]) beliefs.applyUnsafe({ tenantId: "acme", seq, targets: [tokenTarget(seq)] })
+    const tenant = beliefs.tenant("acme")
+    assert.isAbove(tenant.coveredSeq, 0)
+    const before = tenant.coveredSeq
+    beliefs.cover("acme", 0, sentIn)
+    assert.strictEqual(tenant.coveredSeq, before)
+    // The first one's tombstone is gone; what was read before its revocation is believed by nobody.
+    assert.isFalse(beliefs.believes(tokenOf(1, { readSeq: 0 }), true))
+    assert.isTrue(beliefs.believes(tokenOf(9, { readSeq: 4 }), true))
+  })
+
+  it("of a generation that has ended covers nothing", () => {
+    const { beliefs, lease } = beliefsWith()
+    const sentIn = lease.generation
+    lease.generation++
+    beliefs.cover("acme", 5, sentIn)
+    assert.isNull(beliefs.covered(beliefs.tenant("acme")))
+    beliefs.cover("acme", 5, 0)
+    assert.isNull(beliefs.covered(beliefs.tenant("acme")))
+  })
+})
+
+describe("the removal of an application that there is no record of", () => {
+  it("is remembered by its tenant: nothing that was read before is believed", () => {
+    const { beliefs, lease } = beliefsWith()
+    beliefs.cover("acme", 1, lease.generation)
+    for (const appName of ["one", "two"]) beliefs.application(appName, beliefs.tenant("acme"))
+    assert.strictEqual(beliefs.application("three", beliefs.tenant("acme")).index, -1, "beyond the limit of records")
+    const cached = tokenOf(1, { appName: "three", readSeq: 1 })
+    assert.isTrue(beliefs.believes(cached, true))
+    beliefs.applyUnsafe({ tenantId: "acme", seq: 2, targets: [{ kind: "application", appName: "three" }] })
+    assert.isFalse(beliefs.believes(cached, true))
+    assert.isTrue(beliefs.believes({ ...cached, readSeq: 2 }, true))
+  })
+})
+
+describe("a removal of a tenant", () => {
+  it("holds for all that was read before it, and for nothing that was read since", () => {
+    const { beliefs, lease } = beliefsWith()
+    beliefs.cover("acme", 1, lease.generation)
+    beliefs.applyUnsafe({ tenantId: "acme", seq: 4, targets: [{ kind: "tenant" }] })
+    beliefs.applyUnsafe({ tenantId: "acme", seq: 3, targets: [{ kind: "tenant" }] })
+    assert.isFalse(beliefs.believes(tokenOf(1, { readSeq: 3 }), true))
+    assert.isTrue(beliefs.believes(tokenOf(1, { readSeq: 4 }), true))
+  })
+})
+
+describe("what is kept", () => {
+  it("is never a token that is not usable, nor one that has ended", async () => {
+    const world = new World()
+    world.add(1, { status: "Suspended" })
+    world.add(2, { endsAt: world.now })
+    for (const value of ["value1", "value2"]) await world.answer("app", value)
+    assert.strictEqual(world.beliefs.hotCount(), 0)
+  })
+})
+
+describe("what is not good is told for a moment only", () => {
+  it("and not after a revocation that says more: revoked is 410 at once, though suspended was remembered", async () => {
+    const world = new World()
+    world.add(1, { status: "Suspended" })
+    assert.strictEqual((await world.answer("app", "value1")).statusCode, 403)
+    world.revoke(1, { status: "Revoked", ending: "revoked" })
+    assert.strictEqual((await world.answer("app", "value1")).statusCode, 410)
+  })
+})

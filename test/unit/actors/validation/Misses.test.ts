@@ -1,0 +1,83 @@
+// Verifies R-BUS-9, R-DUR-2, R-TOK-3, R-ACT-5.
+/** Places of those who wait: each is given back, whoever joined whom. */
+import { assert, describe, it } from "vitest"
+import { settled, World } from "../../../support/validationWorld.ts"
+
+describe("requests for the same token", () => {
+  it("that joined one statement give back a place each: the tenant's next ones are taken", async () => {
+    const world = new World({ missesPerTenantMax: 8, missesMax: 100 })
+    world.add(1)
+    await world.answer("app", "warm")
+    for (let round = 0; round < 4; round++) {
+      world.hold = true
+      const value = `unknown${round}`
+      const asked = Array.from({ length: 8 }, () => world.ask("app", value))
+      assert.strictEqual(world.ask("app", value).statusCode, 429, "the ninth is over the tenant's limit")
+      await settled()
+      world.hold = false
+      for (const sent of world.sent.splice(0)) await sent.answer()
+      assert.deepStrictEqual([...new Set(asked.map(({ statusCode }) => statusCode))], [404])
+      assert.strictEqual(world.beliefs.tenant("acme").waiting, 0)
+      assert.strictEqual(world.path.inFlight(), 0)
+    }
+    assert.strictEqual((await world.answer("app", "value1")).statusCode, 200)
+  })
+
+  it("cost the tenant's rate once", async () => {
+    const world = new World({ missesPerSecond: () => 3 })
+    world.add(1)
+    await world.answer("app", "warm")
+    world.monotonic += 1_000
+    world.hold = true
+    const joined = Array.from({ length: 10 }, () => world.ask("app", "value1"))
+    const others = [world.ask("app", "a"), world.ask("app", "b"), world.ask("app", "c")]
+    assert.deepStrictEqual(
+      others.map(({ statusCode }) => statusCode),
+      [0, 0, 429]
+    )
+    await settled()
+    world.hold = false
+    for (const sent of world.sent.splice(0)) await sent.answer()
+    assert.deepStrictEqual([...new Set(joined.map(({ statusCode }) => statusCode))], [200])
+  })
+
+  it("are a use when one of them is, whoever comes last, and of their own tenant", async () => {
+    const world = new World()
+    world.add(1, { status: "Inactive" })
+    await world.answer("app", "warm")
+    world.hold = true
+    const used = world.validate("acme", "app", "value1")
+    const dry = world.validate("acme", "app", "value1", true)
+    const foreign = world.validate("else", "app", "value1")
+    await settled()
+    world.hold = false
+    for (const sent of world.sent.splice(0)) await sent.answer()
+    assert.deepStrictEqual([used.answer?.statusCode, dry.answer?.statusCode], [200, 200])
+    assert.strictEqual(foreign.answer?.statusCode, 404)
+    assert.lengthOf(world.firstUsed, 1)
+    assert.strictEqual(world.beliefs.uses.count, 1)
+  })
+})
+
+describe("a request whose application is looked for", () => {
+  it("gives its place back, found or not, and is waited for at the end", async () => {
+    const world = new World({ missesMax: 4, missesPerTenantMax: 4 })
+    world.add(1)
+    world.holdNames = true
+    const asked = [world.ask("app", "value1"), world.ask("gone", "value1")]
+    let isQuiet = false
+    void world.path.quiet().then(() => {
+      isQuiet = true
+    })
+    await settled()
+    assert.isFalse(isQuiet)
+    for (const names of world.askedNames.splice(0)) await names.answer()
+    for (let turn = 0; turn < 5; turn++) await settled()
+    assert.deepStrictEqual(
+      asked.map(({ statusCode }) => statusCode),
+      [200, 404]
+    )
+    assert.isTrue(isQuiet)
+    assert.strictEqual(world.path.inFlight(), 0)
+  })
+})

@@ -1,0 +1,79 @@
+// Verifies R-SEC-4, R-SEC-17.
+/** When a key may follow another, when the old one may go, and how fast rows move. */
+import { assert, describe, it } from "vitest"
+import * as HashKeys from "../../../src/crypto/HashKeys.ts"
+import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
+import type { AgedKey } from "../../../src/store/KeyRotationStore.ts"
+
+const activationMs = 60_000
+const key = (keyId: string, more: Partial<AgedKey> = {}): AgedKey => ({
+  keyId,
+  purpose: "token-hash",
+  tenantId: null,
+  state: "active",
+  masterKeyId: "m",
+  wrapped: new Uint8Array([1]),
+  createdAt: 0,
+  ageMs: 10 * activationMs,
+  ...more
+})
+
+describe("a key that was followed", () => {
+  const old = key("old", { state: "retiring" })
+  const followedSince = (ageMs: number) => RotationPlan.mayBeWritten(old, [key("new", { ageMs }), old], activationMs)
+
+  it("may still be written with for two activations: a replica may read late, and write late what it read", () => {
+    assert.isTrue(followedSince(0))
+    assert.isTrue(followedSince(activationMs))
+    assert.isTrue(followedSince(2 * activationMs - 1))
+    assert.isFalse(followedSince(2 * activationMs))
+  })
+
+  it("is written with by nobody when it is retired, a tenant's, or followed by none of its kind", () => {
+    const active = key("new", { ageMs: 0 })
+    assert.isFalse(RotationPlan.mayBeWritten({ ...old, state: "retired" }, [active], activationMs))
+    assert.isFalse(RotationPlan.mayBeWritten({ ...old, tenantId: "acme" }, [active], activationMs))
+    assert.isFalse(RotationPlan.mayBeWritten(old, [{ ...active, purpose: "seal" }], activationMs))
+  })
+})
+
+describe("a rotation", () => {
+  const times = { activationMs, ageMinMs: 10 * activationMs }
+  const wanted = { purpose: "token-hash", force: false } as const
+  const due = (keys: ReadonlyArray<AgedKey>) =>
+    RotationPlan.followable(keys, times, wanted).due.map(({ keyId }) => keyId)
+
+  it("waits until every replica writes with the last one", () => {
+    const old = key("old", { state: "retiring" })
+    assert.deepStrictEqual(due([key("new", { ageMs: activationMs - 1 }), old]), [])
+    assert.deepStrictEqual(due([key("new", { ageMs: 10 * activationMs }), old]), ["new"])
+    assert.deepStrictEqual(due([key("first", { ageMs: 0 })]), ["first"])
+  })
+})
+
+describe("the layers of a hash key", () => {
+  const material = (layers: number, fill = 1) => new Uint8Array(layers * HashKeys.layerLength).fill(fill)
+
+  it("are added one by one, up to their limit", () => {
+    assert.lengthOf(RotationPlan.successorOf(material(1)) ?? [], 2 * HashKeys.layerLength)
+    assert.lengthOf(
+      RotationPlan.successorOf(material(HashKeys.layersMax - 1)) ?? [],
+      HashKeys.layersMax * HashKeys.layerLength
+    )
+    assert.isNull(RotationPlan.successorOf(material(HashKeys.layersMax)))
+  })
+
+  it("lead from one key to another only where that begins with the first", () => {
+    assert.deepStrictEqual(RotationPlan.layersBetween(material(1), material(2)), material(1))
+    assert.isNull(RotationPlan.layersBetween(material(2), material(2)))
+    assert.isNull(RotationPlan.layersBetween(material(1, 9), material(2)))
+  })
+})
+
+describe("rows that are moved", () => {
+  it("are no more a second than allowed, however long the page took", () => {
+    assert.strictEqual(RotationPlan.pauseMs(500, 0, 500), 1_000)
+    assert.strictEqual(RotationPlan.pauseMs(500, 400, 500), 600)
+    assert.strictEqual(RotationPlan.pauseMs(500, 5_000, 500), 0)
+  })
+})
