@@ -92,7 +92,7 @@ const runAll = async (mutants) => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
       const outcome = await tryFault(copy, mutant, testsOf(mutant), baselineOf, limitMs)
       outcomes.set(mutant, outcome)
-      if (!options.unit || outcome.state === "killed") results.keep(mutant, outcome)
+      if (!options.unit || outcome.state === "killed" || mutant.tests.every(isUnit)) results.keep(mutant, outcome)
       say(shown(mutant, outcome))
     }
     copy.remove()

@@ -28,28 +28,27 @@ export const testOf = (test) => {
 
 const escaped = (words) => words.replaceAll(/[.*+?^${}()|[\]\\]/gu, "\\$&")
 
-const firstLine = (text = "") => text.split("\n")[0].slice(0, 200)
+const firstLine = (text) => (text ?? "").split("\n")[0].slice(0, 200)
 
-const isUnloadable = (message = "") =>
+const isTooSlow = (message) => /TestTimeoutError|Test timed out|Hook timed out/u.test(message ?? "")
+
+const isUnloadable = (message) =>
   /SyntaxError|ERR_INVALID_TYPESCRIPT_SYNTAX|does not provide an export|Cannot find (?:module|package)|PARSE_ERROR/u.test(
-    message
+    message ?? ""
   )
+
+const verdictOfFailure = (by, message) => {
+  const said = firstLine(message)
+  if (isUnloadable(message)) return { verdict: "unloadable", said }
+  return { verdict: isTooSlow(message) ? "timed out" : "failed", by, said }
+}
 
 /** What vitest's report says: the first failed test, a file that could not be set up, or that all passed. */
 const verdictOf = (report, words) => {
   for (const file of report.testResults) {
     const failed = file.assertionResults.find(({ status }) => status === "failed")
-    if (failed !== undefined) {
-      const [message] = failed.failureMessages
-      return isUnloadable(message)
-        ? { verdict: "unloadable", said: firstLine(message) }
-        : { verdict: "failed", by: failed.fullName, said: firstLine(message) }
-    }
-    if (file.status === "failed") {
-      return isUnloadable(file.message)
-        ? { verdict: "unloadable", said: firstLine(file.message) }
-        : { verdict: "failed", by: "(its set-up)", said: firstLine(file.message) }
-    }
+    if (failed !== undefined) return verdictOfFailure(failed.fullName, failed.failureMessages?.[0])
+    if (file.status === "failed") return verdictOfFailure("(its set-up)", file.message)
   }
   if (report.numPassedTests === 0)
     return { verdict: "unloadable", said: `no test was run${words ? ` for "${words}"` : ""}` }
@@ -118,6 +117,11 @@ export const tryFault = async (copy, mutant, tests, baselineOf, limitMs) => {
     const result = await runTest(copy, test, limitMs ?? limitOf(baseline.ms)).finally(takeOut)
     ms += result.ms
     if (result.verdict === "unloadable") return { state: "error", test, said: result.said, ms }
+    if (result.verdict === "timed out") {
+      // Is it the fault, or is the machine busy?
+      const now = await runTest(copy, test, limitMs ?? limitOf(baseline.ms))
+      if (now.verdict !== "passed") return { state: "error", test, said: "the machine is too busy to tell", ms }
+    }
     if (result.verdict !== "passed") return { state: "killed", test, by: result.by, said: result.said, ms }
   }
   return { state: "survived", ms }

@@ -10,6 +10,8 @@ export const crypto: ReadonlyArray<Mutant> = [
     { id: "crypto-record-place-not-bound", from: '  data.write(aad, headerLength, "utf8")\n', to: "" },
     {
       id: "crypto-record-header-not-bound",
+      survives:
+        "the key id in the header chooses the key, and the tag is that key's: another header opens nothing either way",
       from: "  data.set(header, 0)\n",
       to: "  data.set(header.subarray(0, 0), 0)\n  data.fill(0, 0, headerLength)\n"
     },
@@ -24,11 +26,6 @@ export const crypto: ReadonlyArray<Mutant> = [
       from: "if (key.uses >= usesMax) throw",
       to: "if (key.uses > 2 * usesMax) throw",
       breaks: ["P9"]
-    },
-    {
-      id: "crypto-record-other-keys-record",
-      from: "key.idBytes.every((byte, index) => record[index + 1] === byte)",
-      to: "key.idBytes.some((byte, index) => record[index + 1] === byte)"
     }
   ]),
   ...faultsIn("src/crypto/RowTags.ts", { breaks: ["R-SEC-30"], tests: [`${unit}/RowTags.test.ts`] }, [

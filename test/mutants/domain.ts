@@ -9,49 +9,49 @@ const answers = `${unit}/ProviderAnswer.test.ts`
 const credentials = `${unit}/CredentialLifecycle.test.ts`
 
 export const domain: ReadonlyArray<Mutant> = [
-  ...faultsIn("src/domain/Belief.ts", { breaks: ["P1", "R-REV-1", "R-REV-4"], tests: [model] }, [
-    { id: "domain-belief-without-lease", from: "  leaseHolds &&", to: "  (leaseHolds || tombstoneSeq === 0) &&" },
-    { id: "domain-belief-older-than-covered", from: "readSeq >= coveredSeq", to: "readSeq >= coveredSeq - 1" },
-    { id: "domain-belief-older-than-tombstone", from: "readSeq >= tombstoneSeq", to: "readSeq >= tombstoneSeq - 1" },
-    {
-      id: "domain-belief-older-than-application",
-      from: "readSeq >= applicationEpochSeq",
-      to: "readSeq >= applicationEpochSeq - 1"
-    },
-    { id: "domain-belief-older-than-tenant", from: "readSeq >= tenantEpochSeq", to: "readSeq >= tenantEpochSeq - 1" },
-    {
-      id: "domain-belief-spent-tombstone-kept",
-      from: "tombstoneSeq <= coveredSeq",
-      to: "tombstoneSeq < coveredSeq",
-      breaks: ["R-REV-7"],
-      tests: ["test/unit/actors/validation/Tombstones.test.ts"]
-    }
-  ]),
   ...faultsIn(
-    "src/domain/Token.ts",
-    { breaks: ["R-TOK-4"], tests: [life, "test/unit/actors/tokens/tokenCommands.test.ts"] },
+    "src/domain/Belief.ts",
+    { breaks: ["P1", "R-REV-1", "R-REV-4"], tests: [`${unit}/Belief.test.ts`, model] },
     [
-      { id: "domain-token-end-exclusive", from: "end !== null && now >= end", to: "end !== null && now > end" },
+      { id: "domain-belief-without-lease", from: "  leaseHolds &&", to: "  (leaseHolds || tombstoneSeq === 0) &&" },
+      { id: "domain-belief-older-than-covered", from: "readSeq >= coveredSeq", to: "readSeq >= coveredSeq - 1" },
+      { id: "domain-belief-older-than-tombstone", from: "readSeq >= tombstoneSeq", to: "readSeq >= tombstoneSeq - 1" },
       {
-        id: "domain-token-later-end",
-        from: "return Math.min(expiresAt, overlapEndsAt)",
-        to: "return Math.max(expiresAt, overlapEndsAt)",
-        breaks: ["R-TOK-5"]
+        id: "domain-belief-older-than-application",
+        from: "readSeq >= applicationEpochSeq",
+        to: "readSeq >= applicationEpochSeq - 1"
       },
+      { id: "domain-belief-older-than-tenant", from: "readSeq >= tenantEpochSeq", to: "readSeq >= tenantEpochSeq - 1" },
       {
-        id: "domain-token-long-hint",
-        from: "characters.length >= 12",
-        to: "characters.length >= 8",
-        breaks: ["R-TOK-6"]
-      },
-      {
-        id: "domain-token-end-told-as-rotation",
-        from: " && token.overlapEndsAt !== token.expiresAt",
-        to: "",
-        breaks: ["R-TOK-2"]
+        id: "domain-belief-spent-tombstone-kept",
+        from: "tombstoneSeq <= coveredSeq",
+        to: "tombstoneSeq < coveredSeq",
+        breaks: ["R-REV-7"],
+        tests: ["test/unit/actors/validation/Tombstones.test.ts"]
       }
     ]
   ),
+  ...faultsIn("src/domain/Token.ts", { breaks: ["R-TOK-4"], tests: [`${unit}/Token.test.ts`, life] }, [
+    { id: "domain-token-end-exclusive", from: "end !== null && now >= end", to: "end !== null && now > end" },
+    {
+      id: "domain-token-later-end",
+      from: "return Math.min(expiresAt, overlapEndsAt)",
+      to: "return Math.max(expiresAt, overlapEndsAt)",
+      breaks: ["R-TOK-5"]
+    },
+    {
+      id: "domain-token-long-hint",
+      from: "characters.length >= 12",
+      to: "characters.length >= 8",
+      breaks: ["R-TOK-6"]
+    },
+    {
+      id: "domain-token-end-told-as-rotation",
+      from: " && token.overlapEndsAt !== token.expiresAt",
+      to: "",
+      breaks: ["R-TOK-2"]
+    }
+  ]),
   ...faultsIn("src/domain/TokenLifecycle.ts", { breaks: ["R-TOK-1", "R-TOK-2"], tests: [life] }, [
     {
       id: "domain-life-revoked-may-come-back",

@@ -188,6 +188,8 @@ export const validation: ReadonlyArray<Mutant> = [
     [
       {
         id: "validation-queue-covered-by-generation-of-the-answer",
+        survives:
+          "a renewal after a time without a lease begins another generation, so what was covered without one counts for nothing",
         from: "const sentGeneration = leaseHolds ? generation() : 0",
         to: "const sentGeneration = leaseHolds ? generation() : generation()"
       },

@@ -21,7 +21,11 @@ export const hashOf = (appName: string, token: string, key = "k1"): Buffer =>
 
 export const tokenIdOf = (number: number): string => `0190a0b0-0000-7000-8000-${String(number).padStart(12, "0")}`
 
-export const keyringOf = (keys: ReadonlyArray<string>, isCurrent: () => boolean): Keyring["Service"] => {
+export const keyringOf = (
+  keys: ReadonlyArray<string>,
+  isCurrent: () => boolean,
+  isHeld: () => boolean = () => true
+): Keyring["Service"] => {
   const hashTokenAll = (appName: string, value: string) =>
     keys.map((keyId) => ({ keyId, hash: hashOf(appName, value, keyId) }))
   const unused = () => {
@@ -34,7 +38,7 @@ export const keyringOf = (keys: ReadonlyArray<string>, isCurrent: () => boolean)
     fingerprint: unused,
     fingerprintAll: unused,
     rowTag: unused,
-    rowHolds: () => true,
+    rowHolds: () => isHeld(),
     seal: unused,
     open: unused
   }
@@ -104,6 +108,8 @@ export class World {
   holdNames = false
   down = false
   keysCurrent = true
+  /** Whether rows are as this service wrote them. */
+  rowsHold = true
   readonly sent: Array<Sent<HotToken | undefined>> = []
   readonly askedNames: Array<Sent<{ readonly appName: string; readonly tenantId: string }>> = []
   statements = 0
@@ -136,7 +142,11 @@ export class World {
       beliefs: this.beliefs,
       lease: this.lease,
       firstUses: this.firstUses,
-      keyring: keyringOf(options.keys ?? ["k1"], () => this.keysCurrent),
+      keyring: keyringOf(
+        options.keys ?? ["k1"],
+        () => this.keysCurrent,
+        () => this.rowsHold
+      ),
       now: () => this.now,
       monotonicMs: () => this.monotonic,
       onBug: (bug) => this.bugs.push(bug),

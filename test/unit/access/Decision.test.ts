@@ -32,6 +32,17 @@ const decide = (grants: Grants, row: Row, places: ReadonlyArray<Place | null> = 
   }
 }
 
+describe("a token of a tenant's issuer", () => {
+  it("reaches nothing of the platform, whatever it says it may do there", () => {
+    const says = { byResource: new Map([["kaa-system", new Set(everyScope)]]) }
+    for (const row of Object.values(adminScopes)) {
+      if (row.on !== "platform") continue
+      assert.strictEqual(overall({ ...says, issuedBy: "platform" }, row)._tag, "Allowed")
+      assert.strictEqual(overall({ ...says, issuedBy: "tenant" }, row)._tag, "Missing")
+    }
+  })
+})
+
 describe("the table", () => {
   it("has a row for every operation there is", () => {
     const missing = operations.filter(({ family, name }) => rowOf(family, name) === undefined)

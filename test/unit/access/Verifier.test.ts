@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import type { JWK } from "jose"
 import { AccessConfig, type AccessConfigShape } from "../../../src/access/AccessConfig.ts"
 import { IssuerAway, IssuerClient } from "../../../src/access/IssuerClient.ts"
-import { Verifier } from "../../../src/access/Verifier.ts"
+import { rememberedBytesMax, Verifier } from "../../../src/access/Verifier.ts"
 import type { Issuer } from "../../../src/domain/Issuer.ts"
 import { signingKey } from "../../support/issuerKeys.ts"
 
@@ -136,6 +136,22 @@ describe("a token", () => {
     })
   )
 
+  it.effect("reaches what its issuer is for: a tenant's the tenant, the platform's the platform", () =>
+    Effect.gen(function* () {
+      const { published, verifier } = yield* world()
+      const key = yield* made("k")
+      published.set(acme.issuer, [key.publicJwk])
+      published.set(platform.issuer, [key.publicJwk])
+      const issuedBy = Effect.fnUntraced(function* (iss: string) {
+        const token = yield* signed(key.sign({ ...claims, iss }))
+        const { grants } = yield* verifier.verify(`Bearer ${token}`, { tenantId: "acme", issuer: acme })
+        return grants.issuedBy
+      })
+      assert.strictEqual(yield* issuedBy(acme.issuer), "tenant")
+      assert.strictEqual(yield* issuedBy(platform.issuer), "platform")
+    })
+  )
+
   it.effect("without a platform's issuer says no_issuer of the platform", () =>
     Effect.gen(function* () {
       const { verify } = yield* world({ platform: null })
@@ -187,6 +203,20 @@ describe("a verified token is remembered", () => {
       assert.strictEqual(yield* verify(token, "acme", null), "no_issuer")
       assert.strictEqual(yield* verify(token, "acme", { ...acme, audience: "other" }), "audience")
       assert.strictEqual(yield* verify(token, "other", acme), "bearer:other/alice")
+    })
+  )
+
+  it.effect("in a bounded number of bytes, as many as there is room for", () =>
+    Effect.gen(function* () {
+      const { published, verifier, verify } = yield* world({ verifiedTokensMax: 10_000 })
+      const key = yield* made("k")
+      published.set(acme.issuer, [key.publicJwk])
+      const long = { ...claims, padding: "x".repeat(10_000) }
+      const room = Math.floor(rememberedBytesMax / (8 * (yield* signed(key.sign({ ...long, jti: 1_000 }))).length))
+      for (let index = 0; index < room + 40; index++) {
+        yield* verify(yield* signed(key.sign({ ...long, jti: 1_000 + index })))
+      }
+      assert.strictEqual(verifier.censusUnsafe().tokens, room)
     })
   )
 

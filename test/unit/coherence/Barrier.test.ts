@@ -109,6 +109,8 @@ describe("a barrier round", () => {
     expect(atFirst).toEqual({ highest: 11, changedAtMs: Number.NEGATIVE_INFINITY })
     expect(changed).toEqual({ highest: 3, changedAtMs: 100 })
     expect(seenAfter(changed, changed, 4, 200)).toEqual({ highest: 4, changedAtMs: 100 })
+    // A sequence that was given before.
+    expect(seenAfter(seen, seen, 10, 9)).toEqual({ highest: 10, changedAtMs: 9 })
     // Sent before, acknowledged out of order: nothing has changed.
     expect(seenAfter({ ...seen, highest: 12 }, seen, 11, 7)).toEqual({ ...seen, highest: 12 })
     const settles = (atMs: number) => begin(listing(atMs, 4), { ...known, seen: changed }).settledAtMs

@@ -1,11 +1,15 @@
 import { describe, expect, it } from "vitest"
-import { afterLapse, afterRenewal, holds, type Moment } from "../../../src/coherence/Lease.ts"
+import { afterLapse, afterRenewal, holds, type Moment, outwaitMs } from "../../../src/coherence/Lease.ts"
 
 const timing = { leaseMs: 3_000, marginMs: 300 }
 const at = (ms: number, wallMs = ms): Moment => ({ monotonicMs: ms, wallMs })
 const none = { trustedUntilMonotonicMs: 0, trustedUntilWallMs: 0, generation: 1 }
 
 describe("a lease", () => {
+  it("of another one is outwaited after its whole length and its margin", () => {
+    expect(outwaitMs(timing)).toBe(3_300)
+  })
+
   it("counts from before the renewal was sent, less the margin, on both clocks", () => {
     const right = afterRenewal(none, at(1_000, 50_000), at(1_900, 50_900), timing)
     expect(holds(right, at(3_699, 52_699))).toBe(true)

@@ -2,20 +2,29 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, Queue, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { seenNothing } from "../../../src/coherence/Barrier.ts"
+import { type Entry, seenNothing } from "../../../src/coherence/Barrier.ts"
 import { LeaseState, LeaseView, monotonicMsUnsafe } from "../../../src/coherence/Coherence.ts"
 import { CoherenceConfig } from "../../../src/coherence/CoherenceConfig.ts"
 import { BucketError, type LeaseBucket } from "../../../src/coherence/LeaseBucket.ts"
 import * as LeaseKeeper from "../../../src/coherence/LeaseKeeper.ts"
 import { Nats } from "../../../src/nats/Nats.ts"
 
-const writesMax = 200
+const writesMax = 2_000
 
 interface Write {
   readonly key: string
   readonly state: string
   readonly at: number
 }
+
+const evictedEntry = ({ key }: Write): Entry => ({
+  key,
+  process: "one.abc",
+  revision: 9,
+  state: "evicted",
+  heldMs: 0,
+  timing: { leaseMs: 3_000, marginMs: 300 }
+})
 
 /** A keeper over a bucket that takes every write, or none, and a connection that says what the test says. */
 const setup = Effect.gen(function* () {
@@ -29,25 +38,34 @@ const setup = Effect.gen(function* () {
     })
   }
   const writes: Array<Write> = []
-  const world = { isUp: true, onWrite: (_: Write) => {} }
+  const world = { isUp: true, takesAway: false, answersAfter: "0 millis" as Duration.Input, onWrite: (_: Write) => {} }
   const clock = yield* Effect.clockWith(Effect.succeed)
   const unavailable = new BucketError({ reason: "unavailable" })
+  const conflict = new BucketError({ reason: "conflict" })
   const bucket: LeaseBucket = {
     ensure: Effect.suspend(() => (world.isUp ? Effect.void : Effect.fail(unavailable))),
     write: (key, revision, state) =>
       Effect.suspend(() => {
         if (!world.isUp) return Effect.fail(unavailable)
+        if (world.takesAway && state === "held" && revision > 0) return Effect.fail(conflict)
         if (writes.length >= writesMax) return Effect.never
         const write = { key, state, at: clock.currentTimeMillisUnsafe() }
         writes.push(write)
         world.onWrite(write)
         // The answer takes a turn of the event loop, as it does on a bus.
         return Effect.as(
-          Effect.promise(() => new Promise<void>((done) => setImmediate(done))),
+          Effect.andThen(
+            Effect.promise(() => new Promise<void>((done) => setImmediate(done))),
+            Duration.toMillis(world.answersAfter) === 0 ? Effect.void : Effect.sleep(world.answersAfter)
+          ),
           revision + 1
         )
       }),
-    list: Effect.fail(unavailable),
+    list: Effect.suspend(() =>
+      world.takesAway
+        ? Effect.succeed({ sentMs: 0, receivedMs: 0, barrier: 1, entries: writes.map(evictedEntry) })
+        : Effect.fail(unavailable)
+    ),
     seen: () => seenNothing,
     plan: { name: "KV_CM_LEASES" }
   }
@@ -101,6 +119,40 @@ describe("the keeper of the lease", () => {
       yield* pass("200 millis")
       assert.isTrue(holds())
       assert.notStrictEqual(writes.at(-1)?.key, writes[0]?.key)
+    })
+  )
+
+  it.effect("counts a right from when its renewal was sent, not from when that was answered", () =>
+    Effect.gen(function* () {
+      const { holds, pass, world } = yield* setup
+      world.answersAfter = "2 seconds"
+      yield* pass("1 second")
+      yield* pass("2 seconds")
+      assert.isTrue(holds(), "sent at 1 s, answered at 3 s: good until 3.7 s")
+      world.isUp = false
+      yield* pass("690 millis")
+      assert.isTrue(holds())
+      yield* pass("20 millis")
+      assert.isFalse(holds())
+    })
+  )
+
+  it.effect("lapses at once when its right is taken away, and waits ever longer, up to some leases, for the next", () =>
+    Effect.gen(function* () {
+      const { holds, pass, world, writes } = yield* setup
+      world.takesAway = true
+      yield* pass("1 second")
+      assert.isFalse(holds())
+      for (let time = 0; time < 600; time++) yield* pass("500 millis")
+      const taken = writes.filter(({ state }) => state === "held").map(({ at }) => at)
+      const pauses = taken.slice(1).map((at, index) => at - taken[index]!)
+      const longest = (16 * 3_000) / 2
+      assert.isAbove(Math.max(...pauses), longest)
+      assert.isBelow(Math.max(...pauses), longest + 3_000)
+      assert.deepStrictEqual(
+        pauses.slice(0, 4),
+        pauses.slice(0, 4).toSorted((a, b) => a - b)
+      )
     })
   )
 

@@ -1,7 +1,7 @@
 // Verifies R-SEC-3.
 import { createHmac, randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { Clock, ConfigProvider, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import * as HashCover from "../../../src/crypto/HashCover.ts"
@@ -89,7 +89,7 @@ describe("LiveKeyring", () => {
   it.effect("a fingerprint tells apart what only joined looks alike", () =>
     Effect.gen(function* () {
       const keyring = yield* replica(masterOf(fileKeys(1)), yield* keyWorld)
-      const all = [["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""], ["", "abc"], []].map((parts) =>
+      const all = [["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""], ["", "abc"], ["ab\0\0\0\0c"], []].map((parts) =>
         keyring.fingerprint(...parts)
       )
       assert.strictEqual(new Set(all).size, all.length)
@@ -310,6 +310,70 @@ describe("LiveKeyring", () => {
       yield* TestClock.adjust("30 seconds")
       assert.isTrue(keyring.isCurrent())
       assert.strictEqual(keyring.hashToken("app", "token").keyId, added.keyId)
+    })
+  )
+
+  it.effect("is current by both clocks or not at all: a machine that slept knows nothing of what happened since", () =>
+    Effect.gen(function* () {
+      const world = yield* keyWorld
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      let slept = 0
+      const sleepy: Clock.Clock = Object.assign(Object.create(clock), {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + slept
+      })
+      const keyring = yield* Effect.provideService(replica(masterOf(fileKeys(1)), world), Clock.Clock, sleepy)
+      assert.isTrue(keyring.isCurrent())
+      slept = 18_000
+      assert.isFalse(keyring.isCurrent())
+      slept = 0
+      assert.isTrue(keyring.isCurrent())
+    })
+  )
+
+  it.effect("tells how often its sealing key was used, each time what is new", () =>
+    Effect.gen(function* () {
+      const world = yield* keyWorld
+      const keyring = yield* replica(masterOf(fileKeys(1)), world)
+      const { keyId } = world.keys().find(({ purpose }) => purpose === "seal")!
+      const uses = world.rotation.addUses(keyId, 0)
+      for (let count = 0; count < 3; count++) keyring.seal("place", Buffer.from("x"))
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(yield* uses, 3)
+      keyring.seal("place", Buffer.from("x"))
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(yield* uses, 4)
+    })
+  )
+
+  it.effect("looks for no token under a key that is retired", () =>
+    Effect.gen(function* () {
+      const world = yield* keyWorld
+      const master = masterOf(fileKeys(1))
+      const keyring = yield* replica(master, world)
+      const old = world.keys().find(({ purpose }) => purpose === "token-hash")!
+      yield* rotate(world, master, "token-hash")
+      yield* TestClock.adjust("3 seconds")
+      assert.lengthOf(keyring.hashTokenAll("app", "token"), 2)
+      assert.strictEqual(yield* world.rotation.retire(old.keyId), "retired")
+      yield* TestClock.adjust("3 seconds")
+      assert.notInclude(
+        keyring.hashTokenAll("app", "token").map(({ keyId }) => keyId),
+        old.keyId
+      )
+    })
+  )
+
+  it.effect("a row's tag holds whole, for its own text, and no part of it", () =>
+    Effect.gen(function* () {
+      const { rowHolds, rowTag } = yield* replica(masterOf(fileKeys(1)), yield* keyWorld)
+      const tag = rowTag("text")
+      assert.isTrue(rowHolds(tag, "text"))
+      for (const part of [undefined, tag.subarray(0, 0), tag.subarray(0, 1), tag.subarray(0, 15)]) {
+        assert.isFalse(rowHolds(part, "text"))
+      }
+      assert.isFalse(rowHolds(Buffer.concat([tag, tag]), "text"))
+      assert.isFalse(rowHolds(tag, "texu"))
+      assert.isFalse(rowHolds(tag, null))
     })
   )
 

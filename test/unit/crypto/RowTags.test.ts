@@ -3,7 +3,9 @@ import { randomBytes } from "node:crypto"
 import { assert, describe, it } from "vitest"
 import { hmac, hmacKey } from "../../../src/crypto/Hmac.ts"
 import * as RowTags from "../../../src/crypto/RowTags.ts"
+import type { ClientCredential } from "../../../src/domain/ClientCredential.ts"
 import type { HotToken } from "../../../src/domain/HotToken.ts"
+import type { ProviderEntry } from "../../../src/domain/ProviderEntry.ts"
 import type { TenantSettings } from "../../../src/domain/Tenant.ts"
 import { credentialRow } from "../../support/credentialRows.ts"
 
@@ -33,6 +35,7 @@ describe("RowTags", () => {
       { version: 4 },
       { tag: { ...tag, expiresAt: 0 } },
       { tag: { ...tag, overlapEndsAt: 0 } },
+      { tag: { ...tag, overlapEndsAt: 1 } },
       { tag: { ...tag, endedBy: "rotated" } },
       { cacheKey: `${"00".repeat(31)}01` }
     ]
@@ -50,6 +53,8 @@ describe("RowTags", () => {
     const one = RowTags.ofHotToken({ ...token, appName: "a 1:b", endpointId: "c" })
     const two = RowTags.ofHotToken({ ...token, appName: "a", endpointId: "b 1:c" })
     assert.notStrictEqual(one, two)
+    const three = RowTags.ofHotToken({ ...token, appName: "a b", endpointId: "c" })
+    assert.notStrictEqual(three, RowTags.ofHotToken({ ...token, appName: "a", endpointId: "b c" }))
   })
 
   it("a credential's covers every word of it but the notices that were given", () => {
@@ -62,6 +67,64 @@ describe("RowTags", () => {
       if (name === "noticedMs") assert.strictEqual(changed, text)
       else assert.notStrictEqual(changed, text, name)
     }
+  })
+
+  it("a client credential's and a provider's cover every word that decides something", () => {
+    const client: ClientCredential = {
+      credentialId: token.tokenId,
+      tenantId: "demo",
+      clientId: "c",
+      name: { kind: "basic", username: "anna" },
+      passwordHash: "$argon2id$1",
+      status: "Active",
+      version: 1,
+      reason: null,
+      description: null,
+      createdAt: 1,
+      updatedAt: 1,
+      createdBy: "bus",
+      updatedBy: "bus"
+    }
+    const clients: ReadonlyArray<Partial<ClientCredential>> = [
+      { credentialId: "0190a0b0-0000-7000-8000-000000000002" },
+      { tenantId: "demo2" },
+      { clientId: null },
+      { name: { kind: "basic", username: "berta" } },
+      { name: { kind: "certificate", issuer: "anna", serialNumber: "1" } },
+      { name: { kind: "certificate", issuer: "anna", serialNumber: "2" } },
+      { passwordHash: "$argon2id$2" },
+      { passwordHash: null },
+      { status: "Inactive" },
+      { version: 2 }
+    ]
+    const ofClients = [client, ...clients.map((other) => ({ ...client, ...other }))].map(RowTags.ofClient)
+    assert.strictEqual(new Set(ofClients).size, ofClients.length)
+
+    const definition = { name: "crm", token_url: "https://a.example/token" }
+    const entry: ProviderEntry = {
+      tenantId: "demo",
+      name: "crm",
+      providerId: token.tokenId,
+      version: 1,
+      definition,
+      clientId: "c",
+      secrets: 1,
+      hasKey: false
+    } as unknown as ProviderEntry
+    const entries: ReadonlyArray<object> = [
+      { tenantId: "demo2" },
+      { name: "crm2" },
+      { providerId: "0190a0b0-0000-7000-8000-000000000002" },
+      { version: 2 },
+      { definition: { ...definition, token_url: "https://b.example/token" } },
+      { clientId: null },
+      { secrets: 2 },
+      { hasKey: true }
+    ]
+    const ofEntries = [entry, ...entries.map((other): ProviderEntry => ({ ...entry, ...other }))].map(
+      RowTags.ofProvider
+    )
+    assert.strictEqual(new Set(ofEntries).size, ofEntries.length)
   })
 
   it("a tenant's covers which services are off, in whatever order they are told", () => {

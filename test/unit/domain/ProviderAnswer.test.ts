@@ -167,3 +167,23 @@ it("whatever comes is read, and nothing is thrown", () => {
     assert.include(["granted", "refused", "client", "transient", "unknown"], answer.kind)
   }
 })
+
+describe("a provider that is down", () => {
+  it("spent nothing when it says when to come again, and perhaps spent the grant when it says nothing", () => {
+    assert.strictEqual(read(plain, raw(503, {}, { retryAfter: "7" })).kind, "transient")
+    assert.strictEqual(read(plain, raw(503, {})).kind, "unknown")
+  })
+})
+
+describe("two secrets of which one holds the other", () => {
+  it("are both hidden, whole", () => {
+    const long = "abc-secret-of-ours"
+    const said = readAnswer({
+      provider: plain,
+      raw: raw(400, { error: "invalid_grant", error_description: `token ${long} is spent` }),
+      sent: ["secret", long],
+      defaultLifeMs: null
+    })
+    assert.strictEqual("detail" in said ? said.detail : "", "400 invalid_grant token [hidden] is spent")
+  })
+})

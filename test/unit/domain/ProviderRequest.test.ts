@@ -112,3 +112,11 @@ it("what a credential lacks for its provider is named", () => {
   assert.isNull(lacking({ provider: signing, ...full, hasClientSecret: false, hasClientKey: true }))
   assert.strictEqual(lacking({ provider: builtInProviders.get("meta")!, ...full })?.path, "credentials.access_token")
 })
+
+describe("what is hidden of an answer", () => {
+  it("is every secret of the request, in each form in which it was sent", () => {
+    const { headers, secrets } = build(plain)
+    assert.includeMembers([...secrets], [secret.access_token, secret.refresh_token, client.secret, client.assertion])
+    assert.include([...secrets], headers.Authorization!.slice("Basic ".length))
+  })
+})

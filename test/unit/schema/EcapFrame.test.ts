@@ -149,6 +149,12 @@ describe("EcapFrame reads requests", () => {
     ]) {
       assert.strictEqual(read(Buffer.from(length + rest, "hex")), "undecodable", length)
     }
+    // Of the tenth byte only the lowest bit is left of 64: with more it is no length, though the rest would read well.
+    const well = "000002610262"
+    assert.deepInclude(read(Buffer.from(`80808080808080808000${well}`, "hex")), { correlationId: "" })
+    for (const tenth of ["02", "03", "7f"]) {
+      assert.strictEqual(read(Buffer.from(`808080808080808080${tenth}${well}`, "hex")), "undecodable", tenth)
+    }
   })
 
   it("with lengths encoded longer than needed, and says so", () => {

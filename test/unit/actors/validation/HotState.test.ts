@@ -70,6 +70,10 @@ describe("the covered sequence", () => {
     assert.isNull(beliefs.covered(beliefs.tenant("acme")))
     beliefs.cover("acme", 5, 0)
     assert.isNull(beliefs.covered(beliefs.tenant("acme")))
+    // Nor does it take away what the present one covers.
+    beliefs.cover("acme", 6, lease.generation)
+    beliefs.cover("acme", 5, sentIn)
+    assert.strictEqual(beliefs.covered(beliefs.tenant("acme")), 6)
   })
 })
 

@@ -81,3 +81,36 @@ describe("a request whose application is looked for", () => {
     assert.strictEqual(world.path.inFlight(), 0)
   })
 })
+
+describe("a row that is not what the asker may have", () => {
+  it("because it was changed outside of the service, answers 500 and is kept by nobody", async () => {
+    const world = new World({ kvCache: true, kvFirstMax: 0 })
+    world.add(1)
+    world.rowsHold = false
+    assert.strictEqual((await world.answer("app", "value1")).statusCode, 500)
+    assert.match(String(world.bugs[0]), /does not hold/u)
+    assert.deepStrictEqual([world.beliefs.hotCount(), world.kv.size], [0, 0])
+  })
+
+  it("because it is another tenant's by now, is unknown to the tenant that asks", async () => {
+    const world = new World()
+    world.add(1)
+    await world.answer("app", "warm")
+    const row = world.add(1)
+    world.rows.set(row.cacheKey, { ...row, tenantId: "else" })
+    const asked = world.validate("acme", "app", "value1")
+    await settled()
+    assert.deepInclude(asked.answer, { statusCode: 404, tokenId: null })
+  })
+
+  it("is not taken from the shared cache either", async () => {
+    const world = new World({ kvCache: true, kvFirstMax: 16 })
+    world.add(1)
+    await world.answer("app", "value1")
+    world.add(2)
+    const row = world.add(2)
+    world.kv.set(`acme.${row.cacheKey}`, { ...row, tenantId: "else", tokenId: "of-somebody-else" })
+    assert.deepInclude((await world.answer("app", "value2")).reply, { statusCode: 200, tokenId: row.tokenId })
+    assert.strictEqual(world.beliefs.disbelieved, 1)
+  })
+})

@@ -173,3 +173,41 @@ describe("the model sees each safeguard", () => {
     process.stdout.write(`mutant: ${name}: ${violation!.length - 1} steps, then ${violation!.at(-1)}\n`)
   })
 })
+
+describe("each decision by itself", () => {
+  const held = (term: number, version = term): Life.HeldGrant => ({
+    version,
+    grant: `g${version}`,
+    term,
+    byHand: false,
+    spent: false,
+    refused: false
+  })
+  const claim: Life.Claim = { term: 3, holder: "one", spends: 2, at: 0, until: 10, beginBy: 5 }
+  const state: Life.GrantState = { ...Life.newGrant(), term: 3, claim }
+  const holding: Life.Holding = { current: held(2), spares: [] }
+  const ask = { claim, state, holding, unsettled: false, now: 1 }
+
+  it("an exchange begins in time, with its own claim, and while nothing waits to be settled", () => {
+    assert.isTrue(Life.mayBegin(ask))
+    assert.isFalse(Life.mayBegin({ ...ask, now: 5 }))
+    assert.isFalse(Life.mayBegin({ ...ask, unsettled: true }))
+    assert.isFalse(Life.mayBegin({ ...ask, state: { ...state, claim: { ...claim, term: 4 } } }))
+    assert.isFalse(Life.mayBegin({ ...ask, state: { ...state, claim: null } }))
+    assert.isFalse(Life.mayBegin({ ...ask, holding: { current: held(3), spares: [] } }))
+  })
+
+  it("a grant of the term that is current, or of an older one, is a spare; a newer one is promoted", () => {
+    const answer = (term: number): Life.Answer => ({
+      term,
+      spends: 1,
+      spent: "g1",
+      claimedAt: 0,
+      outcome: { kind: "granted", grant: "new" }
+    })
+    assert.deepStrictEqual(
+      [1, 2, 3].map((term) => Life.placementOf(holding, answer(term))),
+      ["spare", "spare", "promote"]
+    )
+  })
+})
