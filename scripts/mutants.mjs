@@ -63,9 +63,7 @@ const sampleOf = (mutants) => {
 
 /** The tests to try: those of the entry, and with `--whole` then the projects that could notice. */
 const testsOf = (mutant) => {
-  const near = (options.unit ? mutant.tests.filter(isUnit) : mutant.tests).filter((test) =>
-    existsSync(testOf(test).file)
-  )
+  const near = options.unit ? mutant.tests.filter(isUnit) : mutant.tests
   if (!options.whole) return near
   return [...near, "test/unit/", ...(near.every(isUnit) ? [] : ["test/integration/"])]
 }

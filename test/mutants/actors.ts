@@ -179,8 +179,8 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "clients-commands-one-over-the-limit",
-        from: "workspace.clients.count() >= max",
-        to: "workspace.clients.count() > max",
+        from: "workspace.clientStock >= max",
+        to: "workspace.clientStock > max",
         breaks: ["R-LIM-2"]
       },
       {
@@ -350,8 +350,8 @@ export const actors: ReadonlyArray<Mutant> = [
     [
       {
         id: "rotation-refresh-begins-without-a-last-look",
-        from: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return false",
-        to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return false",
+        from: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null",
+        to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return null",
         breaks: ["P7", "R-REF-10"],
         tests: ["test/integration/refresh/kills.test.ts", "test/integration/refresh/refresh.test.ts"]
       },
@@ -363,8 +363,8 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-turn-stays-taken",
-        from: "const endTurn = (turnId: number) => Effect.ignore(store.endTurn(turnId))",
-        to: "const endTurn = (turnId: number) => Effect.ignore(store.endTurn(-turnId))",
+        from: "store.endTurn(turnId, route, result, chance)",
+        to: "store.endTurn(-turnId, route, result, chance)",
         breaks: ["R-REF-13"]
       }
     ]

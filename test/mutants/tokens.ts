@@ -7,24 +7,24 @@ const tenants = `${unit}/LiveTenants.test.ts`
 
 export const tokens: ReadonlyArray<Mutant> = [
   ...faultsIn(
-    "src/actors/tokens/FirstUseRecorder.ts",
-    { breaks: ["R-TOK-3"], tests: [`${unit}/FirstUseRecorder.test.ts`, tenants] },
+    "src/actors/tenant/UseRecorder.ts",
+    { breaks: ["R-TOK-3"], tests: [`${unit}/FirstUseRecorder.test.ts`, "test/unit/actors/tenant/UseRecorder.test.ts"] },
     [
       {
         id: "tokens-first-use-failed-piece-dropped",
-        from: "            for (const tokenId of piece) keep(tenantId, tokenId)\n",
+        from: "          for (const id of piece) tellUnsafe(tenantId, id)\n",
         to: ""
       },
-      { id: "tokens-first-use-places-stay-taken", from: "      count -= piece.length\n", to: "" },
+      { id: "tokens-first-use-places-stay-taken", from: "    count -= piece.length\n", to: "" },
       {
         id: "tokens-first-use-overflow-is-not-forgotten",
-        from: "        firstUse.forget(tokenId)\n        return",
-        to: "        return"
+        from: "      forgotten(id)\n      return",
+        to: "      return"
       },
       {
         id: "tokens-first-use-not-recorded-at-the-end",
-        from: "Effect.andThen(recordAll, FiberSet.awaitEmpty(fibers))",
-        to: "FiberSet.awaitEmpty(fibers)",
+        from: "const recordLast = Effect.andThen(recordAll, FiberSet.awaitEmpty(fibers))",
+        to: "const recordLast = FiberSet.awaitEmpty(fibers)",
         breaks: ["R-TOK-3", "R-DUR-2"]
       }
     ]

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { TenantActors } from "../../../../src/actors/tenant/TenantActors.ts"
+import { pendingMax } from "../../../../src/actors/tenant/UseRecorder.ts"
 import * as FirstUseRecorder from "../../../../src/actors/tokens/FirstUseRecorder.ts"
 import { FirstUse } from "../../../../src/actors/validation/FirstUse.ts"
 import * as errors from "../../../../src/domain/errors.ts"
@@ -82,12 +83,12 @@ describe("a first use", () => {
       const forgotten: Array<string> = []
       firstUse.onForgotten = (tokenId) => forgotten.push(tokenId)
       world.failure = new errors.Unavailable({ part: "database", committed: false })
-      for (let number = 0; number < FirstUseRecorder.pendingMax; number++) firstUse.tell("acme", `t${number}`)
+      for (let number = 0; number < pendingMax; number++) firstUse.tell("acme", `t${number}`)
       firstUse.tell("acme", "one more")
       assert.deepStrictEqual(forgotten, ["one more"])
       world.failure = null
       yield* pass
-      assert.strictEqual(new Set(commands.flat()).size, FirstUseRecorder.pendingMax)
+      assert.strictEqual(new Set(commands.flat()).size, pendingMax)
       firstUse.tell("acme", "one more")
       assert.lengthOf(forgotten, 1)
       yield* pass
