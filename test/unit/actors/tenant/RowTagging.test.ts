@@ -24,7 +24,7 @@ const loadedWith = (more: Partial<Loaded>): Loaded => ({
   applications: new Map(),
   applicationTokenCounts: new Map(),
   tenantTokenCount: 0,
-  stock: { tokens: 0, credentials: 0 },
+  stock: { tokens: 0, credentials: 0, clients: 0 },
   idempotent: new Map(),
   ...more
 })

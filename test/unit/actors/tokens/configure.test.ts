@@ -23,7 +23,7 @@ const workspaceOf = (limits: Record<string, number>, holds = true): Workspace =>
       applications: new Map(),
       applicationTokenCounts: new Map(),
       tenantTokenCount: 0,
-      stock: { tokens: 0, credentials: 0 },
+      stock: { tokens: 0, credentials: 0, clients: 0 },
       idempotent: new Map()
     },
     { ...allHold, settings: () => holds }

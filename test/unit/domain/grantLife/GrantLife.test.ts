@@ -184,7 +184,7 @@ describe("each decision by itself", () => {
     refused: false
   })
   const claim: Life.Claim = { term: 3, holder: "one", spends: 2, at: 0, until: 10, beginBy: 5 }
-  const state: Life.GrantState = { ...Life.newGrant(), term: 3, claim }
+  const state: Life.GrantState = { ...Life.newGrant, term: 3, claim }
   const holding: Life.Holding = { current: held(2), spares: [] }
   const ask = { claim, state, holding, unsettled: false, now: 1 }
 
