@@ -43,12 +43,18 @@ export const keyStoreSuite = (name: string, stores: Layer.Layer<KeyStore, unknow
       Effect.gen(function* () {
         const store = yield* KeyStore
         const tenantId = aName("tenant")
-        const candidates = Array.from({ length: 12 }, () => aKey({ tenantId }))
+        // The lowest id comes last: who reads the first row by id reads another one than who came before.
+        const candidates = Array.from({ length: 12 }, () => aKey({ tenantId })).toReversed()
         const made = yield* Effect.all(
           candidates.map((candidate) => store.ensureActive(candidate)),
           { concurrency: 12 }
         )
         assert.strictEqual(new Set(made.map((key) => key.keyId)).size, 1)
+        const active = (yield* store.keys).filter((key) => key.tenantId === tenantId && key.state === "active")
+        assert.deepStrictEqual(
+          active.map((key) => key.keyId),
+          [made[0]?.keyId]
+        )
         const others = [aKey({ tenantId, purpose: "fingerprint" }), aKey({ tenantId: tenantId.toUpperCase() })]
         for (const other of others) assert.strictEqual((yield* store.ensureActive(other)).keyId, other.keyId)
       })

@@ -3,6 +3,7 @@
  * P2: an acknowledged change is never lost and an unacknowledged one is all or nothing; a stop under
  * load loses no answer to a request that was accepted.
  */
+import { jetstreamManager } from "@nats-io/jetstream"
 import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
@@ -35,12 +36,26 @@ afterAll(async () => {
   await database?.drop()
 })
 
+/** The tokens whose provisioning is announced in a stream; twice is an error. */
+const provisionedIn = async (stream: string): Promise<ReadonlyArray<string>> => {
+  const manager = await jetstreamManager(client.nc)
+  const { state } = await manager.streams.info(stream)
+  const found: Array<string> = []
+  for (let seq = Math.max(1, state.first_seq); seq <= state.last_seq; seq++) {
+    const message = await manager.streams.getMessage(stream, { seq })
+    if (message?.subject.endsWith(".token.provisioned")) found.push(message.json<{ tokenId: string }>().tokenId)
+  }
+  assert.strictEqual(new Set(found).size, found.length, "announced twice")
+  return found.map((tokenId) => tokenId.replaceAll("-", ""))
+}
+
 describe("SIGKILL in the middle of provisioning", () => {
   it("every acknowledged token is there afterwards, and no half of one", async () => {
     const acknowledged: Array<{ readonly tokenId: string; readonly token: string }> = []
     let asking = true
     const callers = Array.from({ length: 16 }, async (_, n) => {
       for (let i = 0; asking; i++) {
+        // May fail: the service is killed; only what it acknowledged counts.
         const answer = await client
           .ask("demo", "token.provision", { appName: "app", endpointId: `kill-${n}-${i}` })
           .catch(() => undefined)
@@ -57,13 +72,28 @@ describe("SIGKILL in the middle of provisioning", () => {
     asking = false
     await Promise.all(callers)
 
+    // Each token with its own row of the audit and its own event, and none of these without it.
     const connection = await createConnection(database.url)
-    const rows: ReadonlyArray<{ tokens: bigint; audited: bigint }> = await connection.query(
-      `SELECT (SELECT COUNT(*) FROM tokens) AS tokens,
-              (SELECT COUNT(*) FROM audit WHERE action = 'token.provisioned') AS audited`
+    const idsOf = async (sql: string): Promise<ReadonlyArray<string>> =>
+      (await connection.query(sql)).map((row: { id: string }) => row.id.replaceAll("-", "").toLowerCase())
+    const tokens = await idsOf("SELECT HEX(token_id) AS id FROM tokens")
+    const audited = await idsOf("SELECT entity_id AS id FROM audit WHERE action = 'token.provisioned'")
+    const waiting = await idsOf(
+      `SELECT SUBSTRING(entity_key, 7) AS id FROM outbox WHERE entity_key LIKE 'token/%' AND subject LIKE '%.provisioned'`
     )
     await connection.end()
-    assert.strictEqual(rows[0]?.tokens, rows[0]?.audited, "a token without its audit row, or the other way round")
+    assert.deepStrictEqual(
+      audited.toSorted(),
+      tokens.toSorted(),
+      "a token without its audit row, or the other way round"
+    )
+    for (const { tokenId } of acknowledged) assert.include(tokens, tokenId.replaceAll("-", ""))
+    const published = await provisionedIn(`${instance.toUpperCase()}_EVENTS`)
+    assert.deepStrictEqual(
+      [...new Set([...published, ...waiting])].toSorted(),
+      tokens.toSorted(),
+      "a token that is neither announced nor waiting to be, or the other way round"
+    )
 
     service = await start(service.keyFile)
     for (let at = 0; at < acknowledged.length; at += 500) {
@@ -78,13 +108,16 @@ describe("SIGKILL in the middle of provisioning", () => {
 describe("SIGTERM under load", () => {
   it("answers everything it accepted, refuses nothing silently, and ends with 0", async () => {
     let stopped = false
+    let [underWay, underWayAtStop, value] = [0, 0, 0]
     const outcomes = { answered: 0, noResponders: 0, other: [] as Array<string> }
     const callers = Array.from({ length: 24 }, async (_, n) => {
       for (let i = 0; !stopped; i++) {
+        underWay++
+        // Each value is new: none is answered from the memory of refusals.
         const request =
           i % 2 === 0
             ? client.ask("demo", "token.provision", { appName: "app", endpointId: `stop-${n}-${i}` })
-            : client.validate("app", "unknown")
+            : client.validate("app", `unknown-${value++}`)
         await request.then(
           () => {
             outcomes.answered++
@@ -95,6 +128,7 @@ describe("SIGTERM under load", () => {
             stopped = true
           }
         )
+        underWay--
       }
     })
     await eventually(
@@ -102,10 +136,12 @@ describe("SIGTERM under load", () => {
       (count) => count >= 200,
       { limitMs: 30_000, what: "200 answers" }
     )
+    underWayAtStop = underWay
     const exit = await service.stop()
     stopped = true
     await Promise.all(callers)
     assert.strictEqual(exit, 0)
+    assert.strictEqual(underWayAtStop, callers.length, "as many requests were under way as there were callers")
     assert.deepStrictEqual(outcomes.other, [])
     service = await start(service.keyFile)
   })

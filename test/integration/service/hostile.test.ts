@@ -3,6 +3,7 @@
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import * as ecap from "../../support/ecap.ts"
+import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
 import { type Service, startService } from "../../support/service.ts"
@@ -125,9 +126,45 @@ describe("a thousand mutated payloads on every subject", () => {
       for (let i = 0; i < mutationsEach; i++) client.nc.publish(subject, mutate(sample, random))
       await client.nc.flush()
     }
-    for (const subject of [`${instance}.internal.v1.apply`, `${instance}.internal.v1.ack.one`]) {
-      for (let i = 0; i < mutationsEach; i++) client.nc.publish(subject, mutate(encoded({ a: [1, "b"] }), random))
+    // As another replica would say it, and then a little otherwise. What is whole is obeyed: of a tenant nobody has.
+    const from = "two.0123456789abcdef"
+    const internal: Record<string, Uint8Array> = Object.fromEntries(
+      Object.entries({
+        apply: {
+          from,
+          id: 7,
+          revocations: [
+            {
+              tenantId: "nobody-is-this-tenant",
+              seq: 3,
+              targets: [
+                { kind: "token", tokenId: uuid, appName: "a", cacheKey: "ab", version: 2, usableUntil: null },
+                { kind: "application", appName: "a" },
+                { kind: "settings", limits: { tokens: 5 } },
+                { kind: "tenant" }
+              ]
+            }
+          ]
+        },
+        "ack.one": { from, id: 7 },
+        appear: { from, tenantId: "nobody-is-this-tenant", targets: [{ kind: "application", appName: "a" }] },
+        "in-force": { from, tenantIds: ["nobody-is-this-tenant"] }
+      }).map(([leaf, message]) => [`${instance}.internal.v1.${leaf}`, encoded(message)])
+    )
+    const heard: Array<string> = []
+    const ear = client.nc.subscribe(`${instance}.internal.v1.ack.two.0123456789abcdef`, {
+      callback: (_, message) => void heard.push(message.string())
+    })
+    for (const [subject, sample] of Object.entries(internal)) {
+      client.nc.publish(subject, sample)
+      for (let i = 0; i < mutationsEach; i++) client.nc.publish(subject, mutate(sample, random))
     }
+    await eventually(
+      () => heard.length,
+      (count) => count > 0,
+      { what: "the service obeying the whole message: it came near a real one" }
+    )
+    ear.unsubscribe()
     await client.nc.flush()
     assert.strictEqual((await client.admin("health")).status, 200)
     assert.notInclude(service.output(), '"level":"fatal"')

@@ -118,18 +118,29 @@ describe("lists", () => {
       items: Array.from({ length: 57 }, (_, n) => ({ endpointId: `page-${n}` }))
     })
     assert.lengthOf(made.body.results, 57)
+    const ids: ReadonlyArray<string> = made.body.results.map(({ tokenId }: { tokenId: string }) => tokenId)
+    const newestFirst = ids.toSorted().toReversed()
     const seen: Array<string> = []
+    const [shown, ahead, atTheEdge] = [newestFirst[19]!, newestFirst[40]!, newestFirst[20]!]
     let cursor: string | undefined
     do {
       const page = await client.ask("demo", "token.list", { appName: "app", limit: 10, ...(cursor ? { cursor } : {}) })
       assert.strictEqual(page.status, 200, JSON.stringify(page.body))
       seen.push(...page.body.content.map((record: { tokenId: string }) => record.tokenId))
       cursor = page.body.nextCursor
-      if (seen.length === 20) await client.ask("demo", "token.delete", { tokenId: seen[19] })
+      if (seen.length !== 20) continue
+      // One that was shown, one that is to come, the very next one; and new ones, which come before all.
+      for (const tokenId of [shown, ahead, atTheEdge]) await client.ask("demo", "token.delete", { tokenId })
+      for (let count = 0; count < 5; count++) {
+        await client.ask("demo", "token.provision", { appName: "app", endpointId: `late-${count}` })
+      }
     } while (cursor !== undefined)
     assert.strictEqual(new Set(seen).size, seen.length)
     assert.deepStrictEqual(seen, seen.toSorted().toReversed())
-    for (const { tokenId } of made.body.results) assert.include(seen, tokenId)
+    assert.deepStrictEqual(
+      seen.filter((tokenId) => ids.includes(tokenId)),
+      newestFirst.filter((tokenId) => tokenId !== ahead && tokenId !== atTheEdge)
+    )
   })
 })
 
