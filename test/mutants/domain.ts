@@ -222,7 +222,7 @@ export const domain: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn(
     "src/domain/Names.ts",
-    { breaks: ["R-INP-2"], tests: ["test/unit/schema/avro.test.ts", "test/unit/schema/limits.test.ts"] },
+    { breaks: ["R-INP-2"], tests: ["test/unit/schema/AvroReader.test.ts", "test/unit/schema/limits.test.ts"] },
     [
       { id: "domain-names-one-character-less", from: "return count <= codePoints", to: "return count < codePoints" },
       {

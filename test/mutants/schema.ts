@@ -6,7 +6,7 @@ const unit = "test/unit/schema"
 export const schema: ReadonlyArray<Mutant> = [
   ...faultsIn(
     "src/schema/AvroReader.ts",
-    { breaks: ["R-INP-1", "R-BUS-1"], tests: [`${unit}/avro.test.ts`, `${unit}/wire.test.ts`] },
+    { breaks: ["R-INP-1", "R-BUS-1"], tests: [`${unit}/AvroReader.test.ts`, `${unit}/wire.test.ts`] },
     [
       {
         id: "schema-avro-longer-than-the-message",
@@ -40,7 +40,7 @@ export const schema: ReadonlyArray<Mutant> = [
       }
     ]
   ),
-  ...faultsIn("src/schema/Avro.ts", { breaks: ["R-BUS-1"], tests: [`${unit}/avro.test.ts`, `${unit}/wire.test.ts`] }, [
+  ...faultsIn("src/schema/Avro.ts", { breaks: ["R-BUS-1"], tests: [`${unit}/AvroReader.test.ts`, `${unit}/wire.test.ts`] }, [
     {
       id: "schema-avro-bytes-behind-the-message",
       from: "return reader.isAtEnd() ? (value as Value<F>) : null",
