@@ -5,10 +5,12 @@
  * Options: `--only=text` (ids or files that contain it), `--sample=0.1` a part that `--seed` chooses (printed; else by
  * chance), `--unit` faults whose nearest test needs no server, tried against unit tests only, `--whole` goes on to
  * whole projects before a fault counts as survived, `--timeout=seconds` a limit for each test, `--jobs=2` copies at once, `--afresh`
- * believes no earlier run, `--types` only whether every fault types, `--page` writes docs/mutants.md and the column of
- * docs/requirements.md. A run that was stopped goes on where it was (`.local/mutants.json`). Runs on the checkout's own Node.
+ * believes no earlier run, `--within=seconds` begins with no other one after that, `--types` only whether every fault types,
+ * `--page` tries nothing and writes what is known into docs/mutants.md and the column of docs/requirements.md. A run that was
+ * stopped goes on where it was (`.local/mutants.json`). Runs on the checkout's own Node.
  *
- * Ends with 0 when every fault that was tried is killed, or said to survive and why.
+ * Ends with 0 when every fault that was tried is killed, or said to survive and why; with `--within` also when the machine was
+ * too busy to tell.
  */
 import { randomInt } from "node:crypto"
 import { parseArgs } from "node:util"
@@ -32,6 +34,7 @@ const { values: options } = parseArgs({
     timeout: { type: "string" },
     jobs: { type: "string", default: "2" },
     afresh: { type: "boolean", default: false },
+    within: { type: "string" },
     types: { type: "boolean", default: false },
     page: { type: "boolean", default: false }
   }
@@ -71,6 +74,7 @@ const testsOf = (mutant) => {
 const shown = ({ id }, { by, said, state, test, ms }) => {
   const seconds = `${(ms / 1_000).toFixed(1)} s`
   if (state === "killed") return `killed    ${id}  ${test.split("#")[0]}: ${by} (${seconds})`
+  if (state === "busy") return `too busy  ${id}  ${said}`
   return state === "error" ? `ERROR     ${id}  ${said}` : `SURVIVED  ${id} (${seconds})`
 }
 
@@ -85,9 +89,11 @@ const runAll = async (mutants) => {
     return known === undefined
   })
   if (outcomes.size > 0) say(`${outcomes.size} are known from earlier runs`)
+  const until = options.within === undefined ? Infinity : performance.now() + 1_000 * Number(options.within)
+  const next = () => (performance.now() < until ? waiting.shift() : undefined)
   const worker = async () => {
     const copy = makeCopy()
-    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+    for (let mutant = next(); mutant !== undefined; mutant = next()) {
       const outcome = await tryFault(copy, mutant, testsOf(mutant), baselineOf, limitMs)
       outcomes.set(mutant, outcome)
       if (!options.unit || outcome.state === "killed" || mutant.tests.every(isUnit)) results.keep(mutant, outcome)
@@ -96,6 +102,7 @@ const runAll = async (mutants) => {
     copy.remove()
   }
   await Promise.all(Array.from({ length: Math.min(Number(options.jobs), waiting.length) }, worker))
+  if (waiting.length > 0) say(`${waiting.length} were not tried within ${options.within} s`)
   return outcomes
 }
 
@@ -109,6 +116,7 @@ const chosen = (catalogue) =>
 await orExplain(async () => {
   await provide(options.unit || options.types ? { nats: false, mariadb: false } : {})
   const { catalogue } = await import(new URL("../test/mutants/catalogue.ts", import.meta.url).href)
+  if (options.page) return writePages(catalogue, openResults().last)
   const mutants = chosen(catalogue)
   if (mutants.length === 0) throw new Refusal("no fault of the catalogue is meant")
   if (options.types) {
@@ -121,10 +129,14 @@ await orExplain(async () => {
   const outcomes = await runAll(mutants)
   const count = (state) => [...outcomes.values()].filter((outcome) => outcome.state === state).length
   const unexplained = [...outcomes].filter(
-    ([{ survives }, { state }]) => state === "error" || (state === "survived" && survives === undefined)
+    ([{ survives }, { state }]) =>
+      state === "error" ||
+      (state === "busy" && options.within === undefined) ||
+      (state === "survived" && survives === undefined)
   )
   for (const [mutant, outcome] of unexplained) say(shown(mutant, outcome))
-  say(`${count("killed")} killed, ${count("survived")} survived, ${count("error")} errors of ${mutants.length}`)
-  if (options.page) writePages(catalogue, outcomes)
+  say(
+    `${count("killed")} killed, ${count("survived")} survived, ${count("error") + count("busy")} not told of ${outcomes.size}`
+  )
   process.exitCode = unexplained.length === 0 ? 0 : 1
 })

@@ -3,16 +3,19 @@
  * `N passed, N failed` over all parts.
  *
  * Installs what is missing, then: types, lint and unit tests; the integration tests against real
- * servers; the chaos tests; and, where there is a `nats` command (on the path, or named by NATS_CLI),
- * the commands of the documents.
+ * servers; a tenth of the catalogue of faults, chosen anew each time; the chaos tests; and, where there is a `nats` command
+ * (on the path, or named by NATS_CLI), the commands of the documents.
  */
 import { onPath } from "./lib/find.mjs"
 import { provide } from "./lib/install.mjs"
-import { checkParts, runParts, suites } from "./lib/parts.mjs"
+import { checkParts, program, runParts, suites } from "./lib/parts.mjs"
 import { orExplain, say } from "./lib/report.mjs"
 
 /** A run that hangs is ended; one that only takes its time on a busy machine is not. */
 const limitMs = 40 * 60_000
+
+/** As many of a tenth of the faults as can be tried within two minutes, each against unit tests. */
+const faults = () => program("mutants", "scripts/mutants.mjs", ["--unit", "--sample=0.1", "--within=105", "--afresh"])
 
 /** The commands of the documents, or a line that says why they were not run. */
 const recipes = () => {
@@ -25,6 +28,6 @@ const recipes = () => {
 await orExplain(async () => {
   await provide()
   const [types, lint, unit] = checkParts()
-  const groups = [[types, lint], [unit], [suites("integration")], ...recipes(), [suites("chaos")]]
+  const groups = [[types, lint], [unit], [suites("integration")], [faults()], ...recipes(), [suites("chaos")]]
   process.exitCode = (await runParts(groups, limitMs)) ? 0 : 1
 })

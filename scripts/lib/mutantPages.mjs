@@ -1,70 +1,91 @@
 /**
- * What the last run of the faults found, as pages: docs/mutants.md, and the last column of docs/requirements.md.
+ * What the runs of the faults found, as pages: docs/mutants.md, and the last column of docs/requirements.md.
+ *
+ * The first page is also what is remembered: what this checkout has not tried stands there as it stood.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { checkout } from "./find.mjs"
 
+/** So many faults are named for a requirement; the others are counted. */
+const namedMax = 4
+
+const notTried = "not tried"
+const survived = "**survived**"
+
 const cell = (text) => text.replaceAll("|", "\\|").replaceAll("\n", " ")
 
-/** `R-TOK-1` → ids of the faults that its tests kill. */
-export const faultsByRequirement = (catalogue) => {
-  const found = new Map()
-  for (const { breaks, id, survives } of catalogue) {
-    if (survives !== undefined) continue
-    for (const number of breaks) found.set(number, [...(found.get(number) ?? []), id])
-  }
-  return found
+const faultRow = /^\| `([a-z0-9-]+)` \| [^|]* \| ([^|]*) \| (.*) \|$/gmu
+
+/** Of each fault on the page: what it breaks, and by what it was noticed. */
+const rowsOf = (page) =>
+  new Map([...page.matchAll(faultRow)].map(([, id, breaks, noticed]) => [id, { breaks: breaks.split(" "), noticed }]))
+
+const isKilled = ({ noticed }) => noticed !== notTried && !noticed.startsWith(survived)
+
+const noticedBy = ({ survives }, outcome) => {
+  if (outcome.state === "killed") return cell(`${outcome.test.split("#")[0]}: ${outcome.by}`)
+  return cell(survives === undefined ? survived : `${survived}: ${survives}`)
 }
 
-const rowPattern = /^\| (R-[A-Z]{3}-\d+) \|(?:[^|]*\|){2}/u
+const table = (catalogue, outcomeOf, earlier) => {
+  const rows = catalogue.map((mutant) => {
+    const outcome = outcomeOf(mutant)
+    const noticed = outcome === undefined ? (earlier.get(mutant.id)?.noticed ?? notTried) : noticedBy(mutant, outcome)
+    return { ...mutant, noticed }
+  })
+  const tried = rows.filter(({ noticed }) => noticed !== notTried)
+  const killed = rows.filter(isKilled)
+  return `# Faults, and the tests that notice them
 
-/** The page of requirements with its last column: the faults that the tests of a requirement kill. */
-export const requirementsPage = (page, catalogue) => {
-  const faults = faultsByRequirement(catalogue)
+Made by \`npm run mutants -- --page\` from what the runs found; do not edit. The catalogue is in \`test/mutants\`, a file for
+each room: an exact text, what stands there instead, and which promises and requirements that breaks. A fault is killed when
+a test that its entry names fails with it, by an assertion or for want of an answer, and passes without it.
+
+${catalogue.length} faults, ${tried.length} tried: ${killed.length} killed, ${tried.length - killed.length} survived.
+
+| fault | in | breaks | noticed by |
+|---|---|---|---|
+${rows.map(({ breaks, file, id, noticed }) => `| \`${id}\` | ${file} | ${breaks.join(" ")} | ${noticed} |`).join("\n")}
+`
+}
+
+const named = (ids) =>
+  [
+    ...ids.slice(0, namedMax).map((id) => `\`${id}\``),
+    ...(ids.length > namedMax ? [`and ${ids.length - namedMax} more`] : [])
+  ].join(" ")
+
+const requirementRow = /^\| (R-[A-Z]{3}-\d+) \|(?:[^|]*\|){2}/u
+
+/** The page of requirements with its last column: of the faults that break one, those that a test noticed. */
+export const requirementsPage = (page, mutantsPage) => {
+  const faults = new Map()
+  for (const [id, row] of rowsOf(mutantsPage)) {
+    if (isKilled(row)) for (const number of row.breaks) faults.set(number, [...(faults.get(number) ?? []), id])
+  }
   return page
     .split("\n")
     .map((line) => {
-      const row = rowPattern.exec(line)
+      const row = requirementRow.exec(line)
       if (row !== null) {
         const ids = faults.get(row[1])
-        return `${row[0]} ${ids === undefined ? "**unproven**" : ids.map((id) => `\`${id}\``).join(" ")} |`
+        return `${row[0]} ${ids === undefined ? "**unproven**" : named(ids)} |`
       }
       if (line.startsWith("| number | requirement | source |"))
-        return "| number | requirement | source | faults that its tests notice |"
+        return "| number | requirement | source | faults its tests notice |"
       return /^\|---\|---\|---\|(?:---\|)?$/u.test(line) ? "|---|---|---|---|" : line
     })
     .join("\n")
 }
 
-const row = (mutant, outcome) => {
-  const { breaks, file, id, survives } = mutant
-  const found =
-    outcome?.state === "killed"
-      ? `${outcome.test.split("#")[0]}: ${outcome.by}`
-      : `**survived**${survives === undefined ? "" : `: ${survives}`}`
-  return `| \`${id}\` | ${file} | ${breaks.join(" ")} | ${cell(outcome === undefined ? "not tried" : found)} |`
-}
+const textOf = (path) => (existsSync(path) ? readFileSync(path, "utf8") : "")
 
-const table = (catalogue, outcomes) => {
-  const of = (state) => [...outcomes.values()].filter((outcome) => outcome.state === state).length
-  const date = new Date().toISOString().slice(0, 10)
-  return `# Faults, and the tests that notice them
-
-Made by \`npm run mutants -- --page\` from the last run (${date}); do not edit. The catalogue is in \`test/mutants\`, one file for
-each room: an exact text, what stands there instead, what that breaks. A fault is killed when a test that its entry names
-fails with it and passes without it.
-
-${of("killed")} of ${catalogue.length} killed, ${of("survived")} survived.
-
-| fault | in | breaks | noticed by |
-|---|---|---|---|
-${catalogue.map((mutant) => row(mutant, outcomes.get(mutant))).join("\n")}
-`
-}
-
-export const writePages = (catalogue, outcomes) => {
-  writeFileSync(join(checkout, "docs", "mutants.md"), table(catalogue, outcomes))
-  const page = join(checkout, "docs", "requirements.md")
-  if (existsSync(page)) writeFileSync(page, requirementsPage(readFileSync(page, "utf8"), catalogue))
+/** Writes both pages; `outcomeOf(mutant)` is undefined for what this checkout has not tried. */
+export const writePages = (catalogue, outcomeOf) => {
+  const mutantsFile = join(checkout, "docs", "mutants.md")
+  const requirementsFile = join(checkout, "docs", "requirements.md")
+  const mutantsPage = table(catalogue, outcomeOf, rowsOf(textOf(mutantsFile)))
+  writeFileSync(mutantsFile, mutantsPage)
+  writeFileSync(requirementsFile, requirementsPage(textOf(requirementsFile), mutantsPage))
 }

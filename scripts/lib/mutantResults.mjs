@@ -48,7 +48,7 @@ const add = (section, name, value) => {
   renameSync(whole, file)
 }
 
-/** `known(mutant)` and `keep(mutant, outcome)`; `passed(test)` and `pass(test, ms)` of tests without a fault. */
+/** `known(mutant)`, `last(mutant)` also of other sources, and `keep(mutant, outcome)`; `passed(test)` and `pass(test, ms)` of tests without a fault. */
 export const openResults = (sources = sourcesHash()) => {
   const { outcomes, passes } = read()
   const keyOf = (test) => digest([sources, test, textOf(testOf(test).file)])
@@ -59,6 +59,11 @@ export const openResults = (sources = sourcesHash()) => {
       return outcome.state === "killed" || (outcome.state === "survived" && outcome.sources === sources)
         ? outcome
         : undefined
+    },
+    last: (mutant) => {
+      const outcome = outcomes[mutant.id]
+      if (outcome?.state === "killed" && mutant.tests.includes(outcome.test)) return outcome
+      return outcome?.state === "survived" && outcome.near === nearHash(mutant) ? outcome : undefined
     },
     keep: (mutant, outcome) => add("outcomes", mutant.id, { ...outcome, near: nearHash(mutant), sources }),
     passed: (test) => passes[keyOf(test)],

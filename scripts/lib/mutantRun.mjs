@@ -93,6 +93,7 @@ export const baselines = ({ pass, passed }) => {
   const under = new Map()
   const learn = async (copy, test) => {
     const { ms, said, verdict } = await runTest(copy, test, baselineLimitMs)
+    if (verdict === "timed out") return { busy: `${test} does not end in its time without a fault either` }
     if (verdict !== "passed") return { error: `${test} does not pass without a fault: ${verdict}, ${said}` }
     pass(test, ms)
     return { ms }
@@ -107,12 +108,16 @@ export const baselines = ({ pass, passed }) => {
 
 export const limitOf = (ms) => Math.max(limitLeastMs, patience * ms)
 
-/** The outcome of one fault: `{state: "killed" | "survived" | "error", test?, by?, said?, ms}`. */
+/**
+ * The outcome of one fault: `{state: "killed" | "survived" | "error" | "busy", test?, by?, said?, ms}`; busy when the machine was
+ * too busy to tell.
+ */
 export const tryFault = async (copy, mutant, tests, baselineOf, limitMs) => {
   let ms = 0
   for (const test of tests) {
     const baseline = await baselineOf(copy, test)
     if (baseline.error !== undefined) return { state: "error", test, said: baseline.error, ms }
+    if (baseline.busy !== undefined) return { state: "busy", test, said: baseline.busy, ms }
     const takeOut = copy.put(mutant)
     const result = await runTest(copy, test, limitMs ?? limitOf(baseline.ms)).finally(takeOut)
     ms += result.ms
@@ -120,7 +125,7 @@ export const tryFault = async (copy, mutant, tests, baselineOf, limitMs) => {
     if (result.verdict === "timed out") {
       // Is it the fault, or is the machine busy?
       const now = await runTest(copy, test, limitMs ?? limitOf(baseline.ms))
-      if (now.verdict !== "passed") return { state: "error", test, said: "the machine is too busy to tell", ms }
+      if (now.verdict !== "passed") return { state: "busy", test, said: "it does not end without a fault either", ms }
     }
     if (result.verdict !== "passed") return { state: "killed", test, by: result.by, said: result.said, ms }
   }

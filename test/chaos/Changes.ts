@@ -276,6 +276,7 @@ export class Changes {
   private async register(): Promise<void> {
     const tenantId = tenants[++this.names % tenants.length]!
     const appName = `${this.prefix}-${this.names}`
+    // May fail: what it asks is killed; it is counted only when it answers.
     const answer = await this.client()
       .ask(tenantId, "application.register", { appName })
       .catch(() => null)

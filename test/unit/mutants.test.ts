@@ -56,7 +56,7 @@ it("a fault whose text is gone, stands there twice, or makes no program is found
   assert.lengthOf(found({ from: "no such text" }), 1)
   assert.lengthOf(found({ from: "export" }), 1)
   assert.lengthOf(found({ to: "(" }), 1)
-  assert.lengthOf(found({ tests: ["test/unit/gone.test.ts"], breaks: ["R-TOK-999"] }), 2)
+  assert.lengthOf(found({ tests: ["test/unit/gone.test.ts"], breaks: ["P11"] }), 2)
 })
 
 it("no two have one name, and there are many, in every room", () => {

@@ -139,7 +139,7 @@ describe("killed", () => {
         void gate.stopAt(is, when).then(() => {
           isStopped = true
         })
-        // Its answer may never come.
+        // May fail: its answer may never come.
         void ask("credential.rotate", { credential_id: id }).catch(() => undefined)
         await eventually(
           () => isStopped,

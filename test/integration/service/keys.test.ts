@@ -105,6 +105,7 @@ describe("keys.rotate under load, with a replica killed in the middle", () => {
       .map(({ keyId }) => keyId)
     assert.strictEqual(old.length, 3)
     let running = true
+    // May fail: whom it asks is stopped; answers are counted.
     const stoppable = <A>(promise: Promise<A>): Promise<A | null> => promise.catch(() => null)
     const validating = Array.from({ length: 8 }, async (_, worker) => {
       for (let i = worker; running; i = (i * 7 + 13) % tokens.length) {

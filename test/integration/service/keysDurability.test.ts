@@ -194,6 +194,7 @@ const killedAt = async (
   void gate.stopAt(is, when).then(() => {
     isStopped = true
   })
+  // May fail: whom it asks is killed before the answer.
   void ask().catch(() => undefined)
   await eventually(
     () => isStopped,

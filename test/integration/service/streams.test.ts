@@ -112,6 +112,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   isLoaded = false
+  // May fail: a test that failed has said so itself.
   await load?.catch(() => undefined)
   await client?.close()
   await service?.stop()
@@ -146,6 +147,7 @@ describe("under load", () => {
 
   it.each(buckets)("%s emptied harms nobody", async (stream) => {
     // The bucket of leases lets nobody: whom it does not list, nobody waits for.
+    // May fail: which is asserted.
     const purged = await manager.streams.purge(stream).catch(() => null)
     assert.strictEqual(purged === null, stream === "KV_STM_LEASES")
     await isReady()
@@ -153,6 +155,7 @@ describe("under load", () => {
   })
 
   it.each(events)("%s lets nobody empty it", async (stream) => {
+    // May fail: which is asserted.
     assert.isNull(await manager.streams.purge(stream).catch(() => null))
   })
 
