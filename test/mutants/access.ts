@@ -183,11 +183,6 @@ export const access: ReadonlyArray<Mutant> = [
       to: 'if (found.issuer === "") throw'
     },
     {
-      id: "access-client-any-size",
-      from: "if (length > answerBytesMax) break",
-      to: "if (length > 100 * answerBytesMax) break"
-    },
-    {
       id: "access-client-places-stay-taken",
       from: "              asking--\n",
       to: "              asking -= 0\n",

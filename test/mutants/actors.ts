@@ -97,12 +97,6 @@ export const actors: ReadonlyArray<Mutant> = [
       to: "if (hot.believes(found, leaseHolds()) || found.readSeq >= 0) return found"
     },
     {
-      id: "clients-checks-changed-row",
-      from: "if (keyring.rowHolds(credential.mac, RowTags.ofClient(credential))) return true",
-      to: "if (keyring.rowHolds(credential.mac, RowTags.ofClient(credential)) || credential.version > 0) return true",
-      breaks: ["R-SEC-30"]
-    },
-    {
       id: "clients-checks-of-another-tenant",
       from: "tenantId === null || owner === tenantId",
       to: 'tenantId === null || owner !== ""',
@@ -135,8 +129,8 @@ export const actors: ReadonlyArray<Mutant> = [
     },
     {
       id: "clients-attempts-newest-gives-way",
-      from: "candidates[this.options.random(candidates.length + 1)]",
-      to: "candidates[candidates.length + this.options.random(1)]"
+      from: "const chosen = candidates[this.options.random(candidates.length)] ?? attempt\n    if (chosen !== attempt) {\n      this.remove(chosen)",
+      to: "const chosen = candidates[candidates.length - 1] ?? attempt\n    if (chosen !== attempt) {\n      this.remove(chosen)"
     },
     {
       id: "clients-attempts-one-name-takes-all",
@@ -147,8 +141,8 @@ export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn("src/actors/clients/HotClients.ts", { breaks: ["P1", "R-CLI-3"], tests: [checks] }, [
     {
       id: "clients-hot-believed-without-a-test",
-      from: "this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds)\n",
-      to: "(leaseHolds || this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds))\n"
+      from: "const found = this.byName.get(key)\n    return found !== undefined &&\n      this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds)",
+      to: "const found = this.byName.get(key)\n    return found !== undefined &&\n      (leaseHolds || this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds))"
     },
     {
       id: "clients-hot-gone-stays",
@@ -350,8 +344,8 @@ export const actors: ReadonlyArray<Mutant> = [
     [
       {
         id: "rotation-refresh-begins-without-a-last-look",
-        from: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null",
-        to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return null",
+        from: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return false",
+        to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return false",
         breaks: ["P7", "R-REF-10"],
         tests: ["test/integration/refresh/kills.test.ts", "test/integration/refresh/refresh.test.ts"]
       },
@@ -363,9 +357,27 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-turn-stays-taken",
-        from: "store.endTurn(turnId, route, result, chance)",
-        to: "store.endTurn(-turnId, route, result, chance)",
+        from: "Effect.ignore(store.endTurn(turnId))",
+        to: "Effect.ignore(store.endTurn(-turnId))",
         breaks: ["R-REF-13"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/clients/usableRows.ts",
+    { breaks: ["R-SEC-30"], tests: ["test/integration/service/forgedRows.test.ts"] },
+    [
+      {
+        id: "clients-usable-changed-row",
+        from: "if (keyring.rowHolds(credential.mac, RowTags.ofClient(credential))) return true",
+        to: "if (keyring.rowHolds(credential.mac, RowTags.ofClient(credential)) || credential.version > 0) return true"
+      },
+      {
+        id: "clients-usable-whatever-its-state",
+        from: "    if (!isGood(credential)) return false\n",
+        to: "",
+        breaks: ["P1", "R-CLI-1"],
+        tests: ["test/integration/service/clients.test.ts"]
       }
     ]
   )

@@ -72,12 +72,6 @@ export const edges: ReadonlyArray<Mutant> = [
       to: 'if (url.protocol === "") return "is not https"'
     },
     {
-      id: "platform-guarded-any-size",
-      from: "if (bytes <= answerBytesMax) return void chunks.push(chunk)",
-      to: "if (bytes <= 1_000 * answerBytesMax) return void chunks.push(chunk)",
-      breaks: ["R-PLT-5", "R-REF-6"]
-    },
-    {
       id: "platform-guarded-sent-is-not-sent",
       from: "        connected = true\n",
       to: "        connected = false\n",
@@ -103,17 +97,39 @@ export const edges: ReadonlyArray<Mutant> = [
       breaks: ["R-PLT-5", "R-PLT-6"]
     },
     {
-      id: "platform-json-any-size",
-      from: "    if (length > bytesMax) throw new TooLong()\n    chunks",
-      to: "    if (length > 1_000 * bytesMax) throw new TooLong()\n    chunks"
-    },
-    {
       id: "platform-json-refusal-is-tried-again",
       from: "while: (error) => error.isRetryable",
       to: "while: (error) => error.isRetryable || error.detail.length > 0"
     },
     { id: "platform-json-one-try", from: "times: triesMax - 1", to: "times: triesMax - 3" }
   ]),
+  ...faultsIn(
+    "src/http/BoundedBody.ts",
+    { breaks: ["R-PLT-5", "R-REF-6", "R-ACC-6"], tests: ["test/unit/http/BoundedBody.test.ts"] },
+    [
+      {
+        id: "http-body-any-size",
+        from: "    if (bytes > bytesMax) throw",
+        to: "    if (bytes > 100 * bytesMax) throw"
+      },
+      {
+        id: "http-body-one-byte-less",
+        from: "    if (bytes > bytesMax) throw",
+        to: "    if (bytes >= bytesMax) throw"
+      },
+      {
+        id: "http-body-announced-size-believed",
+        from: "bytes += chunk.byteLength",
+        to: "bytes += announced === null ? chunk.byteLength : 0"
+      },
+      {
+        id: "http-body-announced-size-unread",
+        from: 'Number(announced ?? "0") > bytesMax',
+        to: "Number(announced === null) > bytesMax"
+      },
+      { id: "http-body-text-repaired", from: "{ fatal: true }", to: "{ fatal: false }", breaks: ["R-INP-1"] }
+    ]
+  ),
   ...faultsIn("src/platform/ClientCredentials.ts", { breaks: ["R-PLT-6"], tests: [clients] }, [
     {
       id: "platform-own-token-used-to-its-end",

@@ -40,19 +40,23 @@ export const schema: ReadonlyArray<Mutant> = [
       }
     ]
   ),
-  ...faultsIn("src/schema/Avro.ts", { breaks: ["R-BUS-1"], tests: [`${unit}/AvroReader.test.ts`, `${unit}/wire.test.ts`] }, [
-    {
-      id: "schema-avro-bytes-behind-the-message",
-      from: "return reader.isAtEnd() ? (value as Value<F>) : null",
-      to: "return reader.isAtEnd() || bytes.length > 0 ? (value as Value<F>) : null"
-    },
-    {
-      id: "schema-avro-long-correlation-id",
-      from: "return id === malformed || isCorrelationId(id) ? id : malformed",
-      to: "return id === malformed || isCorrelationId(id) || id.length < 1_000 ? id : malformed",
-      breaks: ["R-INP-2"]
-    }
-  ]),
+  ...faultsIn(
+    "src/schema/Avro.ts",
+    { breaks: ["R-BUS-1"], tests: [`${unit}/AvroReader.test.ts`, `${unit}/wire.test.ts`] },
+    [
+      {
+        id: "schema-avro-bytes-behind-the-message",
+        from: "return reader.isAtEnd() ? (value as Value<F>) : null",
+        to: "return reader.isAtEnd() || bytes.length > 0 ? (value as Value<F>) : null"
+      },
+      {
+        id: "schema-avro-long-correlation-id",
+        from: "return id === malformed || isCorrelationId(id) ? id : malformed",
+        to: "return id === malformed || isCorrelationId(id) || id.length < 1_000 ? id : malformed",
+        breaks: ["R-INP-2"]
+      }
+    ]
+  ),
   ...faultsIn("src/schema/EcapFrame.ts", { breaks: ["R-BUS-1", "R-INP-1"], tests: [`${unit}/EcapFrame.test.ts`] }, [
     {
       id: "schema-frame-bytes-behind",

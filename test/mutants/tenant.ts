@@ -16,7 +16,7 @@ export const tenant: ReadonlyArray<Mutant> = [
     },
     {
       id: "tenant-commit-answer-of-the-former-tenant",
-      from: "if (before.createdAt < (workspace.tenantRow?.createdAt ?? Number.POSITIVE_INFINITY)) return undefined",
+      from: "if (before.createdAt < bornAt) return undefined",
       to: "if (before.createdAt < 0) return undefined",
       breaks: ["R-ACT-1", "R-SEC-16"],
       tests: ["test/unit/actors/tokens/formerTenant.test.ts", tenants]

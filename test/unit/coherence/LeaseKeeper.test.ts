@@ -56,7 +56,7 @@ const setup = Effect.gen(function* () {
         return Effect.as(
           Effect.andThen(
             Effect.promise(() => new Promise<void>((done) => setImmediate(done))),
-            Duration.toMillis(world.answersAfter) === 0 ? Effect.void : Effect.sleep(world.answersAfter)
+            Duration.toMillis(world.answersAfter) === 0 ? Effect.void : Effect.delay(Effect.void, world.answersAfter)
           ),
           revision + 1
         )
