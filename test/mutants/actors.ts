@@ -42,8 +42,8 @@ export const actors: ReadonlyArray<Mutant> = [
     [
       {
         id: "audit-checkpoint-not-good-is-signed-on",
-        from: "if (stored !== null && !signer.verify(stored.keyId, signedBytes(stored), stored.signature)) {",
-        to: "if (stored !== null && !signer.verify(stored.keyId, signedBytes(stored), stored.signature) && stored.seq === 0) {"
+        from: "signedBytes(stored), stored.signature, stored.at)) {",
+        to: "signedBytes(stored), stored.signature, stored.at) && stored.seq === 0) {"
       },
       {
         id: "audit-checkpoint-head-is-not-reached",
@@ -60,8 +60,8 @@ export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn("src/actors/audit/Cuts.ts", { breaks: ["P8", "R-AUD-8"], tests: [`${audit}/Cuts.test.ts`] }, [
     {
       id: "audit-cut-by-any-stub",
-      from: "if (!signer.verify(stub.keyId, stubBytes({ ...stub, tenantId }), stub.signature)) {",
-      to: "if (stub.last < 0 && !signer.verify(stub.keyId, stubBytes({ ...stub, tenantId }), stub.signature)) {"
+      from: "if (!signer.verify(stub.keyId, stubBytes({ ...stub, tenantId }), stub.signature, stub.at)) {",
+      to: "if (stub.last < 0 && !signer.verify(stub.keyId, stubBytes({ ...stub, tenantId }), stub.signature, stub.at)) {"
     },
     {
       id: "audit-cut-where-it-is-broken",

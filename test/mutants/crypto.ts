@@ -152,16 +152,6 @@ export const crypto: ReadonlyArray<Mutant> = [
         to: "active.ageMs >= 0 * activationMs\n\n"
       },
       {
-        id: "crypto-plan-other-branch-moves",
-        from: "to.byteLength > from.byteLength && Buffer.compare(to.subarray(0, from.byteLength), from) === 0",
-        to: "to.byteLength > from.byteLength"
-      },
-      {
-        id: "crypto-plan-one-layer-too-many",
-        from: "material.byteLength >= HashKeys.layersMax * HashKeys.layerLength",
-        to: "material.byteLength > HashKeys.layersMax * HashKeys.layerLength"
-      },
-      {
         id: "crypto-plan-faster-than-allowed",
         from: "Math.ceil((moved * 1000) / rowsPerSecond - tookMs)",
         to: "Math.ceil((moved * 1000) / rowsPerSecond - 2 * tookMs)",
@@ -172,8 +162,8 @@ export const crypto: ReadonlyArray<Mutant> = [
   ...faultsIn("src/crypto/KeyMover.ts", { breaks: ["R-SEC-4", "R-SEC-17"], tests: [rotation] }, [
     {
       id: "crypto-mover-changed-row-is-tagged-anew",
-      from: "if (rowHolds(row.mac, RowTags.ofToken(row))) {",
-      to: "if (row.hash.byteLength > 0 || rowHolds(row.mac, RowTags.ofToken(row))) {",
+      from: "rowHolds(row.mac, RowTags.ofToken(row)) ? hashMover",
+      to: "row.hash.byteLength > 0 ? hashMover",
       breaks: ["R-SEC-30"]
     },
     {
@@ -278,8 +268,33 @@ export const crypto: ReadonlyArray<Mutant> = [
     },
     {
       id: "crypto-hash-one-layer-short",
-      from: "for (let at = 0; at < added.byteLength; at += layerLength) {\n    const key",
-      to: "for (let at = 0; at + layerLength < added.byteLength; at += layerLength) {\n    const key"
+      from: "at < next.layers.byteLength; at += layerLength",
+      to: "at + layerLength < next.layers.byteLength; at += layerLength"
+    },
+    {
+      id: "crypto-hash-other-branch-moves",
+      from: "const canFollow = startsWith(next.layers, old.layers) && (",
+      to: "const canFollow = next.layers.byteLength >= old.layers.byteLength && ("
+    },
+    {
+      id: "crypto-hash-more-layers-than-there-may-be",
+      from: "bytes > layersMax * layerLength",
+      to: "bytes > 2 * layersMax * layerLength"
+    },
+    {
+      id: "crypto-hash-old-cover-stays-on",
+      from: "let digest = oldCover === null ? hash : oldCover.takeOff(hash)",
+      to: "let digest = oldCover === null || hash.length > 0 ? hash : oldCover.takeOff(hash)"
+    },
+    {
+      id: "crypto-hash-layer-on-a-cover",
+      from: "(sameLayers ? next.cover !== null : old.cover === null)",
+      to: "(sameLayers ? next.cover !== null : next.layers.byteLength > 0)"
+    },
+    {
+      id: "crypto-hash-new-cover-forgotten",
+      from: "return nextCover === null ? digest : nextCover.put(digest)",
+      to: "return nextCover === null || digest.length > 0 ? digest : nextCover.put(digest)"
     },
     {
       id: "crypto-hash-key-left-in-memory",
@@ -304,13 +319,27 @@ export const crypto: ReadonlyArray<Mutant> = [
     "src/crypto/AuditSigner.ts",
     {
       breaks: ["P8", "R-AUD-3"],
-      tests: ["test/unit/actors/audit/Forgery.test.ts", "test/unit/actors/audit/Verification.test.ts"]
+      tests: [
+        "test/unit/crypto/AuditSigner.test.ts",
+        "test/unit/actors/audit/Forgery.test.ts",
+        "test/unit/actors/audit/Verification.test.ts"
+      ]
     },
     [
       {
         id: "crypto-signer-any-signature",
-        from: "known !== undefined && verify(null, bytes, known.publicKey, signature)",
-        to: "known !== undefined && (verify(null, bytes, known.publicKey, signature) || signature.length === 64)"
+        from: "return verify(null, bytes, key.publicKey, signature)",
+        to: "return verify(null, bytes, key.publicKey, signature) || signature.length === 64"
+      },
+      {
+        id: "crypto-signer-followed-key-signs-on",
+        from: "if (key === undefined || (at !== null && key.until !== null && at > key.until)) return false",
+        to: "if (key === undefined) return false"
+      },
+      {
+        id: "crypto-signer-follower-need-not-be-signed",
+        from: "return isOnly || isSigned ? newest",
+        to: "return isOnly || isSigned || first !== undefined ? newest"
       }
     ]
   ),
