@@ -1,4 +1,4 @@
-/** Verifies R-AUD-10: the offline verifier follows the audit's signing keys, and is led to no key by whoever lacks one. */
+/** Verifies R-AUD-11: the offline verifier follows the audit's signing keys, and is led to no key by whoever lacks one. */
 import { execFile } from "node:child_process"
 import { generateKeyPairSync, sign } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"

@@ -1,5 +1,5 @@
 /**
- * Verifies R-AUD-10: the key that signs the audit is followed by others, each signed by the one before it; what was
+ * Verifies R-AUD-11: the key that signs the audit is followed by others, each signed by the one before it; what was
  * signed before stays verifiable, and whoever writes the database puts in no key of their own.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign as signWith } from "node:crypto"

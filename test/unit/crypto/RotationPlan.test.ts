@@ -1,7 +1,6 @@
 // Verifies R-SEC-4, R-SEC-17.
 /** When a key may follow another, when the old one may go, and how fast rows move. */
 import { assert, describe, it } from "vitest"
-import * as HashKeys from "../../../src/crypto/HashKeys.ts"
 import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
 import type { AgedKey } from "../../../src/store/KeyRotationStore.ts"
 
@@ -29,11 +28,14 @@ describe("a key that was followed", () => {
     assert.isFalse(followedSince(2 * activationMs))
   })
 
-  it("is written with by nobody when it is retired, a tenant's, or followed by none of its kind", () => {
+  it("is written with by nobody when it is retired or a tenant's, and by somebody when none of its kind followed it", () => {
     const active = key("new", { ageMs: 0 })
     assert.isFalse(RotationPlan.mayBeWritten({ ...old, state: "retired" }, [active], activationMs))
     assert.isFalse(RotationPlan.mayBeWritten({ ...old, tenantId: "acme" }, [active], activationMs))
-    assert.isFalse(RotationPlan.mayBeWritten(old, [{ ...active, purpose: "seal" }], activationMs))
+    const settled = { ...active, ageMs: 5 * activationMs }
+    assert.isFalse(RotationPlan.mayBeWritten(old, [settled], activationMs))
+    assert.isTrue(RotationPlan.mayBeWritten(old, [{ ...settled, purpose: "seal" }], activationMs))
+    assert.isTrue(RotationPlan.mayBeWritten(old, [{ ...settled, state: "retired" }], activationMs))
   })
 })
 
@@ -48,25 +50,6 @@ describe("a rotation", () => {
     assert.deepStrictEqual(due([key("new", { ageMs: activationMs - 1 }), old]), [])
     assert.deepStrictEqual(due([key("new", { ageMs: 10 * activationMs }), old]), ["new"])
     assert.deepStrictEqual(due([key("first", { ageMs: 0 })]), ["first"])
-  })
-})
-
-describe("the layers of a hash key", () => {
-  const material = (layers: number, fill = 1) => new Uint8Array(layers * HashKeys.layerLength).fill(fill)
-
-  it("are added one by one, up to their limit", () => {
-    assert.lengthOf(RotationPlan.successorOf(material(1)) ?? [], 2 * HashKeys.layerLength)
-    assert.lengthOf(
-      RotationPlan.successorOf(material(HashKeys.layersMax - 1)) ?? [],
-      HashKeys.layersMax * HashKeys.layerLength
-    )
-    assert.isNull(RotationPlan.successorOf(material(HashKeys.layersMax)))
-  })
-
-  it("lead from one key to another only where that begins with the first", () => {
-    assert.deepStrictEqual(RotationPlan.layersBetween(material(1), material(2)), material(1))
-    assert.isNull(RotationPlan.layersBetween(material(2), material(2)))
-    assert.isNull(RotationPlan.layersBetween(material(1, 9), material(2)))
   })
 })
 
