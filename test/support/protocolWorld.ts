@@ -59,6 +59,7 @@ export const protocolWorld = async (
     readonly access?: Layer.Layer<Access, never, BusConfig>
     readonly limits?: Partial<TenantLimits>
     readonly validator?: Parameters<typeof scriptedValidator>[0]
+    readonly drained?: () => Promise<void>
   } = {}
 ) => {
   const bus = paperBus(options.maxPayload === undefined ? {} : { maxPayload: options.maxPayload })
@@ -73,7 +74,7 @@ export const protocolWorld = async (
     inbox.layer,
     tenants.layer,
     Layer.succeed(KnownTenants, { find: () => Effect.succeed(undefined), require: () => Effect.void }),
-    scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
+    scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 })), options.drained),
     Layer.succeed(Replica, replicaOf("cm", "one")),
     Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),
     (options.access ?? Access.layerBus).pipe(Layer.provideMerge(BusConfig.layerShipped)),

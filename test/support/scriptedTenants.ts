@@ -75,15 +75,18 @@ export const scriptedTenants = (): ScriptedTenants => {
   }
 }
 
-/** A validator that answers each request with `answer`, at once. */
-export const scriptedValidator = (answer: (request: Uint8Array) => { bytes: Uint8Array; statusCode: number }) =>
+/** A validator that answers each request with `answer`, at once, and has answered all when `drained` says so. */
+export const scriptedValidator = (
+  answer: (request: Uint8Array) => { bytes: Uint8Array; statusCode: number },
+  drained: () => Promise<void> = () => Promise.resolve()
+) =>
   Layer.succeed(Validator, {
     answerUnsafe: (request, respond) => {
       const { bytes, statusCode } = answer(request)
       respond(bytes, statusCode)
     },
     validateUnsafe: (_tenantId, _appName, _token, _dryRun, done) => done(verdict(200)),
-    drained: () => Promise.resolve(),
+    drained,
     inFlight: () => 0
   })
 

@@ -12,6 +12,29 @@ import { type ProtocolWorld, protocolWorld, requestInfo } from "../../support/pr
 const subject = "kaa.v1.service.cm.ecap.ep-token-status-transition-request"
 const right = { correlationId: "c-1", timestamp: 0n, timeout: 0n, appName: "app", token: "t", targetStatus: "Revoked" }
 
+it("a service that is stopped waits for the validations it has taken", async () => {
+  let isAsked = false
+  const all = Promise.withResolvers<void>()
+  const world = await protocolWorld({
+    drained: () => {
+      isAsked = true
+      return all.promise
+    }
+  })
+  let isClosed = false
+  const closing = world.close().then(() => {
+    isClosed = true
+  })
+  await eventually(
+    () => isAsked,
+    (asked) => asked
+  )
+  for (let turn = 0; turn < 100; turn++) await new Promise((done) => setImmediate(done))
+  assert.isFalse(isClosed)
+  all.resolve()
+  await closing
+})
+
 describe("16/ECAP status transition", () => {
   let world: ProtocolWorld
   beforeAll(async () => {
