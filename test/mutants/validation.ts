@@ -344,7 +344,7 @@ export const validation: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn(
     "src/actors/validation/Uses.ts",
-    { breaks: ["R-TOK-9"], tests: [live, `${unit}/LiveValidatorLayer.test.ts`] },
+    { breaks: ["R-TOK-9"], tests: [`${unit}/Uses.test.ts`, live, `${unit}/LiveValidatorLayer.test.ts`] },
     [
       { id: "validation-uses-go-back", from: "if (known < usedAt)", to: "if (known !== usedAt)" },
       {

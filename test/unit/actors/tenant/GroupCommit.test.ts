@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
-import { operator, type TenantWorld, tenantWorld } from "../../../support/tenantWorld.ts"
+import { operator, type TenantWorld, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
 
 /** The next transaction decides, is not committed, and nobody can say so. */
 const loseNextCommit = ({ faults, store }: TenantWorld): void => {
@@ -50,6 +50,33 @@ describe("a commit whose outcome is unknown", () => {
       assert.strictEqual(beliefs.hotCount(), 0)
       yield* validate
       assert.strictEqual(beliefs.hotCount(), 1)
+    })
+  )
+})
+
+describe("the answer to a key", () => {
+  it.effect("is kept for its time, to the millisecond, and no longer", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
+      const register = (appName: string) =>
+        Effect.exit(tenants.registerApplication("acme", appName, withKey("k", "application.register", appName)))
+      assert.isTrue(Exit.isSuccess(yield* register("one")))
+      const livesMs = 24 * 3_600_000
+      // As if all of it had been so long ago.
+      const laterBy = (ms: number) => {
+        const tenant = world.tables.tenants.get("acme")!
+        world.tables.tenants.set("acme", { ...tenant, createdAt: tenant.createdAt - ms })
+        for (const [key, answer] of world.tables.idempotency) {
+          world.tables.idempotency.set(key, { ...answer, createdAt: answer.createdAt - ms })
+        }
+      }
+      laterBy(livesMs - 1)
+      assert.isTrue(Exit.isSuccess(yield* register("one")))
+      assert.isTrue(Exit.isFailure(yield* register("two")), "another request with the same key")
+      laterBy(1)
+      assert.isTrue(Exit.isSuccess(yield* register("two")))
     })
   )
 })

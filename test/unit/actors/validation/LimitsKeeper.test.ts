@@ -39,6 +39,35 @@ it.effect("a tenant's own limits hold on a replica from its start on, and when t
   }).pipe(Effect.scoped)
 )
 
+it.effect("the limits of every tenant are read, however many pages there are", () =>
+  Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const replica = yield* world.replica("one")
+    const limits = make(defaultLimits)
+    for (const [at, tenantId] of ["acme", "beta", "coma"].entries()) {
+      yield* replica.tenants.createTenant({ tenantId, name: null }, operator)
+      yield* replica.tenants.configureTenant(tenantId, { limits: { tokens: at + 1 } }, operator)
+    }
+    const store = TenantStore.of({
+      ...world.store,
+      listTenants: (options) => world.store.listTenants({ ...options, limit: 1 })
+    })
+    yield* Layer.build(
+      LimitsKeeper.layer.pipe(
+        Layer.provide([
+          Layer.succeed(Limits, limits),
+          Layer.succeed(HotState, replica.beliefs),
+          Layer.succeed(TenantStore, store)
+        ])
+      )
+    )
+    assert.deepStrictEqual(
+      ["acme", "beta", "coma"].map((tenantId) => limits.get(tenantId).tokens),
+      [1, 2, 3]
+    )
+  }).pipe(Effect.scoped)
+)
+
 it.effect("a change holds when it is applied, and nothing that is older undoes it", () =>
   Effect.gen(function* () {
     const world = yield* tenantWorld
