@@ -221,6 +221,7 @@ export const tenant: ReadonlyArray<Mutant> = [
         id: "tenant-events-too-many-ids",
         from: "facts.slice(index * tokenIdsMax, (index + 1) * tokenIdsMax)",
         to: "facts.slice(index * tokenIdsMax)",
+        survives: "no command deletes or ends more than a thousand tokens of an endpoint at a time: a second fence",
         breaks: ["R-EVT-6", "R-EVT-3"]
       },
       {
@@ -237,14 +238,21 @@ export const tenant: ReadonlyArray<Mutant> = [
       }
     ]
   ),
-  ...faultsIn("src/actors/tenant/Limits.ts", { breaks: ["R-LIM-2", "R-ACT-5"], tests: [`${unit}/Limits.test.ts`] }, [
-    { id: "tenant-limits-common-wins", from: "{ ...common, ...limits }", to: "{ ...limits, ...common }" },
+  ...faultsIn(
+    "src/actors/tenant/Limits.ts",
     {
-      id: "tenant-limits-stay-when-taken-back",
-      from: "if (Object.keys(limits).length === 0) own.delete(tenantId)\n      else ",
-      to: "if (Object.keys(limits).length > 0) "
-    }
-  ]),
+      breaks: ["R-LIM-2", "R-ACT-5"],
+      tests: ["test/unit/actors/validation/LimitsKeeper.test.ts", `${unit}/Limits.test.ts`]
+    },
+    [
+      { id: "tenant-limits-common-wins", from: "{ ...common, ...limits }", to: "{ ...limits, ...common }" },
+      {
+        id: "tenant-limits-stay-when-taken-back",
+        from: "if (Object.keys(limits).length === 0) own.delete(tenantId)\n      else ",
+        to: "if (Object.keys(limits).length > 0) "
+      }
+    ]
+  ),
   ...faultsIn("src/actors/tenant/Answering.ts", { breaks: ["R-DUR-6"], tests: [`${unit}/Answering.test.ts`] }, [
     {
       id: "tenant-answering-bug-stops-the-others",
