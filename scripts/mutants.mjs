@@ -114,7 +114,7 @@ const chosen = (catalogue) =>
   )
 
 await orExplain(async () => {
-  await provide(options.unit || options.types ? { nats: false, mariadb: false } : {})
+  if (!options.page) await provide(options.unit || options.types ? { nats: false, mariadb: false } : {})
   const { catalogue } = await import(new URL("../test/mutants/catalogue.ts", import.meta.url).href)
   if (options.page) return writePages(catalogue, openResults().last)
   const mutants = chosen(catalogue)
