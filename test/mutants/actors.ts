@@ -234,13 +234,13 @@ export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn("src/actors/credentials/Endings.ts", { breaks: ["R-SEC-9"], tests: [sweeps] }, [
     {
       id: "credentials-notice-is-not-remembered",
-      from: "workspace.credentials.update({ ...credential, noticedMs: due })",
-      to: "workspace.credentials.update({ ...credential, noticedMs: due < 0 ? due : credential.noticedMs })"
+      from: "workspace.credentials.update({ ...own, noticedMs: due })",
+      to: "workspace.credentials.update({ ...own, noticedMs: due < 0 ? due : own.noticedMs })"
     },
     {
       id: "credentials-notice-of-a-revoked-one",
-      from: 'credential === undefined || credential.state !== "active"',
-      to: "credential === undefined"
+      from: 'if (own.state !== "active") continue\n      const { expiresAt, noticedMs: givenMs } = own',
+      to: "const { expiresAt, noticedMs: givenMs } = own"
     },
     {
       id: "credentials-overlap-keeps-its-secret",
@@ -344,8 +344,8 @@ export const actors: ReadonlyArray<Mutant> = [
     [
       {
         id: "rotation-refresh-begins-without-a-last-look",
-        from: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return false",
-        to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return false",
+        from: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null",
+        to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return null",
         breaks: ["P7", "R-REF-10"],
         tests: ["test/integration/refresh/kills.test.ts", "test/integration/refresh/refresh.test.ts"]
       },
@@ -357,8 +357,8 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-turn-stays-taken",
-        from: "Effect.ignore(store.endTurn(turnId))",
-        to: "Effect.ignore(store.endTurn(-turnId))",
+        from: "store.endTurn(turnId, route, result, chance)",
+        to: "store.endTurn(-turnId, route, result, chance)",
         breaks: ["R-REF-13"]
       }
     ]

@@ -204,8 +204,8 @@ export const domain: ReadonlyArray<Mutant> = [
     { id: "domain-request-id-not-encoded", from: "basic(formEncoded(id), ", to: "basic(id, " },
     {
       id: "domain-request-secret-not-hidden",
-      from: "    clientSecret,\n    assertion,\n    headers",
-      to: "    assertion,\n    headers",
+      from: "    client.secret,\n    client.assertion,\n    headers",
+      to: "    client.assertion,\n    headers",
       breaks: ["R-REF-4"]
     }
   ]),

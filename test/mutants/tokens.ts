@@ -41,39 +41,43 @@ export const tokens: ReadonlyArray<Mutant> = [
       to: "!isUsed || (keyring.isCurrent() && keyIds().length === before.length)"
     }
   ]),
-  ...faultsIn("src/actors/tokens/LiveTenants.ts", { breaks: ["R-REV-9"], tests: [tenants] }, [
-    {
-      id: "tokens-live-first-use-not-hurried",
-      from: "firstUse.recordNow(tenantId)",
-      to: 'firstUse.recordNow("")',
-      breaks: ["R-TOK-3", "R-TOK-1"]
-    },
-    {
-      id: "tokens-live-gone-is-told-at-once",
-      from: "if (token === undefined || saysGone(token)) yield* whenInForce(tenantId)",
-      to: "if (token === undefined) yield* whenInForce(tenantId)"
-    },
-    {
-      id: "tokens-live-list-does-not-wait",
-      from: "if (tokens.some(saysGone)) yield* whenInForce(tenantId)",
-      to: "if (tokens.every(saysGone)) yield* whenInForce(tenantId)"
-    },
-    {
-      id: "tokens-live-application-out-of-service-shows",
-      from: "return tokens.filter((token) => live.has(token.appName))",
-      to: "return tokens.filter((token) => live.has(token.appName) || token.version > 0)",
-      breaks: ["R-PLT-11", "R-TOK-7"]
-    },
-    {
-      id: "tokens-live-gone-tenant-stops-the-others",
-      from: 'Effect.catchTag("TenantNotFound", () => Effect.succeed({ deleted: 0 }))',
-      to: 'Effect.catchTag("IssuerInUse", () => Effect.succeed({ deleted: 0 }))',
-      breaks: ["R-TOK-8"]
-    }
-  ]),
+  ...faultsIn(
+    "src/actors/tokens/LiveTenants.ts",
+    { breaks: ["R-REV-9"], tests: [tenants, `${unit}/otherTenants.test.ts`] },
+    [
+      {
+        id: "tokens-live-first-use-not-hurried",
+        from: "firstUse.recordNow(tenantId)",
+        to: 'firstUse.recordNow("")',
+        breaks: ["R-TOK-3", "R-TOK-1"]
+      },
+      {
+        id: "tokens-live-gone-is-told-at-once",
+        from: "if (token === undefined || saysGone(token)) yield* whenInForce(tenantId)",
+        to: "if (token === undefined) yield* whenInForce(tenantId)"
+      },
+      {
+        id: "tokens-live-list-does-not-wait",
+        from: "if (tokens.some(saysGone)) yield* whenInForce(tenantId)",
+        to: "if (tokens.every(saysGone)) yield* whenInForce(tenantId)"
+      },
+      {
+        id: "tokens-live-application-out-of-service-shows",
+        from: "return tokens.filter((token) => live.has(token.appName))",
+        to: "return tokens.filter((token) => live.has(token.appName) || token.version > 0)",
+        breaks: ["R-PLT-11", "R-TOK-7"]
+      },
+      {
+        id: "tokens-live-gone-tenant-stops-the-others",
+        from: 'Effect.catchTag("TenantNotFound", () => Effect.succeed({ deleted: 0 }))',
+        to: 'Effect.catchTag("IssuerInUse", () => Effect.succeed({ deleted: 0 }))',
+        breaks: ["R-TOK-8"]
+      }
+    ]
+  ),
   ...faultsIn(
     "src/actors/tokens/applicationsAmong.ts",
-    { breaks: ["R-ACC-7"], tests: [tenants, `${unit}/service.test.ts`] },
+    { breaks: ["R-ACC-7"], tests: [`${unit}/otherTenants.test.ts`, tenants, `${unit}/service.test.ts`] },
     [
       {
         id: "tokens-among-other-tenants-application",
@@ -82,38 +86,42 @@ export const tokens: ReadonlyArray<Mutant> = [
       }
     ]
   ),
-  ...faultsIn("src/actors/tokens/commands/applications.ts", { breaks: ["R-TOK-7"], tests: [commands, tenants] }, [
-    {
-      id: "tokens-application-removed-without-barrier",
-      from: 'workspace.takeAway({ kind: "application", appName })',
-      to: "",
-      breaks: ["P1", "R-TOK-7"]
-    },
-    {
-      id: "tokens-application-of-another-tenant-removed",
-      from: "found === undefined || found.tenantId !== workspace.tenantId || found.removedAt !== null",
-      to: "found === undefined || found.removedAt !== null",
-      breaks: ["R-ACC-7"]
-    },
-    {
-      id: "tokens-application-taken-by-another-tenant",
-      from: "if (found.tenantId === workspace.tenantId && found.removedAt === null) {",
-      to: "if (found.removedAt === null) {",
-      breaks: ["R-PLT-3"]
-    },
-    {
-      id: "tokens-tenant-removed-without-barrier",
-      from: 'workspace.takeAway({ kind: "tenant" })',
-      to: "",
-      breaks: ["P1", "R-BUS-14"]
-    },
-    {
-      id: "tokens-tenant-global-removed",
-      from: 'if (workspace.tenantId === globalTenantId) {\n      return Result.fail(new errors.Forbidden({ reason: "the tenant global cannot',
-      to: 'if (workspace.tenantId === "") {\n      return Result.fail(new errors.Forbidden({ reason: "the tenant global cannot',
-      breaks: ["R-PLT-1"]
-    }
-  ]),
+  ...faultsIn(
+    "src/actors/tokens/commands/applications.ts",
+    { breaks: ["R-TOK-7"], tests: [`${unit}/otherTenants.test.ts`, commands, tenants] },
+    [
+      {
+        id: "tokens-application-removed-without-barrier",
+        from: 'workspace.takeAway({ kind: "application", appName })',
+        to: "",
+        breaks: ["P1", "R-TOK-7"]
+      },
+      {
+        id: "tokens-application-of-another-tenant-removed",
+        from: "found === undefined || found.tenantId !== workspace.tenantId || found.removedAt !== null",
+        to: "found === undefined || found.removedAt !== null",
+        breaks: ["R-ACC-7"]
+      },
+      {
+        id: "tokens-application-taken-by-another-tenant",
+        from: "if (found.tenantId === workspace.tenantId && found.removedAt === null) {",
+        to: "if (found.removedAt === null) {",
+        breaks: ["R-PLT-3"]
+      },
+      {
+        id: "tokens-tenant-removed-without-barrier",
+        from: 'workspace.takeAway({ kind: "tenant" })',
+        to: "",
+        breaks: ["P1", "R-BUS-14"]
+      },
+      {
+        id: "tokens-tenant-global-removed",
+        from: 'if (workspace.tenantId === globalTenantId) {\n      return Result.fail(new errors.Forbidden({ reason: "the tenant global cannot',
+        to: 'if (workspace.tenantId === "") {\n      return Result.fail(new errors.Forbidden({ reason: "the tenant global cannot',
+        breaks: ["R-PLT-1"]
+      }
+    ]
+  ),
   ...faultsIn(
     "src/actors/tokens/commands/configure.ts",
     {

@@ -57,6 +57,7 @@ it.effect("the limits of every tenant are read, however many pages there are", (
         Layer.provide([
           Layer.succeed(Limits, limits),
           Layer.succeed(HotState, replica.beliefs),
+          Layer.succeed(Keyring, keyringWith({ ids: ["k1"], isCurrent: true })),
           Layer.succeed(TenantStore, store)
         ])
       )

@@ -1,0 +1,74 @@
+// Verifies R-ACC-7, R-TOK-7, R-TOK-8, R-PLT-3.
+/** What belongs to another tenant, or is out of service, is nothing of one's own; and no tenant stands in another's way. */
+import { assert, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { takeOutOfService } from "../../../../src/actors/tokens/commands/service.ts"
+import { operator, tenantWorld } from "../../../support/tenantWorld.ts"
+
+const item = (endpointId: string, token: string) => ({ endpointId, token, expiresAt: null, description: null })
+const page = { limit: 10, after: null }
+
+/** `acme` has the application `app` with one token, `beta` has `other`. */
+const setup = Effect.gen(function* () {
+  const world = yield* tenantWorld
+  const { commit, tenants } = yield* world.replica("one")
+  for (const [tenantId, appName] of [
+    ["acme", "app"],
+    ["beta", "other"]
+  ] as const) {
+    yield* tenants.createTenant({ tenantId, name: null }, operator)
+    yield* tenants.registerApplication(tenantId, appName, operator)
+    const [made] = yield* tenants.provisionTokens(tenantId, appName, [item("e", `value-${tenantId}`)], operator)
+    assert.isTrue(Result.isSuccess(made!))
+  }
+  const isUsable = (appName: string, token: string) =>
+    Effect.map(
+      tenants.validate(appName === "app" ? "acme" : "beta", [{ appName, token }], { dryRun: true }),
+      ([answer]) => answer?.statusCode === 200
+    )
+  return { world, commit, tenants, isUsable }
+})
+
+it.effect("another tenant's application can be neither removed, nor registered, nor listed by its name", () =>
+  Effect.gen(function* () {
+    const { isUsable, tenants } = yield* setup
+    assert.strictEqual(
+      (yield* Effect.flip(tenants.removeApplication("beta", "app", operator)))._tag,
+      "ApplicationNotFound"
+    )
+    const taken = yield* Effect.flip(tenants.registerApplication("beta", "app", operator))
+    assert.deepInclude(taken, { _tag: "ApplicationExists", reason: "taken" })
+    const listed = yield* tenants.listApplications("beta", { ...page, among: ["app", "other"] })
+    assert.deepStrictEqual(
+      listed.content.map(({ appName }) => appName),
+      ["other"]
+    )
+    assert.isTrue(yield* isUsable("app", "value-acme"))
+    assert.strictEqual((yield* tenants.registerApplication("acme", "app", operator)).created, false)
+  })
+)
+
+it.effect("tokens of an application out of service are shown to nobody", () =>
+  Effect.gen(function* () {
+    const { commit, tenants } = yield* setup
+    const ids = Effect.map(
+      tenants.listTokens("acme", { ...page, appName: null, endpointId: null, statuses: ["Inactive"], order: "DESC" }),
+      ({ content }) => content.length
+    )
+    assert.strictEqual(yield* ids, 1)
+    yield* commit.serve("acme", [
+      { command: takeOutOfService("app", "deleted", Number.MAX_SAFE_INTEGER, operator), reply: () => {} }
+    ])
+    assert.strictEqual(yield* ids, 0)
+  })
+)
+
+it.effect("an endpoint loses its tokens in every tenant, though one of these is gone meanwhile", () =>
+  Effect.gen(function* () {
+    const { isUsable, tenants } = yield* setup
+    yield* tenants.removeTenant("acme", operator)
+    const { deleted } = yield* tenants.unregisterEndpoint("e", operator)
+    assert.strictEqual(deleted, 1)
+    assert.isFalse(yield* isUsable("other", "value-beta"))
+  })
+)
