@@ -40,12 +40,6 @@ export const tenant: ReadonlyArray<Mutant> = [
       breaks: ["P1", "R-REV-1"]
     },
     {
-      id: "tenant-commit-rotated-key-writes-on",
-      from: "prepared.some((command) => command.stillHolds?.() === false)",
-      to: "prepared.length === 0 && prepared.some((command) => command.stillHolds?.() === false)",
-      breaks: ["R-SEC-17"]
-    },
-    {
       id: "tenant-commit-unknown-outcome-keeps-rights",
       from: "if (committed === null) dropTouched(last)",
       to: "if (committed === false) dropTouched(last)",
