@@ -5,6 +5,7 @@ import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
 import type { AgedKey } from "../../../src/store/KeyRotationStore.ts"
 
 const activationMs = 60_000
+const writing = { activationMs, comparedMs: 0 }
 const key = (keyId: string, more: Partial<AgedKey> = {}): AgedKey => ({
   keyId,
   purpose: "token-hash",
@@ -19,7 +20,7 @@ const key = (keyId: string, more: Partial<AgedKey> = {}): AgedKey => ({
 
 describe("a key that was followed", () => {
   const old = key("old", { state: "retiring" })
-  const followedSince = (ageMs: number) => RotationPlan.mayBeWritten(old, [key("new", { ageMs }), old], activationMs)
+  const followedSince = (ageMs: number) => RotationPlan.mayBeWritten(old, [key("new", { ageMs }), old], writing)
 
   it("may still be written with for two activations: a replica may read late, and write late what it read", () => {
     assert.isTrue(followedSince(0))
@@ -30,12 +31,12 @@ describe("a key that was followed", () => {
 
   it("is written with by nobody when it is retired or a tenant's, and by somebody when none of its kind followed it", () => {
     const active = key("new", { ageMs: 0 })
-    assert.isFalse(RotationPlan.mayBeWritten({ ...old, state: "retired" }, [active], activationMs))
-    assert.isFalse(RotationPlan.mayBeWritten({ ...old, tenantId: "acme" }, [active], activationMs))
+    assert.isFalse(RotationPlan.mayBeWritten({ ...old, state: "retired" }, [active], writing))
+    assert.isFalse(RotationPlan.mayBeWritten({ ...old, tenantId: "acme" }, [active], writing))
     const settled = { ...active, ageMs: 5 * activationMs }
-    assert.isFalse(RotationPlan.mayBeWritten(old, [settled], activationMs))
-    assert.isTrue(RotationPlan.mayBeWritten(old, [{ ...settled, purpose: "seal" }], activationMs))
-    assert.isTrue(RotationPlan.mayBeWritten(old, [{ ...settled, state: "retired" }], activationMs))
+    assert.isFalse(RotationPlan.mayBeWritten(old, [settled], writing))
+    assert.isTrue(RotationPlan.mayBeWritten(old, [{ ...settled, purpose: "seal" }], writing))
+    assert.isTrue(RotationPlan.mayBeWritten(old, [{ ...settled, state: "retired" }], writing))
   })
 })
 
