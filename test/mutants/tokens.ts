@@ -147,33 +147,37 @@ export const tokens: ReadonlyArray<Mutant> = [
       }
     ]
   ),
-  ...faultsIn("src/actors/tokens/commands/endings.ts", { breaks: ["P1", "R-TOK-8"], tests: [commands] }, [
-    { id: "tokens-delete-without-barrier", from: "  workspace.takeAway(workspace.tokenTarget(gone))\n", to: "" },
-    {
-      id: "tokens-delete-without-event",
-      from: "      endsSessions: true,",
-      to: "      endsSessions: false,",
-      breaks: ["R-EVT-3", "R-TOK-8"]
-    },
-    {
-      id: "tokens-end-before-its-end",
-      from: "|| !hasEnded(token, workspace.now)) continue",
-      to: "|| hasEnded(token, Number.NEGATIVE_INFINITY)) continue",
-      breaks: ["R-TOK-4"]
-    },
-    {
-      id: "tokens-end-told-as-expired",
-      from: 'endingOf(token) === "rotated" ? "rotated" : "expired"',
-      to: 'endingOf(token) === "revoked" ? "rotated" : "expired"',
-      breaks: ["R-TOK-5", "R-TOK-2"]
-    },
-    {
-      id: "tokens-end-of-suspended-ends-sessions",
-      from: "endsSessions: isUsable(token.status)",
-      to: "endsSessions: isUsable(token.status) || true",
-      breaks: ["R-EVT-3"]
-    }
-  ]),
+  ...faultsIn(
+    "src/actors/tokens/commands/endings.ts",
+    { breaks: ["P1", "R-TOK-8"], tests: [`${unit}/takesAway.test.ts`, commands] },
+    [
+      { id: "tokens-delete-without-barrier", from: "  workspace.takeAway(workspace.tokenTarget(gone))\n", to: "" },
+      {
+        id: "tokens-delete-without-event",
+        from: "      endsSessions: true,",
+        to: "      endsSessions: false,",
+        breaks: ["R-EVT-3", "R-TOK-8"]
+      },
+      {
+        id: "tokens-end-before-its-end",
+        from: "|| !hasEnded(token, workspace.now)) continue",
+        to: "|| hasEnded(token, Number.NEGATIVE_INFINITY)) continue",
+        breaks: ["R-TOK-4"]
+      },
+      {
+        id: "tokens-end-told-as-expired",
+        from: 'endingOf(token) === "rotated" ? "rotated" : "expired"',
+        to: 'endingOf(token) === "revoked" ? "rotated" : "expired"',
+        breaks: ["R-TOK-5", "R-TOK-2"]
+      },
+      {
+        id: "tokens-end-of-suspended-ends-sessions",
+        from: "endsSessions: isUsable(token.status)",
+        to: "endsSessions: isUsable(token.status) || true",
+        breaks: ["R-EVT-3"]
+      }
+    ]
+  ),
   ...faultsIn("src/actors/tokens/commands/provision.ts", { breaks: ["R-ACT-5"], tests: [commands, tenants] }, [
     {
       id: "tokens-provision-one-over-the-endpoint-limit",
