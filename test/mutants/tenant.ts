@@ -28,6 +28,12 @@ export const tenant: ReadonlyArray<Mutant> = [
       breaks: ["R-BUS-5"]
     },
     {
+      id: "tenant-commit-rotated-key-writes-on",
+      from: "command.stillHolds?.() !== false && areStill(",
+      to: "areStill(",
+      breaks: ["R-SEC-17"]
+    },
+    {
       id: "tenant-commit-provisional-is-remembered",
       from: "if (provisional) return decided",
       to: 'if (provisional && keyHash === "") return decided',
