@@ -132,7 +132,7 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
       expected_version: 1
     }
   ],
-  "credential.revoke": [{ credential_id: "c", reason: "r", expected_version: 1 }],
+  "credential.revoke": [{ credential_id: "c", reason: "r", at_provider: true, expected_version: 1 }],
   "credential.history": [{ credential_id: "c" }],
   "credential.delete": [{ credential_id: "c", expected_version: 1 }],
   "service.list": [page],

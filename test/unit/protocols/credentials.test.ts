@@ -382,7 +382,7 @@ describe("credentials, services and the audit on the bus", () => {
     const repaired = await world.admin("audit.repair", { tenantId: "demo", seq: 4 })
     assert.deepStrictEqual([repaired.status, repaired.body], [200, { tenantId: "demo", seq: 4, repaired: true }])
     const point = { tenantId: "demo", seq: 4, hash: "aa", at: 5, number: 2, previous: { seq: 3, hash: "bb" } }
-    const signed = { ...point, keyId: "k", publicKey: "p", signature: new Uint8Array([1, 2]) }
+    const signed = { ...point, keyId: "k", publicKey: "p", signature: new Uint8Array([1, 2]), links: [] }
     script(world, "auditSign", Effect.succeed(signed))
     const { body } = await world.admin("audit.sign", { tenantId: "demo" })
     assert.deepStrictEqual(body, {
