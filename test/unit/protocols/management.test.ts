@@ -513,7 +513,7 @@ const cases: ReadonlyArray<Case> = [
     ask: { name: "acme" },
     calls: "providerRemove",
     args: ["demo", "acme"],
-    gives: Effect.void,
+    gives: Effect.succeed({ deleted: 1 }),
     body: { deleted: 1 }
   },
   {
