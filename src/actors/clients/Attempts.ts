@@ -47,7 +47,7 @@ interface Asked<A> {
 
 interface Attempt<A> extends Pick<Question<A>, "name" | "key" | "lane" | "run"> {
   /** In the order of asking. */
-  asked: ReadonlyArray<Asked<A>>
+  asked: Array<Asked<A>>
 }
 
 export interface AttemptsOptions<A> {
@@ -89,7 +89,7 @@ export class Attempts<A> {
     const untilMs = Math.min(wanted, this.options.nowMs() + this.options.waitMaxMs)
     const same = this.open.get(key)
     if (same !== undefined) {
-      same.asked = [...same.asked, { told, untilMs }]
+      same.asked.push({ told, untilMs })
       return
     }
     const attempt: Attempt<A> = { name, key, lane, run, asked: [{ told, untilMs }] }
