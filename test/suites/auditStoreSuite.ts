@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { genesisHash } from "../../src/store/AuditChain.ts"
 import { AuditCuts } from "../../src/store/AuditCuts.ts"
-import { type AuditQuery, AuditStore } from "../../src/store/AuditStore.ts"
+import { type AuditCheckpoint, type AuditQuery, AuditStore } from "../../src/store/AuditStore.ts"
 import { beginning, walk } from "../../src/store/AuditWalk.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
 import { Sweeps } from "../../src/store/Sweeps.ts"
@@ -203,6 +203,39 @@ export const auditStoreSuite = (
         yield* cuts.erase(tenantId, 1_000, 1_000)
         assert.notInclude(yield* cuts.abandoned(0, "", 1_000), tenantId)
       })
+    )
+
+    it.effect(
+      "forgets the checkpoints that an accepted loss gives up, of that tenant alone, and keeps none of the loss itself",
+      () =>
+        Effect.gen(function* () {
+          const [tenantId, other] = [yield* tenantWith("a", "b", "c"), yield* tenantWith("d")]
+          const [store, tenantStore] = [yield* AuditStore, yield* TenantStore]
+          const keyId = "01900000-0000-7000-8000-00000000bbbb"
+          const { content } = yield* store.list(tenantId, everything)
+          const pointOf = (seq: number, number: number) => ({
+            ...{ tenantId, seq, hash: content[0]!.hash, at: 4, keyId, signature: new Uint8Array(64), number },
+            previous: null
+          })
+          const sign = (of: string, auditCheckpoints: ReadonlyArray<AuditCheckpoint>) =>
+            tenantStore.transact(of, loadOf({}), () => ({ changes: changesOf({}, { auditCheckpoints }), result: null }))
+          yield* sign(tenantId, [pointOf(1, 1), pointOf(2, 2), pointOf(4, 3)])
+          yield* sign(other, [{ ...pointOf(2, 1), tenantId: other }])
+          const lost = { seq: 4, hash: content[0]!.hash }
+          const previous = { seq: 1, hash: content[0]!.hash }
+          yield* sign(tenantId, [{ ...pointOf(3, 4), previous, accepted: { lost, by: "eve", reason: "r" } }])
+          assert.deepStrictEqual(
+            (yield* store.checkpoints(tenantId, 1, 10)).map(({ seq }) => seq),
+            [1]
+          )
+          assert.lengthOf(yield* store.checkpoints(other, 1, 10), 1)
+          // Their places are taken anew.
+          yield* sign(tenantId, [pointOf(4, 5)])
+          assert.deepInclude(yield* store.newestCheckpoint(tenantId), { seq: 4, number: 5 })
+          const created = yield* store.list(tenantId, { ...everything, action: "tenant.created" })
+          assert.lengthOf(created.content, 1)
+          assert.lengthOf((yield* store.list(tenantId, { ...everything, entityId: "b", action: "other" })).content, 0)
+        })
     )
 
     it.effect("keeps a checkpoint as it was signed, once, and knows whose head has moved since", () =>
