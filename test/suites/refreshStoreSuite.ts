@@ -217,6 +217,7 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
         )
         // Whoever passes, and is answered, closes it for all.
         const turn = yield* turnAt(second, { passes: true })
+        assert.strictEqual(turn._tag, "Taken")
         assert.deepStrictEqual(yield* ended(turn, second, { _tag: "ok" }), [{ of: "provider", to: "closed", forMs: 0 }])
         assert.strictEqual((yield* turnAt(first))._tag, "Taken")
         assert.deepStrictEqual(yield* RefreshStore.use((store) => store.circuits(first.provider)), [])
