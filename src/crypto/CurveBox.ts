@@ -50,6 +50,24 @@ const isCurveKey = (key: string): boolean => {
   }
 }
 
+const refusal = (key: string): string | null => {
+  if (!isCurveKey(key)) return "is not a public curve key of nkeys"
+  const point = pointOf(key)
+  if (!isCanonical(point)) return "is a curve key that is not in its canonical form"
+  return sharesSecret(point) ? null : "is a curve key of low order, which would keep nothing secret"
+}
+
+export interface Conversation {
+  /** Our key's public half: what the answer is sealed to. */
+  readonly key: string
+  /** Base64, as `seal`. */
+  readonly seal: (recipient: string, plaintext: Uint8Array) => string
+  /** What was sealed to our key with the one of `from`; null when it is not, or `from` is refused. */
+  readonly open: (sealed: string, from: string) => Uint8Array | null
+  /** Forgets our key. */
+  readonly end: () => void
+}
+
 export class CurveBox extends Context.Service<
   CurveBox,
   {
@@ -57,21 +75,34 @@ export class CurveBox extends Context.Service<
     readonly refusal: (key: string) => string | null
     /** `recipient` is a key that is not refused; another one dies. `sealed` is base64. */
     readonly seal: (recipient: string, plaintext: Uint8Array) => { readonly sealed: string; readonly sealedBy: string }
+    /** A key of ours for one question and its answer. */
+    readonly conversation: () => Conversation
   }
 >()("cm/crypto/CurveBox") {
   static readonly layer = Layer.succeed(CurveBox, {
-    refusal: (key) => {
-      if (!isCurveKey(key)) return "is not a public curve key of nkeys"
-      const point = pointOf(key)
-      if (!isCanonical(point)) return "is a curve key that is not in its canonical form"
-      return sharesSecret(point) ? null : "is a curve key of low order, which would keep nothing secret"
-    },
+    refusal,
     seal: (recipient, plaintext) => {
       const sender = createCurve()
       const sealed = Buffer.from(sender.seal(plaintext, recipient)).toString("base64")
       const sealedBy = sender.getPublicKey()
       sender.clear()
       return { sealed, sealedBy }
+    },
+    conversation: () => {
+      const ours = createCurve()
+      return {
+        key: ours.getPublicKey(),
+        seal: (recipient, plaintext) => Buffer.from(ours.seal(plaintext, recipient)).toString("base64"),
+        open: (sealed, from) => {
+          if (refusal(from) !== null) return null
+          try {
+            return ours.open(Buffer.from(sealed, "base64"), from) ?? null
+          } catch {
+            return null
+          }
+        },
+        end: () => ours.clear()
+      }
     }
   })
 }

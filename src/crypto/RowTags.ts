@@ -18,6 +18,7 @@ import type { ClientCredential } from "../domain/ClientCredential.ts"
 import { type Credential, ownerKey } from "../domain/Credential.ts"
 import type { HotToken } from "../domain/HotToken.ts"
 import type { ProviderEntry } from "../domain/ProviderEntry.ts"
+import type { RotatorEntry } from "../domain/Rotator.ts"
 import { settingsOf, type Tenant } from "../domain/Tenant.ts"
 import type { Token } from "../domain/Token.ts"
 import type { RevokeAll } from "../store/RevokeAll.ts"
@@ -29,7 +30,7 @@ export const tagLength = 16
 export type RowText = string
 
 const text = (
-  kind: "credential" | "tenant" | "settings" | "client" | "provider" | "revoke-all",
+  kind: "credential" | "tenant" | "settings" | "client" | "provider" | "rotator" | "revoke-all",
   parts: ReadonlyArray<unknown>
 ): RowText => JSON.stringify([`cm-row-${kind}-1`, ...parts])
 
@@ -74,7 +75,8 @@ export const ofCredential = (credential: Credential): RowText =>
     credential.updatedAt,
     credential.createdBy,
     credential.updatedBy,
-    ...(credential.refresh === undefined ? [] : [credential.refresh])
+    ...(credential.refresh === undefined ? [] : [credential.refresh]),
+    ...(credential.rotating === undefined ? [] : ["rotating", credential.rotating])
   ])
 
 /** What was asked, by whom, and how far it came: a sweep goes on with it in the asker's name. */
@@ -106,6 +108,10 @@ export const ofProvider = (entry: ProviderEntry): RowText =>
     entry.secrets,
     entry.hasKey
   ])
+
+/** Whom secrets are sealed for is what its rotator says. */
+export const ofRotator = ({ definition, name, tenantId, version }: RotatorEntry): RowText =>
+  text("rotator", [tenantId, name, version, definition])
 
 /** Its password's hash included: who could change that could choose a password. */
 export const ofClient = ({

@@ -9,6 +9,7 @@
  */
 import { globalTenantId } from "./Names.ts"
 import type { Refresh } from "./Refresh.ts"
+import type { Rotating } from "./Rotating.ts"
 
 export const credentialStates = ["active", "revoked", "expired"] as const
 export type CredentialState = (typeof credentialStates)[number]
@@ -49,7 +50,9 @@ export interface Credential {
   readonly mac?: Uint8Array | undefined
   /** There while `rotation` names a provider. */
   readonly refresh?: Refresh | undefined
-  /** When somebody looks whether it has to be refreshed. Decides nothing else. */
+  /** There while `rotation` names a rotator. */
+  readonly rotating?: Rotating | undefined
+  /** When somebody looks whether it has to be refreshed or rotated. Decides nothing else. */
   readonly refreshDueAt?: number | null | undefined
 }
 
@@ -57,9 +60,18 @@ export interface Credential {
  * `current` is the one that is handed out. `overlapping` was rotated out and is kept until
  * `validUntil`. The others have no secret any more, but for `expired`, which a rotation may revive,
  * `spare`, a grant that is kept in case that what followed it is refused, and `answer`: what a provider
- * said, whole, not looked at yet.
+ * said, whole, not looked at yet. `pending` is a new secret that a rotator brings into force.
  */
-export const versionStates = ["current", "overlapping", "superseded", "revoked", "expired", "spare", "answer"] as const
+export const versionStates = [
+  "current",
+  "overlapping",
+  "superseded",
+  "revoked",
+  "expired",
+  "spare",
+  "answer",
+  "pending"
+] as const
 export type VersionState = (typeof versionStates)[number]
 
 export interface CredentialVersion {

@@ -117,6 +117,7 @@ const afterEnd = (
       return { ...version, ...wiped, state: to === "revoked" ? "revoked" : "superseded" }
     case "spare":
     case "answer":
+    case "pending":
       return to === "revoked" ? { ...version, ...wiped, state: "superseded" } : undefined
     case "revoked":
     case "superseded":

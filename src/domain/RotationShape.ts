@@ -36,7 +36,6 @@ export const parseRotation = (
   value: JsonObject | null
 ): Result.Result<Rotation | null, RotationError> => {
   if (value === null || Object.keys(value).length === 0) return Result.succeed(null)
-  if ("rotator" in value) return wrong("rotator", "is not known")
   const { grant, keep_alive, params = {}, provider, refresh_before } = value
   const stranger = Object.keys(value).find((name) => !known.includes(name))
   if (typeof provider !== "string") return wrong("provider", "is required")

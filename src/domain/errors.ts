@@ -103,6 +103,15 @@ export class ClientCredentialExists extends tagged<ClientCredentialExists>()("Cl
 export class ProviderNotFound extends tagged<ProviderNotFound>()("ProviderNotFound", { name: Schema.String }) {}
 /** A credential names it. */
 export class ProviderInUse extends tagged<ProviderInUse>()("ProviderInUse", { name: Schema.String }) {}
+export class RotatorNotFound extends tagged<RotatorNotFound>()("RotatorNotFound", { name: Schema.String }) {}
+/** A credential names it. */
+export class RotatorInUse extends tagged<RotatorInUse>()("RotatorInUse", { name: Schema.String }) {}
+/** The system outside has no new secret. `permanent`: trying again does not help. */
+export class RotatorFailed extends tagged<RotatorFailed>()("RotatorFailed", {
+  reason: Schema.String,
+  permanent: Schema.Boolean,
+  retryAfterMs: Schema.NullOr(Schema.Int)
+}) {}
 /** The credential names nothing that could be asked for a new secret. */
 export class RefreshNotConfigured extends tagged<RefreshNotConfigured>()("RefreshNotConfigured", {
   credentialId: Schema.String
@@ -137,7 +146,7 @@ export class EventNotFound extends tagged<EventNotFound>()("EventNotFound", { id
 // ---- what was stored
 /** A row does not carry the tag of what it says: it was changed outside of the service. Nothing is handed out on its word. */
 export class RowChanged extends tagged<RowChanged>()("RowChanged", {
-  kind: Schema.Literals(["token", "credential", "tenant", "provider", "revoke-all"]),
+  kind: Schema.Literals(["token", "credential", "tenant", "provider", "rotator", "revoke-all"]),
   id: Schema.String
 }) {}
 
@@ -185,6 +194,9 @@ export const Refusal = Schema.Union([
   EventNotFound,
   ProviderNotFound,
   ProviderInUse,
+  RotatorNotFound,
+  RotatorInUse,
+  RotatorFailed,
   RefreshNotConfigured,
   ReconnectNeeded,
   ProviderFailed,

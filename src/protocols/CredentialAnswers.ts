@@ -50,7 +50,18 @@ const common = (credential: CredentialMetadata) => ({
   version: credential.version,
   created_at: formatDate(credential.createdAt),
   updated_at: formatDate(credential.updatedAt),
-  refresh: encodeRefresh(credential.refresh)
+  refresh: encodeRefresh(credential.refresh),
+  ...(credential.retirePending === null
+    ? {}
+    : {
+        retire_pending: credential.retirePending.map((one) => ({
+          generation: one.generation,
+          since: formatDate(one.since),
+          attempts: one.attempts,
+          ...(one.reason === null ? {} : { reason: one.reason }),
+          next_attempt_at: formatDate(one.nextAttemptAt)
+        }))
+      })
 })
 
 export const encodeMetadata = (credential: CredentialMetadata): typeof MetadataAnswer.Type => ({

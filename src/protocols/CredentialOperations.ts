@@ -137,6 +137,7 @@ export const credentialOperations = [
       "REFRESH_NOT_CONFIGURED",
       "RECONNECT_NEEDED",
       "PROVIDER_FAILED",
+      "ROTATOR_FAILED",
       "REFRESH_IN_DOUBT",
       "REFRESH_PENDING"
     ],
@@ -148,7 +149,7 @@ export const credentialOperations = [
           credentialId: request.credential_id,
           secret: request.credentials === undefined ? null : Redacted.make<unknown>(request.credentials),
           expiresAt: request.expires_at,
-          overlapMs: request.overlap ?? 0,
+          overlapMs: request.overlap ?? null,
           expectedVersion: request.expected_version ?? null
         },
         caller

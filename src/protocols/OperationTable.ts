@@ -10,6 +10,7 @@ import type { Operation } from "./Operation.ts"
 import { outboxOperations } from "./OutboxOperations.ts"
 import { providerOperations } from "./ProviderOperations.ts"
 import { revokeAllOperations } from "./RevokeAllOperations.ts"
+import { rotatorOperations } from "./RotatorOperations.ts"
 import { serviceOperations } from "./ServiceOperations.ts"
 import { tenantOperations } from "./TenantOperations.ts"
 import { tokenOperations } from "./TokenOperations.ts"
@@ -24,6 +25,7 @@ const table = [
   ...clientOperations,
   ...serviceOperations,
   ...providerOperations,
+  ...rotatorOperations,
   ...auditOperations,
   ...tenantOperations,
   ...keyOperations,

@@ -28,6 +28,7 @@ export const codes = {
   EVENT_NOT_FOUND: 404,
   REVOKE_ALL_NOT_FOUND: 404,
   PROVIDER_NOT_FOUND: 404,
+  ROTATOR_NOT_FOUND: 404,
   TENANT_EXISTS: 409,
   APPLICATION_EXISTS: 409,
   TOKEN_EXISTS: 409,
@@ -39,6 +40,7 @@ export const codes = {
   MANAGED_ELSEWHERE: 409,
   KEY_IN_USE: 409,
   PROVIDER_IN_USE: 409,
+  ROTATOR_IN_USE: 409,
   REFRESH_NOT_CONFIGURED: 409,
   RECONNECT_NEEDED: 409,
   CREDENTIAL_REVOKED: 410,
@@ -49,6 +51,7 @@ export const codes = {
   TOO_MANY_REQUESTS: 429,
   INTERNAL: 500,
   PROVIDER_FAILED: 502,
+  ROTATOR_FAILED: 502,
   UNAVAILABLE: 503,
   NOT_YET_IN_FORCE: 503,
   REFRESH_IN_DOUBT: 503,
@@ -233,6 +236,25 @@ const table: Table = {
     code: "PROVIDER_IN_USE",
     reason: () => "A credential names the provider",
     details: ({ name }) => ({ name })
+  },
+  RotatorNotFound: {
+    code: "ROTATOR_NOT_FOUND",
+    reason: () => "Rotator not found",
+    details: ({ name }) => ({ name })
+  },
+  RotatorInUse: {
+    code: "ROTATOR_IN_USE",
+    reason: () => "A credential names the rotator",
+    details: ({ name }) => ({ name })
+  },
+  RotatorFailed: {
+    code: "ROTATOR_FAILED",
+    reason: ({ reason }) => `The rotator brought no new secret into force: ${reason}`,
+    details: ({ permanent, reason, retryAfterMs }) => ({
+      reason,
+      permanent,
+      ...(retryAfterMs === null ? {} : { retryAfterMs })
+    })
   },
   RefreshNotConfigured: {
     code: "REFRESH_NOT_CONFIGURED",

@@ -55,6 +55,7 @@ import {
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { exchange, type Kept, reasonOfFailure } from "./Exchange.ts"
 import * as HealthCheck from "./HealthCheck.ts"
+import * as LiveRotator from "./LiveRotator.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 import { revokeAt } from "./RevokeAtProvider.ts"
 
@@ -105,6 +106,8 @@ interface Job {
   readonly asked: boolean
   /** A person asked for it: no circuit holds it back. */
   readonly insists: boolean
+  /** Of a rotator; null: as is usual. */
+  readonly overlapMs: number | null
 }
 
 interface Known {
@@ -126,6 +129,7 @@ const make = Effect.gen(function* () {
   const providers = yield* Providers
   const events = yield* CredentialEvents
   const describeCache = yield* DescribeCache.make
+  const rotator = yield* LiveRotator.make
   const timing: GrantTiming = { claimMs: Duration.toMillis(config.claim), doubtMs: Duration.toMillis(config.doubt) }
   const guard = { allowedHosts: providerHosts, timeoutMs: Duration.toMillis(config.exchange) }
 
@@ -462,6 +466,7 @@ const make = Effect.gen(function* () {
       const standing = yield* standingOf(job)
       if (standing === undefined) return failed(new errors.CredentialNotFound({ credentialId }))
       const { credential, now } = standing
+      if (credential.rotating !== undefined) return yield* rotator.run(job)
       if (credential.refresh === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
       if (credential.state === "revoked" && !asked) {
         yield* revoking(job)
@@ -577,10 +582,17 @@ const make = Effect.gen(function* () {
     })
 
   return Refresher.of({
-    refresh: Effect.fnUntraced(function* (tenantId, credentialId, caller) {
+    refresh: Effect.fnUntraced(function* (tenantId, credentialId, caller, overlapMs = null) {
       const pending = failed(new errors.RefreshPending({ credentialId }))
       const ended = yield* Effect.timeoutOrElse(
-        join({ tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true, insists: true }),
+        join({
+          tenantId,
+          credentialId,
+          caller: { ...caller, idempotency: null },
+          asked: true,
+          insists: true,
+          overlapMs
+        }),
         { duration: rotateWait, orElse: () => Effect.succeed(pending) }
       )
       if (ended._tag === "Refreshed") return { credentialId, version: ended.version }
@@ -589,7 +601,14 @@ const make = Effect.gen(function* () {
     settled: (tenantId, credentialId, caller) =>
       Effect.asVoid(
         Effect.timeoutOption(
-          join({ tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true, insists: false }),
+          join({
+            tenantId,
+            credentialId,
+            caller: { ...caller, idempotency: null },
+            asked: true,
+            insists: false,
+            overlapMs: null
+          }),
           readWait
         )
       ),
@@ -602,7 +621,7 @@ const make = Effect.gen(function* () {
       ).pipe(Effect.map(Option.getOrElse(() => "failed" as const)))
     },
     due: (tenantId, credentialId) =>
-      Effect.asVoid(join({ tenantId, credentialId, caller: background, asked: false, insists: false }))
+      Effect.asVoid(join({ tenantId, credentialId, caller: background, asked: false, insists: false, overlapMs: null }))
   })
 })
 

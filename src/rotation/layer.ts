@@ -11,11 +11,12 @@ import * as RefreshLoop from "./RefreshLoop.ts"
 import * as RemovalSweep from "./RemovalSweep.ts"
 import * as ReplayEnds from "./ReplayEnds.ts"
 import * as RevokeAllSweep from "./RevokeAllSweep.ts"
+import { RotatorConfig } from "./RotatorConfig.ts"
 import { SweepConfig } from "./SweepConfig.ts"
 
 /** Before anything is answered: what ended after a backup that was put back. Needs `PublishedEnds`. */
 export const replayed = ReplayEnds.layer
-export const settings = Layer.merge(SweepConfig.layer, RefreshConfig.layer)
+export const settings = Layer.mergeAll(SweepConfig.layer, RefreshConfig.layer, RotatorConfig.layer)
 /** For `actors/credentials`, on its parts. */
 export const refresher = LiveRefresher.layer
 export const background = Layer.mergeAll(

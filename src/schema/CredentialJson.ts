@@ -212,7 +212,18 @@ const commonFields = {
   version: Schema.Int,
   created_at: Field.AnsweredDate,
   updated_at: Field.AnsweredDate,
-  refresh: Refresh
+  refresh: Refresh,
+  retire_pending: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        generation: Schema.Int,
+        since: Field.AnsweredDate,
+        attempts: Schema.Int,
+        reason: Schema.optionalKey(Schema.Literals(refreshReasons)),
+        next_attempt_at: Field.AnsweredDate
+      })
+    ).annotate({ description: "old secrets that a rotator has not been able to take away yet" })
+  )
 }
 export const CredentialAnswer = Schema.Struct({
   ...commonFields,

@@ -18,6 +18,7 @@ import { Context, type Effect } from "effect"
 import type { Credential, CredentialVersion, TenantService } from "../domain/Credential.ts"
 import type { Page, PageQuery } from "../domain/Page.ts"
 import type { ProviderEntry } from "../domain/ProviderEntry.ts"
+import type { RotatorEntry } from "../domain/Rotator.ts"
 import type { Tenant } from "../domain/Tenant.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
@@ -43,6 +44,8 @@ export interface CredentialLoad {
   readonly countServices: boolean
   /** Providers of this tenant by name, each with whether a credential names it. */
   readonly providers?: ReadonlyArray<string> | undefined
+  /** Likewise of rotators, with how many the tenant has. */
+  readonly rotators?: ReadonlyArray<string> | undefined
 }
 
 /** A tenant's row and the services that it has switched off, from one snapshot, with the tag over both. */
@@ -68,6 +71,10 @@ export interface CredentialLoaded {
   readonly providers?: ReadonlyMap<string, ProviderEntry> | undefined
   /** Those of the names that a credential has that would mean this tenant's. */
   readonly providersInUse?: ReadonlySet<string> | undefined
+  readonly rotators?: ReadonlyMap<string, RotatorEntry> | undefined
+  readonly rotatorsInUse?: ReadonlySet<string> | undefined
+  /** Counted up to `rotatorsMax`. */
+  readonly rotatorCount?: number | undefined
 }
 
 export interface CredentialChanges {
@@ -83,6 +90,8 @@ export interface CredentialChanges {
   readonly providers?: ReadonlyArray<ProviderEntry> | undefined
   /** By name, with what is sealed for each. */
   readonly providersDeleted?: ReadonlyArray<string> | undefined
+  readonly rotators?: ReadonlyArray<RotatorEntry> | undefined
+  readonly rotatorsDeleted?: ReadonlyArray<string> | undefined
 }
 
 export const noCredentials: CredentialLoad = {
@@ -104,6 +113,9 @@ export const mergeCredentialLoads = (loads: ReadonlyArray<CredentialLoad>): Cred
   countServices: loads.some((load) => load.countServices),
   ...(loads.some((load) => load.providers !== undefined)
     ? { providers: joined(loads.map((load) => load.providers ?? [])) }
+    : {}),
+  ...(loads.some((load) => load.rotators !== undefined)
+    ? { rotators: joined(loads.map((load) => load.rotators ?? [])) }
     : {})
 })
 

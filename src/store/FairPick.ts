@@ -6,6 +6,7 @@
  * than its rate and parallelism leave. All times are UNIX milliseconds.
  */
 import { hurriedQueue } from "../domain/Refresh.ts"
+import { rotatorQueue } from "../domain/Rotating.ts"
 
 export interface DueRow {
   readonly credentialId: string
@@ -28,6 +29,8 @@ export interface QueueRoom {
 
 /** Of a queue that is not known: the least that a provider is asked at a time. */
 const newQueueRoom = 4
+/** Those that no provider's room bounds. */
+const unbounded: ReadonlySet<string> = new Set([hurriedQueue, rotatorQueue])
 
 export const fairPick = (
   due: ReadonlyArray<DueRow>,
@@ -56,7 +59,7 @@ export const fairPick = (
   while (moved && chosen.length < limit) {
     moved = false
     for (const line of open) {
-      const room = free.get(line.lane) ?? (line.queue === hurriedQueue ? limit : newQueueRoom)
+      const room = free.get(line.lane) ?? (unbounded.has(line.queue) ? limit : newQueueRoom)
       const row = line.rows[line.next]
       if (chosen.length >= limit || room <= 0 || row === undefined) continue
       chosen.push(row)

@@ -17,6 +17,7 @@ import { Context, type Effect } from "effect"
 import type { CircuitKind, CircuitState } from "../domain/Circuit.ts"
 import type { Credential, CredentialVersion } from "../domain/Credential.ts"
 import type { ProviderEntry } from "../domain/ProviderEntry.ts"
+import type { RotatorEntry } from "../domain/Rotator.ts"
 import type { CredentialRef } from "./CredentialStore.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
@@ -110,6 +111,11 @@ export class RefreshStore extends Context.Service<
       tenantId: string,
       name: string | null
     ) => Effect.Effect<ReadonlyArray<StoredProvider>, StoreUnavailable>
+    /** Likewise. */
+    readonly rotators: (
+      tenantId: string,
+      name: string | null
+    ) => Effect.Effect<ReadonlyArray<RotatorEntry>, StoreUnavailable>
     /** Before anything of a queue is stored: what is not known of a queue is not seen behind a backlog. */
     readonly knowQueue: (rules: QueueRules) => Effect.Effect<void, StoreUnavailable>
     readonly takeTurn: (request: TurnRequest) => Effect.Effect<Turn, StoreUnavailable>

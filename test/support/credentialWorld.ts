@@ -19,6 +19,7 @@ import { CredentialEvents } from "../../src/actors/credentials/Events.ts"
 import * as LiveCredentials from "../../src/actors/credentials/LiveCredentials.ts"
 import * as Providers from "../../src/actors/credentials/Providers.ts"
 import { Refresher } from "../../src/actors/credentials/Refresher.ts"
+import * as Rotators from "../../src/actors/credentials/Rotators.ts"
 import * as CredentialSweeps from "../../src/actors/credentials/Sweeps.ts"
 import { ActorsConfig } from "../../src/actors/tenant/ActorsConfig.ts"
 import * as GroupCommit from "../../src/actors/tenant/GroupCommit.ts"
@@ -170,7 +171,7 @@ export const credentialWorld = Effect.gen(function* () {
     return Layer.build(
       Layer.fresh(
         Layer.mergeAll(LiveAudit.layer, AuditSweeps.layer, LiveCredentials.layer, CredentialSweeps.layer).pipe(
-          Layer.provideMerge(Layer.merge(AuditNotes.layer, Providers.layer)),
+          Layer.provideMerge(Layer.mergeAll(AuditNotes.layer, Providers.layer, Rotators.layer)),
           Layer.provideMerge(parts),
           Layer.provideMerge(TenantActors.layer),
           Layer.provideMerge(GroupCommit.layer),

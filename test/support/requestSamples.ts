@@ -121,6 +121,16 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "provider.get": [{ name: "acme" }],
   "provider.list": [{}],
   "provider.delete": [{ name: "acme" }],
+  "rotator.put": [
+    {
+      name: "acme",
+      seal_to: "XAB4S3BBZMYZXDTTCVMOSVPBI5J46HMCKVLGJ2D3PEWSIXZHX77GEDJF",
+      generate: { length: 32, alphabet: "abcdefgh" }
+    }
+  ],
+  "rotator.get": [{ name: "acme" }],
+  "rotator.list": [{}],
+  "rotator.delete": [{ name: "acme" }],
   "credential.update": [
     {
       rotation: { provider: "acme" },

@@ -9,6 +9,7 @@ import { ClientChecks } from "../../src/actors/clients/ClientChecks.ts"
 import { Clients } from "../../src/actors/clients/Clients.ts"
 import { Credentials } from "../../src/actors/credentials/Credentials.ts"
 import { Providers } from "../../src/actors/credentials/Providers.ts"
+import { Rotators } from "../../src/actors/credentials/Rotators.ts"
 import { Keys } from "../../src/actors/keys/Keys.ts"
 import { BlockedEvents } from "../../src/actors/tenant/BlockedEvents.ts"
 import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/tenant/Tenants.ts"
@@ -34,7 +35,9 @@ export interface ScriptedTenants {
   readonly calls: Array<{ readonly method: string; readonly args: ReadonlyArray<unknown> }>
   /** The answers, by method; set them at any time. */
   readonly script: { -readonly [M in Method]?: Service[M] }
-  readonly layer: Layer.Layer<Tenants | Credentials | Clients | ClientChecks | Audit | Keys | BlockedEvents | Providers>
+  readonly layer: Layer.Layer<
+    Tenants | Credentials | Clients | ClientChecks | Audit | Keys | BlockedEvents | Providers | Rotators
+  >
 }
 
 export const scriptedTenants = (): ScriptedTenants => {
@@ -70,7 +73,8 @@ export const scriptedTenants = (): ScriptedTenants => {
       Layer.succeed(ClientChecks, named<ClientChecks["Service"]>("checks")),
       Layer.succeed(Keys, service),
       Layer.succeed(BlockedEvents, service),
-      Layer.succeed(Providers, named<Providers["Service"]>("provider"))
+      Layer.succeed(Providers, named<Providers["Service"]>("provider")),
+      Layer.succeed(Rotators, named<Rotators["Service"]>("rotator"))
     )
   }
 }

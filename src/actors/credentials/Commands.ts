@@ -12,6 +12,7 @@ import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
 import { dueAt } from "../../domain/Refresh.ts"
+import { newRotating } from "../../domain/Rotating.ts"
 import { defaultLimits } from "../../domain/TenantLimits.ts"
 import { noCredentials, slotKey } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
@@ -36,6 +37,9 @@ import {
 import type { ChangedCredential, CredentialMetadata, StoreRequest, UpdateRequest } from "./Credentials.ts"
 import { metadataOf } from "./Metadata.ts"
 import { firstRefresh, type RefreshSetup, withRefresh } from "./RefreshCommands.ts"
+import { forgetRotation, rotatingAfter } from "./RotationChange.ts"
+import { withRotating } from "./RotationSteps.ts"
+import type { RotatorSetup } from "./Rotators.ts"
 
 // ---- store ---------------------------------------------------------------------
 
@@ -46,7 +50,7 @@ export const store = (
   events: Events,
   caller: Caller,
   credentialsMax: number = defaultLimits.credentials,
-  setup: RefreshSetup | null = null
+  setup: RefreshSetup | RotatorSetup | null = null
 ): Command<ChangedCredential> => ({
   name: "credential.store",
   caller,
@@ -88,7 +92,11 @@ export const store = (
     workspace.credentials.insert(credential)
     const version = putSecret(workspace, credential, Redacted.value(redacted), sealer, caller)
     if (setup !== null) {
-      workspace.credentials.update(withRefresh(credential, firstRefresh(setup, version, workspace.now)))
+      workspace.credentials.update(
+        "rotator" in setup
+          ? withRotating(credential, newRotating(setup.rotator, setup.everyMs, workspace.now))
+          : withRefresh(credential, firstRefresh(setup, version, workspace.now))
+      )
     }
     if (workspace.credentials.service(serviceName) === undefined) {
       workspace.credentials.putService({
@@ -119,7 +127,7 @@ export const store = (
 export const update = (
   request: UpdateRequest,
   caller: Caller,
-  setup: { readonly secretVersion: number; readonly refresh: RefreshSetup | null } | null = null
+  setup: { readonly secretVersion: number; readonly refresh: RefreshSetup | RotatorSetup | null } | null = null
 ): Command<CredentialMetadata> => ({
   name: "credential.update",
   caller,
@@ -173,12 +181,15 @@ const rotationAfter = (
   workspace: Workspace,
   before: Credential,
   request: UpdateRequest,
-  setup: { readonly refresh: RefreshSetup | null } | null
+  setup: { readonly refresh: RefreshSetup | RotatorSetup | null } | null
 ): Partial<Credential> => {
   const { rotation } = request
   const version = workspace.credentials.currentVersion(before)
   if (rotation === undefined || setup === null || version === undefined) return {}
-  if (setup.refresh === null) return { rotation: null, refresh: undefined, refreshDueAt: null }
+  if (setup.refresh === null || "rotator" in setup.refresh) {
+    return { refresh: undefined, ...rotatingAfter(workspace, before, rotation, setup.refresh) }
+  }
+  forgetRotation(workspace, before)
   const first = firstRefresh(setup.refresh, version, workspace.now)
   // The grants that are held stay held, and a claim that is under way stays one.
   const refresh =
@@ -193,7 +204,7 @@ const rotationAfter = (
           grantExpiresAt: first.grantExpiresAt,
           health: first.health
         }
-  return { rotation, refresh, refreshDueAt: dueAt(refresh) }
+  return { rotation, refresh, rotating: undefined, refreshDueAt: dueAt(refresh) }
 }
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
@@ -207,7 +218,12 @@ const updateDiff = (before: Credential, after: Credential): Diff =>
         ["scopes", before.scopes, after.scopes],
         ["metadata", before.metadata, after.metadata],
         ["rotation", before.rotation, after.rotation],
-        ["expires_at", iso(before.expiresAt), iso(after.expiresAt)]
+        ["expires_at", iso(before.expiresAt), iso(after.expiresAt)],
+        [
+          "not_retired",
+          before.rotating?.cleanups.map(({ generation }) => generation) ?? [],
+          after.rotating?.cleanups.map(({ generation }) => generation) ?? []
+        ]
       ] as const
     ).flatMap(([name, from, to]) => (same(from, to) ? [] : [[name, [from, to]]]))
   )

@@ -14,6 +14,7 @@ import type { Consumer } from "../../domain/Access.ts"
 import type { CredentialState, JsonObject, Owner, TenantService, VersionState } from "../../domain/Credential.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import type { Page, PageQuery } from "../../domain/Page.ts"
+import type { RefreshReason } from "../../domain/Provider.ts"
 import type { RefreshFailure, RefreshState } from "../../domain/Refresh.ts"
 import type { Caller, ChangeError, ReadError } from "../tenant/Tenants.ts"
 import type { RevokedAtProvider } from "./Refresher.ts"
@@ -40,7 +41,8 @@ export interface RotateRequest {
   readonly secret: Redacted.Redacted<unknown> | null
   /** Undefined: as it was. */
   readonly expiresAt: number | null | undefined
-  readonly overlapMs: number
+  /** Null: as is usual for who makes the new secret. */
+  readonly overlapMs: number | null
   readonly expectedVersion: number | null
 }
 
@@ -78,6 +80,16 @@ export interface CredentialMetadata {
   readonly updatedBy: string
   /** Null where nothing is refreshed. */
   readonly refresh: RefreshShown | null
+  /** Old secrets whose taking away failed, and is tried until they are seen to be dead; null where nothing is rotated. */
+  readonly retirePending: ReadonlyArray<RetirePending> | null
+}
+
+export interface RetirePending {
+  readonly generation: number
+  readonly since: number
+  readonly attempts: number
+  readonly reason: RefreshReason | null
+  readonly nextAttemptAt: number
 }
 
 /** What is said of a credential's refresh. */

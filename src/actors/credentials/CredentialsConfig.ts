@@ -34,6 +34,13 @@ const config = Config.all({
     byDefault: "",
     about:
       "Hosts (`host` or `host:port`, separated by commas) that a provider's URL may name though they are not public or without TLS. Others must be https and resolve to public addresses only."
+  }),
+  rotatorHosts: Setting.text({
+    name: "CM_ROTATOR_HOSTS_ALLOWED",
+    pattern: hostsPattern,
+    byDefault: "",
+    about:
+      "Databases (`host:port`, separated by commas; `host` alone is its port 3306) that the rotator `mariadb-user` may connect to. Others are refused."
   })
 })
 
@@ -44,22 +51,26 @@ export interface CredentialsConfigShape {
   readonly noticesMs: ReadonlyArray<number>
   /** Lower case, `host` or `host:port`. */
   readonly providerHosts: ReadonlySet<string>
+  /** Lower case, `host:port`. */
+  readonly rotatorHosts: ReadonlySet<string>
 }
 
 const noticesOf = (days: string): ReadonlyArray<number> =>
   Array.from(new Set(days.split(",").map((text) => Number(text) * dayMs))).filter((threshold) => threshold > 0)
 
+const hostsOf = (hosts: string): ReadonlyArray<string> =>
+  hosts
+    .toLowerCase()
+    .split(",")
+    .filter((host) => host !== "")
+
 export class CredentialsConfig extends Context.Service<CredentialsConfig, CredentialsConfigShape>()(
   "cm/actors/CredentialsConfig"
 ) {
-  static readonly config = Config.map(config, ({ noticeDays, providerHosts, ...rest }) => ({
+  static readonly config = Config.map(config, ({ noticeDays, providerHosts, rotatorHosts, ...rest }) => ({
     ...rest,
-    providerHosts: new Set(
-      providerHosts
-        .toLowerCase()
-        .split(",")
-        .filter((host) => host !== "")
-    ),
+    providerHosts: new Set(hostsOf(providerHosts)),
+    rotatorHosts: new Set(hostsOf(rotatorHosts).map((host) => (/:\d+$/u.test(host) ? host : `${host}:3306`))),
     noticesMs: noticesOf(noticeDays)
   }))
   static readonly layer = Layer.effect(this, this.config)

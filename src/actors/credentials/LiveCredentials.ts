@@ -20,6 +20,7 @@ import * as errors from "../../domain/errors.ts"
 import { spendable } from "../../domain/GrantLife.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { parseRotation } from "../../domain/RotationShape.ts"
+import { forReaders, namesRotator } from "../../domain/Rotator.ts"
 import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
 import { RefreshStore } from "../../store/RefreshStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
@@ -48,12 +49,16 @@ import { CredentialEvents } from "./Events.ts"
 import { metadataOf } from "./Metadata.ts"
 import { Providers } from "./Providers.ts"
 import { loadOf, type Readable, read, readOfGlobal } from "./Reads.ts"
+import type { RefreshSetup } from "./RefreshCommands.ts"
 import { Refresher, type RevokedAtProvider } from "./Refresher.ts"
 import { rotate } from "./Rotation.ts"
+import type { RotatorSetup } from "./Rotators.ts"
+import { Rotators } from "./Rotators.ts"
 import * as Sealing from "./Sealing.ts"
 import { setService } from "./ServiceCommands.ts"
 
 const decoder = new TextDecoder()
+const encoder = new TextEncoder()
 
 const reads = Metric.counter("credential_reads_total", {
   description: "Requests for secrets, by outcome: handed_out, or why not",
@@ -106,6 +111,7 @@ const make = Effect.gen(function* () {
   const curveBox = yield* CurveBox
   const refresher = yield* Refresher
   const providers = yield* Providers
+  const rotators = yield* Rotators
   const refreshes = yield* RefreshStore
   const knownTenants = yield* KnownTenants
   const refusals = yield* Refusals
@@ -161,10 +167,13 @@ const make = Effect.gen(function* () {
     Effect.map(open(readable), (plaintext): HandedOut => {
       const metadata = metadataOf({ credential: readable.credential, serviceActive: true }, readable.now)
       try {
+        const whole = JSON.parse(decoder.decode(plaintext)) as Secret
+        const isWhole = !namesRotator(readable.credential.rotation)
+        const shown = isWhole ? whole : forReaders(whole)
         const secret: HandedOut["secret"] =
           sealTo === null
-            ? { _tag: "Clear", value: Redacted.make(JSON.parse(decoder.decode(plaintext)) as Secret) }
-            : { _tag: "Sealed", ...curveBox.seal(sealTo, plaintext) }
+            ? { _tag: "Clear", value: Redacted.make(shown) }
+            : { _tag: "Sealed", ...curveBox.seal(sealTo, isWhole ? plaintext : encoder.encode(JSON.stringify(shown))) }
         return { ...metadata, secret }
       } finally {
         plaintext.fill(0)
@@ -186,7 +195,7 @@ const make = Effect.gen(function* () {
     })
 
   const runsOut = ({ credential, now }: Readable, minTtlMs: number): boolean =>
-    credential.rotation !== null && credential.expiresAt !== null && credential.expiresAt - now < minTtlMs
+    credential.refresh !== undefined && credential.expiresAt !== null && credential.expiresAt - now < minTtlMs
 
   // ---- reads
   const viewOf = Effect.fnUntraced(function* (tenantId: string, name: CredentialName) {
@@ -256,7 +265,17 @@ const make = Effect.gen(function* () {
   })
 
   /** The provider and what it needs, checked; null where nothing is to be refreshed. */
-  const setUp = (tenantId: string, type: string, rotation: JsonObject | null, secret: Secret) =>
+  const setUp = (
+    tenantId: string,
+    type: string,
+    rotation: JsonObject | null,
+    secret: Secret
+  ): Effect.Effect<RefreshSetup | RotatorSetup | null, ChangeError> =>
+    namesRotator(rotation)
+      ? rotators.setUp(tenantId, type, rotation, secret)
+      : setUpRefresh(tenantId, type, rotation, secret)
+
+  const setUpRefresh = (tenantId: string, type: string, rotation: JsonObject | null, secret: Secret) =>
     Effect.flatMap(
       Effect.fromResult(Result.mapError(parseRotation(type, rotation), (shape) => new errors.InvalidRequest(shape))),
       (parsed) => (parsed === null ? Effect.succeed(null) : providers.setUp(tenantId, parsed, secret))
@@ -266,11 +285,16 @@ const make = Effect.gen(function* () {
   const setUpByHand = Effect.fnUntraced(function* (tenantId: string, credentialId: string, value: unknown) {
     const standing = yield* Effect.mapError(refreshes.standing(tenantId, credentialId), ExistingTenant.readFailed)
     const credential = standing?.credential
-    if (credential?.refresh === undefined) return null
+    if (credential?.refresh === undefined && credential?.rotating === undefined) return null
     const secret = parseSecret(credential.type, value)
     // What is wrong with it is told by the command.
     if (Result.isFailure(secret)) return null
-    return yield* setUp(tenantId, credential.type, credential.rotation, secret.success)
+    if (credential.rotating === undefined) {
+      return yield* setUpRefresh(tenantId, credential.type, credential.rotation, secret.success)
+    }
+    // The rotator has to be able to do with it.
+    yield* setUp(tenantId, credential.type, credential.rotation, secret.success)
+    return null
   })
 
   /** The secret in force, opened; for checking whether a provider can do with it. */
@@ -360,7 +384,7 @@ const make = Effect.gen(function* () {
       if (secret !== null) return yield* rotateByHand(tenantId, { ...request, secret }, caller)
       yield* known(tenantId)
       return yield* Effect.ensuring(
-        refresher.refresh(tenantId, request.credentialId, caller),
+        refresher.refresh(tenantId, request.credentialId, caller, request.overlapMs),
         describeCache.changed(tenantId)
       )
     }),

@@ -22,7 +22,9 @@ export class Refresher extends Context.Service<
     readonly refresh: (
       tenantId: string,
       credentialId: string,
-      caller: Caller
+      caller: Caller,
+      /** Of a rotator: how long the old secret is promised; null: as is usual. */
+      overlapMs?: number | null
     ) => Effect.Effect<ChangedCredential, ChangeError>
     /** Starts a refresh when none is under way, and returns when it has ended, whatever came of it. Bounded. */
     readonly settled: (tenantId: string, credentialId: string, caller: Caller) => Effect.Effect<void>

@@ -30,6 +30,7 @@ import {
 } from "./Change.ts"
 import type { ChangedCredential, RotateRequest } from "./Credentials.ts"
 import { type RefreshSetup, refreshAfterHand, withRefresh } from "./RefreshCommands.ts"
+import { handStored } from "./RotationSteps.ts"
 
 export const rotate = (
   request: RotateRequest & { readonly secret: Redacted.Redacted<unknown> },
@@ -42,7 +43,8 @@ export const rotate = (
   caller,
   load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
   decide: (workspace) => {
-    const { credentialId, expiresAt, overlapMs } = request
+    const { credentialId, expiresAt } = request
+    const overlapMs = request.overlapMs ?? 0
     if (overlapMs > overlapMsMax) {
       return Result.fail(new errors.InvalidRequest({ path: "overlap", reason: "must be at most 90 days" }))
     }
@@ -78,6 +80,9 @@ export const rotate = (
       if (wasTold.reconnect || wasTold.inDoubt || wasTold.failedAt !== null) {
         events.announce(workspace, "recovered", credential, { version: credential.version })
       }
+    }
+    if (before.rotating !== undefined) {
+      workspace.credentials.update(handStored(workspace.credentials.own(credentialId)!, workspace.now))
     }
     const overlapUntil = overlapMs > 0 && before.state === "active" ? iso(workspace.now + overlapMs) : null
     record(workspace, "credential.rotated", credentialId, caller, {

@@ -14,6 +14,7 @@ import {
 } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import type { ProviderEntry } from "../../domain/ProviderEntry.ts"
+import type { RotatorEntry } from "../../domain/Rotator.ts"
 import type { CredentialChanges, CredentialLoaded } from "../../store/CredentialStore.ts"
 import { countsAsCredential } from "../../store/Stock.ts"
 
@@ -32,6 +33,11 @@ export class CredentialWorkspace {
   private readonly providersInUse: ReadonlySet<string>
   private readonly providersWritten = new Map<string, ProviderEntry>()
   private readonly providersDeleted = new Set<string>()
+  private readonly rotators: Map<string, RotatorEntry>
+  private readonly rotatorsInUse: ReadonlySet<string>
+  private readonly rotatorsCounted: number
+  private readonly rotatorsWritten = new Map<string, RotatorEntry>()
+  private readonly rotatorsDeleted = new Set<string>()
   private readonly servicesCounted: number | null
   private servicesAdded = 0
   /** By how many the tenant has more that count against its limit. */
@@ -43,6 +49,9 @@ export class CredentialWorkspace {
     this.services = new Map(loaded?.services)
     this.providers = new Map(loaded?.providers)
     this.providersInUse = loaded?.providersInUse ?? new Set()
+    this.rotators = new Map(loaded?.rotators)
+    this.rotatorsInUse = loaded?.rotatorsInUse ?? new Set()
+    this.rotatorsCounted = loaded?.rotatorCount ?? 0
     this.servicesCounted = loaded?.serviceCount ?? null
     for (const [credentialId, versions] of loaded?.versions ?? []) {
       this.versions.set(credentialId, new Map(versions.map((version) => [version.version, version])))
@@ -120,7 +129,32 @@ export class CredentialWorkspace {
     return this.providersInUse.has(name)
   }
 
+  rotator(name: string): RotatorEntry | undefined {
+    return this.rotators.get(name)
+  }
+
+  isRotatorInUse(name: string): boolean {
+    return this.rotatorsInUse.has(name)
+  }
+
+  /** Those that the commands before made included; what they deleted still counts. */
+  rotatorCount(): number {
+    return this.rotatorsCounted + this.rotatorsWritten.size
+  }
+
   // ---- changing
+  putRotator(entry: RotatorEntry): void {
+    this.rotators.set(entry.name, entry)
+    this.rotatorsWritten.set(entry.name, entry)
+    this.rotatorsDeleted.delete(entry.name)
+  }
+
+  deleteRotator(name: string): void {
+    this.rotators.delete(name)
+    this.rotatorsWritten.delete(name)
+    this.rotatorsDeleted.add(name)
+  }
+
   putProvider(entry: ProviderEntry): void {
     this.providers.set(entry.name, entry)
     this.providersWritten.set(entry.name, entry)
@@ -191,7 +225,9 @@ export class CredentialWorkspace {
       services: Array.from(this.servicesWritten.values()),
       ...(this.versionsDeleted.length === 0 ? {} : { versionsDeleted: this.versionsDeleted }),
       ...(this.providersWritten.size === 0 ? {} : { providers: Array.from(this.providersWritten.values()) }),
-      ...(this.providersDeleted.size === 0 ? {} : { providersDeleted: Array.from(this.providersDeleted) })
+      ...(this.providersDeleted.size === 0 ? {} : { providersDeleted: Array.from(this.providersDeleted) }),
+      ...(this.rotatorsWritten.size === 0 ? {} : { rotators: Array.from(this.rotatorsWritten.values()) }),
+      ...(this.rotatorsDeleted.size === 0 ? {} : { rotatorsDeleted: Array.from(this.rotatorsDeleted) })
     }
   }
 }

@@ -210,6 +210,11 @@ export const tagged = (
                     mac: rowTag(RowTags.ofProvider(entry))
                   }))
                 }),
+            ...(credentials.rotators === undefined
+              ? {}
+              : {
+                  rotators: credentials.rotators.map((entry) => ({ ...entry, mac: rowTag(RowTags.ofRotator(entry)) }))
+                }),
             inserted: credentials.inserted.map(ofCredential),
             updated: credentials.updated.map((credential) =>
               holding.credential(credential.credentialId) ? ofCredential(credential) : untagged(credential)

@@ -12,6 +12,8 @@ import {
 import type { ProviderFields } from "../../domain/Provider.ts"
 import type { ProviderEntry } from "../../domain/ProviderEntry.ts"
 import { queueOf, type Refresh, urgencyOf } from "../../domain/Refresh.ts"
+import { type Rotating, rotatorQueue } from "../../domain/Rotating.ts"
+import type { RotatorEntry, RotatorFields } from "../../domain/Rotator.ts"
 import * as Columns from "./Columns.ts"
 import type { Row, Value } from "./MariadbConnection.ts"
 
@@ -22,7 +24,7 @@ const json = <A>(row: Row, index: number): A => JSON.parse(Columns.text(row, ind
 
 // ---- credentials
 export const credentialColumns =
-  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider, refresh_queue, refresh_urgency, refresh_noticed_ms"
+  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider, refresh_queue, refresh_urgency, refresh_noticed_ms, rotating, rotator"
 export const credentialColumnCount = credentialColumns.split(", ").length
 
 export const credentialOf = (row: Row): Credential => {
@@ -48,23 +50,32 @@ export const credentialOf = (row: Row): Credential => {
     createdBy: Columns.text(row, 17),
     updatedBy: Columns.text(row, 18),
     ...Columns.macOf(row, 19),
-    ...(row[20] === null ? {} : { refresh: json<Refresh>(row, 20), refreshDueAt: Columns.wholeOrNull(row, 21) })
+    ...(row[20] === null && row[27] === null ? {} : { refreshDueAt: Columns.wholeOrNull(row, 21) }),
+    ...(row[20] === null ? {} : { refresh: json<Refresh>(row, 20) }),
+    ...(row[27] === null ? {} : { rotating: json<Rotating>(row, 27) })
   }
 }
 
-/** Those after the first two are for looking things up, and are not read again. */
-export const refreshValues = ({ refresh, refreshDueAt, state }: Credential): ReadonlyArray<Value> =>
-  refresh === undefined
-    ? [null, null, null, null, null, null, null]
-    : [
-        JSON.stringify(refresh),
-        refreshDueAt ?? null,
-        refresh.grantExpiresAt,
-        refresh.provider,
-        Buffer.from(queueOf(refresh), "hex"),
-        urgencyOf(refresh),
-        state === "revoked" || refresh.grantExpiresAt === null ? null : (refresh.grantNoticedMs ?? noNoticeYet)
-      ]
+/** What is not read again is for looking things up. */
+export const refreshValues = ({ refresh, refreshDueAt, rotating, state }: Credential): ReadonlyArray<Value> => [
+  refresh === undefined ? null : JSON.stringify(refresh),
+  refresh === undefined && rotating === undefined ? null : (refreshDueAt ?? null),
+  refresh?.grantExpiresAt ?? null,
+  refresh?.provider ?? null,
+  queueIn(refresh, rotating),
+  refresh === undefined ? null : urgencyOf(refresh),
+  state === "revoked" || refresh === undefined || refresh.grantExpiresAt === null
+    ? null
+    : (refresh.grantNoticedMs ?? noNoticeYet),
+  rotating === undefined ? null : JSON.stringify(rotating),
+  rotating?.rotator ?? null
+]
+
+/** A rotation is picked beside the refreshes, in a queue of its own. */
+const queueIn = (refresh: Refresh | undefined, rotating: Rotating | undefined): Value => {
+  if (refresh !== undefined) return Buffer.from(queueOf(refresh), "hex")
+  return rotating === undefined ? null : Buffer.from(rotatorQueue, "hex")
+}
 
 export const credentialValues = (credential: Credential): ReadonlyArray<Value> => [
   Columns.uuidBytes(credential.credentialId),
@@ -168,6 +179,27 @@ export const providerValues = (entry: ProviderEntry): ReadonlyArray<Value> => [
   entry.clientId,
   entry.secrets,
   entry.hasKey ? 1 : 0,
+  entry.updatedAt,
+  Columns.macValue(entry.mac)
+]
+
+// ---- rotators
+export const rotatorColumns = "tenant_id, name, version, definition, updated_at, mac"
+
+export const rotatorOf = (row: Row): RotatorEntry => ({
+  tenantId: Columns.text(row, 0),
+  name: Columns.text(row, 1),
+  version: Columns.whole(row, 2),
+  definition: json<RotatorFields>(row, 3),
+  updatedAt: Columns.whole(row, 4),
+  ...Columns.macOf(row, 5)
+})
+
+export const rotatorValues = (entry: RotatorEntry): ReadonlyArray<Value> => [
+  entry.tenantId,
+  entry.name,
+  entry.version,
+  JSON.stringify(entry.definition),
   entry.updatedAt,
   Columns.macValue(entry.mac)
 ]

@@ -6,6 +6,7 @@
  * work. What was chosen is claimed by moving its moment; a row that somebody else holds is left to them.
  */
 import { hurriedQueue } from "../../domain/Refresh.ts"
+import { rotatorQueue } from "../../domain/Rotating.ts"
 import type { CredentialRef } from "../CredentialStore.ts"
 import { type DueRow, fairPick, type QueueRoom } from "../FairPick.ts"
 import { pickedMs, rateWindowMs } from "../RefreshStore.ts"
@@ -120,7 +121,7 @@ export const choose = async (session: Session, limit: number, backlog: Backlog, 
   const seen = Array.from(new Set(oldest.map(({ queue }) => queue))).filter((queue) => queue !== "")
   if (oldest.length < lookMax) return fairPick(oldest, await roomsOf(session, seen), limit)
   const inTurn = await queuesInTurn(session, backlog, now)
-  const turn = Array.from(new Set([hurriedQueue, ...seen.slice(0, queuesAtOnce), ...inTurn]))
+  const turn = Array.from(new Set([hurriedQueue, rotatorQueue, ...seen.slice(0, queuesAtOnce), ...inTurn]))
   const rooms = await roomsOf(session, turn)
   const closed = new Set(rooms.filter(({ isClosed }) => isClosed).map(({ queue }) => queue))
   const open = turn.filter((queue) => !closed.has(queue))

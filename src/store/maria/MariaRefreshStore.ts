@@ -2,6 +2,7 @@
 import { Clock, Effect, Layer } from "effect"
 import { type CredentialVersion, historyVersionsMax } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
+import { rotatorsMax } from "../../domain/Rotator.ts"
 import { pickedMs, providersMax, RefreshStore, type StoredProvider } from "../RefreshStore.ts"
 import type { StoreUnavailable } from "../StoreError.ts"
 import * as Columns from "./Columns.ts"
@@ -11,6 +12,8 @@ import {
   credentialOf,
   providerColumns,
   providerOf,
+  rotatorColumns,
+  rotatorOf,
   versionColumns,
   versionOf,
   versionValues
@@ -82,6 +85,15 @@ const providers = async (
   }))
 }
 
+const rotatorsSql = (where: string): string => `SELECT ${rotatorColumns} FROM rotators
+  WHERE tenant_id IN (?, ?)${where} ORDER BY name LIMIT ${2 * rotatorsMax}`
+
+const rotators = async (session: Session, tenantId: string, name: string | null) =>
+  (name === null
+    ? await session.rows(rotatorsSql(""), [tenantId, globalTenantId])
+    : await session.rows(rotatorsSql(" AND name = ?"), [tenantId, globalTenantId, name])
+  ).map(rotatorOf)
+
 // ---- rows that no history shows ------------------------------------------------
 
 const pruneSql = `DELETE FROM credential_versions WHERE credential_id = ? AND tenant_id = ? AND key_id IS NULL
@@ -125,6 +137,8 @@ const make = Effect.map(Mariadb, (database) => {
     putAnswer: (tenantId, answer) => transaction("putAnswer", (session) => putAnswer(session, tenantId, answer)),
     providers: (tenantId, name) =>
       database.query("RefreshStore.providers", (session) => providers(session, tenantId, name), tenantId),
+    rotators: (tenantId, name) =>
+      database.query("RefreshStore.rotators", (session) => rotators(session, tenantId, name), tenantId),
     knowQueue: (rules) =>
       database.query("RefreshStore.knowQueue", (session) => Turns.tellQueue(session, rules, knownQueues)),
     takeTurn: (request) => transaction("takeTurn", (session) => Turns.takeTurn(session, request, knownQueues)),

@@ -46,6 +46,8 @@ const purgeProviderSecretsSql = `DELETE v FROM credential_versions v
   WHERE n.removed_at IS NOT NULL`
 const purgeProvidersSql =
   "DELETE p FROM providers p JOIN tenants n ON n.tenant_id = p.tenant_id WHERE n.removed_at IS NOT NULL"
+const purgeRotatorsSql =
+  "DELETE r FROM rotators r JOIN tenants n ON n.tenant_id = r.tenant_id WHERE n.removed_at IS NOT NULL"
 const purgeServicesSql = `DELETE s FROM tenants a FORCE INDEX (ix_tenants_removed)
     STRAIGHT_JOIN tenant_services s ON s.tenant_id = a.tenant_id
   WHERE a.removed_at > 0`
@@ -76,6 +78,7 @@ const purgeRemoved = async (session: Session) => {
   await session.run(purgeServicesSql)
   await session.run(purgeProviderSecretsSql)
   await session.run(purgeProvidersSql)
+  await session.run(purgeRotatorsSql)
   await session.run(endKeysSql)
   return { applications, tenants: await session.run(purgeTenantsSql) }
 }

@@ -101,13 +101,26 @@ const sslOf = ({ databaseCa = "" }: StoreSettings, { host }: Target) => ({
   ...(databaseCa === "" ? {} : { ca: readFileSync(databaseCa) })
 })
 
+/** Likewise. Throws with a text that holds nothing of the file. */
+const loginOf = ({ databaseLogin = "" }: StoreSettings, { password, user }: Target) => {
+  if (databaseLogin === "") return { user, password }
+  const wrong = new Error("CM_DATABASE_LOGIN_FILE is not JSON with username and password")
+  let login: { readonly username?: unknown; readonly password?: unknown } | null
+  try {
+    login = JSON.parse(readFileSync(databaseLogin, "utf8")) as typeof login
+  } catch {
+    throw wrong
+  }
+  if (typeof login?.username !== "string" || typeof login.password !== "string") throw wrong
+  return { user: login.username, password: login.password }
+}
+
 const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, socket: net.Socket) => {
   const target = parseDatabaseUrl(Redacted.value(settings.databaseUrl))
   return {
     host: target.host,
     port: target.port,
-    user: target.user,
-    password: target.password,
+    ...loginOf(settings, target),
     database: target.database,
     ...(target.ssl ? { ssl: sslOf(settings, target) } : {}),
     // The connector also takes the stream as the function's result; its types know only the callback.

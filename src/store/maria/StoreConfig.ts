@@ -7,6 +7,8 @@ export interface StoreSettings {
   readonly databaseUrl: Redacted.Redacted
   /** File of certificates; empty: those of Node. */
   readonly databaseCa?: string
+  /** File of the user and its password; empty: those of the URL. */
+  readonly databaseLogin?: string
   readonly connections: number
   readonly lookupConnections: number
   readonly connectTimeout: Duration.Duration
@@ -27,6 +29,13 @@ const settings = Config.all({
     byDefault: "",
     about:
       "File with the certificates (PEM) of who may vouch for the MariaDB server (?ssl=true); without it those of Node. Read at each connection."
+  }),
+  databaseLogin: Setting.text({
+    name: "CM_DATABASE_LOGIN_FILE",
+    pattern: /^[^\0]{0,4096}$/u,
+    byDefault: "",
+    about:
+      'File with the database\'s user and password as JSON, `{"username": …, "password": …}`, in place of those in DATABASE_URL. Read at each connection, so that they change without a restart.'
   }),
   insecure: insecureTransport,
   connections: Setting.int({

@@ -15,6 +15,7 @@ import {
 } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import type { ProviderEntry } from "../../domain/ProviderEntry.ts"
+import { type RotatorEntry, rotatorsMax } from "../../domain/Rotator.ts"
 import {
   type CredentialChanges,
   type CredentialLoad,
@@ -35,6 +36,7 @@ export class MemoryCredentialTables {
   private readonly services = new Map<string, TenantService>()
   /** By `tenantId/name`. */
   readonly providers = new Map<string, ProviderEntry>()
+  readonly rotators = new Map<string, RotatorEntry>()
 
   all(): ReadonlyArray<Credential> {
     return Array.from(this.credentials.values())
@@ -142,7 +144,8 @@ export class MemoryCredentialTables {
       serviceCount: load.countServices ? Math.min(this.servicesOf(tenantId).length, servicesSwitchedMax) : null,
       servicesOff: load.countServices ? this.servicesOff(tenantId) : null,
       tenants: new Map(tenants),
-      ...(load.providers === undefined ? {} : this.loadProviders(tenantId, load.providers))
+      ...(load.providers === undefined ? {} : this.loadProviders(tenantId, load.providers)),
+      ...(load.rotators === undefined ? {} : this.loadRotators(tenantId, load.rotators))
     }
   }
 
@@ -156,6 +159,21 @@ export class MemoryCredentialTables {
     return {
       providers: new Map(entries.map((entry) => [entry.name, entry])),
       providersInUse: new Set(names.filter((name) => this.all().some((credential) => means(credential, name))))
+    }
+  }
+
+  private loadRotators(tenantId: string, names: ReadonlyArray<string>) {
+    const entries = names.flatMap((name) => this.rotators.get(`${tenantId}/${name}`) ?? [])
+    const means = (credential: Credential, name: string): boolean =>
+      credential.rotating?.rotator === name &&
+      credential.state !== "revoked" &&
+      (credential.tenantId === tenantId ||
+        (tenantId === globalTenantId && !this.rotators.has(`${credential.tenantId}/${name}`)))
+    const own = Array.from(this.rotators.values()).filter((entry) => entry.tenantId === tenantId)
+    return {
+      rotators: new Map(entries.map((entry) => [entry.name, entry])),
+      rotatorsInUse: new Set(names.filter((name) => this.all().some((credential) => means(credential, name)))),
+      rotatorCount: Math.min(own.length, rotatorsMax)
     }
   }
 
@@ -205,6 +223,8 @@ export class MemoryCredentialTables {
     }
     for (const entry of changes.providers ?? []) this.providers.set(`${entry.tenantId}/${entry.name}`, entry)
     for (const name of changes.providersDeleted ?? []) this.providers.delete(`${tenantId}/${name}`)
+    for (const entry of changes.rotators ?? []) this.rotators.set(`${entry.tenantId}/${entry.name}`, entry)
+    for (const name of changes.rotatorsDeleted ?? []) this.rotators.delete(`${tenantId}/${name}`)
     for (const service of changes.services) this.services.set(`${service.tenantId}/${service.serviceName}`, service)
   }
 }

@@ -11,6 +11,7 @@ import {
 import { historyVersionsMax } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import { queueOf, urgencyOf } from "../../domain/Refresh.ts"
+import { never, rotatorQueue } from "../../domain/Rotating.ts"
 import { fairPick, type QueueRoom } from "../FairPick.ts"
 import {
   busyRetryMs,
@@ -92,9 +93,12 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
     pick: (limit) =>
       step((now) => {
         const due = tables.all().filter(({ refreshDueAt }) => (refreshDueAt ?? Number.POSITIVE_INFINITY) <= now)
-        const rows = due.flatMap(({ credentialId, refresh }) =>
-          refresh === undefined ? [] : [{ credentialId, queue: queueOf(refresh), urgency: urgencyOf(refresh) }]
-        )
+        const rows = due.flatMap(({ credentialId, refresh, rotating }) => {
+          if (refresh !== undefined) {
+            return [{ credentialId, queue: queueOf(refresh), urgency: urgencyOf(refresh) }]
+          }
+          return rotating === undefined ? [] : [{ credentialId, queue: rotatorQueue, urgency: never }]
+        })
         const { chosen, more } = fairPick(rows, roomsAt(now), limit)
         const refs = chosen.map(({ credentialId }) => {
           const one = tables.get(credentialId)!
@@ -136,6 +140,13 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
             const found = tables.versionsOf(entry.providerId).find(({ version }) => version === entry.version)
             return { entry, sealed: found?.sealed ?? undefined }
           })
+      ),
+    rotators: (tenantId, name) =>
+      step(() =>
+        Array.from(tables.rotators.values())
+          .filter((entry) => [tenantId, globalTenantId].includes(entry.tenantId))
+          .filter((entry) => name === null || entry.name === name)
+          .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       ),
     knowQueue: (rules) => step(() => know(rules)),
     takeTurn: (request) =>

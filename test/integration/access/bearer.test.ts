@@ -3,6 +3,7 @@
  * Bearer tokens from outside: two replicas, real issuers, one for each tenant. Everything anybody may ask is asked
  * with a stranger's token, with a stranger's ids, without the scope and with it.
  */
+import { createCurve } from "@nats-io/nkeys"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { rowOf } from "../../../src/access/Scopes.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
@@ -151,6 +152,10 @@ const samples = (there: Furniture): Readonly<Record<string, unknown>> => {
     "provider.get": { name: "own" },
     "provider.list": {},
     "provider.delete": { name: "own" },
+    "rotator.put": { name: "own", seal_to: createCurve().getPublicKey() },
+    "rotator.get": { name: "own" },
+    "rotator.list": {},
+    "rotator.delete": { name: "own" },
     "credential.delete": { credential_id },
     "service.list": {},
     "service.enable": { service_name: "mail" },
@@ -162,6 +167,7 @@ const samples = (there: Furniture): Readonly<Record<string, unknown>> => {
 /** Those that take away what the others need come last. */
 const late = [
   "provider.delete",
+  "rotator.delete",
   "client-credential.revoke",
   "client-credential.delete",
   "token.revoke",

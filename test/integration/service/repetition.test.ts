@@ -3,6 +3,7 @@
  * An idempotent repetition gives the first answer, byte for byte, whatever has happened since: over the
  * whole table of operations. One that is in neither of the lists below fails this test.
  */
+import { createCurve } from "@nats-io/nkeys"
 import { headers } from "@nats-io/transport-node"
 import { type Connection, createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
@@ -68,6 +69,8 @@ const reading = new Set([
   "client-credential.list",
   "provider.get",
   "provider.list",
+  "rotator.get",
+  "rotator.list",
   "config.show",
   // Of the replica that answers; a repetition may reach another one.
   "drain"
@@ -112,6 +115,7 @@ const providerBody = (name: string): Body => ({
   client_id: "client",
   client_secrets: ["planted"]
 })
+const sealTo = createCurve().getPublicKey()
 const removeToken = (_: Body, { tokenId }: Body) => must("token.delete", { tokenId })
 const removeGiven = ({ tokenId }: Body) => must("token.delete", { tokenId })
 const removeCredential = ({ credential_id }: Body) => must("credential.delete", { credential_id })
@@ -321,6 +325,28 @@ const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
     {
       body: async () => ({ name: fresh("provider") }),
       since: ({ name }) => must("provider.put", providerBody(String(name))),
+      status: 404
+    }
+  ],
+  "rotator.put": [
+    {
+      body: async () => ({ name: fresh("rotator"), seal_to: sealTo }),
+      since: ({ name }) => must("rotator.delete", { name }),
+      status: 201
+    }
+  ],
+  "rotator.delete": [
+    {
+      body: async () => {
+        const name = fresh("rotator")
+        await must("rotator.put", { name, seal_to: sealTo })
+        return { name }
+      },
+      since: ({ name }) => must("rotator.put", { name, seal_to: sealTo })
+    },
+    {
+      body: async () => ({ name: fresh("rotator") }),
+      since: ({ name }) => must("rotator.put", { name, seal_to: sealTo }),
       status: 404
     }
   ],

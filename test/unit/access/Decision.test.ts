@@ -91,6 +91,8 @@ describe("the table", () => {
       "service.list": "tenant:credentials:read",
       "provider.list": "tenant:credentials:read",
       "provider.get": "tenant:credentials:read",
+      "rotator.list": "tenant:credentials:read",
+      "rotator.get": "tenant:credentials:read",
       "credential.store": "tenant:credentials:create",
       "credential.rotate": "tenant:credentials:update",
       "credential.update": "tenant:credentials:update",
@@ -100,6 +102,8 @@ describe("the table", () => {
       "service.disable": "tenant:credentials:update",
       "provider.put": "tenant:credentials:update",
       "provider.delete": "tenant:credentials:update",
+      "rotator.put": "tenant:credentials:update",
+      "rotator.delete": "tenant:credentials:update",
       "credential.get": "tenant:credentials:secret:read",
       "audit.list": "tenant:audit:read",
       "audit.verify": "tenant:audit:read"

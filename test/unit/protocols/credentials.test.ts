@@ -31,7 +31,8 @@ const metadata: CredentialMetadata = {
   updatedAt: someTime,
   createdBy: "bus",
   updatedBy: "bus",
-  refresh: null
+  refresh: null,
+  retirePending: null
 }
 const common = {
   credential_id: id,

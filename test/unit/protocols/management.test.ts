@@ -7,6 +7,7 @@ import { unknownEntityId } from "../../../src/domain/Names.ts"
 import { servicePrincipal } from "../../../src/domain/Principal.ts"
 import { providerOf } from "../../../src/domain/Provider.ts"
 import type { KnownProvider } from "../../../src/domain/ProviderEntry.ts"
+import type { KnownRotator } from "../../../src/domain/Rotator.ts"
 import { Access } from "../../../src/protocols/Access.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
@@ -71,6 +72,21 @@ const shownAcme = {
   client_secrets: 1,
   has_client_key: false
 }
+
+const sealTo = "XAB4S3BBZMYZXDTTCVMOSVPBI5J46HMCKVLGJ2D3PEWSIXZHX77GEDJF"
+const turner: KnownRotator = {
+  name: "turner",
+  kind: "webhook",
+  origin: "tenant",
+  entry: {
+    tenantId: "demo",
+    name: "turner",
+    version: 1,
+    definition: { name: "turner", seal_to: sealTo },
+    updatedAt: someTime
+  }
+}
+const shownTurner = { name: "turner", kind: "webhook", origin: "tenant", seal_to: sealTo }
 
 /** One right request of every operation that reaches `Tenants`. */
 const cases: ReadonlyArray<Case> = [
@@ -513,6 +529,39 @@ const cases: ReadonlyArray<Case> = [
     ask: { name: "acme" },
     calls: "providerRemove",
     args: ["demo", "acme"],
+    gives: Effect.succeed({ deleted: 1 }),
+    body: { deleted: 1 }
+  },
+  {
+    operation: "rotator.put",
+    ask: { name: "turner", seal_to: sealTo },
+    calls: "rotatorPut",
+    args: ["demo", { name: "turner", seal_to: sealTo }],
+    gives: Effect.succeed({ known: turner, created: true }),
+    status: 201,
+    body: shownTurner
+  },
+  {
+    operation: "rotator.get",
+    ask: { name: "turner" },
+    calls: "rotatorGet",
+    args: ["demo", "turner"],
+    gives: Effect.succeed(turner),
+    body: shownTurner
+  },
+  {
+    operation: "rotator.list",
+    ask: {},
+    calls: "rotatorList",
+    args: ["demo"],
+    gives: Effect.succeed([turner]),
+    body: { content: [shownTurner] }
+  },
+  {
+    operation: "rotator.delete",
+    ask: { name: "turner" },
+    calls: "rotatorRemove",
+    args: ["demo", "turner"],
     gives: Effect.succeed({ deleted: 1 }),
     body: { deleted: 1 }
   },

@@ -13,6 +13,7 @@ import { credentialTypePattern, userIdPattern } from "../../../src/domain/Creden
 import { audiencePattern, issuerPattern } from "../../../src/domain/Issuer.ts"
 import * as Names from "../../../src/domain/Names.ts"
 import { providerNamePattern } from "../../../src/domain/Provider.ts"
+import { rotatorNamePattern } from "../../../src/domain/Rotator.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { sampleKeyOf, samples } from "../../support/requestSamples.ts"
 
@@ -309,6 +310,12 @@ const written: Readonly<Record<string, number>> = {
   // Times, fingerprints and at most seventeen held grants.
   "credentials.refresh": own(16_000),
   "credentials.refresh_provider": lengthOf(providerNamePattern),
+  // Times, and at most eight old secrets that are to be taken away.
+  "credentials.rotating": own(4_096),
+  "credentials.rotator": lengthOf(rotatorNamePattern),
+  "rotators.tenant_id": tenantId,
+  "rotators.name": lengthOf(rotatorNamePattern),
+  "rotators.definition": own(1_024),
   "providers.tenant_id": tenantId,
   "providers.name": lengthOf(providerNamePattern),
   "providers.definition": json,

@@ -13,6 +13,8 @@ import {
   providerColumns,
   providerValues,
   refreshValues,
+  rotatorColumns,
+  rotatorValues,
   serviceColumns,
   serviceValues,
   versionColumns,
@@ -28,7 +30,7 @@ const insertSql = `INSERT INTO credentials (${credentialColumns}) VALUES (${mark
 const updateSql = `UPDATE credentials SET state = ?, version = ?, secret_version = ?, scopes = ?, allowed_consumers = ?,
     metadata = ?, rotation = ?, expires_at = ?, noticed_ms = ?, reason = ?, updated_at = ?, updated_by = ?, mac = ?,
     refresh = ?, refresh_due_at = ?, refresh_final_at = ?, refresh_provider = ?,
-    refresh_queue = ?, refresh_urgency = ?, refresh_noticed_ms = ?
+    refresh_queue = ?, refresh_urgency = ?, refresh_noticed_ms = ?, rotating = ?, rotator = ?
   WHERE credential_id = ? AND tenant_id = ?`
 const versionSql = `INSERT INTO credential_versions (${versionColumns}) VALUES (${marks(12)})
   ON DUPLICATE KEY UPDATE state = VALUES(state), sealed = VALUES(sealed), key_id = VALUES(key_id),
@@ -38,6 +40,10 @@ const providerSql = `INSERT INTO providers (${providerColumns}) VALUES (${marks(
   ON DUPLICATE KEY UPDATE version = VALUES(version), definition = VALUES(definition), client_id = VALUES(client_id),
     secrets = VALUES(secrets), has_key = VALUES(has_key), updated_at = VALUES(updated_at), mac = VALUES(mac)`
 const deleteProviderSql = "DELETE FROM providers WHERE tenant_id = ? AND name = ?"
+const rotatorSql = `INSERT INTO rotators (${rotatorColumns}) VALUES (${marks(6)})
+  ON DUPLICATE KEY UPDATE version = VALUES(version), definition = VALUES(definition), updated_at = VALUES(updated_at),
+    mac = VALUES(mac)`
+const deleteRotatorSql = "DELETE FROM rotators WHERE tenant_id = ? AND name = ?"
 const serviceSql = `INSERT INTO tenant_services (${serviceColumns}) VALUES (${marks(5)})
   ON DUPLICATE KEY UPDATE is_active = VALUES(is_active), reason = VALUES(reason), updated_at = VALUES(updated_at)`
 const checkpointSql = `INSERT IGNORE INTO audit_checkpoints
@@ -87,6 +93,11 @@ export const applyCredentials = (
     session.batch(
       deleteProviderSql,
       (changes.providersDeleted ?? []).map((name) => [tenantId, name])
+    ),
+    session.batch(rotatorSql, (changes.rotators ?? []).map(rotatorValues)),
+    session.batch(
+      deleteRotatorSql,
+      (changes.rotatorsDeleted ?? []).map((name) => [tenantId, name])
     ),
     session.batch(serviceSql, changes.services.map(serviceValues))
   ]

@@ -29,6 +29,7 @@ import {
   versionOf
 } from "../CredentialRow.ts"
 import type { Row, Session } from "../MariadbConnection.ts"
+import { loadRotators } from "./rotators.ts"
 
 const prefixed = (table: string, columns: string): string =>
   columns
@@ -182,19 +183,31 @@ export const loadCredentials = async (
   const ids = Columns.uuidBytesOf(load.ids)
   const names = [...load.serviceNames, ...load.slots.map(serviceNameOfSlot), ...load.globalSlots.map(serviceNameOfSlot)]
   const both = [tenantId, globalTenantId]
-  const [credentials, ofIds, inSlots, inGlobalSlots, services, idServices, serviceCount, off, tenants, providers] =
-    await Promise.all([
-      findCredentials(session, tenantId, load),
-      Columns.rowsIn(session, versionsOfIds, ids),
-      Columns.rowsIn(session, versionsInSlots, unique(load.slots), [tenantId]),
-      Columns.rowsIn(session, versionsInSlots, unique(load.globalSlots), [globalTenantId]),
-      findServices(session, tenantId, names),
-      Columns.rowsIn(session, servicesOfIds, ids, both),
-      load.countServices ? countServices(session, tenantId) : null,
-      load.countServices ? session.rows(servicesOffSql, [tenantId]) : null,
-      session.rows(taggedTenantsSql, both),
-      loadProviders(session, tenantId, load.providers)
-    ])
+  const [
+    credentials,
+    ofIds,
+    inSlots,
+    inGlobalSlots,
+    services,
+    idServices,
+    serviceCount,
+    off,
+    tenants,
+    providers,
+    rotators
+  ] = await Promise.all([
+    findCredentials(session, tenantId, load),
+    Columns.rowsIn(session, versionsOfIds, ids),
+    Columns.rowsIn(session, versionsInSlots, unique(load.slots), [tenantId]),
+    Columns.rowsIn(session, versionsInSlots, unique(load.globalSlots), [globalTenantId]),
+    findServices(session, tenantId, names),
+    Columns.rowsIn(session, servicesOfIds, ids, both),
+    load.countServices ? countServices(session, tenantId) : null,
+    load.countServices ? session.rows(servicesOffSql, [tenantId]) : null,
+    session.rows(taggedTenantsSql, both),
+    loadProviders(session, tenantId, load.providers),
+    loadRotators(session, tenantId, load.rotators)
+  ])
   const first = [...ofIds, ...inSlots, ...inGlobalSlots].map(versionOf)
   const seen = new Set([...load.ids, ...first.map((version) => version.credentialId)])
   const rest = Array.from(credentials.keys()).filter((credentialId) => !seen.has(credentialId))
@@ -210,6 +223,7 @@ export const loadCredentials = async (
     serviceCount,
     servicesOff: off?.map((row) => Columns.text(row, 0)) ?? null,
     tenants: new Map(tenants.map(taggedTenantOf).map((tenant) => [tenant.tenantId, tenant])),
-    ...providers
+    ...providers,
+    ...rotators
   }
 }

@@ -1,0 +1,102 @@
+/**
+ * The words of a secret that a rotator changes: what is under way, what waits to be taken away, who is at it.
+ * `RotationLife.ts` decides over them.
+ *
+ * All times are UNIX milliseconds of the database's clock.
+ */
+import type { RefreshReason } from "./Provider.ts"
+import type { RefreshFailure, RefreshState } from "./Refresh.ts"
+
+/** What a rotator is asked to do. `switch` is ours alone. */
+export const rotatorSteps = ["prepare", "set", "test", "retire", "undo"] as const
+export type RotatorStep = (typeof rotatorSteps)[number]
+
+/** A secret that has to be taken away at the system: kept, sealed, until it was seen to be dead. */
+export interface Cleanup {
+  readonly step: "retire" | "undo"
+  readonly generation: number
+  /** Where the secret lies. */
+  readonly version: number
+  readonly since: number
+  readonly dueAt: number
+  readonly attempts: number
+  readonly reason: RefreshReason | null
+}
+
+export interface UnderWay {
+  readonly generation: number
+  readonly step: "prepare" | "set" | "test"
+  readonly overlapMs: number
+}
+
+export interface StepClaim {
+  readonly term: number
+  readonly holder: string
+  /** The step is begun at the system before this moment or not at all. */
+  readonly until: number
+}
+
+/** Of a credential whose `rotation` names a rotator. */
+export interface Rotating {
+  readonly rotator: string
+  readonly everyMs: number
+  /** Of the last rotation that was begun. Only ever grows. */
+  readonly generation: number
+  readonly underWay: UnderWay | null
+  readonly term: number
+  readonly claim: StepClaim | null
+  /** Failures since the last success. */
+  readonly attempts: number
+  readonly nextAttemptAt: number | null
+  readonly cleanups: ReadonlyArray<Cleanup>
+  readonly lastRotatedAt: number | null
+  readonly nextRotationAt: number
+  readonly lastError: RefreshFailure | null
+  /** When the tenant was told of the present series of failures. */
+  readonly toldAt: number | null
+}
+
+/** Old secrets that could not be taken away, before no further rotation is begun. */
+export const cleanupsMax = 8
+export const newRotating = (rotator: string, everyMs: number, now: number): Rotating => ({
+  rotator,
+  everyMs,
+  generation: 0,
+  underWay: null,
+  term: 0,
+  claim: null,
+  attempts: 0,
+  nextAttemptAt: null,
+  cleanups: [],
+  lastRotatedAt: null,
+  nextRotationAt: now + everyMs,
+  lastError: null,
+  toldAt: null
+})
+
+/** Where the new secret of a generation lies until it is handed out: no version of a credential comes that far. */
+export const pendingVersionBase = 2_000_000_000
+export const pendingVersion = (generation: number): number => pendingVersionBase + generation
+export const isPending = (version: number): boolean => version > pendingVersionBase
+
+/** What is rotated is picked beside the refreshes under this name; nobody's turns are counted for it. */
+export const rotatorQueue = Buffer.from("rotators".padEnd(16, "."), "utf8").toString("hex")
+
+/** Never: a time that no clock shows. */
+export const never = Number.MAX_SAFE_INTEGER
+export const nextCleanup = ({ cleanups }: Rotating): number => Math.min(never, ...cleanups.map(({ dueAt }) => dueAt))
+
+/** When somebody has to look at it again. */
+export const nextLook = (state: Rotating): number => {
+  if (state.claim !== null) return state.claim.until
+  const cleanups = state.cleanups.map(({ dueAt }) => dueAt)
+  const own = state.underWay === null ? Math.max(state.nextRotationAt, state.nextAttemptAt ?? 0) : state.nextAttemptAt
+  return Math.min(...cleanups, own ?? 0)
+}
+
+export const shownRotatingState = (state: Rotating, now: number, isPaused: boolean): RefreshState => {
+  if (isPaused) return "paused"
+  if (state.attempts > 0) return "failing"
+  if (state.underWay !== null) return "refreshing"
+  return now >= state.nextRotationAt ? "due" : "fresh"
+}

@@ -1,0 +1,288 @@
+/**
+ * One rotation of one credential by its rotator, from what is to be done next to what came of it, step by step.
+ *
+ *   next step (claimed, durable) ──> look once more ──> the rotator ──> what came of it (durable) ──> next step
+ *
+ * Runs on the fibre of `LiveRefresher`, which nobody's going away ends. Whoever comes after a crash goes on where
+ * the last step was written down: each may be done again. The rules are `domain/RotationLife.ts`; docs/rotators.md.
+ */
+import { Duration, Effect, Metric, Random, Result } from "effect"
+import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
+import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
+import { CredentialEvents } from "../actors/credentials/Events.ts"
+import * as commands from "../actors/credentials/RotationSteps.ts"
+import { Rotators } from "../actors/credentials/Rotators.ts"
+import * as Sealing from "../actors/credentials/Sealing.ts"
+import { TenantActors } from "../actors/tenant/TenantActors.ts"
+import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
+import { CurveBox } from "../crypto/CurveBox.ts"
+import { Keyring } from "../crypto/Keyring.ts"
+import { secretPurpose, TenantKeys } from "../crypto/TenantKeys.ts"
+import type { CredentialVersion } from "../domain/Credential.ts"
+import type { Secret } from "../domain/CredentialShape.ts"
+import * as errors from "../domain/errors.ts"
+import { backOffMs } from "../domain/Refresh.ts"
+import * as Life from "../domain/RotationLife.ts"
+import { type KnownRotator, parseRotatorUse } from "../domain/Rotator.ts"
+import { Nats } from "../nats/Nats.ts"
+import { Replica } from "../observability/Replica.ts"
+import { RefreshStore, type Standing } from "../store/RefreshStore.ts"
+import { mariadbUser } from "./MariadbUser.ts"
+import { RotatorConfig } from "./RotatorConfig.ts"
+import { type StepAnswer, type StepQuestion, steps } from "./RotatorStep.ts"
+import { webhook } from "./Webhook.ts"
+
+export interface RotationJob {
+  readonly tenantId: string
+  readonly credentialId: string
+  readonly caller: Caller
+  readonly asked: boolean
+  readonly overlapMs: number | null
+}
+
+export type RotationEnded =
+  | { readonly _tag: "Refreshed"; readonly version: number }
+  | { readonly _tag: "Failed"; readonly error: ChangeError }
+  | { readonly _tag: "Idle" }
+
+const failed = (error: ChangeError): RotationEnded => ({ _tag: "Failed", error })
+const idle: RotationEnded = { _tag: "Idle" }
+const stepsMax = 32
+const lookEvery = Duration.millis(250)
+const looksMax = 64
+/** Rotations that nobody asked for, under way here at once: a slow rotator holds up nobody's refreshes. */
+const underWayMax = 16
+const ofTenantMax = 4
+const decoder = new TextDecoder()
+
+export const make = Effect.gen(function* () {
+  const { beyond, claim, overlap, timeout } = yield* RotatorConfig
+  const { rotatorHosts } = yield* CredentialsConfig
+  const { instance, process } = yield* Replica
+  const actors = yield* TenantActors
+  const store = yield* RefreshStore
+  const keyring = yield* Keyring
+  const tenantKeys = yield* TenantKeys
+  const rotators = yield* Rotators
+  const events = yield* CredentialEvents
+  const curveBox = yield* CurveBox
+  const nats = yield* Nats
+  const describeCache = yield* DescribeCache.make
+  const timeoutMs = Duration.toMillis(timeout)
+  const marginMs = Math.min(Duration.toMillis(beyond) / 2, 10_000)
+  const claimMs = Duration.toMillis(claim)
+  const overlapMs = Duration.toMillis(overlap)
+  const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
+
+  const standingOf = ({ credentialId, tenantId }: RotationJob): Effect.Effect<Standing, ChangeError> =>
+    Effect.flatMap(
+      Effect.mapError(
+        store.standing(tenantId, credentialId),
+        () => new errors.Unavailable({ part: "database", committed: false })
+      ),
+      (standing) =>
+        standing === undefined ? new errors.CredentialNotFound({ credentialId }) : Effect.succeed(standing)
+    )
+
+  const open = (tenantId: string, version: CredentialVersion | undefined): Effect.Effect<Secret, ChangeError> => {
+    if (version?.sealed == null) return Effect.fail(keyFailed())
+    const place = { credentialId: version.credentialId, version: version.version, purpose: secretPurpose }
+    return Effect.matchEffect(tenantKeys.openFor(tenantId, place, version.sealed), {
+      onSuccess: (plaintext) =>
+        Effect.sync(() => {
+          const secret = JSON.parse(decoder.decode(plaintext)) as Secret
+          plaintext.fill(0)
+          return secret
+        }),
+      onFailure: (error): Effect.Effect<never, ChangeError> =>
+        error._tag === "TenantKeyUnavailable"
+          ? Effect.fail(keyFailed())
+          : Effect.fail(new errors.RowChanged({ kind: "credential", id: version.credentialId }))
+    })
+  }
+
+  /** What is asked of the rotator; null when somebody else has decided otherwise since. */
+  const questionOf = Effect.fnUntraced(function* (
+    job: RotationJob,
+    rotator: KnownRotator,
+    { claim, work }: { readonly claim: Life.StepClaim; readonly work: Life.Work }
+  ): Effect.fn.Return<StepQuestion | null, ChangeError> {
+    const { credential, versions } = yield* standingOf(job)
+    const { rotating } = credential
+    if (rotating === undefined || rotating.claim?.term !== claim.term) return null
+    const use = parseRotatorUse(credential.type, credential.rotation ?? {})
+    if (Result.isFailure(use)) return yield* new errors.RefreshNotConfigured({ credentialId: job.credentialId })
+    const at = (place: number) => versions.find(({ version }) => version === place)
+    const pending = rotating.underWay === null ? undefined : at(Life.pendingVersion(rotating.underWay.generation))
+    const current = yield* open(job.tenantId, at(credential.secretVersion))
+    const underWay = pending === undefined ? null : yield* open(job.tenantId, pending)
+    const secret =
+      work.kind === "cleanup" ? yield* open(job.tenantId, at(work.version)) : work.step === "prepare" ? null : underWay
+    if (secret === null && work.step !== "prepare") return yield* keyFailed()
+    const names = [current, underWay].flatMap((one) => one?.username ?? [])
+    return {
+      rotator,
+      use: use.success,
+      tenantId: job.tenantId,
+      credentialId: job.credentialId,
+      type: credential.type,
+      generation: work.generation,
+      step: work.step,
+      current,
+      secret,
+      inUse: new Set(names),
+      mayBegin: Effect.match(standingOf(job), {
+        onSuccess: ({ credential: { rotating: now_, state }, now }) =>
+          now_ !== undefined && state !== "revoked" && Life.mayBegin(now_, claim, now) ? claim.until - now : null,
+        onFailure: () => null
+      })
+    }
+  })
+
+  const ask = (question: StepQuestion): Effect.Effect<StepAnswer> =>
+    question.rotator.kind === "mariadb-user"
+      ? mariadbUser(question, { allowedHosts: rotatorHosts, timeoutMs, marginMs })
+      : webhook(question, { connection: nats.requests, instance, curveBox, timeoutMs })
+
+  /** One step, from the question to its settling. */
+  const perform = Effect.fnUntraced(function* (
+    job: RotationJob,
+    rotator: KnownRotator,
+    claimed: { readonly claim: Life.StepClaim; readonly work: Life.Work }
+  ): Effect.fn.Return<commands.SettledStep, ChangeError> {
+    const { tenantId } = job
+    const question = yield* questionOf(job, rotator, claimed)
+    if (question === null) return { _tag: "Fenced" }
+    const answer = yield* ask(question)
+    const { step } = claimed.work
+    const attributes = { kind: rotator.kind, step, outcome: answer._tag.toLowerCase() }
+    yield* Metric.update(Metric.withAttributes(steps, attributes), 1)
+    if (answer._tag === "Late") return { _tag: "Fenced" }
+    const { credential, now } = yield* standingOf(job)
+    const attempts = credential.rotating?.cleanups.find(
+      ({ generation }) => generation === question.generation
+    )?.attempts
+    const wait = backOffMs(
+      claimed.work.kind === "step" ? (credential.rotating?.attempts ?? 0) : (attempts ?? 0),
+      yield* Random.next
+    )
+    const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
+    const settling: commands.StepSettling = {
+      credentialId: job.credentialId,
+      term: claimed.claim.term,
+      work: claimed.work,
+      outcome:
+        answer._tag === "Done"
+          ? { kind: "done" }
+          : { kind: "failed", permanent: answer.permanent, reason: answer.reason, retryAt: now + wait },
+      secret: answer._tag === "Done" ? (answer.secret ?? question.secret) : null,
+      detail: answer._tag === "Failed" ? answer.detail : ""
+    }
+    const command = commands.settleStep(settling, Sealing.sealerOf(keyring)(tenantId, sealer), events, job.caller)
+    const settled = yield* actors.ask(tenantId, command)
+    yield* Effect.forkDetach(describeCache.changed(tenantId))
+    return settled
+  })
+
+  const rotatorFailed = ({ permanent, reason, retryAfterMs }: commands.StepFailure): RotationEnded =>
+    failed(new errors.RotatorFailed({ reason, permanent, retryAfterMs }))
+
+  /** Another replica is at it: until its claim is over, or the rotation. Undefined: nothing came of it yet. */
+  const awaitOther = Effect.fnUntraced(function* (
+    job: RotationJob,
+    since: Life.Rotating
+  ): Effect.fn.Return<RotationEnded | undefined, ChangeError> {
+    for (let look = 0; look < looksMax; look++) {
+      yield* Effect.sleep(lookEvery)
+      const { credential, now } = yield* standingOf(job)
+      const { rotating } = credential
+      if (rotating === undefined) return undefined
+      if (rotating.lastRotatedAt !== since.lastRotatedAt) {
+        return { _tag: "Refreshed", version: credential.secretVersion }
+      }
+      const { lastError } = rotating
+      if (lastError !== null && lastError.at !== since.lastError?.at) {
+        const permanent = rotating.underWay === null
+        return rotatorFailed({ reason: lastError.reason, permanent, retryAfterMs: null })
+      }
+      if (rotating.claim === null ? rotating.underWay === null : now >= rotating.claim.until) return undefined
+    }
+    return failed(new errors.RefreshPending({ credentialId: job.credentialId }))
+  })
+
+  const run = Effect.fnUntraced(function* (job: RotationJob): Effect.fn.Return<RotationEnded, ChangeError> {
+    const { asked, credentialId, tenantId } = job
+    for (let step = 0; step < stepsMax; step++) {
+      const { credential } = yield* standingOf(job)
+      const { rotating } = credential
+      if (rotating === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
+      const rotator = yield* rotators.find(tenantId, rotating.rotator)
+      if (rotator === undefined) return yield* new errors.RotatorNotFound({ name: rotating.rotator })
+      const request: commands.StepRequest = {
+        credentialId,
+        holder: process,
+        claimMs,
+        overlapMs,
+        asked: asked ? { overlapMs: job.overlapMs } : null
+      }
+      const next = yield* actors.ask(tenantId, commands.nextStep(request, job.caller))
+      switch (next._tag) {
+        case "Busy": {
+          if (!asked) return idle
+          const ended = yield* awaitOther(job, rotating)
+          if (ended !== undefined) return ended
+          continue
+        }
+        case "Wait":
+          return idle
+        case "Paused":
+          return failed(new errors.ServiceInactive({ serviceName: credential.serviceName }))
+        case "Refused": {
+          if (!asked) return idle
+          const { now } = yield* standingOf(job)
+          const retryAfterMs = Math.max(0, next.until - now)
+          return rotatorFailed({ reason: "rate_limited", permanent: false, retryAfterMs })
+        }
+        case "Claimed": {
+          const settled = yield* perform(job, rotator, next)
+          if (settled._tag === "Fenced") {
+            return asked ? failed(new errors.RefreshPending({ credentialId })) : idle
+          }
+          // What it replaced is taken away by the loop, when its time has come.
+          if (settled.switched && asked) return { _tag: "Refreshed", version: settled.version }
+          if (settled.failure !== null && next.work.kind === "step") {
+            if (asked) return rotatorFailed(settled.failure)
+            if (!settled.failure.permanent) return idle
+          }
+        }
+      }
+    }
+    return asked ? failed(new errors.RefreshPending({ credentialId })) : idle
+  })
+
+  const underWay = new Map<string, number>()
+  let total = 0
+  /** One that finds no room is picked again a little later. */
+  const ifRoom = <E>({ asked, tenantId }: RotationJob, work: Effect.Effect<RotationEnded, E>) =>
+    Effect.suspend(() => {
+      if (asked) return work
+      const own = underWay.get(tenantId) ?? 0
+      if (total >= underWayMax || own >= ofTenantMax) return Effect.succeed(idle)
+      total++
+      underWay.set(tenantId, own + 1)
+      return Effect.ensuring(
+        work,
+        Effect.sync(() => {
+          total--
+          const left = underWay.get(tenantId)! - 1
+          if (left === 0) underWay.delete(tenantId)
+          else underWay.set(tenantId, left)
+        })
+      )
+    })
+
+  return {
+    /** For a credential whose `rotation` names a rotator. */
+    run: (job: RotationJob): Effect.Effect<RotationEnded, ChangeError> => ifRoom(job, run(job))
+  }
+})

@@ -1,0 +1,49 @@
+/** Walks every state that a scenario can reach, breadth first: the first violation found is a shortest one. */
+import { initial, type Protocol, type Scenario, type State, stepsOf, violationOf } from "./model.ts"
+
+export interface Exploration {
+  readonly states: number
+  /** States after a switch; a walk without any proves nothing. */
+  readonly switchedStates: number
+  /** States in which an old secret was seen to be dead and nothing is left to do. */
+  readonly cleanStates: number
+  readonly cut: boolean
+  readonly violation: ReadonlyArray<string> | null
+}
+
+export const explore = (scenario: Scenario, protocol: Protocol, statesMax: number): Exploration => {
+  const first = initial(scenario)
+  const seen = new Set([JSON.stringify(first)])
+  const parents = [-1]
+  const labels = [""]
+  const traceOf = (index: number, last: string): ReadonlyArray<string> => {
+    const trace = [last]
+    for (let at = index; at > 0; at = parents[at]!) trace.unshift(labels[at]!)
+    return trace
+  }
+  let frontier: ReadonlyArray<readonly [number, State]> = [[0, first]]
+  let switchedStates = 0
+  let cleanStates = 0
+  while (frontier.length > 0) {
+    const next: Array<readonly [number, State]> = []
+    for (const [index, state] of frontier) {
+      for (const [label, after] of stepsOf(protocol, state)) {
+        const code = JSON.stringify(after)
+        if (seen.has(code)) continue
+        seen.add(code)
+        const id = parents.push(index) - 1
+        labels.push(label)
+        if (after.switched > 0) switchedStates++
+        if (after.switched > 0 && after.rotating.cleanups.length === 0 && after.rotating.underWay === null)
+          cleanStates++
+        const wrong = violationOf(after)
+        const found = { states: seen.size, switchedStates, cleanStates }
+        if (wrong !== null) return { ...found, cut: false, violation: traceOf(id, wrong) }
+        if (seen.size >= statesMax) return { ...found, cut: true, violation: null }
+        next.push([id, after])
+      }
+    }
+    frontier = next
+  }
+  return { states: seen.size, switchedStates, cleanStates, cut: false, violation: null }
+}
