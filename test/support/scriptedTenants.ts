@@ -60,7 +60,9 @@ export const scriptedTenants = (): ScriptedTenants => {
       get: (_, method: string) =>
         method === "tell"
           ? () => Effect.void
-          : Reflect.get(service, `${noun}${method[0]!.toUpperCase()}${method.slice(1)}`)
+          : method === "circuitsOf"
+            ? () => Effect.succeed([])
+            : Reflect.get(service, `${noun}${method[0]!.toUpperCase()}${method.slice(1)}`)
     })
   return {
     calls,

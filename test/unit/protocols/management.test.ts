@@ -514,7 +514,7 @@ const cases: ReadonlyArray<Case> = [
     calls: "providerGet",
     args: ["demo", "acme"],
     gives: Effect.succeed(acme),
-    body: shownAcme
+    body: { ...shownAcme, circuits: [] }
   },
   {
     operation: "provider.list",

@@ -320,6 +320,9 @@ const written: Readonly<Record<string, number>> = {
   "providers.name": lengthOf(providerNamePattern),
   "providers.definition": json,
   "providers.client_id": own(1_024),
+  // A tenant, a slash and a name.
+  "refresh_queues.provider": tenantId + 1 + lengthOf(providerNamePattern),
+  "provider_circuits.provider": tenantId + 1 + lengthOf(providerNamePattern),
   "credentials.created_by": principal,
   "credentials.updated_by": principal,
   "credential_versions.tenant_id": tenantId,
