@@ -613,7 +613,14 @@ const make = Effect.gen(function* () {
         )
       ),
     revoke: (tenantId, credentialId, caller) => {
-      const job = { tenantId, credentialId, caller: { ...caller, idempotency: null }, asked: true, insists: true }
+      const job = {
+        tenantId,
+        credentialId,
+        caller: { ...caller, idempotency: null },
+        asked: true,
+        insists: true,
+        overlapMs: null
+      }
       // What does not end in time, or fails here, is tried again when it is due.
       return Effect.timeoutOption(
         Effect.orElseSucceed(revoking(job), () => "failed" as const),

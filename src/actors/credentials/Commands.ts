@@ -5,6 +5,8 @@
  * Each checks everything before it changes anything, writes the audit row and the event of what it
  * did, and needs no barrier: secrets are read from the database under the tenant's lock, so what was
  * answered is in force. A secret goes into a row only sealed; an audit row has its fingerprints.
+ *
+ * Longer than 300 lines because what may be stored and what may be changed are read together.
  */
 import { Redacted, Result } from "effect"
 import { type Credential, hasRunOut, ownerKey, revocationVersion } from "../../domain/Credential.ts"
