@@ -291,6 +291,8 @@ const written: Readonly<Record<string, number>> = {
   "data_keys.purpose": own(32),
   "data_keys.tenant_id": tenantId,
   "data_keys.state": own(16),
+  // A signature and the two keys it joins.
+  "data_keys.link": own(1_024),
   "data_keys.master_key_id": own(128),
   "master_keys.master_key_id": own(128),
   "master_keys.fingerprint": own(256),
