@@ -11,11 +11,11 @@ import { type Protocol, production, type Scenario } from "./model.ts"
 const nothing = { ticks: 6, rotations: 1, crashes: 0, lost: 0, refusals: 0, deaf: 0, hands: 0 } as const
 const worlds = {
   "a process dies at any step, or sleeps": { ...nothing, crashes: 2 },
-  "answers are lost on the wire": { ...nothing, lost: 2, ticks: 5 },
-  "a step is refused for good": { ...nothing, refusals: 1, crashes: 1 },
-  "a system only says that it did": { ...nothing, deaf: 1, crashes: 1 },
-  "a person stores another secret meanwhile": { ...nothing, hands: 1, crashes: 1, ticks: 5 },
-  "two rotations follow each other": { ...nothing, rotations: 2, ticks: 5 },
+  "answers are lost on the wire": { ...nothing, lost: 2, ticks: 4 },
+  "a step is refused for good": { ...nothing, refusals: 1, crashes: 1, ticks: 4 },
+  "a system only says that it did": { ...nothing, deaf: 1, crashes: 1, ticks: 4 },
+  "a person stores another secret meanwhile": { ...nothing, hands: 1, crashes: 1, ticks: 4 },
+  "two rotations follow each other": { ...nothing, rotations: 2, ticks: 4 },
   "one is refused, another follows": { ...nothing, rotations: 2, refusals: 1, ticks: 4 }
 } as const satisfies Record<string, Omit<Scenario, "name">>
 type World = keyof typeof worlds
