@@ -18,6 +18,8 @@ export interface RawAnswer {
   readonly body: string
   /** When it was received, UNIX milliseconds. */
   readonly receivedAt: number
+  /** The answer did not come whole, for this reason; `body` is what came of it. */
+  readonly cutShort?: RefreshReason
 }
 
 /** Fields of the secret that a grant brings; the rest of the secret stays as it was. */
@@ -68,8 +70,42 @@ const parseJson = (text: string): Json | undefined => {
   }
 }
 
+/** The text up to there, with what closes its objects and lists. */
+const closedAt = (text: string, end: number): string => {
+  const open: Array<string> = []
+  let inText = false
+  for (let at = 0; at < end; at++) {
+    const char = text[at]
+    if (char === '"') inText = !inText
+    else if (inText) at += char === "\\" ? 1 : 0
+    else if (char === "{" || char === "[") open.push(char === "{" ? "}" : "]")
+    else if (char === "}" || char === "]") open.pop()
+  }
+  return text.slice(0, end) + open.toReversed().join("")
+}
+
+/** Of JSON that ends in the middle all members that came whole; of a form all but the last. */
+const mended = (text: string): string => {
+  if (!/^[[{]/u.test(text)) return text.slice(0, Math.max(0, text.lastIndexOf("&")))
+  let [textEnd, commaAt, inText] = [0, 0, false]
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]
+    if (char === "\\" && inText) at++
+    else if (char === '"') {
+      inText = !inText
+      if (!inText) textEnd = at + 1
+    } else if (char === "," && !inText) commaAt = at
+  }
+  const closed = closedAt(text, textEnd)
+  // A text that is a name and no value makes no JSON.
+  return parseJson(closed) === undefined ? closedAt(text, commaAt) : closed
+}
+
 /** JSON, or the form that a few providers answer with. */
-const parseBody = ({ body, contentType }: RawAnswer): Json | undefined => {
+const parseBody = (raw: RawAnswer): Json | undefined => {
+  const { contentType } = raw
+  const isCut = raw.cutShort !== undefined && parseJson(raw.body.trim()) === undefined
+  const body = isCut ? mended(raw.body.trim()) : raw.body
   const json = parseJson(body.trim())
   if (json !== undefined && typeof json === "object" && json !== null) return json
   if (!contentType.includes("form") && !/^[\w.]+=[^&\s]*(?:&[\w.]+=[^&\s]*)*$/u.test(body.trim())) return undefined
@@ -207,7 +243,8 @@ export const readAnswer = (options: {
     const isError = raw.status >= 400 || (accessToken === null && saysError(body, rules))
     // A new refresh token that came along is kept, whatever else the answer says. An error may repeat the old one.
     const isNew = refreshToken !== null && !sent.includes(refreshToken)
-    if (isNew || (!isError && (accessToken !== null || refreshToken !== null))) {
+    const isWhole = raw.cutShort === undefined
+    if (isNew || (isWhole && !isError && (accessToken !== null || refreshToken !== null))) {
       const scope = at(body, "/scope")
       return {
         kind: "granted",
@@ -216,7 +253,7 @@ export const readAnswer = (options: {
         scopes: typeof scope === "string" && scope !== "" ? scope.split(/[ ,]+/u).filter((one) => one !== "") : null
       }
     }
-    const rule = rules.find((one) => matches(one, raw.status, body))
+    const rule = isWhole ? rules.find((one) => matches(one, raw.status, body)) : undefined
     if (rule !== undefined) {
       const reason = rule.reason ?? "unknown"
       switch (rule.is) {
@@ -231,6 +268,7 @@ export const readAnswer = (options: {
       }
     }
   }
+  if (raw.cutShort !== undefined) return { kind: "unknown", reason: raw.cutShort, detail, retryAt: null }
   if (raw.status === 429) return { kind: "transient", reason: "rate_limited", detail, retryAt }
   // Not understood as a request, or by nobody: nothing was spent.
   if (raw.status === 503 && retryAt !== null) return { kind: "transient", reason: "provider_down", detail, retryAt }

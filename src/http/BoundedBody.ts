@@ -17,14 +17,15 @@ export class BodyTooLong extends Error {
  *
  * @param chunks null: there is no body
  * @param announced `Content-Length`, if there was one
+ * @param kept where what arrives is put, for who has to have it though it did not come whole
  */
 export const readBody = async (
   chunks: AsyncIterable<Uint8Array> | null,
   bytesMax: number,
-  announced: string | null = null
+  announced: string | null = null,
+  kept: Array<Uint8Array> = []
 ): Promise<Buffer> => {
   if (Number(announced ?? "0") > bytesMax) throw new BodyTooLong()
-  const kept: Array<Uint8Array> = []
   let bytes = 0
   for await (const chunk of chunks ?? []) {
     bytes += chunk.byteLength

@@ -6,7 +6,8 @@
  * followed, no connection is kept. Hosts that the operator lists (`host` or `host:port`) may be
  * anything, and may be without TLS.
  *
- * A failure says whether the request may have arrived: before the connection stood, nothing did.
+ * A failure says whether the request may have arrived: before the connection stood, nothing did. What had
+ * come of an answer that did not come whole is handed over with it: it may be the only copy of what it holds.
  */
 import { lookup as lookUp } from "node:dns/promises"
 import { type IncomingMessage, type RequestOptions, request as requestHttp } from "node:http"
@@ -36,6 +37,8 @@ export class GuardedHttpError extends Data.TaggedError("GuardedHttpError")<{
   readonly reason: "blocked_url" | "unreachable" | "timeout" | "too_long"
   /** The request may have been carried out. */
   readonly mayHaveArrived: boolean
+  /** What came of the answer, its body cut; null: nothing did. */
+  readonly received: GuardedAnswer | null
 }> {
   override get message(): string {
     return `${this.reason}${this.mayHaveArrived ? ", after the request was sent" : ""}`
@@ -75,12 +78,14 @@ export const urlProblem = (text: string, options: Pick<GuardOptions, "allowedHos
     : null
 }
 
-const blocked = new GuardedHttpError({ reason: "blocked_url", mayHaveArrived: false })
+const before = (reason: GuardedHttpError["reason"]) =>
+  new GuardedHttpError({ reason, mayHaveArrived: false, received: null })
+const blocked = before("blocked_url")
 
 /** Waits no longer than the request may take: the system's own look-up cannot be ended. */
 const inTime = <A>(promise: Promise<A>, signal: AbortSignal): Promise<A> =>
   new Promise((resolve, reject) => {
-    const late = () => reject(new GuardedHttpError({ reason: "timeout", mayHaveArrived: false }))
+    const late = () => reject(before("timeout"))
     if (signal.aborted) late()
     signal.addEventListener("abort", late, { once: true })
     promise.then(resolve, reject)
@@ -91,7 +96,7 @@ const checkedAddress = async (url: URL, options: GuardOptions, signal: AbortSign
   const host = bare(url.hostname)
   const addresses = isIP(host) !== 0 ? [host] : await inTime((options.resolve ?? systemResolve)(host), signal)
   const [first] = addresses
-  if (first === undefined) throw new GuardedHttpError({ reason: "unreachable", mayHaveArrived: false })
+  if (first === undefined) throw before("unreachable")
   if (!isListed(url, options) && !addresses.every(isPublicAddress)) throw blocked
   return first
 }
@@ -99,35 +104,38 @@ const checkedAddress = async (url: URL, options: GuardOptions, signal: AbortSign
 const exchange = (url: URL, address: string, request: GuardedRequest, signal: AbortSignal) =>
   new Promise<GuardedAnswer>((resolve, reject) => {
     let connected = false
+    let received: (() => GuardedAnswer) | undefined
     const fail = (reason: GuardedHttpError["reason"]) =>
-      reject(new GuardedHttpError({ reason, mayHaveArrived: connected }))
+      reject(new GuardedHttpError({ reason, mayHaveArrived: connected, received: received?.() ?? null }))
     const isTls = url.protocol === "https:"
     const family = isIP(address)
     const options: RequestOptions & { servername?: string } = {
       method: request.method,
       headers: { ...request.headers, Host: url.host, Connection: "close" },
       agent: false,
-      signal,
       // Whatever is asked for, this is the address that was checked.
       lookup: (_host, { all }, found) =>
         all === true ? found(null, [{ address, family }]) : found(null, address, family)
     }
     const hostname = bare(url.hostname)
     if (isTls && isIP(hostname) === 0) options.servername = hostname
-    const take = (answer: IncomingMessage) =>
-      readBody(answer, answerBytesMax).then(
-        (body) =>
-          resolve({
-            status: answer.statusCode ?? 0,
-            contentType: answer.headers["content-type"]?.toLowerCase() ?? "",
-            retryAfter: answer.headers["retry-after"] ?? null,
-            body: body.toString("utf8")
-          }),
+    const take = (answer: IncomingMessage) => {
+      const kept: Array<Uint8Array> = []
+      const answered = (): GuardedAnswer => ({
+        status: answer.statusCode ?? 0,
+        contentType: answer.headers["content-type"]?.toLowerCase() ?? "",
+        retryAfter: answer.headers["retry-after"] ?? null,
+        body: Buffer.concat(kept).toString("utf8")
+      })
+      received = answered
+      readBody(answer, answerBytesMax, null, kept).then(
+        () => resolve(answered()),
         (cause: unknown) => {
           fail(cause instanceof BodyTooLong ? "too_long" : signal.aborted ? "timeout" : "unreachable")
           sent.destroy()
         }
       )
+    }
     const sent = (isTls ? requestHttps : requestHttp)(
       { ...options, protocol: url.protocol, hostname, port: portOf(url), path: `${url.pathname}${url.search}` },
       take
@@ -137,7 +145,17 @@ const exchange = (url: URL, address: string, request: GuardedRequest, signal: Ab
         connected = true
       })
     )
-    sent.on("error", () => fail(signal.aborted ? "timeout" : "unreachable"))
+    sent.on("error", () => fail("unreachable"))
+    // Who slept may wake with its time over and the answer in its socket: that is read before it gives up.
+    const giveUp = () =>
+      setImmediate(() =>
+        setImmediate(() => {
+          fail("timeout")
+          sent.destroy()
+        })
+      )
+    if (signal.aborted) giveUp()
+    else signal.addEventListener("abort", giveUp, { once: true })
     sent.end(request.body ?? undefined)
   })
 
@@ -151,6 +169,5 @@ export const send = (request: GuardedRequest, options: GuardOptions): Effect.Eff
       const address = await checkedAddress(url, options, signal)
       return await exchange(url, address, request, signal)
     },
-    catch: (cause) =>
-      cause instanceof GuardedHttpError ? cause : new GuardedHttpError({ reason: "unreachable", mayHaveArrived: false })
+    catch: (cause) => (cause instanceof GuardedHttpError ? cause : before("unreachable"))
   })

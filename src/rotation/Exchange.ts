@@ -95,7 +95,14 @@ const askAsClient = Effect.fnUntraced(function* (
     const sent = [...built.secrets, ...known.secrets.clientSecrets]
     const answered = yield* Effect.result(send(built, guard))
     if (Result.isFailure(answered)) {
-      const { mayHaveArrived, reason } = answered.failure
+      const { mayHaveArrived, reason, received } = answered.failure
+      if (received !== null) {
+        const receivedAt = yield* Clock.currentTimeMillis
+        return {
+          outcome: { _tag: "Answer", raw: { ...received, receivedAt, cutShort: reasonOfFailure(reason) } },
+          sent
+        }
+      }
       return { outcome: { _tag: "Failure", reason, mayHaveArrived }, sent }
     }
     const raw: RawAnswer = { ...answered.success, receivedAt: yield* Clock.currentTimeMillis }

@@ -31,6 +31,42 @@ const granted = (answer: ReadAnswer) => {
   return answer as Extract<ReadAnswer, { kind: "granted" }>
 }
 
+describe("an answer that did not come whole", () => {
+  const cut = (body: string, more: Partial<RawAnswer> = {}) =>
+    read(plain, raw(200, body, { cutShort: "provider_down", ...more }))
+  const whole = '{"access_token":"a","x":{"y":["z,",{"q":"\\"}"}]},"refresh_token":"new-one","expires_in":3600}'
+
+  it("gives the refresh token that came whole, and at no place a half one", () => {
+    const behind = whole.indexOf('"new-one"') + '"new-one"'.length
+    for (let length = 0; length <= whole.length; length++) {
+      const answer = cut(whole.slice(0, length))
+      if (length < behind) assert.strictEqual(answer.kind, "unknown", whole.slice(0, length))
+      else assert.strictEqual(granted(answer).fields.refreshToken, "new-one", whole.slice(0, length))
+    }
+  })
+
+  it("as a form gives what is ended by another field", () => {
+    const form = { contentType: "application/x-www-form-urlencoded" }
+    assert.strictEqual(cut("access_token=a&refresh_token=new-on", form).kind, "unknown")
+    assert.strictEqual(granted(cut("refresh_token=new-one&acc", form)).fields.refreshToken, "new-one")
+  })
+
+  it("says nothing of the grant when the refresh token in it is the one that was sent, or it has none", () => {
+    for (const body of ['{"access_token":"a","token_type":"b"', `{"refresh_token":"${sent[0]}","x":1`, "", "<html>"]) {
+      assert.deepInclude(cut(body), { kind: "unknown", reason: "provider_down" })
+    }
+    assert.strictEqual(cut('{"error":"invalid_grant"', { status: 400 }).kind, "unknown")
+  })
+
+  it("is read in a time that grows with its length alone", () => {
+    for (const piece of ["[", '{"a":', '"",', "[[],", '\\"']) {
+      const began = performance.now()
+      cut(`[${piece.repeat(65_536 / piece.length)}`)
+      assert.isBelow(performance.now() - began, 5_000, piece)
+    }
+  })
+})
+
 describe("what was granted is read, however it is written", () => {
   it("as RFC 6749 has it", () => {
     const body = { access_token: "a", refresh_token: "r", token_type: "Bearer", expires_in: 3600, scope: "x y" }

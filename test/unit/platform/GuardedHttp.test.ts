@@ -236,6 +236,31 @@ describe("a request", () => {
     assert.deepStrictEqual([reason, mayHaveArrived], ["timeout", true])
   })
 
+  it("hands over what came of an answer that broke off", async () => {
+    answer = (request, response) => {
+      response.writeHead(200, { "Content-Type": "application/json", "Content-Length": 100 })
+      response.write('{"refresh_token":"x"', () => request.socket.destroySoon())
+    }
+    const broken = errorOf(await ask(`http://127.0.0.1:${port}/`))
+    assert.deepInclude(broken.received, { status: 200, body: '{"refresh_token":"x"' })
+    answer = (_, response) => void response.write("{")
+    assert.strictEqual(errorOf(await ask(`http://127.0.0.1:${port}/`, { timeoutMs: 300 })).received?.body, "{")
+    answer = (request) => void request.socket.destroy()
+    assert.isNull(errorOf(await ask(`http://127.0.0.1:${port}/`)).received)
+  })
+
+  it("whose answer lies in the socket when a sleeper wakes with its time over is answered", async () => {
+    const timeoutMs = 500
+    answer = (_, response) => {
+      response.end("{}", () => {
+        // Nothing runs in this process for longer than the answer may take.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3 * timeoutMs)
+      })
+    }
+    const exit = await ask(`http://127.0.0.1:${port}/`, { timeoutMs })
+    assert.isTrue(Exit.isSuccess(exit) && exit.value.body === "{}")
+  })
+
   it("that was refused did not arrive; one whose connection broke may have", async () => {
     const closed = createTcpServer()
     await new Promise<void>((done) => void closed.listen(0, "127.0.0.1", done))
