@@ -8,7 +8,9 @@
  *
  * Source: RFC 6749, sections 5.1 and 5.2; RFC 9110, section 10.2.3 (`Retry-After`).
  */
+
 import { type ErrorRule, type Provider, type RefreshReason, standardErrors } from "./Provider.ts"
+import { wordsWithout } from "./ProviderWords.ts"
 
 /** An HTTP answer, whole. */
 export interface RawAnswer {
@@ -195,27 +197,16 @@ const saysError = (body: Json, rules: ReadonlyArray<ErrorRule>): boolean =>
   (at(body, "/error") !== undefined && at(body, "/error") !== null && at(body, "/error") !== "") ||
   rules.some((rule) => rule.path !== undefined && rule.code !== undefined && matches(rule, 200, body))
 
-const secretLike = /[A-Za-z0-9._~+/=-]{20,}/gu
-
 /**
  * The provider's own words, for the audit: cut, on one line, without anything that we sent and without
- * whatever looks like a token. A provider may repeat what it was sent.
+ * whatever looks like a token. A provider may repeat what it was sent, in any form and in part.
  */
 export const detailOf = (body: Json | undefined, raw: RawAnswer, sent: ReadonlyArray<string>): string => {
   const parts = ["/error", "/error/message", "/error/code", "/error_description", "/message"]
     .map((path) => at(body, path))
     .filter((part): part is string | number => typeof part === "string" || typeof part === "number")
-  let text = `${raw.status} ${parts.join(" ")}`
-  for (const secret of sent.toSorted((a, b) => b.length - a.length)) {
-    if (secret === "") continue
-    for (const form of [secret, encodeURIComponent(secret), Buffer.from(secret, "utf8").toString("base64")]) {
-      text = text.replaceAll(form, "[hidden]")
-    }
-  }
-  return text
-    .replace(secretLike, "[hidden]")
-    .replace(/\p{C}+/gu, " ")
-    .toWellFormed()
+  if (parts.length === 0) return String(raw.status)
+  return wordsWithout(`${raw.status} ${parts.join(" ")}`.slice(0, 4 * detailLengthMax), sent)
     .slice(0, detailLengthMax)
     .toWellFormed()
 }

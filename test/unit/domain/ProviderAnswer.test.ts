@@ -31,6 +31,26 @@ const granted = (answer: ReadAnswer) => {
   return answer as Extract<ReadAnswer, { kind: "granted" }>
 }
 
+describe("what a provider says in words", () => {
+  it("goes on without what was sent, in whatever form and however much of it", () => {
+    const secrets = ["Odd!t0ken?of:parts$that%look&like*none", "shh", "client-secret-abcdef"]
+    const [odd = ""] = secrets
+    const behind = (offset: number) => Buffer.from("i:d".slice(0, offset) + odd).toString("base64")
+    const forms = [odd, odd.slice(3), odd.slice(0, -5), odd.toUpperCase(), encodeURIComponent(odd), "shh"]
+    forms.push(Buffer.from(odd).toString("hex"), behind(0), behind(1), behind(2), `${odd}${odd}`)
+    for (const form of forms) {
+      const error_description = `the token ${form} is not good`
+      const { detail } = readAnswer({
+        provider: plain,
+        raw: raw(400, { error: "invalid_grant", error_description }),
+        sent: secrets,
+        defaultLifeMs: null
+      }) as { detail: string }
+      assert.match(detail, /^400 invalid_grant the token \S{0,9}\[hidden\]\S{0,9} is not good$/u, form)
+    }
+  })
+})
+
 describe("an answer that did not come whole", () => {
   const cut = (body: string, more: Partial<RawAnswer> = {}) =>
     read(plain, raw(200, body, { cutShort: "provider_down", ...more }))
