@@ -82,16 +82,19 @@ export interface Ground {
   /** Of the servers themselves, past all cables. */
   readonly natsUrl: string
   readonly databaseUrl: string
+  /** Where the servers keep what they keep. */
+  readonly folder: string
   readonly stop: () => Promise<void>
 }
 
-export const startGround = async (busServers: 1 | 3): Promise<Ground> => {
+/** `mariadbArgs`: further arguments of the database server. */
+export const startGround = async (busServers: 1 | 3, mariadbArgs: ReadonlyArray<string> = []): Promise<Ground> => {
   const folder = temporaryFolder()
   const password = randomBytes(12).toString("hex")
   const [bus, maria] = await Promise.all([
     startBus(folder.path, busServers),
     restartable("mariadb", (port) =>
-      startMariadb({ dir: join(folder.path, "mariadb"), port, password, mayCreateDatabases: true })
+      startMariadb({ dir: join(folder.path, "mariadb"), port, password, mayCreateDatabases: true, args: mariadbArgs })
     )
   ])
   return {
@@ -99,6 +102,7 @@ export const startGround = async (busServers: 1 | 3): Promise<Ground> => {
     maria,
     natsUrl: bus.map(({ port }) => `nats://127.0.0.1:${port}`).join(","),
     databaseUrl: `mariadb://cm:${password}@127.0.0.1:${maria.port}/cm`,
+    folder: folder.path,
     stop: async () => {
       await Promise.all([...bus, maria].map((server) => server.stop()))
       folder.remove()
@@ -115,6 +119,8 @@ export interface Replica {
   readonly kill: () => Promise<void>
   /** Starts it again, as often as it takes. */
   readonly start: () => Promise<void>
+  /** Lets it stop in order, and starts it again. */
+  readonly restart: () => Promise<void>
   /** To each server of the bus. */
   readonly busCables: ReadonlyArray<Cable>
   readonly databaseCable: Cable
@@ -129,6 +135,8 @@ export interface WorldOptions {
   /** Where the source lies; default: this checkout. */
   readonly cwd?: string
   readonly env?: Record<string, string>
+  /** How long a replica may take until it answers. */
+  readonly readyLimitMs?: number
 }
 
 /** Short, so that a run sees many lapses; the relations are those of the defaults. */
@@ -181,6 +189,7 @@ const startReplica = async (
           replica: name,
           keyFile: shared.keyFile,
           env: { ...settings(ground.bus.length), ...shared.options.env },
+          ...(shared.options.readyLimitMs === undefined ? {} : { readyLimitMs: shared.options.readyLimitMs }),
           ...(shared.options.cwd === undefined ? {} : { cwd: shared.options.cwd })
         })
         return service
@@ -212,6 +221,12 @@ const startReplica = async (
       await service.exited
     },
     start: async () => {
+      service = watch(await launch())
+      isWanted = true
+    },
+    restart: async () => {
+      isWanted = false
+      await service.stop()
       service = watch(await launch())
       isWanted = true
     },

@@ -26,6 +26,8 @@ export interface ServiceOptions {
   readonly cwd?: string
   /** Do not wait until it answers. */
   readonly unready?: boolean
+  /** How long it may take until it answers; default: 30 s. */
+  readonly readyLimitMs?: number
 }
 
 export interface Service {
@@ -98,7 +100,7 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
         return existsSync(readyFile) && readFileSync(readyFile, "utf8").length > 0
       },
       (ready) => ready || ended,
-      { limitMs: 30_000, what: "the service being ready" }
+      { limitMs: options.readyLimitMs ?? 30_000, what: "the service being ready" }
     ).catch((error: unknown) => {
       child.kill("SIGKILL")
       throw error

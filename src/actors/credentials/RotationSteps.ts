@@ -228,7 +228,7 @@ export const settleStep = (
         credentialId,
         version: place,
         state: "pending",
-        ...sealer.seal(credentialId, place, secret),
+        ...sealer.seal(credentialId, place, secret, []),
         fingerprints: {},
         expiresAt: null,
         validUntil: null,
