@@ -13,6 +13,7 @@ import { lookup as lookUp } from "node:dns/promises"
 import { type IncomingMessage, type RequestOptions, request as requestHttp } from "node:http"
 import { request as requestHttps } from "node:https"
 import { isIP } from "node:net"
+import { setImmediate as turnOfLoop } from "node:timers/promises"
 import { Data, Effect } from "effect"
 import { BodyTooLong, readBody } from "../http/BoundedBody.ts"
 import { isPublicAddress } from "./PublicAddress.ts"
@@ -147,13 +148,15 @@ const exchange = (url: URL, address: string, request: GuardedRequest, signal: Ab
     )
     sent.on("error", () => fail("unreachable"))
     // Who slept may wake with its time over and the answer in its socket: that is read before it gives up.
-    const giveUp = () =>
-      setImmediate(() =>
-        setImmediate(() => {
-          fail("timeout")
-          sent.destroy()
-        })
-      )
+    const giveUp = () => {
+      const end = () => {
+        fail("timeout")
+        sent.destroy()
+      }
+      void turnOfLoop()
+        .then(() => turnOfLoop())
+        .then(end)
+    }
     if (signal.aborted) giveUp()
     else signal.addEventListener("abort", giveUp, { once: true })
     sent.end(request.body ?? undefined)

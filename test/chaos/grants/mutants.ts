@@ -19,7 +19,7 @@ export interface GrantMutant {
   readonly focus: Focus
 }
 
-const only = { secretThatLives: 0, manyRefreshes: 0, copyByHand: 0, connectedAnew: 0 }
+const nobody = { secretThatLives: 0, manyRefreshes: 0, copyByHand: 0, connectedAnew: 0 }
 const life = "domain/GrantLife.ts"
 const refresher = "rotation/LiveRefresher.ts"
 const commands = "actors/credentials/RefreshCommands.ts"
@@ -40,7 +40,7 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
         to: ""
       }
     ],
-    focus: { shares: { ...only, manyRefreshes: 100 }, troubles: [], slow: 400 }
+    focus: { shares: { ...nobody, manyRefreshes: 100 }, troubles: [], slow: 400 }
   },
   answer: {
     name: "the provider's answer is looked at before it is stored",
@@ -64,7 +64,7 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
       },
       { file: commands, from: '    if (settlement.placement === "superseded") {', to: "    if (false) {" }
     ],
-    focus: { shares: { ...only, manyRefreshes: 100 }, troubles: ["cut off from MariaDB"], slow: 400 }
+    focus: { shares: { ...nobody, manyRefreshes: 100 }, troubles: ["cut off from MariaDB"], slow: 400 }
   },
   fence: {
     name: "what was answered is written back whatever is stored meanwhile",
@@ -84,7 +84,7 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
         to: ""
       }
     ],
-    focus: { shares: { ...only, connectedAnew: 100 }, troubles: [], slow: 400 }
+    focus: { shares: { ...nobody, connectedAnew: 100 }, troubles: [], slow: 400 }
   }
 }
 
