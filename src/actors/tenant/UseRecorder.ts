@@ -114,7 +114,10 @@ export const make = Effect.fnUntraced(function* ({ command, forgotten, name }: U
   return {
     tellUnsafe,
     recordNowUnsafe: (tenantId) => {
-      for (let piece = take(tenantId); piece.length > 0; piece = take(tenantId)) fork(recordPiece(tenantId, piece))
+      // All are taken before one is begun: a mailbox that is full refuses at once, and the piece is there to be taken again.
+      const pieces = []
+      for (let piece = take(tenantId); piece.length > 0; piece = take(tenantId)) pieces.push(piece)
+      for (const piece of pieces) fork(recordPiece(tenantId, piece))
     }
   } satisfies UseRecorder
 })

@@ -66,6 +66,23 @@ describe("first uses", () => {
     })
   )
 
+  it.effect("that are wanted now while the mailbox refuses at once are asked for once, and wait for their turn", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      uses.behaviour.answer = ({ ids: asked }) => {
+        if (uses.asked.length > 100) throw new Error("asked for without an end")
+        return asked.length === 0 ? Effect.void : Effect.fail(away)
+      }
+      for (const id of ids(0, 600)) uses.tellUnsafe("acme", id)
+      uses.recordNowUnsafe("acme")
+      assert.strictEqual(uses.asked.length, 3)
+      uses.behaviour.answer = () => Effect.void
+      yield* TestClock.adjust("150 millis")
+      assert.sameMembers(recorded(uses).slice(600), ids(0, 600))
+      yield* uses.stop
+    })
+  )
+
   it.effect("that could not be recorded are tried again; of a tenant that is gone they are not", () =>
     Effect.gen(function* () {
       const uses = yield* world
