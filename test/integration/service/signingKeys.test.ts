@@ -1,5 +1,5 @@
 /**
- * The keys that sign the audit and that make fingerprints are rotated while two replicas work (Verifies: R-SEC-46, R-AUD-10).
+ * The keys that sign the audit and that make fingerprints are rotated while two replicas work (Verifies: R-SEC-47, R-AUD-11).
  *
  * What was signed before stays verifiable, by the service and without it; a repetition is known under the key that it
  * came under; whoever kills the service in the middle finds all of it or nothing.
