@@ -2,8 +2,8 @@
  * `npm run mutants`: each fault of the catalogue in `test/mutants`, one at a time, in a copy of the checkout, against the
  * tests that could notice it; a table of what was killed, by which test, and what survived.
  *
- * Options: `--only=text` (ids or files that contain it), `--sample=0.1` a part that `--seed` chooses (printed; else by
- * chance), `--unit` faults whose nearest test needs no server, tried against unit tests only, `--whole` goes on to
+ * Options: `--only=text` (ids or files that contain it), `--sample=0.1` a part, of those that a unit test noticed
+ * once, that `--seed` chooses (printed; else by chance), `--unit` faults whose nearest test needs no server, tried against unit tests only, `--whole` goes on to
  * whole projects before a fault counts as survived, `--timeout=seconds` a limit for each test, `--jobs=2` copies at once, `--afresh`
  * believes no earlier run, `--within=seconds` begins with no other one after that, `--types` only whether every fault types,
  * `--page` tries nothing and writes what is known into docs/mutants.md and the column of docs/requirements.md. A run that was
@@ -16,7 +16,7 @@ import { randomInt } from "node:crypto"
 import { parseArgs } from "node:util"
 import { provide } from "./lib/install.mjs"
 import { makeCopy } from "./lib/mutantCopy.mjs"
-import { writePages } from "./lib/mutantPages.mjs"
+import { noticedByUnits, writePages } from "./lib/mutantPages.mjs"
 import { openResults } from "./lib/mutantResults.mjs"
 import { baselines, testOf, tryFault } from "./lib/mutantRun.mjs"
 import { untyped } from "./lib/mutantTypes.mjs"
@@ -106,12 +106,16 @@ const runAll = async (mutants) => {
   return outcomes
 }
 
-const chosen = (catalogue) =>
-  sampleOf(
+/** A sample is of those that were noticed once: it asks whether they still are. */
+const chosen = (catalogue) => {
+  const noticed = options.sample === undefined ? null : noticedByUnits()
+  return sampleOf(
     catalogue
+      .filter(({ id }) => noticed === null || noticed.has(id))
       .filter(({ file, id }) => options.only === undefined || id.includes(options.only) || file.includes(options.only))
       .filter((mutant) => !options.unit || (mutant.survives === undefined && isUnit(mutant.tests[0])))
   )
+}
 
 await orExplain(async () => {
   if (!options.page) await provide(options.unit || options.types ? { nats: false, mariadb: false } : {})

@@ -81,6 +81,14 @@ export const requirementsPage = (page, mutantsPage) => {
 
 const textOf = (path) => (existsSync(path) ? readFileSync(path, "utf8") : "")
 
+/** Ids of the faults that a unit test noticed, says docs/mutants.md. */
+export const noticedByUnits = () =>
+  new Set(
+    [...rowsOf(textOf(join(checkout, "docs", "mutants.md")))].flatMap(([id, { noticed }]) =>
+      noticed.startsWith("test/unit/") ? [id] : []
+    )
+  )
+
 /** Writes both pages; `outcomeOf(mutant)` is undefined for what this checkout has not tried. */
 export const writePages = (catalogue, outcomeOf) => {
   const mutantsFile = join(checkout, "docs", "mutants.md")

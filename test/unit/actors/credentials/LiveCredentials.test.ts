@@ -114,10 +114,16 @@ describe("LiveCredentials", () => {
         assert.strictEqual(rows(), n)
       }
       // The chain cannot grow: nothing is committed, nothing is handed out.
-      const push = world.tables.counters.get("demo")!
-      Object.freeze(push)
+      const counters = world.tables.counters.get("demo")!
+      world.tables.counters.set("demo", Object.freeze({ ...counters }))
       const exit = yield* Effect.exit(credentials.get("demo", { credentialId }, read, caller))
-      assert.strictEqual(exit._tag, "Failure")
+      const why = Exit.isFailure(exit) ? Cause.squash(exit.cause) : exit.value
+      assert.match(String(why), /^TypeError: Cannot assign to read only property/u)
+      assert.strictEqual(rows(), 3)
+      // And nothing else was in the way.
+      world.tables.counters.set("demo", counters)
+      yield* credentials.get("demo", { credentialId }, read, caller)
+      assert.strictEqual(rows(), 4)
     })
   )
 
