@@ -176,18 +176,6 @@ export const domain: ReadonlyArray<Mutant> = [
       to: "refreshToken !== null && !isError && !sent.includes(refreshToken)"
     },
     {
-      id: "domain-answer-token-like-words-told",
-      from: "/[A-Za-z0-9._~+/=-]{20,}/gu",
-      to: "/[A-Za-z0-9._~+/=-]{200,}/gu",
-      breaks: ["R-REF-4"]
-    },
-    {
-      id: "domain-answer-shortest-secret-first",
-      from: "b.length - a.length",
-      to: "a.length - b.length",
-      breaks: ["R-REF-4"]
-    },
-    {
       id: "domain-answer-retry-in-milliseconds",
       from: "now + Number(text) * 1_000",
       to: "now + Number(text)",
