@@ -70,6 +70,7 @@ export class People {
     const { clients } = this.options
     const client = clients[this.next++ % clients.length]!
     const headers = key === undefined ? {} : { "Idempotency-Key": key }
+    // May fail: what it asks is killed on purpose.
     const answer = await client.ask(tenantId, operation, body, headers).catch(() => undefined)
     const name = operation.replace(`.${consumer}`, "")
     const status = `${name} ${answer === undefined ? "unanswered" : `${answer.status} ${answer.code ?? ""}`.trim()}`

@@ -226,6 +226,7 @@ export const run = async (options: RunOptions): Promise<RunResult> => {
     return { ...figures(), losses: books.losses, secrets: [...people.said, ...secrets] }
   } finally {
     await trouble.stop()
+    // May fail: what it asks is killed on purpose.
     await people.stop().catch(() => undefined)
     await Promise.all(clients.map((client) => client.close()))
     await pool.end()
@@ -245,6 +246,7 @@ const settleAll = async (
     async () => (await people.reconnectWhatEnded()) + (await stored.inDoubt()),
     (left) => left === 0,
     { limitMs: 180_000, everyMs: 1_000, what: "nothing being in doubt" }
+    // May fail: what is still in doubt then is judged below.
   ).catch(() => undefined)
   const waiting = [...books.holders.values()]
   const one = async () => {

@@ -52,7 +52,7 @@ const inFiles = async (folder: string): Promise<ReadonlyArray<string>> => {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const file = join(entry.parentPath, entry.name)
     if (!entry.isFile() || !/[/]nats/u.test(file)) continue
-    // What is compacted away meanwhile is gone.
+    // May fail: what is compacted away meanwhile is gone.
     if (await holds(file).catch(() => false)) found.push(`the bus's file ${file}`)
   }
   return found
