@@ -157,6 +157,9 @@ export const administrativeFields: ReadonlySet<string> = new Set(["admin_usernam
 export const forReaders = (secret: Secret): Secret =>
   Object.fromEntries(Object.entries(secret).filter(([name]) => !administrativeFields.has(name)))
 
+export const isAdministrative = (secret: Secret): boolean =>
+  Object.keys(secret).some((name) => administrativeFields.has(name))
+
 export const mariadbUserPlan = (use: RotatorUse, secret: Secret): Result.Result<MariadbUserPlan, ShapeProblem> => {
   const { host = "%", user_a, user_b, ...others } = use.params
   const of = (path: string, reason: string): Result.Result<never, ShapeProblem> => Result.fail({ path, reason })

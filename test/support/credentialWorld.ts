@@ -69,6 +69,7 @@ const variables = {
   CM_KEYS_RELOAD: "1 minute",
   CM_KEYS_ACTIVATION: "5 minutes",
   CM_KEY_FILE_CREATE: "true",
+  CM_ROTATOR_HOSTS_ALLOWED: "127.0.0.1:3306",
   CM_AUDIT_RETENTION: "90 minutes"
 }
 

@@ -125,11 +125,19 @@ export const store = (
 
 // ---- update --------------------------------------------------------------------
 
+export interface UpdateSetup {
+  /** Which secret it was checked against. */
+  readonly secretVersion: number
+  readonly refresh: RefreshSetup | RotatorSetup | null
+  /** That secret has fields that are a rotator's alone. */
+  readonly isAdministrative: boolean
+}
+
 /** Its answer is made in the transaction, so that a repetition by an idempotency key finds it as it was. */
 export const update = (
   request: UpdateRequest,
   caller: Caller,
-  setup: { readonly secretVersion: number; readonly refresh: RefreshSetup | RotatorSetup | null } | null = null
+  setup: UpdateSetup | null = null
 ): Command<CredentialMetadata> => ({
   name: "credential.update",
   caller,
@@ -152,6 +160,10 @@ export const update = (
       return Result.fail(
         new errors.VersionConflict({ expectedVersion: setup.secretVersion, actualVersion: before.secretVersion })
       )
+    }
+    if (setup?.isAdministrative === true && before.rotating !== undefined && !("rotator" in (setup.refresh ?? {}))) {
+      const reason = "must name a rotator while the secret has its admin_username or admin_password: rotate them out"
+      return Result.fail(new errors.InvalidRequest({ path: "rotation", reason }))
     }
     const after: Credential = {
       ...changed(before, workspace, caller),
@@ -183,7 +195,7 @@ const rotationAfter = (
   workspace: Workspace,
   before: Credential,
   request: UpdateRequest,
-  setup: { readonly refresh: RefreshSetup | RotatorSetup | null } | null
+  setup: UpdateSetup | null
 ): Partial<Credential> => {
   const { rotation } = request
   const version = workspace.credentials.currentVersion(before)

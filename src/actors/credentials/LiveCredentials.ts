@@ -20,7 +20,7 @@ import * as errors from "../../domain/errors.ts"
 import { spendable } from "../../domain/GrantLife.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { parseRotation } from "../../domain/RotationShape.ts"
-import { forReaders, namesRotator } from "../../domain/Rotator.ts"
+import { forReaders, isAdministrative, namesRotator } from "../../domain/Rotator.ts"
 import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
 import { RefreshStore } from "../../store/RefreshStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
@@ -312,7 +312,7 @@ const make = Effect.gen(function* () {
     const secret = JSON.parse(decoder.decode(plaintext)) as Secret
     plaintext.fill(0)
     const refresh = yield* setUp(tenantId, credential.type, request.rotation, secret)
-    return { secretVersion: credential.secretVersion, refresh }
+    return { secretVersion: credential.secretVersion, refresh, isAdministrative: isAdministrative(secret) }
   })
 
   const rotateByHand = Effect.fnUntraced(function* (

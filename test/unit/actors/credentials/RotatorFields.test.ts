@@ -1,0 +1,66 @@
+// Verifies R-ROT-5.
+/** What is a rotator's alone reaches no reader, whatever becomes of the rotation. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import type { StoreRequest } from "../../../../src/actors/credentials/Credentials.ts"
+import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
+import { busPrincipal } from "../../../../src/domain/Principal.ts"
+import { credentialWorld } from "../../../support/credentialWorld.ts"
+
+const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
+const read = { consumer: { by: "subject", name: "mail" }, sealTo: null, minTtlMs: null } as const
+const own = { host: "127.0.0.1", username: "crm_a", password: "a password" }
+const administrative = { admin_username: "admin", admin_password: "planted" }
+const rotation = { rotator: "mariadb-user", every: "P30D", params: { user_a: "crm_a", user_b: "crm_b" } }
+const nothingElse = { allowedConsumers: undefined, scopes: undefined, expiresAt: undefined, metadata: undefined }
+const request = (secret: unknown, over: Partial<StoreRequest> = {}): StoreRequest => ({
+  serviceName: "crm",
+  type: "mariadb",
+  owner: { level: "tenant" },
+  secret: Redacted.make(secret) as StoreRequest["secret"],
+  scopes: [],
+  expiresAt: null,
+  allowedConsumers: ["mail"],
+  metadata: {},
+  rotation,
+  ...over
+})
+
+const world = Effect.gen(function* () {
+  const { credentials } = yield* (yield* credentialWorld).replica("one")
+  const readerOf = (credentialId: string) =>
+    Effect.map(credentials.get("demo", { credentialId }, read, caller), ({ secret }) =>
+      secret._tag === "Clear" ? Redacted.value(secret.value) : assert.fail("it is sealed")
+    )
+  const stop = (credentialId: string) =>
+    credentials.update("demo", { ...nothingElse, credentialId, rotation: null, expectedVersion: null }, caller)
+  return { credentials, readerOf, stop }
+})
+
+describe("the administrator's account of a rotator", () => {
+  it.effect("is not laid open by ending the rotation", () =>
+    Effect.gen(function* () {
+      const { credentials, readerOf, stop } = yield* world
+      const { credentialId } = yield* credentials.store("demo", request({ ...own, ...administrative }), caller)
+      const error = yield* Effect.flip(stop(credentialId))
+      assert.strictEqual(error._tag === "InvalidRequest" ? error.path : error._tag, "rotation")
+      assert.notInclude(JSON.stringify(error), "planted")
+      assert.deepEqual(yield* readerOf(credentialId), own)
+      const secret = Redacted.make<unknown>(own)
+      const without = { credentialId, secret, overlapMs: 0, expectedVersion: null, expiresAt: undefined }
+      yield* credentials.rotate("demo", without, caller)
+      yield* stop(credentialId)
+      assert.deepEqual(yield* readerOf(credentialId), own)
+    })
+  )
+
+  it.effect("is nothing special where no rotator ever was", () =>
+    Effect.gen(function* () {
+      const { credentials, readerOf, stop } = yield* world
+      const plain = { ...own, ...administrative }
+      const { credentialId } = yield* credentials.store("demo", request(plain, { rotation: null }), caller)
+      yield* stop(credentialId)
+      assert.deepEqual(yield* readerOf(credentialId), plain)
+    })
+  )
+})
