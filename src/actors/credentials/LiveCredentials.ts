@@ -13,7 +13,7 @@ import { CurveBox } from "../../crypto/CurveBox.ts"
 import { Keyring } from "../../crypto/Keyring.ts"
 import { secretPurpose, TenantKeys } from "../../crypto/TenantKeys.ts"
 import { resolve } from "../../domain/Access.ts"
-import { type Credential, historyVersionsMax, type JsonObject } from "../../domain/Credential.ts"
+import { type Credential, historyVersionsMax, type JsonObject, overlapMsMax } from "../../domain/Credential.ts"
 import { shownVersionState } from "../../domain/CredentialLifecycle.ts"
 import { parseSecret, type Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
@@ -381,6 +381,9 @@ const make = Effect.gen(function* () {
     rotate: Effect.fnUntraced(function* (tenantId, request, caller) {
       const { secret } = request
       if (!isEntityId(request.credentialId)) return yield* refuseUnknown(tenantId)
+      if ((request.overlapMs ?? 0) > overlapMsMax) {
+        return yield* new errors.InvalidRequest({ path: "overlap", reason: "must be at most 90 days" })
+      }
       if (secret !== null) return yield* rotateByHand(tenantId, { ...request, secret }, caller)
       yield* known(tenantId)
       return yield* Effect.ensuring(

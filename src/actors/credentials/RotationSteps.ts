@@ -60,14 +60,17 @@ export const nextStep = (request: StepRequest, caller: Caller): Command<NextStep
     const isOver = credential.state !== "active" || hasRunOut(credential, workspace.now)
     if (isOver && request.asked !== null) return Result.fail(new errors.CredentialExpired({ credentialId }))
     const isOff = workspace.credentials.servicesFor(credential).some(({ isActive }) => !isActive)
+    // A promise that outlives the next rotation would hold that up, whoever made it.
+    const longest = Math.floor(rotating.everyMs / 2)
+    const asked =
+      request.asked?.overlapMs == null ? request.asked : { overlapMs: Math.min(request.asked.overlapMs, longest) }
     const decision = Life.decideStep({
       state: rotating,
       now: workspace.now,
       holder: request.holder,
       claimMs: request.claimMs,
-      // A promise that outlives the next rotation would hold that up.
-      overlapMs: Math.min(request.overlapMs, Math.floor(rotating.everyMs / 2)),
-      asked: request.asked,
+      overlapMs: Math.min(request.overlapMs, longest),
+      asked,
       isPaused: isOver || isOff
     })
     switch (decision._tag) {
