@@ -10,6 +10,7 @@ import type { Secret } from "./CredentialShape.ts"
 import { durationMs } from "./IsoDuration.ts"
 import { providerNamePattern } from "./Provider.ts"
 import type { ProviderOrigin } from "./ProviderEntry.ts"
+import { wordsWithout } from "./ProviderWords.ts"
 
 export const rotatorKinds = ["mariadb-user", "webhook"] as const
 export type RotatorKind = (typeof rotatorKinds)[number]
@@ -198,28 +199,13 @@ export const otherUser = ({ users: [a, b] }: MariadbUserPlan, username: string):
 
 // ---- words -----------------------------------------------------------------------
 
-const secretLike = /[A-Za-z0-9._~+/=-]{20,}/gu
 const detailLengthMax = 512
 
 /** What a rotator said, for the audit alone: cut, on one line, without anything of the secrets it was given. */
-export const rotatorDetail = (text: string, secrets: ReadonlyArray<Secret | null>): string => {
-  const sent = secrets.flatMap((secret) => (secret === null ? [] : Object.values(secret)))
-  let shown = text
-  for (const value of Array.from(new Set(sent)).toSorted((a, b) => b.length - a.length)) {
-    if (value.length < 4) continue
-    for (const form of [
-      value,
-      encodeURIComponent(value),
-      JSON.stringify(value).slice(1, -1),
-      Buffer.from(value, "utf8").toString("base64")
-    ]) {
-      shown = shown.replaceAll(form, "[hidden]")
-    }
-  }
-  return shown
-    .replace(secretLike, "[hidden]")
-    .replace(/\p{C}+/gu, " ")
-    .toWellFormed()
+export const rotatorDetail = (text: string, secrets: ReadonlyArray<Secret | null>): string =>
+  wordsWithout(
+    text,
+    secrets.flatMap((secret) => (secret === null ? [] : Object.values(secret)))
+  )
     .slice(0, detailLengthMax)
     .toWellFormed()
-}
