@@ -74,8 +74,11 @@ export const newRotating = (rotator: string, everyMs: number, now: number): Rota
   toldAt: null
 })
 
-/** Where the new secret of a generation lies until it is handed out: no version of a credential comes that far. */
-export const pendingVersionBase = 2_000_000_000
+/**
+ * Where the new secret of a generation lies until it is handed out: beyond all that `Credential.ts` keeps places for,
+ * and with room in 32 bits for more generations than a credential can have.
+ */
+export const pendingVersionBase = 3_000_000_000
 export const pendingVersion = (generation: number): number => pendingVersionBase + generation
 export const isPending = (version: number): boolean => version > pendingVersionBase
 
