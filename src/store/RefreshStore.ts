@@ -66,7 +66,10 @@ export type Turn =
   | { readonly _tag: "Full"; readonly retryAfterMs: number }
   | { readonly _tag: "Open"; readonly of: CircuitKind; readonly retryAfterMs: number }
 
-/** How a turn ended. `ok`: the provider answered, be it that the grant is gone. `none`: nobody was asked. */
+/**
+ * How a turn ended. `ok`: the provider answered, be it that the grant is gone. `none`: nobody was asked, so who
+ * would have tried a circuit that is half open leaves that to the next one.
+ */
 export type TurnResult =
   | { readonly _tag: "ok" | "none" | "provider" | "client" }
   /** Asked too often. */

@@ -38,11 +38,13 @@ const turnAt = (route: Route, over: Partial<TurnRequest> = {}) =>
   RefreshStore.use((store) =>
     store.takeTurn({ ...route, ratePerMinute: 1_000, parallel: 100, holdMs: 60_000, passes: false, ...over })
   )
-const ended = (turn: Turn, route: Route, result: TurnResult) =>
-  RefreshStore.use((store) => store.endTurn(turn._tag === "Taken" ? turn.turnId : 0, route, result, 0))
+const ended = (turn: Turn, route: Route, result: TurnResult, chance = 0) =>
+  RefreshStore.use((store) => store.endTurn(turn._tag === "Taken" ? turn.turnId : 0, route, result, chance))
 /** A turn that ends so; what it changed. */
-const exchanged = (route: Route, result: TurnResult, over: Partial<TurnRequest> = {}) =>
-  Effect.flatMap(turnAt(route, over), (turn) => ended(turn, route, result))
+const exchanged = (route: Route, result: TurnResult, over: Partial<TurnRequest> = {}, chance = 0) =>
+  Effect.flatMap(turnAt(route, over), (turn) => ended(turn, route, result, chance))
+/** A chance beyond all chances, by which a circuit is open for no time: it is half open at once. */
+const noTime = 5
 const picked = (limit: number, of: ReadonlyArray<Credential>) =>
   Effect.map(
     RefreshStore.use((store) => store.pick(limit)),
@@ -221,6 +223,45 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
         assert.deepStrictEqual(yield* ended(turn, second, { _tag: "ok" }), [{ of: "provider", to: "closed", forMs: 0 }])
         assert.strictEqual((yield* turnAt(first))._tag, "Taken")
         assert.deepStrictEqual(yield* RefreshStore.use((store) => store.circuits(first.provider)), [])
+      })
+    )
+
+    it.effect("lets another one try a half open circuit when who tried asked nobody, and only then", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* newTenant
+        for (const of of ["provider", "client"] as const) {
+          const first = newRoute()
+          const failures = of === "provider" ? 5 : 3
+          for (let count = 0; count < failures; count++) yield* exchanged(first, { _tag: of }, {}, noTime)
+          const views = yield* RefreshStore.use((store) => store.circuits(first.provider))
+          assert.deepStrictEqual(
+            views.map(({ of, state }) => [of, state]),
+            [[of, "half_open"]]
+          )
+          const due = credentialRow({
+            tenantId,
+            serviceName: of,
+            refresh: refreshed({ lane: first.lane, queue: first.queue }),
+            refreshDueAt: yield* Clock.currentTimeMillis
+          })
+          yield* write(tenantId, { inserted: [due] })
+          const probe = yield* turnAt(first)
+          assert.strictEqual(probe._tag, "Taken")
+          assert.deepInclude(yield* turnAt(first), { _tag: "Open", of })
+          assert.deepStrictEqual(yield* picked(1_000, [due]), [])
+          // Who passes tries beside it, for no other, and ends its own try alone.
+          yield* exchanged(first, { _tag: "none" }, { passes: true, holdMs: 61_000 })
+          assert.deepInclude(yield* turnAt(first), { _tag: "Open", of })
+          assert.deepStrictEqual(yield* ended(probe, first, { _tag: "none" }), [])
+          assert.deepStrictEqual(yield* picked(1_000, [due]), [due.credentialId])
+          const next = yield* turnAt(first)
+          assert.strictEqual(next._tag, "Taken")
+          assert.deepInclude(yield* turnAt(first), { _tag: "Open", of })
+          // What ended before ends nothing of the next one.
+          yield* ended(probe, first, { _tag: "none" })
+          assert.deepInclude(yield* turnAt(first), { _tag: "Open", of })
+          assert.deepStrictEqual(yield* ended(next, first, { _tag: "ok" }), [{ of, to: "closed", forMs: 0 }])
+        }
       })
     )
 

@@ -140,8 +140,13 @@ const make = Effect.map(Mariadb, (database) => {
     rotators: (tenantId, name) =>
       database.query("RefreshStore.rotators", (session) => rotators(session, tenantId, name), tenantId),
     knowQueue: (rules) =>
-      database.query("RefreshStore.knowQueue", (session) => Turns.tellQueue(session, rules, knownQueues)),
-    takeTurn: (request) => transaction("takeTurn", (session) => Turns.takeTurn(session, request, knownQueues)),
+      database
+        .query("RefreshStore.knowQueue", (session) => Turns.tellQueue(session, rules, knownQueues))
+        .pipe(Effect.tap(() => Effect.sync(() => Turns.committedQueue(rules, knownQueues)))),
+    takeTurn: (request) =>
+      transaction("takeTurn", (session) => Turns.takeTurn(session, request, knownQueues)).pipe(
+        Effect.tap(() => Effect.sync(() => Turns.committedQueue(request, knownQueues)))
+      ),
     endTurn: (turnId, route, result, chance) =>
       transaction("endTurn", (session) => Turns.endTurn(session, turnId, route, result, chance)),
     circuits: (provider) => database.query("RefreshStore.circuits", (session) => Turns.circuits(session, provider)),

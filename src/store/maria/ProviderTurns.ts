@@ -33,20 +33,27 @@ const queueSql = `INSERT INTO refresh_queues (queue, lane, circuit, provider, ra
     rate_per_minute = VALUES(rate_per_minute), parallel = VALUES(parallel)`
 const closeSql = (by: "queue" | "lane" | "circuit"): string =>
   `UPDATE refresh_queues SET closed_until = GREATEST(closed_until, ${Columns.momentSql} + ?) WHERE ${by} = ?`
+const closeUntilSql = "UPDATE refresh_queues SET closed_until = GREATEST(closed_until, ?) WHERE queue = ?"
 const openSql = (by: "lane" | "circuit" | "provider"): string =>
   `UPDATE refresh_queues SET closed_until = 0 WHERE ${by} = ?`
 
-/** What this process has written of queues, so that each turn needs not write it again. */
+/** What this process has committed of queues, so that each turn needs not write it again. */
 export type KnownQueues = Map<string, string>
 const knownMax = 10_000
 
+const rulesText = ({ circuit, lane, parallel, ratePerMinute }: QueueRules): string =>
+  `${lane}/${circuit}/${ratePerMinute}/${parallel}`
+
 export const tellQueue = async (session: Session, request: QueueRules, known: KnownQueues): Promise<void> => {
   const { circuit, lane, parallel, provider, queue, ratePerMinute } = request
-  const text = `${lane}/${circuit}/${ratePerMinute}/${parallel}`
-  if (known.get(queue) === text) return
+  if (known.get(queue) === rulesText(request)) return
   await session.run(queueSql, [bytes(queue), bytes(lane), bytes(circuit), provider, ratePerMinute, parallel])
-  if (known.size >= knownMax) known.clear()
-  known.set(queue, text)
+}
+
+/** What `tellQueue` wrote is committed. Never before: what is rolled back must be written again. */
+export const committedQueue = (request: QueueRules, known: KnownQueues): void => {
+  if (known.size >= knownMax && !known.has(request.queue)) known.clear()
+  known.set(request.queue, rulesText(request))
 }
 
 // ---- circuits ------------------------------------------------------------------
@@ -54,7 +61,8 @@ export const tellQueue = async (session: Session, request: QueueRules, known: Kn
 const circuitColumns = "failures, opens, open_until, probe_until"
 const circuitsSql = `SELECT ${circuitColumns}, kind, circuit, ${Columns.momentSql} FROM provider_circuits
   WHERE circuit IN (?, ?) AND open_until > 0 ORDER BY circuit FOR UPDATE`
-const probeSql = `UPDATE provider_circuits SET probe_until = ${Columns.momentSql} + ? WHERE circuit = ?`
+const probeSql = "UPDATE provider_circuits SET probe_until = ? WHERE circuit = ?"
+const endProbeSql = "UPDATE provider_circuits SET probe_until = 0 WHERE circuit = ? AND probe_until = ?"
 const makeCircuitSql = `INSERT IGNORE INTO provider_circuits (circuit, kind, provider, ${circuitColumns})
   VALUES (?, ?, ?, 0, 0, 0, 0)`
 const lockCircuitSql = `SELECT ${circuitColumns}, ${Columns.momentSql} FROM provider_circuits WHERE circuit = ? FOR UPDATE`
@@ -72,19 +80,31 @@ const circuitOf = (row: Row): Circuit => ({
   probeUntil: Columns.whole(row, 3)
 })
 
-/** Whoever passes a circuit that is half open is the one that tries. Undefined: none is in the way. */
-const inTheWay = async (session: Session, route: TurnRequest): Promise<Turn | undefined> => {
+/** Whoever passes a circuit that is half open is the one that tries, until `heldUntil`. Undefined: none is in the way. */
+const inTheWay = async (session: Session, route: TurnRequest, heldUntil: number): Promise<Turn | undefined> => {
   const rows = await session.rows(circuitsSql, [bytes(route.lane), bytes(route.circuit)])
   for (const row of rows) {
     const now = Columns.whole(row, 6)
     const until = waitFor(circuitOf(row), now)
     if (until === null || route.passes) continue
-    const retryAfterMs = Math.max(1, until - now)
-    await session.run(closeSql("queue"), [retryAfterMs, bytes(route.queue)])
-    return { _tag: "Open", of: Columns.literal(row, 4, circuitKinds), retryAfterMs }
+    await session.run(closeUntilSql, [until, bytes(route.queue)])
+    return { _tag: "Open", of: Columns.literal(row, 4, circuitKinds), retryAfterMs: Math.max(1, until - now) }
   }
-  for (const row of rows) await session.run(probeSql, [route.holdMs, Columns.bytes(row, 5)])
+  for (const row of rows) {
+    // Somebody else is trying: that is theirs to end.
+    if (circuitOf(row).probeUntil > Columns.whole(row, 6)) continue
+    await session.run(probeSql, [heldUntil, Columns.bytes(row, 5)])
+  }
   return undefined
+}
+
+/** Nobody was asked: the next one tries. The queues that waited for this try alone wait no more. */
+const endProbe = async (session: Session, route: Route, heldUntil: number): Promise<void> => {
+  for (const by of ["lane", "circuit"] as const) {
+    const key = bytes(route[by])
+    if ((await session.run(endProbeSql, [key, heldUntil])) === 0) continue
+    await session.run(`${openSql(by)} AND closed_until = ?`, [key, heldUntil])
+  }
 }
 
 const fail = async (
@@ -137,8 +157,8 @@ const countSql = `SELECT ${Columns.momentSql}, COALESCE(SUM(taken_at > ${Columns
     COALESCE(SUM(held_until > ${Columns.momentSql}), 0),
     MIN(IF(taken_at > ${Columns.momentSql} - ${rateWindowMs}, taken_at, NULL))
   FROM provider_turns WHERE lane = ?`
-const takeSql = `INSERT INTO provider_turns (lane, taken_at, held_until)
-  VALUES (?, ${Columns.momentSql}, ${Columns.momentSql} + ?)`
+const takeSql = `INSERT INTO provider_turns (lane, taken_at, held_until) VALUES (?, ${Columns.momentSql}, ?)`
+const heldSql = "SELECT held_until FROM provider_turns WHERE turn_id = ? FOR UPDATE"
 const endTurnSql = "UPDATE provider_turns SET held_until = 0 WHERE turn_id = ?"
 
 export const takeTurn = async (
@@ -163,9 +183,11 @@ export const takeTurn = async (
     return { value: { _tag: "Full", retryAfterMs }, wrote: true }
   }
   if (held >= parallel) return { value: { _tag: "Full", retryAfterMs: busyRetryMs }, wrote: true }
-  const barred = await inTheWay(session, request)
+  // One moment for the turn and for what it tries, so that each is known by the other.
+  const heldUntil = now + holdMs
+  const barred = await inTheWay(session, request, heldUntil)
   if (barred !== undefined) return { value: barred, wrote: true }
-  await session.run(takeSql, [id, holdMs])
+  await session.run(takeSql, [id, heldUntil])
   const [made = []] = await session.rows("SELECT LAST_INSERT_ID()")
   return { value: { _tag: "Taken", turnId: Number(made[0]) }, wrote: true }
 }
@@ -177,10 +199,12 @@ export const endTurn = async (
   result: TurnResult,
   chance: number
 ): Promise<TransactionResult<ReadonlyArray<CircuitChange>>> => {
+  const [held] = await session.rows(heldSql, [turnId])
   await session.run(endTurnSql, [turnId])
   const changes: Array<CircuitChange> = []
   switch (result._tag) {
     case "none":
+      if (held !== undefined) await endProbe(session, route, Columns.whole(held, 0))
       break
     case "ok":
       changes.push(...(await succeed(session, route, "client")), ...(await succeed(session, route, "provider")))

@@ -72,6 +72,16 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
     open(by, route[by])
     return [{ of, to: "closed", forMs: 0 }]
   }
+  const endProbe = (route: Route, heldUntil: number) => {
+    for (const by of ["lane", "circuit"] as const) {
+      const known = circuits.get(route[by])
+      if (known?.circuit.probeUntil !== heldUntil) continue
+      circuits.set(route[by], { ...known, circuit: { ...known.circuit, probeUntil: 0 } })
+      for (const [name, queue] of queues) {
+        if (queue[by] === route[by] && queue.closedUntil === heldUntil) queues.set(name, { ...queue, closedUntil: 0 })
+      }
+    }
+  }
   const know = (rules: QueueRules) => {
     queues.set(rules.queue, { ...rules, closedUntil: queues.get(rules.queue)?.closedUntil ?? 0 })
   }
@@ -173,7 +183,7 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
         }
         for (const key of [lane, request.circuit]) {
           const known = circuits.get(key)
-          if (known === undefined || known.circuit.openUntil === 0) continue
+          if (known === undefined || known.circuit.openUntil === 0 || known.circuit.probeUntil > now) continue
           circuits.set(key, { ...known, circuit: { ...known.circuit, probeUntil: now + holdMs } })
         }
         const turn = { turnId: ++lastTurnId, lane, takenAt: now, heldUntil: now + holdMs }
@@ -182,9 +192,12 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
       }),
     endTurn: (turnId, route, result, chance) =>
       step((now): ReadonlyArray<CircuitChange> => {
-        for (const turn of turns) if (turn.turnId === turnId) turn.heldUntil = 0
+        const held = turns.find((turn) => turn.turnId === turnId)
+        const heldUntil = held?.heldUntil ?? 0
+        if (held !== undefined) held.heldUntil = 0
         switch (result._tag) {
           case "none":
+            if (heldUntil > 0) endProbe(route, heldUntil)
             return []
           case "ok":
             return [...succeed(route, "client"), ...succeed(route, "provider")]
