@@ -30,7 +30,7 @@ export const tagLength = 16
 export type RowText = string
 
 const text = (
-  kind: "credential" | "tenant" | "settings" | "client" | "provider" | "rotator" | "revoke-all",
+  kind: "credential" | "tenant" | "settings" | "client" | "provider" | "provider-client" | "rotator" | "revoke-all",
   parts: ReadonlyArray<unknown>
 ): RowText => JSON.stringify([`cm-row-${kind}-1`, ...parts])
 
@@ -112,6 +112,13 @@ export const ofProvider = (entry: ProviderEntry): RowText =>
 /** Whom secrets are sealed for is what its rotator says. */
 export const ofRotator = ({ definition, name, tenantId, version }: RotatorEntry): RowText =>
   text("rotator", [tenantId, name, version, definition])
+
+/**
+ * A client at a provider, whoever's the provider is: what shares its rate. Not a row, but under the key of rows,
+ * which stays: rows name it for as long as they live.
+ */
+export const ofProviderClient = (whose: string, provider: string, clientId: string): RowText =>
+  text("provider-client", [whose, provider, clientId])
 
 /** Its password's hash included: who could change that could choose a password. */
 export const ofClient = ({

@@ -189,6 +189,7 @@ export const credentialWorld = Effect.gen(function* () {
     ).pipe(
       Effect.map((context) => ({
         credentials: Context.get(context, Credentials),
+        providers: Context.get(context, Providers.Providers),
         audit: Context.get(context, Audit),
         alarm: Context.get(context, AuditAlarm),
         sweeps: {

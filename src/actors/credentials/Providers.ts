@@ -155,11 +155,14 @@ const make = Effect.gen(function* () {
     return { lane, circuit, queue: key(["queue", lane, circuit]), provider }
   }
 
-  /** What shares the provider's rate: everybody with the same client at it. */
+  /**
+   * What shares the provider's rate: everybody with the same client at it. Never by the fingerprint key: who is
+   * stored after that was rotated would be in another lane than who was before, and each lane has the whole rate.
+   */
   const laneOf = (known: KnownProvider, clientId: string | null): string => {
     const whose = known.origin === "tenant" ? known.entry!.tenantId : ""
-    const client = keyring.fingerprint("provider-client", clientId ?? "")
-    return key([whose, known.provider.name, client])
+    const tag = keyring.rowTag(RowTags.ofProviderClient(whose, known.provider.name, clientId ?? ""))
+    return Buffer.from(tag).toString("hex")
   }
 
   return Providers.of({
