@@ -35,16 +35,20 @@ export const actOf = (point: AuditCheckpoint, publicKey: string, about = entityI
   ...{ action, entityType, entityId: about, diff: fieldsOf(point, publicKey) }
 })
 
-/** Those that stand in a tenant's rows. Whose signature is not good is none: its row is for the walk to judge. */
+/**
+ * Those that stand in a tenant's rows, or of a tenant in those of `global`. Whose signature is not good is none: its
+ * row is for the walk to judge.
+ */
 export const inRows = Effect.gen(function* () {
   const store = yield* AuditStore
   const signer = yield* AuditSigner
-  return Effect.fnUntraced(function* (tenantId: string) {
+  return Effect.fnUntraced(function* (tenantId: string, told?: { readonly in: string }) {
     const points: Array<AuditCheckpoint> = []
     let after: string | null = null
     while (true) {
-      const query = { entityId, action, from: null, to: null, limit: pageRows, after }
-      const page: Effect.Success<ReturnType<typeof store.list>> = yield* store.list(tenantId, query)
+      const about = told === undefined ? entityId : tenantId
+      const query = { entityId: about, action, from: null, to: null, limit: pageRows, after }
+      const page: Effect.Success<ReturnType<typeof store.list>> = yield* store.list(told?.in ?? tenantId, query)
       for (const { diff } of page.content) {
         const said = decode(diff ?? "")
         if (said._tag === "None") continue

@@ -9,7 +9,7 @@ import type { AuditAct } from "../../store/TenantStore.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import * as Acceptances from "./Acceptances.ts"
-import { actOf as acceptedAct } from "./AcceptedRows.ts"
+import * as AcceptedRows from "./AcceptedRows.ts"
 import { Audit, type AuditListRequest, keyLinksMax } from "./Audit.ts"
 import { AuditAlarm } from "./AuditAlarm.ts"
 import { AuditNotes } from "./AuditNotes.ts"
@@ -36,6 +36,7 @@ const make = Effect.gen(function* () {
   const repairs = yield* Repairs.make
   const cuts = yield* Cuts.make
   const acceptances = yield* Acceptances.make
+  const acceptedRows = yield* AcceptedRows.inRows
 
   const readAct = (action: "audit.listed" | "audit.verified" | "audit.signed", tenantId: string): AuditAct => ({
     ...{ action, entityType: "audit", entityId: tenantId, diff: null }
@@ -121,12 +122,20 @@ const make = Effect.gen(function* () {
       })
       const { links, point, publicKey } = outcome
       if (outcome._tag === "Sign") {
-        if (tenantId !== globalTenantId) {
-          yield* notes.row(globalTenantId, caller, acceptedAct(point, publicKey, tenantId))
-        }
         yield* actors.ask(tenantId, outcome.command)
         heads.signedUnsafe(point)
         yield* alarm.holds(tenantId)
+      }
+      // Never before it is so; whoever asks again after a stop between the two has it told.
+      if (tenantId !== globalTenantId) {
+        const told = yield* Effect.mapError(acceptedRows(tenantId, { in: globalTenantId }), readFailed)
+        if (!told.some(({ signature }) => Buffer.compare(signature, point.signature) === 0)) {
+          yield* Effect.mapError(
+            notes.row(globalTenantId, caller, AcceptedRows.actOf(point, publicKey, tenantId)),
+            // What was asked for is done.
+            (error) => (error._tag === "Unavailable" ? new errors.Unavailable({ ...error, committed: true }) : error)
+          )
+        }
       }
       return { ...point, publicKey, links: links.slice(0, keyLinksMax) }
     }),

@@ -130,6 +130,30 @@ describe("a restored audit", () => {
     }).pipe(quiet)
   )
 
+  it.effect(
+    "is accepted in the tenant first; a row of global that a failure kept away is written by who asks again",
+    () =>
+      Effect.gen(function* () {
+        const { accept, lost, verify, world } = yield* restored
+        const told = () => world.tables.audit.get("global")!.filter(({ action }) => action === "audit.accepted").length
+        const accepted = () => rowsOf(world).filter(({ action }) => action === "audit.accepted").length
+        world.fates.set("demo", ["is not done"])
+        yield* Effect.flip(accept())
+        assert.deepStrictEqual([accepted(), told()], [0, 0])
+        world.fates.delete("demo")
+        world.fates.set("global", ["is not done"])
+        assert.deepInclude(yield* Effect.flip(accept()), { _tag: "Unavailable", committed: true })
+        assert.deepStrictEqual([accepted(), told()], [1, 0])
+        world.fates.delete("global")
+        const first = yield* accept()
+        for (let turn = 0; turn < 2; turn++) {
+          assert.deepStrictEqual(yield* accept(lost, "another reason"), first)
+          assert.deepStrictEqual([accepted(), told()], [1, 1])
+        }
+        assert.isTrue((yield* verify).valid)
+      }).pipe(quiet)
+  )
+
   it.effect("is restored again, from either backup, and each loss is told", () =>
     Effect.gen(function* () {
       const { accept, lost, replica, restore, verify, world } = yield* restored
