@@ -11,7 +11,7 @@ import { SweepConfig } from "./SweepConfig.ts"
 import * as TokenSweep from "./TokenSweep.ts"
 
 const name = "token-revoke-all"
-/** Open ones that are gone on with in one round, the oldest first. */
+/** Open ones that are gone on with in one round, the oldest first; those that are left out do not count. */
 const openMax = 200
 const atOnce = 4
 
@@ -25,7 +25,8 @@ export const layer = Layer.effectDiscard(
     const work = Effect.gen(function* () {
       const leftOut = new Set<string>()
       for (;;) {
-        const open = (yield* openRevokeAlls(openMax)).filter(({ operationId }) => !leftOut.has(operationId))
+        const oldest = yield* openRevokeAlls(openMax + leftOut.size)
+        const open = oldest.filter(({ operationId }) => !leftOut.has(operationId)).slice(0, openMax)
         if (open.length === 0 || !(yield* TokenSweep.claim(name))) return
         yield* Effect.forEach(
           open,
