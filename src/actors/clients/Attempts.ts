@@ -4,7 +4,8 @@
  * Hashing is dear on purpose, so few run at a time and few may wait, no longer than a login is worth. What
  * makes this safe to be flooded:
  * - lanes take turns (`LoginLanes`: a tenant's logins are in one), so that one tenant's logins wait for few of another's;
- * - the same name with the same password, asked again while it waits or runs, is one attempt;
+ * - the same name with the same password, asked again while it waits or runs, is one attempt, and no more join one
+ *   than may wait;
  * - of one name only so many wait; one more takes the place of one of them, chosen at random;
  * - the same for all names together, in whichever lane is longest; and for one that would not be hashed in
  *   its time at the end of its lane, at a place where it would be. So a flood slows others, but whoever asks
@@ -89,6 +90,10 @@ export class Attempts<A> {
     const untilMs = Math.min(wanted, this.options.nowMs() + this.options.waitMaxMs)
     const same = this.open.get(key)
     if (same !== undefined) {
+      if (same.asked.length >= this.options.waitingMax) {
+        told("displaced")
+        return
+      }
       same.asked.push({ told, untilMs })
       return
     }

@@ -201,6 +201,21 @@ describe("who joins an attempt that has begun", () => {
     assert.deepStrictEqual([world.told("first"), world.told("second")], ["refused", "refused"])
   })
 
+  it("is no more than may wait, before it began and while it runs", async () => {
+    const world = new World({ waitingMax: 3 })
+    world.busy()
+    for (let n = 0; n < 5; n++) world.ask(`${n}`, { key: "k" })
+    assert.deepStrictEqual(
+      [0, 1, 2, 3, 4].map((n) => world.told(`${n}`)),
+      [undefined, undefined, undefined, "displaced", "displaced"]
+    )
+    await world.end("busy 0")
+    world.ask("late", { key: "k" })
+    assert.strictEqual(world.told("late"), "displaced")
+    await world.end("k", "right")
+    assert.deepStrictEqual([world.told("0"), world.told("2")], ["right", "right"])
+  })
+
   it("is none when it is closed: who comes then is an attempt of its own", async () => {
     const world = new World()
     world.ask("first", { key: "k" })
