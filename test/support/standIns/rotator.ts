@@ -26,10 +26,20 @@ export interface RotatorStandIn {
 
 const text = new TextDecoder()
 
-export const startRotator = async (natsUrl: string, instance: string, name: string): Promise<RotatorStandIn> => {
+/** `as`: who it is on a bus that knows users; their inbox is under `_INBOX.<user>`. */
+export const startRotator = async (
+  natsUrl: string,
+  instance: string,
+  name: string,
+  as?: { readonly user: string; readonly pass: string }
+): Promise<RotatorStandIn> => {
   const pair = createCurve()
   const seed = pair.getSeed()
-  const nc = await connect({ servers: natsUrl, maxReconnectAttempts: -1 })
+  const nc = await connect({
+    servers: natsUrl,
+    maxReconnectAttempts: -1,
+    ...(as === undefined ? {} : { ...as, inboxPrefix: `_INBOX.${as.user}` })
+  })
   const live = new Set<string>()
   const steps: Array<RotatorStep> = []
   const on: RotatorStandIn["on"] = {}

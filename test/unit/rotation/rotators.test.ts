@@ -1,0 +1,215 @@
+// Verifies R-ROT-5, R-ROT-8.
+/** What the two kinds of rotators do at the edge: whom they speak to, in what way, with which of the secrets, how long. */
+import { createServer, type Server, type Socket } from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import { createCurve } from "@nats-io/nkeys"
+import type { NatsConnection } from "@nats-io/transport-node"
+import { Context, Effect, Layer } from "effect"
+import { CurveBox } from "../../../src/crypto/CurveBox.ts"
+import type { Secret } from "../../../src/domain/CredentialShape.ts"
+import { builtInRotators, type KnownRotator } from "../../../src/domain/Rotator.ts"
+import { mariadbUser } from "../../../src/rotation/MariadbUser.ts"
+import type { StepAnswer, StepQuestion } from "../../../src/rotation/RotatorStep.ts"
+import { webhook } from "../../../src/rotation/Webhook.ts"
+
+const current: Secret = { username: "app_a", password: "planted-in-force" }
+const fresh: Secret = { username: "app_b", password: "planted-new-one" }
+const question = (over: Partial<StepQuestion>): StepQuestion => ({
+  rotator: builtInRotators.get("mariadb-user")!,
+  use: { rotator: "mariadb-user", everyMs: 86_400_000, params: { user_a: "app_a", user_b: "app_b" } },
+  tenantId: "demo",
+  credentialId: "c1",
+  type: "basic",
+  generation: 1,
+  step: "test",
+  current,
+  secret: fresh,
+  inUse: new Set(["app_a", "app_b"]),
+  mayBegin: Effect.succeed(60_000),
+  ...over
+})
+
+// ---- a database ----------------------------------------------------------------------
+
+/** The first packet of a MariaDB that has no TLS (https://mariadb.com/kb/en/connection, "initial handshake packet"). */
+const greeting = (): Buffer => {
+  const body = Buffer.concat([
+    Buffer.from([10]),
+    Buffer.from("11.4.2-MariaDB\0"),
+    Buffer.from([1, 0, 0, 0]),
+    Buffer.from("12345678\0"),
+    // Long passwords, protocol 4.1, transactions, secure connection; not 0x0800, which is TLS.
+    Buffer.from([0x01, 0xa2, 45, 2, 0, 0x08, 0x00, 21]),
+    Buffer.alloc(10),
+    Buffer.from("abcdefghijkl\0"),
+    Buffer.from("mysql_native_password\0")
+  ])
+  return Buffer.concat([Buffer.from([body.length, 0, 0, 0]), body])
+}
+
+const listening = Effect.acquireRelease(
+  Effect.promise(
+    () =>
+      new Promise<{ readonly port: number; readonly heard: Array<Buffer>; connections: number; server: Server }>(
+        (resolve) => {
+          const sockets = new Set<Socket>()
+          const state = { port: 0, heard: [] as Array<Buffer>, connections: 0, server: createServer() }
+          state.server.on("connection", (socket) => {
+            state.connections++
+            sockets.add(socket)
+            socket.on("error", () => socket.destroy())
+            socket.write(greeting())
+            socket.on("data", (bytes) => {
+              state.heard.push(bytes)
+              socket.destroy()
+            })
+          })
+          state.server.listen(0, "0.0.0.0", () => {
+            const address = state.server.address() as { readonly port: number }
+            resolve(Object.assign(state, { port: address.port }))
+          })
+        }
+      )
+  ),
+  ({ server }) => Effect.sync(() => server.close())
+)
+
+describe("mariadb-user", () => {
+  const asked = (host: string, port: number, allowedHosts: ReadonlySet<string>, over: Secret = {}) => {
+    const reached = { host, port: String(port), ...over }
+    return mariadbUser(question({ current: { ...current, ...reached }, secret: { ...fresh, ...reached } }), {
+      allowedHosts,
+      timeoutMs: 5_000,
+      marginMs: 100
+    })
+  }
+
+  it.live(
+    "says nothing to a database off loopback that has no TLS, nor to one that is to have another authority's",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const database = yield* listening
+          const { port } = database
+          const everywhere = new Set([`127.0.0.1:${port}`, `0.0.0.0:${port}`])
+          // On Linux this address reaches this machine, and is not loopback.
+          for (const [host, over] of [
+            ["0.0.0.0", {}],
+            ["127.0.0.1", { ca: "-----BEGIN CERTIFICATE-----" }]
+          ] as const) {
+            const answer = yield* asked(host, port, everywhere, over)
+            assert.strictEqual(answer._tag, "Failed", host)
+            assert.strictEqual(Buffer.concat(database.heard).length, 0, `${host} was told nothing`)
+          }
+          yield* asked("127.0.0.1", port, everywhere)
+          assert.include(Buffer.concat(database.heard).toString("latin1"), "app_b", "on loopback it speaks")
+        })
+      )
+  )
+
+  it.live("does not connect to a database that the operator has taken off the list since", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const database = yield* listening
+        const { port } = database
+        for (const listed of [[], [`127.0.0.1:${port + 1}`], ["127.0.0.1:3306"]]) {
+          const answer = yield* asked("127.0.0.1", port, new Set(listed))
+          assert.deepInclude(answer, { _tag: "Failed", reason: "blocked_url", permanent: false })
+        }
+        assert.strictEqual(database.connections, 0)
+      })
+    )
+  )
+})
+
+// ---- a service on the bus --------------------------------------------------------------
+
+const box = Effect.map(Layer.build(CurveBox.layer), (built) => Context.get(built, CurveBox))
+
+interface Heard {
+  readonly subject: string
+  readonly timeoutMs: number
+  readonly secrets: Record<string, Secret>
+}
+
+const serviceThat = (answer: string) => {
+  const key = createCurve()
+  const heard: Array<Heard> = []
+  const connection = {
+    request: async (subject: string, payload: Uint8Array, { timeout }: { readonly timeout: number }) => {
+      const { secrets } = JSON.parse(Buffer.from(payload).toString()) as {
+        readonly secrets: Record<string, { readonly sealed: string; readonly sealed_by: string }>
+      }
+      const opened = Object.entries(secrets).map(([name, { sealed, sealed_by }]) => [
+        name,
+        JSON.parse(Buffer.from(key.open(Buffer.from(sealed, "base64"), sealed_by)!).toString())
+      ])
+      heard.push({ subject, timeoutMs: timeout, secrets: Object.fromEntries(opened) })
+      return { data: Buffer.from(answer) }
+    }
+  } as unknown as NatsConnection
+  const rotator: KnownRotator = {
+    name: "crm",
+    kind: "webhook",
+    origin: "tenant",
+    entry: {
+      tenantId: "demo",
+      name: "crm",
+      version: 1,
+      definition: { name: "crm", seal_to: key.getPublicKey() },
+      updatedAt: 1
+    }
+  }
+  const ask = (over: Partial<StepQuestion>, timeoutMs = 1_000): Effect.Effect<StepAnswer> =>
+    Effect.scoped(
+      Effect.flatMap(box, (curveBox) =>
+        webhook(question({ rotator, ...over }), { connection, instance: "cm", curveBox, timeoutMs })
+      )
+    )
+  return { ask, heard }
+}
+const yes = JSON.stringify({ ok: true })
+
+describe("webhook", () => {
+  it.effect("sends each step the secret that it is about", () =>
+    Effect.gen(function* () {
+      const { ask, heard } = serviceThat(yes)
+      for (const step of ["set", "test", "undo", "retire"] as const) yield* ask({ step })
+      yield* ask({ step: "prepare", secret: null })
+      assert.deepStrictEqual(
+        heard.map(({ secrets, subject }) => [subject, secrets.old?.password, secrets.new?.password]),
+        [
+          ["cm.rotators.v1.crm.set", current.password, fresh.password],
+          ["cm.rotators.v1.crm.test", current.password, fresh.password],
+          ["cm.rotators.v1.crm.undo", current.password, fresh.password],
+          // What is to go is the old one, and what is handed out the new one.
+          ["cm.rotators.v1.crm.retire", fresh.password, current.password],
+          ["cm.rotators.v1.crm.prepare", current.password, undefined]
+        ]
+      )
+    })
+  )
+
+  it.effect("is waited for no longer than its own time, nor than the claim lasts, and not asked after that", () =>
+    Effect.gen(function* () {
+      const { ask, heard } = serviceThat(yes)
+      yield* ask({ mayBegin: Effect.succeed(60_000) }, 1_000)
+      yield* ask({ mayBegin: Effect.succeed(300) }, 1_000)
+      assert.deepStrictEqual(
+        heard.map(({ timeoutMs }) => timeoutMs),
+        [1_000, 300]
+      )
+      assert.deepStrictEqual(yield* ask({ mayBegin: Effect.succeed(null) }), { _tag: "Late" })
+      assert.strictEqual(heard.length, 2)
+    })
+  )
+
+  it.effect("is believed up to 64 KiB, and not a byte beyond", () =>
+    Effect.gen(function* () {
+      const ofBytes = (bytes: number) => `${yes}${" ".repeat(bytes - yes.length)}`
+      assert.strictEqual((yield* serviceThat(ofBytes(65_536)).ask({}))._tag, "Done")
+      const beyond = yield* serviceThat(ofBytes(65_537)).ask({})
+      assert.deepInclude(beyond, { _tag: "Failed", reason: "malformed_answer", permanent: false })
+    })
+  )
+})
