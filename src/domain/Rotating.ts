@@ -97,6 +97,15 @@ export const nextLook = (state: Rotating): number => {
   return Math.min(...cleanups, own ?? 0)
 }
 
+/**
+ * Whether it may be forgotten: nobody is at the system for it, and nothing of it may be set there that was not even
+ * tried to be taken away. What was tried in vain, and old secrets, are then its owner's to take away.
+ */
+export const mayForget = ({ claim, cleanups, underWay }: Rotating, now: number): boolean =>
+  (claim === null || now >= claim.until) &&
+  (underWay === null || underWay.step === "prepare") &&
+  cleanups.every(({ attempts, step }) => step === "retire" || attempts > 0)
+
 export const shownRotatingState = (state: Rotating, now: number, isPaused: boolean): RefreshState => {
   if (isPaused) return "paused"
   if (state.attempts > 0) return "failing"

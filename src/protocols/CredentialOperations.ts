@@ -186,7 +186,13 @@ export const credentialOperations = [
     about: "Changes what is known about a credential: consumers, scopes, end, metadata. Not its secret.",
     request: Json.UpdateCredential,
     answer: Json.MetadataAnswer,
-    errors: ["CREDENTIAL_NOT_FOUND", "CREDENTIAL_REVOKED", "CREDENTIAL_EXPIRED", "VERSION_CONFLICT"],
+    errors: [
+      "CREDENTIAL_NOT_FOUND",
+      "CREDENTIAL_REVOKED",
+      "CREDENTIAL_EXPIRED",
+      "VERSION_CONFLICT",
+      "TRANSITION_NOT_ALLOWED"
+    ],
     handle: Effect.fnUntraced(function* (request, { caller, tenantId }) {
       const credentials = yield* Credentials
       yield* checkConsumers(request.allowed_consumers)

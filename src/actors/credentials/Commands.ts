@@ -39,7 +39,7 @@ import {
 import type { ChangedCredential, CredentialMetadata, StoreRequest, UpdateRequest } from "./Credentials.ts"
 import { metadataOf } from "./Metadata.ts"
 import { firstRefresh, type RefreshSetup, withRefresh } from "./RefreshCommands.ts"
-import { forgetRotation, rotatingAfter } from "./RotationChange.ts"
+import { changeRefusal, forgetRotation, rotatingAfter } from "./RotationChange.ts"
 import { withRotating } from "./RotationSteps.ts"
 import type { RotatorSetup } from "./Rotators.ts"
 
@@ -165,6 +165,9 @@ export const update = (
       const reason = "must name a rotator while the secret has its admin_username or admin_password: rotate them out"
       return Result.fail(new errors.InvalidRequest({ path: "rotation", reason }))
     }
+    const unended =
+      setup === null ? undefined : changeRefusal(before, request.rotation ?? null, setup.refresh, workspace.now)
+    if (unended !== undefined) return Result.fail(unended)
     const after: Credential = {
       ...changed(before, workspace, caller),
       ...rotationAfter(workspace, before, request, setup),

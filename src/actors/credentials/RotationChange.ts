@@ -1,11 +1,33 @@
 /** What becomes of a rotation when the credential's `rotation` is changed. */
 import type { Credential } from "../../domain/Credential.ts"
-import { isPending, newRotating, pendingVersion } from "../../domain/Rotating.ts"
+import * as errors from "../../domain/errors.ts"
+import { isPending, mayForget, newRotating, pendingVersion } from "../../domain/Rotating.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
+import type { RefreshSetup } from "./RefreshCommands.ts"
 import { withRotating } from "./RotationSteps.ts"
 import type { RotatorSetup } from "./Rotators.ts"
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+type Setup = RefreshSetup | RotatorSetup | null
+
+/** The same rotator goes on, with the same parameters. */
+const goesOn = (before: Credential, rotation: Credential["rotation"], setup: Setup): setup is RotatorSetup =>
+  setup !== null &&
+  "rotator" in setup &&
+  before.rotating?.rotator === setup.rotator &&
+  same(before.rotation?.params, rotation?.params)
+
+/** Why what is under way may not be forgotten now. */
+export const changeRefusal = (
+  before: Credential,
+  rotation: Credential["rotation"],
+  setup: Setup,
+  now: number
+): errors.TransitionNotAllowed | undefined =>
+  before.rotating === undefined || goesOn(before, rotation, setup) || mayForget(before.rotating, now)
+    ? undefined
+    : new errors.TransitionNotAllowed({ from: "rotation under way", to: "rotation changed" })
 
 /** What another rotator had under way is not known to anybody any more; the audit says which secrets it left. */
 export const forgetRotation = (workspace: Workspace, before: Credential): void => {
@@ -26,7 +48,7 @@ export const rotatingAfter = (
   setup: RotatorSetup | null
 ): Partial<Credential> => {
   const known = before.rotating
-  if (setup !== null && known?.rotator === setup.rotator && same(before.rotation?.params, rotation?.params)) {
+  if (known !== undefined && goesOn(before, rotation, setup)) {
     const { everyMs } = setup
     const from = known.lastRotatedAt ?? workspace.now
     const rotating = { ...known, everyMs, nextRotationAt: Math.max(workspace.now, from + everyMs) }

@@ -8,13 +8,14 @@ import * as Life from "../../../../src/domain/RotationLife.ts"
 import { explore } from "./explore.ts"
 import { type Protocol, production, type Scenario } from "./model.ts"
 
-const nothing = { ticks: 6, rotations: 1, crashes: 0, lost: 0, refusals: 0, deaf: 0, hands: 0 } as const
+const nothing = { ticks: 6, rotations: 1, crashes: 0, lost: 0, refusals: 0, deaf: 0, hands: 0, forgets: 0 } as const
 const worlds = {
   "a process dies at any step, or sleeps": { ...nothing, crashes: 2 },
   "answers are lost on the wire": { ...nothing, lost: 2, ticks: 4 },
   "a step is refused for good": { ...nothing, refusals: 1, crashes: 1, ticks: 4 },
   "a system only says that it did": { ...nothing, deaf: 1, crashes: 1, ticks: 4 },
   "a person stores another secret meanwhile": { ...nothing, hands: 1, crashes: 1, ticks: 4 },
+  "a person ends the rotations meanwhile": { ...nothing, forgets: 1, crashes: 1, lost: 1, ticks: 4 },
   "two rotations follow each other": { ...nothing, rotations: 2, ticks: 4 },
   "one is refused, another follows": { ...nothing, rotations: 2, refusals: 1, ticks: 4 }
 } as const satisfies Record<string, Omit<Scenario, "name">>
@@ -101,6 +102,12 @@ const mutants: ReadonlyArray<{
     },
     world: "a step is refused for good",
     breaks: "an old secret was taken away before its time"
+  },
+  {
+    what: "a rotation is forgotten while its new secret may be set",
+    protocol: { mayForget: () => true },
+    world: "a person ends the rotations meanwhile",
+    breaks: "a secret works at the system that nobody here holds"
   },
   {
     what: "two are at work at once",

@@ -13,6 +13,7 @@ export interface Protocol {
   readonly decideSettle: typeof Life.decideSettle
   readonly afterHand: typeof Life.afterHand
   readonly takingAway: typeof Life.takingAway
+  readonly mayForget: typeof Life.mayForget
   /** The new secret is durable before it is set. */
   readonly keepsPending: boolean
   /** It is used at the system before it is handed out. */
@@ -30,6 +31,7 @@ export const production: Protocol = {
   decideSettle: Life.decideSettle,
   afterHand: Life.afterHand,
   takingAway: Life.takingAway,
+  mayForget: Life.mayForget,
   keepsPending: true,
   tests: true,
   fencesSystem: true,
@@ -50,6 +52,8 @@ export interface Scenario {
   /** The system says that it did and did not. */
   readonly deaf: number
   readonly hands: number
+  /** Nothing is rotated by this rotator any more. */
+  readonly forgets: number
 }
 
 const claimMs = 2
@@ -208,6 +212,25 @@ export const stepsOf = (protocol: Protocol, state: State): ReadonlyArray<readonl
       }
     ])
   }
+  if (left.forgets > 0 && protocol.mayForget(rotating, now)) {
+    // What is told to be left is the person's to take away.
+    const told = rotating.cleanups.filter(({ attempts, step }) => step === "retire" || attempts > 0)
+    const mine = new Set([Life.pendingVersion(rotating.generation), ...rotating.cleanups.map(({ version }) => version)])
+    const others = Object.entries(state.kept).filter(([place]) => !mine.has(Number(place)))
+    const theirs = told.flatMap(({ version }) => {
+      const login = state.kept[version]
+      return login === undefined ? [] : [[String(-version), login] as const]
+    })
+    const { generation, term } = rotating
+    found.push([
+      "a person ends the rotations",
+      {
+        ...used(state, "forgets"),
+        kept: Object.fromEntries([...others, ...theirs]),
+        rotating: { ...Life.newRotating("db", 1_000, now), generation, term }
+      }
+    ])
+  }
   for (const at of [0, 1] as const) {
     const process = state.processes[at]
     const who = `process ${at + 1}`
@@ -292,9 +315,9 @@ export const violationOf = ({ current, kept, now, promised, rotating, users }: S
   const { underWay } = rotating
   if (underWay !== null) listed.add(Life.pendingVersion(underWay.generation))
   for (const [place, login] of Object.entries(kept)) {
-    // 0 is the person's own.
+    // 0 and less are the person's own.
     const isLive = users[login.user] === login.password && login.password !== current.password
-    if (isLive && Number(place) !== 0 && !listed.has(Number(place))) return "a live secret is on nobody's list"
+    if (isLive && Number(place) > 0 && !listed.has(Number(place))) return "a live secret is on nobody's list"
   }
   return null
 }

@@ -1,0 +1,77 @@
+// Verifies R-ROT-1.
+/** A rotation is not taken from under a step that may have set a secret which is held here alone. */
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { update } from "../../../../src/actors/credentials/Commands.ts"
+import { changeRefusal } from "../../../../src/actors/credentials/RotationChange.ts"
+import type { RotatorSetup } from "../../../../src/actors/credentials/Rotators.ts"
+import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
+import type { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
+import type { Credential } from "../../../../src/domain/Credential.ts"
+import { newRotating, pendingVersion, type Rotating } from "../../../../src/domain/RotationLife.ts"
+
+const now = 1_000
+const rotation = { rotator: "crm", every: "P30D", params: { account: "a" } }
+const setup: RotatorSetup = { rotator: "crm", everyMs: 60_000 }
+const changes = [
+  ["none", null, null],
+  ["another rotator", { ...rotation, rotator: "erp" }, { ...setup, rotator: "erp" }],
+  ["other parameters", { ...rotation, params: {} }, setup]
+] as const
+const underWay = (step: "prepare" | "set" | "test") => ({ generation: 1, step, overlapMs: 0 })
+const left = (step: "retire" | "undo", attempts: number) => [
+  { step, generation: 1, version: pendingVersion(1), since: 0, dueAt: 0, attempts, reason: null }
+]
+const refusal = (
+  rotating: Partial<Rotating>,
+  to: Credential["rotation"],
+  next: RotatorSetup | null
+): string | undefined => {
+  const before = { rotation, rotating: { ...newRotating("crm", 60_000, 0), ...rotating } } as unknown as Credential
+  return changeRefusal(before, to, next, now)?._tag
+}
+
+describe.each(changes)("changing to %s", (_, to, next) => {
+  it.each([
+    ["the new secret may be set", { underWay: underWay("set") }],
+    ["it is tried", { underWay: underWay("test") }],
+    ["somebody is at it", { claim: { term: 1, holder: "two", until: now + 1 } }],
+    ["what was set waits to be undone", { cleanups: left("undo", 0) }]
+  ])("is refused while %s", (__, rotating) => {
+    assert.strictEqual(refusal(rotating, to, next), "TransitionNotAllowed")
+    assert.isUndefined(refusal(rotating, rotation, setup), "what goes on is nothing forgotten")
+  })
+
+  it.each([
+    ["nothing is under way", {}],
+    ["nothing was touched", { underWay: underWay("prepare") }],
+    ["who was at it is late", { claim: { term: 1, holder: "two", until: now } }],
+    ["undoing was tried in vain", { cleanups: left("undo", 1) }],
+    ["an old secret waits to be retired", { cleanups: left("retire", 0) }]
+  ])("is done when %s", (__, rotating) => {
+    assert.isUndefined(refusal(rotating, to, next))
+  })
+})
+
+it("an update that is refused writes nothing", () => {
+  const rotating = { ...newRotating("crm", 60_000, 0), generation: 1, underWay: underWay("set") }
+  const before = {
+    credentialId: "c1",
+    state: "active",
+    version: 3,
+    secretVersion: 1,
+    expiresAt: null,
+    rotation,
+    rotating
+  }
+  const workspace = {
+    now,
+    credentials: { own: () => before },
+    holds: { credential: () => true }
+  } as unknown as Workspace
+  const nothingElse = { allowedConsumers: undefined, scopes: undefined, expiresAt: undefined, metadata: undefined }
+  const request = { ...nothingElse, credentialId: "c1", rotation: null, expectedVersion: null }
+  const checked = { secretVersion: 1, refresh: null, isAdministrative: false }
+  const outcome = update(request, { principal: "admin" } as Caller, checked).decide(workspace)
+  assert.strictEqual(Result.isFailure(outcome) ? outcome.failure._tag : "done", "TransitionNotAllowed")
+})
