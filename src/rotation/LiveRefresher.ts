@@ -16,12 +16,13 @@ import { Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Rand
 import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
 import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
-import { settleHealth } from "../actors/credentials/HealthCommands.ts"
+import { type HealthOutcome, settleHealth } from "../actors/credentials/HealthCommands.ts"
 import { type ProviderInForce, Providers } from "../actors/credentials/Providers.ts"
 import * as commands from "../actors/credentials/RefreshCommands.ts"
 import { Refresher, type RevokedAtProvider } from "../actors/credentials/Refresher.ts"
 import { settleRevocation } from "../actors/credentials/RevocationCommands.ts"
 import * as Sealing from "../actors/credentials/Sealing.ts"
+import { believeCredential } from "../actors/tenant/RowTagging.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
 import { Keyring } from "../crypto/Keyring.ts"
@@ -410,10 +411,18 @@ const make = Effect.gen(function* () {
   /** A look at a token that never expires; nothing is spent by it. */
   const watch = Effect.fnUntraced(function* (
     job: Job,
-    { credential, versions }: Standing,
+    { credential, serviceActive, versions }: Standing,
     known: Known
   ): Effect.fn.Return<Ended, ChangeError> {
     const { credentialId, secretVersion } = credential
+    yield* believeCredential(credential, keyring)
+    const settle = Effect.fnUntraced(function* (outcome: HealthOutcome): Effect.fn.Return<Ended, ChangeError> {
+      const settling = { credentialId, secretVersion, provider: known.provider, chance: yield* Random.next }
+      yield* actors.ask(job.tenantId, settleHealth({ ...settling, outcome }, events, job.caller))
+      yield* Effect.forkDetach(describeCache.changed(job.tenantId))
+      return idle
+    })
+    if (!serviceActive || known.provider.health === null) return yield* settle({ _tag: "Paused" })
     const version = versions.find((one) => one.version === secretVersion)
     if (version === undefined) return idle
     const turnId = yield* takeTurn(job, known, false)
@@ -424,10 +433,7 @@ const make = Effect.gen(function* () {
       ),
       (exit) => endTurn(turnId, known.route, Exit.isSuccess(exit) ? exit.value.result : { _tag: "none" })
     )
-    const settling = { credentialId, secretVersion, provider: known.provider, chance: yield* Random.next }
-    yield* actors.ask(job.tenantId, settleHealth({ ...settling, outcome: seen.outcome }, events, job.caller))
-    yield* Effect.forkDetach(describeCache.changed(job.tenantId))
-    return idle
+    return yield* settle(seen.outcome)
   })
 
   /** Once more at the provider, what was revoked here. */
@@ -437,22 +443,32 @@ const make = Effect.gen(function* () {
     if (standing === undefined || refresh?.atProvider === undefined) return "not_possible"
     if (refresh.atProvider !== "pending") return refresh.atProvider === "revoked" ? "revoked" : "failed"
     const { credential, versions } = standing
+    yield* believeCredential(credential, keyring)
     const version = versions.find((one) => one.version === revocationVersion)
-    const known = yield* knownOf(job, credential)
-    const url = known.provider.revoke_url
     const settled = (failure: Parameters<typeof settleRevocation>[0]["failure"]) =>
       Effect.flatMap(Random.next, (chance) =>
         actors.ask(job.tenantId, settleRevocation({ credentialId: job.credentialId, chance, failure }, job.caller))
       )
-    if (version === undefined || url === null) {
-      yield* settled({ reason: "blocked_url", detail: "", httpStatus: null })
+    // Also one whose provider is gone, or whose secret does not open, has its week and no more.
+    const found = yield* Effect.result(knownOf(job, credential))
+    const url = Result.isSuccess(found) ? found.success.known.provider.revoke_url : null
+    if (Result.isFailure(found) || version === undefined || url === null) {
+      yield* settled({ reason: Result.isFailure(found) ? "unknown" : "blocked_url", detail: "", httpStatus: null })
       return "failed"
     }
+    const known = found.success
     const turnId = yield* takeTurn(job, known, job.insists)
     if (turnId === null) return "failed"
     const came = yield* Effect.onExit(
       Effect.flatMap(openText(job.tenantId, version), (text) =>
         revokeAt({ ...known, secret: JSON.parse(text) as Secret, guard }, url)
+      ).pipe(
+        Effect.catchTag("RowChanged", () =>
+          Effect.succeed({
+            failure: { reason: "unknown" as const, detail: "", httpStatus: null },
+            result: { _tag: "none" as const }
+          })
+        )
       ),
       (exit) => endTurn(turnId, known.route, Exit.isSuccess(exit) ? exit.value.result : { _tag: "none" })
     )
@@ -487,7 +503,7 @@ const make = Effect.gen(function* () {
       }
       if (claim !== null && now < claim.until) return asked ? yield* awaitOther(job, claim.term) : idle
       if (!asked && !refreshIsDue(credential.refresh, now) && (credential.refresh.health?.nextAt ?? now + 1) <= now) {
-        return standing.serviceActive ? yield* watch(job, standing, known) : idle
+        return yield* watch(job, standing, known)
       }
       const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
       const { graceUntil } = credential.refresh

@@ -41,7 +41,11 @@ import * as LiveTenantKeys from "../../src/crypto/LiveTenantKeys.ts"
 import * as LocalMasterKey from "../../src/crypto/LocalMasterKey.ts"
 import * as RowTags from "../../src/crypto/RowTags.ts"
 import type { Credential } from "../../src/domain/Credential.ts"
+import { Nats } from "../../src/nats/Nats.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
+import * as LiveRefresher from "../../src/rotation/LiveRefresher.ts"
+import { RefreshConfig } from "../../src/rotation/RefreshConfig.ts"
+import { RotatorConfig } from "../../src/rotation/RotatorConfig.ts"
 import { type CheckpointFields, checkpointOf } from "../../src/store/AuditCheckpointBytes.ts"
 import { type AuditCheckpoint, AuditStore } from "../../src/store/AuditStore.ts"
 import { MemoryDatabase } from "../../src/store/memory/MemoryDatabase.ts"
@@ -63,6 +67,9 @@ export type TransactionFate =
   | "is not done, answer lost"
   | "dies"
 
+/** For a refresher that runs no rotator. */
+const noNats = Layer.succeed(Nats, {} as Nats["Service"])
+
 /** Loops that only time starts are far apart, so that a test may let months pass. */
 const variables = {
   CM_ACTOR_IDLE: "1 day",
@@ -73,17 +80,20 @@ const variables = {
   CM_AUDIT_RETENTION: "90 minutes"
 }
 
-export const credentialWorld = Effect.gen(function* () {
+/** `more`: settings over those of the world. */
+export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<Record<string, string>>) {
   const folder = yield* Effect.acquireRelease(Effect.sync(temporaryFolder), (made) => Effect.sync(made.remove))
   const environment = ConfigProvider.layer(
-    ConfigProvider.fromEnvRecord({ ...variables, CM_KEY_FILE: join(folder.path, "keys.json") })
+    ConfigProvider.fromEnvRecord({ ...variables, ...more, CM_KEY_FILE: join(folder.path, "keys.json") })
   )
   const settings = Layer.mergeAll(
     ActorsConfig.layer,
     TenantsConfig.layer,
     AuditConfig.layer,
     CredentialsConfig.layer,
-    CryptoConfig.layer
+    CryptoConfig.layer,
+    RefreshConfig.layer,
+    RotatorConfig.layer
   ).pipe(Layer.provide(environment))
   const database = yield* Layer.build(Layer.provideMerge(MemoryStores.layer, MemoryDatabase.layer))
   const metadata = yield* Layer.build(MetadataCache.layerMemory)
@@ -153,7 +163,7 @@ export const credentialWorld = Effect.gen(function* () {
   })
 
   /** A replica of its own over the shared database and bucket; starting one again is a restart. */
-  const replica = (replicaId: string) => {
+  const replica = (replicaId: string, refreshes = false) => {
     const stores = Context.add(Context.add(database, TenantStore, failingTenants), AuditStore, slowAudit)
     const shared = Layer.mergeAll(Layer.succeedContext(stores), Layer.succeedContext(metadata))
     const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer).pipe(
@@ -162,7 +172,8 @@ export const credentialWorld = Effect.gen(function* () {
     const auditParts = Layer.mergeAll(Refusals.layer, SignedHeads.layer, AuditAlarm.layer).pipe(
       Layer.provideMerge(Layer.mergeAll(Layer.succeed(PublishedCheckpoints, stream), keys))
     )
-    const parts = Layer.mergeAll(auditParts, CredentialEvents.layer, CurveBox.layer, Refresher.layerNone)
+    const parts = Layer.mergeAll(auditParts, CredentialEvents.layer, CurveBox.layer)
+    const refresher = refreshes ? LiveRefresher.layer.pipe(Layer.provide(noNats)) : Refresher.layerNone
     const ground = Layer.mergeAll(
       ValidationCache.layerNoop,
       OutboxSignal.layer,
@@ -172,6 +183,7 @@ export const credentialWorld = Effect.gen(function* () {
     return Layer.build(
       Layer.fresh(
         Layer.mergeAll(LiveAudit.layer, AuditSweeps.layer, LiveCredentials.layer, CredentialSweeps.layer).pipe(
+          Layer.provideMerge(refresher),
           Layer.provideMerge(Layer.mergeAll(AuditNotes.layer, Providers.layer, Rotators.layer)),
           Layer.provideMerge(parts),
           Layer.provideMerge(TenantActors.layer),
@@ -190,6 +202,7 @@ export const credentialWorld = Effect.gen(function* () {
       Effect.map((context) => ({
         credentials: Context.get(context, Credentials),
         providers: Context.get(context, Providers.Providers),
+        refresher: Context.get(context, Refresher),
         audit: Context.get(context, Audit),
         alarm: Context.get(context, AuditAlarm),
         sweeps: {
@@ -229,3 +242,5 @@ export const credentialWorld = Effect.gen(function* () {
   })
   return { replica, tables, tagged, events, published, relay, fates, pace, addTenant, removeTenant, append, sweeps }
 })
+
+export const credentialWorld = credentialWorldWith({})

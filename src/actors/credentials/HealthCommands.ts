@@ -18,6 +18,8 @@ import { dayMs, tell, withRefresh } from "./RefreshCommands.ts"
 
 export type HealthOutcome =
   | { readonly _tag: "Well" }
+  /** Nobody looked: its service is off. */
+  | { readonly _tag: "Paused" }
   | {
       readonly _tag: "Sick"
       readonly reason: RefreshReason
@@ -52,10 +54,17 @@ export const settleHealth = (request: HealthSettling, events: Events, caller: Ca
     if (credential.secretVersion !== request.secretVersion || !refresh.health) return Result.succeed(false)
     const { chance, outcome, provider } = request
     const { now } = workspace
-    const every = (provider.health === null ? null : durationMs(provider.health.every)) ?? dayMs
     const put = (next: Refresh): Result.Result<boolean, Refusal> => {
       workspace.credentials.update(withRefresh(credential, next))
       return Result.succeed(true)
+    }
+    if (provider.health === null) {
+      // Its entry was put anew without: there is nothing to look at any more, and nothing to tell.
+      return put({ ...refresh, health: null, lastError: refresh.grant.attempts === 0 ? null : refresh.lastError })
+    }
+    const every = durationMs(provider.health.every) ?? dayMs
+    if (outcome._tag === "Paused") {
+      return put({ ...refresh, health: { ...refresh.health, nextAt: now + healthPause(every, chance) } })
     }
     if (outcome._tag === "Well") {
       const health: HealthWatch = { nextAt: now + healthPause(every, chance), failures: 0, toldAt: null }

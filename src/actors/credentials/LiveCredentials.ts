@@ -30,7 +30,7 @@ import type { Command } from "../tenant/Command.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Ids } from "../tenant/Ids.ts"
 import { Limits } from "../tenant/Limits.ts"
-import { rowsChanged } from "../tenant/RowTagging.ts"
+import { believeCredential, tellChanged } from "../tenant/RowTagging.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
@@ -75,15 +75,6 @@ const withoutTag = ({ credential: { mac: _, ...credential }, serviceActive }: Cr
   credential,
   serviceActive
 })
-
-const tellChanged = (tenantId: string, { id, kind }: errors.RowChanged) =>
-  Effect.andThen(
-    Metric.update(Metric.withAttributes(rowsChanged, { kind }), 1),
-    Effect.logError(`the row of a ${kind} was changed outside of the service, and no secret is handed out`, {
-      tenantId,
-      [`${kind}Id`]: id
-    })
-  )
 
 const outcomeOf = (exit: Exit.Exit<HandedOut, ChangeError>): string => {
   if (Exit.isSuccess(exit)) return "handed_out"
@@ -330,6 +321,7 @@ const make = Effect.gen(function* () {
     const standing = yield* Effect.mapError(refreshes.standing(tenantId, credentialId), ExistingTenant.readFailed)
     const refresh = standing?.credential.refresh
     if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return null
+    yield* believeCredential(standing.credential, keyring)
     const known = yield* providers.find(tenantId, refresh.provider)
     if (known === undefined || known.provider.revoke_url === null) return null
     const { credential, now, versions } = standing

@@ -83,6 +83,26 @@ export const tokenChanged = (tokenId: string): RowChanged => new RowChanged({ ki
 export const credentialChanged = (id: string): RowChanged => new RowChanged({ kind: "credential", id })
 export const tenantChanged = (tenantId: string): RowChanged => new RowChanged({ kind: "tenant", id: tenantId })
 
+/** Counted, and a line in the log, where a secret was to go out by it. */
+export const tellChanged = (tenantId: string, { id, kind }: RowChanged): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(rowsChanged, { kind }), 1),
+    Effect.logError(`the row of a ${kind} was changed outside of the service, and no secret is handed out`, {
+      tenantId,
+      [`${kind}Id`]: id
+    })
+  )
+
+/** For who read a credential without a lock and is about to use its secret: fails, and tells, where its row was changed. */
+export const believeCredential = (
+  credential: Credential,
+  { rowHolds }: Pick<Tagger, "rowHolds">
+): Effect.Effect<void, RowChanged> => {
+  if (rowHolds(credential.mac, RowTags.ofCredential(credential))) return Effect.void
+  const error = credentialChanged(credential.credentialId)
+  return Effect.andThen(tellChanged(credential.tenantId, error), Effect.fail(error))
+}
+
 /** Counted, and a line in the log, where one was to be gone on with or told of. */
 export const revokeAllChanged = ({ operationId, tenantId }: RevokeAll): Effect.Effect<never, RowChanged> =>
   Metric.update(Metric.withAttributes(rowsChanged, { kind: "revoke-all" }), 1).pipe(

@@ -1,0 +1,213 @@
+/**
+ * What goes on beside refreshes, over memory stores and a provider that stands in on loopback.
+ *
+ * Verifies: R-REF-15, R-REF-16, R-SEC-30.
+ */
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import type { StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
+import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
+import { revocationVersion } from "../../../src/domain/Credential.ts"
+import { busPrincipal } from "../../../src/domain/Principal.ts"
+import type { ProviderFields } from "../../../src/domain/Provider.ts"
+import { credentialWorldWith } from "../../support/credentialWorld.ts"
+
+const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
+const minute = 60_000
+
+interface Asked {
+  readonly path: string
+  readonly body: string
+}
+
+/** Answers what `answer` says, once that is there. */
+const standIn = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const asked: Array<Asked> = []
+    const script = {
+      answer: (_: Asked): Promise<{ status: number; body: unknown }> => Promise.resolve({ status: 200, body: {} })
+    }
+    const server = createServer(async (request, response) => {
+      const chunks: Array<Buffer> = []
+      for await (const chunk of request) chunks.push(chunk as Buffer)
+      const one = { path: request.url!, body: Buffer.concat(chunks).toString("utf8") }
+      asked.push(one)
+      const { body, status } = await script.answer(one)
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
+    })
+    await new Promise<void>((done) => void server.listen(0, "127.0.0.1", done))
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    return { asked, script, server, host, base: `http://${host}` }
+  }),
+  ({ server }) =>
+    Effect.sync(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+)
+
+const begin = Effect.gen(function* () {
+  const provider = yield* standIn
+  const { asked, base, host, script } = provider
+  const world = yield* credentialWorldWith({ CM_PROVIDER_HOSTS_ALLOWED: host })
+  const { credentials, providers, refresher } = yield* world.replica("one", true)
+  const put = (definition: Partial<ProviderFields> = {}) =>
+    providers.put(
+      "demo",
+      {
+        definition: { name: "p", token_url: `${base}/token`, revoke_url: `${base}/revoke`, ...definition },
+        clientId: "the-client",
+        secrets: { clientSecrets: ["the-secret"], clientKey: null }
+      },
+      caller
+    )
+  const store = (over: Partial<StoreRequest> = {}) =>
+    Effect.map(
+      credentials.store(
+        "demo",
+        {
+          serviceName: "outlook",
+          type: "oauth",
+          owner: { level: "tenant" },
+          secret: Redacted.make({ access_token: "access-1", refresh_token: "refresh-1" }),
+          scopes: [],
+          expiresAt: null,
+          allowedConsumers: ["mail"],
+          metadata: {},
+          rotation: { provider: "p" },
+          ...over
+        },
+        caller
+      ),
+      ({ credentialId }) => credentialId
+    )
+  const row = (credentialId: string) => world.tables.credentials.get(credentialId)!
+  const revoke = (credentialId: string) =>
+    credentials.revoke("demo", { credentialId, reason: null, expectedVersion: null, atProvider: true }, caller)
+  const eventsOf = (type: string) => world.events().filter(({ body }) => body.event_type === `credential.${type}`)
+  return { asked, base, credentials, eventsOf, providers, put, refresher, revoke, row, script, store, world }
+})
+
+const health = (base: string, path = "me") => ({
+  url: `${base}/${path}`,
+  method: "GET" as const,
+  every: "PT1M",
+  ok: [200]
+})
+
+describe("a look at a token that never expires", () => {
+  it.effect("goes nowhere by a row that was changed", () =>
+    Effect.gen(function* () {
+      const { asked, base, put, refresher, row, store, world } = yield* begin
+      yield* put({ health: health(base) })
+      yield* put({ name: "other", health: health(base, "other") })
+      const id = yield* store()
+      yield* TestClock.adjust("1 minute")
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual(
+        asked.map(({ path }) => path),
+        ["/me"]
+      )
+      const known = row(id)
+      const forged = { ...known.refresh!, provider: "other", health: { nextAt: 0, failures: 0, toldAt: null } }
+      world.tables.credentials.put({ ...known, rotation: { provider: "other" }, refresh: forged })
+      yield* refresher.due("demo", id)
+      assert.lengthOf(asked, 1)
+      // It is the row, and not what it says.
+      world.tables.credentials.put(world.tagged(row(id)))
+      yield* refresher.due("demo", id)
+      assert.strictEqual(asked[1]?.path, "/other")
+    })
+  )
+
+  it.effect("ends, and tells nothing, when the provider's entry says no more where to look", () =>
+    Effect.gen(function* () {
+      const { asked, base, eventsOf, put, refresher, row, store } = yield* begin
+      yield* put({ health: health(base) })
+      const id = yield* store()
+      yield* put()
+      for (let count = 0; count < 3; count++) {
+        yield* TestClock.adjust("2 minutes")
+        yield* refresher.due("demo", id)
+      }
+      assert.deepStrictEqual(eventsOf("health_failed"), [])
+      assert.deepStrictEqual(
+        [row(id).refresh?.health, row(id).refreshDueAt, row(id).refresh?.lastError],
+        [null, null, null]
+      )
+      assert.deepStrictEqual(asked, [])
+    })
+  )
+
+  it.effect("is put off while its service is off, and is made again afterwards", () =>
+    Effect.gen(function* () {
+      const { asked, base, credentials, put, refresher, row, store } = yield* begin
+      yield* put({ health: health(base) })
+      const id = yield* store()
+      yield* credentials.disableService("demo", "outlook", null, caller)
+      yield* TestClock.adjust("1 minute")
+      yield* refresher.due("demo", id)
+      assert.isAbove(row(id).refreshDueAt!, minute + 0.8 * minute)
+      assert.deepStrictEqual(asked, [])
+      yield* credentials.enableService("demo", "outlook", caller)
+      yield* TestClock.adjust("1 minute")
+      yield* refresher.due("demo", id)
+      assert.lengthOf(asked, 1)
+    })
+  )
+})
+
+describe("a revocation at the provider", () => {
+  it.effect("sends nothing by a row that was changed", () =>
+    Effect.gen(function* () {
+      const { asked, base, put, refresher, revoke, row, script, store, world } = yield* begin
+      yield* put()
+      yield* put({ name: "other", revoke_url: `${base}/other` })
+      const forge = (id: string) => {
+        const known = row(id)
+        const refresh = { ...known.refresh!, provider: "other" }
+        world.tables.credentials.put({ ...known, rotation: { provider: "other" }, refresh })
+      }
+      const first = yield* store()
+      forge(first)
+      assert.strictEqual((yield* revoke(first)).atProvider, "not_possible")
+      // Nothing was sealed for it either.
+      assert.isUndefined(
+        world.tables.credentials.versionsOf(first).find(({ version }) => version === revocationVersion)
+      )
+      const second = yield* store({ serviceName: "second" })
+      script.answer = () => Promise.resolve({ status: 503, body: {} })
+      assert.strictEqual((yield* revoke(second)).atProvider, "failed")
+      forge(second)
+      yield* TestClock.adjust("1 minute")
+      yield* refresher.due("demo", second)
+      assert.strictEqual((yield* revoke(second)).atProvider, "failed")
+      assert.deepStrictEqual(
+        asked.map(({ path }) => path),
+        ["/revoke"]
+      )
+    })
+  )
+
+  it.effect("whose provider is gone is tried ever less often, and its secret goes after a week", () =>
+    Effect.gen(function* () {
+      const { providers, put, refresher, revoke, row, script, store, world } = yield* begin
+      yield* put()
+      const id = yield* store()
+      script.answer = () => Promise.resolve({ status: 503, body: {} })
+      yield* revoke(id)
+      yield* providers.remove("demo", "p", caller)
+      for (let count = 0; count < 12; count++) yield* refresher.due("demo", id)
+      assert.isAbove(row(id).refreshDueAt!, 10 * minute)
+      world.tables.credentials.put(world.tagged({ ...row(id), updatedAt: -7 * 24 * 60 * minute }))
+      yield* refresher.due("demo", id)
+      assert.strictEqual(row(id).refresh?.atProvider, "given_up")
+      assert.isNull(row(id).refreshDueAt)
+      const kept = world.tables.credentials.versionsOf(id).filter(({ sealed }) => sealed !== null)
+      assert.deepStrictEqual(kept, [])
+    })
+  )
+})
