@@ -121,7 +121,7 @@ export const answerVersionBase = 1_000_000_000
 export const isAnswer = ({ state, version }: Pick<CredentialVersion, "state" | "version">): boolean =>
   version > answerVersionBase && state === "answer"
 
-/** A secret that its provider was asked to revoke lies here until that is confirmed; the credential has none any more. */
+/** Where earlier versions of the service kept a secret that its provider is still to be asked to revoke. */
 export const revocationVersion = 2_000_000_000
 
 // ---- limits ------------------------------------------------------------------

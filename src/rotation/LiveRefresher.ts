@@ -60,6 +60,13 @@ import * as LiveRotator from "./LiveRotator.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 import { revokeAt } from "./RevokeAtProvider.ts"
 
+type Revoked = Effect.Success<ReturnType<typeof revokeAt>>
+const doneAtProvider: Revoked = { failure: null, result: { _tag: "ok" } }
+const nothingToRevoke: Revoked = {
+  failure: { reason: "unknown", detail: "", httpStatus: null },
+  result: { _tag: "none" }
+}
+
 type Ended =
   | { readonly _tag: "Refreshed"; readonly version: number }
   | { readonly _tag: "Failed"; readonly error: ChangeError }
@@ -436,6 +443,24 @@ const make = Effect.gen(function* () {
     return yield* settle(seen.outcome)
   })
 
+  /** All that its provider would still take: what it answered, and what is held where none of that came of it. */
+  const secretsToRevoke = Effect.fnUntraced(function* (job: Job, known: Known, standing: Standing, refresh: Refresh) {
+    const { credential, versions } = standing
+    const found: Array<{ readonly secret: Secret; readonly spent: string | null }> = []
+    for (const answer of versions.filter(isAnswer)) {
+      const kept = JSON.parse(yield* openText(job.tenantId, answer)) as Kept
+      const { granted } = yield* settling(job, known, refresh, kept, standing)
+      if (granted !== null) found.push({ secret: granted.secret, spent: kept.spent })
+    }
+    const held = Life.spendable(refresh.holding)
+    const wanted = held?.version ?? credential.secretVersion
+    const own = versions.find(({ version }) => version === revocationVersion || version === wanted)
+    if (own !== undefined && !found.some(({ spent }) => spent === held?.grant)) {
+      found.push({ secret: JSON.parse(yield* openText(job.tenantId, own)) as Secret, spent: null })
+    }
+    return found.map(({ secret }) => secret)
+  })
+
   /** Once more at the provider, what was revoked here. */
   const revoking = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<RevokedAtProvider, ChangeError> {
     const standing = yield* standingOf(job)
@@ -444,7 +469,13 @@ const make = Effect.gen(function* () {
     if (refresh.atProvider !== "pending") return refresh.atProvider === "revoked" ? "revoked" : "failed"
     const { credential, versions } = standing
     yield* believeCredential(credential, keyring)
-    const version = versions.find((one) => one.version === revocationVersion)
+    // Who has claimed it may still come with an answer, and with a grant in it that nobody has revoked.
+    const { claim, open } = refresh.grant
+    const mayCome = (claim === null ? open : [...open, claim]).some(
+      ({ at, term }) =>
+        standing.now < at + timing.doubtMs && versions.every(({ version }) => version !== answerVersionBase + term)
+    )
+    if (mayCome) return "failed"
     const settled = (failure: Parameters<typeof settleRevocation>[0]["failure"]) =>
       Effect.flatMap(Random.next, (chance) =>
         actors.ask(job.tenantId, settleRevocation({ credentialId: job.credentialId, chance, failure }, job.caller))
@@ -452,7 +483,7 @@ const make = Effect.gen(function* () {
     // Also one whose provider is gone, or whose secret does not open, has its week and no more.
     const found = yield* Effect.result(knownOf(job, credential))
     const url = Result.isSuccess(found) ? found.success.known.provider.revoke_url : null
-    if (Result.isFailure(found) || version === undefined || url === null) {
+    if (Result.isFailure(found) || versions.length === 0 || url === null) {
       yield* settled({ reason: Result.isFailure(found) ? "unknown" : "blocked_url", detail: "", httpStatus: null })
       return "failed"
     }
@@ -460,16 +491,15 @@ const make = Effect.gen(function* () {
     const turnId = yield* takeTurn(job, known, job.insists)
     if (turnId === null) return "failed"
     const came = yield* Effect.onExit(
-      Effect.flatMap(openText(job.tenantId, version), (text) =>
-        revokeAt({ ...known, secret: JSON.parse(text) as Secret, guard }, url)
-      ).pipe(
-        Effect.catchTag("RowChanged", () =>
-          Effect.succeed({
-            failure: { reason: "unknown" as const, detail: "", httpStatus: null },
-            result: { _tag: "none" as const }
-          })
-        )
-      ),
+      Effect.flatMap(secretsToRevoke(job, known, standing, refresh), (secrets) =>
+        Effect.gen(function* () {
+          let came = secrets.length === 0 ? nothingToRevoke : doneAtProvider
+          for (const secret of secrets) {
+            if (came.failure === null) came = yield* revokeAt({ ...known, secret, guard }, url)
+          }
+          return came
+        })
+      ).pipe(Effect.catchTag("RowChanged", () => Effect.succeed(nothingToRevoke))),
       (exit) => endTurn(turnId, known.route, Exit.isSuccess(exit) ? exit.value.result : { _tag: "none" })
     )
     return (yield* settled(came.failure)) === "revoked" ? "revoked" : "failed"
@@ -484,7 +514,8 @@ const make = Effect.gen(function* () {
       const { credential, now } = standing
       if (credential.rotating !== undefined) return yield* rotator.run(job)
       if (credential.refresh === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
-      if (credential.state === "revoked" && !asked) {
+      if (credential.state === "revoked") {
+        if (asked) return failed(new errors.CredentialRevoked({ credentialId }))
         yield* revoking(job)
         return idle
       }

@@ -107,7 +107,10 @@ export class RefreshStore extends Context.Service<
     /** One that was given and did not begin: it is due again after `inMs`. */
     readonly putBack: (credentialId: string, inMs: number) => Effect.Effect<void, StoreUnavailable>
     readonly standing: (tenantId: string, credentialId: string) => Effect.Effect<Standing | undefined, StoreUnavailable>
-    /** Of a credential that is there and was not revoked; else nothing is kept and it answers false. */
+    /**
+     * Of a credential that is there and was not revoked, or is still to be revoked at its provider; else nothing is
+     * kept and it answers false.
+     */
     readonly putAnswer: (tenantId: string, answer: CredentialVersion) => Effect.Effect<boolean, StoreUnavailable>
     /** The tenant's own and those of `global` of these names, or all of them, by name. */
     readonly providers: (

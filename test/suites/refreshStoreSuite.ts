@@ -110,6 +110,14 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
         assert.isTrue(yield* store.putAnswer(tenantId, { ...answer, sealed: new Uint8Array([9]) }))
         assert.isFalse(yield* store.putAnswer(tenantId, { ...answer, credentialId: revoked.credentialId }))
         assert.isFalse(yield* store.putAnswer("another", { ...answer, version: answerVersionBase + 4 }))
+        // One that is still to be revoked at its provider takes what may hold another grant.
+        const refresh = { ...credential.refresh!, atProvider: "pending" as const }
+        yield* write(tenantId, { updated: [{ ...revoked, refresh }] }, [revoked.credentialId])
+        assert.isTrue(yield* store.putAnswer(tenantId, { ...answer, credentialId: revoked.credentialId }))
+        const done = { ...refresh, atProvider: "revoked" as const }
+        yield* write(tenantId, { updated: [{ ...revoked, refresh: done }] }, [revoked.credentialId])
+        const late = { ...answer, credentialId: revoked.credentialId, version: answerVersionBase + 5 }
+        assert.isFalse(yield* store.putAnswer(tenantId, late))
         const standing = yield* store.standing(tenantId, credential.credentialId)
         assert.deepStrictEqual(standing?.versions.filter(isAnswer), [answer])
         assert.deepStrictEqual(standing?.credential.refresh, credential.refresh)

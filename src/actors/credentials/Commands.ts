@@ -9,10 +9,10 @@
  * Longer than 300 lines because what may be stored and what may be changed are read together.
  */
 import { Redacted, Result } from "effect"
-import { type Credential, hasRunOut, ownerKey, revocationVersion } from "../../domain/Credential.ts"
+import { type Credential, hasRunOut, isAnswer, ownerKey } from "../../domain/Credential.ts"
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
-import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
+import { spendable } from "../../domain/GrantLife.ts"
 import { dueAt } from "../../domain/Refresh.ts"
 import { newRotating } from "../../domain/Rotating.ts"
 import { defaultLimits } from "../../domain/TenantLimits.ts"
@@ -247,12 +247,6 @@ const updateDiff = (before: Credential, after: Credential): Diff =>
 
 // ---- revoke, delete ------------------------------------------------------------
 
-/** What a provider is still to be asked to revoke. */
-export interface KeptForProvider {
-  readonly secret: Secret
-  readonly sealer: SecretSealer
-}
-
 /** Whoever answers the caller tries at once; when it dies, somebody else does after this. */
 const revokeAgainMs = 20_000
 
@@ -262,26 +256,33 @@ const end = (
   reason: string | null,
   caller: Caller,
   events: Events,
-  kept: KeptForProvider | null
+  asksProvider: boolean
 ) => {
   const { credentialId, refresh } = before
   const ended: Credential = { ...changed(before, workspace, caller), state: "revoked", reason, refreshDueAt: null }
-  const isKept = kept !== null && refresh !== undefined
-  const after: Credential = isKept
-    ? {
-        ...ended,
-        refresh: { ...refresh, grant: { ...refresh.grant, attempts: 0 }, atProvider: "pending" },
-        refreshDueAt: workspace.now + revokeAgainMs
-      }
-    : ended
-  workspace.credentials.update(after)
   const versions = workspace.credentials.versionsOf(credentialId)
-  putVersions(workspace, Lifecycle.versionsAfterEnd(versions, "revoked", reason ?? "revoked"))
-  if (isKept) {
-    const toRevoke = { ...after, secretVersion: revocationVersion }
-    const version = putSecret(workspace, toRevoke, kept.secret, kept.sealer, caller)
-    workspace.credentials.putVersion({ ...version, state: "spare", reason: "revoked" })
-  }
+  // What the provider would take next, as it is under the lock, and what it has answered meanwhile stay sealed for it.
+  const wanted =
+    refresh === undefined || !asksProvider || !workspace.holds.credential(credentialId)
+      ? undefined
+      : (spendable(refresh.holding)?.version ?? before.secretVersion)
+  const kept = versions.find(({ version }) => version === wanted)
+  const after: Credential =
+    refresh !== undefined && kept !== undefined
+      ? {
+          ...ended,
+          refresh: { ...refresh, grant: { ...refresh.grant, attempts: 0 }, atProvider: "pending" },
+          refreshDueAt: workspace.now + revokeAgainMs
+        }
+      : ended
+  workspace.credentials.update(after)
+  const ending = kept === undefined ? versions : versions.filter((version) => !isAnswer(version))
+  putVersions(
+    workspace,
+    Lifecycle.versionsAfterEnd(ending, "revoked", reason ?? "revoked").map((version) =>
+      version.version === kept?.version ? { ...version, sealed: kept.sealed, keyId: kept.keyId } : version
+    )
+  )
   record(workspace, "credential.revoked", credentialId, caller, {
     state: [before.state, "revoked"],
     version: [before.version, after.version],
@@ -295,7 +296,7 @@ export const revoke = (
   request: { readonly credentialId: string; readonly reason: string | null; readonly expectedVersion: number | null },
   events: Events,
   caller: Caller,
-  kept: KeptForProvider | null = null
+  asksProvider = false
 ): Command<ChangedCredential> => ({
   name: "credential.revoke",
   caller,
@@ -305,7 +306,7 @@ export const revoke = (
       const after =
         Lifecycle.decideRevoke(before) === "unchanged"
           ? before
-          : end(workspace, before, request.reason, caller, events, kept)
+          : end(workspace, before, request.reason, caller, events, asksProvider)
       return { credentialId: after.credentialId, version: after.version }
     })
 })

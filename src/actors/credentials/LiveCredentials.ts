@@ -17,7 +17,6 @@ import { type Credential, historyVersionsMax, type JsonObject, overlapMsMax } fr
 import { shownVersionState } from "../../domain/CredentialLifecycle.ts"
 import { parseSecret, type Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
-import { spendable } from "../../domain/GrantLife.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { parseRotation } from "../../domain/RotationShape.ts"
 import { forReaders, isAdministrative, namesRotator } from "../../domain/Rotator.ts"
@@ -316,22 +315,14 @@ const make = Effect.gen(function* () {
     return yield* change(tenantId, rotate(request, sealer, events, caller, setup))
   })
 
-  /** The secret whose grant the provider would take next, where it takes revocations at all. */
-  const toRevoke = Effect.fnUntraced(function* (tenantId: string, credentialId: string) {
+  /** Whether the provider takes revocations; which secret it is asked to revoke is decided under the lock. */
+  const takesRevocations = Effect.fnUntraced(function* (tenantId: string, credentialId: string) {
     const standing = yield* Effect.mapError(refreshes.standing(tenantId, credentialId), ExistingTenant.readFailed)
     const refresh = standing?.credential.refresh
-    if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return null
+    if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return false
     yield* believeCredential(standing.credential, keyring)
     const known = yield* providers.find(tenantId, refresh.provider)
-    if (known === undefined || known.provider.revoke_url === null) return null
-    const { credential, now, versions } = standing
-    const wanted = spendable(refresh.holding)?.version ?? credential.secretVersion
-    const version = versions.find((one) => one.version === wanted)
-    if (version === undefined) return null
-    const plaintext = yield* open({ credential, version, now })
-    const secret = JSON.parse(decoder.decode(plaintext)) as Secret
-    plaintext.fill(0)
-    return { secret, sealer: yield* sealerFor(tenantId) }
+    return known !== undefined && known.provider.revoke_url !== null
   })
 
   const revoke = Effect.fnUntraced(function* (
@@ -341,8 +332,8 @@ const make = Effect.gen(function* () {
   ): Effect.fn.Return<ChangedCredential & { readonly atProvider?: RevokedAtProvider }, ChangeError> {
     if (request.atProvider !== true) return yield* change(tenantId, commands.revoke(request, events, caller))
     // What cannot be read for the provider is no reason not to revoke here.
-    const kept = yield* Effect.orElseSucceed(toRevoke(tenantId, request.credentialId), () => null)
-    const changed = yield* change(tenantId, commands.revoke(request, events, caller, kept))
+    const asks = yield* Effect.orElseSucceed(takesRevocations(tenantId, request.credentialId), () => false)
+    const changed = yield* change(tenantId, commands.revoke(request, events, caller, asks))
     return { ...changed, atProvider: yield* refresher.revoke(tenantId, request.credentialId, caller) }
   })
 

@@ -293,6 +293,8 @@ export const settle = (
     const before = found.success
     const { credentialId, refresh: known } = before
     if (!workspace.holds.credential(credentialId)) return Result.fail(credentialChanged(credentialId))
+    // What came after the end is there to be revoked at the provider too, and brings nothing back.
+    if (before.state === "revoked") return Result.succeed({ _tag: "Gone" })
     const place = answerVersionBase + answer.term
     const stored = workspace.credentials.versionsOf(credentialId)
     const oldest = stored.find(isAnswer)

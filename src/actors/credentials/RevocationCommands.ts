@@ -4,13 +4,14 @@
  * The secret lies sealed, handed out to nobody, until the provider has confirmed, or for a week at most.
  */
 import { Result } from "effect"
-import { revocationVersion } from "../../domain/Credential.ts"
+import { answerVersionBase } from "../../domain/Credential.ts"
 import type { Refusal } from "../../domain/errors.ts"
 import type { RefreshReason } from "../../domain/Provider.ts"
 import { type AtProvider, backOffMs, revokeForMs } from "../../domain/Refresh.ts"
 import { noCredentials } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
+import type { Workspace } from "../tenant/Workspace.ts"
 import { findOwn, record } from "./Change.ts"
 
 export interface RevocationSettling {
@@ -22,6 +23,14 @@ export interface RevocationSettling {
     readonly detail: string
     readonly httpStatus: number | null
   } | null
+}
+
+/** Nothing of it is sealed any more: of versions that a history shows the secret goes, of others the row. */
+const forget = (workspace: Workspace, credentialId: string): void => {
+  for (const version of workspace.credentials.versionsOf(credentialId)) {
+    if (version.version > answerVersionBase) workspace.credentials.deleteVersion(credentialId, version.version)
+    else workspace.credentials.putVersion({ ...version, sealed: null, keyId: null })
+  }
 }
 
 export const settleRevocation = (request: RevocationSettling, caller: Caller): Command<AtProvider> => ({
@@ -38,7 +47,7 @@ export const settleRevocation = (request: RevocationSettling, caller: Caller): C
     }
     const { chance, failure } = request
     if (failure === null) {
-      workspace.credentials.deleteVersion(credentialId, revocationVersion)
+      forget(workspace, credentialId)
       workspace.credentials.update({
         ...credential,
         refresh: { ...refresh, atProvider: "revoked" },
@@ -59,7 +68,7 @@ export const settleRevocation = (request: RevocationSettling, caller: Caller): C
     }
     const grant = { ...refresh.grant, attempts: attempts + 1 }
     if (isOver) {
-      workspace.credentials.deleteVersion(credentialId, revocationVersion)
+      forget(workspace, credentialId)
       workspace.credentials.update({
         ...credential,
         refresh: { ...refresh, grant, atProvider: "given_up" },

@@ -49,7 +49,8 @@ const standing = async (session: Session, tenantId: string, credentialId: string
 }
 
 const answerSql = `INSERT IGNORE INTO credential_versions (${versionColumns})
-  SELECT ${Array(12).fill("?").join(", ")} FROM credentials WHERE credential_id = ? AND tenant_id = ? AND state <> 1`
+  SELECT ${Array(12).fill("?").join(", ")} FROM credentials WHERE credential_id = ? AND tenant_id = ?
+    AND (state <> 1 OR JSON_VALUE(refresh, '$.atProvider') = 'pending')`
 const answerThereSql = "SELECT 1 FROM credential_versions WHERE credential_id = ? AND version = ?"
 
 const putAnswer = async (session: Session, tenantId: string, answer: CredentialVersion) => {

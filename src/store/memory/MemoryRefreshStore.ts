@@ -134,7 +134,8 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
     putAnswer: (tenantId, answer) =>
       step(() => {
         const credential = tables.get(answer.credentialId)
-        if (credential?.tenantId !== tenantId || credential.state === "revoked") return false
+        if (credential?.tenantId !== tenantId) return false
+        if (credential.state === "revoked" && credential.refresh?.atProvider !== "pending") return false
         if (tables.versionsOf(answer.credentialId).every(({ version }) => version !== answer.version)) {
           tables.putVersion(answer)
         }

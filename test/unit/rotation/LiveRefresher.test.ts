@@ -6,11 +6,10 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Fiber, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import type { StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
-import { revocationVersion } from "../../../src/domain/Credential.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import type { ProviderFields } from "../../../src/domain/Provider.ts"
 import { credentialWorldWith } from "../../support/credentialWorld.ts"
@@ -175,9 +174,7 @@ describe("a revocation at the provider", () => {
       forge(first)
       assert.strictEqual((yield* revoke(first)).atProvider, "not_possible")
       // Nothing was sealed for it either.
-      assert.isUndefined(
-        world.tables.credentials.versionsOf(first).find(({ version }) => version === revocationVersion)
-      )
+      assert.isTrue(world.tables.credentials.versionsOf(first).every(({ sealed }) => sealed === null))
       const second = yield* store({ serviceName: "second" })
       script.answer = () => Promise.resolve({ status: 503, body: {} })
       assert.strictEqual((yield* revoke(second)).atProvider, "failed")
@@ -208,6 +205,39 @@ describe("a revocation at the provider", () => {
       assert.isNull(row(id).refreshDueAt)
       const kept = world.tables.credentials.versionsOf(id).filter(({ sealed }) => sealed !== null)
       assert.deepStrictEqual(kept, [])
+    })
+  )
+
+  it.effect("reaches the grant that an exchange under way brings, which is nowhere handed out", () =>
+    Effect.gen(function* () {
+      const { asked, put, refresher, revoke, row, script, store, world } = yield* begin
+      yield* put()
+      const id = yield* store({ expiresAt: 60 * minute })
+      const gate = Promise.withResolvers<void>()
+      const begun = Promise.withResolvers<void>()
+      script.answer = async ({ path }) => {
+        if (path !== "/token") return { status: 200, body: {} }
+        begun.resolve()
+        await gate.promise
+        return { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
+      }
+      const refresh = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
+      yield* Effect.promise(() => begun.promise)
+      assert.strictEqual((yield* revoke(id)).atProvider, "failed")
+      gate.resolve()
+      assert.strictEqual((yield* Fiber.join(refresh))._tag, "Failure")
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual(
+        asked.filter(({ path }) => path === "/revoke").map(({ body }) => new URLSearchParams(body).get("token")),
+        ["refresh-2"]
+      )
+      assert.deepStrictEqual([row(id).state, row(id).refresh?.atProvider], ["revoked", "revoked"])
+      const kept = world.tables.credentials.versionsOf(id)
+      assert.deepStrictEqual(
+        kept.filter(({ sealed }) => sealed !== null),
+        []
+      )
+      assert.strictEqual((yield* revoke(id)).atProvider, "revoked")
     })
   )
 })
