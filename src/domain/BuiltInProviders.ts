@@ -136,7 +136,7 @@ export const builtInProviders: ReadonlyMap<string, Provider> = new Map(
       {
         name: "oauth2",
         token_url: "{token_url}",
-        params: { token_url: { pattern: "https?://[^\\s#]{1,1024}" } },
+        params: { token_url: { pattern: "https?://[^\\s#]{1,1000}" } },
         refresh_tokens: "rotate"
       }
     ] satisfies ReadonlyArray<ProviderFields>

@@ -8,6 +8,7 @@
  * Durations are ISO 8601, paths are JSON pointers (RFC 6901).
  */
 import type { GrantRules } from "./Grant.ts"
+import { linearPattern } from "./LinearPattern.ts"
 
 export const grantKinds = ["refresh_token", "client_credentials", "exchange_live"] as const
 export type GrantKind = (typeof grantKinds)[number]
@@ -153,7 +154,8 @@ export const fillUrl = (template: string, provider: Provider, params: Readonly<R
     if (value === undefined) return { _tag: "Wrong", param: name!, why: "missing" }
     const rule = provider.params[name!]
     const pattern = rule === undefined ? "[A-Za-z0-9._~-]{1,256}" : rule.pattern
-    if (!new RegExp(`^(?:${pattern})$`, "u").test(value)) return { _tag: "Wrong", param: name!, why: "pattern" }
+    // A pattern that is none any more lets nothing through.
+    if (linearPattern(pattern)?.matches(value) !== true) return { _tag: "Wrong", param: name!, why: "pattern" }
   }
   // A value that is a URL of its own stands as it is; within one it is a part of a path or a host.
   const isWhole = /^\{[a-z0-9_]+\}$/u.test(template)

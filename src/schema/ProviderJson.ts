@@ -5,6 +5,7 @@
 import { Schema } from "effect"
 import { circuitKinds } from "../domain/Circuit.ts"
 import { durationMs } from "../domain/IsoDuration.ts"
+import { linearPattern } from "../domain/LinearPattern.ts"
 import {
   clientAuths,
   errorKinds,
@@ -31,13 +32,10 @@ const Pointer = Schema.String.check(Schema.isPattern(/^(?:\/[^/]{1,128}){1,8}$/u
   description: "a JSON pointer (RFC 6901)"
 })
 const ParameterName = Schema.String.check(Schema.isPattern(/^[a-z][a-z0-9_]{0,63}$/u))
-const isPattern = Schema.makeFilter((value: string) => {
-  try {
-    return new RegExp(`^(?:${value})$`, "u") instanceof RegExp
-  } catch {
-    return "must be a regular expression"
-  }
-})
+const isPattern = Schema.makeFilter(
+  (value: string) =>
+    linearPattern(value) !== null || "must be a regular expression without look-around and back references"
+)
 const few = (max: number) =>
   Schema.makeFilter((value: object) => Object.keys(value).length <= max || `has more than ${max}`)
 const keyLengthMax = 8_192

@@ -203,8 +203,8 @@ export const domain: ReadonlyArray<Mutant> = [
     [
       {
         id: "domain-provider-pattern-anywhere",
-        from: "new RegExp(`^(?:${pattern})$`",
-        to: "new RegExp(`^(?:${pattern})`"
+        from: "linearPattern(pattern)?.matches(value) !== true",
+        to: "linearPattern(pattern) === null"
       }
     ]
   ),

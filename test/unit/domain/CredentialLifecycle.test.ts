@@ -96,6 +96,7 @@ describe("CredentialLifecycle", () => {
     expired      superseded  superseded    revoked   -
     spare        -           -             superseded  -
     answer       -           -             superseded  -
+    pending      -           -             superseded  -
   `
   const rows = table
     .trim()
