@@ -6,6 +6,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { createCurve } from "@nats-io/nkeys"
 import { type Connection, createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Answer, type Client, connectClient } from "../../support/client.ts"
@@ -120,6 +121,9 @@ const request = (over: object = {}, credentials: object = {}) => ({
 const secretOf = async (id: string) =>
   (await ask("credential.get.mail", { credential_id: id })).body.credentials as Record<string, string>
 
+/** The rotator's own account is no reader's. */
+const readable = ["host", "password", "port", "username"]
+
 /** Requests of several kinds, one after the other in each of a few lanes, until it is stopped. */
 const load = (app: string, id: string) => {
   let isOver = false
@@ -159,7 +163,11 @@ describe("the service's own database user", () => {
     assert.strictEqual(stored.status, 201, JSON.stringify(stored.body))
     const id = stored.body.credential_id as string
     const first = await secretOf(id)
-    assert.deepStrictEqual(Object.keys(first).toSorted(), ["host", "password", "port", "username"])
+    assert.deepStrictEqual(Object.keys(first).toSorted(), readable)
+    const reader = createCurve()
+    const sealed = (await ask("credential.get.mail", { credential_id: id, seal_to: reader.getPublicKey() })).body
+    const opened = reader.open(Buffer.from(sealed.sealed, "base64"), sealed.sealed_by)
+    assert.deepStrictEqual(Object.keys(JSON.parse(Buffer.from(opened!).toString())).toSorted(), readable)
     // An operator's agent: what is rotated is read, and written down for the service.
     let agents = Promise.resolve()
     client.nc.subscribe(`${instance}.events.v1.demo.credential.rotated`, {
@@ -300,5 +308,25 @@ describe("a database that refuses", () => {
     assert.deepInclude((await rotate(id)).body.error.details, { reason: "unknown", permanent: true })
     // Undone where there is nothing: it stays on the list, and readers keep what they had.
     assert.strictEqual((await secretOf(id)).password, firstPassword)
+  })
+
+  it("the new password, which it said it had set: the other one stays in force, and it is undone", async () => {
+    // Taken with a certificate only, which nobody here has.
+    await root.query("CREATE USER cm_strict@'127.0.0.1' IDENTIFIED BY 'nobodys' REQUIRE X509 ACCOUNT LOCK")
+    const strict = { ...params, user_b: "cm_strict" }
+    const id = await stored({}, { rotation: { rotator: "mariadb-user", every: "P1D", params: strict } })
+    assert.deepInclude((await rotate(id)).body.error.details, { reason: "invalid_grant", permanent: true })
+    const { password, username } = await secretOf(id)
+    assert.deepStrictEqual([username, password], ["cm_a", firstPassword])
+    await eventually(
+      async () =>
+        (
+          await root.query(
+            "SELECT JSON_VALUE(priv, '$.account_locked') AS locked FROM mysql.global_priv WHERE user = 'cm_strict'"
+          )
+        )[0],
+      ({ locked }: { readonly locked: unknown }) => Number(locked) === 1 || locked === "true",
+      { limitMs: 60_000, what: "it is locked again" }
+    )
   })
 })
