@@ -512,6 +512,8 @@ const make = Effect.gen(function* () {
       const standing = yield* standingOf(job)
       if (standing === undefined) return failed(new errors.CredentialNotFound({ credentialId }))
       const { credential, now } = standing
+      // Where it is asked, and by which rules, is decided by this reading, though the claim makes one of its own.
+      yield* believeCredential(credential, keyring)
       if (credential.rotating !== undefined) return yield* rotator.run(job)
       if (credential.refresh === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
       if (credential.state === "revoked") {

@@ -159,6 +159,41 @@ describe("a look at a token that never expires", () => {
   )
 })
 
+describe("a refresh", () => {
+  it.effect("is not asked where a changed row said, though the row is as it was again when it is claimed", () =>
+    Effect.gen(function* () {
+      const { asked, base, put, refresher, row, script, store, world } = yield* begin
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+      yield* put({ rate_per_minute: 1 })
+      yield* put({ name: "other", token_url: `${base}/other`, rate_per_minute: 1 })
+      const id = yield* store()
+      const refresh = Effect.exit(refresher.refresh("demo", id, caller))
+      yield* refresh
+      assert.deepStrictEqual(
+        asked.map(({ path }) => path),
+        ["/token"]
+      )
+      // Its turn comes in seconds: time enough for who can write the database.
+      yield* TestClock.adjust("57 seconds")
+      const known = row(id)
+      world.tables.credentials.put({
+        ...known,
+        rotation: { provider: "other" },
+        refresh: { ...known.refresh!, provider: "other" }
+      })
+      const waiting = yield* Effect.forkChild(refresh)
+      yield* TestClock.adjust("1 second")
+      world.tables.credentials.put(known)
+      yield* TestClock.adjust("2 minutes")
+      yield* Fiber.join(waiting)
+      assert.notInclude(
+        asked.map(({ path }) => path),
+        "/other"
+      )
+    })
+  )
+})
+
 describe("a revocation at the provider", () => {
   it.effect("sends nothing by a row that was changed", () =>
     Effect.gen(function* () {
