@@ -114,8 +114,9 @@ const make = Effect.gen(function* () {
   const reads = {
     byNames: store.byNames,
     generation: () => (leaseHolds() ? lease.generation : 0),
-    cover: (tenantId: string, readSeq: number, sentGeneration: number) =>
-      beliefs.cover(tenantId, readSeq, sentGeneration)
+    tick: () => beliefs.sequences.tick,
+    cover: (tenantId: string, readSeq: number, sentGeneration: number, sentTick: number) =>
+      beliefs.cover(tenantId, readSeq, sentGeneration, sentTick)
   }
   const lookups = new NameLookups(reads)
   const lanes = new LoginLanes(reads, () => attempts.isIdle)

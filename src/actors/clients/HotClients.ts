@@ -87,7 +87,7 @@ export class HotClients {
   /** Whether a row that was read a while ago may still be answered. */
   believes({ credential, readSeq }: FoundClient, leaseHolds: boolean): boolean {
     const tenant = this.beliefs.tenant(credential.tenantId)
-    return this.beliefs.believesClient(tenant, credential.credentialId, readSeq, leaseHolds)
+    return this.beliefs.believesClient(tenant, credential.credentialId, readSeq, leaseHolds, credential.version)
   }
 
   /** Keeps a usable one, if it may be believed and nothing newer is there. */

@@ -22,7 +22,9 @@ export interface NameLookupsOptions {
   readonly byNames: (names: ReadonlyArray<ClientName>) => Promise<ReadonlyArray<FoundClient | undefined>>
   /** The lease's generation now, 0 when it does not hold. */
   readonly generation: () => number
-  readonly cover: (tenantId: string, readSeq: number, sentGeneration: number) => void
+  /** What is known of sequences now. */
+  readonly tick: () => number
+  readonly cover: (tenantId: string, readSeq: number, sentGeneration: number, sentTick: number) => void
 }
 
 export class NameLookups {
@@ -68,10 +70,11 @@ export class NameLookups {
     }
     this.sent++
     const sentGeneration = this.options.generation()
+    const sentTick = this.options.tick()
     this.options.byNames(batch.map(({ name }) => name)).then(
       (found) => {
         for (const one of found) {
-          if (one !== undefined) this.options.cover(one.credential.tenantId, one.readSeq, sentGeneration)
+          if (one !== undefined) this.options.cover(one.credential.tenantId, one.readSeq, sentGeneration, sentTick)
         }
         this.finish(batch, (at) => found[at] ?? "unknown")
       },

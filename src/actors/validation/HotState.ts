@@ -12,6 +12,10 @@
  * `applyUnsafe` is synchronous: when it returns, no answer of this replica comes from before the
  * revocation. `dropUnsafe` forgets what may have been taken away and remembers no sequence, so that it
  * costs one read when nothing was. Nothing here does I/O, and nothing is written to a shared cache.
+ *
+ * A sequence that somebody set back in the database is found by `Sequences.ts`: the tenant begins anew.
+ *
+ * Longer than 300 lines because what is believed and what ends it are one promise.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { Applier, type LeaseState, LeaseView } from "../../coherence/Coherence.ts"
@@ -26,6 +30,7 @@ import { ActorsConfig } from "../tenant/ActorsConfig.ts"
 import { inactiveFlag, rotatedFlag, toldFlag } from "./HotRecord.ts"
 import { HotTable } from "./HotTable.ts"
 import { type ApplicationRecord, Records, recordLimits, type TenantRecord } from "./Records.ts"
+import { isImpossible, remember, Sequences } from "./Sequences.ts"
 import { fits } from "./TokenIdTag.ts"
 import { Tombstones, tombstonesMax } from "./Tombstones.ts"
 import { Uses } from "./Uses.ts"
@@ -48,6 +53,9 @@ export class Beliefs {
   readonly hot: HotTable
   readonly uses: Uses
   readonly tombstones: Tombstones
+  readonly sequences = new Sequences()
+  /** A tenant's revocation sequence was set back. Called before anything more is believed; must not throw. */
+  onFallen: (tenantId: string) => void = () => {}
   private readonly records: Records
   readonly tenants: ReadonlyArray<TenantRecord>
   readonly applications: ReadonlyArray<ApplicationRecord>
@@ -115,7 +123,7 @@ export class Beliefs {
   /** Whether a token from the shared cache may be used, or one from anywhere kept. */
   believes(token: HotToken, leaseHolds: boolean): boolean {
     const tenant = this.tenant(token.tenantId)
-    if (tenant.index < 0) return false
+    if (tenant.index < 0 || isImpossible(tenant, token.tokenId, token.version, token.readSeq)) return false
     return mayBelieve(
       leaseHolds,
       this.covered(tenant),
@@ -126,9 +134,16 @@ export class Beliefs {
     )
   }
 
-  /** The same for a client credential, whose name is in no application. */
-  believesClient(tenant: TenantRecord, credentialId: string, readSeq: number, leaseHolds: boolean): boolean {
+  /** The same for a client credential, whose name is in no application. What is kept is asked with no `version`. */
+  believesClient(
+    tenant: TenantRecord,
+    credentialId: string,
+    readSeq: number,
+    leaseHolds: boolean,
+    version?: number
+  ): boolean {
     if (tenant.index < 0) return false
+    if (version !== undefined && isImpossible(tenant, credentialId, version, readSeq)) return false
     const tombstoneSeq = this.tombstones.seqOf(tenant, credentialId)
     return mayBelieve(leaseHolds, this.covered(tenant), readSeq, tombstoneSeq, 0, tenant.epochSeq)
   }
@@ -138,14 +153,24 @@ export class Beliefs {
    * own sequence covers it, if its statement was sent under the lease and in this generation.
    *
    * @param sentGeneration the lease's generation when the statement was sent; 0 when the lease did not hold
+   * @param sentTick the sequences' tick at that time; 0 where it is not known
    */
-  cover(tenantId: string, readSeq: number, sentGeneration: number): void {
-    if (sentGeneration === 0 || sentGeneration !== this.lease.generation) return
+  cover(tenantId: string, readSeq: number, sentGeneration: number, sentTick = 0): void {
     const tenant = this.tenant(tenantId)
-    if (tenant.index < 0 || tenant.coveredGeneration === sentGeneration) return
+    if (tenant.index < 0) return
+    if (this.sequences.read(tenant, readSeq, sentTick)) this.beginAnew(tenant, readSeq)
+    if (sentGeneration === 0 || sentGeneration !== this.lease.generation) return
+    if (tenant.coveredGeneration === sentGeneration || sentTick < tenant.startedTick) return
     tenant.coveredSeq = Math.max(tenant.coveredSeq, readSeq)
     tenant.coveredGeneration = sentGeneration
     this.tombstones.covered(tenant)
+  }
+
+  private beginAnew(tenant: TenantRecord, readSeq: number): void {
+    this.dropUnsafe(tenant.tenantId, [{ kind: "tenant" }])
+    this.sequences.beginAnew(tenant, readSeq)
+    this.tombstones.forget(tenant)
+    this.onFallen(tenant.tenantId)
   }
 
   // ---- keeping --------------------------------------------------------------------
@@ -191,12 +216,15 @@ export class Beliefs {
     const tenant = this.tenant(revocation.tenantId)
     if (tenant.index < 0) return
     const { seq } = revocation
+    const isLate = this.sequences.applied(tenant, seq)
     for (const target of revocation.targets) {
       switch (target.kind) {
         case "token": {
           this.tombstones.bury(tenant, target.tokenId, seq)
+          remember(tenant, target.tokenId, target.version)
+          // Whatever it was read under: the sequence may have been set back since.
           const ref = this.hot.findById(target.tokenId)
-          if (ref !== 0 && this.hot.readSeq(ref) < seq) this.hot.remove(ref)
+          if (ref !== 0) this.hot.remove(ref)
           break
         }
         case "application": {
@@ -204,13 +232,16 @@ export class Beliefs {
           // Beyond the limit there is no record to remember it in: everything older of the tenant goes.
           if (application.index < 0) tenant.epochSeq = Math.max(tenant.epochSeq, seq)
           else application.remove(seq)
+          if (isLate && application.index >= 0) this.forgetHot(tenant, application)
           break
         }
         case "tenant":
           tenant.epochSeq = Math.max(tenant.epochSeq, seq)
+          if (isLate) this.forgetHot(tenant)
           break
         case "client":
           this.tombstones.bury(tenant, target.credentialId, seq)
+          remember(tenant, target.credentialId, target.version)
           break
         case "credential":
         case "service":
@@ -233,9 +264,17 @@ export class Beliefs {
         if (ref !== 0) hot.remove(ref)
       } else if (target.kind === "application") {
         const application = tenant.applications.get(target.appName)
-        if (application !== undefined) hot.removeWhere((ref) => hot.applicationIndex(ref) === application.index)
-      } else if (target.kind === "tenant") hot.removeWhere((ref) => hot.tenantIndex(ref) === tenant.index)
+        if (application !== undefined) this.forgetHot(tenant, application)
+      } else if (target.kind === "tenant") this.forgetHot(tenant)
     }
+  }
+
+  /** What is hot of the tenant, or of one of its applications. */
+  private forgetHot(tenant: TenantRecord, application?: ApplicationRecord): void {
+    const { hot } = this
+    if (hot.countOf(tenant.index) === 0) return
+    if (application === undefined) hot.removeWhere((ref) => hot.tenantIndex(ref) === tenant.index)
+    else hot.removeWhere((ref) => hot.applicationIndex(ref) === application.index)
   }
 
   readonly appearUnsafe = (appearance: Appearance): void => {

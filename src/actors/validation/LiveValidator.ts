@@ -55,6 +55,15 @@ const make = Effect.gen(function* () {
   let bugLoggedAt = Number.NEGATIVE_INFINITY
   let changedLoggedAt = Number.NEGATIVE_INFINITY
   const changed = Metric.withAttributes(rowsChanged, { kind: "token" })
+  const fallen = Metric.withAttributes(rowsChanged, { kind: "revocation sequence" })
+  beliefs.onFallen = (tenantId) => {
+    fallen.updateUnsafe(1, context)
+    log(
+      Effect.logError("a tenant's revocation sequence was set back outside of the service: it begins anew", {
+        tenantId
+      })
+    )
+  }
   const path = new ValidationPath({
     settings,
     beliefs,

@@ -41,6 +41,9 @@ export interface Moment {
 interface Statement<M extends Miss> {
   readonly misses: ReadonlyArray<M>
   readonly sentAt: number
+  /** The lease's, or 0; and the tick of what was known of sequences. */
+  readonly sentGeneration: number
+  readonly sentTick: number
 }
 
 export interface MissQueueOptions<M extends Miss> {
@@ -161,7 +164,7 @@ export class MissQueue<M extends Miss> {
   // ---- MariaDB ----------------------------------------------------------------------
 
   private ask(misses: ReadonlyArray<M>): void {
-    const { generation, keyring, lookup, moment } = this.options
+    const { beliefs, generation, keyring, lookup, moment } = this.options
     const { leaseHolds, monotonicMs } = moment()
     const sentGeneration = leaseHolds ? generation() : 0
     // Under keys that may not be all there are, nothing found proves nothing.
@@ -171,14 +174,14 @@ export class MissQueue<M extends Miss> {
       miss.negativeEpoch = miss.application.tenant.negatives.epoch
       for (const { hash } of this.hashesOf(miss)) hashes.push(hash)
     }
-    const statement: Statement<M> = { misses, sentAt: monotonicMs }
+    const statement: Statement<M> = { misses, sentAt: monotonicMs, sentGeneration, sentTick: beliefs.sequences.tick }
     const rows = inParts(hashes, lookup.byHash)
     this.statements.add(statement)
     this.statementCount++
     rows.then(
       (found) => {
         if (!this.statements.delete(statement)) return
-        this.arrived(statement, found, hashes.length / misses.length, sentGeneration, ifNotFound)
+        this.arrived(statement, found, hashes.length / misses.length, ifNotFound)
       },
       () => {
         if (!this.statements.delete(statement)) return
@@ -201,10 +204,9 @@ export class MissQueue<M extends Miss> {
   }
 
   private arrived(
-    { misses }: Statement<M>,
+    { misses, sentGeneration, sentTick }: Statement<M>,
     rows: ReadonlyArray<HotToken | undefined>,
     hashesPerMiss: number,
-    sentGeneration: number,
     ifNotFound: "unknown" | "unavailable"
   ): void {
     const { beliefs, cache, cacheEnabled, keyring, moment, onChanged, settle } = this.options
@@ -214,7 +216,7 @@ export class MissQueue<M extends Miss> {
       const holds = (row: HotToken) => keyring.rowHolds(row.tag?.mac, RowTags.ofHotToken(row))
       const changed = new Set(rows.filter((row) => row !== undefined && !holds(row)))
       const found = rows.filter((row) => row !== undefined && !changed.has(row)) as ReadonlyArray<HotToken>
-      for (const row of found) beliefs.cover(row.tenantId, row.readSeq, sentGeneration)
+      for (const row of found) beliefs.cover(row.tenantId, row.readSeq, sentGeneration, sentTick)
       if (cacheEnabled && found.length > 0) cache.putUnsafe(found)
       const at = moment()
       let next = 0

@@ -20,7 +20,7 @@ export const recordLimits = {
 const reclaimedPart = 1 / 8
 
 export class TenantRecord {
-  /** Never falls. */
+  /** Never falls, unless the tenant begins anew (`Sequences.ts`). */
   coveredSeq = 0
   /** The lease generation `coveredSeq` was read under; 0 for none. */
   coveredGeneration = 0
@@ -29,6 +29,15 @@ export class TenantRecord {
   /** Token id to the newest revocation applied, oldest first. Kept by `Tombstones`. */
   readonly tombstones = new Map<string, number>()
   readonly negatives = new Negatives()
+  /** The highest sequence known, and the tick when that was learnt. These five are kept by `Sequences`. */
+  topSeq = 0
+  topTick = 0
+  /** The highest sequence applied since that was not higher. */
+  lateSeq = 0
+  /** When the tenant began anew; 0 for never. */
+  startedTick = 0
+  /** Token or client credential id to the version that its newest revocation left, oldest first. */
+  readonly versions = new Map<string, number>()
   /** By name. A name that moves to another tenant has a record of its own there. */
   readonly applications = new Map<string, ApplicationRecord>()
   /** How many of them were removed some time. */

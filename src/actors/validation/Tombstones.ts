@@ -61,6 +61,11 @@ export class Tombstones {
     }
   }
 
+  /** The tenant begins anew: nothing of before can be compared. */
+  forget(tenant: TenantRecord): void {
+    for (const tokenId of tenant.tombstones.keys()) this.drop(tenant, tokenId)
+  }
+
   private trimLargest(): void {
     const holders = Array.from(this.holders)
     const sizes = holders.map(({ tombstones }) => tombstones.size)

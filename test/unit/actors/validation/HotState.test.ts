@@ -121,3 +121,59 @@ describe("what is not good is told for a moment only", () => {
     assert.strictEqual((await world.answer("app", "value1")).statusCode, 410)
   })
 })
+
+describe("a revocation sequence that somebody else wrote", () => {
+  const world = () => {
+    const made = new World({ kvCache: true })
+    const alarms: Array<string> = []
+    made.beliefs.onFallen = (tenantId) => alarms.push(tenantId)
+    made.seqs.set("acme", 5)
+    for (const number of [1, 2]) made.add(number)
+    return { made, alarms }
+  }
+  const status = async (made: World, number: number) => (await made.answer("app", `value${number}`)).statusCode
+
+  it("lowered, then a revocation: the token is gone at once, and the tenant begins anew", async () => {
+    const { alarms, made } = world()
+    for (const number of [1, 2]) assert.strictEqual(await status(made, number), 200)
+    made.seqs.set("acme", 0)
+    const stale = new Map(made.kv)
+    made.revoke(1, { status: "Revoked", ending: "revoked" })
+    // What the cache held is put back, too.
+    for (const [key, entry] of stale) made.kv.set(key, entry)
+    assert.strictEqual(await status(made, 1), 410)
+    assert.deepStrictEqual(alarms, ["acme"])
+    assert.strictEqual(made.beliefs.hotCount(), 0)
+    made.kv.clear()
+    assert.strictEqual(await status(made, 2), 200)
+    assert.strictEqual(made.beliefs.hotCount(), 1)
+    made.revoke(2, { status: "Revoked", ending: "revoked" })
+    assert.strictEqual(await status(made, 2), 410)
+    assert.deepStrictEqual(alarms, ["acme"])
+  })
+
+  it("raised, validated and set back, then a revocation: no row on its way brings the token back", async () => {
+    const { made } = world()
+    made.seqs.set("acme", 1_000)
+    assert.strictEqual(await status(made, 2), 200)
+    made.hold = true
+    made.kv.clear()
+    const asked = made.ask("app", "value1")
+    await new Promise((resolve) => setImmediate(resolve))
+    made.seqs.set("acme", 0)
+    made.revoke(1, { status: "Revoked", ending: "revoked" })
+    for (const sent of made.sent.splice(0)) await sent.answer()
+    assert.strictEqual(asked.statusCode, 200, "it was asked before")
+    made.hold = false
+    assert.strictEqual(await status(made, 1), 410)
+  })
+
+  it("in the shared cache is not believed above what is known", () => {
+    const { beliefs, lease } = beliefsWith()
+    beliefs.cover("acme", 5, lease.generation, beliefs.sequences.tick)
+    assert.isTrue(beliefs.believes(tokenOf(1, { readSeq: 5 }), true))
+    assert.isFalse(beliefs.believes(tokenOf(1, { readSeq: 6 }), true))
+    beliefs.cover("acme", 6, lease.generation, beliefs.sequences.tick)
+    assert.isTrue(beliefs.believes(tokenOf(1, { readSeq: 6 }), true))
+  })
+})
