@@ -1,34 +1,22 @@
 /** `PublishedCheckpoints` over the stream of events, by direct gets. The promises are those of the contract. */
-import { Duration, Effect, Layer, Schema } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import * as DirectGet from "../nats/DirectGet.ts"
 import { Nats } from "../nats/Nats.ts"
 import { Streams } from "../nats/Streams.ts"
 import { Replica } from "../observability/Replica.ts"
-import { CheckpointEvent } from "../schema/EventJson.ts"
-import { checkpointOf } from "../store/AuditCheckpointBytes.ts"
-import type { AuditCheckpoint } from "../store/AuditStore.ts"
 import { PublishedCheckpoints, PublishedUnavailable } from "../store/PublishedCheckpoints.ts"
+import { checkpointType, pointOf } from "./AnnouncedCheckpoint.ts"
 
 /** Messages of one answer; half a kilobyte each. */
 const batchMax = 500
 const readLimit = Duration.seconds(3)
-
-const decode = Schema.decodeUnknownOption(Schema.fromJsonString(CheckpointEvent))
-const text = new TextDecoder()
-
-/** Null: it says nothing that could be checked, or not of this tenant. */
-const pointOf = (tenantId: string, data: Uint8Array): AuditCheckpoint | null => {
-  const event = decode(text.decode(data))
-  if (event._tag === "None" || event.value.tenant_id !== tenantId) return null
-  return checkpointOf(tenantId, event.value)
-}
 
 const make = Effect.gen(function* () {
   const { control, inboxPrefix } = yield* Nats
   const { events } = yield* Streams
   const { instance } = yield* Replica
   const directGet = yield* DirectGet.make(control, inboxPrefix)
-  const subjectOf = (tenantId: string) => `${instance}.events.v1.${tenantId}.audit.checkpoint`
+  const subjectOf = (tenantId: string) => `${instance}.events.v1.${tenantId}.${checkpointType}`
 
   const whole = (answer: DirectGet.DirectAnswer) =>
     answer.complete ? Effect.succeed(answer.messages) : Effect.fail(new PublishedUnavailable())

@@ -172,6 +172,6 @@ export class OutboxRelay extends Context.Service<
     readonly termUnsafe: () => number | null
   }
 >()("cm/outbox/OutboxRelay") {
-  /** Starts relaying. Needs `Outbox`, `OutboxSignal`, `OutboxConfig`, `WakeCall`, `EventLog`, `Coherence`, `CoherenceConfig`, `Replica`. */
+  /** Starts relaying. Needs `Outbox`, `OutboxSignal`, `OutboxConfig`, `WakeCall`, `EventLog`, `OwnCheckpoints`, `Coherence`, `CoherenceConfig`, `Replica`. */
   static readonly layer = Layer.effect(OutboxRelay, make)
 }

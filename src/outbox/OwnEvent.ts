@@ -4,11 +4,14 @@
  * A row says its own subject and headers, and whoever can write the database can write a row. So before
  * one leaves, its subject is made again from the instance, the row's tenant and the type that it names, and
  * its headers are those that events have: a row that says anything else would make this service speak to
- * JetStream, to its buckets or to its own operations. What an event of a right shape says is not judged here.
+ * JetStream, to its buckets or to its own operations. What an event of a right shape says is not judged, but for
+ * the checkpoints of audits: what was announced of those is evidence, so only what this service signed leaves.
  */
 import { tenantIdPattern } from "../domain/Names.ts"
 import { parseTraceparent } from "../observability/Trace.ts"
 import type { OutboxRow } from "../store/Outbox.ts"
+import type { OwnCheckpoints } from "../store/OwnCheckpoints.ts"
+import { isCheckpoint, pointOf } from "./AnnouncedCheckpoint.ts"
 
 const typePattern = /^[a-z][a-z0-9_-]{0,63}(?:\.[a-z][a-z0-9_-]{0,63}){0,2}$/u
 const headerNamePattern = /^(?:ce-[a-z]{1,32}|content-type)$/u
@@ -40,4 +43,11 @@ export const foreignness = (instance: string, row: OutboxRow): string | null => 
   if (row.unreadable === true) return "unreadable"
   if (!subjectsOf(instance, row).includes(row.subject)) return "foreign subject"
   return Object.entries(row.headers).every(isOfEvents) ? null : "foreign header"
+}
+
+/** Why what the row says is not this service's word, or null. Only of a row that is not foreign. */
+export const forgery = (isOwn: OwnCheckpoints["Service"]["isOwn"], row: OutboxRow): string | null => {
+  if (!isCheckpoint(row)) return null
+  const point = pointOf(row.tenantId, row.payload)
+  return point !== null && isOwn(point) ? null : "forged checkpoint"
 }

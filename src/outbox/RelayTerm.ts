@@ -15,16 +15,19 @@
  * of one entity nothing overtakes, also not across terms.
  *
  * A row that is no event of this service, and one that the server has refused three times, is set aside and
- * told of: what stands behind it goes on. What was not answered, or not in time, is no refusal.
+ * told of: what stands behind it goes on. While the audit's keys cannot be read, checkpoints alone wait.
+ * What was not answered, or not in time, is no refusal.
  */
 import { Clock, Effect, Metric } from "effect"
 import { Replica } from "../observability/Replica.ts"
 import { Tracing } from "../observability/Tracing.ts"
 import { Outbox, type OutboxRow } from "../store/Outbox.ts"
+import { OwnCheckpoints } from "../store/OwnCheckpoints.ts"
+import { isCheckpoint } from "./AnnouncedCheckpoint.ts"
 import { blockedEvent, isTold } from "./BlockedEvent.ts"
 import { conclude, entityOf, type Refused, sendable, wavesOf } from "./Chain.ts"
 import { EventLog, type StreamKind, streamKinds } from "./EventLog.ts"
-import { foreignness } from "./OwnEvent.ts"
+import { foreignness, forgery } from "./OwnEvent.ts"
 import * as PublishSpans from "./PublishSpans.ts"
 
 /** Rows looked at when the first ones must all wait. */
@@ -67,9 +70,25 @@ export interface Round {
   readonly trouble: string | null
 }
 
+const refusedBy = (
+  rows: ReadonlyArray<OutboxRow>,
+  reasonOf: (row: OutboxRow) => string | null
+): ReadonlyArray<Refused> =>
+  rows.flatMap((row) => {
+    const reason = reasonOf(row)
+    return reason === null ? [] : [{ row, reason }]
+  })
+
+const without = (rows: ReadonlyArray<OutboxRow>, refused: ReadonlyArray<Refused>): ReadonlyArray<OutboxRow> => {
+  if (refused.length === 0) return rows
+  const ids = new Set(refused.map(({ row }) => row.id))
+  return rows.filter(({ id }) => !ids.has(id))
+}
+
 export const make = Effect.fnUntraced(function* (term: number, batchMax: number) {
   const outbox = yield* Outbox
   const log = yield* EventLog
+  const checkpoints = yield* OwnCheckpoints
   const clock = yield* Clock.Clock
 
   /** In a stream, but its row may still be in the outbox. Bounded by what is after the saved positions. */
@@ -186,16 +205,18 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
     const seen = yield* outbox.unsent(window)
     const sawAll = seen.length < window
     // A stranger's row says nothing of this service, held or not: it holds nobody back.
-    const foreign = seen.flatMap((row): ReadonlyArray<Refused> => {
-      const reason = foreignness(instance, row)
-      return reason === null ? [] : [{ row, reason }]
-    })
+    const foreign = refusedBy(seen, (row) => foreignness(instance, row))
     yield* setAside(foreign, now)
-    const strangers = new Set(foreign.map(({ row }) => row.id))
-    const rows = strangers.size === 0 ? seen : seen.filter(({ id }) => !strangers.has(id))
+    const rows = without(seen, foreign)
     const found = rows.filter(({ eventId }) => inStream.has(eventId))
     const rest = found.length === 0 ? rows : rows.filter(({ eventId }) => !inStream.has(eventId))
-    const chosen = sendable(rest, ({ id }) => (refusals.get(id)?.restsUntil ?? 0) > now, batchMax)
+    const judges = !rest.some(isCheckpoint) || (yield* Effect.isSuccess(checkpoints.ready))
+    const waits = (row: OutboxRow) => (refusals.get(row.id)?.restsUntil ?? 0) > now || (!judges && isCheckpoint(row))
+    const candidates = sendable(rest, waits, batchMax)
+    // Only of what would leave now: a signature takes as long to check as many rows take to look at.
+    const forged = refusedBy(candidates, (row) => forgery(checkpoints.isOwn, row))
+    yield* setAside(forged, now)
+    const chosen = without(candidates, forged)
     const concluded = yield* Effect.forEach(
       streamKinds,
       (kind) =>
@@ -214,10 +235,11 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number)
     const aside = refused.filter((one) => isRefusedForGood(one, now))
     yield* setAside(aside, now)
     yield* savePositions(now)
-    const progress = found.length + sent.length + foreign.length + aside.length > 0
+    const strange = foreign.length + forged.length
+    const progress = found.length + sent.length + strange + aside.length > 0
     window = progress || sawAll ? batchMax : Math.min(window * 2, windowMax)
     const result: Round = {
-      sent: sent.length + foreign.length + aside.length,
+      sent: sent.length + strange + aside.length,
       hasMore: (progress && (!sawAll || rest.length > chosen.length)) || (!progress && !sawAll && window < windowMax),
       trouble: concluded.reduce<string | null>((first, one) => first ?? one.trouble, null)
     }

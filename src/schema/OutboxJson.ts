@@ -16,7 +16,8 @@ export const BlockedEventAnswer = Schema.Struct({
   subject: Schema.String.annotate({ description: "as it stands in the row" }),
   bytes: Count.annotate({ description: "of its payload" }),
   reason: Schema.String.annotate({
-    description: "why it was set aside: `foreign subject`, `foreign header`, `unreadable`, or what refused it"
+    description:
+      "why it was set aside: `foreign subject`, `foreign header`, `unreadable`, `forged checkpoint`, or what refused it"
   }),
   createdDate: AnsweredDate,
   asideDate: AnsweredDate

@@ -20,8 +20,8 @@ export const around: ReadonlyArray<Mutant> = [
     },
     {
       id: "outbox-term-foreign-row-leaves",
-      from: "strangers.size === 0 ? seen : seen.filter(({ id }) => !strangers.has(id))",
-      to: "strangers.size >= 0 ? seen : seen.filter(({ id }) => !strangers.has(id))",
+      from: "const rows = without(seen, foreign)",
+      to: "const rows = seen",
       breaks: ["R-EVT-5"]
     },
     {

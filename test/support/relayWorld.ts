@@ -13,6 +13,7 @@ import { OutboxRelay } from "../../src/outbox/OutboxRelay.ts"
 import { WakeCall } from "../../src/outbox/WakeCall.ts"
 import type { Outbox } from "../../src/store/Outbox.ts"
 import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
+import { OwnCheckpoints } from "../../src/store/OwnCheckpoints.ts"
 
 /** A `Coherence` of one replica: a barrier is whatever the test says it is. */
 export const soloCoherence = (putInForce: (revocation: Revocation) => Effect.Effect<void, BarrierTimeout>) =>
@@ -33,6 +34,8 @@ export interface RelayOptions {
   readonly outbox: Layer.Layer<Outbox, unknown>
   readonly log: Layer.Layer<EventLog, unknown>
   readonly coherence?: Layer.Layer<Coherence>
+  /** Whose checkpoints it announces; everybody's unless given. */
+  readonly checkpoints?: OwnCheckpoints["Service"]
   readonly wakeCall?: Layer.Layer<WakeCall>
   readonly batchMax?: number
   readonly pollInterval?: Duration.Duration
@@ -48,6 +51,7 @@ export const relayLayer = (options: RelayOptions) =>
       Layer.provide([
         options.outbox,
         options.log,
+        Layer.succeed(OwnCheckpoints, options.checkpoints ?? { ready: Effect.void, isOwn: () => true }),
         options.wakeCall ?? WakeCall.layerNoop,
         options.coherence ?? soloCoherence(() => Effect.void),
         Layer.succeed(Replica, {

@@ -62,6 +62,42 @@ const newTenant = async (tenantId: string) => {
 const change = (statement: string, ...values: ReadonlyArray<unknown>) => sql.query(statement, [...values])
 
 describe("the audit", () => {
+  it("does not announce a checkpoint that somebody wrote into the outbox", async () => {
+    const tenant = await newTenant("planted")
+    const { body: own } = await client.admin("audit.sign", { tenantId: tenant })
+    const [{ number }] = await change("SELECT COUNT(*) AS number FROM audit_checkpoints WHERE tenant_id = ?", tenant)
+    assert.strictEqual(Number(number), 1)
+    const before = checkpoints.length
+    const said = {
+      ...{ event_type: "audit.checkpoint", tenant_id: tenant, seq: 9, hash: own.hash, at: 1, key_id: own.key_id },
+      ...{ public_key: own.public_key, signature: own.signature, timestamp: "2026-01-01T00:00:00.000Z" }
+    }
+    for (const payload of [said, { ...said, key_id: "else" }, { ...said, tenant_id: "all" }, {}]) {
+      await change(
+        `INSERT INTO outbox (tenant_id, event_id, stream, subject, entity_key, headers, payload, created_at)
+         VALUES (?, UNHEX(REPLACE(UUID(), '-', '')), 0, ?, 'x', ?, ?, 1)`,
+        ...[tenant, `${instance}.events.v1.${tenant}.audit.checkpoint`, '{"ce-type":"audit.checkpoint"}'],
+        JSON.stringify(payload)
+      )
+    }
+    const rows = () => change("SELECT COUNT(*) AS number FROM outbox WHERE tenant_id = ?", tenant)
+    await eventually(rows, ([row]) => Number(row.number) === 0, { what: "the rows to leave the outbox" })
+    const aside = (await client.admin("outbox.list", { limit: 100 })).body.content as ReadonlyArray<{
+      readonly tenantId: string
+      readonly reason: string
+    }>
+    assert.deepStrictEqual(
+      aside.filter(({ tenantId }) => tenantId === tenant).map(({ reason }) => reason),
+      Array.from({ length: 4 }, () => "forged checkpoint")
+    )
+    assert.strictEqual((await verify(tenant)).valid, true)
+    assert.strictEqual((await client.admin("audit.sign", { tenantId: tenant })).status, 200)
+    assert.notInclude(
+      checkpoints.slice(before).map(({ seq, tenant_id }) => `${tenant_id} ${seq}`),
+      `${tenant} 9`
+    )
+  })
+
   it("tells of tokens, applications and services, too, in one chain", async () => {
     const tenant = await newTenant("all")
     await client.ask(tenant, "application.register", { appName: "all-app" })

@@ -259,6 +259,47 @@ describe("OutboxRelay", () => {
     })
   )
 
+  it.live("announces only checkpoints that the service signed, and lets them wait while that cannot be said", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const row = (eventId: string, signature: string, tenant = "acme", payload?: string) => {
+        const said = { tenant_id: tenant, seq: 3, hash: "a", at: 1, key_id: "k", public_key: "p", signature }
+        outbox.write({
+          ...{ eventId, tenantId: "acme", entityKey: eventId, subject: "cm.events.v1.acme.audit.checkpoint" },
+          headers: { "ce-type": "audit.checkpoint" },
+          payload: new TextEncoder().encode(payload ?? JSON.stringify(said))
+        })
+      }
+      row("good-0", "good")
+      row("forged-0", "else")
+      row("other-0", "good", "other")
+      row("nothing-0", "", "acme", "{}")
+      outbox.write({ eventId: "token-0", tenantId: "acme" })
+      let isKnown = false
+      const checkpoints = {
+        ready: Effect.suspend(() =>
+          isKnown ? Effect.void : Effect.fail(new StoreUnavailable({ operation: "keys", outcome: "none" }))
+        ),
+        isOwn: ({ signature }: { readonly signature: Uint8Array }) =>
+          Buffer.from(signature).toString("base64url") === "good"
+      }
+      const options = { replicaId: "one", outbox: outbox.layer, log, checkpoints }
+      yield* relayUntil(
+        options,
+        Effect.sync(() => outbox.marked.includes("token-0"))
+      )
+      assert.deepStrictEqual([outbox.marked, outbox.aside], [["token-0"], []])
+      isKnown = true
+      yield* relayUntil(options, isEmpty(outbox))
+      assert.deepStrictEqual(
+        outbox.aside.map(({ reason, row: { eventId } }) => `${eventId} ${reason}`),
+        ["forged-0", "other-0", "nothing-0"].map((id) => `${id} forged checkpoint`)
+      )
+      assert.include(outbox.marked, "good-0")
+    })
+  )
+
   it.live("does not tell of the word itself, when that is refused too", () =>
     Effect.gen(function* () {
       const log = yield* forgetful
