@@ -81,7 +81,12 @@ export const newGrant: GrantState = {
 
 /** What came of an exchange. */
 export type Outcome =
-  | { readonly kind: "granted"; readonly grant: string }
+  | {
+      readonly kind: "granted"
+      readonly grant: string
+      /** Nothing came with the grant that could be handed out: it is kept, and it counts as a failure until then. */
+      readonly retryAt?: number | undefined
+    }
   /** For good: this grant is gone. */
   | { readonly kind: "refused" }
   /** Not done, and the grant is as it was: a limit of rate, a connection that was refused. */

@@ -195,8 +195,13 @@ export const decideSettle = (options: {
       if (placement === "superseded") return { state: kept, placement, spent, refused: null }
       // Nobody can come with an older answer that would count for more.
       const settled = isNewest || state.isFinal
+      const { retryAt } = outcome
+      const after =
+        retryAt === undefined
+          ? { attempts: 0, nextAttemptAt: null }
+          : { attempts: state.attempts + 1, nextAttemptAt: retryAt }
       return {
-        state: settled ? { ...kept, doubtSince: null, attempts: 0, nextAttemptAt: null, isFinal: false } : kept,
+        state: settled ? { ...kept, ...after, doubtSince: null, isFinal: false } : kept,
         placement,
         spent,
         refused: null

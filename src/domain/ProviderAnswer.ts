@@ -39,7 +39,12 @@ export type ReadAnswer =
       /** UNIX milliseconds; null: it never expires, or the provider does not say. */
       readonly expiresAt: number | null
       readonly scopes: ReadonlyArray<string> | null
+      /** Why there is no access token; null: there is one. */
+      readonly failure: ReadFailure | null
     }
+  | ReadFailure
+
+export type ReadFailure =
   | { readonly kind: "refused"; readonly reason: RefreshReason; readonly detail: string }
   /** The client's id, secret or key is wrong: not this grant's fault. */
   | { readonly kind: "client"; readonly reason: RefreshReason; readonly detail: string }
@@ -213,38 +218,16 @@ export const detailOf = (body: Json | undefined, raw: RawAnswer, sent: ReadonlyA
 
 // ---- the whole --------------------------------------------------------------------
 
-/**
- * What the answer means. `sent` are the secrets of the request: they are taken out of everything said.
- * `defaultLifeMs` is the provider's `default_lifetime`.
- */
-export const readAnswer = (options: {
-  readonly provider: Provider
-  readonly raw: RawAnswer
-  readonly sent: ReadonlyArray<string>
-  readonly defaultLifeMs: number | null
-}): ReadAnswer => {
-  const { defaultLifeMs, provider, raw, sent } = options
-  const body = parseBody(raw)
-  const rules = [...provider.errors, ...standardErrors]
-  const detail = detailOf(body, raw, sent)
+/** What is wrong with an answer that brings no access token. */
+const readFailure = (
+  raw: RawAnswer,
+  body: Json | undefined,
+  rules: ReadonlyArray<ErrorRule>,
+  detail: string
+): ReadFailure => {
   const retryAt = retryAtOf(raw.retryAfter, raw.receivedAt)
-  if (body !== undefined) {
-    const accessToken = textAt(body, provider.access_token_path)
-    const refreshToken = textAt(body, provider.refresh_token_path)
-    const isError = raw.status >= 400 || (accessToken === null && saysError(body, rules))
-    // A new refresh token that came along is kept, whatever else the answer says. An error may repeat the old one.
-    const isNew = refreshToken !== null && !sent.includes(refreshToken)
-    const isWhole = raw.cutShort === undefined
-    if (isNew || (isWhole && !isError && (accessToken !== null || refreshToken !== null))) {
-      const scope = at(body, "/scope")
-      return {
-        kind: "granted",
-        fields: { accessToken: isError ? null : accessToken, refreshToken, tokenType: textAt(body, "/token_type") },
-        expiresAt: expiryOf(provider, body, raw, defaultLifeMs),
-        scopes: typeof scope === "string" && scope !== "" ? scope.split(/[ ,]+/u).filter((one) => one !== "") : null
-      }
-    }
-    const rule = isWhole ? rules.find((one) => matches(one, raw.status, body)) : undefined
+  if (body !== undefined && raw.cutShort === undefined) {
+    const rule = rules.find((one) => matches(one, raw.status, body))
     if (rule !== undefined) {
       const reason = rule.reason ?? "unknown"
       switch (rule.is) {
@@ -268,4 +251,40 @@ export const readAnswer = (options: {
     return { kind: "transient", reason: body === undefined ? "malformed_answer" : "unknown", detail, retryAt }
   // 2xx or 3xx without a token: who knows what the provider thinks it did.
   return { kind: "unknown", reason: "malformed_answer", detail, retryAt }
+}
+
+/**
+ * What the answer means. `sent` are the secrets of the request: they are taken out of everything said.
+ * `defaultLifeMs` is the provider's `default_lifetime`.
+ */
+export const readAnswer = (options: {
+  readonly provider: Provider
+  readonly raw: RawAnswer
+  readonly sent: ReadonlyArray<string>
+  readonly defaultLifeMs: number | null
+}): ReadAnswer => {
+  const { defaultLifeMs, provider, raw, sent } = options
+  const body = parseBody(raw)
+  const rules = [...provider.errors, ...standardErrors]
+  const detail = detailOf(body, raw, sent)
+  if (body !== undefined) {
+    const accessToken = textAt(body, provider.access_token_path)
+    const refreshToken = textAt(body, provider.refresh_token_path)
+    const isError = raw.status >= 400 || (accessToken === null && saysError(body, rules))
+    // A new refresh token that came along is kept, whatever else the answer says. An error may repeat the old one.
+    const isNew = refreshToken !== null && !sent.includes(refreshToken)
+    const isWhole = raw.cutShort === undefined
+    if (isNew || (isWhole && !isError && (accessToken !== null || refreshToken !== null))) {
+      const scope = at(body, "/scope")
+      const usable = isError ? null : accessToken
+      return {
+        kind: "granted",
+        fields: { accessToken: usable, refreshToken, tokenType: textAt(body, "/token_type") },
+        expiresAt: expiryOf(provider, body, raw, defaultLifeMs),
+        scopes: typeof scope === "string" && scope !== "" ? scope.split(/[ ,]+/u).filter((one) => one !== "") : null,
+        failure: usable === null ? readFailure(raw, body, rules, detail) : null
+      }
+    }
+  }
+  return readFailure(raw, body, rules, detail)
 }

@@ -207,6 +207,10 @@ export const caresForItself = (refresh: Refresh | undefined): boolean =>
   refresh.grant.doubtSince === null &&
   !refresh.grant.isFinal
 
+/** What was received last came without anything that could be handed out. */
+export const broughtNothing = ({ grant, holding }: Refresh): boolean =>
+  grant.attempts > 0 && holding.current.term === grant.term
+
 /** 5 s, doubling to 15 min, less a part by chance. */
 export const backOffMs = (attempts: number, chance: number): number =>
   Math.floor(Math.min(5_000 * 2 ** Math.min(attempts, 12), 900_000) * (1 - 0.2 * chance))

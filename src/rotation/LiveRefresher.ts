@@ -42,7 +42,7 @@ import { durationMs } from "../domain/IsoDuration.ts"
 import { servicePrincipal } from "../domain/Principal.ts"
 import type { Provider } from "../domain/Provider.ts"
 import { readAnswer } from "../domain/ProviderAnswer.ts"
-import { backOffMs, providerFor, type Refresh, type Rotation, refreshIsDue } from "../domain/Refresh.ts"
+import { backOffMs, broughtNothing, providerFor, type Refresh, type Rotation, refreshIsDue } from "../domain/Refresh.ts"
 import { parseRotation } from "../domain/RotationShape.ts"
 import { Replica } from "../observability/Replica.ts"
 import {
@@ -228,7 +228,10 @@ const make = Effect.gen(function* () {
                 ...versions.map(({ fingerprints }) => fingerprints[field])
               ])
       const granted = { secret, expiresAt: read.expiresAt, isWhole: accessToken !== null }
-      return of({ kind: "granted", grant }, granted, null)
+      if (read.failure === null) return of({ kind: "granted", grant }, granted, null)
+      const { detail, reason } = read.failure
+      const retryAt = ("retryAt" in read.failure ? read.failure.retryAt : null) ?? wait
+      return of({ kind: "granted", grant, retryAt }, granted, { reason, detail, httpStatus: raw.status })
     }
     const failure = { reason: read.reason, detail: read.detail, httpStatus: raw.status }
     if (read.kind === "refused") return of({ kind: "refused" }, null, failure)
@@ -261,9 +264,13 @@ const make = Effect.gen(function* () {
   })
 
   const endedBy = (settled: Extract<commands.Settled, { readonly _tag: "Settled" }>, now: number): Ended =>
-    settled.placement === "promote"
+    settled.placement === "promote" && !broughtNothing(settled.refresh)
       ? { _tag: "Refreshed", version: settled.credential.secretVersion }
       : failed(whyNot(settled.credential, settled.refresh, now))
+
+  /** What that term brought, or something newer, is handed out. */
+  const has = (refresh: Refresh, term: number): boolean =>
+    refresh.holding.current.term >= term && !broughtNothing(refresh)
 
   const whyNot = ({ credentialId }: Credential, refresh: Refresh, now: number): ChangeError => {
     if (refresh.grant.isFinal) return new errors.ReconnectNeeded({ credentialId })
@@ -338,7 +345,7 @@ const make = Effect.gen(function* () {
         return failed(new errors.CredentialNotFound({ credentialId: job.credentialId }))
       }
       if (refresh.grant.claim?.term === term) continue
-      return refresh.holding.current.term >= term
+      return has(refresh, term)
         ? { _tag: "Refreshed", version: standing.credential.secretVersion }
         : failed(whyNot(standing.credential, refresh, standing.now))
     }
@@ -390,7 +397,8 @@ const make = Effect.gen(function* () {
       return { _tag: reason === "blocked_url" ? "none" : reason === "invalid_client" ? "client" : "provider" }
     }
     const { raw } = outcome
-    const read = readAnswer({ provider, raw, sent: kept.sent, defaultLifeMs: null })
+    const answer = readAnswer({ provider, raw, sent: kept.sent, defaultLifeMs: null })
+    const read = answer.kind === "granted" ? (answer.failure ?? answer) : answer
     if (read.kind === "granted" || read.kind === "refused") return { _tag: "ok" }
     if (read.kind === "client") return { _tag: "client" }
     if (read.reason !== "rate_limited") return { _tag: "provider" }
@@ -530,7 +538,7 @@ const make = Effect.gen(function* () {
       }
       if (mine !== null) {
         // Our own answer was settled by somebody else.
-        return credential.refresh.holding.current.term >= mine
+        return has(credential.refresh, mine)
           ? { _tag: "Refreshed", version: credential.secretVersion }
           : failed(whyNot(credential, credential.refresh, now))
       }

@@ -354,18 +354,23 @@ export const settle = (
         }
         holding = Life.afterPromotion(marked, held, answer.spent)
         const grantExpiresAt = grantEnd(setup.provider, now, known.grantExpiresAt, expiresAt)
-        const nextAt = granted.isWhole ? scheduled(setup, now, expiresAt) : now + 5_000
         refresh = {
           ...refresh,
-          lastRefreshedAt: now,
-          nextRefreshAt: nextAt,
           grantExpiresAt,
           grantNoticedMs: noticedBefore(known.grantNoticedMs, grantExpiresAt, now),
-          health: healthFrom(setup.provider, expiresAt, now, setup.chance)
+          ...(granted.isWhole
+            ? {
+                lastRefreshedAt: now,
+                nextRefreshAt: scheduled(setup, now, expiresAt),
+                health: healthFrom(setup.provider, expiresAt, now, setup.chance)
+              }
+            : {})
         }
         workspace.credentials.update(credential)
         const version = putSecret(workspace, credential, granted.secret, sealer, caller)
-        record(workspace, "credential.rotated", credentialId, caller, {
+        // Nobody is told of a success that brought nothing to hand out.
+        const action = granted.isWhole ? "credential.rotated" : "credential.refresh-kept"
+        record(workspace, action, credentialId, caller, {
           cause: "refresh",
           term: answer.term,
           version: [before.version, credential.version],
@@ -375,12 +380,14 @@ export const settle = (
           ],
           expires_at: [iso(before.expiresAt), iso(expiresAt)]
         })
-        events.announce(workspace, "rotated", credential, {
-          version: credential.version,
-          expires_at: iso(expiresAt),
-          overlap_until: null,
-          cause: "refresh"
-        })
+        if (granted.isWhole) {
+          events.announce(workspace, "rotated", credential, {
+            version: credential.version,
+            expires_at: iso(expiresAt),
+            overlap_until: null,
+            cause: "refresh"
+          })
+        }
       } else {
         credential = next
         holding = Life.withSpare(marked, held)
@@ -400,7 +407,7 @@ export const settle = (
       }
     }
     refresh = { ...refresh, holding: bounded(holding) }
-    if (failure !== null) {
+    if (failure !== null && settlement.placement !== "superseded") {
       refresh = { ...refresh, lastError: { reason: failure.reason, at: now, httpStatus: failure.httpStatus } }
       record(workspace, "credential.refresh-failed", credentialId, caller, {
         term: answer.term,

@@ -94,7 +94,8 @@ describe("what was granted is read, however it is written", () => {
       kind: "granted",
       fields: { accessToken: "a", refreshToken: "r", tokenType: "Bearer" },
       expiresAt: now + 3_600_000,
-      scopes: ["x", "y"]
+      scopes: ["x", "y"],
+      failure: null
     })
   })
 

@@ -6,7 +6,7 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Redacted } from "effect"
+import { Clock, Effect, Fiber, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import type { StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
@@ -275,4 +275,53 @@ describe("a revocation at the provider", () => {
       assert.strictEqual((yield* revoke(id)).atProvider, "revoked")
     })
   )
+})
+
+describe("an answer with a new refresh token and nothing to hand out", () => {
+  const cases: ReadonlyArray<readonly [string, number, object, string]> = [
+    ["a number for an access token", 200, { access_token: 5 }, "malformed_answer"],
+    ["an empty one", 200, { access_token: "" }, "malformed_answer"],
+    ["none", 200, {}, "malformed_answer"],
+    ["half a character", 200, { access_token: "\ud800" }, "malformed_answer"],
+    ["an error", 200, { error: "invalid_grant" }, "invalid_grant"],
+    ["an error beside both", 500, { access_token: "access-2" }, "provider_down"]
+  ]
+  for (const [what, status, body, reason] of cases) {
+    it.effect(`is a failure, and its refresh token is kept: ${what}`, () =>
+      Effect.gen(function* () {
+        const { asked, credentials, eventsOf, put, refresher, row, script, store } = yield* begin
+        yield* put({ refresh_tokens: "rotate" })
+        const id = yield* store({ expiresAt: 600 * minute })
+        let count = 1
+        script.answer = () =>
+          Promise.resolve({ status, body: { expires_in: 3_600, ...body, refresh_token: `refresh-${++count}` } })
+        const refused = yield* Effect.flip(refresher.refresh("demo", id, caller))
+        assert.strictEqual(refused._tag === "ProviderFailed" ? refused.reason : refused._tag, reason)
+        const first = row(id).refresh!
+        assert.deepStrictEqual([first.grant.attempts, first.lastError?.reason], [1, reason])
+        assert.strictEqual(first.lastRefreshedAt, null)
+        assert.isAtMost(first.grant.nextAttemptAt!, 5_000)
+        // Nobody waits for it: not before its time, and then with what was received.
+        yield* refresher.due("demo", id)
+        assert.lengthOf(asked, 1)
+        for (let pause = 0; pause < 4; pause++) {
+          yield* TestClock.adjust(row(id).refreshDueAt! - (yield* Clock.currentTimeMillis))
+          yield* refresher.due("demo", id)
+        }
+        assert.deepStrictEqual(
+          asked.map(({ body: sent }) => new URLSearchParams(sent).get("refresh_token")),
+          ["refresh-1", "refresh-2", "refresh-3", "refresh-4", "refresh-5"]
+        )
+        assert.isAbove(row(id).refreshDueAt! - (yield* Clock.currentTimeMillis), 60_000)
+        assert.lengthOf(eventsOf("rotated"), 0)
+        assert.lengthOf(eventsOf("refresh_failed"), 1)
+        const shown = yield* credentials.describe("demo", { credentialId: id })
+        assert.strictEqual(shown.refresh?.state, "failing")
+        script.answer = () => Promise.resolve({ status: 200, body: { access_token: "a", expires_in: 3_600 } })
+        yield* refresher.refresh("demo", id, caller)
+        assert.deepStrictEqual([row(id).refresh?.grant.attempts, eventsOf("rotated").length], [0, 1])
+        assert.lengthOf(eventsOf("recovered"), 1)
+      })
+    )
+  }
 })
