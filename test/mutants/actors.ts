@@ -273,8 +273,8 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "credentials-revoke-keeps-the-secret",
-        from: '  putVersions(workspace, Lifecycle.versionsAfterEnd(versions, "revoked", reason ?? "revoked"))\n',
-        to: '  putVersions(workspace, Lifecycle.versionsAfterEnd(versions.slice(1), "revoked", reason ?? "revoked"))\n',
+        from: 'Lifecycle.versionsAfterEnd(ending, "revoked", reason ?? "revoked")',
+        to: 'Lifecycle.versionsAfterEnd(ending.slice(1), "revoked", reason ?? "revoked")',
         breaks: ["R-SEC-8", "P5"]
       }
     ]

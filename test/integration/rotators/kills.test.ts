@@ -36,6 +36,7 @@ const start = async (): Promise<Service> => {
     ...(service === undefined ? {} : { keyFile: service.keyFile })
   })
   await eventually(
+    // May fail: it is still starting.
     async () => (await ask("credential.list", { limit: 1 }).catch(() => undefined))?.status,
     (status) => status === 200,
     { limitMs: 120_000, everyMs: 50, what: "the service's first answer" }
@@ -157,7 +158,7 @@ describe("killed", () => {
       void gate.stopAt(at(is), when).then(() => {
         isStopped = true
       })
-      // Its answer may never come.
+      // May fail: its answer may never come.
       void ask("credential.rotate", { credential_id: id }).catch(() => undefined)
       await eventually(
         () => isStopped,

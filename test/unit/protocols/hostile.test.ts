@@ -66,7 +66,7 @@ describe(`hostile payloads (seed ${seed})`, () => {
       retireKey: () => Effect.void,
       listBlocked: () => Effect.succeed({ content: [], next: null }),
       releaseBlocked: () => Effect.succeed({ id: 1, action: "drop" }),
-      ...({ providerList: () => Effect.succeed([]) } as object),
+      ...({ providerList: () => Effect.succeed([]), rotatorList: () => Effect.succeed([]) } as object),
       auditList: () => Effect.succeed({ content: [], next: null }),
       auditVerify: () => Effect.succeed({ valid: true, checked: 0, firstBroken: null, published: null, repaired: [] }),
       auditListAny: () => Effect.succeed({ content: [], next: null }),
