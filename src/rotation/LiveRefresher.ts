@@ -116,6 +116,8 @@ interface Job {
   readonly insists: boolean
   /** Of a rotator; null: as is usual. */
   readonly overlapMs: number | null
+  /** The credential's version that who asks has seen; null: any. */
+  readonly expectedVersion: number | null
 }
 
 interface Known {
@@ -551,7 +553,14 @@ const make = Effect.gen(function* () {
       const hurries = typeof graceUntil === "number" && now < graceUntil
       const turnId = yield* takeTurn(job, known, job.insists || hurries)
       if (turnId === null) return idle
-      const request = { credentialId, provider: known.provider, timing, holder: process, asked }
+      const request = {
+        credentialId,
+        provider: known.provider,
+        timing,
+        holder: process,
+        asked,
+        expectedVersion: job.expectedVersion
+      }
       const claimed = yield* Effect.onError(actors.ask(tenantId, commands.claim(request, events, job.caller)), () =>
         endTurn(turnId, known.route, { _tag: "none" })
       )
@@ -620,10 +629,12 @@ const make = Effect.gen(function* () {
       const under = flights.get(key)
       if (under !== undefined) {
         const awaited = Deferred.await(under.ended)
-        // What nobody waited for may have been put off.
-        return job.asked && !under.asked
-          ? Effect.flatMap(awaited, (ended) => (ended._tag === "Idle" ? join(job) : Effect.succeed(ended)))
-          : awaited
+        return Effect.flatMap(awaited, (ended) => {
+          // What nobody waited for may have been put off; what another one expected is not what this one does.
+          const isPutOff = job.asked && !under.asked && ended._tag === "Idle"
+          const isOthers = ended._tag === "Failed" && ended.error._tag === "VersionConflict"
+          return isPutOff || (isOthers && job.expectedVersion === null) ? join(job) : Effect.succeed(ended)
+        })
       }
       const ended = Deferred.makeUnsafe<Ended>()
       flights.set(key, { ended, asked: job.asked })
@@ -638,20 +649,33 @@ const make = Effect.gen(function* () {
       return Deferred.await(ended)
     })
 
+  /** What is no one's to wait for, an exchange under way or not. */
+  const mayAsk = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<void, ChangeError> {
+    const { credentialId, expectedVersion } = job
+    const credential = (yield* standingOf(job))?.credential
+    if (credential === undefined) return
+    if (expectedVersion !== null && expectedVersion !== credential.version) {
+      return yield* new errors.VersionConflict({ expectedVersion, actualVersion: credential.version })
+    }
+    if (credential.state === "revoked") return yield* new errors.CredentialRevoked({ credentialId })
+  })
+
   return Refresher.of({
-    refresh: Effect.fnUntraced(function* (tenantId, credentialId, caller, overlapMs = null) {
+    refresh: Effect.fnUntraced(function* (tenantId, credentialId, caller, overlapMs = null, expectedVersion = null) {
       const pending = failed(new errors.RefreshPending({ credentialId }))
-      const ended = yield* Effect.timeoutOrElse(
-        join({
-          tenantId,
-          credentialId,
-          caller: { ...caller, idempotency: null },
-          asked: true,
-          insists: true,
-          overlapMs
-        }),
-        { duration: rotateWait, orElse: () => Effect.succeed(pending) }
-      )
+      const asking = {
+        caller: { ...caller, idempotency: null },
+        asked: true,
+        insists: true,
+        overlapMs,
+        expectedVersion
+      }
+      const job: Job = { tenantId, credentialId, ...asking }
+      yield* mayAsk(job)
+      const ended = yield* Effect.timeoutOrElse(join(job), {
+        duration: rotateWait,
+        orElse: () => Effect.succeed(pending)
+      })
       if (ended._tag === "Refreshed") return { credentialId, version: ended.version }
       return yield* ended._tag === "Failed" ? ended.error : new errors.RefreshPending({ credentialId })
     }),
@@ -664,7 +688,8 @@ const make = Effect.gen(function* () {
             caller: { ...caller, idempotency: null },
             asked: true,
             insists: false,
-            overlapMs: null
+            overlapMs: null,
+            expectedVersion: null
           }),
           readWait
         )
@@ -676,7 +701,8 @@ const make = Effect.gen(function* () {
         caller: { ...caller, idempotency: null },
         asked: true,
         insists: true,
-        overlapMs: null
+        overlapMs: null,
+        expectedVersion: null
       }
       // What does not end in time, or fails here, is tried again when it is due.
       return Effect.timeoutOption(
@@ -685,7 +711,17 @@ const make = Effect.gen(function* () {
       ).pipe(Effect.map(Option.getOrElse(() => "failed" as const)))
     },
     due: (tenantId, credentialId) =>
-      Effect.asVoid(join({ tenantId, credentialId, caller: background, asked: false, insists: false, overlapMs: null }))
+      Effect.asVoid(
+        join({
+          tenantId,
+          credentialId,
+          caller: background,
+          asked: false,
+          insists: false,
+          overlapMs: null,
+          expectedVersion: null
+        })
+      )
   })
 })
 

@@ -370,7 +370,7 @@ const make = Effect.gen(function* () {
       if (secret !== null) return yield* rotateByHand(tenantId, { ...request, secret }, caller)
       yield* known(tenantId)
       return yield* Effect.ensuring(
-        refresher.refresh(tenantId, request.credentialId, caller, request.overlapMs),
+        refresher.refresh(tenantId, request.credentialId, caller, request.overlapMs, request.expectedVersion),
         describeCache.changed(tenantId)
       )
     }),

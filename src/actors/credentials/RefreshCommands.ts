@@ -128,6 +128,8 @@ export interface ClaimRequest {
   readonly timing: GrantTiming
   readonly holder: string
   readonly asked: boolean
+  /** Null: any. */
+  readonly expectedVersion: number | null
 }
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
@@ -158,7 +160,7 @@ export const claim = (request: ClaimRequest, events: Events, caller: Caller): Co
   caller: { ...caller, idempotency: null },
   load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
   decide: (workspace): Result.Result<Claimed, errors.Refusal> => {
-    const found = findOwn(workspace, request.credentialId, null)
+    const found = findOwn(workspace, request.credentialId, request.expectedVersion)
     if (Result.isFailure(found)) return Result.fail(found.failure)
     const credential = found.success
     const { credentialId, refresh } = credential

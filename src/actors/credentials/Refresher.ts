@@ -24,7 +24,9 @@ export class Refresher extends Context.Service<
       credentialId: string,
       caller: Caller,
       /** Of a rotator: how long the old secret is promised; null: as is usual. */
-      overlapMs?: number | null
+      overlapMs?: number | null,
+      /** Another one than the credential's: `VersionConflict`, and nothing is asked of the provider. */
+      expectedVersion?: number | null
     ) => Effect.Effect<ChangedCredential, ChangeError>
     /** Starts a refresh when none is under way, and returns when it has ended, whatever came of it. Bounded. */
     readonly settled: (tenantId: string, credentialId: string, caller: Caller) => Effect.Effect<void>

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import type { StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
+import type { RotateRequest, StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import type { ProviderFields } from "../../../src/domain/Provider.ts"
@@ -324,4 +324,71 @@ describe("an answer with a new refresh token and nothing to hand out", () => {
       })
     )
   }
+})
+
+describe("who asks for a refresh", () => {
+  const rotation = (credentialId: string, expectedVersion: number | null): RotateRequest => ({
+    credentialId,
+    secret: null,
+    expiresAt: undefined,
+    overlapMs: null,
+    expectedVersion
+  })
+
+  it.effect("of another version than the credential's asks nothing of the provider", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, row, script, store } = yield* begin
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+      yield* put()
+      const id = yield* store()
+      const refused = yield* Effect.flip(credentials.rotate("demo", rotation(id, 77), caller))
+      assert.deepInclude(refused, { _tag: "VersionConflict", expectedVersion: 77, actualVersion: 1 })
+      assert.deepStrictEqual([asked.length, row(id).version], [0, 1])
+      assert.strictEqual((yield* credentials.rotate("demo", rotation(id, 1), caller)).version, 2)
+    })
+  )
+
+  it.effect("of a version that goes while its turn comes is refused under the lock, and nobody else with it", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, row, script, store, world } = yield* begin
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+      yield* put({ rate_per_minute: 1 })
+      const id = yield* store()
+      yield* credentials.rotate("demo", rotation(id, null), caller)
+      yield* TestClock.adjust("57 seconds")
+      const expecting = yield* Effect.forkChild(Effect.flip(credentials.rotate("demo", rotation(id, 2), caller)))
+      yield* TestClock.adjust("1 second")
+      const other = yield* Effect.forkChild(Effect.flip(credentials.rotate("demo", rotation(id, null), caller)))
+      yield* TestClock.adjust("1 second")
+      const known = row(id)
+      world.tables.credentials.put(world.tagged({ ...known, version: known.version + 1 }))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(expecting))._tag, "VersionConflict")
+      // Its own turn was taken for this minute by the one that was refused.
+      assert.strictEqual((yield* Fiber.join(other))._tag, "ProviderFailed")
+      assert.lengthOf(asked, 1)
+    })
+  )
+
+  it.effect("of a revoked one hears so at once, though an exchange hangs", () =>
+    Effect.gen(function* () {
+      const { credentials, put, script, store } = yield* begin
+      yield* put()
+      const id = yield* store()
+      const gate = Promise.withResolvers<void>()
+      const begun = Promise.withResolvers<void>()
+      script.answer = async () => {
+        begun.resolve()
+        await gate.promise
+        return { status: 200, body: { access_token: "access-2" } }
+      }
+      const waiting = yield* Effect.forkChild(Effect.exit(credentials.rotate("demo", rotation(id, null), caller)))
+      yield* Effect.promise(() => begun.promise)
+      yield* credentials.revoke("demo", { credentialId: id, reason: null, expectedVersion: null }, caller)
+      const refused = yield* Effect.flip(credentials.rotate("demo", rotation(id, null), caller))
+      assert.strictEqual(refused._tag, "CredentialRevoked")
+      gate.resolve()
+      yield* Fiber.join(waiting)
+    })
+  )
 })
