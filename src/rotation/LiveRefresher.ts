@@ -107,6 +107,12 @@ const limitedMs = 5_000
 const background: Caller = { ...servicePrincipal("service"), correlationId: "refresh", idempotency: null }
 const databaseFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
 
+/** Not what comes of waiting, and of what is away for a moment. */
+const isFirstAnswer = (error: ChangeError): error is errors.Refusal =>
+  !["RefreshPending", "RefreshInDoubt", "RowChanged", "Unavailable", "TooManyRequests", "NotYetInForce"].includes(
+    error._tag
+  )
+
 interface Job {
   readonly tenantId: string
   readonly credentialId: string
@@ -660,6 +666,38 @@ const make = Effect.gen(function* () {
     if (credential.state === "revoked") return yield* new errors.CredentialRevoked({ credentialId })
   })
 
+  const answerFor = (job: Job): Effect.Effect<Ended> =>
+    Effect.matchEffect(mayAsk(job), { onSuccess: () => join(job), onFailure: (error) => Effect.succeed(failed(error)) })
+
+  /** The answer, kept for who asks again with the same key. What only says "not yet" is no answer. */
+  const keepFor = ({ credentialId, tenantId }: Job, ended: Ended, caller: Caller): Effect.Effect<Ended> => {
+    const answer =
+      ended._tag === "Refreshed"
+        ? Result.succeed({ credentialId, version: ended.version })
+        : ended._tag === "Failed" && isFirstAnswer(ended.error)
+          ? Result.fail(ended.error)
+          : null
+    if (answer === null) return Effect.succeed(ended)
+    return Effect.match(actors.ask(tenantId, commands.keepAnswer(answer, caller)), {
+      onSuccess: ({ version }): Ended => ({ _tag: "Refreshed", version }),
+      // One that could not be kept is true all the same.
+      onFailure: (error): Ended => (isFirstAnswer(error) ? failed(error) : ended)
+    })
+  }
+
+  /** What its key was answered before, or a refresh whose answer is kept, whether or not anybody waits so long. */
+  const once = (job: Job, caller: Caller): Effect.Effect<Ended> =>
+    Effect.matchEffect(actors.ask(job.tenantId, commands.answerBefore(caller)), {
+      onFailure: (error) => Effect.succeed(failed(error)),
+      onSuccess: (before) => {
+        if (before !== null) return Effect.succeed<Ended>({ _tag: "Refreshed", version: before.version })
+        const ended = Deferred.makeUnsafe<Ended>()
+        const run = Effect.flatMap(answerFor(job), (result) => keepFor(job, result, caller))
+        fork(Effect.asVoid(Effect.flatMap(run, (result) => Deferred.succeed(ended, result))))
+        return Deferred.await(ended)
+      }
+    })
+
   return Refresher.of({
     refresh: Effect.fnUntraced(function* (tenantId, credentialId, caller, overlapMs = null, expectedVersion = null) {
       const pending = failed(new errors.RefreshPending({ credentialId }))
@@ -671,8 +709,8 @@ const make = Effect.gen(function* () {
         expectedVersion
       }
       const job: Job = { tenantId, credentialId, ...asking }
-      yield* mayAsk(job)
-      const ended = yield* Effect.timeoutOrElse(join(job), {
+      const answered = caller.idempotency === null ? answerFor(job) : once(job, caller)
+      const ended = yield* Effect.timeoutOrElse(answered, {
         duration: rotateWait,
         orElse: () => Effect.succeed(pending)
       })

@@ -41,6 +41,7 @@ import { credentialChanged } from "../tenant/RowTagging.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 import { changed, type Events, findOwn, iso, putSecret, putVersions, record, type SecretSealer } from "./Change.ts"
+import type { ChangedCredential } from "./Credentials.ts"
 
 /** A rotation that was checked, with what is needed to begin. */
 export interface RefreshSetup {
@@ -103,6 +104,25 @@ export const refreshAfterHand = (
     told: toldNothing
   }
 }
+
+// ---- the same request again ----------------------------------------------------------
+
+/** The answer that the caller's idempotency key was given first; null: none yet. */
+export const answerBefore = (caller: Caller): Command<ChangedCredential | null> => ({
+  name: "credential.rotate",
+  caller,
+  load: {},
+  decide: (workspace) => {
+    workspace.provisional()
+    return Result.succeed(null)
+  }
+})
+
+/** Keeps the answer for the caller's idempotency key, or gives the one that was kept already. */
+export const keepAnswer = (
+  answer: Result.Result<ChangedCredential, errors.Refusal>,
+  caller: Caller
+): Command<ChangedCredential> => ({ name: "credential.rotate", caller, load: {}, decide: () => answer })
 
 // ---- claim -----------------------------------------------------------------------
 

@@ -391,4 +391,60 @@ describe("who asks for a refresh", () => {
       yield* Fiber.join(waiting)
     })
   )
+
+  const once = (key: string, body = "the body"): Caller => ({
+    ...caller,
+    idempotency: { key, operation: "credential.rotate", body: new TextEncoder().encode(body) }
+  })
+
+  it.effect("twice with the same key gets the first answer, and the provider is asked once", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, row, script, store } = yield* begin
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+      yield* put()
+      const id = yield* store()
+      const both = yield* Effect.all(
+        [
+          credentials.rotate("demo", rotation(id, 1), once("k")),
+          credentials.rotate("demo", rotation(id, 1), once("k"))
+        ],
+        { concurrency: 2 }
+      )
+      assert.deepStrictEqual(
+        both.map(({ version }) => version),
+        [2, 2]
+      )
+      assert.strictEqual((yield* credentials.rotate("demo", rotation(id, 1), once("k"))).version, 2)
+      const other = yield* Effect.flip(credentials.rotate("demo", rotation(id, 1), once("k", "another body")))
+      assert.strictEqual(other._tag, "IdempotencyKeyReused")
+      assert.deepStrictEqual([asked.length, row(id).version], [1, 2])
+      assert.strictEqual((yield* credentials.rotate("demo", rotation(id, 2), once("l"))).version, 3)
+      assert.lengthOf(asked, 2)
+    })
+  )
+
+  it.effect("and goes away finds its answer later, a refusal as well", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, script, store } = yield* begin
+      yield* put()
+      const id = yield* store()
+      const gate = Promise.withResolvers<void>()
+      const begun = Promise.withResolvers<void>()
+      script.answer = async () => {
+        begun.resolve()
+        await gate.promise
+        return { status: 400, body: { error: "invalid_grant" } }
+      }
+      const first = yield* Effect.forkChild(credentials.rotate("demo", rotation(id, null), once("k")))
+      yield* Effect.promise(() => begun.promise)
+      yield* Fiber.interrupt(first)
+      const second = yield* Effect.forkChild(Effect.flip(credentials.rotate("demo", rotation(id, null), once("k"))))
+      gate.resolve()
+      assert.strictEqual((yield* Fiber.join(second))._tag, "ReconnectNeeded")
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2" } })
+      const third = yield* Effect.flip(credentials.rotate("demo", rotation(id, null), once("k")))
+      assert.strictEqual(third._tag, "ReconnectNeeded")
+      assert.lengthOf(asked, 1)
+    })
+  )
 })
