@@ -271,8 +271,9 @@ const make = Effect.gen(function* () {
     return settled
   })
 
+  /** A secret that was stored by hand meanwhile wins: it is what there is to hand out, and it is new. */
   const endedBy = (settled: Extract<commands.Settled, { readonly _tag: "Settled" }>, now: number): Ended =>
-    settled.placement === "promote" && !broughtNothing(settled.refresh)
+    settled.placement !== "none" && !broughtNothing(settled.refresh)
       ? { _tag: "Refreshed", version: settled.credential.secretVersion }
       : failed(whyNot(settled.credential, settled.refresh, now))
 

@@ -447,4 +447,31 @@ describe("who asks for a refresh", () => {
       assert.lengthOf(asked, 1)
     })
   )
+
+  for (const [what, refreshToken] of [
+    ["of another grant", "refresh-9"],
+    ["of the same grant", "refresh-1"]
+  ] as const) {
+    it.effect(`gets what was stored by hand meanwhile, ${what}, which wins`, () =>
+      Effect.gen(function* () {
+        const { credentials, put, row, script, store } = yield* begin
+        yield* put({ refresh_tokens: "rotate" })
+        const id = yield* store({ expiresAt: 60 * minute })
+        const gate = Promise.withResolvers<void>()
+        const begun = Promise.withResolvers<void>()
+        script.answer = async () => {
+          begun.resolve()
+          await gate.promise
+          return { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
+        }
+        const waiting = yield* Effect.forkChild(credentials.rotate("demo", rotation(id, null), caller))
+        yield* Effect.promise(() => begun.promise)
+        const secret = Redacted.make({ access_token: "by-hand", refresh_token: refreshToken })
+        const stored = yield* credentials.rotate("demo", { ...rotation(id, null), secret }, caller)
+        gate.resolve()
+        assert.strictEqual((yield* Fiber.join(waiting)).version, stored.version)
+        assert.deepStrictEqual([row(id).secretVersion, row(id).refresh?.lastError], [stored.version, null])
+      })
+    )
+  }
 })
