@@ -39,7 +39,7 @@ export type ReadAnswer =
       /** UNIX milliseconds; null: it never expires, or the provider does not say. */
       readonly expiresAt: number | null
       readonly scopes: ReadonlyArray<string> | null
-      /** Why there is no access token; null: there is one. */
+      /** Why there is no access token, or none that lives; null: there is one. */
       readonly failure: ReadFailure | null
     }
   | ReadFailure
@@ -140,7 +140,7 @@ const textAt = (value: Json, pointer: string): string | null => {
 const numberAt = (value: Json, pointer: string): number | null => {
   const found = at(value, pointer)
   const number =
-    typeof found === "number" ? found : typeof found === "string" && found !== "" ? Number(found) : Number.NaN
+    typeof found === "number" ? found : typeof found === "string" && found.trim() !== "" ? Number(found) : Number.NaN
   return Number.isFinite(number) ? number : null
 }
 
@@ -168,8 +168,17 @@ const expiryOf = (
     }
   })()
   if (end !== null && end > receivedAt && end <= receivedAt + lifeMsMax) return Math.floor(end)
-  // 0 means "never" to some; what lies in the past, or beyond all measure, means nothing.
+  // A moment by a clock that is off, and what lies beyond all measure, says nothing.
   return defaultLifeMs === null ? null : receivedAt + defaultLifeMs
+}
+
+/**
+ * A length of life of nothing, or less: over as it came. A provider that writes "never" so is told apart by an
+ * `expires_in_path` where nothing stands.
+ */
+const isOver = (provider: Provider, body: Json): boolean => {
+  const number = provider.expires_in_unit.startsWith("at_") ? null : numberAt(body, provider.expires_in_path)
+  return number !== null && number <= 0
 }
 
 /** Seconds, or a date. Null when it is neither, or lies in the past. */
@@ -276,13 +285,14 @@ export const readAnswer = (options: {
     const isWhole = raw.cutShort === undefined
     if (isNew || (isWhole && !isError && (accessToken !== null || refreshToken !== null))) {
       const scope = at(body, "/scope")
-      const usable = isError ? null : accessToken
+      const over = isOver(provider, body) // What is the grant as well is kept.
+      const usable = isError || (over && provider.grant !== "exchange_live") ? null : accessToken
       return {
         kind: "granted",
         fields: { accessToken: usable, refreshToken, tokenType: textAt(body, "/token_type") },
         expiresAt: expiryOf(provider, body, raw, defaultLifeMs),
         scopes: typeof scope === "string" && scope !== "" ? scope.split(/[ ,]+/u).filter((one) => one !== "") : null,
-        failure: usable === null ? readFailure(raw, body, rules, detail) : null
+        failure: usable === null || over ? readFailure(raw, body, rules, detail) : null
       }
     }
   }

@@ -235,7 +235,7 @@ const make = Effect.gen(function* () {
                 kept.spent,
                 ...versions.map(({ fingerprints }) => fingerprints[field])
               ])
-      const granted = { secret, expiresAt: read.expiresAt, isWhole: accessToken !== null }
+      const granted = { secret, expiresAt: read.expiresAt, isWhole: read.failure === null }
       if (read.failure === null) return of({ kind: "granted", grant }, granted, null)
       const { detail, reason } = read.failure
       const retryAt = ("retryAt" in read.failure ? read.failure.retryAt : null) ?? wait

@@ -104,13 +104,27 @@ describe("what was granted is read, however it is written", () => {
     ["milliseconds", "milliseconds", 90_000, now + 90_000],
     ["a moment in seconds", "at_seconds", now / 1_000 + 60, now + 60_000],
     ["a moment in milliseconds", "at_milliseconds", now + 5, now + 5],
-    ["0, which says never", "seconds", 0, null],
     ["a moment that is past", "at_seconds", 1, null],
     ["more than ten years", "seconds", 1e12, null],
     ["nonsense", "seconds", "soon", null]
   ] as const)("lifetime as %s", (_, unit, value, expected) => {
     const provider = { ...plain, expires_in_unit: unit }
     assert.strictEqual(granted(read(provider, raw(200, { access_token: "a", expires_in: value }))).expiresAt, expected)
+  })
+
+  it.each(["NaN", "soon", " ", 1e308, 9e15, "9e15", null, {}, true])("with the usual lifetime for %s", (value) => {
+    const answer = granted(read(plain, raw(200, { access_token: "a", expires_in: value }), 60_000))
+    assert.deepStrictEqual([answer.expiresAt, answer.failure], [now + 60_000, null])
+  })
+
+  it.each([0, -1, "0", "-3600", -1e308])("as one whose life is over, and that is not handed out, for %s", (value) => {
+    const body = { access_token: "a", refresh_token: "r", expires_in: value }
+    const answer = granted(read(plain, raw(200, body), 60_000))
+    assert.deepStrictEqual([answer.fields.accessToken, answer.fields.refreshToken], [null, "r"])
+    assert.strictEqual(answer.failure?.reason, "malformed_answer")
+    // Where it is the grant, it is kept.
+    const live = granted(read({ ...plain, grant: "exchange_live" }, raw(200, body)))
+    assert.deepStrictEqual([live.fields.accessToken, live.failure?.reason], ["a", "malformed_answer"])
   })
 
   it("with the provider's usual lifetime where the answer has none", () => {

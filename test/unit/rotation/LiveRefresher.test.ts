@@ -284,6 +284,7 @@ describe("an answer with a new refresh token and nothing to hand out", () => {
     ["none", 200, {}, "malformed_answer"],
     ["half a character", 200, { access_token: "\ud800" }, "malformed_answer"],
     ["an error", 200, { error: "invalid_grant" }, "invalid_grant"],
+    ["a life that is over", 200, { access_token: "access-2", expires_in: 0 }, "malformed_answer"],
     ["an error beside both", 500, { access_token: "access-2" }, "provider_down"]
   ]
   for (const [what, status, body, reason] of cases) {
