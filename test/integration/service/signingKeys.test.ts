@@ -87,8 +87,14 @@ describe("the key that signs the audit", () => {
     for (const n of [1, 2]) {
       const keyId = await rotate("audit-signing")
       await store(n)
-      await eventually(sign, ({ key_id }) => key_id === keyId, { limitMs: 60_000, what: "the new key signing" })
-      // Asked often enough that either replica answers.
+      // Asked often enough that either replica answers: by all of them, it is the new key.
+      const signing = async () => {
+        const ids: Array<string> = []
+        for (let asked = 0; asked < 8; asked++) ids.push((await sign()).key_id)
+        return ids
+      }
+      const isNew = (ids: ReadonlyArray<string>) => ids.every((id) => id === keyId)
+      await eventually(signing, isNew, { limitMs: 60_000, what: "each replica signing with the new key" })
       for (let asked = 0; asked < 8; asked++) {
         await store(10 * n + asked)
         const one = await sign()
