@@ -1,5 +1,5 @@
 /**
- * `npm test`: everything, from a fresh clone, within 15 minutes on two cores. The last line is
+ * `npm test`: everything, from a fresh clone, well within an hour on two cores. The last line is
  * `N passed, N failed` over all parts.
  *
  * Installs what is missing, then: types, lint and unit tests; the integration tests against real
