@@ -4,32 +4,9 @@ import type { JsonObject } from "./Credential.ts"
 import { durationMs } from "./IsoDuration.ts"
 import { providerNamePattern } from "./Provider.ts"
 import type { Rotation } from "./Refresh.ts"
-
-export interface RotationError {
-  readonly path: string
-  readonly reason: string
-}
+import { isParams, paramsMax, type RotationError, wrongRotation as wrong } from "./RotationParams.ts"
 
 const known = ["provider", "grant", "params", "refresh_before", "keep_alive"]
-const paramsMax = 16
-const paramLengthMax = 2_048
-
-const wrong = (path: string, reason: string): Result.Result<never, RotationError> =>
-  Result.fail({ path: path === "" ? "rotation" : `rotation.${path}`, reason })
-
-const isParams = (value: unknown): value is Readonly<Record<string, string>> =>
-  typeof value === "object" &&
-  value !== null &&
-  !Array.isArray(value) &&
-  Object.keys(value).length <= paramsMax &&
-  Object.entries(value).every(
-    ([name, text]) =>
-      /^[a-z][a-z0-9_]{0,63}$/u.test(name) &&
-      typeof text === "string" &&
-      text.length <= paramLengthMax &&
-      text.isWellFormed()
-  )
-
 /** Null: nothing is refreshed. An empty object says so too, as it did before. */
 export const parseRotation = (
   type: string,

@@ -11,6 +11,7 @@ import { durationMs } from "./IsoDuration.ts"
 import { providerNamePattern } from "./Provider.ts"
 import type { ProviderOrigin } from "./ProviderEntry.ts"
 import { wordsWithout } from "./ProviderWords.ts"
+import { isParams, paramsMax, type RotationError, wrongRotation as wrong } from "./RotationParams.ts"
 
 export const rotatorKinds = ["mariadb-user", "webhook"] as const
 export type RotatorKind = (typeof rotatorKinds)[number]
@@ -83,34 +84,11 @@ export interface RotatorUse {
   readonly params: Readonly<Record<string, string>>
 }
 
-const paramsMax = 16
-const paramLengthMax = 2_048
-
-export interface ShapeProblem {
-  readonly path: string
-  readonly reason: string
-}
-const wrong = (path: string, reason: string): Result.Result<never, ShapeProblem> =>
-  Result.fail({ path: path === "" ? "rotation" : `rotation.${path}`, reason })
-
 export const namesRotator = (rotation: JsonObject | null): rotation is JsonObject =>
   rotation !== null && Object.hasOwn(rotation, "rotator")
 
-const isParams = (value: unknown): value is Readonly<Record<string, string>> =>
-  typeof value === "object" &&
-  value !== null &&
-  !Array.isArray(value) &&
-  Object.keys(value).length <= paramsMax &&
-  Object.entries(value).every(
-    ([name, text]) =>
-      /^[a-z][a-z0-9_]{0,63}$/u.test(name) &&
-      typeof text === "string" &&
-      text.length <= paramLengthMax &&
-      text.isWellFormed()
-  )
-
 /** `{rotator, every, params?}`, read and checked. */
-export const parseRotatorUse = (type: string, value: JsonObject): Result.Result<RotatorUse, ShapeProblem> => {
+export const parseRotatorUse = (type: string, value: JsonObject): Result.Result<RotatorUse, RotationError> => {
   const { every, params = {}, rotator } = value
   if (typeof rotator !== "string" || !rotatorNamePattern.test(rotator))
     return wrong("rotator", "is not a rotator's name")
@@ -161,9 +139,9 @@ export const forReaders = (secret: Secret): Secret =>
 export const isAdministrative = (secret: Secret): boolean =>
   Object.keys(secret).some((name) => administrativeFields.has(name))
 
-export const mariadbUserPlan = (use: RotatorUse, secret: Secret): Result.Result<MariadbUserPlan, ShapeProblem> => {
+export const mariadbUserPlan = (use: RotatorUse, secret: Secret): Result.Result<MariadbUserPlan, RotationError> => {
   const { host = "%", user_a, user_b, ...others } = use.params
-  const of = (path: string, reason: string): Result.Result<never, ShapeProblem> => Result.fail({ path, reason })
+  const of = (path: string, reason: string): Result.Result<never, RotationError> => Result.fail({ path, reason })
   for (const [name, user] of Object.entries({ user_a, user_b })) {
     if (user === undefined) return wrong(`params.${name}`, "is required")
     if (!userPattern.test(user)) return wrong(`params.${name}`, "must be letters, digits and _, 80 at most")

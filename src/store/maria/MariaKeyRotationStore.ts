@@ -9,15 +9,14 @@
 import { Effect, Layer } from "effect"
 import { KeyRotationStore, movePageMax, type Retired } from "../KeyRotationStore.ts"
 import type { KeyState, StoredKey } from "../KeyStore.ts"
-import type { StoreUnavailable } from "../StoreError.ts"
 import * as keyMoves from "./apply/keyMoves.ts"
 import { beginMarkSql, demoteSql, insertSql, insertValues, retireSql } from "./apply/keys.ts"
 import * as Columns from "./Columns.ts"
-import type { DatabaseFailure } from "./DatabaseFailure.ts"
 import { keyColumns, keyOf } from "./KeyRow.ts"
 import * as keyRows from "./load/keyRows.ts"
-import { type ConstraintBroken, fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
+import { Mariadb, type TransactionResult } from "./Mariadb.ts"
 import type { Session } from "./MariadbConnection.ts"
+import { sureTransaction } from "./SureTransaction.ts"
 import { tokenColumns, tokenOf } from "./TokenRow.ts"
 
 // ---- changing keys -----------------------------------------------------------------
@@ -83,16 +82,7 @@ const make = Effect.gen(function* () {
   const run = (operation: string, sql: string, values: ReadonlyArray<string | number | Buffer>) =>
     database.query(`KeyRotationStore.${operation}`, (session) => session.run(sql, values))
   /** None of these breaks a unique key but by a bug. */
-  const transaction = <A>(
-    operation: string,
-    body: (session: Session) => Promise<TransactionResult<A>>
-  ): Effect.Effect<A, StoreUnavailable> =>
-    database
-      .transaction(
-        `KeyRotationStore.${operation}`,
-        (session): Effect.Effect<TransactionResult<A>, DatabaseFailure> => fromSession(() => body(session))
-      )
-      .pipe(Effect.catchTag("ConstraintBroken", (broken: ConstraintBroken) => Effect.die(new Error(broken.constraint))))
+  const transaction = sureTransaction(database, "KeyRotationStore")
   const moveAll = <A extends { readonly tenantId: string }>(
     operation: string,
     moves: ReadonlyArray<A>,

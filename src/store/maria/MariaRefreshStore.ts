@@ -4,7 +4,6 @@ import { type CredentialVersion, historyVersionsMax } from "../../domain/Credent
 import { globalTenantId } from "../../domain/Names.ts"
 import { rotatorsMax } from "../../domain/Rotator.ts"
 import { pickedMs, providersMax, RefreshStore, type StoredProvider } from "../RefreshStore.ts"
-import type { StoreUnavailable } from "../StoreError.ts"
 import * as Columns from "./Columns.ts"
 import {
   credentialColumnCount,
@@ -18,11 +17,11 @@ import {
   versionOf,
   versionValues
 } from "./CredentialRow.ts"
-import type { DatabaseFailure } from "./DatabaseFailure.ts"
 import * as DuePick from "./DuePick.ts"
-import { type ConstraintBroken, fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
+import { Mariadb } from "./Mariadb.ts"
 import type { Session } from "./MariadbConnection.ts"
 import * as Turns from "./ProviderTurns.ts"
+import { sureTransaction } from "./SureTransaction.ts"
 
 // ---- one of them ---------------------------------------------------------------
 
@@ -111,16 +110,7 @@ const prune = (session: Session, tenantId: string, credentialId: string): Promis
 const make = Effect.map(Mariadb, (database) => {
   const backlog = DuePick.noBacklog()
   const knownQueues: Turns.KnownQueues = new Map()
-  const transaction = <A>(
-    operation: string,
-    body: (session: Session) => Promise<TransactionResult<A>>
-  ): Effect.Effect<A, StoreUnavailable> =>
-    database
-      .transaction(
-        `RefreshStore.${operation}`,
-        (session): Effect.Effect<TransactionResult<A>, DatabaseFailure> => fromSession(() => body(session))
-      )
-      .pipe(Effect.catchTag("ConstraintBroken", (broken: ConstraintBroken) => Effect.die(new Error(broken.constraint))))
+  const transaction = sureTransaction(database, "RefreshStore")
   return RefreshStore.of({
     pick: (limit) =>
       Effect.gen(function* () {
