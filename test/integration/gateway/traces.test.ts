@@ -42,6 +42,9 @@ const eventOf = (endpointId: string) =>
     (event) => event !== undefined,
     { limitMs: 15_000, what: `the event of ${endpointId}` }
   )
+/** Gateway and service each send their own spans, in their own time. */
+const areWhole = (spans: ReadonlyArray<CollectedSpan>): boolean =>
+  spans.some(({ kind }) => kind === 4) && spans.some(({ name }) => name.startsWith("POST /api/"))
 const spansOf = (traceId: string, isWhole: (spans: ReadonlyArray<CollectedSpan>) => boolean, what: string) =>
   eventually(() => collector.spans().filter((span) => span.traceId === traceId), isWhole, { limitMs: 15_000, what })
 const named = (spans: ReadonlyArray<CollectedSpan>, name: string): CollectedSpan => {
@@ -58,7 +61,7 @@ it("1: one request is one trace: gateway, bus, operation, statements, event", as
     { description: "planted-description", token: "plantedtoken" }
   )
   assert.strictEqual(made.status, 201, made.text)
-  const spans = await spansOf(traceId, (found) => found.some(({ kind }) => kind === 4), "the span of the event")
+  const spans = await spansOf(traceId, areWhole, "the spans of the event and of the edge")
   const edge = named(spans, "POST /api/v1/endpoints/{endpointId}/tokens")
   const asked = named(spans, "request token.provision")
   const operation = named(spans, "token.provision")
@@ -180,7 +183,7 @@ it("4: a caller who samples nothing is followed by nobody, and its trace goes on
   // A later one is there, so an earlier one would be.
   const later = newTrace()
   await provision("e4-later", { traceparent: `00-${later.traceId}-${later.spanId}-01` })
-  await spansOf(later.traceId, (found) => found.some(({ kind }) => kind === 4), "the later one")
+  await spansOf(later.traceId, areWhole, "the later one's spans, of both processes")
   assert.deepStrictEqual(
     collector.spans().filter((span) => span.traceId === traceId),
     []
