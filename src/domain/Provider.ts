@@ -129,6 +129,12 @@ export type ProviderFields = { readonly name: string; readonly token_url: string
   Omit<Provider, "name" | "token_url">
 >
 
+/** How often a token may be looked at. */
+export const healthEveryMsMin = 1_000
+
+/** Whether a look can carry the token: RFC 6749, appendix A.12, less the space, which would end it. */
+export const fitsHeader = (accessToken: string): boolean => /^[\x21-\x7e]*$/u.test(accessToken)
+
 /** A whole definition: what was not said has its default. */
 export const providerOf = (fields: ProviderFields): Provider => ({ ...defaults, ...fields })
 

@@ -79,6 +79,16 @@ export const urlProblem = (text: string, options: Pick<GuardOptions, "allowedHos
     : null
 }
 
+/**
+ * What is wrong with a URL as somebody wrote it, whatever it names; null: nothing. A parser would take away a control
+ * character or a fragment in silence, and something else would be asked than what is shown.
+ */
+export const writtenUrlProblem = (text: string): string | null => {
+  if (/[\p{Cc}\s\\]/u.test(text)) return "holds a space, a control character or a backslash"
+  if (text.includes("#")) return "holds a fragment"
+  return /^[a-z][a-z0-9+.-]*:\/\/[^/?]*@/iu.test(text) ? "holds a user or a password" : null
+}
+
 const before = (reason: GuardedHttpError["reason"]) =>
   new GuardedHttpError({ reason, mayHaveArrived: false, received: null })
 const blocked = before("blocked_url")

@@ -10,6 +10,7 @@ import {
   clientAuths,
   errorKinds,
   grantKinds,
+  healthEveryMsMin,
   lifetimeUnits,
   providerNamePattern,
   refreshReasons
@@ -28,6 +29,13 @@ const isDuration = Schema.makeFilter(
   (value: string) => durationMs(value) !== null || "must be an ISO 8601 duration in weeks, days and smaller"
 )
 const Duration = Schema.String.check(Schema.isMaxLength(64), isDuration).annotate({ format: "duration" })
+/** Nothing lasts no time at all. */
+const Lasting = Duration.check(
+  Schema.makeFilter((value: string) => durationMs(value) !== 0 || "must be longer than nothing")
+)
+const HealthEvery = Duration.check(
+  Schema.makeFilter((value: string) => (durationMs(value) ?? 0) >= healthEveryMsMin || "must be a second at least")
+)
 const Pointer = Schema.String.check(Schema.isPattern(/^(?:\/[^/]{1,128}){1,8}$/u)).annotate({
   description: "a JSON pointer (RFC 6901)"
 })
@@ -72,7 +80,7 @@ const fields = {
   refresh_token_path: Schema.optionalKey(Pointer),
   expires_in_path: Schema.optionalKey(Pointer),
   expires_in_unit: Schema.optionalKey(Schema.Literals(lifetimeUnits)),
-  default_lifetime: Schema.optionalKey(Schema.NullOr(Duration)),
+  default_lifetime: Schema.optionalKey(Schema.NullOr(Lasting)),
   refresh_before: Schema.optionalKey(Duration),
   refresh_at: Schema.optionalKey(
     Schema.NullOr(Schema.Finite.check(Schema.isBetween({ minimum: 0.05, maximum: 0.95 })))
@@ -80,8 +88,8 @@ const fields = {
   refresh_tokens: Schema.optionalKey(Schema.Literals(["keep", "rotate", "rotate_with_grace"])),
   grace: Schema.optionalKey(Duration),
   reuse: Schema.optionalKey(Schema.Literals(["refuse", "revoke_family", "same_successor"])),
-  grant_lifetime: Schema.optionalKey(Schema.NullOr(Duration)),
-  grant_idle_lifetime: Schema.optionalKey(Schema.NullOr(Duration)),
+  grant_lifetime: Schema.optionalKey(Schema.NullOr(Lasting)),
+  grant_idle_lifetime: Schema.optionalKey(Schema.NullOr(Lasting)),
   errors: Schema.optionalKey(Schema.Array(ErrorRule).check(Schema.isMaxLength(64))),
   rate_per_minute: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100_000 }))),
   parallel: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000 }))),
@@ -90,7 +98,7 @@ const fields = {
       Schema.Struct({
         url: urlText,
         method: Schema.Literals(["GET", "POST"]),
-        every: Duration,
+        every: HealthEvery,
         ok: Schema.Array(Status).check(Schema.isMaxLength(32))
       })
     )

@@ -9,6 +9,23 @@ const keys = "test/unit/actors/keys/LiveKeys.test.ts"
 
 export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/actors/credentials/Providers.ts",
+    { breaks: ["R-REF-7"], tests: ["test/unit/actors/credentials/Providers.test.ts"] },
+    [
+      {
+        id: "credentials-provider-any-client-key",
+        from: "secrets.clientKey !== null && !isPrivateKey(secrets.clientKey)",
+        to: 'secrets.clientKey === "" && !isPrivateKey(secrets.clientKey)'
+      },
+      {
+        id: "credentials-provider-host-is-a-parameter-so-anything",
+        from: "if (written !== null) return yield* invalid(path, written)",
+        to: 'if (written !== null && !template.includes("{")) return yield* invalid(path, written)',
+        breaks: ["R-REF-6", "R-REF-7"]
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/audit/RefusalLedger.ts",
     { breaks: ["R-SEC-13", "R-AUD-4"], tests: [`${audit}/RefusalLedger.test.ts`] },
     [

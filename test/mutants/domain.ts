@@ -205,6 +205,13 @@ export const domain: ReadonlyArray<Mutant> = [
         id: "domain-provider-pattern-anywhere",
         from: "linearPattern(pattern)?.matches(value) !== true",
         to: "linearPattern(pattern) === null"
+      },
+      {
+        id: "domain-provider-any-header",
+        from: "/^[\\x21-\\x7e]*$/u.test(accessToken)",
+        to: "accessToken.isWellFormed()",
+        breaks: ["R-REF-7"],
+        tests: ["test/unit/actors/credentials/Providers.test.ts"]
       }
     ]
   ),

@@ -4,6 +4,7 @@ import { faultsIn, type Mutant } from "./Mutant.ts"
 const decisions = "test/unit/platform/decisions.test.ts"
 const clients = "test/unit/platform/clients.test.ts"
 const guarded = "test/unit/platform/GuardedHttp.test.ts"
+const providers = "test/unit/actors/credentials/Providers.test.ts"
 const http = "test/unit/gateway/Http.test.ts"
 const permissions = "test/integration/permissions.test.ts"
 const tokenSweep = "test/unit/rotation/TokenSweep.test.ts"
@@ -81,6 +82,18 @@ export const edges: ReadonlyArray<Mutant> = [
       id: "platform-guarded-name-with-a-user",
       from: 'url.username !== "" || url.password !== ""',
       to: 'url.username !== "" && url.password !== ""'
+    },
+    {
+      id: "platform-guarded-fragment-taken-away",
+      from: 'if (text.includes("#")) return "holds a fragment"',
+      to: 'if (text.startsWith("#")) return "holds a fragment"',
+      tests: [providers]
+    },
+    {
+      id: "platform-guarded-control-character-taken-away",
+      from: "/[\\p{Cc}\\s\\\\]/u.test(text)",
+      to: "/[ ]/u.test(text)",
+      tests: [providers]
     }
   ]),
   ...faultsIn("src/platform/PublicAddress.ts", { breaks: ["R-REF-6"], tests: [guarded] }, [

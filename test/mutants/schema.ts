@@ -198,5 +198,13 @@ export const schema: ReadonlyArray<Mutant> = [
         to: "if (correlationLength <= 0x40) into[at++] = correlationLength << 1"
       }
     ]
-  )
+  ),
+  ...faultsIn("src/schema/ProviderJson.ts", { breaks: ["R-REF-7"], tests: ["test/unit/schema/limits.test.ts"] }, [
+    {
+      id: "schema-provider-looks-without-a-pause",
+      from: "(durationMs(value) ?? 0) >= healthEveryMsMin",
+      to: "(durationMs(value) ?? 0) >= 0"
+    },
+    { id: "schema-provider-lasts-no-time", from: "durationMs(value) !== 0", to: "durationMs(value) !== -1" }
+  ])
 ]

@@ -4,7 +4,7 @@
  * A definition says where secrets are sent to, so its row is believed only with its tag. Client secrets
  * and keys are opened for an exchange and for nothing else.
  */
-import { createHash } from "node:crypto"
+import { createHash, createPrivateKey } from "node:crypto"
 import { Context, Effect, Layer, Random } from "effect"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as RowTags from "../../crypto/RowTags.ts"
@@ -12,10 +12,10 @@ import { secretPurpose, TenantKeys } from "../../crypto/TenantKeys.ts"
 import { builtInProviders } from "../../domain/BuiltInProviders.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
-import { fillUrl, lacking, type ProviderFields, parametersOf, providerOf } from "../../domain/Provider.ts"
+import { fillUrl, fitsHeader, lacking, type ProviderFields, parametersOf, providerOf } from "../../domain/Provider.ts"
 import { type KnownProvider, ofEntry, type ProviderEntry, type ProviderSecrets } from "../../domain/ProviderEntry.ts"
 import { providerFor, type Rotation } from "../../domain/Refresh.ts"
-import { urlProblem } from "../../platform/GuardedHttp.ts"
+import { urlProblem, writtenUrlProblem } from "../../platform/GuardedHttp.ts"
 import { type CircuitView, RefreshStore, type Route, type StoredProvider } from "../../store/RefreshStore.ts"
 import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import { Ids } from "../tenant/Ids.ts"
@@ -69,6 +69,16 @@ export class Providers extends Context.Service<
     readonly setUp: (tenantId: string, rotation: Rotation, secret: Secret) => Effect.Effect<RefreshSetup, ChangeError>
   }
 >()("cm/actors/Providers") {}
+
+/** The key that assertions are signed with: of a kind that has a private half, and whole. */
+const isPrivateKey = (jwk: string): boolean => {
+  try {
+    createPrivateKey({ key: JSON.parse(jwk), format: "jwk" })
+    return true
+  } catch {
+    return false
+  }
+}
 
 const invalid = (path: string, reason: string) => new errors.InvalidRequest({ path, reason })
 
@@ -187,10 +197,16 @@ const make = Effect.gen(function* () {
         "health.url": provider.health?.url,
         revoke_url: provider.revoke_url
       })) {
+        if (typeof template !== "string") continue
+        const written = writtenUrlProblem(template)
+        if (written !== null) return yield* invalid(path, written)
         // One that is a parameter, or has one in its host, is checked when it is filled in.
-        if (typeof template !== "string" || /^\{/u.test(template) || /^[a-z]+:\/\/[^/]*\{/u.test(template)) continue
+        if (/^\{/u.test(template) || /^[a-z]+:\/\/[^/]*\{/u.test(template)) continue
         const problem = urlProblem(template.replace(/\{[a-z0-9_]+\}/gu, "x"), hosts)
         if (problem !== null) return yield* invalid(path, problem)
+      }
+      if (secrets.clientKey !== null && !isPrivateKey(secrets.clientKey)) {
+        return yield* invalid("client_key", "is not a private key as a JWK")
       }
       const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
       const seal = (providerId: string, version: number) => {
@@ -225,9 +241,13 @@ const make = Effect.gen(function* () {
         hasClientKey: known.secrets.clientKey !== null
       })
       if (lacks !== null) return yield* invalid(lacks.path, lacks.reason)
+      if (provider.health !== null && !fitsHeader(secret.access_token ?? "")) {
+        const reason = `is sent in a header by the provider ${provider.name}: it may hold visible ASCII characters only`
+        return yield* invalid("credentials.access_token", reason)
+      }
       const filled = fillUrl(provider.token_url, provider, rotation.params)
       if (filled._tag === "Wrong") return yield* invalid(`rotation.params.${filled.param}`, "is not what the URL needs")
-      const problem = urlProblem(filled.url, { allowedHosts: providerHosts })
+      const problem = writtenUrlProblem(filled.url) ?? urlProblem(filled.url, { allowedHosts: providerHosts })
       const [param] = parametersOf(provider)
       if (problem !== null) {
         return yield* invalid(param === undefined ? "rotation.provider" : `rotation.params.${param}`, problem)

@@ -1,4 +1,4 @@
-// Verifies R-INP-4.
+// Verifies R-INP-4 R-REF-7.
 /**
  * No text of a caller is longer than where it may go: the published schemas bound every text, and the
  * columns of the migrations, read from their SQL, are wide enough for what is written into each.
@@ -15,6 +15,8 @@ import * as Names from "../../../src/domain/Names.ts"
 import { providerNamePattern } from "../../../src/domain/Provider.ts"
 import { rotatorNamePattern } from "../../../src/domain/Rotator.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
+import { decodeRequest } from "../../../src/schema/Json.ts"
+import { PutProvider } from "../../../src/schema/ProviderJson.ts"
 import { sampleKeyOf, samples } from "../../support/requestSamples.ts"
 
 // ---- how long a text of a pattern can be -----------------------------------------------------
@@ -378,4 +380,22 @@ describe("every column holds the longest text that may be written into it", () =
   for (const [name, characters] of all) {
     it(name, () => assert.isAtMost(written[name] ?? Number.POSITIVE_INFINITY, characters))
   }
+})
+
+describe("what a provider's entry says of time", () => {
+  const put = decodeRequest(PutProvider)
+  const taken = (fields: object) =>
+    Result.isSuccess(put(Buffer.from(JSON.stringify({ name: "a", token_url: "https://a.example", ...fields }))))
+  const health = (every: string) => ({ health: { url: "https://a.example", method: "GET", every, ok: [] } })
+
+  it("is no look more often than once a second, and nothing that lasts no time", () => {
+    for (const every of ["PT0S", "P0D", "PT0.001S", "PT0.999S"]) assert.isFalse(taken(health(every)), every)
+    assert.isTrue(taken(health("PT1S")))
+    for (const field of ["default_lifetime", "grant_lifetime", "grant_idle_lifetime"]) {
+      assert.isFalse(taken({ [field]: "PT0S" }), field)
+      assert.isTrue(taken({ [field]: "PT1S" }), field)
+      assert.isTrue(taken({ [field]: null }), field)
+    }
+    assert.isTrue(taken({ grace: "PT0S", refresh_before: "PT0S" }))
+  })
 })

@@ -1,7 +1,14 @@
-// Verifies R-REF-13.
+// Verifies R-REF-6 R-REF-7 R-REF-13.
+import { generateKeyPairSync, type KeyObject } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
+import type { PutProvider } from "../../../../src/actors/credentials/Providers.ts"
+import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
+import type { InvalidRequest } from "../../../../src/domain/errors.ts"
+import { servicePrincipal } from "../../../../src/domain/Principal.ts"
 import { credentialWorld } from "../../../support/credentialWorld.ts"
+
+const caller: Caller = { ...servicePrincipal("sweep"), correlationId: "c", idempotency: null }
 
 describe("the lane of a client at a provider", () => {
   it.effect("is one for all who have it, and stays when the fingerprint key is another one", () =>
@@ -29,6 +36,68 @@ describe("the lane of a client at a provider", () => {
         ({ purpose, state }) => purpose === "fingerprint" && state === "active"
       )
       assert.lengthOf(active, 1, "a key of its own")
+    })
+  )
+})
+
+describe("an entry is refused, and its field named, where", () => {
+  const whole = { name: "acme", token_url: "https://acme.example/token" }
+  const watched = (url: string) => ({ health: { url, method: "GET", every: "P1D", ok: [200] } })
+  const put = (fields: object, clientKey: string | null = null) =>
+    Effect.gen(function* () {
+      const { providers } = yield* (yield* credentialWorld).replica("one")
+      const request = {
+        definition: { ...whole, ...fields },
+        clientId: null,
+        secrets: { clientSecrets: [], clientKey }
+      } as PutProvider
+      const asked = yield* Effect.result(providers.put("demo", request, caller))
+      if (Result.isSuccess(asked)) return null
+      assert.strictEqual(asked.failure._tag, "InvalidRequest")
+      return (asked.failure as InvalidRequest).path
+    })
+
+  it.effect.each([
+    ["a URL has a fragment", { token_url: "https://acme.example/token#frag" }, "token_url"],
+    ["one that a parameter is put into has one", { token_url: "https://{host}/token#frag" }, "token_url"],
+    ["a URL holds a control character", { token_url: "https://acme.example/\u0000token" }, "token_url"],
+    ["a URL holds a line's end that a parser takes away", { revoke_url: "https://acme.exa\nmple/" }, "revoke_url"],
+    ["a URL holds a user", watched("https://user:word@acme.example/me"), "health.url"],
+    ["a URL with a parameter as its host holds a user", { revoke_url: "https://user:word@{host}/" }, "revoke_url"]
+  ] as const)("%s", ([_, fields, path]) => Effect.map(put(fields), (found) => assert.strictEqual(found, path)))
+
+  it.effect("the client's key is none", () =>
+    Effect.gen(function* () {
+      const pair = generateKeyPairSync("ec", { namedCurve: "P-256" })
+      const jwkOf = (key: KeyObject) => JSON.stringify(key.export({ format: "jwk" }))
+      for (const wrong of ["{}", '{"kty":"EC"}', jwkOf(pair.publicKey), '{"kty":"oct","k":"c2VjcmV0"}']) {
+        assert.strictEqual(yield* put({}, wrong), "client_key", wrong)
+      }
+      assert.isNull(yield* put({}, jwkOf(pair.privateKey)))
+    })
+  )
+})
+
+describe("a token that a look would carry in a header", () => {
+  it.effect.each(["a\r\nX-Other: b", "a\u0000", "a b", "töken"])("is refused in words: %j", (access_token) =>
+    Effect.gen(function* () {
+      const { providers } = yield* (yield* credentialWorld).replica("one")
+      const setUp = (provider: string, token: string) =>
+        Effect.result(
+          providers.setUp(
+            "demo",
+            { provider, params: {} } as never,
+            { client_id: "c", client_secret: "s", refresh_token: "r", access_token: token } as never
+          )
+        )
+      const refused = yield* setUp("whatsapp", access_token)
+      assert.isTrue(Result.isFailure(refused) && refused.failure._tag === "InvalidRequest")
+      if (Result.isFailure(refused)) {
+        assert.strictEqual((refused.failure as InvalidRequest).path, "credentials.access_token")
+        assert.notInclude(JSON.stringify(refused.failure), access_token)
+      }
+      assert.isTrue(Result.isSuccess(yield* setUp("whatsapp", "EAAB.~+/-_=")))
+      assert.isTrue(Result.isSuccess(yield* setUp("google", access_token)), "in no header of google's")
     })
   )
 })
