@@ -11,7 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https"
 import type { AddressInfo, Socket } from "node:net"
 import { Data, Deferred, Duration, Effect, Latch } from "effect"
-import { type Exchange, everyAnswer } from "./Exchange.ts"
+import { type Exchange, everyAnswer, sendProblem } from "./Exchange.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import type { Handle } from "./Handler.ts"
 import { invalid, type Problem, problem, problemBody } from "./Problem.ts"
@@ -150,8 +150,9 @@ export const listen = Effect.fnUntraced(function* ({ handle, host, port, stoppin
     server.on("request", serve)
     server.on("checkContinue", serve)
     server.on("checkExpectation", (message: IncomingMessage, response: ServerResponse) => {
-      message.headers.expect = "none"
-      response.writeHead(417, { ...everyAnswer(correlationIdIn(message) ?? randomUUID()), Connection: "close" }).end()
+      const correlationId = correlationIdIn(message) ?? randomUUID()
+      const given = problem("EXPECTATION_FAILED", "Nothing but 100-continue may be expected")
+      sendProblem({ message, response, correlationId, broken: null }, given, true)
     })
     server.on("connect", (_message: IncomingMessage, socket: Socket) => {
       socket.end(rawAnswer(invalid("", "this is no proxy")), () => socket.destroySoon())

@@ -1,4 +1,4 @@
-// Verifies R-GWY-4, R-GWY-5.
+// Verifies R-GWY-2, R-GWY-4, R-GWY-5.
 /**
  * What strangers send: bytes by hand over raw sockets, in every shape in which two HTTP readers disagree, too much,
  * too slowly, too often; and a bus or a service that is not there. The service is played by the test, so that each
@@ -243,6 +243,16 @@ it("a body is not asked for by who is refused before it", async () => {
   assert.deepStrictEqual(statuses(waiting), [401])
   const wanted = await raw(post("", "Content-Length: 2", "Expect: 100-continue"), 1)
   assert.match(wanted, /^HTTP\/1\.1 100/u)
+})
+
+it("an expectation that nobody knows is refused in the form of every other error, and the connection closed", async () => {
+  const refused = await raw(post("{}", "Content-Length: 2", "Expect: 200-ok", "Correlation-ID: c-417"))
+  assert.deepStrictEqual(statuses(refused), [417])
+  assert.match(refused, /^content-type: application\/problem\+json\r$/imu)
+  assert.match(refused, /^correlation-id: c-417\r$/imu)
+  const [, body = ""] = refused.split("\r\n\r\n")
+  assert.deepInclude(JSON.parse(body), { status: 417, code: "EXPECTATION_FAILED", correlationId: "c-417" })
+  assert.deepStrictEqual(operations(), [])
 })
 
 it("a request that has no body is refused with one", async () => {
