@@ -7,6 +7,7 @@
  */
 import { Effect, Schema } from "effect"
 import { entityIdPattern } from "./Names.ts"
+import { refreshStates } from "./Refresh.ts"
 
 const tagged = Schema.TaggedError
 
@@ -124,8 +125,11 @@ export class ProviderFailed extends tagged<ProviderFailed>()("ProviderFailed", {
 }) {}
 /** The grant may have been spent, and no answer came: recovery is under way. */
 export class RefreshInDoubt extends tagged<RefreshInDoubt>()("RefreshInDoubt", { credentialId: Schema.String }) {}
-/** The secret does not live, and the refresh has not come to its end yet. */
-export class RefreshPending extends tagged<RefreshPending>()("RefreshPending", { credentialId: Schema.String }) {}
+/** The secret does not live, and no refresh has brought another; `state`, where it is known, says what it waits for. */
+export class RefreshPending extends tagged<RefreshPending>()("RefreshPending", {
+  credentialId: Schema.String,
+  state: Schema.optionalKey(Schema.Literals(refreshStates))
+}) {}
 
 // ---- the audit
 /** Rows up to the one before `nextFrom` hold; the time of one request did not suffice for more. */

@@ -278,8 +278,13 @@ const table: Table = {
   },
   RefreshPending: {
     code: "REFRESH_PENDING",
-    reason: () => "The secret does not live long enough, and its refresh has not ended yet",
-    details: ({ credentialId }) => ({ credential_id: credentialId })
+    reason: ({ state }) =>
+      state === "reconnect_needed"
+        ? "The secret has ended, and the provider takes its grant no more: a person must reconnect"
+        : state === "paused"
+          ? "The secret has ended, and its refresh is paused"
+          : "The secret does not live long enough, and its refresh has not ended yet",
+    details: ({ credentialId, state }) => ({ credential_id: credentialId, ...(state === undefined ? {} : { state }) })
   },
   RowChanged: {
     code: "INTERNAL",

@@ -9,6 +9,20 @@ const keys = "test/unit/actors/keys/LiveKeys.test.ts"
 
 export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/actors/credentials/LiveCredentials.ts",
+    {
+      breaks: ["R-REF-12"],
+      tests: ["test/integration/refresh/refresh.test.ts#that is refused for good says so to who needs a secret"]
+    },
+    [
+      {
+        id: "credentials-pending-does-not-say-for-what",
+        from: "...(state === undefined ? {} : { state })",
+        to: '...(state !== "fresh" ? {} : { state })'
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/credentials/Providers.ts",
     { breaks: ["R-REF-7"], tests: ["test/unit/actors/credentials/Providers.test.ts"] },
     [

@@ -96,6 +96,17 @@ export const edges: ReadonlyArray<Mutant> = [
       tests: [providers]
     }
   ]),
+  ...faultsIn(
+    "src/gateway/Server.ts",
+    { breaks: ["R-GWY-2"], tests: ["test/integration/gateway/hostile.test.ts#an expectation that nobody knows"] },
+    [
+      {
+        id: "gateway-expectation-of-another-form",
+        from: "sendProblem({ message, response, correlationId, broken: null }, given, true)",
+        to: "response.writeHead(given.status, everyAnswer(correlationId)).end()"
+      }
+    ]
+  ),
   ...faultsIn("src/platform/PublicAddress.ts", { breaks: ["R-REF-6"], tests: [guarded] }, [
     { id: "platform-address-metadata-service", from: '  ["169.254.0.0", 16],\n', to: "" },
     { id: "platform-address-carrier-range", from: '["100.64.0.0", 10]', to: '["100.64.0.0", 16]' },

@@ -239,17 +239,21 @@ const make = Effect.gen(function* () {
     caller: Caller
   ): Effect.fn.Return<HandedOut, ChangeError> {
     const { credentialId } = expired
-    const { views } = yield* Effect.mapError(
-      store.find(tenantId, { ids: [credentialId], slots: [], globalSlots: [] }),
-      ExistingTenant.readFailed
+    const viewed = Effect.map(
+      Effect.mapError(store.find(tenantId, loadOf({ credentialId })), ExistingTenant.readFailed),
+      ({ now, views }) => {
+        const view = views.find((one) => one.credential.credentialId === credentialId)
+        return view === undefined ? undefined : { credential: view.credential, shown: metadataOf(view, now) }
+      }
     )
-    const credential = views.find((view) => view.credential.credentialId === credentialId)?.credential
+    const credential = (yield* viewed)?.credential
     if (credential?.refresh === undefined) return yield* expired
     yield* refresher.settled(credential.tenantId, credentialId, caller)
-    const found = yield* Effect.catchTag(
-      reading,
-      "CredentialExpired",
-      () => new errors.RefreshPending({ credentialId })
+    const found = yield* Effect.catchTag(reading, "CredentialExpired", () =>
+      Effect.flatMap(viewed, (view) => {
+        const state = view?.shown.refresh?.state
+        return new errors.RefreshPending({ credentialId, ...(state === undefined ? {} : { state }) })
+      })
     )
     return yield* handOut(found, sealTo)
   })

@@ -115,7 +115,8 @@ const checkRotation = (
   const past = inThePast(request.expiresAt, workspace.now)
   if (past !== undefined) return Result.fail(past)
   if (request.expiresAt === undefined && hasRunOut(credential, workspace.now)) {
-    const reason = "is required: the end of the credential has come"
+    const reason =
+      "is required, since the one of before has come: a date, or null for a secret that has no end of its own"
     return Result.fail(new errors.InvalidRequest({ path: "expires_at", reason }))
   }
   return Result.mapError(

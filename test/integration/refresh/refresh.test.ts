@@ -237,6 +237,25 @@ describe("a refresh", () => {
     assert.isTrue(rotating.isLive(again.family, (await secretOf(id)).refresh_token!))
   })
 
+  it("that is refused for good says so to who needs a secret that lives, once its own has ended", async () => {
+    rotating.next("consent_revoked")
+    const { credentials, id } = await store("rotating", rotating, { expires_at: inMs(8_000) })
+    assert.deepStrictEqual(refusal(await rotate(id)), [409, "RECONNECT_NEEDED"])
+    await eventually(
+      () => ask("credential.get.mail", { credential_id: id }),
+      ({ status }) => status === 410,
+      { limitMs: 30_000, what: "the end of the secret" }
+    )
+    const waited = await ask("credential.get.mail", { credential_id: id, min_ttl: "PT1M" })
+    assert.deepStrictEqual(refusal(waited), [503, "REFRESH_PENDING"])
+    assert.deepStrictEqual(waited.body.error.details, { credential_id: id, state: "reconnect_needed" })
+    assert.match(waited.body.error.reasonPhrase, /a person must reconnect/u)
+    const { body, status } = await ask("credential.reconnect", { credential_id: id, credentials })
+    assert.strictEqual(status, 400)
+    assert.strictEqual(body.error.details.path, "expires_at")
+    assert.match(body.error.details.reason, /or null/u, "the way on is told")
+  })
+
   it("whose answer is lost is in doubt, and comes back where the provider lets it", async () => {
     const { family, id } = await store("forgiving", forgiving)
     forgiving.next("lost")
