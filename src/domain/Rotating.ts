@@ -56,6 +56,15 @@ export interface Rotating {
   readonly toldAt: number | null
 }
 
+/** The year 2020. Seconds since then fit beside `pendingVersionBase` for forty years. */
+const generationsBegin = 1_577_836_800_000
+
+/**
+ * Behind every generation and term of a rotation of the same credential that was given up, and is not known any more: none
+ * takes a second. A webhook refuses a generation that is older than one it has seen.
+ */
+export const afterForgotten = (now: number): number => Math.max(0, Math.floor((now - generationsBegin) / 1_000))
+
 /** Old secrets that could not be taken away, before no further rotation is begun. */
 export const cleanupsMax = 8
 export const newRotating = (rotator: string, everyMs: number, now: number): Rotating => ({
@@ -76,7 +85,7 @@ export const newRotating = (rotator: string, everyMs: number, now: number): Rota
 
 /**
  * Where the new secret of a generation lies until it is handed out: beyond all that `Credential.ts` keeps places for,
- * and with room in 32 bits for more generations than a credential can have.
+ * and with room in 32 bits for more generations than a credential can have (`afterForgotten`).
  */
 export const pendingVersionBase = 3_000_000_000
 export const pendingVersion = (generation: number): number => pendingVersionBase + generation

@@ -9,6 +9,17 @@ const keys = "test/unit/actors/keys/LiveKeys.test.ts"
 
 export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/actors/credentials/RotationChange.ts",
+    { breaks: ["R-ROT-1"], tests: ["test/unit/actors/credentials/RotationChange.test.ts"] },
+    [
+      {
+        id: "credentials-rotation-generations-begin-again",
+        from: "const forgotten = afterForgotten(workspace.now)",
+        to: "const forgotten = afterForgotten(0)"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/credentials/LiveCredentials.ts",
     {
       breaks: ["R-REF-12"],

@@ -1,7 +1,7 @@
 /** What becomes of a rotation when the credential's `rotation` is changed. */
 import type { Credential } from "../../domain/Credential.ts"
 import * as errors from "../../domain/errors.ts"
-import { isPending, mayForget, newRotating, pendingVersion } from "../../domain/Rotating.ts"
+import { afterForgotten, isPending, mayForget, newRotating, pendingVersion } from "../../domain/Rotating.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 import type { RefreshSetup } from "./RefreshCommands.ts"
 import { withRotating } from "./RotationSteps.ts"
@@ -59,6 +59,8 @@ export const rotatingAfter = (
   if (setup === null) return { rotation: null, rotating: undefined, refreshDueAt: null }
   const rotating = newRotating(setup.rotator, setup.everyMs, workspace.now)
   // A term or a generation is never given twice.
-  const next = { ...rotating, generation: known?.generation ?? 0, term: known?.term ?? 0, claim: known?.claim ?? null }
+  const forgotten = afterForgotten(workspace.now)
+  const { claim = null, generation = forgotten, term = forgotten } = known ?? {}
+  const next = { ...rotating, generation, term, claim }
   return { rotation, rotating: next, refreshDueAt: withRotating(before, next).refreshDueAt }
 }

@@ -3,7 +3,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { update } from "../../../../src/actors/credentials/Commands.ts"
-import { changeRefusal } from "../../../../src/actors/credentials/RotationChange.ts"
+import { changeRefusal, rotatingAfter } from "../../../../src/actors/credentials/RotationChange.ts"
 import type { RotatorSetup } from "../../../../src/actors/credentials/Rotators.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import type { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
@@ -74,4 +74,24 @@ it("an update that is refused writes nothing", () => {
   const checked = { secretVersion: 1, refresh: null, isAdministrative: false }
   const outcome = update(request, { principal: "admin" } as Caller, checked).decide(workspace)
   assert.strictEqual(Result.isFailure(outcome) ? outcome.failure._tag : "done", "TransitionNotAllowed")
+})
+
+it("a rotation that is taken up again begins behind every generation and term of the one that was given up", () => {
+  const workspaceAt = (at: number) => ({ now: at, credentials: { versionsOf: () => [] } }) as unknown as Workspace
+  const begun = Date.UTC(2026, 0, 1)
+  const bare = { credentialId: "c1", state: "active", rotation: null } as unknown as Credential
+  const beginning = rotatingAfter(workspaceAt(begun), bare, rotation, setup).rotating!
+  // A rotation a minute for a day, each tried twice.
+  const spent = { ...beginning, generation: beginning.generation + 1_440, term: beginning.term + 2_880 }
+  const [day, week] = [86_400_000, 7 * 86_400_000]
+  const before = { ...bare, rotation, rotating: spent } as unknown as Credential
+  const off = { ...before, ...rotatingAfter(workspaceAt(begun + day), before, null, null) } as Credential
+  assert.isUndefined(off.rotating)
+  const again = rotatingAfter(workspaceAt(begun + week), off, rotation, setup).rotating!
+  assert.isAbove(again.generation, spent.generation)
+  assert.isAbove(again.term, spent.term)
+  assert.isBelow(pendingVersion(again.generation), 2 ** 32, "the column holds it")
+  const erp = { ...setup, rotator: "erp" }
+  const other = rotatingAfter(workspaceAt(begun + week), before, { ...rotation, rotator: "erp" }, erp).rotating!
+  assert.deepStrictEqual([other.generation, other.term], [spent.generation, spent.term], "known, it goes on from there")
 })
