@@ -46,6 +46,12 @@ export const tokens: ReadonlyArray<Mutant> = [
     { breaks: ["R-REV-9"], tests: [tenants, `${unit}/otherTenants.test.ts`] },
     [
       {
+        id: "tokens-live-key-of-another-tenant",
+        from: "return claim === null ? effect : Effect.andThen(actors.ask(globalTenantId, claim), effect)",
+        to: 'return claim === null ? effect : Effect.andThen(actors.ask("", claim).pipe(Effect.ignore), effect)',
+        breaks: ["R-BUS-5"]
+      },
+      {
         id: "tokens-live-first-use-not-hurried",
         from: "firstUse.recordNow(tenantId)",
         to: 'firstUse.recordNow("")',

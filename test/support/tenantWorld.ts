@@ -27,6 +27,8 @@ import { ValidationCache } from "../../src/cache/ValidationCache.ts"
 import { Applier, Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
 import { Keyring } from "../../src/crypto/Keyring.ts"
 import { Password } from "../../src/crypto/Password.ts"
+import * as RowTags from "../../src/crypto/RowTags.ts"
+import { globalTenantId } from "../../src/domain/Names.ts"
 import { servicePrincipal } from "../../src/domain/Principal.ts"
 import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
@@ -81,6 +83,11 @@ export const tenantWorld = Effect.gen(function* () {
   const realOutbox = Context.get(database, Outbox)
   /** Of all replicas: the one to write with first. */
   const keys = { ids: ["k1"], isCurrent: true }
+  const { rowTag } = keyringWith(keys)
+  yield* realStore.createTenant(globalTenantId, null, (tenant) => ({
+    tenantMac: rowTag(RowTags.ofTenant(tenant, "")),
+    tenantSettingsMac: rowTag(RowTags.ofTenantSettings(tenant))
+  }))
   const announced: Array<Appearance> = []
   /** Revocations whose barrier does not end before `release`. */
   const held: Array<{ readonly revocation: Revocation; readonly done: Deferred.Deferred<void> }> = []

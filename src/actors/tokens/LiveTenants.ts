@@ -10,7 +10,7 @@
 import { Clock, Effect, Layer, Result } from "effect"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
-import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
+import { globalTenantId, isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { isInService, noSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
@@ -25,6 +25,7 @@ import { Limits } from "../tenant/Limits.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import {
   type Caller,
+  type ChangeError,
   type ItemResult,
   type ProvisionItem,
   Tenants,
@@ -40,6 +41,7 @@ import { HotState } from "../validation/HotState.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
 import { Validator } from "../validation/Validator.ts"
 import { applicationsAmong } from "./applicationsAmong.ts"
+import { claimAdminKey } from "./commands/adminKey.ts"
 import * as applications from "./commands/applications.ts"
 import { configureTenant } from "./commands/configure.ts"
 import * as commands from "./commands/tokens.ts"
@@ -81,6 +83,11 @@ export const layer = Layer.effect(
       Effect.andThen(liveTenant(tenantId), errors.TokenNotFound.ofId(tokenId))
 
     const announce = tenantEvents(events)
+    /** A change of the tenant that stands in the request's body. */
+    const asAdmin = <A, E>(caller: Caller, effect: Effect.Effect<A, E>): Effect.Effect<A, E | ChangeError> => {
+      const claim = claimAdminKey(caller)
+      return claim === null ? effect : Effect.andThen(actors.ask(globalTenantId, claim), effect)
+    }
 
     // ---- values and references
     const keyedCommand = keyed(keyring)
@@ -159,16 +166,16 @@ export const layer = Layer.effect(
 
     return {
       createTenant: ({ name, settings = noSettings, tenantId }, caller) =>
-        actors.ask(tenantId, applications.createTenant(name, settings, caller)),
+        asAdmin(caller, actors.ask(tenantId, applications.createTenant(name, settings, caller))),
       configureTenant: (tenantId, wanted, caller) =>
-        change(tenantId, configureTenant(wanted, announce.updated, caller)),
+        asAdmin(caller, change(tenantId, configureTenant(wanted, announce.updated, caller))),
       tenantOfIssuer: (issuer) => Effect.mapError(store.findTenantByIssuer(issuer), ExistingTenant.readFailed),
       removeTenant: Effect.fnUntraced(function* (tenantId, caller) {
         // One that is being removed has an actor still: the repetition waits there until the first is in force. And
         // one that is gone may have been answered to the same key.
         const [tenant] = yield* Effect.mapError(store.findTenants([tenantId]), ExistingTenant.readFailed)
         if (tenant === undefined && caller.idempotency === null) return yield* new errors.TenantNotFound({ tenantId })
-        return yield* actors.ask(tenantId, applications.removeTenant(announce.unregistered, caller))
+        return yield* asAdmin(caller, actors.ask(tenantId, applications.removeTenant(announce.unregistered, caller)))
       }),
       listTenants: (options) => Effect.mapError(store.listTenants(options), ExistingTenant.readFailed),
 

@@ -1,4 +1,4 @@
-// Verifies R-DUR-5, R-REV-9, R-BUS-14, R-INP-4.
+// Verifies R-DUR-5, R-REV-9, R-BUS-5, R-BUS-14, R-INP-4.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -47,6 +47,33 @@ describe("creating a tenant", () => {
       assert.deepStrictEqual(yield* tenants.createTenant(create, caller), first)
       assert.strictEqual((yield* Effect.flip(tenants.createTenant(create, operator)))._tag, "TenantExists")
       assert.strictEqual(world.tables.audit.get("acme")?.length, 1)
+    })
+  )
+
+  it.effect("is refused with a key that was used for another tenant, whichever replica is asked", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const [one, two] = [yield* world.replica("one"), yield* world.replica("two")]
+      const [acme, beta] = [withKey("k", "tenants.create", "acme"), withKey("k", "tenants.create", "beta")]
+      const first = yield* one.tenants.createTenant(create, acme)
+      for (const { tenants } of [one, two]) {
+        const refused = yield* Effect.flip(tenants.createTenant({ tenantId: "beta", name: null }, beta))
+        assert.strictEqual(refused._tag, "IdempotencyKeyReused")
+        assert.deepStrictEqual(yield* tenants.createTenant(create, acme), first)
+      }
+      assert.deepStrictEqual(yield* world.store.findTenants(["beta"]), [])
+      // Another operation, and another caller, are another key.
+      yield* one.tenants.configureTenant("acme", { name: "A" }, withKey("k", "tenants.configure", "acme"))
+      yield* one.tenants.createTenant({ tenantId: "beta", name: null }, { ...beta, principal: "bob" })
+      const other = withKey("k", "tenants.configure", "beta")
+      assert.strictEqual(
+        (yield* Effect.flip(two.tenants.configureTenant("beta", { name: "B" }, other)))._tag,
+        "IdempotencyKeyReused"
+      )
+      const remove = (tenantId: string) => two.tenants.removeTenant(tenantId, withKey("k", "tenants.remove", tenantId))
+      assert.deepStrictEqual(yield* remove("acme"), { deleted: 0 })
+      assert.strictEqual((yield* Effect.flip(remove("beta")))._tag, "IdempotencyKeyReused")
+      assert.deepStrictEqual(yield* remove("acme"), { deleted: 0 })
     })
   )
 
