@@ -60,6 +60,43 @@ export const validation: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/actors/validation/HotTable.ts", { breaks: ["R-TOK-9"], tests: [`${unit}/HotTable.test.ts`] }, [
+    {
+      id: "validation-hot-first-word-not-compared",
+      from: "      if (cells[at + 1] !== h0) continue\n",
+      to: "",
+      breaks: p1
+    },
+    {
+      id: "validation-hot-use-by-a-clock-set-far-cut-off",
+      from: "if (after !== (after | 0)) {",
+      to: "if (after === Number.POSITIVE_INFINITY) {"
+    },
+    {
+      id: "validation-hot-use-counted-from-the-next-ones",
+      from: "take(this.tokenId(ref), from + ",
+      to: "take(this.tokenId(ref), this.usedFrom + "
+    },
+    {
+      id: "validation-hot-owner-not-brought-up-to-date",
+      from: "    this.tenantOfApplication[entry.applicationIndex] = entry.tenantIndex\n",
+      to: "    this.tenantOfApplication[entry.applicationIndex] ??= entry.tenantIndex\n",
+      breaks: ["P6"]
+    }
+  ]),
+  ...faultsIn("src/actors/validation/RefIndex.ts", { breaks: p1, tests: [`${unit}/HotTable.test.ts`] }, [
+    {
+      id: "validation-index-removal-leaves-a-gap",
+      from: "if (distance(home, at, size) >= distance(hole, at, size)) {",
+      to: "if (distance(home, at, size) > distance(hole, at, size)) {"
+    },
+    {
+      id: "validation-index-grows-to-the-double",
+      from: "Math.ceil(segment.size * growth)",
+      to: "segment.size",
+      breaks: ["P6"]
+    }
+  ]),
   ...faultsIn("src/actors/validation/Tombstones.ts", { breaks: ["R-REV-7"], tests: [`${unit}/Tombstones.test.ts`] }, [
     {
       id: "validation-tombstones-trimmed-without-a-trace",

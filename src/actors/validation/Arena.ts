@@ -2,12 +2,12 @@
  * Memory for many small records of a few sizes, outside the garbage collector's sight.
  *
  * A record is named by a reference: its place in units of 16 bytes over all chunks; 0 names none. A
- * chunk of 1 MiB is added when the last one is full, so growing never copies. A freed record goes to
+ * chunk of 256 KiB is added when the last one is full, so growing never copies. A freed record goes to
  * the list of its size and is used again for that size; memory is never given back.
  */
 
 const unitShift = 4
-const chunkShift = 20
+const chunkShift = 18
 const unitsPerChunk = 1 << (chunkShift - unitShift)
 
 /** One chunk under three views. */

@@ -1,20 +1,21 @@
 /**
- * How an entry of the hot table lies in memory: 56 bytes, then the end of its reply.
+ * How an entry of the hot table lies in memory: 48 bytes, then the end of its reply, which has
+ * 80 bytes where both ids have 36. Whose it is, is said by its application.
  *
  * Beside the token's state it holds two marks of its own: whether it was used since the hand of the
  * clock passed (`referencedFlag`), and whether its last use is still to be taken (`dirtyFlag`).
  */
 
 // ---- the record, in words of four bytes: hash 0-3, then these --------------
-export const tenantWord = 4
-export const applicationWord = 5
-export const versionWord = 6
-export const flagsWord = 7
+export const applicationWord = 4
+export const versionWord = 5
+export const flagsWord = 6
+/** Milliseconds from the moment that the table counts uses from. */
+export const usedAfterWord = 7
 // ---- in floats of eight bytes
 export const readSeqFloat = 4
 export const expiresAtFloat = 5
-export const usedAtFloat = 6
-export const tailAt = 56
+export const tailAt = 48
 
 export const tailLengthMask = 0xffff
 export const inactiveFlag = 1 << 16
@@ -31,6 +32,7 @@ export interface HotEntry {
   readonly h2: number
   readonly h3: number
   readonly tenantIndex: number
+  /** Of one tenant only, as long as an entry names it. */
   readonly applicationIndex: number
   readonly version: number
   readonly readSeq: number

@@ -115,8 +115,8 @@ export class Beliefs {
 
   /** Whether a hot entry may be used now. Applying a revocation drops entries, so there is no tombstone to ask. */
   believesHot(ref: number, leaseHolds: boolean): boolean {
-    const tenant = this.tenants[this.hot.tenantIndex(ref)]!
     const application = this.applications[this.hot.applicationIndex(ref)]!
+    const { tenant } = application
     return mayBelieve(leaseHolds, this.covered(tenant), this.hot.readSeq(ref), 0, application.epochSeq, tenant.epochSeq)
   }
 

@@ -22,12 +22,11 @@ import {
   referencedFlag,
   tailAt,
   tailLengthMask,
-  tenantWord,
   toldFlag,
-  usedAtFloat,
+  usedAfterWord,
   versionWord
 } from "./HotRecord.ts"
-import { RefIndex, segmentCount } from "./RefIndex.ts"
+import { Hand, homeOf, RefIndex, segmentCount } from "./RefIndex.ts"
 import { fits, idTag } from "./TokenIdTag.ts"
 
 /** How many entries the hand looks at for one that may go; then the best seen goes. */
@@ -47,10 +46,12 @@ export class HotTable {
   private readonly byHash = new RefIndex()
   private readonly byId = new RefIndex()
   private readonly tenantCounts: Array<number> = []
+  private readonly tenantOfApplication: Array<number> = []
   private tenantsPresent = 0
   private dirty: Array<number> = []
-  private handSegment = 0
-  private handCell = 0
+  /** UNIX milliseconds that the noted uses are counted from. */
+  private usedFrom = 0
+  private readonly hand = new Hand(this.byHash)
   private readonly idScratch = new Uint8Array(tokenIdBytes)
   readonly max: number
   private readonly onUseLeft: HotTableOptions["onUseLeft"]
@@ -65,13 +66,12 @@ export class HotTable {
 
   /** The entry with this hash, or 0. */
   find(h0: number, h1: number, h2: number, h3: number): number {
-    const segment = this.byHash.segments[h1 & (segmentCount - 1)]!
-    const cells = segment.cells
-    const mask = segment.mask
-    for (let at = h0 & mask; ; at = (at + 1) & mask) {
-      const ref = cells[at * 2]!
+    const { cells, size } = this.byHash.segments[h1 & (segmentCount - 1)]!
+    for (let at = homeOf(h0, size) * 2; ; at += 2) {
+      if (at === cells.length) at = 0
+      const ref = cells[at]!
       if (ref === 0) return 0
-      if (cells[at * 2 + 1] !== h0) continue
+      if (cells[at + 1] !== h0) continue
       const words = this.chunks[chunkOf(ref)]!.words
       const word = wordOf(ref)
       if (words[word + 1] === h1 && words[word + 2] === h2 && words[word + 3] === h3) return ref
@@ -83,13 +83,16 @@ export class HotTable {
     if (!fits(tokenId)) return 0
     const id = this.idScratch
     for (let index = 0; index < tokenIdBytes; index++) id[index] = tokenId.charCodeAt(index)
-    const tag = idTag(id, 0)
-    const segment = this.byId.segments[(tag >>> 24) & (segmentCount - 1)]!
-    const { cells, mask } = segment
-    for (let at = tag & mask; ; at = (at + 1) & mask) {
-      const ref = cells[at * 2]!
+    return this.findId(id, idTag(id, 0))
+  }
+
+  private findId(id: Uint8Array, tag: number): number {
+    const { cells, size } = this.byId.segments[tag & (segmentCount - 1)]!
+    for (let at = homeOf(tag, size) * 2; ; at += 2) {
+      if (at === cells.length) at = 0
+      const ref = cells[at]!
       if (ref === 0) return 0
-      if (cells[at * 2 + 1] === tag && this.hasId(ref, id)) return ref
+      if (cells[at + 1] === tag && this.hasId(ref, id)) return ref
     }
   }
 
@@ -103,7 +106,7 @@ export class HotTable {
   // ---- fields -------------------------------------------------------------------
 
   tenantIndex(ref: number): number {
-    return this.chunks[chunkOf(ref)]!.words[wordOf(ref) + tenantWord]!
+    return this.tenantOfApplication[this.applicationIndex(ref)]!
   }
   applicationIndex(ref: number): number {
     return this.chunks[chunkOf(ref)]!.words[wordOf(ref) + applicationWord]!
@@ -154,28 +157,36 @@ export class HotTable {
 
   // ---- last use -------------------------------------------------------------------
 
-  /** Notes a use, to be taken later. */
+  /** Notes a use, to be taken later. @param now whole milliseconds */
   use(ref: number, now: number): void {
-    const chunk = this.chunks[chunkOf(ref)]!
-    chunk.floats[floatOf(ref) + usedAtFloat] = now
-    const word = wordOf(ref) + flagsWord
-    const flags = chunk.words[word]!
+    if (this.dirty.length === 0) this.usedFrom = now
+    const after = now - this.usedFrom
+    // Only a clock that was set by weeks since the last taking is beyond a word.
+    if (after !== (after | 0)) {
+      this.onUseLeft(this.tokenId(ref), now)
+      return
+    }
+    const { words } = this.chunks[chunkOf(ref)]!
+    const word = wordOf(ref)
+    words[word + usedAfterWord] = after
+    const flags = words[word + flagsWord]!
     if ((flags & dirtyFlag) !== 0 || this.dirty.length >= usesNotedMax) return
-    chunk.words[word] = flags | dirtyFlag
+    words[word + flagsWord] = flags | dirtyFlag
     this.dirty.push(ref)
   }
 
   /** Hands out the noted uses, each token once, and forgets them. */
   takeUses(take: (tokenId: string, usedAt: number) => void): void {
     const refs = this.dirty
+    const from = this.usedFrom
     this.dirty = []
     for (const ref of refs) {
-      const chunk = this.chunks[chunkOf(ref)]!
-      const word = wordOf(ref) + flagsWord
+      const { words } = this.chunks[chunkOf(ref)]!
+      const word = wordOf(ref)
       // A record that went in the meantime is clean, or another's that stands in the list itself.
-      if ((chunk.words[word]! & dirtyFlag) === 0) continue
-      chunk.words[word] = chunk.words[word]! & ~dirtyFlag
-      take(this.tokenId(ref), chunk.floats[floatOf(ref) + usedAtFloat]!)
+      if ((words[word + flagsWord]! & dirtyFlag) === 0) continue
+      words[word + flagsWord] = words[word + flagsWord]! & ~dirtyFlag
+      take(this.tokenId(ref), from + words[word + usedAfterWord]!)
     }
   }
 
@@ -187,7 +198,8 @@ export class HotTable {
     const present = this.find(entry.h0, entry.h1, entry.h2, entry.h3)
     if (present !== 0) this.remove(present)
     const tokenId = entry.tail.subarray(tailTokenIdAt, tailTokenIdAt + tokenIdBytes)
-    const elsewhere = this.findById(String.fromCharCode(...tokenId))
+    const tag = idTag(tokenId, 0)
+    const elsewhere = this.findId(tokenId, tag)
     if (elsewhere !== 0) this.remove(elsewhere)
     if (this.count >= this.max) this.evict(entry.tenantIndex)
 
@@ -198,20 +210,19 @@ export class HotTable {
     words[word + 1] = entry.h1
     words[word + 2] = entry.h2
     words[word + 3] = entry.h3
-    words[word + tenantWord] = entry.tenantIndex
     words[word + applicationWord] = entry.applicationIndex
     words[word + versionWord] = entry.version
     words[word + flagsWord] = entry.flags | referencedFlag | entry.tail.length
     const float = floatOf(ref)
     floats[float + readSeqFloat] = entry.readSeq
     floats[float + expiresAtFloat] = entry.expiresAt
-    floats[float + usedAtFloat] = 0
     bytes.set(entry.tail, byteOf(ref) + tailAt)
 
     this.byHash.insert(entry.h1, entry.h0, ref)
-    const tag = idTag(tokenId, 0)
-    this.byId.insert(tag >>> 24, tag, ref)
+    this.byId.insert(tag, tag, ref)
     this.count++
+    while (this.tenantOfApplication.length < entry.applicationIndex) this.tenantOfApplication.push(0)
+    this.tenantOfApplication[entry.applicationIndex] = entry.tenantIndex
     const tenantCount = (this.tenantCounts[entry.tenantIndex] ?? 0) + 1
     while (this.tenantCounts.length < entry.tenantIndex) this.tenantCounts.push(0)
     this.tenantCounts[entry.tenantIndex] = tenantCount
@@ -220,18 +231,18 @@ export class HotTable {
   }
 
   remove(ref: number): void {
-    const { bytes, floats, words } = this.chunks[chunkOf(ref)]!
+    const { bytes, words } = this.chunks[chunkOf(ref)]!
     const word = wordOf(ref)
     const flags = words[word + flagsWord]!
     if ((flags & dirtyFlag) !== 0) {
       words[word + flagsWord] = flags & ~dirtyFlag
-      this.onUseLeft(this.tokenId(ref), floats[floatOf(ref) + usedAtFloat]!)
+      this.onUseLeft(this.tokenId(ref), this.usedFrom + words[word + usedAfterWord]!)
     }
     this.byHash.remove(words[word + 1]!, words[word]!, ref)
     const tag = idTag(bytes, byteOf(ref) + tailAt + tailTokenIdAt)
-    this.byId.remove(tag >>> 24, tag, ref)
+    this.byId.remove(tag, tag, ref)
     this.count--
-    const tenantIndex = words[word + tenantWord]!
+    const tenantIndex = this.tenantIndex(ref)
     this.tenantCounts[tenantIndex]!--
     if (this.tenantCounts[tenantIndex] === 0) this.tenantsPresent--
     this.arena.release(ref, unitsFor(tailAt + (flags & tailLengthMask)))
@@ -239,9 +250,9 @@ export class HotTable {
 
   /** Looks at every entry, 0.2 s for a million: for what happens rarely. */
   removeWhere(isGone: (ref: number) => boolean): void {
-    for (const { cells, mask } of this.byHash.segments) {
+    for (const { cells, size } of this.byHash.segments) {
       const gone: Array<number> = []
-      for (let cell = 0; cell <= mask; cell++) {
+      for (let cell = 0; cell < size; cell++) {
         const ref = cells[cell * 2]!
         if (ref !== 0 && isGone(ref)) gone.push(ref)
       }
@@ -256,7 +267,7 @@ export class HotTable {
     let best = 0
     let bestCount = -1
     for (let looked = 0; looked < evictionScanMax || best === 0; looked++) {
-      const ref = this.nextAtHand()
+      const ref = this.hand.next()
       const owner = this.tenantIndex(ref)
       const ownerCount = this.countOf(owner)
       const overShare = ownerCount >= share
@@ -273,19 +284,6 @@ export class HotTable {
       }
     }
     this.remove(best)
-  }
-
-  /** Moves the hand to the next entry; there is one. */
-  private nextAtHand(): number {
-    for (;;) {
-      const segment = this.byHash.segments[this.handSegment]!
-      while (this.handCell <= segment.mask) {
-        const ref = segment.cells[this.handCell++ * 2]!
-        if (ref !== 0) return ref
-      }
-      this.handCell = 0
-      this.handSegment = (this.handSegment + 1) & (segmentCount - 1)
-    }
   }
 
   /** Memory in use, in bytes. */

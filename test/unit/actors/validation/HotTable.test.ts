@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type HotEntry, inactiveFlag, rotatedFlag } from "../../../../src/actors/validation/HotRecord.ts"
 import { HotTable } from "../../../../src/actors/validation/HotTable.ts"
-import { RefIndex } from "../../../../src/actors/validation/RefIndex.ts"
+import { homeOf, RefIndex } from "../../../../src/actors/validation/RefIndex.ts"
 import { encodeTail } from "../../../../src/schema/EcapReply.ts"
 import { seededRandom } from "../../../support/seededRandom.ts"
 
@@ -24,6 +24,8 @@ const entryOf = (number: number, changes: Partial<HotEntry> & { readonly endpoin
     ...rest
   }
 }
+/** An application of one of five tenants. */
+const ownerOf = (applicationIndex: number) => ({ tenantIndex: applicationIndex % 5, applicationIndex })
 const find = (table: HotTable, { h0, h1, h2, h3 }: HotEntry) => table.find(h0, h1, h2, h3)
 const tailHex = (table: HotTable, ref: number) =>
   Buffer.from(table.bytesOf(ref).subarray(table.tailStart(ref), table.tailEnd(ref))).toString("hex")
@@ -40,8 +42,7 @@ describe("HotTable", () => {
       const roll = random()
       if (roll < 0.5) {
         const entry = entryOf(number, {
-          tenantIndex: Math.floor(random() * 5),
-          applicationIndex: Math.floor(random() * 5),
+          ...ownerOf(Math.floor(random() * 10)),
           version: 1 + Math.floor(random() * 2 ** 31),
           readSeq: Math.floor(random() * 2 ** 50),
           expiresAt: random() < 0.5 ? Number.POSITIVE_INFINITY : Math.floor(random() * 2e12),
@@ -103,12 +104,12 @@ describe("HotTable", () => {
 
   it("does not let one tenant's tokens push out those of a smaller one", () => {
     const table = makeTable(1_000)
-    for (let number = 0; number < 100; number++) table.put(entryOf(number, { tenantIndex: 1 }))
-    for (let number = 1_000; number < 20_000; number++) table.put(entryOf(number, { tenantIndex: 2 }))
+    for (let number = 0; number < 100; number++) table.put(entryOf(number, ownerOf(1)))
+    for (let number = 1_000; number < 20_000; number++) table.put(entryOf(number, ownerOf(2)))
     assert.strictEqual(table.countOf(1), 100)
     assert.strictEqual(table.count, 1_000)
     // A third one comes in at the expense of the largest.
-    for (let number = 30_000; number < 30_050; number++) table.put(entryOf(number, { tenantIndex: 3 }))
+    for (let number = 30_000; number < 30_050; number++) table.put(entryOf(number, ownerOf(3)))
     assert.deepStrictEqual([table.countOf(1), table.countOf(2), table.countOf(3)], [100, 850, 50])
   })
 
@@ -128,6 +129,48 @@ describe("HotTable", () => {
     table.takeUses((tokenId, usedAt) => taken.push(`${tokenId} ${usedAt}`))
     assert.deepStrictEqual(taken, [`${idOf(1)} 6`, `${idOf(3)} 8`])
     table.takeUses((tokenId) => assert.fail(tokenId))
+  })
+
+  it("counts an entry for the tenant whose its application is now", () => {
+    const table = makeTable(100)
+    table.remove(table.put(entryOf(1, { tenantIndex: 1, applicationIndex: 7 })))
+    const ref = table.put(entryOf(2, { tenantIndex: 2, applicationIndex: 7 }))
+    assert.strictEqual(table.tenantIndex(ref), 2)
+    assert.deepStrictEqual([table.countOf(1), table.countOf(2)], [0, 1])
+    table.remove(ref)
+    assert.deepStrictEqual([table.countOf(1), table.countOf(2)], [0, 0])
+  })
+
+  it("notes uses by a clock that is set back or far ahead, exactly", () => {
+    const left: Array<string> = []
+    const table = makeTable(100, left)
+    const [first, second, third] = [table.put(entryOf(1)), table.put(entryOf(2)), table.put(entryOf(3))]
+    const now = 1_790_000_000_000
+    const far = 2 ** 31
+    table.use(first, now)
+    table.use(second, now - far)
+    table.use(third, now - far - 1)
+    table.use(first, now + far - 1)
+    table.use(first, now + far)
+    assert.deepStrictEqual(left, [`${idOf(3)} ${now - far - 1}`, `${idOf(1)} ${now + far}`])
+    const taken: Array<string> = []
+    table.takeUses((tokenId, usedAt) => {
+      taken.push(`${tokenId} ${usedAt}`)
+      // Whoever takes may use others.
+      table.use(third, 5)
+    })
+    assert.deepStrictEqual(taken, [`${idOf(1)} ${now + far - 1}`, `${idOf(2)} ${now - far}`])
+    table.takeUses((tokenId, usedAt) => assert.strictEqual(`${tokenId} ${usedAt}`, `${idOf(3)} 5`))
+  })
+
+  it("takes at most 160 bytes a token, wherever between two sizes its indexes are", () => {
+    const table = makeTable(200_000)
+    const worst: Array<number> = []
+    for (let number = 1; number <= 200_000; number++) {
+      table.put(entryOf(number))
+      if (number >= 100_000 && number % 1_000 === 0) worst.push(table.bytes / number)
+    }
+    assert.isAtMost(Math.max(...worst), 160)
   })
 
   it("lets all entries go that somebody does not want any more, and no others", () => {
@@ -173,11 +216,11 @@ describe("RefIndex", () => {
         present.set(ref, made)
       }
       if (step % 50 !== 0) continue
-      const { cells, count, mask } = index.segments[3]!
+      const { cells, count, size } = index.segments[3]!
       assert.strictEqual(count, present.size)
       for (const [wanted, wantedTag] of present) {
-        let at = wantedTag & mask
-        while (cells[at * 2] !== wanted && cells[at * 2] !== 0) at = (at + 1) & mask
+        let at = homeOf(wantedTag, size)
+        while (cells[at * 2] !== wanted && cells[at * 2] !== 0) at = (at + 1) % size
         assert.strictEqual(cells[at * 2], wanted, `seed ${seed} step ${step}`)
       }
     }
