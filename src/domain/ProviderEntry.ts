@@ -22,6 +22,9 @@ export interface ProviderEntry {
   readonly mac?: Uint8Array | undefined
 }
 
+/** That a tenant may have of its own. */
+export const providersMax = 1_000
+
 /** What is sealed for an entry. */
 export interface ProviderSecrets {
   readonly clientSecrets: ReadonlyArray<string>

@@ -71,6 +71,8 @@ export interface CredentialLoaded {
   readonly providers?: ReadonlyMap<string, ProviderEntry> | undefined
   /** Those of the names that a credential has that would mean this tenant's. */
   readonly providersInUse?: ReadonlySet<string> | undefined
+  /** Counted up to `providersMax`. */
+  readonly providerCount?: number | undefined
   readonly rotators?: ReadonlyMap<string, RotatorEntry> | undefined
   readonly rotatorsInUse?: ReadonlySet<string> | undefined
   /** Counted up to `rotatorsMax`. */

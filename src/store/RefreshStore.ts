@@ -150,5 +150,3 @@ export const limitedMsMax = 60_000
 export const pickedMs = 15_000
 /** No room at the moment, for others are under way. */
 export const busyRetryMs = 250
-/** Providers that a tenant may have of its own. */
-export const providersMax = 1_000

@@ -9,6 +9,17 @@ const keys = "test/unit/actors/keys/LiveKeys.test.ts"
 
 export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/actors/credentials/ProviderCommands.ts",
+    { breaks: ["R-REF-7", "P6"], tests: ["test/unit/actors/credentials/Providers.test.ts"] },
+    [
+      {
+        id: "credentials-provider-one-more-than-the-bound",
+        from: "workspace.credentials.providerCount() >= providersMax",
+        to: "workspace.credentials.providerCount() > providersMax"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/credentials/RotationChange.ts",
     { breaks: ["R-ROT-1"], tests: ["test/unit/actors/credentials/RotationChange.test.ts"] },
     [

@@ -207,13 +207,22 @@ export const store: ReadonlyArray<Mutant> = [
         id: "store-sql-credential-of-another-tenant",
         from: "FROM credentials WHERE tenant_id IN (?, ?) AND credential_id IN",
         to: "FROM credentials WHERE tenant_id NOT IN (CONCAT(?, '-'), CONCAT(?, '-')) AND credential_id IN"
-      },
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/load/entries.ts",
+    { breaks: ["R-REF-7"], tests: [`${maria}/MariaRefreshStore.test.ts`] },
+    [
       {
         id: "store-sql-provider-in-use-by-a-revoked-one",
-        from: "AND refresh_provider IN (${marks}) AND state <> 1`",
-        to: "AND refresh_provider IN (${marks})`",
-        breaks: ["R-REF-7"],
-        tests: [`${maria}/MariaRefreshStore.test.ts`, `${maria}/MariaCredentialStore.test.ts`]
+        from: "WHERE tenant_id = ? AND ${column} IN (${marks}) AND state <> 1`",
+        to: "WHERE tenant_id = ? AND ${column} IN (${marks})`"
+      },
+      {
+        id: "store-sql-entry-of-global-meant-by-who-has-its-own",
+        from: "WHERE e.tenant_id = c.tenant_id AND e.name",
+        to: "WHERE e.tenant_id <> c.tenant_id AND e.name"
       }
     ]
   ),

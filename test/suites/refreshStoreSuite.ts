@@ -4,6 +4,8 @@ import { assert, layer } from "@effect/vitest"
 import { Clock, Effect, type Layer } from "effect"
 import { answerVersionBase, type Credential, isAnswer } from "../../src/domain/Credential.ts"
 import { newRefresh, type Refresh } from "../../src/domain/Refresh.ts"
+import { newRotating } from "../../src/domain/Rotating.ts"
+import type { RotatorEntry } from "../../src/domain/Rotator.ts"
 import { RefreshStore, type Route, type Turn, type TurnRequest, type TurnResult } from "../../src/store/RefreshStore.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../support/credentialRows.ts"
@@ -339,6 +341,82 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
         )
         yield* write(tenantId, { providersDeleted: ["mine"] })
         assert.deepStrictEqual(yield* store.providers(tenantId, "mine"), [])
+      })
+    )
+
+    it.effect("counts a tenant's providers and rotators for a change, and says which of them a credential means", () =>
+      Effect.gen(function* () {
+        yield* TenantStore.use((tenants) => tenants.createTenant("global", null))
+        const [one, two] = [yield* newTenant, yield* newTenant]
+        const [shared, own, gone] = [`shared-${one}`, `own-${one}`, `gone-${one}`]
+        const provider = (tenantId: string, name: string) => ({
+          ...{
+            tenantId,
+            name,
+            providerId: nextId(),
+            version: 1,
+            clientId: null,
+            secrets: 0,
+            hasKey: false,
+            updatedAt: 5
+          },
+          definition: { name, token_url: "https://provider.example/token" }
+        })
+        const rotator = (tenantId: string, name: string): RotatorEntry => ({
+          ...{ tenantId, name, version: 1, updatedAt: 5 },
+          definition: { name, seal_to: "X" } as RotatorEntry["definition"]
+        })
+        const counted = (tenantId: string) =>
+          TenantStore.use((tenants) =>
+            tenants.transact(
+              tenantId,
+              loadOf({ providers: [shared, own, gone], rotators: [shared, own, gone] }),
+              ({ credentials }) => ({
+                changes: changesOf({}),
+                result: {
+                  providers: [credentials?.providerCount, ...(credentials?.providersInUse ?? [])],
+                  rotators: [credentials?.rotatorCount, ...(credentials?.rotatorsInUse ?? [])]
+                }
+              })
+            )
+          )
+        const before = yield* counted("global")
+        assert.deepStrictEqual(yield* counted(one), { providers: [0], rotators: [0] })
+        yield* write(one, { providers: [provider(one, own)], rotators: [rotator(one, own)] })
+        yield* write("global", { providers: [provider("global", shared)], rotators: [rotator("global", shared)] })
+        const refreshedAt = (serviceName: string, name: string, over: Partial<Credential> = {}) =>
+          credentialRow({ tenantId: one, serviceName, refresh: refreshed({ provider: name }), ...over })
+        const rotatedAt = (serviceName: string, name: string) =>
+          credentialRow({ tenantId: one, serviceName, rotating: newRotating(name, 60_000, 5) })
+        yield* write(one, {
+          inserted: [
+            refreshedAt("a", own),
+            refreshedAt("b", shared),
+            refreshedAt("c", gone, { state: "revoked" }),
+            rotatedAt("d", own),
+            rotatedAt("e", shared)
+          ]
+        })
+        const both = [shared, own].toSorted()
+        const shown = yield* counted(one)
+        assert.deepStrictEqual([shown.providers[0], shown.rotators[0]], [1, 1])
+        assert.deepStrictEqual([shown.providers.slice(1).toSorted(), shown.rotators.slice(1).toSorted()], [both, both])
+        assert.deepStrictEqual(yield* counted(two), { providers: [0], rotators: [0] })
+        const [providersBefore, rotatorsBefore] = [before.providers[0] as number, before.rotators[0] as number]
+        // The tenant has none of its own of that name, so its credential means the one of global.
+        const ofGlobal = yield* counted("global")
+        assert.deepStrictEqual(
+          [ofGlobal.providers, ofGlobal.rotators],
+          [
+            [providersBefore + 1, shared],
+            [rotatorsBefore + 1, shared]
+          ]
+        )
+        yield* write(one, { providers: [provider(one, shared)], rotators: [rotator(one, shared)] })
+        assert.deepStrictEqual(yield* counted("global"), {
+          providers: [providersBefore + 1],
+          rotators: [rotatorsBefore + 1]
+        })
       })
     )
   })

@@ -3,7 +3,7 @@ import { Result } from "effect"
 import type { CredentialVersion } from "../../domain/Credential.ts"
 import { LimitReached, ProviderInUse, ProviderNotFound } from "../../domain/errors.ts"
 import type { ProviderFields } from "../../domain/Provider.ts"
-import type { ProviderEntry, ProviderSecrets } from "../../domain/ProviderEntry.ts"
+import { type ProviderEntry, type ProviderSecrets, providersMax } from "../../domain/ProviderEntry.ts"
 import { noCredentials } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
@@ -30,6 +30,9 @@ export const putProvider = (
     const before = workspace.credentials.provider(name)
     if ((before?.version ?? 0) >= versionsMax) {
       return Result.fail(new LimitReached({ limit: "changes of a provider", max: versionsMax }))
+    }
+    if (before === undefined && workspace.credentials.providerCount() >= providersMax) {
+      return Result.fail(new LimitReached({ limit: "providers", max: providersMax }))
     }
     const entry: ProviderEntry = {
       tenantId: workspace.tenantId,

@@ -31,6 +31,7 @@ export class CredentialWorkspace {
   private readonly versionsDeleted: Array<{ readonly credentialId: string; readonly version: number }> = []
   private readonly providers: Map<string, ProviderEntry>
   private readonly providersInUse: ReadonlySet<string>
+  private readonly providersCounted: number
   private readonly providersWritten = new Map<string, ProviderEntry>()
   private readonly providersDeleted = new Set<string>()
   private readonly rotators: Map<string, RotatorEntry>
@@ -49,6 +50,7 @@ export class CredentialWorkspace {
     this.services = new Map(loaded?.services)
     this.providers = new Map(loaded?.providers)
     this.providersInUse = loaded?.providersInUse ?? new Set()
+    this.providersCounted = loaded?.providerCount ?? 0
     this.rotators = new Map(loaded?.rotators)
     this.rotatorsInUse = loaded?.rotatorsInUse ?? new Set()
     this.rotatorsCounted = loaded?.rotatorCount ?? 0
@@ -129,6 +131,11 @@ export class CredentialWorkspace {
     return this.providersInUse.has(name)
   }
 
+  /** Those that the commands before made included; what they deleted still counts. */
+  providerCount(): number {
+    return this.providersCounted + this.providersWritten.size
+  }
+
   rotator(name: string): RotatorEntry | undefined {
     return this.rotators.get(name)
   }
@@ -137,7 +144,7 @@ export class CredentialWorkspace {
     return this.rotatorsInUse.has(name)
   }
 
-  /** Those that the commands before made included; what they deleted still counts. */
+  /** As `providerCount`. */
   rotatorCount(): number {
     return this.rotatorsCounted + this.rotatorsWritten.size
   }

@@ -2,8 +2,9 @@
 import { Clock, Effect, Layer } from "effect"
 import { type CredentialVersion, historyVersionsMax } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
+import { providersMax } from "../../domain/ProviderEntry.ts"
 import { rotatorsMax } from "../../domain/Rotator.ts"
-import { pickedMs, providersMax, RefreshStore, type StoredProvider } from "../RefreshStore.ts"
+import { pickedMs, RefreshStore, type StoredProvider } from "../RefreshStore.ts"
 import * as Columns from "./Columns.ts"
 import {
   credentialColumnCount,

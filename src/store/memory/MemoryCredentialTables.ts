@@ -14,7 +14,7 @@ import {
   type TenantService
 } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
-import type { ProviderEntry } from "../../domain/ProviderEntry.ts"
+import { type ProviderEntry, providersMax } from "../../domain/ProviderEntry.ts"
 import { type RotatorEntry, rotatorsMax } from "../../domain/Rotator.ts"
 import {
   type CredentialChanges,
@@ -150,30 +150,35 @@ export class MemoryCredentialTables {
   }
 
   private loadProviders(tenantId: string, names: ReadonlyArray<string>) {
-    const entries = names.flatMap((name) => this.providers.get(`${tenantId}/${name}`) ?? [])
-    const means = (credential: Credential, name: string): boolean =>
-      credential.refresh?.provider === name &&
-      credential.state !== "revoked" &&
-      (credential.tenantId === tenantId ||
-        (tenantId === globalTenantId && !this.providers.has(`${credential.tenantId}/${name}`)))
-    return {
-      providers: new Map(entries.map((entry) => [entry.name, entry])),
-      providersInUse: new Set(names.filter((name) => this.all().some((credential) => means(credential, name))))
-    }
+    const named = (credential: Credential) => credential.refresh?.provider
+    const { count, entries, inUse } = this.loadEntries(tenantId, names, this.providers, named, providersMax)
+    return { providers: entries, providersInUse: inUse, providerCount: count }
   }
 
   private loadRotators(tenantId: string, names: ReadonlyArray<string>) {
-    const entries = names.flatMap((name) => this.rotators.get(`${tenantId}/${name}`) ?? [])
+    const named = (credential: Credential) => credential.rotating?.rotator
+    const { count, entries, inUse } = this.loadEntries(tenantId, names, this.rotators, named, rotatorsMax)
+    return { rotators: entries, rotatorsInUse: inUse, rotatorCount: count }
+  }
+
+  /** A name of `global` is meant by every tenant that has none of its own of that name. */
+  private loadEntries<Entry extends { readonly name: string; readonly tenantId: string }>(
+    tenantId: string,
+    names: ReadonlyArray<string>,
+    all: ReadonlyMap<string, Entry>,
+    named: (credential: Credential) => string | undefined,
+    max: number
+  ) {
+    const entries = names.flatMap((name) => all.get(`${tenantId}/${name}`) ?? [])
     const means = (credential: Credential, name: string): boolean =>
-      credential.rotating?.rotator === name &&
+      named(credential) === name &&
       credential.state !== "revoked" &&
-      (credential.tenantId === tenantId ||
-        (tenantId === globalTenantId && !this.rotators.has(`${credential.tenantId}/${name}`)))
-    const own = Array.from(this.rotators.values()).filter((entry) => entry.tenantId === tenantId)
+      (credential.tenantId === tenantId || (tenantId === globalTenantId && !all.has(`${credential.tenantId}/${name}`)))
+    const own = Array.from(all.values()).filter((entry) => entry.tenantId === tenantId)
     return {
-      rotators: new Map(entries.map((entry) => [entry.name, entry])),
-      rotatorsInUse: new Set(names.filter((name) => this.all().some((credential) => means(credential, name)))),
-      rotatorCount: Math.min(own.length, rotatorsMax)
+      entries: new Map(entries.map((entry) => [entry.name, entry])),
+      inUse: new Set(names.filter((name) => this.all().some((credential) => means(credential, name)))),
+      count: Math.min(own.length, max)
     }
   }
 

@@ -21,15 +21,13 @@ import * as Columns from "../Columns.ts"
 import {
   credentialColumns,
   credentialOf,
-  providerColumns,
-  providerOf,
   serviceColumns,
   serviceOf,
   versionColumns,
   versionOf
 } from "../CredentialRow.ts"
 import type { Row, Session } from "../MariadbConnection.ts"
-import { loadRotators } from "./rotators.ts"
+import { loadProviders, loadRotators } from "./entries.ts"
 
 const prefixed = (table: string, columns: string): string =>
   columns
@@ -138,36 +136,6 @@ const grouped = (versions: ReadonlyArray<CredentialVersion>): ReadonlyMap<string
     known.set(version.credentialId, ofOne.set(version.version, version))
   }
   return new Map(Array.from(known, ([id, ofOne]) => [id, Array.from(ofOne.values()).toSorted(byVersion)]))
-}
-
-const providersSql = (marks: string): string =>
-  `SELECT ${providerColumns} FROM providers WHERE tenant_id = ? AND name IN (${marks})`
-const inUseSql = (marks: string): string =>
-  `SELECT DISTINCT refresh_provider FROM credentials FORCE INDEX (ix_credentials_refresh_provider)
-    WHERE tenant_id = ? AND refresh_provider IN (${marks}) AND state <> 1`
-/** A name of `global` is meant by every tenant that has none of its own of that name. */
-const inUseOfGlobalSql = (marks: string): string =>
-  `SELECT DISTINCT c.refresh_provider FROM credentials c FORCE INDEX (ix_credentials_refresh_name)
-    WHERE c.refresh_provider IN (${marks}) AND c.state <> 1 AND (c.tenant_id = ? OR NOT EXISTS
-      (SELECT 1 FROM providers p WHERE p.tenant_id = c.tenant_id AND p.name = c.refresh_provider))`
-
-const loadProviders = async (session: Session, tenantId: string, names: ReadonlyArray<string> | undefined) => {
-  if (names === undefined) return {}
-  const isOfAll = tenantId === globalTenantId
-  const [rows, used] = await Promise.all([
-    Columns.rowsIn(session, providersSql, names, [tenantId]),
-    isOfAll
-      ? Promise.all(
-          Columns.chunksOf(names).map((chunk) =>
-            session.rows(inUseOfGlobalSql(chunk.marks), [...chunk.values, globalTenantId])
-          )
-        ).then((found) => found.flat())
-      : Columns.rowsIn(session, inUseSql, names, [tenantId])
-  ])
-  return {
-    providers: new Map(rows.map(providerOf).map((entry) => [entry.name, entry])),
-    providersInUse: new Set(used.map((row) => Columns.text(row, 0)))
-  }
 }
 
 /**

@@ -6,6 +6,7 @@ import type { PutProvider } from "../../../../src/actors/credentials/Providers.t
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import type { InvalidRequest } from "../../../../src/domain/errors.ts"
 import { servicePrincipal } from "../../../../src/domain/Principal.ts"
+import { providersMax } from "../../../../src/domain/ProviderEntry.ts"
 import { credentialWorld } from "../../../support/credentialWorld.ts"
 
 const caller: Caller = { ...servicePrincipal("sweep"), correlationId: "c", idempotency: null }
@@ -101,3 +102,24 @@ describe("a token that a look would carry in a header", () => {
     })
   )
 })
+
+it.effect("a tenant has so many providers of its own, and may still change each", () =>
+  Effect.gen(function* () {
+    const world = yield* credentialWorld
+    const { providers } = yield* world.replica("one")
+    const put = (name: string) => {
+      const definition = { name, token_url: "https://acme.example/token" }
+      return providers.put(
+        "demo",
+        { definition, clientId: null, secrets: { clientSecrets: [], clientKey: null } },
+        caller
+      )
+    }
+    const { known } = yield* put("first")
+    for (let at = 2; at <= providersMax; at++) {
+      world.tables.credentials.providers.set(`demo/p${at}`, { ...known.entry!, name: `p${at}` })
+    }
+    assert.deepInclude(yield* Effect.flip(put("another")), { _tag: "LimitReached", limit: "providers" })
+    assert.isFalse((yield* put("first")).created)
+  })
+)
