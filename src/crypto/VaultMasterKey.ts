@@ -13,6 +13,7 @@
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { Effect, Layer, Option, Redacted, Schema } from "effect"
+import { BodyTooLong, readBody } from "../http/BoundedBody.ts"
 import { warnOf } from "../observability/Transport.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import { MasterKey, MasterKeyError, type MasterKeyReason, wrapBytesMax } from "./MasterKey.ts"
@@ -51,17 +52,12 @@ export const reasonOf = (operation: Operation, status: number, body: string): Ma
   }
 }
 
-/** What of an answer is longer than any of Vault's is left unread. */
-const readBounded = async (answer: Response): Promise<string> => {
-  const chunks: Array<Uint8Array> = []
-  let length = 0
-  for await (const chunk of answer.body ?? []) {
-    length += chunk.byteLength
-    if (length > answerBytesMax) return ""
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString("utf8")
-}
+/** An answer that is longer than any of Vault's is none. */
+const textOf = (answer: Response): Promise<string> =>
+  readBody(answer.body, answerBytesMax).then(
+    (body) => body.toString("utf8"),
+    (cause: unknown) => (cause instanceof BodyTooLong ? "" : Promise.reject(cause))
+  )
 
 const base64 = (bytes: Uint8Array | string): string => Buffer.from(bytes).toString("base64")
 
@@ -110,7 +106,7 @@ export const layer = Layer.effect(
             },
             body: JSON.stringify(fields)
           })
-          return { status: answer.status, body: await readBounded(answer) }
+          return { status: answer.status, body: await textOf(answer) }
         },
         catch: () => failed(operation, "Unreachable", `no answer from ${address}`)
       })
