@@ -288,8 +288,10 @@ const table: Table = {
   },
   RowChanged: {
     code: "INTERNAL",
-    reason: ({ kind }) =>
-      `The stored ${kind === "revoke-all" ? "population" : kind} was changed outside of the service, and is not used`
+    reason: ({ kind }) => {
+      const name = kind === "revoke-all" ? "population" : kind === "client" ? "client credential" : kind
+      return `The stored ${name} was changed outside of the service, and is not used`
+    }
   },
   TooManyRequests: {
     code: "TOO_MANY_REQUESTS",

@@ -219,6 +219,13 @@ export const actors: ReadonlyArray<Mutant> = [
     },
     [
       {
+        id: "clients-commands-changed-row-is-given-a-right",
+        from: "isUsable(decision.to) && !workspace.holds.client(credentialId)",
+        to: '(decision.to as string) === "" && !workspace.holds.client(credentialId)',
+        breaks: ["P5", "R-SEC-30"],
+        tests: [checks]
+      },
+      {
         id: "clients-commands-suspended-without-barrier",
         from: "if (!isUsable(decision.to)) takeAway(workspace, after)",
         to: 'if (decision.to === "Revoked") takeAway(workspace, after)',

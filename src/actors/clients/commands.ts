@@ -9,6 +9,7 @@ import * as errors from "../../domain/errors.ts"
 import { decide, isUsable } from "../../domain/TokenLifecycle.ts"
 import { noClients } from "../../store/ClientStore.ts"
 import type { Command } from "../tenant/Command.ts"
+import { clientChanged } from "../tenant/RowTagging.ts"
 import type { Caller, Transition } from "../tenant/Tenants.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 import type { ClientRecord, CreatedClient } from "./Clients.ts"
@@ -109,6 +110,10 @@ export const transition = (
           if (!isUsable(target)) workspace.alreadyGone()
           return Result.succeed(toRecord(before))
         case "Changed": {
+          // To take a right away is good of any row; to give one is not.
+          if (isUsable(decision.to) && !workspace.holds.client(credentialId)) {
+            return Result.fail(clientChanged(credentialId))
+          }
           const after: ClientCredential = {
             ...before,
             status: decision.to,

@@ -81,6 +81,7 @@ export const holdingIn = (loaded: Loaded, { rowHolds }: Tagger): Holding => ({
 
 export const tokenChanged = (tokenId: string): RowChanged => new RowChanged({ kind: "token", id: tokenId })
 export const credentialChanged = (id: string): RowChanged => new RowChanged({ kind: "credential", id })
+export const clientChanged = (id: string): RowChanged => new RowChanged({ kind: "client", id })
 export const tenantChanged = (tenantId: string): RowChanged => new RowChanged({ kind: "tenant", id: tenantId })
 
 /** Counted, and a line in the log, where a secret was to go out by it. */

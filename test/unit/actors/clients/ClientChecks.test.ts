@@ -1,4 +1,4 @@
-// Verifies R-ACT-6, R-CLI-1, R-CLI-2, R-CLI-3, R-CLI-5, R-CLI-6, R-CLI-8, R-CLI-9, R-CLI-10.
+// Verifies R-ACT-6, R-CLI-1, R-CLI-2, R-CLI-3, R-CLI-5, R-CLI-6, R-CLI-8, R-CLI-9, R-CLI-10, R-SEC-30.
 /** Checks of client credentials over one memory database: what work each costs, and what ends them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Redacted } from "effect"
@@ -197,8 +197,10 @@ describe("a check", () => {
       forge(record.credentialId, { name: { kind: "certificate", issuer: "i", serialNumber: "2" } })
       assert.strictEqual((yield* login(one, "forged", "mine")).statusCode, 401)
       assert.strictEqual((yield* certified(one, "i", "2")).statusCode, 401)
-      yield* moved(one, credentialId, "Active")
+      const refused = yield* Effect.flip(moved(one, credentialId, "Active"))
+      assert.deepInclude(refused, { _tag: "RowChanged", kind: "client" }, "a right is given by no such row")
       assert.strictEqual((yield* login(one, "forged", "mine")).statusCode, 401)
+      assert.strictEqual((yield* moved(one, credentialId, "Revoked")).status, "Revoked", "and taken from any")
       assert.strictEqual((yield* login(one, "own", "mine")).statusCode, 200)
     }).pipe(Effect.scoped)
   )
