@@ -4,10 +4,11 @@
  *
  * Options: `--only=text` (ids or files that contain it), `--sample=0.1` a part, of those that a unit test noticed
  * once, that `--seed` chooses (printed; else by chance), `--unit` faults whose nearest test needs no server, tried against unit tests only, `--whole` goes on to
- * whole projects before a fault counts as survived, `--timeout=seconds` a limit for each test, `--jobs=2` copies at once, `--afresh`
- * believes no earlier run, `--within=seconds` begins with no other one after that, `--types` only whether every fault types,
- * `--page` tries nothing and writes what is known into docs/mutants.md and the column of docs/requirements.md. A run that was
- * stopped goes on where it was (`.local/mutants.json`). Runs on the checkout's own Node.
+ * whole projects before a fault counts as survived, `--open` only those that docs/mutants.md calls survived or not tried,
+ * `--timeout=seconds` a limit for each test, `--jobs=2` copies at once, `--afresh` believes no earlier run, `--within=seconds` begins
+ * with no other one after that, `--types` only whether every fault types, `--page` tries nothing and writes what is known into
+ * docs/mutants.md and the column of docs/requirements.md. A run that was stopped goes on where it was, by what it kept in
+ * `.local/mutants.json` or in `--results=file`. Runs on the checkout's own Node.
  *
  * Ends with 0 when every fault that was tried is killed, or said to survive and why; with `--within` also when the machine was
  * too busy to tell.
@@ -16,7 +17,7 @@ import { randomInt } from "node:crypto"
 import { parseArgs } from "node:util"
 import { provide } from "./lib/install.mjs"
 import { makeCopy } from "./lib/mutantCopy.mjs"
-import { noticedByUnits, writePages } from "./lib/mutantPages.mjs"
+import { noticedByUnits, openOnes, writePages } from "./lib/mutantPages.mjs"
 import { openResults } from "./lib/mutantResults.mjs"
 import { baselines, testOf, tryFault } from "./lib/mutantRun.mjs"
 import { untyped } from "./lib/mutantTypes.mjs"
@@ -31,6 +32,8 @@ const { values: options } = parseArgs({
     seed: { type: "string", default: process.env.SEED },
     unit: { type: "boolean", default: false },
     whole: { type: "boolean", default: false },
+    open: { type: "boolean", default: false },
+    results: { type: "string" },
     timeout: { type: "string" },
     jobs: { type: "string", default: "2" },
     afresh: { type: "boolean", default: false },
@@ -80,7 +83,7 @@ const shown = ({ id }, { by, said, state, test, ms }) => {
 
 const runAll = async (mutants) => {
   const limitMs = options.timeout === undefined ? undefined : 1_000 * Number(options.timeout)
-  const results = openResults()
+  const results = openResults(options.results)
   const baselineOf = baselines(results)
   const outcomes = new Map()
   const waiting = mutants.filter((mutant) => {
@@ -109,9 +112,11 @@ const runAll = async (mutants) => {
 /** A sample is of those that were noticed once: it asks whether they still are. */
 const chosen = (catalogue) => {
   const noticed = options.sample === undefined ? null : noticedByUnits()
+  const open = options.open ? openOnes(catalogue) : null
   return sampleOf(
     catalogue
       .filter(({ id }) => noticed === null || noticed.has(id))
+      .filter(({ id }) => open === null || open.has(id))
       .filter(({ file, id }) => options.only === undefined || id.includes(options.only) || file.includes(options.only))
       .filter((mutant) => !options.unit || (mutant.survives === undefined && isUnit(mutant.tests[0])))
   )
@@ -120,7 +125,7 @@ const chosen = (catalogue) => {
 await orExplain(async () => {
   if (!options.page) await provide(options.unit || options.types ? { nats: false, mariadb: false } : {})
   const { catalogue } = await import(new URL("../test/mutants/catalogue.ts", import.meta.url).href)
-  if (options.page) return writePages(catalogue, openResults().last)
+  if (options.page) return writePages(catalogue, openResults(options.results).last)
   const mutants = chosen(catalogue)
   if (mutants.length === 0) throw new Refusal("no fault of the catalogue is meant")
   if (options.types) {

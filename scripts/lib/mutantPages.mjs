@@ -89,6 +89,17 @@ export const noticedByUnits = () =>
     )
   )
 
+/** Ids of the faults that docs/mutants.md calls survived without a reason, or not tried. */
+export const openOnes = (catalogue) => {
+  const rows = rowsOf(textOf(join(checkout, "docs", "mutants.md")))
+  return new Set(
+    catalogue.flatMap(({ id }) => {
+      const noticed = rows.get(id)?.noticed ?? notTried
+      return noticed === notTried || noticed === survived ? [id] : []
+    })
+  )
+}
+
 /** Writes both pages; `outcomeOf(mutant)` is undefined for what this checkout has not tried. */
 export const writePages = (catalogue, outcomeOf) => {
   const mutantsFile = join(checkout, "docs", "mutants.md")

@@ -174,43 +174,55 @@ export const actors: ReadonlyArray<Mutant> = [
       breaks: ["P5", "R-CLI-2"]
     }
   ]),
-  ...faultsIn("src/actors/clients/Attempts.ts", { breaks: ["R-CLI-8", "P6"], tests: [checks] }, [
-    {
-      id: "clients-attempts-place-stays-taken",
-      from: "          this.running--\n",
-      to: "          this.running -= 0\n"
-    },
-    {
-      id: "clients-attempts-newest-gives-way",
-      from: "const chosen = candidates[this.options.random(candidates.length)] ?? attempt\n    if (chosen !== attempt) {\n      this.remove(chosen)",
-      to: "const chosen = candidates[candidates.length - 1] ?? attempt\n    if (chosen !== attempt) {\n      this.remove(chosen)"
-    },
-    {
-      id: "clients-attempts-one-name-takes-all",
-      from: "ofName.length >= this.options.waitingPerNameMax",
-      to: "ofName.length >= this.options.waitingMax"
-    }
-  ]),
-  ...faultsIn("src/actors/clients/HotClients.ts", { breaks: ["P1", "R-CLI-3"], tests: [checks] }, [
-    {
-      id: "clients-hot-believed-without-a-test",
-      from: "const found = this.byName.get(key)\n    return found !== undefined &&\n      this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds)",
-      to: "const found = this.byName.get(key)\n    return found !== undefined &&\n      (leaseHolds || this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds))"
-    },
-    {
-      id: "clients-hot-gone-stays",
-      from: "clientGone: (_, credentialId) => this.drop(credentialId)",
-      to: "clientGone: (_, credentialId) => void this.names.has(credentialId)"
-    }
-  ]),
-  ...faultsIn("src/actors/clients/NameLookups.ts", { breaks: ["P6", "R-CLI-8"], tests: [checks] }, [
-    { id: "clients-lookups-places-stay-taken", from: "this.count -= done.length", to: "this.count -= 1" },
-    {
-      id: "clients-lookups-statement-stays-sent",
-      from: "    this.sent--\n",
-      to: "    this.sent -= batch.length === 0 ? 1 : 0\n"
-    }
-  ]),
+  ...faultsIn(
+    "src/actors/clients/Attempts.ts",
+    { breaks: ["R-CLI-8", "P6"], tests: ["test/unit/actors/clients/Attempts.test.ts", checks] },
+    [
+      {
+        id: "clients-attempts-place-stays-taken",
+        from: "          this.running--\n",
+        to: "          this.running -= 0\n"
+      },
+      {
+        id: "clients-attempts-newest-gives-way",
+        from: "const chosen = candidates[this.options.random(candidates.length)] ?? attempt\n    if (chosen !== attempt) {\n      this.remove(chosen)",
+        to: "const chosen = candidates[candidates.length - 1] ?? attempt\n    if (chosen !== attempt) {\n      this.remove(chosen)"
+      },
+      {
+        id: "clients-attempts-one-name-takes-all",
+        from: "ofName.length >= this.options.waitingPerNameMax",
+        to: "ofName.length >= this.options.waitingMax"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/clients/HotClients.ts",
+    { breaks: ["P1", "R-CLI-3"], tests: [checks, "test/unit/actors/clients/HotClients.test.ts"] },
+    [
+      {
+        id: "clients-hot-believed-without-a-test",
+        from: "const found = this.byName.get(key)\n    return found !== undefined &&\n      this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds)",
+        to: "const found = this.byName.get(key)\n    return found !== undefined &&\n      (leaseHolds || this.beliefs.believesClient(found.tenant, found.credentialId, found.readSeq, leaseHolds))"
+      },
+      {
+        id: "clients-hot-gone-stays",
+        from: "clientGone: (_, credentialId) => this.drop(credentialId)",
+        to: "clientGone: (_, credentialId) => void this.names.has(credentialId)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/clients/NameLookups.ts",
+    { breaks: ["P6", "R-CLI-8"], tests: ["test/unit/actors/clients/NameLookups.test.ts", checks] },
+    [
+      { id: "clients-lookups-places-stay-taken", from: "this.count -= done.length", to: "this.count -= 1" },
+      {
+        id: "clients-lookups-statement-stays-sent",
+        from: "    this.sent--\n",
+        to: "    this.sent -= batch.length === 0 ? 1 : 0\n"
+      }
+    ]
+  ),
   ...faultsIn(
     "src/actors/clients/commands.ts",
     {
@@ -425,7 +437,7 @@ export const actors: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn(
     "src/actors/clients/usableRows.ts",
-    { breaks: ["R-SEC-30"], tests: ["test/integration/service/forgedRows.test.ts"] },
+    { breaks: ["R-SEC-30"], tests: [checks, "test/integration/service/forgedRows.test.ts"] },
     [
       {
         id: "clients-usable-changed-row",
@@ -437,7 +449,7 @@ export const actors: ReadonlyArray<Mutant> = [
         from: "    if (!isGood(credential)) return false\n",
         to: "",
         breaks: ["P1", "R-CLI-1"],
-        tests: ["test/integration/service/clients.test.ts"]
+        tests: [checks, "test/integration/service/clients.test.ts"]
       }
     ]
   )

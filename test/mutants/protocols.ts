@@ -28,7 +28,7 @@ export const protocols: ReadonlyArray<Mutant> = [
     {
       id: "protocols-bus-anybody-asks-as-the-gateway",
       from: 'family !== "gateway" || (bus.by === "import" && bus.account === gatewayAccount)',
-      to: 'family !== "gateway" || (bus.by === "import" && bus.account.length === gatewayAccount.length)'
+      to: 'family !== "gateway" || (bus.by === "import" && bus.account !== "")'
     },
     { id: "protocols-bus-rotate-is-reading", from: '  "history",\n', to: '  "history",\n  "rotate",\n' }
   ]),

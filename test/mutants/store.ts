@@ -109,11 +109,7 @@ export const store: ReadonlyArray<Mutant> = [
     "src/store/Stock.ts",
     {
       breaks: ["R-ACT-5"],
-      tests: [
-        `${unit}/TenantStore.test.ts`,
-        `${unit}/MemoryCredentialStore.test.ts`,
-        "test/unit/actors/tokens/tokenCommands.test.ts"
-      ]
+      tests: [`${unit}/Stock.test.ts`, `${maria}/TenantStore.test.ts`]
     },
     [
       {
@@ -521,9 +517,9 @@ export const store: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/store/maria/Bulkhead.ts", { breaks: ["R-ACT-4"], tests: [`${unit}/maria/Bulkhead.test.ts`] }, [
     {
-      id: "store-bulkhead-place-stays-taken",
-      from: "                share.users--\n",
-      to: "                share.users -= 0\n"
+      id: "store-bulkhead-share-anew-while-in-use",
+      from: "if (share.users === 0) shares.delete(tenantId)",
+      to: "shares.delete(tenantId)"
     },
     { id: "store-bulkhead-one-tenant-takes-all", from: "const part = 1 / 3", to: "const part = 1" }
   ]),

@@ -3,7 +3,7 @@
  * it against each pair of layers that claims to be one. Each test has tenants of its own.
  */
 import { assert, layer } from "@effect/vitest"
-import { Effect, type Layer } from "effect"
+import { Cause, Effect, Exit, type Layer } from "effect"
 import { type Credential, ownerKey, type TenantService } from "../../src/domain/Credential.ts"
 import type { Page } from "../../src/domain/Page.ts"
 import {
@@ -119,6 +119,18 @@ export const credentialStoreSuite = (
         assert.strictEqual((yield* read(tenantId, { ids: [global.credentialId] })).versions.size, 1)
         const exit = yield* Effect.exit(write(tenantId, { updated: [global] }, { ids: [global.credentialId] }))
         assert.strictEqual(exit._tag, "Failure")
+      })
+    )
+
+    it.effect("refuses another tenant's credential in a change, as a bug, and writes nothing of it", () =>
+      Effect.gen(function* () {
+        const [tenantId, other] = [yield* newTenant, yield* newTenant]
+        const [own, foreign] = [credentialRow({ tenantId }), credentialRow({ tenantId: other })]
+        const exit = yield* Effect.exit(write(tenantId, { inserted: [own, foreign] }))
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+        for (const { credentialId, tenantId: of } of [own, foreign]) {
+          assert.strictEqual((yield* read(of, { ids: [credentialId] })).credentials.size, 0)
+        }
       })
     )
 

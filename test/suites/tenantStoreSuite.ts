@@ -2,6 +2,7 @@
 
 import { assert, layer } from "@effect/vitest"
 import { Cause, Effect, Exit, type Layer } from "effect"
+import { eventBytesMax } from "../../src/domain/Names.ts"
 import { noSettings, type TenantSettings } from "../../src/domain/Tenant.ts"
 import { type AuditRow, genesisHash, linkHash } from "../../src/store/AuditChain.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
@@ -342,7 +343,9 @@ export const tenantStoreSuite = <R>(
           { tokensDeleted: [token.tokenId] },
           { tokensInserted: [aToken("another", appName)] },
           { revocation: { tenantId, seq: 7, targets: [] } },
-          { outbox: [aMessage({ afterRevocation: true })] }
+          { outbox: [aMessage({ afterRevocation: true })] },
+          // Beside one that fits, so that none goes by its neighbour.
+          { outbox: [aMessage(), aMessage({ payload: new Uint8Array(eventBytesMax) })] }
         ]) {
           const exit = yield* Effect.exit(transact(tenantId, {}, () => changes))
           assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
@@ -389,6 +392,22 @@ export const tenantStoreSuite = <R>(
         )
         assert.strictEqual(error._tag, "StatementRejected")
         assert.strictEqual((yield* store.findApplications([one.appName]))[0]?.tenantId, one.tenantId)
+      })
+    )
+
+    it.effect("deletes what is named of the tenant, and nothing of anybody else's", () =>
+      Effect.gen(function* () {
+        const store = yield* TenantStore
+        const one = yield* aTenant
+        const other = yield* aTenant
+        const [gone, stays] = [aToken(one.tenantId, one.appName), aToken(one.tenantId, one.appName)]
+        const foreign = aToken(other.tenantId, other.appName)
+        yield* insert([gone, stays])
+        yield* insert([foreign])
+        yield* transact(one.tenantId, { tokenIds: [gone.tokenId] }, () => ({ tokensDeleted: [gone.tokenId] }))
+        assert.strictEqual(yield* store.findToken(one.tenantId, gone.tokenId), undefined)
+        assert.deepStrictEqual(yield* store.findToken(one.tenantId, stays.tokenId), stays)
+        assert.deepStrictEqual(yield* store.findToken(other.tenantId, foreign.tokenId), foreign)
       })
     )
 

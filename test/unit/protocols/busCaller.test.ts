@@ -182,6 +182,7 @@ describe("decideBus", () => {
     const others: ReadonlyArray<BusCaller> = [
       { by: "import", account: "ADMIN", user: "admin" },
       { by: "import", account: "OPERATOR", user: "operator" },
+      { by: "import", account: "Gateway", user: "gateway" },
       { by: "bus" }
     ]
     for (const bus of others) {

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
-import { checkTransition } from "../../../src/protocols/Ecap.ts"
+import { checkTransition, transitionAnswer } from "../../../src/protocols/Ecap.ts"
 import { EndpointTokenStatusTransitionRequest as Request } from "../../../src/schema/Ecap.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -186,6 +186,12 @@ describe("16/ECAP status transition", () => {
       assert.deepInclude(await transition({}), { statusCode, reasonPhrase })
     })
   }
+
+  it("what was interrupted, as at a stop, is answered 503", () => {
+    assert.deepStrictEqual(transitionAnswer(Exit.interrupt(1)), { statusCode: 503, reasonPhrase: null })
+    assert.deepStrictEqual(transitionAnswer(Exit.die(new Error("planted"))), { statusCode: 500, reasonPhrase: null })
+    assert.deepStrictEqual(transitionAnswer(Exit.void), { statusCode: 200, reasonPhrase: null })
+  })
 
   it("a bug is answered 500 without detail and logged", async () => {
     world.tenants.script.transitionByValue = () => Effect.die(new Error("planted"))

@@ -1,9 +1,11 @@
-// Verifies R-BUS-13.
+// Verifies R-BUS-6, R-BUS-13.
 /** A cursor is good for the list that gave it: the same operation, tenant, filter and order. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import { operations } from "../../../src/protocols/OperationTable.ts"
+import { answerPage } from "../../../src/protocols/Paging.ts"
+import { decodeCursor, encodeCursor } from "../../../src/schema/Cursor.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
 
 interface List {
@@ -208,5 +210,60 @@ describe("a cursor", () => {
       world.tenant("token.list", { status, ...(cursor === undefined ? {} : { cursor }) })
     const { nextCursor } = (await ask(["Active", "Revoked"])).body
     assert.strictEqual((await ask(["Revoked", "Active"], nextCursor)).status, 200)
+  })
+})
+
+describe("a page that no message can carry", () => {
+  const names = Array.from({ length: 23 }, (_, n) => `a${String(n).padStart(2, "0")}`)
+  /** Every item is of so many characters; the list is read to its end. */
+  const readAll = (characters: number, bytesMax: number) =>
+    Effect.gen(function* () {
+      const pages: Array<ReadonlyArray<string>> = []
+      let cursor: string | undefined
+      do {
+        const page: { readonly content: ReadonlyArray<{ readonly name: string }>; readonly nextCursor?: string } =
+          yield* answerPage({
+            list: "some.list",
+            of: ["demo"],
+            place: /^a\d\d$/u,
+            cursor,
+            limit: 20,
+            bytesMax,
+            fetch: (limit, after) => {
+              const content = names.filter((name) => after === null || name > after).slice(0, limit)
+              const last = content.at(-1)
+              return Effect.succeed({ content, next: last === names.at(-1) || last === undefined ? null : last })
+            },
+            encode: (name: string) => ({ name, text: "x".repeat(characters) })
+          })
+        pages.push(page.content.map(({ name }) => name))
+        cursor = page.nextCursor
+      } while (cursor !== undefined)
+      return pages
+    })
+
+  it.effect("is asked for again, shorter, until it fits; everything is shown once and in order", () =>
+    Effect.gen(function* () {
+      const pages = yield* readAll(300, 1_024)
+      assert.deepStrictEqual(pages.flat(), names)
+      assert.isTrue(pages.every(({ length }) => length > 0 && length <= 3))
+      assert.deepStrictEqual(
+        (yield* readAll(1, 1_048_576)).map(({ length }) => length),
+        [20, 3]
+      )
+    })
+  )
+
+  it.effect("is refused when a single thing is too large", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(readAll(2_000, 1_024)))._tag, "PayloadTooLarge")
+    })
+  )
+
+  it("goes on at no place that is longer than one can be", () => {
+    const longest = "x".repeat(512)
+    const list = "some.list"
+    assert.strictEqual(decodeCursor(list, encodeCursor(list, longest)), longest)
+    assert.isNull(decodeCursor(list, encodeCursor(list, `${longest}x`)))
   })
 })

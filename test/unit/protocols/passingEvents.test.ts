@@ -61,6 +61,40 @@ describe("events that may be lost", () => {
     })
   )
 
+  it.effect("have room again when what waited is done", () =>
+    Effect.gen(function* () {
+      const { bus, done, layer, logged, release } = world(1_000)
+      const large = new Uint8Array(waitingBytesMax / 4)
+      yield* release
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Layer.build(layer)
+          for (let index = 0; index < 12; index++) {
+            bus.publish(subject, large)
+            for (let turn = 0; turn < 1_000 && done() <= index; turn++) yield* Effect.yieldNow
+          }
+        })
+      )
+      assert.deepStrictEqual([done(), logged], [12, []])
+    })
+  )
+
+  it.effect("are none that ask for an answer: nothing is carried out of them", () =>
+    Effect.gen(function* () {
+      const { bus, done, layer, release } = world(1_000)
+      yield* release
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Layer.build(layer)
+          for (let n = 0; n < 3; n++) bus.publish(subject, new Uint8Array(1), { reply: "_INBOX.a.b" })
+          bus.publish(subject, new Uint8Array(1), { reply: "" })
+          bus.publish(subject, new Uint8Array(1))
+        })
+      )
+      assert.strictEqual(done(), 2)
+    })
+  )
+
   it.effect("wait up to so many", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* carriedOut(100, 10, 30), { done: 30, drops: 1 })

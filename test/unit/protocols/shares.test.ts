@@ -71,6 +71,47 @@ describe("shares of what is worked on at once", () => {
     assert.strictEqual(shares.count(), 1 + keptPlaces + alwaysPlaces)
   })
 
+  it("whoever is known by name has the places again that were given back, kept ones too", () => {
+    const shares = make(100)
+    const mail = entering("a", { asker: "mail", tenantMax: 1_000 })
+    const places = fill(shares, mail, 1_000)
+    assert.isBelow(places.length, 100)
+    places[0]!()
+    assert.lengthOf(fill(shares, mail, 2), 1)
+    const full = make(1)
+    fill(full, entering("t"), 1)
+    const takesAway = (n: number) => entering(`t${n}`, { takesAway: true, asker: "mail" })
+    const kept = Array.from({ length: keptPerAsker }, (_, n) => full.enter(takesAway(n)))
+    assert.isNull(full.enter(takesAway(0)))
+    kept[0]!()
+    assert.isNotNull(full.enter(takesAway(1)))
+    assert.isNull(full.enter(takesAway(2)))
+  })
+
+  it("a tenant has its kept places again that were given back", () => {
+    const shares = make(1)
+    fill(shares, entering("t"), 1)
+    const takesAway = entering("t", { takesAway: true })
+    const kept = fill(shares, takesAway, 100)
+    assert.lengthOf(kept, keptPerTenant)
+    for (const leave of kept) leave()
+    assert.lengthOf(fill(shares, takesAway, 100), keptPerTenant)
+  })
+
+  it("are not idle while a kept place is taken, though all others were given back", async () => {
+    const shares = make(1)
+    const [ordinary, kept] = [shares.enter(entering("a")), shares.enter(entering("a", { takesAway: true }))]
+    let isIdle = false
+    const idle = Effect.runPromise(shares.idle).then(() => {
+      isIdle = true
+    })
+    ordinary!()
+    await new Promise((done) => setImmediate(done))
+    assert.isFalse(isIdle)
+    kept!()
+    await idle
+  })
+
   it("are idle when every place was given back", async () => {
     const shares = make(5)
     const places = [entering("a"), entering("a", { takesAway: true }), entering("", { always: true })].map(shares.enter)

@@ -66,6 +66,14 @@ describe("AuditWalk", () => {
     }
   })
 
+  it("says of what is wrong what it is", () => {
+    const reason = (given: ReadonlyArray<AuditRow>) => walk(beginning(tenantId), given, none).broken?.reason
+    assert.strictEqual(reason(rows.toSpliced(3, 0, rows[2]!)), "the row stands there twice")
+    assert.strictEqual(reason(rows.toSpliced(3, 1)), "the row is missing")
+    assert.strictEqual(reason(edited(3, { actor: "mallory" })), "the row was changed")
+    assert.strictEqual(reason(forged(3, { actor: "mallory" })), "the row does not follow the one before it")
+  })
+
   it("names the row after one that was forged with a hash of its own", () => {
     assert.strictEqual(brokenAt(forged(4, { actor: "mallory" })), 6)
   })

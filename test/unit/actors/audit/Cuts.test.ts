@@ -106,6 +106,24 @@ describe("a cut", () => {
     })
   )
 
+  it.effect(
+    "that was interrupted goes no further when its last row is another one by now: that stays as evidence",
+    () =>
+      Effect.gen(function* () {
+        const { cut, replica, world } = yield* started
+        const before = rowsOf(world).slice(0, 11)
+        yield* cut(12)
+        world.tables.audit.set("demo", [
+          ...before.slice(0, 10),
+          { ...before[10]!, hash: genesisHash("x") },
+          ...rowsOf(world)
+        ])
+        const standing = rowsOf(world).length
+        assert.strictEqual(yield* replica.sweeps.finishCuts, 0)
+        assert.lengthOf(rowsOf(world), standing)
+      }).pipe(quiet)
+  )
+
   it.effect("is not made of a chain that was changed or written anew: it stays as evidence", () =>
     Effect.gen(function* () {
       const { cut, replica, world } = yield* started

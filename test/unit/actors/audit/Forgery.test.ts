@@ -101,6 +101,38 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 
+  it.effect("is found though the newest row that is signed is the newest that there is", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* started
+      yield* replica.sweeps.checkpoint
+      const counters = world.tables.counters.get("demo")!
+      assert.strictEqual(counters.auditSeq, checkpoints(world).at(-1)?.seq)
+      const rows = [...(world.tables.audit.get("demo") ?? [])]
+      const refused = Effect.gen(function* () {
+        const two = yield* world.replica("two")
+        yield* two.sweeps.checkpoint
+        assert.deepStrictEqual(two.alarm.brokenUnsafe(), ["demo"])
+        return (yield* Effect.flip(two.audit.sign("demo", someone))) as { readonly reason?: string }
+      })
+      for (const [changed, reason] of [
+        [{ ...counters, auditHash: genesisHash("another") }, "13: the row is not the one that was counted"],
+        [{ ...counters, auditSeq: 11, auditHash: rows[10]!.hash }, "12: the row is missing"]
+      ] as const) {
+        world.tables.counters.set("demo", changed)
+        assert.strictEqual((yield* refused).reason, `its audit is broken at ${reason}`)
+      }
+      world.tables.counters.set("demo", counters)
+      const at = world.tables.checkpoints.findIndex(({ seq, tenantId }) => tenantId === "demo" && seq === 13)
+      const good = world.tables.checkpoints[at]!
+      world.tables.checkpoints[at] = { ...good, signature: new Uint8Array(64) }
+      assert.strictEqual((yield* refused).reason, "its audit is broken at 13: the signed checkpoint is not good")
+      world.tables.checkpoints[at] = good
+      const three = yield* world.replica("three")
+      yield* three.sweeps.checkpoint
+      assert.isEmpty(three.alarm.brokenUnsafe())
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
   it.effect("a checkpoint that nobody signed makes no chain good, and is found", () =>
     Effect.gen(function* () {
       const { replica, world } = yield* started

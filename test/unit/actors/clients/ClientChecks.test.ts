@@ -78,7 +78,10 @@ describe("a check", () => {
     Effect.gen(function* () {
       const { one, world } = yield* started
       const two = yield* world.replica("two")
-      const { credentialId } = yield* made(one, "known")
+      const record = yield* made(one, "known")
+      const { credentialId } = record
+      assert.notProperty(record, "passwordHash")
+      assert.notProperty(record, "mac")
       const hashes = () => world.passwords.verified.length
       assert.strictEqual((yield* login(one, "known", "right")).credentialId, credentialId)
       assert.strictEqual(hashes(), 1)
@@ -229,6 +232,7 @@ describe("a check", () => {
       one.lease.trustedUntilMonotonicMs = Number.MAX_SAFE_INTEGER
       assert.strictEqual((yield* certified(one, "CN=y", "7")).statusCode, 401)
       yield* moved(one, record.credentialId, "Revoked")
+      assert.strictEqual(one.checks.census().hot, 1)
       assert.isUndefined(wire("7"))
       assert.strictEqual((yield* certified(one, "CN=x", "7")).statusCode, 401)
       assert.strictEqual(wire("8")?.statusCode, 200)

@@ -33,6 +33,35 @@ describe("a bulkhead", () => {
     })
   )
 
+  it.effect("lets it use no more than that while others of its come and go", () =>
+    Effect.gen(function* () {
+      const bulkhead = Bulkhead.make(6)
+      let [running, most] = [0, 0]
+      const gates = Array.from({ length: 12 }, () => Deferred.makeUnsafe<void>())
+      const use = (gate: Deferred.Deferred<void>) =>
+        bulkhead.within("t")(
+          Effect.gen(function* () {
+            running++
+            most = Math.max(most, running)
+            yield* Deferred.await(gate)
+            running--
+          })
+        )
+      const fibers: Array<Fiber.Fiber<void>> = []
+      for (const gate of gates) {
+        fibers.push(yield* Effect.forkChild(use(gate), { startImmediately: true }))
+        // One of two ends: the share is still in use.
+        if (fibers.length % 2 === 0) {
+          yield* Deferred.succeed(gates[fibers.length - 2]!, undefined)
+          yield* Effect.yieldNow
+        }
+      }
+      for (const gate of gates) yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.awaitAll(fibers)
+      assert.strictEqual(most, 2)
+    })
+  )
+
   it.effect("gives its place back when what used it fails or is interrupted", () =>
     Effect.gen(function* () {
       const { within } = Bulkhead.make(1)
