@@ -224,6 +224,7 @@ export const tenantWorld = Effect.gen(function* () {
           clientSweeps: Context.get(context, ClientSweeps),
           commit: Context.get(context, GroupCommit.GroupCommit),
           beliefs: Context.get(context, HotState),
+          firstUse: Context.get(context, FirstUse),
           lease
         }
       })

@@ -1,6 +1,6 @@
-// Verifies R-EVT-6.
+// Verifies R-EVT-2, R-EVT-3, R-EVT-6.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { bodyOf } from "../../../../src/actors/tenant/TokenEvents.ts"
 import { eventBytesMax } from "../../../../src/domain/Names.ts"
 import { EndpointTokenRevokedEvent } from "../../../../src/schema/Ecap.ts"
@@ -8,6 +8,60 @@ import { operator, tenantWorld } from "../../../support/tenantWorld.ts"
 
 const correlationIdOf = (payload: Uint8Array | undefined) =>
   EndpointTokenRevokedEvent.decode(payload ?? new Uint8Array())?.correlationId
+
+describe("events of tokens", () => {
+  const begun = Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const { tenants } = yield* world.replica("one")
+    yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
+    const made: Array<string> = []
+    for (const appName of ["app", "other"]) {
+      yield* tenants.registerApplication("acme", appName, operator)
+      const item = { endpointId: "shared", token: null, expiresAt: null, description: null }
+      for (const one of yield* tenants.provisionTokens("acme", appName, [item, item], operator)) {
+        made.push(Result.getOrThrow(one).record.tokenId)
+      }
+    }
+    const entries = () => Array.from(world.tables.outbox.values(), ({ entry }) => entry)
+    return { entries, made, tenants }
+  })
+
+  it.live("say the end of sessions once for each application and endpoint, with all ids", () =>
+    Effect.gen(function* () {
+      const { entries, made, tenants } = yield* begun
+      yield* tenants.deleteTokens("acme", { endpointId: "shared" }, operator)
+      const told = entries()
+        .filter(({ stream }) => stream === "revocations")
+        .map(({ payload }) => EndpointTokenRevokedEvent.decode(payload))
+      assert.deepStrictEqual(
+        told.map((one) => [one?.appName, one?.endpointId, one?.tokenIds.toSorted()]),
+        [
+          ["app", "shared", made.slice(0, 2).toSorted()],
+          ["other", "shared", made.slice(2).toSorted()]
+        ]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("are held until what they tell of is in force, when it takes a right away", () =>
+    Effect.gen(function* () {
+      const { entries, made, tenants } = yield* begun
+      const change = { expectedVersion: null, reason: null }
+      yield* tenants.transitionTokens("acme", [{ tokenId: made[0]! }], { ...change, target: "Active" }, operator)
+      yield* tenants.transitionTokens("acme", [{ tokenId: made[0]! }], { ...change, target: "Revoked" }, operator)
+      yield* tenants.deleteTokens("acme", { tokenId: made[1]! }, operator)
+      const held = Object.fromEntries(
+        entries().map(({ afterRevocation, headers }) => [headers["ce-type"], afterRevocation])
+      )
+      assert.deepInclude(held, {
+        "token.provisioned": false,
+        "token.activated": false,
+        "token.revoked": true,
+        "token.deleted": true
+      })
+    }).pipe(Effect.scoped)
+  )
+})
 
 describe("an event is bounded when it is written", () => {
   it.live("one long correlation id is left out of the event, and silences nobody", () =>

@@ -10,6 +10,25 @@ import { operator, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
 
 const create = { tenantId: "acme", name: "Acme" }
 
+describe("a token that was used a moment ago", () => {
+  it.effect("is changed only behind its first use, which is hurried into the mailbox before", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { firstUse, tenants } = yield* world.replica("one")
+      yield* tenants.createTenant(create, operator)
+      yield* tenants.registerApplication("acme", "app", operator)
+      const item = { endpointId: "e", token: "value-1", expiresAt: null, description: null }
+      const [made] = yield* tenants.provisionTokens("acme", "app", [item], operator)
+      const { tokenId } = Result.getOrThrow(made!).record
+      const hurried: Array<string> = []
+      firstUse.recordNow = (tenantId) => void hurried.push(`${tenantId} ${world.tables.tokens.get(tokenId)?.status}`)
+      const target = { target: "Revoked", expectedVersion: null, reason: null } as const
+      yield* tenants.transitionTokens("acme", [{ tokenId }], target, operator)
+      assert.deepStrictEqual(hurried, ["acme Inactive"])
+    })
+  )
+})
+
 describe("creating a tenant", () => {
   it.effect("names in the tenant's audit who asked for it", () =>
     Effect.gen(function* () {

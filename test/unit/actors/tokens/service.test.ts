@@ -1,3 +1,4 @@
+// Verifies R-PLT-3, R-PLT-11.
 /** What goes out of service and comes back, by when was read what says so. */
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"
@@ -35,6 +36,8 @@ describe("an application", () => {
       assert.isTrue(Result.getOrThrow(command(decidedAt).decide(workspace)))
       assert.lengthOf(workspace.changes().applicationsMoved ?? [], 1)
       assert.lengthOf(workspace.changes().audit, 1)
+      const taken = out === null ? [{ kind: "application", appName: "app" }] : undefined
+      assert.deepStrictEqual(workspace.changes().revocation?.targets, taken as never)
     })
     it(`${name} not by what was read before, and nothing is written of it`, () => {
       const workspace = workspaceOf(out)

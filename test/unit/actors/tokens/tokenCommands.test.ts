@@ -1,14 +1,17 @@
-// Verifies R-TOK-1, R-TOK-3, R-TOK-5, R-TOK-10, R-TOK-11.
+// Verifies R-TOK-1, R-TOK-3, R-TOK-4, R-TOK-5, R-TOK-7, R-TOK-10, R-TOK-11, R-ACT-5, R-SEC-30.
 /** What commands on tokens decide over loaded rows: no clock, no store. Contract 2.1 and 3.2. */
 
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"
+import { allHold } from "../../../../src/actors/tenant/RowTagging.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
+import { removeTenant } from "../../../../src/actors/tokens/commands/applications.ts"
 import * as commands from "../../../../src/actors/tokens/commands/tokens.ts"
 import { busPrincipal } from "../../../../src/domain/Principal.ts"
 import { endingOf, endOf, type Token, type TokenStatus, tokenStatuses } from "../../../../src/domain/Token.ts"
 import type { Loaded } from "../../../../src/store/TenantStore.ts"
+import { aMessage } from "../../../support/storeFixtures.ts"
 
 const now = 1_800_000_000_000
 const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
@@ -38,22 +41,31 @@ const tokenWith = (changes: Partial<Token>): Token => ({
   ...changes
 })
 
+const loadedOf = (tokens: ReadonlyArray<Token>, changes: Partial<Loaded> = {}): Loaded => ({
+  tenant: { tenantId: "demo", name: null, createdAt: 0, removedAt: null },
+  revocationSeq: 7,
+  now,
+  tokens: new Map(tokens.map((token) => [token.tokenId, token])),
+  endpointCounts: new Map([["e", tokens.length]]),
+  applications: new Map([
+    ["app", { appName: "app", tenantId: "demo", createdAt: 0, removedAt: null, outOfService: null, decidedAt: 0 }]
+  ]),
+  applicationTokenCounts: new Map(),
+  tenantTokenCount: tokens.length,
+  stock: { tokens: tokens.length, credentials: 0, clients: 0 },
+  idempotent: new Map(),
+  ...changes
+})
 const workspaceOf = (tokens: ReadonlyArray<Token>, changes: Partial<Loaded> = {}): Workspace =>
-  new Workspace("demo", {
-    tenant: { tenantId: "demo", name: null, createdAt: 0, removedAt: null },
-    revocationSeq: 7,
-    now,
-    tokens: new Map(tokens.map((token) => [token.tokenId, token])),
-    endpointCounts: new Map([["e", tokens.length]]),
-    applications: new Map([
-      ["app", { appName: "app", tenantId: "demo", createdAt: 0, removedAt: null, outOfService: null, decidedAt: 0 }]
-    ]),
-    applicationTokenCounts: new Map(),
-    tenantTokenCount: tokens.length,
-    stock: { tokens: tokens.length, credentials: 0, clients: 0 },
-    idempotent: new Map(),
-    ...changes
-  })
+  new Workspace("demo", loadedOf(tokens, changes))
+/** As when somebody had written into the tokens' rows. */
+const forgedWorkspaceOf = (tokens: ReadonlyArray<Token>): Workspace =>
+  new Workspace("demo", loadedOf(tokens), { ...allHold, token: () => false })
+const removedApplication = {
+  applications: new Map([
+    ["app", { appName: "app", tenantId: "demo", createdAt: 0, removedAt: 5, outOfService: null, decidedAt: 0 }]
+  ])
+}
 
 const hashedAs = (byte: number): commands.HashedValue => ({
   value: "abcdefgh",
@@ -131,17 +143,115 @@ describe("transition", () => {
   })
 })
 
+const transitionOf = (workspace: Workspace, target: "Active" | "Suspended" | "Revoked") => {
+  const one = { target, expectedVersion: null, reason: null } as const
+  return Result.getOrThrow(commands.transition([{ tokenId: idOf(1) }], one, caller).decide(workspace))[0]!
+}
+const tagOf = (result: Result.Result<unknown, { readonly _tag: string }>): string =>
+  Result.isFailure(result) ? result.failure._tag : "success"
+
+describe("a row that was changed outside of the service", () => {
+  it("comes back to no use and has no successor, and loses its right all the same", () => {
+    assert.strictEqual(
+      tagOf(transitionOf(forgedWorkspaceOf([tokenWith({ status: "Suspended" })]), "Active")),
+      "RowChanged"
+    )
+    assert.strictEqual(tagOf(transitionOf(forgedWorkspaceOf([tokenWith({})]), "Suspended")), "success")
+    assert.strictEqual(tagOf(transitionOf(forgedWorkspaceOf([tokenWith({})]), "Revoked")), "success")
+    const workspace = forgedWorkspaceOf([tokenWith({})])
+    const options = {
+      tokenId: idOf(1),
+      overlapMs: 0,
+      successorId: idOf(2),
+      place: { appName: "app", endpointId: "e" },
+      hashed: hashedAs(2)
+    }
+    assert.strictEqual(tagOf(commands.rotate(options, caller).decide(workspace)), "RowChanged")
+    assert.isEmpty(workspace.changes().tokensInserted)
+  })
+})
+
+describe("what a token is shown as", () => {
+  it("is Revoked from its end on, whatever its row says, with the nearer of its ends", () => {
+    for (const status of tokenStatuses) {
+      assert.strictEqual(commands.toRecord(tokenWith({ status, expiresAt: now }), now).status, "Revoked")
+      assert.strictEqual(commands.toRecord(tokenWith({ status, expiresAt: now + 1 }), now).status, status)
+    }
+    const record = commands.toRecord(tokenWith({ expiresAt: now + 9, overlapEndsAt: now + 5 }), now)
+    assert.strictEqual(record.expiresAt, now + 5)
+  })
+
+  it("is nothing when its application was removed", () => {
+    assert.strictEqual(
+      tagOf(transitionOf(workspaceOf([tokenWith({})], removedApplication), "Revoked")),
+      "TokenNotFound"
+    )
+    const workspace = workspaceOf([tokenWith({})], removedApplication)
+    assert.strictEqual(tagOf(commands.deleteToken(idOf(1), caller).decide(workspace)), "TokenNotFound")
+  })
+})
+
+describe("a tenant that is removed", () => {
+  const remove = (workspace: Workspace) => removeTenant(() => aMessage(), caller).decide(workspace)
+
+  it("serves nobody who comes behind it in the same group", () => {
+    const workspace = workspaceOf([tokenWith({})])
+    assert.strictEqual(tagOf(remove(workspace)), "success")
+    assert.strictEqual(tagOf(workspace.tenant()), "TenantNotFound")
+    assert.strictEqual(tagOf(workspace.tenant(true)), "success")
+    assert.strictEqual(tagOf(remove(workspace)), "TenantNotFound")
+  })
+
+  it("is never global", () => {
+    const tenant = { tenantId: "global", name: null, createdAt: 0, removedAt: null }
+    const workspace = new Workspace("global", loadedOf([], { tenant }))
+    assert.strictEqual(tagOf(remove(workspace)), "Forbidden")
+    assert.isNull(workspace.changes().revocation)
+    assert.isFalse(workspace.changes().tenantRemoved)
+  })
+})
+
 describe("provision", () => {
-  const provision = (workspace: Workspace, byte: number) =>
-    commands
-      .provision(
-        "app",
-        [
-          { endpointId: "e", token: null, expiresAt: null, description: null, tokenId: idOf(2), hashed: hashedAs(byte) }
-        ],
-        caller
-      )
-      .decide(workspace)
+  const plan = (byte: number, changes: Partial<commands.ProvisionPlan> = {}): commands.ProvisionPlan => ({
+    endpointId: "e",
+    token: null,
+    expiresAt: null,
+    description: null,
+    tokenId: idOf(byte),
+    hashed: hashedAs(byte),
+    ...changes
+  })
+  const provision = (
+    workspace: Workspace,
+    byte: number,
+    changes: Partial<commands.ProvisionPlan> = {},
+    tokensMax?: number
+  ) => commands.provision("app", [plan(byte, changes)], caller, tokensMax).decide(workspace)
+
+  it("stops at the tenant's limit, with what this group made before", () => {
+    const workspace = workspaceOf([], { stock: { tokens: 3, credentials: 0, clients: 0 } })
+    const one = (byte: number) => tagOf(Result.getOrThrow(provision(workspace, byte, {}, 5))[0]!)
+    assert.deepStrictEqual([one(2), one(3), one(4)], ["success", "success", "LimitReached"])
+  })
+
+  it("makes no token that has ended already, and gives one without an end the usual life", () => {
+    const made = (changes: Partial<commands.ProvisionPlan>) =>
+      Result.getOrThrow(provision(workspaceOf([]), 2, changes))[0]!
+    assert.strictEqual(tagOf(made({ expiresAt: now })), "InvalidRequest")
+    assert.strictEqual(Result.getOrThrow(made({ expiresAt: now + 1 })).record.expiresAt, now + 1)
+    assert.strictEqual(Result.getOrThrow(made({ lifetimeMs: 5_000 })).record.expiresAt, now + 5_000)
+    assert.strictEqual(Result.getOrThrow(made({ expiresAt: now + 1, lifetimeMs: 5_000 })).record.expiresAt, now + 1)
+    assert.isNull(Result.getOrThrow(made({ lifetimeMs: null })).record.expiresAt)
+  })
+
+  it("says to every replica that there is such a value by now", () => {
+    const workspace = workspaceOf([])
+    provision(workspace, 2)
+    assert.deepStrictEqual(workspace.appearance(), {
+      tenantId: "demo",
+      targets: [{ kind: "token", cacheKey: hashedAs(2).hashes[0]! }]
+    })
+  })
 
   it("refuses a value that the application has, in the same group too", () => {
     const workspace = workspaceOf([tokenWith({})])
@@ -170,7 +280,7 @@ describe("provision", () => {
 })
 
 describe("rotate", () => {
-  const rotate = (workspace: Workspace, overlapMs: number) =>
+  const rotate = (workspace: Workspace, overlapMs: number, tokensMax?: number) =>
     commands
       .rotate(
         {
@@ -180,9 +290,16 @@ describe("rotate", () => {
           place: { appName: "app", endpointId: "e" },
           hashed: hashedAs(2)
         },
-        caller
+        caller,
+        tokensMax
       )
       .decide(workspace)
+
+  it("with an overlap is one token more of the tenant, without it is none", () => {
+    assert.strictEqual(tagOf(rotate(workspaceOf([tokenWith({})]), 5_000, 1)), "LimitReached")
+    assert.strictEqual(tagOf(rotate(workspaceOf([tokenWith({})]), 0, 1)), "success")
+    assert.strictEqual(tagOf(rotate(workspaceOf([tokenWith({})]), 5_000, 2)), "success")
+  })
 
   it("is one token more of its endpoint, with an overlap or without", () => {
     for (const overlapMs of [0, 5_000]) {
@@ -265,6 +382,35 @@ describe("first use, expiry", () => {
     const first = commands.activateOnFirstUse([idOf(1), idOf(1), idOf(2), idOf(3)], caller).decide(workspace)
     assert.strictEqual(Result.getOrThrow(first), 1)
     assert.isNull(workspace.changes().revocation)
+  })
+
+  it("first use does nothing to a token that has ended", () => {
+    const workspace = workspaceOf([tokenWith({ status: "Inactive", expiresAt: now })])
+    assert.strictEqual(Result.getOrThrow(commands.activateOnFirstUse([idOf(1)], caller).decide(workspace)), 0)
+    assert.isEmpty(workspace.changes().tokensUpdated)
+  })
+
+  it("no token ends before its end, and a suspended one ends without ending sessions again", () => {
+    const early = workspaceOf([tokenWith({ expiresAt: now + 1 }), tokenWith({ tokenId: idOf(2) })])
+    assert.strictEqual(Result.getOrThrow(commands.endTokens([idOf(1), idOf(2)], caller).decide(early)), 0)
+    assert.isEmpty(early.changes().tokensUpdated)
+    for (const [status, endsSessions] of [
+      ["Suspended", false],
+      ["Active", true],
+      ["Inactive", true]
+    ] as const) {
+      const workspace = workspaceOf([tokenWith({ status, expiresAt: now })])
+      assert.strictEqual(Result.getOrThrow(commands.endTokens([idOf(1)], caller).decide(workspace)), 1)
+      assert.strictEqual(workspace.facts[0]?.endsSessions, endsSessions, status)
+    }
+  })
+
+  it("a deletion ends sessions, one by one and by endpoint", () => {
+    for (const command of [commands.deleteToken(idOf(1), caller), commands.deleteTokensOfEndpoint("e", caller)]) {
+      const workspace = workspaceOf([tokenWith({})])
+      command.decide(workspace)
+      assert.deepInclude(workspace.facts[0], { type: "deleted", endsSessions: true })
+    }
   })
 
   it("a token that ended by overlap is announced as revoked, by expiry as expired", () => {
