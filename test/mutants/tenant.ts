@@ -31,7 +31,8 @@ export const tenant: ReadonlyArray<Mutant> = [
       id: "tenant-commit-rotated-key-writes-on",
       from: "command.stillHolds?.() !== false && areStill(",
       to: "areStill(",
-      breaks: ["R-SEC-17"]
+      breaks: ["R-SEC-17"],
+      tests: ["test/unit/actors/tokens/KeyedCommand.test.ts", commit]
     },
     {
       id: "tenant-commit-provisional-is-remembered",
@@ -116,6 +117,8 @@ export const tenant: ReadonlyArray<Mutant> = [
     [
       {
         id: "tenant-actors-two-writers",
+        survives:
+          "only an actor that has nothing under way is put to sleep, so the next one has nobody to wait for: a second fence behind `tenant-actors-busy-is-idle`",
         from: "(before === undefined ? Effect.void : Fiber.await(before))",
         to: "(before === undefined ? Effect.void : Effect.void)"
       },

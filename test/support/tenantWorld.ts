@@ -28,6 +28,7 @@ import { Applier, Coherence, LeaseView } from "../../src/coherence/Coherence.ts"
 import { Keyring } from "../../src/crypto/Keyring.ts"
 import { Password } from "../../src/crypto/Password.ts"
 import * as RowTags from "../../src/crypto/RowTags.ts"
+import type { HotToken } from "../../src/domain/HotToken.ts"
 import { globalTenantId } from "../../src/domain/Names.ts"
 import { servicePrincipal } from "../../src/domain/Principal.ts"
 import type { Appearance, Revocation } from "../../src/domain/Revocation.ts"
@@ -89,6 +90,8 @@ export const tenantWorld = Effect.gen(function* () {
     tenantSettingsMac: rowTag(RowTags.ofTenantSettings(tenant))
   }))
   const announced: Array<Appearance> = []
+  /** What was put into the shared cache, which finds nothing. */
+  const cached: Array<HotToken> = []
   /** Revocations whose barrier does not end before `release`. */
   const held: Array<{ readonly revocation: Revocation; readonly done: Deferred.Deferred<void> }> = []
   const state = { hold: false }
@@ -186,7 +189,10 @@ export const tenantWorld = Effect.gen(function* () {
     const ground = Layer.mergeAll(
       Layer.succeed(Keyring, keyringWith(keys)),
       Layer.succeed(Replica, replicaOf("cm", replicaId)),
-      ValidationCache.layerNoop,
+      Layer.succeed(ValidationCache, {
+        getMany: () => Promise.resolve([]),
+        putUnsafe: (entries) => void cached.push(...entries)
+      }),
       OutboxSignal.layer,
       LeaseView.layer,
       settings,
@@ -238,6 +244,7 @@ export const tenantWorld = Effect.gen(function* () {
     outbox: realOutbox,
     sweeps: Context.get(database, Sweeps),
     announced,
+    cached,
     keys,
     faults,
     held,

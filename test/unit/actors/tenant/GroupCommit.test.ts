@@ -1,8 +1,14 @@
-// Verifies R-REV-7, R-DUR-4, R-DUR-6.
+// Verifies R-REV-7, R-DUR-2, R-DUR-4, R-DUR-6, R-SEC-30, R-BUS-5.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Effect, Exit, Fiber, References, Result } from "effect"
 import { TestClock } from "effect/testing"
+import type { AnyCommand } from "../../../../src/actors/tenant/Command.ts"
+import type { Asked } from "../../../../src/actors/tenant/GroupCommit.ts"
+import { removeTenant } from "../../../../src/actors/tokens/commands/applications.ts"
+import * as commands from "../../../../src/actors/tokens/commands/tokens.ts"
+import { TokenNotFound } from "../../../../src/domain/errors.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
+import { aMessage } from "../../../support/storeFixtures.ts"
 import { operator, type TenantWorld, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
 
 /** The next transaction decides, is not committed, and nobody can say so. */
@@ -77,6 +83,145 @@ describe("the answer to a key", () => {
       assert.isTrue(Exit.isFailure(yield* register("two")), "another request with the same key")
       laterBy(1)
       assert.isTrue(Exit.isSuccess(yield* register("two")))
+    })
+  )
+})
+
+describe("a group", () => {
+  const begun = Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const replica = yield* world.replica("one")
+    yield* replica.tenants.createTenant({ tenantId: "acme", name: null }, operator)
+    yield* replica.tenants.registerApplication("acme", "app", operator)
+    const item = { endpointId: "e", token: "value-1", expiresAt: null, description: null }
+    const [made] = yield* replica.tenants.provisionTokens("acme", "app", [item], operator)
+    const { tokenId } = Result.getOrThrow(made!).record
+    /** All of it in one transaction; what each was answered. */
+    const serve = (...commands: ReadonlyArray<AnyCommand>) => {
+      const answers: Array<string | undefined> = commands.map(() => undefined)
+      const group = commands.map(
+        (command, index): Asked => ({
+          command,
+          reply: (exit) => {
+            answers[index] = Exit.isFailure(exit)
+              ? "died"
+              : Result.isFailure(exit.value)
+                ? exit.value.failure._tag
+                : "success"
+          }
+        })
+      )
+      return Effect.as(replica.commit.serve("acme", group), answers)
+    }
+    const provision = (byte: number): AnyCommand =>
+      commands.provision(
+        "app",
+        [
+          {
+            endpointId: "e",
+            token: null,
+            expiresAt: null,
+            description: null,
+            tokenId: `0190000${byte}-0000-7000-8000-000000000000`,
+            hashed: {
+              value: `value-${byte}`,
+              hash: new Uint8Array(32).fill(byte),
+              hashKeyId: "k1",
+              hashes: [Buffer.alloc(32, byte).toString("hex")]
+            }
+          }
+        ],
+        operator
+      )
+    return { ...replica, provision, serve, tokenId, world }
+  })
+  const suspended = { target: "Suspended", expectedVersion: null, reason: null } as const
+  const active = { ...suspended, target: "Active" } as const
+
+  it.effect("puts into the shared cache what it changed, as of its own sequence and no later", () =>
+    Effect.gen(function* () {
+      const { tenants, tokenId, world } = yield* begun
+      assert.deepStrictEqual(
+        world.cached.map(({ readSeq, status }) => [readSeq, status]),
+        [[0, "Inactive"]]
+      )
+      yield* tenants.transitionTokens("acme", [{ tokenId }], active, operator)
+      yield* tenants.transitionTokens("acme", [{ tokenId }], suspended, operator)
+      yield* tenants.transitionTokens("acme", [{ tokenId }], active, operator)
+      assert.deepStrictEqual(
+        world.cached.slice(1).map(({ readSeq, status }) => [readSeq, status]),
+        [
+          [0, "Active"],
+          [1, "Suspended"],
+          [1, "Active"]
+        ]
+      )
+    })
+  )
+
+  it.effect("puts nothing there of a row that was changed by others, nor of a tenant that it removes", () =>
+    Effect.gen(function* () {
+      const { provision, serve, tenants, tokenId, world } = yield* begun
+      yield* tenants.transitionTokens("acme", [{ tokenId }], active, operator)
+      world.tables.tokens.set(tokenId, { ...world.tables.tokens.get(tokenId)!, endpointId: "mine" })
+      world.cached.length = 0
+      yield* tenants.transitionTokens("acme", [{ tokenId }], suspended, operator)
+      assert.strictEqual(world.tables.tokens.get(tokenId)?.status, "Suspended")
+      assert.isEmpty(world.cached)
+      const removal = removeTenant(() => aMessage(), operator)
+      assert.deepStrictEqual(yield* serve(provision(7), removal), ["success", "success"])
+      assert.isEmpty(world.cached)
+    })
+  )
+
+  it.effect("with a command that dies is done one by one: the others are answered as ever", () =>
+    Effect.gen(function* () {
+      const { provision, serve, world } = yield* begun
+      const bug: AnyCommand = {
+        name: "bug",
+        caller: operator,
+        load: {},
+        decide: () => {
+          throw new Error("died on purpose")
+        }
+      }
+      assert.deepStrictEqual(yield* serve(provision(7), bug, provision(8)), ["success", "died", "success"])
+      assert.strictEqual(world.tables.tokens.size, 3)
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
+  it.effect("remembers no answer to a key that is still to be looked at again", () =>
+    Effect.gen(function* () {
+      const { serve } = yield* begun
+      const answering = (isProvisional: boolean): AnyCommand => ({
+        name: "test",
+        caller: withKey("k", "test"),
+        load: {},
+        decide: (workspace) => {
+          if (!isProvisional) return Result.succeed({})
+          workspace.provisional()
+          return Result.fail(TokenNotFound.ofId("t"))
+        }
+      })
+      assert.deepStrictEqual(yield* serve(answering(true)), ["TokenNotFound"])
+      assert.deepStrictEqual(yield* serve(answering(false)), ["success"])
+      assert.deepStrictEqual(yield* serve(answering(true)), ["success"])
+    })
+  )
+
+  it.effect("has settled when its answers that wait are given", () =>
+    Effect.gen(function* () {
+      const { commit, serve, tokenId, world } = yield* begun
+      world.state.hold = true
+      const answers = yield* serve(commands.deleteToken(tokenId, operator))
+      assert.deepStrictEqual(answers, [undefined])
+      const settled = yield* Effect.forkChild(commit.settled, { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(settled.pollUnsafe())
+      yield* world.release
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(settled)
+      assert.deepStrictEqual(answers, ["success"])
     })
   )
 })

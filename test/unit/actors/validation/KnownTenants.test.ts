@@ -12,6 +12,7 @@ import { MemoryDatabase } from "../../../../src/store/memory/MemoryDatabase.ts"
 import * as MemoryStores from "../../../../src/store/memory/MemoryStores.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { TenantStore } from "../../../../src/store/TenantStore.ts"
+import { noChanges } from "../../../support/storeFixtures.ts"
 import { keyringOf } from "../../../support/validationWorld.ts"
 
 const settings = {
@@ -75,16 +76,7 @@ const setup = Effect.gen(function* () {
   const configure = (tenantId: string, issuer: string) =>
     store.transact(tenantId, emptyLoad, () => ({
       changes: {
-        tokensInserted: [],
-        tokensUpdated: [],
-        tokensDeleted: [],
-        applicationsInserted: [],
-        applicationsRemoved: [],
-        tenantRemoved: false,
-        revocation: null,
-        outbox: [],
-        idempotent: [],
-        audit: [],
+        ...noChanges,
         tenantConfigured: {
           name: null,
           settings: { issuer: { issuer, audience: "cm", jwksUri: null }, retentionMs: null, limits: {} }
@@ -96,7 +88,18 @@ const setup = Effect.gen(function* () {
     Effect.map(known.find(tenantId), (tenant) => tenant?.settings?.issuer?.issuer ?? null)
   const beliefs = Context.get(context, HotState)
   const apply = (tenantId: string) => beliefs.applyUnsafe({ tenantId, seq: 1, targets: [{ kind: "settings" }] })
-  return { apply, beliefs, configure, create, held, issuerOf, lease, outcome, release, start, state }
+  /** Its removal, as far as the database knows it; its row stays for a while. */
+  const remove = (tenantId: string) =>
+    store.transact(tenantId, emptyLoad, ({ revocationSeq }) => ({
+      changes: {
+        ...noChanges,
+        tenantRemoved: true,
+        revocation: { tenantId, seq: revocationSeq + 1, targets: [{ kind: "tenant" as const }] }
+      },
+      result: undefined
+    }))
+  const findsRow = (tenantId: string) => Effect.map(known.find(tenantId), (tenant) => tenant !== undefined)
+  return { apply, beliefs, configure, create, findsRow, held, issuerOf, lease, outcome, release, remove, start, state }
 })
 
 describe("a tenant", () => {
@@ -230,6 +233,31 @@ describe("a tenant", () => {
       yield* outcome("acme")
       yield* outcome("acme")
       assert.strictEqual(state.asked, 4)
+    })
+  )
+
+  it.effect("read in a generation of the lease that has ended is not kept for the next", () =>
+    Effect.gen(function* () {
+      const { create, lease, outcome, release, start, state } = yield* setup
+      yield* create("acme")
+      state.hold = true
+      const asking = yield* start("acme")
+      lease.generation++
+      release()
+      assert.strictEqual(yield* Fiber.join(asking), "known")
+      yield* outcome("acme")
+      assert.strictEqual(state.asked, 2)
+    })
+  )
+
+  it.effect("that is being removed is served to nobody, though its row is there", () =>
+    Effect.gen(function* () {
+      const { create, findsRow, outcome, remove } = yield* setup
+      yield* TestClock.adjust("1 hour")
+      yield* create("acme")
+      yield* remove("acme")
+      assert.isTrue(yield* findsRow("acme"))
+      assert.strictEqual(yield* outcome("acme"), "TenantNotFound")
     })
   )
 

@@ -195,6 +195,19 @@ describe("a validation's answer", () => {
     assert.deepStrictEqual<unknown>(cold.answer, foreign)
   })
 
+  it("is 503 for a row that was changed outside of the service, each time; nothing is kept of it", async () => {
+    const world = new World({ kvCache: true })
+    world.add(1)
+    world.rowsHold = false
+    for (let time = 0; time < 2; time++) {
+      assert.notStrictEqual((await world.answer("app", "value1")).statusCode, 200)
+    }
+    assert.deepStrictEqual([world.beliefs.hotCount(), world.kv.size], [0, 0])
+    assert.isNotEmpty(world.bugs.splice(0))
+    world.rowsHold = true
+    assert.strictEqual((await world.answer("app", "value1")).statusCode, 200)
+  })
+
   it("finds tokens hashed under any key that is alive", async () => {
     const world = new World({ keys: ["k2", "k1"] })
     world.add(1, { keyId: "k1" })
@@ -748,6 +761,19 @@ describe("the shared cache", () => {
     const suspended = { ...world.add(2), status: "Suspended" as const }
     world.kv.set(`acme.${suspended.cacheKey}`, suspended)
     assert.strictEqual((await world.answer("app", "value2")).statusCode, 200)
+  })
+
+  it("is not believed in what it gives as another tenant's", async () => {
+    const world = await hotWorld({ kvCache: true })
+    const own = world.add(2)
+    // The other one is covered, too.
+    world.add(3, { appName: "theirs", tenantId: "other" })
+    assert.strictEqual((await world.answer("theirs", "value3")).statusCode, 200)
+    // Under the right name, as no cache of ours answers: nobody is answered by it.
+    world.kv.set(`acme.${own.cacheKey}`, { ...own, tenantId: "other", endpointId: "foreign" })
+    const { reply, statusCode } = await world.answer("app", "value2")
+    assert.deepStrictEqual([statusCode, reply?.endpointId], [200, "endpoint-2"])
+    assert.strictEqual(world.beliefs.disbelieved, 1)
   })
 
   it("gets what was read from MariaDB", async () => {
