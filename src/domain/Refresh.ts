@@ -38,6 +38,8 @@ export const toldNothing: Told = { failedAt: null, inDoubt: false, reconnect: fa
 
 export interface Refresh {
   readonly provider: string
+  /** True: the tenant's own entry of that name, and no other's; a row that is gone must not mean another one. */
+  readonly own?: boolean | undefined
   /** Fingerprint of the provider and the client id: what shares a rate. */
   readonly lane: string
   /** The same at one address of the provider: what is picked together. As the lane where it is not there. */
@@ -229,6 +231,7 @@ export const shownRefreshState = (refresh: Refresh, now: number, isPaused: boole
 /** Of a credential that was stored just now. */
 export const newRefresh = (options: {
   readonly provider: string
+  readonly own?: boolean | undefined
   readonly lane: string
   readonly queue?: string
   readonly version: number
@@ -238,6 +241,7 @@ export const newRefresh = (options: {
   readonly health?: HealthWatch | null
 }): Refresh => ({
   provider: options.provider,
+  ...(options.own === true ? { own: true } : {}),
   lane: options.lane,
   ...(options.queue === undefined ? {} : { queue: options.queue }),
   grant: newGrant,

@@ -166,7 +166,7 @@ const make = Effect.gen(function* () {
     if (refresh === undefined || Result.isFailure(parsed) || parsed.success === null) {
       return yield* new errors.RefreshNotConfigured({ credentialId })
     }
-    const known = yield* providers.find(tenantId, refresh.provider)
+    const known = yield* providers.find(tenantId, refresh.provider, refresh.own)
     if (known === undefined) return yield* new errors.ProviderFailed({ reason: "unknown", retryAfterMs: null })
     const provider = providerFor(known.provider, parsed.success)
     const route = providers.routeOf(known, refresh.lane, parsed.success.params)

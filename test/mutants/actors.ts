@@ -49,6 +49,13 @@ export const actors: ReadonlyArray<Mutant> = [
     { breaks: ["R-REF-7"], tests: ["test/unit/actors/credentials/Providers.test.ts"] },
     [
       {
+        id: "credentials-provider-any-of-that-name",
+        from: "own && stored?.entry.tenantId !== tenantId",
+        to: "own && stored === undefined",
+        breaks: ["P5", "R-SEC-30"],
+        tests: ["test/unit/rotation/LiveRefresher.test.ts"]
+      },
+      {
         id: "credentials-provider-any-client-key",
         from: "secrets.clientKey !== null && !isPrivateKey(secrets.clientKey)",
         to: 'secrets.clientKey === "" && !isPrivateKey(secrets.clientKey)'

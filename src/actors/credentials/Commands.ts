@@ -215,6 +215,7 @@ const rotationAfter = (
       : {
           ...before.refresh,
           provider: first.provider,
+          own: first.own,
           lane: first.lane,
           queue: first.queue,
           nextRefreshAt: first.nextRefreshAt,

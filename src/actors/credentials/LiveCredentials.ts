@@ -325,7 +325,7 @@ const make = Effect.gen(function* () {
     const refresh = standing?.credential.refresh
     if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return false
     yield* believeCredential(standing.credential, keyring)
-    const known = yield* providers.find(tenantId, refresh.provider)
+    const known = yield* providers.find(tenantId, refresh.provider, refresh.own)
     return known !== undefined && known.provider.revoke_url !== null
   })
 

@@ -46,8 +46,15 @@ export interface PutProvider {
 export class Providers extends Context.Service<
   Providers,
   {
-    /** The one that the name means for the tenant, its secrets opened; undefined: nobody knows it. */
-    readonly find: (tenantId: string, name: string) => Effect.Effect<ProviderInForce | undefined, ChangeError>
+    /**
+     * The one that the name means for the tenant, its secrets opened; undefined: nobody knows it. With `own` only the tenant's
+     * own: what a credential was stored for is not deleted while it is there, so a row that lacks was taken away by others.
+     */
+    readonly find: (
+      tenantId: string,
+      name: string,
+      own?: boolean
+    ) => Effect.Effect<ProviderInForce | undefined, ChangeError>
     readonly get: (tenantId: string, name: string) => Effect.Effect<KnownProvider, ChangeError>
     /** Where an exchange of a credential with these parameters goes. */
     readonly routeOf: (known: KnownProvider, lane: string, params: Readonly<Record<string, string>>) => Route
@@ -126,9 +133,17 @@ const make = Effect.gen(function* () {
 
   const find = Effect.fnUntraced(function* (
     tenantId: string,
-    name: string
+    name: string,
+    own = false
   ): Effect.fn.Return<ProviderInForce | undefined, ChangeError> {
     const stored = best(tenantId, yield* rows(tenantId, name))
+    if (own && stored?.entry.tenantId !== tenantId) {
+      yield* Effect.logError("a tenant's own provider is not there any more, and no other of its name is asked", {
+        tenantId,
+        name
+      })
+      return yield* new errors.RowChanged({ kind: "provider", id: name })
+    }
     if (stored === undefined) {
       const builtIn = builtInProviders.get(name)
       return builtIn && { provider: builtIn, origin: "built_in", entry: null, clientId: null, secrets: noSecrets }
@@ -257,7 +272,7 @@ const make = Effect.gen(function* () {
       const rules = { ...route, ratePerMinute: provider.rate_per_minute, parallel: provider.parallel }
       yield* Effect.mapError(store.knowQueue(rules), ExistingTenant.readFailed)
       const { queue } = route
-      return { provider, rotation, lane, queue, chance: yield* Random.next }
+      return { provider, rotation, own: known.origin === "tenant", lane, queue, chance: yield* Random.next }
     })
   })
 })

@@ -47,6 +47,8 @@ import type { ChangedCredential } from "./Credentials.ts"
 export interface RefreshSetup {
   readonly provider: Provider
   readonly rotation: Rotation
+  /** The provider is the tenant's own entry. */
+  readonly own?: boolean
   readonly lane: string
   readonly queue: string
   readonly chance: number
@@ -65,6 +67,7 @@ const scheduled = (setup: RefreshSetup, from: number, expiresAt: number | null):
 export const firstRefresh = (setup: RefreshSetup, version: CredentialVersion, now: number): Refresh =>
   newRefresh({
     provider: setup.provider.name,
+    own: setup.own,
     lane: setup.lane,
     queue: setup.queue,
     version: version.version,
@@ -91,6 +94,7 @@ export const refreshAfterHand = (
   const { holding, state } = Life.afterHand(before.grant, before.holding, stored)
   return {
     ...before,
+    own: setup.own === true ? true : undefined,
     lane: setup.lane,
     queue: setup.queue,
     grant: state,

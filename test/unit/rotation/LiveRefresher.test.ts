@@ -476,3 +476,32 @@ describe("who asks for a refresh", () => {
     )
   }
 })
+
+describe("a tenant's own provider whose row is gone", () => {
+  it.effect("is followed by no other of its name: no grant goes there, nor is one revoked there", () =>
+    Effect.gen(function* () {
+      const { asked, base, credentials, providers, put, row, store, world } = yield* begin
+      yield* put()
+      const definition = { name: "p", token_url: `${base}/elsewhere`, revoke_url: `${base}/elsewhere` }
+      const secrets = { clientSecrets: ["another"], clientKey: null }
+      yield* providers.put("global", { definition, clientId: "another", secrets }, caller)
+      const id = yield* store()
+      assert.isTrue(row(id).refresh?.own)
+      world.tables.credentials.providers.delete("demo/p")
+      const request = {
+        ...{ credentialId: id, secret: null, overlapMs: null, expectedVersion: null },
+        expiresAt: undefined
+      }
+      const refused = yield* Effect.flip(credentials.rotate("demo", request, caller))
+      assert.deepInclude(refused, { _tag: "RowChanged", kind: "provider" })
+      const revoking = { credentialId: id, reason: null, expectedVersion: null, atProvider: true }
+      yield* credentials.revoke("demo", revoking, caller)
+      assert.deepStrictEqual(asked, [])
+      // What was stored for the one of global goes on with it.
+      const other = yield* store()
+      assert.isUndefined(row(other).refresh?.own)
+      yield* Effect.exit(credentials.rotate("demo", { ...request, credentialId: other }, caller))
+      assert.deepStrictEqual(asked.map(({ path }) => path).slice(0, 1), ["/elsewhere"])
+    })
+  )
+})
