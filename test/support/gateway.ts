@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { NatsConnection } from "@nats-io/transport-node"
 import { watchOver } from "../../scripts/stack.mjs"
+import { compileCache } from "./compileCache.ts"
 import { eventually } from "./eventually.ts"
 import { type FreshDatabase, freshDatabase } from "./freshDatabase.ts"
 import { everyScope, type OidcIssuer, oidcIssuer } from "./oidcIssuer.ts"
@@ -28,7 +29,7 @@ export interface GatewayProcess {
   readonly stop: () => Promise<number | NodeJS.Signals>
 }
 
-/** Nothing of the test's environment reaches it but the path. */
+/** Nothing of the test's environment reaches it but the path and where compiled modules lie. */
 export const startGateway = async (options: {
   readonly natsUrl: string
   readonly password: string
@@ -40,6 +41,7 @@ export const startGateway = async (options: {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: compileCache(),
       NATS_URL: options.natsUrl,
       NATS_USER: "gateway",
       NATS_PASSWORD: options.password,

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { nodeArguments, watchOver } from "../../scripts/stack.mjs"
 import { ownOriginators } from "./bus.ts"
+import { compileCache } from "./compileCache.ts"
 import { eventually } from "./eventually.ts"
 
 const root = resolve(import.meta.dirname, "../..")
@@ -54,6 +55,7 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: compileCache(options.cwd),
       CM_INSTANCE_NAME: instance,
       CM_REPLICA_ID: replica,
       NATS_URL: options.natsUrl,

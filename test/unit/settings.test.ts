@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { Schema } from "effect"
 import { assert, it } from "vitest"
 import type { Declared } from "../../src/observability/Setting.ts"
+import { compileCache } from "../support/compileCache.ts"
 
 const root = join(import.meta.dirname, "../..")
 
@@ -44,14 +45,17 @@ it("compose.yaml sets only what there is", () => {
   )
 })
 
+const startable = {
+  NATS_URL: "nats://127.0.0.1:1",
+  DATABASE_URL: "mariadb://u:p@127.0.0.1:1/d",
+  NODE_COMPILE_CACHE: compileCache()
+}
+
 /** What the service prints when it is started with these variables and nothing else, and its exit code. */
 const startWith = (env: Readonly<Record<string, string>>) =>
   new Promise<{ readonly code: unknown; readonly printed: string }>((done) =>
-    execFile(
-      process.execPath,
-      ["src/main.ts"],
-      { cwd: root, env: { NATS_URL: "nats://127.0.0.1:1", DATABASE_URL: "mariadb://u:p@127.0.0.1:1/d", ...env } },
-      (error, stdout, stderr) => done({ code: error?.code, printed: stdout + stderr })
+    execFile(process.execPath, ["src/main.ts"], { cwd: root, env: { ...startable, ...env } }, (error, stdout, stderr) =>
+      done({ code: error?.code, printed: stdout + stderr })
     )
   )
 

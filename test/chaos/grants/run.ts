@@ -3,8 +3,6 @@
  * provider has carried out so many refreshes. Then everything is made whole, every grant is refreshed once
  * more, and every place is searched for secrets.
  */
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import { createPool } from "mariadb"
 import { connectClient } from "../../support/client.ts"
@@ -91,8 +89,6 @@ const settingsOf = ({ claimMs, doubtMs, exchangeMs }: ReturnType<typeof timesOf>
   CM_REFRESH_EXCHANGE: `${exchangeMs} millis`,
   CM_CREDENTIAL_SWEEP_EVERY: "10 seconds",
   CM_DB_CONNECT_TIMEOUT: "8 seconds",
-  // Replicas start often here.
-  NODE_COMPILE_CACHE: join(tmpdir(), "cm-grants-compiled"),
   // Coherence is not what is tried here.
   CM_LEASE: "10 seconds",
   CM_LEASES_AGE: "2 minutes",

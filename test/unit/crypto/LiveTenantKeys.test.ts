@@ -9,6 +9,7 @@ import * as LocalMasterKey from "../../../src/crypto/LocalMasterKey.ts"
 import { MasterKey, MasterKeyError } from "../../../src/crypto/MasterKey.ts"
 import * as SealedRecord from "../../../src/crypto/SealedRecord.ts"
 import { type SecretPlace, TenantKeys } from "../../../src/crypto/TenantKeys.ts"
+import { sleepingAtLeast } from "../../support/longSleeps.ts"
 import { keyWorld } from "./keyWorld.ts"
 
 /** A database and a master key that count their calls; `replica` opens one more service on them. */
@@ -181,7 +182,7 @@ describe("LiveTenantKeys", () => {
   it.effect("a key grows old, and a replica that holds it notices within seconds", () =>
     Effect.gen(function* () {
       const { replica } = yield* setup({ CM_TENANT_KEY_AGE_MAX: "10 days" })
-      const keys = yield* replica
+      const keys = yield* sleepingAtLeast("1 hour")(replica)
       const { keyId } = yield* keys.sealFor("acme", place, secret)
       yield* TestClock.adjust("9 days")
       assert.strictEqual((yield* keys.sealFor("acme", place, secret)).keyId, keyId)

@@ -10,6 +10,7 @@ import { servicesSwitchedMax } from "../../../../src/domain/Credential.ts"
 import { busPrincipal } from "../../../../src/domain/Principal.ts"
 import { events } from "../../../../src/schema/EventJson.ts"
 import { credentialWorld } from "../../../support/credentialWorld.ts"
+import { sleepingAtLeast } from "../../../support/longSleeps.ts"
 
 const day = 86_400_000
 const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
@@ -65,18 +66,19 @@ describe("LiveCredentials", () => {
   it.effect("gives each notice once, over two replicas and a restart, and one more after a new end", () =>
     Effect.gen(function* () {
       const world = yield* credentialWorld
-      let [one, two] = [yield* world.replica("one"), yield* world.replica("two")]
+      const replica = (name: string) => sleepingAtLeast("1 hour")(world.replica(name))
+      let [one, two] = [yield* replica("one"), yield* replica("two")]
       const { credentialId } = yield* one.credentials.store("demo", request({ expiresAt: 8 * day }), caller)
       const given = () => world.events().filter(({ body }) => body.event_type === "credential.expiring")
       const days = () => given().map(({ body }) => body.within_days)
       for (let today = 0; today < 8; today++) {
         yield* Effect.all([one.sweeps.notify, two.sweeps.notify], { concurrency: 2 })
-        if (today === 3) one = yield* world.replica("one")
+        if (today === 3) one = yield* replica("one")
         yield* TestClock.adjust("1 day")
       }
       assert.deepStrictEqual(days(), [14, 7, 1])
       yield* Effect.all([one.sweeps.expire, two.sweeps.expire], { concurrency: 2 })
-      two = yield* world.replica("two")
+      two = yield* replica("two")
       yield* two.sweeps.expire
       yield* two.sweeps.notify
       const ended = world.events().filter(({ body }) => body.event_type === "credential.expired")
