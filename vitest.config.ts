@@ -4,6 +4,11 @@ const countingTests = ["admin", "events", "hostile", "replySubject"].map(
   (name) => `test/unit/protocols/${name}.test.ts`
 )
 
+/** Walks through all states of the models: a third of the time of all unit tests. `npm run check` does not take them. */
+const models = ["coherence/protocol", "domain/grantLife/GrantLife", "domain/rotationLife/RotationLife"].map(
+  (name) => `test/unit/${name}.test.ts`
+)
+
 export default defineConfig({
   test: {
     retry: 0,
@@ -14,7 +19,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts", "test/architecture.test.ts"],
-          exclude: countingTests,
+          exclude: [...countingTests, ...models],
           // Loading Effect anew for each file takes longer than the tests; none of them changes a module.
           isolate: false,
           testTimeout: 30_000
@@ -27,10 +32,16 @@ export default defineConfig({
       },
       {
         extends: true,
+        test: { name: "unit-models", include: models, isolate: false, testTimeout: 60_000 }
+      },
+      {
+        extends: true,
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
           globalSetup: ["test/support/globalSetup.ts"],
+          // Its tests wait for servers and processes more than they work.
+          maxWorkers: 4,
           testTimeout: 60_000,
           hookTimeout: 60_000
         }

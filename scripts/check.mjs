@@ -1,4 +1,7 @@
-/** `npm run check`: types, lint, the rules of imports and words, and the unit tests. Less than a minute, no server. */
+/**
+ * `npm run check`: types, lint, the rules of imports and words, and the unit tests but for the walks through whole models,
+ * which `npm test` takes too. Less than a minute, no server.
+ */
 import { provide } from "./lib/install.mjs"
 import { checkParts, runParts } from "./lib/parts.mjs"
 import { orExplain } from "./lib/report.mjs"

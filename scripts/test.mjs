@@ -27,7 +27,7 @@ const recipes = () => {
 
 await orExplain(async () => {
   await provide()
-  const [types, lint, unit] = checkParts()
+  const [types, lint, unit] = checkParts(["unit*"])
   const groups = [[types, lint], [unit], [suites("integration")], [faults()], ...recipes(), [suites("chaos")]]
   process.exitCode = (await runParts(groups, limitMs)) ? 0 : 1
 })
