@@ -9,7 +9,25 @@ import { Effect, Schema } from "effect"
 import { entityIdPattern } from "./Names.ts"
 import { refreshStates } from "./Refresh.ts"
 
-const tagged = Schema.TaggedError
+/** What is refused is no bug, and where it was made helps nobody: finding that out takes ten times as long as the rest. */
+const withoutStack = <C extends object>(made: C): C =>
+  new Proxy(made, {
+    construct: (target, values, as) => {
+      const limit = Error.stackTraceLimit
+      Error.stackTraceLimit = 0
+      try {
+        return Reflect.construct(target as unknown as new () => object, values, as)
+      } finally {
+        Error.stackTraceLimit = limit
+      }
+    }
+  })
+
+/** As `Schema.TaggedError`. */
+export const tagged = ((identifier?: string) => {
+  const describe = Schema.TaggedError(identifier as string) as unknown as (...described: Array<unknown>) => object
+  return (...described: Array<unknown>) => withoutStack(describe(...described))
+}) as unknown as typeof Schema.TaggedError
 
 export class InvalidRequest extends tagged<InvalidRequest>()("InvalidRequest", {
   /** Dotted path of the offending field, empty for the whole body. */

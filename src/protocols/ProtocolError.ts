@@ -1,7 +1,6 @@
 /** What can be wrong with a message before any tenant is asked, or with its answer afterwards. */
 import { Schema } from "effect"
-
-const tagged = Schema.TaggedError
+import { tagged } from "../domain/errors.ts"
 
 export class InvalidTenant extends tagged<InvalidTenant>()("InvalidTenant", {}) {}
 export class OperationNotFound extends tagged<OperationNotFound>()("OperationNotFound", {}) {}

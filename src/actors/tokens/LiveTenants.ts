@@ -217,7 +217,7 @@ export const layer = Layer.effect(
         if (known.length === 0) yield* liveTenant(tenantId)
         const results = known.length === 0 ? [] : yield* transition(tenantId, known, wanted, caller)
         const outcomes = new Map(known.map((ref, at) => [ref, results[at]!]))
-        return refs.map((ref) => outcomes.get(ref) ?? Result.fail(errors.TokenNotFound.ofId(unknownEntityId)))
+        return refs.map((ref) => outcomes.get(ref) ?? ofNobody)
       }),
       rotateToken: Effect.fnUntraced(function* (tenantId, { overlapMs, token, tokenId }, caller) {
         if (!isEntityId(tokenId)) return yield* refuseUnknown(tenantId, tokenId)
@@ -282,6 +282,9 @@ export const layer = Layer.effect(
     }
   })
 )
+
+/** One for all: a batch may hold a thousand of them. */
+const ofNobody = Result.fail(errors.TokenNotFound.ofId(unknownEntityId))
 
 /** Refused because it was never used, as far as the row says. */
 const refusesUnused = (item: ItemResult<TokenRecord>): boolean =>
