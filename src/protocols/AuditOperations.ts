@@ -38,6 +38,7 @@ export const auditOperations = [
         cursor,
         limit,
         bytesMax: answerBytesMax,
+        isWhole: true,
         fetch: (limit, after) => audit.list(tenantId, { entityId, from, to, limit, after }, caller),
         encode: encodeAuditRow
       })
@@ -73,6 +74,7 @@ export const auditOperations = [
         cursor,
         limit,
         bytesMax: answerBytesMax,
+        isWhole: true,
         fetch: (limit, after) => audit.listAny(tenantId, { entityId, from, to, limit, after }, caller),
         encode: encodeAuditRow
       })

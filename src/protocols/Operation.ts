@@ -147,9 +147,23 @@ export class Replied<A> implements Reply {
   }
 }
 
+/** Answers whose JSON is there already. */
+const encoded = new WeakMap<object, string>()
+
+/** The same answer, to be sent as `json`, which is what it is in JSON. It must not change any more. */
+export const encodedBefore = <A extends object>(answer: A, json: string): A => {
+  encoded.set(answer, json)
+  return answer
+}
+
+const textOf = (body: unknown): string => {
+  if (typeof body === "string") return body
+  return (typeof body === "object" && body !== null ? encoded.get(body) : undefined) ?? JSON.stringify(body)
+}
+
 /** The body's bytes, or the refusal of an answer that does not fit into a message. */
 export const encodeBody = (body: unknown, bytesMax: number): Result.Result<Uint8Array, PayloadTooLarge> => {
-  const bytes = Buffer.from(typeof body === "string" ? body : JSON.stringify(body), "utf8")
+  const bytes = Buffer.from(textOf(body), "utf8")
   return bytes.length <= bytesMax
     ? Result.succeed(bytes)
     : Result.fail(new PayloadTooLarge({ part: "answer", bytesMax }))
