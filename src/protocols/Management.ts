@@ -5,9 +5,12 @@
  * operation, payload, authorization, then whatever the operation finds. Every request with an
  * acceptable reply subject is answered once; one without is not carried out, only counted.
  *
- * A request is a fiber; their number is bounded for each tenant and for all (`Shares`), one more is answered 429. When the layer is
+ * A request is a fiber; their number is bounded for each tenant and for all (`Shares`), one more is answered 429,
+ * a moment later (`HeldRefusals`) and unread. They begin in turns by tenant (`Turns`). When the layer is
  * released the subscriptions are drained, what is in flight is answered, and the connection is
  * flushed. A bug in a handler is answered 500 without detail and logged with its cause.
+ *
+ * Longer than 300 lines because a request's way, from its message to its one answer, is one promise.
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result } from "effect"
@@ -25,6 +28,7 @@ import type { Trace } from "../observability/Trace.ts"
 import { Access } from "./Access.ts"
 import { type BusCaller, busCallerOf } from "./BusCaller.ts"
 import { BusConfig } from "./BusConfig.ts"
+import * as HeldRefusals from "./HeldRefusals.ts"
 import { Micro } from "./Micro.ts"
 import { encodeBody, type Operation, type Reply } from "./Operation.ts"
 import * as OperationEndpoints from "./OperationEndpoints.ts"
@@ -44,16 +48,23 @@ import * as Shares from "./Shares.ts"
 import { errorLine, type Failure, failureOf, internal, type ManagementError } from "./Status.ts"
 import { managementSubjects, parseSubject } from "./Subject.ts"
 import { listen, type NotTaken } from "./Subscription.ts"
+import * as Turns from "./Turns.ts"
 
 const protocol = "management"
 /** Handlers end by themselves long before; this only keeps a hanging one from holding its place for ever. */
 const operationTimeout = "150 seconds"
 const flushTimeout = "2 seconds"
+/** Whatever has waited so long for its turn begins, however much of its tenant has. */
+const turnTimeout = "1 second"
+
+interface Asked<R> {
+  readonly operation: Operation<R>
+  readonly tenantId: string
+  readonly extra: string | null
+}
 
 /** Where a request goes, or why nowhere. */
-type Route<R> =
-  | { readonly operation: Operation<R>; readonly tenantId: string; readonly extra: string | null }
-  | { readonly refusal: ManagementError }
+type Route<R> = Asked<R> | { readonly refusal: ManagementError }
 
 /** What an answer and everything that is done for it is found by. */
 interface From {
@@ -103,10 +114,14 @@ const askerOf = (caller: BusCaller, consumer: string | null, gatewayAccount: str
 const mayBeOfNewTenant = (error: ManagementError): boolean =>
   error._tag === "TenantNotFound" || (error._tag === "Unauthenticated" && error.reason === "no_issuer")
 
-const full = (): Route<never> => ({ refusal: new TooManyRequests({ limit: "requestsInFlight" }) })
-const headersRefused = (): { readonly refusal: ManagementError } => ({
-  refusal: new InvalidRequest({ path: "headers", reason: "must be lines of a name, a colon and a value" })
+const full = Exit.fail(new TooManyRequests({ limit: "requestsInFlight" }))
+const headersRefused = new InvalidRequest({
+  path: "headers",
+  reason: "must be lines of a name, a colon and a value"
 })
+/** What takes a right away does not wait for whatever else its tenant asks. */
+const lineOf = <R>({ operation, tenantId }: Asked<R>): string =>
+  operation.takesAway ? `${tenantId} takes away` : tenantId
 const overdue = () => Exit.fail(new Unavailable({ part: "the operation did not end", committed: null }))
 const logBug = (cause: Cause.Cause<ManagementError>) =>
   Cause.hasDies(cause) ? Effect.logError("a management request met a bug", cause) : Effect.void
@@ -130,24 +145,26 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const limits = yield* Limits
   const spans = yield* RequestSpan.make
   const deadlines = yield* Deadlines.make(protocol, operationTimeout)
+  const refusals = yield* HeldRefusals.make
+  const turns = Turns.make({
+    nowMs: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
+    later: (next) => void run(Effect.andThen(Effect.yieldNow, Effect.sync(next))),
+    deadline: (yield* Deadlines.make("turns", turnTimeout)).begin
+  })
   const endpointOf = OperationEndpoints.make(micro, protocol, instance, operations)
 
-  /** What names no operation is answered at once, and holds its place as long. */
-  const enteringOf = (message: Msg, to: Route<R>): Shares.Entering => {
-    const [operation, tenant] = "operation" in to ? [to.operation, to.tenantId] : [null, ""]
-    return {
-      tenant,
-      tenantMax: limits.get(tenant === "" ? globalTenantId : tenant).requestsInFlight,
-      asker: askerOf(busCallerOf(message, ownAccount), "extra" in to ? to.extra : null, gatewayAccount),
-      takesAway: operation?.takesAway ?? false,
-      always: operation?.always ?? false
-    }
-  }
+  const enteringOf = (message: Msg, { extra, operation, tenantId }: Asked<R>): Shares.Entering => ({
+    tenant: tenantId,
+    tenantMax: limits.get(tenantId === "" ? globalTenantId : tenantId).requestsInFlight,
+    asker: askerOf(busCallerOf(message, ownAccount), extra, gatewayAccount),
+    takesAway: operation.takesAway,
+    always: operation.always
+  })
 
   /** Everything after the operation is known: payload, authorization, the operation itself. */
   const carryOutOnce = (
     message: Msg,
-    { extra, operation, tenantId }: Exclude<Route<R>, { refusal: unknown }>,
+    { extra, operation, tenantId }: Asked<R>,
     { correlationId, trace }: From
   ): Effect.Effect<Reply, ManagementError, R> => {
     const bytesMax = Math.min(requestBytesMax, operation.bytesMax ?? requestBytesMax)
@@ -187,7 +204,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
    * The first request that names a new tenant asks the platform for it, and is then looked at anew from the
    * beginning: who may ask is a matter of that tenant.
    */
-  const carryOut = (message: Msg, to: Exclude<Route<R>, { refusal: unknown }>, from: From) => {
+  const carryOut = (message: Msg, to: Asked<R>, from: From) => {
     const once = carryOutOnce(message, to, from)
     if (to.operation.family !== "tenant") return once
     return Effect.catchIf(once, mayBeOfNewTenant, (error) =>
@@ -221,27 +238,36 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   }
 
   /** Runs in the fiber of the request; what comes of it is answered when that has ended, however it did. */
-  const work = (message: Msg, to: Route<R>, from: From): Effect.Effect<Reply, ManagementError, R> => {
+  const work = (message: Msg, to: Asked<R>, from: From): Effect.Effect<Reply, ManagementError, R> => {
     const { correlationId, trace } = from
-    const carried = Effect.suspend(() => ("refusal" in to ? Effect.fail(to.refusal) : carryOut(message, to, from)))
-    const told = Effect.tapCause(carried, logBug)
+    const told = Effect.tapCause(
+      Effect.suspend(() => carryOut(message, to, from)),
+      logBug
+    )
     return spans.within(Effect.annotateLogs(told, { correlationId, subject: message.subject }), trace)
   }
 
-  const take = (message: Msg, refusal: { readonly refusal: ManagementError } | null = null) => {
-    const reply = rule(message.reply)
-    if (reply !== "allowed") {
-      return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
-    }
+  /** What every request leaves behind, carried out or refused. */
+  const begun = (message: Msg, to: Route<R>) => {
     const startedAt = clock.monotonicTimeNanosUnsafe()
-    const asks = route(message.subject)
-    const to = refusal === null || "refusal" in asks ? asks : refusal
-    const endpoint = "operation" in to ? endpointOf(to.operation, to.extra) : endpointOf(null, null)
     const correlationId = correlationIdOf(message) ?? newCorrelationId()
-    const leave = inFlight.enter(enteringOf(message, asks))
     const sent = traceOf(message)
-    const span = spans.begin("operation" in asks ? asks.operation : null, sent)
-    const trace = span === null ? sent : span.trace
+    const [operation, extra] = "operation" in to ? [to.operation, to.extra] : [null, null]
+    const endpoint = endpointOf(operation, extra)
+    const span = spans.begin(operation, sent)
+    return {
+      correlationId,
+      trace: span === null ? sent : span.trace,
+      ended: (exit: Exit.Exit<Reply, ManagementError>) => {
+        const { code, error, statusCode } = finish(message, correlationId, exit)
+        span?.end(statusCode >= 500 ? code : null, { "cm.status": statusCode })
+        endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), error)
+      }
+    }
+  }
+
+  /** It has a place, and its turn has come. */
+  const begin = (message: Msg, to: Asked<R>, request: ReturnType<typeof begun>, left: () => void) => {
     let fiber: Fiber.Fiber<unknown, unknown> | undefined
     let isOverdue = false
     const end = deadlines.begin(() => {
@@ -250,29 +276,45 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     })
     const ended = (exit: Exit.Exit<Reply, ManagementError>) => {
       end()
-      const { code, error, statusCode } = finish(
-        message,
-        correlationId,
-        isOverdue && Exit.isFailure(exit) ? overdue() : exit
-      )
-      span?.end(statusCode >= 500 ? code : null, { "cm.status": statusCode })
-      endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), error)
-      leave?.()
+      request.ended(isOverdue && Exit.isFailure(exit) ? overdue() : exit)
+      left()
     }
-    const asked = work(message, leave !== null || "refusal" in to ? to : full(), { correlationId, trace })
     // A fiber outlives its end where others still name it: it must not keep the answer.
-    fiber = run(Effect.asVoid(Effect.onExit(asked, (exit) => Effect.sync(() => ended(exit)))))
+    fiber = run(Effect.asVoid(Effect.onExit(work(message, to, request), (exit) => Effect.sync(() => ended(exit)))))
+  }
+
+  const take = (message: Msg, wrong: ManagementError | null = null) => {
+    const reply = rule(message.reply)
+    if (reply !== "allowed") {
+      return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
+    }
+    const asked = route(message.subject)
+    if ("refusal" in asked) return begun(message, asked).ended(Exit.fail(asked.refusal))
+    if (wrong !== null) return begun(message, asked).ended(Exit.fail(wrong))
+    const line = lineOf(asked)
+    const leave = inFlight.enter(enteringOf(message, asked))
+    const request = begun(message, asked)
+    if (leave === null) {
+      turns.press(line)
+      return refusals.hold(message.data.length, () => request.ended(full))
+    }
+    if (asked.operation.always) return begin(message, asked, request, leave)
+    const left = () => {
+      turns.ended(line)
+      leave()
+    }
+    turns.take(line, () => begin(message, asked, request, left))
   }
 
   const notTaken = (message: Msg, why: NotTaken) => {
-    if (why === "headers_unreadable") return take(message, headersRefused())
+    if (why === "headers_unreadable") return take(message, headersRefused)
     counters.dropped(protocol, "bug")
     if (rule(message.reply) === "allowed") answer(message, newCorrelationId(), Exit.die("not taken"))
   }
 
   // Released last to first: the subscriptions are drained, then this waits for what they brought.
   yield* Effect.addFinalizer(() =>
-    inFlight.idle.pipe(
+    Effect.andThen(refusals.end, inFlight.idle).pipe(
       Effect.timeoutOrElse({
         duration: drainTimeout,
         orElse: () => Effect.logError("requests were left without an answer", { count: inFlight.count() })

@@ -69,6 +69,67 @@ export const protocols: ReadonlyArray<Mutant> = [
       tests: [`${unit}/paging.test.ts`, management]
     }
   ]),
+  ...faultsIn("src/protocols/Turns.ts", { breaks: ["R-LIM-3", "P6"], tests: [`${unit}/turns.test.ts`] }, [
+    {
+      id: "protocols-turns-whole-backlog-in-one-go",
+      from: "if (spentMs >= sliceMs) break",
+      to: "if (spentMs < 0) break",
+      tests: [`${unit}/turns.test.ts`, "test/integration/service/fairness.test.ts"]
+    },
+    {
+      id: "protocols-turns-begun-as-they-arrive",
+      from: "line.waiting.length === 0 && spentMs < sliceMs && isFree(line)",
+      to: "line.waiting.length === 0 && isFree(line)",
+      tests: [`${unit}/turns.test.ts`, "test/integration/service/fairness.test.ts"]
+    },
+    {
+      id: "protocols-turns-press-is-nothing",
+      from: "pressedUntilMs = nowMs() + pressedMs",
+      to: "pressedUntilMs = nowMs()"
+    },
+    {
+      id: "protocols-turns-pressed-since-begins",
+      from: "isFree(line) ? line.waiting.shift() : undefined",
+      to: "line.waiting.shift()"
+    },
+    { id: "protocols-turns-pressed-waits-for-ever", from: "        one.isOverdue = true\n", to: "" },
+    { id: "protocols-turns-place-stays-taken", from: "      line.begun--\n", to: "" },
+    { id: "protocols-turns-time-never-comes-back", from: "    spentMs = 0\n", to: "" },
+    {
+      id: "protocols-turns-one-bug-ends-a-line",
+      from: "        } finally {\n          look(line)\n",
+      to: "        look(line)\n        } finally {\n"
+    }
+  ]),
+  ...faultsIn("src/protocols/HeldRefusals.ts", { breaks: ["R-LIM-3", "P6"], tests: [`${unit}/turns.test.ts`] }, [
+    {
+      id: "protocols-refusals-told-at-once",
+      from: "!isOpen || held.size >= heldMax",
+      to: "isOpen || held.size >= heldMax"
+    },
+    { id: "protocols-refusals-held-without-bound", from: "held.size >= heldMax || ", to: "" },
+    { id: "protocols-refusals-large-ones-kept", from: " || bytes > heldBytesMax", to: "" },
+    { id: "protocols-refusals-left-at-the-end", from: "      for (const once of held) once()\n", to: "" },
+    {
+      id: "protocols-refusals-told-twice",
+      from: "if (held.delete(once)) tell()",
+      to: "held.delete(once)\n        tell()\n        tell()"
+    }
+  ]),
+  ...faultsIn("src/protocols/Paging.ts", { breaks: ["R-LIM-3", "P6"], tests: [management] }, [
+    {
+      id: "protocols-pages-read-in-one-go",
+      from: "options.isWhole === true ? options.limit : pieceMax",
+      to: "options.limit"
+    },
+    {
+      id: "protocols-pages-reading-recorded-by-the-piece",
+      from: "options.isWhole === true ? options.limit : pieceMax",
+      to: "pieceMax"
+    },
+    { id: "protocols-pages-short-one-goes-on", from: " || piece.length < wanted", to: "" },
+    { id: "protocols-pages-next-one-begins-late", from: "        next = from\n", to: "" }
+  ]),
   ...faultsIn("src/protocols/Shares.ts", { breaks: ["R-ACT-2"], tests: [`${unit}/shares.test.ts`] }, [
     { id: "protocols-shares-tenants-place-stays-taken", from: "      tenants.add(tenant, -1)\n", to: "" },
     {
@@ -110,10 +171,17 @@ export const protocols: ReadonlyArray<Mutant> = [
   ...faultsIn("src/protocols/Management.ts", { breaks: ["R-BUS-4"], tests: [management] }, [
     {
       id: "protocols-management-place-is-not-left",
-      from: "      leave?.()\n",
-      to: "",
+      from: "      turns.ended(line)\n      leave()\n",
+      to: "      turns.ended(line)\n",
       breaks: ["R-ACT-2", "R-DUR-2"],
       tests: [management, `${unit}/shares.test.ts`]
+    },
+    {
+      id: "protocols-management-revocations-behind-all-else",
+      from: "operation.takesAway ? `${tenantId} takes away` : tenantId",
+      to: "tenantId",
+      breaks: ["R-LIM-3", "R-ACT-3"],
+      tests: ["test/integration/service/fairness.test.ts"]
     },
     {
       id: "protocols-management-any-size",
@@ -123,8 +191,8 @@ export const protocols: ReadonlyArray<Mutant> = [
     },
     {
       id: "protocols-management-stops-before-answers",
-      from: "    inFlight.idle.pipe(\n",
-      to: "    Effect.void.pipe(\n",
+      from: "Effect.andThen(refusals.end, inFlight.idle).pipe(",
+      to: "refusals.end.pipe(",
       breaks: ["R-DUR-2"]
     },
     {
@@ -232,9 +300,10 @@ export const protocols: ReadonlyArray<Mutant> = [
     },
     {
       id: "protocols-paging-too-large-for-a-message",
-      from: "if (page.content.length <= 1) return yield* fits.failure",
-      to: "if (page.content.length >= 1) return yield* fits.failure",
-      breaks: ["R-BUS-6"]
+      from: "if (piece.length <= 1) return",
+      to: "if (piece.length >= 1) return",
+      breaks: ["R-BUS-6"],
+      tests: [management]
     }
   ]),
   ...faultsIn("src/protocols/ClientAuthentication.ts", { breaks: ["R-CLI-7"], tests: [`${unit}/clients.test.ts`] }, [

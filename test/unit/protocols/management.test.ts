@@ -909,6 +909,35 @@ describe("failures", () => {
   })
 })
 
+describe("the end", () => {
+  it("waits for the answers of what has a place, and tells at once what was refused", async () => {
+    const world = await protocolWorld({ limits: { requestsInFlight: 1 } })
+    let release = () => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    script(world, {
+      calls: "getToken",
+      gives: Effect.as(
+        Effect.promise(() => gate),
+        someToken()
+      )
+    })
+    const held = world.tenant("token.get", { tokenId: "a" })
+    const refused = world.tenant("token.get", { tokenId: "b" })
+    let isClosed = false
+    const closed = world.close().then(() => {
+      isClosed = true
+    })
+    assert.strictEqual((await refused).status, 429)
+    for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve))
+    assert.isFalse(isClosed)
+    release()
+    assert.strictEqual((await held).status, 200)
+    await closed
+  })
+})
+
 describe("pages", () => {
   const many = Array.from({ length: 100 }, (_, index) =>
     someToken({ tokenId: `${someTokenId.slice(0, -3)}${String(index).padStart(3, "0")}` })
@@ -936,6 +965,45 @@ describe("pages", () => {
       seen,
       many.map(({ tokenId }) => tokenId)
     )
+    await world.close()
+  })
+
+  it("are read in pieces, but where the reading is recorded, and are whole all the same", async () => {
+    const world = await protocolWorld()
+    const tokens = Array.from({ length: 450 }, (_, index) =>
+      someToken({ tokenId: `${someTokenId.slice(0, -3)}${String(index).padStart(3, "0")}` })
+    )
+    const asked: Array<number> = []
+    world.tenants.script.listTokens = (_tenantId, { after, limit }) => {
+      asked.push(limit)
+      const start = after === null ? 0 : tokens.findIndex(({ tokenId }) => tokenId === after) + 1
+      const content = tokens.slice(start, start + limit)
+      return Effect.succeed({ content, next: start + limit < 450 ? (content.at(-1)?.tokenId ?? null) : null })
+    }
+    const ids = async (body: object) => {
+      const answer = await world.tenant("token.list", body)
+      return [answer.body.content.map(({ tokenId }: { tokenId: string }) => tokenId), answer.body.nextCursor]
+    }
+    assert.deepStrictEqual(await ids({ limit: 1_000 }), [tokens.map(({ tokenId }) => tokenId), undefined])
+    assert.deepStrictEqual(asked, [200, 200, 200])
+    const [first, cursor] = await ids({ limit: 250 })
+    assert.deepStrictEqual(asked.slice(3), [200, 50])
+    const [second] = await ids({ limit: 1_000, cursor })
+    assert.deepStrictEqual(
+      [...first, ...second],
+      tokens.map(({ tokenId }) => tokenId)
+    )
+    // One that looked at all that one request may look at ends the page.
+    world.tenants.script.listTokens = (_tenantId, { after }) =>
+      Effect.succeed({ content: after === null ? tokens.slice(0, 3) : [], next: someTokenId })
+    assert.lengthOf((await ids({ limit: 1_000 }))[0], 3)
+    const audits: Array<number> = []
+    world.tenants.script.auditList = (_tenantId, { limit }) => {
+      audits.push(limit)
+      return Effect.succeed({ content: [], next: null })
+    }
+    assert.strictEqual((await world.tenant("audit.list", { limit: 1_000 })).status, 200)
+    assert.deepStrictEqual(audits, [1_000])
     await world.close()
   })
 

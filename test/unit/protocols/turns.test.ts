@@ -1,0 +1,231 @@
+// Verifies R-LIM-3.
+
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import * as HeldRefusals from "../../../src/protocols/HeldRefusals.ts"
+import { keptPerTenant, make as makeShares } from "../../../src/protocols/Shares.ts"
+import { make, pressedMax, pressedMs, sliceMs } from "../../../src/protocols/Turns.ts"
+import { seededRandom } from "../../support/seededRandom.ts"
+
+/** A loop that turns when it is told to, on which each request takes so long. */
+const world = (tookMs: (line: string) => number = () => sliceMs) => {
+  let now = 0
+  let next: Array<() => void> = []
+  const deadlines = new Set<() => void>()
+  const begun: Array<string> = []
+  const turns = make({
+    nowMs: () => now,
+    later: (run) => void next.push(run),
+    deadline: (overdue) => {
+      deadlines.add(overdue)
+      return () => void deadlines.delete(overdue)
+    }
+  })
+  return {
+    turns,
+    begun,
+    take: (line: string, id = line) =>
+      turns.take(line, () => {
+        begun.push(id)
+        now += tookMs(line)
+      }),
+    /** One turn of the loop; false when nothing is left for it. */
+    turn: () => {
+      const now = next
+      next = []
+      for (const run of now) run()
+      return now.length > 0
+    },
+    passes: (ms: number) => {
+      now += ms
+    },
+    overdue: () => {
+      for (const overdue of deadlines) {
+        deadlines.delete(overdue)
+        overdue()
+      }
+    },
+    deadlineCount: () => deadlines.size
+  }
+}
+
+describe("requests begin in turns", () => {
+  it("at once while nothing waits, and no more in one turn of the loop than its time allows", () => {
+    const { begun, take, turn } = world()
+    take("a")
+    assert.deepStrictEqual(begun, ["a"])
+    take("a")
+    take("a")
+    assert.lengthOf(begun, 1, "the time of this turn is spent")
+    turn()
+    assert.lengthOf(begun, 2)
+    turn()
+    assert.lengthOf(begun, 3)
+    assert.isTrue(turn(), "what this turn spent is forgotten in the next")
+    assert.isFalse(turn(), "nothing goes on turning when nothing waits")
+  })
+
+  it("another line's begins after one of a flood's, however many of it came before", () => {
+    const { begun, take, turn } = world()
+    for (let n = 0; n < 1_000; n++) take("loud")
+    take("quiet")
+    turn()
+    turn()
+    assert.isAtMost(begun.indexOf("quiet"), 2)
+    assert.isAbove(begun.indexOf("quiet"), -1)
+  })
+
+  it("one that takes long delays others by itself alone", () => {
+    const { begun, take, turn } = world((line) => (line === "loud" ? 50 * sliceMs : sliceMs))
+    for (let n = 0; n < 10; n++) take("loud")
+    for (let n = 0; n < 10; n++) take("quiet")
+    for (let n = 0; n < 19; n++) turn()
+    assert.deepStrictEqual(begun.slice(1, 9), ["loud", "quiet", "loud", "quiet", "loud", "quiet", "loud", "quiet"])
+  })
+
+  it("a line that is over its limit has a few begun and not ended; another line has not fewer for it", () => {
+    const { begun, take, turn, turns } = world(() => sliceMs / 100)
+    take("loud")
+    turns.press("loud")
+    for (let n = 0; n < 100; n++) take("loud")
+    for (let n = 0; n < 40; n++) take("quiet")
+    for (let n = 0; n < 20; n++) turn()
+    const of = (line: string) => begun.filter((one) => one === line).length
+    assert.deepStrictEqual([of("loud"), of("quiet")], [pressedMax, 40])
+    turns.ended("loud")
+    turn()
+    assert.strictEqual(of("loud"), pressedMax + 1)
+  })
+
+  it("and as many as it has, once it was not refused for a while, or has waited long", () => {
+    const pressed = () => {
+      const one = world(() => 0)
+      one.take("loud")
+      one.turns.press("loud")
+      for (let n = 1; n < 100; n++) one.take("loud")
+      while (one.turn());
+      assert.lengthOf(one.begun, pressedMax)
+      return one
+    }
+    const later = pressed()
+    later.passes(pressedMs)
+    later.turns.ended("loud")
+    while (later.turn());
+    assert.lengthOf(later.begun, 100)
+    const slow = pressed()
+    slow.overdue()
+    slow.turns.press("loud")
+    while (slow.turn());
+    assert.lengthOf(slow.begun, 100)
+    assert.strictEqual(slow.deadlineCount(), 0, "who has begun waits for nothing")
+  })
+
+  it("one whose beginning fails ends nobody else's turn", () => {
+    const { begun, take, turn, turns } = world()
+    take("a")
+    turns.take("b", () => {
+      throw new Error("planted")
+    })
+    take("b")
+    take("c")
+    assert.throws(turn, "planted")
+    while (turn());
+    assert.deepStrictEqual(begun, ["a", "c", "b"])
+  })
+
+  it("whatever comes: each begins once, in the order of its line, none waits while it may begin, bounds hold", () => {
+    const { random, seed } = seededRandom("turns")
+    const below = (n: number) => Math.floor(random() * n)
+    for (let run = 0; run < 200; run++) {
+      const { deadlineCount, overdue, passes, begun, take, turn, turns } = world(() => below(3) * sliceMs * 0.7)
+      const lines = Array.from({ length: 1 + below(5) }, (_, n) => `line-${n}`)
+      const taken = new Map(lines.map((line) => [line, 0]))
+      const ended = new Map(lines.map((line) => [line, 0]))
+      const begunOf = (line: string) => begun.filter((id) => id.startsWith(`${line}/`))
+      const open = (line: string) => begunOf(line).length - ended.get(line)!
+      let wereOverdue = false
+      for (let step = 0; step < 150; step++) {
+        const line = lines[below(lines.length)]!
+        const chance = below(10)
+        const [before, wasOpen] = [begun.length, open(line)]
+        if (chance < 5) {
+          const number = taken.get(line)!
+          taken.set(line, number + 1)
+          take(line, `${line}/${number}`)
+        } else if (chance < 7 && open(line) > 0) {
+          ended.set(line, ended.get(line)! + 1)
+          turns.ended(line)
+        } else if (chance === 7) {
+          turns.press(line)
+          const before = begunOf(line).length
+          turn()
+          if (wasOpen >= pressedMax && !wereOverdue) assert.strictEqual(begunOf(line).length, before, `SEED=${seed}`)
+        } else if (chance === 8) passes(below(3) * 400)
+        else if (below(4) === 0) {
+          overdue()
+          wereOverdue = turns.waiting() > 0
+        } else turn()
+        if (chance < 5) assert.isAtMost(begun.length - before, 1)
+      }
+      const total = () => Array.from(taken.values()).reduce((sum, count) => sum + count, 0)
+      assert.strictEqual(turns.waiting(), total() - begun.length, `SEED=${seed}`)
+      assert.isAtMost(deadlineCount(), turns.waiting(), `SEED=${seed}`)
+      passes(pressedMs)
+      for (let guard = 0; begun.length < total(); guard++) {
+        assert.isBelow(guard, 2_000, `somebody waits for ever, SEED=${seed}`)
+        if (!turn()) overdue()
+      }
+      for (const line of lines) {
+        const wanted = Array.from({ length: taken.get(line)! }, (_, n) => `${line}/${n}`)
+        assert.deepStrictEqual(begunOf(line), wanted, `SEED=${seed}`)
+      }
+    }
+  })
+
+  it("what takes a right away keeps its places, and its turn, whatever its tenant and others have waiting", () => {
+    const { begun, take, turn, turns } = world(() => 0)
+    const shares = makeShares(64)
+    const ask = (tenant: string, takesAway: boolean): boolean => {
+      const line = takesAway ? `${tenant} takes away` : tenant
+      const place = shares.enter({ tenant, tenantMax: 32, asker: null, takesAway, always: false })
+      if (place === null) turns.press(line)
+      else take(line)
+      return place !== null
+    }
+    for (let n = 0; n < 200; n++) ask(n % 2 === 0 ? "loud" : "louder", false)
+    for (let n = 0; n < 5; n++) turn()
+    const kept = Array.from({ length: 40 }, () => ask("loud", true)).filter(Boolean)
+    assert.lengthOf(kept, keptPerTenant)
+    assert.isTrue(ask("quiet", true))
+    while (turn());
+    assert.isAtLeast(begun.filter((line) => line === "loud takes away").length, pressedMax)
+    assert.include(begun, "quiet takes away")
+  })
+})
+
+describe("a refusal of what is over a limit", () => {
+  it.effect("is told a moment later, once; one too many or too large at once; and all of them at the end", () =>
+    Effect.gen(function* () {
+      const told: Array<number> = []
+      const refusals = yield* HeldRefusals.make
+      const hold = (n: number, bytes = 0) => refusals.hold(bytes, () => void told.push(n))
+      hold(1)
+      hold(2, HeldRefusals.heldBytesMax + 1)
+      assert.deepStrictEqual(told, [2])
+      yield* TestClock.adjust(HeldRefusals.holdMs - 1)
+      assert.deepStrictEqual(told, [2])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(told, [2, 1])
+      for (let n = 0; n < HeldRefusals.heldMax; n++) hold(3)
+      hold(4)
+      assert.deepStrictEqual(told, [2, 1, 4])
+      yield* refusals.end
+      assert.lengthOf(told, 3 + HeldRefusals.heldMax)
+      hold(5)
+      assert.strictEqual(told.at(-1), 5)
+      yield* TestClock.adjust(HeldRefusals.holdMs)
+      assert.lengthOf(told, 4 + HeldRefusals.heldMax)
+    })
+  )
+})
