@@ -11,6 +11,7 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { changes, revocation } from "./measures/changes.ts"
+import { fairness } from "./measures/fairness.ts"
 import { latency, miss } from "./measures/latency.ts"
 import { replicas } from "./measures/replicas.ts"
 import { scale } from "./measures/scale.ts"
@@ -36,6 +37,7 @@ const groups: ReadonlyArray<Group> = [
   moving,
   provisioning,
   relaying,
+  fairness,
   scale
 ]
 

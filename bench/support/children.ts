@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { eventually } from "../../test/support/eventually.ts"
 import { freePort } from "../../test/support/servers.ts"
+import type { Flooded } from "./flood.ts"
 import type { LoadSetup, Round, RoundResult } from "./load.ts"
 
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
@@ -53,6 +54,24 @@ export const startAskingEcho = (
   kind: "kv" | "select" | "redis",
   { bytes, natsUrl, subject, url = "" }: { natsUrl: string; subject: string; bytes: number; url?: string }
 ): Promise<Child> => start("./echo.ts", [natsUrl, subject, String(bytes), kind, url])
+
+/** A flood, which ends when it is asked to, and says what it was. */
+export const startFlood = async (
+  args: ReadonlyArray<string>
+): Promise<{ readonly pid: number; readonly end: () => Promise<Flooded> }> => {
+  const child = fork(file("./flood.ts"), [...args])
+  await nextMessage(child)
+  return {
+    pid: child.pid!,
+    end: async () => {
+      const said = nextMessage<Flooded>(child)
+      child.send("stop")
+      const flooded = await said
+      await ended(child)
+      return flooded
+    }
+  }
+}
 
 /** Opens a sealed record of that many bytes for each request. */
 export const startOpener = (natsUrl: string, subject: string, bytes: number): Promise<Child> =>

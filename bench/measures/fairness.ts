@@ -1,0 +1,112 @@
+/**
+ * How much one tenant's flood moves another tenant's p99.
+ *
+ * The baseline is the same quiet tenant beside the same flood, in kind, rate and length of answers, that somebody
+ * else answers: a bare echo. What the flood's own process and the server take of the processors is then on both
+ * sides, and what is left is the service's doing; on a machine with processors to spare the two baselines, beside an
+ * echo and alone, are one. `bench/fairness.ts` prints both.
+ */
+import { startEcho, startFlood } from "../support/children.ts"
+import { type Flood, type Flooded, floods, loud, subjectOf } from "../support/flood.ts"
+import { type Ground, provision, registered } from "../support/ground.ts"
+import type { Group, Row, Side } from "../support/measure.ts"
+import { quietTenant, quietTimes, type Times, type Work, works } from "../support/quietTenant.ts"
+import { processorSeconds } from "../support/report.ts"
+
+const [instance, echoes] = ["fair", "fairecho"]
+export const promised = 1.33
+export const floodInFlight = 512
+/** Of the loud tenant: a flood is what is far over them. */
+export const limits = { requestsInFlight: 256, missesPerSecond: 1_000 }
+
+/** What a flood was in its last round within the service. */
+interface Known {
+  readonly perSecond: number
+  readonly processors: number
+}
+
+export interface Fairness {
+  readonly alone: () => Promise<Times>
+  /** In the service. */
+  readonly within: (kind: Flood) => Promise<Times>
+  /** The same flood, at the rate of the last one within, answered by an echo. */
+  readonly beside: (kind: Flood) => Promise<Times>
+  readonly known: (kind: Flood) => Known
+}
+
+export const prepareFairness = async (ground: Ground, milliseconds: number): Promise<Fairness> => {
+  const { natsUrl, onStop } = ground
+  const { client } = await ground.service(instance)
+  for (const tenantId of [loud, quietTenant]) {
+    await client.admin("tenants.create", { tenantId })
+    await registered(client, tenantId, tenantId)
+  }
+  await provision(client, 1_000, { tenant: loud, app: loud })
+  const configured = await client.admin("tenants.configure", { tenantId: loud, limits })
+  if (configured.status !== 200) throw new Error(`limits: ${configured.status}`)
+  const known = new Map<Flood, Known>()
+  const during = async (kind: Flood, name: string, perSecond: number) => {
+    const flood = await startFlood([natsUrl, name, kind, String(floodInFlight), String(perSecond)])
+    const [began, used] = [performance.now(), processorSeconds(flood.pid)]
+    const times = await quietTimes(client, milliseconds)
+    const seconds = (performance.now() - began) / 1_000
+    const processors = (processorSeconds(flood.pid) - used) / seconds
+    const { bytes, count }: Flooded = await flood.end()
+    return { times, perSecond: count / seconds, processors, bytes: Math.round(bytes / Math.max(1, count)) }
+  }
+  await quietTimes(client, milliseconds)
+  for (const kind of floods) {
+    const { bytes, perSecond, processors } = await during(kind, instance, 0)
+    known.set(kind, { perSecond, processors })
+    onStop((await startEcho(natsUrl, subjectOf[kind](echoes), bytes)).stop)
+  }
+  return {
+    alone: () => quietTimes(client, milliseconds),
+    within: async (kind) => {
+      const { perSecond, processors, times } = await during(kind, instance, 0)
+      known.set(kind, { perSecond, processors })
+      return times
+    },
+    beside: async (kind) => (await during(kind, echoes, Math.max(1, known.get(kind)!.perSecond))).times,
+    known: (kind) => known.get(kind)!
+  }
+}
+
+/** One round for all works: the first that asks takes it, the others are told what came of it. */
+const shared = (round: () => Promise<Times>): ((work: Work) => Side) => {
+  let last: Times | undefined
+  const told = new Set<Work>()
+  return (work) => async () => {
+    if (last === undefined || told.has(work)) {
+      last = await round()
+      told.clear()
+    }
+    told.add(work)
+    return last[work]
+  }
+}
+
+export const fairness: Group = {
+  id: "fairness",
+  title: "a quiet tenant's p99 while another one floods",
+  prepare: async ({ milliseconds }, ground) => {
+    const taken = await prepareFairness(ground, milliseconds)
+    const sides: Record<string, Side> = {}
+    const rows: Array<Row> = []
+    for (const kind of floods) {
+      const [within, beside] = [shared(() => taken.within(kind)), shared(() => taken.beside(kind))]
+      for (const work of works) sides[`${kind}: ${work}`] = within(work)
+      for (const work of works) sides[`${kind} at an echo: ${work}`] = beside(work)
+      for (const work of works)
+        rows.push({
+          measure: `p99 of ${work}, in a flood of ${kind}`,
+          ours: `${kind}: ${work}`,
+          baseline: `${kind} at an echo: ${work}`,
+          unit: "ms",
+          goal: { atMost: promised },
+          note: `${Math.round(taken.known(kind).perSecond).toLocaleString("en")} a second asked`
+        })
+    }
+    return { sides, rows, roundsMax: 5, warms: false }
+  }
+}
