@@ -2,8 +2,8 @@
  * Refusals of what is over a limit, told a little later.
  *
  * Whoever is refused is asked to come again in a second. One that comes again at once would be refused as fast
- * as it can ask, and take the processor with it; so it learns of its refusal after `holdMs` only. No more than
- * `heldMax` wait so, and nothing large; one more is told at once.
+ * as it can ask, and take the processor with it; so it learns of its refusal after `holdMs`, in turns with what
+ * others ask. No more than `heldMax` wait so, and nothing large; one more is told at once.
  */
 import { Effect, type Scope } from "effect"
 import * as Deadlines from "../observability/Deadlines.ts"
@@ -20,22 +20,21 @@ export interface HeldRefusals {
   readonly end: Effect.Effect<void>
 }
 
-export const make = Effect.gen(function* (): Generator<
-  Effect.Effect<unknown, never, Scope.Scope>,
-  HeldRefusals,
-  never
-> {
+/** `inTurn` calls what it is given, once, now or later. */
+export const make = Effect.fnUntraced(function* (
+  inTurn: (tell: () => void) => void
+): Generator<Effect.Effect<unknown, never, Scope.Scope>, HeldRefusals, never> {
   const deadlines = yield* Deadlines.make("refusals", holdMs)
   const held = new Set<() => void>()
   let isOpen = true
   return {
     hold: (bytes, tell) => {
       if (!isOpen || held.size >= heldMax || bytes > heldBytesMax) return tell()
+      const end = deadlines.begin(() => inTurn(once))
       const once = () => {
         end()
         if (held.delete(once)) tell()
       }
-      const end = deadlines.begin(once)
       held.add(once)
     },
     end: Effect.sync(() => {

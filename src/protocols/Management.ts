@@ -119,6 +119,8 @@ const headersRefused = new InvalidRequest({
   path: "headers",
   reason: "must be lines of a name, a colon and a value"
 })
+/** The line of all refusals. */
+const refusing = "all refusals"
 /** What takes a right away does not wait for whatever else its tenant asks. */
 const lineOf = <R>({ operation, tenantId }: Asked<R>): string =>
   operation.takesAway ? `${tenantId} takes away` : tenantId
@@ -145,12 +147,17 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const limits = yield* Limits
   const spans = yield* RequestSpan.make
   const deadlines = yield* Deadlines.make(protocol, operationTimeout)
-  const refusals = yield* HeldRefusals.make
   const turns = Turns.make({
     nowMs: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
     later: (next) => void run(Effect.andThen(Effect.yieldNow, Effect.sync(next))),
     deadline: (yield* Deadlines.make("turns", turnTimeout)).begin
   })
+  const refusals = yield* HeldRefusals.make((tell) =>
+    turns.take(refusing, () => {
+      tell()
+      turns.ended(refusing)
+    })
+  )
   const endpointOf = OperationEndpoints.make(micro, protocol, instance, operations)
 
   const enteringOf = (message: Msg, { extra, operation, tenantId }: Asked<R>): Shares.Entering => ({

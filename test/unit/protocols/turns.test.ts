@@ -208,7 +208,8 @@ describe("a refusal of what is over a limit", () => {
   it.effect("is told a moment later, once; one too many or too large at once; and all of them at the end", () =>
     Effect.gen(function* () {
       const told: Array<number> = []
-      const refusals = yield* HeldRefusals.make
+      const turns: Array<() => void> = []
+      const refusals = yield* HeldRefusals.make((tell) => void turns.push(tell))
       const hold = (n: number, bytes = 0) => refusals.hold(bytes, () => void told.push(n))
       hold(1)
       hold(2, HeldRefusals.heldBytesMax + 1)
@@ -216,6 +217,8 @@ describe("a refusal of what is over a limit", () => {
       yield* TestClock.adjust(HeldRefusals.holdMs - 1)
       assert.deepStrictEqual(told, [2])
       yield* TestClock.adjust(1)
+      assert.deepStrictEqual(told, [2], "its turn has not come")
+      for (const tell of turns) tell()
       assert.deepStrictEqual(told, [2, 1])
       for (let n = 0; n < HeldRefusals.heldMax; n++) hold(3)
       hold(4)
@@ -225,6 +228,7 @@ describe("a refusal of what is over a limit", () => {
       hold(5)
       assert.strictEqual(told.at(-1), 5)
       yield* TestClock.adjust(HeldRefusals.holdMs)
+      for (const tell of turns) tell()
       assert.lengthOf(told, 4 + HeldRefusals.heldMax)
     })
   )
