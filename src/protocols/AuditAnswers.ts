@@ -1,24 +1,7 @@
 /** What the audit says, as it is answered. */
-import type { AcceptedGap, CutAnswer, SignedAnswer } from "../actors/audit/Audit.ts"
+import type { AuditRow, AuditVerdict, CutAnswer, SignedAnswer } from "../actors/audit/Audit.ts"
 import type { AuditAnswer, CutAuditAnswer, SignedAudit, VerdictAnswer } from "../schema/AuditJson.ts"
 import { formatDate } from "../schema/Timestamp.ts"
-
-interface AuditRow {
-  readonly seq: number
-  readonly at: number
-  readonly actor: string
-  readonly by: string | null
-  readonly account: string | null
-  readonly user: string | null
-  readonly client: string | null
-  readonly correlationId: string | null
-  readonly action: string
-  readonly entityType: string
-  readonly entityId: string
-  readonly diff: string | null
-  readonly prevHash: string
-  readonly hash: string
-}
 
 /** `diff` is answered as the JSON it is; its text, as `JSON.stringify` writes it, is what was hashed. */
 export const encodeAuditRow = (row: AuditRow): typeof AuditAnswer.Type => ({
@@ -38,16 +21,7 @@ export const encodeAuditRow = (row: AuditRow): typeof AuditAnswer.Type => ({
   hash: row.hash
 })
 
-export const encodeVerdict = (verdict: {
-  readonly valid: boolean
-  readonly checked: number
-  readonly firstBroken: { readonly seq: number; readonly reason: string } | null
-  readonly repaired: ReadonlyArray<number>
-  readonly published: { readonly seq: number; readonly at: number } | null
-  readonly cut?: { readonly seq: number; readonly at: number; readonly by: string }
-  readonly lost?: { readonly seq: number; readonly hash: string }
-  readonly accepted?: ReadonlyArray<AcceptedGap>
-}): typeof VerdictAnswer.Type => ({
+export const encodeVerdict = (verdict: AuditVerdict): typeof VerdictAnswer.Type => ({
   valid: verdict.valid,
   checked: verdict.checked,
   ...(verdict.firstBroken === null ? {} : { firstBroken: verdict.firstBroken }),

@@ -16,6 +16,8 @@ import type { AuditAct } from "../../store/TenantStore.ts"
 import type { ChangeError, ReadError } from "../tenant/Tenants.ts"
 import type { AuditCaller } from "../tenant/Workspace.ts"
 
+export type { AuditRow } from "../../store/AuditChain.ts"
+
 export interface AuditRange {
   readonly from: AuditBound
   readonly to: AuditBound
