@@ -206,6 +206,9 @@ export const store: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/store/maria/KeyRow.ts", { breaks: ["R-SEC-4", "P8"], tests: [`${maria}/KeyStore.test.ts`] }, [
+    { id: "store-row-key-without-its-link", from: "...linkOf(Columns.textOrNull(row, 7))", to: "...linkOf(null)" }
+  ]),
   ...faultsIn(
     "src/store/maria/load/entries.ts",
     { breaks: ["R-REF-7"], tests: [`${maria}/MariaRefreshStore.test.ts`] },

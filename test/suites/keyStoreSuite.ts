@@ -30,12 +30,16 @@ export const keyStoreSuite = (name: string, stores: Layer.Layer<KeyStore, unknow
     it.effect("gives the key back as it was written", () =>
       Effect.gen(function* () {
         const store = yield* KeyStore
-        const key = aKey({ purpose: "seal", tenantId: null, wrapped: new Uint8Array(200).fill(9) })
-        assert.deepStrictEqual(yield* store.ensureActive(key), key)
-        assert.deepStrictEqual(
-          (yield* store.keys).find((other) => other.keyId === key.keyId),
-          key
-        )
+        for (const key of [
+          aKey({ purpose: "seal", tenantId: null, wrapped: new Uint8Array(200).fill(9) }),
+          aKey({ purpose: "audit-signing", tenantId: null, link: '{"key_id":"x","at":1}' })
+        ]) {
+          assert.deepStrictEqual(yield* store.ensureActive(key), key)
+          assert.deepStrictEqual(
+            (yield* store.keys).find((other) => other.keyId === key.keyId),
+            key
+          )
+        }
       })
     )
 

@@ -1,18 +1,19 @@
 /** A row of `data_keys` as a value. */
 
 import type { AgedKey } from "../KeyRotationStore.ts"
-import type { KeyPurpose, KeyState } from "../KeyStore.ts"
+import type { KeyPurpose, KeyState, StoredKey } from "../KeyStore.ts"
 import * as Columns from "./Columns.ts"
 import type { Row } from "./MariadbConnection.ts"
 
 const names = ["key_id", "purpose", "tenant_id", "state", "master_key_id", "wrapped", "created_at", "link"]
 
+export const storedKeyColumns = names.join(", ")
 /** With the age by the database's clock. */
-export const keyColumns = `${names.join(", ")}, ${Columns.nowSql} - created_at`
+export const keyColumns = `${storedKeyColumns}, ${Columns.nowSql} - created_at`
 
 const linkOf = (link: string | null): { readonly link?: string } => (link === null ? {} : { link })
 
-export const keyOf = (row: Row): AgedKey => ({
+export const storedKeyOf = (row: Row): StoredKey => ({
   keyId: Columns.uuid(row, 0),
   purpose: Columns.text(row, 1) as KeyPurpose,
   tenantId: Columns.textOrNull(row, 2),
@@ -20,6 +21,7 @@ export const keyOf = (row: Row): AgedKey => ({
   masterKeyId: Columns.text(row, 4),
   wrapped: new Uint8Array(Columns.bytes(row, 5)),
   createdAt: Columns.whole(row, 6),
-  ...linkOf(Columns.textOrNull(row, 7)),
-  ageMs: Columns.whole(row, 8)
+  ...linkOf(Columns.textOrNull(row, 7))
 })
+
+export const keyOf = (row: Row): AgedKey => ({ ...storedKeyOf(row), ageMs: Columns.whole(row, names.length) })

@@ -3,37 +3,27 @@
  * generated column, so two replicas that start at once agree.
  */
 import { Effect, Layer } from "effect"
-import { type KeyPurpose, type KeyState, KeyStore, type StoredKey } from "../KeyStore.ts"
+import { KeyStore, type StoredKey } from "../KeyStore.ts"
 import * as Columns from "./Columns.ts"
+import { storedKeyColumns, storedKeyOf } from "./KeyRow.ts"
 import { Mariadb } from "./Mariadb.ts"
-import type { Row, Session } from "./MariadbConnection.ts"
+import type { Session } from "./MariadbConnection.ts"
 
-const columns = "key_id, purpose, tenant_id, state, master_key_id, wrapped, created_at"
-const allSql = `SELECT ${columns} FROM data_keys ORDER BY key_id`
-const insertSql = `INSERT IGNORE INTO data_keys (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)`
-const activeSql = `SELECT ${columns} FROM data_keys WHERE active_for = CONCAT(?, '/', ?)`
+const allSql = `SELECT ${storedKeyColumns} FROM data_keys ORDER BY key_id`
+const insertSql = `INSERT IGNORE INTO data_keys (${storedKeyColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+const activeSql = `SELECT ${storedKeyColumns} FROM data_keys WHERE active_for = CONCAT(?, '/', ?)`
 const fingerprintsSql = "SELECT master_key_id, fingerprint FROM master_keys ORDER BY master_key_id"
 const addFingerprintSql = `INSERT IGNORE INTO master_keys (master_key_id, fingerprint, created_at) VALUES (?, ?, ${Columns.nowSql})`
 const hasDataSql = `SELECT EXISTS (SELECT 1 FROM tokens) OR EXISTS (SELECT 1 FROM idempotency)
   OR EXISTS (SELECT 1 FROM data_keys)`
 
-const keyOf = (row: Row): StoredKey => ({
-  keyId: Columns.uuid(row, 0),
-  purpose: Columns.text(row, 1) as KeyPurpose,
-  tenantId: Columns.textOrNull(row, 2),
-  state: Columns.text(row, 3) as KeyState,
-  masterKeyId: Columns.text(row, 4),
-  wrapped: new Uint8Array(Columns.bytes(row, 5)),
-  createdAt: Columns.whole(row, 6)
-})
-
 const ensureActive = async (session: Session, candidate: StoredKey): Promise<StoredKey> => {
-  const { createdAt, keyId, masterKeyId, purpose, tenantId, wrapped } = candidate
+  const { createdAt, keyId, link = null, masterKeyId, purpose, tenantId, wrapped } = candidate
   const id = Columns.uuidBytes(keyId)
-  await session.run(insertSql, [id, purpose, tenantId, "active", masterKeyId, Buffer.from(wrapped), createdAt])
+  await session.run(insertSql, [id, purpose, tenantId, "active", masterKeyId, Buffer.from(wrapped), createdAt, link])
   const [row] = await session.rows(activeSql, [purpose, tenantId ?? ""])
   if (row === undefined) throw new Error(`no active key for ${purpose} after one was inserted`)
-  return keyOf(row)
+  return storedKeyOf(row)
 }
 
 const make = Effect.map(Mariadb, (database) =>
@@ -50,7 +40,7 @@ const make = Effect.map(Mariadb, (database) =>
           session.run(addFingerprintSql, [masterKeyId, fingerprint])
         )
       ),
-    keys: database.query("KeyStore.keys", async (session) => (await session.rows(allSql)).map(keyOf)),
+    keys: database.query("KeyStore.keys", async (session) => (await session.rows(allSql)).map(storedKeyOf)),
     ensureActive: (candidate) => database.query("KeyStore.ensureActive", (session) => ensureActive(session, candidate)),
     hasData: database.query("KeyStore.hasData", async (session) => {
       const [row = []] = await session.rows(hasDataSql)
