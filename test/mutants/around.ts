@@ -26,6 +26,8 @@ export const around: ReadonlyArray<Mutant> = [
     },
     {
       id: "outbox-term-position-before-the-end-is-known",
+      survives:
+        "what is saved then is an end that was known before: who begins there reads more of the stream, and not less. A second fence",
       from: "if (unread.has(kind) || saved.get(kind) === end) continue",
       to: "if (saved.get(kind) === end) continue"
     },

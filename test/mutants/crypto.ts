@@ -226,7 +226,7 @@ export const crypto: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn(
     "src/crypto/ServiceKeys.ts",
-    { breaks: ["R-SEC-3"], tests: [`${unit}/LocalMasterKey.test.ts`, keyring] },
+    { breaks: ["R-SEC-3"], tests: [`${unit}/ServiceKeys.test.ts`, `${unit}/LocalMasterKey.test.ts`, keyring] },
     [
       {
         id: "crypto-service-same-name-other-key",

@@ -113,20 +113,24 @@ export const edges: ReadonlyArray<Mutant> = [
     { id: "platform-address-six-to-four", from: '  ["2002::", 16],\n', to: "" },
     { id: "platform-address-with-a-zone", from: '!address.includes("%") && global', to: "global" }
   ]),
-  ...faultsIn("src/platform/HttpJson.ts", { breaks: ["R-PLT-5"], tests: [clients] }, [
-    {
-      id: "platform-json-follows-redirects",
-      from: 'redirect: "manual"',
-      to: 'redirect: "follow"',
-      breaks: ["R-PLT-5", "R-PLT-6"]
-    },
-    {
-      id: "platform-json-refusal-is-tried-again",
-      from: "while: (error) => error.isRetryable",
-      to: "while: (error) => error.isRetryable || error.detail.length > 0"
-    },
-    { id: "platform-json-one-try", from: "times: triesMax - 1", to: "times: triesMax - 3" }
-  ]),
+  ...faultsIn(
+    "src/platform/HttpJson.ts",
+    { breaks: ["R-PLT-5"], tests: ["test/unit/platform/HttpJson.test.ts", clients] },
+    [
+      {
+        id: "platform-json-follows-redirects",
+        from: 'redirect: "manual"',
+        to: 'redirect: "follow"',
+        breaks: ["R-PLT-5", "R-PLT-6"]
+      },
+      {
+        id: "platform-json-refusal-is-tried-again",
+        from: "while: (error) => error.isRetryable",
+        to: "while: (error) => error.isRetryable || error.detail.length > 0"
+      },
+      { id: "platform-json-one-try", from: "times: triesMax - 1", to: "times: triesMax - 3" }
+    ]
+  ),
   ...faultsIn(
     "src/http/BoundedBody.ts",
     { breaks: ["R-PLT-5", "R-REF-6", "R-ACC-6"], tests: ["test/unit/http/BoundedBody.test.ts"] },

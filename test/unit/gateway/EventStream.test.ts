@@ -3,7 +3,7 @@
 import { EventEmitter } from "node:events"
 import type { ServerResponse } from "node:http"
 import { assert, it } from "@effect/vitest"
-import { ConfigProvider, Deferred, Effect, Exit, Layer } from "effect"
+import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { Bus } from "../../../src/gateway/Bus.ts"
 import * as EventStream from "../../../src/gateway/EventStream.ts"
 import type { Exchange } from "../../../src/gateway/Exchange.ts"
@@ -88,4 +88,95 @@ it.effect("who reads gets far more than that", () =>
     yield* run(response)
     assert.isAbove(response.written, 20_000_000)
   })
+)
+
+/** A stream of the given pages, one after the other, and then of nothing new; where each was asked for is kept. */
+const ofPages = (pages: ReadonlyArray<ReadonlyArray<{ readonly id: string; readonly type: string }>>) => {
+  const asked: Array<string | undefined> = []
+  const layer = Layer.succeed(
+    Bus,
+    Bus.of({
+      instance: "cm",
+      isUp: () => true,
+      hear: () => () => {},
+      ask: (_subject, body) =>
+        Effect.sync(() => {
+          const { after } = JSON.parse(String(body)) as { readonly after?: string }
+          asked.push(after)
+          const content = (pages[asked.length - 1] ?? []).map((one) => ({ ...one, data: {} }))
+          const last = content.at(-1)?.id ?? after ?? "a-0"
+          const more = asked.length < pages.length
+          return { status: 200, correlationId: "", data: Buffer.from(JSON.stringify({ content, last, more })) }
+        })
+    })
+  )
+  return { asked, layer }
+}
+const config = (variables: Record<string, string>) =>
+  GatewayConfig.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))))
+/** Readers of one gateway: each answers with the code of its refusal, or runs until it goes away. */
+const readers = Effect.gen(function* () {
+  const events = yield* EventStream.make(Deferred.makeUnsafe<void>())
+  return Effect.fnUntraced(function* (tenantId: string) {
+    const response = new PaperResponse(true)
+    const exchange = { response: response as unknown as ServerResponse, correlationId: "c", broken: null } as Exchange
+    const bearer = { header: "Bearer x", issuer: "https://a.example" }
+    const serving = yield* Effect.forkChild(
+      Effect.match(events.serve(exchange, { tenantId, bearer, after: "a-0" }), {
+        onFailure: ({ code }) => code,
+        onSuccess: () => "served"
+      }),
+      { startImmediately: true }
+    )
+    for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
+    const ended = serving.pollUnsafe()
+    const goes = Effect.suspend(() => {
+      response.destroy()
+      return Fiber.join(serving)
+    })
+    return { goes, refused: ended !== undefined && Exit.isSuccess(ended) ? ended.value : null }
+  })
+})
+
+it.effect("goes on behind what was shown last, page by page", () => {
+  const { asked, layer } = ofPages([[{ id: "a-1", type: "t" }], [{ id: "a-2", type: "t" }], [{ id: "a-3", type: "t" }]])
+  return Effect.gen(function* () {
+    const read = yield* readers
+    const one = yield* read("acme")
+    assert.deepStrictEqual(asked, ["a-0", "a-1", "a-2"])
+    assert.strictEqual(yield* one.goes, "served")
+  }).pipe(Effect.provide(Layer.merge(layer, config({}))))
+})
+
+it.effect("of one tenant there are so many at once; one more comes in when one has gone", () =>
+  Effect.gen(function* () {
+    const read = yield* readers
+    const present = [yield* read("acme"), yield* read("acme")]
+    assert.deepStrictEqual(
+      present.map(({ refused }) => refused),
+      [null, null]
+    )
+    assert.strictEqual((yield* read("acme")).refused, "TOO_MANY_REQUESTS")
+    const other = yield* read("other")
+    assert.isNull(other.refused)
+    for (let time = 0; time < 3; time++) {
+      yield* present.shift()!.goes
+      const next = yield* read("acme")
+      assert.isNull(next.refused, `time ${time}`)
+      present.push(next)
+      assert.strictEqual((yield* read("acme")).refused, "TOO_MANY_REQUESTS")
+    }
+    for (const one of [...present, other]) yield* one.goes
+  }).pipe(Effect.provide(Layer.merge(ofPages([]).layer, config({ CM_GATEWAY_READERS_MAX: "2" }))))
+)
+
+it.effect.each([
+  { id: "a-1\ndata: mine", type: "token.provisioned" },
+  { id: "a-1", type: "token.provisioned\ndata: mine" },
+  { id: "a-1", type: "" }
+])("shows nothing of an answer in which an id or a type would be more than a word: %j", (event) =>
+  Effect.gen(function* () {
+    const read = yield* readers
+    assert.strictEqual((yield* read("acme")).refused, "INTERNAL")
+  }).pipe(Effect.provide(Layer.merge(ofPages([[event]]).layer, config({}))))
 )

@@ -1,3 +1,4 @@
+// Verifies R-BUS-19.
 import { assert, describe, it } from "@effect/vitest"
 import type { StreamInfo } from "@nats-io/jetstream"
 import { Duration } from "effect"
@@ -58,7 +59,9 @@ describe("plansOf", () => {
       assert.isAbove(plan.max_bytes!, 0)
       assert.isAbove(plan.max_age!, 0)
       assert.isAtMost(plan.duplicate_window!, plan.max_age!)
+      assert.isTrue(plan.deny_delete, `single messages of ${plan.name} may be deleted`)
     }
+    for (const plan of plans.slice(0, 2)) assert.isTrue(plan.deny_purge, `${plan.name} may be purged`)
   })
 })
 

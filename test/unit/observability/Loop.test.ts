@@ -1,4 +1,4 @@
-// Verifies R-RUN-8.
+// Verifies R-RUN-8, R-ACT-6.
 /**
  * Background work outlives a bug: a turn that dies is followed by others, wherever it is that it dies.
  * Each row starts one loop over neighbours of the test's own, of which one calls `turn` each time.
@@ -32,6 +32,7 @@ import { TenantKeys } from "../../../src/crypto/TenantKeys.ts"
 import { Nats } from "../../../src/nats/Nats.ts"
 import * as Loop from "../../../src/observability/Loop.ts"
 import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
+import { CorrelationId } from "../../../src/observability/Turn.ts"
 import { EventLog } from "../../../src/outbox/EventLog.ts"
 import * as AuditSweep from "../../../src/rotation/AuditSweep.ts"
 import * as CredentialExpirySweep from "../../../src/rotation/CredentialExpirySweep.ts"
@@ -289,6 +290,20 @@ describe("after a turn that died there are others", () => {
       yield* TestClock.adjust("1 minute")
       assert.isAbove(seen.turns, before)
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
+  it.effect("each has a correlation id of its own", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const turn = Effect.map(CorrelationId, (id) => void seen.push(id))
+      yield* Effect.forkScoped(Loop.forever("told apart", Effect.andThen(turn, Effect.sleep("1 second"))), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("5 seconds")
+      assert.isAtLeast(seen.length, 5)
+      assert.strictEqual(new Set(seen).size, seen.length)
+      assert.notInclude(seen, "")
+    })
   )
 
   it.effect("and each is counted under its loop's name, after a pause", () =>

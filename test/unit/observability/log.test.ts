@@ -1,3 +1,4 @@
+// Verifies R-SEC-2.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, References } from "effect"
 import { makeLogger, makePino } from "../../../src/observability/Log.ts"
@@ -53,6 +54,22 @@ describe("the log", () => {
       )
       assert.strictEqual(lines.length, 1)
       assert.notInclude(JSON.stringify(lines), planted)
+    })
+  )
+
+  it.effect("hides them under each of these names, at each place where fields stand", () =>
+    Effect.gen(function* () {
+      const names = ["token", "tokens", "password", "secret", "authorization", "credentials"]
+      for (const name of [...names, "api_key", "access_token", "refresh_token", "client_secret"]) {
+        const planted = "planted-value"
+        const lines = yield* logged(
+          Effect.logInfo("oops", { [name]: planted }).pipe(
+            Effect.annotateLogs({ [name]: planted, outer: { [name]: planted } })
+          )
+        )
+        assert.lengthOf(lines, 1)
+        assert.notInclude(JSON.stringify(lines), planted, name)
+      }
     })
   )
 })

@@ -1,6 +1,7 @@
 // Verifies R-EVT-1, R-EVT-2, R-EVT-4, R-EVT-5.
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Schedule } from "effect"
+import { blockedEvent } from "../../../src/outbox/BlockedEvent.ts"
 import { EventLog } from "../../../src/outbox/EventLog.ts"
 import { OutboxRelay } from "../../../src/outbox/OutboxRelay.ts"
 import { WakeCall } from "../../../src/outbox/WakeCall.ts"
@@ -142,6 +143,42 @@ describe("OutboxRelay", () => {
     })
   )
 
+  it.live("does nothing more in a term that it has lost", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      let marks = 0
+      const counted = Layer.effect(
+        Outbox,
+        Effect.map(Outbox, (inner) => ({
+          ...inner,
+          markSent: (...args: Parameters<typeof inner.markSent>) =>
+            Effect.andThen(
+              Effect.sync(() => void marks++),
+              inner.markSent(...args)
+            )
+        }))
+      ).pipe(Layer.provide(outbox.layer))
+      let deposed = false
+      faults.onAppend = () =>
+        Effect.suspend(() => {
+          if (deposed) return Effect.void
+          deposed = true
+          outbox.expireTerm()
+          return Outbox.use(({ claimTerm }) => claimTerm("two", 1_000)).pipe(Effect.provide(outbox.layer), Effect.orDie)
+        })
+      yield* Effect.gen(function* () {
+        const one = yield* Layer.build(relayLayer({ replicaId: "one", outbox: counted, log: faulty(log, faults) }))
+        const relay = yield* OutboxRelay.pipe(Effect.provide(one))
+        yield* waitFor("the first term", () => relay.termUnsafe() === 1)
+        write(outbox, 3, 5)
+        yield* waitFor("the end of the term", () => relay.termUnsafe() === null)
+        assert.strictEqual(marks, 1)
+      }).pipe(Effect.scoped)
+    })
+  )
+
   it.live("holds back only the tenant whose revocation is not in force", () =>
     Effect.gen(function* () {
       const log = yield* forgetful
@@ -198,6 +235,37 @@ describe("OutboxRelay", () => {
         ["bad7-1", "bad7-2"]
       )
       assert.isAtLeast(tried.filter((id) => id === "bad0-0").length, 3)
+    })
+  )
+
+  it.live("does not ask a fourth time for a row that was refused three times", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      let asked = 0
+      const faults = {
+        ...eventLogFaults(),
+        refused: new Set(["bad-0"]),
+        onAppend: (_: unknown, entries: ReadonlyArray<{ readonly eventId: string }>) =>
+          Effect.sync(() => {
+            if (entries.some(({ eventId }) => eventId === "bad-0")) asked++
+          })
+      }
+      outbox.write({ eventId: "bad-0" })
+      yield* relayUntil({ replicaId: "one", outbox: outbox.layer, log: faulty(log, faults) }, isEmpty(outbox))
+      assert.strictEqual(asked, 3)
+    })
+  )
+
+  it.live("tells of a row that was set aside under one id, whenever that is", () =>
+    Effect.sync(() => {
+      const outbox = memoryOutbox()
+      outbox.write({ eventId: "bad-0" })
+      outbox.write({ eventId: "bad-1" })
+      const [first, second] = outbox.rows().map((row) => ({ ...row, createdAt: 1_000 }))
+      const idAt = (row: OutboxRow, now: number) => blockedEvent("cm", row, "why", now).eventId
+      assert.strictEqual(idAt(first!, 2_000), idAt(first!, 3_000))
+      assert.notStrictEqual(idAt(first!, 2_000), idAt(second!, 2_000))
     })
   )
 

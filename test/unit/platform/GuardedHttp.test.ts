@@ -48,6 +48,7 @@ describe("addresses that are not public", () => {
     "fd12:3456::1",
     "fe80::1",
     "fe80::1%eth0",
+    "2606:4700:4700::1111%eth0",
     "fec0::1",
     "ff02::1",
     "2001:db8::1",

@@ -80,8 +80,12 @@ describe("tenants", () => {
       for (const one of tenantsOf(before, list)) assert.include(["Create", "SetIssuer", "Tell"], one._tag)
     }
   })
-  it("a part of the list says of nobody that it is missing", () =>
-    assert.deepStrictEqual(tenantsOf({ acme: known("served") }, [], false), []))
+  it("a part of the list says of nobody that it is missing", () => {
+    for (const part of [[], [listed("other")]]) {
+      const before = { acme: known("served"), other: known("served") }
+      assert.deepStrictEqual(tenantsOf(before, part, false), [])
+    }
+  })
   it("ids that nobody may have are refused alone", () => {
     const said = tenantsOf({}, [listed("a.b"), listed("global"), listed("*"), listed("ok")])
     assert.deepStrictEqual(

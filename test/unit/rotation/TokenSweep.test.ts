@@ -19,6 +19,8 @@ interface World {
   holder: string
   /** Tenants whose pieces fail. */
   readonly failing: Set<string>
+  /** How often pieces failed. */
+  failures: number
   storeFailures: number
   readonly pieces: Array<{ readonly tenantId: string; readonly size: number }>
   purged: number
@@ -33,6 +35,7 @@ const newWorld = (): World => ({
   orphaned: [],
   holder: one.process,
   failing: new Set(),
+  failures: 0,
   storeFailures: 0,
   pieces: [],
   purged: 0,
@@ -52,7 +55,10 @@ const parts = (world: World) => {
     )
   const take = (list: "ended" | "orphaned") => (tenantId: string, tokenIds: ReadonlyArray<string>) =>
     Effect.suspend(() => {
-      if (world.failing.has(tenantId)) return Effect.fail(new Unavailable({ part: "test", committed: false }))
+      if (world.failing.has(tenantId)) {
+        world.failures++
+        return Effect.fail(new Unavailable({ part: "test", committed: false }))
+      }
       world.pieces.push({ tenantId, size: tokenIds.length })
       const gone = new Set(tokenIds)
       const before = world[list].length
@@ -134,6 +140,8 @@ describe("ExpirySweep", () => {
       Effect.gen(function* () {
         yield* TestClock.adjust("2 seconds")
         assert.strictEqual(world.ended.length, 5_000)
+        // Once for each look, though there are several pages of it.
+        assert.isAtMost(world.failures, 3)
         world.failing.clear()
         yield* TestClock.adjust("2 seconds")
         assert.deepStrictEqual(world.ended, [])
