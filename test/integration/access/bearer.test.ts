@@ -45,7 +45,7 @@ beforeAll(async () => {
       CM_PLATFORM_ISSUER: platform.issuer,
       CM_PLATFORM_AUDIENCE: "cm",
       CM_JWKS_STALE_MAX: "1 minute",
-      CM_ISSUER_TIMEOUT: "1 second"
+      CM_ISSUER_TIMEOUT: "4 seconds"
     }
   }
   const one = await startService(options)
@@ -500,21 +500,25 @@ describe("issuers", () => {
     const [ofAcme, ofBeta] = [await acme.token(everyScope), await beta.token(everyScope)]
     const lonely = await oidcIssuer()
     const ofLonely = await lonely.token(everyScope)
+    const silent = () => undefined
     for (const [index, answer] of [
       json({}, 503),
       json({ issuer: lonely.issuer, jwks_uri: `${acme.issuer}/jwks`, x: "y".repeat(300_000) }),
       json({ keys: "none" }),
-      () => undefined
+      silent
     ].entries()) {
       lonely.answer = answer
       const tenantId = `lonely${index}`
       await client.admin("tenants.create", { tenantId, issuer: lonely.issuer, audience: "cm" })
-      const waiting = ask(tenantId, "application.list", {}, ofLonely)
-      const before = performance.now()
+      let isOver = false
+      const waiting = ask(tenantId, "application.list", {}, ofLonely).finally(() => {
+        isOver = true
+      })
       for (let times = 0; times < 10; times++) {
         assert.strictEqual((await ask("beta", "application.list", {}, ofBeta)).status, 200)
       }
-      assert.isBelow(performance.now() - before, 1_000)
+      // Nobody waited for the one that says nothing.
+      if (answer === silent) assert.isFalse(isOver)
       const refused = await waiting
       assert.deepStrictEqual([refused.status, refused.body.error.details.part], [503, "issuer"])
       await client.admin("tenants.configure", { tenantId, issuer: null })

@@ -124,7 +124,7 @@ describe("headers that break the rules", () => {
       400
     )
     await nothingHappened()
-    assert.isBelow(performance.now() - asked, 1_500)
+    assert.isBelow(performance.now() - asked, 10_000)
   })
 
   it.each(Object.entries(readable))("%s is read like any other", async (_, headers) => {

