@@ -9,6 +9,9 @@ const models = ["coherence/protocol", "domain/grantLife/GrantLife", "domain/rota
   (name) => `test/unit/${name}.test.ts`
 )
 
+/** The short forms of the benchmark and of the simulation. Whatever else runs beside them only spoils figures. */
+const bench = ["test/chaos/bench.test.ts"]
+
 export default defineConfig({
   test: {
     retry: 0,
@@ -61,10 +64,15 @@ export default defineConfig({
         test: {
           name: "chaos",
           include: ["test/chaos/**/*.test.ts"],
+          exclude: bench,
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 120_000
         }
+      },
+      {
+        extends: true,
+        test: { name: "bench", include: bench, testTimeout: 600_000, hookTimeout: 120_000 }
       }
     ]
   }

@@ -2,9 +2,9 @@
  * `npm test`: everything, from a fresh clone, well within an hour on two cores. The last line is
  * `N passed, N failed` over all parts.
  *
- * Installs what is missing, then: types, lint and unit tests; the integration tests against real
- * servers; a tenth of the catalogue of faults, chosen anew each time; the chaos tests; and, where there is a `nats` command
- * (on the path, or named by NATS_CLI), the commands of the documents.
+ * Installs what is missing, then: types, lint and unit tests; the integration tests against real servers, and beside them
+ * the short forms of the benchmark and the simulation; a tenth of the catalogue of faults, chosen anew each time, and where
+ * there is a `nats` command (on the path, or named by NATS_CLI) the commands of the documents; the chaos tests.
  */
 import { onPath } from "./lib/find.mjs"
 import { provide } from "./lib/install.mjs"
@@ -20,7 +20,7 @@ const faults = () => program("mutants", "scripts/mutants.mjs", ["--unit", "--sam
 /** The commands of the documents, or a line that says why they were not run. */
 const recipes = () => {
   const cli = process.env.NATS_CLI ?? onPath("nats")[0]
-  if (cli !== undefined) return [[suites("recipes", { NATS_CLI: cli })]]
+  if (cli !== undefined) return [suites("recipes", { NATS_CLI: cli })]
   say("recipes: not run, because there is no nats command here (put one on the path, or name it in NATS_CLI)")
   return []
 }
@@ -28,6 +28,13 @@ const recipes = () => {
 await orExplain(async () => {
   await provide()
   const [types, lint, unit] = checkParts(["unit*"])
-  const groups = [[types, lint], [unit], [suites("integration")], [faults()], ...recipes(), [suites("chaos")]]
+  const groups = [
+    [types, lint],
+    [unit],
+    [suites("integration"), suites("bench")],
+    [faults(), ...recipes()],
+    // Alone: it counts what is lost when replicas are killed, and not what a busy machine puts off.
+    [suites("chaos")]
+  ]
   process.exitCode = (await runParts(groups, limitMs)) ? 0 : 1
 })
