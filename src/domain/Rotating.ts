@@ -39,6 +39,8 @@ export interface StepClaim {
 /** Of a credential whose `rotation` names a rotator. */
 export interface Rotating {
   readonly rotator: string
+  /** True: the tenant's own entry of that name, and no other's; a row that is gone must not mean another one. */
+  readonly own?: boolean | undefined
   readonly everyMs: number
   /** Of the last rotation that was begun. Only ever grows. */
   readonly generation: number

@@ -216,7 +216,7 @@ export const make = Effect.gen(function* () {
       const { credential } = yield* standingOf(job)
       const { rotating } = credential
       if (rotating === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
-      const rotator = yield* rotators.find(tenantId, rotating.rotator)
+      const rotator = yield* rotators.find(tenantId, rotating.rotator, rotating.own)
       if (rotator === undefined) return yield* new errors.RotatorNotFound({ name: rotating.rotator })
       const request: commands.StepRequest = {
         credentialId,

@@ -9,6 +9,17 @@ const keys = "test/unit/actors/keys/LiveKeys.test.ts"
 
 export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/actors/credentials/Rotators.ts",
+    { breaks: ["P5", "R-SEC-30"], tests: ["test/unit/actors/credentials/RotatorFields.test.ts"] },
+    [
+      {
+        id: "credentials-rotator-any-of-that-name",
+        from: "own && entry?.tenantId !== tenantId",
+        to: "own && entry === undefined"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/credentials/ProviderCommands.ts",
     { breaks: ["R-REF-7", "P6"], tests: ["test/unit/actors/credentials/Providers.test.ts"] },
     [

@@ -202,6 +202,7 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
       Effect.map((context) => ({
         credentials: Context.get(context, Credentials),
         providers: Context.get(context, Providers.Providers),
+        rotators: Context.get(context, Rotators.Rotators),
         refresher: Context.get(context, Refresher),
         audit: Context.get(context, Audit),
         alarm: Context.get(context, AuditAlarm),

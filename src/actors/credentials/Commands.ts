@@ -14,7 +14,6 @@ import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import * as errors from "../../domain/errors.ts"
 import { spendable } from "../../domain/GrantLife.ts"
 import { dueAt } from "../../domain/Refresh.ts"
-import { newRotating } from "../../domain/Rotating.ts"
 import { defaultLimits } from "../../domain/TenantLimits.ts"
 import { noCredentials, slotKey } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
@@ -39,7 +38,7 @@ import {
 import type { ChangedCredential, CredentialMetadata, StoreRequest, UpdateRequest } from "./Credentials.ts"
 import { metadataOf } from "./Metadata.ts"
 import { firstRefresh, type RefreshSetup, withRefresh } from "./RefreshCommands.ts"
-import { changeRefusal, forgetRotation, rotatingAfter } from "./RotationChange.ts"
+import { beginning, changeRefusal, forgetRotation, rotatingAfter } from "./RotationChange.ts"
 import { withRotating } from "./RotationSteps.ts"
 import type { RotatorSetup } from "./Rotators.ts"
 
@@ -96,7 +95,7 @@ export const store = (
     if (setup !== null) {
       workspace.credentials.update(
         "rotator" in setup
-          ? withRotating(credential, newRotating(setup.rotator, setup.everyMs, workspace.now))
+          ? withRotating(credential, beginning(setup, workspace.now))
           : withRefresh(credential, firstRefresh(setup, version, workspace.now))
       )
     }

@@ -1,7 +1,14 @@
 /** What becomes of a rotation when the credential's `rotation` is changed. */
 import type { Credential } from "../../domain/Credential.ts"
 import * as errors from "../../domain/errors.ts"
-import { afterForgotten, isPending, mayForget, newRotating, pendingVersion } from "../../domain/Rotating.ts"
+import {
+  afterForgotten,
+  isPending,
+  mayForget,
+  newRotating,
+  pendingVersion,
+  type Rotating
+} from "../../domain/Rotating.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 import type { RefreshSetup } from "./RefreshCommands.ts"
 import { withRotating } from "./RotationSteps.ts"
@@ -10,6 +17,14 @@ import type { RotatorSetup } from "./Rotators.ts"
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 type Setup = RefreshSetup | RotatorSetup | null
+
+const ownOf = ({ own }: RotatorSetup): { readonly own?: true } => (own === true ? { own } : {})
+
+/** Of a credential that a rotator changes from now on. */
+export const beginning = (setup: RotatorSetup, now: number): Rotating => ({
+  ...newRotating(setup.rotator, setup.everyMs, now),
+  ...ownOf(setup)
+})
 
 /** The same rotator goes on, with the same parameters. */
 const goesOn = (before: Credential, rotation: Credential["rotation"], setup: Setup): setup is RotatorSetup =>
@@ -51,13 +66,13 @@ export const rotatingAfter = (
   if (known !== undefined && goesOn(before, rotation, setup)) {
     const { everyMs } = setup
     const from = known.lastRotatedAt ?? workspace.now
-    const rotating = { ...known, everyMs, nextRotationAt: Math.max(workspace.now, from + everyMs) }
+    const rotating = { ...known, ...ownOf(setup), everyMs, nextRotationAt: Math.max(workspace.now, from + everyMs) }
     const { refreshDueAt } = withRotating(before, rotating)
     return { rotation, rotating, refreshDueAt }
   }
   forgetRotation(workspace, before)
   if (setup === null) return { rotation: null, rotating: undefined, refreshDueAt: null }
-  const rotating = newRotating(setup.rotator, setup.everyMs, workspace.now)
+  const rotating = beginning(setup, workspace.now)
   // A term or a generation is never given twice.
   const forgotten = afterForgotten(workspace.now)
   const { claim = null, generation = forgotten, term = forgotten } = known ?? {}

@@ -31,14 +31,20 @@ import { putRotator, removeRotator } from "./RotatorCommands.ts"
 /** A `rotation` that was checked. */
 export interface RotatorSetup {
   readonly rotator: string
+  /** It is the tenant's own entry. */
+  readonly own?: boolean
   readonly everyMs: number
 }
 
 export class Rotators extends Context.Service<
   Rotators,
   {
-    /** The one that the name means for the tenant; undefined: nobody knows it. */
-    readonly find: (tenantId: string, name: string) => Effect.Effect<KnownRotator | undefined, ChangeError>
+    /** The one that the name means for the tenant; undefined: nobody knows it. With `own` as in `Providers.find`. */
+    readonly find: (
+      tenantId: string,
+      name: string,
+      own?: boolean
+    ) => Effect.Effect<KnownRotator | undefined, ChangeError>
     readonly get: (tenantId: string, name: string) => Effect.Effect<KnownRotator, ChangeError>
     /** All that the tenant may name, by name, those that hide others alone. */
     readonly list: (tenantId: string) => Effect.Effect<ReadonlyArray<KnownRotator>, ChangeError>
@@ -79,9 +85,17 @@ const make = Effect.gen(function* () {
 
   const find = Effect.fnUntraced(function* (
     tenantId: string,
-    name: string
+    name: string,
+    own = false
   ): Effect.fn.Return<KnownRotator | undefined, ChangeError> {
     const entry = best(tenantId, yield* rows(tenantId, name))
+    if (own && entry?.tenantId !== tenantId) {
+      yield* Effect.logError("a tenant's own rotator is not there any more, and no other of its name is asked", {
+        tenantId,
+        name
+      })
+      return yield* new errors.RowChanged({ kind: "rotator", id: name })
+    }
     if (entry === undefined) return builtInRotators.get(name)
     if (!keyring.rowHolds(entry.mac, RowTags.ofRotator(entry))) {
       yield* Effect.logError("the row of a rotator was changed outside of the service, and is not used", {
@@ -135,7 +149,7 @@ const make = Effect.gen(function* () {
       ) {
         return yield* invalid("credentials", "has neither a field password nor a field api_key to make anew")
       }
-      return { rotator: use.rotator, everyMs: use.everyMs }
+      return { rotator: use.rotator, own: known.origin === "tenant", everyMs: use.everyMs }
     })
   })
 })

@@ -1,6 +1,7 @@
-// Verifies R-ROT-5.
+// Verifies R-ROT-5, R-SEC-30.
 /** What is a rotator's alone reaches no reader, whatever becomes of the rotation. */
 import { assert, describe, it } from "@effect/vitest"
+import { createCurve } from "@nats-io/nkeys"
 import { Effect, Redacted } from "effect"
 import type { StoreRequest } from "../../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
@@ -64,3 +65,30 @@ describe("the administrator's account of a rotator", () => {
     })
   )
 })
+
+it.effect("a tenant's own rotator whose row is gone is followed by no other of its name", () =>
+  Effect.gen(function* () {
+    const made = yield* credentialWorld
+    const { credentials, rotators } = yield* made.replica("one", true)
+    const put = (tenantId: string) => {
+      const seal_to = createCurve().getPublicKey()
+      const generate = { length: 32, alphabet: "abcdefghijklmnopqrstuvwxyz012345" }
+      return rotators.put(tenantId, { name: "crm", seal_to, generate }, caller)
+    }
+    yield* put("demo")
+    yield* put("global")
+    const named = { type: "basic", rotation: { rotator: "crm", every: "P30D" } }
+    const secret = { username: "u", password: "a password" }
+    const { credentialId } = yield* credentials.store("demo", request(secret, named), caller)
+    assert.isTrue(made.tables.credentials.get(credentialId)?.rotating?.own)
+    made.tables.credentials.rotators.delete("demo/crm")
+    const asked = { credentialId, secret: null, overlapMs: null, expectedVersion: null, expiresAt: undefined }
+    const refused = yield* Effect.flip(credentials.rotate("demo", asked, caller))
+    assert.deepInclude(refused, { _tag: "RowChanged", kind: "rotator" })
+    // Whoever means the one of global says so.
+    const update = { ...nothingElse, credentialId, expectedVersion: null }
+    yield* credentials.update("demo", { ...update, rotation: null }, caller)
+    yield* credentials.update("demo", { ...update, rotation: named.rotation }, caller)
+    assert.isUndefined(made.tables.credentials.get(credentialId)?.rotating?.own)
+  })
+)
