@@ -84,6 +84,18 @@ export const validation: ReadonlyArray<Mutant> = [
       breaks: ["P6"]
     }
   ]),
+  ...faultsIn("src/actors/validation/SipHash.ts", { breaks: p1, tests: [`${unit}/SipHash.test.ts`] }, [
+    { id: "validation-sip-length-left-out", from: "(length & 0xff) << 24", to: "0" },
+    {
+      id: "validation-sip-rest-where-the-last-one-was",
+      from: "if ((word & 1) === 1) words[word++] = rest | last",
+      to: "if ((word & 1) === 1) words[word++] = last"
+    }
+  ]),
+  ...faultsIn("src/actors/validation/SipHashProgram.ts", { breaks: p1, tests: [`${unit}/SipHash.test.ts`] }, [
+    { id: "validation-sip-one-round-for-a-word", from: "...rounds(2), ", to: "...rounds(1), " },
+    { id: "validation-sip-second-half-is-the-first", from: "...into(1, big(0xddn)), ...rounds(4), ", to: "" }
+  ]),
   ...faultsIn("src/actors/validation/RefIndex.ts", { breaks: p1, tests: [`${unit}/HotTable.test.ts`] }, [
     {
       id: "validation-index-removal-leaves-a-gap",

@@ -87,6 +87,15 @@ describe("SipHash-2-4-128", () => {
     }
   })
 
+  it("hashes what fits into its memory, and nothing longer", () => {
+    const sip = new SipHash(referenceKey)
+    const bytes = Uint8Array.from({ length: 65_504 }, (_, index) => index % 251)
+    const longest = bytes.subarray(0, 65_503)
+    assert.strictEqual(hashed(sip, longest), sipHash128(referenceKey, longest))
+    assert.throws(() => sip.hash(bytes, 0, bytes.length))
+    assert.strictEqual(hashed(sip, longest), sipHash128(referenceKey, longest))
+  })
+
   it("takes a new key each time", () => {
     assert.notDeepEqual(makeSipKey(), makeSipKey())
     assert.strictEqual(makeSipKey().length, 16)
