@@ -74,6 +74,8 @@ export const endpointIdOfTail = (bytes: Uint8Array, tailStart: number): string =
 /** Replies are cut from slabs of this size; a longer one gets memory of its own. */
 const slabBytes = 0x10_0000
 const timeBytesMax = 10
+/** Beside the correlation id and the tail: a length, the time, and what makes whole words. */
+const roomBytes = timeBytesMax + timeBytesMax + 8
 /** Beyond this length a native copy is quicker than a loop. */
 const loopBytesMax = 128
 
@@ -83,6 +85,7 @@ const loopBytesMax = 128
  */
 export class ResponseWriter {
   private slab = new Uint8Array(slabBytes)
+  private words = new Int32Array(this.slab.buffer)
   private used = 0
   private time = -1
   private readonly timeBytes = new Uint8Array(timeBytesMax)
@@ -98,15 +101,55 @@ export class ResponseWriter {
     tailStart: number,
     tailEnd: number
   ): Uint8Array {
-    if (now !== this.time) this.setTime(now)
-    const correlationLength = correlationEnd - correlationStart
-    const bound = correlationLength + (tailEnd - tailStart) + timeBytesMax + timeBytesMax
-    if (this.used + bound > slabBytes) {
-      this.slab = new Uint8Array(Math.max(slabBytes, bound))
-      this.used = 0
-    }
-    const into = this.slab
+    this.makeRoom(correlationEnd - correlationStart + tailEnd - tailStart, now)
     const start = this.used
+    let at = this.putHead(start, request, correlationStart, correlationEnd)
+    const into = this.slab
+    for (let from = tailStart; from < tailEnd; ) into[at++] = tail[from++]!
+    this.used = at
+    return into.subarray(start, at)
+  }
+
+  /**
+   * The same for a tail that begins with a whole word of four bytes: it is copied word by word, so up to three
+   * bytes behind it are read and are no part of the reply.
+   */
+  writeWords(
+    request: Uint8Array,
+    correlationStart: number,
+    correlationEnd: number,
+    now: number,
+    tail: Int32Array,
+    tailWord: number,
+    tailLength: number
+  ): Uint8Array {
+    const correlationLength = correlationEnd - correlationStart
+    this.makeRoom(correlationLength + tailLength, now)
+    const headLength = lengthBytes(correlationLength) + correlationLength + this.timeLength
+    // The head goes before it, wherever that begins.
+    const tailAt = (this.used + headLength + 3) & ~3
+    const start = tailAt - headLength
+    this.putHead(start, request, correlationStart, correlationEnd)
+    const into = this.words
+    const end = tailAt + tailLength
+    for (let word = tailAt >>> 2, from = tailWord; word << 2 < end; ) into[word++] = tail[from++]!
+    this.used = end
+    return this.slab.subarray(start, end)
+  }
+
+  private makeRoom(bytes: number, now: number): void {
+    if (now !== this.time) this.setTime(now)
+    const bound = (bytes + roomBytes) & ~3
+    if (this.used + bound <= this.slab.length) return
+    this.slab = new Uint8Array(Math.max(slabBytes, bound))
+    this.words = new Int32Array(this.slab.buffer)
+    this.used = 0
+  }
+
+  /** Correlation id and time; answers where they end. */
+  private putHead(start: number, request: Uint8Array, correlationStart: number, correlationEnd: number): number {
+    const into = this.slab
+    const correlationLength = correlationEnd - correlationStart
     let at = start
     if (correlationLength < 0x40) into[at++] = correlationLength << 1
     else at = putLength(into, at, correlationLength)
@@ -116,9 +159,7 @@ export class ResponseWriter {
     } else for (let from = correlationStart; from < correlationEnd; ) into[at++] = request[from++]!
     const timeBytes = this.timeBytes
     for (let from = 0; from < this.timeLength; ) into[at++] = timeBytes[from++]!
-    for (let from = tailStart; from < tailEnd; ) into[at++] = tail[from++]!
-    this.used = at
-    return into.subarray(start, at)
+    return at
   }
 
   private setTime(now: number): void {

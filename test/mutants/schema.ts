@@ -188,6 +188,16 @@ export const schema: ReadonlyArray<Mutant> = [
       tests: [`${unit}/EcapFrame.test.ts`, "test/unit/actors/validation/LiveValidator.test.ts"]
     },
     [
+      {
+        id: "schema-reply-of-words-overwrites-the-last-one",
+        from: "    this.used = end\n",
+        to: "    this.used = start\n"
+      },
+      {
+        id: "schema-reply-of-words-cut-off",
+        from: "word << 2 < end;",
+        to: "(word << 2) + 3 < end;"
+      },
       { id: "schema-reply-overwrites-the-last-one", from: "    this.used = at\n", to: "    this.used = start\n" },
       {
         id: "schema-reply-old-time",

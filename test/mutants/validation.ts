@@ -309,6 +309,12 @@ export const validation: ReadonlyArray<Mutant> = [
       breaks: ["R-TOK-4"]
     },
     {
+      id: "validation-path-turn-without-end",
+      from: "    queueMicrotask(this.endTurn)\n",
+      to: "",
+      breaks: [...p1, "R-TOK-4"]
+    },
+    {
       id: "validation-path-other-tenants-hit",
       from: "if (waiter !== null && waiter.tenantId !== null && waiter.tenantId !== tenantId)",
       to: "if (waiter !== null && waiter.tenantId !== null && waiter.dryRun && waiter.tenantId !== tenantId)",

@@ -129,8 +129,8 @@ export class HotTable {
   tailStart(ref: number): number {
     return byteOf(ref) + tailAt
   }
-  tailEnd(ref: number): number {
-    return byteOf(ref) + tailAt + (this.flags(ref) & tailLengthMask)
+  tailLength(ref: number): number {
+    return this.flags(ref) & tailLengthMask
   }
   tokenId(ref: number): string {
     const start = this.tailStart(ref) + tailTokenIdAt

@@ -6,12 +6,16 @@
  * when its statement has been read, with the token's state as it was in that snapshot, which began after
  * the request came: right with or without a lease.
  *
+ * Requests in bytes that are given in one turn share one look at the clocks, at the first of them: all had arrived
+ * by then, and what this replica believes changes in no turn of theirs, so each gets the answer of that moment.
+ *
  * Nothing is ever thrown at the caller; a bug answers 500 once and is told to `onBug`.
  */
 import { appNamePattern, isTokenValue } from "../../domain/Names.ts"
 import { verdict } from "../../domain/TokenLifecycle.ts"
 import { keyOf, names, RequestFrame } from "../../schema/EcapFrame.ts"
 import { encodeTail } from "../../schema/EcapReply.ts"
+import { chunkOf } from "./Arena.ts"
 import { inactiveFlag, rotatedFlag, toldFlag } from "./HotRecord.ts"
 import { Misses, type MissesOptions } from "./Misses.ts"
 import { SipHash } from "./SipHash.ts"
@@ -30,6 +34,13 @@ export class ValidationPath {
   private readonly frame = new RequestFrame()
   private readonly misses: Misses
   private readonly options: ValidationPathOptions
+  /** The moment of this turn, while it lasts. */
+  private wall = 0
+  private monotonic = 0
+  private isTurn = false
+  private readonly endTurn = () => {
+    this.isTurn = false
+  }
   hits = 0
 
   constructor(options: ValidationPathOptions) {
@@ -48,7 +59,8 @@ export class ValidationPath {
   readonly answerUnsafe = (request: Uint8Array, respond: Respond): void => {
     let responded = false
     try {
-      const wall = this.options.now()
+      if (!this.isTurn) this.beginTurn()
+      const { wall } = this
       const now = this.fromBytes(request, wall, respond)
       if (now === undefined) return
       responded = true
@@ -65,6 +77,13 @@ export class ValidationPath {
       this.options.onBug(bug)
       if (!responded) this.respondBroken(respond)
     }
+  }
+
+  private beginTurn(): void {
+    this.wall = this.options.now()
+    this.monotonic = this.options.monotonicMs()
+    this.isTurn = true
+    queueMicrotask(this.endTurn)
   }
 
   /** After a bug before any answer. The correlation id is not to be trusted then. */
@@ -136,15 +155,16 @@ export class ValidationPath {
       const key = keyOf(texts.appName, texts.token)
       sip.hash(key, 0, key.length)
     }
-    const leaseHolds = this.options.lease.holds(this.options.monotonicMs(), wall)
+    const leaseHolds = this.options.lease.holds(this.monotonic, wall)
     const ref = this.findHot(leaseHolds)
     if (ref !== 0) {
       const { hot } = this.options.beliefs
       if (wall >= hot.expiresAt(ref)) return this.hotAnswer(ref, wall, null)
       this.noteUse(ref, wall)
       const { correlationEnd, correlationStart } = frame
-      const [bytes, start, end] = [hot.bytesOf(ref), hot.tailStart(ref), hot.tailEnd(ref)]
-      return writer.write(request, correlationStart, correlationEnd, wall, bytes, start, end)
+      const words = hot.chunks[chunkOf(ref)]!.words
+      const tailWord = hot.tailStart(ref) >>> 2
+      return writer.writeWords(request, correlationStart, correlationEnd, wall, words, tailWord, hot.tailLength(ref))
     }
     const texts = names(request, frame)
     if (texts === "undecodable") return reply.undecodable

@@ -233,14 +233,26 @@ describe("EcapFrame writes responses", () => {
     }
   })
 
+  /** The bytes from the fourth word on, and others behind them. */
+  const wordsOf = (bytes: Uint8Array): Int32Array => {
+    const words = new Int32Array(bytes.length).fill(-1)
+    new Uint8Array(words.buffer).set(bytes, 12)
+    return words
+  }
+
   it("whose memory is never written again, over any number of replies and sizes", () => {
     const writer = new ResponseWriter()
     const { random, seed } = seededRandom("EcapFrame slabs")
     const kept: Array<{ bytes: Uint8Array; hex: string }> = []
     for (let run = 0; run < 400; run++) {
       const correlation = Buffer.alloc(Math.floor(random() ** 4 * 600_000), 0x61)
-      const tail = encodeTail({ tokenId: "t", endpointId: "e", statusCode: 200, reasonPhrase: null })
-      const bytes = writer.write(correlation, 0, correlation.length, run, tail, 0, tail.length)
+      const endpointId = "e".repeat(1 + Math.floor(random() * 9))
+      const tail = encodeTail({ tokenId: "t", endpointId, statusCode: 200, reasonPhrase: null })
+      const bytes =
+        random() < 0.5
+          ? writer.write(correlation, 0, correlation.length, run, tail, 0, tail.length)
+          : writer.writeWords(correlation, 0, correlation.length, run, wordsOf(tail), 3, tail.length)
+      assert.strictEqual(Buffer.from(bytes.subarray(-tail.length)).toString("hex"), Buffer.from(tail).toString("hex"))
       kept.push({ bytes, hex: Buffer.from(bytes.subarray(-16)).toString("hex") })
       assert.strictEqual(responseType.fromBuffer(Buffer.from(bytes)).timestamp, run, `seed ${seed}`)
     }

@@ -28,7 +28,11 @@ const entryOf = (number: number, changes: Partial<HotEntry> & { readonly endpoin
 const ownerOf = (applicationIndex: number) => ({ tenantIndex: applicationIndex % 5, applicationIndex })
 const find = (table: HotTable, { h0, h1, h2, h3 }: HotEntry) => table.find(h0, h1, h2, h3)
 const tailHex = (table: HotTable, ref: number) =>
-  Buffer.from(table.bytesOf(ref).subarray(table.tailStart(ref), table.tailEnd(ref))).toString("hex")
+  Buffer.from(table.bytesOf(ref).buffer).toString(
+    "hex",
+    table.tailStart(ref),
+    table.tailStart(ref) + table.tailLength(ref)
+  )
 const makeTable = (max: number, left: Array<string> = []) =>
   new HotTable({ max, onUseLeft: (tokenId, usedAt) => left.push(`${tokenId} ${usedAt}`) })
 

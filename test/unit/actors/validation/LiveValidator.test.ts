@@ -19,6 +19,9 @@ const hotWorld = async (options: ConstructorParameters<typeof World>[0] = {}) =>
   return world
 }
 
+/** What is asked after it is asked in another turn. */
+const nextTurn = () => Promise.resolve()
+
 describe("a validation's answer", () => {
   const rows: ReadonlyArray<
     readonly [string, Partial<HotToken>, { statusCode: number; reasonPhrase: string | null; ids: boolean }]
@@ -244,6 +247,7 @@ describe("a hot token", () => {
     await world.answer("app", "value1")
     world.now += 9
     assert.strictEqual(world.ask("app", "value1").statusCode, 200)
+    await nextTurn()
     world.now += 1
     assert.deepInclude(world.ask("app", "value1").reply, {
       ...ids(1),
@@ -252,6 +256,31 @@ describe("a hot token", () => {
     })
     assert.deepInclude(world.validate(null, "app", "value1").answer, { statusCode: 410, status: "Revoked" })
     assert.strictEqual(world.statements, 1)
+  })
+
+  it("is judged by one moment for all requests of a turn, and by a new one for those of the next", async () => {
+    const world = new World()
+    world.add(1, { endsAt: world.now + 10 })
+    await world.answer("app", "value1")
+    world.lease.trustedUntilMonotonicMs = world.monotonic + 10
+    assert.strictEqual(world.ask("app", "value1").statusCode, 200)
+    world.now += 10
+    world.monotonic += 10
+    assert.strictEqual(world.ask("app", "value1").statusCode, 200)
+    await nextTurn()
+    assert.strictEqual(world.ask("app", "value1").count, 0)
+    world.monotonic -= 10
+    await nextTurn()
+    assert.strictEqual(world.ask("app", "value1").statusCode, 410)
+  })
+
+  it("is not believed once its revocation was applied or the lease was lost, in the same turn too", async () => {
+    for (const end of [(world: World) => world.revoke(1), (world: World) => world.lapse()]) {
+      const world = await hotWorld()
+      assert.strictEqual(world.ask("app", "value1").statusCode, 200)
+      end(world)
+      assert.strictEqual(world.ask("app", "value1").count, 0)
+    }
   })
 
   it("is not believed once its revocation was applied", async () => {
@@ -343,6 +372,7 @@ describe("the lease", () => {
       world.lease.trustedUntilMonotonicMs = world.monotonic + 10
       world.lease.trustedUntilWallMs = world.now + 10
       assert.strictEqual(world.ask("app", "value1").count, 1)
+      await nextTurn()
       world[clock] += 10
       assert.strictEqual(await world.statementsDuring(() => world.answer("app", "value1")), 1, clock)
     }
@@ -511,6 +541,7 @@ describe("a negative answer", () => {
     assert.strictEqual(world.ask("app", "nope").statusCode, 404)
     world.now += 999
     assert.strictEqual(world.ask("app", "nope").statusCode, 404)
+    await nextTurn()
     world.now += 1
     assert.strictEqual(await world.statementsDuring(() => world.answer("app", "nope")), 1)
   })
