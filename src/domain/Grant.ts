@@ -34,6 +34,8 @@ export interface HeldGrant {
   readonly spent: boolean
   /** The provider said for good that it takes this one no more. */
   readonly refused: boolean
+  /** A person has stored another grant since: this one is used only when nothing more can come of that. */
+  readonly aside?: true
 }
 
 /** `current` is handed out. `spares`, the newest term first, are kept sealed and never handed out. */

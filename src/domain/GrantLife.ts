@@ -10,7 +10,8 @@
  * - an answer is durable, whole and sealed, before anybody looks at it, whatever became of its claim;
  * - answers are settled in the order of their terms; a later term never gives way to an earlier one;
  * - the grant of before stays, sealed, one generation beyond the commit of the next one;
- * - a refusal takes away only the grant that was refused: who lost a race wipes nobody's winner.
+ * - a refusal takes away only the grant that was refused: who lost a race wipes nobody's winner;
+ * - where a person has stored another grant, those of before wait until nothing more can come of that one.
  *
  * An answer that is lost on the wire after the provider spent a grant that it does not take twice is
  * lost whatever we do. Until the provider has said so, or the time in which somebody could still
@@ -95,12 +96,11 @@ export const decideClaim = (options: {
     return ClaimDecision.Wait({ until: openUntil, inDoubt: true, state: known })
   }
   const chosen = spendable(holding)
-  if (chosen === undefined) {
+  if (chosen === undefined || chosen.aside === true) {
     const until = Math.max(openUntil, doubtEnds ?? Number.NEGATIVE_INFINITY)
-    return now < until
-      ? ClaimDecision.Wait({ until, inDoubt: true, state: known })
-      : ClaimDecision.ReconnectNeeded({ state: { ...known, isFinal: true } })
+    if (now < until) return ClaimDecision.Wait({ until, inDoubt: true, state: known })
   }
+  if (chosen === undefined) return ClaimDecision.ReconnectNeeded({ state: { ...known, isFinal: true } })
   if (!asked && claim === null && state.nextAttemptAt !== null && now < state.nextAttemptAt) {
     return ClaimDecision.Wait({ until: state.nextAttemptAt, inDoubt: doubtSince !== null, state: known })
   }
@@ -282,10 +282,13 @@ export const afterHand = (
     refused: false
   }
   const doubt = same === undefined ? { doubtSince: null, open: [] } : {}
+  const isAnother = same === undefined || same.aside === true
+  const putAside = (one: HeldGrant): HeldGrant =>
+    isAnother && one.grant !== stored.grant ? { ...one, aside: true } : one
   return {
     state: { ...state, ...doubt, attempts: 0, nextAttemptAt: null, isFinal: false },
     // What an exchange under way may bring, or has brought, is newer than the same grant stored again.
-    holding: { current, spares: [holding.current, ...holding.spares] }
+    holding: { current, spares: held.map(putAside) }
   }
 }
 

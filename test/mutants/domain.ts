@@ -164,6 +164,16 @@ export const domain: ReadonlyArray<Mutant> = [
       to: "inDoubt ? state.doubtSince : state.doubtSince"
     },
     {
+      id: "domain-grant-put-aside-used-in-doubt",
+      from: "if (chosen === undefined || chosen.aside === true) {",
+      to: "if (chosen === undefined) {"
+    },
+    {
+      id: "domain-grant-nothing-put-aside",
+      from: "isAnother && one.grant !== stored.grant ?",
+      to: "isAnother && one.grant === stored.grant ?"
+    },
+    {
       id: "domain-grant-claim-taken-from-holder",
       from: "if (claim !== null && now < claim.until) return ClaimDecision.Busy",
       to: "if (claim !== null && now < claim.at) return ClaimDecision.Busy"

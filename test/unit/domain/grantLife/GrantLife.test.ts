@@ -72,7 +72,7 @@ describe("no grant is lost that could be kept", () => {
     assert.strictEqual(violation?.join("\n") ?? null, null)
     assert.isFalse(cut && scale === 1, "the walk is complete")
     assert.isAbove(refreshedStates, 0)
-    const slept = rule.endsWith("ends the family")
+    const slept = rule.endsWith("ends the family") || world === "a person connects anew meanwhile"
     if (scale === 1 && !mayBeExcused(rule, world) && !slept) assert.strictEqual(excusedStates, 0)
     process.stdout.write(
       `grants: ${rule}: ${world}: ${states} states, ${excusedStates} after a loss nobody can prevent\n`
@@ -159,6 +159,17 @@ const mutants: ReadonlyArray<{
     }
   },
   {
+    name: "what a person put aside is used while the stored one may still come",
+    rule: "rotate",
+    world: "a person connects anew meanwhile",
+    change: {
+      decideClaim: (options) => {
+        const spares = options.holding.spares.map(({ aside: _, ...one }) => one)
+        return Life.decideClaim({ ...options, holding: { ...options.holding, spares } })
+      }
+    }
+  },
+  {
     name: "claims are made while answers wait",
     rule: "rotate, reuse ends the family",
     world: "a process dies at any step, or sleeps",
@@ -195,6 +206,48 @@ describe("each decision by itself", () => {
     assert.isFalse(Life.mayBegin({ ...ask, state: { ...state, claim: { ...claim, term: 4 } } }))
     assert.isFalse(Life.mayBegin({ ...ask, state: { ...state, claim: null } }))
     assert.isFalse(Life.mayBegin({ ...ask, holding: { current: held(3), spares: [] } }))
+  })
+
+  it("a grant that a person put aside waits until nothing more can come of the stored one, then is used", () => {
+    const idle: Life.GrantState = { ...Life.newGrant, term: 2 }
+    const stored = Life.afterHand(idle, holding, { version: 3, grant: "new" })
+    assert.deepStrictEqual(stored.holding.spares, [{ ...held(2), aside: true }])
+    const copied = Life.afterHand(stored.state, stored.holding, { version: 4, grant: "new" })
+    assert.deepStrictEqual(
+      copied.holding.spares.map(({ aside, grant }) => [grant, aside]),
+      [
+        ["new", undefined],
+        ["g2", true]
+      ]
+    )
+    const back = Life.afterHand(stored.state, stored.holding, { version: 4, grant: "g2" })
+    assert.deepStrictEqual(
+      back.holding.spares.map(({ aside, grant }) => [grant, aside]),
+      [
+        ["new", true],
+        ["g2", true]
+      ]
+    )
+    const refused = Life.marked(copied.holding, { state: idle, placement: "none", spent: null, refused: "new" })
+    const decide = (state: Life.GrantState, now: number) =>
+      Life.decideClaim({
+        state,
+        rules: rules.rotate,
+        timing: { claimMs: 10, doubtMs: 100 },
+        holding: refused,
+        unsettled: false,
+        now,
+        holder: "two",
+        asked: true
+      })
+    const ranOut = { ...idle, open: [{ term: 2, at: 0 }] }
+    const { _tag, ...wait } = decide(ranOut, 99)
+    assert.deepStrictEqual([_tag, "until" in wait && wait.until], ["Wait", 100])
+    assert.strictEqual(decide({ ...idle, doubtSince: 0 }, 99)._tag, "Wait")
+    for (const [state, now] of [[ranOut, 100] as const, [idle, 0] as const]) {
+      const decision = decide(state, now)
+      assert.strictEqual(decision._tag === "Claim" && decision.spends.grant, "g2")
+    }
   })
 
   it("a grant of the term that is current, or of an older one, is a spare; a newer one is promoted", () => {

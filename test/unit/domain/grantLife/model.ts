@@ -4,7 +4,7 @@
  * of them, or takes a safeguard out of what is done with them.
  *
  * A process that takes no step is a paused one. Grants are numbers: the provider gives 1, then 2…;
- * a person who connects anew brings 100. `excuse` is set by the very steps after which a provider that
+ * a person who connects anew brings 100, and the provider keeps what it gave before beside it. `excuse` is set by the very steps after which a provider that
  * takes no spent grant has made loss certain, and by nothing else.
  */
 import * as Life from "../../../../src/domain/GrantLife.ts"
@@ -89,6 +89,8 @@ export interface State {
     readonly spentAt: number
     readonly dead: boolean
   }
+  /** The family of before, where a person has connected anew. */
+  readonly aside: State["provider"] | null
   readonly grant: Life.GrantState
   readonly holding: Life.Holding
   readonly versions: number
@@ -98,12 +100,16 @@ export interface State {
   readonly refreshed: number
 }
 
+/** The first grant of a person who connects anew. */
+const anew = 100
+
 const idle: Process = { alive: true, claim: null, spent: 0, flying: null, sent: false, got: null }
 
 export const initial = (scenario: Scenario): State => ({
   now: 0,
   left: scenario,
   provider: { newest: 1, before: 0, spentAt: 0, dead: false },
+  aside: null,
   grant: Life.newGrant,
   holding: {
     current: { version: 1, term: 0, byHand: true, grant: "1", spent: false, refused: false },
@@ -148,12 +154,8 @@ const exchange = (
   }
   if (stillAnswers(rules, provider, grant, now)) return [provider, { kind: "granted", grant: provider.newest }]
   // One that the provider does not know of.
-  if (grant > provider.newest && grant < 100) return [provider, { kind: "refused" }]
-  // One of another family that a person put aside ends only itself.
-  if (rules.reuse === "revoke_family" && grant >= 100 === provider.newest >= 100) {
-    return [{ ...provider, dead: true }, { kind: "refused" }]
-  }
-  return [provider, { kind: "refused" }]
+  if (grant > provider.newest && grant < anew) return [provider, { kind: "refused" }]
+  return [rules.reuse === "revoke_family" ? { ...provider, dead: true } : provider, { kind: "refused" }]
 }
 
 // ---- what is lost ------------------------------------------------------------------
@@ -177,6 +179,9 @@ const isHopeless = (scenario: Scenario, state: State): boolean => !state.provide
 export const violationOf = (scenario: Scenario, state: State): string | null => {
   if (state.excuse) return null
   if (state.provider.dead) return "the provider ended the whole family"
+  const { aside, holding } = state
+  const isOfAnother = aside !== null && Number(holding.current.grant) < anew
+  if (isOfAnother && isReachable(scenario, state)) return "another grant is used than the one that a person has stored"
   if (!isReachable(scenario, state)) return `the provider has grant ${state.provider.newest}, and nobody here`
   const usable = held(state).some(({ grant, refused }) => !refused && Number(grant) === state.provider.newest)
   return state.grant.isFinal && usable ? "gave up although the live grant is held" : null
@@ -311,12 +316,14 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
       yield [`${index} has slept and gives its claim up`, { ...state, processes: put(idle) }]
       return
     }
-    const [provider, flying] = exchange(scenario.rules, state.provider, process.spent, state.now)
-    const sent = { ...state, provider, processes: put({ sent: true, flying }) }
-    yield [
-      `${index} sends`,
-      provider.dead && !state.provider.dead && sleeps(state, index) ? { ...sent, excuse: true } : sent
-    ]
+    const ofAside = state.aside !== null && process.spent < anew ? state.aside : null
+    const [after, flying] = exchange(scenario.rules, ofAside ?? state.provider, process.spent, state.now)
+    const provider = ofAside === null ? after : state.provider
+    const aside = ofAside === null ? state.aside : after
+    const sent = { ...state, provider, aside, processes: put({ sent: true, flying }) }
+    // Beyond all doubt the one who sleeps with the answer is not waited for.
+    const givesUp = (provider.dead && !state.provider.dead) || ofAside !== null
+    yield [`${index} sends`, givesUp && sleeps(state, index) ? { ...sent, excuse: true } : sent]
     if (left.unreached > 0) {
       const after = {
         ...state,
@@ -365,12 +372,13 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
 
 const hand = (scenario: Scenario, state: State): Step => {
   const isNew = scenario.hand === "new"
-  const stored = { version: state.versions + 1, grant: isNew ? "100" : state.holding.current.grant }
+  const stored = { version: state.versions + 1, grant: isNew ? String(anew) : state.holding.current.grant }
   const { holding, state: grant } = Life.afterHand(state.grant, state.holding, stored)
-  const provider = isNew ? { newest: 100, before: 0, spentAt: 0, dead: false } : state.provider
+  const provider = isNew ? { newest: anew, before: 0, spentAt: 0, dead: false } : state.provider
+  const aside = isNew ? state.provider : state.aside
   return [
     `a person stores ${isNew ? "a new grant" : "the same grant"}`,
-    { ...state, left: take(state.left, "hands"), versions: stored.version, grant, holding, provider }
+    { ...state, left: take(state.left, "hands"), versions: stored.version, grant, holding, provider, aside }
   ]
 }
 
