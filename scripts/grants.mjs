@@ -4,8 +4,9 @@
  *
  * Options: `--refreshes=100000`, `--seed`, `--quick` (1,000), `--grants` (600 credentials), `--rest` seconds
  * at most between two troubles (6), `--rate` of people's doings a second (8), `--scale` stretches all
- * terms for a machine that is busy (1), `--minutes` at most, `--out` a file of figures: what it holds is
- * counted on, so a run that was ended goes on from there. `--mutant=claim|answer|fence` takes one safeguard
+ * terms for a machine that is busy (1), `--minutes` at most, `--round` refreshes (20,000) until every grant is
+ * looked at once more; `--out` a file of figures: the whole rounds in it are counted on, so a run that was
+ * ended goes on behind the last one. `--mutant=claim|answer|fence` takes one safeguard
  * away from a copy of the source, and ends with 0 when grants are lost. docs/grants.md says more.
  */
 import { spawn } from "node:child_process"

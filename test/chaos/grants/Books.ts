@@ -21,7 +21,7 @@ export interface Holder {
   isInHand: boolean
 }
 
-export type Judgement = "lost" | "inevitable" | "consent" | "stale copy"
+export type Judgement = "lost" | "inevitable" | "consent" | "stale copy" | "put aside"
 
 export interface Loss {
   readonly kind: string
@@ -42,6 +42,9 @@ export class Books {
   /** Inevitable ones, by how the answer was lost. */
   readonly inevitable = { wire: 0, window: 0 }
 
+  /** Told of each loss: what else is known of it may be added to its story. */
+  lost: (credentialId: string, story: Array<string>) => void = () => {}
+
   private count(judgement: Judgement): void {
     this.counts.set(judgement, (this.counts.get(judgement) ?? 0) + 1)
   }
@@ -49,7 +52,9 @@ export class Books {
   private lose(holder: Pick<Holder, "credentialId">, family: Family, how: string): Judgement {
     this.count("lost")
     tell(family, `LOST: ${how}`)
-    this.losses.push({ kind: family.kind, credentialId: holder.credentialId, how, story: [...family.story] })
+    const story = [...family.story]
+    this.losses.push({ kind: family.kind, credentialId: holder.credentialId, how, story })
+    this.lost(holder.credentialId, story)
     return "lost"
   }
 
@@ -64,6 +69,10 @@ export class Books {
       this.count("stale copy")
       return "stale copy"
     }
+    if (family.isPutAside) {
+      this.count("put aside")
+      return "put aside"
+    }
     const isInevitable = family.dead === null ? isHopeless(family, Date.now()) : family.dead.inevitable
     if (!isInevitable || takesSpentOnes(family)) return this.lose(holder, family, how)
     const inWindow = family.grants.some(({ delivery, spentAtMs }) => spentAtMs === null && delivery === "window")
@@ -77,10 +86,26 @@ export class Books {
     const holder = this.holders.get(grant.family.credentialId)
     if (holder === undefined || holder.isInHand || holder.family === grant.family) return
     if (claimedAtMs < holder.sinceMs) return
-    const { family } = holder
-    if (family.dead !== null || isHopeless(family, Date.now())) this.fallbacks += 1
-    else this.lose(holder, family, "another grant took the place of the one that a person had stored")
+    tell(
+      grant.family,
+      `used again in the place of ${holder.family.grants.map(({ value }) => shortOf(value)).join(", ")}`
+    )
+    const judgement = this.judge(holder, "another grant took the place of the one that a person had stored")
+    if (judgement !== "lost") this.fallbacks += 1
     holder.family = grant.family
+  }
+
+  /** A person has stored a grant of this family, and the service has said that it did. */
+  stored(holder: Holder, family: Family): void {
+    if (holder.family !== family) holder.family.isPutAside = true
+    family.isPutAside = false
+    holder.family = family
+    holder.sinceMs = Date.now()
+  }
+
+  /** An exchange brought something: what was put aside is in use again, and is not to be lost from now on. */
+  brought({ family }: Grant): void {
+    if (this.holders.get(family.credentialId)?.family === family) family.isPutAside = false
   }
 
   /** What is handed out, at the end: live, and of the right family. */
@@ -134,6 +159,20 @@ export class Stored {
     return rows.map(({ id }: { id: string }) => dashed(id))
   }
 
+  /** What is known of a credential's refresh, in words. */
+  async tellOf(credentialId: string): Promise<ReadonlyArray<string>> {
+    const id = credentialId.replaceAll("-", "")
+    const [row] = await this.pool.query("SELECT version, refresh FROM credentials WHERE credential_id = UNHEX(?)", [id])
+    const answers = await this.pool.query(
+      `SELECT version FROM credential_versions WHERE credential_id = UNHEX(?) AND version > ${answerBase}`,
+      [id]
+    )
+    return [
+      `stored: version ${row?.version}, ${row?.refresh}`,
+      `answers: ${answers.map(({ version }: { version: bigint }) => Number(version) - answerBase).join(", ")}`
+    ]
+  }
+
   /** How many grants are in doubt. */
   async inDoubt(): Promise<number> {
     const rows = await this.pool.query(
@@ -143,16 +182,7 @@ export class Stored {
   }
 
   /** The grants that a replica had asked for when it was killed, and had not stored, are gone with it. */
-  async markWindow(replica: string, families: Iterable<Family>): Promise<number> {
-    const open = [...families].flatMap((family) =>
-      family.dead === null
-        ? family.grants.filter(
-            ({ delivery, holder, spentAtMs }) =>
-              spentAtMs === null && holder.startsWith(`${replica}.`) && (delivery === "sent" || delivery === "flying")
-          )
-        : []
-    )
-    if (open.length === 0) return 0
+  async markWindow(replica: string, families: () => Iterable<Family>): Promise<number> {
     const terms = new Map<string, Set<number>>()
     const termsOf = (id: string) => {
       const found = terms.get(id) ?? new Set<number>()
@@ -170,6 +200,15 @@ export class Stored {
       const { current, spares } = (JSON.parse(row.refresh) as StoredRefresh).holding
       for (const { byHand, term } of [current, ...spares]) if (!byHand) termsOf(dashed(row.id)).add(term)
     }
+    // After what is stored was read: the provider may have carried out meanwhile what the dead one had asked for.
+    const open = [...families()].flatMap((family) =>
+      family.dead === null
+        ? family.grants.filter(
+            ({ delivery, holder, spentAtMs }) =>
+              spentAtMs === null && holder.startsWith(`${replica}.`) && (delivery === "sent" || delivery === "flying")
+          )
+        : []
+    )
     let marked = 0
     for (const grant of open) {
       if (terms.get(grant.family.credentialId)?.has(grant.term) === true) continue

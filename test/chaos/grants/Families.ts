@@ -41,6 +41,11 @@ export interface Family {
   dead: null | { readonly by: "consent" | "misuse"; readonly inevitable: boolean }
   /** A person stored a copy that was too old to be known: what follows is not the service's doing. */
   hasStaleCopy: boolean
+  /**
+   * A person has stored another grant in its place, and it has brought nothing since: what an exchange of it
+   * brought meanwhile lies sealed apart, and nobody is promised that it is used.
+   */
+  isPutAside: boolean
   /** The last things that happened to it. */
   readonly story: Array<string>
 }
@@ -86,6 +91,7 @@ export class Families {
       credentialId: "",
       dead: null,
       hasStaleCopy: false,
+      isPutAside: false,
       story: []
     }
     this.add(family, { term: 0, holder: "" }, "connected", 0)

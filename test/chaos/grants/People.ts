@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto"
 import { setTimeout as pause } from "node:timers/promises"
 import type { Answer, Client } from "../../support/client.ts"
 import type { Books, Holder, Stored } from "./Books.ts"
-import { type Family, tell } from "./Families.ts"
+import { type Family, shortOf, tell } from "./Families.ts"
 import { kinds, type Provider } from "./Provider.ts"
 import { excerpt, holdsSecret } from "./planted.ts"
 
@@ -169,22 +169,30 @@ export class People {
     holder.isInHand = true
     const previous = family.credentialId
     family.credentialId = holder.credentialId
+    if (family !== holder.family) tell(holder.family, `a person stores ${shortOf(value)} of another grant`)
     const answer = await this.insist(holder.tenantId, "credential.rotate", {
       credential_id: holder.credentialId,
       credentials: { access_token: "by-hand", refresh_token: value },
       expires_at: this.inLife()
     })
     if (answer.status < 300) {
-      holder.family = family
-      holder.sinceMs = Date.now()
-    } else family.credentialId = previous
+      this.options.books.stored(holder, family)
+    } else {
+      family.credentialId = previous
+      tell(holder.family, `${shortOf(value)} was not stored: ${answer.status} ${answer.code ?? ""}`)
+    }
     holder.isInHand = false
   }
 
   private async storeSame(holder: Holder): Promise<void> {
+    // From here on: else another person could connect anew while this one reads what is there.
+    holder.isInHand = true
     const value = await this.held(holder)
     const grant = value === undefined ? undefined : this.options.provider.families.byValue.get(value)
-    if (grant === undefined || grant.family !== holder.family) return
+    if (grant === undefined || grant.family !== holder.family) {
+      holder.isInHand = false
+      return
+    }
     const { family } = grant
     tell(family, "a person stores a copy")
     await this.storeByHand(holder, family, grant.value)
@@ -233,8 +241,12 @@ export class People {
   async reconnectWhatEnded(): Promise<number> {
     const { books, provider, stored } = this.options
     const ended = (await stored.finals()).map((id) => books.holders.get(id)).filter((one) => one !== undefined)
-    const free = ended.filter(({ isInHand }) => !isInHand)
-    for (const holder of free) holder.isInHand = true
+    const taken = ended.filter(({ isInHand }) => !isInHand)
+    for (const holder of taken) holder.isInHand = true
+    // Once more: somebody may have stored another one while the first look was on its way.
+    const still = new Set(taken.length === 0 ? [] : await stored.finals())
+    const free = taken.filter(({ credentialId }) => still.has(credentialId))
+    for (const holder of taken) if (!free.includes(holder)) holder.isInHand = false
     await Promise.all(
       free.map(async (holder) => {
         books.judge(holder, "the service asks for a person")
@@ -247,8 +259,7 @@ export class People {
         })
         if (answer.status !== 200) throw new Error(`credential.reconnect: ${JSON.stringify(answer.body)}`)
         this.count("reconnected")
-        holder.family = family
-        holder.sinceMs = Date.now()
+        books.stored(holder, family)
         holder.isInHand = false
       })
     )

@@ -68,6 +68,8 @@ export interface ProviderOptions {
   readonly askerOf: (credentialId: string) => Promise<(Asker & { readonly claimedAtMs: number }) | null>
   /** A grant was shown, before anything is done with it. */
   readonly shown: (grant: Grant, asker: Asker & { readonly claimedAtMs: number }) => void
+  /** Using it has brought one. */
+  readonly brought: (grant: Grant) => void
 }
 
 const read = async (request: IncomingMessage): Promise<string> => {
@@ -79,7 +81,7 @@ const read = async (request: IncomingMessage): Promise<string> => {
 const tenMinutesMs = 600_000
 
 export const startProvider = async (options: ProviderOptions) => {
-  const { askerOf, exchangeMs, lifeSeconds, random, shown } = options
+  const { askerOf, brought, exchangeMs, lifeSeconds, random, shown } = options
   const client = { id: "client-of-the-run", secrets: [makeSecret("old", false), makeSecret("secret", true)] }
   let odd = 0
   const families = new Families(() => makeSecret("rt", ++odd % 2 === 0))
@@ -91,6 +93,7 @@ export const startProvider = async (options: ProviderOptions) => {
   let refreshes = 0
   let overlaps = 0
   let withoutClaim = 0
+  let gone = 0
 
   const faults = Object.entries({ ...dice, slow: options.slow ?? dice.slow }) as ReadonlyArray<readonly [Fault, number]>
   const roll = (): Fault | null => {
@@ -152,10 +155,20 @@ export const startProvider = async (options: ProviderOptions) => {
     const grant = families.byValue.get(presented)
     const family = grant?.family
     const asker = family === undefined ? null : await askerOf(family.credentialId)
+    // Who went away meanwhile gets nothing, and nothing is spent: under which claim it asked would be a guess.
+    if (request.socket.destroyed || request.socket.readableEnded) {
+      gone += 1
+      if (family !== undefined) tell(family, `${shortOf(presented)} was shown by somebody who went away`)
+      return drop()
+    }
     if (grant !== undefined && asker !== null) shown(grant, asker)
     if (family !== undefined && asker === null) withoutClaim += 1
     if (family !== undefined) countOverlap(family.credentialId, response)
-    if (family !== undefined) tell(family, `${shortOf(presented)} shown, term ${asker?.term}, ${fault ?? "no fault"}`)
+    if (family !== undefined)
+      tell(
+        family,
+        `${shortOf(presented)} shown, term ${asker?.term} of ${asker?.holder.slice(0, 9)}, ${fault ?? "no fault"}`
+      )
     switch (fault) {
       case "unreached":
         return drop()
@@ -187,6 +200,7 @@ export const startProvider = async (options: ProviderOptions) => {
       return failed(400, "invalid_grant")
     }
     refreshes += 1
+    brought(exchanged.grant)
     await handOver(request, response, exchanged.grant, exchanged.isNew, fault, asker?.claimedAtMs ?? Date.now(), answer)
   }
 
@@ -206,7 +220,14 @@ export const startProvider = async (options: ProviderOptions) => {
       // One that was handed over once stays so; one that was lost may still be.
       if (grant.delivery === "flying" || (grant.delivery === "lost" && delivery === "sent")) grant.delivery = delivery
     }
-    response.once("finish", () => ended(Date.now() - claimedAtMs < exchangeMs ? "sent" : "lost"))
+    const isInTime = () => Date.now() - claimedAtMs < exchangeMs
+    response.once("finish", () => ended(isInTime() ? "sent" : "lost"))
+    // Nobody waits for it any more: what had not left then does not leave. Who goes away before its time loses it.
+    response.once("close", () => {
+      if (response.writableFinished || isInTime()) return
+      ended("lost")
+      tell(family, "and it did not leave in time")
+    })
     const body = bodyOf(grant, fault)
     const text = JSON.stringify(body)
     const lose = (how: () => void) => {
@@ -289,7 +310,7 @@ export const startProvider = async (options: ProviderOptions) => {
     calm: () => {
       isHostile = false
     },
-    figures: () => ({ exchanges, refreshes, overlaps, withoutClaim, misuses: families.misuses, met }),
+    figures: () => ({ exchanges, refreshes, overlaps, withoutClaim, gone, misuses: families.misuses, met }),
     stop: () =>
       new Promise<void>((done) => {
         server.close(() => done())

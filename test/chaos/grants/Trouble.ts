@@ -32,12 +32,17 @@ export interface TroubleOptions {
   readonly troubles?: ReadonlyArray<TroubleName>
 }
 
+const storyLengthMax = 40
+
 export class Trouble {
   private readonly options: TroubleOptions
   private isWorking = false
   private ended: Promise<void> = Promise.resolve()
   private coming: Array<TroubleName> = []
+  private last: Replica | undefined
   readonly done = new Map<TroubleName, number>()
+  /** What happened last, and when. */
+  readonly story: Array<string> = []
 
   constructor(options: TroubleOptions) {
     this.options = options
@@ -47,18 +52,24 @@ export class Trouble {
     return from + this.options.random() * (to - from)
   }
 
+  tell(what: string): void {
+    this.story.push(`${new Date().toISOString().slice(11, 23)} ${what}`)
+    if (this.story.length > storyLengthMax) this.story.shift()
+  }
+
   private async kill(replica: Replica): Promise<void> {
     const { books, stored } = this.options
     await replica.kill()
-    await stored.markWindow(
-      replica.name,
-      [...books.holders.values()].map(({ family }) => family)
-    )
+    await stored.markWindow(replica.name, () => [...books.holders.values()].map(({ family }) => family))
   }
 
   private async act(name: TroubleName): Promise<void> {
     const { claimMs, random, world } = this.options
-    const replica = world.replicas[Math.floor(random() * world.replicas.length)]!
+    // Twice in a row could be longer than the doubt: who is away for that long is not promised anything.
+    const free = world.replicas.filter((one) => one !== this.last)
+    const replica = free[Math.floor(random() * free.length)]!
+    this.last = replica
+    this.tell(`${replica.name}: ${name}`)
     const paused = async (milliseconds: number) => {
       replica.signal("SIGSTOP")
       await pause(milliseconds)
@@ -114,6 +125,7 @@ export class Trouble {
         }
         const name = this.coming.pop()!
         await this.act(name)
+        this.tell("whole again")
         this.done.set(name, (this.done.get(name) ?? 0) + 1)
       }
     }

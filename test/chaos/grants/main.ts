@@ -7,14 +7,16 @@ import { parseArgs } from "node:util"
 import { seededRandom } from "../../support/seededRandom.ts"
 import { copySource } from "../sourceCopy.ts"
 import { startGround } from "../World.ts"
+import type { Loss } from "./Books.ts"
 import { type GrantMutant, grantMutants, makeGrantMutant } from "./mutants.ts"
-import { type Figures, type RunOptions, run } from "./run.ts"
-import { add, line, nothingYet, type Part, shownPart, type Total } from "./sum.ts"
+import { type Figures, type RunOptions, type RunResult, run } from "./run.ts"
+import { add, line, type Part, shownPart, sumOf, type Total, wholeOf } from "./sum.ts"
 
 const { values } = parseArgs({
   options: {
     seed: { type: "string" },
     refreshes: { type: "string", default: "100000" },
+    round: { type: "string", default: "20000" },
     grants: { type: "string", default: "600" },
     minutes: { type: "string", default: "120" },
     rest: { type: "string", default: "6" },
@@ -36,53 +38,61 @@ const mutantOf = (name: string): GrantMutant => {
 
 const { random, seed } = seededRandom("grants")
 const mutant = values.mutant === undefined ? undefined : mutantOf(values.mutant)
-/** What earlier runs have counted, in the file that this one writes. */
-const before: Total =
+/** What earlier runs have counted, in the file that this one writes. One that was ended before its last look counts for nothing. */
+let total: Total =
   values.out !== undefined && mutant === undefined && existsSync(values.out)
-    ? (JSON.parse(readFileSync(values.out, "utf8")) as Total)
-    : nothingYet
+    ? wholeOf(JSON.parse(readFileSync(values.out, "utf8")) as Total)
+    : sumOf([])
 const wanted = values.quick ? 1_000 : Number(values.refreshes)
 const keep = (part: Part): Total => {
-  const total = add(before, part)
-  if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(total, null, 2)}\n`)
-  return total
+  const sum = add(total, part)
+  if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(sum, null, 2)}\n`)
+  return sum
 }
-if (before.refreshes >= wanted) console.log(`${before.refreshes} refreshes were carried out before`)
+if (total.refreshes > 0) console.log(`${total.refreshes} refreshes were carried out before`)
 
 /** Processes are killed here and the machine is not: what the kernel was given survives. */
 const ground = await startGround(1, ["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=256M"])
 const source = mutant === undefined ? copySource() : makeGrantMutant(mutant)
-const options: RunOptions = {
+const until = performance.now() + Number(values.minutes) * 60_000
+const options: Omit<RunOptions, "refreshes" | "limitMs"> = {
   ground,
   random,
-  refreshes: wanted - before.refreshes,
   grants: mutant !== undefined ? 30 : values.quick ? 100 : Number(values.grants),
   cwd: source.path,
   restMs: Number(values.rest) * 1_000,
   rate: Number(values.rate),
   scale: Number(values.scale),
-  limitMs: Number(values.minutes) * 60_000,
   ...(mutant === undefined ? {} : { focus: mutant.focus, replicas: 2, untilLost: true }),
+  lost: ({ credentialId, how, kind, story }: Loss) => {
+    console.log(`lost: ${kind} ${credentialId}: ${how}\n  ${story.join("\n  ")}`)
+  },
   progress: (figures: Figures) => {
     console.log(line(figures))
-    keep({ seed, isWhole: false, ...figures })
+    if (mutant === undefined) keep({ seed, isWhole: false, ...figures })
   }
 }
-const result = await run(options)
+let last: RunResult | undefined
+let isGood = true
+// Each round ends with a look at every grant, and is in the file then, whatever becomes of the next one.
+while (isGood && total.refreshes < wanted && performance.now() < until) {
+  const refreshes = Math.min(Number(values.round), wanted - total.refreshes)
+  last = await run({ ...options, refreshes, limitMs: until - performance.now() })
+  const { losses: _, secrets, ...figures } = last
+  const part: Part = { seed, isWhole: true, ...figures }
+  total = mutant === undefined ? keep(part) : add(total, part)
+  for (const found of secrets.slice(0, 20)) console.log(`a secret: ${found}`)
+  console.log(shownPart(part))
+  isGood = last.lost === 0 && last.secretsFound === 0 && last.diedByThemselves === 0
+  if (mutant !== undefined) break
+}
 await ground.stop()
 source.remove()
-const { losses, secrets, ...figures } = result
-const total = keep({ seed, isWhole: true, ...figures })
-for (const { credentialId, how, kind, story } of losses.slice(0, 5)) {
-  console.log(`lost: ${kind} ${credentialId}: ${how}\n  ${story.join("\n  ")}`)
-}
-for (const found of secrets.slice(0, 20)) console.log(`a secret: ${found}`)
-console.log(shownPart({ seed, isWhole: true, ...figures }))
-const { lost, secretsFound } = result
 console.log(
   mutant === undefined
-    ? `${total.refreshes} refreshes in ${total.parts.length} run(s), ${total.lost} grants lost, seed ${seed}`
-    : `without a safeguard (${mutant.name}): ${lost} grants lost in ${result.refreshes} refreshes, seed ${seed}`
+    ? `${total.refreshes} refreshes in ${total.parts.length} round(s), ${total.lost} grants lost, seed ${seed}`
+    : `without a safeguard (${mutant.name}): ${last?.lost} grants lost in ${last?.refreshes} refreshes, seed ${seed}`
 )
-const isGood = mutant === undefined ? lost === 0 && secretsFound === 0 && result.diedByThemselves === 0 : lost > 0
-process.exit(isGood ? 0 : 1)
+process.exit(
+  (mutant === undefined ? isGood && total.lost === 0 && total.refreshes >= wanted : (last?.lost ?? 0) > 0) ? 0 : 1
+)

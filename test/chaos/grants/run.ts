@@ -39,6 +39,8 @@ export interface RunOptions {
   /** It ends then in any case. */
   readonly limitMs: number
   readonly progress?: (figures: Figures) => void
+  /** Told of each loss, with all that is known of it. */
+  readonly lost?: (loss: Loss) => void
 }
 
 export interface Focus {
@@ -57,9 +59,15 @@ export interface Figures {
   readonly consentTakenBack: number
   readonly staleCopies: number
   readonly fallbacks: number
+  /** Fallbacks in which the grant of before was not taken either. */
+  readonly putAside: number
   readonly misuses: number
   readonly overlaps: number
   readonly exchangesWithoutClaim: number
+  /** Requests whose replica went away before the provider had looked at them; nothing was spent. */
+  readonly wentAway: number
+  /** The longest time in which this harness did nothing: it shares the machine with what it tries. */
+  readonly longestSleepMs: number
   readonly credentials: number
   readonly families: number
   readonly secretsFound: number
@@ -77,6 +85,7 @@ export interface RunResult extends Figures {
 }
 
 const lifeSeconds = 900
+const lookMs = 250
 const tenants = Array.from({ length: 8 }, (_, index) => `tenant-${index}`)
 /** In the proportions of the defaults; `scale` stretches them for a machine that has other things to do. */
 const timesOf = (scale: number) => ({ claimMs: 6_000 * scale, exchangeMs: 3_000 * scale, doubtMs: 15_000 * scale })
@@ -111,7 +120,8 @@ export const run = async (options: RunOptions): Promise<RunResult> => {
     exchangeMs,
     ...(options.focus?.slow === undefined ? {} : { slow: options.focus.slow }),
     askerOf: (credentialId) => stored!.askerOf(credentialId),
-    shown: (grant, asker) => books.shown(grant, asker)
+    shown: (grant, asker) => books.shown(grant, asker),
+    brought: (grant) => books.brought(grant)
   })
   const env = { ...settingsOf(times), CM_PROVIDER_HOSTS_ALLOWED: provider.host }
   const world: World = await startWorld(ground, {
@@ -162,13 +172,33 @@ export const run = async (options: RunOptions): Promise<RunResult> => {
     restMs: options.restMs ?? 6_000,
     ...(options.focus?.troubles === undefined ? {} : { troubles: options.focus.troubles })
   })
+  const telling = new Set<Promise<void>>()
+  books.lost = (credentialId, story) => {
+    story.push(...trouble.story.map((one) => `        ${one}`))
+    const told = stored
+      .tellOf(credentialId)
+      .then((words) => void story.push(...words))
+      // May fail: the world may end meanwhile.
+      .catch(() => undefined)
+      .then(() => options.lost?.(books.losses.find((one) => one.story === story)!))
+      .finally(() => telling.delete(told))
+    telling.add(told)
+  }
+  let lookedAt = Date.now()
+  const looking = setInterval(() => {
+    const sleptMs = Date.now() - lookedAt - lookMs
+    lookedAt = Date.now()
+    if (sleptMs > lookMs) trouble.tell(`the harness itself slept for ${sleptMs} ms`)
+    longestSleepMs = Math.max(longestSleepMs, sleptMs)
+  }, lookMs)
+  let longestSleepMs = 0
   let broken: unknown
   const failed = (error: unknown) => {
     broken ??= error
   }
   let secrets: ReadonlyArray<string> = []
   const figures = (): Figures => {
-    const { exchanges, met, misuses, overlaps, refreshes, withoutClaim } = provider.figures()
+    const { exchanges, gone, met, misuses, overlaps, refreshes, withoutClaim } = provider.figures()
     return {
       refreshes,
       exchanges,
@@ -177,9 +207,12 @@ export const run = async (options: RunOptions): Promise<RunResult> => {
       consentTakenBack: books.counts.get("consent") ?? 0,
       staleCopies: books.counts.get("stale copy") ?? 0,
       fallbacks: books.fallbacks,
+      putAside: books.counts.get("put aside") ?? 0,
       misuses,
       overlaps,
       exchangesWithoutClaim: withoutClaim,
+      wentAway: gone,
+      longestSleepMs,
       credentials: books.holders.size,
       families: provider.families.all.length,
       secretsFound: people.said.length + secrets.length,
@@ -221,6 +254,8 @@ export const run = async (options: RunOptions): Promise<RunResult> => {
     ]
     return { ...figures(), losses: books.losses, secrets: [...people.said, ...secrets] }
   } finally {
+    clearInterval(looking)
+    await Promise.all(telling)
     await trouble.stop()
     // May fail: what it asks is killed on purpose.
     await people.stop().catch(() => undefined)

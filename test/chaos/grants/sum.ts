@@ -16,7 +16,7 @@ export interface Total {
   readonly parts: ReadonlyArray<Part>
 }
 
-export const nothingYet: Total = {
+const nothingYet: Total = {
   refreshes: 0,
   exchanges: 0,
   lost: 0,
@@ -36,6 +36,11 @@ export const add = (total: Total, part: Part): Total => ({
   secretsFound: total.secretsFound + part.secretsFound,
   parts: [...total.parts, part]
 })
+
+export const sumOf = (parts: ReadonlyArray<Part>): Total => parts.reduce(add, nothingYet)
+
+/** Without what was under way when it was ended: nobody has looked at its grants once more. */
+export const wholeOf = ({ parts }: Total): Total => sumOf(parts.filter(({ isWhole }) => isWhole))
 
 export const line = ({ exchanges, inevitable, lost, misuses, refreshes, seconds }: Figures): string =>
   `${seconds} s: ${refreshes} refreshes in ${exchanges} exchanges, ${lost} lost, ` +
