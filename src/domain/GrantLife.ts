@@ -10,8 +10,7 @@
  * - an answer is durable, whole and sealed, before anybody looks at it, whatever became of its claim;
  * - answers are settled in the order of their terms; a later term never gives way to an earlier one;
  * - the grant of before stays, sealed, one generation beyond the commit of the next one;
- * - a refusal takes away only the grant that was refused: who lost a race wipes nobody's winner;
- * - where a person has stored another grant, those of before wait until nothing more can come of that one.
+ * - a refusal takes away only the grant that was refused: who lost a race wipes nobody's winner.
  *
  * An answer that is lost on the wire after the provider spent a grant that it does not take twice is
  * lost whatever we do. Until the provider has said so, or the time in which somebody could still
@@ -96,10 +95,9 @@ export const decideClaim = (options: {
     return ClaimDecision.Wait({ until: openUntil, inDoubt: true, state: known })
   }
   const chosen = spendable(holding)
-  if (chosen === undefined || chosen.aside === true) {
-    const until = Math.max(openUntil, doubtEnds ?? Number.NEGATIVE_INFINITY)
-    if (now < until) return ClaimDecision.Wait({ until, inDoubt: true, state: known })
-  }
+  const isLastResort = chosen === undefined || chosen.aside === true
+  const until = Math.max(openUntil, doubtEnds ?? Number.NEGATIVE_INFINITY)
+  if (isLastResort && now < until) return ClaimDecision.Wait({ until, inDoubt: true, state: known })
   if (chosen === undefined) return ClaimDecision.ReconnectNeeded({ state: { ...known, isFinal: true } })
   if (!asked && claim === null && state.nextAttemptAt !== null && now < state.nextAttemptAt) {
     return ClaimDecision.Wait({ until: state.nextAttemptAt, inDoubt: doubtSince !== null, state: known })
@@ -283,12 +281,11 @@ export const afterHand = (
   }
   const doubt = same === undefined ? { doubtSince: null, open: [] } : {}
   const isAnother = same === undefined || same.aside === true
-  const putAside = (one: HeldGrant): HeldGrant =>
-    isAnother && one.grant !== stored.grant ? { ...one, aside: true } : one
+  const spares = held.map((one) => (isAnother && one.grant !== stored.grant ? { ...one, aside: true as const } : one))
   return {
     state: { ...state, ...doubt, attempts: 0, nextAttemptAt: null, isFinal: false },
     // What an exchange under way may bring, or has brought, is newer than the same grant stored again.
-    holding: { current, spares: held.map(putAside) }
+    holding: { current, spares }
   }
 }
 

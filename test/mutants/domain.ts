@@ -165,8 +165,8 @@ export const domain: ReadonlyArray<Mutant> = [
     },
     {
       id: "domain-grant-put-aside-used-in-doubt",
-      from: "if (chosen === undefined || chosen.aside === true) {",
-      to: "if (chosen === undefined) {"
+      from: "chosen === undefined || chosen.aside === true",
+      to: "chosen === undefined"
     },
     {
       id: "domain-grant-nothing-put-aside",
