@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
 import { nodeArguments, watchOver } from "../../scripts/stack.mjs"
 import { ownOriginators } from "./bus.ts"
 import { compileCache } from "./compileCache.ts"
@@ -124,3 +125,10 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
     }
   }
 }
+
+/**
+ * The answer to what was asked of a service that is killed meanwhile; null when it ended without one. What it had sent
+ * before has arrived by then, and nobody waits out the limit of a request.
+ */
+export const answerOrEnd = <A>(asked: Promise<A>, { exited }: Service): Promise<A | null> =>
+  Promise.race([asked, exited.then(() => pause(1_000, null))])

@@ -6,7 +6,7 @@ import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
-import { type Service, startService } from "../../support/service.ts"
+import { answerOrEnd, type Service, startService } from "../../support/service.ts"
 
 const instance = "cdu"
 const seed = Number(process.env.CM_TEST_SEED ?? 20_261_124)
@@ -47,8 +47,9 @@ it(`kills in the middle leave every credential as it was answered (seed ${seed})
     let answered = 0
     let killed = false
     const ask = (operation: string, body: unknown) =>
-      client.ask("demo", operation, body).then(
+      answerOrEnd(client.ask("demo", operation, body), service).then(
         (answer) => {
+          if (answer === null) return null
           answered += 1
           if (answered === killAfter) {
             killed = true

@@ -9,7 +9,7 @@ import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
-import { type Service, startService } from "../../support/service.ts"
+import { answerOrEnd, type Service, startService } from "../../support/service.ts"
 
 const instance = "dur"
 let database: FreshDatabase
@@ -56,9 +56,8 @@ describe("SIGKILL in the middle of provisioning", () => {
     const callers = Array.from({ length: 16 }, async (_, n) => {
       for (let i = 0; asking; i++) {
         // May fail: the service is killed; only what it acknowledged counts.
-        const answer = await client
-          .ask("demo", "token.provision", { appName: "app", endpointId: `kill-${n}-${i}` })
-          .catch(() => undefined)
+        const asked = client.ask("demo", "token.provision", { appName: "app", endpointId: `kill-${n}-${i}` })
+        const answer = await answerOrEnd(asked, service).catch(() => null)
         if (answer?.status === 201) acknowledged.push(answer.body)
       }
     })
