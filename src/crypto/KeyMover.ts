@@ -17,32 +17,41 @@
  * What fails is logged and tried again at the next turn.
  */
 
-import { Clock, Duration, Effect, Layer, Metric } from "effect"
+import { Duration, Effect, Layer, Metric } from "effect"
 import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
-import { type AgedKey, type HashMove, KeyRotationStore, type SealedMove } from "../store/KeyRotationStore.ts"
+import {
+  type AgedKey,
+  type HashedRow,
+  type HashMove,
+  KeyRotationStore,
+  type SealedMove,
+  type SealedRow
+} from "../store/KeyRotationStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { Sweeps } from "../store/Sweeps.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as HashKeys from "./HashKeys.ts"
 import { Keyring } from "./Keyring.ts"
 import { MasterKey, type MasterKeyError } from "./MasterKey.ts"
+import * as MovePages from "./MovePages.ts"
 import * as MoveProgress from "./MoveProgress.ts"
 import * as RotationPlan from "./RotationPlan.ts"
 import * as RowTags from "./RowTags.ts"
 import * as ServiceKeys from "./ServiceKeys.ts"
-import { secretPurpose, TenantKeys, type TenantKeyUnavailable } from "./TenantKeys.ts"
+import {
+  type SecretPlace,
+  secretPurpose,
+  TenantKeys,
+  type TenantKeyUnavailable,
+  type TenantOpener,
+  type TenantSealer
+} from "./TenantKeys.ts"
 
 type MoveError = StoreUnavailable | MasterKeyError | TenantKeyUnavailable
 
-interface PageDone {
-  readonly moved: number
-  /** Rows that cannot be moved, met for the first time. */
-  readonly givenUp: number
-}
-
 const sweepName = "key-rotation"
-/** A claim is renewed at each page; who dies is replaced after this. */
+/** Who dies is replaced after this. */
 const claimFor = Duration.seconds(15)
 /** Rows of one page at most: one second's worth of the rate, within this. */
 export const pageMax = 500
@@ -57,10 +66,6 @@ const retireTenantKeysAfter = Duration.days(1)
  */
 export const sealUsesMax = 2 ** 30
 
-const moved = Metric.counter("cm_key_rows_moved_total", {
-  description: "Rows moved to a new key by this replica",
-  incremental: true
-})
 const unopenable = Metric.counter("cm_key_rows_unopenable_total", {
   description: "Secrets met while moving that do not open: tampered with, or in another place than they were made for",
   incremental: true
@@ -79,26 +84,15 @@ export const make = Effect.gen(function* () {
   const pageRows = Math.min(pageMax, keysMoveRate)
 
   const claim = sweeps.claim(sweepName, process, Duration.toMillis(claimFor))
+  const paced = MovePages.make(claim, Duration.toMillis(claimFor), keysMoveRate)
+  /** A page that is not full is the last one. */
+  const lastOf = <Row>(rows: ReadonlyArray<Row>): Row | null => (rows.length < pageRows ? null : (rows.at(-1) ?? null))
   const progress = MoveProgress.make(store, claim)
   const open = (key: AgedKey) =>
     Effect.provide(
       Effect.map(ServiceKeys.open(key), ({ material }) => material),
       context
     )
-
-  /** Page after page until one does nothing, or another replica has taken over. */
-  const paced = Effect.fnUntraced(function* (page: Effect.Effect<PageDone, MoveError>) {
-    for (;;) {
-      if (!(yield* claim)) return
-      const before = yield* Clock.currentTimeMillis
-      const done = yield* page
-      const rows = done.moved + done.givenUp
-      if (rows === 0) return
-      yield* Metric.update(moved, done.moved)
-      const tookMs = (yield* Clock.currentTimeMillis) - before
-      yield* Effect.sleep(Duration.millis(RotationPlan.pauseMs(rows, tookMs, keysMoveRate)))
-    }
-  })
 
   const moveHashes = Effect.fnUntraced(function* (from: AgedKey) {
     const active = yield* store.activeKey("token-hash", null)
@@ -113,12 +107,12 @@ export const make = Effect.gen(function* () {
     if (hashMover === null) return
     /** Changed outside of the service, and met in this turn already. */
     const given = new Set<string>()
-    yield* paced(
-      Effect.gen(function* () {
+    yield* paced<HashedRow, HashMove, MoveError>({
+      make: Effect.fnUntraced(function* (after) {
         const moves: Array<HashMove> = []
         const givenBefore = given.size
-        // Rows that stay lie before the others again at the next page, so the page grows by them.
-        for (const row of yield* store.hashedRows(from.keyId, pageRows + given.size)) {
+        const rows = yield* store.hashedRows(from.keyId, pageRows, after)
+        for (const row of rows) {
           const newHash = rowHolds(row.mac, RowTags.ofToken(row)) ? hashMover.move(row.hash) : null
           if (newHash !== null) {
             moves.push({ ...row, newHash, newMac: rowTag(RowTags.ofToken(row, newHash)) })
@@ -131,45 +125,68 @@ export const make = Effect.gen(function* () {
             })
           }
         }
-        const moved = yield* store.moveHashes(from.keyId, active.keyId, moves)
-        return { moved, givenUp: given.size - givenBefore }
-      })
-    ).pipe(Effect.ensuring(Effect.sync(hashMover.wipe)))
+        return { moves, givenUp: given.size - givenBefore, last: lastOf(rows) }
+      }),
+      write: (moves) => store.moveHashes(from.keyId, active.keyId, moves)
+    }).pipe(Effect.ensuring(Effect.sync(hashMover.wipe)))
   })
 
   const moveSecrets = Effect.fnUntraced(function* (from: AgedKey) {
     /** Not openable, and met in this turn already. */
     const given = new Set<string>()
-    yield* paced(
-      Effect.gen(function* () {
+    const giveUp = Effect.fnUntraced(function* ({ credentialId, tenantId, version }: SealedRow) {
+      if (given.has(`${credentialId}/${version}`)) return
+      given.add(`${credentialId}/${version}`)
+      yield* Metric.update(unopenable, 1)
+      yield* Effect.logError("a stored secret does not open and cannot be moved to a new key", {
+        tenantId,
+        credentialId,
+        version
+      })
+    })
+    /** With the key of the page where that does it, as it nearly always does. */
+    const opened = (opener: TenantOpener | null, { sealed, tenantId }: SealedRow, place: SecretPlace) => {
+      const plaintext = opener?.open(tenantId, place, sealed) ?? null
+      return plaintext !== null
+        ? Effect.succeed(plaintext)
+        : Effect.catchTag(tenantKeys.openFor(tenantId, place, sealed), "NotOpenable", () => Effect.succeed(null))
+    }
+    yield* paced<SealedRow, SealedMove, MoveError>({
+      make: Effect.fnUntraced(function* (after) {
         const moves: Array<SealedMove> = []
         const givenBefore = given.size
-        // Rows that do not open lie before the others again at the next page, so the page grows by them.
-        for (const row of yield* store.sealedRows(from.keyId, pageRows + given.size)) {
-          const place = { credentialId: row.credentialId, version: row.version, purpose: secretPurpose }
-          const opened = yield* Effect.result(tenantKeys.openFor(row.tenantId, place, row.sealed))
-          if (opened._tag === "Success") {
-            const { keyId, sealed } = yield* Effect.ensuring(
-              tenantKeys.sealFor(row.tenantId, place, opened.success),
-              Effect.sync(() => opened.success.fill(0))
-            )
-            // For some seconds a replica goes on with the key that was the active one; the next turn moves the row.
-            if (keyId !== from.keyId) moves.push({ ...row, newKeyId: keyId, newSealed: sealed })
-          } else if (opened.failure._tag === "TenantKeyUnavailable") {
-            return yield* opened.failure
-          } else if (!given.has(`${row.credentialId}/${row.version}`)) {
-            given.add(`${row.credentialId}/${row.version}`)
-            yield* Metric.update(unopenable, 1)
-            yield* Effect.logError("a stored secret does not open and cannot be moved to a new key", {
-              tenantId: row.tenantId,
-              credentialId: row.credentialId,
-              version: row.version
-            })
+        const rows = yield* store.sealedRows(from.keyId, pageRows, after)
+        const opener = yield* Effect.catchTag(tenantKeys.openerOf(from.keyId), "NotOpenable", () =>
+          Effect.succeed(null)
+        )
+        let sealer: (TenantSealer & { readonly tenantId: string }) | null = null
+        for (const row of rows) {
+          const { credentialId, tenantId, version } = row
+          const place = { credentialId, version, purpose: secretPurpose }
+          const plaintext: Uint8Array | null = yield* opened(opener, row, place)
+          if (plaintext === null) {
+            yield* giveUp(row)
+            continue
           }
+          if (sealer === null || sealer.tenantId !== tenantId || sealer.isSpent()) {
+            const next: TenantSealer = yield* Effect.onError(tenantKeys.sealerFor(tenantId), () =>
+              Effect.sync(() => plaintext.fill(0))
+            )
+            sealer = { ...next, tenantId }
+          }
+          // For some seconds a replica goes on with the key that was the active one; the next turn moves the rows.
+          if (sealer.keyId === from.keyId) {
+            plaintext.fill(0)
+            return { moves, givenUp: given.size - givenBefore, last: null }
+          }
+          const { keyId, sealed } = sealer.seal(place, plaintext)
+          plaintext.fill(0)
+          moves.push({ ...row, newKeyId: keyId, newSealed: sealed })
         }
-        return { moved: yield* store.moveSealed(from.keyId, moves), givenUp: given.size - givenBefore }
-      })
-    )
+        return { moves, givenUp: given.size - givenBefore, last: lastOf(rows) }
+      }),
+      write: (moves) => store.moveSealed(from.keyId, moves)
+    })
   })
 
   const moveRows = (key: AgedKey) => {

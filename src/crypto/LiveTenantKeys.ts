@@ -119,6 +119,7 @@ export const make = Effect.gen(function* () {
       Effect.tap((held) => (held.usesLeft > 1 ? Effect.void : Cache.invalidate(active, tenantId))),
       Effect.map((held) => ({
         keyId: held.key.keyId,
+        isSpent: () => held.usesLeft < 1,
         seal: (place: SecretPlace, plaintext: Uint8Array) => {
           held.usesLeft -= 1
           return { keyId: held.key.keyId, sealed: SealedRecord.seal(held.key, aadOf(tenantId, place), plaintext) }
@@ -129,11 +130,13 @@ export const make = Effect.gen(function* () {
       Effect.catchTag("NotOpenable", (error) => Effect.die(error))
     )
 
-  const openWith = (warmKey: WarmKey, tenantId: string, place: SecretPlace, record: Uint8Array) => {
-    const plaintext =
-      warmKey.tenantId === tenantId ? SealedRecord.open(warmKey.key, aadOf(tenantId, place), record) : null
-    return plaintext === null ? Effect.fail(new NotOpenable()) : Effect.succeed(plaintext)
-  }
+  const openWith = (warmKey: WarmKey, tenantId: string, place: SecretPlace, record: Uint8Array) =>
+    warmKey.tenantId === tenantId ? SealedRecord.open(warmKey.key, aadOf(tenantId, place), record) : null
+
+  const openedKey = (keyId: string) =>
+    Cache.get(opened, keyId).pipe(
+      Effect.catchTag(["StoreUnavailable", "MasterKeyError"], (error) => Effect.fail(unavailable(error)))
+    )
 
   const forgetKeys = (is: (keyId: string, warm: WarmKey) => boolean) =>
     Effect.gen(function* () {
@@ -169,11 +172,15 @@ export const make = Effect.gen(function* () {
       const keyId = SealedRecord.keyIdOf(record)
       return keyId === null
         ? Effect.fail(new NotOpenable())
-        : Cache.get(opened, keyId).pipe(
-            Effect.flatMap((warmKey) => openWith(warmKey, tenantId, place, record)),
-            Effect.catchTag(["StoreUnavailable", "MasterKeyError"], (error) => Effect.fail(unavailable(error)))
-          )
-    }
+        : Effect.flatMap(openedKey(keyId), (warmKey) => {
+            const plaintext = openWith(warmKey, tenantId, place, record)
+            return plaintext === null ? Effect.fail(new NotOpenable()) : Effect.succeed(plaintext)
+          })
+    },
+    openerOf: (keyId) =>
+      Effect.map(openedKey(keyId), (warmKey) => ({
+        open: (tenantId, place, record) => openWith(warmKey, tenantId, place, record)
+      }))
   })
 })
 

@@ -19,7 +19,7 @@
  * no reason.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomFillSync } from "node:crypto"
-import { type HmacKey, hmac, hmacKey } from "./Hmac.ts"
+import { type HmacKey, hmac, hmacKey, hmacOf } from "./Hmac.ts"
 import * as KeyId from "./KeyId.ts"
 
 export const format = 1
@@ -34,6 +34,8 @@ export const overhead = headerLength + nonceLength + tagLength
 export const plaintextBytesMax = 16 * 1024 * 1024
 /** Records one process may seal with one key. */
 export const usesMax = 2 ** 31
+/** Most secrets fit, with their place, where they are hashed; the largest have memory of their own. */
+const nonceRoom = 2_048
 /** Bytes of a key. */
 export const keyLength = 32
 
@@ -50,7 +52,7 @@ export interface SealingKey {
 export const makeKey = (keyId: string, material: Uint8Array): SealingKey => {
   if (material.byteLength !== keyLength) throw new Error("a sealing key has 32 bytes")
   const derived = hmac(hmacKey(material), "cm-nonce-1")
-  const nonces = hmacKey(derived)
+  const nonces = hmacKey(derived, nonceRoom)
   derived.fill(0)
   return { keyId, uses: 0, idBytes: KeyId.toBytes(keyId), secret: createSecretKey(material), nonces }
 }
@@ -68,17 +70,11 @@ const drawn = (): Uint8Array => {
   return pool.subarray(poolAt - drawLength, poolAt)
 }
 
+const lengthRoom = Buffer.alloc(4)
 /** From random bytes, the place and the plaintext; the first two have a length that is known. */
 const nonceOf = (key: SealingKey, random: Uint8Array, data: Uint8Array, plaintext: Uint8Array): Uint8Array => {
-  // Memory of its own, never of the pool: it holds the plaintext.
-  const message = Buffer.alloc(random.byteLength + 4 + data.byteLength + plaintext.byteLength)
-  message.set(random)
-  message.writeUInt32BE(data.byteLength, random.byteLength)
-  message.set(data, random.byteLength + 4)
-  message.set(plaintext, random.byteLength + 4 + data.byteLength)
-  const nonce = hmac(key.nonces, message).subarray(0, nonceLength)
-  message.fill(0)
-  return nonce
+  lengthRoom.writeUInt32BE(data.byteLength)
+  return hmacOf(key.nonces, [random, lengthRoom, data, plaintext]).subarray(0, nonceLength)
 }
 
 /** `aad` must be well-formed: two ill-formed texts can have the same bytes, and would be one place. */

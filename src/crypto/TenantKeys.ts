@@ -39,6 +39,14 @@ export interface Sealed {
 export interface TenantSealer {
   readonly keyId: string
   readonly seal: (place: SecretPlace, plaintext: Uint8Array) => Sealed
+  /** True: what was taken of the key's count is used up; who seals many asks for another one then. */
+  readonly isSpent: () => boolean
+}
+
+/** Opens at once, with one key. For one page of rows, not to be kept. */
+export interface TenantOpener {
+  /** Null: another key, another tenant, another place, or tampered with. */
+  readonly open: (tenantId: string, place: SecretPlace, record: Uint8Array) => Uint8Array | null
 }
 
 export class TenantKeys extends Context.Service<
@@ -50,6 +58,7 @@ export class TenantKeys extends Context.Service<
       place: SecretPlace,
       plaintext: Uint8Array
     ) => Effect.Effect<Sealed, TenantKeyUnavailable>
+    readonly openerOf: (keyId: string) => Effect.Effect<TenantOpener, NotOpenable | TenantKeyUnavailable>
     /** The tenant's opened keys leave memory; what needs one later opens it anew, if it is there still. */
     readonly forget: (tenantId: string) => Effect.Effect<void>
     /** `NotOpenable`: another tenant, another place, tampered with, or a key that is not there any more. */

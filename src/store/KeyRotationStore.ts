@@ -42,6 +42,10 @@ export interface SealedRow {
   readonly sealed: Uint8Array
 }
 
+/** Where a page ended: the next one begins after it. Null: with the first row. */
+export type HashedPlace = Pick<HashedRow, "tenantId" | "tokenId"> | null
+export type SealedPlace = Pick<SealedRow, "credentialId" | "version"> | null
+
 export interface SealedMove extends SealedRow {
   readonly newKeyId: string
   readonly newSealed: Uint8Array
@@ -195,15 +199,24 @@ export class KeyRotationStore extends Context.Service<
       readonly limit: number
       readonly after: string | null
     }) => Effect.Effect<ReadonlyArray<AgedKey>, StoreUnavailable>
-    /** Tokens whose hash was made with a key; tenant by tenant. */
-    readonly hashedRows: (keyId: string, limit: number) => Effect.Effect<ReadonlyArray<HashedRow>, StoreUnavailable>
+    /** Tokens whose hash was made with a key, after a place, ascending: tenant by tenant. */
+    readonly hashedRows: (
+      keyId: string,
+      limit: number,
+      after?: HashedPlace
+    ) => Effect.Effect<ReadonlyArray<HashedRow>, StoreUnavailable>
     /** Answers how many were moved. */
     readonly moveHashes: (
       fromKeyId: string,
       toKeyId: string,
       moves: ReadonlyArray<HashMove>
     ) => Effect.Effect<number, StoreUnavailable>
-    readonly sealedRows: (keyId: string, limit: number) => Effect.Effect<ReadonlyArray<SealedRow>, StoreUnavailable>
+    /** Secrets that are sealed with a key, after a place, ascending: credential by credential. */
+    readonly sealedRows: (
+      keyId: string,
+      limit: number,
+      after?: SealedPlace
+    ) => Effect.Effect<ReadonlyArray<SealedRow>, StoreUnavailable>
     readonly moveSealed: (
       fromKeyId: string,
       moves: ReadonlyArray<SealedMove>

@@ -6,6 +6,18 @@ const keyring = `${unit}/LiveKeyring.test.ts`
 const rotation = `${unit}/KeyRotation.test.ts`
 
 export const crypto: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/crypto/Hmac.ts", { breaks: ["P5", "R-SEC-1"], tests: [`${unit}/SealedRecord.test.ts`] }, [
+    {
+      id: "crypto-hmac-leaves-what-it-hashed",
+      from: "  into.fill(0, into === inner ? blockLength : 0, length)\n",
+      to: ""
+    },
+    {
+      id: "crypto-hmac-pieces-on-top-of-each-other",
+      from: "    at += piece.byteLength\n",
+      to: "    at += Math.min(piece.byteLength, 16)\n"
+    }
+  ]),
   ...faultsIn("src/crypto/SealedRecord.ts", { breaks: ["P5", "R-SEC-1"], tests: [`${unit}/SealedRecord.test.ts`] }, [
     { id: "crypto-record-place-not-bound", from: '  data.write(aad, headerLength, "utf8")\n', to: "" },
     {
@@ -15,11 +27,15 @@ export const crypto: ReadonlyArray<Mutant> = [
       from: "  data.set(header, 0)\n",
       to: "  data.set(header.subarray(0, 0), 0)\n  data.fill(0, 0, headerLength)\n"
     },
-    { id: "crypto-record-nonce-without-place", from: "  message.set(data, random.byteLength + 4)\n", to: "" },
+    {
+      id: "crypto-record-nonce-without-place",
+      from: "[random, lengthRoom, data, plaintext]",
+      to: "[random, lengthRoom, plaintext]"
+    },
     {
       id: "crypto-record-nonce-without-text",
-      from: "  message.set(plaintext, random.byteLength + 4 + data.byteLength)\n",
-      to: "  message.fill(0, random.byteLength + 4 + data.byteLength)\n"
+      from: "[random, lengthRoom, data, plaintext]",
+      to: "[random, lengthRoom, data]"
     },
     {
       id: "crypto-record-key-without-limit",
@@ -173,8 +189,32 @@ export const crypto: ReadonlyArray<Mutant> = [
     },
     {
       id: "crypto-mover-claims-once",
-      from: "      if (!(yield* claim)) return\n      const before",
+      file: "src/crypto/MovePages.ts",
+      from: "      if (!(yield* claimed)) return\n      const before",
       to: "      const before"
+    },
+    {
+      id: "crypto-mover-renews-when-it-is-too-late",
+      file: "src/crypto/MovePages.ts",
+      from: "const renewAfter = 1 / 3",
+      to: "const renewAfter = 3"
+    },
+    {
+      id: "crypto-mover-walks-once",
+      file: "src/crypto/MovePages.ts",
+      from: "if (next === null && isIdle) return",
+      to: "if (next === null) return"
+    },
+    {
+      id: "crypto-mover-seals-more-than-it-took",
+      from: "sealer.tenantId !== tenantId || sealer.isSpent()",
+      to: "sealer.tenantId !== tenantId",
+      breaks: ["P9"]
+    },
+    {
+      id: "crypto-mover-seals-again-with-the-old-key",
+      from: "if (sealer.keyId === from.keyId) {",
+      to: "if (sealer.keyId === row.credentialId) {"
     },
     {
       id: "crypto-mover-worn-key-goes-on",
@@ -189,8 +229,8 @@ export const crypto: ReadonlyArray<Mutant> = [
     },
     {
       id: "crypto-mover-unopenable-is-tried-for-ever",
-      from: "return { moved: yield* store.moveSealed(from.keyId, moves), givenUp: given.size - givenBefore }",
-      to: "return { moved: yield* store.moveSealed(from.keyId, moves), givenUp: given.size + 0 * givenBefore }"
+      from: "newSealed: sealed })\n        }\n        return { moves, givenUp: given.size - givenBefore,",
+      to: "newSealed: sealed })\n        }\n        return { moves, givenUp: given.size + 0 * givenBefore,"
     }
   ]),
   ...faultsIn("src/crypto/KeyFile.ts", { breaks: ["R-SEC-3"], tests: [`${unit}/LocalMasterKey.test.ts`] }, [

@@ -427,6 +427,21 @@ export const store: ReadonlyArray<Mutant> = [
     { breaks: ["P9", "R-SEC-4"], tests: [`${maria}/KeyRotationStore.test.ts`] },
     [
       {
+        id: "store-sql-page-of-secrets-begins-with-the-last-row",
+        from: "(credential_id = ? AND version > ?)",
+        to: "(credential_id = ? AND version >= ?)"
+      },
+      {
+        id: "store-sql-page-of-secrets-skips-versions",
+        from: "(credential_id > ? OR (credential_id = ? AND version > ?))",
+        to: "(credential_id > ? OR (credential_id < ? AND version > ?))"
+      },
+      {
+        id: "store-sql-page-of-hashes-skips-tokens",
+        from: "(tenant_id > ? OR (tenant_id = ? AND token_id > ?))",
+        to: "(tenant_id > ? OR (tenant_id < ? AND token_id > ?))"
+      },
+      {
         id: "store-sql-needed-key-erased",
         from: "AND k.retired_at <= ${Columns.nowSql} - ?\n    AND NOT ${keyRows.neededSql}`",
         to: "AND k.retired_at <= ${Columns.nowSql} - ?`"

@@ -7,10 +7,14 @@ import { Cause, Effect, Exit, type Layer } from "effect"
 import { AuditStore } from "../../src/store/AuditStore.ts"
 import {
   type CountedSlice,
+  type HashedPlace,
+  type HashedRow,
   KeyRotationStore,
   keyNeededConstraint,
   movePageMax,
-  neededRowsMax
+  neededRowsMax,
+  type SealedPlace,
+  type SealedRow
 } from "../../src/store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../../src/store/KeyStore.ts"
 import { Sweeps } from "../../src/store/Sweeps.ts"
@@ -316,6 +320,40 @@ export const keyRotationStoreSuite = (
           [[version.credentialId, moves[0]!.newSealed]]
         )
         assert.strictEqual((yield* store.sealedRows(from.keyId, 100)).length, 0)
+      })
+    )
+
+    it.effect("the pages of a key, each after the one before, hold each row once and in order", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const key = yield* tenantKey
+        const tenants = [yield* aTenant, yield* aTenant]
+        for (const { appName, tenantId } of tenants) {
+          yield* insert(Array.from({ length: 3 }, () => aToken(tenantId, appName, { hashKeyId: key.keyId })))
+          const version = yield* versionUnder(tenantId, key.keyId)
+          yield* TenantStore.use((stores) =>
+            stores.transact(tenantId, loadOf({ ids: [version.credentialId] }), () => ({
+              changes: changesOf({ versions: [2, 3].map((number) => ({ ...version, version: number })) }),
+              result: undefined
+            }))
+          )
+        }
+        const hashed: Array<string> = []
+        for (let after: HashedPlace = null; ; ) {
+          const page: ReadonlyArray<HashedRow> = yield* store.hashedRows(key.keyId, 2, after)
+          after = page.at(-1) ?? null
+          if (after === null) break
+          hashed.push(...page.map(({ tenantId, tokenId }) => `${tenantId}/${tokenId}`))
+        }
+        assert.deepStrictEqual([hashed.length, hashed], [6, Array.from(new Set(hashed)).toSorted()])
+        const sealed: Array<string> = []
+        for (let after: SealedPlace = null; ; ) {
+          const page: ReadonlyArray<SealedRow> = yield* store.sealedRows(key.keyId, 2, after)
+          after = page.at(-1) ?? null
+          if (after === null) break
+          sealed.push(...page.map(({ credentialId, version }) => `${credentialId}/${version}`))
+        }
+        assert.deepStrictEqual([sealed.length, sealed], [6, Array.from(new Set(sealed)).toSorted()])
       })
     )
 

@@ -19,6 +19,10 @@ export const uuidBytes = (text: string): Buffer => {
   return bytes
 }
 
+/** The same bytes as the connector takes them, without a copy. For what is not overwritten before it was sent. */
+export const sameBytes = (bytes: Uint8Array): Buffer =>
+  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
 export const uuidBytesOf = (texts: Iterable<string>): ReadonlyArray<Buffer> => {
   const found: Array<Buffer> = []
   for (const text of new Set(texts)) {

@@ -56,10 +56,17 @@ const retire = async (session: Session, keyId: Buffer): Promise<Retired> => {
 
 // ---- moving rows -------------------------------------------------------------------
 
-const hashedSql = `SELECT ${tokenColumns} FROM tokens WHERE hash_key_id = ?
+/**
+ * After a place: what was moved from before it stays in the index until it is purged, and would be read again at every page.
+ */
+export const hashedSql = `SELECT ${tokenColumns} FROM tokens FORCE INDEX (ix_tokens_hash_key)
+  WHERE hash_key_id = ? AND (tenant_id > ? OR (tenant_id = ? AND token_id > ?))
   ORDER BY hash_key_id, tenant_id, token_id LIMIT ?`
-const sealedSql = `SELECT tenant_id, credential_id, version, sealed FROM credential_versions
-  WHERE key_id = ? AND sealed IS NOT NULL ORDER BY key_id, credential_id, version LIMIT ?`
+export const sealedSql = `SELECT tenant_id, credential_id, version, sealed
+  FROM credential_versions FORCE INDEX (ix_credential_versions_key)
+  WHERE key_id = ? AND (credential_id > ? OR (credential_id = ? AND version > ?)) AND sealed IS NOT NULL
+  ORDER BY key_id, credential_id, version LIMIT ?`
+const firstId = Buffer.alloc(16)
 const movableKeysSql = `SELECT ${keyColumns} FROM data_keys k
   WHERE k.state = 'retiring' AND k.key_id > ? AND ${keyRows.movableSql}
     AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = k.tenant_id AND t.removed_at IS NOT NULL) ORDER BY k.key_id LIMIT ?`
@@ -181,23 +188,31 @@ const make = Effect.gen(function* () {
         (await session.rows(movableKeysSql, [id, limit])).map(keyOf)
       )
     },
-    hashedRows: (keyId, limit) =>
-      database.query("KeyRotationStore.hashedRows", async (session) =>
-        (await session.rows(hashedSql, [Columns.uuidBytes(keyId), Math.min(limit, movePageMax)])).map(tokenOf)
-      ),
+    hashedRows: (keyId, limit, after = null) =>
+      database.query("KeyRotationStore.hashedRows", async (session) => {
+        const [tenantId, tokenId] = after === null ? ["", firstId] : [after.tenantId, Columns.uuidBytes(after.tokenId)]
+        const values = [Columns.uuidBytes(keyId), tenantId, tenantId, tokenId, Math.min(limit, movePageMax)]
+        return (await session.rows(hashedSql, values)).map(tokenOf)
+      }),
     moveHashes: (fromKeyId, toKeyId, moves) => {
       const [from, to] = [Columns.uuidBytes(fromKeyId), Columns.uuidBytes(toKeyId)]
       return moveAll("moveHashes", moves, keyMoves.hashes(from, to))
     },
-    sealedRows: (keyId, limit) =>
-      database.query("KeyRotationStore.sealedRows", async (session) =>
-        (await session.rows(sealedSql, [Columns.uuidBytes(keyId), Math.min(limit, movePageMax)])).map((row) => ({
-          tenantId: Columns.text(row, 0),
-          credentialId: Columns.uuid(row, 1),
-          version: Columns.whole(row, 2),
-          sealed: new Uint8Array(Columns.bytes(row, 3))
-        }))
-      ),
+    sealedRows: (keyId, limit, after = null) =>
+      database.query("KeyRotationStore.sealedRows", async (session) => {
+        const id = after === null ? firstId : Columns.uuidBytes(after.credentialId)
+        const values = [Columns.uuidBytes(keyId), id, id, after?.version ?? 0, Math.min(limit, movePageMax)]
+        return (await session.rows(sealedSql, values)).map((row) => {
+          // Gone with the page: it may stay where it was read.
+          const sealed = Columns.bytes(row, 3)
+          return {
+            tenantId: Columns.text(row, 0),
+            credentialId: Columns.uuid(row, 1),
+            version: Columns.whole(row, 2),
+            sealed: new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.byteLength)
+          }
+        })
+      }),
     moveSealed: (fromKeyId, moves) => {
       const from = Columns.uuidBytes(fromKeyId)
       return moveAll("moveSealed", moves, keyMoves.sealed(from))

@@ -3,11 +3,13 @@ import { Clock, Effect, Layer } from "effect"
 import type { Token } from "../../domain/Token.ts"
 import {
   type AgedKey,
+  type HashedPlace,
   type HashMove,
   KeyRotationStore,
   movePageMax,
   type Retired,
-  type SealedMove
+  type SealedMove,
+  type SealedPlace
 } from "../KeyRotationStore.ts"
 import type { StoredKey } from "../KeyStore.ts"
 import { hexOf, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
@@ -15,6 +17,10 @@ import { beginMark, replaceKey, retireKey, rowsOf, setState } from "./memoryKeys
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const byTenant = (a: NonNullable<HashedPlace>, b: NonNullable<HashedPlace>): number =>
+  byText(a.tenantId, b.tenantId) || byText(a.tokenId, b.tokenId)
+const byVersion = (a: NonNullable<SealedPlace>, b: NonNullable<SealedPlace>): number =>
+  byText(a.credentialId, b.credentialId) || a.version - b.version
 const byId = (a: StoredKey, b: StoredKey): number => byText(a.keyId, b.keyId)
 
 const retire = (tables: MemoryTables, keyId: string, now: number): Retired => {
@@ -178,11 +184,11 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
           movableUnder(tables, key.keyId).length > 0,
         limit
       ),
-    hashedRows: (keyId, limit) =>
+    hashedRows: (keyId, limit, after = null) =>
       step(() =>
         Array.from(tables.tokens.values())
-          .filter((token) => token.hashKeyId === keyId)
-          .toSorted((a, b) => byText(a.tenantId, b.tenantId) || byText(a.tokenId, b.tokenId))
+          .filter((token) => token.hashKeyId === keyId && (after === null || byTenant(token, after) > 0))
+          .toSorted(byTenant)
           .slice(0, Math.min(limit, movePageMax))
       ),
     moveHashes: (fromKeyId, toKeyId, moves) =>
@@ -192,7 +198,7 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
           now
         )
       ),
-    sealedRows: (keyId, limit) =>
+    sealedRows: (keyId, limit, after = null) =>
       step(() =>
         tables.credentials
           .allVersions()
@@ -202,7 +208,8 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
               ? [{ tenantId, credentialId, version, sealed }]
               : []
           })
-          .toSorted((a, b) => byText(a.credentialId, b.credentialId) || a.version - b.version)
+          .filter((row) => after === null || byVersion(row, after) > 0)
+          .toSorted(byVersion)
           .slice(0, Math.min(limit, movePageMax))
       ),
     moveSealed: (fromKeyId, moves) =>

@@ -6,6 +6,7 @@ import { AuditSigner } from "../../../src/crypto/AuditSigner.ts"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import * as KeyMover from "../../../src/crypto/KeyMover.ts"
 import * as KeyRotation from "../../../src/crypto/KeyRotation.ts"
+import * as LiveTenantKeys from "../../../src/crypto/LiveTenantKeys.ts"
 import { MasterKey } from "../../../src/crypto/MasterKey.ts"
 import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
 import * as RowTags from "../../../src/crypto/RowTags.ts"
@@ -269,6 +270,107 @@ describe("key rotation", () => {
       for (const good of secrets.slice(3)) assert.strictEqual(yield* opened(world, one, good), good.text)
       const error = yield* one.keys.retireKey(old, operator).pipe(Effect.flip)
       assert.deepStrictEqual([error._tag, error._tag === "KeyInUse" && error.rows], ["KeyInUse", 3])
+    })
+  )
+
+  it.effect("a row that comes behind the mover's place while it moves follows in the same turn", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* rotationWorld({ CM_KEYS_MOVE_RATE: "2" })
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      for (let n = 0; n < 7; n++) plantToken(world, one, `t${n}`)
+      for (let n = 0; n < 7; n++) yield* plantSecret(world, one, "acme", `s${n}`)
+      const tables = world.tables
+      const first = Array.from(tables.tokens.values()).toSorted((a, b) => (a.tokenId < b.tokenId ? -1 : 1))[0]!
+      tables.tokens.delete(first.tokenId)
+      const version = tables.credentials
+        .allVersions()
+        .toSorted((a, b) => (a.credentialId < b.credentialId ? -1 : 1))[0]!
+      const withheld = tables.credentials.get(version.credentialId)!
+      const put = (deleted: ReadonlyArray<string>) =>
+        tables.credentials.apply({
+          inserted: deleted.length > 0 ? [] : [withheld],
+          updated: [],
+          deleted,
+          versions: deleted.length > 0 ? [] : [version],
+          services: []
+        })
+      put([withheld.credentialId])
+      yield* one.keys.rotateKeys(operator)
+      yield* TestClock.adjust("1 minute")
+      const fiber = yield* Effect.forkChild(one.turn, { startImmediately: true })
+      let movedBefore = 0
+      for (let step = 0; step < 60 && fiber.pollUnsafe() === undefined; step++) {
+        yield* TestClock.adjust("500 millis")
+        const { done } = yield* one.keys.keysStatus()
+        // In the middle of the walk over the one kind, and over the other.
+        if (movedBefore < 3 && done >= 3) tables.tokens.set(first.tokenId, first)
+        if (movedBefore < 10 && done >= 10) put([])
+        movedBefore = done
+      }
+      assert.isDefined(fiber.pollUnsafe(), "the turn ends")
+      assert.strictEqual(new Set(Array.from(tables.tokens.values(), ({ hashKeyId }) => hashKeyId)).size, 1)
+      assert.strictEqual(tables.tokens.size, 7)
+      const keys = tables.credentials.allVersions().map(({ keyId }) => keyId)
+      assert.deepStrictEqual([keys.length, new Set(keys).size], [7, 1])
+    })
+  )
+
+  it.effect("who moves slowly keeps the claim, and stops soon when it is another's all the same", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* rotationWorld({ CM_KEYS_MOVE_RATE: "2" })
+      const [one, two] = [yield* replica, yield* replica]
+      yield* TestClock.adjust("1 minute")
+      for (let n = 0; n < 200; n++) plantToken(world, one, `t${n}`)
+      yield* one.keys.rotateKeys(operator)
+      yield* TestClock.adjust("1 minute")
+      const done = Effect.map(one.keys.keysStatus(), (status) => status.done)
+      const fiber = yield* Effect.forkChild(one.turn, { startImmediately: true })
+      yield* TestClock.adjust("16 seconds")
+      const before = yield* done
+      yield* two.turn
+      assert.strictEqual(yield* done, before, "one has it still")
+      assert.strictEqual(world.tables.sweeps.size, 1)
+      for (const sweep of world.tables.sweeps.keys()) {
+        world.tables.sweeps.set(sweep, { process: "another", expiresAt: Number.MAX_SAFE_INTEGER })
+      }
+      yield* TestClock.adjust("10 seconds")
+      assert.isDefined(fiber.pollUnsafe(), "one has stopped")
+      assert.isAtMost((yield* done) - before, 14, "a claim is believed for a third of its time, and not longer")
+    })
+  )
+
+  it.effect("what is sealed while moving is counted before it is", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* rotationWorld()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const count = LiveTenantKeys.usesBlock * 3 + 10
+      for (let n = 0; n < count; n++) yield* plantSecret(world, one, "acme", `s${n}`)
+      yield* one.keys.rotateKeys(operator)
+      yield* TestClock.adjust("1 minute")
+      yield* turns(one)
+      const keys = new Set(world.tables.credentials.allVersions().map(({ keyId }) => keyId))
+      assert.strictEqual(keys.size, 1)
+      for (const keyId of keys) assert.isAtLeast(world.tables.keyLife.uses.get(keyId!) ?? 0, count)
+    })
+  )
+
+  it.effect("while the key that was the active one is still used, nothing is sealed for nothing", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* rotationWorld()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const secret = yield* plantSecret(world, one, "acme", "s")
+      const { keyId } = world.tables.credentials.versionsOf(secret.place.credentialId)[0]!
+      yield* one.keys.rotateKeys(operator)
+      // Within the seconds that a replica goes on with the key it knows.
+      yield* turns(one)
+      assert.strictEqual(world.tables.credentials.versionsOf(secret.place.credentialId)[0]!.keyId, keyId)
+      yield* TestClock.adjust("1 minute")
+      yield* turns(one)
+      assert.notStrictEqual(world.tables.credentials.versionsOf(secret.place.credentialId)[0]!.keyId, keyId)
+      assert.strictEqual(yield* opened(world, one, secret), "s")
     })
   )
 

@@ -1,6 +1,7 @@
 // Verifies R-SEC-1.
 import { randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
+import { hmac } from "../../../src/crypto/Hmac.ts"
 import * as KeyId from "../../../src/crypto/KeyId.ts"
 import * as SealedRecord from "../../../src/crypto/SealedRecord.ts"
 
@@ -43,6 +44,26 @@ describe("SealedRecord", () => {
         .toString("hex")
     )
     assert.strictEqual(new Set(drawn).size, drawn.length, "equal plaintexts give unrelated records")
+  })
+
+  it("what a nonce was made of does not stay in memory, and a large secret gets one like a small one", () => {
+    for (const length of [5, 300, 5_000]) {
+      const one = newKey()
+      const plaintext = randomBytes(length)
+      SealedRecord.seal(one, "place", plaintext)
+      assert.isFalse(one.nonces.inner.includes(plaintext.subarray(0, 5)))
+      const random = randomBytes(16)
+      const nonceOf = (bytes: Uint8Array) =>
+        Buffer.from(SealedRecord.seal(one, "place", bytes, random))
+          .subarray(17, 29)
+          .toString("hex")
+      const data = Buffer.concat([Buffer.from([SealedRecord.format]), one.idBytes, Buffer.from("place")])
+      const size = Buffer.alloc(4)
+      size.writeUInt32BE(data.byteLength)
+      const message = Buffer.concat([random, size, data, plaintext])
+      assert.strictEqual(nonceOf(plaintext), Buffer.from(hmac(one.nonces, message)).subarray(0, 12).toString("hex"))
+      assert.notStrictEqual(nonceOf(plaintext), nonceOf(plaintext.subarray(1)))
+    }
   })
 
   it("moved to any other place, no record opens", () => {

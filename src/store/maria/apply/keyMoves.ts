@@ -6,33 +6,36 @@ import { lockTenant } from "../load/tenant.ts"
 import type { TransactionResult } from "../Mariadb.ts"
 import type { Session, Value } from "../MariadbConnection.ts"
 
-/** A row that changed meanwhile has another tag. */
-const moveHashSql = `UPDATE tokens SET hash = ?, hash_key_id = ?, mac = ?
+/**
+ * A row that changed meanwhile has another tag. The index is named, since the choice between it and that of the keys
+ * costs as much as the update.
+ */
+const moveHashSql = `UPDATE tokens FORCE INDEX (uq_tokens_id) SET hash = ?, hash_key_id = ?, mac = ?
   WHERE token_id = ? AND tenant_id = ? AND hash_key_id = ? AND hash = ? AND mac <=> ?`
-const moveSealedSql = `UPDATE credential_versions SET sealed = ?, key_id = ?
+const moveSealedSql = `UPDATE credential_versions FORCE INDEX (PRIMARY) SET sealed = ?, key_id = ?
   WHERE credential_id = ? AND version = ? AND tenant_id = ? AND key_id = ? AND sealed = ?`
 /** The run under way, where there is one. */
 const addMovedSql = `UPDATE key_rotation SET moved = moved + ?, moving_since = COALESCE(moving_since, ${Columns.momentSql})
   WHERE id = 1`
 
 const hashValues = (from: Buffer, to: Buffer, move: HashMove): ReadonlyArray<Value> => [
-  Buffer.from(move.newHash),
+  Columns.sameBytes(move.newHash),
   to,
   Columns.macValue(move.newMac),
   Columns.uuidBytes(move.tokenId),
   move.tenantId,
   from,
-  Buffer.from(move.hash),
+  Columns.sameBytes(move.hash),
   Columns.macValue(move.mac)
 ]
-const sealedValues = (from: Buffer, move: SealedMove): ReadonlyArray<Value> => [
-  Buffer.from(move.newSealed),
-  Columns.uuidBytes(move.newKeyId),
+const sealedValues = (from: Buffer, to: Buffer, move: SealedMove): ReadonlyArray<Value> => [
+  Columns.sameBytes(move.newSealed),
+  to,
   Columns.uuidBytes(move.credentialId),
   move.version,
   move.tenantId,
   from,
-  Buffer.from(move.sealed)
+  Columns.sameBytes(move.sealed)
 ]
 
 /** One kind of row, for `moveOfTenant`. */
@@ -61,8 +64,15 @@ export const hashes = (from: Buffer, to: Buffer): Kind<HashMove> => ({
   valuesOf: (move) => hashValues(from, to, move)
 })
 
-/** Versions of credentials, sealed anew. */
-export const sealed = (from: Buffer): Kind<SealedMove> => ({
-  updateSql: moveSealedSql,
-  valuesOf: (move) => sealedValues(from, move)
-})
+/** Versions of credentials, sealed anew: with one key, or with few. */
+export const sealed = (from: Buffer): Kind<SealedMove> => {
+  const keys = new Map<string, Buffer>()
+  return {
+    updateSql: moveSealedSql,
+    valuesOf: (move) => {
+      const to = keys.get(move.newKeyId) ?? Columns.uuidBytes(move.newKeyId)
+      keys.set(move.newKeyId, to)
+      return sealedValues(from, to, move)
+    }
+  }
+}

@@ -7,6 +7,7 @@ import { AuditStore } from "../../../../src/store/AuditStore.ts"
 import { KeyRotationStore } from "../../../../src/store/KeyRotationStore.ts"
 import { KeyStore } from "../../../../src/store/KeyStore.ts"
 import { Mariadb } from "../../../../src/store/maria/Mariadb.ts"
+import { hashedSql, sealedSql } from "../../../../src/store/maria/MariaKeyRotationStore.ts"
 import { endedSql, orphansOfApplicationsSql, orphansOfTenantsSql } from "../../../../src/store/maria/MariaSweeps.ts"
 import { byHashSql } from "../../../../src/store/maria/MariaTokenLookup.ts"
 import { openSql } from "../../../../src/store/maria/RevokeAllRow.ts"
@@ -90,6 +91,24 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         )
         // A few looks for each kind of thing that a removed tenant leaves, whatever there is of tokens.
         assert.isBelow(read, 300)
+      })
+    )
+
+    it.effect("a page of rows under a key costs what it holds, wherever it begins", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* filler
+        const key = anId()
+        const tokens = Array.from({ length: 1_000 }, () => aToken(tenantId, appName, { hashKeyId: key }))
+        yield* insert(tokens)
+        const store = yield* KeyRotationStore
+        const after = (yield* store.hashedRows(key, 900)).at(-1)!
+        assert.isBelow(yield* rowsRead(store.hashedRows(key, 20, after)), 100)
+        const [id, tenant] = [Buffer.alloc(16, 1), tenantId]
+        assert.strictEqual((yield* planOf(hashedSql, [id, tenant, tenant, id, 20])).get("tokens"), "ix_tokens_hash_key")
+        assert.strictEqual(
+          (yield* planOf(sealedSql, [id, id, id, 1, 20])).get("credential_versions"),
+          "ix_credential_versions_key"
+        )
       })
     )
 
