@@ -36,6 +36,8 @@ const verbs = (verb: string): Readonly<Record<CredentialKind, string>> => ({
   certificate: `tenant:x509-credentials:${verb}`
 })
 
+/** By which scope each kind of client credentials is read. */
+export const clientReadScopes = verbs("read")
 const read = endpoint("endpoint:read")
 const update = endpoint("endpoint:update")
 const credentialsRead = tenant("tenant:credentials:read")
@@ -65,8 +67,8 @@ export const tenantScopes: Readonly<Record<string, Row>> = {
   "application.remove": { on: "application", scope: "application:delete" },
   "client-credential.create-basic": { on: "tenant", scope: verbs("create").basic },
   "client-credential.create-certificate": { on: "tenant", scope: verbs("create").certificate },
-  "client-credential.get": { on: "client-credential", scopes: verbs("read") },
-  "client-credential.list": { on: "client-credentials", scopes: verbs("read") },
+  "client-credential.get": { on: "client-credential", scopes: clientReadScopes },
+  "client-credential.list": { on: "client-credentials", scopes: clientReadScopes },
   "client-credential.transition": clientUpdate,
   "client-credential.suspend": clientUpdate,
   "client-credential.activate": clientUpdate,

@@ -87,6 +87,7 @@ const rowsOf = (kind: Kind): ReadonlyArray<Row> => {
       about: "All of them, as a bare array.",
       operation: "client-credential.list",
       request: ListClients,
+      fixed: { kind },
       answer: Schema.Array(Client),
       statuses: [200],
       query: [

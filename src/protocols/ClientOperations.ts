@@ -1,8 +1,11 @@
 /** `{instance}.v1.{tenant}.client-credential.*`. States and answers are those of tokens. */
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, Result } from "effect"
+import { tenantSystem } from "../access/Grants.ts"
+import { clientReadScopes } from "../access/Scopes.ts"
 import { Clients } from "../actors/clients/Clients.ts"
 import type { Caller } from "../actors/tenant/Tenants.ts"
 import { type ClientCredentialKind, clientCredentialKinds } from "../domain/ClientCredential.ts"
+import { ScopeMissing } from "../domain/errors.ts"
 import { entityIdPattern } from "../domain/Names.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import * as Json from "../schema/ClientJson.ts"
@@ -30,9 +33,16 @@ const touched = Effect.fnUntraced(function* ({ credentialId }: { readonly creden
   return [kind === undefined ? null : { kind }]
 })
 
-/** The kinds that a caller may see. */
-const onlyKind = (among: ReadonlyArray<string> | null): ClientCredentialKind | null =>
-  among === null ? null : (clientCredentialKinds.find((kind) => among.length === 1 && among[0] === kind) ?? null)
+/** Which kind is listed; null: both. Who asks for one that it may not read is told so, where an empty list would lie. */
+const kindOf = (
+  asked: ClientCredentialKind | null,
+  among: ReadonlyArray<string> | null
+): Result.Result<ClientCredentialKind | null, ScopeMissing> => {
+  const seen = clientCredentialKinds.filter((kind) => among === null || among.includes(kind))
+  if (asked === null && seen.length > 0) return Result.succeed(seen.length === 1 ? seen[0]! : null)
+  if (asked !== null && seen.includes(asked)) return Result.succeed(asked)
+  return Result.fail(new ScopeMissing({ scope: clientReadScopes[asked ?? "basic"], resource: tenantSystem }))
+}
 
 /** `suspend`, `activate`, `revoke`: a transition whose target is the verb's. */
 const shorthand = (verb: string, target: TokenStatus) =>
@@ -101,11 +111,11 @@ export const clientOperations = [
     answer: Json.ClientPage,
     errors: ["INVALID_CURSOR", "NOT_YET_IN_FORCE"],
     handle: Effect.fnUntraced(function* (
-      { clientId = null, cursor, limit, status: statuses = [] },
+      { clientId = null, cursor, kind: asked, limit, status: statuses = [] },
       { among, answerBytesMax, tenantId }
     ) {
       const clients = yield* Clients
-      const kind = onlyKind(among)
+      const kind = yield* Effect.fromResult(kindOf(asked ?? null, among))
       return yield* answerPage({
         list: "client-credential.list",
         of: [tenantId, clientId, Array.from(new Set(statuses)).toSorted(), kind],

@@ -42,6 +42,9 @@ export const CreateCertificate = Schema.Struct({
 export const GetClient = Schema.Struct({ credentialId: Field.EntityId })
 export const ListClients = Schema.Struct({
   clientId: Schema.optionalKey(Name),
+  kind: Schema.optionalKey(
+    Schema.Literals(clientCredentialKinds).annotate({ description: "without it the kinds that the caller may read" })
+  ),
   status: Schema.optionalKey(Schema.Array(Field.TokenStatus).check(Schema.isMaxLength(tokenStatuses.length))),
   limit: Field.Limit,
   cursor: Field.Cursor

@@ -6,6 +6,17 @@ const management = `${unit}/management.test.ts`
 const caller = `${unit}/busCaller.test.ts`
 
 export const protocols: ReadonlyArray<Mutant> = [
+  ...faultsIn(
+    "src/protocols/ClientOperations.ts",
+    { breaks: ["R-ACC-1", "R-GWY-9"], tests: ["test/integration/access/bearer.test.ts#lists the kinds of client"] },
+    [
+      {
+        id: "protocols-clients-kind-that-one-may-not-read",
+        from: "asked !== null && seen.includes(asked)",
+        to: "asked !== null && seen.length > 0"
+      }
+    ]
+  ),
   ...faultsIn("src/protocols/BusAccess.ts", { breaks: ["R-BUS-15", "R-BUS-8"], tests: [caller] }, [
     {
       id: "protocols-bus-longer-name-is-the-consumer",

@@ -227,7 +227,7 @@ const ofTenant: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   "client-credential.create-basic": { username: "hostile", password: "p", clientId: "c", description: "d" },
   "client-credential.create-certificate": { issuer: "CN=hostile", serialNumber: "1", clientId: "c" },
   "client-credential.get": { credentialId: uuid },
-  "client-credential.list": { clientId: "c", status: ["Active"], limit: 3, cursor: "x" },
+  "client-credential.list": { clientId: "c", kind: "basic", status: ["Active"], limit: 3, cursor: "x" },
   "client-credential.revoke": { credentialId: uuid, reason: "because", expectedVersion: 1 },
   "client-credential.delete": { credentialId: uuid },
   "token.revoke-all": { tokenIds: [uuid] },

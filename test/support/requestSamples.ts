@@ -55,7 +55,7 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "client-credential.create-basic": [{ username: "u", password: "p", clientId: "c", description: "d" }],
   "client-credential.create-certificate": [{ issuer: "CN=x", serialNumber: "1", clientId: "c" }],
   "client-credential.get": [{ credentialId: "c" }],
-  "client-credential.list": [{ clientId: "c", status: ["Active"], ...page }],
+  "client-credential.list": [{ clientId: "c", kind: "basic", status: ["Active"], ...page }],
   "client-credential.transition": [{ credentialId: "c", targetStatus: "Revoked", ...change }],
   "client-credential.suspend": [{ credentialId: "c", ...change }],
   "client-credential.activate": [{ credentialId: "c", ...change }],

@@ -239,6 +239,18 @@ describe("every operation of a tenant", () => {
     }
   })
 
+  it("lists the kinds of client credentials that one may read, and says so of the other", async () => {
+    const token = acme.token("tenant:x509-credentials:read")
+    const listed = async (request: object) => {
+      const answer = await ask("acme", "client-credential.list", request, token)
+      return answer.status === 200 ? answer.body.content.map(({ kind }: { kind: string }) => kind) : why(answer)
+    }
+    assert.notInclude(await listed({}), "basic")
+    assert.notInclude(await listed({ kind: "certificate" }), "basic")
+    const missing = { scope: "tenant:basic-credentials:read", resource: "tenant-system" }
+    assert.deepStrictEqual(await listed({ kind: "basic" }), [403, missing])
+  })
+
   it("answers about ids of another tenant as about ids of nobody", async () => {
     const token = await acme.token(everyScope)
     const strangers: Furniture = { ...ofBeta, endpointId: ofAcme.endpointId, appName: ofAcme.appName }

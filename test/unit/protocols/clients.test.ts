@@ -80,6 +80,14 @@ const cases = [
     body: { content: [shownCertificate, shownBasic] }
   },
   {
+    operation: "list",
+    ask: { kind: "certificate" },
+    calls: "clientsList",
+    args: ["demo", { clientId: null, statuses: [], kind: "certificate", limit: 20, after: null }],
+    gives: { content: [certificate], next: null },
+    body: { content: [shownCertificate] }
+  },
+  {
     operation: "transition",
     ask: { credentialId: id, targetStatus: "suspended", expectedVersion: 3, reason: "r" },
     calls: "clientsTransition",

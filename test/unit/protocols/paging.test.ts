@@ -57,8 +57,8 @@ const lists: Readonly<Record<string, List>> = {
   },
   "client-credential.list": {
     method: "clientsList",
-    base: { clientId: "a", status: ["Active", "Revoked"] },
-    others: { clientId: "b", status: ["Active"] },
+    base: { clientId: "a", kind: "basic", status: ["Active", "Revoked"] },
+    others: { clientId: "b", kind: "certificate", status: ["Active"] },
     ...id
   },
   "service.list": { method: "services", base: {}, others: {}, ...name },
