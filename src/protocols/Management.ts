@@ -14,6 +14,7 @@
  */
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result } from "effect"
+import * as HeldRefusals from "../actors/tenant/HeldRefusals.ts"
 import { Limits } from "../actors/tenant/Limits.ts"
 import { Platform } from "../actors/tenant/Platform.ts"
 import { InvalidRequest, TooManyRequests, Unavailable } from "../domain/errors.ts"
@@ -28,7 +29,6 @@ import type { Trace } from "../observability/Trace.ts"
 import { Access } from "./Access.ts"
 import { type BusCaller, busCallerOf } from "./BusCaller.ts"
 import { BusConfig } from "./BusConfig.ts"
-import * as HeldRefusals from "./HeldRefusals.ts"
 import { Micro } from "./Micro.ts"
 import { encodeBody, type Operation, type Reply } from "./Operation.ts"
 import * as OperationEndpoints from "./OperationEndpoints.ts"
@@ -119,8 +119,6 @@ const headersRefused = new InvalidRequest({
   path: "headers",
   reason: "must be lines of a name, a colon and a value"
 })
-/** The line of all refusals. */
-const refusing = "all refusals"
 /** What takes a right away does not wait for whatever else its tenant asks. */
 const lineOf = <R>({ operation, tenantId }: Asked<R>): string =>
   operation.takesAway ? `${tenantId} takes away` : tenantId
@@ -152,12 +150,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     later: (next) => void run(Effect.andThen(Effect.yieldNow, Effect.sync(next))),
     deadline: (yield* Deadlines.make("turns", turnTimeout)).begin
   })
-  const refusals = yield* HeldRefusals.make((tell) =>
-    turns.take(refusing, () => {
-      tell()
-      turns.ended(refusing)
-    })
-  )
+  const refusals = yield* HeldRefusals.make
   const endpointOf = OperationEndpoints.make(micro, protocol, instance, operations)
 
   const enteringOf = (message: Msg, { extra, operation, tenantId }: Asked<R>): Shares.Entering => ({

@@ -112,21 +112,6 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "        look(line)\n        } finally {\n"
     }
   ]),
-  ...faultsIn("src/protocols/HeldRefusals.ts", { breaks: ["R-LIM-3", "P6"], tests: [`${unit}/turns.test.ts`] }, [
-    {
-      id: "protocols-refusals-told-at-once",
-      from: "!isOpen || held.size >= heldMax",
-      to: "isOpen || held.size >= heldMax"
-    },
-    { id: "protocols-refusals-held-without-bound", from: "held.size >= heldMax || ", to: "" },
-    { id: "protocols-refusals-large-ones-kept", from: " || bytes > heldBytesMax", to: "" },
-    { id: "protocols-refusals-left-at-the-end", from: "      for (const once of held) once()\n", to: "" },
-    {
-      id: "protocols-refusals-told-twice",
-      from: "if (held.delete(once)) tell()",
-      to: "held.delete(once)\n        tell()\n        tell()"
-    }
-  ]),
   ...faultsIn("src/protocols/Paging.ts", { breaks: ["R-LIM-3", "P6"], tests: [management] }, [
     {
       id: "protocols-pages-read-in-one-go",

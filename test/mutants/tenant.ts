@@ -256,6 +256,35 @@ export const tenant: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn(
+    "src/actors/tenant/HeldRefusals.ts",
+    { breaks: ["R-LIM-3", "P6"], tests: [`${unit}/HeldRefusals.test.ts`] },
+    [
+      {
+        id: "tenant-refusals-told-at-once",
+        from: "!isOpen || held.size >= heldMax",
+        to: "isOpen || held.size >= heldMax"
+      },
+      { id: "tenant-refusals-held-without-bound", from: "held.size >= heldMax || ", to: "" },
+      { id: "tenant-refusals-large-ones-kept", from: " || bytes > heldBytesMax", to: "" },
+      { id: "tenant-refusals-left-at-the-end", from: "      for (const once of held) once()\n", to: "" },
+      {
+        id: "tenant-refusals-told-twice",
+        from: "if (held.delete(once)) tell()",
+        to: "held.delete(once)\n        tell()\n        tell()"
+      },
+      {
+        id: "tenant-refusals-told-in-one-go",
+        from: "left = toldAtOnce; left > 0",
+        to: "left = heldMax; left > 0"
+      },
+      {
+        id: "tenant-refusals-one-bug-silences-the-rest",
+        from: "{ while: () => due.length > 0 }",
+        to: "{ while: () => due.length < 0 }"
+      }
+    ]
+  ),
   ...faultsIn("src/actors/tenant/Answering.ts", { breaks: ["R-DUR-6"], tests: [`${unit}/Answering.test.ts`] }, [
     {
       id: "tenant-answering-bug-stops-the-others",

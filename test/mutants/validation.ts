@@ -161,8 +161,8 @@ export const validation: ReadonlyArray<Mutant> = [
       },
       {
         id: "validation-misses-joined-request-costs-rate",
-        from: "if (open === undefined && !tenant.missRate.take(",
-        to: "if (!tenant.missRate.take(",
+        from: "(open === undefined && !this.mayAskOneMore(tenant))",
+        to: "!this.mayAskOneMore(tenant)",
         breaks: ["R-ACT-5"]
       },
       {

@@ -13,6 +13,7 @@ import * as Loop from "../../observability/Loop.ts"
 import { TokenLookup } from "../../store/TokenLookup.ts"
 import { TokenUse, usesPerCallMax } from "../../store/TokenUse.ts"
 import { ActorsConfig } from "../tenant/ActorsConfig.ts"
+import * as HeldRefusals from "../tenant/HeldRefusals.ts"
 import { Limits } from "../tenant/Limits.ts"
 import { rowsChanged } from "../tenant/RowTagging.ts"
 import { FirstUse } from "./FirstUse.ts"
@@ -49,6 +50,7 @@ const make = Effect.gen(function* () {
   const keyring = yield* Keyring
   const clock = yield* Clock.Clock
   const limits = yield* Limits
+  const refusals = yield* HeldRefusals.make
   const context = yield* Effect.context<never>()
   const log = Effect.runForkWith(context)
   const monotonicMs = () => monotonicMsUnsafe(clock)
@@ -79,6 +81,7 @@ const make = Effect.gen(function* () {
       bugLoggedAt = monotonicMs()
       log(Effect.logError("a validation failed by a bug", bug))
     },
+    hold: refusals.hold,
     missesPerSecond: (tenantId) => limits.get(tenantId).missesPerSecond,
     onChanged: ({ tenantId, tokenId }) => {
       changed.updateUnsafe(1, context)
@@ -96,11 +99,12 @@ const make = Effect.gen(function* () {
   yield* every("validation sweep", sweepEvery, Effect.sync(path.sweep))
   yield* every("last uses", settings.lastUseInterval, flush)
   yield* every("validation metrics", metricsEvery, makePublish(path.counts))
+  yield* Effect.addFinalizer(() => refusals.end)
   yield* Effect.addFinalizer(() => flush)
   const validator: Validator["Service"] = {
     answerUnsafe: path.answerUnsafe,
     validateUnsafe: path.validateUnsafe,
-    drained: () => path.quiet().then(() => Effect.runPromiseWith(context)(flush)),
+    drained: () => path.quiet().then(() => Effect.runPromiseWith(context)(Effect.andThen(refusals.end, flush))),
     inFlight: path.inFlight
   }
   return validator

@@ -13,6 +13,7 @@ import type { HotToken } from "../../domain/HotToken.ts"
 import { defaultLimits } from "../../domain/TenantLimits.ts"
 import type { TokenLookup } from "../../store/TokenLookup.ts"
 import type { ValidationSettings } from "../tenant/ActorsConfig.ts"
+import type { HeldRefusals } from "../tenant/HeldRefusals.ts"
 import { Directory, type Found } from "./Directory.ts"
 import type { FirstUses } from "./FirstUse.ts"
 import { type Beliefs, tailOf } from "./HotState.ts"
@@ -58,6 +59,8 @@ export interface MissesOptions {
   readonly onBug: (bug: unknown) => void
   /** Of the tenant; the default of all without it. */
   readonly missesPerSecond?: (tenantId: string) => number
+  /** Tells the refusal of what is over the tenant's limit, now or later; at once without it. */
+  readonly hold?: HeldRefusals["hold"]
   readonly onChanged: (row: HotToken) => void
 }
 
@@ -159,16 +162,14 @@ export class Misses {
     const { tenant } = application
     const negative = leaseHolds ? tenant.negatives.find(h0, h1, h2, h3, now) : undefined
     const foreign = waiter.tenantId !== null && waiter.tenantId !== tenant.tenantId
-    const refusal = foreign
-      ? reply.unknownApplication
-      : (negative ?? (tenant.waiting >= this.perTenantMax ? reply.tooMany : null))
-    if (refusal !== null) {
+    const refusal = foreign ? reply.unknownApplication : negative
+    if (refusal !== undefined) {
       this.answer(waiter, refusal, now)
       return
     }
     const open = this.queue.find(h0, h1, h2, h3)
-    if (open === undefined && !tenant.missRate.take(this.perSecond(tenant.tenantId), this.options.monotonicMs())) {
-      this.answer(waiter, reply.tooMany, now)
+    if (tenant.waiting >= this.perTenantMax || (open === undefined && !this.mayAskOneMore(tenant))) {
+      this.refuse(waiter)
       return
     }
     tenant.waiting++
@@ -191,6 +192,16 @@ export class Misses {
       negativeEpoch: tenant.negatives.epoch,
       waiting: [{ waiter, tenant }]
     })
+  }
+
+  private mayAskOneMore(tenant: TenantRecord): boolean {
+    return tenant.missRate.take(this.perSecond(tenant.tenantId), this.options.monotonicMs())
+  }
+
+  private refuse(waiter: Waiter): void {
+    const tell = () => this.answer(waiter, reply.tooMany, this.options.now())
+    if (this.options.hold === undefined) tell()
+    else this.options.hold(0, tell)
   }
 
   // ---- going out ----------------------------------------------------------------------

@@ -1,9 +1,6 @@
 // Verifies R-LIM-3.
 
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { TestClock } from "effect/testing"
-import * as HeldRefusals from "../../../src/protocols/HeldRefusals.ts"
 import { keptPerTenant, make as makeShares } from "../../../src/protocols/Shares.ts"
 import { make, pressedMax, pressedMs, sliceMs } from "../../../src/protocols/Turns.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
@@ -202,34 +199,4 @@ describe("requests begin in turns", () => {
     assert.isAtLeast(begun.filter((line) => line === "loud takes away").length, pressedMax)
     assert.include(begun, "quiet takes away")
   })
-})
-
-describe("a refusal of what is over a limit", () => {
-  it.effect("is told a moment later, once; one too many or too large at once; and all of them at the end", () =>
-    Effect.gen(function* () {
-      const told: Array<number> = []
-      const turns: Array<() => void> = []
-      const refusals = yield* HeldRefusals.make((tell) => void turns.push(tell))
-      const hold = (n: number, bytes = 0) => refusals.hold(bytes, () => void told.push(n))
-      hold(1)
-      hold(2, HeldRefusals.heldBytesMax + 1)
-      assert.deepStrictEqual(told, [2])
-      yield* TestClock.adjust(HeldRefusals.holdMs - 1)
-      assert.deepStrictEqual(told, [2])
-      yield* TestClock.adjust(1)
-      assert.deepStrictEqual(told, [2], "its turn has not come")
-      for (const tell of turns) tell()
-      assert.deepStrictEqual(told, [2, 1])
-      for (let n = 0; n < HeldRefusals.heldMax; n++) hold(3)
-      hold(4)
-      assert.deepStrictEqual(told, [2, 1, 4])
-      yield* refusals.end
-      assert.lengthOf(told, 3 + HeldRefusals.heldMax)
-      hold(5)
-      assert.strictEqual(told.at(-1), 5)
-      yield* TestClock.adjust(HeldRefusals.holdMs)
-      for (const tell of turns) tell()
-      assert.lengthOf(told, 4 + HeldRefusals.heldMax)
-    })
-  )
 })

@@ -2,14 +2,17 @@
  * Refusals of what is over a limit, told a little later.
  *
  * Whoever is refused is asked to come again in a second. One that comes again at once would be refused as fast
- * as it can ask, and take the processor with it; so it learns of its refusal after `holdMs`, in turns with what
- * others ask. No more than `heldMax` wait so, and nothing large; one more is told at once.
+ * as it can ask, and take the processor with it; so it learns of its refusal after `holdMs`, a few in each turn of
+ * the event loop: told all at once, those of one burst would be asked again as one. No more than `heldMax` wait so,
+ * and nothing large; one more is told at once.
  */
 import { Effect, type Scope } from "effect"
-import * as Deadlines from "../observability/Deadlines.ts"
+import * as Deadlines from "../../observability/Deadlines.ts"
 
 export const holdMs = 100
 export const heldMax = 1_024
+/** Told in one turn of the loop. */
+export const toldAtOnce = 16
 /** What is refused is kept until then. */
 export const heldBytesMax = 4_096
 
@@ -20,17 +23,26 @@ export interface HeldRefusals {
   readonly end: Effect.Effect<void>
 }
 
-/** `inTurn` calls what it is given, once, now or later. */
-export const make = Effect.fnUntraced(function* (
-  inTurn: (tell: () => void) => void
-): Generator<Effect.Effect<unknown, never, Scope.Scope>, HeldRefusals, never> {
+export const make = Effect.gen(function* (): Generator<
+  Effect.Effect<unknown, never, Scope.Scope>,
+  HeldRefusals,
+  never
+> {
   const deadlines = yield* Deadlines.make("refusals", holdMs)
+  const run = Effect.runForkWith(yield* Effect.context<never>())
   const held = new Set<() => void>()
+  const due: Array<() => void> = []
   let isOpen = true
+  const tellSome = Effect.sync(() => {
+    for (let left = toldAtOnce; left > 0; left--) due.shift()?.()
+  }).pipe(Effect.catchDefect((defect) => Effect.logError("a refusal met a bug", defect)))
+  const tellDue = Effect.repeat(Effect.andThen(Effect.yieldNow, tellSome), { while: () => due.length > 0 })
   return {
     hold: (bytes, tell) => {
       if (!isOpen || held.size >= heldMax || bytes > heldBytesMax) return tell()
-      const end = deadlines.begin(() => inTurn(once))
+      const end = deadlines.begin(() => {
+        if (due.push(once) === 1) run(tellDue)
+      })
       const once = () => {
         end()
         if (held.delete(once)) tell()
