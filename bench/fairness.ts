@@ -4,7 +4,8 @@
  * A quiet tenant validates a hot token, reads a record, provisions and revokes, a little at a time. Floods are of four
  * kinds, each far over a limit: validations of values that nobody has (misses), changes, lists, and batches. What is
  * promised is the ratio of the medians of the p99s, in the flood to beside it: at most 1.33. Why beside it and not
- * alone: `measures/fairness.ts`. The processor's share that the flood takes itself is printed.
+ * alone: `measures/fairness.ts`. The processor's share that the flood takes itself is printed, and how much of the
+ * processor the service's thread takes in one go, which says the same however busy the machine is.
  *
  * `node bench/fairness.ts [rounds=5] [milliseconds=2000]`. Exit code 1 above the promise.
  */
@@ -13,6 +14,7 @@ import { floods } from "./support/flood.ts"
 import { startGround } from "./support/ground.ts"
 import { type Times, works } from "./support/quietTenant.ts"
 import { median, printMachine } from "./support/report.ts"
+import type { TurnsSeen } from "./support/turnsOfLoop.ts"
 
 const [rounds = 5, milliseconds = 2_000] = process.argv.slice(2).map(Number)
 printMachine()
@@ -28,9 +30,13 @@ try {
       within.push(await taken.within(kind))
       beside.push(await taken.beside(kind))
     }
-    const { perSecond, processors } = taken.known(kind)
+    const { perSecond, processors, turns } = taken.known(kind)
     console.log(
       `flood of ${kind}: ${Math.round(perSecond).toLocaleString("en")} a second, itself ${processors.toFixed(2)} of a processor`
+    )
+    const shown = ({ longest, median, p99 }: TurnsSeen) => [median, p99, longest].map((ms) => ms.toFixed(1)).join(", ")
+    console.log(
+      `  the service's thread in one go, ms of the processor: ${shown(turns)} (median, p99, longest); alone ${shown(taken.turnsAlone())}`
     )
     for (const work of works) {
       const [silent, echo, ours] = [alone, beside, within].map((all) => median(all.map((one) => one[work])))

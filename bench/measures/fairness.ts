@@ -6,12 +6,17 @@
  * sides, and what is left is the service's doing; on a machine with processors to spare the two baselines, beside an
  * echo and alone, are one. `bench/fairness.ts` prints both.
  */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { eventually } from "../../test/support/eventually.ts"
 import { startEcho, startFlood } from "../support/children.ts"
 import { type Flood, type Flooded, floods, loud, subjectOf } from "../support/flood.ts"
 import { type Ground, provision, registered } from "../support/ground.ts"
 import type { Group, Row, Side } from "../support/measure.ts"
 import { quietTenant, quietTimes, type Times, type Work, works } from "../support/quietTenant.ts"
 import { processorSeconds } from "../support/report.ts"
+import type { TurnsSeen } from "../support/turnsOfLoop.ts"
 
 const [instance, echoes] = ["fair", "fairecho"]
 export const promised = 1.33
@@ -19,10 +24,11 @@ export const floodInFlight = 512
 /** Of the loud tenant: a flood is what is far over them. */
 export const limits = { requestsInFlight: 256, missesPerSecond: 1_000 }
 
-/** What a flood was in its last round within the service. */
+/** What a flood was in its last round within the service, and what the service's thread did in one go meanwhile. */
 interface Known {
   readonly perSecond: number
   readonly processors: number
+  readonly turns: TurnsSeen
 }
 
 export interface Fairness {
@@ -32,11 +38,30 @@ export interface Fairness {
   /** The same flood, at the rate of the last one within, answered by an echo. */
   readonly beside: (kind: Flood) => Promise<Times>
   readonly known: (kind: Flood) => Known
+  /** In the last round alone. */
+  readonly turnsAlone: () => TurnsSeen
 }
 
 export const prepareFairness = async (ground: Ground, milliseconds: number): Promise<Fairness> => {
   const { natsUrl, onStop } = ground
-  const { client } = await ground.service(instance)
+  const folder = mkdtempSync(join(tmpdir(), "cm-turns-"))
+  onStop(async () => rmSync(folder, { recursive: true }))
+  const file = join(folder, "turns.json")
+  const env = {
+    NODE_OPTIONS: `--import ${new URL("../support/turnsOfLoop.ts", import.meta.url).href}`,
+    BENCH_TURNS: file
+  }
+  const { client, service } = await ground.service(instance, { env })
+  const turnsSeen = async (): Promise<TurnsSeen> => {
+    rmSync(file, { force: true })
+    process.kill(service.pid, "SIGUSR2")
+    await eventually(
+      () => existsSync(file),
+      (isThere) => isThere,
+      { what: "what the service's thread did" }
+    )
+    return JSON.parse(readFileSync(file, "utf8"))
+  }
   for (const tenantId of [loud, quietTenant]) {
     await client.admin("tenants.create", { tenantId })
     await registered(client, tenantId, tenantId)
@@ -47,24 +72,33 @@ export const prepareFairness = async (ground: Ground, milliseconds: number): Pro
   const known = new Map<Flood, Known>()
   const during = async (kind: Flood, name: string, perSecond: number) => {
     const flood = await startFlood([natsUrl, name, kind, String(floodInFlight), String(perSecond)])
+    await turnsSeen()
     const [began, used] = [performance.now(), processorSeconds(flood.pid)]
     const times = await quietTimes(client, milliseconds)
     const seconds = (performance.now() - began) / 1_000
     const processors = (processorSeconds(flood.pid) - used) / seconds
+    const turns = await turnsSeen()
     const { bytes, count }: Flooded = await flood.end()
-    return { times, perSecond: count / seconds, processors, bytes: Math.round(bytes / Math.max(1, count)) }
+    return { times, perSecond: count / seconds, processors, turns, bytes: Math.round(bytes / Math.max(1, count)) }
   }
   await quietTimes(client, milliseconds)
+  let turnsAlone = await turnsSeen()
   for (const kind of floods) {
-    const { bytes, perSecond, processors } = await during(kind, instance, 0)
-    known.set(kind, { perSecond, processors })
+    const { bytes, ...one } = await during(kind, instance, 0)
+    known.set(kind, one)
     onStop((await startEcho(natsUrl, subjectOf[kind](echoes), bytes)).stop)
   }
   return {
-    alone: () => quietTimes(client, milliseconds),
+    alone: async () => {
+      await turnsSeen()
+      const times = await quietTimes(client, milliseconds)
+      turnsAlone = await turnsSeen()
+      return times
+    },
+    turnsAlone: () => turnsAlone,
     within: async (kind) => {
-      const { perSecond, processors, times } = await during(kind, instance, 0)
-      known.set(kind, { perSecond, processors })
+      const { times, ...one } = await during(kind, instance, 0)
+      known.set(kind, one)
       return times
     },
     beside: async (kind) => (await during(kind, echoes, Math.max(1, known.get(kind)!.perSecond))).times,
@@ -96,15 +130,15 @@ export const fairness: Group = {
     for (const kind of floods) {
       const [within, beside] = [shared(() => taken.within(kind)), shared(() => taken.beside(kind))]
       for (const work of works) sides[`${kind}: ${work}`] = within(work)
-      for (const work of works) sides[`${kind} at an echo: ${work}`] = beside(work)
+      for (const work of works) sides[`at an echo: ${kind}: ${work}`] = beside(work)
       for (const work of works)
         rows.push({
-          measure: `p99 of ${work}, in a flood of ${kind}`,
+          measure: `p99 of ${work}, others' ${kind}`,
           ours: `${kind}: ${work}`,
-          baseline: `${kind} at an echo: ${work}`,
+          baseline: `at an echo: ${kind}: ${work}`,
           unit: "ms",
           goal: { atMost: promised },
-          note: `${Math.round(taken.known(kind).perSecond).toLocaleString("en")} a second asked`
+          note: `${Math.round(taken.known(kind).perSecond).toLocaleString("en")} a second`
         })
     }
     return { sides, rows, roundsMax: 5, warms: false }
