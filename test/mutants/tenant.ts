@@ -200,6 +200,16 @@ export const tenant: ReadonlyArray<Mutant> = [
         to: "return row === undefined || rowHolds(row.mac, RowTags.ofTenant(row, row.servicesOff))"
       },
       {
+        id: "tenant-tagging-one-row-stands-for-all",
+        from: "const before = known.get(id)\n",
+        to: "const before = known.values().next().value\n"
+      },
+      {
+        id: "tenant-tagging-once-for-ever",
+        from: "const known = new Map<string, boolean>()\n",
+        to: "const known = ((globalThis as { known?: Map<string, boolean> }).known ??= new Map<string, boolean>())\n"
+      },
+      {
         id: "tenant-tagging-changed-settings-are-tagged",
         from: "(before === undefined || !holding.settings())",
         to: "(before === undefined || (!holding.settings() && loaded.now < 0))"

@@ -55,23 +55,35 @@ export const settingsHold = (tenant: Tenant, { rowHolds }: Pick<Tagger, "rowHold
 export const revokeAllHolds = (one: RevokeAll, { rowHolds }: Pick<Tagger, "rowHolds">): boolean =>
   rowHolds(one.mac, RowTags.ofRevokeAll(one))
 
+/** What was loaded does not change under the decisions: a row that many of a group ask about is compared once. */
+const once = (holds: (id: string) => boolean): ((id: string) => boolean) => {
+  const known = new Map<string, boolean>()
+  return (id) => {
+    const before = known.get(id)
+    if (before !== undefined) return before
+    const now = holds(id)
+    known.set(id, now)
+    return now
+  }
+}
+
 export const holdingIn = (loaded: Loaded, { rowHolds }: Tagger): Holding => ({
   token: (tokenId) => {
     const row = loaded.tokens.get(tokenId)
     return row === undefined || rowHolds(row.mac, RowTags.ofToken(row))
   },
-  credential: (credentialId) => {
+  credential: once((credentialId) => {
     const row = loaded.credentials?.credentials.get(credentialId)
     return row === undefined || rowHolds(row.mac, RowTags.ofCredential(row))
-  },
+  }),
   client: (credentialId) => {
     const row = loaded.clients?.credentials.get(credentialId)
     return row === undefined || rowHolds(row.mac, RowTags.ofClient(row))
   },
-  tenant: (tenantId) => {
+  tenant: once((tenantId) => {
     const row = loaded.credentials?.tenants.get(tenantId)
     return row !== undefined && rowHolds(row.mac, RowTags.ofTenant(row, row.servicesOff))
-  },
+  }),
   settings: () => loaded.tenant === undefined || settingsHold(loaded.tenant, { rowHolds }),
   revokeAll: (operationId) => {
     const row = loaded.revokeAlls?.found.get(operationId)

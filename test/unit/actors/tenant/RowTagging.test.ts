@@ -96,3 +96,52 @@ describe("a tenant's settings", () => {
     assert.isUndefined(macOf(loadedWith({ tenant: { ...tenant, settingsMac: tagOf("something else") } })))
   })
 })
+
+describe("a row that a whole group asks about", () => {
+  const whole = { tenantId: "acme", createdAt: 1, removedAt: null, servicesOff: "" }
+  const rowOf = (tenantId: string) => credentialRow({ tenantId, credentialId: nextId(), serviceName: "crm" })
+  const [good, forged, without] = [rowOf("acme"), rowOf("acme"), rowOf("acme")]
+  const loaded = loadedWith({
+    credentials: {
+      credentials: new Map([
+        [good.credentialId, { ...good, mac: tagOf(RowTags.ofCredential(good)) }],
+        [forged.credentialId, { ...forged, allowedConsumers: ["thief"], mac: tagOf(RowTags.ofCredential(forged)) }],
+        [without.credentialId, without]
+      ]),
+      versions: new Map(),
+      services: new Map(),
+      serviceCount: null,
+      servicesOff: null,
+      tenants: new Map([
+        ["acme", { ...whole, mac: tagOf(RowTags.ofTenant(whole, "")) }],
+        ["other", { ...whole, tenantId: "other", mac: tagOf(RowTags.ofTenant(whole, "")) }]
+      ])
+    }
+  })
+  const counting = () => {
+    const counts = { compared: 0 }
+    const holding = holdingIn(loaded, {
+      ...tagger,
+      rowHolds: (tag, text) => {
+        counts.compared += 1
+        return tagger.rowHolds(tag, text)
+      }
+    })
+    return { counts, holding }
+  }
+
+  it("is compared once, each by itself, in whatever order, and anew in the next transaction", () => {
+    const ids = [good, forged, without].map(({ credentialId }) => credentialId)
+    for (const order of [ids, ids.toReversed()]) {
+      const { counts, holding } = counting()
+      for (let n = 0; n < 64; n++) {
+        assert.deepStrictEqual(
+          order.map(holding.credential),
+          order.map((id) => id === good.credentialId)
+        )
+        assert.deepStrictEqual(["acme", "other", "nobody"].map(holding.tenant), [true, false, false])
+      }
+      assert.strictEqual(counts.compared, 5)
+    }
+  })
+})
