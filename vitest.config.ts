@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const countingTests = ["admin", "events", "hostile", "replySubject"].map(
   (name) => `test/unit/protocols/${name}.test.ts`
@@ -12,9 +13,47 @@ const models = ["coherence/protocol", "domain/grantLife/GrantLife", "domain/rota
 /** The short forms of the benchmark and of the simulation. Whatever else runs beside them only spoils figures. */
 const bench = ["test/chaos/bench.test.ts"]
 
+/** Those that take longest, longest first: begun last, each would run alone at the end. */
+const longest = [
+  "integration/rotators/kills",
+  "integration/refresh/kills",
+  "integration/service/keysDurability",
+  "integration/refresh/beside",
+  "integration/start",
+  "integration/platform",
+  "integration/service/inbox",
+  "integration/refresh/oidcProvider",
+  "integration/service/platform",
+  "integration/service/refusals",
+  "integration/service/restore",
+  "integration/service/keys",
+  "integration/service/limits",
+  "integration/service/keyFile",
+  "integration/service/hostileRun",
+  "integration/service/credentialDurability",
+  "integration/service/durability",
+  "integration/outbox/EventLogCluster",
+  "unit/coherence/protocol",
+  "unit/schema/avro",
+  "unit/settings",
+  "unit/domain/grantLife/GrantLife",
+  "unit/domain/rotationLife/RotationLife"
+].map((name) => `/test/${name}.test.ts`)
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = longest.findIndex((end) => moduleId.endsWith(end))
+      return at < 0 ? longest.length : at
+    }
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
+  }
+}
+
 export default defineConfig({
   test: {
     retry: 0,
+    sequence: { sequencer: LongestFirst },
     maxWorkers: 2,
     projects: [
       {

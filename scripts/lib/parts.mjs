@@ -6,12 +6,12 @@
  * not having been run.
  */
 import { spawn } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { checkout } from "./find.mjs"
 import { signal } from "./processes.mjs"
 import { say } from "./report.mjs"
-import { scratch } from "./scratch.mjs"
+import { removeScratch, scratchFolder } from "./scratch.mjs"
 
 const everyMs = 60_000
 
@@ -83,7 +83,7 @@ export const suites = (name, env, projects = [name]) => ({
   name,
   run: async (limitMs) => {
     // The tests' temporary folders lie in it, so that none outlives the part.
-    const folder = mkdtempSync(join(scratch(), "cm-part-"))
+    const folder = scratchFolder()
     const reportFile = join(folder, "report.json")
     const args = [
       "run",
@@ -97,7 +97,7 @@ export const suites = (name, env, projects = [name]) => ({
       limitMs
     })
     const counted = count(reportFile, code)
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 500 })
+    removeScratch(folder)
     return { ...counted, output }
   }
 })
