@@ -66,6 +66,13 @@ describe("the search for secrets", () => {
         everyMs: 200,
         what: "the secret on the bus being found"
       })
+      // The runs after it search the same bus.
+      await manager.streams.delete("SEARCHED")
+      await eventually(look, (found) => found.length === 0, {
+        limitMs: 60_000,
+        everyMs: 200,
+        what: "the bus being clean"
+      })
     } finally {
       await nc.close()
       await pool.end()
