@@ -5,6 +5,7 @@ const audit = "test/unit/actors/audit"
 const checks = "test/unit/actors/clients/ClientChecks.test.ts"
 const credentials = "test/unit/actors/credentials/LiveCredentials.test.ts"
 const sweeps = "test/unit/actors/credentials/Sweeps.test.ts"
+const rules = "test/unit/actors/credentials/Rules.test.ts"
 const keys = "test/unit/actors/keys/LiveKeys.test.ts"
 
 export const actors: ReadonlyArray<Mutant> = [
@@ -275,7 +276,7 @@ export const actors: ReadonlyArray<Mutant> = [
       }
     ]
   ),
-  ...faultsIn("src/actors/credentials/Reads.ts", { breaks: ["P5", "R-SEC-5"], tests: [credentials] }, [
+  ...faultsIn("src/actors/credentials/Reads.ts", { breaks: ["P5", "R-SEC-5"], tests: [rules, credentials] }, [
     {
       id: "credentials-reads-changed-row",
       from: "if (!workspace.holds.credential(credentialId)) return credentialChanged(credentialId)",
@@ -301,13 +302,13 @@ export const actors: ReadonlyArray<Mutant> = [
       breaks: ["P8", "R-SEC-13"]
     }
   ]),
-  ...faultsIn("src/actors/credentials/Rotation.ts", { breaks: ["R-SEC-8"], tests: [credentials] }, [
+  ...faultsIn("src/actors/credentials/Rotation.ts", { breaks: ["R-SEC-8"], tests: [rules, credentials] }, [
     {
       id: "credentials-rotate-notices-stay-given",
       from: "      noticedMs: null\n",
       to: "      noticedMs: before.noticedMs\n",
       breaks: ["R-SEC-9"],
-      tests: [credentials, sweeps]
+      tests: [rules, credentials, sweeps]
     },
     {
       id: "credentials-rotate-changed-row",
@@ -317,11 +318,12 @@ export const actors: ReadonlyArray<Mutant> = [
     },
     {
       id: "credentials-rotate-overlap-without-end",
+      survives: "an overlap that is too long is refused before the command is made (`LiveCredentials`): a second fence",
       from: "if (overlapMs > overlapMsMax) {",
       to: "if (overlapMs > 100 * overlapMsMax) {"
     }
   ]),
-  ...faultsIn("src/actors/credentials/Endings.ts", { breaks: ["R-SEC-9"], tests: [sweeps] }, [
+  ...faultsIn("src/actors/credentials/Endings.ts", { breaks: ["R-SEC-9"], tests: [rules, sweeps] }, [
     {
       id: "credentials-notice-is-not-remembered",
       from: "workspace.credentials.update({ ...own, noticedMs: due })",
@@ -329,6 +331,8 @@ export const actors: ReadonlyArray<Mutant> = [
     },
     {
       id: "credentials-notice-of-a-revoked-one",
+      survives:
+        "the store finds no revoked one to tell of: a second fence, for one that is revoked between the finding and the telling",
       from: 'if (own.state !== "active") continue\n      const { expiresAt, noticedMs: givenMs } = own',
       to: "const { expiresAt, noticedMs: givenMs } = own"
     },
@@ -341,7 +345,7 @@ export const actors: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn(
     "src/actors/credentials/Commands.ts",
-    { breaks: ["R-SEC-6"], tests: [credentials, "test/integration/service/credentials.test.ts"] },
+    { breaks: ["R-SEC-6"], tests: [rules, credentials, "test/integration/service/credentials.test.ts"] },
     [
       {
         id: "credentials-store-one-over-the-limit",
@@ -369,7 +373,7 @@ export const actors: ReadonlyArray<Mutant> = [
       }
     ]
   ),
-  ...faultsIn("src/actors/credentials/DescribeCache.ts", { breaks: ["P4"], tests: [credentials] }, [
+  ...faultsIn("src/actors/credentials/DescribeCache.ts", { breaks: ["P4"], tests: [rules, credentials] }, [
     {
       id: "credentials-describe-marks-are-not-compared",
       from: "entry.marks.join() === marks.join()",
@@ -382,7 +386,7 @@ export const actors: ReadonlyArray<Mutant> = [
       breaks: ["P4", "R-SEC-10"]
     }
   ]),
-  ...faultsIn("src/actors/credentials/Change.ts", { breaks: ["R-ACC-7"], tests: [credentials] }, [
+  ...faultsIn("src/actors/credentials/Change.ts", { breaks: ["R-ACC-7"], tests: [rules, credentials] }, [
     {
       id: "credentials-any-version-is-expected",
       from: "expectedVersion !== null && expectedVersion !== credential.version",

@@ -22,8 +22,6 @@ export const crypto: ReadonlyArray<Mutant> = [
     { id: "crypto-record-place-not-bound", from: '  data.write(aad, headerLength, "utf8")\n', to: "" },
     {
       id: "crypto-record-header-not-bound",
-      survives:
-        "the key id in the header chooses the key, and the tag is that key's: another header opens nothing either way",
       from: "  data.set(header, 0)\n",
       to: "  data.set(header.subarray(0, 0), 0)\n  data.fill(0, 0, headerLength)\n"
     },
@@ -106,6 +104,8 @@ export const crypto: ReadonlyArray<Mutant> = [
     },
     {
       id: "crypto-keyring-old-hash-keys-not-wiped",
+      survives:
+        "what stays are bytes in memory that no code reads any more: only a look into the process would find them",
       from: "if (before !== opened.hashKeys) before.wipe()",
       to: "if (before === opened.hashKeys) before.hash",
       breaks: ["P5"]
@@ -127,6 +127,8 @@ export const crypto: ReadonlyArray<Mutant> = [
       },
       {
         id: "crypto-tenant-keys-of-another-purpose",
+        survives:
+          "a key of another purpose is no tenant's, and is refused by that as soon as it is open: a second fence",
         from: 'stored === undefined || stored.purpose !== "tenant-data" || stored',
         to: "stored === undefined || stored",
         breaks: ["P5", "R-SEC-1"]

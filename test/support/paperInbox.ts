@@ -19,6 +19,8 @@ interface Waiting {
 export const paperInbox = (options: { readonly firstAt?: number } = {}) => {
   const waiting: Array<Waiting> = []
   const done: Array<string> = []
+  /** So many of the next words that a message is done are not confirmed. */
+  const confirmations = { missing: 0 }
   const takers: Array<() => void> = []
   let count = 0
   const wake = () => {
@@ -43,7 +45,7 @@ export const paperInbox = (options: { readonly firstAt?: number } = {}) => {
     deliveries: ++one.deliveries,
     done: Effect.sync(() => {
       done.push(one.id)
-      return true
+      return confirmations.missing-- <= 0
     }),
     working: Effect.void,
     later: (pause) => Effect.sync(() => void setTimeout(() => put(one), Math.min(Duration.toMillis(pause), 20)).unref())
@@ -57,5 +59,5 @@ export const paperInbox = (options: { readonly firstAt?: number } = {}) => {
     take,
     state: Effect.fail(new InboxUnavailable({ reason: "on paper" }))
   })
-  return { layer, publish, done, waiting: () => waiting.length }
+  return { layer, publish, done, confirmations, waiting: () => waiting.length }
 }

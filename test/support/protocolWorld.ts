@@ -1,5 +1,6 @@
 /** All protocols on a paper bus with scripted tenants: what a test asks, and what comes back. */
 import { ConfigProvider, Context, Duration, Effect, Exit, Layer, Logger, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { AccessConfig } from "../../src/access/AccessConfig.ts"
 import { Limits } from "../../src/actors/tenant/Limits.ts"
 import { KnownTenants } from "../../src/actors/validation/KnownTenants.ts"
@@ -60,6 +61,8 @@ export const protocolWorld = async (
     readonly limits?: Partial<TenantLimits>
     readonly validator?: Parameters<typeof scriptedValidator>[0]
     readonly drained?: () => Promise<void>
+    /** Time stands still until `pass`. */
+    readonly standsStill?: boolean
   } = {}
 ) => {
   const bus = paperBus(options.maxPayload === undefined ? {} : { maxPayload: options.maxPayload })
@@ -87,7 +90,13 @@ export const protocolWorld = async (
     Logger.layer([collect])
   )
   const scope = Scope.makeUnsafe()
-  const context = await Effect.runPromise(Layer.buildWithScope(Layer.provideMerge(Protocols.layer, parts), scope))
+  const layer = Layer.provideMerge(Protocols.layer, parts)
+  const context = await Effect.runPromise(
+    Layer.buildWithScope(
+      options.standsStill === true ? Layer.provideMerge(layer, TestClock.layer({ warningDelay: "1 hour" })) : layer,
+      scope
+    )
+  )
   let asked = 0
 
   /** Publishes as `admin` of the account ADMIN would, as it arrives through its import, and waits for the one answer. */
@@ -117,6 +126,8 @@ export const protocolWorld = async (
     /** In tenant `demo`. */
     tenant: (operation: string, body?: unknown, headers?: SentHeaders) => ask(`cm.v1.demo.${operation}`, body, headers),
     admin: (operation: string, body?: unknown) => ask(`cm.admin.v1.${operation}`, body),
+    /** Only where time stands still. */
+    pass: (time: Duration.Input) => Effect.runPromise(Effect.provide(TestClock.adjust(time), context)),
     close: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }
 }

@@ -44,6 +44,12 @@ describe("HashKeys", () => {
     assert.deepStrictEqual(keys.steps, { hmacs: 2, covers: 1 })
   })
 
+  it("leaves no material behind in the bytes that it was given", () => {
+    const given = [bytes(32), bytes(64)].map((material, at) => ({ keyId: String(at), material }))
+    HashKeys.make(given)
+    for (const { material } of given) assert.isTrue(material.every((byte) => byte === 0))
+  })
+
   it("moves a hash from each key to each one that followed, to what that key gives; and to no other", () => {
     const first = bytes(32)
     const [second, third] = [HashKeys.followed(first, bytes(32)), bytes(32)]

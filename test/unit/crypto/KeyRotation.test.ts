@@ -1,6 +1,6 @@
 // Verifies R-SEC-4.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AuditSigner } from "../../../src/crypto/AuditSigner.ts"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
@@ -242,6 +242,48 @@ describe("key rotation", () => {
         }
       }),
     120_000
+  )
+
+  it.effect(
+    "a token whose row was changed outside of the service stays under its key, and is made good by no move",
+    () =>
+      Effect.gen(function* () {
+        const { replica, world } = yield* rotationWorld()
+        const one = yield* replica
+        yield* TestClock.adjust("1 minute")
+        const [changed, good] = [plantToken(world, one, "changed"), plantToken(world, one, "good")]
+        const row = (tokenId: string) => world.tables.tokens.get(tokenId)!
+        world.tables.tokens.set(changed, { ...row(changed), endpointId: "mine" })
+        const before = row(changed)
+        yield* one.keys.rotateKeys(operator)
+        yield* TestClock.adjust("1 minute")
+        yield* turns(one, 3)
+        assert.deepStrictEqual(row(changed), before)
+        assert.notStrictEqual(row(good).hashKeyId, before.hashKeyId)
+        assert.isTrue(one.keyring.rowHolds(row(good).mac, RowTags.ofToken(row(good))))
+      })
+  )
+
+  it.effect("a mover whose claim went to another one stops at the next page", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* rotationWorld({ CM_KEYS_MOVE_RATE: "10" })
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      for (let n = 0; n < 60; n++) plantToken(world, one, `value-${n}`)
+      yield* one.keys.rotateKeys(operator)
+      yield* TestClock.adjust("1 minute")
+      const moving = yield* Effect.forkChild(one.turn, { startImmediately: true })
+      yield* TestClock.adjust("1500 millis")
+      const { done } = yield* one.keys.keysStatus()
+      assert.isAbove(done, 0)
+      assert.isBelow(done, 60)
+      for (const name of world.tables.sweeps.keys()) {
+        world.tables.sweeps.set(name, { process: "another", expiresAt: Number.MAX_SAFE_INTEGER })
+      }
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(moving)
+      assert.strictEqual((yield* one.keys.keysStatus()).done, done)
+    })
   )
 
   it.effect("a secret that does not open stays, keeps its key, and holds up no other", () =>

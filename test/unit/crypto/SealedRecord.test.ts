@@ -22,6 +22,15 @@ describe("SealedRecord", () => {
     assert.throws(() => SealedRecord.seal(key, "large", Buffer.alloc(SealedRecord.plaintextBytesMax + 1)))
   })
 
+  it("opens what was sealed by every version before, and seals the same bytes", () => {
+    const known = SealedRecord.makeKey("0193b0a0-0000-7000-8000-000000000001", new Uint8Array(32).fill(7))
+    const [plaintext, random] = [Buffer.from("a secret"), new Uint8Array(16).fill(9)]
+    const record =
+      "010193b0a00000700080000000000000018725d50cc280d9fb7456f92d16d6e4a9216f09690bb9f21c42979d3755b07b52444bedc7"
+    assert.strictEqual(Buffer.from(SealedRecord.seal(known, "tenant/a", plaintext, random)).toString("hex"), record)
+    assert.strictEqual(text(SealedRecord.open(known, "tenant/a", Buffer.from(record, "hex"))), "a secret")
+  })
+
   it("two copies of a process that draw the same random bytes use one nonce for one thing only", () => {
     const random = randomBytes(16)
     const nonceOf = (aad: string, plaintext: string) =>

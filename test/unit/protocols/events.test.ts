@@ -84,6 +84,25 @@ describe("9/ELCE", () => {
     await world.close()
   })
 
+  it("is said to be done until that is confirmed, a few times", async () => {
+    for (const [unconfirmed, expected] of [
+      [0, 1],
+      [2, 3],
+      [9, 3]
+    ] as const) {
+      const world = await protocolWorld()
+      world.tenants.script.unregisterEndpoint = () => Effect.succeed({ deleted: 1 })
+      world.inbox.confirmations.missing = unconfirmed
+      world.inbox.publish(elce, gone("e-1"))
+      await eventually(
+        () => world.inbox.done,
+        (done) => done.length === expected
+      )
+      await world.close()
+      assert.lengthOf(world.inbox.done, expected)
+    }
+  })
+
   it("what does not decode is counted and gone", async () => {
     const world = await protocolWorld()
     world.inbox.publish(elce, gone("e-1").subarray(1))
@@ -146,6 +165,9 @@ describe("9/ELCE", () => {
       world.tenants.calls.map(({ args }) => args[0]),
       ["first", "first", "first", "second"]
     )
+    // By the replica that has it, not by giving it back.
+    assert.strictEqual(await counted(world, "cm_events_heard_total", 'outcome="left"'), 0)
+    assert.strictEqual(await counted(world, "cm_events_heard_total", 'outcome="tried_again"'), 2)
     await world.close()
   })
 

@@ -909,6 +909,20 @@ describe("failures", () => {
   })
 })
 
+describe("an operation that does not end in its time", () => {
+  it("is answered 503, with the word that nobody knows what became of it", async () => {
+    const world = await protocolWorld({ standsStill: true })
+    script(world, { calls: "getToken", gives: Effect.never })
+    const asked = world.tenant("token.get", { tokenId: "a" })
+    for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve))
+    await world.pass("5 minutes")
+    const { body, status } = await asked
+    assert.deepStrictEqual([status, body.error.code], [503, "UNAVAILABLE"])
+    assert.deepStrictEqual(body.error.details, { part: "the operation did not end", committed: null })
+    await world.close()
+  })
+})
+
 describe("the end", () => {
   it("waits for the answers of what has a place, and tells at once what was refused", async () => {
     const world = await protocolWorld({ limits: { requestsInFlight: 1 } })
