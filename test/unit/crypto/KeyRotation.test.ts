@@ -264,25 +264,24 @@ describe("key rotation", () => {
       })
   )
 
-  it.effect("a mover whose claim went to another one stops at the next page", () =>
+  it.effect("a mover whose claim went to another one stops before its claim would have run out", () =>
     Effect.gen(function* () {
       const { replica, world } = yield* rotationWorld({ CM_KEYS_MOVE_RATE: "10" })
       const one = yield* replica
       yield* TestClock.adjust("1 minute")
-      for (let n = 0; n < 60; n++) plantToken(world, one, `value-${n}`)
+      for (let n = 0; n < 400; n++) plantToken(world, one, `value-${n}`)
       yield* one.keys.rotateKeys(operator)
       yield* TestClock.adjust("1 minute")
       const moving = yield* Effect.forkChild(one.turn, { startImmediately: true })
       yield* TestClock.adjust("1500 millis")
-      const { done } = yield* one.keys.keysStatus()
-      assert.isAbove(done, 0)
-      assert.isBelow(done, 60)
+      assert.isAbove((yield* one.keys.keysStatus()).done, 0)
       for (const name of world.tables.sweeps.keys()) {
         world.tables.sweeps.set(name, { process: "another", expiresAt: Number.MAX_SAFE_INTEGER })
       }
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(moving)
-      assert.strictEqual((yield* one.keys.keysStatus()).done, done)
+      // Ten a second, for fifteen seconds at most.
+      assert.isBelow((yield* one.keys.keysStatus()).done, 200)
     })
   )
 
