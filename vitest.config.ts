@@ -15,6 +15,8 @@ const bench = ["test/chaos/bench.test.ts"]
 
 /** Those that take longest, longest first: begun last, each would run alone at the end. */
 const longest = [
+  "chaos/grants",
+  "chaos/grantsMutant",
   "integration/rotators/kills",
   "integration/refresh/kills",
   "integration/service/keysDurability",
@@ -83,7 +85,7 @@ export default defineConfig({
           include: ["test/integration/**/*.test.ts"],
           globalSetup: ["test/support/globalSetup.ts"],
           // Its tests wait for servers and processes more than they work.
-          maxWorkers: 4,
+          maxWorkers: 5,
           testTimeout: 60_000,
           hookTimeout: 60_000
         }
@@ -104,7 +106,8 @@ export default defineConfig({
           name: "chaos",
           include: ["test/chaos/**/*.test.ts"],
           exclude: bench,
-          fileParallelism: false,
+          // Each on servers of its own, and waiting for most of its time.
+          maxWorkers: 4,
           testTimeout: 600_000,
           hookTimeout: 120_000
         }

@@ -2,9 +2,9 @@
  * `npm test`: everything, from a fresh clone, well within an hour on two cores. The last line is
  * `N passed, N failed` over all parts.
  *
- * Installs what is missing, then: types, lint and unit tests; the integration tests against real servers, and beside them
- * the short forms of the benchmark and the simulation; a tenth of the catalogue of faults, chosen anew each time, and where
- * there is a `nats` command (on the path, or named by NATS_CLI) the commands of the documents; the chaos tests.
+ * Installs what is missing, then: types, lint and unit tests; the integration tests against real servers; a tenth of
+ * the catalogue of faults, chosen anew each time, and where there is a `nats` command (on the path, or named by NATS_CLI)
+ * the commands of the documents; the chaos tests, and the short forms of the benchmark and the simulation.
  */
 import { onPath } from "./lib/find.mjs"
 import { provide } from "./lib/install.mjs"
@@ -31,10 +31,9 @@ await orExplain(async () => {
   const groups = [
     [types, lint],
     [unit],
-    [suites("integration"), suites("bench")],
+    [suites("integration")],
     [faults(), ...recipes()],
-    // Alone: it counts what is lost when replicas are killed, and not what a busy machine puts off.
-    [suites("chaos")]
+    [suites("chaos"), suites("bench")]
   ]
   process.exitCode = (await runParts(groups, limitMs)) ? 0 : 1
 })
