@@ -67,19 +67,21 @@ export class Coherence extends Context.Service<
   Coherence,
   {
     /**
-     * Returns when no replica answers from before the revocation any more, and the store has been
-     * told so (`Outbox.markInForce`). Idempotent; many callers share one barrier. The local replica
-     * is applied to first, at once. It must be all that its transaction took away: the store is told
-     * by sequence, so what is left out here would count as in force.
+     * Returns when no replica answers from before the revocation any more; the store is told so
+     * (`Outbox.markInForce`) soon after, and who commits need not wait for that. Idempotent; many callers share
+     * one barrier. The local replica is applied to first, at once. It must be all that its transaction took
+     * away: the store is told by sequence, so what is left out here would count as in force.
      */
     readonly putInForce: (revocation: Revocation) => Effect.Effect<void, BarrierTimeout>
+    /** The same, and returns when the store has been told. For who looks there what is left to do. */
+    readonly putInForceAndTell: (revocation: Revocation) => Effect.Effect<void, BarrierTimeout>
     /** Tells every replica, this one included, that something may be usable now. Never waits, never fails. */
     readonly announceUnsafe: (appearance: Appearance) => void
     /**
-     * Hears the tenant's id when this replica or another has told the store that something of it is in
-     * force. A hint: it may be lost, and may come for nothing. Must not throw.
+     * Hears the tenant's id when this replica (`isOwn`) or another has told the store that something of it is
+     * in force. A hint: it may be lost, and may come for nothing. Must not throw.
      */
-    readonly onInForceUnsafe: (listener: (tenantId: string) => void) => void
+    readonly onInForceUnsafe: (listener: (tenantId: string, isOwn: boolean) => void) => void
     /** Why this replica may not trust its caches right now, or null. For readiness. */
     readonly lapse: Effect.Effect<string | null>
     /**
@@ -99,7 +101,7 @@ export class Coherence extends Context.Service<
       lease.trustedUntilMonotonicMs = Number.MAX_SAFE_INTEGER
       lease.trustedUntilWallMs = Number.MAX_SAFE_INTEGER
       lease.generation++
-      const listeners: Array<(tenantId: string) => void> = []
+      const listeners: Array<(tenantId: string, isOwn: boolean) => void> = []
       const putInForce = (revocation: Revocation) =>
         Effect.suspend(() => {
           applier.applyUnsafe(revocation)
@@ -107,7 +109,7 @@ export class Coherence extends Context.Service<
         }).pipe(
           Effect.tap(() =>
             Effect.sync(() => {
-              for (const listener of listeners) listener(revocation.tenantId)
+              for (const listener of listeners) listener(revocation.tenantId, true)
             })
           ),
           Effect.retry(soloRetry),
@@ -119,8 +121,9 @@ export class Coherence extends Context.Service<
         )
       return {
         putInForce,
+        putInForceAndTell: putInForce,
         announceUnsafe: (appearance: Appearance) => applier.appearUnsafe(appearance),
-        onInForceUnsafe: (listener: (tenantId: string) => void) => void listeners.push(listener),
+        onInForceUnsafe: (listener: (tenantId: string, isOwn: boolean) => void) => void listeners.push(listener),
         lapse: Effect.succeed(null),
         settled: Effect.void
       }

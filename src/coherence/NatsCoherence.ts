@@ -2,8 +2,9 @@
  * `Coherence` over the bus, for any number of replicas.
  *
  * A revocation is applied here at once, then carried by a barrier round (`Rounds.ts`) to every
- * replica that holds a lease (`LeaseKeeper.ts`), then told to the store, then answered. The caller
- * waits at most `CM_BARRIER_TIMEOUT`; the round goes on without it.
+ * replica that holds a lease (`LeaseKeeper.ts`), then answered, and told to the store. The caller
+ * waits at most `CM_BARRIER_TIMEOUT`; the round goes on without it. What the store was not told, since the process
+ * ended before, the relay puts in force once more.
  *
  * What arrives from other replicas is checked, applied and acknowledged in the turn in which it
  * arrives. Nothing escapes from those callbacks: an exception there would end the connection's reads.
@@ -39,6 +40,7 @@ import * as Rounds from "./Rounds.ts"
 /** Revocations that may be under way at once in one replica; more are left to the relay. */
 const underWayMax = 100_000
 const markAgain = Schedule.spaced("250 millis")
+const lastMarkLimit = Duration.seconds(1)
 
 const make = Effect.gen(function* () {
   const { control } = yield* Nats
@@ -88,12 +90,12 @@ const make = Effect.gen(function* () {
     )
 
   // ---- telling the store -------------------------------------------------------
-  const listeners: Array<(tenantId: string) => void> = []
-  const heardInForceUnsafe = (tenantIds: ReadonlyArray<string>): void => {
-    for (const tenantId of tenantIds) for (const listener of listeners) listener(tenantId)
+  const listeners: Array<(tenantId: string, isOwn: boolean) => void> = []
+  const heardInForceUnsafe = (tenantIds: ReadonlyArray<string>, isOwn: boolean): void => {
+    for (const tenantId of tenantIds) for (const listener of listeners) listener(tenantId, isOwn)
   }
   const tellInForceUnsafe = (tenantIds: ReadonlyArray<string>): void => {
-    heardInForceUnsafe(tenantIds)
+    heardInForceUnsafe(tenantIds, true)
     for (let from = 0; from < tenantIds.length; from += tenantsPerMessageMax) {
       const part = tenantIds.slice(from, from + tenantsPerMessageMax)
       publishUnsafe(on.inForce, encode({ from: process, tenantIds: part }))
@@ -116,7 +118,7 @@ const make = Effect.gen(function* () {
         })
       )
     )
-    for (const { done } of pending) done()
+    for (const { told } of pending) told()
     tellInForceUnsafe(Array.from(new Set(keys.map(({ tenantId }) => tenantId))))
   })
 
@@ -128,45 +130,60 @@ const make = Effect.gen(function* () {
     publishUnsafe(on.ack(from), encode({ from: process, id }))
   })
   yield* listen(on.appear, decodeAppear, ({ targets, tenantId }) => applier.appearUnsafe({ tenantId, targets }))
-  yield* listen(on.inForce, decodeInForce, ({ tenantIds }) => heardInForceUnsafe(tenantIds))
+  yield* listen(on.inForce, decodeInForce, ({ tenantIds }) => heardInForceUnsafe(tenantIds, false))
   const keeper = yield* LeaseKeeper.make(bucket, process)
   const rounds = yield* Rounds.make(bucket, process, keeper.ownKey, (batch) => {
+    for (const pending of batch) pending.inForce()
     inForce.push(...batch)
     Queue.offerUnsafe(arrivals, undefined)
   })
   yield* listen(on.ack(process), decodeAck, rounds.acknowledgedUnsafe)
+  // What is in force when this ends: else the relay would carry it once more, two leases later.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => (inForce.length === 0 ? Effect.void : mark)).pipe(
+      Effect.timeoutOption(lastMarkLimit),
+      Effect.ignore
+    )
+  )
   yield* Effect.forkScoped(Loop.forever("in force", Effect.orDie(mark)))
 
   // ---- one revocation ----------------------------------------------------------
-  const underWay = new Map<string, { readonly revocation: Revocation; readonly done: Deferred.Deferred<void> }>()
+  interface UnderWay {
+    readonly revocation: Revocation
+    readonly inForce: Deferred.Deferred<void>
+    readonly told: Deferred.Deferred<void>
+  }
+  const underWay = new Map<string, UnderWay>()
 
   /** Joins the same revocation if it is under way: in force is a fact about it, not about who asks. Null: too many. */
-  const startUnsafe = (revocation: Revocation): Deferred.Deferred<void> | null => {
+  const startUnsafe = (revocation: Revocation): UnderWay | null => {
     const key = `${revocation.tenantId} ${revocation.seq}`
     const same = underWay.get(key)
-    if (same !== undefined && Equal.equals(same.revocation.targets, revocation.targets)) return same.done
+    if (same !== undefined && Equal.equals(same.revocation.targets, revocation.targets)) return same
     if (underWay.size >= underWayMax) return null
-    const done = Deferred.makeUnsafe<void>()
-    const started = { revocation, done }
+    const started = { revocation, inForce: Deferred.makeUnsafe<void>(), told: Deferred.makeUnsafe<void>() }
     underWay.set(key, started)
     rounds.enqueueUnsafe({
       revocation,
-      done: () => {
+      inForce: () => Deferred.doneUnsafe(started.inForce, Effect.void),
+      told: () => {
         if (underWay.get(key) === started) underWay.delete(key)
-        Deferred.doneUnsafe(done, Effect.void)
+        Deferred.doneUnsafe(started.told, Effect.void)
       }
     })
-    return done
+    return started
   }
 
-  const putInForce = Effect.fn("Coherence.putInForce")(function* (revocation: Revocation) {
+  const carry = Effect.fn("Coherence.putInForce")(function* (revocation: Revocation, until: "inForce" | "told") {
     applier.applyUnsafe(revocation)
     const late = Metric.update(Metrics.barrierTimeouts, 1).pipe(
       Effect.andThen(Effect.fail(new BarrierTimeout({ seq: revocation.seq })))
     )
-    const done = startUnsafe(revocation)
-    if (done === null) return yield* late
-    return yield* Deferred.await(done).pipe(Effect.timeoutOrElse({ duration: barrierTimeout, orElse: () => late }))
+    const started = startUnsafe(revocation)
+    if (started === null) return yield* late
+    return yield* Deferred.await(started[until]).pipe(
+      Effect.timeoutOrElse({ duration: barrierTimeout, orElse: () => late })
+    )
   })
 
   const settled = Effect.gen(function* () {
@@ -186,7 +203,8 @@ const make = Effect.gen(function* () {
   )
 
   return Coherence.of({
-    putInForce,
+    putInForce: (revocation) => carry(revocation, "inForce"),
+    putInForceAndTell: (revocation) => carry(revocation, "told"),
     announceUnsafe: (appearance: Appearance) => {
       applier.appearUnsafe(appearance)
       publishUnsafe(on.appear, encode({ from: process, ...appearance }))

@@ -25,8 +25,9 @@ import { type AckMessage, encode, inPieces, subjects, targetsPerMessageMax } fro
 
 export interface Pending {
   readonly revocation: Revocation
-  /** Called when it is in force; must not throw. */
-  readonly done: () => void
+  /** Called when it is in force, and when the store was told so; must not throw. */
+  readonly inForce: () => void
+  readonly told: () => void
 }
 
 export interface Rounds {

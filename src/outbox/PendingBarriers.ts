@@ -25,7 +25,7 @@ export const putOrphansInForce = Effect.fnUntraced(function* (minAgeMs: number) 
   const done = yield* Effect.forEach(
     pending,
     ({ seq, targets, tenantId }) =>
-      coherence.putInForce({ tenantId, seq, targets }).pipe(
+      coherence.putInForceAndTell({ tenantId, seq, targets }).pipe(
         Effect.as(1),
         Effect.catchTag("BarrierTimeout", () =>
           Effect.logWarning("a revocation is still not in force").pipe(

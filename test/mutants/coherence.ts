@@ -220,8 +220,26 @@ export const coherence: ReadonlyArray<Mutant> = [
     },
     {
       id: "coherence-nats-own-copy-is-not-dropped",
-      from: "(function* (revocation: Revocation) {\n    applier.applyUnsafe(revocation)\n",
-      to: "(function* (revocation: Revocation) {\n"
+      from: "    applier.applyUnsafe(revocation)\n    const late",
+      to: "    const late"
+    },
+    {
+      id: "coherence-nats-relay-does-not-wait-for-the-store",
+      from: 'carry(revocation, "told")',
+      to: 'carry(revocation, "inForce")',
+      breaks: ["P3"]
+    },
+    {
+      id: "coherence-nats-answer-waits-for-the-store",
+      from: 'carry(revocation, "inForce")',
+      to: 'carry(revocation, "told")',
+      breaks: ["R-REV-9"]
+    },
+    {
+      id: "coherence-nats-untold-at-the-end",
+      from: "inForce.length === 0 ? Effect.void : mark",
+      to: "inForce.length >= 0 ? Effect.void : mark",
+      breaks: ["R-EVT-2"]
     }
   ]),
   ...faultsIn("src/coherence/LeaseBucket.ts", { breaks: ["P1"], tests: [live] }, [

@@ -1,6 +1,13 @@
 /** Replicas of `NatsCoherence` in one process, each with connections, a lease and an applier of its own. */
 import { Context, Effect, Exit, Layer, References, Scope } from "effect"
-import { Applier, Coherence, LeaseState, LeaseView, monotonicMsUnsafe } from "../../src/coherence/Coherence.ts"
+import {
+  Applier,
+  type BarrierTimeout,
+  Coherence,
+  LeaseState,
+  LeaseView,
+  monotonicMsUnsafe
+} from "../../src/coherence/Coherence.ts"
 import { CoherenceConfig } from "../../src/coherence/CoherenceConfig.ts"
 import { LeaseSeal } from "../../src/coherence/LeaseSeal.ts"
 import * as NatsCoherence from "../../src/coherence/NatsCoherence.ts"
@@ -28,7 +35,10 @@ export interface RunningReplica {
   deaf: boolean
   /** So many times telling the store what is in force dies. */
   markDeaths: number
+  /** Telling the store waits until it is released. */
+  readonly holdMarks: () => { readonly release: () => void }
   readonly putInForce: (revocation: Revocation) => Promise<"in force" | "timed out">
+  readonly putInForceAndTell: (revocation: Revocation) => Promise<"in force" | "timed out">
   /** What the relay does for committers that died. */
   readonly putOrphansInForce: () => Promise<number>
   readonly run: <A>(effect: Effect.Effect<A>) => Promise<A>
@@ -52,14 +62,19 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
   const appeared: Array<Appearance> = []
   const outbox = memoryOutbox()
   const state = new LeaseState()
-  const hears = { deaf: false, markDeaths: 0 }
+  const hears = { deaf: false, markDeaths: 0, hold: Promise.resolve() }
   const dyingOutbox = Layer.effect(
     Outbox,
     Effect.map(Outbox, (inner) => ({
       ...inner,
       markInForce: (revocations: Parameters<typeof inner.markInForce>[0]) =>
         Effect.suspend(() =>
-          hears.markDeaths-- > 0 ? Effect.die(new Error("died on purpose")) : inner.markInForce(revocations)
+          hears.markDeaths-- > 0
+            ? Effect.die(new Error("died on purpose"))
+            : Effect.andThen(
+                Effect.promise(() => hears.hold),
+                inner.markInForce(revocations)
+              )
         )
     }))
   ).pipe(Layer.provide(outbox.layer))
@@ -94,6 +109,13 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
   const coherence = Context.get(context, Coherence)
   const clock = await Effect.runPromise(Effect.clockWith(Effect.succeed))
   const run = Effect.runPromiseWith(context)
+  const outcomeOf = (carried: Effect.Effect<void, BarrierTimeout>) =>
+    run(
+      carried.pipe(
+        Effect.as("in force" as const),
+        Effect.catch(() => Effect.succeed("timed out" as const))
+      )
+    )
   return {
     coherence,
     nats: Context.get(context, Nats),
@@ -114,13 +136,13 @@ export const startReplica = async (options: ReplicaOptions): Promise<RunningRepl
     set markDeaths(value: number) {
       hears.markDeaths = value
     },
-    putInForce: (revocation) =>
-      run(
-        coherence.putInForce(revocation).pipe(
-          Effect.as("in force" as const),
-          Effect.catch(() => Effect.succeed("timed out" as const))
-        )
-      ),
+    holdMarks: () => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      hears.hold = promise
+      return { release: resolve }
+    },
+    putInForce: (revocation) => outcomeOf(coherence.putInForce(revocation)),
+    putInForceAndTell: (revocation) => outcomeOf(coherence.putInForceAndTell(revocation)),
     run,
     bucket: `KV_${options.instance.toUpperCase()}_LEASES`,
     putOrphansInForce: () => run(putOrphansInForce(2 * lease.leaseMs).pipe(Effect.orDie)),

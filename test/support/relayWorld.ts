@@ -19,6 +19,7 @@ import { OwnCheckpoints } from "../../src/store/OwnCheckpoints.ts"
 export const soloCoherence = (putInForce: (revocation: Revocation) => Effect.Effect<void, BarrierTimeout>) =>
   Layer.succeed(Coherence, {
     putInForce,
+    putInForceAndTell: putInForce,
     announceUnsafe: () => {},
     onInForceUnsafe: () => {},
     lapse: Effect.succeed(null),

@@ -95,12 +95,13 @@ export const tenantWorld = Effect.gen(function* () {
   /** Revocations whose barrier does not end before `release`. */
   const held: Array<{ readonly revocation: Revocation; readonly done: Deferred.Deferred<void> }> = []
   const state = { hold: false }
-  const listeners: Array<(tenantId: string) => void> = []
+  type Listener = Parameters<Coherence["Service"]["onInForceUnsafe"]>[0]
+  const listeners: Array<Listener> = []
   const markInForce = (revocations: ReadonlyArray<Revocation>) =>
     Effect.andThen(
       Effect.orDie(realOutbox.markInForce(revocations)),
       Effect.sync(() => {
-        for (const { tenantId } of revocations) for (const listener of listeners) listener(tenantId)
+        for (const { tenantId } of revocations) for (const listener of listeners) listener(tenantId, true)
       })
     )
   /** How often a password was hashed, and verified against what; verifying waits for `hold`, where a test sets one. */
@@ -170,7 +171,8 @@ export const tenantWorld = Effect.gen(function* () {
         announced.push(appearance)
         applier.appearUnsafe(appearance)
       },
-      onInForceUnsafe: (listener: (tenantId: string) => void) => void listeners.push(listener),
+      putInForceAndTell: () => Effect.die("only the relay asks for this"),
+      onInForceUnsafe: (listener: Listener) => void listeners.push(listener),
       lapse: Effect.succeed(null),
       settled: Effect.void
     }))

@@ -79,6 +79,10 @@ export const layer = Layer.effect(
     const keyring = yield* Keyring
     const events = yield* EventWriter
     const ids = yield* Ids
+    // What was held until it is in force may leave when the store knows that.
+    coherence.onInForceUnsafe((_tenantId, isOwn) => {
+      if (isOwn) signal.wakeUnsafe()
+    })
     const waiting = yield* FiberSet.make<void>()
     const fork = yield* FiberSet.runtime(waiting)<never>()
     const answersLiveMs = Duration.toMillis(config.idempotencyTtl)
@@ -232,10 +236,7 @@ export const layer = Layer.effect(
         revocation === null
           ? Effect.void
           : yield* Effect.cached(
-              coherence.putInForce(revocation).pipe(
-                Effect.mapError((): ChangeError => new errors.NotYetInForce()),
-                Effect.ensuring(Effect.sync(() => signal.wakeUnsafe()))
-              )
+              Effect.mapError(coherence.putInForce(revocation), (): ChangeError => new errors.NotYetInForce())
             )
       for (const [index, asked] of group.entries()) replyOne(tenantId, asked, decided[index]!, barrier, seqBefore)
       if (changes.outbox.length > 0) signal.wakeUnsafe()

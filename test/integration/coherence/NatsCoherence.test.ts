@@ -201,9 +201,42 @@ describe("coherence over NATS", () => {
     const [one] = [await start("one"), await start("two")]
     await settle(one)
     one.markDeaths = 1
-    expect(await one.putInForce(freshRevocation())).toBe("in force")
+    expect(await one.putInForceAndTell(freshRevocation())).toBe("in force")
     expect(one.markDeaths).toBeLessThanOrEqual(0)
+    expect(await one.putInForceAndTell(freshRevocation())).toBe("in force")
+  })
+
+  it("answers when it is in force and the store was not told, tells it all the same, and the relay waits for that", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    await settle(one)
+    const marks = one.holdMarks()
+    const revocation = freshRevocation()
+    one.outbox.pending.push({ ...revocation, ageMs: 60_000 })
+    expect(await one.putInForce(revocation)).toBe("in force")
+    expect(two.applied).toContainEqual(revocation)
+    let relayed: number | null = null
+    const relay = one.putOrphansInForce().then((count) => {
+      relayed = count
+    })
+    // A whole round later.
     expect(await one.putInForce(freshRevocation())).toBe("in force")
+    expect(relayed).toBeNull()
+    expect(one.outbox.pending).toHaveLength(1)
+    marks.release()
+    await relay
+    expect(relayed).toBe(1)
+    expect(one.outbox.pending).toEqual([])
+  })
+
+  it("tells the store of what is in force when it is stopped", async () => {
+    const one = await start("one")
+    await settle(one)
+    one.markDeaths = 1
+    const revocation = freshRevocation()
+    one.outbox.pending.push({ ...revocation, ageMs: 0 })
+    expect(await one.putInForce(revocation)).toBe("in force")
+    await one.stop()
+    expect(one.outbox.pending).toEqual([])
   })
 
   it("says to every replica that something of a tenant is in force, after the store was told", async () => {
@@ -260,8 +293,8 @@ describe("coherence over NATS", () => {
       }
     }
     const revocation = freshRevocation()
-    expect(await one.putInForce(revocation)).toBe("in force")
-    expect(await one.putInForce(revocation)).toBe("in force")
+    expect(await one.putInForceAndTell(revocation)).toBe("in force")
+    expect(await one.putInForceAndTell(revocation)).toBe("in force")
     expect(two.applied.slice(applied)).toEqual([revocation, revocation])
     expect(one.holds() && two.holds()).toBe(true)
   })

@@ -90,7 +90,7 @@ const setup = Effect.gen(function* () {
   const pass = (duration: Duration.Input) => Effect.andThen(TestClock.adjust(duration), turns)
   const revoke = (revocation: Revocation) =>
     Effect.andThen(
-      Effect.sync(() => rounds.enqueueUnsafe({ revocation, done: () => {} })),
+      Effect.sync(() => rounds.enqueueUnsafe({ revocation, inForce: () => {}, told: () => {} })),
       turns
     )
   const ids = () => [...new Set(sent.map(({ id }) => id))]

@@ -91,6 +91,8 @@ export interface Scenario {
   readonly suspensions?: number
   readonly trims?: number
   readonly statements?: number
+  /** How often the relay goes on with what was answered, since the store was not told yet. */
+  readonly untold?: number
   /** A barrier entry is sent and stored in steps of its own. */
   readonly slowBarrier?: boolean
   /** Coverage is read and arrives in steps of its own. */
@@ -172,6 +174,7 @@ export interface State {
     readonly suspensions: number
     readonly trims: number
     readonly statements: number
+    readonly untold: number
   }
 }
 
@@ -245,7 +248,8 @@ export const initial = (scenario: Scenario): State => {
       vanishings: scenario.vanishings ?? 0,
       suspensions: scenario.suspensions ?? 0,
       trims: scenario.trims ?? 0,
-      statements: scenario.statements ?? 0
+      statements: scenario.statements ?? 0,
+      untold: scenario.untold ?? 0
     }
   }
 }
@@ -512,9 +516,14 @@ const rawSteps = (scenario: Scenario, protocol: Protocol, state: State, startMs:
       if (!isAnswered && !protocol.alreadySoWaits) {
         steps.push([`${name} answers already so`, { ...state, answered: state.answered | (1 << seq) }])
       }
-      const isOrphan =
-        !isAnswered &&
-        !state.replicas.some(({ batch, waiting }) => waiting.includes(seq) || batch?.seqs.includes(seq) === true)
+      const isUnderWay = state.replicas.some(
+        ({ batch, waiting }) => waiting.includes(seq) || batch?.seqs.includes(seq) === true
+      )
+      if (isAnswered && !isUnderWay && state.left.untold > 0) {
+        const next = { ...applied(scenario, protocol, state, replica, [seq]), waiting: [...replica.waiting, seq] }
+        steps.push([`${name} relays the answered ${seq}`, spend("untold", withReplica(state, index, next))])
+      }
+      const isOrphan = !isAnswered && !isUnderWay
       if (isOrphan && !protocol.relayHasBarrier) {
         steps.push([`${name} relays ${seq}`, { ...state, answered: state.answered | (1 << seq) }])
       } else if (isOrphan) {
@@ -699,7 +708,7 @@ export const encode = (state: State, startMs: number, scenario: Scenario): Int32
   outAll(state.goneAt)
   const { left } = state
   out(left.lostRenewals * 64 + left.lapses * 16 + left.restarts * 4 + left.recreations)
-  out(left.copies)
+  out(left.copies * 4 + left.untold)
   out(left.vanishings * 64 + left.suspensions * 16 + left.trims * 4 + left.statements)
   outBucket(bucket)
   if (follower !== bucket) outBucket(follower)

@@ -41,6 +41,13 @@ const scenarios = {
   vanishing: { ...one, name: "a lease entry vanishes", vanishings: 1 },
   suspension: { ...one, name: "a suspended machine", suspensions: 2 },
   statement: { ...one, name: "a statement in flight", statements: 1 },
+  untold: {
+    ...one,
+    name: "the store is told after the answer, and the relay goes on before it",
+    untold: 1,
+    restarts: 1,
+    ticks: 3
+  },
   overlap: { ...one, name: "a rotation with overlap", kind: "overlap" },
   tenant: { ...one, name: "a whole tenant", kind: "tenant" },
   twoCommitters: {
@@ -93,7 +100,8 @@ export const allFaults: Scenario = {
   recreations: 1,
   copies: 2,
   suspensions: 2,
-  trims: 2
+  trims: 2,
+  untold: 2
 }
 
 export type ScenarioName = keyof typeof scenarios

@@ -234,7 +234,7 @@ const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scop
     const another = Effect.sync(() => {
       const revocation = freshRevocation()
       asked.add(revocation.seq)
-      rounds.enqueueUnsafe({ revocation, done: () => {} })
+      rounds.enqueueUnsafe({ revocation, inForce: () => {}, told: () => {} })
     })
     yield* another.pipe(Effect.delay("4 seconds"), Effect.repeat({ times: 42 }), Effect.forkScoped)
     // What was under way when it died is done by the next turns.

@@ -13,7 +13,7 @@ type Pending = { readonly oldest: number; readonly newest: number } | null
 /** `InForce` over a store that answers when it is told to, and a hand to say the word. */
 const setup = Effect.gen(function* () {
   const questions: Array<Deferred.Deferred<Pending, StoreUnavailable>> = []
-  const listeners: Array<(tenantId: string) => void> = []
+  const listeners: Array<(tenantId: string, isOwn: boolean) => void> = []
   const outbox = Effect.map(Layer.build(memoryOutbox().layer), (context) => ({
     ...Context.get(context, Outbox),
     pendingOf: () =>
@@ -29,6 +29,7 @@ const setup = Effect.gen(function* () {
         Layer.effect(Outbox, outbox),
         Layer.succeed(Coherence, {
           putInForce: () => Effect.void,
+          putInForceAndTell: () => Effect.void,
           announceUnsafe: () => {},
           onInForceUnsafe: (listener) => void listeners.push(listener),
           lapse: Effect.succeed(null),
@@ -51,7 +52,7 @@ const setup = Effect.gen(function* () {
   const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
   const isOver = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.pollUnsafe() !== undefined
   const say = (tenantId: string) => {
-    for (const listener of listeners) listener(tenantId)
+    for (const listener of listeners) listener(tenantId, true)
   }
   return { inForce, questions, answer, settle, start, isOver, say }
 })
