@@ -86,8 +86,9 @@ export default defineConfig({
           globalSetup: ["test/support/globalSetup.ts"],
           // Its tests wait for servers and processes more than they work.
           maxWorkers: 5,
-          testTimeout: 60_000,
-          hookTimeout: 60_000
+          // A start takes two seconds, and half a minute on a machine with fifty processes ready to run.
+          testTimeout: 120_000,
+          hookTimeout: 180_000
         }
       },
       {

@@ -1,7 +1,7 @@
 // Verifies R-REF-20.
 /**
  * The books on real processes: in a build without the claim grants are lost, and counted. `SEED=…` repeats the choices;
- * the other safeguards are tried by `npm run grants -- --mutants`.
+ * the other safeguards are tried by `npm run grants -- --mutant=NAME`.
  */
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { seededRandom } from "../support/seededRandom.ts"

@@ -34,7 +34,7 @@ afterAll(async () => {
   started?.kill("SIGTERM")
   await started?.exitCode
   folder.remove()
-}, 60_000)
+}, 120_000)
 
 const run = (name: string, ...args: ReadonlyArray<string>) =>
   promisify(execFile)(process.execPath, [`examples/${name}/${name}.mjs`, "demo", ...args], {

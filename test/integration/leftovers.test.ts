@@ -45,7 +45,7 @@ it.each(["SIGKILL", "SIGTERM"] as const)(
           () => Promise.resolve(/pid (\d+)/u.exec(said)),
           (found) => found !== null,
           {
-            limitMs: 60_000,
+            limitMs: 100_000,
             what: "the service's pid"
           }
         )

@@ -54,7 +54,8 @@ export const startGateway = async (options: {
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (printed += chunk.toString()))
   let ended = false
   const exited = new Promise<number | NodeJS.Signals>((done) =>
-    child.once("exit", (code, signal) => {
+    // Not "exit": what it printed last has come by then.
+    child.once("close", (code, signal) => {
       ended = true
       rmSync(home, { recursive: true, force: true })
       done(code ?? signal ?? 0)
@@ -63,7 +64,7 @@ export const startGateway = async (options: {
   const line = await eventually(
     () => /^ready.*?(https?:\/\/\S+?)(?:, for operators on (\S+))?$/mu.exec(printed),
     (found) => found !== null || ended,
-    { limitMs: 30_000, what: "the gateway's ready line" }
+    { limitMs: 90_000, what: "the gateway's ready line" }
   )
   if (line === null) throw new Error(`the gateway ended while starting:\n${printed}`)
   return {

@@ -28,7 +28,7 @@ export interface ServiceOptions {
   readonly cwd?: string
   /** Do not wait until it answers. */
   readonly unready?: boolean
-  /** How long it may take until it answers; default: 30 s. */
+  /** How long it may take until it answers; default: 90 s. */
   readonly readyLimitMs?: number
 }
 
@@ -87,7 +87,8 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
     printed += chunk.toString()
   })
   const exited = new Promise<number | NodeJS.Signals>((done) =>
-    child.once("exit", (code, signal) => {
+    // Not "exit": what it printed last has come by then.
+    child.once("close", (code, signal) => {
       rmSync(readyFile, { force: true })
       done(code ?? signal ?? 0)
     })
@@ -103,7 +104,7 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
         return existsSync(readyFile) && readFileSync(readyFile, "utf8").length > 0
       },
       (ready) => ready || ended,
-      { limitMs: options.readyLimitMs ?? 30_000, what: "the service being ready" }
+      { limitMs: options.readyLimitMs ?? 90_000, what: "the service being ready" }
     ).catch((error: unknown) => {
       child.kill("SIGKILL")
       throw error

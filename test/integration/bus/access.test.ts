@@ -121,7 +121,7 @@ afterAll(async () => {
   await Promise.all(services.map((service) => service.stop()))
   await Promise.all([bus?.stop(), mariadb?.stop()])
   folder.remove()
-}, 60_000)
+}, 120_000)
 
 it("a person comes with one reload, with a password that the file holds as bcrypt, and goes with another", async () => {
   await refused("anna", annasPassword)

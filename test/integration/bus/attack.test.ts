@@ -150,7 +150,7 @@ it("the same message deletes a stream where the asker shares the account, so tha
         () => "gone"
       ),
     (found) => found === "gone",
-    { limitMs: 10_000 }
+    { limitMs: 25_000 }
   )
   await looker.close()
 })

@@ -116,7 +116,7 @@ const reading = (reads: boolean, after = "a-0") => {
 it("a request that is under way when the bus is lost may have been carried out, is told so, and is sent once", async () => {
   silent = true
   const answered = http(gateway.url, "POST", list, { token, body: { appName: "a" } })
-  await eventually(operations, ({ length }) => length === 1, { limitMs: 10_000, what: "a request under way" })
+  await eventually(operations, ({ length }) => length === 1, { limitMs: 25_000, what: "a request under way" })
   cable.cut()
   const { body, header, status } = await answered
   assert.deepStrictEqual(
@@ -137,7 +137,7 @@ it("a request that is under way when the bus is lost may have been carried out, 
 
 it("a reader of events outlives a bus that was away, and misses nothing of that time, and hears nothing twice", async () => {
   const reader = reading(true)
-  await eventually(reader.ids, ({ length }) => length === written, { limitMs: 10_000, what: "what is there" })
+  await eventually(reader.ids, ({ length }) => length === written, { limitMs: 25_000, what: "what is there" })
   cable.cut()
   await eventually(
     () => http(gateway.url, "GET", "/health"),
@@ -190,7 +190,7 @@ it("requests one behind the other on a connection are answered in their order, e
     `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nCorrelation-ID: ${id}\r\n\r\n`
   socket.write(get(list, "one") + get("/nowhere", "two") + get("/api/v1/services", "three"))
   const ids = () => Array.from(text.matchAll(/^Correlation-ID: (\S+)\r$/gmu), ([, id]) => id)
-  await eventually(ids, ({ length }) => length === 3, { limitMs: 10_000, what: "three answers" })
+  await eventually(ids, ({ length }) => length === 3, { limitMs: 25_000, what: "three answers" })
   assert.deepStrictEqual(ids(), ["one", "two", "three"])
   assert.deepStrictEqual(
     Array.from(text.matchAll(/HTTP\/1\.1 (\d+)/gu), ([, status]) => status),

@@ -107,7 +107,7 @@ it("compose.yaml's look at its health says whether it lives, also when the bus i
   await eventually(
     () => http(gateway.url, "GET", "/health"),
     ({ body }) => body.bus === "away",
-    { limitMs: 10_000, what: "the bus being away" }
+    { limitMs: 25_000, what: "the bus being away" }
   )
   assert.strictEqual(await looks(gateway.url), 0)
   assert.strictEqual(await gateway.stop(), 0)
@@ -158,13 +158,13 @@ it("its certificate is read again when it changes, and one that is none changes 
   assert.strictEqual(await served(gateway.url), "first")
   // Of two: the certificate is new and the key is not.
   copyFileSync(second.cert, cert)
-  await eventually(gateway.output, (text) => text.includes("the old one stays"), { limitMs: 10_000, what: "a warning" })
+  await eventually(gateway.output, (text) => text.includes("the old one stays"), { limitMs: 25_000, what: "a warning" })
   assert.strictEqual(await served(gateway.url), "first")
   copyFileSync(second.key, key)
   await eventually(
     () => served(gateway.url),
     (name) => name === "second",
-    { limitMs: 10_000, what: "the new certificate" }
+    { limitMs: 25_000, what: "the new certificate" }
   )
   assert.strictEqual(await gateway.stop(), 0)
 })
@@ -222,7 +222,7 @@ it("inside the service it is another user of the bus, and off unless it is asked
       ),
     (status) => status === 200,
     {
-      limitMs: 15_000,
+      limitMs: 25_000,
       what: "the gateway inside the service"
     }
   )

@@ -109,7 +109,7 @@ describe("NatsConnection", () => {
           eventually(
             () => connection.rtt(),
             (milliseconds) => milliseconds >= 0,
-            { limitMs: 15_000, what: "the connection" }
+            { limitMs: 25_000, what: "the connection" }
           )
         )
       }

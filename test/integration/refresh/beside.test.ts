@@ -229,7 +229,7 @@ it("the end of a grant is told of before it comes", async () => {
   await eventually(
     () => describeOf(id),
     (one) => one.refresh.state === "fresh",
-    { limitMs: 10_000, what: "fresh" }
+    { limitMs: 25_000, what: "fresh" }
   )
   assert.lengthOf(eventsOf(id, "expiring"), 1)
 })

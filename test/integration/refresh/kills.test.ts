@@ -66,7 +66,7 @@ beforeAll(async () => {
     assert.strictEqual(put.status, 201, JSON.stringify(put.body))
   }
   await first.stop()
-}, 60_000)
+}, 120_000)
 afterAll(async () => {
   await client?.close()
   await gate?.close()

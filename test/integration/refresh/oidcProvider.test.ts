@@ -242,7 +242,7 @@ describe("a grant of oidc-provider", () => {
       const used = await asClient("token", name, { grant_type: "refresh_token", refresh_token })
       assert.deepInclude(await used.json(), { error: "invalid_grant" }, name)
     }
-  }, 60_000)
+  }, 120_000)
 
   it("that somebody else has used asks for a person", async () => {
     const id = await connect("post")
@@ -254,5 +254,5 @@ describe("a grant of oidc-provider", () => {
     const expires_at = new Date(Date.now() + 3_600_000).toISOString()
     assert.strictEqual((await ask("credential.reconnect", { credential_id: id, credentials, expires_at })).status, 200)
     await rotated(id)
-  }, 60_000)
+  }, 120_000)
 })

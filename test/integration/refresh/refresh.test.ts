@@ -163,7 +163,7 @@ describe("a refresh", () => {
       await eventually(
         () => eventsOf(id, "rotated"),
         (found) => found.length === 1 && found[0]!.cause === "refresh",
-        { limitMs: 10_000, what: "the event" }
+        { limitMs: 25_000, what: "the event" }
       )
     }
   })
@@ -193,7 +193,7 @@ describe("a refresh", () => {
     const secret = await eventually(
       () => secretOf(id),
       (found) => found.access_token !== credentials.access_token,
-      { limitMs: 15_000, what: "the refresh" }
+      { limitMs: 25_000, what: "the refresh" }
     )
     assert.strictEqual(secret.refresh_token, rotating.newestOf(family))
     assert.strictEqual(rotating.misuses(), 0)
@@ -222,7 +222,7 @@ describe("a refresh", () => {
     await eventually(
       () => [eventsOf(id, "refresh_failed").length, eventsOf(id, "recovered").length],
       ([failed, recovered]) => failed === 1 && recovered === 1,
-      { limitMs: 10_000, what: "the events" }
+      { limitMs: 25_000, what: "the events" }
     )
   })
 
@@ -290,7 +290,7 @@ describe("a refresh", () => {
     await eventually(
       () => rotating.heldCount(),
       (count) => count === 1,
-      { limitMs: 10_000, what: "the exchange" }
+      { limitMs: 25_000, what: "the exchange" }
     )
     const other = rotating.connect()
     const expires_at = inMs(3_600_000)

@@ -122,7 +122,7 @@ it("an event too large for the server, for each of three tenants, is set aside, 
   await eventually(
     () => metric("cm_outbox_aside_rows"),
     (rows) => rows === tenants.length,
-    { limitMs: 15_000, what: "the gauge" }
+    { limitMs: 25_000, what: "the gauge" }
   )
   assert.strictEqual(await metric("cm_outbox_set_aside_total"), tenants.length)
   // Everything else that was deleted is told of.

@@ -344,7 +344,7 @@ describe("keys.rotate of several replicas", () => {
     assert.strictEqual((await auditRows("keys.rotated")).length - before, 1)
     await keysAreAsAudited("many at once")
     await eventsAreAsAudited()
-  }, 60_000)
+  }, 120_000)
 
   it("repeated by an idempotency key when the new keys are long in use, gives the first answer and does nothing", async () => {
     const name = "a key to be repeated"
@@ -382,7 +382,7 @@ describe("keys.rotate of several replicas", () => {
     assert.deepStrictEqual(await rotatedSoFar(), before)
     const other = await client.admin("keys.rotate", " {}", withKey(name))
     assert.deepStrictEqual([other.status, other.code], [422, "IDEMPOTENCY_KEY_REUSED"])
-  }, 60_000)
+  }, 120_000)
 })
 
 describe("with tables that cannot be counted now", () => {

@@ -97,7 +97,7 @@ const listed = (tenantId: string, appName: string, is = true) =>
   eventually(
     () => applications(tenantId),
     (names) => names.includes(appName) === is,
-    { limitMs: 15_000, what: `${appName} being ${is ? "listed" : "gone"}` }
+    { limitMs: 25_000, what: `${appName} being ${is ? "listed" : "gone"}` }
   )
 /** Asks often enough that every replica's table has it. */
 const heat = (appName: string, token: string) => Promise.all(Array.from({ length: 64 }, () => status(appName, token)))
@@ -232,7 +232,7 @@ describe("17/SCMP", () => {
     await eventually(
       async () => Date.parse((await config()).tekton.readDate ?? "") || 0,
       (readAt) => readAt > begun,
-      { limitMs: 15_000, what: "the reading" }
+      { limitMs: 25_000, what: "the reading" }
     )
     tekton.faults.delayMs = 0
     const [row] = await connection.query("SELECT out_of_service FROM applications WHERE app_name = 'quick'")
@@ -428,7 +428,7 @@ describe("while Tekton and the Tenant Manager are away", () => {
     await eventually(
       () => status("meters", token),
       (is) => is === 404,
-      { limitMs: 5_000, what: "the unregistered endpoint's token being gone" }
+      { limitMs: 25_000, what: "the unregistered endpoint's token being gone" }
     )
     manager.put("awaited")
     await manager.up()
@@ -444,7 +444,7 @@ describe("while Tekton and the Tenant Manager are away", () => {
     await eventually(
       () => connection.query("SELECT seen_at FROM platform_inbox"),
       (rows) => rows.length === 1,
-      { limitMs: 15_000 }
+      { limitMs: 25_000 }
     )
     const heard: Array<string> = []
     client.nc.subscribe(`${instance}.events.v1.global.platform.inbox_gap`, {
@@ -455,7 +455,7 @@ describe("while Tekton and the Tenant Manager are away", () => {
     const told = await eventually(
       () => heard,
       ({ length }) => length > 0,
-      { limitMs: 15_000 }
+      { limitMs: 25_000 }
     )
     assert.deepInclude(JSON.parse(told[0]!), { eventType: "platform.inbox_gap", reason: "too_old" })
     // One of the replicas looks, and tells it once.
@@ -465,7 +465,7 @@ describe("while Tekton and the Tenant Manager are away", () => {
     await eventually(
       () => connection.query("SELECT seen_at FROM platform_inbox"),
       ([row]) => row.seen_at > seenAt,
-      { limitMs: 15_000, what: "the next look" }
+      { limitMs: 25_000, what: "the next look" }
     )
     await connection.end()
     assert.lengthOf(told, 1)
