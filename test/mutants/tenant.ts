@@ -65,6 +65,12 @@ export const tenant: ReadonlyArray<Mutant> = [
       breaks: ["R-DUR-6"]
     },
     {
+      id: "tenant-commit-relay-is-not-woken",
+      from: "      if (isOwn) signal.wakeUnsafe()\n",
+      to: "",
+      breaks: ["R-EVT-2"]
+    },
+    {
       id: "tenant-commit-answers-before-in-force",
       from: 'if (decided.inForce === "now") return asked.reply',
       to: 'if (decided.inForce !== "earlier") return asked.reply',

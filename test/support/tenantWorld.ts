@@ -233,6 +233,7 @@ export const tenantWorld = Effect.gen(function* () {
           commit: Context.get(context, GroupCommit.GroupCommit),
           beliefs: Context.get(context, HotState),
           firstUse: Context.get(context, FirstUse),
+          signal: Context.get(context, OutboxSignal),
           lease
         }
       })

@@ -272,6 +272,28 @@ describe("a group that dies after its commit", () => {
     })
   )
 
+  it.live("wakes the relay again when the store knows that what it held is in force", () =>
+    Effect.gen(function* () {
+      const turn = Effect.promise(() => new Promise((done) => setImmediate(done)))
+      const world = yield* tenantWorld
+      const { signal, tenants } = yield* world.replica("one")
+      yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
+      yield* tenants.registerApplication("acme", "app", operator)
+      world.state.hold = true
+      const removal = yield* Effect.forkChild(tenants.removeApplication("acme", "app", operator), {
+        startImmediately: true
+      })
+      while (world.held.length === 0) yield* turn
+      const woken = yield* Effect.forkChild(signal.awaitWake, { startImmediately: true })
+      yield* turn
+      assert.isUndefined(woken.pollUnsafe())
+      yield* world.release
+      yield* Fiber.join(removal)
+      yield* turn
+      assert.isDefined(woken.pollUnsafe())
+    })
+  )
+
   it.effect("with its barrier is answered as a bug, and the actor goes on", () =>
     Effect.gen(function* () {
       const world = yield* tenantWorld
