@@ -12,7 +12,7 @@
  *
  * Longer than 300 lines because the order of the steps is the promise.
  */
-import { Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Random, Result } from "effect"
+import { Cause, Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Random, Result } from "effect"
 import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
 import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
@@ -82,6 +82,7 @@ const readWait = Duration.seconds(10)
 const turnWaitMs = 8_000
 const pruneEvery = 64
 const lookEvery = Duration.millis(250)
+const lookAgainAfterBug = Duration.seconds(5)
 const looksMax = 64
 const stepsMax = 12
 const stopLimit = Duration.seconds(25)
@@ -292,13 +293,15 @@ const make = Effect.gen(function* () {
   }
 
   // ---- exchange
-  /** Kept, whatever it takes: a database that is away comes back. */
+  /** Kept, whatever it takes: a database that is away comes back, and a bug on the way to it is no reason to let go. */
   const keepAnswer = (tenantId: string, answer: CredentialVersion): Effect.Effect<boolean> =>
-    Effect.catch(store.putAnswer(tenantId, answer), () =>
-      Effect.andThen(
-        Effect.sleep(lookEvery),
-        Effect.suspend(() => keepAnswer(tenantId, answer))
-      )
+    Effect.catchCause(store.putAnswer(tenantId, answer), (cause) =>
+      Cause.hasDies(cause)
+        ? Effect.andThen(
+            Effect.logError("an answer of a provider could not be stored, and is tried again", cause),
+            Effect.andThen(Effect.sleep(lookAgainAfterBug), keepAnswer(tenantId, answer))
+          )
+        : Effect.andThen(Effect.sleep(lookEvery), keepAnswer(tenantId, answer))
     )
 
   /** From the claim to the stored answer. Null: the exchange did not begin, and nothing was spent. */

@@ -7,6 +7,7 @@ const credentials = "test/unit/actors/credentials/LiveCredentials.test.ts"
 const sweeps = "test/unit/actors/credentials/Sweeps.test.ts"
 const rules = "test/unit/actors/credentials/Rules.test.ts"
 const keys = "test/unit/actors/keys/LiveKeys.test.ts"
+const refresher = "test/unit/rotation/LiveRefresher.test.ts"
 
 export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn(
@@ -53,6 +54,13 @@ export const actors: ReadonlyArray<Mutant> = [
         id: "credentials-pending-does-not-say-for-what",
         from: "...(state === undefined ? {} : { state })",
         to: '...(state !== "fresh" ? {} : { state })'
+      },
+      {
+        id: "credentials-get-hands-out-what-runs-out",
+        from: "credential.expiresAt - now < minTtlMs",
+        to: "credential.expiresAt - now < 0 * minTtlMs",
+        breaks: ["R-REF-9"],
+        tests: ["test/integration/refresh/refresh.test.ts#is waited for by who needs a secret that lives"]
       }
     ]
   ),
@@ -441,13 +449,39 @@ export const actors: ReadonlyArray<Mutant> = [
         from: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null",
         to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return null",
         breaks: ["P7", "R-REF-10"],
-        tests: ["test/integration/refresh/kills.test.ts", "test/integration/refresh/refresh.test.ts"]
+        tests: [`${refresher}#last look`, "test/integration/refresh/kills.test.ts"]
+      },
+      {
+        id: "rotation-refresh-ends-with-the-stop",
+        from: "Effect.asVoid, Effect.uninterruptible",
+        to: "Effect.asVoid",
+        tests: [`${refresher}#under way`]
+      },
+      {
+        id: "rotation-refresh-answer-let-go",
+        from: ": Effect.andThen(Effect.sleep(lookEvery), keepAnswer(tenantId, answer))",
+        to: ": Effect.succeed(false)",
+        tests: [`${refresher}#under way`]
+      },
+      {
+        id: "rotation-refresh-answer-let-go-by-a-bug",
+        from: "Effect.andThen(Effect.sleep(lookAgainAfterBug), keepAnswer(tenantId, answer))",
+        to: "Effect.succeed(false)",
+        tests: [`${refresher}#under way`]
+      },
+      {
+        id: "rotation-refresh-settles-only-its-own",
+        from: "      if (standing.versions.some(isAnswer)) {",
+        to: "      if (mine !== null && standing.versions.some(isAnswer)) {",
+        breaks: ["P7", "R-REF-10"],
+        tests: [`${refresher}#under way`, "test/integration/refresh/kills.test.ts"]
       },
       {
         id: "rotation-refresh-each-caller-exchanges",
         from: "      if (under !== undefined) {\n        const awaited",
         to: "      if (under !== undefined && !job.asked) {\n        const awaited",
-        breaks: ["R-REF-8"]
+        breaks: ["R-REF-8"],
+        tests: [`${refresher}#ten who`]
       },
       {
         id: "rotation-refresh-turn-stays-taken",

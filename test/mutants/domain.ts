@@ -164,6 +164,16 @@ export const domain: ReadonlyArray<Mutant> = [
       to: "inDoubt ? state.doubtSince : state.doubtSince"
     },
     {
+      id: "domain-grant-begins-with-other-version",
+      from: "spendable(holding)?.version === claim.spends",
+      to: "spendable(holding) !== undefined"
+    },
+    {
+      id: "domain-grant-before-dropped",
+      from: "    holding.current,\n    ...holding.spares.filter",
+      to: "    ...holding.spares.filter"
+    },
+    {
       id: "domain-grant-put-aside-used-in-doubt",
       from: "chosen === undefined || chosen.aside === true",
       to: "chosen === undefined"

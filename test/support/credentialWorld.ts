@@ -52,6 +52,7 @@ import { MemoryDatabase } from "../../src/store/memory/MemoryDatabase.ts"
 import * as MemoryStores from "../../src/store/memory/MemoryStores.ts"
 import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
 import { PublishedCheckpoints } from "../../src/store/PublishedCheckpoints.ts"
+import { RefreshStore } from "../../src/store/RefreshStore.ts"
 import { StoreUnavailable } from "../../src/store/StoreError.ts"
 import { Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
@@ -118,6 +119,26 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
           : failure
       })
   })
+  /** What becomes of the next answers of providers that are to be stored, in order; not said: they are. */
+  const answerFates: Array<"is not done" | "is stored, answer lost" | "dies"> = []
+  /** What happens just before the next looks at a credential and what it holds, in order. */
+  const beforeLooks: Array<Effect.Effect<unknown>> = []
+  const refreshes = Context.get(database, RefreshStore)
+  const failingRefreshes = RefreshStore.of({
+    ...refreshes,
+    standing: (...args) =>
+      Effect.suspend(() => Effect.andThen(beforeLooks.shift() ?? Effect.void, refreshes.standing(...args))),
+    putAnswer: (tenantId, answer) =>
+      Effect.suspend(() => {
+        const fate = answerFates.shift()
+        const stored = refreshes.putAnswer(tenantId, answer)
+        if (fate === undefined) return stored
+        if (fate === "dies") return Effect.die(new Error("died on purpose"))
+        const isDone = fate === "is stored, answer lost"
+        const failure = new StoreUnavailable({ operation: "test", outcome: isDone ? "unknown" : "none" })
+        return isDone ? Effect.andThen(stored, Effect.fail(failure)) : Effect.fail(failure)
+      })
+  })
   /** How long a page of the audit takes. */
   const pace = { page: Duration.zero as Duration.Duration }
   const audit = Context.get(database, AuditStore)
@@ -164,7 +185,9 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
 
   /** A replica of its own over the shared database and bucket; starting one again is a restart. */
   const replica = (replicaId: string, refreshes = false) => {
-    const stores = Context.add(Context.add(database, TenantStore, failingTenants), AuditStore, slowAudit)
+    const stores = Context.add(Context.add(database, TenantStore, failingTenants), AuditStore, slowAudit).pipe(
+      Context.add(RefreshStore, failingRefreshes)
+    )
     const shared = Layer.mergeAll(Layer.succeedContext(stores), Layer.succeedContext(metadata))
     const keys = Layer.mergeAll(LiveKeyring.layer, LiveTenantKeys.layer, AuditSigner.layer).pipe(
       Layer.provide(LocalMasterKey.layer)
@@ -241,7 +264,22 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
     ...credential,
     mac: rowTag(RowTags.ofCredential(credential))
   })
-  return { replica, tables, tagged, events, published, relay, fates, pace, addTenant, removeTenant, append, sweeps }
+  return {
+    replica,
+    answerFates,
+    beforeLooks,
+    tables,
+    tagged,
+    events,
+    published,
+    relay,
+    fates,
+    pace,
+    addTenant,
+    removeTenant,
+    append,
+    sweeps
+  }
 })
 
 export const credentialWorld = credentialWorldWith({})

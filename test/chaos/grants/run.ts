@@ -92,7 +92,8 @@ const timesOf = (scale: number) => ({ claimMs: 6_000 * scale, exchangeMs: 3_000 
 const settingsOf = ({ claimMs, doubtMs, exchangeMs }: ReturnType<typeof timesOf>) => ({
   CM_DEV_TENANTS: tenants.join(","),
   CM_REFRESH_INTERVAL: "500 millis",
-  CM_REFRESH_PIECE: "200",
+  // More at once only wait for each other's connections, and claims run out meanwhile.
+  CM_REFRESH_PIECE: "32",
   CM_REFRESH_CLAIM: `${claimMs} millis`,
   CM_REFRESH_DOUBT: `${doubtMs} millis`,
   CM_REFRESH_EXCHANGE: `${exchangeMs} millis`,

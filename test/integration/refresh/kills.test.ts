@@ -2,11 +2,14 @@
 /**
  * A replica is killed at each step of a refresh, stopped exactly there; another process takes over. The
  * provider says what is left: where it lets anybody come back, its live grant is held again.
+ *
+ * Two kinds of providers each time, and a third one that the seed chooses (`SEED=…`); `CM_KILLS=all`: every kind.
  */
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { seededRandom } from "../../support/seededRandom.ts"
 import { type Service, startService } from "../../support/service.ts"
 import { type HostileProvider, type ProviderRules, startProvider } from "../../support/standIns/provider.ts"
 import { type Passing, type StatementGate, statementGate } from "../../support/statementGate.ts"
@@ -35,7 +38,7 @@ const providers = new Map<string, HostileProvider>()
 let env: Record<string, string>
 
 const start = (databaseUrl: string): Promise<Service> =>
-  startService({ natsUrl: inject("natsUrl"), databaseUrl, instance, keyFile, env })
+  startService({ natsUrl: inject("natsUrl"), databaseUrl, instance, keyFile, env, readyLimitMs: 120_000 })
 const ask = (operation: string, body: unknown = {}) => client.ask("demo", operation, body)
 
 beforeAll(async () => {
@@ -128,8 +131,15 @@ const shown = async (id: string) =>
     (one: { credential_id: string }) => one.credential_id === id
   )
 
+const usual = ["rotate", "successor"]
+const chosen = (): ReadonlyArray<string> => {
+  if (process.env.CM_KILLS === "all") return Object.keys(kinds)
+  const others = Object.keys(kinds).filter((name) => !usual.includes(name))
+  return [...usual, others[Math.floor(seededRandom("kills").random() * others.length)]!]
+}
+
 describe("killed", () => {
-  for (const name of ["rotate", "successor"]) {
+  for (const name of chosen()) {
     it(`at each step of a refresh at a provider of the kind ${name}`, async () => {
       const provider = providers.get(name)!
       for (const { at, is, isWindow, when } of stops) {

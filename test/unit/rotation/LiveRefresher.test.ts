@@ -1,18 +1,21 @@
 /**
  * What goes on beside refreshes, over memory stores and a provider that stands in on loopback.
  *
- * Verifies: R-REF-15, R-REF-16, R-SEC-30.
+ * Verifies: R-REF-8, R-REF-10, R-REF-15, R-REF-16, R-SEC-30.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Fiber, Redacted } from "effect"
+import { Clock, Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { RotateRequest, StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
+import { isAnswer } from "../../../src/domain/Credential.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import type { ProviderFields } from "../../../src/domain/Provider.ts"
 import { credentialWorldWith } from "../../support/credentialWorld.ts"
+import { eventually } from "../../support/eventually.ts"
 
 const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
 const minute = 60_000
@@ -190,6 +193,145 @@ describe("a refresh", () => {
         asked.map(({ path }) => path),
         "/other"
       )
+    })
+  )
+})
+
+describe("ten who ask at once", () => {
+  it.effect("take one turn at the provider, and get what that one exchange brought", () =>
+    Effect.gen(function* () {
+      const { asked, put, refresher, script, store } = yield* begin
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+      yield* put({ rate_per_minute: 1 })
+      const id = yield* store({ expiresAt: 60 * minute })
+      const ten = Array.from({ length: 10 }, () => Effect.exit(refresher.refresh("demo", id, caller)))
+      const ended = yield* Effect.forkChild(Effect.all(ten, { concurrency: "unbounded" }))
+      // A second turn would come with the next minute, which nobody waits for.
+      const exits = yield* Fiber.join(ended)
+      assert.deepStrictEqual(
+        exits.map((exit) => (Exit.isSuccess(exit) ? exit.value.version : exit)),
+        Array.from({ length: 10 }, () => 2)
+      )
+      assert.lengthOf(asked, 1)
+    })
+  )
+})
+
+describe("the last look before an exchange", () => {
+  it.effect("sees what a person stored since the claim, and the provider is not asked", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, refresher, store, world } = yield* begin
+      yield* put({ refresh_tokens: "rotate" })
+      const id = yield* store({ expiresAt: 60 * minute })
+      const secret = Redacted.make({ access_token: "access-9", refresh_token: "refresh-9" })
+      const byHand = { credentialId: id, secret, expiresAt: 60 * minute, overlapMs: null, expectedVersion: null }
+      const stored = Effect.orDie(credentials.rotate("demo", byHand, caller))
+      // Who asks looks, then the refresh, then, behind its claim, the exchange.
+      world.beforeLooks.push(Effect.void, Effect.void, stored)
+      const refused = yield* Effect.flip(refresher.refresh("demo", id, caller))
+      assert.strictEqual(refused._tag, "RefreshPending")
+      assert.deepStrictEqual([asked.length, world.beforeLooks.length], [0, 0])
+    })
+  )
+})
+
+/** A replica of its own scope at a provider of rotating grants, with an exchange under way that hangs until `answer`. */
+const hanging = Effect.gen(function* () {
+  const { asked, put, refresher: other, row, script, store, world } = yield* begin
+  yield* put({ refresh_tokens: "rotate" })
+  const id = yield* store({ expiresAt: 60 * minute })
+  const gate = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  script.answer = async () => {
+    begun.resolve()
+    await gate.promise
+    return { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
+  }
+  const scope = yield* Scope.make()
+  const { refresher } = yield* world.replica("two", true).pipe(Effect.provideService(Scope.Scope, scope))
+  const asking = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
+  yield* Effect.promise(() => begun.promise)
+  const { grant } = row(id).refresh!.holding.current
+  const isSettled = Effect.promise(() =>
+    eventually(
+      () => row(id).refresh!.holding.current,
+      (held) => held.grant !== grant && !held.byHand,
+      {
+        limitMs: 20_000,
+        everyMs: 5,
+        what: "the answer being settled"
+      }
+    )
+  )
+  return { answer: gate.resolve, asked, asking, id, isSettled, other, row, scope, world }
+})
+
+describe("an exchange under way", () => {
+  it.effect("goes on when who asked for it goes away", () =>
+    Effect.gen(function* () {
+      const { answer, asking, isSettled } = yield* hanging
+      yield* Fiber.interrupt(asking)
+      answer()
+      yield* isSettled
+    })
+  )
+
+  it.effect("is waited for by an orderly stop", () =>
+    Effect.gen(function* () {
+      const { answer, isSettled, scope } = yield* hanging
+      const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* Effect.promise(() => setImmediate())
+      assert.isUndefined(stopping.pollUnsafe())
+      answer()
+      yield* Fiber.join(stopping)
+      yield* isSettled
+    })
+  )
+
+  it.effect("has its answer stored though the stop waits no longer", () =>
+    Effect.gen(function* () {
+      const { answer, id, scope, world } = yield* hanging
+      const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("1 minute")
+      answer()
+      yield* Fiber.join(stopping)
+      const isKept =
+        world.tables.credentials.versionsOf(id).some(isAnswer) || world.tables.credentials.get(id)!.secretVersion > 1
+      assert.isTrue(isKept)
+    })
+  )
+
+  it.effect("whose answer was stored and not settled is settled by another replica, which asks nobody", () =>
+    Effect.gen(function* () {
+      const { answer, asked, asking, id, isSettled, other, row, world } = yield* hanging
+      world.fates.set("demo", ["is not done"])
+      answer()
+      assert.strictEqual((yield* Fiber.join(asking))._tag, "Failure")
+      assert.isTrue(world.tables.credentials.versionsOf(id).some(isAnswer))
+      world.fates.delete("demo")
+      assert.strictEqual(row(id).secretVersion, 1)
+      yield* other.due("demo", id)
+      yield* isSettled
+      assert.lengthOf(asked, 1)
+    })
+  )
+
+  it.effect("has its answer stored however often that fails, and whatever with", () =>
+    Effect.gen(function* () {
+      const { answer, asking, isSettled, world } = yield* hanging
+      world.answerFates.push("is not done", "is not done", "dies", "is stored, answer lost")
+      answer()
+      yield* Effect.promise(() =>
+        eventually(
+          () => world.answerFates.length,
+          (left) => left < 4,
+          { limitMs: 20_000, everyMs: 5, what: "the first try" }
+        )
+      )
+      for (let second = 0; second < 8; second++) yield* TestClock.adjust("1 second")
+      yield* isSettled
+      assert.deepStrictEqual(world.answerFates, [])
+      assert.strictEqual((yield* Fiber.join(asking))._tag, "Success")
     })
   )
 })
