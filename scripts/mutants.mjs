@@ -97,7 +97,11 @@ const runAll = async (mutants) => {
   const worker = async () => {
     const copy = makeCopy()
     for (let mutant = next(); mutant !== undefined; mutant = next()) {
-      const outcome = await tryFault(copy, mutant, testsOf(mutant), baselineOf, limitMs)
+      let outcome = await tryFault(copy, mutant, testsOf(mutant), baselineOf, limitMs)
+      // Of a sample each was noticed once: a test that draws by chance has a second draw, and a test that failed by itself another try.
+      if (options.sample !== undefined && (outcome.state === "survived" || outcome.state === "error")) {
+        outcome = await tryFault(copy, mutant, testsOf(mutant), baselines(results), limitMs)
+      }
       outcomes.set(mutant, outcome)
       if (!options.unit || outcome.state === "killed" || mutant.tests.every(isUnit)) results.keep(mutant, outcome)
       say(shown(mutant, outcome))

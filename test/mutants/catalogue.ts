@@ -7,6 +7,7 @@ import { crypto } from "./crypto.ts"
 import { domain } from "./domain.ts"
 import { edges } from "./edges.ts"
 import type { Mutant } from "./Mutant.ts"
+import { promises } from "./promises.ts"
 import { protocols } from "./protocols.ts"
 import { schema } from "./schema.ts"
 import { store } from "./store.ts"
@@ -27,5 +28,6 @@ export const catalogue: ReadonlyArray<Mutant> = [
   ...actors,
   ...store,
   ...around,
-  ...edges
+  ...edges,
+  ...promises
 ]

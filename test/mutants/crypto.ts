@@ -335,6 +335,7 @@ export const crypto: ReadonlyArray<Mutant> = [
     },
     {
       id: "crypto-hash-new-cover-forgotten",
+      breaks: ["R-SEC-17", "R-SEC-46"],
       from: "return nextCover === null ? digest : nextCover.put(digest)",
       to: "return nextCover === null || digest.length > 0 ? digest : nextCover.put(digest)"
     },
@@ -380,6 +381,7 @@ export const crypto: ReadonlyArray<Mutant> = [
       },
       {
         id: "crypto-signer-follower-need-not-be-signed",
+        breaks: ["P8", "R-AUD-3", "R-AUD-11"],
         from: "return isOnly || isSigned ? newest",
         to: "return isOnly || isSigned || first !== undefined ? newest"
       }

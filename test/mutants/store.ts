@@ -306,6 +306,8 @@ export const store: ReadonlyArray<Mutant> = [
     },
     {
       id: "store-sql-read-without-the-lock",
+      survives:
+        "of several who create a tenant at once all but one fail by its primary key, and nothing of theirs is written: a second fence",
       from: "  if (load.createsTenant === true) await locking\n",
       to: "",
       breaks: ["R-DUR-5"]
@@ -371,6 +373,8 @@ export const store: ReadonlyArray<Mutant> = [
     },
     {
       id: "store-sql-tenant-purged-with-tokens",
+      survives:
+        "tokens stand under applications, and neither an application with tokens nor a tenant with applications is purged: a second fence",
       from: "    AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.tenant_id = a.tenant_id)\n",
       to: "",
       breaks: ["R-TOK-7", "R-BUS-14"]

@@ -524,6 +524,24 @@ export const tenantStoreSuite = <R>(
       })
     )
 
+    it.effect("lists applications in pages, each once and in order", () =>
+      Effect.gen(function* () {
+        const store = yield* TenantStore
+        const { appName, tenantId } = yield* aTenant
+        const names = [appName, ...["a", "b", "c", "d"].map((end) => `${appName}-${end}`)]
+        yield* transact(tenantId, {}, () => ({ applicationsInserted: names.slice(1) }))
+        const seen: Array<string> = []
+        let after: string | null = null
+        do {
+          const page: { readonly content: ReadonlyArray<{ readonly appName: string }>; readonly next: string | null } =
+            yield* store.listApplications(tenantId, { limit: 2, after })
+          seen.push(...page.content.map((one) => one.appName))
+          after = page.next
+        } while (after !== null && seen.length < 20)
+        assert.deepStrictEqual(seen, names)
+      })
+    )
+
     it.effect("removes an application by a mark, once; it is listed no more and still found", () =>
       Effect.gen(function* () {
         const store = yield* TenantStore

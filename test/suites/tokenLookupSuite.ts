@@ -84,6 +84,24 @@ export const tokenLookupSuite = (name: string, stores: Layer.Layer<TenantStore |
       })
     )
 
+    it.effect("does not find what belongs to an application out of service, until it is back", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* aTenant
+        const token = aToken(tenantId, appName)
+        yield* insert([token])
+        const found = Effect.map(byHash([token.hash]), ([one]) => one?.tokenId)
+        const move = (outOfService: "absent" | null) =>
+          transact(tenantId, { appNames: [appName] }, () => ({
+            applicationsMoved: [{ appName, outOfService, decidedAt: 4_102_444_800_000 }]
+          }))
+        yield* move("absent")
+        assert.isUndefined(yield* found)
+        assert.deepStrictEqual(yield* applications([appName]), [])
+        yield* move(null)
+        assert.strictEqual(yield* found, token.tokenId)
+      })
+    )
+
     it.effect("does not find what belongs to a removed tenant", () =>
       Effect.gen(function* () {
         const { appName, tenantId } = yield* aTenant

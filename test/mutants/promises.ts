@@ -1,0 +1,195 @@
+/** Faults that break what no fault of a room is about: rotators, circuits, ends of audits, traces, and what is read of others. */
+import { faultsIn, type Mutant } from "./Mutant.ts"
+
+const life = "test/unit/domain/rotationLife/RotationLife.test.ts"
+const audit = "test/unit/actors/audit"
+
+export const promises: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/domain/RotationLife.ts", { breaks: ["P7", "R-ROT-1", "R-ROT-2"], tests: [life] }, [
+    {
+      id: "domain-rotation-claim-taken-from-its-holder",
+      from: "if (state.claim !== null && now < state.claim.until) return ClaimDecision.Busy",
+      to: "if (state.claim !== null && now < 0) return ClaimDecision.Busy"
+    },
+    {
+      id: "domain-rotation-settles-in-another-term",
+      from: "if (state.claim?.term !== term) return SettleDecision.Fenced()",
+      to: "if (state.claim === null) return SettleDecision.Fenced()"
+    },
+    {
+      id: "domain-rotation-old-one-is-never-taken-away",
+      from: "        cleanups: [...free.cleanups, retire],\n",
+      to: "        cleanups: [...free.cleanups, ...(now < 0 ? [retire] : [])],\n",
+      breaks: ["R-ROT-2", "R-ROT-4", "R-ROT-5"]
+    },
+    {
+      id: "domain-rotation-switches-before-the-test",
+      from: 'return settled(onward("test"), "none")',
+      to: 'return settled(onward("test"), "switch")',
+      breaks: ["R-ROT-1", "R-ROT-2", "R-ROT-4"]
+    },
+    {
+      id: "domain-rotation-old-one-lives-for-no-overlap",
+      from: "dueAt: now + overlapMs,",
+      to: "dueAt: now + 0 * overlapMs,",
+      breaks: ["R-ROT-1", "R-ROT-4"]
+    }
+  ]),
+  ...faultsIn(
+    "src/domain/RotationParams.ts",
+    { breaks: ["R-ROT-3", "P6"], tests: ["test/unit/domain/RotationParams.test.ts"] },
+    [
+      { id: "domain-params-any-number", from: "length <= paramsMax &&", to: "length <= 100 * paramsMax &&" },
+      { id: "domain-params-of-any-length", from: "text.length <= paramLengthMax &&", to: "text.length >= 0 &&" },
+      { id: "domain-params-any-name", from: "/^[a-z][a-z0-9_]{0,63}$/u", to: "/^[a-z][a-z0-9_]{0,63}/u" }
+    ]
+  ),
+  ...faultsIn(
+    "src/domain/LinearPattern.ts",
+    { breaks: ["R-REF-5", "P6"], tests: ["test/unit/domain/LinearPattern.test.ts"] },
+    [
+      {
+        id: "domain-pattern-of-any-length",
+        from: "value.length <= valueLengthMax && compiled",
+        to: "value.length >= 0 && compiled"
+      },
+      {
+        id: "domain-pattern-that-is-none-takes-all",
+        from: "    return null\n",
+        to: "    return { matches: () => true }\n"
+      }
+    ]
+  ),
+  ...faultsIn("src/domain/Circuit.ts", { breaks: ["R-REF-15"], tests: ["test/unit/domain/Circuit.test.ts"] }, [
+    {
+      id: "domain-circuit-half-open-lets-all-try",
+      from: "return now < circuit.probeUntil ? circuit.probeUntil : null",
+      to: "return now < 0 ? circuit.probeUntil : null"
+    },
+    {
+      id: "domain-circuit-one-failure-later",
+      from: "failures < failuresMax[kind])",
+      to: "failures <= failuresMax[kind])"
+    },
+    { id: "domain-circuit-opens-as-short-again", from: "opens: circuit.opens + 1,", to: "opens: circuit.opens," }
+  ]),
+  ...faultsIn(
+    "src/actors/clients/Attempts.ts",
+    { breaks: ["R-CLI-10", "P6"], tests: ["test/unit/actors/clients/Attempts.test.ts"] },
+    [
+      {
+        id: "clients-attempts-one-lane-has-all-turns",
+        from: "      this.lanes.delete(id)\n      if (lane.length > 0) this.lanes.set(id, lane)\n      const nowMs",
+        to: "      if (lane.length === 0) this.lanes.delete(id)\n      const nowMs"
+      },
+      {
+        id: "clients-attempts-late-one-is-told-what-was-before",
+        from: "const late = isForLate ? [] : attempt.asked.slice(before)",
+        to: "const late = isForLate || before >= 0 ? [] : attempt.asked.slice(before)",
+        breaks: ["R-CLI-9"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/clients/commands.ts",
+    { breaks: ["R-CLI-5"], tests: ["test/unit/actors/clients/ClientChecks.test.ts"] },
+    [
+      {
+        id: "clients-commands-deleted-is-not-announced",
+        from: "  events.revoked(workspace, gone, caller)\n",
+        to: ""
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/audit/Repairs.ts", { breaks: ["P8", "R-AUD-6"], tests: [`${audit}/Repairs.test.ts`] }, [
+    {
+      id: "audit-repair-note-that-nobody-signed",
+      from: 'signer.verify(note.key_id, noteBytes(row, note.lost), Buffer.from(note.signature, "base64url"), null) &&',
+      to: "note.signature.length > 0 &&"
+    }
+  ]),
+  ...faultsIn(
+    "src/actors/audit/Acceptances.ts",
+    { breaks: ["P8", "R-AUD-10"], tests: [`${audit}/Acceptances.test.ts`] },
+    [
+      {
+        id: "audit-acceptance-of-any-head",
+        from: "if (!isSame(last, lost)) return yield* refused",
+        to: "if (last.seq < 0) return yield* refused"
+      },
+      {
+        id: "audit-acceptance-of-nothing-lost",
+        from: "if (last === null || found === null) return yield* refused",
+        to: "if (last === null) return yield* refused"
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/audit/Sweeps.ts", { breaks: ["P8", "R-AUD-9"], tests: [`${audit}/Cuts.test.ts`] }, [
+    {
+      id: "audit-retention-erases-untold",
+      from: "    yield* notes.row(globalTenantId, caller, Cuts.actOf(piece.stub, piece.publicKey))\n    yield* cuts.cut(piece.stub)\n    return true\n",
+      to: "    yield* cuts.cut(piece.stub)\n    return true\n"
+    }
+  ]),
+  ...faultsIn("src/actors/audit/Verification.ts", { breaks: ["R-SEC-15"], tests: [`${audit}/Verification.test.ts`] }, [
+    {
+      id: "audit-verification-beyond-its-time",
+      from: "if (nowMs() - startedMs + 2 * longestMs > timeoutMs) {",
+      to: "if (nowMs() - startedMs > 10 * timeoutMs) {"
+    },
+    {
+      id: "audit-verification-goes-on-a-row-late",
+      from: "nextFrom: place.seq + 1 })",
+      to: "nextFrom: place.seq + 2 })"
+    }
+  ]),
+  ...faultsIn(
+    "src/crypto/LiveKeyring.ts",
+    { breaks: ["R-SEC-47", "R-BUS-5"], tests: ["test/unit/crypto/FingerprintRotation.test.ts"] },
+    [
+      {
+        id: "crypto-keyring-former-fingerprints-are-forgotten",
+        from: "Array.from(now.fingerprintKeys.values(), (key) => fingerprintWith(key, parts))",
+        to: "Array.from(now.fingerprintKeys.values(), (key) => fingerprintWith(key, parts)).slice(0, 1)"
+      }
+    ]
+  ),
+  ...faultsIn("src/schema/TektonJson.ts", { breaks: ["R-PLT-4"], tests: ["test/unit/schema/TektonJson.test.ts"] }, [
+    {
+      id: "schema-tekton-wrong-length-is-the-usual-one",
+      from: '  if (length === undefined) return { problem: "ep-token.length',
+      to: '  if (length === undefined && alphabetOf(given) !== undefined) return { problem: "ep-token.length'
+    },
+    {
+      id: "schema-tekton-unknown-keys-are-not-named",
+      from: '...unknownIn(epToken, ["length", "alphabet", "default-lifetime"], "ep-token.")',
+      to: '...unknownIn(epToken, Object.keys(epToken), "ep-token.")'
+    }
+  ]),
+  ...faultsIn(
+    "src/observability/Trace.ts",
+    { breaks: ["R-TRC-1"], tests: ["test/unit/observability/tracing.test.ts"] },
+    [
+      { id: "observability-trace-of-any-version", from: "/^00-(?!0{32})", to: "/^[0-9a-f]{2}-(?!0{32})" },
+      { id: "observability-trace-of-zeros", from: "(?!0{32})([0-9a-f]{32})", to: "([0-9a-f]{32})" }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/tokens/commands/applications.ts",
+    { breaks: ["R-DUR-5", "P8"], tests: ["test/unit/actors/tokens/LiveTenants.test.ts"] },
+    [
+      {
+        id: "tokens-tenant-created-without-a-row",
+        from: "    workspace.record(caller, tenantCreated(tenantId, name))\n",
+        to: ""
+      }
+    ]
+  ),
+  ...faultsIn("src/http/BoundedBody.ts", { breaks: ["R-INP-7", "P6"], tests: ["test/unit/http/BoundedBody.test.ts"] }, [
+    {
+      id: "http-body-announced-size-is-the-bound",
+      from: "    if (bytes > bytesMax) throw",
+      to: '    if (bytes > Math.max(bytesMax, Number(announced ?? "0"))) throw'
+    }
+  ])
+]
