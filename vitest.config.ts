@@ -108,7 +108,7 @@ export default defineConfig({
           include: ["test/chaos/**/*.test.ts"],
           exclude: bench,
           // Each on servers of its own, and waiting for most of its time; but starved, they judge answers that never came.
-          maxWorkers: 3,
+          maxWorkers: 2,
           testTimeout: 600_000,
           hookTimeout: 120_000
         }

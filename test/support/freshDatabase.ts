@@ -14,7 +14,8 @@ export interface FreshDatabase {
 }
 
 const run = async (url: string, statement: string): Promise<void> => {
-  const connection = await createConnection(url)
+  // The library's own limit is a second.
+  const connection = await createConnection(`${url}?connectTimeout=30000`)
   await connection.query(statement).finally(() => connection.end())
 }
 
