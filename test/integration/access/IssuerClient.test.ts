@@ -114,6 +114,21 @@ describe("an answer", () => {
     }
   })
 
+  it("are asked for at so many places at once, and at as many again when those are answered", async () => {
+    const config = { issuerTimeout: Duration.millis(patientMs), httpInsecure: false } as AccessConfig["Service"]
+    const scope = Scope.makeUnsafe()
+    const layer = IssuerClient.layer.pipe(Layer.provide(Layer.succeed(AccessConfig, config)))
+    const context = await Effect.runPromise(Layer.buildWithScope(layer, scope))
+    const client = Context.get(context, IssuerClient.IssuerClient)
+    // Refused before anybody is asked: what counts is the place.
+    const refused = { issuer: "http://issuer.example", audience: "cm", jwksUri: null }
+    for (let n = 0; n < IssuerClient.asksMax + 1; n++) {
+      const result = await Effect.runPromise(Effect.result(client.fetchKeys(refused)))
+      assert.strictEqual(Result.isFailure(result) && result.failure.reason, "not_asked")
+    }
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  })
+
   it("of nobody is not waited for", async () => {
     await issuer.close()
     assert.strictEqual(await fetchKeys(issuer.url), "unreachable")
