@@ -60,7 +60,7 @@ const asBucketError = (cause: unknown): BucketError =>
     cause
   })
 
-const planOf = (bucket: string, replicas: number, settings: CoherenceConfig["Service"]): StreamPlan => ({
+export const planOf = (bucket: string, replicas: number, settings: CoherenceConfig["Service"]): StreamPlan => ({
   name: `KV_${bucket}`,
   description: "Leases of the service's replicas: never write here",
   subjects: [`$KV.${bucket}.>`],

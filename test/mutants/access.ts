@@ -190,6 +190,8 @@ export const access: ReadonlyArray<Mutant> = [
     },
     {
       id: "access-client-names-this-machine",
+      survives:
+        "an issuer of a test is on this machine itself and may name keys there; the rule is tried without one by `domain-issuer-names-this-machine`",
       from: 'if (!mayNameKeysAt(issuer, found.jwks_uri)) throw away("not_asked")',
       to: 'if (!mayNameKeysAt(issuer, issuer)) throw away("not_asked")'
     }

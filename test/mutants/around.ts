@@ -133,33 +133,37 @@ export const around: ReadonlyArray<Mutant> = [
       to: 'row.headers["ce-type"] !== undefined'
     }
   ]),
-  ...faultsIn("src/nats/Door.ts", { breaks: ["R-BUS-30"], tests: ["test/integration/nats/Door.test.ts"] }, [
-    {
-      id: "nats-door-throws-into-the-library",
-      from: "      failed(bug)\n      if (!isLast",
-      to: "      if (isLast) throw bug\n      failed(bug)\n      if (!isLast"
-    },
-    {
-      id: "nats-door-rejection-unhandled",
-      from: "if (returned instanceof Promise) returned.catch(failed)",
-      to: "if (returned instanceof Promise) returned.then(failed)"
-    },
-    {
-      id: "nats-door-any-number-of-lines",
-      from: "if (++lines > linesMax + 2) return false",
-      to: "if (++lines > 1_000 * linesMax) return false"
-    },
-    {
-      id: "nats-door-headers-of-any-size",
-      from: "if (bytes > headerBytesMax) return false",
-      to: "if (bytes > 1_000 * headerBytesMax) return false"
-    },
-    {
-      id: "nats-door-library-is-not-hardened",
-      from: "      } catch (bug) {\n        failed(bug)\n      }\n    }\n    const subscribe",
-      to: "      } catch (bug) {\n        throw bug\n      }\n    }\n    const subscribe"
-    }
-  ]),
+  ...faultsIn(
+    "src/nats/Door.ts",
+    { breaks: ["R-BUS-30"], tests: ["test/unit/nats/Door.test.ts", "test/integration/nats/Door.test.ts"] },
+    [
+      {
+        id: "nats-door-throws-into-the-library",
+        from: "      failed(bug)\n      if (!isLast",
+        to: "      if (isLast) throw bug\n      failed(bug)\n      if (!isLast"
+      },
+      {
+        id: "nats-door-rejection-unhandled",
+        from: "if (returned instanceof Promise) returned.catch(failed)",
+        to: "if (returned instanceof Promise) returned.then(failed)"
+      },
+      {
+        id: "nats-door-any-number-of-lines",
+        from: "if (++lines > linesMax + 2) return false",
+        to: "if (++lines > 1_000 * linesMax) return false"
+      },
+      {
+        id: "nats-door-headers-of-any-size",
+        from: "if (bytes > headerBytesMax) return false",
+        to: "if (bytes > 1_000 * headerBytesMax) return false"
+      },
+      {
+        id: "nats-door-library-is-not-hardened",
+        from: "      } catch (bug) {\n        failed(bug)\n      }\n    }\n    const subscribe",
+        to: "      } catch (bug) {\n        throw bug\n      }\n    }\n    const subscribe"
+      }
+    ]
+  ),
   ...faultsIn("src/nats/ServerCheck.ts", { breaks: ["R-BUS-15"], tests: ["test/unit/nats/ServerCheck.test.ts"] }, [
     {
       id: "nats-check-older-minor-is-newer",
