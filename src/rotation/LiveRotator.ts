@@ -13,6 +13,7 @@ import { CredentialEvents } from "../actors/credentials/Events.ts"
 import * as commands from "../actors/credentials/RotationSteps.ts"
 import { Rotators } from "../actors/credentials/Rotators.ts"
 import * as Sealing from "../actors/credentials/Sealing.ts"
+import { believeCredential } from "../actors/tenant/RowTagging.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
 import { CurveBox } from "../crypto/CurveBox.ts"
@@ -74,14 +75,20 @@ export const make = Effect.gen(function* () {
   const overlapMs = Duration.toMillis(overlap)
   const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
 
+  /**
+   * Each reading is believed by itself: the claim makes one of its own, and a row that was changed between the two
+   * would choose whom a secret is sealed for.
+   */
   const standingOf = ({ credentialId, tenantId }: RotationJob): Effect.Effect<Standing, ChangeError> =>
     Effect.flatMap(
       Effect.mapError(
         store.standing(tenantId, credentialId),
         () => new errors.Unavailable({ part: "database", committed: false })
       ),
-      (standing) =>
-        standing === undefined ? new errors.CredentialNotFound({ credentialId }) : Effect.succeed(standing)
+      (standing): Effect.Effect<Standing, ChangeError> =>
+        standing === undefined
+          ? Effect.fail(new errors.CredentialNotFound({ credentialId }))
+          : Effect.as(believeCredential(standing.credential, keyring), standing)
     )
 
   const open = (tenantId: string, version: CredentialVersion | undefined): Effect.Effect<Secret, ChangeError> => {

@@ -11,6 +11,45 @@ const refresher = "test/unit/rotation/LiveRefresher.test.ts"
 
 export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/rotation/LiveRotator.ts",
+    { breaks: ["P5", "R-SEC-30"], tests: ["test/unit/actors/credentials/RotatorFields.test.ts"] },
+    [
+      {
+        id: "rotation-rotator-reading-unbelieved",
+        from: "Effect.as(believeCredential(standing.credential, keyring), standing)",
+        to: "Effect.succeed(standing)"
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/credentials/RotationChange.ts", { breaks: ["P5", "R-SEC-30"], tests: [refresher] }, [
+    {
+      id: "credentials-own-provider-forgotten",
+      from: "refresh?.own === true && refresh.provider === name",
+      to: "refresh?.own === true && refresh.provider !== name"
+    },
+    {
+      id: "credentials-own-rotator-forgotten",
+      from: "rotating?.own === true && rotating.rotator === rotator",
+      to: "rotating?.own === true && rotating.rotator !== rotator",
+      tests: ["test/unit/actors/credentials/RotatorFields.test.ts"]
+    }
+  ]),
+  ...faultsIn("src/actors/credentials/Rotation.ts", { breaks: ["R-REF-7"], tests: [refresher] }, [
+    {
+      id: "credentials-rotate-set-up-for-another-provider",
+      from: "setup?.provider.name !== before.refresh?.provider",
+      to: "setup?.provider.name !== before.refresh?.provider && setup === null"
+    }
+  ]),
+  ...faultsIn("src/actors/credentials/LiveCredentials.ts", { breaks: ["P5", "R-SEC-30"], tests: [refresher] }, [
+    {
+      id: "credentials-by-hand-reading-unbelieved",
+      from: `yield* believeCredential(credential, keyring)
+    const { refresh, rotating, rotation, type, version } = credential`,
+      to: "const { refresh, rotating, rotation, type, version } = credential"
+    }
+  ]),
+  ...faultsIn(
     "src/actors/credentials/Rotators.ts",
     { breaks: ["P5", "R-SEC-30"], tests: ["test/unit/actors/credentials/RotatorFields.test.ts"] },
     [

@@ -105,19 +105,24 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
     const next = fates.get(tenantId) ?? []
     return (next.length > 1 ? next.shift() : next[0]) ?? "succeeds"
   }
+  /** What happens just before the next transactions of replicas, in order. */
+  const beforeTransactions: Array<Effect.Effect<unknown>> = []
   const failingTenants = TenantStore.of({
     ...tenants,
     transact: (tenantId, load, decide) =>
-      Effect.suspend(() => {
-        const fate = fateOf(tenantId)
-        if (fate === "succeeds") return tenants.transact(tenantId, load, decide)
-        if (fate === "dies") return Effect.die(new Error("died on purpose"))
-        const outcome = fate === "is not done" ? "none" : "unknown"
-        const failure = Effect.fail(new StoreUnavailable({ operation: "test", outcome }))
-        return fate === "is committed, answer lost"
-          ? Effect.andThen(tenants.transact(tenantId, load, decide), failure)
-          : failure
-      })
+      Effect.flatMap(
+        Effect.suspend(() => beforeTransactions.shift() ?? Effect.void),
+        () => {
+          const fate = fateOf(tenantId)
+          if (fate === "succeeds") return tenants.transact(tenantId, load, decide)
+          if (fate === "dies") return Effect.die(new Error("died on purpose"))
+          const outcome = fate === "is not done" ? "none" : "unknown"
+          const failure = Effect.fail(new StoreUnavailable({ operation: "test", outcome }))
+          return fate === "is committed, answer lost"
+            ? Effect.andThen(tenants.transact(tenantId, load, decide), failure)
+            : failure
+        }
+      )
   })
   /** What becomes of the next answers of providers that are to be stored, in order; not said: they are. */
   const answerFates: Array<"is not done" | "is stored, answer lost" | "dies"> = []
@@ -268,6 +273,7 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
     replica,
     answerFates,
     beforeLooks,
+    beforeTransactions,
     tables,
     tagged,
     events,

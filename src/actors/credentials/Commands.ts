@@ -38,7 +38,7 @@ import {
 import type { ChangedCredential, CredentialMetadata, StoreRequest, UpdateRequest } from "./Credentials.ts"
 import { metadataOf } from "./Metadata.ts"
 import { firstRefresh, type RefreshSetup, withRefresh } from "./RefreshCommands.ts"
-import { beginning, changeRefusal, forgetRotation, rotatingAfter } from "./RotationChange.ts"
+import { beginning, changeRefusal, forgetRotation, ownEntryGone, rotatingAfter } from "./RotationChange.ts"
 import { withRotating } from "./RotationSteps.ts"
 import type { RotatorSetup } from "./Rotators.ts"
 
@@ -164,6 +164,8 @@ export const update = (
       const reason = "must name a rotator while the secret has its admin_username or admin_password: rotate them out"
       return Result.fail(new errors.InvalidRequest({ path: "rotation", reason }))
     }
+    const gone = ownEntryGone(before, setup?.refresh ?? null)
+    if (gone !== undefined) return Result.fail(gone)
     const unended =
       setup === null ? undefined : changeRefusal(before, request.rotation ?? null, setup.refresh, workspace.now)
     if (unended !== undefined) return Result.fail(unended)
@@ -226,6 +228,9 @@ const rotationAfter = (
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
+/** It was stored for an entry of the tenant's own. */
+const namesOwn = ({ refresh, rotating }: Credential): boolean => refresh?.own === true || rotating?.own === true
+
 /** What changed, each as `[before, after]`. */
 const updateDiff = (before: Credential, after: Credential): Diff =>
   Object.fromEntries(
@@ -235,6 +240,7 @@ const updateDiff = (before: Credential, after: Credential): Diff =>
         ["scopes", before.scopes, after.scopes],
         ["metadata", before.metadata, after.metadata],
         ["rotation", before.rotation, after.rotation],
+        ["own_entry", namesOwn(before), namesOwn(after)],
         ["expires_at", iso(before.expiresAt), iso(after.expiresAt)],
         [
           "not_retired",

@@ -50,7 +50,7 @@ import { Providers } from "./Providers.ts"
 import { loadOf, type Readable, read, readOfGlobal } from "./Reads.ts"
 import type { RefreshSetup } from "./RefreshCommands.ts"
 import { Refresher, type RevokedAtProvider } from "./Refresher.ts"
-import { rotate } from "./Rotation.ts"
+import { type HandSetup, rotate } from "./Rotation.ts"
 import type { RotatorSetup } from "./Rotators.ts"
 import { Rotators } from "./Rotators.ts"
 import * as Sealing from "./Sealing.ts"
@@ -275,20 +275,28 @@ const make = Effect.gen(function* () {
       (parsed) => (parsed === null ? Effect.succeed(null) : providers.setUp(tenantId, parsed, secret))
     )
 
-  /** A credential that is refreshed, with the setup for a secret that is given by hand; null for one that is not. */
-  const setUpByHand = Effect.fnUntraced(function* (tenantId: string, credentialId: string, value: unknown) {
+  /** What a secret that is given by hand is refreshed by; the rotator of one that is rotated has to be able to do with it. */
+  const setUpByHand = Effect.fnUntraced(function* (
+    tenantId: string,
+    credentialId: string,
+    value: unknown
+  ): Effect.fn.Return<HandSetup, ChangeError> {
     const standing = yield* Effect.mapError(refreshes.standing(tenantId, credentialId), ExistingTenant.readFailed)
     const credential = standing?.credential
-    if (credential?.refresh === undefined && credential?.rotating === undefined) return null
-    const secret = parseSecret(credential.type, value)
+    if (credential === undefined) return { seenVersion: 0, setup: null }
+    // By whose rules it goes on is decided by this reading, though the command makes one of its own.
+    yield* believeCredential(credential, keyring)
+    const { refresh, rotating, rotation, type, version } = credential
+    const none = { seenVersion: version, setup: null }
+    if (refresh === undefined && rotating === undefined) return none
+    const secret = parseSecret(type, value)
     // What is wrong with it is told by the command.
-    if (Result.isFailure(secret)) return null
-    if (credential.rotating === undefined) {
-      return yield* setUpRefresh(tenantId, credential.type, credential.rotation, secret.success)
+    if (Result.isFailure(secret)) return none
+    if (rotating === undefined) {
+      return { seenVersion: version, setup: yield* setUpRefresh(tenantId, type, rotation, secret.success) }
     }
-    // The rotator has to be able to do with it.
-    yield* setUp(tenantId, credential.type, credential.rotation, secret.success)
-    return null
+    yield* setUp(tenantId, type, rotation, secret.success)
+    return none
   })
 
   /** The secret in force, opened; for checking whether a provider can do with it. */
@@ -300,6 +308,7 @@ const make = Effect.gen(function* () {
     )
     if (standing === undefined) return yield* new errors.CredentialNotFound({ credentialId: request.credentialId })
     const { credential, now, versions } = standing
+    yield* believeCredential(credential, keyring)
     const version = versions.find((one) => one.version === credential.secretVersion)
     if (version === undefined) return null
     const plaintext = yield* open({ credential, version, now })
@@ -315,8 +324,8 @@ const make = Effect.gen(function* () {
     caller: Caller
   ): Effect.fn.Return<ChangedCredential, ChangeError> {
     const sealer = yield* sealerFor(tenantId)
-    const setup = yield* setUpByHand(tenantId, request.credentialId, Redacted.value(request.secret))
-    return yield* change(tenantId, rotate(request, sealer, events, caller, setup))
+    const byHand = yield* setUpByHand(tenantId, request.credentialId, Redacted.value(request.secret))
+    return yield* change(tenantId, rotate(request, sealer, events, caller, byHand))
   })
 
   /** Whether the provider takes revocations; which secret it is asked to revoke is decided under the lock. */

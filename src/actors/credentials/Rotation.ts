@@ -30,14 +30,23 @@ import {
 } from "./Change.ts"
 import type { ChangedCredential, RotateRequest } from "./Credentials.ts"
 import { type RefreshSetup, refreshAfterHand, withRefresh } from "./RefreshCommands.ts"
+import { ownEntryGone } from "./RotationChange.ts"
 import { handStored } from "./RotationSteps.ts"
+
+export interface HandSetup {
+  /** The credential's version that was looked at. */
+  readonly seenVersion: number
+  /** Null: it was not refreshed. */
+  readonly setup: RefreshSetup | null
+}
+const nothingRefreshed: HandSetup = { seenVersion: 0, setup: null }
 
 export const rotate = (
   request: RotateRequest & { readonly secret: Redacted.Redacted<unknown> },
   sealer: SecretSealer,
   events: Events,
   caller: Caller,
-  setup: RefreshSetup | null = null
+  { seenVersion, setup }: HandSetup = nothingRefreshed
 ): Command<ChangedCredential> => ({
   name: "credential.rotate",
   caller,
@@ -54,6 +63,12 @@ export const rotate = (
     if (!workspace.holds.credential(credentialId)) return Result.fail(credentialChanged(credentialId))
     const checked = checkRotation(workspace, before, request)
     if (Result.isFailure(checked)) return Result.fail(checked.failure)
+    if (setup?.provider.name !== before.refresh?.provider) {
+      // It was checked for another provider than the one that it goes on with.
+      return Result.fail(new errors.VersionConflict({ expectedVersion: seenVersion, actualVersion: before.version }))
+    }
+    const gone = ownEntryGone(before, setup)
+    if (gone !== undefined) return Result.fail(gone)
     const active = workspace.credentials.activeInSlot(before.serviceName, before.owner)
     if (active !== undefined && active.credentialId !== credentialId) expire(workspace, active, caller, events)
     const next = changed(before, workspace, caller)

@@ -33,6 +33,24 @@ const goesOn = (before: Credential, rotation: Credential["rotation"], setup: Set
   before.rotating?.rotator === setup.rotator &&
   same(before.rotation?.params, rotation?.params)
 
+/**
+ * An entry of the tenant's own that a credential was stored for is not deleted while it is named: where the name means
+ * another entry now, the row was taken away by others, and who only means the same again gives that one nothing.
+ */
+export const ownEntryGone = ({ refresh, rotating }: Credential, setup: Setup): errors.RowChanged | undefined => {
+  if (setup === null || setup.own === true) return undefined
+  if ("rotator" in setup) {
+    const { rotator } = setup
+    return rotating?.own === true && rotating.rotator === rotator
+      ? new errors.RowChanged({ kind: "rotator", id: rotator })
+      : undefined
+  }
+  const { name } = setup.provider
+  return refresh?.own === true && refresh.provider === name
+    ? new errors.RowChanged({ kind: "provider", id: name })
+    : undefined
+}
+
 /** Why what is under way may not be forgotten now. */
 export const changeRefusal = (
   before: Credential,

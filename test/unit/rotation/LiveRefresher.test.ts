@@ -11,6 +11,7 @@ import { Clock, Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { RotateRequest, StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
+import type { Credential } from "../../../src/domain/Credential.ts"
 import { isAnswer } from "../../../src/domain/Credential.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import type { ProviderFields } from "../../../src/domain/Provider.ts"
@@ -644,6 +645,89 @@ describe("a tenant's own provider whose row is gone", () => {
       assert.isUndefined(row(other).refresh?.own)
       yield* Effect.exit(credentials.rotate("demo", { ...request, credentialId: other }, caller))
       assert.deepStrictEqual(asked.map(({ path }) => path).slice(0, 1), ["/elsewhere"])
+    })
+  )
+
+  it.effect(
+    "is not followed by one of its name for who stores by hand, or changes what is asked; only who says so",
+    () =>
+      Effect.gen(function* () {
+        const { base, credentials, providers, put, row, store, world } = yield* begin
+        const params = { region: { pattern: "[a-z]" } }
+        yield* put({ token_url: `${base}/token/{region}`, params })
+        const definition = { name: "p", token_url: `${base}/elsewhere/{region}`, params }
+        const secrets = { clientSecrets: ["another"], clientKey: null }
+        yield* providers.put("global", { definition, clientId: "another", secrets }, caller)
+        const id = yield* store({ rotation: { provider: "p", params: { region: "a" } } })
+        const own = world.tables.credentials.providers.get("demo/p")!
+        world.tables.credentials.providers.delete("demo/p")
+        const secret = Redacted.make({ access_token: "by-hand", refresh_token: "by-hand" })
+        const byHand = { credentialId: id, secret, overlapMs: null, expectedVersion: null, expiresAt: undefined }
+        const gone = { _tag: "RowChanged", kind: "provider", id: "p" } as const
+        assert.deepInclude(yield* Effect.flip(credentials.rotate("demo", byHand, caller)), gone)
+        assert.deepInclude(yield* Effect.flip(credentials.reconnect("demo", byHand, caller)), gone)
+        const named = { provider: "p", params: { region: "b" } }
+        assert.deepInclude(yield* Effect.flip(credentials.update("demo", updating(id, named), caller)), gone)
+        assert.isTrue(row(id).refresh?.own)
+        yield* credentials.update("demo", updating(id, null), caller)
+        yield* credentials.update("demo", updating(id, named), caller)
+        assert.isUndefined(row(id).refresh?.own)
+        // Naming what it is refreshed by already writes down that it is the tenant's own now.
+        world.tables.credentials.providers.set("demo/p", own)
+        yield* credentials.update("demo", updating(id, named), caller)
+        assert.isTrue(row(id).refresh?.own)
+      })
+  )
+})
+
+const updating = (credentialId: string, rotation: StoreRequest["rotation"]) => ({
+  ...{ credentialId, rotation, expectedVersion: null },
+  ...{ allowedConsumers: undefined, scopes: undefined, expiresAt: undefined, metadata: undefined }
+})
+
+describe("what a secret that is given by hand is refreshed by", () => {
+  it.effect("is read from no row that was changed for the time of that reading", () =>
+    Effect.gen(function* () {
+      const { credentials, put, row, store, world } = yield* begin
+      yield* put()
+      yield* put({ name: "other" })
+      const id = yield* store()
+      const before = row(id)
+      const write = (changed: Credential) =>
+        world.tables.credentials.apply({ inserted: [], updated: [changed], deleted: [], versions: [], services: [] })
+      const secret = Redacted.make({ access_token: "by-hand", refresh_token: "by-hand" })
+      const byHand = { credentialId: id, secret, overlapMs: null, expectedVersion: null, expiresAt: undefined }
+      const forgeries: ReadonlyArray<Credential> = [
+        { ...before, refresh: undefined },
+        { ...before, rotation: { provider: "other" } }
+      ]
+      for (const forged of forgeries) {
+        write(forged)
+        // The reading sees it; the command, a moment later, does not.
+        world.beforeTransactions.push(Effect.sync(() => write(before)))
+        const refused = yield* Effect.flip(credentials.rotate("demo", byHand, caller))
+        assert.deepInclude(refused, { _tag: "RowChanged", kind: "credential" })
+        write(before)
+      }
+    })
+  )
+
+  it.effect("is of the provider that it names in the end: who came between is told to whoever stores", () =>
+    Effect.gen(function* () {
+      const { credentials, put, row, store, world } = yield* begin
+      yield* put()
+      yield* put({ name: "other" })
+      const id = yield* store()
+      const secret = Redacted.make({ access_token: "by-hand", refresh_token: "by-hand" })
+      const byHand = { credentialId: id, secret, overlapMs: null, expectedVersion: null, expiresAt: undefined }
+      const { refresh, version, ...rest } = row(id)
+      const renamed = { ...rest, version: version + 1, rotation: { provider: "other" } }
+      const changed = world.tagged({ ...renamed, refresh: { ...refresh!, provider: "other" } })
+      const noChanges = { inserted: [], deleted: [], versions: [], services: [] }
+      const rename = Effect.sync(() => world.tables.credentials.apply({ ...noChanges, updated: [changed] }))
+      world.beforeTransactions.push(rename)
+      const refused = yield* Effect.flip(credentials.rotate("demo", byHand, caller))
+      assert.deepInclude(refused, { _tag: "VersionConflict", expectedVersion: version, actualVersion: version + 1 })
     })
   )
 })

@@ -5,6 +5,7 @@ import { createCurve } from "@nats-io/nkeys"
 import { Effect, Redacted } from "effect"
 import type { StoreRequest } from "../../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
+import type { Credential } from "../../../../src/domain/Credential.ts"
 import { busPrincipal } from "../../../../src/domain/Principal.ts"
 import { credentialWorld } from "../../../support/credentialWorld.ts"
 
@@ -14,6 +15,7 @@ const own = { host: "127.0.0.1", username: "crm_a", password: "a password" }
 const administrative = { admin_username: "admin", admin_password: "planted" }
 const rotation = { rotator: "mariadb-user", every: "P30D", params: { user_a: "crm_a", user_b: "crm_b" } }
 const nothingElse = { allowedConsumers: undefined, scopes: undefined, expiresAt: undefined, metadata: undefined }
+const noChanges = { inserted: [], updated: [], deleted: [], versions: [], services: [] }
 const request = (secret: unknown, over: Partial<StoreRequest> = {}): StoreRequest => ({
   serviceName: "crm",
   type: "mariadb",
@@ -85,10 +87,51 @@ it.effect("a tenant's own rotator whose row is gone is followed by no other of i
     const asked = { credentialId, secret: null, overlapMs: null, expectedVersion: null, expiresAt: undefined }
     const refused = yield* Effect.flip(credentials.rotate("demo", asked, caller))
     assert.deepInclude(refused, { _tag: "RowChanged", kind: "rotator" })
-    // Whoever means the one of global says so.
+    // Nor is it by who changes what is asked of it. Whoever means the one of global says so.
     const update = { ...nothingElse, credentialId, expectedVersion: null }
+    const changed = { ...update, rotation: { ...named.rotation, params: { a: "b" } } }
+    assert.deepInclude(yield* Effect.flip(credentials.update("demo", changed, caller)), {
+      _tag: "RowChanged",
+      kind: "rotator"
+    })
     yield* credentials.update("demo", { ...update, rotation: null }, caller)
     yield* credentials.update("demo", { ...update, rotation: named.rotation }, caller)
     assert.isUndefined(made.tables.credentials.get(credentialId)?.rotating?.own)
   })
+)
+
+it.effect(
+  "each reading of a rotation is believed by itself: a row changed between two names nobody to seal a secret for",
+  () =>
+    Effect.gen(function* () {
+      const made = yield* credentialWorld
+      const { credentials, refresher, rotators } = yield* made.replica("one", true)
+      const generate = { length: 32, alphabet: "abcdefghijklmnopqrstuvwxyz012345" }
+      yield* rotators.put("demo", { name: "crm", seal_to: createCurve().getPublicKey(), generate }, caller)
+      const named = { type: "basic", rotation: { rotator: "crm", every: "P30D" } }
+      const secret = { username: "u", password: "a password" }
+      const { credentialId } = yield* credentials.store("demo", request(secret, named), caller)
+      const row = made.tables.credentials.get(credentialId)!
+      const write = (changed: Credential) => made.tables.credentials.apply({ ...noChanges, updated: [changed] })
+      const asking = Effect.flip(refresher.refresh("demo", credentialId, caller))
+      const forgeries: ReadonlyArray<Credential> = [
+        { ...row, rotating: { ...row.rotating!, rotator: "other" } },
+        { ...row, rotation: { rotator: "other", every: "P30D" } }
+      ]
+      for (const forged of forgeries) {
+        // Who asks looks, then the refresh, then the rotation.
+        made.beforeLooks.push(
+          Effect.void,
+          Effect.void,
+          Effect.sync(() => write(forged))
+        )
+        assert.deepInclude(yield* asking, { _tag: "RowChanged", kind: "credential" })
+        write(row)
+      }
+      // And behind its claim what the rotator is to be asked.
+      const forging = Effect.sync(() => write({ ...made.tables.credentials.get(credentialId)!, rotation: null }))
+      made.beforeLooks.push(Effect.void, Effect.void, Effect.void, forging)
+      assert.deepInclude(yield* asking, { _tag: "RowChanged", kind: "credential" })
+      assert.deepStrictEqual(made.beforeLooks, [])
+    })
 )
