@@ -292,10 +292,12 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     if ("refusal" in asked) return begun(message, asked).ended(Exit.fail(asked.refusal))
     if (wrong !== null) return begun(message, asked).ended(Exit.fail(wrong))
     const line = lineOf(asked)
-    const leave = inFlight.enter(enteringOf(message, asked))
+    const entering = enteringOf(message, asked)
+    const leave = inFlight.enter(entering)
     const request = begun(message, asked)
     if (leave === null) {
-      turns.press(line)
+      // Who is refused since others have all places, or since its asker has, is no flood.
+      if (inFlight.isFull(entering)) turns.press(line)
       return refusals.hold(message.data.length, () => request.ended(full))
     }
     if (asked.operation.always) return begin(message, asked, request, leave)

@@ -33,6 +33,8 @@ export interface Entering {
 export interface Shares {
   /** Gives the place back; null when there is none. To be called once. */
   readonly enter: (entering: Entering) => (() => void) | null
+  /** The tenant has all that it may have, whatever others do: who is refused is refused for its own sake. */
+  readonly isFull: (entering: Entering) => boolean
   readonly count: () => number
   /** Completes when nothing is under way. */
   readonly idle: Effect.Effect<void>
@@ -64,8 +66,12 @@ export const make = (max: number): Shares => {
     for (const wake of woken) wake()
   }
 
-  const ordinary = ({ asker, tenant, tenantMax }: Entering) => {
-    if (ordinaryCount >= max || tenants.of(tenant) >= tenantMax) return null
+  const hasItsShare = ({ tenant, tenantMax }: Entering) => tenants.of(tenant) >= tenantMax
+  const hasItsKeptPlaces = ({ tenant }: Entering) => kept.of(tenant) >= keptPerTenant
+
+  const ordinary = (entering: Entering) => {
+    const { asker, tenant } = entering
+    if (ordinaryCount >= max || hasItsShare(entering)) return null
     if (asker !== null && askers.of(asker) >= askerMax) return null
     ordinaryCount++
     tenants.add(tenant, 1)
@@ -77,8 +83,9 @@ export const make = (max: number): Shares => {
       left()
     }
   }
-  const keptFor = ({ asker, tenant }: Entering) => {
-    if (keptCount >= keptPlaces || kept.of(tenant) >= keptPerTenant) return null
+  const keptFor = (entering: Entering) => {
+    const { asker, tenant } = entering
+    if (keptCount >= keptPlaces || hasItsKeptPlaces(entering)) return null
     if (asker !== null && keptAskers.of(asker) >= keptPerAsker) return null
     keptCount++
     kept.add(tenant, 1)
@@ -102,6 +109,7 @@ export const make = (max: number): Shares => {
   return {
     enter: (entering) =>
       entering.always ? always() : (ordinary(entering) ?? (entering.takesAway ? keptFor(entering) : null)),
+    isFull: (entering) => hasItsShare(entering) && (!entering.takesAway || hasItsKeptPlaces(entering)),
     count: () => ordinaryCount + keptCount + alwaysCount,
     idle: Effect.callback<void>((resume) => {
       if (ordinaryCount + keptCount + alwaysCount === 0) return resume(Effect.void)

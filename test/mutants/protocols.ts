@@ -150,6 +150,12 @@ export const protocols: ReadonlyArray<Mutant> = [
       from: "tenants.of(tenant) >= tenantMax",
       to: "tenants.of(tenant) > tenantMax"
     },
+    {
+      id: "protocols-shares-full-by-ordinary-places-alone",
+      from: "hasItsShare(entering) && (!entering.takesAway || hasItsKeptPlaces(entering))",
+      to: "hasItsShare(entering)",
+      breaks: ["R-LIM-3", "R-ACT-3"]
+    },
     { id: "protocols-shares-one-asker-takes-all", from: "const askerPart = 1 / 4", to: "const askerPart = 1" },
     {
       id: "protocols-shares-idle-with-kept-places",
@@ -171,6 +177,12 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "      turns.ended(line)\n",
       breaks: ["R-ACT-2", "R-DUR-2"],
       tests: [management, `${unit}/shares.test.ts`]
+    },
+    {
+      id: "protocols-management-pressed-for-others",
+      from: "if (inFlight.isFull(entering)) turns.press(line)",
+      to: "turns.press(line)",
+      breaks: ["R-LIM-3"]
     },
     {
       id: "protocols-management-revocations-behind-all-else",

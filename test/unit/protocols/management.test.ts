@@ -1,4 +1,4 @@
-// Verifies R-BUS-4, R-INP-6.
+// Verifies R-BUS-4, R-INP-6, R-LIM-3.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
@@ -10,6 +10,8 @@ import type { KnownProvider } from "../../../src/domain/ProviderEntry.ts"
 import type { KnownRotator } from "../../../src/domain/Rotator.ts"
 import { Access } from "../../../src/protocols/Access.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
+import { pressedMax } from "../../../src/protocols/Turns.ts"
+import { eventually } from "../../support/eventually.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
 import { someTime, someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
 
@@ -906,6 +908,36 @@ describe("failures", () => {
       [200, 200]
     )
     assert.strictEqual((await world.tenant("token.get", { tokenId: "d" })).status, 200)
+  })
+})
+
+describe("a tenant within its limits", () => {
+  it("has as many begun as it asks for, though it was refused since others had all places", async () => {
+    const count = pressedMax + 4
+    const world = await protocolWorld({ standsStill: true, config: { requestsInFlightMax: 2 * count } })
+    const waiting: Array<() => void> = []
+    let waits = true
+    world.tenants.script.getToken = () =>
+      Effect.as(
+        Effect.promise(() => (waits ? new Promise<void>((end) => void waiting.push(end)) : Promise.resolve())),
+        someToken()
+      )
+    const ask = (tenantId: string) => world.ask(`cm.v1.${tenantId}.token.get`, { tokenId: someTokenId })
+    const [first, ...held] = Array.from({ length: count }, () => [ask("loud"), ask("demo")]).flat()
+    await eventually(
+      () => waiting.length,
+      (length) => length === 2 * count,
+      { what: "all to have begun" }
+    )
+    const refused = ask("demo")
+    waits = false
+    waiting[0]!()
+    await first
+    assert.strictEqual((await ask("demo")).status, 200)
+    for (const end of waiting) end()
+    await Promise.all(held)
+    await world.close()
+    assert.strictEqual((await refused).status, 429)
   })
 })
 

@@ -1,4 +1,4 @@
-// Verifies R-ACT-2, R-ACT-3, R-ACT-5.
+// Verifies R-ACT-2, R-ACT-3, R-ACT-5, R-LIM-3.
 import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import { operations } from "../../../src/protocols/OperationTable.ts"
@@ -59,6 +59,18 @@ describe("shares of what is worked on at once", () => {
       kept += fill(shares, entering(`made-up-${n}`, { takesAway: true, asker: "a" }), 100).length
     assert.strictEqual(kept, keptPerAsker)
     assert.isNotNull(shares.enter(entering("real", { takesAway: true, asker: "b" })))
+  })
+
+  it("say whether a tenant has all of its own, whatever others have", () => {
+    const shares = make(15)
+    fill(shares, entering("loud"), 10)
+    fill(shares, entering("quiet"), 5)
+    assert.isNull(shares.enter(entering("quiet")), "there is no place for anybody")
+    assert.deepStrictEqual([shares.isFull(entering("loud")), shares.isFull(entering("quiet"))], [true, false])
+    const takesAway = entering("loud", { takesAway: true })
+    assert.isFalse(shares.isFull(takesAway))
+    fill(shares, takesAway, keptPerTenant)
+    assert.isTrue(shares.isFull(takesAway))
   })
 
   it("and they are bounded, too; what is always answered has more", () => {
