@@ -168,7 +168,7 @@ export class EventNotFound extends tagged<EventNotFound>()("EventNotFound", { id
 // ---- what was stored
 /** A row does not carry the tag of what it says: it was changed outside of the service. Nothing is handed out on its word. */
 export class RowChanged extends tagged<RowChanged>()("RowChanged", {
-  kind: Schema.Literals(["token", "credential", "client", "tenant", "provider", "rotator", "revoke-all"]),
+  kind: Schema.Literals(["token", "credential", "client", "tenant", "provider", "rotator", "revoke-all", "answer"]),
   id: Schema.String
 }) {}
 

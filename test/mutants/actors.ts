@@ -11,6 +11,27 @@ const refresher = "test/unit/rotation/LiveRefresher.test.ts"
 
 export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/actors/tenant/RememberedAnswer.ts",
+    { breaks: ["P1", "R-SEC-30"], tests: ["test/unit/actors/tenant/GroupCommit.test.ts"] },
+    [{ id: "tenant-answer-of-a-changed-row", from: "return said === says ?", to: "return said !== undefined ?" }]
+  ),
+  ...faultsIn(
+    "src/actors/tenant/GroupCommit.ts",
+    { breaks: ["P1", "R-SEC-30"], tests: ["test/unit/actors/tenant/GroupCommit.test.ts"] },
+    [
+      {
+        id: "tenant-answer-time-unsaid",
+        from: "`${fingerprint}/${revocationSeq}/${createdAt}`",
+        to: "`${fingerprint}/${revocationSeq}`"
+      },
+      {
+        id: "tenant-answer-sequence-unsaid",
+        from: "`${fingerprint}/${revocationSeq}/${createdAt}`",
+        to: "`${fingerprint}/${createdAt}`"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/rotation/LiveRotator.ts",
     { breaks: ["P5", "R-SEC-30"], tests: ["test/unit/actors/credentials/RotatorFields.test.ts"] },
     [

@@ -25,7 +25,7 @@ import type { Token } from "../../domain/Token.ts"
 import { CurrentTrace } from "../../observability/Tracing.ts"
 import { OutboxSignal } from "../../store/OutboxSignal.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
-import { type Changes, type Loaded, TenantStore } from "../../store/TenantStore.ts"
+import { type Changes, type IdempotentAnswer, type Loaded, TenantStore } from "../../store/TenantStore.ts"
 import { type AnyCommand, mergeLoads } from "./Command.ts"
 import { Ids } from "./Ids.ts"
 import { InForce } from "./InForce.ts"
@@ -47,7 +47,7 @@ export interface Asked {
 /** What became of one command in a group. */
 type Decided =
   | { readonly _tag: "Answer"; readonly answer: Answer; readonly inForce: "now" | "with-this" | "earlier" }
-  | { readonly _tag: "Repeated"; readonly sealed: Uint8Array; readonly aad: string; readonly seq: number | null }
+  | { readonly _tag: "Repeated"; readonly before: IdempotentAnswer }
 
 /** What a committed group leaves behind. */
 interface Committed {
@@ -111,7 +111,7 @@ export const layer = Layer.effect(
       const bornAt = workspace.tenantRow?.createdAt ?? (outlivesTenant ? 0 : Number.POSITIVE_INFINITY)
       if (before.createdAt < bornAt) return undefined
       return before.fingerprint === fingerprint
-        ? { _tag: "Repeated", sealed: before.sealedAnswer, aad: aadOf(workspace, keyHash), seq: before.revocationSeq }
+        ? { _tag: "Repeated", before }
         : { _tag: "Answer", answer: Result.fail(new errors.IdempotencyKeyReused()), inForce: "now" }
     }
 
@@ -149,8 +149,10 @@ export const layer = Layer.effect(
       const [keyHash, fingerprint] = [keyHashes[0]!, keyring.fingerprint("idempotency-body", idempotency.body)]
       const { decided, provisional, revocationSeq } = answered(workspace, command)
       if (provisional) return decided
-      const sealedAnswer = keyring.seal(aadOf(workspace, keyHash), RememberedAnswer.encode(decided.answer))
-      workspace.remember({ keyHash, fingerprint, sealedAnswer, revocationSeq, createdAt: workspace.now })
+      const place = { keyHash, fingerprint, revocationSeq, createdAt: workspace.now }
+      const answer = RememberedAnswer.encode(decided.answer, saysOf(place))
+      const sealedAnswer = keyring.seal(aadOf(workspace.tenantId, keyHash), answer)
+      workspace.remember({ ...place, sealedAnswer })
       return decided
     }
 
@@ -210,10 +212,14 @@ export const layer = Layer.effect(
       seqBefore: number
     ) => {
       if (decided._tag === "Repeated") {
-        const opened = Effect.map(Effect.orDie(keyring.open(decided.aad, decided.sealed)), (bytes) =>
-          RememberedAnswer.decode<unknown>(bytes)
+        const { keyHash, revocationSeq, sealedAnswer } = decided.before
+        const opened = Effect.orDie(keyring.open(aadOf(tenantId, keyHash), sealedAnswer)).pipe(
+          Effect.map((bytes) => RememberedAnswer.decode<unknown>(bytes, saysOf(decided.before))),
+          Effect.flatMap((answer) =>
+            answer === null ? RowTagging.answerChanged(tenantId, keyHash) : Effect.succeed(answer)
+          )
         )
-        const ready = decided.seq === null ? Effect.void : whenEarlierInForce(tenantId, decided.seq)
+        const ready = revocationSeq === null ? Effect.void : whenEarlierInForce(tenantId, revocationSeq)
         return replyWhen(asked, Effect.andThen(ready, opened))
       }
       if (decided.inForce === "now") return asked.reply(Exit.succeed(decided.answer))
@@ -310,7 +316,11 @@ const isCacheable = (workspace: Workspace, { appName, tokenId }: Token): boolean
   return application !== undefined && isInService(application) && workspace.holds.token(tokenId)
 }
 
-const aadOf = (workspace: Workspace, keyHash: string) => `idempotency/${workspace.tenantId}/${keyHash}`
+const aadOf = (tenantId: string, keyHash: string) => `idempotency/${tenantId}/${keyHash}`
+
+/** All that an answer's row says beside it: for which body it counts, until when, and what has to be in force before. */
+const saysOf = ({ createdAt, fingerprint, revocationSeq }: Omit<IdempotentAnswer, "sealedAnswer">) =>
+  `${fingerprint}/${revocationSeq}/${createdAt}`
 
 /** Runs the decision; says what its answer waits for, and up to which sequence a repetition of it has to. */
 const answered = (workspace: Workspace, command: AnyCommand) => {

@@ -2,7 +2,8 @@
  * The answer kept for an `Idempotency-Key`: what was decided, as bytes and back.
  *
  * Results and refusals inside the answer keep their meaning; everything else must be plain data,
- * which answers of the actors are. The bytes are sealed by the actor before they are written.
+ * which answers of the actors are. The bytes are sealed by the actor before they are written, and with them what stands
+ * beside them in their row.
  */
 import { Result, Schema } from "effect"
 import { Refusal } from "../../domain/errors.ts"
@@ -12,6 +13,7 @@ const decodeRefusal = Schema.decodeUnknownSync(Refusal)
 
 const okKey = "\u0000ok"
 const refusedKey = "\u0000refused"
+const saysKey = "\u0000says"
 
 const plain = (value: unknown): unknown => {
   if (Result.isResult(value)) {
@@ -34,9 +36,16 @@ const revive = (_key: string, value: unknown): unknown => {
   return value
 }
 
-export const encode = (answer: Result.Result<unknown, Refusal>): Uint8Array =>
-  new TextEncoder().encode(JSON.stringify(plain(answer)))
+/** `says`: what stands beside it in its row. */
+export const encode = (answer: Result.Result<unknown, Refusal>, says: string): Uint8Array =>
+  new TextEncoder().encode(JSON.stringify({ ...(plain(answer) as object), [saysKey]: says }))
 
-/** The bytes are the service's own: that they are an `A` is the invariant of the operation in their key. */
-export const decode = <A>(bytes: Uint8Array): Result.Result<A, Refusal> =>
-  JSON.parse(new TextDecoder().decode(bytes), revive) as Result.Result<A, Refusal>
+/**
+ * Null: its row does not say what it said. An answer that a build before this kept does not know what that was.
+ * The bytes are the service's own: that they are an `A` is the invariant of the operation in their key.
+ */
+export const decode = <A>(bytes: Uint8Array, says: string): Result.Result<A, Refusal> | null => {
+  const text = new TextDecoder().decode(bytes)
+  const { [saysKey]: said = says } = JSON.parse(text) as { readonly [saysKey]?: string }
+  return said === says ? (JSON.parse(text, revive) as Result.Result<A, Refusal>) : null
+}

@@ -131,6 +131,18 @@ export const revokeAllChanged = ({ operationId, tenantId }: RevokeAll): Effect.E
     Effect.andThen(Effect.fail(new RowChanged({ kind: "revoke-all", id: operationId })))
   )
 
+/** Counted, and a line in the log, where a kept answer was to be told again. */
+export const answerChanged = (tenantId: string, keyHash: string): Effect.Effect<never, RowChanged> =>
+  Metric.update(Metric.withAttributes(rowsChanged, { kind: "answer" }), 1).pipe(
+    Effect.andThen(
+      Effect.logError("the row of an answer that is kept was changed outside of the service: it is not told", {
+        tenantId,
+        keyHash
+      })
+    ),
+    Effect.andThen(Effect.fail(new RowChanged({ kind: "answer", id: keyHash })))
+  )
+
 // ---- writing ---------------------------------------------------------------------
 
 const untagged = <A extends { readonly mac?: Uint8Array | undefined }>({ mac: _, ...row }: A): Omit<A, "mac"> => row

@@ -8,6 +8,7 @@ import { removeTenant } from "../../../../src/actors/tokens/commands/application
 import * as commands from "../../../../src/actors/tokens/commands/tokens.ts"
 import { TokenNotFound } from "../../../../src/domain/errors.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
+import type { IdempotentAnswer } from "../../../../src/store/TenantStore.ts"
 import { aMessage } from "../../../support/storeFixtures.ts"
 import { operator, type TenantWorld, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
 
@@ -60,6 +61,13 @@ describe("a commit whose outcome is unknown", () => {
   )
 })
 
+/** As a build before kept it, which did not seal with an answer what its row says. */
+const unsaid = ({ sealedAnswer }: IdempotentAnswer): Pick<IdempotentAnswer, "sealedAnswer"> => {
+  const drop = (key: string, value: unknown) => (key === "\u0000says" ? undefined : value)
+  const answer: unknown = JSON.parse(new TextDecoder().decode(sealedAnswer), drop)
+  return { sealedAnswer: new TextEncoder().encode(JSON.stringify(answer)) }
+}
+
 describe("the answer to a key", () => {
   it.effect("is kept for its time, to the millisecond, and no longer", () =>
     Effect.gen(function* () {
@@ -75,7 +83,7 @@ describe("the answer to a key", () => {
         const tenant = world.tables.tenants.get("acme")!
         world.tables.tenants.set("acme", { ...tenant, createdAt: tenant.createdAt - ms })
         for (const [key, answer] of world.tables.idempotency) {
-          world.tables.idempotency.set(key, { ...answer, createdAt: answer.createdAt - ms })
+          world.tables.idempotency.set(key, { ...answer, ...unsaid(answer), createdAt: answer.createdAt - ms })
         }
       }
       laterBy(livesMs - 1)
@@ -83,6 +91,52 @@ describe("the answer to a key", () => {
       assert.isTrue(Exit.isFailure(yield* register("two")), "another request with the same key")
       laterBy(1)
       assert.isTrue(Exit.isSuccess(yield* register("two")))
+    })
+  )
+})
+
+describe("a kept answer", () => {
+  const kept = Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const { tenants } = yield* world.replica("one")
+    yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
+    yield* tenants.registerApplication("acme", "app", operator)
+    const asking = (key: string, body = "app") =>
+      Effect.exit(tenants.removeApplication("acme", "app", withKey(key, "application.remove", body)))
+    assert.isTrue(Exit.isSuccess(yield* asking("k")))
+    const [[place, row] = assert.fail("nothing is kept")] = world.tables.idempotency
+    const forge = (changed: Partial<IdempotentAnswer>) => world.tables.idempotency.set(place, { ...row, ...changed })
+    return { asking, forge, place, row, world }
+  })
+
+  it.effect("is not told by a row that was changed: for longer, for another body, or before it is in force", () =>
+    Effect.gen(function* () {
+      const { asking, forge, place, row, world } = yield* kept
+      assert.isNumber(row.revocationSeq)
+      yield* asking("other", "another body")
+      const [other = assert.fail("nothing is kept")] = Array.from(world.tables.idempotency)
+        .filter(([key]) => key !== place)
+        .map(([, one]) => one)
+      for (const [body, changed] of [
+        ["app", { createdAt: row.createdAt + 1 }],
+        ["app", { revocationSeq: null }],
+        ["app", { revocationSeq: row.revocationSeq! - 1 }],
+        ["another body", { fingerprint: other.fingerprint }]
+      ] as const) {
+        forge(changed)
+        const refused = yield* Effect.flip(Effect.flatten(asking("k", body)))
+        assert.deepInclude(refused, { _tag: "RowChanged", kind: "answer" })
+      }
+      forge({})
+      assert.isTrue(Exit.isSuccess(yield* asking("k")))
+    })
+  )
+
+  it.effect("is told when a build kept it that did not know what its row says", () =>
+    Effect.gen(function* () {
+      const { asking, forge, row } = yield* kept
+      forge(unsaid(row))
+      assert.isTrue(Exit.isSuccess(yield* asking("k")))
     })
   )
 })
