@@ -60,6 +60,6 @@ export class Arena {
   }
 
   get bytes(): number {
-    return this.chunks.length << chunkShift
+    return this.chunks.length * 2 ** chunkShift
   }
 }

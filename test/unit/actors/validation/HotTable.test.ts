@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Arena } from "../../../../src/actors/validation/Arena.ts"
 import { type HotEntry, inactiveFlag, rotatedFlag } from "../../../../src/actors/validation/HotRecord.ts"
 import { HotTable } from "../../../../src/actors/validation/HotTable.ts"
 import { homeOf, RefIndex } from "../../../../src/actors/validation/RefIndex.ts"
@@ -200,6 +201,14 @@ describe("HotTable", () => {
     // The index's segments may differ a little; the records of 49,000 more tokens would not fit.
     assert.isBelow(table.bytes, before + 100_000)
   })
+})
+
+it("memory of more than two gigabytes is counted as such", () => {
+  const arena = new Arena()
+  arena.allocate(1)
+  const oneChunk = arena.bytes
+  arena.chunks.length = 10_000
+  assert.strictEqual(arena.bytes, 10_000 * oneChunk)
 })
 
 describe("RefIndex", () => {
