@@ -64,6 +64,8 @@ export interface GrantState {
   readonly doubtSince: number | null
   /** Claims that ran out and left no answer: their holders may have slept and still come with one. */
   readonly open: ReadonlyArray<{ readonly term: number; readonly at: number }>
+  /** What exchanges up to this term bring came of grants that a person has put aside since. */
+  readonly asideUpTo?: number
   /** Failures in a row. */
   readonly attempts: number
   readonly nextAttemptAt: number | null
@@ -104,4 +106,25 @@ export interface Answer {
   /** When the exchange was claimed. */
   readonly claimedAt: number
   readonly outcome: Outcome
+}
+
+/** What becomes of the grant in an answer. */
+export type Placement =
+  /** It is handed out from now on; what was handed out before is a spare. */
+  | "promote"
+  /** It is kept beside what is handed out, and spent when that is refused. */
+  | "spare"
+  /** Somebody connected anew meanwhile: of another grant than this one. It stays sealed where the answer lies. */
+  | "superseded"
+  | "none"
+
+export interface Settlement {
+  readonly state: GrantState
+  readonly placement: Placement
+  /** Held grants that are equal to this one are spent from now on; null: none. */
+  readonly spent: string | null
+  /** Held grants that are equal to this one were refused; null: none. */
+  readonly refused: string | null
+  /** The spare came of a grant that a person has put aside since. */
+  readonly aside?: true
 }

@@ -19,7 +19,17 @@
  * All times are UNIX milliseconds of the database's clock.
  */
 import { Data } from "effect"
-import type { Answer, Claim, GrantRules, GrantState, GrantTiming, HeldGrant, Holding } from "./Grant.ts"
+import type {
+  Answer,
+  Claim,
+  GrantRules,
+  GrantState,
+  GrantTiming,
+  HeldGrant,
+  Holding,
+  Placement,
+  Settlement
+} from "./Grant.ts"
 
 export type * from "./Grant.ts"
 export { newGrant } from "./Grant.ts"
@@ -138,25 +148,6 @@ export const mayBegin = (options: {
 
 // ---- settle ------------------------------------------------------------------
 
-/** What becomes of the grant in an answer. */
-export type Placement =
-  /** It is handed out from now on; what was handed out before is a spare. */
-  | "promote"
-  /** It is kept beside what is handed out, and spent when that is refused. */
-  | "spare"
-  /** Somebody connected anew meanwhile: of another grant than this one. It stays sealed where the answer lies. */
-  | "superseded"
-  | "none"
-
-export interface Settlement {
-  readonly state: GrantState
-  readonly placement: Placement
-  /** Held grants that are equal to this one are spent from now on; null: none. */
-  readonly spent: string | null
-  /** Held grants that are equal to this one were refused; null: none. */
-  readonly refused: string | null
-}
-
 /** Where a received grant goes. What is handed out never gives way to something older. */
 export const placementOf = (holding: Holding, answer: Answer): Placement => {
   if (answer.outcome.kind !== "granted") return "none"
@@ -193,6 +184,7 @@ export const decideSettle = (options: {
       if (placement === "superseded") return { state: kept, placement, spent, refused: null }
       // Nobody can come with an older answer that would count for more.
       const settled = isNewest || state.isFinal
+      const isAside = placement === "spare" && term <= (state.asideUpTo ?? -1) && holding.current.grant !== answer.spent
       const { retryAt } = outcome
       const after =
         retryAt === undefined
@@ -202,7 +194,8 @@ export const decideSettle = (options: {
         state: settled ? { ...kept, ...after, doubtSince: null, isFinal: false } : kept,
         placement,
         spent,
-        refused: null
+        refused: null,
+        ...(isAside ? { aside: true } : {})
       }
     }
     case "refused": {
@@ -281,9 +274,10 @@ export const afterHand = (
   }
   const doubt = same === undefined ? { doubtSince: null, open: [] } : {}
   const isAnother = same === undefined || same.aside === true
+  const past = isAnother ? { asideUpTo: state.term } : {}
   const spares = held.map((one) => (isAnother && one.grant !== stored.grant ? { ...one, aside: true as const } : one))
   return {
-    state: { ...state, ...doubt, attempts: 0, nextAttemptAt: null, isFinal: false },
+    state: { ...state, ...doubt, ...past, attempts: 0, nextAttemptAt: null, isFinal: false },
     // What an exchange under way may bring, or has brought, is newer than the same grant stored again.
     holding: { current, spares }
   }

@@ -42,6 +42,13 @@ export const actors: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/actors/credentials/RefreshCommands.ts", { breaks: ["P7", "R-REF-1"], tests: [refresher] }, [
+    {
+      id: "credentials-refresh-late-one-of-before-is-like-any-other",
+      from: "settlement.aside === true ?",
+      to: "settlement.aside !== undefined && before.version < 0 ?"
+    }
+  ]),
   ...faultsIn("src/actors/credentials/RotationChange.ts", { breaks: ["P5", "R-SEC-30"], tests: [refresher] }, [
     {
       id: "credentials-own-provider-forgotten",

@@ -179,6 +179,11 @@ export const domain: ReadonlyArray<Mutant> = [
       to: "chosen === undefined"
     },
     {
+      id: "domain-grant-late-one-is-not-put-aside",
+      from: "term <= (state.asideUpTo ?? -1)",
+      to: "term < (state.asideUpTo ?? -1)"
+    },
+    {
       id: "domain-grant-nothing-put-aside",
       from: "isAnother && one.grant !== stored.grant ?",
       to: "isAnother && one.grant === stored.grant ?"

@@ -358,7 +358,8 @@ export const settle = (
         byHand: false,
         grant: answer.outcome.grant,
         spent: false,
-        refused: false
+        refused: false,
+        ...(settlement.aside === true ? { aside: true } : {})
       }
       if (settlement.placement === "promote") {
         const expiresAt = granted.isWhole ? granted.expiresAt : before.expiresAt

@@ -317,6 +317,34 @@ describe("an exchange under way", () => {
     })
   )
 
+  it.effect("of a grant that a person has put aside since brings one that is put aside, too, however late", () =>
+    Effect.gen(function* () {
+      const { answer, asking, id, other, row, world } = yield* hanging
+      world.fates.set("demo", ["is not done"])
+      answer()
+      yield* Fiber.join(asking)
+      world.fates.delete("demo")
+      // As it is when the stored one was exchanged meanwhile.
+      const known = row(id)
+      const { grant, holding } = known.refresh!
+      const refresh = {
+        ...known.refresh!,
+        grant: { ...grant, claim: null, term: 2, asideUpTo: 1 },
+        holding: { current: { ...holding.current, byHand: false, grant: "of the stored one", term: 2 }, spares: [] }
+      }
+      world.tables.credentials.put(world.tagged({ ...known, refresh }))
+      yield* other.due("demo", id)
+      const { current, spares } = row(id).refresh!.holding
+      assert.deepStrictEqual(
+        [current, ...spares].map(({ aside, term }) => [term, aside]),
+        [
+          [2, undefined],
+          [1, true]
+        ]
+      )
+    })
+  )
+
   it.effect("has its answer stored however often that fails, and whatever with", () =>
     Effect.gen(function* () {
       const { answer, asking, isSettled, world } = yield* hanging

@@ -34,7 +34,7 @@ const worlds = {
   "an answer is lost on the wire": { ...nothing, lost: 1, ticks: 4 },
   "a request does not arrive": { ...nothing, unreached: 1, ticks: 4 },
   "the same grant is stored by hand meanwhile": { ...nothing, hands: 1, ticks: 4 },
-  "a person connects anew meanwhile": { ...nothing, hands: 1, hand: "new", ticks: 4 },
+  "a person connects anew meanwhile": { ...nothing, wanted: 3, hands: 1, hand: "new", ticks: 4 },
   "the provider forgets what it answered": { ...nothing, forgets: 1, ticks: 4 },
   "callers go away": { ...nothing, interrupts: 2, ticks: 3 }
 } as const satisfies Record<string, Omit<Scenario, "name" | "rules">>
@@ -170,6 +170,12 @@ const mutants: ReadonlyArray<{
     }
   },
   {
+    name: "what comes late of a grant that was put aside is used like any other",
+    rule: "rotate",
+    world: "a person connects anew meanwhile",
+    change: { decideSettle: settle(({ aside: _, ...settlement }) => settlement) }
+  },
+  {
     name: "claims are made while answers wait",
     rule: "rotate, reuse ends the family",
     world: "a process dies at any step, or sleeps",
@@ -248,6 +254,26 @@ describe("each decision by itself", () => {
       const decision = decide(state, now)
       assert.strictEqual(decision._tag === "Claim" && decision.spends.grant, "g2")
     }
+  })
+
+  it("what comes late of a grant that a person put aside is put aside, too; its own grant's is not", () => {
+    const stored = Life.afterHand({ ...Life.newGrant, term: 2 }, holding, { version: 3, grant: "new" })
+    const now: Life.Holding = { current: held(4), spares: [stored.holding.current] }
+    const settled = (term: number, spent: string, state: Life.GrantState) =>
+      Life.decideSettle({
+        state: { ...state, term: 4 },
+        rules: rules.rotate,
+        timing: { claimMs: 10, doubtMs: 100 },
+        holding: now,
+        answer: { term, spends: 1, spent, claimedAt: 0, outcome: { kind: "granted", grant: "late" } },
+        now: 1
+      })
+    assert.deepInclude(settled(2, "g2", stored.state), { placement: "spare", aside: true })
+    assert.isUndefined(settled(3, "new", stored.state).aside)
+    assert.isUndefined(settled(2, "g4", stored.state).aside, "what is handed out was stored again")
+    assert.isUndefined(settled(2, "g2", Life.newGrant).aside)
+    const again = Life.afterHand(stored.state, stored.holding, { version: 5, grant: "new" })
+    assert.strictEqual(again.state.asideUpTo, 2, "the same one stored again puts nothing aside")
   })
 
   it("a grant of the term that is current, or of an older one, is a spare; a newer one is promoted", () => {

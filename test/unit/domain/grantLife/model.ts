@@ -223,7 +223,11 @@ const settle = (scenario: Scenario, protocol: Protocol, state: State, stored: St
   if (settlement.placement === "promote" || settlement.placement === "spare") {
     versions += 1
     const grant = answer.outcome.kind === "granted" ? answer.outcome.grant : ""
-    const one = { version: versions, term: answer.term, byHand: false, grant, spent: false, refused: false }
+    const { aside } = settlement
+    const one = {
+      ...{ version: versions, term: answer.term, byHand: false, grant, spent: false, refused: false },
+      ...(aside === true ? { aside } : {})
+    }
     holding =
       settlement.placement === "promote"
         ? protocol.afterPromotion(holding, one, answer.spent)
