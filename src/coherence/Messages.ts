@@ -94,6 +94,13 @@ export const decodeAck: (bytes: Uint8Array) => AckMessage | null = decodeWith(Ac
 export const decodeAppear: (bytes: Uint8Array) => AppearMessage | null = decodeWith(Appear)
 export const decodeInForce: (bytes: Uint8Array) => InForceMessage | null = decodeWith(InForce)
 
+const decodeTarget = Schema.decodeUnknownExit(Schema.Array(Target))
+/** Null: these are no targets. */
+export const targetsIn = (stored: unknown): ReadonlyArray<RevocationTarget> | null => {
+  const exit = decodeTarget(stored)
+  return Exit.isSuccess(exit) ? exit.value : null
+}
+
 export const encode = (message: ApplyMessage | AckMessage | AppearMessage | InForceMessage): Uint8Array =>
   encoder.encode(JSON.stringify(message))
 

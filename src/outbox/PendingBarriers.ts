@@ -3,9 +3,14 @@
  *
  * Their events are held until then. Only the relay's holder does this; doing one twice is harmless.
  * A barrier that does not complete is tried again with the next look.
+ *
+ * Its row has no tag, so it may take away and give nothing: what a tenant may is read from the tenant's own row, and
+ * where it says nothing that can be read, everything that is known of the tenant is read anew.
  */
 import { Effect, Metric } from "effect"
 import { Coherence } from "../coherence/Coherence.ts"
+import { targetsIn } from "../coherence/Messages.ts"
+import type { RevocationTarget } from "../domain/Revocation.ts"
 import { Outbox } from "../store/Outbox.ts"
 
 /** Revocations taken over at one look, and barriers under way at once; they share barriers anyway. */
@@ -17,6 +22,14 @@ const takenOver = Metric.counter("cm_outbox_orphaned_revocations_total", {
   incremental: true
 })
 
+const everything: ReadonlyArray<RevocationTarget> = [{ kind: "tenant" }, { kind: "settings" }]
+
+const targetsOf = (stored: unknown): ReadonlyArray<RevocationTarget> => {
+  const targets = targetsIn(stored)
+  if (targets === null || targets.length === 0) return everything
+  return targets.map((target) => (target.kind === "settings" ? { kind: "settings" } : target))
+}
+
 /** One look. Returns how many were put in force. */
 export const putOrphansInForce = Effect.fnUntraced(function* (minAgeMs: number) {
   const outbox = yield* Outbox
@@ -25,7 +38,7 @@ export const putOrphansInForce = Effect.fnUntraced(function* (minAgeMs: number) 
   const done = yield* Effect.forEach(
     pending,
     ({ seq, targets, tenantId }) =>
-      coherence.putInForceAndTell({ tenantId, seq, targets }).pipe(
+      coherence.putInForceAndTell({ tenantId, seq, targets: targetsOf(targets) }).pipe(
         Effect.as(1),
         Effect.catchTag("BarrierTimeout", () =>
           Effect.logWarning("a revocation is still not in force").pipe(

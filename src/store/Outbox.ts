@@ -46,7 +46,9 @@ export interface SetAside {
   readonly reason: string
 }
 
-export interface PendingRevocation extends Revocation {
+export interface PendingRevocation extends Pick<Revocation, "tenantId" | "seq"> {
+  /** What stands there for its targets: who carries it looks whether they are some. */
+  readonly targets: unknown
   /** How long ago it was committed, by the database's clock. */
   readonly ageMs: number
 }

@@ -101,6 +101,22 @@ export const around: ReadonlyArray<Mutant> = [
     },
     { id: "outbox-own-header-with-a-line", from: "/^[^\\p{Cc}]{0,1024}$/u", to: "/^[^]{0,1024}$/u" }
   ]),
+  ...faultsIn(
+    "src/outbox/PendingBarriers.ts",
+    { breaks: ["R-REV-9", "R-SEC-30"], tests: ["test/unit/outbox/PendingBarriers.test.ts"] },
+    [
+      {
+        id: "outbox-pending-limits-are-believed",
+        from: '(target.kind === "settings" ? { kind: "settings" } : target)',
+        to: "target"
+      },
+      {
+        id: "outbox-pending-of-nothing-is-nothing",
+        from: "targets === null || targets.length === 0",
+        to: "targets === null"
+      }
+    ]
+  ),
   ...faultsIn("src/outbox/OutboxRelay.ts", { breaks: ["P3", "R-EVT-1"], tests: [relay] }, [
     {
       id: "outbox-relay-lost-term-goes-on",

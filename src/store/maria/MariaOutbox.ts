@@ -7,7 +7,6 @@
  */
 import { Effect, Layer } from "effect"
 import { globalTenantId } from "../../domain/Names.ts"
-import type { RevocationTarget } from "../../domain/Revocation.ts"
 import { Outbox, type OutboxRow, type PendingRevocation, type SetAside, TermLost } from "../Outbox.ts"
 import type { OutboxEntry } from "../TenantStore.ts"
 import { insertOutboxSql, outboxStreams, outboxValues } from "./apply/outbox.ts"
@@ -79,9 +78,11 @@ const copyAsideSql = `INSERT IGNORE INTO outbox_aside
 const deleteOneSql = "DELETE FROM outbox WHERE id = ?"
 const asideSql = `SELECT ${asideColumns} FROM outbox_aside WHERE id > ? ORDER BY id LIMIT ?`
 
-const pendingSql = `SELECT tenant_id, seq, targets, ${Columns.nowSql} - committed_at FROM pending_revocations
-  WHERE committed_at <= ${Columns.nowSql} - ? ORDER BY committed_at, tenant_id, seq LIMIT ?`
-const pendingOfSql = "SELECT MIN(seq), MAX(seq) FROM pending_revocations WHERE tenant_id = ?"
+/** What no sequence of this service is was written by somebody else, and is nobody's revocation. */
+const isSequenceSql = `seq <= ${Number.MAX_SAFE_INTEGER}`
+const pendingSql = `SELECT tenant_id, seq, targets, ${Columns.nowSql} - GREATEST(committed_at, 0)
+  FROM pending_revocations WHERE committed_at <= ${Columns.nowSql} - ? AND ${isSequenceSql} ORDER BY committed_at, tenant_id, seq LIMIT ?`
+const pendingOfSql = `SELECT MIN(seq), MAX(seq) FROM pending_revocations WHERE tenant_id = ? AND ${isSequenceSql}`
 const inForceSql = "DELETE FROM pending_revocations WHERE tenant_id = ? AND seq = ?"
 
 /** Null: not the object of texts that this service writes. */
@@ -128,10 +129,19 @@ const moveAside = async (session: Session, rows: ReadonlyArray<SetAside>, told: 
   ])
 }
 
+const jsonOf = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** Total, too: one row must not keep what others say from being put in force. */
 const pendingOf = (row: Row): PendingRevocation => ({
   tenantId: Columns.text(row, 0),
   seq: Columns.whole(row, 1),
-  targets: JSON.parse(Columns.text(row, 2)) as ReadonlyArray<RevocationTarget>,
+  targets: jsonOf(Columns.text(row, 2)),
   ageMs: Math.max(0, Columns.whole(row, 3))
 })
 
