@@ -33,7 +33,10 @@ export interface Entering {
 export interface Shares {
   /** Gives the place back; null when there is none. To be called once. */
   readonly enter: (entering: Entering) => (() => void) | null
-  /** The tenant has all that it may have, whatever others do: who is refused is refused for its own sake. */
+  /**
+   * The tenant has all that it may have, or where no place is left, its equal part of them: who is refused is refused for
+   * its own sake, whatever others do.
+   */
   readonly isFull: (entering: Entering) => boolean
   readonly count: () => number
   /** Completes when nothing is under way. */
@@ -45,6 +48,9 @@ class Counts {
   private readonly counts = new Map<string, number>()
   of(name: string): number {
     return this.counts.get(name) ?? 0
+  }
+  get names(): number {
+    return this.counts.size
   }
   add(name: string, change: 1 | -1): void {
     const count = this.of(name) + change
@@ -67,6 +73,7 @@ export const make = (max: number): Shares => {
   }
 
   const hasItsShare = ({ tenant, tenantMax }: Entering) => tenants.of(tenant) >= tenantMax
+  const hasItsPart = ({ tenant }: Entering) => ordinaryCount >= max && tenants.of(tenant) * tenants.names >= max
   const hasItsKeptPlaces = ({ tenant }: Entering) => kept.of(tenant) >= keptPerTenant
 
   const ordinary = (entering: Entering) => {
@@ -109,7 +116,8 @@ export const make = (max: number): Shares => {
   return {
     enter: (entering) =>
       entering.always ? always() : (ordinary(entering) ?? (entering.takesAway ? keptFor(entering) : null)),
-    isFull: (entering) => hasItsShare(entering) && (!entering.takesAway || hasItsKeptPlaces(entering)),
+    isFull: (entering) =>
+      (hasItsShare(entering) || hasItsPart(entering)) && (!entering.takesAway || hasItsKeptPlaces(entering)),
     count: () => ordinaryCount + keptCount + alwaysCount,
     idle: Effect.callback<void>((resume) => {
       if (ordinaryCount + keptCount + alwaysCount === 0) return resume(Effect.void)

@@ -152,9 +152,15 @@ export const protocols: ReadonlyArray<Mutant> = [
     },
     {
       id: "protocols-shares-full-by-ordinary-places-alone",
-      from: "hasItsShare(entering) && (!entering.takesAway || hasItsKeptPlaces(entering))",
-      to: "hasItsShare(entering)",
+      from: "(hasItsShare(entering) || hasItsPart(entering)) && (!entering.takesAway || hasItsKeptPlaces(entering))",
+      to: "hasItsShare(entering) || hasItsPart(entering)",
       breaks: ["R-LIM-3", "R-ACT-3"]
+    },
+    {
+      id: "protocols-shares-part-of-few-places-is-no-share",
+      from: "hasItsShare(entering) || hasItsPart(entering)",
+      to: "hasItsShare(entering)",
+      breaks: ["R-LIM-3"]
     },
     { id: "protocols-shares-one-asker-takes-all", from: "const askerPart = 1 / 4", to: "const askerPart = 1" },
     {

@@ -923,7 +923,7 @@ describe("a tenant within its limits", () => {
         someToken()
       )
     const ask = (tenantId: string) => world.ask(`cm.v1.${tenantId}.token.get`, { tokenId: someTokenId })
-    const [first, ...held] = Array.from({ length: count }, () => [ask("loud"), ask("demo")]).flat()
+    const [first, ...held] = Array.from({ length: 2 * count }, (_, n) => ask(n < count + 2 ? "loud" : "demo"))
     await eventually(
       () => waiting.length,
       (length) => length === 2 * count,

@@ -71,6 +71,13 @@ describe("shares of what is worked on at once", () => {
     assert.isFalse(shares.isFull(takesAway))
     fill(shares, takesAway, keptPerTenant)
     assert.isTrue(shares.isFull(takesAway))
+    // A replica with fewer places than a tenant may have.
+    const small = make(6)
+    fill(small, entering("loud"), 3)
+    assert.isFalse(small.isFull(entering("loud")), "there are places")
+    fill(small, entering("quiet"), 2)
+    fill(small, entering("loud"), 5)
+    assert.deepStrictEqual([small.isFull(entering("loud")), small.isFull(entering("quiet"))], [true, false])
   })
 
   it("and they are bounded, too; what is always answered has more", () => {
