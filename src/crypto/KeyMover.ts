@@ -201,16 +201,22 @@ export const make = Effect.gen(function* () {
     }
   }
 
+  const rewrapOne = Effect.fnUntraced(function* (key: AgedKey) {
+    const material = yield* open(key)
+    const next = yield* master.wrap(ServiceKeys.placeOf(key), material)
+    material.fill(0)
+    yield* store.rewrap(key, next)
+  })
+
   /** Keys that an older master key wrapped, wrapped by the active one. */
   const rewrap = Effect.gen(function* () {
     for (let after: string | null = null; ; ) {
       const keys: ReadonlyArray<AgedKey> = yield* store.listKeys({ limit: keysPerTurn, after })
       for (const key of keys) {
         if (key.masterKeyId === master.activeId || key.wrapped.byteLength === 0) continue
-        const material = yield* open(key)
-        const next = yield* master.wrap(ServiceKeys.placeOf(key), material)
-        material.fill(0)
-        yield* store.rewrap(key, next)
+        yield* Effect.catchIf(rewrapOne(key), isSpoiled, () =>
+          Effect.logError("a key does not open and stays under its master key", { keyId: key.keyId })
+        )
       }
       const last = keys.at(-1)
       if (keys.length < keysPerTurn || last === undefined) return
@@ -260,13 +266,20 @@ export const make = Effect.gen(function* () {
   return { turn: goingOn("looking for keys", turn) }
 })
 
-const goingOn = (what: string, work: Effect.Effect<void, MoveError>, keyId?: string): Effect.Effect<void> =>
-  Effect.catch(work, (error) =>
-    Effect.logWarning(`${what} goes on at the next turn`, {
-      error: error._tag,
-      ...(keyId === undefined ? {} : { keyId })
-    })
+/** Of this key alone, whoever asks and whenever. */
+const isSpoiled = (error: StoreUnavailable | MasterKeyError): error is MasterKeyError =>
+  error._tag === "MasterKeyError" && !error.isRetryable
+
+/** A row that makes no sense is a defect of whoever reads it: it holds up what is under its own key alone. */
+const goingOn = (what: string, work: Effect.Effect<void, MoveError>, keyId?: string): Effect.Effect<void> => {
+  const about = keyId === undefined ? {} : { keyId }
+  return work.pipe(
+    Effect.catch((error) => Effect.logWarning(`${what} goes on at the next turn`, { error: error._tag, ...about })),
+    Effect.catchDefect((defect) =>
+      Effect.annotateLogs(Effect.logError(`${what} met a defect, and goes on at the next turn`, defect), about)
+    )
   )
+}
 
 /** Needs `KeyRotationStore`, `Sweeps`, `Replica`, `TenantKeys`, `Keyring`, a master key and `CryptoConfig`. */
 export const layer = Layer.effectDiscard(

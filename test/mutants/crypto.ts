@@ -185,6 +185,16 @@ export const crypto: ReadonlyArray<Mutant> = [
       breaks: ["R-SEC-30"]
     },
     {
+      id: "crypto-mover-spoiled-key-stops-wrapping",
+      from: '"MasterKeyError" && !error.isRetryable',
+      to: '"MasterKeyError" && error.isRetryable'
+    },
+    {
+      id: "crypto-mover-defect-ends-the-turn",
+      from: "Effect.catchDefect((defect) =>",
+      to: "Effect.catchDefect((defect) => defect !== 0 ? Effect.die(defect) :"
+    },
+    {
       id: "crypto-mover-moves-before-all-know",
       from: "if (active === undefined || !RotationPlan.isSettled(active, activationMs)) return\n",
       to: "if (active === undefined || !RotationPlan.isSettled(active, 0 * activationMs)) return\n"

@@ -1,6 +1,6 @@
 // Verifies R-SEC-4.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AuditSigner } from "../../../src/crypto/AuditSigner.ts"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
@@ -473,6 +473,34 @@ describe("key rotation", () => {
       yield* turns(one)
       assert.strictEqual(world.tables.dataKeys.get(old)!.wrapped.byteLength, 0)
     })
+  )
+
+  it.effect("rows and keys that somebody else spoiled hold up no other key", () =>
+    Effect.gen(function* () {
+      const { master, replica, world } = yield* rotationWorld()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const spoiled = plantToken(world, one, "t1")
+      const secret = yield* plantSecret(world, one, "acme", "secret")
+      const before = world.tables.credentials.versionsOf(secret.place.credentialId)[0]!.keyId
+      world.tables.tokens.set(spoiled, { ...world.tables.tokens.get(spoiled)!, hash: null as never })
+      yield* one.keys.rotateKeys(operator)
+      yield* TestClock.adjust("1 minute")
+      yield* turns(one, 3)
+      assert.notStrictEqual(world.tables.credentials.versionsOf(secret.place.credentialId)[0]!.keyId, before)
+      const all = world.keys()
+      const ofTenant = all.find(({ purpose }) => purpose === "tenant-data") ?? assert.fail("no key of a tenant")
+      const wrapped = Buffer.alloc(60, 1)
+      const planted = { ...ofTenant, keyId: "00000000-0000-7000-8000-000000000000", state: "retiring", wrapped }
+      world.tables.dataKeys.set(planted.keyId, planted as never)
+      master.keys = [...fileKeys(2), ...master.keys]
+      // Until the claim of the one before has run out.
+      yield* TestClock.adjust("1 minute")
+      yield* turns(yield* replica)
+      const now = new Map(world.keys().map((key) => [key.keyId, key.masterKeyId]))
+      for (const { keyId } of all) assert.strictEqual(now.get(keyId), master.keys[0]!.id)
+      assert.strictEqual(now.get(planted.keyId), planted.masterKeyId)
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 
   it.effect("a new master key in the file takes over every key, and the old one may then leave the file", () =>
