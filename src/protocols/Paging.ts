@@ -58,7 +58,7 @@ export const answerPage = Effect.fnUntraced(function* <A, B, E, R>(options: {
     next = page.next
     const cursor = next === null ? undefined : encodeCursor(list, next)
     const [head, tail] = around(cursor)
-    const more = Buffer.byteLength(text) + 1
+    const more = Buffer.byteLength(text) + (content.length === 0 ? 0 : 1)
     if (bytes + more + head.length + Buffer.byteLength(tail) > options.bytesMax) {
       if (content.length > 0) {
         next = from

@@ -1,7 +1,7 @@
 // Verifies R-BUS-6, R-BUS-13.
 /** A cursor is good for the list that gave it: the same operation, tenant, filter and order. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { answerPage } from "../../../src/protocols/Paging.ts"
@@ -257,6 +257,32 @@ describe("a page that no message can carry", () => {
   it.effect("is refused when a single thing is too large", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* Effect.flip(readAll(2_000, 1_024)))._tag, "PayloadTooLarge")
+    })
+  )
+
+  it.effect("is answered where it fits to the byte, in one piece or in several", () =>
+    Effect.gen(function* () {
+      for (const count of [1, 300]) {
+        const items = Array.from({ length: count }, (_, at) => `item ${at}`)
+        const answer = (bytesMax: number) =>
+          answerPage({
+            list: "some.list",
+            of: [],
+            place: /^\d+$/u,
+            cursor: undefined,
+            limit: count,
+            bytesMax,
+            fetch: (limit, after) => {
+              const [from, to] = [Number(after ?? 0), Number(after ?? 0) + limit]
+              return Effect.succeed({ content: items.slice(from, to), next: to < count ? String(to) : null })
+            },
+            encode: (text: string) => ({ text })
+          })
+        const whole = JSON.stringify({ content: items.map((text) => ({ text })) }).length
+        assert.lengthOf((yield* answer(whole)).content, count)
+        const shorter = yield* Effect.result(answer(whole - 1))
+        assert.isTrue(Result.isFailure(shorter) ? count === 1 : shorter.success.content.length < count)
+      }
     })
   )
 
