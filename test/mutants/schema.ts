@@ -97,6 +97,7 @@ export const schema: ReadonlyArray<Mutant> = [
         to: "return membersOf(value) <= members\n"
       },
       { id: "schema-json-one-deeper", from: "if (depth > depthMax) return", to: "if (depth > depthMax + 1) return" },
+      { id: "schema-json-any-number-of-values", from: "if (values > valuesMax) return", to: "if (values < 0) return" },
       {
         id: "schema-json-key-with-a-backslash",
         from: "if (keyHoldsBackslash) return",

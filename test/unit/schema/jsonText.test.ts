@@ -3,7 +3,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { decodeRequest } from "../../../src/schema/Json.ts"
-import { depthMax, parseJson } from "../../../src/schema/JsonText.ts"
+import { depthMax, parseJson, valuesMax } from "../../../src/schema/JsonText.ts"
 import { GetToken } from "../../../src/schema/TokenJson.ts"
 import { mutations } from "../../support/mutations.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
@@ -58,6 +58,25 @@ describe("a text", () => {
     assert.strictEqual(reasonOf('{"a":['.repeat(depthMax)), tooDeep)
     assert.strictEqual(reasonOf("[".repeat(1_000_000)), tooDeep)
     assert.isTrue(Result.isSuccess(parse(`[${"[],{},".repeat(100)}"${"[".repeat(100)}"]`)))
+  })
+
+  it(`holds ${valuesMax} values at most, and is not parsed when it has more`, () => {
+    const list = (of: string, times: number) => `[${Array.from({ length: times }, () => of).join()}]`
+    const keys = (times: number) => `{${Array.from({ length: times }, (_, at) => `"${at}":1`).join()}}`
+    const tooMany = `holds more than ${valuesMax} values`
+    for (const text of [list("1", valuesMax), list('"a,[{:"', valuesMax), keys(valuesMax), list("[]", valuesMax / 2)])
+      assert.isTrue(Result.isSuccess(parse(text)), text.slice(0, 20))
+    for (const text of [list("1", valuesMax + 1), keys(valuesMax + 1), list("{}", valuesMax / 2 + 1)])
+      assert.strictEqual(reasonOf(text), tooMany, text.slice(0, 20))
+    // Broken behind the place where that is known: a parser would say so.
+    assert.strictEqual(reasonOf(`${keys(valuesMax + 1)}}`), tooMany)
+    assert.strictEqual(reasonOf(`{"metadata":${keys(valuesMax)},"metadata":1}`), tooMany)
+  })
+
+  it("may be a batch of a thousand items with all their fields", () => {
+    const item = { endpointId: "e", token: "t", expiresDate: "2030-01-01T00:00:00.000Z", description: "[,]" }
+    const batch = JSON.stringify({ appName: "meters", items: Array.from({ length: 1_000 }, () => item) })
+    assert.isTrue(Result.isSuccess(parse(batch)))
   })
 
   it("that is not JSON in UTF-8 is refused", () => {
@@ -183,12 +202,12 @@ describe("flaws", () => {
       flawsOf(two).map(([path]) => path),
       [["items", 0], ["items", 1, 0], ["items", 3, "a"], ["x"]]
     )
-    assert.strictEqual(flawsOf(`[${"1e400,".repeat(100_000)}0]`).length, 1_001)
+    assert.strictEqual(flawsOf(`[${"1e400,".repeat(16_000)}0]`).length, 1_001)
   })
 
   it("cost no more than the text is long, also below a key of megabytes", () => {
     const long = "k".repeat(2_000_000)
-    const flaws = flawsOf(`{"${long}":[${"1e400,".repeat(300_000)}0]}`)
+    const flaws = flawsOf(`{"${long}":[${"1e400,".repeat(16_000)}0]}`)
     assert.strictEqual(flaws.length, 1_001)
     assert.deepStrictEqual(flaws[0], [["?", 0], number])
   })
