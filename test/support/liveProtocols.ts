@@ -24,6 +24,7 @@ export const liveProtocols = async (options: {
   readonly replicaId?: string
   readonly inbox?: Layer.Layer<Inbox>
   readonly validator?: Parameters<typeof scriptedValidator>[0]
+  readonly requestsInFlightMax?: number
 }) => {
   const { instance = freshInstance(), natsUrl, replicaId = "one" } = options
   const inboxPrefix = `_INBOX.service-${replicaId}`
@@ -42,7 +43,10 @@ export const liveProtocols = async (options: {
     Layer.succeed(KnownTenants, { find: () => Effect.succeed(undefined), require: () => Effect.void }),
     scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 }))),
     Layer.succeed(Replica, replicaOf(instance, replicaId)),
-    Layer.succeed(ProtocolsConfig, someConfig),
+    Layer.succeed(ProtocolsConfig, {
+      ...someConfig,
+      requestsInFlightMax: options.requestsInFlightMax ?? someConfig.requestsInFlightMax
+    }),
     Access.layerBus.pipe(Layer.provideMerge(BusConfig.layerShipped)),
     AccessConfig.layer,
     paperEvents.layer,

@@ -18,9 +18,11 @@ describe("on a real server", () => {
   beforeAll(async () => {
     nc = await connect({ servers: natsUrl, user: administrator, pass: administrator })
     inside = await connect({ servers: natsUrl })
-    const one = await liveProtocols({ natsUrl })
+    // One asker has a quarter of all places, and two hundred of its requests may wait for their turn.
+    const requestsInFlightMax = 1_024
+    const one = await liveProtocols({ natsUrl, requestsInFlightMax })
     instance = one.instance
-    replicas = [one, await liveProtocols({ natsUrl, instance, replicaId: "two" })]
+    replicas = [one, await liveProtocols({ natsUrl, instance, replicaId: "two", requestsInFlightMax })]
     for (const { tenants } of replicas) tenants.script.getToken = () => Effect.succeed(someToken())
   })
   afterAll(async () => {
