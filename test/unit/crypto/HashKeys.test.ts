@@ -27,21 +27,28 @@ describe("HashKeys", () => {
   it("agrees with the platform's HMAC for messages of every length around a block, and beyond ASCII", () => {
     const material = bytes(64)
     const cover = bytes(32)
+    const deep = Uint8Array.from([...material, ...bytes(64)])
     const keys = HashKeys.make([
       { keyId: "one", material: material.slice(0, 32) },
       { keyId: "two", material: material.slice() },
-      { keyId: "three", material: HashKeys.followed(material, cover) }
+      { keyId: "three", material: HashKeys.followed(material, cover) },
+      { keyId: "deep", material: deep.slice() }
     ])
     const messages = [...Array.from({ length: 200 }, (_, length) => "x".repeat(length)), "app\u0000Größe🔑", "\u0000"]
     for (const message of messages) {
-      const all = keys.hashAll(["one", "two", "three"], message).map(({ hash }) => Buffer.from(hash))
+      const all = keys.hashAll(["one", "two", "three", "deep"], message).map(({ hash }) => Buffer.from(hash))
       const two = chained(material, message)
-      assert.deepStrictEqual(all, [chained(material.subarray(0, 32), message), two, covered(cover, two)])
-      for (const [at, keyId] of ["one", "two", "three"].entries()) {
+      assert.deepStrictEqual(all, [
+        chained(material.subarray(0, 32), message),
+        two,
+        covered(cover, two),
+        chained(deep, message)
+      ])
+      for (const [at, keyId] of ["one", "two", "three", "deep"].entries()) {
         assert.deepStrictEqual(Buffer.from(keys.hash(keyId, message)), all[at])
       }
     }
-    assert.deepStrictEqual(keys.steps, { hmacs: 2, covers: 1 })
+    assert.deepStrictEqual(keys.steps, { hmacs: 4, covers: 1 })
   })
 
   it("leaves no material behind in the bytes that it was given", () => {
