@@ -8,6 +8,22 @@ const guards = `${maria}/maria/Guards.test.ts`
 
 export const store: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/store/maria/MariaTokenLookup.ts",
+    { breaks: ["P6", "R-SEC-30"], tests: ["test/integration/store/PlantedTokens.test.ts"] },
+    [
+      {
+        id: "store-lookup-one-row-takes-all",
+        from: "hashColumn)), readOf(row)]",
+        to: "hashColumn)), hotTokenOf(row)]"
+      },
+      {
+        id: "store-lookup-number-takes-all",
+        from: 'safeSql("c.revocation_seq")',
+        to: '"c.revocation_seq"'
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/store/AuditChain.ts",
     {
       breaks: ["P8", "R-SEC-7", "R-AUD-1"],
