@@ -114,7 +114,9 @@ export type Placement =
   | "promote"
   /** It is kept beside what is handed out, and spent when that is refused. */
   | "spare"
-  /** Somebody connected anew meanwhile: of another grant than this one. It stays sealed where the answer lies. */
+  /** Somebody connected anew meanwhile: it is kept in the place of the one that was put aside and spent for it. */
+  | "aside"
+  /** The same, and nothing new in it: it stays sealed where the answer lies. */
   | "superseded"
   | "none"
 
@@ -125,6 +127,4 @@ export interface Settlement {
   readonly spent: string | null
   /** Held grants that are equal to this one were refused; null: none. */
   readonly refused: string | null
-  /** The spare came of a grant that a person has put aside since. */
-  readonly aside?: true
 }

@@ -17,6 +17,8 @@
  * come with the answer is over, the state is `in_doubt`; then a person must reconnect.
  *
  * All times are UNIX milliseconds of the database's clock.
+ *
+ * Longer than 300 lines because these rules are walked, and read, together.
  */
 import { Data } from "effect"
 import type {
@@ -67,11 +69,19 @@ export const ClaimDecision = Data.taggedEnum<ClaimDecision>()
 
 /**
  * The grant to use next: what is handed out, then what is kept, the newest first. One whose successor was
- * received comes last, for the case that its successor is refused.
+ * received comes last, for the case that its successor is refused; what a person has put aside comes behind it.
  */
 export const spendable = ({ current, spares }: Holding): HeldGrant | undefined => {
-  const usable = [current, ...spares].filter(({ refused }) => !refused)
-  return usable.find(({ spent }) => !spent) ?? usable[0]
+  const held = [current, ...spares]
+  const usable = held.filter(({ refused }) => !refused)
+  const own = usable.filter(({ aside }) => aside !== true)
+  const successorRefused = held.some(({ aside, refused }) => refused && aside !== true)
+  return (
+    own.find(({ spent }) => !spent) ??
+    (successorRefused ? own[0] : undefined) ??
+    usable.find(({ spent }) => !spent) ??
+    usable[0]
+  )
 }
 
 /**
@@ -149,14 +159,15 @@ export const mayBegin = (options: {
 // ---- settle ------------------------------------------------------------------
 
 /** Where a received grant goes. What is handed out never gives way to something older. */
-export const placementOf = (holding: Holding, answer: Answer): Placement => {
-  if (answer.outcome.kind !== "granted") return "none"
-  const { current } = holding
-  if (current.byHand && current.term >= answer.term) {
-    // The same grant was stored again while it was being spent: what came of it is its successor.
-    return current.grant === answer.spent ? "spare" : "superseded"
-  }
-  return current.term >= answer.term ? "spare" : "promote"
+export const placementOf = (holding: Holding, answer: Answer, { asideUpTo }: GrantState): Placement => {
+  const { outcome, spent, term } = answer
+  if (outcome.kind !== "granted") return "none"
+  const { current, spares } = holding
+  if (current.term < term) return "promote"
+  // The same grant was stored again while it was being spent: what came of it is its successor.
+  const isOfAnother = current.grant !== spent && (current.byHand || term <= (asideUpTo ?? -1))
+  if (!isOfAnother) return "spare"
+  return [current, ...spares].some(({ grant }) => grant === outcome.grant) ? "superseded" : "aside"
 }
 
 /**
@@ -178,14 +189,18 @@ export const decideSettle = (options: {
   const open = state.open.filter((one) => one.term !== term)
   switch (outcome.kind) {
     case "granted": {
-      const placement = placementOf(holding, answer)
+      const placement = placementOf(holding, answer, state)
       const kept: GrantState = { ...state, claim, open }
       const spent = spends(rules) && outcome.grant !== answer.spent ? answer.spent : null
       if (placement === "superseded") return { state: kept, placement, spent, refused: null }
+      const { retryAt } = outcome
+      if (placement === "aside") {
+        // It says nothing of the stored one; where that has ended, it is used now.
+        const again = { doubtSince: null, nextAttemptAt: retryAt ?? now, isFinal: false }
+        return { state: state.isFinal ? { ...kept, ...again } : kept, placement, spent, refused: null }
+      }
       // Nobody can come with an older answer that would count for more.
       const settled = isNewest || state.isFinal
-      const isAside = placement === "spare" && term <= (state.asideUpTo ?? -1) && holding.current.grant !== answer.spent
-      const { retryAt } = outcome
       const after =
         retryAt === undefined
           ? { attempts: 0, nextAttemptAt: null }
@@ -194,8 +209,7 @@ export const decideSettle = (options: {
         state: settled ? { ...kept, ...after, doubtSince: null, isFinal: false } : kept,
         placement,
         spent,
-        refused: null,
-        ...(isAside ? { aside: true } : {})
+        refused: null
       }
     }
     case "refused": {

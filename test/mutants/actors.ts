@@ -42,13 +42,6 @@ export const actors: ReadonlyArray<Mutant> = [
       }
     ]
   ),
-  ...faultsIn("src/actors/credentials/RefreshCommands.ts", { breaks: ["P7", "R-REF-1"], tests: [refresher] }, [
-    {
-      id: "credentials-refresh-late-one-of-before-is-like-any-other",
-      from: "settlement.aside === true ?",
-      to: "settlement.aside !== undefined && before.version < 0 ?"
-    }
-  ]),
   ...faultsIn("src/actors/credentials/RotationChange.ts", { breaks: ["P5", "R-SEC-30"], tests: [refresher] }, [
     {
       id: "credentials-own-provider-forgotten",
@@ -504,6 +497,27 @@ export const actors: ReadonlyArray<Mutant> = [
         id: "platform-end-not-in-force-is-undone",
         from: "NotYetInForce: (error) => Effect.andThen(markDone, Effect.fail(error))",
         to: "NotYetInForce: (error) => Effect.fail(error)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/credentials/RefreshCommands.ts",
+    { breaks: ["P7", "R-REF-11"], tests: [`${refresher}#what an exchange brings`] },
+    [
+      {
+        id: "credentials-refresh-aside-grant-not-held",
+        from: "      holding = Life.withSpare(marked, one)\n",
+        to: "      holding = one.term < 0 ? Life.withSpare(marked, one) : marked\n"
+      },
+      {
+        id: "credentials-refresh-aside-secret-not-sealed",
+        from: "apart = { ...oldest, ...sealer.seal(credentialId, place, granted.secret, fingerprints) }",
+        to: "apart = { ...sealer.seal(credentialId, place, granted.secret, fingerprints), ...oldest }"
+      },
+      {
+        id: "credentials-refresh-aside-secret-stays",
+        from: "const isOver = (spent || refused) &&",
+        to: "const isOver = spent && refused &&"
       }
     ]
   ),

@@ -149,8 +149,8 @@ export const domain: ReadonlyArray<Mutant> = [
     },
     {
       id: "domain-grant-older-answer-promoted",
-      from: 'return current.term >= answer.term ? "spare" : "promote"',
-      to: 'return current.term > answer.term ? "spare" : "promote"'
+      from: 'if (current.term < term) return "promote"',
+      to: 'if (current.term <= term) return "promote"'
     },
     {
       id: "domain-grant-spent-not-marked",
@@ -180,13 +180,31 @@ export const domain: ReadonlyArray<Mutant> = [
     },
     {
       id: "domain-grant-late-one-is-not-put-aside",
-      from: "term <= (state.asideUpTo ?? -1)",
-      to: "term < (state.asideUpTo ?? -1)"
+      from: "term <= (asideUpTo ?? -1)",
+      to: "term < (asideUpTo ?? -1)"
     },
     {
       id: "domain-grant-nothing-put-aside",
       from: "isAnother && one.grant !== stored.grant ?",
       to: "isAnother && one.grant === stored.grant ?"
+    },
+    {
+      id: "domain-grant-successor-of-aside-unused",
+      from: '? "superseded" : "aside"',
+      to: '? "aside" : "superseded"',
+      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-11"]
+    },
+    {
+      id: "domain-grant-aside-before-own",
+      from: "successorRefused ? own[0] : undefined",
+      to: "successorRefused ? undefined : own[0]",
+      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-11"]
+    },
+    {
+      id: "domain-grant-late-answer-of-aside-stays-final",
+      from: "state.isFinal ? { ...kept, ...again } : kept",
+      to: "state.isFinal && again.isFinal ? { ...kept, ...again } : kept",
+      breaks: ["P7", "R-REF-2", "R-REF-11"]
     },
     {
       id: "domain-grant-claim-taken-from-holder",

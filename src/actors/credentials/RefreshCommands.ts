@@ -341,6 +341,8 @@ export const settle = (
       answer,
       now
     })
+    // Somebody has connected anew since: it tells nothing of what that person stored.
+    const isOfAnother = settlement.placement === "aside" || settlement.placement === "superseded"
     const marked = Life.marked(known.holding, settlement)
     let credential = before
     let holding: Holding = marked
@@ -350,7 +352,7 @@ export const settle = (
       grant: settlement.state,
       graceUntil: graceUntil(settlement.state, rulesOf(setup.provider))
     }
-    if (answer.outcome.kind === "granted" && granted !== null && settlement.placement !== "superseded") {
+    if (answer.outcome.kind === "granted" && granted !== null && !isOfAnother) {
       const next = changed(before, workspace, caller)
       const held: HeldGrant = {
         version: next.version,
@@ -358,8 +360,7 @@ export const settle = (
         byHand: false,
         grant: answer.outcome.grant,
         spent: false,
-        refused: false,
-        ...(settlement.aside === true ? { aside: true } : {})
+        refused: false
       }
       if (settlement.placement === "promote") {
         const expiresAt = granted.isWhole ? granted.expiresAt : before.expiresAt
@@ -433,8 +434,18 @@ export const settle = (
         refresh = { ...refresh, lastError: null, told: toldNothing }
       }
     }
+    // Nothing that callers know of changes: it lies where the answer lay, and only its grant is known.
+    let apart = oldest
+    if (settlement.placement === "aside" && answer.outcome.kind === "granted" && granted !== null) {
+      const { grant } = answer.outcome
+      const { term } = answer
+      const one = { version: place, term, byHand: false, grant, spent: false, refused: false, aside: true } as const
+      holding = Life.withSpare(marked, one)
+      const fingerprints = stored.map((version) => version.fingerprints).toReversed()
+      apart = { ...oldest, ...sealer.seal(credentialId, place, granted.secret, fingerprints) }
+    }
     refresh = { ...refresh, holding: bounded(holding) }
-    if (failure !== null && settlement.placement !== "superseded") {
+    if (failure !== null && !isOfAnother) {
       refresh = { ...refresh, lastError: { reason: failure.reason, at: now, httpStatus: failure.httpStatus } }
       record(workspace, "credential.refresh-failed", credentialId, caller, {
         term: answer.term,
@@ -450,8 +461,12 @@ export const settle = (
       workspace,
       Lifecycle.versionsBesideHeld(stored, heldVersions(refresh.holding), credential.secretVersion, now)
     )
-    if (settlement.placement === "superseded") {
-      workspace.credentials.putVersion({ ...oldest, state: "spare", reason: "superseded" })
+    for (const { refused, spent, version } of marked.spares) {
+      const isOver = (spent || refused) && !heldVersions(refresh.holding).has(version)
+      if (version > answerVersionBase && isOver) workspace.credentials.deleteVersion(credentialId, version)
+    }
+    if (isOfAnother) {
+      workspace.credentials.putVersion({ ...apart, state: "spare", reason: "superseded" })
       record(workspace, "credential.refresh-superseded", credentialId, caller, { term: answer.term })
     } else workspace.credentials.deleteVersion(credentialId, place)
     const after = withRefresh(credential, refresh)

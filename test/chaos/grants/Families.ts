@@ -42,8 +42,8 @@ export interface Family {
   /** A person stored a copy that was too old to be known: what follows is not the service's doing. */
   hasStaleCopy: boolean
   /**
-   * A person has stored another grant in its place, and it has brought nothing since: what an exchange of it
-   * brought meanwhile lies sealed apart, and nobody is promised that it is used.
+   * A person has stored another grant in its place, and it has brought nothing since: nobody is promised that it
+   * is kept once that other one has brought something.
    */
   isPutAside: boolean
   /** The last things that happened to it. */

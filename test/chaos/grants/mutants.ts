@@ -62,7 +62,7 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
         from: '    if (oldest?.version !== place) return Result.succeed({ _tag: "Gone" })\n',
         to: ""
       },
-      { file: commands, from: '    if (settlement.placement === "superseded") {', to: "    if (false) {" }
+      { file: commands, from: "    if (isOfAnother) {", to: "    if (false) {" }
     ],
     focus: { shares: { ...nobody, manyRefreshes: 100 }, troubles: ["cut off from MariaDB"], slow: 400 }
   },

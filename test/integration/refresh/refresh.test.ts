@@ -303,6 +303,29 @@ describe("a refresh", () => {
     assert.strictEqual((await rotate(id)).status, 200)
     assert.isTrue(rotating.isLive(other.family, (await secretOf(id)).refresh_token!))
   })
+
+  it("that a person has overtaken is used in the end, where what was stored meanwhile has ended", async () => {
+    const { family, id } = await store("rotating", rotating)
+    rotating.next("held")
+    const asked = rotate(id)
+    await eventually(
+      () => rotating.heldCount(),
+      (count) => count === 1,
+      { limitMs: 25_000, what: "the exchange" }
+    )
+    const other = rotating.connect()
+    const expires_at = inMs(3_600_000)
+    const byHand = await ask("credential.rotate", { credential_id: id, credentials: other.credentials, expires_at })
+    rotating.release()
+    await asked
+    const described = await describeOf(id)
+    assert.deepStrictEqual([described.version, described.refresh.state], [byHand.body.version, "fresh"])
+    rotating.next("consent_revoked")
+    assert.deepStrictEqual(refusal(await rotate(id)), [502, "PROVIDER_FAILED"])
+    assert.strictEqual((await rotate(id)).status, 200)
+    assert.isTrue(rotating.isLive(family, (await secretOf(id)).refresh_token!))
+    assert.strictEqual((await describeOf(id)).refresh.state, "fresh")
+  })
 })
 
 it("nothing secret is in an event, in the audit or in what the replicas print", async () => {

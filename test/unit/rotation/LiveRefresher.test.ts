@@ -1,7 +1,7 @@
 /**
  * What goes on beside refreshes, over memory stores and a provider that stands in on loopback.
  *
- * Verifies: R-REF-8, R-REF-10, R-REF-15, R-REF-16, R-SEC-30.
+ * Verifies: R-REF-8, R-REF-10, R-REF-11, R-REF-15, R-REF-16, R-SEC-30.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -12,7 +12,7 @@ import { TestClock } from "effect/testing"
 import type { RotateRequest, StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
 import type { Credential } from "../../../src/domain/Credential.ts"
-import { isAnswer } from "../../../src/domain/Credential.ts"
+import { answerVersionBase, isAnswer } from "../../../src/domain/Credential.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import type { ProviderFields } from "../../../src/domain/Provider.ts"
 import { credentialWorldWith } from "../../support/credentialWorld.ts"
@@ -643,6 +643,89 @@ describe("who asks for a refresh", () => {
         gate.resolve()
         assert.strictEqual((yield* Fiber.join(waiting)).version, stored.version)
         assert.deepStrictEqual([row(id).secretVersion, row(id).refresh?.lastError], [stored.version, null])
+      })
+    )
+  }
+})
+
+describe("what an exchange brings of a grant that a person has put aside meanwhile", () => {
+  for (const [what, isLost] of [
+    ["is refused", false],
+    ["ends with an answer that nobody got", true]
+  ] as const) {
+    it.effect(`is used once the one that was stored ${what}, and seen by nobody before`, () =>
+      Effect.gen(function* () {
+        const { asked, credentials, eventsOf, put, refresher, row, script, store, world } = yield* begin
+        yield* put({ refresh_tokens: "rotate" })
+        const id = yield* store({ expiresAt: 600 * minute })
+        const gate = Promise.withResolvers<void>()
+        const begun = Promise.withResolvers<void>()
+        script.answer = async () => {
+          begun.resolve()
+          await gate.promise
+          return { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
+        }
+        const waiting = yield* Effect.forkChild(refresher.refresh("demo", id, caller))
+        yield* Effect.promise(() => begun.promise)
+        const stored = yield* credentials.rotate(
+          "demo",
+          {
+            credentialId: id,
+            secret: Redacted.make({ access_token: "access-9", refresh_token: "refresh-9" }),
+            expiresAt: undefined,
+            overlapMs: null,
+            expectedVersion: null
+          },
+          caller
+        )
+        gate.resolve()
+        assert.strictEqual((yield* Fiber.join(waiting)).version, stored.version)
+        assert.deepStrictEqual([row(id).version, row(id).refresh?.grant.attempts], [stored.version, 0])
+        const shown = yield* credentials.history("demo", id)
+        assert.deepStrictEqual(
+          shown.map(({ version }) => version),
+          [stored.version, 1]
+        )
+
+        // The one that was stored ends.
+        let isFirst = true
+        script.answer = ({ body }) => {
+          const token = new URLSearchParams(body).get("refresh_token")!
+          const breaks = isLost && isFirst
+          isFirst = false
+          if (breaks) return Promise.resolve({ status: 500, body: {} })
+          if (token === "refresh-1" || token === "refresh-9") {
+            return Promise.resolve({ status: 400, body: { error: "invalid_grant" } })
+          }
+          const next = Number(token.slice("refresh-".length)) + 1
+          const fields = { access_token: `access-${next}`, refresh_token: `refresh-${next}`, expires_in: 3_600 }
+          return Promise.resolve({ status: 200, body: fields })
+        }
+        for (let count = isLost ? 2 : 1; count > 0; count--) {
+          assert.strictEqual((yield* Effect.exit(refresher.refresh("demo", id, caller)))._tag, "Failure")
+        }
+        if (isLost) {
+          assert.strictEqual((yield* Effect.flip(refresher.refresh("demo", id, caller)))._tag, "RefreshInDoubt")
+          yield* TestClock.adjust("30 minutes")
+        }
+        yield* refresher.refresh("demo", id, caller)
+        const tokens = asked.map(({ body }) => new URLSearchParams(body).get("refresh_token"))
+        assert.deepStrictEqual(tokens, [
+          "refresh-1",
+          ...(isLost ? ["refresh-9", "refresh-9"] : ["refresh-9"]),
+          "refresh-2"
+        ])
+        assert.lengthOf(eventsOf("reconnect_needed"), 0)
+        assert.lengthOf(eventsOf("recovered"), 1)
+        const apart = () => world.tables.credentials.versionsOf(id).filter(({ version }) => version > answerVersionBase)
+        assert.lengthOf(apart(), 1)
+
+        // One generation beyond it is over.
+        yield* TestClock.adjust("1 minute")
+        yield* refresher.refresh("demo", id, caller)
+        yield* refresher.refresh("demo", id, caller)
+        assert.deepStrictEqual(apart(), [])
+        assert.strictEqual(new URLSearchParams(asked.at(-1)!.body).get("refresh_token"), "refresh-4")
       })
     )
   }

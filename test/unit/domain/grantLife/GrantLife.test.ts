@@ -1,4 +1,4 @@
-// Verifies R-REF-1, R-REF-2.
+// Verifies R-REF-1, R-REF-2, R-REF-11.
 /**
  * The promise P7 over every interleaving of two processes, one database and one provider; then each
  * safeguard taken away, and the loss that follows found.
@@ -35,6 +35,15 @@ const worlds = {
   "a request does not arrive": { ...nothing, unreached: 1, ticks: 4 },
   "the same grant is stored by hand meanwhile": { ...nothing, hands: 1, ticks: 4 },
   "a person connects anew meanwhile": { ...nothing, wanted: 3, hands: 1, hand: "new", ticks: 4 },
+  "a person connects anew, and an answer is lost": { ...nothing, hands: 1, hand: "new", lost: 1, ticks: 4 },
+  "a person connects anew, and the provider forgets": {
+    ...nothing,
+    hands: 1,
+    hand: "new",
+    forgets: 1,
+    wanted: 4,
+    ticks: 2
+  },
   "the provider forgets what it answered": { ...nothing, forgets: 1, ticks: 4 },
   "callers go away": { ...nothing, interrupts: 2, ticks: 3 }
 } as const satisfies Record<string, Omit<Scenario, "name" | "rules">>
@@ -72,7 +81,7 @@ describe("no grant is lost that could be kept", () => {
     assert.strictEqual(violation?.join("\n") ?? null, null)
     assert.isFalse(cut && scale === 1, "the walk is complete")
     assert.isAbove(refreshedStates, 0)
-    const slept = rule.endsWith("ends the family") || world === "a person connects anew meanwhile"
+    const slept = rule.endsWith("ends the family") || world.startsWith("a person connects anew")
     if (scale === 1 && !mayBeExcused(rule, world) && !slept) assert.strictEqual(excusedStates, 0)
     process.stdout.write(
       `grants: ${rule}: ${world}: ${states} states, ${excusedStates} after a loss nobody can prevent\n`
@@ -173,7 +182,11 @@ const mutants: ReadonlyArray<{
     name: "what comes late of a grant that was put aside is used like any other",
     rule: "rotate",
     world: "a person connects anew meanwhile",
-    change: { decideSettle: settle(({ aside: _, ...settlement }) => settlement) }
+    change: {
+      decideSettle: settle((settlement) =>
+        settlement.placement === "aside" ? { ...settlement, placement: "spare" } : settlement
+      )
+    }
   },
   {
     name: "claims are made while answers wait",
@@ -204,6 +217,7 @@ describe("each decision by itself", () => {
   const state: Life.GrantState = { ...Life.newGrant, term: 3, claim }
   const holding: Life.Holding = { current: held(2), spares: [] }
   const ask = { claim, state, holding, unsettled: false, now: 1 }
+  const idle: Life.GrantState = { ...Life.newGrant, term: 2 }
 
   it("an exchange begins in time, with its own claim, and while nothing waits to be settled", () => {
     assert.isTrue(Life.mayBegin(ask))
@@ -215,7 +229,6 @@ describe("each decision by itself", () => {
   })
 
   it("a grant that a person put aside waits until nothing more can come of the stored one, then is used", () => {
-    const idle: Life.GrantState = { ...Life.newGrant, term: 2 }
     const stored = Life.afterHand(idle, holding, { version: 3, grant: "new" })
     assert.deepStrictEqual(stored.holding.spares, [{ ...held(2), aside: true }])
     const copied = Life.afterHand(stored.state, stored.holding, { version: 4, grant: "new" })
@@ -268,12 +281,38 @@ describe("each decision by itself", () => {
         answer: { term, spends: 1, spent, claimedAt: 0, outcome: { kind: "granted", grant: "late" } },
         now: 1
       })
-    assert.deepInclude(settled(2, "g2", stored.state), { placement: "spare", aside: true })
-    assert.isUndefined(settled(3, "new", stored.state).aside)
-    assert.isUndefined(settled(2, "g4", stored.state).aside, "what is handed out was stored again")
-    assert.isUndefined(settled(2, "g2", Life.newGrant).aside)
+    assert.strictEqual(settled(2, "g2", stored.state).placement, "aside")
+    assert.strictEqual(settled(3, "new", stored.state).placement, "spare")
+    assert.strictEqual(settled(2, "g4", stored.state).placement, "spare", "what is handed out was stored again")
+    assert.strictEqual(settled(2, "g2", Life.newGrant).placement, "spare")
     const again = Life.afterHand(stored.state, stored.holding, { version: 5, grant: "new" })
     assert.strictEqual(again.state.asideUpTo, 2, "the same one stored again puts nothing aside")
+  })
+
+  it("what comes of a grant that was put aside changes nothing, unless a person is asked for already", () => {
+    const stored = Life.afterHand(idle, holding, { version: 3, grant: "new" })
+    const decide = (change: Partial<Life.GrantState>, grant: string, retryAt?: number) =>
+      Life.decideSettle({
+        state: { ...stored.state, doubtSince: 7, attempts: 2, nextAttemptAt: 40, ...change },
+        rules: rules.rotate,
+        timing: { claimMs: 10, doubtMs: 100 },
+        holding: stored.holding,
+        answer: { term: 2, spends: 2, spent: "g2", claimedAt: 0, outcome: { kind: "granted", grant, retryAt } },
+        now: 30
+      })
+    const seen = ({ placement, spent, state }: Life.Settlement) => [
+      placement,
+      spent,
+      state.isFinal,
+      state.doubtSince,
+      state.attempts,
+      state.nextAttemptAt
+    ]
+    assert.deepStrictEqual(seen(decide({}, "next", 50)), ["aside", "g2", false, 7, 2, 40])
+    assert.deepStrictEqual(seen(decide({ isFinal: true }, "next")), ["aside", "g2", false, null, 2, 30])
+    assert.deepStrictEqual(seen(decide({ isFinal: true }, "next", 50)), ["aside", "g2", false, null, 2, 50])
+    // Nothing new in it.
+    assert.deepStrictEqual(seen(decide({}, "new")), ["superseded", "g2", false, 7, 2, 40])
   })
 
   it("a grant of the term that is current, or of an older one, is a spare; a newer one is promoted", () => {
@@ -285,7 +324,7 @@ describe("each decision by itself", () => {
       outcome: { kind: "granted", grant: "new" }
     })
     assert.deepStrictEqual(
-      [1, 2, 3].map((term) => Life.placementOf(holding, answer(term))),
+      [1, 2, 3].map((term) => Life.placementOf(holding, answer(term), idle)),
       ["spare", "spare", "promote"]
     )
   })

@@ -5,7 +5,8 @@
  *
  * A process that takes no step is a paused one. Grants are numbers: the provider gives 1, then 2…;
  * a person who connects anew brings 100, and the provider keeps what it gave before beside it. `excuse` is set by the very steps after which a provider that
- * takes no spent grant has made loss certain, and by nothing else.
+ * takes no spent grant has made loss certain, and by nothing else. Where that happens to what a person has connected
+ * anew, the walk goes on: what was put aside is all that is left to lose.
  */
 import * as Life from "../../../../src/domain/GrantLife.ts"
 
@@ -97,6 +98,10 @@ export interface State {
   readonly answers: ReadonlyArray<Stored>
   readonly processes: readonly [Process, Process]
   readonly excuse: boolean
+  /** What a person has connected anew has ended, and nobody could prevent it. */
+  readonly ownEnded: boolean
+  /** Grants that were received and lie sealed where no decision sees them. */
+  readonly apart: ReadonlyArray<number>
   readonly refreshed: number
 }
 
@@ -119,6 +124,8 @@ export const initial = (scenario: Scenario): State => ({
   answers: [],
   processes: [idle, idle],
   excuse: false,
+  ownEnded: false,
+  apart: [],
   refreshed: 0
 })
 
@@ -154,7 +161,7 @@ const exchange = (
   }
   if (stillAnswers(rules, provider, grant, now)) return [provider, { kind: "granted", grant: provider.newest }]
   // One that the provider does not know of.
-  if (grant > provider.newest && grant < anew) return [provider, { kind: "refused" }]
+  if (grant > provider.newest) return [provider, { kind: "refused" }]
   return [rules.reuse === "revoke_family" ? { ...provider, dead: true } : provider, { kind: "refused" }]
 }
 
@@ -176,8 +183,21 @@ const isReachable = (scenario: Scenario, state: State): boolean => {
 /** After this provider's answer is gone there is no way back, whatever we do. */
 const isHopeless = (scenario: Scenario, state: State): boolean => !state.provider.dead && !isReachable(scenario, state)
 
+/** What an exchange brought of the grant that a person put aside is used when nothing else is left. */
+const violationAside = (state: State): string | null => {
+  const { apart, aside, grant } = state
+  if (aside === null) return null
+  const { dead, newest } = aside
+  const has = held(state).some((one) => !one.refused && Number(one.grant) === newest)
+  if (!has && !apart.includes(newest)) return null
+  if (dead) return `the provider ended the family that was put aside, though ${newest} was received`
+  return grant.isFinal ? `a person is asked for, though ${newest} of before was received and lives` : null
+}
+
 export const violationOf = (scenario: Scenario, state: State): string | null => {
   if (state.excuse) return null
+  const ofAside = violationAside(state)
+  if (ofAside !== null || state.ownEnded) return ofAside
   if (state.provider.dead) return "the provider ended the whole family"
   const { aside, holding } = state
   const isOfAnother = aside !== null && Number(holding.current.grant) < anew
@@ -220,18 +240,14 @@ const settle = (scenario: Scenario, protocol: Protocol, state: State, stored: St
   })
   let holding = Life.marked(state.holding, settlement)
   let versions = state.versions
-  if (settlement.placement === "promote" || settlement.placement === "spare") {
+  if (settlement.placement !== "none" && settlement.placement !== "superseded") {
     versions += 1
     const grant = answer.outcome.kind === "granted" ? answer.outcome.grant : ""
-    const { aside } = settlement
-    const one = {
-      ...{ version: versions, term: answer.term, byHand: false, grant, spent: false, refused: false },
-      ...(aside === true ? { aside } : {})
-    }
+    const one = { version: versions, term: answer.term, byHand: false, grant, spent: false, refused: false }
     holding =
       settlement.placement === "promote"
         ? protocol.afterPromotion(holding, one, answer.spent)
-        : Life.withSpare(holding, one)
+        : Life.withSpare(holding, settlement.placement === "aside" ? { ...one, aside: true } : one)
   }
   return {
     ...state,
@@ -239,6 +255,10 @@ const settle = (scenario: Scenario, protocol: Protocol, state: State, stored: St
     holding,
     versions,
     answers: state.answers.filter((one) => one !== stored),
+    apart:
+      settlement.placement === "superseded" && stored.outcome.kind === "granted"
+        ? [...state.apart, stored.outcome.grant]
+        : state.apart,
     refreshed: state.refreshed + (settlement.placement === "promote" ? 1 : 0)
   }
 }
@@ -261,10 +281,13 @@ const claimsOf = (protocol: Protocol, scenario: Scenario, state: State, index: 0
 /** An answer that this process had is gone: certain loss for a provider that does not take a spent grant again. */
 const gone = (scenario: Scenario, before: State, after: State): State =>
   !after.excuse &&
+  !after.ownEnded &&
   isHopeless(scenario, after) &&
   isReachable(scenario, before) &&
   scenario.rules.refreshTokens !== "keep"
-    ? { ...after, excuse: true }
+    ? before.aside === null
+      ? { ...after, excuse: true }
+      : { ...after, ownEnded: true }
     : after
 
 /** The other one has an answer in hand that nobody has seen, and has slept beyond all doubt. */
