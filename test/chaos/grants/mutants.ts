@@ -71,8 +71,8 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
     edits: [
       {
         file: life,
-        from: '  if (answer.outcome.kind !== "granted") return "none"\n',
-        to: '  if (answer.outcome.kind !== "granted") return "none"\n  if (answer.term > 0) return "promote"\n'
+        from: '  if (current.term < term) return "promote"\n',
+        to: '  if (term > 0) return "promote"\n'
       },
       {
         file: life,
