@@ -132,9 +132,7 @@ export const overall = (grants: Grants, row: Row | undefined): Decision => {
     case "client-credentials": {
       const seen = kindsOf(grants, row.scopes)
       if (seen.length === credentialKinds.length) return allowed
-      return seen.length > 0
-        ? Decision.Allowed({ among: seen })
-        : Decision.Missing({ scope: row.scopes.basic, resource: tenantSystem })
+      return seen.length > 0 ? Decision.Allowed({ among: seen }) : Decision.Depends()
     }
     case "client-credential": {
       const kinds = kindsOf(grants, row.scopes)
@@ -196,7 +194,10 @@ export const ofPlaces = (grants: Grants, row: Row, places: ReadonlyArray<Place |
         ? onPlace(grants, row.scope, place)
         : row.on === "client-credential"
           ? onCredential(grants, row.scopes, place)
-          : first
+          : row.on === "client-credentials"
+            ? // Nothing of them may be read: it is only which scope is named.
+              Decision.Missing({ scope: row.scopes[place?.kind ?? "basic"], resource: tenantSystem })
+            : first
     if (decided._tag !== "Allowed") return decided
   }
   return allowed

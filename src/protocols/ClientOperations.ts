@@ -110,6 +110,7 @@ export const clientOperations = [
     request: Json.ListClients,
     answer: Json.ClientPage,
     errors: ["INVALID_CURSOR", "NOT_YET_IN_FORCE"],
+    touches: ({ kind }) => Effect.succeed(kind === undefined ? [] : [{ kind }]),
     handle: Effect.fnUntraced(function* (
       { clientId = null, cursor, kind: asked, limit, status: statuses = [] },
       { among, answerBytesMax, tenantId }

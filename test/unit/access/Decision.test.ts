@@ -260,6 +260,9 @@ describe("what is touched", () => {
       "only certificate"
     )
     assert.strictEqual(decide(none, clients), "tenant:basic-credentials:read on tenant-system")
+    assert.strictEqual(decide(none, clients, []), "tenant:basic-credentials:read on tenant-system")
+    const certificates = decide(none, clients, [{ kind: "certificate" }])
+    assert.strictEqual(certificates, "tenant:x509-credentials:read on tenant-system")
   })
 
   it("of client credentials is one of its kind", () => {
