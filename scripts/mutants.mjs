@@ -3,7 +3,7 @@
  * tests that could notice it; a table of what was killed, by which test, and what survived.
  *
  * Options: `--only=text` (ids or files that contain it), `--sample=0.1` a part, of those that a unit test noticed
- * once, that `--seed` chooses (printed; else by chance), `--unit` faults whose nearest test needs no server, tried against unit tests only, `--whole` goes on to
+ * once, that `--seed` chooses (printed; else what the catalogue comes to: one commit has one sample), `--unit` faults whose nearest test needs no server, tried against unit tests only, `--whole` goes on to
  * whole projects before a fault counts as survived, `--open` only those that docs/mutants.md calls survived or not tried,
  * `--timeout=seconds` a limit for each test, `--jobs=2` copies at once, `--afresh` believes no earlier run, `--within=seconds` begins
  * with no other one after that, `--types` only whether every fault types, `--page` tries nothing and writes what is known into
@@ -13,7 +13,7 @@
  * Ends with 0 when every fault that was tried is killed, or said to survive and why; with `--within` also when the machine was
  * too busy to tell.
  */
-import { randomInt } from "node:crypto"
+import { createHash } from "node:crypto"
 import { parseArgs } from "node:util"
 import { provide } from "./lib/install.mjs"
 import { makeCopy } from "./lib/mutantCopy.mjs"
@@ -54,9 +54,16 @@ const chance = (seed) => {
   }
 }
 
+/** Another one whenever the catalogue or what is known of it changes; the same on every machine and for every repetition. */
+const seedOf = (mutants) =>
+  createHash("sha256")
+    .update(JSON.stringify(mutants.map(({ from, id, to }) => [id, from, to])))
+    .digest()
+    .readUInt32BE() >>> 1
+
 const sampleOf = (mutants) => {
   if (options.sample === undefined) return mutants
-  const seed = options.seed === undefined ? randomInt(2 ** 31) : Number(options.seed)
+  const seed = options.seed === undefined ? seedOf(mutants) : Number(options.seed)
   const random = chance(seed)
   const count = Math.max(1, Math.round(mutants.length * Number(options.sample)))
   say(`${count} of ${mutants.length} faults, --seed=${seed}`)

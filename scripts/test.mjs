@@ -3,7 +3,7 @@
  * `N passed, N failed` over all parts.
  *
  * Installs what is missing, then: types, lint and unit tests; the integration tests against real servers; a tenth of
- * the catalogue of faults, chosen anew each time, and where there is a `nats` command (on the path, or named by NATS_CLI)
+ * the catalogue of faults, another one whenever the catalogue changes, and where there is a `nats` command (on the path, or named by NATS_CLI)
  * the commands of the documents; the chaos tests, and the short forms of the benchmark and the simulation.
  */
 import { onPath } from "./lib/find.mjs"
