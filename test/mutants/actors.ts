@@ -380,6 +380,8 @@ export const actors: ReadonlyArray<Mutant> = [
     },
     {
       id: "credentials-rotate-changed-row",
+      survives:
+        "the reading before the command compares the tag as well (`LiveCredentials`): a second fence, for a row changed in between",
       from: "if (!workspace.holds.credential(credentialId)) return Result.fail(credentialChanged(credentialId))",
       to: "if (!workspace.holds.credential(credentialId) && workspace.now < 0) return Result.fail(credentialChanged(credentialId))",
       breaks: ["R-SEC-30"]
