@@ -202,18 +202,18 @@ export const make = Effect.gen(function* () {
 
   /** Records sealed here that the store has been told of, by key. */
   const told = new Map<string, number>()
-  const tellUses = Effect.suspend(() => {
-    const { keyId, uses } = now.sealWith
+  const tellUsesOf = ({ keyId, uses }: SealedRecord.SealingKey) => {
     const since = uses - (told.get(keyId) ?? 0)
     if (since === 0) return Effect.void
-    told.set(keyId, uses)
-    return rotation.addUses(keyId, since)
-  })
+    const isTold = Effect.sync(() => told.set(keyId, uses))
+    return Effect.andThen(rotation.addUses(keyId, since), isTold)
+  }
+  /** What could not be told is told with the next. */
+  const tellUses = Effect.suspend(() => Effect.forEach(now.sealKeys.values(), tellUsesOf, { discard: true })).pipe(
+    Effect.catchTag("StoreUnavailable", () => Effect.void)
+  )
 
-  const reload = Effect.andThen(
-    tellUses,
-    Effect.suspend(() => openAll(now))
-  ).pipe(
+  const reload = Effect.suspend(() => openAll(now)).pipe(
     Effect.andThen((opened) =>
       Effect.sync(() => {
         const before = now.hashKeys
@@ -234,6 +234,12 @@ export const make = Effect.gen(function* () {
     Effect.andThen(wanted.close),
     Effect.andThen(reload),
     (turn) => Loop.forever("keys", turn),
+    Effect.forkScoped
+  )
+  // On its own: a database that writes slowly, or not at all, must not keep the keys from being read.
+  yield* Effect.sleep(keysReload).pipe(
+    Effect.andThen(tellUses),
+    (turn) => Loop.forever("key uses", turn),
     Effect.forkScoped
   )
 

@@ -82,8 +82,18 @@ export const crypto: ReadonlyArray<Mutant> = [
     },
     {
       id: "crypto-keyring-uses-are-not-told",
-      from: "return rotation.addUses(keyId, since)",
-      to: "return rotation.addUses(keyId, 0)"
+      from: "Effect.andThen(rotation.addUses(keyId, since), isTold)",
+      to: "Effect.andThen(rotation.addUses(keyId, 0), isTold)"
+    },
+    {
+      id: "crypto-keyring-uses-stand-before-the-keys",
+      from: "const reload = Effect.suspend(() => openAll(now)).pipe(",
+      to: "const reload = Effect.andThen(\n    tellUses,\n    Effect.suspend(() => openAll(now))\n  ).pipe("
+    },
+    {
+      id: "crypto-keyring-uses-told-before-they-are",
+      from: "Effect.andThen(rotation.addUses(keyId, since), isTold)",
+      to: "Effect.andThen(isTold, rotation.addUses(keyId, since))"
     },
     {
       id: "crypto-keyring-tag-of-another-length",

@@ -345,6 +345,30 @@ describe("LiveKeyring", () => {
     })
   )
 
+  it.effect("reads the keys also while nobody can be told how often one was used, and tells it later", () =>
+    Effect.gen(function* () {
+      const world = yield* keyWorld
+      const master = masterOf(fileKeys(1))
+      const keyring = yield* replica(master, world)
+      const { keyId } = world.keys().find(({ purpose }) => purpose === "seal")!
+      for (const uses of ["fail", "hang"] as const) {
+        world.state.uses = uses
+        const added = yield* rotate(world, master, "token-hash")
+        for (let second = 0; second < 60; second++) {
+          keyring.seal("place", Buffer.from("x"))
+          yield* TestClock.adjust("1 second")
+          assert.isTrue(keyring.isCurrent(), `they ${uses}, second ${second}`)
+        }
+        assert.strictEqual(keyring.hashToken("app", "token").keyId, added.keyId)
+        if (uses === "hang") continue
+        assert.strictEqual(yield* world.rotation.addUses(keyId, 0), 0)
+        world.state.uses = "are told"
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual(yield* world.rotation.addUses(keyId, 0), 60)
+      }
+    })
+  )
+
   it.effect("looks for no token under a key that is retired", () =>
     Effect.gen(function* () {
       const world = yield* keyWorld

@@ -10,9 +10,16 @@ import { StoreUnavailable } from "../../../src/store/StoreError.ts"
 export const keyWorld = Effect.gen(function* () {
   const tables = yield* MemoryDatabase
   const keyStore = yield* KeyStore
-  const state = { down: false }
+  const state: { down: boolean; uses: "are told" | "fail" | "hang" } = { down: false, uses: "are told" }
   const down = Effect.suspend(() =>
     state.down ? Effect.fail(new StoreUnavailable({ operation: "test", outcome: "none" })) : Effect.void
+  )
+  const usesDown = Effect.suspend(() =>
+    state.uses === "hang"
+      ? Effect.never
+      : state.uses === "fail"
+        ? Effect.fail(new StoreUnavailable({ operation: "test", outcome: "none" }))
+        : Effect.void
   )
   /** Both stores fail while `state.down`. */
   const rotation = MemoryKeyRotationStore.make(tables)
@@ -30,6 +37,7 @@ export const keyWorld = Effect.gen(function* () {
       KeyRotationStore.of({
         ...rotation,
         serviceKeys: Effect.andThen(down, rotation.serviceKeys),
+        addUses: (keyId, uses) => Effect.andThen(usesDown, rotation.addUses(keyId, uses)),
         findKey: (keyId) => Effect.andThen(down, rotation.findKey(keyId)),
         activeKey: (purpose, tenantId) => Effect.andThen(down, rotation.activeKey(purpose, tenantId))
       })
