@@ -164,8 +164,9 @@ export const placementOf = (holding: Holding, answer: Answer, { asideUpTo }: Gra
   if (outcome.kind !== "granted") return "none"
   const { current, spares } = holding
   if (current.term < term) return "promote"
-  // The same grant was stored again while it was being spent: what came of it is its successor.
-  const isOfAnother = current.grant !== spent && (current.byHand || term <= (asideUpTo ?? -1))
+  // The same grant was stored again while it, or its successor, was being spent: what came of that is newer.
+  const isPutAside = asideUpTo === undefined ? current.byHand : term <= asideUpTo
+  const isOfAnother = current.grant !== spent && isPutAside
   if (!isOfAnother) return "spare"
   return [current, ...spares].some(({ grant }) => grant === outcome.grant) ? "superseded" : "aside"
 }
@@ -288,7 +289,7 @@ export const afterHand = (
   }
   const doubt = same === undefined ? { doubtSince: null, open: [] } : {}
   const isAnother = same === undefined || same.aside === true
-  const past = isAnother ? { asideUpTo: state.term } : {}
+  const past = { asideUpTo: isAnother ? state.term : (state.asideUpTo ?? -1) }
   const spares = held.map((one) => (isAnother && one.grant !== stored.grant ? { ...one, aside: true as const } : one))
   return {
     state: { ...state, ...doubt, ...past, attempts: 0, nextAttemptAt: null, isFinal: false },

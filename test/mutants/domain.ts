@@ -180,8 +180,13 @@ export const domain: ReadonlyArray<Mutant> = [
     },
     {
       id: "domain-grant-late-one-is-not-put-aside",
-      from: "term <= (asideUpTo ?? -1)",
-      to: "term < (asideUpTo ?? -1)"
+      from: "term <= asideUpTo",
+      to: "term < asideUpTo"
+    },
+    {
+      id: "domain-grant-copy-stored-puts-its-successor-aside",
+      from: "asideUpTo === undefined ? current.byHand : term",
+      to: "current.byHand || asideUpTo === undefined ? current.byHand : term"
     },
     {
       id: "domain-grant-nothing-put-aside",

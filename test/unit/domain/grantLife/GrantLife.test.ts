@@ -34,6 +34,8 @@ const worlds = {
   "an answer is lost on the wire": { ...nothing, lost: 1, ticks: 4 },
   "a request does not arrive": { ...nothing, unreached: 1, ticks: 4 },
   "the same grant is stored by hand meanwhile": { ...nothing, hands: 1, ticks: 4 },
+  "a copy of before is stored by hand meanwhile": { ...nothing, wanted: 3, hands: 1, hand: "older", ticks: 4 },
+  "the same grant is stored by hand twice": { ...nothing, wanted: 3, hands: 2, ticks: 3 },
   "a person connects anew meanwhile": { ...nothing, wanted: 3, hands: 1, hand: "new", ticks: 4 },
   "a person connects anew, and an answer is lost": { ...nothing, hands: 1, hand: "new", lost: 1, ticks: 4 },
   "a person connects anew, and the provider forgets": {
@@ -287,6 +289,29 @@ describe("each decision by itself", () => {
     assert.strictEqual(settled(2, "g2", Life.newGrant).placement, "spare")
     const again = Life.afterHand(stored.state, stored.holding, { version: 5, grant: "new" })
     assert.strictEqual(again.state.asideUpTo, 2, "the same one stored again puts nothing aside")
+  })
+
+  it("what comes of a successor while a copy of what is handed out is stored is no other grant's", () => {
+    // The first copy was stored while its grant was exchanged, so the successor is kept and not handed out.
+    const kept: Life.Holding = {
+      current: { ...held(1), byHand: true, spent: true },
+      spares: [{ ...held(2), term: 1, version: 2 }]
+    }
+    const settled = (state: Life.GrantState, holding: Life.Holding, term: number) =>
+      Life.decideSettle({
+        state,
+        rules: rules["rotate, reuse ends the family"],
+        timing: { claimMs: 10, doubtMs: 100 },
+        holding,
+        answer: { term, spends: 2, spent: "g2", claimedAt: 0, outcome: { kind: "granted", grant: "g3" } },
+        now: 1
+      }).placement
+    const once = Life.afterHand({ ...Life.newGrant, term: 2 }, kept, { version: 3, grant: "g1" })
+    assert.isUndefined(once.holding.spares.find(({ aside }) => aside === true))
+    assert.strictEqual(settled(once.state, once.holding, 2), "spare")
+    // Of a row that does not say what was put aside.
+    const { asideUpTo: _, ...unsaid } = once.state
+    assert.strictEqual(settled(unsaid, once.holding, 2), "aside")
   })
 
   it("what comes of a grant that was put aside changes nothing, unless a person is asked for already", () => {

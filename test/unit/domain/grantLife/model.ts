@@ -45,7 +45,8 @@ export interface Scenario {
   readonly unreached: number
   readonly crashes: number
   readonly hands: number
-  readonly hand: "same" | "new"
+  /** `older`: a copy that was read before the last exchange, and is still held. */
+  readonly hand: "same" | "older" | "new"
   /** The provider answers and then forgets that it did. */
   readonly forgets: number
   /** A caller goes away while an exchange is under way. */
@@ -397,14 +398,22 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
   }
 }
 
-const hand = (scenario: Scenario, state: State): Step => {
+const copies = { same: "the same grant", older: "a copy of before", new: "a new grant" } as const
+
+const handed = ({ hand }: Scenario, state: State): ReadonlyArray<string> => {
+  if (hand === "new") return [String(anew)]
+  const { current, spares } = state.holding
+  return hand === "same" ? [current.grant] : [...new Set(spares.map(({ grant }) => grant))]
+}
+
+const storedByHand = (scenario: Scenario, state: State, given: string): Step => {
   const isNew = scenario.hand === "new"
-  const stored = { version: state.versions + 1, grant: isNew ? String(anew) : state.holding.current.grant }
+  const stored = { version: state.versions + 1, grant: given }
   const { holding, state: grant } = Life.afterHand(state.grant, state.holding, stored)
   const provider = isNew ? { newest: anew, before: 0, spentAt: 0, dead: false } : state.provider
   const aside = isNew ? state.provider : state.aside
   return [
-    `a person stores ${isNew ? "a new grant" : "the same grant"}`,
+    `a person stores ${copies[scenario.hand]}`,
     { ...state, left: take(state.left, "hands"), versions: stored.version, grant, holding, provider, aside }
   ]
 }
@@ -424,6 +433,6 @@ export const stepsOf = (scenario: Scenario, protocol: Protocol, state: State): R
   if (state.now < scenario.ticks && mayTick(scenario, state)) {
     steps.push(["time passes", { ...state, now: state.now + 1 }])
   }
-  if (state.left.hands > 0) steps.push(hand(scenario, state))
+  if (state.left.hands > 0) steps.push(...handed(scenario, state).map((given) => storedByHand(scenario, state, given)))
   return steps
 }
