@@ -98,17 +98,15 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
     ended = true
   })
   if (options.unready !== true) {
-    await eventually(
-      () => {
-        if (ended) throw new Error(`the service ended while starting:\n${printed.slice(-4_000)}`)
-        return existsSync(readyFile) && readFileSync(readyFile, "utf8").length > 0
-      },
-      (ready) => ready || ended,
+    const ready = await eventually(
+      () => (existsSync(readyFile) && readFileSync(readyFile, "utf8").length > 0 ? "ready" : ended ? "ended" : null),
+      (seen) => seen !== null,
       { limitMs: options.readyLimitMs ?? 90_000, what: "the service being ready" }
     ).catch((error: unknown) => {
       child.kill("SIGKILL")
-      throw error
+      throw new Error(`it printed:\n${printed.slice(-4_000)}`, { cause: error })
     })
+    if (ready === "ended") throw new Error(`the service ended while starting:\n${printed.slice(-4_000)}`)
   }
   return {
     pid: child.pid!,

@@ -35,12 +35,20 @@ const start = async (): Promise<Service> => {
     unready: true,
     ...(service === undefined ? {} : { keyFile: service.keyFile })
   })
+  let end: number | NodeJS.Signals | undefined
+  void started.exited.then((code) => {
+    end = code
+  })
   await eventually(
     // May fail: it is still starting.
-    async () => (await ask("credential.list", { limit: 1 }).catch(() => undefined))?.status,
-    (status) => status === 200,
+    async () => end ?? (await ask("credential.list", { limit: 1 }).catch(() => undefined))?.status,
+    (seen) => seen === 200 || end !== undefined,
     { limitMs: 120_000, everyMs: 50, what: "the service's first answer" }
-  )
+  ).catch((error: unknown) => {
+    started.kill()
+    throw new Error(`it printed:\n${started.output().slice(-4_000)}`, { cause: error })
+  })
+  assert.isUndefined(end, `it ended while starting:\n${started.output().slice(-4_000)}`)
   return started
 }
 const ask = (operation: string, body: unknown = {}) => client.ask("demo", operation, body)
