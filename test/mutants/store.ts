@@ -534,8 +534,8 @@ export const store: ReadonlyArray<Mutant> = [
   ...faultsIn("src/store/maria/Migrations.ts", { breaks: ["R-RUN-1"], tests: [`${maria}/maria/Migrations.test.ts`] }, [
     {
       id: "store-migrations-without-lock",
-      from: "            await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))\n",
-      to: "            if (known.length === 0) await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))\n"
+      from: "          await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))\n",
+      to: "          if (known.length === 0) await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))\n"
     },
     {
       id: "store-migrations-recorded-first",
@@ -546,6 +546,16 @@ export const store: ReadonlyArray<Mutant> = [
       id: "store-migrations-newer-schema",
       from: "    if (step?.name !== name) {",
       to: "    if (step !== undefined && step.name !== name) {"
+    },
+    {
+      id: "store-migrations-asks-for-the-server-once",
+      from: "isUnreachable(failure) ? new NotReached({ failure }) : failure",
+      to: "isUnreachable(failure) && settings === undefined ? new NotReached({ failure }) : failure"
+    },
+    {
+      id: "store-migrations-waits-for-a-server-that-refuses",
+      from: "isUnreachable(failure) ? new NotReached({ failure }) : failure",
+      to: "isUnreachable(failure) || failure.errno > 0 ? new NotReached({ failure }) : failure"
     },
     {
       id: "store-migrations-small-packets",

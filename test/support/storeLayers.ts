@@ -19,6 +19,7 @@ export const settingsOf = (databaseUrl: string, others: Partial<StoreSettings> =
   operationTimeout: Duration.seconds(10),
   lockWaitTimeout: Duration.seconds(5),
   migrationWait: Duration.seconds(30),
+  connectLimit: Duration.seconds(60),
   ...others
 })
 

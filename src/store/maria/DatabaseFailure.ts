@@ -30,12 +30,27 @@ const bugs: ReadonlySet<number> = new Set([
   1048, 1052, 1054, 1064, 1065, 1136, 1146, 1210, 1241, 1264, 1305, 1364, 1366, 1406, 1452, 1690, 4025, 45016, 45017,
   45018, 45033
 ])
+/** No server answers, or it takes no connection now: its limits of connections, its end, what the connector says of one that came to nothing. */
+const unreachable: ReadonlySet<number> = new Set([1040, 1053, 1203, 45009, 45012])
+const unreachableCodes: ReadonlySet<string> = new Set([
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT"
+])
 const duplicateKey = 1062
 /** Not an error of the database at all: an exception of our own code. */
 const ourOwn = -1
 
 export const isRepeatable = (failure: DatabaseFailure): boolean => repeatable.has(failure.errno)
 export const isBug = (failure: DatabaseFailure): boolean => failure.errno === ourOwn || bugs.has(failure.errno)
+/** Of opening a connection: another attempt may succeed, though nobody puts anything right. */
+export const isUnreachable = (failure: DatabaseFailure): boolean =>
+  unreachable.has(failure.errno) || unreachableCodes.has(failure.code)
 
 /** MariaDB names the key only, and every table's first is called PRIMARY. */
 const constraintOf = (error: SqlError): string => {

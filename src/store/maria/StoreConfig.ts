@@ -12,6 +12,7 @@ export interface StoreSettings {
   readonly connections: number
   readonly lookupConnections: number
   readonly connectTimeout: Duration.Duration
+  readonly connectLimit: Duration.Duration
   readonly operationTimeout: Duration.Duration
   readonly lockWaitTimeout: Duration.Duration
   readonly migrationWait: Duration.Duration
@@ -60,6 +61,13 @@ const settings = Config.all({
     max: "30 seconds",
     byDefault: "2 seconds",
     about: "How long opening one connection may take."
+  }),
+  connectLimit: Setting.duration({
+    name: "CM_DB_CONNECT_LIMIT",
+    min: "1 second",
+    max: "1 hour",
+    byDefault: "60 seconds",
+    about: "How long the start waits for a MariaDB that takes no connection before it gives up."
   }),
   operationTimeout: Setting.duration({
     name: "CM_DB_TIMEOUT",

@@ -120,7 +120,7 @@ describe("a database that does not answer", () => {
       const start = performance.now()
       await runtime.dispose()
       assert.isBelow(performance.now() - start, 3_000 + slackMs)
-      const another = runtimeOf(server.url, { ...settings, migrationWait: Duration.seconds(1) })
+      const another = runtimeOf(server.url, { ...settings, connectLimit: Duration.seconds(1) })
       const exit = await another.runPromiseExit(Effect.void)
       assert.isTrue(Exit.isFailure(exit))
       assert.isBelow(performance.now() - start, 6_000 + slackMs)
@@ -428,7 +428,10 @@ describe("what errors say", () => {
       "nonsense://PLANTED-PASSWORD",
       "mariadb://u:PLANTED-PASSWORD@127.0.0.1:1/x"
     ]) {
-      const exit = await runtimeOf(url, { connectTimeout: Duration.millis(500) }).runPromiseExit(Effect.void)
+      const exit = await runtimeOf(url, {
+        connectTimeout: Duration.millis(500),
+        connectLimit: Duration.millis(500)
+      }).runPromiseExit(Effect.void)
       assert.isTrue(Exit.isFailure(exit))
       const shown = inspect(exit, { depth: 12, showHidden: true })
       assert.notInclude(shown, "PLANTED-PASSWORD")

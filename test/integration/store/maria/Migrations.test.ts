@@ -1,4 +1,5 @@
 /** How the schema is brought up to date, by one replica or many. */
+import { type AddressInfo, connect, createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit } from "effect"
 import { createConnection } from "mariadb"
@@ -157,4 +158,54 @@ describe("migrations", () => {
       )
       assert.deepStrictEqual(await recorded(raw), [1, 2])
     }))
+
+  it("wait for a server that takes no connection yet", { timeout: 60_000 }, () =>
+    inDatabase(async (database) => {
+      const target = new URL(database.url)
+      let taken = 0
+      const door = createServer((client) => {
+        taken += 1
+        const turn = taken
+        client.on("error", () => undefined)
+        // Nobody answers; then it is closed, and then cut off.
+        if (turn === 1) return
+        if (turn === 2) return void client.end()
+        if (turn === 3) return void client.resetAndDestroy()
+        const server = connect(Number(target.port), target.hostname)
+        server.on("error", () => undefined)
+        client.pipe(server).pipe(client)
+      })
+      await new Promise<void>((done) => door.listen(0, "127.0.0.1", done))
+      const url = Object.assign(new URL(database.url), { port: String((door.address() as AddressInfo).port) }).href
+      try {
+        assert.isAbove(doneOf(await run({ ...database, url }, undefined, { connectTimeout: Duration.seconds(5) })), 0)
+        assert.isAtLeast(taken, 4)
+      } finally {
+        door.close()
+      }
+    })
+  )
+
+  it("wait for no longer than they are given, and say what was last seen", async () => {
+    const exit = await run({ url: "mariadb://u:p@127.0.0.1:1/x" } as FreshDatabase, undefined, {
+      connectLimit: Duration.seconds(1)
+    })
+    assert.include(reasonOf(exit), "MariaDB took no connection within 1s, last ECONNREFUSED: check DATABASE_URL")
+  })
+
+  it("do not wait for a server that refuses the user or lacks the database", { timeout: 60_000 }, () =>
+    inDatabase(async (database) => {
+      const stranger = Object.assign(new URL(database.url), { password: "another" }).href
+      const elsewhere = Object.assign(new URL(database.url), { pathname: "/nowhere" }).href
+      for (const [url, code] of [
+        [stranger, "ER_ACCESS_DENIED_ERROR"],
+        [elsewhere, /ER_BAD_DB_ERROR|ER_DBACCESS_DENIED_ERROR/u]
+      ] as const) {
+        assert.match(
+          reasonOf(await run({ ...database, url }, undefined, { connectLimit: Duration.hours(1) })),
+          new RegExp(code, "u")
+        )
+      }
+    })
+  )
 })
