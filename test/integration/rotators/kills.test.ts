@@ -13,6 +13,8 @@ import { type Passing, type StatementGate, statementGate } from "../../support/s
 
 const instance = "rok"
 const env = {
+  // Through this process, which may be as busy as all others.
+  CM_DB_CONNECT_TIMEOUT: "8 seconds",
   CM_REFRESH_INTERVAL: "100 millis",
   CM_ROTATOR_TIMEOUT: "1 second",
   CM_ROTATOR_CLAIM_BEYOND: "1 second",
