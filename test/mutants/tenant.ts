@@ -283,7 +283,7 @@ export const tenant: ReadonlyArray<Mutant> = [
       },
       { id: "tenant-refusals-held-without-bound", from: "held.size >= heldMax || ", to: "" },
       { id: "tenant-refusals-large-ones-kept", from: " || bytes > heldBytesMax", to: "" },
-      { id: "tenant-refusals-left-at-the-end", from: "      for (const once of held) once()\n", to: "" },
+      { id: "tenant-refusals-left-at-the-end", from: "return tellEach(Array.from(held))", to: "return Effect.void" },
       {
         id: "tenant-refusals-told-twice",
         from: "if (held.delete(once)) tell()",
@@ -291,8 +291,8 @@ export const tenant: ReadonlyArray<Mutant> = [
       },
       {
         id: "tenant-refusals-told-in-one-go",
-        from: "left = toldAtOnce; left > 0",
-        to: "left = heldMax; left > 0"
+        from: "due.splice(0, toldAtOnce)",
+        to: "due.splice(0)"
       },
       {
         id: "tenant-refusals-one-bug-silences-the-rest",

@@ -33,9 +33,14 @@ export const make = Effect.gen(function* (): Generator<
   const held = new Set<() => void>()
   const due: Array<() => void> = []
   let isOpen = true
-  const tellSome = Effect.sync(() => {
-    for (let left = toldAtOnce; left > 0; left--) due.shift()?.()
-  }).pipe(Effect.catchDefect((defect) => Effect.logError("a refusal met a bug", defect)))
+  /** One that meets a bug holds up no other. */
+  const tellEach = (all: ReadonlyArray<() => void>) =>
+    Effect.forEach(
+      all,
+      (once) => Effect.catchDefect(Effect.sync(once), (defect) => Effect.logError("a refusal met a bug", defect)),
+      { discard: true }
+    )
+  const tellSome = Effect.suspend(() => tellEach(due.splice(0, toldAtOnce)))
   const tellDue = Effect.repeat(Effect.andThen(Effect.yieldNow, tellSome), { while: () => due.length > 0 })
   return {
     hold: (bytes, tell) => {
@@ -49,9 +54,9 @@ export const make = Effect.gen(function* (): Generator<
       }
       held.add(once)
     },
-    end: Effect.sync(() => {
+    end: Effect.suspend(() => {
       isOpen = false
-      for (const once of held) once()
+      return tellEach(Array.from(held))
     })
   }
 })

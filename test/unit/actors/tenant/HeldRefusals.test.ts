@@ -1,6 +1,6 @@
 // Verifies R-LIM-3.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import * as HeldRefusals from "../../../../src/actors/tenant/HeldRefusals.ts"
 
@@ -27,6 +27,26 @@ describe("a refusal of what is over a limit", () => {
       yield* TestClock.adjust(HeldRefusals.holdMs)
       assert.lengthOf(told, 4 + HeldRefusals.heldMax)
     })
+  )
+
+  it.effect("that meets a bug holds up no other, later and at the end", () =>
+    Effect.gen(function* () {
+      const told: Array<number> = []
+      const refusals = yield* HeldRefusals.make
+      const holdThree = () => {
+        refusals.hold(0, () => void told.push(1))
+        refusals.hold(0, () => {
+          throw new Error("a bug")
+        })
+        refusals.hold(0, () => void told.push(2))
+      }
+      holdThree()
+      yield* TestClock.adjust(HeldRefusals.holdMs)
+      assert.deepStrictEqual(told, [1, 2])
+      holdThree()
+      yield* refusals.end
+      assert.deepStrictEqual(told, [1, 2, 1, 2])
+    }).pipe(Effect.provide(Logger.layer([])))
   )
 
   it.effect("that came with others is not told with all of them in one turn of the loop", () =>
