@@ -6,6 +6,7 @@ import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as ecap from "../../test/support/ecap.ts"
 import { eventually } from "../../test/support/eventually.ts"
 import { freePort } from "../../test/support/servers.ts"
 import type { Flooded } from "./flood.ts"
@@ -100,11 +101,23 @@ export const startLoad = async (setup: LoadSetup): Promise<Load> => {
   }
 }
 
+/** What an answer says: the status of one of 16/ECAP, or the beginning of its text. */
+const said = (base64 = ""): string => {
+  const bytes = Buffer.from(base64, "base64")
+  try {
+    const { reasonPhrase, statusCode } = ecap.ValidationResponse.fromBuffer(bytes)
+    return `${statusCode} ${reasonPhrase}`
+  } catch {
+    return bytes.toString("utf8").slice(0, 120)
+  }
+}
+
 /** A round of which every answer must be right. */
 export const rightRound = async (load: Load, round: Round): Promise<RoundResult> => {
   const result = await load.run(round)
-  if (result.wrong > 0) throw new Error(`${round.subject}: ${result.wrong} of ${result.replies} replies were wrong`)
-  return result
+  if (result.wrong === 0) return result
+  const { firstWrong, replies, wrong } = result
+  throw new Error(`${round.subject}: ${wrong} of ${replies} replies were wrong, the first of them: ${said(firstWrong)}`)
 }
 
 export interface RedisServer extends Stoppable {

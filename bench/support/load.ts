@@ -34,6 +34,8 @@ export interface RoundResult {
   readonly perSecond: number
   readonly replies: number
   readonly wrong: number
+  /** The first that was wrong, in base64. */
+  readonly firstWrong?: string
   /** Milliseconds; 0 without a rate. */
   readonly p50: number
   readonly p99: number
@@ -47,32 +49,51 @@ interface Sender {
   readonly nc: NatsConnection
   readonly inbox: string
   readonly take: () => Uint8Array
-  onReply: (subject: string, bytes: number) => void
+  onReply: (subject: string, data: Uint8Array) => void
 }
 
 const isWrong = (bytes: number, wanted: number | undefined): boolean =>
   wanted === undefined ? bytes === 0 : Math.abs(bytes - wanted) > 4
 
+/** Counts what is wrong, and keeps the first of it. */
+class Wrongs {
+  count = 0
+  private first: string | undefined
+  private readonly wanted: number | undefined
+  constructor({ replyBytes }: Round) {
+    this.wanted = replyBytes
+  }
+  look(data: Uint8Array): void {
+    if (!isWrong(data.length, this.wanted)) return
+    this.count++
+    this.first ??= Buffer.from(data).toString("base64")
+  }
+  get shown() {
+    return { wrong: this.count, ...(this.first === undefined ? {} : { firstWrong: this.first }) }
+  }
+}
+
 /** A window of requests in flight. */
 const closedLoop = (sender: Sender, round: Round, inFlight: number): Promise<RoundResult> =>
   new Promise((resolve) => {
     const { inbox, nc, take } = sender
-    let [sent, replies, wrong, over] = [0, 0, 0, false]
+    const wrongs = new Wrongs(round)
+    let [sent, replies, over] = [0, 0, false]
     const startedAt = performance.now()
     const options = { reply: `${inbox}.1` }
     const send = () => {
       sent++
       nc.publish(round.subject, take(), options)
     }
-    sender.onReply = (_subject, bytes) => {
+    sender.onReply = (_subject, data) => {
       replies++
-      if (isWrong(bytes, round.replyBytes)) wrong++
+      wrongs.look(data)
       // The clock is looked at once in a while only, and always where each answer takes long.
       if ((inFlight < 128 || (replies & 63) === 0) && performance.now() - startedAt >= round.milliseconds) over = true
       if (!over) send()
       else if (replies === sent) {
         const seconds = (performance.now() - startedAt) / 1_000
-        resolve({ perSecond: replies / seconds, replies, wrong, p50: 0, p99: 0 })
+        resolve({ perSecond: replies / seconds, replies, ...wrongs.shown, p50: 0, p99: 0 })
       }
     }
     for (let index = 0; index < inFlight; index++) send()
@@ -83,7 +104,8 @@ const openLoop = (sender: Sender, round: Round, perSecond: number): Promise<Roun
     const { inbox, nc, take } = sender
     const due = new Float64Array(slots)
     const times: Array<number> = []
-    let [sent, replies, wrong, isOver] = [0, 0, 0, false]
+    const wrongs = new Wrongs(round)
+    let [sent, replies, isOver] = [0, 0, false]
     const startedAt = performance.now()
     const finish = () => {
       clearInterval(timer)
@@ -92,14 +114,14 @@ const openLoop = (sender: Sender, round: Round, perSecond: number): Promise<Roun
       resolve({
         perSecond: (replies / (performance.now() - startedAt)) * 1_000,
         replies,
-        wrong,
+        ...wrongs.shown,
         p50: at(0.5),
         p99: at(0.99)
       })
     }
-    sender.onReply = (subject, bytes) => {
+    sender.onReply = (subject, data) => {
       replies++
-      if (isWrong(bytes, round.replyBytes)) wrong++
+      wrongs.look(data)
       times.push(performance.now() - due[Number(subject.slice(inbox.length + 1))]!)
       if (isOver && replies === sent) finish()
     }
@@ -149,7 +171,7 @@ const main = async (setup: LoadSetup): Promise<void> => {
   const sender: Sender = { nc, inbox: `_INBOX.load${process.pid}`, take, onReply: () => {} }
   nc.subscribe(`${sender.inbox}.*`, {
     callback: (error, message) => {
-      if (error === null) sender.onReply(message.subject, message.data.length)
+      if (error === null) sender.onReply(message.subject, message.data)
     }
   })
   await nc.flush()
