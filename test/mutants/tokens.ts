@@ -7,6 +7,29 @@ const tenants = `${unit}/LiveTenants.test.ts`
 
 export const tokens: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/actors/tokens/validateAll.ts",
+    { breaks: ["R-BUS-35", "P6"], tests: [`${unit}/validateAll.test.ts`] },
+    [
+      { id: "tokens-validations-of-a-batch-in-one-go", from: "const pieceMax = 128", to: "const pieceMax = 1_000" },
+      {
+        id: "tokens-validations-in-the-order-of-their-answers",
+        from: "answers[at] = answer",
+        to: "answers[items.length - left] = answer",
+        breaks: ["R-TOK-2"]
+      },
+      {
+        id: "tokens-validations-of-a-later-piece-throw-at-the-process",
+        from: "        resume(Effect.die(bug))\n",
+        to: "        throw bug\n"
+      },
+      {
+        id: "tokens-validations-go-on-for-nobody",
+        from: "return Effect.sync(() => clearImmediate(nextPiece))",
+        to: "return Effect.void"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/tenant/UseRecorder.ts",
     { breaks: ["R-TOK-3"], tests: [`${unit}/FirstUseRecorder.test.ts`, "test/unit/actors/tenant/UseRecorder.test.ts"] },
     [

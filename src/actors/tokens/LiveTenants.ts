@@ -49,6 +49,7 @@ import { type HashValue, keyed } from "./KeyedCommand.ts"
 import { revokeAlls } from "./revokeAll.ts"
 import { tenantEvents } from "./tenantEvents.ts"
 import { tokenPlaces } from "./tokenPlaces.ts"
+import { validateAll } from "./validateAll.ts"
 
 export const layer = Layer.effect(
   Tenants,
@@ -268,10 +269,7 @@ export const layer = Layer.effect(
       validate: Effect.fnUntraced(function* (tenantId, items, { dryRun }) {
         // "No" may tell of a removal: it is said when that is in force.
         yield* Effect.catchTag(knownTenants.require(tenantId), "TenantNotFound", () => liveTenant(tenantId))
-        return yield* Effect.all(
-          items.map((item) => validateOne(tenantId, item, dryRun)),
-          { concurrency: "unbounded" }
-        )
+        return yield* validateAll(validator, tenantId, items, dryRun)
       }),
 
       census: Effect.sync(() => ({

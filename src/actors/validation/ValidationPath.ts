@@ -6,7 +6,7 @@
  * when its statement has been read, with the token's state as it was in that snapshot, which began after
  * the request came: right with or without a lease.
  *
- * Requests in bytes that are given in one turn share one look at the clocks, at the first of them: all had arrived
+ * Requests that are given in one turn share one look at the clocks, at the first of them: all had arrived
  * by then, and what this replica believes changes in no turn of theirs, so each gets the answer of that moment.
  *
  * Nothing is ever thrown at the caller; a bug answers 500 once and is told to `onBug`.
@@ -14,7 +14,6 @@
 import { appNamePattern, isTokenValue } from "../../domain/Names.ts"
 import { verdict } from "../../domain/TokenLifecycle.ts"
 import { keyOf, names, RequestFrame } from "../../schema/EcapFrame.ts"
-import { encodeTail } from "../../schema/EcapReply.ts"
 import { chunkOf } from "./Arena.ts"
 import { inactiveFlag, rotatedFlag, toldFlag } from "./HotRecord.ts"
 import { Misses, type MissesOptions } from "./Misses.ts"
@@ -97,8 +96,8 @@ export class ValidationPath {
 
   readonly validateUnsafe: Validator["Service"]["validateUnsafe"] = (tenantId, appName, token, dryRun, done) => {
     const waiter = waiterForTexts(tenantId, dryRun, done)
-    const { monotonicMs, now } = this.options
-    const wall = now()
+    if (!this.isTurn) this.beginTurn()
+    const { wall } = this
     try {
       if (!appNamePattern.test(appName) || !isTokenValue(token)) {
         waiter.answer(reply.badRequest, wall)
@@ -106,7 +105,7 @@ export class ValidationPath {
       }
       const key = keyOf(appName, token)
       this.sip.hash(key, 0, key.length)
-      const leaseHolds = this.options.lease.holds(monotonicMs(), wall)
+      const leaseHolds = this.options.lease.holds(this.monotonic, wall)
       const ref = this.findHot(leaseHolds)
       // A hot Inactive token may be Active by now, which matters only to a caller who is told the status.
       const known = ref !== 0 && (this.options.beliefs.hot.flags(ref) & inactiveFlag) === 0
@@ -208,14 +207,13 @@ export class ValidationPath {
     }
     const { reasonPhrase, statusCode } = verdict(state, wall)
     if (statusCode === 200 && waiter !== null && !waiter.dryRun) this.noteUse(ref, wall)
-    const ids = { tokenId: hot.tokenId(ref), endpointId: hot.endpointId(ref) }
-    return {
-      tail: encodeTail({ ...ids, statusCode, reasonPhrase }),
-      ...ids,
+    return new reply.KnownAnswer({
+      tokenId: hot.tokenId(ref),
+      endpointId: hot.endpointId(ref),
       statusCode,
       reasonPhrase,
       status: statusCode === 200 ? state.status : "Revoked"
-    }
+    })
   }
 
   private miss(appName: string, token: string, leaseHolds: boolean, wall: number, waiter: Waiter): void {

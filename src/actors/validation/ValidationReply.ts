@@ -37,16 +37,36 @@ export const tooMany = withoutIds(429, null)
 export const broken = withoutIds(500, "Internal error")
 export const unavailable = withoutIds(503, null)
 
+/** Of a known token. Its end is written when somebody wants bytes, once. */
+export class KnownAnswer implements Answer {
+  readonly statusCode: Exclude<Answer["statusCode"], 408>
+  readonly reasonPhrase: string | null
+  readonly tokenId: string
+  readonly endpointId: string
+  readonly status: TokenStatus
+  private encoded: Uint8Array | undefined
+
+  constructor({ endpointId, reasonPhrase, status, statusCode, tokenId }: Omit<KnownAnswer, "tail">) {
+    this.statusCode = statusCode
+    this.reasonPhrase = reasonPhrase
+    this.tokenId = tokenId
+    this.endpointId = endpointId
+    this.status = status
+  }
+
+  get tail(): Uint8Array {
+    this.encoded ??= encodeTail(this)
+    return this.encoded
+  }
+}
+
 /** What a known token answers at `now`. */
 export const answerFor = (token: HotToken, now: number): Answer => {
-  const { reasonPhrase, statusCode } = verdict(token, now)
   const { endpointId, tokenId } = token
-  return {
-    tail: encodeTail({ tokenId, endpointId, statusCode, reasonPhrase }),
-    statusCode,
-    reasonPhrase,
+  return new KnownAnswer({
+    ...verdict(token, now),
     tokenId,
     endpointId,
     status: isPast(token.endsAt, now) ? "Revoked" : token.status
-  }
+  })
 }
