@@ -12,11 +12,12 @@ import type { Msg } from "@nats-io/transport-node"
 import { Clock, Effect } from "effect"
 import { Validator } from "../actors/validation/Validator.ts"
 import { Nats } from "../nats/Nats.ts"
+import { Replies, replySubjectOf } from "../nats/Replies.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
 import { EndpointTokenValidationResponse } from "../schema/Ecap.ts"
 import { Micro } from "./Micro.ts"
-import { replyRule, send } from "./Responder.ts"
+import { plainReplyRule, replyRule, send } from "./Responder.ts"
 import { serviceSubject } from "./Subject.ts"
 import { listen, type NotTaken } from "./Subscription.ts"
 
@@ -39,22 +40,27 @@ export const validation = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const counters = yield* makeCounters
   const rule = replyRule(nats.inboxPrefix)
+  const isPlain = plainReplyRule(nats.inboxPrefix)
+  const replies = new Replies(nats.validation)
   const subject = serviceSubject(instance, protocol, "ep-token-request")
   const endpoint = micro.endpoint({ protocol, name: "ecap-ep-token", subject, metadata: { format: "avro" } })
 
   let taken = 0
   let lastNanoseconds = 0
   const take = (message: Msg) => {
-    const reply = rule(message.reply)
-    if (reply !== "allowed") {
-      return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
+    const to = replySubjectOf(message)
+    if (to === null || !isPlain(to)) {
+      const reply = rule(message.reply)
+      if (reply !== "allowed") {
+        return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
+      }
     }
     let startedAt = taken < timedAtFirst || taken % sampleEvery === 0 ? clock.monotonicTimeNanosUnsafe() : null
     let answered = false
     taken += 1
     validator.answerUnsafe(message.data, (bytes, statusCode) => {
       answered = true
-      if (!send(message, bytes)) counters.dropped(protocol, "answer_not_sent")
+      if (!replies.send(message, bytes)) counters.dropped(protocol, "answer_not_sent")
       if (startedAt !== null) lastNanoseconds = Number(clock.monotonicTimeNanosUnsafe() - startedAt)
       endpoint.record(statusCode, lastNanoseconds, errorText(statusCode))
     })
@@ -76,7 +82,10 @@ export const validation = Effect.gen(function* () {
     Effect.promise(() =>
       validator
         .drained()
-        .then(() => nats.validation.flush())
+        .then(() => {
+          replies.flush()
+          return nats.validation.flush()
+        })
         .catch(() => undefined)
     ).pipe(
       Effect.timeoutOrElse({ duration: drainedTimeout, orElse: () => Effect.logError("validations left unanswered") })

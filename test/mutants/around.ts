@@ -180,6 +180,26 @@ export const around: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/nats/Replies.ts", { breaks: ["R-TOK-2", "P10"], tests: ["test/unit/nats/Replies.test.ts"] }, [
+    {
+      id: "nats-replies-memory-is-written-again",
+      from: "    this.slab = Buffer.allocUnsafeSlow(slabBytes)\n    this.given = 0",
+      to: "    this.given = 0"
+    },
+    { id: "nats-replies-are-sent-twice", from: "    this.given = used\n", to: "" },
+    {
+      id: "nats-replies-length-of-ten-has-a-digit",
+      from: "let left = value; left >= 10;",
+      to: "let left = value; left > 10;"
+    },
+    { id: "nats-replies-closed-is-told-as-sent", from: "    if (protocol.isClosed()) return false\n", to: "" },
+    {
+      id: "nats-replies-long-one-is-cut-by-nobody",
+      from: " || payload.length > payloadBytesMax",
+      to: "",
+      breaks: ["R-BUS-1"]
+    }
+  ]),
   ...faultsIn("src/nats/ServerCheck.ts", { breaks: ["R-BUS-15"], tests: ["test/unit/nats/ServerCheck.test.ts"] }, [
     {
       id: "nats-check-older-minor-is-newer",

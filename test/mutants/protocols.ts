@@ -7,6 +7,19 @@ const caller = `${unit}/busCaller.test.ts`
 
 export const protocols: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/protocols/Responder.ts",
+    { breaks: ["R-BUS-3"], tests: ["test/unit/protocols/replySubject.test.ts"] },
+    [
+      { id: "protocols-plain-reply-to-own-inbox", from: " || beginsWith(subject, own)", to: "" },
+      { id: "protocols-plain-reply-to-a-wildcard", from: "byte === star || byte === wildcard || ", to: "" },
+      {
+        id: "protocols-plain-reply-to-an-empty-token",
+        from: "if (byte === dot && before === dot) return false",
+        to: ""
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/protocols/ClientOperations.ts",
     { breaks: ["R-ACC-1", "R-GWY-9"], tests: ["test/integration/access/bearer.test.ts#lists the kinds of client"] },
     [

@@ -1,9 +1,10 @@
 // Verifies R-BUS-3.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { replyRule } from "../../../src/protocols/Responder.ts"
+import { plainReplyRule, replyRule } from "../../../src/protocols/Responder.ts"
 import { EndpointTokenStatusTransitionRequest } from "../../../src/schema/Ecap.ts"
 import { protocolWorld } from "../../support/protocolWorld.ts"
+import { seededRandom } from "../../support/seededRandom.ts"
 
 const refused = [
   "cm.v1.demo.token.delete",
@@ -28,6 +29,22 @@ const refused = [
 const allowed = ["_INBOX.comms.abc", "_INBOX.serviceX.abc", "_R_.a.b", "kaa.v1.replica.comms.ecap.ep-token-response"]
 
 describe("the reply subject", () => {
+  it("is allowed in bytes only where it is allowed as a text, and usual inboxes are", () => {
+    const [rule, isPlain] = [replyRule("_INBOX.service"), plainReplyRule("_INBOX.service")]
+    const parts = ["_INBOX", ".", "service", "a", "*", ">", " ", "\u00e9", "\u00a0", "_R_", "\u0000", "~", "\u007f"]
+    const { random } = seededRandom("reply subjects")
+    const made = Array.from({ length: 20_000 }, () =>
+      Array.from({ length: 1 + Math.floor(random() * 6) }, () => parts[Math.floor(random() * parts.length)]).join("")
+    )
+    const begun = made.map((text) => `_INBOX.${text}`)
+    for (const subject of [...refused, ...allowed, ...made, ...begun]) {
+      if (isPlain(Buffer.from(subject))) assert.strictEqual(rule(subject), "allowed", JSON.stringify(subject))
+    }
+    for (const subject of ["_INBOX.comms.abc", "_INBOX.a", "_INBOX.~.a.1"]) {
+      assert.isTrue(isPlain(Buffer.from(subject)), subject)
+    }
+  })
+
   it("must be an inbox or a replica subject, without wildcards, and not the service's own inbox", () => {
     const rule = replyRule("_INBOX.service")
     assert.deepStrictEqual(
