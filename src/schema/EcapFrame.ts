@@ -11,7 +11,7 @@
  * does not know them. `names` does it.
  */
 import { appNamePattern, correlationIdLengthMax, isTokenValue } from "../domain/Names.ts"
-import { lengthBytes, putLength } from "./AvroBytes.ts"
+import { putText, textBytes } from "./AvroBytes.ts"
 import { isText, textOf } from "./Utf8.ts"
 
 /** The longest names that their patterns allow: 64 ASCII characters, and 256 code points of four bytes. */
@@ -161,8 +161,6 @@ const isExact = (high: number): boolean => high < bigBits && high >= -bigBits
 
 // ---- texts ------------------------------------------------------------------
 
-const encoder = new TextEncoder()
-
 /** What `read` left open: `undecodable` for text that is not UTF-8, `invalid` for one outside its pattern. */
 export type Names = { readonly appName: string; readonly token: string } | "undecodable" | "invalid"
 
@@ -180,12 +178,7 @@ export const names = (bytes: Uint8Array, frame: RequestFrame): Names => {
 
 /** The encoded `appName` and `token`, shortest form: the bytes by which a token is looked up. */
 export const keyOf = (appName: string, token: string): Uint8Array => {
-  const first = encoder.encode(appName)
-  const second = encoder.encode(token)
-  const key = new Uint8Array(lengthBytes(first.length) + first.length + lengthBytes(second.length) + second.length)
-  let at = putLength(key, 0, first.length)
-  key.set(first, at)
-  at = putLength(key, at + first.length, second.length)
-  key.set(second, at)
+  const key = Buffer.allocUnsafe(textBytes(appName) + textBytes(token))
+  putText(key, putText(key, 0, appName), token)
   return key
 }

@@ -4,7 +4,7 @@
  * All that depends on the token alone is encoded once, the tail; a reply is the echoed correlation
  * id, the time, and a copy of the tail.
  */
-import { lengthBytes, putLength } from "./AvroBytes.ts"
+import { lengthBytes, putLength, putText, textBytes } from "./AvroBytes.ts"
 import { textOf } from "./Utf8.ts"
 
 /** The parts of EndpointTokenValidationResponse that follow the time. */
@@ -31,17 +31,7 @@ export const encodeTail = (tail: Tail): Uint8Array => {
   return bytes
 }
 
-/** Ids and reasons are nearly always ASCII: a byte a character, and no call into an encoder. */
-const isAscii = (text: string): boolean => {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) >= 0x80) return false
-  return true
-}
-
-const sizeOf = (text: string | null): number => {
-  if (text === null) return 1
-  const length = isAscii(text) ? text.length : Buffer.byteLength(text)
-  return 1 + lengthBytes(length) + length
-}
+const sizeOf = (text: string | null): number => (text === null ? 1 : 1 + textBytes(text))
 
 /** One member of a union: the number of its branch, then the text if there is one. */
 const put = (into: Buffer, at: number, text: string | null, stringBranch: 0 | 1): number => {
@@ -50,13 +40,7 @@ const put = (into: Buffer, at: number, text: string | null, stringBranch: 0 | 1)
     return at + 1
   }
   into[at] = stringBranch === 0 ? 0 : 2
-  if (!isAscii(text)) {
-    const start = putLength(into, at + 1, Buffer.byteLength(text))
-    return start + into.write(text, start)
-  }
-  const start = putLength(into, at + 1, text.length)
-  for (let index = 0; index < text.length; index++) into[start + index] = text.charCodeAt(index)
-  return start + text.length
+  return putText(into, at + 1, text)
 }
 
 /** Where the 36 characters of the token id begin in a tail that has one. */

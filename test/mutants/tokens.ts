@@ -16,16 +16,6 @@ export const tokens: ReadonlyArray<Mutant> = [
         from: "answers[at] = answer",
         to: "answers[items.length - left] = answer",
         breaks: ["R-TOK-2"]
-      },
-      {
-        id: "tokens-validations-of-a-later-piece-throw-at-the-process",
-        from: "        resume(Effect.die(bug))\n",
-        to: "        throw bug\n"
-      },
-      {
-        id: "tokens-validations-go-on-for-nobody",
-        from: "return Effect.sync(() => clearImmediate(nextPiece))",
-        to: "return Effect.void"
       }
     ]
   ),

@@ -10,33 +10,27 @@ import type { Validator } from "../validation/Validator.ts"
 const pieceMax = 128
 
 /** Answers in the order of `items`. What the validator throws is a defect of this request. */
-export const validateAll = (
+export const validateAll = Effect.fnUntraced(function* (
   validator: Validator["Service"],
   tenantId: string,
   items: ReadonlyArray<{ readonly appName: string; readonly token: string }>,
   dryRun: boolean
-): Effect.Effect<ReadonlyArray<ValidationAnswer>> =>
-  Effect.callback((resume) => {
-    const answers = new Array<ValidationAnswer>(items.length)
-    let [given, left] = [0, items.length]
-    let nextPiece: NodeJS.Immediate | undefined
-    const give = () => {
-      try {
-        for (const end = Math.min(given + pieceMax, items.length); given < end; ) {
-          const at = given++
-          const { appName, token } = items[at]!
-          validator.validateUnsafe(tenantId, appName, token, dryRun, (answer) => {
-            answers[at] = answer
-            left--
-            if (left === 0) resume(Effect.succeed(answers))
-          })
-        }
-        if (given < items.length) nextPiece = setImmediate(give)
-      } catch (bug) {
-        resume(Effect.die(bug))
-      }
-    }
-    if (left === 0) resume(Effect.succeed(answers))
-    else give()
-    return Effect.sync(() => clearImmediate(nextPiece))
-  })
+) {
+  const answers = new Array<ValidationAnswer>(items.length)
+  let left = items.length
+  let wake = () => {}
+  for (const [at, { appName, token }] of items.entries()) {
+    if (at > 0 && at % pieceMax === 0) yield* Effect.yieldNow
+    validator.validateUnsafe(tenantId, appName, token, dryRun, (answer) => {
+      answers[at] = answer
+      left--
+      if (left === 0) wake()
+    })
+  }
+  if (left > 0) {
+    yield* Effect.callback<void>((resume) => {
+      wake = () => resume(Effect.void)
+    })
+  }
+  return answers as ReadonlyArray<ValidationAnswer>
+})

@@ -14,13 +14,13 @@ const unitsPerChunk = 1 << (chunkShift - unitShift)
 export class Chunk {
   readonly words: Int32Array
   readonly floats: Float64Array
-  readonly bytes: Uint8Array
+  readonly bytes: Buffer
 
   constructor() {
     const buffer = new ArrayBuffer(1 << chunkShift)
     this.words = new Int32Array(buffer)
     this.floats = new Float64Array(buffer)
-    this.bytes = new Uint8Array(buffer)
+    this.bytes = Buffer.from(buffer)
   }
 }
 

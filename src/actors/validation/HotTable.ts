@@ -123,7 +123,7 @@ export class HotTable {
   expiresAt(ref: number): number {
     return this.chunks[chunkOf(ref)]!.floats[floatOf(ref) + expiresAtFloat]!
   }
-  bytesOf(ref: number): Uint8Array {
+  bytesOf(ref: number): Buffer {
     return this.chunks[chunkOf(ref)]!.bytes
   }
   tailStart(ref: number): number {
@@ -134,7 +134,7 @@ export class HotTable {
   }
   tokenId(ref: number): string {
     const start = this.tailStart(ref) + tailTokenIdAt
-    return String.fromCharCode(...this.bytesOf(ref).subarray(start, start + tokenIdBytes))
+    return this.bytesOf(ref).toString("latin1", start, start + tokenIdBytes)
   }
   endpointId(ref: number): string {
     return endpointIdOfTail(this.bytesOf(ref), this.tailStart(ref))
