@@ -47,12 +47,13 @@ describe("answers by the short way", () => {
     const replies = new Replies(service)
     const subject = subjectOf("last")
     let sent: boolean | undefined
+    let drained: Promise<void> | undefined
     const asked = new Promise<() => boolean>((resolve) => {
       service.subscribe(subject, {
         callback: (_, message) => {
           sent = replies.send(message, message.data)
           resolve(() => replies.send(message, message.data))
-          service.drain().catch(() => undefined)
+          drained = service.drain()
         }
       })
     })
@@ -60,7 +61,7 @@ describe("answers by the short way", () => {
     const answer = await caller.request(subject, "the last one", { timeout: 20_000 })
     assert.strictEqual(answer.string(), "the last one")
     assert.isTrue(sent)
-    await service.closed()
+    await drained
     assert.isFalse((await asked)())
   })
 })
