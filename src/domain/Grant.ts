@@ -66,6 +66,8 @@ export interface GrantState {
   readonly open: ReadonlyArray<{ readonly term: number; readonly at: number }>
   /** What exchanges up to this term bring came of grants that a person has put aside since. */
   readonly asideUpTo?: number
+  /** Terms beyond it, up to the last one or the present claim's, were given back: no exchange of theirs began. */
+  readonly begunUpTo?: number | undefined
   /** Failures in a row. */
   readonly attempts: number
   readonly nextAttemptAt: number | null
@@ -82,6 +84,10 @@ export const newGrant: GrantState = {
   nextAttemptAt: null,
   isFinal: false
 }
+
+/** The last term of which an exchange may have begun, or may yet begin. */
+export const newestTerm = ({ begunUpTo, claim, term }: GrantState): number =>
+  claim === null ? (begunUpTo ?? term) : term
 
 /** What came of an exchange. */
 export type Outcome =

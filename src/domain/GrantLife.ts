@@ -2,6 +2,7 @@
  * The life of an OAuth grant that is refreshed, as pure functions.
  *
  *   idle ──claim──> claimed ──answer stored──> settled: idle | failing | in_doubt | reconnect_needed
+ *                      ├──no exchange began: given back──> as before the claim, but for the term
  *                      └──claim runs out, nothing stored──> in_doubt ──> another claim, by the provider's rule
  *
  * What is being protected: a refresh may spend the grant that it is made with, and the only copy of
@@ -21,20 +22,21 @@
  * Longer than 300 lines because these rules are walked, and read, together.
  */
 import { Data } from "effect"
-import type {
-  Answer,
-  Claim,
-  GrantRules,
-  GrantState,
-  GrantTiming,
-  HeldGrant,
-  Holding,
-  Placement,
-  Settlement
+import {
+  type Answer,
+  type Claim,
+  type GrantRules,
+  type GrantState,
+  type GrantTiming,
+  type HeldGrant,
+  type Holding,
+  newestTerm,
+  type Placement,
+  type Settlement
 } from "./Grant.ts"
 
 export type * from "./Grant.ts"
-export { newGrant } from "./Grant.ts"
+export { newestTerm, newGrant } from "./Grant.ts"
 
 /** Using a grant may spend it. */
 const spends = (rules: GrantRules): boolean => rules.refreshTokens !== "keep"
@@ -108,7 +110,8 @@ export const decideClaim = (options: {
   const ranOut = claim !== null && spends(rules) ? [...state.open, { term: claim.term, at: claim.at }] : state.open
   const open = ranOut.filter(({ at }) => now < at + timing.doubtMs)
   const doubtSince = claim !== null && spends(rules) ? (state.doubtSince ?? claim.at) : state.doubtSince
-  const known: GrantState = { ...state, claim: null, doubtSince, open }
+  const begunUpTo = claim === null ? state.begunUpTo : undefined
+  const known: GrantState = { ...state, claim: null, doubtSince, open, begunUpTo }
   const doubtEnds = doubtSince === null ? null : doubtSince + timing.doubtMs
   const openUntil = Math.max(...open.map(({ at }) => at + timing.doubtMs))
   if (open.length > 0 && isDangerous(rules, doubtSince ?? now, now)) {
@@ -156,6 +159,19 @@ export const mayBegin = (options: {
   )
 }
 
+// ---- give back ---------------------------------------------------------------
+
+/**
+ * The claim of this term, whose exchange did not begin and never will: nothing was spent, so nothing is in doubt,
+ * and the next one need not wait. Undefined: that claim is over, or another one's by now. The term is not given again.
+ */
+export const giveBack = (state: GrantState, term: number): GrantState | undefined =>
+  state.claim?.term === term ? { ...state, claim: null, begunUpTo: state.begunUpTo ?? term - 1 } : undefined
+
+/** Whether no exchange of a term that somebody waits for began; told until a later one has ended. */
+export const wasGivenBack = ({ begunUpTo, claim }: GrantState, term: number): boolean =>
+  begunUpTo !== undefined && term > begunUpTo && claim?.term !== term
+
 // ---- settle ------------------------------------------------------------------
 
 /** Where a received grant goes. What is handed out never gives way to something older. */
@@ -183,10 +199,12 @@ export const decideSettle = (options: {
   readonly answer: Answer
   readonly now: number
 }): Settlement => {
-  const { answer, holding, now, rules, state, timing } = options
+  const { answer, holding, now, rules, timing } = options
   const { outcome, term } = answer
-  const isNewest = term === state.term
-  const claim = state.claim !== null && state.claim.term === term ? null : state.claim
+  const isNewest = term === newestTerm(options.state)
+  const isOfClaim = options.state.claim?.term === term
+  const claim = isOfClaim ? null : options.state.claim
+  const state: GrantState = isOfClaim ? { ...options.state, begunUpTo: undefined } : options.state
   const open = state.open.filter((one) => one.term !== term)
   switch (outcome.kind) {
     case "granted": {

@@ -7,7 +7,7 @@
  * All times are UNIX milliseconds.
  */
 import type { GrantRules, GrantState, HeldGrant, Holding } from "./Grant.ts"
-import { newGrant } from "./GrantLife.ts"
+import { newestTerm, newGrant } from "./GrantLife.ts"
 import { durationMs } from "./IsoDuration.ts"
 import type { Provider, RefreshReason } from "./Provider.ts"
 
@@ -211,7 +211,7 @@ export const caresForItself = (refresh: Refresh | undefined): boolean =>
 
 /** What was received last came without anything that could be handed out. */
 export const broughtNothing = ({ grant, holding }: Refresh): boolean =>
-  grant.attempts > 0 && holding.current.term === grant.term
+  grant.attempts > 0 && holding.current.term === newestTerm(grant)
 
 /** 5 s, doubling to 15 min, less a part by chance. */
 export const backOffMs = (attempts: number, chance: number): number =>

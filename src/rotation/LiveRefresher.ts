@@ -2,12 +2,14 @@
  * `Refresher`: one refresh of one credential, from its claim to what came of it.
  *
  *   turn at the provider ──> claim (durable) ──> look once more ──> exchange ──> answer sealed and durable ──> settle
+ *                               └────── no exchange: the claim is given back
  *
  * Promises:
  * - an exchange runs on a fibre that nobody's going away ends, not the caller's and not an orderly stop's;
  * - what a provider answered is stored, however long that takes and whatever became of the claim;
  * - who asks while a refresh is under way, at this replica or another, gets what comes of that one;
- * - what was stored and not settled, by whoever is dead since, is settled before anything else is done.
+ * - what was stored and not settled, by whoever is dead since, is settled before anything else is done;
+ * - a claim whose exchange did not begin, for whatever reason, is given back, so that nobody waits for its end.
  * The rules are `domain/GrantLife.ts`; what remains, and what a person does about it, docs/refresh.md.
  *
  * Longer than 300 lines because the order of the steps is the promise.
@@ -83,6 +85,9 @@ const turnWaitMs = 8_000
 const pruneEvery = 64
 const lookEvery = Duration.millis(250)
 const lookAgainAfterBug = Duration.seconds(5)
+const giveBackEvery = Duration.seconds(1)
+/** What is not given back by then runs out. */
+const giveBackTries = 30
 const looksMax = 64
 const stepsMax = 12
 const stopLimit = Duration.seconds(25)
@@ -113,6 +118,15 @@ const isFirstAnswer = (error: ChangeError): error is errors.Refusal =>
   !["RefreshPending", "RefreshInDoubt", "RowChanged", "Unavailable", "TooManyRequests", "NotYetInForce"].includes(
     error._tag
   )
+
+const errorOf = (cause: Cause.Cause<ChangeError>) => Option.getOrUndefined(Cause.findErrorOption(cause))
+/** It is done, or may be, now or later. */
+const isPerhapsDone = (cause: Cause.Cause<ChangeError>): boolean => {
+  const error = errorOf(cause)
+  return error?._tag === "Unavailable" && error.committed !== false
+}
+const isAway = (cause: Cause.Cause<ChangeError>): boolean =>
+  ["Unavailable", "TooManyRequests"].includes(errorOf(cause)?._tag ?? "")
 
 interface Job {
   readonly tenantId: string
@@ -304,12 +318,26 @@ const make = Effect.gen(function* () {
         : Effect.andThen(Effect.sleep(lookEvery), keepAnswer(tenantId, answer))
     )
 
+  /** Where nothing of a claim began. While the database is away it is tried again, and nobody waits for that. */
+  const giveBack = (job: Job, known: Known, term: () => number | null, tries = giveBackTries): Effect.Effect<void> => {
+    const { credentialId, tenantId } = job
+    const request = { credentialId, provider: known.provider, holder: process, term }
+    return Effect.matchCauseEffect(actors.ask(tenantId, commands.giveBack(request, job.caller)), {
+      onSuccess: (given) => (given ? Effect.asVoid(Effect.forkDetach(describeCache.changed(tenantId))) : Effect.void),
+      onFailure: (cause) =>
+        isAway(cause) && tries > 1
+          ? Effect.asVoid(Effect.forkDetach(Effect.delay(giveBack(job, known, term, tries - 1), giveBackEvery)))
+          : Effect.void
+    })
+  }
+
   /** From the claim to the stored answer. Null: the exchange did not begin, and nothing was spent. */
   const spend = Effect.fnUntraced(function* (
     job: Job,
     known: Known,
     claimed: Extract<commands.Claimed, { readonly _tag: "Claimed" }>,
-    seal: (version: number, text: string) => { readonly keyId: string; readonly sealed: Uint8Array }
+    seal: (version: number, text: string) => { readonly keyId: string; readonly sealed: Uint8Array },
+    begins: () => void
   ): Effect.fn.Return<Kept | null, ChangeError> {
     const { claim, credential, spends, version } = claimed
     const secret = JSON.parse(yield* openText(job.tenantId, version)) as Secret
@@ -319,7 +347,11 @@ const make = Effect.gen(function* () {
     const stands = { claim, state: refresh.grant, holding: refresh.holding, now: standing.now }
     if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null
     const { provider, rotation } = known
-    const done = yield* exchange({ known: known.known, provider, rotation, secret, scopes: credential.scopes, guard })
+    const asking = { known: known.known, provider, rotation, secret, scopes: credential.scopes, guard }
+    const done = yield* Effect.suspend(() => {
+      begins()
+      return exchange(asking)
+    })
     const { outcome } = done
     yield* Metric.update(Metric.withAttributes(exchanges, { outcome: outcome._tag.toLowerCase() }), 1)
     const kept: Kept = {
@@ -347,8 +379,8 @@ const make = Effect.gen(function* () {
   })
 
   // ---- one refresh
-  /** Another replica is at it: waits until that is over, and says what came of it. */
-  const awaitOther = Effect.fnUntraced(function* (job: Job, term: number): Effect.fn.Return<Ended, ChangeError> {
+  /** Another replica is at it: waits until that is over, and says what came of it. Null: it did not begin. */
+  const awaitOther = Effect.fnUntraced(function* (job: Job, term: number): Effect.fn.Return<Ended | null, ChangeError> {
     for (let look = 0; look < looksMax; look++) {
       yield* Effect.sleep(lookEvery)
       const standing = yield* standingOf(job)
@@ -357,6 +389,7 @@ const make = Effect.gen(function* () {
         return failed(new errors.CredentialNotFound({ credentialId: job.credentialId }))
       }
       if (refresh.grant.claim?.term === term) continue
+      if (Life.wasGivenBack(refresh.grant, term)) return null
       return has(refresh, term)
         ? { _tag: "Refreshed", version: standing.credential.secretVersion }
         : failed(whyNot(standing.credential, refresh, standing.now))
@@ -554,7 +587,11 @@ const make = Effect.gen(function* () {
           ? { _tag: "Refreshed", version: credential.secretVersion }
           : failed(whyNot(credential, credential.refresh, now))
       }
-      if (claim !== null && now < claim.until) return asked ? yield* awaitOther(job, claim.term) : idle
+      if (claim !== null && now < claim.until) {
+        const ended = asked ? yield* awaitOther(job, claim.term) : idle
+        if (ended === null) continue
+        return ended
+      }
       if (!asked && !refreshIsDue(credential.refresh, now) && (credential.refresh.health?.nextAt ?? now + 1) <= now) {
         return yield* watch(job, standing, known)
       }
@@ -571,15 +608,26 @@ const make = Effect.gen(function* () {
         asked,
         expectedVersion: job.expectedVersion
       }
-      const claimed = yield* Effect.onError(actors.ask(tenantId, commands.claim(request, events, job.caller)), () =>
-        endTurn(turnId, known.route, { _tag: "none" })
+      let decided: number | null = null
+      const claiming = commands.claim(request, events, job.caller, ({ term }) => {
+        decided = term
+      })
+      const claimed = yield* Effect.onError(actors.ask(tenantId, claiming), (cause) =>
+        Effect.andThen(
+          // Committed all the same, or to be committed yet: what gives it back is decided behind it.
+          isPerhapsDone(cause) ? Effect.forkDetach(giveBack(job, known, () => decided)) : Effect.void,
+          endTurn(turnId, known.route, { _tag: "none" })
+        )
       )
       if (claimed._tag !== "Claimed") yield* endTurn(turnId, known.route, { _tag: "none" })
       switch (claimed._tag) {
         case "Settle":
           continue
-        case "Busy":
-          return asked ? yield* awaitOther(job, claimed.term) : idle
+        case "Busy": {
+          const ended = asked ? yield* awaitOther(job, claimed.term) : idle
+          if (ended === null) continue
+          return ended
+        }
         case "NotDue":
           return idle
         case "Paused":
@@ -600,8 +648,15 @@ const make = Effect.gen(function* () {
             plaintext.fill(0)
             return made
           }
-          const kept = yield* Effect.onExit(spend(job, known, claimed, seal), (exit) =>
-            endTurn(turnId, known.route, resultOf(Exit.isSuccess(exit) ? exit.value : null, known.provider))
+          let begun = false
+          const begins = () => {
+            begun = true
+          }
+          const kept = yield* Effect.onExit(spend(job, known, claimed, seal, begins), (exit) =>
+            Effect.andThen(
+              begun ? Effect.void : giveBack(job, known, () => claimed.claim.term),
+              endTurn(turnId, known.route, resultOf(Exit.isSuccess(exit) ? exit.value : null, known.provider))
+            )
           )
           if (kept === null) return failed(new errors.RefreshPending({ credentialId }))
           mine = claimed.claim.term

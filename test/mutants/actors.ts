@@ -520,6 +520,20 @@ export const actors: ReadonlyArray<Mutant> = [
         id: "credentials-refresh-aside-secret-stays",
         from: "const isOver = (spent || refused) &&",
         to: "const isOver = spent && refused &&"
+      },
+      {
+        id: "credentials-refresh-revoked-one-is-due-again",
+        from: '...(credential.state === "revoked" ? {} : { refreshDueAt })',
+        to: "refreshDueAt",
+        breaks: ["R-REF-17", "R-REF-22"],
+        tests: [`${refresher}#does not begin`]
+      },
+      {
+        id: "credentials-refresh-given-back-is-looked-at-at-once",
+        from: "Math.max(at, workspace.now + giveBackPauseMs)",
+        to: "Math.min(at, workspace.now + giveBackPauseMs)",
+        breaks: ["R-REF-22"],
+        tests: [`${refresher}#does not begin`]
       }
     ]
   ),
@@ -565,6 +579,34 @@ export const actors: ReadonlyArray<Mutant> = [
         to: "      if (under !== undefined && !job.asked) {\n        const awaited",
         breaks: ["R-REF-8"],
         tests: [`${refresher}#ten who`]
+      },
+      {
+        id: "rotation-refresh-claim-kept",
+        from: "begun ? Effect.void : giveBack(",
+        to: "begun || claimed.claim.term > 0 ? Effect.void : giveBack(",
+        breaks: ["P7", "R-REF-22"],
+        tests: [`${refresher}#does not begin`, "test/integration/refresh/giveBack.test.ts"]
+      },
+      {
+        id: "rotation-refresh-claim-given-back-though-it-began",
+        from: "            begun = true\n",
+        to: "            begun = begun && true\n",
+        breaks: ["P7", "R-REF-10"],
+        tests: [`${refresher}#does not begin`, "test/integration/refresh/refresh.test.ts"]
+      },
+      {
+        id: "rotation-refresh-unknown-claim-kept",
+        from: "isPerhapsDone(cause) ? Effect.forkDetach",
+        to: "!isPerhapsDone(cause) ? Effect.forkDetach",
+        breaks: ["R-REF-22"],
+        tests: [`${refresher}#does not begin`]
+      },
+      {
+        id: "rotation-refresh-waits-for-what-was-given-back",
+        from: "if (Life.wasGivenBack(refresh.grant, term)) return null",
+        to: "if (Life.wasGivenBack(refresh.grant, term) && !job.asked) return null",
+        breaks: ["R-REF-22"],
+        tests: [`${refresher}#does not begin`]
       },
       {
         id: "rotation-refresh-turn-stays-taken",

@@ -212,6 +212,18 @@ export const domain: ReadonlyArray<Mutant> = [
       breaks: ["P7", "R-REF-2", "R-REF-11"]
     },
     {
+      id: "domain-grant-another-claim-given-back",
+      from: "state.claim?.term === term ? { ...state, claim: null,",
+      to: "state.claim !== null && term > 0 ? { ...state, claim: null,",
+      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-22"]
+    },
+    {
+      id: "domain-grant-given-back-term-counts-as-begun",
+      from: "begunUpTo: state.begunUpTo ?? term - 1",
+      to: "begunUpTo: state.begunUpTo ?? term",
+      breaks: ["R-REF-22"]
+    },
+    {
       id: "domain-grant-claim-taken-from-holder",
       from: "if (claim !== null && now < claim.until) return ClaimDecision.Busy",
       to: "if (claim !== null && now < claim.at) return ClaimDecision.Busy"

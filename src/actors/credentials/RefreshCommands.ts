@@ -179,7 +179,13 @@ export const tell = (
   return { ...refresh, told }
 }
 
-export const claim = (request: ClaimRequest, events: Events, caller: Caller): Command<Claimed> => ({
+/** `decided` hears of a claim when it is decided: whether it was committed may never be known. */
+export const claim = (
+  request: ClaimRequest,
+  events: Events,
+  caller: Caller,
+  decided: (claim: Life.Claim) => void = () => {}
+): Command<Claimed> => ({
   name: "credential.claim",
   caller: { ...caller, idempotency: null },
   load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
@@ -240,9 +246,50 @@ export const claim = (request: ClaimRequest, events: Events, caller: Caller): Co
         put(decision.state, decision.state.doubtSince !== null)
         const claimed = workspace.credentials.own(credentialId)!
         const { claim, spends } = decision
+        decided(claim)
         return Result.succeed({ _tag: "Claimed", credential: claimed, claim, spends, version })
       }
     }
+  }
+})
+
+// ---- give back -------------------------------------------------------------------
+
+/** By itself nobody looks again at once: what stood in the way may stand there still. */
+const giveBackPauseMs = 5_000
+
+/** A claim whose exchange did not begin. Whoever asks may claim at once. Answers whether there was one. */
+export const giveBack = (
+  request: {
+    readonly credentialId: string
+    readonly provider: Provider
+    readonly holder: string
+    /** Asked when it is decided; null: none was claimed. */
+    readonly term: () => number | null
+  },
+  caller: Caller
+): Command<boolean> => ({
+  name: "credential.give-back",
+  caller: { ...caller, idempotency: null },
+  load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
+  decide: (workspace) => {
+    const credential = workspace.credentials.own(request.credentialId)
+    const term = request.term()
+    if (credential?.refresh === undefined || term === null) return Result.succeed(false)
+    const { credentialId, refresh } = credential
+    if (!workspace.holds.credential(credentialId)) return Result.fail(credentialChanged(credentialId))
+    const grant = refresh.grant.claim?.holder === request.holder ? Life.giveBack(refresh.grant, term) : undefined
+    if (grant === undefined) return Result.succeed(false)
+    const next = { ...refresh, grant, graceUntil: graceUntil(grant, rulesOf(request.provider)) }
+    const at = dueAt(next)
+    const refreshDueAt = at === null ? null : Math.max(at, workspace.now + giveBackPauseMs)
+    // What was revoked meanwhile is looked at for that alone.
+    workspace.credentials.update({
+      ...credential,
+      refresh: next,
+      ...(credential.state === "revoked" ? {} : { refreshDueAt })
+    })
+    return Result.succeed(true)
   }
 })
 

@@ -36,8 +36,8 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
       { file: life, from: "    state.claim?.term === claim.term &&\n", to: "" },
       {
         file: refresher,
-        from: "      if (claim !== null && now < claim.until) return asked ? yield* awaitOther(job, claim.term) : idle\n",
-        to: ""
+        from: "      if (claim !== null && now < claim.until) {\n",
+        to: "      if (claim !== null && now < 0) {\n"
       }
     ],
     focus: { shares: { ...nobody, manyRefreshes: 100 }, troubles: [], slow: 400 }

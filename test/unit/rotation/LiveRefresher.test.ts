@@ -1,7 +1,7 @@
 /**
  * What goes on beside refreshes, over memory stores and a provider that stands in on loopback.
  *
- * Verifies: R-REF-8, R-REF-10, R-REF-11, R-REF-15, R-REF-16, R-SEC-30.
+ * Verifies: R-REF-8, R-REF-10, R-REF-11, R-REF-15, R-REF-16, R-REF-22, R-SEC-30.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -232,6 +232,132 @@ describe("the last look before an exchange", () => {
       const refused = yield* Effect.flip(refresher.refresh("demo", id, caller))
       assert.strictEqual(refused._tag, "RefreshPending")
       assert.deepStrictEqual([asked.length, world.beforeLooks.length], [0, 0])
+    })
+  )
+})
+
+/** A claim whose exchange does not begin, at a provider of which each claim that runs out leaves a doubt. */
+const hindered = Effect.gen(function* () {
+  const parts = yield* begin
+  const { put, row, script, store, world } = parts
+  script.answer = () =>
+    Promise.resolve({ status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } })
+  yield* put({ refresh_tokens: "rotate", reuse: "revoke_family" })
+  const id = yield* store({ expiresAt: 60 * minute })
+  const { refresher: second } = yield* world.replica("two", true)
+  const grant = () => row(id).refresh!.grant
+  const isGivenBack = Effect.promise(() =>
+    eventually(
+      () => grant(),
+      ({ claim, term }) => claim === null && term > 0,
+      { limitMs: 20_000, everyMs: 5, what: "the claim being given back" }
+    )
+  )
+  return { ...parts, grant, id, isGivenBack, second }
+})
+
+describe("a claim whose exchange does not begin", () => {
+  const dies = Effect.die(new Error("died on purpose"))
+
+  it.effect("is given back by who finds that something else is stored, and who asks next has the grant at once", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, grant, id, refresher, row, second, world } = yield* hindered
+      const secret = Redacted.make({ access_token: "access-9", refresh_token: "refresh-9" })
+      const byHand = { credentialId: id, secret, expiresAt: 60 * minute, overlapMs: null, expectedVersion: null }
+      world.beforeLooks.push(Effect.void, Effect.void, Effect.orDie(credentials.rotate("demo", byHand, caller)))
+      const refused = yield* Effect.flip(refresher.refresh("demo", id, caller))
+      assert.strictEqual(refused._tag, "RefreshPending")
+      assert.deepStrictEqual([grant().claim, grant().term, grant().doubtSince, grant().open], [null, 1, null, []])
+      assert.strictEqual(row(id).refreshDueAt, row(id).refresh?.nextRefreshAt)
+      yield* second.refresh("demo", id, caller)
+      assert.deepStrictEqual(
+        asked.map(({ body }) => new URLSearchParams(body).get("refresh_token")),
+        ["refresh-9"]
+      )
+      assert.deepStrictEqual([grant().claim, grant().term, grant().begunUpTo], [null, 2, undefined])
+    })
+  )
+
+  it.effect("is given back when the last look is not had, and is looked at by itself only some seconds later", () =>
+    Effect.gen(function* () {
+      const { asked, grant, id, refresher, row, second, world } = yield* hindered
+      yield* TestClock.adjust("55 minutes")
+      world.beforeLooks.push(Effect.void, dies)
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([grant().claim, grant().term, world.beforeLooks.length, asked.length], [null, 1, 0, 0])
+      assert.strictEqual(row(id).refreshDueAt, (yield* Clock.currentTimeMillis) + 5_000)
+      yield* second.due("demo", id)
+      assert.lengthOf(asked, 1)
+      assert.strictEqual(row(id).secretVersion, 2)
+    })
+  )
+
+  it.effect("is given back once the database is there again", () =>
+    Effect.gen(function* () {
+      const { asked, grant, id, isGivenBack, refresher, second, world } = yield* hindered
+      world.beforeLooks.push(Effect.void, Effect.void, dies)
+      world.fates.set("demo", ["succeeds", "is not done", "is not done", "is committed, answer lost", "succeeds"])
+      assert.strictEqual((yield* Effect.flip(refresher.refresh("demo", id, caller)))._tag, "Unavailable")
+      assert.isNotNull(grant().claim)
+      for (let turn = 0; turn < 20; turn++) {
+        yield* TestClock.adjust("1 second")
+        yield* Effect.promise(() => setImmediate())
+      }
+      yield* isGivenBack
+      yield* second.refresh("demo", id, caller)
+      assert.deepStrictEqual([asked.length, grant().term, grant().doubtSince], [1, 2, null])
+    })
+  )
+
+  it.effect("is given back though nobody knew whether it was committed", () =>
+    Effect.gen(function* () {
+      const { asked, grant, id, isGivenBack, refresher, second, world } = yield* hindered
+      world.fates.set("demo", ["is committed, answer lost", "succeeds"])
+      assert.strictEqual((yield* Effect.flip(refresher.refresh("demo", id, caller)))._tag, "Unavailable")
+      yield* isGivenBack
+      assert.strictEqual(grant().term, 1)
+      yield* second.refresh("demo", id, caller)
+      assert.deepStrictEqual([asked.length, grant().term], [1, 2])
+    })
+  )
+
+  it.effect("is waited for at another replica no longer than until it is given back", () =>
+    Effect.gen(function* () {
+      const { asked, grant, id, refresher, second, world } = yield* hindered
+      const looks = Promise.withResolvers<void>()
+      const gate = Promise.withResolvers<void>()
+      const lastLook = Effect.promise(() => {
+        looks.resolve()
+        return gate.promise
+      })
+      world.beforeLooks.push(Effect.void, Effect.void, Effect.andThen(lastLook, dies))
+      const first = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
+      yield* Effect.promise(() => looks.promise)
+      const waiting = yield* Effect.forkChild(second.refresh("demo", id, caller), { startImmediately: true })
+      for (let turn = 0; turn < 4; turn++) yield* TestClock.adjust("250 millis")
+      assert.strictEqual(grant().claim?.term, 1)
+      gate.resolve()
+      yield* Fiber.join(first)
+      for (let turn = 0; turn < 4; turn++) yield* TestClock.adjust("250 millis")
+      assert.strictEqual((yield* Fiber.join(waiting)).version, 2)
+      assert.deepStrictEqual([asked.length, grant().term], [1, 2])
+    })
+  )
+
+  it.effect("of a credential that is revoked meanwhile is given back, and holds its revocation up no longer", () =>
+    Effect.gen(function* () {
+      const { asked, grant, id, refresher, revoke, row, world } = yield* hindered
+      const revoking = Effect.orDie(revoke(id))
+      world.beforeLooks.push(Effect.void, Effect.void, revoking)
+      yield* Effect.exit(refresher.refresh("demo", id, caller))
+      assert.isNull(grant().claim)
+      assert.strictEqual(row(id).refresh?.atProvider, "pending")
+      yield* refresher.due("demo", id)
+      assert.strictEqual(row(id).refresh?.atProvider, "revoked")
+      assert.deepStrictEqual(
+        asked.map(({ path }) => path),
+        ["/revoke"]
+      )
     })
   )
 })

@@ -27,7 +27,8 @@ const nothing = {
   hands: 0,
   hand: "same",
   forgets: 0,
-  interrupts: 0
+  interrupts: 0,
+  hindrances: 0
 } as const
 const worlds = {
   "a process dies at any step, or sleeps": { ...nothing, crashes: 1 },
@@ -47,7 +48,10 @@ const worlds = {
     ticks: 2
   },
   "the provider forgets what it answered": { ...nothing, forgets: 1, ticks: 4 },
-  "callers go away": { ...nothing, interrupts: 2, ticks: 3 }
+  "callers go away": { ...nothing, interrupts: 2, ticks: 3 },
+  "exchanges do not begin": { ...nothing, hindrances: 2 },
+  "exchanges do not begin, and a process dies": { ...nothing, hindrances: 1, crashes: 1, ticks: 4 },
+  "exchanges do not begin, and a person connects anew": { ...nothing, hindrances: 1, hands: 1, hand: "new", ticks: 4 }
 } as const satisfies Record<string, Omit<Scenario, "name" | "rules">>
 type World = keyof typeof worlds
 
@@ -68,7 +72,11 @@ const statesMax = scale === 1 ? 400_000 : 5_000_000
 const mayBeExcused = (rule: Rules, world: World): boolean =>
   rule.startsWith("rotate") &&
   rule !== "rotate, reuse gives the same successor" &&
-  ["a process dies at any step, or sleeps", "an answer is lost on the wire"].includes(world)
+  [
+    "a process dies at any step, or sleeps",
+    "an answer is lost on the wire",
+    "exchanges do not begin, and a process dies"
+  ].includes(world)
 
 describe("no grant is lost that could be kept", () => {
   const all = (Object.keys(rules) as ReadonlyArray<Rules>).flatMap((rule) =>
@@ -83,7 +91,7 @@ describe("no grant is lost that could be kept", () => {
     assert.strictEqual(violation?.join("\n") ?? null, null)
     assert.isFalse(cut && scale === 1, "the walk is complete")
     assert.isAbove(refreshedStates, 0)
-    const slept = rule.endsWith("ends the family") || world.startsWith("a person connects anew")
+    const slept = rule.endsWith("ends the family") || world.includes("a person connects anew")
     if (scale === 1 && !mayBeExcused(rule, world) && !slept) assert.strictEqual(excusedStates, 0)
     process.stdout.write(
       `grants: ${rule}: ${world}: ${states} states, ${excusedStates} after a loss nobody can prevent\n`
@@ -191,6 +199,18 @@ const mutants: ReadonlyArray<{
     }
   },
   {
+    name: "a claim is given back that is another one's by now",
+    rule: "rotate, reuse ends the family",
+    world: "exchanges do not begin",
+    change: { giveBack: (state) => (state.claim === null ? undefined : Life.giveBack(state, state.claim.term)) }
+  },
+  {
+    name: "a claim whose exchange did not begin is kept",
+    rule: "keep",
+    world: "exchanges do not begin",
+    change: { giveBack: () => undefined }
+  },
+  {
     name: "claims are made while answers wait",
     rule: "rotate, reuse ends the family",
     world: "a process dies at any step, or sleeps",
@@ -228,6 +248,72 @@ describe("each decision by itself", () => {
     assert.isFalse(Life.mayBegin({ ...ask, state: { ...state, claim: { ...claim, term: 4 } } }))
     assert.isFalse(Life.mayBegin({ ...ask, state: { ...state, claim: null } }))
     assert.isFalse(Life.mayBegin({ ...ask, holding: { current: held(3), spares: [] } }))
+  })
+
+  it("a claim whose exchange did not begin is given back, by its term alone, and leaves nothing behind", () => {
+    const given = Life.giveBack(state, 3)
+    assert.deepStrictEqual(given, { ...state, claim: null, begunUpTo: 2 })
+    assert.isUndefined(Life.giveBack(state, 2), "another one's")
+    assert.isUndefined(Life.giveBack({ ...state, claim: null }, 3), "over")
+    const claimed = (from: Life.GrantState) => {
+      const decision = Life.decideClaim({
+        state: from,
+        rules: rules["rotate, reuse ends the family"],
+        timing: { claimMs: 10, doubtMs: 100 },
+        holding,
+        unsettled: false,
+        now: 1,
+        holder: "two",
+        asked: false
+      })
+      assert(decision._tag === "Claim")
+      return decision
+    }
+    const next = claimed(given!)
+    assert.deepInclude(next.claim, { term: 4, spends: 2, at: 1, until: 11 })
+    assert.deepStrictEqual([next.state.doubtSince, next.state.open], [null, []])
+    assert.isTrue(Life.wasGivenBack(next.state, 3), "told while the next one is under way")
+    assert.isFalse(Life.wasGivenBack(next.state, 4))
+    assert.isFalse(Life.wasGivenBack(next.state, 2))
+    const again = Life.giveBack(next.state, 4)!
+    assert.deepStrictEqual([again.term, again.begunUpTo, Life.wasGivenBack(again, 4)], [4, 2, true])
+    // One that ran out may have begun.
+    const ranOut = { ...next.state, claim: { ...next.claim, until: 1 } }
+    assert.throws(() => claimed(ranOut))
+    const { state: taken } = Life.decideClaim({
+      ...{ rules: rules.keep, timing: { claimMs: 10, doubtMs: 100 }, holding, unsettled: false, now: 1, holder: "one" },
+      state: ranOut,
+      asked: true
+    }) as Extract<Life.ClaimDecision, { readonly _tag: "Claim" }>
+    assert.isFalse(Life.wasGivenBack(taken, 4))
+  })
+
+  it("what comes late of the last exchange that began counts as the newest, though a claim was given back since", () => {
+    const rule = rules["rotate, reuse ends the family"]
+    const timing = { claimMs: 10, doubtMs: 1_000 }
+    // Term 3 ran out; term 4 was claimed, and given back when its answer was there.
+    const open = [{ term: 3, at: 0 }]
+    const four = { ...claim, term: 4, at: 20, until: 30 }
+    const given = Life.giveBack({ ...state, term: 4, claim: four, doubtSince: 0, open, attempts: 1 }, 4)!
+    const settled = (outcome: Life.Outcome, from: Life.GrantState) =>
+      Life.decideSettle({
+        state: from,
+        rules: rule,
+        timing,
+        holding,
+        answer: { term: 3, spends: 2, spent: "g2", claimedAt: 0, outcome },
+        now: 25
+      })
+    const granted = settled({ kind: "granted", grant: "g3" }, given)
+    assert.strictEqual(granted.placement, "promote")
+    assert.deepStrictEqual([granted.state.doubtSince, granted.state.attempts, granted.state.open], [null, 0, []])
+    assert.strictEqual(settled({ kind: "transient", retryAt: 40 }, given).state.nextAttemptAt, 40)
+    // While the claim is in force it may bring more.
+    const under = settled({ kind: "granted", grant: "g3" }, { ...given, claim: four })
+    assert.deepStrictEqual([under.state.doubtSince, under.state.claim], [0, four])
+    // Settled: from now on it is the last that began.
+    const five = settled({ kind: "granted", grant: "g3" }, { ...given, term: 3, claim })
+    assert.deepStrictEqual([five.state.claim, five.state.begunUpTo], [null, undefined])
   })
 
   it("a grant that a person put aside waits until nothing more can come of the stored one, then is used", () => {

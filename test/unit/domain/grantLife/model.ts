@@ -14,6 +14,7 @@ export interface Protocol {
   readonly decideClaim: typeof Life.decideClaim
   readonly decideSettle: typeof Life.decideSettle
   readonly afterPromotion: typeof Life.afterPromotion
+  readonly giveBack: typeof Life.giveBack
   /** Answers are stored whole before they are looked at. Otherwise they are looked at, and what does not fit is dropped. */
   readonly storesAnswers: boolean
   /** An answer is stored also when its claim has run out. */
@@ -28,6 +29,7 @@ export const production: Protocol = {
   decideClaim: Life.decideClaim,
   decideSettle: Life.decideSettle,
   afterPromotion: Life.afterPromotion,
+  giveBack: Life.giveBack,
   storesAnswers: true,
   storesLateAnswers: true,
   checksClaim: true,
@@ -51,6 +53,8 @@ export interface Scenario {
   readonly forgets: number
   /** A caller goes away while an exchange is under way. */
   readonly interrupts: number
+  /** Something stands in the way of an exchange that was claimed and has not begun. */
+  readonly hindrances: number
 }
 
 export const timing: Life.GrantTiming = { claimMs: 2, doubtMs: 4 }
@@ -68,6 +72,8 @@ interface Process {
   /** What the provider said, on its way. */
   readonly flying: Received | null
   readonly sent: boolean
+  /** Its exchange will not begin: what is left to do is to give the claim back. */
+  readonly leaves: boolean
   /** What has arrived and is in memory. */
   readonly got: Received | null
 }
@@ -83,7 +89,15 @@ interface Stored {
 export interface State {
   readonly now: number
   readonly left: {
-    readonly [K in "wanted" | "lost" | "unreached" | "crashes" | "hands" | "forgets" | "interrupts"]: number
+    readonly [K in
+      | "wanted"
+      | "lost"
+      | "unreached"
+      | "crashes"
+      | "hands"
+      | "forgets"
+      | "interrupts"
+      | "hindrances"]: number
   }
   readonly provider: {
     readonly newest: number
@@ -109,7 +123,7 @@ export interface State {
 /** The first grant of a person who connects anew. */
 const anew = 100
 
-const idle: Process = { alive: true, claim: null, spent: 0, flying: null, sent: false, got: null }
+const idle: Process = { alive: true, claim: null, spent: 0, flying: null, sent: false, leaves: false, got: null }
 
 export const initial = (scenario: Scenario): State => ({
   now: 0,
@@ -195,11 +209,22 @@ const violationAside = (state: State): string | null => {
   return grant.isFinal ? `a person is asked for, though ${newest} of before was received and lives` : null
 }
 
+/** A claim in force that no process has, and no answer is there of: nobody died with it, and all wait for its end. */
+const isOrphan = (scenario: Scenario, state: State): boolean => {
+  const { claim } = state.grant
+  if (claim === null || state.now >= claim.until || state.left.crashes < scenario.crashes) return false
+  return (
+    state.processes.every((one) => one.claim?.term !== claim.term) &&
+    state.answers.every(({ term }) => term !== claim.term)
+  )
+}
+
 export const violationOf = (scenario: Scenario, state: State): string | null => {
   if (state.excuse) return null
   const ofAside = violationAside(state)
   if (ofAside !== null || state.ownEnded) return ofAside
   if (state.provider.dead) return "the provider ended the whole family"
+  if (scenario.hindrances > 0 && isOrphan(scenario, state)) return "all wait for a claim that nobody has"
   const { aside, holding } = state
   const isOfAnother = aside !== null && Number(holding.current.grant) < anew
   if (isOfAnother && isReachable(scenario, state)) return "another grant is used than the one that a person has stored"
@@ -332,6 +357,14 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
     }
     return
   }
+  if (process.leaves) {
+    const given = protocol.giveBack(state.grant, claim.term)
+    // What did not begin is still wanted.
+    const wanted = given === undefined ? left : { ...left, wanted: left.wanted + 1 }
+    const after = { ...state, left: wanted, grant: given ?? state.grant, processes: put(idle) }
+    yield [`${index} gives its claim${given === undefined ? ", which is over," : ""} back`, after]
+    return
+  }
   if (!process.sent) {
     const stands = {
       claim,
@@ -341,8 +374,12 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
       now: state.now
     }
     if (protocol.checksClaim && !Life.mayBegin(stands)) {
-      yield [`${index} has slept and gives its claim up`, { ...state, processes: put(idle) }]
+      yield [`${index} has slept and gives its claim up`, { ...state, processes: put({ leaves: true }) }]
       return
+    }
+    if (left.hindrances > 0) {
+      const after = { ...state, left: take(left, "hindrances"), processes: put({ leaves: true }) }
+      yield [`${index} cannot begin its exchange`, after]
     }
     const ofAside = state.aside !== null && process.spent < anew ? state.aside : null
     const [after, flying] = exchange(scenario.rules, ofAside ?? state.provider, process.spent, state.now)
