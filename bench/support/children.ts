@@ -78,6 +78,30 @@ export const startFlood = async (
 export const startOpener = (natsUrl: string, subject: string, bytes: number): Promise<Child> =>
   start("./opener.ts", [natsUrl, subject, String(bytes)])
 
+export interface TokenProvider extends Child {
+  readonly host: string
+  readonly count: () => Promise<number>
+}
+
+/** Its access tokens live for so many seconds. */
+export const startTokenProvider = async (expiresIn: number): Promise<TokenProvider> => {
+  const child = fork(file("./tokenProvider.ts"), [String(expiresIn)])
+  const host = await nextMessage<string>(child)
+  return {
+    host,
+    pid: child.pid!,
+    count: () => {
+      const counted = nextMessage<number>(child)
+      child.send("count")
+      return counted
+    },
+    stop: () => {
+      child.send("stop")
+      return ended(child)
+    }
+  }
+}
+
 export interface Load extends Child {
   readonly run: (round: Round) => Promise<RoundResult>
 }
