@@ -8,11 +8,12 @@
  * cluster of 2.15.2 a refusal of that kind leaves the stream without writes; measured.) Reading asks the
  * stream's leader for its end and any copy for the messages.
  */
-import { JetStreamApiCodes, JetStreamApiError, type StoredMsg } from "@nats-io/jetstream"
-import { headers as makeHeaders } from "@nats-io/transport-node"
+import { JetStreamApiCodes, PubHeaders, type StoredMsg } from "@nats-io/jetstream"
 import { Duration, Effect, Layer } from "effect"
 import * as DirectGet from "../nats/DirectGet.ts"
 import { Nats } from "../nats/Nats.ts"
+import type { Ack } from "../nats/StreamPublish.ts"
+import * as StreamPublish from "../nats/StreamPublish.ts"
 import { Streams } from "../nats/Streams.ts"
 import { type Appendable, EventLog, EventLogUnavailable, Outcome, type StreamKind, type Tail } from "./EventLog.ts"
 import { OutboxConfig } from "./OutboxConfig.ts"
@@ -34,16 +35,22 @@ const misplacedCodes = new Set<number>([
 /** The client's own checks of a message, before anything is sent. */
 const refusingNames = new Set(["InvalidSubjectError", "InvalidArgumentError"])
 
-const outcomeOfError = (error: unknown): Outcome => {
-  if (error instanceof JetStreamApiError) {
-    if (misplacedCodes.has(error.code)) return Outcome.Misplaced()
-    if (refusingCodes.has(error.code)) return Outcome.Refused({ reason: `JetStream error ${error.code}` })
-    return Outcome.Uncertain({ reason: `JetStream error ${error.code}` })
+const outcomeOf = (ack: Ack): Outcome => {
+  switch (ack.kind) {
+    case "stored":
+      return ack.duplicate ? Outcome.Duplicate({ sequence: ack.sequence }) : Outcome.Stored({ sequence: ack.sequence })
+    case "error": {
+      if (misplacedCodes.has(ack.code)) return Outcome.Misplaced()
+      const reason = `JetStream error ${ack.code}`
+      return refusingCodes.has(ack.code) ? Outcome.Refused({ reason }) : Outcome.Uncertain({ reason })
+    }
+    case "unsent":
+      return refusingNames.has(ack.reason)
+        ? Outcome.Refused({ reason: ack.reason })
+        : Outcome.Uncertain({ reason: ack.reason })
+    case "unknown":
+      return Outcome.Uncertain({ reason: ack.reason })
   }
-  if (!(error instanceof Error)) return Outcome.Uncertain({ reason: "unknown" })
-  return refusingNames.has(error.name)
-    ? Outcome.Refused({ reason: error.name })
-    : Outcome.Uncertain({ reason: error.name })
 }
 
 /** A message that somebody stored with headers that break the rules has no id. */
@@ -55,33 +62,34 @@ const eventIdOf = (stored: StoredMsg): string => {
   }
 }
 
-const headersOf = (entry: Appendable) => {
-  const headers = makeHeaders()
-  for (const [name, value] of Object.entries(entry.headers)) headers.set(name, value)
-  return headers
-}
+/** Which stream takes the entry, and behind which message. */
+const messageOf = (stream: string, lastSequence: number, { eventId, headers, payload, subject }: Appendable) => ({
+  subject,
+  payload,
+  headers: {
+    ...headers,
+    [PubHeaders.MsgIdHdr]: eventId,
+    [PubHeaders.ExpectedStreamHdr]: stream,
+    [PubHeaders.ExpectedLastSeqHdr]: String(lastSequence)
+  }
+})
 
 const make = Effect.gen(function* () {
-  const { control, inboxPrefix, jetstream, jetstreamManager } = yield* Nats
+  const { control, inboxPrefix, jetstreamManager } = yield* Nats
   const names = yield* Streams
   const { publishTimeout } = yield* OutboxConfig
   const directGet = yield* DirectGet.make(control, inboxPrefix)
-  const timeout = Duration.toMillis(publishTimeout)
+  const streamPublish = yield* StreamPublish.make(control, inboxPrefix)
 
-  const publish = (stream: string, lastSequence: number, entry: Appendable): Promise<Outcome> =>
-    Promise.resolve()
-      .then(() =>
-        jetstream.publish(entry.subject, entry.payload, {
-          headers: headersOf(entry),
-          msgID: entry.eventId,
-          expect: { streamName: stream, lastSequence },
-          timeout
-        })
-      )
-      .then(({ duplicate, seq }) =>
-        duplicate ? Outcome.Duplicate({ sequence: seq }) : Outcome.Stored({ sequence: seq })
-      )
-      .catch(outcomeOfError)
+  /** Each expects the one before it, and the first of them `lastSequence`. */
+  const publish = (stream: string, lastSequence: number, entries: ReadonlyArray<Appendable>) =>
+    Effect.map(
+      streamPublish.publishAll(
+        entries.map((entry, index) => messageOf(stream, lastSequence + index, entry)),
+        publishTimeout
+      ),
+      (acks) => acks.map(outcomeOf)
+    )
 
   const unavailable = (stream: string) => (cause: unknown) =>
     new EventLogUnavailable({ stream, reason: cause instanceof Error ? cause.name : "unknown" })
@@ -123,19 +131,16 @@ const make = Effect.gen(function* () {
     return tail
   })
 
-  const append = async (stream: string, last: number, entries: ReadonlyArray<Appendable>) => {
+  const append = Effect.fnUntraced(function* (stream: string, last: number, entries: ReadonlyArray<Appendable>) {
     const [first, ...others] = entries
     if (first === undefined) return []
-    const outcome = await publish(stream, last, first)
+    const [outcome = Outcome.Uncertain({ reason: "no answer" })] = yield* publish(stream, last, [first])
     if (outcome._tag !== "Stored") return [outcome, ...others.map(() => Outcome.Misplaced())]
-    return [
-      outcome,
-      ...(await Promise.all(others.map((entry, index) => publish(stream, outcome.sequence + index, entry))))
-    ]
-  }
+    return [outcome, ...(yield* publish(stream, outcome.sequence, others))]
+  })
 
   return EventLog.of({
-    append: (kind, last, entries) => Effect.promise(() => append(names[kind], last, entries)),
+    append: (kind, last, entries) => append(names[kind], last, entries),
     readAfter
   })
 })

@@ -79,11 +79,11 @@ export const around: ReadonlyArray<Mutant> = [
     "src/outbox/NatsEventLog.ts",
     { breaks: ["P3", "R-EVT-1"], tests: ["test/integration/outbox/NatsEventLog.test.ts"] },
     [
-      { id: "outbox-log-without-message-id", from: "          msgID: entry.eventId,\n", to: "" },
+      { id: "outbox-log-without-message-id", from: "    [PubHeaders.MsgIdHdr]: eventId,\n", to: "" },
       {
         id: "outbox-log-without-expected-sequence",
-        from: "expect: { streamName: stream, lastSequence },",
-        to: "expect: { streamName: stream, ...(lastSequence < 0 ? { lastSequence } : {}) },"
+        from: "    [PubHeaders.ExpectedLastSeqHdr]: String(lastSequence)\n",
+        to: "    ...(lastSequence < 0 ? { [PubHeaders.ExpectedLastSeqHdr]: String(lastSequence) } : {})\n"
       },
       {
         id: "outbox-log-restored-stream-is-not-read",
@@ -200,6 +200,32 @@ export const around: ReadonlyArray<Mutant> = [
       breaks: ["R-BUS-1"]
     }
   ]),
+  ...faultsIn(
+    "src/nats/StreamPublish.ts",
+    { breaks: ["P3", "R-EVT-1"], tests: ["test/unit/nats/StreamPublish.test.ts"] },
+    [
+      {
+        id: "nats-publish-unanswered-is-refused",
+        from: '({ kind: "unknown", reason: "no answer in time" })',
+        to: '({ kind: "unsent", reason: "InvalidArgumentError" })'
+      },
+      {
+        id: "nats-publish-any-answer-is-stored",
+        from: 'typeof stream !== "string" || stream === "" || !isCount(seq)',
+        to: "!isCount(seq)"
+      },
+      {
+        id: "nats-publish-one-answer-counts-twice",
+        from: "            if (waiting.delete(reply)) answered(at, ack)",
+        to: "            answered(at, ack)"
+      },
+      {
+        id: "nats-publish-one-that-throws-ends-all",
+        from: '            answered(at, { kind: "unsent"',
+        to: '            if (left < 0) answered(at, { kind: "unsent"'
+      }
+    ]
+  ),
   ...faultsIn("src/nats/ServerCheck.ts", { breaks: ["R-BUS-15"], tests: ["test/unit/nats/ServerCheck.test.ts"] }, [
     {
       id: "nats-check-older-minor-is-newer",
