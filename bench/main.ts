@@ -103,23 +103,31 @@ const run = async (): Promise<number> => {
       told(`FAILED: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
-  const left = [...chosen()]
-  const taker = async () => {
-    for (let group = left.shift(); group !== undefined; group = left.shift()) await take(group)
-  }
-  await Promise.all(Array.from({ length: atOnce }, taker))
-  const measured = chosen().flatMap(({ id }) => rowsOf.get(id) ?? [])
   const head = [
     machineShown(before),
     verdicts.shown,
     ...(values.quick ? ["a short form: its figures say nothing"] : [])
   ]
-  console.log(`\n${head.join("\n")}\n\n${textTable(measured)}`)
+  const inOrder = () => chosen().flatMap(({ id }) => rowsOf.get(id) ?? [])
   mkdirSync(values.out, { recursive: true })
-  const json = { at: new Date().toISOString(), machine: before, verdicts, options, failed, measured, plots }
-  writeFileSync(join(values.out, "results.json"), `${JSON.stringify(json, null, 2)}\n`)
-  writeFileSync(join(values.out, "table.md"), `${head.join("\n\n")}\n\n${markdownTable(measured)}\n`)
-  for (const plot of plots) writeFileSync(join(values.out, plot.file), svg(plot))
+  /** After each group, so that a run that is ended leaves what it has measured. */
+  const write = () => {
+    const measured = inOrder()
+    const json = { at: new Date().toISOString(), machine: before, verdicts, options, failed, measured, plots }
+    writeFileSync(join(values.out, "results.json"), `${JSON.stringify(json, null, 2)}\n`)
+    writeFileSync(join(values.out, "table.md"), `${head.join("\n\n")}\n\n${markdownTable(measured)}\n`)
+    for (const plot of plots) writeFileSync(join(values.out, plot.file), svg(plot))
+  }
+  const left = [...chosen()]
+  const taker = async () => {
+    for (let group = left.shift(); group !== undefined; group = left.shift()) {
+      await take(group)
+      write()
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, taker))
+  const measured = inOrder()
+  console.log(`\n${head.join("\n")}\n\n${textTable(measured)}`)
   const missed = measured.filter(({ isHeld }) => isHeld === false)
   console.log(`\n${measured.filter(({ isHeld }) => isHeld === true).length} goals held, ${missed.length} not`)
   for (const group of failed) console.log(`not measured: ${group}`)
