@@ -276,12 +276,12 @@ it("only Config.ts reads the environment", () => none(sources.map(wrongEnvironme
 
 it("every message comes in through one door", () => none(sources.map(wrongDoor)))
 
+/** They let sockets be read, or others have their turn, before they go on: a turn of the loop, and no time. */
+const turns = ["src/platform/GuardedHttp.ts", "src/actors/tokens/validateAll.ts"]
+
 it("time, chance, waiting and the terminal are services in src", () =>
   none(
-    sources.map((one) =>
-      // It lets sockets be read before an answer is given up: a turn of the loop, and no time.
-      wrongWords(one.file === "src/platform/GuardedHttp.ts" ? clockAndChance.filter(isNoTurn) : clockAndChance, one)
-    )
+    sources.map((one) => wrongWords(turns.includes(one.file) ? clockAndChance.filter(isNoTurn) : clockAndChance, one))
   ))
 
 it("tests all run, wait for facts, and mock nothing of ours", () =>
