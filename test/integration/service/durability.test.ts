@@ -10,16 +10,17 @@ import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { answerOrEnd, type Service, startService } from "../../support/service.ts"
+import { statementGate } from "../../support/statementGate.ts"
 
 const instance = "dur"
 let database: FreshDatabase
 let client: Client
 let service: Service
 
-const start = (keyFile?: string) =>
+const start = (keyFile?: string, databaseUrl = database.url) =>
   startService({
     natsUrl: inject("natsUrl"),
-    databaseUrl: database.url,
+    databaseUrl,
     instance,
     ...(keyFile === undefined ? {} : { keyFile })
   })
@@ -49,6 +50,27 @@ const provisionedIn = async (stream: string): Promise<ReadonlyArray<string>> => 
   return found.map((tokenId) => tokenId.replaceAll("-", ""))
 }
 
+/** Each token with its own row of the audit and its own event, and none of these without it. */
+const wholeTokens = async (): Promise<ReadonlyArray<string>> => {
+  const connection = await createConnection(database.url)
+  const idsOf = async (sql: string): Promise<ReadonlyArray<string>> =>
+    (await connection.query(sql)).map((row: { id: string }) => row.id.replaceAll("-", "").toLowerCase())
+  const tokens = await idsOf("SELECT HEX(token_id) AS id FROM tokens")
+  const audited = await idsOf("SELECT entity_id AS id FROM audit WHERE action = 'token.provisioned'")
+  const waiting = await idsOf(
+    `SELECT SUBSTRING(entity_key, 7) AS id FROM outbox WHERE entity_key LIKE 'token/%' AND subject LIKE '%.provisioned'`
+  )
+  await connection.end()
+  assert.deepStrictEqual(audited.toSorted(), tokens.toSorted(), "a token without its audit row, or the other way round")
+  const published = await provisionedIn(`${instance.toUpperCase()}_EVENTS`)
+  assert.deepStrictEqual(
+    [...new Set([...published, ...waiting])].toSorted(),
+    tokens.toSorted(),
+    "a token that is neither announced nor waiting to be, or the other way round"
+  )
+  return tokens
+}
+
 describe("SIGKILL in the middle of provisioning", () => {
   it("every acknowledged token is there afterwards, and no half of one", async () => {
     const acknowledged: Array<{ readonly tokenId: string; readonly token: string }> = []
@@ -71,28 +93,8 @@ describe("SIGKILL in the middle of provisioning", () => {
     asking = false
     await Promise.all(callers)
 
-    // Each token with its own row of the audit and its own event, and none of these without it.
-    const connection = await createConnection(database.url)
-    const idsOf = async (sql: string): Promise<ReadonlyArray<string>> =>
-      (await connection.query(sql)).map((row: { id: string }) => row.id.replaceAll("-", "").toLowerCase())
-    const tokens = await idsOf("SELECT HEX(token_id) AS id FROM tokens")
-    const audited = await idsOf("SELECT entity_id AS id FROM audit WHERE action = 'token.provisioned'")
-    const waiting = await idsOf(
-      `SELECT SUBSTRING(entity_key, 7) AS id FROM outbox WHERE entity_key LIKE 'token/%' AND subject LIKE '%.provisioned'`
-    )
-    await connection.end()
-    assert.deepStrictEqual(
-      audited.toSorted(),
-      tokens.toSorted(),
-      "a token without its audit row, or the other way round"
-    )
+    const tokens = await wholeTokens()
     for (const { tokenId } of acknowledged) assert.include(tokens, tokenId.replaceAll("-", ""))
-    const published = await provisionedIn(`${instance.toUpperCase()}_EVENTS`)
-    assert.deepStrictEqual(
-      [...new Set([...published, ...waiting])].toSorted(),
-      tokens.toSorted(),
-      "a token that is neither announced nor waiting to be, or the other way round"
-    )
 
     service = await start(service.keyFile)
     for (let at = 0; at < acknowledged.length; at += 500) {
@@ -101,6 +103,36 @@ describe("SIGKILL in the middle of provisioning", () => {
       const statuses = new Set(body.results.map((item: { statusCode: number }) => item.statusCode))
       assert.deepStrictEqual([...statuses], [200])
     }
+  })
+})
+
+describe("SIGKILL between two statements of one change", () => {
+  it.each(["INSERT INTO outbox", "INSERT INTO audit"])("before %s nothing of it is there", async (statement) => {
+    const before = await wholeTokens()
+    assert.strictEqual(await service.stop(), 0)
+    const { hostname, port } = new URL(database.url)
+    const gate = await statementGate({ host: hostname, port: Number(port) })
+    service = await start(service.keyFile, Object.assign(new URL(database.url), { port: String(gate.port) }).href)
+    const endpointId = `between-${statement.length}`
+    let isStopped = false
+    void gate
+      .stopAt(({ text, transaction }) => text.includes(statement) && transaction.includes(endpointId), "before")
+      .then(() => {
+        isStopped = true
+      })
+    const asked = answerOrEnd(client.ask("demo", "token.provision", { appName: "app", endpointId }), service)
+    await eventually(
+      () => isStopped,
+      (is) => is,
+      { limitMs: 30_000, what: `the change on its way, before ${statement}` }
+    )
+    service.kill("SIGKILL")
+    await service.exited
+    // May fail: who asked is told that nobody answers.
+    assert.isNull(await asked.catch(() => null))
+    await gate.close()
+    service = await start(service.keyFile)
+    assert.deepStrictEqual((await wholeTokens()).toSorted(), before.toSorted())
   })
 })
 
