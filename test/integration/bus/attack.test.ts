@@ -118,6 +118,8 @@ it.each(["operator", "admin", "gateway", "mail", "chat", "platform", "rotator"])
         { limitMs: 20_000, what: "the last answer" }
       )
     }
+    // Once for every request to be heard and answered, and once for the answers to have left.
+    await service.flush()
     await service.flush()
     await spy.flush()
     if (user !== "rotator") assert.isNotEmpty(heard)
