@@ -132,6 +132,17 @@ describe("transition", () => {
     }
   })
 
+  it.each(["expired", "rotated", "revoked", "Revoked"])(
+    "a caller's reason %s is a text, and ends nothing",
+    (reason) => {
+      const workspace = workspaceOf([tokenWith({})])
+      const change = { target: "Revoked", expectedVersion: null, reason } as const
+      commands.transition([{ tokenId: idOf(1) }], change, caller).decide(workspace)
+      assert.deepInclude(workspace.changes().tokensUpdated[0], { status: "Revoked", reason, endedBy: null })
+      assert.deepInclude(workspace.facts[0], { type: "revoked", reason })
+    }
+  )
+
   it("another expected version changes nothing", () => {
     const workspace = workspaceOf([tokenWith({})])
     const result = commands
@@ -423,6 +434,18 @@ describe("first use, expiry", () => {
         endsSessions: true
       })
       assert.deepInclude(workspace.changes().tokensUpdated[0], { reason: endReason, endedBy: endReason })
+    }
+  })
+
+  it("a token ends as its ends say, whatever reason stands there", () => {
+    const [rotated, expired] = [{ overlapEndsAt: now - 1 }, { expiresAt: now - 1 }] as const
+    for (const [ends, reason, endedBy] of [
+      [expired, "rotated", "expired"],
+      [rotated, "expired", "rotated"]
+    ] as const) {
+      const workspace = workspaceOf([tokenWith({ status: "Suspended", reason, ...ends })])
+      assert.strictEqual(Result.getOrThrow(commands.endTokens([idOf(1)], caller).decide(workspace)), 1)
+      assert.deepInclude(workspace.changes().tokensUpdated[0], { endedBy })
     }
   })
 })
