@@ -43,6 +43,8 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("p
               pages += 1
             } while (after !== null && pages < 100)
             assert.deepStrictEqual(found, order === "ASC" ? wanted : wanted.toReversed(), `${scanMax} ${limit}`)
+            // No page looked at more than it may.
+            assert.isAtLeast(pages, Math.ceil(tokens.length / scanMax), `${scanMax} ${limit}`)
           }
         }
       })
