@@ -231,6 +231,9 @@ it("the end of a grant is told of before it comes", async () => {
     (one) => one.refresh.state === "fresh",
     { limitMs: 25_000, what: "fresh" }
   )
+  // Whoever tells of another one that comes later has looked at this one again.
+  const later = await store("ending", { expires_at: inMs(3_600_000) })
+  await told(later.id, "expiring")
   assert.lengthOf(eventsOf(id, "expiring"), 1)
 })
 
