@@ -14,6 +14,7 @@ import { store } from "./store.ts"
 import { tenant } from "./tenant.ts"
 import { tokens } from "./tokens.ts"
 import { validation } from "./validation.ts"
+import { wholes } from "./wholes.ts"
 
 export const catalogue: ReadonlyArray<Mutant> = [
   ...domain,
@@ -29,5 +30,6 @@ export const catalogue: ReadonlyArray<Mutant> = [
   ...store,
   ...around,
   ...edges,
-  ...promises
+  ...promises,
+  ...wholes
 ]

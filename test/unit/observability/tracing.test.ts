@@ -1,4 +1,4 @@
-// Verifies R-TRC-1, R-TRC-2, R-TRC-4.
+// Verifies R-TRC-1, R-TRC-2, R-TRC-3, R-TRC-4.
 /** Trace contexts as they are read and written; that nothing is paid for spans when they are off; and their bounds. */
 import { readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
