@@ -2,7 +2,8 @@
  * A copy of the checkout in a temporary folder into which faults are put, one at a time.
  *
  * The working tree is never touched. Modules and built servers are the checkout's own, by links; all else
- * is copied, so that a copy outlives changes to the checkout.
+ * is copied, so that a copy outlives changes to the checkout. Copies keep their times: with a lock file that is newer than the
+ * modules, a test that starts the service would install them anew, and empty the checkout's own.
  */
 import {
   cpSync,
@@ -35,7 +36,9 @@ export const makeCopy = () => {
   const remove = () => rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 300 })
   process.once("exit", remove)
   for (const entry of readdirSync(checkout)) {
-    if (!notCopied.has(entry)) cpSync(join(checkout, entry), join(path, entry), { recursive: true })
+    if (!notCopied.has(entry)) {
+      cpSync(join(checkout, entry), join(path, entry), { recursive: true, preserveTimestamps: true })
+    }
   }
   symlinkSync(join(checkout, "node_modules"), join(path, "node_modules"))
   if (existsSync(builtBinaries)) {

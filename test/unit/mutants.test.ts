@@ -2,10 +2,11 @@
  * The catalogue of faults is what it says: each fault's text stands in its file once, what it makes of it is still a program,
  * its tests are there, and what it breaks is promised. Whether a test notices a fault is for `npm run mutants`.
  */
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, statSync } from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
 import { join, resolve } from "node:path"
 import { assert, it } from "vitest"
+import { makeCopy } from "../../scripts/lib/mutantCopy.mjs"
 import { catalogue } from "../mutants/catalogue.ts"
 import type { Mutant } from "../mutants/Mutant.ts"
 
@@ -81,4 +82,14 @@ it("no two have one name, and there are many, in every room", () => {
   }
   assert.isTrue(rooms.has("nats.conf") && rooms.has("scripts/lib"))
   assert.isTrue(catalogue.some(({ file }) => file.endsWith(".sql")))
+})
+
+it("a copy for a fault keeps its files' times, so that nothing in it installs the checkout's modules anew", () => {
+  const copy = makeCopy()
+  try {
+    const timeOf = (folder: string) => Math.floor(statSync(join(folder, "package-lock.json")).mtimeMs)
+    assert.isAtMost(timeOf(copy.path), timeOf(root))
+  } finally {
+    copy.remove()
+  }
 })
