@@ -12,6 +12,7 @@ import type { Place } from "../access/Decision.ts"
 import type { Family } from "../access/Scopes.ts"
 import type { Caller } from "../actors/tenant/Tenants.ts"
 import type { InvalidRequest } from "../domain/errors.ts"
+import * as Pieces from "../observability/Pieces.ts"
 import { decodeRequest } from "../schema/Json.ts"
 import { PayloadTooLarge } from "./ProtocolError.ts"
 import type { Code, ManagementError } from "./Status.ts"
@@ -154,6 +155,22 @@ const encoded = new WeakMap<object, string>()
 export const encodedBefore = <A extends object>(answer: A, json: string): A => {
   encoded.set(answer, json)
   return answer
+}
+
+/** The answer to a batch, an item's outcome after the other; the thread is left to others meanwhile. */
+export const answerOfItems = <A, B>(
+  items: ReadonlyArray<A>,
+  of: (item: A) => B
+): Effect.Effect<{ readonly results: ReadonlyArray<B> }> => {
+  const texts: Array<string> = []
+  const written = Pieces.map(items, (item) => {
+    const result = of(item)
+    texts.push(JSON.stringify(result))
+    return result
+  })
+  return Effect.map(Pieces.run(items.length, written), (results) =>
+    encodedBefore({ results }, `{"results":[${texts.join(",")}]}`)
+  )
 }
 
 const textOf = (body: unknown): string => {

@@ -15,7 +15,7 @@ import type { TokenStatus } from "../domain/Token.ts"
 import { Deleted } from "../schema/Field.ts"
 import * as Json from "../schema/TokenJson.ts"
 import { withinBatch } from "./BatchLimit.ts"
-import { operation } from "./Operation.ts"
+import { answerOfItems, operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
 import { PayloadTooLarge } from "./ProtocolError.ts"
 import { failureOf } from "./Status.ts"
@@ -63,11 +63,10 @@ const itemResults = <A, B extends object>(
   results: ReadonlyArray<ItemResult<A>>,
   statusCode: number,
   encode: (value: A) => B
-) => ({
-  results: results.map((result) =>
+) =>
+  answerOfItems(results, (result) =>
     Result.isSuccess(result) ? { statusCode, ...encode(result.success) } : failureOf(result.failure)
   )
-})
 
 /** The most bytes that a record can have beside its texts, and that a character can have in JSON. */
 const recordBytesMax = 1_024
@@ -169,7 +168,7 @@ export const tokenOperations = [
       yield* refuseWhatCannotBeAnswered(taken, answerBytesMax)
       const tenants = yield* Tenants
       const results = yield* tenants.provisionTokens(tenantId, rest.appName, taken.map(provisionItem), caller)
-      return itemResults(inOrder(items, results), 201, newToken)
+      return yield* itemResults(inOrder(items, results), 201, newToken)
     })
   }),
   operation({
@@ -244,7 +243,7 @@ export const tokenOperations = [
       const refs = takenOf(items).map((tokenId) => ({ tokenId }))
       const transition = { target: rest.targetStatus, expectedVersion: null, reason: rest.reason ?? null }
       const results = yield* tenants.transitionTokens(tenantId, refs, transition, caller)
-      return itemResults(inOrder(items, results), 200, Json.encodeToken)
+      return yield* itemResults(inOrder(items, results), 200, Json.encodeToken)
     })
   }),
   operation({

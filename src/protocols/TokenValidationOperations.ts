@@ -8,7 +8,7 @@ import { Effect, Result } from "effect"
 import { Tenants } from "../actors/tenant/Tenants.ts"
 import * as Json from "../schema/TokenJson.ts"
 import { withinBatch } from "./BatchLimit.ts"
-import { operation } from "./Operation.ts"
+import { answerOfItems, operation } from "./Operation.ts"
 import { failureOf } from "./Status.ts"
 
 const withoutIds = { tokenId: null, endpointId: null, status: null }
@@ -38,14 +38,12 @@ export const tokenValidationOperations = [
       const tenants = yield* Tenants
       const taken = items.flatMap((item) => (Result.isSuccess(item) ? [item.success] : []))
       const verdicts = (yield* tenants.validate(tenantId, taken, { dryRun: false })).values()
-      return {
-        results: items.map((item) => {
-          if (Result.isFailure(item)) return { ...failureOf(item.failure), ...withoutIds }
-          const { done, value } = verdicts.next()
-          if (done) throw new Error("an item of a batch has no verdict")
-          return value
-        })
-      }
+      return yield* answerOfItems(items, (item) => {
+        if (Result.isFailure(item)) return { ...failureOf(item.failure), ...withoutIds }
+        const { done, value } = verdicts.next()
+        if (done) throw new Error("an item of a batch has no verdict")
+        return value
+      })
     })
   })
 ]

@@ -9,6 +9,7 @@
  * they always did, and say nothing in the fields that their hash does not cover.
  */
 import { hash } from "node:crypto"
+import * as Pieces from "../observability/Pieces.ts"
 import type { AuditEntry } from "./TenantStore.ts"
 
 export interface AuditRow {
@@ -81,9 +82,9 @@ export const chain = (
   head: ChainHead,
   now: number,
   entries: ReadonlyArray<AuditEntry>
-): ReadonlyArray<AuditRow> => {
+): Pieces.Pieces<ReadonlyArray<AuditRow>> => {
   let prevHash = head.hash ?? genesisHash(tenantId)
-  return entries.map((entry, index) => {
+  return Pieces.map(entries, (entry, index) => {
     const row = {
       tenantId,
       seq: head.seq + index + 1,

@@ -2,7 +2,7 @@
  * The truth about tenants, applications and endpoint tokens.
  *
  * `transact` is the only way to change a tenant: it locks the tenant's counters, loads what the
- * commands named, lets a pure function decide, and writes everything it decided (rows, outbox,
+ * commands named, lets a function decide that is pure, and writes everything it decided (rows, outbox,
  * pending revocation, idempotent answers, audit) in one transaction. Two transactions on one tenant
  * never overlap, whichever replicas run them; rows are locked after the counters, by ascending id.
  *
@@ -16,7 +16,7 @@
  *
  * Its layers: `layerMemory` here, `MariaTenantStore.ts`. Both pass `test/suites/tenantStoreSuite.ts`.
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, Effect, Schema } from "effect"
 import type { Page, TokenQuery } from "../domain/Page.ts"
 import type { KnownBy } from "../domain/Principal.ts"
 import type { Revocation } from "../domain/Revocation.ts"
@@ -198,6 +198,19 @@ export class StatementRejected extends Schema.TaggedError<StatementRejected>()("
   constraint: Schema.String
 }) {}
 
+export interface Decision<A> {
+  readonly changes: Changes
+  readonly result: A
+}
+
+/** Of many things an effect, which leaves the thread to others meanwhile. */
+export type Decide<A> = (loaded: Loaded) => Decision<A> | Effect.Effect<Decision<A>>
+
+export const decided = <A>(decide: Decide<A>, loaded: Loaded): Effect.Effect<Decision<A>> => {
+  const decision = decide(loaded)
+  return Effect.isEffect(decision) ? decision : Effect.succeed(decision)
+}
+
 // ---- reads ------------------------------------------------------------------
 
 export class TenantStore extends Context.Service<
@@ -206,7 +219,7 @@ export class TenantStore extends Context.Service<
     readonly transact: <A>(
       tenantId: string,
       load: Load,
-      decide: (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
+      decide: Decide<A>
     ) => Effect.Effect<A, StoreUnavailable | StatementRejected>
 
     /** Creates one that nobody asked for by request, as at the start; its audit names the service. */

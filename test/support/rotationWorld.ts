@@ -37,7 +37,7 @@ import * as MemorySweeps from "../../src/store/memory/MemorySweeps.ts"
 import * as MemoryTenantStore from "../../src/store/memory/MemoryTenantStore.ts"
 import { OutboxSignal } from "../../src/store/OutboxSignal.ts"
 import { StoreUnavailable } from "../../src/store/StoreError.ts"
-import { TenantStore } from "../../src/store/TenantStore.ts"
+import { decided, TenantStore } from "../../src/store/TenantStore.ts"
 import { keyWorld } from "../unit/crypto/keyWorld.ts"
 
 export const fileKeys = (...days: ReadonlyArray<number>) =>
@@ -73,14 +73,14 @@ export const rotationWorld = Effect.fnUntraced(function* (env: Record<string, st
     ...tenants,
     transact: (tenantId, load, decide) => {
       let fate: Fate | undefined
-      const deciding: typeof decide = (loaded) => {
-        const decision = decide(loaded)
-        const writes = decision.changes.audit.length > 0
-        if (writes) [fate, state.fate] = [state.fate, undefined]
-        return writes && fate === "is not done"
-          ? { ...decision, changes: { ...decision.changes, keys: undefined, audit: [], outbox: [], idempotent: [] } }
-          : decision
-      }
+      const deciding: typeof decide = (loaded) =>
+        Effect.map(decided(decide, loaded), (decision) => {
+          const writes = decision.changes.audit.length > 0
+          if (writes) [fate, state.fate] = [state.fate, undefined]
+          return writes && fate === "is not done"
+            ? { ...decision, changes: { ...decision.changes, keys: undefined, audit: [], outbox: [], idempotent: [] } }
+            : decision
+        })
       return Effect.flatMap(tenants.transact(tenantId, load, deciding), (result) =>
         fate === undefined
           ? Effect.succeed(result)

@@ -6,6 +6,7 @@
  */
 import type { Result } from "effect"
 import type { Refusal } from "../../domain/errors.ts"
+import * as Pieces from "../../observability/Pieces.ts"
 import { mergeClientLoads } from "../../store/ClientStore.ts"
 import { mergeCredentialLoads } from "../../store/CredentialStore.ts"
 import { mergeKeyLoads } from "../../store/KeyRotationStore.ts"
@@ -19,6 +20,8 @@ export interface Command<A> {
   readonly caller: Caller
   readonly load: Partial<Load>
   readonly decide: (workspace: Workspace) => Result.Result<A, Refusal>
+  /** Of a command that may have many items: the same decision, which may be left after each. */
+  readonly inPieces?: InPieces<A> | undefined
   /** What a constraint that only the database knows means for this command. */
   readonly rejected?: (() => Refusal) | undefined
   /** True for background work on a tenant that is being removed. */
@@ -26,10 +29,34 @@ export interface Command<A> {
   /** True for what ends its tenant: an answer that was kept is given again though no tenant has the id any more. */
   readonly outlivesTenant?: boolean | undefined
   /** For what must not wait in the mailbox: the command itself, made when its turn has come. */
-  readonly prepare?: (() => Command<A>) | undefined
+  readonly prepare?: Prepare<A> | undefined
   /** Asked when the rows are locked and read; false: what it was prepared with does not hold any more. */
   readonly stillHolds?: (() => boolean) | undefined
 }
+
+export interface Prepare<A> {
+  /** How many things are prepared. */
+  readonly count: number
+  readonly make: () => Pieces.Pieces<Command<A>>
+}
+
+export interface InPieces<A> {
+  /** How many items. */
+  readonly count: number
+  readonly decide: (workspace: Workspace) => Pieces.Pieces<Result.Result<A, Refusal>>
+}
+
+/** The decision of a command that may have many items. */
+export const ofItems = <A>(
+  count: number,
+  decide: InPieces<A>["decide"]
+): Required<Pick<Command<A>, "decide" | "inPieces">> => ({
+  inPieces: { count, decide },
+  decide: (workspace) => Pieces.atOnce(decide(workspace))
+})
+
+/** How many things are decided in it. */
+export const countOf = ({ inPieces }: AnyCommand): number => inPieces?.count ?? 1
 
 /** A command whose answer's type its asker remembers. */
 export type AnyCommand = Command<unknown>

@@ -22,11 +22,18 @@ import * as errors from "../../domain/errors.ts"
 import { hotTokenOf } from "../../domain/HotToken.ts"
 import { isInService } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
+import * as Pieces from "../../observability/Pieces.ts"
 import { CurrentTrace } from "../../observability/Tracing.ts"
 import { OutboxSignal } from "../../store/OutboxSignal.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
-import { type Changes, type IdempotentAnswer, type Loaded, TenantStore } from "../../store/TenantStore.ts"
-import { type AnyCommand, mergeLoads } from "./Command.ts"
+import {
+  type Changes,
+  type Decision,
+  type IdempotentAnswer,
+  type Loaded,
+  TenantStore
+} from "../../store/TenantStore.ts"
+import { type AnyCommand, countOf, mergeLoads } from "./Command.ts"
 import { Ids } from "./Ids.ts"
 import { InForce } from "./InForce.ts"
 import * as RememberedAnswer from "./RememberedAnswer.ts"
@@ -42,6 +49,12 @@ export type Answer = Result.Result<unknown, Refusal>
 export interface Asked {
   readonly command: AnyCommand
   readonly reply: (exit: Exit.Exit<Answer, ChangeError>) => void
+}
+
+/** A command whose turn has come. */
+interface Prepared {
+  readonly command: AnyCommand
+  readonly keyHashes: ReadonlyArray<string> | null
 }
 
 /** What became of one command in a group. */
@@ -130,7 +143,11 @@ export const layer = Layer.effect(
       return undefined
     }
 
-    const decideOne = (workspace: Workspace, command: AnyCommand, keyHashes: ReadonlyArray<string> | null): Decided => {
+    function* decideOne(
+      workspace: Workspace,
+      command: AnyCommand,
+      keyHashes: ReadonlyArray<string> | null
+    ): Pieces.Pieces<Decided> {
       const tenant = workspace.tenant(command.onRemovedTenant)
       const mayBeMissing = command.load.createsTenant === true
       const { idempotency } = command.caller
@@ -143,11 +160,11 @@ export const layer = Layer.effect(
         const inForce = workspace.isTenantRemoved ? "earlier" : "now"
         return { _tag: "Answer", answer: Result.fail(tenant.failure), inForce }
       }
-      if (keyHashes === null || idempotency === null) return answered(workspace, command).decided
+      if (keyHashes === null || idempotency === null) return (yield* answered(workspace, command)).decided
       const before = repeatedAny(workspace, command, keyHashes, idempotency.body)
       if (before !== undefined) return before
       const [keyHash, fingerprint] = [keyHashes[0]!, keyring.fingerprint("idempotency-body", idempotency.body)]
-      const { decided, provisional, revocationSeq } = answered(workspace, command)
+      const { decided, provisional, revocationSeq } = yield* answered(workspace, command)
       if (provisional) return decided
       const place = { keyHash, fingerprint, revocationSeq, createdAt: workspace.now }
       const answer = RememberedAnswer.encode(decided.answer, saysOf(place))
@@ -156,35 +173,76 @@ export const layer = Layer.effect(
       return decided
     }
 
+    function* decideAll(
+      prepared: ReadonlyArray<Prepared>,
+      loaded: Loaded,
+      holding: RowTagging.Holding,
+      workspace: Workspace
+    ): Pieces.Pieces<Decision<Committed>> {
+      const { tenantId } = workspace
+      const decided: Array<Decided> = []
+      for (const { command, keyHashes } of prepared) {
+        decided.push(yield* decideOne(workspace, command, keyHashes))
+        yield
+      }
+      for (const entry of yield* events.ofFacts(workspace)) workspace.announce(entry)
+      const changes = yield* RowTagging.tagged(tenantId, loaded, workspace.changes(), holding, keyring)
+      return { changes, result: { decided, workspace, changes } }
+    }
+
+    function* prepareAll(group: ReadonlyArray<Asked>): Pieces.Pieces<ReadonlyArray<Prepared>> {
+      const prepared: Array<Prepared> = []
+      for (const { command: given } of group) {
+        const command = given.prepare === undefined ? given : yield* given.prepare.make()
+        prepared.push({ command, keyHashes: keyHashesOf(command) })
+        yield
+      }
+      return prepared
+    }
+
     /** Null: what a command was prepared with did not hold any more, and nothing was decided. */
     const transact = (
       tenantId: string,
       group: ReadonlyArray<Asked>,
       keep: (workspace: Workspace) => void
+    ): Effect.Effect<Committed | null, StoreUnavailable | Refusal> =>
+      Effect.flatMap(
+        Pieces.run(
+          sum(group, ({ command }) => command.prepare?.count ?? 1),
+          prepareAll(group)
+        ),
+        (prepared) => transactPrepared(tenantId, group, prepared, keep)
+      )
+
+    const transactPrepared = (
+      tenantId: string,
+      group: ReadonlyArray<Asked>,
+      prepared: ReadonlyArray<Prepared>,
+      keep: (workspace: Workspace) => void
     ): Effect.Effect<Committed | null, StoreUnavailable | Refusal> => {
-      const prepared = group.map(({ command }) => command.prepare?.() ?? command)
-      const keyHashes = prepared.map(keyHashesOf)
       const load = mergeLoads([
-        ...prepared.map((command) => command.load),
-        { idempotencyKeyHashes: keyHashes.flatMap((hashes) => hashes ?? []) }
+        ...prepared.map(({ command }) => command.load),
+        { idempotencyKeyHashes: prepared.flatMap(({ keyHashes }) => keyHashes ?? []) }
       ])
-      const decide = (loaded: Loaded) => {
+      const decide = (loaded: Loaded): Decision<Committed | null> | Effect.Effect<Decision<Committed>> => {
         const holding = RowTagging.holdingIn(loaded, keyring)
         const workspace = new Workspace(tenantId, loaded, holding, ids.next)
-        const holds = (command: AnyCommand, at: number) =>
-          command.stillHolds?.() !== false && areStill(command, keyHashes[at] ?? null)
+        const holds = ({ command, keyHashes }: Prepared) =>
+          command.stillHolds?.() !== false && areStill(command, keyHashes)
         if (!prepared.every(holds)) {
           return { changes: workspace.changes(), result: null }
         }
         keep(workspace)
-        const decided = prepared.map((command, index) => decideOne(workspace, command, keyHashes[index] ?? null))
-        for (const entry of events.ofFacts(workspace)) workspace.announce(entry)
-        const changes = RowTagging.tagged(tenantId, loaded, workspace.changes(), holding, keyring)
-        return { changes, result: { decided, workspace, changes } }
+        const count = Math.max(
+          loaded.tokens.size,
+          sum(prepared, ({ command }) => countOf(command))
+        )
+        const deciding = decideAll(prepared, loaded, holding, workspace)
+        return count > Pieces.pieceMax ? Pieces.run(count, deciding) : Pieces.atOnce(deciding)
       }
       return inTraceOf(group, store.transact(tenantId, load, decide)).pipe(
         Effect.catchTag("StatementRejected", (rejected) => {
-          const refusal = prepared.length === 1 ? prepared[0]!.rejected?.() : undefined
+          const refusal = prepared.length === 1 ? prepared[0]!.command.rejected?.() : undefined
           return refusal === undefined ? Effect.die(rejected) : Effect.fail(refusal)
         })
       )
@@ -316,6 +374,8 @@ const isCacheable = (workspace: Workspace, { appName, tokenId }: Token): boolean
   return application !== undefined && isInService(application) && workspace.holds.token(tokenId)
 }
 
+const sum = <A>(all: ReadonlyArray<A>, of: (one: A) => number): number => all.reduce((count, one) => count + of(one), 0)
+
 const aadOf = (tenantId: string, keyHash: string) => `idempotency/${tenantId}/${keyHash}`
 
 /** All that an answer's row says beside it: for which body it counts, until when, and what has to be in force before. */
@@ -323,11 +383,15 @@ const saysOf = ({ createdAt, fingerprint, revocationSeq }: Omit<IdempotentAnswer
   `${fingerprint}/${revocationSeq}/${createdAt}`
 
 /** Runs the decision; says what its answer waits for, and up to which sequence a repetition of it has to. */
-const answered = (workspace: Workspace, command: AnyCommand) => {
-  const { provisional, result, takesAway, waitsForEarlier } = workspace.run(
-    () => command.decide(workspace),
-    command.caller.trace
-  )
+function* answered(
+  workspace: Workspace,
+  command: AnyCommand
+): Pieces.Pieces<{
+  readonly decided: Decided & { _tag: "Answer" }
+  provisional: boolean
+  revocationSeq: number | null
+}> {
+  const { provisional, result, takesAway, waitsForEarlier } = yield* workspace.run(command, command.caller.trace)
   const decided = {
     _tag: "Answer",
     answer: result,

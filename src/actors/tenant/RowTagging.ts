@@ -13,6 +13,7 @@ import type { Credential, TenantService } from "../../domain/Credential.ts"
 import { RowChanged } from "../../domain/errors.ts"
 import { settingsOf, type Tenant, withSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
+import * as Pieces from "../../observability/Pieces.ts"
 import type { RevokeAll } from "../../store/RevokeAll.ts"
 import type { Changes, Loaded } from "../../store/TenantStore.ts"
 
@@ -196,13 +197,13 @@ const settingsMac = (
 }
 
 /** The changes with a tag on each row that may have one. */
-export const tagged = (
+export function* tagged(
   tenantId: string,
   loaded: Loaded,
   changes: Changes,
   holding: Holding,
   tagger: Tagger
-): Changes => {
+): Pieces.Pieces<Changes> {
   const { rowTag } = tagger
   const ofToken = (token: Token): Token => ({ ...token, mac: rowTag(RowTags.ofToken(token)) })
   const ofCredential = (credential: Credential): Credential => ({
@@ -218,8 +219,8 @@ export const tagged = (
   const { clients, credentials } = changes
   return {
     ...changes,
-    tokensInserted: changes.tokensInserted.map(ofToken),
-    tokensUpdated: changes.tokensUpdated.map((token) =>
+    tokensInserted: yield* Pieces.map(changes.tokensInserted, ofToken),
+    tokensUpdated: yield* Pieces.map(changes.tokensUpdated, (token) =>
       holding.token(token.tokenId) ? ofToken(token) : untagged(token)
     ),
     ...(mac === undefined ? {} : { tenantMac: mac }),

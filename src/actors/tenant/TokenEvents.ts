@@ -14,6 +14,7 @@
 import { Context, Effect, Layer } from "effect"
 import { eventBytesMax, isCorrelationId } from "../../domain/Names.ts"
 import type { Token } from "../../domain/Token.ts"
+import * as Pieces from "../../observability/Pieces.ts"
 import { Replica } from "../../observability/Replica.ts"
 import { EndpointTokenRevokedEvent } from "../../schema/Ecap.ts"
 import { formatDate } from "../../schema/Timestamp.ts"
@@ -25,7 +26,7 @@ export class EventWriter extends Context.Service<
   EventWriter,
   {
     /** The messages of all that happened in this workspace, in order. */
-    readonly ofFacts: (workspace: Workspace) => ReadonlyArray<OutboxEntry>
+    readonly ofFacts: (workspace: Workspace) => Pieces.Pieces<ReadonlyArray<OutboxEntry>>
     /**
      * That the sessions of these tokens end though nothing of the tokens changed: what they belong to is out of
      * service, and that is in force.
@@ -142,7 +143,7 @@ export class EventWriter extends Context.Service<
         return Array.from(byEndpoint.values(), (ended) => sessionsEnd(ended, workspace, correlationId, false))
       }
 
-      const ofFacts = (workspace: Workspace): ReadonlyArray<OutboxEntry> => {
+      const ofFacts = function* (workspace: Workspace): Pieces.Pieces<ReadonlyArray<OutboxEntry>> {
         const endings = new Map<string, Array<TokenFact>>()
         for (const fact of workspace.facts) {
           if (!fact.endsSessions) continue
@@ -160,9 +161,9 @@ export class EventWriter extends Context.Service<
               return inTrace(sessionsEnd(tokens, workspace, correlationId, true), trace)
             })
           ),
-          ...workspace.facts.map((fact) =>
+          ...(yield* Pieces.map(workspace.facts, (fact) =>
             inTrace(tokenChanged(fact, workspace.now, inForceFirst && takesAway(fact)), fact.caller.trace)
-          )
+          ))
         ]
       }
 

@@ -22,6 +22,7 @@ import {
   withSettings
 } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
+import type { Pieces } from "../../observability/Pieces.ts"
 import { formatTraceparent, type Trace } from "../../observability/Trace.ts"
 import type { AuditCheckpoint } from "../../store/AuditStore.ts"
 import type { AsideAction, AsideRow } from "../../store/Outbox.ts"
@@ -39,6 +40,7 @@ import type {
   WithdrawalProgress
 } from "../../store/TenantStore.ts"
 import { ClientWorkspace } from "./ClientWorkspace.ts"
+import type { Command } from "./Command.ts"
 import { CredentialWorkspace } from "./CredentialWorkspace.ts"
 import { KeyWorkspace } from "./KeyWorkspace.ts"
 import { allHold, type Holding } from "./RowTagging.ts"
@@ -357,21 +359,21 @@ export class Workspace {
     return this.loaded.revocationSeq + 1
   }
 
-  /** Runs one command's decision; answers what its reply has to wait for. */
-  run<A>(
-    decide: () => Result.Result<A, Refusal>,
+  /** Runs one command's decision; answers what its reply has to wait for. No other command decides meanwhile. */
+  *run<A>(
+    { decide, inPieces }: Pick<Command<A>, "decide" | "inPieces">,
     trace: Trace | undefined = undefined
-  ): {
+  ): Pieces<{
     readonly result: Result.Result<A, Refusal>
     readonly takesAway: boolean
     readonly waitsForEarlier: boolean
     readonly provisional: boolean
-  } {
+  }> {
     const before = this.targets.length
     this.waitsForEarlier = false
     this.isProvisional = false
     this.trace = trace
-    const result = decide()
+    const result = inPieces === undefined ? decide(this) : yield* inPieces.decide(this)
     this.trace = undefined
     return {
       result,

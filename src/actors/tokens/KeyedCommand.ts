@@ -7,6 +7,7 @@
  * can stand under another. If not, nothing is decided: the command is prepared again, or answered 503.
  */
 import type { Keyring } from "../../crypto/Keyring.ts"
+import type { Pieces } from "../../observability/Pieces.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import type { HashedValue } from "./commands/tokenRows.ts"
@@ -16,10 +17,13 @@ const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 /** A value under every key that is alive, the one to write with first. */
 export type HashValue = (appName: string, value: string) => HashedValue
 
-/** `make` is called once for each turn. Ids and new values are made before it, so that a repetition finds them. */
+/**
+ * `make` is called once for each turn, and may be left between two of its `count` values. Ids and new values are made
+ * before it, so that a repetition finds them.
+ */
 export const keyed =
   (keyring: Keyring["Service"]) =>
-  <A>(name: string, caller: Caller, make: (hash: HashValue) => Command<A>): Command<A> => {
+  <A>(name: string, caller: Caller, count: number, make: (hash: HashValue) => Pieces<Command<A>>): Command<A> => {
     const keyIds = (): string =>
       keyring
         .hashTokenAll("", "")
@@ -41,14 +45,17 @@ export const keyed =
       decide: () => {
         throw new Error(`${name} was not prepared`)
       },
-      prepare: () => {
-        const before = keyIds()
-        let isUsed = false
-        const command = make((appName, value) => {
-          isUsed = true
-          return hash(appName, value)
-        })
-        return { ...command, stillHolds: () => !isUsed || (keyring.isCurrent() && keyIds() === before) }
+      prepare: {
+        count,
+        make: function* () {
+          const before = keyIds()
+          let isUsed = false
+          const command = yield* make((appName, value) => {
+            isUsed = true
+            return hash(appName, value)
+          })
+          return { ...command, stillHolds: () => !isUsed || (keyring.isCurrent() && keyIds() === before) }
+        }
       }
     }
   }

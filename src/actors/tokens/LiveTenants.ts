@@ -14,6 +14,7 @@ import { globalTenantId, isEntityId, unknownEntityId } from "../../domain/Names.
 import { isInService, noSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
+import * as Pieces from "../../observability/Pieces.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
 import { ApplicationSettings } from "../tenant/ApplicationSettings.ts"
@@ -31,8 +32,7 @@ import {
   Tenants,
   type TokenRecord,
   type TokenRef,
-  type Transition,
-  type ValidationAnswer
+  type Transition
 } from "../tenant/Tenants.ts"
 import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as UseRecorder from "../tenant/UseRecorder.ts"
@@ -49,7 +49,7 @@ import { type HashValue, keyed } from "./KeyedCommand.ts"
 import { revokeAlls } from "./revokeAll.ts"
 import { tenantEvents } from "./tenantEvents.ts"
 import { tokenPlaces } from "./tokenPlaces.ts"
-import { validateAll } from "./validateAll.ts"
+import { validateAll, validateOne } from "./validateAll.ts"
 
 export const layer = Layer.effect(
   Tenants,
@@ -99,19 +99,15 @@ export const layer = Layer.effect(
         tokenId: ids.next(),
         value: item.token ?? ids.tokenValue(length, alphabet)
       }))
-      return keyedCommand("token.provision", caller, (hash) =>
-        commands.provision(
-          appName,
-          made.map(({ item, tokenId, value }) => ({
-            ...item,
-            tokenId,
-            lifetimeMs: defaultLifetimeMs,
-            hashed: hash(appName, value)
-          })),
-          caller,
-          limits.get(tenantId).tokens
-        )
-      )
+      return keyedCommand("token.provision", caller, made.length, function* (hash) {
+        const plans = yield* Pieces.map(made, ({ item, tokenId, value }) => ({
+          ...item,
+          tokenId,
+          lifetimeMs: defaultLifetimeMs,
+          hashed: hash(appName, value)
+        }))
+        return commands.provision(appName, plans, caller, limits.get(tenantId).tokens)
+      })
     }
     const resolve = (ref: TokenRef, hash: HashValue): commands.ResolvedRef =>
       "tokenId" in ref ? ref : { appName: ref.appName, hashes: hash(ref.appName, ref.token).hashes }
@@ -143,27 +139,14 @@ export const layer = Layer.effect(
       const ask = (isFinal: boolean) =>
         Effect.suspend(() => {
           firstUse.recordNow(tenantId)
-          const command = keyedCommand("token.transition", caller, (hash) =>
-            commands.transition(
-              refs.map((ref) => resolve(ref, hash)),
-              wanted,
-              caller,
-              isFinal
-            )
-          )
+          const command = keyedCommand("token.transition", caller, refs.length, function* (hash) {
+            const resolved = yield* Pieces.map(refs, (ref) => resolve(ref, hash))
+            return commands.transition(resolved, wanted, caller, isFinal)
+          })
           return change(tenantId, command)
         })
       return UseRecorder.asUsed(ask, (results) => Result.isSuccess(results) && results.success.some(refusesUnused))
     }
-
-    const validateOne = (
-      tenantId: string,
-      item: { readonly appName: string; readonly token: string },
-      dryRun: boolean
-    ) =>
-      Effect.callback<ValidationAnswer>((resume) =>
-        validator.validateUnsafe(tenantId, item.appName, item.token, dryRun, (answer) => resume(Effect.succeed(answer)))
-      )
 
     return {
       createTenant: ({ name, settings = noSettings, tenantId }, caller) =>
@@ -203,7 +186,7 @@ export const layer = Layer.effect(
       whereTokensAre: (tenantId, refs) =>
         tokenPlaces(refs, {
           byId: (tokenId) => Effect.mapError(findToken(tenantId, tokenId), ExistingTenant.readFailed),
-          byValue: (ref) => validateOne(tenantId, ref, true)
+          byValue: (ref) => validateOne(validator, tenantId, ref, true)
         }),
       applicationsOfEndpoint: (tenantId, endpointId) =>
         Effect.mapError(store.applicationsOfEndpoint(tenantId, endpointId), ExistingTenant.readFailed),
@@ -226,13 +209,11 @@ export const layer = Layer.effect(
         // Without a row the command is asked all the same: it may be the repetition of one that had it.
         const { alphabet, length } = settings.of(old?.appName ?? "")
         const [successorId, value] = [ids.next(), token ?? ids.tokenValue(length, alphabet)]
-        const command = keyedCommand("token.rotate", caller, (hash) =>
-          commands.rotate(
-            { tokenId, overlapMs, successorId, place: old, hashed: hash(old?.appName ?? "", value) },
-            caller,
-            limits.get(tenantId).tokens
-          )
-        )
+        const command = keyedCommand("token.rotate", caller, 1, function* (hash) {
+          const hashed = hash(old?.appName ?? "", value)
+          const asked = { tokenId, overlapMs, successorId, place: old, hashed }
+          return commands.rotate(asked, caller, limits.get(tenantId).tokens)
+        })
         return yield* change(tenantId, command)
       }),
       ...revokeAlls({ store, ids, keyring, liveTenant, change }),

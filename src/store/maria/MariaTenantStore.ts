@@ -11,10 +11,19 @@
 import { Effect, Layer } from "effect"
 import type { Page } from "../../domain/Page.ts"
 import type { Application, Tenant } from "../../domain/Tenant.ts"
-import { type ChainHead, chain, headAfter } from "../AuditChain.ts"
+import * as Pieces from "../../observability/Pieces.ts"
+import { type AuditRow, type ChainHead, chain, headAfter } from "../AuditChain.ts"
 import { checkChanges, isEmpty } from "../checkChanges.ts"
 import { noStock, stockAfter } from "../Stock.ts"
-import { type Changes, type Load, type Loaded, StatementRejected, TenantStore } from "../TenantStore.ts"
+import {
+  type Changes,
+  type Decide,
+  decided,
+  type Load,
+  type Loaded,
+  StatementRejected,
+  TenantStore
+} from "../TenantStore.ts"
 import { createTenant } from "../tenantCreated.ts"
 import { applyApplications } from "./apply/applications.ts"
 import { applyAside } from "./apply/aside.ts"
@@ -104,16 +113,21 @@ const countersAfter = (counters: Counters, loaded: Loaded, changes: Changes, hea
   stock: stockAfter(counters.stock, loaded, changes)
 })
 
+/** The rows of the audit, and what the tenant's counters said before them. */
+interface Chained {
+  readonly counters: Counters
+  readonly head: ChainHead
+  readonly audit: ReadonlyArray<AuditRow>
+}
+
 /** In the order in which the statements run. */
 const applyAll = async (
   session: Session,
   tenantId: string,
-  counters: Counters,
+  { audit, counters, head }: Chained,
   loaded: Loaded,
   changes: Changes
 ): Promise<void> => {
-  const before: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
-  const audit = chain(tenantId, before, loaded.now, changes.audit)
   await Promise.all([
     ...applyAside(session, changes.asideEnded),
     ...applyTenantCreated(session, tenantId, changes.tenantCreated, loaded.now),
@@ -130,11 +144,9 @@ const applyAll = async (
     ...applyKeys(session, changes.keys),
     ...applyRevokeAlls(session, tenantId, changes.revokeAlls, loaded.now),
     ...applyAudit(session, audit),
-    ...applyCounters(session, tenantId, countersAfter(counters, loaded, changes, headAfter(before, audit)))
+    ...applyCounters(session, tenantId, countersAfter(counters, loaded, changes, headAfter(head, audit)))
   ])
 }
-
-type Decide<A> = (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
 
 const runTransaction = <A>(
   session: Session,
@@ -144,16 +156,22 @@ const runTransaction = <A>(
 ): Effect.Effect<TransactionResult<A>, DatabaseFailure> =>
   Effect.flatMap(
     fromSession(() => loadAll(session, tenantId, load)),
-    ({ loaded, locked }): Effect.Effect<TransactionResult<A>, DatabaseFailure> => {
-      const { changes, result } = decide(loaded)
-      checkChanges(tenantId, load, loaded, changes)
-      const { counters } = locked
-      if (counters === undefined || isEmpty(changes)) return Effect.succeed({ value: result, wrote: false })
-      return Effect.as(
-        fromSession(() => applyAll(session, tenantId, counters, loaded, changes)),
-        { value: result, wrote: true }
+    ({ loaded, locked }) =>
+      Effect.flatMap(
+        decided(decide, loaded),
+        ({ changes, result }): Effect.Effect<TransactionResult<A>, DatabaseFailure> => {
+          checkChanges(tenantId, load, loaded, changes)
+          const { counters } = locked
+          if (counters === undefined || isEmpty(changes)) return Effect.succeed({ value: result, wrote: false })
+          const head: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
+          return Pieces.run(changes.audit.length, chain(tenantId, head, loaded.now, changes.audit)).pipe(
+            Effect.flatMap((audit) =>
+              fromSession(() => applyAll(session, tenantId, { counters, head, audit }, loaded, changes))
+            ),
+            Effect.as({ value: result, wrote: true })
+          )
+        }
       )
-    }
   )
 
 // ---- reads ------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /** `TenantStore` in memory, with the promises of the contract. `now` is Effect's clock. */
-import { Clock, Effect, Layer } from "effect"
+import { Clock, Effect, Layer, Semaphore } from "effect"
 import type { Page, TokenQuery } from "../../domain/Page.ts"
 import { isInService, settingsOf } from "../../domain/Tenant.ts"
 import { endOf, shownStatus, type Token } from "../../domain/Token.ts"
@@ -8,7 +8,8 @@ import { checkChanges, isEmpty } from "../checkChanges.ts"
 import { countsAsToken } from "../Stock.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import {
-  type Changes,
+  type Decide,
+  decided,
   type IdempotentAnswer,
   type Load,
   type Loaded,
@@ -137,27 +138,35 @@ const matches = (token: Token, tenantId: string, query: Omit<TokenQuery, "limit"
   isExpiringBefore(token, query.expiringBefore, now) &&
   (query.statuses.length === 0 || query.statuses.includes(shownStatus(token, now)))
 
-type Decide<A> = (loaded: Loaded) => { readonly changes: Changes; readonly result: A }
+const locks = new WeakMap<MemoryTables, Map<string, Semaphore.Semaphore>>()
+const lockOf = (tables: MemoryTables, tenantId: string): Semaphore.Semaphore => {
+  const all = locks.get(tables) ?? new Map<string, Semaphore.Semaphore>()
+  const lock = all.get(tenantId) ?? Semaphore.makeUnsafe(1)
+  locks.set(tables, all.set(tenantId, lock))
+  return lock
+}
 
 const make = Effect.map(MemoryDatabase, (tables) => {
   const step = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
   const found = <A>(keys: ReadonlyArray<string>, find: (key: string) => A | undefined): ReadonlyArray<A> =>
     Array.from(present(keys, find).values())
-  const transact: TenantStore["Service"]["transact"] = <A>(tenantId: string, load: Load, decide: Decide<A>) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<A, StoreUnavailable | StatementRejected> => {
-      const loaded = loadAll(tables, tenantId, load, now)
-      const { changes, result } = decide(loaded)
+  const transactLocked = <A>(tenantId: string, load: Load, decide: Decide<A>) =>
+    Effect.gen(function* (): Effect.fn.Return<A, StoreUnavailable | StatementRejected> {
+      const loaded = loadAll(tables, tenantId, load, yield* Clock.currentTimeMillis)
+      const { changes, result } = yield* decided(decide, loaded)
       checkChanges(tenantId, load, loaded, changes)
-      if (isEmpty(changes)) return Effect.succeed(result)
+      if (isEmpty(changes)) return result
       const constraint = rejection(tables, tenantId, changes)
-      if (constraint !== null) return Effect.fail(new StatementRejected({ constraint }))
+      if (constraint !== null) return yield* new StatementRejected({ constraint })
       // No replica looks for a token under a retired key.
       if (changes.tokensInserted.some(({ hashKeyId }) => tables.dataKeys.get(hashKeyId)?.state === "retired")) {
-        return Effect.fail(new StoreUnavailable({ operation: "TenantStore.transact", outcome: "none" }))
+        return yield* new StoreUnavailable({ operation: "TenantStore.transact", outcome: "none" })
       }
       applyChanges(tables, tenantId, loaded, changes)
-      return Effect.succeed(result)
+      return result
     })
+  const transact: TenantStore["Service"]["transact"] = (tenantId, load, decide) =>
+    Effect.suspend(() => lockOf(tables, tenantId).withPermit(transactLocked(tenantId, load, decide)))
   return TenantStore.of({
     transact,
     createTenant: createTenant(transact),

@@ -6,6 +6,7 @@
  */
 import { noSettings, settingsOf, withSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
+import * as Pieces from "../../observability/Pieces.ts"
 import { chain, headAfter } from "../AuditChain.ts"
 import type { Changes, Loaded } from "../TenantStore.ts"
 import { applyClients, brokenClients } from "./MemoryClientStore.ts"
@@ -111,7 +112,7 @@ const appendAudit = (tables: MemoryTables, tenantId: string, now: number, entrie
   const counters = tables.counters.get(tenantId)
   if (counters === undefined) return
   const head = { seq: counters.auditSeq, hash: counters.auditHash }
-  const rows = chain(tenantId, head, now, entries)
+  const rows = Pieces.atOnce(chain(tenantId, head, now, entries))
   const after = headAfter(head, rows)
   counters.auditSeq = after.seq
   counters.auditHash = after.hash

@@ -1,5 +1,6 @@
 // Verifies R-SEC-7, R-AUD-1.
 import { assert, describe, it } from "@effect/vitest"
+import { atOnce } from "../../../src/observability/Pieces.ts"
 import { type AuditRow, chain, linkHash } from "../../../src/store/AuditChain.ts"
 import { beginning, walk } from "../../../src/store/AuditWalk.ts"
 import { auditedBy } from "../../support/auditedBy.ts"
@@ -12,7 +13,7 @@ const entries = Array.from({ length: 8 }, (_, index) => ({
   entityId: `c${index}`,
   diff: index % 2 === 0 ? { version: index } : null
 }))
-const rows = chain(tenantId, { seq: 0, hash: null }, 1_700_000_000_000, entries)
+const rows = atOnce(chain(tenantId, { seq: 0, hash: null }, 1_700_000_000_000, entries))
 const none = new Map<number, string>()
 const brokenAt = (given: ReadonlyArray<AuditRow>, anchors = none) =>
   walk(beginning(tenantId), given, anchors).broken?.seq
@@ -85,7 +86,9 @@ describe("AuditWalk", () => {
   })
 
   it("names the signed row that a chain written anew contradicts", () => {
-    const anew = chain(tenantId, { seq: 0, hash: null }, 1_700_000_000_000, entries.toSpliced(2, 1, entries[3]!))
+    const anew = atOnce(
+      chain(tenantId, { seq: 0, hash: null }, 1_700_000_000_000, entries.toSpliced(2, 1, entries[3]!))
+    )
     assert.isUndefined(brokenAt(anew))
     assert.strictEqual(brokenAt(anew, new Map([[6, rows[5]!.hash]])), 6)
   })
@@ -107,7 +110,7 @@ describe("AuditWalk", () => {
 
   it("holds over rows of the former version and those that follow them", () => {
     const last = former.at(-1)!
-    const later = chain(tenantId, { seq: last.seq, hash: last.hash }, 1_700_000_000_000, entries)
+    const later = atOnce(chain(tenantId, { seq: last.seq, hash: last.hash }, 1_700_000_000_000, entries))
     const walked = walk(beginning(tenantId), [...former, ...later], none)
     assert.deepStrictEqual([walked.checked, walked.broken], [16, null])
   })

@@ -4,7 +4,8 @@
 import { Result } from "effect"
 import { type EndReason, endingOf, hasEnded, shownStatus, type Token } from "../../../domain/Token.ts"
 import { isUsable } from "../../../domain/TokenLifecycle.ts"
-import type { Command } from "../../tenant/Command.ts"
+import * as Pieces from "../../../observability/Pieces.ts"
+import { type Command, ofItems } from "../../tenant/Command.ts"
 import type { Caller } from "../../tenant/Tenants.ts"
 import type { Workspace } from "../../tenant/Workspace.ts"
 import { findToken, happened } from "./tokenRows.ts"
@@ -43,13 +44,14 @@ export const deleteTokensOfEndpoint = (endpointId: string, caller: Caller): Comm
   name: "token.delete",
   caller,
   load: { endpointIds: [endpointId] },
-  decide: (workspace) => {
+  // How many there are is known when they are loaded.
+  ...ofItems(1, function* (workspace) {
     const tokens = workspace.tokensOfEndpoint(endpointId)
-    for (const token of tokens) deleteOne(workspace, token, caller, null)
+    yield* Pieces.map(tokens, (token) => deleteOne(workspace, token, caller, null))
     // Whoever deleted them a moment ago may not have been answered yet.
     if (tokens.length === 0) workspace.alreadyGone()
     return Result.succeed({ deleted: tokens.length })
-  }
+  })
 })
 
 /** Rows of a removed application or tenant: deleted in pieces, with their events. The right itself went before. */
@@ -58,11 +60,11 @@ export const purgeTokens = (tokenIds: ReadonlyArray<string>, caller: Caller): Co
   caller,
   load: { tokenIds },
   onRemovedTenant: true,
-  decide: (workspace) => {
+  ...ofItems(tokenIds.length, function* (workspace) {
     const tokens = tokenIds.flatMap((tokenId) => workspace.token(tokenId) ?? [])
-    for (const token of tokens) deleteOne(workspace, token, caller, "removed")
+    yield* Pieces.map(tokens, (token) => deleteOne(workspace, token, caller, "removed"))
     return Result.succeed(tokens.length)
-  }
+  })
 })
 
 /** Tokens whose own end has come: Revoked from now on in the row too, and announced. */
@@ -70,9 +72,10 @@ export const endTokens = (tokenIds: ReadonlyArray<string>, caller: Caller): Comm
   name: "token.expire",
   caller,
   load: { tokenIds },
-  decide: (workspace) => {
+  ...ofItems(tokenIds.length, function* (workspace) {
     let ended = 0
     for (const tokenId of tokenIds) {
+      yield
       const token = workspace.token(tokenId)
       if (token === undefined || token.status === "Revoked" || !hasEnded(token, workspace.now)) continue
       ended++
@@ -102,5 +105,5 @@ export const endTokens = (tokenIds: ReadonlyArray<string>, caller: Caller): Comm
       )
     }
     return Result.succeed(ended)
-  }
+  })
 })

@@ -6,7 +6,8 @@ import * as errors from "../../../domain/errors.ts"
 import { tokensPerEndpointMax } from "../../../domain/Names.ts"
 import { defaultLimits } from "../../../domain/TenantLimits.ts"
 import { type Token, tokenHintOf } from "../../../domain/Token.ts"
-import type { Command } from "../../tenant/Command.ts"
+import * as Pieces from "../../../observability/Pieces.ts"
+import { type Command, ofItems } from "../../tenant/Command.ts"
 import type { Caller, ItemResult, Provisioned, ProvisionItem } from "../../tenant/Tenants.ts"
 import type { Workspace } from "../../tenant/Workspace.ts"
 import { type HashedValue, happened, requireApplication, toRecord } from "./tokenRows.ts"
@@ -81,9 +82,9 @@ export const provision = (
     tokenHashes: plans.flatMap((plan) => plan.hashed.hashes)
   },
   rejected: () => new errors.TokenExists({ appName }),
-  decide: (workspace) => {
+  ...ofItems(plans.length, function* (workspace) {
     const refused = requireApplication(workspace, appName)
     if (refused !== null) return Result.fail(refused)
-    return Result.succeed(plans.map((plan) => provisionOne(workspace, appName, plan, caller, tokensMax)))
-  }
+    return Result.succeed(yield* Pieces.map(plans, (plan) => provisionOne(workspace, appName, plan, caller, tokensMax)))
+  })
 })

@@ -12,8 +12,9 @@ import * as errors from "../../../domain/errors.ts"
 import { shownStatus, type Token } from "../../../domain/Token.ts"
 import { isUsable } from "../../../domain/TokenLifecycle.ts"
 import { isOf, type TokenPopulation, type WalkPlace, walkBegin } from "../../../domain/TokenPopulation.ts"
+import * as Pieces from "../../../observability/Pieces.ts"
 import type { RevokeAll } from "../../../store/RevokeAll.ts"
-import type { Command } from "../../tenant/Command.ts"
+import { type Command, ofItems } from "../../tenant/Command.ts"
 import type { Caller } from "../../tenant/Tenants.ts"
 import type { Workspace } from "../../tenant/Workspace.ts"
 import { happened, requireApplication } from "./tokenRows.ts"
@@ -116,17 +117,17 @@ export const revokePiece = (one: RevokeAll, tokenIds: ReadonlyArray<string>, pla
   name: "token.revoke-all-piece",
   caller: askerOf(one),
   load: { tokenIds, revokeAlls: [one.operationId] },
-  decide: (workspace) => {
+  ...ofItems(tokenIds.length, function* (workspace) {
     if (!workspace.holds.revokeAll(one.operationId)) return Result.fail(changed(one))
     const now = workspace.revokeAll(one.operationId)
     if (now === undefined || now.finishedAt !== null || !isSamePlace(now.place, one.place)) return Result.succeed(0)
     const tokens = tokenIds
       .flatMap((tokenId) => workspace.token(tokenId) ?? [])
       .filter((token) => isOf(now.population, token, workspace.now))
-    for (const token of tokens) revokeOne(workspace, token, now.reason, askerOf(now))
+    yield* Pieces.map(tokens, (token) => revokeOne(workspace, token, now.reason, askerOf(now)))
     workspace.writeRevokeAll({ ...now, place, done: now.done + tokens.length })
     return Result.succeed(tokens.length)
-  }
+  })
 })
 
 /** All of it is in force. */

@@ -7,7 +7,8 @@ import { Result } from "effect"
 import * as errors from "../../../domain/errors.ts"
 import { hasEnded, shownStatus, type Token, type TokenStatus } from "../../../domain/Token.ts"
 import { decide, isUsable } from "../../../domain/TokenLifecycle.ts"
-import type { Command } from "../../tenant/Command.ts"
+import * as Pieces from "../../../observability/Pieces.ts"
+import { type Command, ofItems } from "../../tenant/Command.ts"
 import { tokenChanged } from "../../tenant/RowTagging.ts"
 import type { Caller, ItemResult, TokenRecord, Transition } from "../../tenant/Tenants.ts"
 import type { TokenFact, Workspace } from "../../tenant/Workspace.ts"
@@ -83,7 +84,9 @@ export const transition = (
   name: "token.transition",
   caller,
   load: loadOf(refs),
-  decide: (workspace) => Result.succeed(refs.map((ref) => transitionOne(workspace, ref, change, caller, isFinal)))
+  ...ofItems(refs.length, function* (workspace) {
+    return Result.succeed(yield* Pieces.map(refs, (ref) => transitionOne(workspace, ref, change, caller, isFinal)))
+  })
 })
 
 const loadOf = (refs: ReadonlyArray<ResolvedRef>) => ({
@@ -97,9 +100,10 @@ export const activateOnFirstUse = (tokenIds: ReadonlyArray<string>, caller: Call
   name: "token.first-use",
   caller,
   load: { tokenIds },
-  decide: (workspace) => {
+  ...ofItems(tokenIds.length, function* (workspace) {
     let moved = 0
     for (const tokenId of tokenIds) {
+      yield
       const token = workspace.token(tokenId)
       if (token === undefined || token.status !== "Inactive" || hasEnded(token, workspace.now)) continue
       if (!workspace.holds.token(tokenId)) continue
@@ -121,5 +125,5 @@ export const activateOnFirstUse = (tokenIds: ReadonlyArray<string>, caller: Call
       )
     }
     return Result.succeed(moved)
-  }
+  })
 })

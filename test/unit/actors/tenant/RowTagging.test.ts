@@ -3,6 +3,7 @@
 import { assert, describe, it } from "vitest"
 import { holdingIn, tagged } from "../../../../src/actors/tenant/RowTagging.ts"
 import * as RowTags from "../../../../src/crypto/RowTags.ts"
+import { atOnce } from "../../../../src/observability/Pieces.ts"
 import type { Loaded } from "../../../../src/store/TenantStore.ts"
 import { credentialRow, nextId } from "../../../support/credentialRows.ts"
 import { aToken, noChanges } from "../../../support/storeFixtures.ts"
@@ -36,7 +37,7 @@ describe("a changed token", () => {
   const macAfter = (row: typeof token & { readonly mac?: Uint8Array | undefined }) => {
     const loaded = loadedWith({ tokens: new Map([[token.tokenId, row]]) })
     const changes = { ...noChanges, tokensUpdated: [{ ...after, mac: row.mac }] }
-    return tagged("acme", loaded, changes, holdingIn(loaded, tagger), tagger).tokensUpdated[0]?.mac
+    return atOnce(tagged("acme", loaded, changes, holdingIn(loaded, tagger), tagger)).tokensUpdated[0]?.mac
   }
 
   it("has the tag of what it says now when it held, and none when it did not", () => {
@@ -72,7 +73,7 @@ describe("a changed credential", () => {
       versionsDeleted: []
     }
     const changes = { ...noChanges, credentials } as unknown as Parameters<typeof tagged>[2]
-    return tagged("acme", loaded, changes, holdingIn(loaded, tagger), tagger).credentials?.updated[0]?.mac
+    return atOnce(tagged("acme", loaded, changes, holdingIn(loaded, tagger), tagger)).credentials?.updated[0]?.mac
   }
 
   it("has the tag of what it says now when it held, and none when it did not", () => {
@@ -91,7 +92,7 @@ describe("a tenant's settings", () => {
   it("are tagged when they are configured over a row that held, and not otherwise", () => {
     const changes = { ...noChanges, tenantConfigured: configured }
     const macOf = (loaded: Loaded) =>
-      tagged("acme", loaded, changes, holdingIn(loaded, tagger), tagger).tenantSettingsMac
+      atOnce(tagged("acme", loaded, changes, holdingIn(loaded, tagger), tagger)).tenantSettingsMac
     assert.instanceOf(macOf(loadedWith({})), Uint8Array)
     assert.isUndefined(macOf(loadedWith({ tenant: { ...tenant, settingsMac: tagOf("something else") } })))
   })

@@ -10,6 +10,7 @@ import { removeTenant } from "../../../../src/actors/tokens/commands/application
 import * as commands from "../../../../src/actors/tokens/commands/tokens.ts"
 import { busPrincipal } from "../../../../src/domain/Principal.ts"
 import { endingOf, endOf, type Token, type TokenStatus, tokenStatuses } from "../../../../src/domain/Token.ts"
+import { atOnce } from "../../../../src/observability/Pieces.ts"
 import type { Loaded } from "../../../../src/store/TenantStore.ts"
 import { aMessage } from "../../../support/storeFixtures.ts"
 
@@ -94,11 +95,8 @@ describe("transition", () => {
   it.each(Object.entries(expected))("%s", (pair, [what, raised, endsSessions]) => {
     const [from, target] = pair.split(">") as [TokenStatus, TokenStatus]
     const workspace = workspaceOf([tokenWith({ status: from })])
-    const ran = workspace.run(() =>
-      commands
-        .transition([{ tokenId: idOf(1) }], { target, expectedVersion: null, reason: "why" }, caller)
-        .decide(workspace)
-    )
+    const wanted = { target, expectedVersion: null, reason: "why" }
+    const ran = atOnce(workspace.run(commands.transition([{ tokenId: idOf(1) }], wanted, caller)))
     const [item] = Result.getOrThrow(ran.result)
     const changes = workspace.changes()
     assert.strictEqual(Result.isFailure(item!), what === "forbidden")
@@ -115,9 +113,7 @@ describe("transition", () => {
   })
 
   it("a token that is not found to be deleted may be one whose deletion is not in force yet", () => {
-    const ran = ((workspace) => workspace.run(() => commands.deleteToken(idOf(2), caller).decide(workspace)))(
-      workspaceOf([tokenWith({})])
-    )
+    const ran = atOnce(workspaceOf([tokenWith({})]).run(commands.deleteToken(idOf(2), caller)))
     assert.isTrue(Result.isFailure(ran.result))
     assert.isTrue(ran.waitsForEarlier)
   })
@@ -325,7 +321,7 @@ describe("rotate", () => {
   it("does nothing to a token whose place was not known when it was asked", () => {
     const workspace = workspaceOf([tokenWith({})])
     const options = { tokenId: idOf(1), overlapMs: 0, successorId: idOf(2), place: undefined, hashed: hashedAs(2) }
-    const ran = workspace.run(() => commands.rotate(options, caller).decide(workspace))
+    const ran = atOnce(workspace.run(commands.rotate(options, caller)))
     assert.strictEqual(Result.getOrThrow(Result.flip(ran.result))._tag, "TokenNotFound")
     assert.isTrue(ran.provisional)
     assert.deepStrictEqual(workspace.changes().tokensInserted, [])

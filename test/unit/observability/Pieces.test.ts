@@ -1,0 +1,86 @@
+// Verifies R-LIM-3.
+/** Work on many things leaves the thread to others, and comes to the same. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber } from "effect"
+import * as Pieces from "../../../src/observability/Pieces.ts"
+import { turnsOfLoop } from "../../support/turnsOfLoop.ts"
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => n)
+
+describe("work in pieces", () => {
+  it.effect("comes to the same as at once, in order", () =>
+    Effect.gen(function* () {
+      for (const count of [0, 1, Pieces.pieceMax, Pieces.pieceMax + 1, 10 * Pieces.pieceMax]) {
+        const seen: Array<number> = []
+        const doubled = (n: number, index: number) => {
+          assert.strictEqual(index, n)
+          seen.push(n)
+          return 2 * n
+        }
+        const wanted = numbers(count).map((n) => 2 * n)
+        assert.deepStrictEqual(Pieces.atOnce(Pieces.map(numbers(count), doubled)), wanted)
+        assert.deepStrictEqual(yield* Pieces.run(count, Pieces.map(numbers(count), doubled)), wanted)
+        assert.deepStrictEqual(seen, [...numbers(count), ...numbers(count)])
+      }
+    })
+  )
+
+  it("is done at once when it is no more than a piece", () => {
+    assert.lengthOf(
+      Effect.runSync(
+        Pieces.run(
+          Pieces.pieceMax,
+          Pieces.map(numbers(Pieces.pieceMax), (n) => n)
+        )
+      ),
+      64
+    )
+  })
+
+  it.effect("leaves a turn of the loop between two pieces, and of several lists does one piece in a turn", () =>
+    Effect.gen(function* () {
+      const turns = turnsOfLoop()
+      const [lists, pieces] = [5, 4]
+      const turnsOf: Array<Array<number>> = numbers(lists).map(() => [])
+      yield* Effect.all(
+        turnsOf.map((seen) =>
+          Pieces.run(
+            pieces * Pieces.pieceMax,
+            Pieces.map(numbers(pieces * Pieces.pieceMax), () => void seen.push(turns.now()))
+          )
+        ),
+        { concurrency: "unbounded" }
+      )
+      turns.end()
+      const counts = new Map<number, number>()
+      for (const turn of turnsOf.flat()) counts.set(turn, (counts.get(turn) ?? 0) + 1)
+      for (const count of counts.values()) assert.isAtMost(count, Pieces.pieceMax)
+      // First come, first served: the last one has begun before the first one is through.
+      assert.isBelow(turnsOf.at(-1)![0]!, turnsOf[0]!.at(-1)!)
+    })
+  )
+
+  it.effect("that meets a bug, or is given up, keeps nobody from going on", () =>
+    Effect.gen(function* () {
+      const many = numbers(4 * Pieces.pieceMax)
+      const bug = Pieces.map(many, (n) => {
+        if (n === 2 * Pieces.pieceMax) throw new Error("planted")
+      })
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(Pieces.run(many.length, bug))))
+      const fibers = yield* Effect.all(
+        numbers(3).map(() =>
+          Effect.forkChild(
+            Pieces.run(
+              many.length,
+              Pieces.map(many, (n) => n)
+            ),
+            { startImmediately: true }
+          )
+        )
+      )
+      yield* Fiber.interrupt(fibers[0]!)
+      yield* Fiber.interrupt(fibers[1]!)
+      assert.deepStrictEqual(yield* Fiber.join(fibers[2]!), many)
+    })
+  )
+})
