@@ -6,12 +6,12 @@
  * sides, and what is left is the service's doing; on a machine with processors to spare the two baselines, beside an
  * echo and alone, are one. `bench/fairness.ts` prints both.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { eventually } from "../../test/support/eventually.ts"
 import { startEcho, startFlood } from "../support/children.ts"
-import { type Flood, type Flooded, floods, loud, subjectOf } from "../support/flood.ts"
+import { type Flood, type Flooded, floods, type KnownTokens, loud, subjectOf } from "../support/flood.ts"
 import { type Ground, provision, registered } from "../support/ground.ts"
 import type { Group, Row, Side } from "../support/measure.ts"
 import { quietTenant, quietTimes, type Times, type Work, works } from "../support/quietTenant.ts"
@@ -27,6 +27,8 @@ export const limits = { requestsInFlight: 256, missesPerSecond: 1_000 }
 /** What a flood was in its last round within the service, and what the service's thread did in one go meanwhile. */
 interface Known {
   readonly perSecond: number
+  /** Of them, not refused. */
+  readonly servedPerSecond: number
   readonly processors: number
   readonly turns: TurnsSeen
 }
@@ -42,7 +44,11 @@ export interface Fairness {
   readonly turnsAlone: () => TurnsSeen
 }
 
-export const prepareFairness = async (ground: Ground, milliseconds: number): Promise<Fairness> => {
+export const prepareFairness = async (
+  ground: Ground,
+  milliseconds: number,
+  kinds: ReadonlyArray<Flood> = floods
+): Promise<Fairness> => {
   const { natsUrl, onStop } = ground
   const folder = mkdtempSync(join(tmpdir(), "cm-turns-"))
   onStop(async () => rmSync(folder, { recursive: true }))
@@ -66,26 +72,32 @@ export const prepareFairness = async (ground: Ground, milliseconds: number): Pro
     await client.admin("tenants.create", { tenantId })
     await registered(client, tenantId, tenantId)
   }
-  await provision(client, 1_000, { tenant: loud, app: loud })
+  const tokens = join(folder, "tokens.json")
+  const made = { tenant: loud, app: loud }
+  const known: KnownTokens = { good: await provision(client, 1_000, made), ended: await provision(client, 1_000, made) }
+  writeFileSync(tokens, JSON.stringify(known))
   const configured = await client.admin("tenants.configure", { tenantId: loud, limits })
   if (configured.status !== 200) throw new Error(`limits: ${configured.status}`)
-  const known = new Map<Flood, Known>()
+  const seen = new Map<Flood, Known>()
   const during = async (kind: Flood, name: string, perSecond: number) => {
-    const flood = await startFlood([natsUrl, name, kind, String(floodInFlight), String(perSecond)])
+    const flood = await startFlood([natsUrl, name, kind, String(floodInFlight), String(perSecond), tokens])
+    const begunAt = performance.now()
     await turnsSeen()
     const [began, used] = [performance.now(), processorSeconds(flood.pid)]
     const times = await quietTimes(client, milliseconds)
-    const seconds = (performance.now() - began) / 1_000
-    const processors = (processorSeconds(flood.pid) - used) / seconds
+    const processors = (processorSeconds(flood.pid) - used) / ((performance.now() - began) / 1_000)
     const turns = await turnsSeen()
-    const { bytes, count }: Flooded = await flood.end()
-    return { times, perSecond: count / seconds, processors, turns, bytes: Math.round(bytes / Math.max(1, count)) }
+    const { bytes, count, served }: Flooded = await flood.end()
+    const seconds = (performance.now() - begunAt) / 1_000
+    if (perSecond === 0 && served === 0) throw new Error(`a flood of ${kind} is refused, all of it`)
+    const rates = { perSecond: count / seconds, servedPerSecond: served / seconds }
+    return { times, ...rates, processors, turns, bytes: Math.round(bytes / Math.max(1, count)) }
   }
   await quietTimes(client, milliseconds)
   let turnsAlone = await turnsSeen()
-  for (const kind of floods) {
+  for (const kind of kinds) {
     const { bytes, ...one } = await during(kind, instance, 0)
-    known.set(kind, one)
+    seen.set(kind, one)
     onStop((await startEcho(natsUrl, subjectOf[kind](echoes), bytes)).stop)
   }
   return {
@@ -98,11 +110,11 @@ export const prepareFairness = async (ground: Ground, milliseconds: number): Pro
     turnsAlone: () => turnsAlone,
     within: async (kind) => {
       const { times, ...one } = await during(kind, instance, 0)
-      known.set(kind, one)
+      seen.set(kind, one)
       return times
     },
-    beside: async (kind) => (await during(kind, echoes, Math.max(1, known.get(kind)!.perSecond))).times,
-    known: (kind) => known.get(kind)!
+    beside: async (kind) => (await during(kind, echoes, Math.max(1, seen.get(kind)!.perSecond))).times,
+    known: (kind) => seen.get(kind)!
   }
 }
 
