@@ -43,6 +43,20 @@ export const replySubjectOf = (message: Msg): Uint8Array | null => {
   return reply instanceof Uint8Array && reply.length > 0 ? reply : null
 }
 
+/**
+ * A message that is answered later, as far as its answer needs it: a message keeps its payload, and all else that came
+ * with it in one read.
+ */
+export const withoutPayload = (connection: NatsConnection, message: Msg): Msg => {
+  const subject = replySubjectOf(message)?.slice()
+  const reply = subject === undefined ? message.reply : undefined
+  const respond: Msg["respond"] = (payload, options) => {
+    connection.publish(reply ?? Buffer.from(subject ?? []).toString(), payload, options)
+    return true
+  }
+  return { _msg: { reply: subject }, respond } as unknown as Msg
+}
+
 const slabBytes = 0x4_0000
 /** `PUB `, a space, a number of at most ten digits, and two ends of lines. */
 const lineBytesMax = 4 + 1 + 10 + 2 + 2

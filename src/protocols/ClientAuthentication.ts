@@ -13,6 +13,7 @@
 import type { Msg } from "@nats-io/transport-node"
 import { Clock, Effect, Layer } from "effect"
 import { ClientChecks } from "../actors/clients/ClientChecks.ts"
+import * as HeldRefusals from "../actors/tenant/HeldRefusals.ts"
 import { type ClientAnswer, refusal } from "../domain/ClientCredential.ts"
 import { Nats } from "../nats/Nats.ts"
 import { makeCounters } from "../observability/Metrics.ts"
@@ -23,7 +24,7 @@ import { type ClientMessage, clientMessages, type Envelope } from "./ClientMessa
 import * as InFlight from "./InFlight.ts"
 import { Micro } from "./Micro.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
-import { replyRule, send } from "./Responder.ts"
+import { type ReplyTo, replyRule, replyTo, send } from "./Responder.ts"
 import { serviceSubject } from "./Subject.ts"
 import { listen, type NotTaken } from "./Subscription.ts"
 
@@ -57,20 +58,33 @@ const serve = Effect.fnUntraced(function* ({ protocol, read, type, write }: Clie
   const counters = yield* makeCounters
   const rule = replyRule(nats.inboxPrefix)
   const inFlight = InFlight.make(requestsInFlightMax)
+  const refusals = yield* HeldRefusals.make
   const subject = serviceSubject(instance, protocol, type)
   const name = `${protocol}-${type.replace(/-request$/u, "")}`
   const endpoint = micro.endpoint({ protocol, name, subject, metadata: { format: "avro" } })
 
-  const respond = (message: Msg, { correlationId }: Envelope, answer: ClientAnswer, startedAt: bigint): void => {
+  const respond = (
+    to: Pick<ReplyTo, "respond">,
+    { correlationId }: Envelope,
+    answer: ClientAnswer,
+    startedAt: bigint
+  ): void => {
     const envelope = { correlationId, timestamp: BigInt(clock.currentTimeMillisUnsafe()), timeout: 0n }
     const sent =
-      send(message, write(envelope, answer)) ||
+      send(to, write(envelope, answer)) ||
       // The echoed id alone can make an answer larger than the request that just fitted.
-      send(message, write({ ...envelope, correlationId: "" }, answer))
+      send(to, write({ ...envelope, correlationId: "" }, answer))
     if (!sent) counters.dropped(protocol, "answer_not_sent")
     const { statusCode } = answer
     const nanoseconds = Number(clock.monotonicTimeNanosUnsafe() - startedAt)
     endpoint.record(statusCode, nanoseconds, isVerdict(statusCode) ? undefined : `${statusCode}: no verdict`)
+  }
+
+  /** What is over a limit is told so a moment later. */
+  const tell = (to: ReplyTo, { correlationId }: Envelope, answer: ClientAnswer, startedAt: bigint): void => {
+    const once = () => respond(to, { ...noEnvelope, correlationId }, answer, startedAt)
+    if (answer.statusCode === 429) refusals.hold(to.bytes + Buffer.byteLength(correlationId), once)
+    else once()
   }
 
   // ---- hot certificates
@@ -97,6 +111,11 @@ const serve = Effect.fnUntraced(function* ({ protocol, read, type, write }: Clie
     const startedAt = taken++ % sampleEvery === 0 ? clock.monotonicTimeNanosUnsafe() : null
     const answer = checks.hotCertificateUnsafe(latin1(data, frame.keyStart))
     if (answer === undefined) return false
+    if (answer.statusCode === 429) {
+      const envelope = read(data)?.envelope ?? noEnvelope
+      tell(replyTo(nats.validation, message), envelope, answer, clock.monotonicTimeNanosUnsafe())
+      return true
+    }
     const tail = tailOf(answer)
     const bytes = writer.write(data, frame.correlationStart, frame.correlationEnd, now, tail, 0, tail.length)
     if (!send(message, bytes) && !send(message, write({ ...noEnvelope, timestamp: BigInt(now) }, answer))) {
@@ -127,13 +146,14 @@ const serve = Effect.fnUntraced(function* ({ protocol, read, type, write }: Clie
       respond(message, envelope, refused ?? refusal(400), startedAt)
       return
     }
+    const to = replyTo(nats.validation, message)
     if (!inFlight.enter()) {
-      respond(message, envelope, refusal(429), startedAt)
+      tell(to, envelope, refusal(429), startedAt)
       return
     }
     const done = (answer: ClientAnswer) => {
       inFlight.leave()
-      respond(message, envelope, answer, startedAt)
+      tell(to, envelope, answer, startedAt)
     }
     const { timeout, timestamp } = envelope
     const untilMs = timeout > 0n ? Number(timestamp + timeout) : null
@@ -148,7 +168,7 @@ const serve = Effect.fnUntraced(function* ({ protocol, read, type, write }: Clie
   }
 
   yield* Effect.addFinalizer(() =>
-    inFlight.idle.pipe(
+    Effect.andThen(refusals.end, inFlight.idle).pipe(
       Effect.timeoutOrElse({
         duration: drainTimeout,
         orElse: () => Effect.logError("client checks were left without an answer", { count: inFlight.count() })

@@ -2,17 +2,19 @@
  * 16/ECAP, the provider's side for endpoint tokens: status transition here, validation beside it.
  *
  * A transition is decoded, checked and handed to `Tenants`; it is answered when it is in force. It is
- * made by the person that the bus names; a caller within the service's own account is answered 403. Client
- * credentials are in `ClientAuthentication.ts`.
+ * made by the person that the bus names; a caller within the service's own account is answered 403. Transitions have
+ * places (`Shares`) and begin in turns (`Turns`) by tenant, as management requests do; one more is answered 429, a
+ * moment later. Client credentials are in `ClientAuthentication.ts`.
  *
  * Source: 16/ECAP, "Endpoint token status transition".
  */
 
 import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, Layer, Option, Result } from "effect"
+import * as HeldRefusals from "../actors/tenant/HeldRefusals.ts"
 import { Limits } from "../actors/tenant/Limits.ts"
 import { type ChangeError, Tenants } from "../actors/tenant/Tenants.ts"
-import type { Validator } from "../actors/validation/Validator.ts"
+import { Validator } from "../actors/validation/Validator.ts"
 import { appNamePattern, globalTenantId, isTokenValue } from "../domain/Names.ts"
 import type { Principal } from "../domain/Principal.ts"
 import type { TokenStatus } from "../domain/Token.ts"
@@ -28,11 +30,12 @@ import { BusConfig } from "./BusConfig.ts"
 import { validation } from "./EcapValidation.ts"
 import { Micro } from "./Micro.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
-import { replyRule, send } from "./Responder.ts"
+import { type ReplyTo, replyRule, replyTo, send } from "./Responder.ts"
 import * as Shares from "./Shares.ts"
 import { failureOf } from "./Status.ts"
 import { serviceSubject } from "./Subject.ts"
 import { listen, type NotTaken } from "./Subscription.ts"
+import * as Turns from "./Turns.ts"
 
 const protocol = "ecap"
 const flushTimeout = "2 seconds"
@@ -80,6 +83,9 @@ const transition = Effect.gen(function* () {
   const rule = replyRule(nats.inboxPrefix)
   const inFlight = Shares.make(requestsInFlightMax)
   const limits = yield* Limits
+  const validator = yield* Validator
+  const turns = yield* Turns.live(protocol)
+  const refusals = yield* HeldRefusals.make
   const subject = serviceSubject(instance, protocol, "ep-token-status-transition-request")
   const endpoint = micro.endpoint({
     protocol,
@@ -88,18 +94,17 @@ const transition = Effect.gen(function* () {
     metadata: { format: "avro" }
   })
 
-  const respond = (message: Msg, correlationId: string, answer: TransitionAnswer, startedAt: bigint) => {
+  const respond = (
+    to: Pick<ReplyTo, "respond">,
+    correlationId: string,
+    answer: TransitionAnswer,
+    startedAt: bigint
+  ) => {
     const timestamp = BigInt(clock.currentTimeMillisUnsafe())
     const sent =
-      send(
-        message,
-        EndpointTokenStatusTransitionResponse.encode({ correlationId, timestamp, timeout: 0n, ...answer })
-      ) ||
+      send(to, EndpointTokenStatusTransitionResponse.encode({ correlationId, timestamp, timeout: 0n, ...answer })) ||
       // The echoed id alone can make an answer larger than the request that just fitted.
-      send(
-        message,
-        EndpointTokenStatusTransitionResponse.encode({ correlationId: "", timestamp, timeout: 0n, ...answer })
-      )
+      send(to, EndpointTokenStatusTransitionResponse.encode({ correlationId: "", timestamp, timeout: 0n, ...answer }))
     if (!sent) counters.dropped(protocol, "answer_not_sent")
     const nanoseconds = Number(clock.monotonicTimeNanosUnsafe() - startedAt)
     endpoint.record(
@@ -109,8 +114,18 @@ const transition = Effect.gen(function* () {
     )
   }
 
+  /** Over a limit: told a moment later. */
+  const refuse = (to: ReplyTo, correlationId: string, startedAt: bigint, told: () => void = () => {}) =>
+    refusals.hold(to.bytes + Buffer.byteLength(correlationId), () => {
+      told()
+      respond(to, correlationId, plain(429), startedAt)
+    })
+
+  const tell = (to: ReplyTo, correlationId: string, answer: TransitionAnswer, startedAt: bigint) =>
+    answer.statusCode === 429 ? refuse(to, correlationId, startedAt) : respond(to, correlationId, answer, startedAt)
+
   const change = (
-    message: Msg,
+    to: ReplyTo,
     request: EndpointTokenStatusTransitionRequest,
     target: TokenStatus,
     principal: Principal,
@@ -129,7 +144,7 @@ const transition = Effect.gen(function* () {
             ? Effect.logError("a status transition met a bug", exit.cause)
             : Effect.void
         ),
-        Effect.map((exit) => respond(message, request.correlationId, transitionAnswer(exit), startedAt)),
+        Effect.map((exit) => tell(to, request.correlationId, transitionAnswer(exit), startedAt)),
         Effect.annotateLogs({ correlationId: request.correlationId })
       )
 
@@ -148,16 +163,26 @@ const transition = Effect.gen(function* () {
       const { reasonPhrase, statusCode } = failureOf(asked.failure)
       return respond(message, request.correlationId, { statusCode, reasonPhrase }, startedAt)
     }
-    // Whose an application is must be looked for; it is one tenant's, so its name stands for it here.
-    const leave = inFlight.enter({
-      tenant: request.appName,
-      tenantMax: limits.get(globalTenantId).requestsInFlight,
-      asker: asked.success.principal,
-      takesAway: checked.target !== "Active",
-      always: false
+    const { principal } = asked.success
+    const takesAway = checked.target !== "Active"
+    // Of an application that is not known yet it is not known whose it is: all of those are their asker's.
+    const known = validator.tenantOfUnsafe(request.appName)
+    const tenant = known ?? `unknown, asked by ${principal}`
+    const tenantMax = limits.get(known ?? globalTenantId).requestsInFlight
+    const entering: Shares.Entering = { tenant, tenantMax, asker: principal, takesAway, always: false }
+    const leave = inFlight.enter(entering)
+    const line = takesAway ? `${tenant} takes away` : tenant
+    const to = replyTo(nats.requests, message)
+    if (leave === null) {
+      if (!inFlight.isFull(entering)) return refuse(to, request.correlationId, startedAt)
+      turns.press(line)
+      return refuse(to, request.correlationId, startedAt, () => turns.told(line))
+    }
+    const left = Effect.sync(() => {
+      turns.ended(line)
+      leave()
     })
-    if (leave === null) return respond(message, request.correlationId, plain(429), startedAt)
-    run(Effect.ensuring(change(message, request, checked.target, asked.success, startedAt), Effect.sync(leave)))
+    turns.take(line, () => run(Effect.ensuring(change(to, request, checked.target, asked.success, startedAt), left)))
   }
 
   const notTaken = (message: Msg, why: NotTaken) => {
@@ -167,7 +192,7 @@ const transition = Effect.gen(function* () {
   }
 
   yield* Effect.addFinalizer(() =>
-    inFlight.idle.pipe(
+    Effect.andThen(refusals.end, inFlight.idle).pipe(
       Effect.timeoutOrElse({
         duration: drainTimeout,
         orElse: () => Effect.logError("status transitions were left without an answer", { count: inFlight.count() })

@@ -12,7 +12,7 @@ import type { Msg } from "@nats-io/transport-node"
 import { Clock, Effect } from "effect"
 import { Validator } from "../actors/validation/Validator.ts"
 import { Nats } from "../nats/Nats.ts"
-import { Replies, replySubjectOf } from "../nats/Replies.ts"
+import { Replies, replySubjectOf, withoutPayload } from "../nats/Replies.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
 import { EndpointTokenValidationResponse } from "../schema/Ecap.ts"
@@ -57,14 +57,17 @@ export const validation = Effect.gen(function* () {
     }
     let startedAt = taken < timedAtFirst || taken % sampleEvery === 0 ? clock.monotonicTimeNanosUnsafe() : null
     let answered = false
+    let answerable = message
     taken += 1
     validator.answerUnsafe(message.data, (bytes, statusCode) => {
       answered = true
-      if (!replies.send(message, bytes)) counters.dropped(protocol, "answer_not_sent")
+      if (!replies.send(answerable, bytes)) counters.dropped(protocol, "answer_not_sent")
       if (startedAt !== null) lastNanoseconds = Number(clock.monotonicTimeNanosUnsafe() - startedAt)
       endpoint.record(statusCode, lastNanoseconds, errorText(statusCode))
     })
-    if (!answered) startedAt ??= clock.monotonicTimeNanosUnsafe()
+    if (answered) return
+    startedAt ??= clock.monotonicTimeNanosUnsafe()
+    answerable = withoutPayload(nats.validation, message)
   }
 
   const notTaken = (message: Msg, why: NotTaken) => {

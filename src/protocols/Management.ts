@@ -6,7 +6,8 @@
  * acceptable reply subject is answered once; one without is not carried out, only counted.
  *
  * A request is a fiber; their number is bounded for each tenant and for all (`Shares`), one more is answered 429,
- * a moment later (`HeldRefusals`) and unread. They begin in turns by tenant (`Turns`). When the layer is
+ * a moment later (`HeldRefusals`) and unread, and so is whatever else is refused by a limit, or goes nowhere too often.
+ * They begin in turns by tenant (`Turns`). When the layer is
  * released the subscriptions are drained, what is in flight is answered, and the connection is
  * flushed. A bug in a handler is answered 500 without detail and logged with its cause.
  *
@@ -19,6 +20,7 @@ import { Limits } from "../actors/tenant/Limits.ts"
 import { Platform } from "../actors/tenant/Platform.ts"
 import { InvalidRequest, TooManyRequests, Unavailable } from "../domain/errors.ts"
 import { globalTenantId } from "../domain/Names.ts"
+import { RateBucket } from "../domain/TenantLimits.ts"
 import { Nats } from "../nats/Nats.ts"
 import * as CorrelationIds from "../observability/CorrelationIds.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
@@ -43,7 +45,7 @@ import {
   traceOf
 } from "./RequestHeaders.ts"
 import * as RequestSpan from "./RequestSpan.ts"
-import { payloadBytesMax, replyRule, send } from "./Responder.ts"
+import { payloadBytesMax, type ReplyTo, replyRule, replyTo, send } from "./Responder.ts"
 import * as Shares from "./Shares.ts"
 import { errorLine, type Failure, failureOf, internal, type ManagementError } from "./Status.ts"
 import { managementSubjects, parseSubject } from "./Subject.ts"
@@ -54,8 +56,8 @@ const protocol = "management"
 /** Handlers end by themselves long before; this only keeps a hanging one from holding its place for ever. */
 const operationTimeout = "150 seconds"
 const flushTimeout = "2 seconds"
-/** Whatever has waited so long for its turn begins, however much of its tenant has. */
-const turnTimeout = "1 second"
+/** Of all callers together: requests that go nowhere and are told so at once. */
+export const astrayPerSecond = 500
 
 interface Asked<R> {
   readonly operation: Operation<R>
@@ -122,6 +124,8 @@ const headersRefused = new InvalidRequest({
 /** What takes a right away does not wait for whatever else its tenant asks. */
 const lineOf = <R>({ operation, tenantId }: Asked<R>): string =>
   operation.takesAway ? `${tenantId} takes away` : tenantId
+const isOverLimit = (exit: Exit.Exit<unknown, ManagementError>): boolean =>
+  Option.getOrNull(Exit.findErrorOption(exit))?._tag === "TooManyRequests"
 const overdue = () => Exit.fail(new Unavailable({ part: "the operation did not end", committed: null }))
 const logBug = (cause: Cause.Cause<ManagementError>) =>
   Cause.hasDies(cause) ? Effect.logError("a management request met a bug", cause) : Effect.void
@@ -145,12 +149,9 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const limits = yield* Limits
   const spans = yield* RequestSpan.make
   const deadlines = yield* Deadlines.make(protocol, operationTimeout)
-  const turns = Turns.make({
-    nowMs: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
-    later: (next) => void run(Effect.andThen(Effect.yieldNow, Effect.sync(next))),
-    deadline: (yield* Deadlines.make("turns", turnTimeout)).begin
-  })
+  const turns = yield* Turns.live(protocol)
   const refusals = yield* HeldRefusals.make
+  const astray = new RateBucket()
   const endpointOf = OperationEndpoints.make(micro, protocol, instance, operations)
 
   const enteringOf = (message: Msg, { extra, operation, tenantId }: Asked<R>): Shares.Entering => ({
@@ -214,26 +215,26 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     )
   }
 
-  const answer = (message: Msg, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
+  const answer = (to: Pick<ReplyTo, "respond">, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
     const encoded = Exit.isSuccess(exit)
       ? Result.mapError(encodeBody(exit.value.body, payloadBytesMax(nats.requests)), failureOf)
       : Result.fail(failureFrom(exit.cause))
     const failure = Result.isFailure(encoded) ? encoded.failure : null
     const statusCode = failure?.statusCode ?? (Exit.isSuccess(exit) ? exit.value.statusCode : internal.statusCode)
     const body = Result.isSuccess(encoded) ? encoded.success : JSON.stringify({ error: { ...failure, correlationId } })
-    if (!send(message, body, answerHeaders(correlationId, statusCode, failure))) {
+    if (!send(to, body, answerHeaders(correlationId, statusCode, failure))) {
       counters.dropped(protocol, "answer_not_sent")
     }
     return { statusCode, code: failure?.code ?? null, error: failure === null ? undefined : errorLine(failure) }
   }
 
   /** A bug in answering is answered, too. */
-  const finish = (message: Msg, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
+  const finish = (to: ReplyTo, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
     try {
-      return answer(message, correlationId, exit)
+      return answer(to, correlationId, exit)
     } catch (defect) {
       run(logBug(Cause.die(defect)))
-      return answer(message, correlationId, Exit.die(defect))
+      return answer(to, correlationId, Exit.die(defect))
     }
   }
 
@@ -247,8 +248,9 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     return spans.within(Effect.annotateLogs(told, { correlationId, subject: message.subject }), trace)
   }
 
-  /** What every request leaves behind, carried out or refused. */
+  /** What every request leaves behind, carried out or refused. `ended` keeps nothing of the message but `bytes`. */
   const begun = (message: Msg, to: Route<R>) => {
+    const reply = replyTo(nats.requests, message)
     const startedAt = clock.monotonicTimeNanosUnsafe()
     const correlationId = correlationIdOf(message) ?? newCorrelationId()
     const sent = traceOf(message)
@@ -258,12 +260,31 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     return {
       correlationId,
       trace: span === null ? sent : span.trace,
+      bytes: reply.bytes + correlationId.length,
       ended: (exit: Exit.Exit<Reply, ManagementError>) => {
-        const { code, error, statusCode } = finish(message, correlationId, exit)
+        const { code, error, statusCode } = finish(reply, correlationId, exit)
         span?.end(statusCode >= 500 ? code : null, { "cm.status": statusCode })
         endpoint.record(statusCode, Number(clock.monotonicTimeNanosUnsafe() - startedAt), error)
       }
     }
+  }
+
+  /** Told a moment later. */
+  const refuse = (
+    { bytes, ended }: ReturnType<typeof begun>,
+    exit: Exit.Exit<Reply, ManagementError>,
+    told: () => void = () => {}
+  ) =>
+    refusals.hold(bytes, () => {
+      told()
+      ended(exit)
+    })
+
+  /** Nobody's limit is for it, and a mistake is told at once; many a second are a flood, too. */
+  const goesNowhere = (request: ReturnType<typeof begun>, error: ManagementError) => {
+    const isAtOnce = astray.take(astrayPerSecond, Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
+    if (isAtOnce) request.ended(Exit.fail(error))
+    else refuse(request, Exit.fail(error))
   }
 
   /** It has a place, and its turn has come. */
@@ -276,7 +297,8 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     })
     const ended = (exit: Exit.Exit<Reply, ManagementError>) => {
       end()
-      request.ended(isOverdue && Exit.isFailure(exit) ? overdue() : exit)
+      if (isOverLimit(exit)) refuse(request, exit)
+      else request.ended(isOverdue && Exit.isFailure(exit) ? overdue() : exit)
       left()
     }
     // A fiber outlives its end where others still name it: it must not keep the answer.
@@ -289,16 +311,17 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
     }
     const asked = route(message.subject)
-    if ("refusal" in asked) return begun(message, asked).ended(Exit.fail(asked.refusal))
-    if (wrong !== null) return begun(message, asked).ended(Exit.fail(wrong))
+    if ("refusal" in asked) return goesNowhere(begun(message, asked), asked.refusal)
+    if (wrong !== null) return goesNowhere(begun(message, asked), wrong)
     const line = lineOf(asked)
     const entering = enteringOf(message, asked)
     const leave = inFlight.enter(entering)
     const request = begun(message, asked)
     if (leave === null) {
       // Who is refused since others have all places, or since its asker has, is no flood.
-      if (inFlight.isFull(entering)) turns.press(line)
-      return refusals.hold(message.data.length, () => request.ended(full))
+      if (!inFlight.isFull(entering)) return refuse(request, full)
+      turns.press(line)
+      return refuse(request, full, () => turns.told(line))
     }
     if (asked.operation.always) return begin(message, asked, request, leave)
     const left = () => {

@@ -11,6 +11,7 @@ import type { Caller } from "../actors/tenant/Tenants.ts"
 import { InvalidRequest } from "../domain/errors.ts"
 import { correlationIdLengthMax } from "../domain/Names.ts"
 import { parseTraceparent, type Trace } from "../observability/Trace.ts"
+import { ownText } from "./Responder.ts"
 import { errorLine, type Failure } from "./Status.ts"
 
 const correlationIdPattern = /^\P{C}{1,256}$/u
@@ -29,10 +30,10 @@ export const readHeader = (message: Msg, name: string): Result.Result<string | n
 export const headerOf = (message: Msg, name: string): string | null =>
   Result.getOrElse(readHeader(message, name), () => null) || null
 
-/** The caller's, or null when it sent none that can be echoed. */
+/** The caller's, or null when it sent none that can be echoed. It outlives the request: it keeps no header but itself. */
 export const correlationIdOf = (message: Msg): string | null => {
   const given = headerOf(message, "Correlation-ID")
-  return given !== null && isEchoed(given) ? given : null
+  return given !== null && isEchoed(given) ? ownText(given) : null
 }
 
 /** Bytes that are no UTF-8 have become U+FFFD on the way here. */

@@ -65,8 +65,30 @@ export const plainReplyRule = (inboxPrefix: string): ((subject: Uint8Array) => b
 export const payloadBytesMax = (connection: NatsConnection): number =>
   (connection.info?.max_payload ?? payloadBytesDefault) - headerBytesMax
 
+/** Where an answer goes. */
+export interface ReplyTo extends Pick<Msg, "respond"> {
+  /** That are kept for it. */
+  readonly bytes: number
+}
+
+/**
+ * What an answer needs of its message, for an answer that comes later: a message keeps its payload, its headers,
+ * and all else that the socket's read brought with it.
+ */
+export const replyTo = (connection: NatsConnection, { reply = "" }: Msg): ReplyTo => ({
+  bytes: reply.length,
+  respond: (payload, options) => {
+    if (reply === "") return false
+    connection.publish(reply, payload, options)
+    return true
+  }
+})
+
+/** The same text, with memory of its own: what was cut out of a longer one keeps all of that. */
+export const ownText = (text: string): string => Buffer.from(text, "utf8").toString("utf8")
+
 /** False when the answer could not be handed to the connection. */
-export const send = (message: Msg, payload: Uint8Array | string, headers?: MsgHdrs): boolean => {
+export const send = (message: Pick<Msg, "respond">, payload: Uint8Array | string, headers?: MsgHdrs): boolean => {
   try {
     return headers === undefined ? message.respond(payload) : message.respond(payload, { headers })
   } catch {

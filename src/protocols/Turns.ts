@@ -4,16 +4,22 @@
  *
  * - A turn of the event loop begins requests for `sliceMs` at most, but always one; what is left waits for the
  *   next, behind whatever else the loop has to do. While nothing waits, a request begins as it arrives.
- * - A line that was just refused more (`press`) has at most `pressedMax` requests begun and not ended: its groups,
- *   and what is done for them in one go, stay small. Whatever has waited for its deadline begins in spite of that.
+ * - A line that is refused more (`press`) has, for a moment, as many requests fewer begun and not ended than it has
+ *   places as were refused and not told of it yet (`told`), but `pressedMax`: one that is a little over its share has
+ *   nearly all of it, one that asks for twice as much is done in small groups. Whatever has waited for its deadline
+ *   begins in spite of that.
  * - Everything that was taken begins once, in the order of its line.
  *
  * How many may wait is not decided here: whoever waits has a place (`Shares`).
  */
+import { Clock, type Duration, Effect, type Scope } from "effect"
+import * as Deadlines from "../observability/Deadlines.ts"
 
 export const sliceMs = 0.5
 export const pressedMax = 16
 export const pressedMs = 1_000
+/** Whatever has waited so long for its turn begins, however much of its tenant has. */
+const turnTimeout: Duration.Input = "1 second"
 
 export interface TurnsOptions {
   readonly nowMs: () => number
@@ -33,15 +39,20 @@ interface Line {
   readonly name: string
   waiting: Array<Waiting>
   begun: number
+  /** Refused, and not told yet. */
+  refused: number
   pressedUntilMs: number
+  /** While it is pressed: may be begun and not ended. */
+  most: number
 }
 
 export interface Turns {
   /** `begin` is called once, now or later; when what it began has ended, `ended` is to be called. */
   readonly take: (line: string, begin: () => void) => void
   readonly ended: (line: string) => void
-  /** The line has more than it may have. */
+  /** The line has all that it may have, and one more of it is refused. When that is told, `told` is to be called. */
   readonly press: (line: string) => void
+  readonly told: (line: string) => void
   /** Taken and not begun. */
   readonly waiting: () => number
 }
@@ -57,17 +68,17 @@ export const make = ({ deadline, later, nowMs }: TurnsOptions): Turns => {
   const lineOf = (name: string): Line => {
     const known = lines.get(name)
     if (known !== undefined) return known
-    const line = { name, waiting: [], begun: 0, pressedUntilMs: 0 }
+    const line = { name, waiting: [], begun: 0, refused: 0, pressedUntilMs: 0, most: 0 }
     lines.set(name, line)
     return line
   }
 
-  const isFree = ({ begun, pressedUntilMs, waiting: [first] }: Line): boolean =>
-    begun < pressedMax || first?.isOverdue === true || pressedUntilMs <= nowMs()
+  const isFree = ({ begun, most, pressedUntilMs, waiting: [first] }: Line): boolean =>
+    begun < pressedMax || first?.isOverdue === true || pressedUntilMs <= nowMs() || begun < most
 
   const look = (line: Line): void => {
     if (line.waiting.length === 0) {
-      if (line.begun === 0) lines.delete(line.name)
+      if (line.begun === 0 && line.refused === 0) lines.delete(line.name)
     } else if (isFree(line)) {
       ready.add(line)
       schedule()
@@ -137,9 +148,30 @@ export const make = ({ deadline, later, nowMs }: TurnsOptions): Turns => {
       look(line)
     },
     press: (name) => {
+      const line = lineOf(name)
+      const most = line.begun + line.waiting.length - ++line.refused
+      line.most = line.pressedUntilMs > nowMs() ? Math.min(line.most, most) : most
+      line.pressedUntilMs = nowMs() + pressedMs
+    },
+    told: (name) => {
       const line = lines.get(name)
-      if (line !== undefined) line.pressedUntilMs = nowMs() + pressedMs
+      if (line === undefined) return
+      line.refused--
+      look(line)
     },
     waiting: () => waitingCount
   }
 }
+
+/** By the clock and the loop of the process. `name`: of whose requests. */
+export const live = Effect.fnUntraced(function* (
+  name: string
+): Generator<Effect.Effect<unknown, never, Scope.Scope>, Turns, never> {
+  const clock = yield* Clock.Clock
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  return make({
+    nowMs: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
+    later: (next) => void run(Effect.andThen(Effect.yieldNow, Effect.sync(next))),
+    deadline: (yield* Deadlines.make(`turns of ${name}`, turnTimeout)).begin
+  })
+})

@@ -186,6 +186,12 @@ export const around: ReadonlyArray<Mutant> = [
       from: "    this.slab = Buffer.allocUnsafeSlow(slabBytes)\n    this.given = 0",
       to: "    this.given = 0"
     },
+    {
+      id: "nats-replies-later-one-keeps-what-was-read",
+      from: "replySubjectOf(message)?.slice()",
+      to: "replySubjectOf(message)?.subarray()",
+      breaks: ["R-LIM-3"]
+    },
     { id: "nats-replies-are-sent-twice", from: "    this.given = used\n", to: "" },
     {
       id: "nats-replies-length-of-ten-has-a-digit",
@@ -309,6 +315,25 @@ export const around: ReadonlyArray<Mutant> = [
       to: "            Effect.andThen(Duration.toMillis(pauseAfterDefect) < 0 ? Effect.never : Effect.void),\n"
     }
   ]),
+  ...faultsIn(
+    "src/observability/Pieces.ts",
+    {
+      breaks: ["R-LIM-3", "P6"],
+      tests: ["test/unit/observability/Pieces.test.ts", "test/unit/actors/tokens/pieces.test.ts"]
+    },
+    [
+      {
+        id: "observability-pieces-all-in-one-go",
+        from: "for (let left = pieceMax; left > 0; left--)",
+        to: "for (let left = 1e9; left > 0; left--)"
+      },
+      {
+        id: "observability-pieces-a-piece-of-each-list-in-one-turn",
+        from: "Semaphore.makeUnsafe(1)",
+        to: "Semaphore.makeUnsafe(1_000)"
+      }
+    ]
+  ),
   ...faultsIn(
     "src/observability/Deadlines.ts",
     { breaks: ["P10"], tests: ["test/unit/observability/deadlines.test.ts"] },

@@ -112,6 +112,21 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "pressedUntilMs = nowMs()"
     },
     {
+      id: "protocols-turns-one-too-many-costs-all",
+      from: "const most = line.begun + line.waiting.length - ++line.refused",
+      to: "const most = -++line.refused"
+    },
+    {
+      id: "protocols-turns-told-is-not-forgotten",
+      from: "      line.refused--\n",
+      to: ""
+    },
+    {
+      id: "protocols-turns-pressed-as-lately",
+      from: "? Math.min(line.most, most) : most",
+      to: "? most : most"
+    },
+    {
       id: "protocols-turns-pressed-since-begins",
       from: "isFree(line) ? line.waiting.shift() : undefined",
       to: "line.waiting.shift()"
@@ -199,8 +214,26 @@ export const protocols: ReadonlyArray<Mutant> = [
     },
     {
       id: "protocols-management-pressed-for-others",
-      from: "if (inFlight.isFull(entering)) turns.press(line)",
-      to: "turns.press(line)",
+      from: "      if (!inFlight.isFull(entering)) return refuse(request, full)\n",
+      to: "",
+      breaks: ["R-LIM-3"]
+    },
+    {
+      id: "protocols-management-late-refusal-told-at-once",
+      from: "if (isOverLimit(exit)) refuse(request, exit)",
+      to: "if (isOverLimit(exit)) request.ended(exit)",
+      breaks: ["R-LIM-3"]
+    },
+    {
+      id: "protocols-management-astray-without-bound",
+      from: "astray.take(astrayPerSecond, ",
+      to: "astray.take(1e9, ",
+      breaks: ["R-LIM-3"]
+    },
+    {
+      id: "protocols-management-large-ones-refused-at-once",
+      from: "bytes: reply.bytes + correlationId.length,",
+      to: "bytes: message.data.length + (message.headers?.toString().length ?? 0),",
       breaks: ["R-LIM-3"]
     },
     {
@@ -341,6 +374,18 @@ export const protocols: ReadonlyArray<Mutant> = [
       breaks: ["R-CLI-7", "R-DUR-2"]
     },
     {
+      id: "protocols-clients-refused-as-fast-as-asked",
+      from: "if (answer.statusCode === 429) refusals.hold(",
+      to: "if (answer.statusCode < 0) refusals.hold(",
+      breaks: ["R-LIM-3"]
+    },
+    {
+      id: "protocols-clients-hot-one-refused-as-fast-as-asked",
+      from: "    if (answer.statusCode === 429) {",
+      to: "    if (answer.statusCode < 0) {",
+      breaks: ["R-LIM-3"]
+    },
+    {
       id: "protocols-clients-late-one-is-asked",
       from: "envelope.timeout > 0n && BigInt(now) >",
       to: "envelope.timeout > 0n && BigInt(now) < -"
@@ -367,6 +412,36 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "BigInt(now) > request.timestamp + 1_000n * request.timeout"
     },
     { id: "protocols-ecap-negative-time-out", from: " || request.timeout < 0n) {", to: ") {" },
+    {
+      id: "protocols-ecap-begun-as-they-arrive",
+      from: "      turns.press(line)\n",
+      to: "",
+      breaks: ["R-LIM-3"]
+    },
+    {
+      id: "protocols-ecap-places-for-each-application",
+      from: "const tenant = known ?? `unknown, asked by ${principal}`",
+      to: "const tenant = request.appName",
+      breaks: ["R-LIM-3", "R-ACT-2"]
+    },
+    {
+      id: "protocols-ecap-turn-stays-taken",
+      from: "      turns.ended(line)\n",
+      to: "",
+      breaks: ["R-LIM-3"]
+    },
+    {
+      id: "protocols-ecap-revocations-behind-all-else",
+      from: "takesAway ? `${tenant} takes away` : tenant",
+      to: "tenant",
+      breaks: ["R-LIM-3", "R-ACT-3"]
+    },
+    {
+      id: "protocols-ecap-refusals-left-at-the-end",
+      from: "Effect.andThen(refusals.end, inFlight.idle)",
+      to: "inFlight.idle",
+      breaks: ["R-DUR-2"]
+    },
     {
       id: "protocols-ecap-stopping-is-a-bug",
       from: "if (error === null) return plain(503)",

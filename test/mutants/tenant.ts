@@ -5,6 +5,7 @@ const unit = "test/unit/actors/tenant"
 const commit = `${unit}/GroupCommit.test.ts`
 const tenants = "test/unit/actors/tokens/LiveTenants.test.ts"
 const commands = "test/unit/actors/tokens/tokenCommands.test.ts"
+const pieces = "test/unit/actors/tokens/pieces.test.ts"
 
 export const tenant: ReadonlyArray<Mutant> = [
   ...faultsIn("src/actors/tenant/GroupCommit.ts", { breaks: ["P2"], tests: [commit, tenants] }, [
@@ -87,6 +88,20 @@ export const tenant: ReadonlyArray<Mutant> = [
       from: "isInService(application) && workspace.holds.token(tokenId)",
       to: "isInService(application) && tokenId.length > 0",
       breaks: ["R-SEC-30"]
+    },
+    {
+      id: "tenant-commit-decided-in-one-go",
+      from: "count > Pieces.pieceMax ? Pieces.run(count, deciding) : Pieces.atOnce(deciding)",
+      to: "Pieces.atOnce(deciding)",
+      breaks: ["R-LIM-3"],
+      tests: [pieces]
+    },
+    {
+      id: "tenant-commit-prepared-in-one-go",
+      from: "sum(group, ({ command }) => command.prepare?.count ?? 1)",
+      to: "sum(group, () => 0)",
+      breaks: ["R-LIM-3"],
+      tests: [pieces]
     },
     {
       id: "tenant-commit-settles-without-waiting",
@@ -304,8 +319,14 @@ export const tenant: ReadonlyArray<Mutant> = [
   ...faultsIn("src/actors/tenant/Answering.ts", { breaks: ["R-DUR-6"], tests: [`${unit}/Answering.test.ts`] }, [
     {
       id: "tenant-answering-bug-stops-the-others",
-      from: "Effect.repeat({ while: () => waiting.length > 0 })",
-      to: "Effect.repeat({ while: () => waiting.length < 0 })"
+      from: "wakeSome), { while: () => waiting.length > 0 })",
+      to: "wakeSome), { while: () => waiting.length < 0 })"
+    },
+    {
+      id: "tenant-answering-all-in-one-go",
+      from: "let left = wokenAtOnce",
+      to: "let left = 1e6",
+      breaks: ["R-LIM-3"]
     }
   ]),
   ...faultsIn("src/actors/tenant/ExistingTenant.ts", { breaks: ["R-REV-9", "R-BUS-14"], tests: [tenants] }, [

@@ -8,7 +8,7 @@ const tenants = `${unit}/LiveTenants.test.ts`
 export const tokens: ReadonlyArray<Mutant> = [
   ...faultsIn(
     "src/actors/tokens/validateAll.ts",
-    { breaks: ["R-BUS-35", "P6"], tests: [`${unit}/validateAll.test.ts`] },
+    { breaks: ["R-BUS-35", "R-LIM-3", "P6"], tests: [`${unit}/validateAll.test.ts`, `${unit}/pieces.test.ts`] },
     [
       {
         id: "tokens-validations-of-a-batch-in-one-go",

@@ -189,6 +189,24 @@ export const validation: ReadonlyArray<Mutant> = [
         breaks: ["R-ACC-7"]
       },
       {
+        id: "validation-misses-refused-keeps-its-request",
+        from: "this.options.hold(waiter.keepLittle(), tell)",
+        to: "this.options.hold(0, tell)",
+        breaks: ["R-LIM-3"]
+      },
+      {
+        id: "validation-misses-too-many-told-at-once",
+        from: "this.count >= this.options.settings.missesMax) this.refuse(question.waiter)",
+        to: "this.count >= this.options.settings.missesMax) this.answer(question.waiter, reply.tooMany, now)",
+        breaks: ["R-LIM-3"]
+      },
+      {
+        id: "validation-misses-whose-it-is-stays-unknown",
+        from: "    if (known === undefined) this.directory.ask(appName, () => {})\n",
+        to: "",
+        breaks: ["R-LIM-3"]
+      },
+      {
         id: "validation-misses-located-keeps-its-place",
         from: "    } finally {\n      this.left(1)\n    }",
         to: "    } finally {\n      this.left(0)\n    }"

@@ -36,6 +36,12 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
   const encoder = new TextEncoder()
   const maxPayload = options.maxPayload ?? 8_388_608
 
+  const answered = (subject: string, payload: Uint8Array | string, given: MsgHdrs | undefined) => {
+    const data = typeof payload === "string" ? encoder.encode(payload) : payload
+    if (data.length > maxPayload) throw new Error("max_payload exceeded")
+    sent.push({ subject, data, headers: given })
+  }
+
   const connection = {
     info: { max_payload: maxPayload },
     subscribe: (subject: string, given: { queue?: string; callback: Subscribed["callback"] }) => {
@@ -43,6 +49,8 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
       subscriptions.add(subscribed)
       return { drain: () => Promise.resolve(void subscriptions.delete(subscribed)) }
     },
+    publish: (subject: string, payload: Uint8Array | string, answer?: { headers?: MsgHdrs }) =>
+      void answered(subject, payload, answer?.headers),
     flush: () => Promise.resolve()
   } as unknown as NatsConnection
 
@@ -63,10 +71,8 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
       ...(given.reply === undefined ? {} : { reply: given.reply }),
       ...(given.headers === undefined ? {} : { headers: received }),
       respond: (payload: Uint8Array | string, answer: { headers?: MsgHdrs } = {}) => {
-        const answered = typeof payload === "string" ? encoder.encode(payload) : payload
-        if (answered.length > maxPayload) throw new Error("max_payload exceeded")
         if (given.reply === undefined) return false
-        sent.push({ subject: given.reply, data: answered, headers: answer.headers })
+        answered(given.reply, payload, answer.headers)
         return true
       }
     } as unknown as Msg

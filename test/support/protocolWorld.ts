@@ -61,6 +61,8 @@ export const protocolWorld = async (
     readonly limits?: Partial<TenantLimits>
     readonly validator?: Parameters<typeof scriptedValidator>[0]
     readonly drained?: () => Promise<void>
+    /** Whose application it is; null: not known. */
+    readonly tenantOf?: (appName: string) => string | null
     /** Time stands still until `pass`. */
     readonly standsStill?: boolean
   } = {}
@@ -77,7 +79,11 @@ export const protocolWorld = async (
     inbox.layer,
     tenants.layer,
     Layer.succeed(KnownTenants, { find: () => Effect.succeed(undefined), require: () => Effect.void }),
-    scriptedValidator(options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 })), options.drained),
+    scriptedValidator(
+      options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 })),
+      options.drained,
+      options.tenantOf
+    ),
     Layer.succeed(Replica, replicaOf("cm", "one")),
     Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),
     (options.access ?? Access.layerBus).pipe(Layer.provideMerge(BusConfig.layerShipped)),

@@ -84,7 +84,8 @@ export const scriptedTenants = (): ScriptedTenants => {
 /** A validator that answers each request with `answer`, at once, and has answered all when `drained` says so. */
 export const scriptedValidator = (
   answer: (request: Uint8Array) => { bytes: Uint8Array; statusCode: number },
-  drained: () => Promise<void> = () => Promise.resolve()
+  drained: () => Promise<void> = () => Promise.resolve(),
+  tenantOf: (appName: string) => string | null = () => null
 ) =>
   Layer.succeed(Validator, {
     answerUnsafe: (request, respond) => {
@@ -92,6 +93,7 @@ export const scriptedValidator = (
       respond(bytes, statusCode)
     },
     validateUnsafe: (_tenantId, _appName, _token, _dryRun, done) => done(verdict(200)),
+    tenantOfUnsafe: tenantOf,
     drained,
     inFlight: () => 0
   })

@@ -7,6 +7,7 @@ import { Duration } from "effect"
 import type { ValidationAnswer } from "../../src/actors/tenant/Tenants.ts"
 import { FirstUses } from "../../src/actors/validation/FirstUse.ts"
 import { Beliefs } from "../../src/actors/validation/HotState.ts"
+import type { MissesOptions } from "../../src/actors/validation/Misses.ts"
 import type { recordLimits } from "../../src/actors/validation/Records.ts"
 import { ValidationPath } from "../../src/actors/validation/ValidationPath.ts"
 import type { CacheKey } from "../../src/cache/ValidationCache.ts"
@@ -84,6 +85,8 @@ export interface WorldOptions {
   readonly missesMax?: number
   readonly missesPerSecond?: (tenantId: string) => number
   readonly missStatementsMax?: number
+  /** How refusals are held; without it they are told at once. */
+  readonly refusals?: NonNullable<MissesOptions["hold"]>
   readonly tombstonesPerTenantMax?: number
   readonly keys?: ReadonlyArray<string>
   readonly limits?: typeof recordLimits
@@ -151,6 +154,7 @@ export class World {
       monotonicMs: () => this.monotonic,
       onBug: (bug) => this.bugs.push(bug),
       ...(options.missesPerSecond === undefined ? {} : { missesPerSecond: options.missesPerSecond }),
+      ...(options.refusals === undefined ? {} : { hold: options.refusals }),
       onChanged: ({ tokenId }) => this.bugs.push(new Error(`the row of ${tokenId} does not hold`)),
       sipKey: new Uint8Array(16).fill(7),
       cache: {

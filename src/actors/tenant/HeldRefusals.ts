@@ -3,8 +3,8 @@
  *
  * Whoever is refused is asked to come again in a second. One that comes again at once would be refused as fast
  * as it can ask, and take the processor with it; so it learns of its refusal after `holdMs`, a few in each turn of
- * the event loop: told all at once, those of one burst would be asked again as one. No more than `heldMax` wait so,
- * and nothing large; one more is told at once.
+ * the event loop: told all at once, those of one burst would be asked again as one. No more than `heldMax` wait so;
+ * one more is told at once. What is held keeps of its request what its answer needs, and that is nothing large.
  */
 import { Effect, type Scope } from "effect"
 import * as Deadlines from "../../observability/Deadlines.ts"
@@ -13,11 +13,11 @@ export const holdMs = 100
 export const heldMax = 1_024
 /** Told in one turn of the loop. */
 export const toldAtOnce = 16
-/** What is refused is kept until then. */
+/** Kept of one until then. */
 export const heldBytesMax = 4_096
 
 export interface HeldRefusals {
-  /** `tell` is called once, now or later. */
+  /** `tell` is called once, now or later; it keeps so many bytes of the request. */
   readonly hold: (bytes: number, tell: () => void) => void
   /** Tells all that are held, and from now on at once. */
   readonly end: Effect.Effect<void>

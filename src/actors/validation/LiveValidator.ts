@@ -104,6 +104,7 @@ const make = Effect.gen(function* () {
   const validator: Validator["Service"] = {
     answerUnsafe: path.answerUnsafe,
     validateUnsafe: path.validateUnsafe,
+    tenantOfUnsafe: path.tenantOfUnsafe,
     drained: () => path.quiet().then(() => Effect.runPromiseWith(context)(Effect.andThen(refusals.end, flush))),
     inFlight: path.inFlight
   }

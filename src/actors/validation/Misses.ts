@@ -59,7 +59,7 @@ export interface MissesOptions {
   readonly onBug: (bug: unknown) => void
   /** Of the tenant; the default of all without it. */
   readonly missesPerSecond?: (tenantId: string) => number
-  /** Tells the refusal of what is over the tenant's limit, now or later; at once without it. */
+  /** Tells the refusal of what is over a limit, now or later; at once without it. */
   readonly hold?: HeldRefusals["hold"]
   readonly onChanged: (row: HotToken) => void
 }
@@ -104,12 +104,20 @@ export class Misses {
   take(question: Question, leaseHolds: boolean, now: number): void {
     const known = this.directory.find(question.appName, leaseHolds)
     if (known === "unknown") this.answer(question.waiter, reply.unknownApplication, now)
-    else if (this.count >= this.options.settings.missesMax) this.answer(question.waiter, reply.tooMany, now)
+    else if (this.count >= this.options.settings.missesMax) this.refuse(question.waiter)
     else if (known !== undefined) this.wait(known, question, leaseHolds, now)
     else {
       this.count++
       this.directory.ask(question.appName, (found) => this.located(found, question))
     }
+  }
+
+  /** Null: not known. It is asked for then, and known in a moment where there is one. */
+  tenantOf(appName: string): string | null {
+    const { lease, monotonicMs, now } = this.options
+    const known = this.directory.find(appName, lease.holds(monotonicMs(), now()))
+    if (known === undefined) this.directory.ask(appName, () => {})
+    return known === undefined || known === "unknown" ? null : known.tenant.tenantId
   }
 
   /** Gives up what is overdue. Called regularly. */
@@ -147,7 +155,7 @@ export class Misses {
     try {
       if (found === "unknown") this.answer(question.waiter, reply.unknownApplication, wall)
       else if (found === "unavailable") this.answer(question.waiter, reply.unavailable, wall)
-      else if (found === "full") this.answer(question.waiter, reply.tooMany, wall)
+      else if (found === "full") this.refuse(question.waiter)
       else this.wait(found, question, lease.holds(monotonicMs(), wall), wall)
     } catch (bug) {
       onBug(bug)
@@ -201,7 +209,7 @@ export class Misses {
   private refuse(waiter: Waiter): void {
     const tell = () => this.answer(waiter, reply.tooMany, this.options.now())
     if (this.options.hold === undefined) tell()
-    else this.options.hold(0, tell)
+    else this.options.hold(waiter.keepLittle(), tell)
   }
 
   // ---- going out ----------------------------------------------------------------------

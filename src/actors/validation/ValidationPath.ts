@@ -117,6 +117,9 @@ export class ValidationPath {
     }
   }
 
+  readonly tenantOfUnsafe: Validator["Service"]["tenantOfUnsafe"] = (appName) =>
+    appNamePattern.test(appName) ? this.misses.tenantOf(appName) : null
+
   readonly inFlight = (): number => this.misses.count
 
   /** Resolves when nothing waits. */

@@ -28,6 +28,11 @@ export class Validator extends Context.Service<
       dryRun: boolean,
       done: (answer: ValidationAnswer) => void
     ) => void
+    /**
+     * Whose application it is, as far as this replica knows, for who shares out places and turns; null where it does
+     * not know, which it asks for then. It decides nothing else.
+     */
+    readonly tenantOfUnsafe: (appName: string) => string | null
     /** Resolves when every accepted request has been answered. For an orderly stop. */
     readonly drained: () => Promise<void>
     readonly inFlight: () => number

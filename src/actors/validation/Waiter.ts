@@ -11,6 +11,8 @@ export interface Waiter {
   readonly tenantId: string | null
   readonly dryRun: boolean
   readonly answer: (answer: Answer, now: number) => void
+  /** From now on it keeps of its request what the answer needs: so many bytes. */
+  readonly keepLittle: () => number
 }
 
 export const writer = new ResponseWriter()
@@ -19,8 +21,9 @@ export const writer = new ResponseWriter()
 export const replyOf = (request: Uint8Array, start: number, end: number, answer: Answer, now: number): Uint8Array =>
   writer.write(request, start, end, now, answer.tail, 0, answer.tail.length)
 
-export const waiterForBytes = (request: Uint8Array, frame: RequestFrame, respond: Respond): Waiter => {
-  const { correlationEnd, correlationStart } = frame
+export const waiterForBytes = (whole: Uint8Array, frame: RequestFrame, respond: Respond): Waiter => {
+  let request = whole
+  let { correlationEnd, correlationStart } = frame
   let answered = false
   return {
     tenantId: null,
@@ -29,6 +32,11 @@ export const waiterForBytes = (request: Uint8Array, frame: RequestFrame, respond
       if (answered) return
       answered = true
       respond(replyOf(request, correlationStart, correlationEnd, answer, now), answer.statusCode)
+    },
+    keepLittle: () => {
+      request = request.slice(correlationStart, correlationEnd)
+      ;[correlationStart, correlationEnd] = [0, request.length]
+      return request.length
     }
   }
 }
@@ -47,6 +55,7 @@ export const waiterForTexts = (
       answered = true
       // Only bytes carry a timeout, so only they can be too late.
       done({ statusCode: statusCode === 408 ? 400 : statusCode, reasonPhrase, tokenId, endpointId, status })
-    }
+    },
+    keepLittle: () => 0
   }
 }

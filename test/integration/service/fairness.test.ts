@@ -64,16 +64,21 @@ it("what is over the limit is 429, and the other tenant is refused nothing meanw
     batchOfNothing,
     () => client.ask(loud, "token.list", { appName: loud, limit: 1_000 }),
     () => client.ask(loud, "token.transition-batch", { tokenIds: Array(1_000).fill("x"), targetStatus: "Revoked" }),
-    () => client.ask(loud, "token.provision", { appName: loud, endpointId: "e" })
+    () => client.ask(loud, "token.provision", { appName: loud, endpointId: "e" }),
+    // Whose application it is, the replica knows since it was validated.
+    () => client.transition(loud, "nobodys", "Active").then(({ statusCode }) => ({ status: statusCode }))
   ]
+  assert.strictEqual((await client.validate(loud, "nobodys")).statusCode, 404)
   const limited = await client.admin("tenants.configure", { tenantId: loud, limits: { requestsInFlight: 8 } })
   assert.strictEqual(limited.status, 200)
   for (const one of floods) {
     const flood = Array.from({ length: 400 }, one)
     const made = await client.ask(quiet, "token.provision", { appName: quiet, endpointId: "q" })
     assert.strictEqual(made.status, 201, JSON.stringify(made.body))
-    const ended = await client.ask(quiet, "token.revoke", { tokenId: made.body.tokenId })
-    assert.strictEqual(ended.status, 200, JSON.stringify(ended.body))
+    const ended = await client.transition(quiet, made.body.token, "Revoked")
+    assert.strictEqual(ended.statusCode, 200)
+    const again = await client.ask(quiet, "token.revoke", { tokenId: made.body.tokenId })
+    assert.strictEqual(again.status, 200, JSON.stringify(again.body))
     const statuses = (await Promise.all(flood)).map(({ status }) => status)
     assert.include(statuses, 429)
     assert.isBelow(statuses.filter((status) => status === 429).length, statuses.length)

@@ -1,7 +1,7 @@
 // Verifies R-BUS-3, R-TOK-2.
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
 import { assert, describe, it } from "vitest"
-import { Replies, replySubjectOf } from "../../../src/nats/Replies.ts"
+import { Replies, replySubjectOf, withoutPayload } from "../../../src/nats/Replies.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
 
 const encoder = new TextEncoder()
@@ -74,6 +74,31 @@ describe("answers of a turn", () => {
     assert.lengthOf(commands, 1)
     await turn()
     assert.lengthOf(commands, 1)
+  })
+
+  it("that come later keep their subject, and nothing of the message or of what was read with it", async () => {
+    const { commands, connection } = paper()
+    const published: Array<string> = []
+    const publishing = {
+      ...connection,
+      publish: (subject: string, payload: Uint8Array) => void published.push(`${subject} ${payload.length}`)
+    } as unknown as NatsConnection
+    const read = encoder.encode("MSG a 1 _INBOX.a 3\r\nabc\r\n")
+    const message = { _msg: { reply: read.subarray(8, 16) }, data: read.subarray(20, 23) } as unknown as Msg
+    const later = withoutPayload(publishing, message)
+    read.fill(0)
+    assert.isFalse("data" in later)
+    assert.strictEqual(replySubjectOf(later)?.buffer.byteLength, "_INBOX.a".length)
+    const replies = new Replies(publishing)
+    assert.isTrue(replies.send(later, encoder.encode("yes")))
+    assert.isTrue(replies.send(later, new Uint8Array(5_000)))
+    assert.isTrue(replies.send(withoutPayload(publishing, { reply: "_INBOX.b" } as unknown as Msg), new Uint8Array(2)))
+    await turn()
+    assert.deepStrictEqual(
+      commands.map((command) => Buffer.from(command).toString("latin1")),
+      [line("_INBOX.a", encoder.encode("yes")).toString("latin1")]
+    )
+    assert.deepStrictEqual(published, ["_INBOX.a 5000", "_INBOX.b 2"])
   })
 
   it("that cannot be sent are told: of a closed connection, and where the library refuses", () => {

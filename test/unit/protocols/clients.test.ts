@@ -1,10 +1,11 @@
-// Verifies R-CLI-1, R-CLI-7.
+// Verifies R-CLI-1, R-CLI-7, R-LIM-3.
 /** `client-credential.*` and the four questions of 16/ECAP and 22/CAP on a paper bus, with scripted actors. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import type { ClientRecord } from "../../../src/actors/clients/Clients.ts"
 import { wireKeyOf } from "../../../src/actors/clients/HotClients.ts"
+import { holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
 import { type ClientAnswer, refusal } from "../../../src/domain/ClientCredential.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { refusedAtOnce } from "../../../src/protocols/ClientAuthentication.ts"
@@ -165,6 +166,44 @@ const questions: ReadonlyArray<readonly [Tail, Readonly<Record<string, unknown>>
 ]
 const envelope = { correlationId: "c", timestamp: 0, timeout: 0 }
 const good: ClientAnswer = { statusCode: 200, tenantId: "demo", credentialId: id, clientId: "c" }
+
+it("a login over a limit is answered 429 a moment later, with its id, and all of them at the end", async () => {
+  const world = await protocolWorld({ standsStill: true })
+  let hot: ClientAnswer | undefined
+  Object.assign(world.tenants.script, {
+    checksHotCertificateUnsafe: () => hot,
+    checksPasswordUnsafe: (_: unknown, respond: (answer: ClientAnswer) => void) => respond(refusal(429)),
+    checksCertificateUnsafe: (_1: unknown, _2: unknown, respond: (answer: ClientAnswer) => void) =>
+      respond(refusal(429))
+  })
+  const ask = (tail: Tail, fields: Readonly<Record<string, unknown>>) =>
+    world.bus.publish(`kaa.v1.service.cm.${tail}`, wire[tail].request.toBuffer({ ...envelope, ...fields }), {
+      reply: `_INBOX.comms.${tail}`
+    })
+  const answered = () =>
+    world.bus.sent.splice(0).map(({ data, subject }) => {
+      const tail = subject.slice("_INBOX.comms.".length) as Tail
+      const { correlationId, statusCode } = wire[tail].answer.fromBuffer(Buffer.from(data)) as Record<string, unknown>
+      return [tail, correlationId, statusCode]
+    })
+  const wanted = questions.map(([tail]) => [tail, "c", 429])
+  for (const value of [undefined, refusal(429)]) {
+    hot = value
+    for (const [tail, fields] of questions) ask(tail, fields)
+    assert.isEmpty(answered())
+    await world.pass(holdMs)
+    const told = await eventually(
+      () => world.bus.sent.length,
+      (length) => length === questions.length,
+      { what: "all refusals" }
+    ).then(answered)
+    assert.sameDeepMembers(told, wanted)
+  }
+  for (const [tail, fields] of questions) ask(tail, fields)
+  assert.isEmpty(answered())
+  await world.close()
+  assert.sameDeepMembers(answered(), wanted)
+})
 
 describe("16/ECAP and 22/CAP about clients", () => {
   let world: ProtocolWorld

@@ -1,9 +1,12 @@
+// Verifies R-LIM-3.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { afterAll, beforeAll } from "vitest"
+import { holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { checkTransition, transitionAnswer } from "../../../src/protocols/Ecap.ts"
+import { pressedMax } from "../../../src/protocols/Turns.ts"
 import { EndpointTokenStatusTransitionRequest as Request } from "../../../src/schema/Ecap.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -212,6 +215,94 @@ describe("16/ECAP status transition", () => {
     release()
     assert.strictEqual((await held).statusCode, 200)
     assert.strictEqual((await revoking).statusCode, 200)
+  })
+})
+
+describe("many 16/ECAP status transitions of one tenant", () => {
+  /** Two applications of one tenant, one of another, and what nobody knows. */
+  const tenantOf = (appName: string) => (appName.startsWith("loud") ? "loud" : appName === "quiet" ? "quiet" : null)
+  const setup = async (requestsInFlight: number) => {
+    const world = await protocolWorld({
+      standsStill: true,
+      tenantOf,
+      limits: { requestsInFlight },
+      config: { requestsInFlightMax: 1_000 }
+    })
+    const begun: Array<string> = []
+    const ends: Array<() => void> = []
+    world.tenants.script.transitionByValue = (appName) =>
+      Effect.callback((resume) => {
+        begun.push(appName)
+        ends.push(() => resume(Effect.void))
+      })
+    const statuses: Array<number> = []
+    let asked = 0
+    const ask = (appName: string, targetStatus = "Active", user = "anna") =>
+      world.bus.publish(subject, Request.encode({ ...right, appName, targetStatus }), {
+        reply: `_R_.many.${asked++}`,
+        headers: { "Nats-Request-Info": requestInfo("ADMIN", user) }
+      })
+    const turn = async () => {
+      for (let turns = 0; turns < 10; turns++) await new Promise((resolve) => setImmediate(resolve))
+      for (const { data } of world.bus.sent.splice(0)) {
+        statuses.push(ecap.TransitionResponse.fromBuffer(Buffer.from(data)).statusCode)
+      }
+    }
+    const of = (name: string) => begun.filter((one) => one.startsWith(name)).length
+    const close = async () => {
+      world.tenants.script.transitionByValue = () => Effect.void
+      for (const end of ends.splice(0)) end()
+      await world.close()
+    }
+    return { ask, begun, close, ends, of, statuses, turn, world }
+  }
+
+  it("have its places, whatever the application, and what is over them is 429 a moment later", async () => {
+    const { ask, close, of, statuses, turn, world } = await setup(20)
+    for (let n = 0; n < 30; n++) ask(`loud${n % 2}`)
+    for (let n = 0; n < 30; n++) ask(`nobodys${n}`)
+    for (let n = 0; n < 30; n++) ask(`nobodys${n}`, "Active", "berta")
+    ask("quiet")
+    await turn()
+    // All applications that are not known are of who asks for them.
+    assert.deepStrictEqual([of("loud"), of("nobodys"), of("quiet")], [20, 40, 1])
+    assert.isEmpty(statuses)
+    await world.pass(holdMs)
+    await turn()
+    assert.deepStrictEqual(statuses, Array(30).fill(429))
+    await close()
+  })
+
+  it("begin a few at a time while more of it are refused, and another tenant's and what takes away at once", async () => {
+    const { ask, close, ends, of, turn } = await setup(2 * pressedMax)
+    for (let n = 0; n < 4 * pressedMax; n++) ask("loud")
+    await turn()
+    assert.strictEqual(of("loud"), 2 * pressedMax)
+    for (const end of ends.splice(0)) end()
+    await turn()
+    for (let n = 0; n < 2 * pressedMax; n++) ask("loud2")
+    ask("quiet")
+    ask("loud3", "Suspended")
+    await turn()
+    assert.deepStrictEqual([of("loud2"), of("quiet"), of("loud3")], [pressedMax, 1, 1])
+    ends.shift()!()
+    await turn()
+    assert.strictEqual(of("loud2"), pressedMax + 1)
+    await close()
+  })
+
+  it("end in the order in which they came, and all that were refused are told at the end", async () => {
+    const { ask, begun, ends, statuses, turn, world } = await setup(4)
+    for (let n = 0; n < 6; n++) ask(`loud${n}`)
+    await turn()
+    assert.deepStrictEqual(begun, ["loud0", "loud1", "loud2", "loud3"])
+    const closing = world.close()
+    await turn()
+    assert.deepStrictEqual(statuses, [429, 429])
+    for (const end of ends.splice(0)) end()
+    await closing
+    await turn()
+    assert.deepStrictEqual(statuses, [429, 429, 200, 200, 200, 200])
   })
 })
 

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
+import { heldBytesMax, holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { unknownEntityId } from "../../../src/domain/Names.ts"
 import { servicePrincipal } from "../../../src/domain/Principal.ts"
@@ -9,6 +10,7 @@ import { providerOf } from "../../../src/domain/Provider.ts"
 import type { KnownProvider } from "../../../src/domain/ProviderEntry.ts"
 import type { KnownRotator } from "../../../src/domain/Rotator.ts"
 import { Access } from "../../../src/protocols/Access.ts"
+import { astrayPerSecond } from "../../../src/protocols/Management.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { pressedMax } from "../../../src/protocols/Turns.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -938,6 +940,52 @@ describe("a tenant within its limits", () => {
     await Promise.all(held)
     await world.close()
     assert.strictEqual((await refused).status, 429)
+  })
+})
+
+/** Whether it was answered by now. */
+const isAnswered = async (answer: Promise<unknown>): Promise<boolean> => {
+  let isThere = false
+  void answer.then(() => {
+    isThere = true
+  })
+  for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve))
+  return isThere
+}
+
+describe("a refusal by a limit is told a moment later", () => {
+  it("however large its request, and whoever refuses it", async () => {
+    const world = await protocolWorld({ standsStill: true, limits: { requestsInFlight: 1 } })
+    script(world, { calls: "getToken", gives: Effect.never })
+    const held = world.tenant("token.get", { tokenId: "a" })
+    const large = { "X-Large": "x".repeat(2 * heldBytesMax) }
+    const refused = [
+      world.tenant("token.get", { tokenId: "x".repeat(2 * heldBytesMax) }),
+      world.tenant("token.get", { tokenId: "b" }, large)
+    ]
+    script(world, { calls: "listTenants", gives: Effect.fail(new errors.TooManyRequests({ limit: "mailbox" })) })
+    refused.push(world.admin("tenants.list"))
+    for (const one of refused) assert.isFalse(await isAnswered(one))
+    await world.pass(holdMs)
+    for (const one of refused) assert.strictEqual((await one).status, 429)
+    await world.pass("5 minutes")
+    assert.strictEqual((await held).status, 503)
+    await world.close()
+  })
+
+  it("and so is that a request goes nowhere, when very many do in a second", async () => {
+    const world = await protocolWorld({ standsStill: true })
+    const astray = (n: number) => world.ask(["cm.v1.demo.no.such", "cm.v1.*.token.get"][n % 2]!)
+    const atOnce = await Promise.all(Array.from({ length: astrayPerSecond }, (_, n) => astray(n)))
+    assert.deepStrictEqual(Array.from(new Set(atOnce.map(({ status }) => status))).toSorted(), [400, 404])
+    const [later, health] = [astray(0), world.admin("health")]
+    assert.strictEqual((await health).status, 200)
+    assert.isFalse(await isAnswered(later))
+    await world.pass(holdMs)
+    assert.strictEqual((await later).status, 404)
+    await world.pass("1 second")
+    assert.strictEqual((await astray(0)).status, 404)
+    await world.close()
   })
 })
 

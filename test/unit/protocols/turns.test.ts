@@ -95,6 +95,48 @@ describe("requests begin in turns", () => {
     assert.strictEqual(of("loud"), pressedMax + 1)
   })
 
+  it("one that is a little over its limit has as many fewer as of it were refused and not told yet", () => {
+    const pressedBy = (share: number, refused: number, toldBefore = 0) => {
+      const { begun, take, turn, turns } = world(() => 0)
+      for (let n = 0; n < share; n++) take("loud")
+      for (let n = 0; n < toldBefore; n++) {
+        turns.press("loud")
+        turns.told("loud")
+      }
+      for (let n = 0; n < refused; n++) turns.press("loud")
+      for (let n = 0; n < share; n++) turns.ended("loud")
+      for (let n = 0; n < share; n++) take("loud")
+      while (turn());
+      return begun.length - share
+    }
+    assert.strictEqual(pressedBy(256, 1), 255)
+    assert.strictEqual(pressedBy(256, 4), 252)
+    // Told before, so that one was refused at a time.
+    assert.strictEqual(pressedBy(256, 1, 100), 255)
+    assert.strictEqual(pressedBy(256, 100), 156)
+    assert.strictEqual(pressedBy(256, 240), pressedMax)
+    assert.strictEqual(pressedBy(256, 1_000), pressedMax)
+    assert.strictEqual(pressedBy(pressedMax - 1, 1_000), pressedMax - 1)
+  })
+
+  it("the most that were refused at once count for a while", () => {
+    const { begun, passes, take, turn, turns } = world(() => 0)
+    for (let n = 0; n < 100; n++) take("loud")
+    for (let n = 0; n < 30; n++) turns.press("loud")
+    for (let n = 0; n < 30; n++) turns.told("loud")
+    turns.press("loud")
+    turns.told("loud")
+    // All but one, whose line it still is.
+    for (let n = 1; n < 100; n++) turns.ended("loud")
+    for (let n = 1; n < 100; n++) take("loud")
+    while (turn());
+    assert.lengthOf(begun, 100 + 70 - 1)
+    passes(pressedMs)
+    turns.ended("loud")
+    while (turn());
+    assert.lengthOf(begun, 100 + 100 - 1)
+  })
+
   it("and as many as it has, once it was not refused for a while, or has waited long", () => {
     const pressed = () => {
       const one = world(() => 0)
@@ -141,6 +183,7 @@ describe("requests begin in turns", () => {
       const ended = new Map(lines.map((line) => [line, 0]))
       const begunOf = (line: string) => begun.filter((id) => id.startsWith(`${line}/`))
       const open = (line: string) => begunOf(line).length - ended.get(line)!
+      const waitingOf = (line: string) => taken.get(line)! - begunOf(line).length
       let wereOverdue = false
       for (let step = 0; step < 150; step++) {
         const line = lines[below(lines.length)]!
@@ -155,9 +198,11 @@ describe("requests begin in turns", () => {
           turns.ended(line)
         } else if (chance === 7) {
           turns.press(line)
+          if (below(2) === 0) turns.told(line)
           const before = begunOf(line).length
+          const most = Math.max(pressedMax, wasOpen + waitingOf(line) - 1)
           turn()
-          if (wasOpen >= pressedMax && !wereOverdue) assert.strictEqual(begunOf(line).length, before, `SEED=${seed}`)
+          if (wasOpen >= most && !wereOverdue) assert.strictEqual(begunOf(line).length, before, `SEED=${seed}`)
         } else if (chance === 8) passes(below(3) * 400)
         else if (below(4) === 0) {
           overdue()

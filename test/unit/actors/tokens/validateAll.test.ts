@@ -18,6 +18,7 @@ const itemsOf = (count: number) => Array.from({ length: count }, (_, n) => ({ ap
 const asked = (validateUnsafe: Validator["Service"]["validateUnsafe"]): Validator["Service"] => ({
   answerUnsafe: () => assert.fail("asked in bytes"),
   validateUnsafe,
+  tenantOfUnsafe: () => assert.fail("asked whose it is"),
   drained: () => Promise.resolve(),
   inFlight: () => 0
 })

@@ -1,4 +1,4 @@
-// Verifies R-BUS-9, R-DUR-2, R-TOK-3, R-ACT-5.
+// Verifies R-BUS-9, R-DUR-2, R-TOK-3, R-ACT-5, R-LIM-3.
 /** Places of those who wait: each is given back, whoever joined whom. */
 import { assert, describe, it } from "vitest"
 import { settled, World } from "../../../support/validationWorld.ts"
@@ -78,6 +78,55 @@ describe("a request whose application is looked for", () => {
       [200, 404]
     )
     assert.isTrue(isQuiet)
+    assert.strictEqual(world.path.inFlight(), 0)
+  })
+})
+
+describe("a refusal of what is over a limit", () => {
+  it("is held, whichever limit it is, and keeps the correlation id of its request alone", async () => {
+    const held: Array<{ readonly bytes: number; readonly tell: () => void }> = []
+    const world = new World({
+      missesMax: 3,
+      missesPerTenantMax: 2,
+      refusals: (bytes, tell) => void held.push({ bytes, tell })
+    })
+    world.add(1)
+    await world.answer("app", "warm")
+    world.hold = true
+    world.holdNames = true
+    const open = [world.ask("app", "a"), world.ask("app", "b")]
+    const overTenant = world.ask("app", "c")
+    const inNames = world.ask("unknown", "d")
+    const overAll = world.ask("else", "e")
+    assert.deepStrictEqual(
+      held.map(({ bytes }) => bytes),
+      ["c-1", "c-1"].map((id) => id.length)
+    )
+    for (const one of [overTenant, overAll, inNames]) assert.strictEqual(one.count, 0)
+    for (const { tell } of held) tell()
+    for (const one of [overTenant, overAll]) assert.deepInclude(one.reply, { statusCode: 429, correlationId: "c-1" })
+    // Held, they have no place.
+    assert.strictEqual(world.path.inFlight(), 3)
+    await settled()
+    for (const names of world.askedNames.splice(0)) await names.answer()
+    for (const sent of world.sent.splice(0)) await sent.answer()
+    assert.deepStrictEqual(
+      [...open, inNames].map(({ statusCode }) => statusCode),
+      [404, 404, 404]
+    )
+  })
+})
+
+describe("whose application it is", () => {
+  it("is known when it was asked for, which asking does, and null of what nobody has", async () => {
+    const world = new World()
+    world.add(1)
+    for (let time = 0; time < 2; time++) {
+      assert.strictEqual(world.path.tenantOfUnsafe("app"), time === 0 ? null : "acme")
+      assert.isNull(world.path.tenantOfUnsafe("nobodys"))
+      assert.isNull(world.path.tenantOfUnsafe("No Name"))
+      await settled()
+    }
     assert.strictEqual(world.path.inFlight(), 0)
   })
 })
