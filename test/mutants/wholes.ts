@@ -230,9 +230,9 @@ const stored: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn("scripts/audit-export.mjs", { breaks: ["P8", "R-AUD-7"], tests: [exported] }, [
     {
-      id: "scripts-export-goes-on-behind-half-a-line",
-      from: "  if (end < bytes.length) truncateSync(file, end)\n",
-      to: ""
+      id: "scripts-export-goes-on-behind-its-first-row",
+      from: "for (const line of lines.toReversed()) {",
+      to: "for (const line of lines) {"
     },
     {
       id: "scripts-export-begins-with-its-last-row",
