@@ -16,6 +16,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import type { AuditKeyLink as Link } from "../domain/AuditKeyLink.ts"
 import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
+import { atStart } from "../store/StartWait.ts"
 import { StoreUnavailable } from "../store/StoreError.ts"
 import * as AuditKeyLink from "./AuditKeyLink.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
@@ -166,6 +167,7 @@ const make = Effect.gen(function* () {
   let known: Known = yield* ServiceKeys.ensure("audit-signing", null).pipe(
     Effect.tap(({ material }) => Effect.sync(() => material.fill(0))),
     Effect.andThen(read(new Map())),
+    atStart("the audit's keys"),
     Effect.catchTag("MasterKeyError", (error) => Effect.fail(ServiceKeys.orMismatch(error)))
   )
   const isFresh = () => monotonicMs(clock) - known.readAtMs < Duration.toMillis(keysReload)

@@ -8,6 +8,7 @@
  * being wrapped by the new one (`KeyMover` does that); afterwards it can be left out again.
  */
 import { Effect, Layer } from "effect"
+import { atStart } from "../store/StartWait.ts"
 import * as AwsKmsMasterKey from "./AwsKmsMasterKey.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as LocalMasterKey from "./LocalMasterKey.ts"
@@ -55,4 +56,6 @@ const chosen = Layer.unwrap(
 )
 
 /** `KeyFileMismatch` when the data was written with another one. */
-export const layer = Layer.effectDiscard(ServiceKeys.checkMasterKey).pipe(Layer.provideMerge(chosen))
+export const layer = Layer.effectDiscard(ServiceKeys.checkMasterKey.pipe(atStart("what its keys were made with"))).pipe(
+  Layer.provideMerge(chosen)
+)

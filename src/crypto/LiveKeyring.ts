@@ -19,6 +19,7 @@ import { Clock, Duration, Effect, Latch, Layer } from "effect"
 import * as Loop from "../observability/Loop.ts"
 import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../store/KeyStore.ts"
+import { atStart } from "../store/StartWait.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as HashKeys from "./HashKeys.ts"
 import { type HmacKey, hmac, hmacKey } from "./Hmac.ts"
@@ -190,7 +191,10 @@ const start = Effect.gen(function* () {
     { discard: true }
   )
   return yield* openAll(null)
-}).pipe(Effect.catchTag("MasterKeyError", (error) => Effect.fail(ServiceKeys.orMismatch(error))))
+}).pipe(
+  atStart("the service's keys"),
+  Effect.catchTag("MasterKeyError", (error) => Effect.fail(ServiceKeys.orMismatch(error)))
+)
 
 export const make = Effect.gen(function* () {
   const { keysActivation, keysReload } = yield* CryptoConfig

@@ -10,6 +10,7 @@
 import { createHmac } from "node:crypto"
 import { Clock, DateTime, Effect, Layer } from "effect"
 import { KeyStore } from "../store/KeyStore.ts"
+import { atStart } from "../store/StartWait.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import * as KeyFile from "./KeyFile.ts"
 import { KeyFileMismatch } from "./KeyFileMismatch.ts"
@@ -66,10 +67,12 @@ export const make = (
   })
 }
 
+const asked = atStart("data that needs a key file")
+
 const createIfAllowed = Effect.fnUntraced(function* (file: string) {
   const store = yield* KeyStore
-  const known = yield* store.masterKeyFingerprints
-  if (known.length > 0 || (yield* store.hasData)) {
+  const known = yield* store.masterKeyFingerprints.pipe(asked)
+  if (known.length > 0 || (yield* store.hasData.pipe(asked))) {
     return yield* new KeyFileMismatch({
       message: `the database was written with a key file, and there is none at ${file}: restore it and let CM_KEY_FILE name it`
     })

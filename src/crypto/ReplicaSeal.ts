@@ -7,6 +7,7 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto"
 import { Context, Effect, Layer } from "effect"
 import { KeyStore } from "../store/KeyStore.ts"
+import { atStart } from "../store/StartWait.ts"
 import * as ServiceKeys from "./ServiceKeys.ts"
 
 export class ReplicaSeal extends Context.Service<
@@ -27,15 +28,18 @@ const keyOf = (material: Uint8Array): KeyObject => {
 
 const digest = (key: KeyObject, text: string): Buffer => createHmac("sha256", key).update(text).digest()
 
-const make = Effect.gen(function* () {
+const read = Effect.gen(function* () {
   const active = yield* ServiceKeys.ensure("replica-seal", null)
   const stored = (yield* (yield* KeyStore).keys).filter(({ purpose }) => purpose === "replica-seal")
   const others = yield* Effect.forEach(
     stored.filter((key) => key.keyId !== active.stored.keyId && key.wrapped.length > 0),
     ServiceKeys.open
   )
-  const keys = [active, ...others].map(({ material }) => keyOf(material))
-  return ReplicaSeal.of({
+  return [active, ...others].map(({ material }) => keyOf(material))
+})
+
+const make = Effect.map(read.pipe(atStart("the seal of replicas")), (keys) =>
+  ReplicaSeal.of({
     tagOf: (text) => digest(keys[0]!, text).toString("base64url"),
     matches: (text, tag) => {
       const given = Buffer.from(tag, "base64url")
@@ -45,7 +49,7 @@ const make = Effect.gen(function* () {
       })
     }
   })
-})
+)
 
 /** Needs `KeyStore` and `MasterKey`. Makes the key at the first start. */
 export const layer = Layer.effect(ReplicaSeal, make)

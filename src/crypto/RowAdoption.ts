@@ -6,6 +6,7 @@
  * release before, and says loudly that it did. Afterwards a row without a tag is one that was changed.
  */
 import { Effect, Layer } from "effect"
+import { atStart } from "../store/StartWait.ts"
 import { type UntaggedKind, type UntaggedPage, UntaggedRows } from "../store/UntaggedRows.ts"
 import { CryptoConfig } from "./CryptoConfig.ts"
 import { Keyring } from "./Keyring.ts"
@@ -13,11 +14,13 @@ import * as RowTags from "./RowTags.ts"
 
 export const pageRows = 500
 
+const asked = atStart("rows without a tag")
+
 const adoptKind = Effect.fnUntraced(function* <A>(kind: UntaggedKind<A>, macOf: (row: A) => Uint8Array) {
   let adopted = 0
   for (let after: string | null = null; ; ) {
-    const { next, rows }: UntaggedPage<A> = yield* kind.page(after, pageRows)
-    if (rows.length > 0) adopted += yield* kind.tag(rows.map((row) => ({ row, mac: macOf(row) })))
+    const { next, rows }: UntaggedPage<A> = yield* kind.page(after, pageRows).pipe(asked)
+    if (rows.length > 0) adopted += yield* kind.tag(rows.map((row) => ({ row, mac: macOf(row) }))).pipe(asked)
     if (next === null) return adopted
     after = next
   }

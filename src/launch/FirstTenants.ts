@@ -4,6 +4,7 @@ import { Keyring } from "../crypto/Keyring.ts"
 import * as RowTags from "../crypto/RowTags.ts"
 import { globalTenantId } from "../domain/Names.ts"
 import type { Tenant } from "../domain/Tenant.ts"
+import { atStart } from "../store/StartWait.ts"
 import { TenantStore } from "../store/TenantStore.ts"
 import { StartConfig } from "./StartConfig.ts"
 
@@ -16,6 +17,8 @@ export const layer = Layer.effectDiscard(
       tenantMac: rowTag(RowTags.ofTenant(tenant, "")),
       tenantSettingsMac: rowTag(RowTags.ofTenantSettings(tenant))
     })
-    for (const tenantId of [globalTenantId, ...tenantIds]) yield* store.createTenant(tenantId, null, macsOf)
+    for (const tenantId of [globalTenantId, ...tenantIds]) {
+      yield* store.createTenant(tenantId, null, macsOf).pipe(atStart("its first tenants"))
+    }
   })
 )

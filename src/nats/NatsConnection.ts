@@ -86,7 +86,12 @@ const credentialsOf = Effect.fnUntraced(function* (config: Config) {
 
 const dial = Effect.fnUntraced(function* (options: ConnectionOptions, limit: Duration.Duration) {
   const attempt = Effect.tryPromise({
-    try: () => connect(options),
+    try: async (signal) => {
+      const connection = await connect(options)
+      // Nobody waits for it any more.
+      if (signal.aborted) await connection.close()
+      return connection
+    },
     catch: (cause) => {
       if (cause instanceof AuthorizationError) {
         return new NatsStartError({
@@ -207,7 +212,9 @@ const make = Effect.gen(function* () {
   const open = (purpose: Purpose) =>
     Effect.acquireRelease(
       dial({ ...options, name: `${instance} ${replicaId} ${purpose}` }, config.connectLimit),
-      drain
+      drain,
+      // A start that is told to stop does not wait for a server.
+      { interruptible: true }
     ).pipe(
       Effect.tap(Door.harden),
       Effect.tap((connection) => Effect.sync(() => watch(connection, purpose, context)))

@@ -232,6 +232,17 @@ export const around: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn(
+    "src/nats/NatsConnection.ts",
+    { breaks: ["R-RUN-1"], tests: ["test/integration/service/starting.test.ts"] },
+    [
+      {
+        id: "nats-dialling-cannot-be-stopped",
+        from: "      { interruptible: true }\n",
+        to: "      { interruptible: false }\n"
+      }
+    ]
+  ),
   ...faultsIn("src/nats/ServerCheck.ts", { breaks: ["R-BUS-15"], tests: ["test/unit/nats/ServerCheck.test.ts"] }, [
     {
       id: "nats-check-older-minor-is-newer",

@@ -531,6 +531,27 @@ export const store: ReadonlyArray<Mutant> = [
       tests: [guards, `${maria}/Sweeps.test.ts`, `${maria}/TenantStore.test.ts`]
     }
   ]),
+  ...faultsIn(
+    "src/store/StartWait.ts",
+    { breaks: ["R-RUN-1"], tests: ["test/unit/store/StartWait.test.ts", "test/integration/service/starting.test.ts"] },
+    [
+      {
+        id: "store-start-asks-once",
+        from: "if (why === null) return",
+        to: "if (why !== undefined) return"
+      },
+      {
+        id: "store-start-waits-for-what-is-refused",
+        from: "error.isPassing === true ?",
+        to: "error.isPassing !== undefined ?"
+      },
+      {
+        id: "store-start-waits-for-ever",
+        from: "if (now - begun >= Duration.toMillis(limit)) return",
+        to: "if (now - begun < 0 * Duration.toMillis(limit)) return"
+      }
+    ]
+  ),
   ...faultsIn("src/store/maria/Migrations.ts", { breaks: ["R-RUN-1"], tests: [`${maria}/maria/Migrations.test.ts`] }, [
     {
       id: "store-migrations-without-lock",
@@ -549,13 +570,19 @@ export const store: ReadonlyArray<Mutant> = [
     },
     {
       id: "store-migrations-asks-for-the-server-once",
-      from: "isUnreachable(failure) ? new NotReached({ failure }) : failure",
-      to: "isUnreachable(failure) && settings === undefined ? new NotReached({ failure }) : failure"
+      from: 'error._tag === "DatabaseFailure" && isUnreachable(error) ? error.code : null',
+      to: 'error._tag === "DatabaseFailure" && isUnreachable(error) && settings === undefined ? error.code : null'
     },
     {
       id: "store-migrations-waits-for-a-server-that-refuses",
-      from: "isUnreachable(failure) ? new NotReached({ failure }) : failure",
-      to: "isUnreachable(failure) || failure.errno > 0 ? new NotReached({ failure }) : failure"
+      from: 'error._tag === "DatabaseFailure" && isUnreachable(error) ? error.code : null',
+      to: 'error._tag === "DatabaseFailure" ? error.code : null'
+    },
+    {
+      id: "store-migrations-opening-cannot-be-stopped",
+      from: "    { interruptible: true }\n",
+      to: "    { interruptible: false }\n",
+      tests: ["test/integration/service/starting.test.ts"]
     },
     {
       id: "store-migrations-small-packets",

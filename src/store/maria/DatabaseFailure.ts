@@ -42,6 +42,10 @@ const unreachableCodes: ReadonlySet<string> = new Set([
   "EPIPE",
   "ETIMEDOUT"
 ])
+/** A statement that took too long, or whose connection was cut off. */
+const cutShort: ReadonlySet<number> = new Set([1152, 1158, 1159, 1160, 1161, 1317, 1927, 1969, 45004, 45013, 45026])
+/** Said by this room itself: the operation's time is up. */
+export const timedOutCode = "TIMED_OUT"
 const duplicateKey = 1062
 /** Not an error of the database at all: an exception of our own code. */
 const ourOwn = -1
@@ -51,6 +55,9 @@ export const isBug = (failure: DatabaseFailure): boolean => failure.errno === ou
 /** Of opening a connection: another attempt may succeed, though nobody puts anything right. */
 export const isUnreachable = (failure: DatabaseFailure): boolean =>
   unreachable.has(failure.errno) || unreachableCodes.has(failure.code)
+/** Of a statement: the same. */
+export const isPassing = (failure: DatabaseFailure): boolean =>
+  isUnreachable(failure) || isRepeatable(failure) || cutShort.has(failure.errno) || failure.code === timedOutCode
 
 /** MariaDB names the key only, and every table's first is called PRIMARY. */
 const constraintOf = (error: SqlError): string => {

@@ -19,7 +19,7 @@ import { Tracing } from "../../observability/Tracing.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import * as Bulkhead from "./Bulkhead.ts"
 import { fromSession, makePool, type Pool } from "./ConnectionPool.ts"
-import { DatabaseFailure, isBug, isRepeatable } from "./DatabaseFailure.ts"
+import { DatabaseFailure, isBug, isPassing, isRepeatable, timedOutCode } from "./DatabaseFailure.ts"
 import type { Connection, Session } from "./MariadbConnection.ts"
 import { StoreConfig } from "./StoreConfig.ts"
 import { traced } from "./TracedStatements.ts"
@@ -78,9 +78,14 @@ interface Progress {
 }
 
 const unavailable = (operation: string, progress: Progress, cause: DatabaseFailure) =>
-  new StoreUnavailable({ operation, outcome: progress.commitSent ? "unknown" : "none", cause })
+  new StoreUnavailable({
+    operation,
+    outcome: progress.commitSent ? "unknown" : "none",
+    isPassing: isPassing(cause),
+    cause
+  })
 
-const timedOut = () => new DatabaseFailure({ errno: 0, code: "TIMED_OUT", constraint: null, fatal: true })
+const timedOut = () => new DatabaseFailure({ errno: 0, code: timedOutCode, constraint: null, fatal: true })
 
 const rollback = (connection: Connection): Effect.Effect<void, DatabaseFailure> =>
   fromSession(() => connection.rollback())

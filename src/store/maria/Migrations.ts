@@ -7,15 +7,16 @@
  * recorded after it succeeded, since MariaDB commits every change of schema by itself; each is
  * written so that running it again after a crash in between does no harm.
  *
- * A server that takes no connection, being on its way up or too busy, is waited for as the bus is; one that refuses
- * the user, or lacks the database, is not.
+ * A server that takes no connection, being on its way up or too busy, or cuts it off, is waited for as the bus is; one
+ * that refuses the user, or lacks the database, is not.
  *
  * A database that has been migrated further than this program knows is refused: an older replica
  * must not write into it.
  */
 import { readdirSync, readFileSync } from "node:fs"
-import { Clock, Data, Duration, Effect, Redacted, Result } from "effect"
+import { Data, Duration, Effect, Redacted } from "effect"
 import { warnOf } from "../../observability/Transport.ts"
+import { untilAnswered } from "../StartWait.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import * as Columns from "./Columns.ts"
 import { type DatabaseFailure, fromUnknown, isUnreachable } from "./DatabaseFailure.ts"
@@ -35,8 +36,6 @@ export class SchemaRefused extends Data.TaggedError("SchemaRefused")<{ readonly 
   }
 }
 
-const attemptAgain = Duration.millis(250)
-const progressEveryMs = 5_000
 const folder = new URL("./migrations/", import.meta.url)
 const fileName = /^(\d{4})_([a-z0-9_]+)\.sql$/u
 
@@ -116,17 +115,15 @@ const checkUrl = (settings: StoreSettings): Effect.Effect<void, SchemaRefused> =
     catch: (cause) => new SchemaRefused({ reason: cause instanceof Error ? cause.message : String(cause) })
   })
 
-/** Nobody took the connection; another attempt may find somebody. */
-class NotReached extends Data.TaggedError("NotReached")<{ readonly failure: DatabaseFailure }> {}
-
 const migrateOnce = (known: ReadonlyArray<Migration>, settings: StoreSettings) =>
-  Effect.acquireUseRelease(
-    attempt((signal) => openConnection(settings, { statementTimeoutMs: 0 }, signal)).pipe(
-      Effect.catchTag("DatabaseFailure", (failure) =>
-        Effect.fail(isUnreachable(failure) ? new NotReached({ failure }) : failure)
-      )
-    ),
-    (connection) =>
+  Effect.acquireRelease(
+    attempt((signal) => openConnection(settings, { statementTimeoutMs: 0 }, signal)),
+    // The lock goes with the connection.
+    (connection) => Effect.sync(() => connection.giveUp()),
+    // A start that is told to stop does not wait for a server; what it was opening is given up.
+    { interruptible: true }
+  ).pipe(
+    Effect.flatMap((connection) =>
       Effect.andThen(
         Effect.flatMap(
           attempt(() => checkServer(connection)),
@@ -136,37 +133,23 @@ const migrateOnce = (known: ReadonlyArray<Migration>, settings: StoreSettings) =
           await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))
           return await runSteps(connection, known)
         })
-      ),
-    // The lock goes with the connection.
-    (connection) => Effect.sync(() => connection.giveUp())
-  ).pipe(
+      )
+    ),
+    Effect.scoped,
     Effect.timeoutOrElse({
       duration: Duration.times(settings.migrationWait, 2),
       orElse: () => Effect.fail(new SchemaRefused({ reason: "migrating the schema took too long" }))
     })
   )
 
-/** Between attempts it can be interrupted; an attempt has the time that opening a connection has. */
-const whenReached = Effect.fnUntraced(function* (known: ReadonlyArray<Migration>, settings: StoreSettings) {
-  const begun = yield* Clock.currentTimeMillis
-  for (let saidAt = Number.NEGATIVE_INFINITY; ; ) {
-    const done = yield* Effect.result(migrateOnce(known, settings))
-    if (Result.isSuccess(done)) return done.success
-    const error = done.failure
-    if (error._tag !== "NotReached") return yield* Effect.fail(error)
-    const now = yield* Clock.currentTimeMillis
-    if (now - begun >= Duration.toMillis(settings.connectLimit)) {
-      const within = Duration.format(settings.connectLimit)
-      const reason = `MariaDB took no connection within ${within}, last ${error.failure.code}: check DATABASE_URL`
-      return yield* new SchemaRefused({ reason })
-    }
-    if (now - saidAt >= progressEveryMs) {
-      saidAt = now
-      yield* Effect.logInfo("waiting for MariaDB").pipe(Effect.annotateLogs({ code: error.failure.code }))
-    }
-    yield* Effect.sleep(attemptAgain)
-  }
-})
+const whenReached = (known: ReadonlyArray<Migration>, settings: StoreSettings) =>
+  untilAnswered(migrateOnce(known, settings), {
+    what: "its schema",
+    limit: settings.connectLimit,
+    passingOf: (error) => (error._tag === "DatabaseFailure" && isUnreachable(error) ? error.code : null),
+    gaveUp: (within, code) =>
+      new SchemaRefused({ reason: `MariaDB took no connection within ${within}, last ${code}: check DATABASE_URL` })
+  })
 
 /**
  * Answers how many steps were run. Waits at most `CM_DB_CONNECT_LIMIT` for a server that takes a connection, and at

@@ -67,7 +67,8 @@ const settings = Config.all({
     min: "1 second",
     max: "1 hour",
     byDefault: "60 seconds",
-    about: "How long the start waits for a MariaDB that takes no connection before it gives up."
+    about:
+      "How long the start waits for a MariaDB that takes no connection, or does not answer what it has to read, before it gives up."
   }),
   operationTimeout: Setting.duration({
     name: "CM_DB_TIMEOUT",
