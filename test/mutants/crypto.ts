@@ -276,8 +276,8 @@ export const crypto: ReadonlyArray<Mutant> = [
   ...faultsIn("src/crypto/LocalMasterKey.ts", { breaks: ["R-SEC-3"], tests: [`${unit}/LocalMasterKey.test.ts`] }, [
     {
       id: "crypto-master-new-file-for-old-data",
-      from: "known.length > 0 || (yield* store.hasData)",
-      to: "known.length > 0 && (yield* store.hasData)"
+      from: "known.length > 0 || (yield* store.hasData.pipe(asked))",
+      to: "known.length > 0 && (yield* store.hasData.pipe(asked))"
     },
     {
       id: "crypto-master-place-not-bound",
