@@ -153,6 +153,12 @@ export const tokens: ReadonlyArray<Mutant> = [
     },
     [
       {
+        id: "tokens-configure-answer-goes-with-the-tenant",
+        from: "  outlivesTenant: true,\n",
+        to: "",
+        breaks: ["R-BUS-5"]
+      },
+      {
         id: "tokens-configure-changed-row-goes-on",
         from: "if (!workspace.holds.settings()) return",
         to: "if (!workspace.holds.settings() && workspace.now < 0) return",

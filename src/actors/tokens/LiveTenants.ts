@@ -151,8 +151,11 @@ export const layer = Layer.effect(
     return {
       createTenant: ({ name, settings = noSettings, tenantId }, caller) =>
         asAdmin(caller, actors.ask(tenantId, applications.createTenant(name, settings, caller))),
-      configureTenant: (tenantId, wanted, caller) =>
-        asAdmin(caller, change(tenantId, configureTenant(wanted, announce.updated, caller))),
+      configureTenant: (tenantId, wanted, caller) => {
+        const command = configureTenant(wanted, announce.updated, caller)
+        // A tenant that is gone may have been configured, and that answered, to the same key.
+        return asAdmin(caller, caller.idempotency === null ? change(tenantId, command) : actors.ask(tenantId, command))
+      },
       tenantOfIssuer: (issuer) => Effect.mapError(store.findTenantByIssuer(issuer), ExistingTenant.readFailed),
       removeTenant: Effect.fnUntraced(function* (tenantId, caller) {
         // One that is being removed has an actor still: the repetition waits there until the first is in force. And

@@ -385,6 +385,14 @@ const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
         return { tenantId, name: "N", retention: "P7D", limits: { tokens: 5 } }
       },
       since: ({ tenantId }) => must("tenants.configure", { tenantId, name: "M", limits: { tokens: null } })
+    },
+    {
+      body: async () => {
+        const tenantId = fresh("tenant")
+        await must("tenants.create", { tenantId })
+        return { tenantId, name: "N" }
+      },
+      since: ({ tenantId }) => must("tenants.remove", { tenantId })
     }
   ],
   "tenants.remove": [

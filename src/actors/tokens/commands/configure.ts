@@ -62,6 +62,7 @@ export const configureTenant = (
   name: "tenants.configure",
   caller,
   load: {},
+  outlivesTenant: true,
   rejected: () => new errors.IssuerInUse(),
   decide: (workspace) => {
     const tenant = workspace.tenantRow

@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import { createTenant, registerApplication } from "../../../../src/actors/tokens/commands/applications.ts"
 import { takeOutOfService } from "../../../../src/actors/tokens/commands/service.ts"
 import { noSettings } from "../../../../src/domain/Tenant.ts"
+import { encodeTenant } from "../../../../src/schema/TenantJson.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { operator, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
 
@@ -107,6 +108,33 @@ describe("creating a tenant", () => {
       world.tables.tenants.delete("acme")
       yield* tenants.createTenant(create, caller)
       assert.strictEqual((yield* world.store.findTenants(["acme"]))[0]?.removedAt, null)
+    })
+  )
+
+  it.effect("is configured once by a key, which is answered the same after it was removed and purged", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const [one, two] = [yield* world.replica("one"), yield* world.replica("two")]
+      const caller = withKey("k", "tenants.configure")
+      const configure = ({ tenants }: typeof one) =>
+        Effect.map(tenants.configureTenant("acme", { name: "A" }, caller), encodeTenant)
+      yield* one.tenants.createTenant(create, operator)
+      const first = yield* configure(one)
+      yield* one.tenants.removeTenant("acme", operator)
+      for (const replica of [one, two]) assert.deepStrictEqual(yield* configure(replica), first)
+      world.tables.tenants.delete("acme")
+      for (const replica of [one, two]) assert.deepStrictEqual(yield* configure(replica), first)
+      // Another body, another key and none are of a tenant that is gone.
+      const refusedTo = (request: object, who: typeof caller) =>
+        Effect.map(Effect.flip(one.tenants.configureTenant("acme", request, who)), ({ _tag }) => _tag)
+      const other = withKey("k", "tenants.configure", "another body")
+      assert.strictEqual(yield* refusedTo({ name: "B" }, other), "IdempotencyKeyReused")
+      assert.strictEqual(yield* refusedTo({ name: "A" }, withKey("l", "tenants.configure")), "TenantNotFound")
+      assert.strictEqual(yield* refusedTo({ name: "A" }, operator), "TenantNotFound")
+      // Created again it is another one: what was answered of the first is nobody's.
+      yield* TestClock.adjust("1 second")
+      yield* one.tenants.createTenant(create, operator)
+      assert.notStrictEqual((yield* configure(two)).createdDate, first.createdDate)
     })
   )
 
