@@ -14,7 +14,20 @@
  *
  * Longer than 300 lines because the order of the steps is the promise.
  */
-import { Cause, Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Random, Result } from "effect"
+import {
+  Cause,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  FiberSet,
+  Layer,
+  Metric,
+  Option,
+  Random,
+  Result,
+  Semaphore
+} from "effect"
 import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
 import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
@@ -83,6 +96,8 @@ const rotateWait = Duration.seconds(18)
 const readWait = Duration.seconds(10)
 const turnWaitMs = 8_000
 const pruneEvery = 64
+/** Refreshes that nobody waits for of which this process does something at one moment; others wait for their provider. */
+const atWorkMax = 3
 const lookEvery = Duration.millis(250)
 const lookAgainAfterBug = Duration.seconds(5)
 const giveBackEvery = Duration.seconds(1)
@@ -163,6 +178,30 @@ const make = Effect.gen(function* () {
   const rotator = yield* LiveRotator.make
   const timing: GrantTiming = { claimMs: Duration.toMillis(config.claim), doubtMs: Duration.toMillis(config.doubt) }
   const guard = { allowedHosts: providerHosts, timeoutMs: Duration.toMillis(config.exchange) }
+
+  // What nobody waits for takes little of the thread, of the connections and of a tenant's groups at a time: who
+  // reads a secret meanwhile would wait behind all of it at each step of its own.
+  const atWork = Semaphore.makeUnsafe(atWorkMax)
+  let waiting = 0
+  const inTurn = <A, E>({ asked }: Job, work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      if (asked) return work
+      waiting++
+      const begins = Effect.suspend(() => {
+        waiting--
+        return work
+      })
+      return atWork.withPermit(begins)
+    })
+  const leave = ({ asked }: Job) => (asked ? Effect.void : Effect.asVoid(atWork.release(1)))
+  const comeBack = ({ asked }: Job) => (asked ? Effect.void : Effect.asVoid(atWork.take(1)))
+  /** What waits for another system. */
+  const away = <A, E>(job: Job, work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.acquireUseRelease(
+      leave(job),
+      () => work,
+      () => comeBack(job)
+    )
 
   const fingerprintOf = Sealing.fingerprintOf(keyring)
   const sealerOf = Sealing.sealerOf(keyring)
@@ -337,7 +376,7 @@ const make = Effect.gen(function* () {
     known: Known,
     claimed: Extract<commands.Claimed, { readonly _tag: "Claimed" }>,
     seal: (version: number, text: string) => { readonly keyId: string; readonly sealed: Uint8Array },
-    begins: () => void
+    begins: Effect.Effect<void>
   ): Effect.fn.Return<Kept | null, ChangeError> {
     const { claim, credential, spends, version } = claimed
     const secret = JSON.parse(yield* openText(job.tenantId, version)) as Secret
@@ -348,10 +387,7 @@ const make = Effect.gen(function* () {
     if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null
     const { provider, rotation } = known
     const asking = { known: known.known, provider, rotation, secret, scopes: credential.scopes, guard }
-    const done = yield* Effect.suspend(() => {
-      begins()
-      return exchange(asking)
-    })
+    const done = yield* Effect.andThen(begins, exchange(asking))
     const { outcome } = done
     yield* Metric.update(Metric.withAttributes(exchanges, { outcome: outcome._tag.toLowerCase() }), 1)
     const kept: Kept = {
@@ -489,7 +525,7 @@ const make = Effect.gen(function* () {
     if (turnId === null) return idle
     const seen = yield* Effect.onExit(
       Effect.flatMap(openText(job.tenantId, version), (text) =>
-        HealthCheck.look({ ...known, secret: JSON.parse(text) as Secret, guard })
+        away(job, HealthCheck.look({ ...known, secret: JSON.parse(text) as Secret, guard }))
       ),
       (exit) => endTurn(turnId, known.route, Exit.isSuccess(exit) ? exit.value.result : { _tag: "none" })
     )
@@ -548,7 +584,7 @@ const make = Effect.gen(function* () {
         Effect.gen(function* () {
           let came = secrets.length === 0 ? nothingToRevoke : doneAtProvider
           for (const secret of secrets) {
-            if (came.failure === null) came = yield* revokeAt({ ...known, secret, guard }, url)
+            if (came.failure === null) came = yield* away(job, revokeAt({ ...known, secret, guard }, url))
           }
           return came
         })
@@ -567,7 +603,7 @@ const make = Effect.gen(function* () {
       const { credential, now } = standing
       // Where it is asked, and by which rules, is decided by this reading, though the claim makes one of its own.
       yield* believeCredential(credential, keyring)
-      if (credential.rotating !== undefined) return yield* rotator.run(job)
+      if (credential.rotating !== undefined) return yield* away(job, rotator.run(job))
       if (credential.refresh === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
       if (credential.state === "revoked") {
         if (asked) return failed(new errors.CredentialRevoked({ credentialId }))
@@ -649,12 +685,13 @@ const make = Effect.gen(function* () {
             return made
           }
           let begun = false
-          const begins = () => {
+          const begins = Effect.suspend(() => {
             begun = true
-          }
+            return leave(job)
+          })
           const kept = yield* Effect.onExit(spend(job, known, claimed, seal, begins), (exit) =>
             Effect.andThen(
-              begun ? Effect.void : giveBack(job, known, () => claimed.claim.term),
+              Effect.suspend(() => (begun ? comeBack(job) : giveBack(job, known, () => claimed.claim.term))),
               endTurn(turnId, known.route, resultOf(Exit.isSuccess(exit) ? exit.value : null, known.provider))
             )
           )
@@ -674,7 +711,7 @@ const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopLimit))
 
   const whole = (job: Job): Effect.Effect<Ended> =>
-    Effect.matchCauseEffect(attempt(job), {
+    Effect.matchCauseEffect(inTurn(job, attempt(job)), {
       onSuccess: (ended) => Effect.succeed(ended),
       onFailure: (cause) => {
         const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
@@ -818,7 +855,8 @@ const make = Effect.gen(function* () {
           overlapMs: null,
           expectedVersion: null
         })
-      )
+      ),
+    waitingUnsafe: () => waiting
   })
 })
 

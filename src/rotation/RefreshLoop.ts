@@ -3,8 +3,9 @@
  * first, each provider's in turn, and nobody else is given them for a while.
  *
  * Bounded: so many are under way at most; the rest waits in the database. While more is due than there is
- * room for, the next look follows as soon as one has ended; else after `CM_REFRESH_INTERVAL`. What was taken
- * and not begun, because the replica died or the provider's rate is used up, is given out again.
+ * room for, the next look follows as soon as one has ended and hardly any wait to begin; else after
+ * `CM_REFRESH_INTERVAL`. What was taken and not begun, because the replica died or the provider's rate is used up,
+ * is given out again.
  */
 import { Duration, Effect, FiberSet, Latch, Layer } from "effect"
 import { Refresher } from "../actors/credentials/Refresher.ts"
@@ -14,6 +15,11 @@ import { RefreshConfig } from "./RefreshConfig.ts"
 
 /** Two looks are never nearer to each other, so that those that end together are followed together. */
 const restMs = 20
+/**
+ * With more of those that were taken and have not begun no more are taken: a look at a backlog is dear, and what has
+ * not begun is not counted against its provider's room, so that others would be taken for nothing.
+ */
+const waitingMax = 2
 
 /** Needs `Refresher`, `RefreshStore`, `RefreshConfig`. */
 export const layer = Layer.effectDiscard(
@@ -27,7 +33,7 @@ export const layer = Layer.effectDiscard(
 
     const look = Effect.gen(function* () {
       const room = piece - (yield* FiberSet.size(underWay))
-      if (room <= 0) return true
+      if (room <= 0 || refresher.waitingUnsafe() > waitingMax) return true
       const { more, refs } = yield* store.pick(room)
       for (const { credentialId, tenantId } of refs) {
         fork(Effect.ensuring(refresher.due(tenantId, credentialId), ended.open))

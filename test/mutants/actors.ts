@@ -582,7 +582,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-claim-kept",
-        from: "begun ? Effect.void : giveBack(",
+        from: "begun ? comeBack(job) : giveBack(",
         to: "begun || claimed.claim.term > 0 ? Effect.void : giveBack(",
         breaks: ["P7", "R-REF-22"],
         tests: [`${refresher}#does not begin`, "test/integration/refresh/giveBack.test.ts"]
@@ -609,11 +609,37 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#does not begin`]
       },
       {
+        id: "rotation-refresh-all-at-work",
+        from: "return atWork.withPermit(begins)",
+        to: "return begins",
+        breaks: ["R-REF-23"],
+        tests: [`${refresher}#nobody waits for`]
+      },
+      {
+        id: "rotation-refresh-waits-for-its-provider-at-work",
+        from: "(asked ? Effect.void : Effect.asVoid(atWork.release(1)))",
+        to: "(asked ? Effect.void : Effect.asVoid(atWork.release(0)))",
+        breaks: ["R-REF-23"],
+        tests: [`${refresher}#nobody waits for`]
+      },
+      {
         id: "rotation-refresh-turn-stays-taken",
         from: "store.endTurn(turnId, route, result, chance)",
         to: "store.endTurn(-turnId, route, result, chance)",
         breaks: ["R-REF-13"]
       }
+    ]
+  ),
+  ...faultsIn(
+    "src/rotation/RefreshLoop.ts",
+    { breaks: ["R-REF-23"], tests: ["test/unit/rotation/RefreshLoop.test.ts"] },
+    [
+      {
+        id: "rotation-loop-takes-what-cannot-begin",
+        from: "refresher.waitingUnsafe() > waitingMax",
+        to: "refresher.waitingUnsafe() < 0"
+      },
+      { id: "rotation-loop-takes-more-than-a-piece", from: "if (room <= 0 ||", to: "if (room < -piece ||" }
     ]
   ),
   ...faultsIn(

@@ -34,12 +34,15 @@ export class Refresher extends Context.Service<
     readonly revoke: (tenantId: string, credentialId: string, caller: Caller) => Effect.Effect<RevokedAtProvider>
     /** One that is due: refreshed, when its turn has come. Never fails; what failed is tried again. */
     readonly due: (tenantId: string, credentialId: string) => Effect.Effect<void>
+    /** How many that are due have not begun, because others are at work. */
+    readonly waitingUnsafe: () => number
   }
 >()("cm/actors/Refresher") {
   static readonly layerNone = Layer.succeed(Refresher, {
     refresh: (_, credentialId) => Effect.fail(new RefreshNotConfigured({ credentialId })),
     settled: () => Effect.void,
     revoke: () => Effect.succeed("not_possible" as const),
-    due: () => Effect.void
+    due: () => Effect.void,
+    waitingUnsafe: () => 0
   })
 }

@@ -1,7 +1,7 @@
 /**
  * What goes on beside refreshes, over memory stores and a provider that stands in on loopback.
  *
- * Verifies: R-REF-8, R-REF-10, R-REF-11, R-REF-15, R-REF-16, R-REF-22, R-SEC-30.
+ * Verifies: R-REF-8, R-REF-10, R-REF-11, R-REF-15, R-REF-16, R-REF-22, R-REF-23, R-SEC-30.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -236,6 +236,57 @@ describe("the last look before an exchange", () => {
   )
 })
 
+describe("refreshes that nobody waits for", () => {
+  it.effect(
+    "are at work three at a time, wait for their provider as many as there are, and hold up nobody who asks",
+    () =>
+      Effect.gen(function* () {
+        const { asked, put, refresher, row, script, store, world } = yield* begin
+        yield* put({ parallel: 20 })
+        const expiresAt = 60 * minute
+        const ids: Array<string> = []
+        for (let count = 0; count < 8; count++) ids.push(yield* store({ serviceName: `s${count}`, expiresAt }))
+        const other = yield* store({ serviceName: "other", expiresAt })
+        yield* TestClock.adjust("55 minutes")
+        const seen = (wanted: () => boolean, what: string) =>
+          Effect.promise(() => eventually(wanted, (is) => is, { limitMs: 20_000, everyMs: 2, what }))
+        const looks = Promise.withResolvers<void>()
+        const answers = Promise.withResolvers<void>()
+        let looking = 0
+        const look = Effect.promise(() => {
+          looking++
+          return looks.promise
+        })
+        world.beforeLooks.push(look, look, look, look)
+        let isFirst = true
+        script.answer = async () => {
+          const hangs = !isFirst
+          isFirst = false
+          if (hangs) await answers.promise
+          return { status: 200, body: { access_token: "access-2", expires_in: 3_600 } }
+        }
+        const due = yield* Effect.forkChild(
+          Effect.forEach(ids, (id) => refresher.due("demo", id), { concurrency: "unbounded" }),
+          { startImmediately: true }
+        )
+        yield* seen(() => looking === 3 && refresher.waitingUnsafe() === 5, "three at work, and five behind them")
+        world.beforeLooks.length = 0
+        yield* refresher.refresh("demo", other, caller)
+        assert.strictEqual(row(other).secretVersion, 2)
+        assert.deepStrictEqual([looking, refresher.waitingUnsafe()], [3, 5])
+        looks.resolve()
+        yield* seen(() => asked.length === 9, "all of them at the provider at once")
+        assert.strictEqual(refresher.waitingUnsafe(), 0)
+        answers.resolve()
+        yield* Fiber.join(due)
+        assert.deepStrictEqual(
+          ids.map((id) => row(id).secretVersion),
+          ids.map(() => 2)
+        )
+      })
+  )
+})
+
 /** A claim whose exchange does not begin, at a provider of which each claim that runs out leaves a doubt. */
 const hindered = Effect.gen(function* () {
   const parts = yield* begin
@@ -352,6 +403,7 @@ describe("a claim whose exchange does not begin", () => {
       yield* Effect.exit(refresher.refresh("demo", id, caller))
       assert.isNull(grant().claim)
       assert.strictEqual(row(id).refresh?.atProvider, "pending")
+      assert.isBelow(row(id).refreshDueAt!, (yield* Clock.currentTimeMillis) + minute, "still to be revoked soon")
       yield* refresher.due("demo", id)
       assert.strictEqual(row(id).refresh?.atProvider, "revoked")
       assert.deepStrictEqual(
