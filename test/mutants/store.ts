@@ -600,6 +600,17 @@ export const store: ReadonlyArray<Mutant> = [
     },
     { id: "store-bulkhead-one-tenant-takes-all", from: "const part = 1 / 3", to: "const part = 1" }
   ]),
+  ...faultsIn(
+    "src/store/maria/ConnectionPool.ts",
+    { breaks: ["R-REF-23"], tests: ["test/integration/store/maria/ConnectionModes.test.ts"] },
+    [
+      {
+        id: "store-pool-connection-of-the-other-mode",
+        from: "connection.mode() === wanted",
+        to: "connection.mode() !== wanted"
+      }
+    ]
+  ),
 
   // ---- migrations: what the database itself refuses
   ...(

@@ -1,13 +1,15 @@
 /**
  * Connections that are kept and lent, one user at a time.
  *
- * Opened when needed, at most `size`; the one used last is lent first. Whoever finds none free waits,
+ * Opened when needed, at most `size`; of those that need not change their mode first (a round trip), or else of all,
+ * the one used last is lent first. Whoever finds none free waits,
  * in order, and gives up when its caller does. A connection comes back only when its use left no
  * doubt about its state: after an interruption, a defect or a fatal failure it is given up. A server
  * that comes back is tried by the next user, at once.
  */
 import { Cause, Duration, Effect, Exit, Semaphore } from "effect"
 import { DatabaseFailure, fromUnknown } from "./DatabaseFailure.ts"
+import type { Mode } from "./Flights.ts"
 import { type Connection, openConnection } from "./MariadbConnection.ts"
 import type { StoreSettings } from "./StoreConfig.ts"
 
@@ -23,6 +25,7 @@ export const fromSession = <A>(run: () => Promise<A>): Effect.Effect<A, Database
 export interface Pool {
   /** A connection whose use fails for a reason that leaves it unsure is given up. */
   readonly use: <A>(
+    wanted: Exclude<Mode, null>,
     body: (connection: Connection) => Effect.Effect<A, DatabaseFailure>
   ) => Effect.Effect<A, DatabaseFailure>
   readonly close: Effect.Effect<void>
@@ -43,10 +46,17 @@ export const makePool = (settings: StoreSettings, size: number): Pool => {
   let closed = false
 
   const statementTimeoutMs = Duration.toMillis(settings.operationTimeout)
+  const nextIdle = (wanted: Mode): Connection | undefined => {
+    const at = idle.findLastIndex((connection) => connection.mode() === wanted)
+    return idle.splice(at, 1)[0]
+  }
   /** `hold` is told of the connection before anything can interrupt. */
-  const take = (hold: (connection: Connection) => Connection): Effect.Effect<Connection, DatabaseFailure> =>
+  const take = (
+    wanted: Mode,
+    hold: (connection: Connection) => Connection
+  ): Effect.Effect<Connection, DatabaseFailure> =>
     Effect.suspend(() => {
-      for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+      for (let connection = nextIdle(wanted); connection !== undefined; connection = nextIdle(wanted)) {
         if (connection.isValid()) return Effect.succeed(hold(connection))
         open.delete(connection)
       }
@@ -64,7 +74,7 @@ export const makePool = (settings: StoreSettings, size: number): Pool => {
     }
   }
 
-  const use: Pool["use"] = (body) =>
+  const use: Pool["use"] = (wanted, body) =>
     Effect.suspend(() => {
       if (closed || waiting >= waitersMax) {
         return Effect.fail(
@@ -84,7 +94,7 @@ export const makePool = (settings: StoreSettings, size: number): Pool => {
         ended = true
         if (held !== undefined) giveBack(held, exit)
       }
-      const used = Effect.flatMap(take(hold), body).pipe(Effect.onExit((exit) => Effect.sync(() => end(exit))))
+      const used = Effect.flatMap(take(wanted, hold), body).pipe(Effect.onExit((exit) => Effect.sync(() => end(exit))))
       return Effect.ensuring(
         permits.withPermit(used),
         Effect.sync(() => {

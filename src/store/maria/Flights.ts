@@ -22,7 +22,7 @@ import type * as mariadb from "mariadb"
 const flightMax = 64
 
 /** Whether each statement commits by itself, or what is done waits for COMMIT. Null: not known. */
-type Mode = "each" | "together" | null
+export type Mode = "each" | "together" | null
 
 /** What failed first in a transaction; nothing behind it counts. */
 interface Transaction {
@@ -54,6 +54,8 @@ export interface Flights {
   readonly commit: () => Promise<void>
   /** Runs whatever failed before. When it fails itself, the connection is given up. */
   readonly rollback: () => Promise<void>
+  /** Where nothing is under way: what the next statement finds. */
+  readonly mode: () => Mode
 }
 
 /** `giveUp` ends the connection at once. It must be new, with autocommit on. */
@@ -144,6 +146,7 @@ export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () 
   }
 
   return {
+    mode: () => mode,
     add: (statement, send) => enqueue({ ...statement, kind: "statement" }, send),
     begin: () => {
       current = { failure: null }

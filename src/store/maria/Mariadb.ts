@@ -152,7 +152,7 @@ const make = Effect.gen(function* () {
       within(
         operation,
         { commitSent: false },
-        bulkhead.within(tenantId)(pool.use((connection) => fromSession(() => body(connection))))
+        bulkhead.within(tenantId)(pool.use("each", (connection) => fromSession(() => body(connection))))
       ).pipe(
         Effect.catchTag("ConstraintBroken", (broken) => Effect.die(new Error(`${operation}: ${broken.constraint}`)))
       )
@@ -168,7 +168,9 @@ const make = Effect.gen(function* () {
     transaction: (operation, body, tenantId = null) =>
       Effect.suspend(() => {
         const progress: Progress = { commitSent: false }
-        const once = bulkhead.within(tenantId)(main.use((connection) => inTransaction(connection, progress, body)))
+        const once = bulkhead.within(tenantId)(
+          main.use("together", (connection) => inTransaction(connection, progress, body))
+        )
         const attempt = (count: number): typeof once =>
           Effect.catch(once, (error) =>
             isRepeatable(error) && !progress.commitSent && count < repetitionsMax

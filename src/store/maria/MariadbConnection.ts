@@ -32,7 +32,7 @@ export interface Session {
   readonly command: (sql: string) => Promise<void>
 }
 
-export interface Connection extends Session, Pick<Flights.Flights, "begin" | "commit" | "rollback"> {
+export interface Connection extends Session, Pick<Flights.Flights, "begin" | "commit" | "mode" | "rollback"> {
   readonly isValid: () => boolean
   /** At once; whatever was running on it rejects. */
   readonly giveUp: () => void
@@ -189,12 +189,13 @@ const matchedBy = (result: BatchResult): number => {
 }
 
 const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => void): Connection => {
-  const { add, begin, commit, rollback } = Flights.make(connection, socket, giveUp)
+  const { add, begin, commit, mode, rollback } = Flights.make(connection, socket, giveUp)
   const execute = <A>(sql: string, values: ReadonlyArray<Value> = []): Promise<A> =>
     add({ sql, isBatch: false }, () => connection.execute<A>(sql, values))
   return {
     begin,
     commit,
+    mode,
     rollback,
     rows: (sql, values) => execute<ReadonlyArray<Row>>(sql, values),
     run: (sql, values) => execute<mariadb.UpsertResult>(sql, values).then((done) => done.affectedRows),
