@@ -611,6 +611,30 @@ export const store: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn(
+    "src/store/maria/ProviderTurns.ts",
+    { breaks: ["R-REF-13"], tests: [`${maria}/MariaRefreshStore.test.ts`] },
+    [
+      {
+        id: "store-turns-open-circuit-is-passed",
+        from: "for (const row of passes ? [] : circuits) {",
+        to: "for (const row of passes ? circuits : []) {",
+        breaks: ["R-REF-15"]
+      },
+      {
+        id: "store-turns-half-open-lets-all-try",
+        from: "    ...tries(session, circuits, heldUntil)\n",
+        to: "",
+        breaks: ["R-REF-15"]
+      },
+      {
+        id: "store-turns-none-gives-no-try-back",
+        from: "if (held !== undefined) await endProbe(session, route, Columns.whole(held, 0))",
+        to: "if (held === undefined) await endProbe(session, route, 0)",
+        breaks: ["R-REF-15"]
+      }
+    ]
+  ),
 
   // ---- migrations: what the database itself refuses
   ...(

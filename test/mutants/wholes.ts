@@ -557,8 +557,8 @@ const outside: ReadonlyArray<Mutant> = [
       },
       {
         id: "store-turns-of-a-lane-at-once-uncounted",
-        from: "if (held >= parallel) return",
-        to: "if (held > parallel) return",
+        from: "if (held >= parallel) {",
+        to: "if (held > parallel) {",
         tests: [`${whole}/store/MariaRefreshStore.test.ts`]
       }
     ]

@@ -37,14 +37,16 @@ const standing = async (session: Session, tenantId: string, credentialId: string
   const id = Columns.uuidBytesOrNull(credentialId)
   if (id === null) return undefined
   // The answers first: one that is put between the two is seen the next time, and none is seen settled by halves.
-  const versions = (await session.rows(versionsSql, [id, tenantId])).map(versionOf)
-  const [row] = await session.rows(standingSql, [id, tenantId])
+  const [versionRows, [row]] = await Promise.all([
+    session.rows(versionsSql, [id, tenantId]),
+    session.rows(standingSql, [id, tenantId])
+  ])
   if (row === undefined) return undefined
   return {
     credential: credentialOf(row),
     now: Columns.whole(row, credentialColumnCount),
     serviceActive: (Columns.wholeOrNull(row, credentialColumnCount + 1) ?? 1) === 1,
-    versions
+    versions: versionRows.map(versionOf)
   }
 }
 

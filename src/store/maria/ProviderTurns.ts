@@ -80,23 +80,29 @@ const circuitOf = (row: Row): Circuit => ({
   probeUntil: Columns.whole(row, 3)
 })
 
-/** Whoever passes a circuit that is half open is the one that tries, until `heldUntil`. Undefined: none is in the way. */
-const inTheWay = async (session: Session, route: TurnRequest, heldUntil: number): Promise<Turn | undefined> => {
-  const rows = await session.rows(circuitsSql, [bytes(route.lane), bytes(route.circuit)])
-  for (const row of rows) {
+interface Barred {
+  readonly of: CircuitKind
+  readonly until: number
+  readonly retryAfterMs: number
+}
+
+/** Which of the circuits that are not closed is in the way. */
+const inTheWay = (circuits: ReadonlyArray<Row>, passes: boolean): Barred | undefined => {
+  for (const row of passes ? [] : circuits) {
     const now = Columns.whole(row, 6)
     const until = waitFor(circuitOf(row), now)
-    if (until === null || route.passes) continue
-    await session.run(closeUntilSql, [until, bytes(route.queue)])
-    return { _tag: "Open", of: Columns.literal(row, 4, circuitKinds), retryAfterMs: Math.max(1, until - now) }
-  }
-  for (const row of rows) {
-    // Somebody else is trying: that is theirs to end.
-    if (circuitOf(row).probeUntil > Columns.whole(row, 6)) continue
-    await session.run(probeSql, [heldUntil, Columns.bytes(row, 5)])
+    if (until === null) continue
+    return { of: Columns.literal(row, 4, circuitKinds), until, retryAfterMs: Math.max(1, until - now) }
   }
   return undefined
 }
+
+/** Whoever passes a circuit that is half open is the one that tries, until `heldUntil`. */
+const tries = (session: Session, circuits: ReadonlyArray<Row>, heldUntil: number): ReadonlyArray<Promise<unknown>> =>
+  circuits
+    // Somebody else is trying: that is theirs to end.
+    .filter((row) => circuitOf(row).probeUntil <= Columns.whole(row, 6))
+    .map((row) => session.run(probeSql, [heldUntil, Columns.bytes(row, 5)]))
 
 /** Nobody was asked: the next one tries. The queues that waited for this try alone wait no more. */
 const endProbe = async (session: Session, route: Route, heldUntil: number): Promise<void> => {
@@ -157,7 +163,8 @@ const countSql = `SELECT ${Columns.momentSql}, COALESCE(SUM(taken_at > ${Columns
     COALESCE(SUM(held_until > ${Columns.momentSql}), 0),
     MIN(IF(taken_at > ${Columns.momentSql} - ${rateWindowMs}, taken_at, NULL))
   FROM provider_turns WHERE lane = ?`
-const takeSql = `INSERT INTO provider_turns (lane, taken_at, held_until) VALUES (?, ${Columns.momentSql}, ?)`
+const takeSql = `INSERT INTO provider_turns (lane, taken_at, held_until) VALUES (?, ${Columns.momentSql}, ?)
+  RETURNING turn_id`
 const heldSql = "SELECT held_until FROM provider_turns WHERE turn_id = ? FOR UPDATE"
 const endTurnSql = "UPDATE provider_turns SET held_until = 0 WHERE turn_id = ?"
 
@@ -166,30 +173,46 @@ export const takeTurn = async (
   request: TurnRequest,
   known: KnownQueues
 ): Promise<TransactionResult<Turn>> => {
-  const { holdMs, lane, parallel, queue, ratePerMinute } = request
+  const { holdMs, lane, parallel, passes, queue, ratePerMinute } = request
   const id = bytes(lane)
-  if ((await session.rows(lockLaneSql, [id])).length === 0) {
+  // The lock is the first statement of the flight: what is behind it is read under it. All of a lane wait for it.
+  const look = () =>
+    Promise.all([
+      session.rows(lockLaneSql, [id]),
+      session.rows(countSql, [id]),
+      session.rows(circuitsSql, [id, bytes(request.circuit)])
+    ])
+  let [locked, [row = []], circuits] = await look()
+  if (locked.length === 0) {
     await session.run(makeLaneSql, [id])
-    await session.rows(lockLaneSql, [id])
+    ;[locked, [row = []], circuits] = await look()
   }
-  await tellQueue(session, request, known)
-  await session.run(oldTurnsSql, [id])
-  const [row = []] = await session.rows(countSql, [id])
   const [now, taken, held] = [0, 1, 2].map((index) => Number(row[index] ?? 0)) as [number, number, number]
+  const told = () => tellQueue(session, request, known)
   if (taken >= ratePerMinute) {
     const oldest = Columns.wholeOrNull(row, 3) ?? now
     const retryAfterMs = Math.max(1, oldest + rateWindowMs - now)
-    await session.run(closeSql("queue"), [retryAfterMs, bytes(queue)])
+    await Promise.all([told(), session.run(closeSql("queue"), [retryAfterMs, bytes(queue)])])
     return { value: { _tag: "Full", retryAfterMs }, wrote: true }
   }
-  if (held >= parallel) return { value: { _tag: "Full", retryAfterMs: busyRetryMs }, wrote: true }
+  if (held >= parallel) {
+    await told()
+    return { value: { _tag: "Full", retryAfterMs: busyRetryMs }, wrote: true }
+  }
+  const barred = inTheWay(circuits, passes)
+  if (barred !== undefined) {
+    await Promise.all([told(), session.run(closeUntilSql, [barred.until, bytes(queue)])])
+    return { value: { _tag: "Open", of: barred.of, retryAfterMs: barred.retryAfterMs }, wrote: true }
+  }
   // One moment for the turn and for what it tries, so that each is known by the other.
   const heldUntil = now + holdMs
-  const barred = await inTheWay(session, request, heldUntil)
-  if (barred !== undefined) return { value: barred, wrote: true }
-  await session.run(takeSql, [id, heldUntil])
-  const [made = []] = await session.rows("SELECT LAST_INSERT_ID()")
-  return { value: { _tag: "Taken", turnId: Number(made[0]) }, wrote: true }
+  const [made] = await Promise.all([
+    session.rows(takeSql, [id, heldUntil]),
+    session.run(oldTurnsSql, [id]),
+    told(),
+    ...tries(session, circuits, heldUntil)
+  ])
+  return { value: { _tag: "Taken", turnId: Number(made[0]?.[0]) }, wrote: true }
 }
 
 export const endTurn = async (
@@ -199,24 +222,37 @@ export const endTurn = async (
   result: TurnResult,
   chance: number
 ): Promise<TransactionResult<ReadonlyArray<CircuitChange>>> => {
-  const [held] = await session.rows(heldSql, [turnId])
-  await session.run(endTurnSql, [turnId])
   const changes: Array<CircuitChange> = []
   switch (result._tag) {
-    case "none":
+    case "none": {
+      const [[held]] = await Promise.all([session.rows(heldSql, [turnId]), session.run(endTurnSql, [turnId])])
       if (held !== undefined) await endProbe(session, route, Columns.whole(held, 0))
       break
-    case "ok":
-      changes.push(...(await succeed(session, route, "client")), ...(await succeed(session, route, "provider")))
+    }
+    case "ok": {
+      const [, ...both] = await Promise.all([
+        session.run(endTurnSql, [turnId]),
+        succeed(session, route, "client"),
+        succeed(session, route, "provider")
+      ])
+      changes.push(...both.flat())
       break
-    case "limited":
-      await session.run(closeSql("lane"), [Math.min(result.retryAfterMs, limitedMsMax), bytes(route.lane)])
-      changes.push(...(await succeed(session, route, "provider")))
+    }
+    case "limited": {
+      const [, , closed] = await Promise.all([
+        session.run(endTurnSql, [turnId]),
+        session.run(closeSql("lane"), [Math.min(result.retryAfterMs, limitedMsMax), bytes(route.lane)]),
+        succeed(session, route, "provider")
+      ])
+      changes.push(...closed)
       break
+    }
     case "provider":
+      await session.run(endTurnSql, [turnId])
       changes.push(...(await fail(session, route, "provider", chance)))
       break
     case "client":
+      await session.run(endTurnSql, [turnId])
       changes.push(...(await fail(session, route, "client", chance)), ...(await succeed(session, route, "provider")))
       break
   }
