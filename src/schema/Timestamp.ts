@@ -13,12 +13,19 @@ export { durationDaysMax } from "../domain/IsoDuration.ts"
 
 const datePattern = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?Z$/u
 
-let last = { time: Number.NaN, text: "" }
+/** The same few dates are asked for again and again: rows of a list were often made together. */
+const rememberedMax = 64
+const times = new Float64Array(rememberedMax).fill(Number.NaN)
+const texts: Array<string> = Array(rememberedMax).fill("")
 
-/** UNIX milliseconds as a caller's date. The same one is often asked for again at once. */
+/** UNIX milliseconds as a caller's date. */
 export const formatDate = (time: number): string => {
-  if (last.time !== time) last = { time, text: DateTime.formatIso(DateTime.makeUnsafe(time)) }
-  return last.text
+  const place = time & (rememberedMax - 1)
+  if (times[place] !== time) {
+    texts[place] = new Date(time).toISOString()
+    times[place] = time
+  }
+  return texts[place]!
 }
 
 /** A caller's date as UNIX milliseconds; null when it is not one, or names a day that does not exist. */

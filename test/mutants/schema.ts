@@ -176,6 +176,11 @@ export const schema: ReadonlyArray<Mutant> = [
     { breaks: ["R-INP-5", "R-BUS-4"], tests: [`${unit}/json.test.ts`, `${unit}/limits.test.ts`] },
     [
       {
+        id: "schema-date-of-another-time",
+        from: "if (times[place] !== time) {",
+        to: "if (Number.isNaN(times[place])) {"
+      },
+      {
         id: "schema-date-that-does-not-exist",
         from: "DateTime.formatIso(date.value).slice(0, 19) === text.slice(0, 19)",
         to: "DateTime.formatIso(date.value).slice(0, 4) === text.slice(0, 4)"

@@ -112,6 +112,15 @@ describe("dates and durations", () => {
     assert.strictEqual(formatDate(0), "1970-01-01T00:00:00.000Z")
     for (const time of [0, 1, 1_764_000_000_123, Date.UTC(9999, 11, 31)])
       assert.strictEqual(parseDate(formatDate(time)), time)
+    // In turns, and those among them whose last digits are the same.
+    for (let round = 0; round < 2; round++) {
+      for (let n = 0; n < 1_000; n++) {
+        const time = 1_764_000_000_000 + 64 * (n % 7) + n
+        assert.strictEqual(formatDate(time), new Date(time).toISOString())
+      }
+    }
+    assert.throws(() => formatDate(Number.NaN))
+    assert.throws(() => formatDate(1e18))
     assert.strictEqual(parseDate("2026-11-24T10:20:30Z"), Date.UTC(2026, 10, 24, 10, 20, 30))
     assert.strictEqual(parseDate("2028-02-29T00:00:00.5Z"), Date.UTC(2028, 1, 29, 0, 0, 0, 500))
   })
