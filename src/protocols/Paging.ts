@@ -2,12 +2,13 @@
  * Pages that fit into a message, read in pieces.
  *
  * A page with all that was asked for may be larger than the server lets a message be: it ends before, and the
- * cursor goes on from there. It is read and written a piece at a time, so that a long one keeps nobody from the
- * processor, nor a connection to the database, for as long as it takes.
+ * cursor goes on from there. It is read a piece at a time, and a piece is written as all that is long is (`Pieces`), so
+ * that a long one keeps nobody from the processor, nor a connection to the database, for as long as it takes.
  */
 import { Effect } from "effect"
 import { InvalidCursor } from "../domain/errors.ts"
 import type { Page } from "../domain/Page.ts"
+import * as Pieces from "../observability/Pieces.ts"
 import { decodeCursor, encodeCursor } from "../schema/Cursor.ts"
 import { encodedBefore } from "./Operation.ts"
 import { PayloadTooLarge } from "./ProtocolError.ts"
@@ -53,8 +54,15 @@ export const answerPage = Effect.fnUntraced(function* <A, B, E, R>(options: {
   while (true) {
     const wanted = Math.min(most, options.limit - content.length)
     const page = yield* options.fetch(wanted, from)
-    const piece = page.content.map(options.encode)
-    const text = piece.map((item) => JSON.stringify(item)).join(",")
+    const written = yield* Pieces.run(
+      page.content.length,
+      Pieces.map(page.content, (row) => {
+        const item = options.encode(row)
+        return { item, text: JSON.stringify(item) }
+      })
+    )
+    const piece = written.map(({ item }) => item)
+    const text = written.map(({ text }) => text).join(",")
     next = page.next
     const cursor = next === null ? undefined : encodeCursor(list, next)
     const [head, tail] = around(cursor)

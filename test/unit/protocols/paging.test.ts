@@ -1,12 +1,14 @@
-// Verifies R-BUS-6, R-BUS-13.
+// Verifies R-BUS-6, R-BUS-13, R-LIM-3.
 /** A cursor is good for the list that gave it: the same operation, tenant, filter and order. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
+import * as Pieces from "../../../src/observability/Pieces.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
-import { answerPage } from "../../../src/protocols/Paging.ts"
+import { answerPage, pieceMax } from "../../../src/protocols/Paging.ts"
 import { decodeCursor, encodeCursor } from "../../../src/schema/Cursor.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
+import { turnsOfLoop } from "../../support/turnsOfLoop.ts"
 
 interface List {
   readonly method: string
@@ -293,3 +295,27 @@ describe("a page that no message can carry", () => {
     assert.isNull(decodeCursor(list, encodeCursor(list, `${longest}x`)))
   })
 })
+
+it.effect("a page is written in pieces that leave the thread to others", () =>
+  Effect.gen(function* () {
+    const turns = turnsOfLoop()
+    const rows = Array.from({ length: pieceMax }, (_, n) => ({ n }))
+    const writtenIn: Array<number> = []
+    const page = yield* answerPage({
+      list: "token.list",
+      of: ["demo"],
+      place: /^x$/u,
+      cursor: undefined,
+      limit: pieceMax,
+      bytesMax: 1_000_000,
+      fetch: () => Effect.succeed({ content: rows, next: null }),
+      encode: (row) => {
+        writtenIn.push(turns.now())
+        return row
+      }
+    })
+    turns.end()
+    assert.deepStrictEqual(page.content, rows)
+    assert.isAtLeast(new Set(writtenIn).size, Math.floor(pieceMax / Pieces.pieceMax))
+  })
+)
