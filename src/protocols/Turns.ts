@@ -6,8 +6,8 @@
  *   next, behind whatever else the loop has to do. While nothing waits, a request begins as it arrives.
  * - A line that is refused more (`press`) has, for a moment, as many requests fewer begun and not ended than it has
  *   places as were refused and not told of it yet (`told`), but `pressedMax`: one that is a little over its share has
- *   nearly all of it, one that asks for twice as much is done in small groups. Whatever has waited for its deadline
- *   begins in spite of that.
+ *   nearly all of it, one that asks for twice as much is done in small groups. Where nothing of it has ended for
+ *   `stuckMs`, whatever has waited for its deadline begins in spite of that.
  * - Everything that was taken begins once, in the order of its line.
  *
  * How many may wait is not decided here: whoever waits has a place (`Shares`).
@@ -16,22 +16,23 @@ import { Clock, type Duration, Effect, type Scope } from "effect"
 import * as Deadlines from "../observability/Deadlines.ts"
 
 export const sliceMs = 0.5
-export const pressedMax = 16
+export const pressedMax = 8
 export const pressedMs = 1_000
-/** Whatever has waited so long for its turn begins, however much of its tenant has. */
+/** A line of which nothing ends for so long stands still, and is not slow because of what it asks. */
+export const stuckMs = 1_000
 const turnTimeout: Duration.Input = "1 second"
 
 export interface TurnsOptions {
   readonly nowMs: () => number
   /** Calls it in a later turn of the event loop. */
   readonly later: (run: () => void) => void
-  /** Calls `overdue` once a request has waited long, the first one first, unless what it gives back was called before. */
+  /** Calls `overdue` when a request has waited long, the first one first, unless what it gives back was called before. */
   readonly deadline: (overdue: () => void) => () => void
 }
 
 interface Waiting {
   readonly begin: () => void
-  readonly end: () => void
+  end: () => void
   isOverdue: boolean
 }
 
@@ -39,6 +40,7 @@ interface Line {
   readonly name: string
   waiting: Array<Waiting>
   begun: number
+  endedAtMs: number
   /** Refused, and not told yet. */
   refused: number
   pressedUntilMs: number
@@ -68,13 +70,24 @@ export const make = ({ deadline, later, nowMs }: TurnsOptions): Turns => {
   const lineOf = (name: string): Line => {
     const known = lines.get(name)
     if (known !== undefined) return known
-    const line = { name, waiting: [], begun: 0, refused: 0, pressedUntilMs: 0, most: 0 }
+    const line = {
+      name,
+      waiting: [],
+      begun: 0,
+      endedAtMs: Number.NEGATIVE_INFINITY,
+      refused: 0,
+      pressedUntilMs: 0,
+      most: 0
+    }
     lines.set(name, line)
     return line
   }
 
-  const isFree = ({ begun, most, pressedUntilMs, waiting: [first] }: Line): boolean =>
-    begun < pressedMax || first?.isOverdue === true || pressedUntilMs <= nowMs() || begun < most
+  const isFree = ({ begun, endedAtMs, most, pressedUntilMs, waiting: [first] }: Line): boolean =>
+    begun < pressedMax ||
+    begun < most ||
+    pressedUntilMs <= nowMs() ||
+    (first?.isOverdue === true && nowMs() - endedAtMs >= stuckMs)
 
   const look = (line: Line): void => {
     if (line.waiting.length === 0) {
@@ -132,11 +145,15 @@ export const make = ({ deadline, later, nowMs }: TurnsOptions): Turns => {
         schedule()
         return begin(line, work)
       }
-      const end = deadline(() => {
-        one.isOverdue = true
-        look(line)
-      })
-      const one: Waiting = { begin: work, end, isOverdue: false }
+      const one: Waiting = { begin: work, end: () => {}, isOverdue: false }
+      const wait = () => {
+        one.end = deadline(() => {
+          one.isOverdue = true
+          wait()
+          look(line)
+        })
+      }
+      wait()
       line.waiting.push(one)
       waitingCount++
       look(line)
@@ -145,6 +162,7 @@ export const make = ({ deadline, later, nowMs }: TurnsOptions): Turns => {
       const line = lines.get(name)
       if (line === undefined) return
       line.begun--
+      line.endedAtMs = nowMs()
       look(line)
     },
     press: (name) => {

@@ -117,6 +117,16 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "const most = -++line.refused"
     },
     {
+      id: "protocols-turns-slow-flood-is-begun-at-once",
+      from: " && nowMs() - endedAtMs >= stuckMs)",
+      to: ")"
+    },
+    {
+      id: "protocols-turns-late-one-is-looked-at-once",
+      from: "          wait()\n          look(line)\n",
+      to: "          look(line)\n"
+    },
+    {
       id: "protocols-turns-told-is-not-forgotten",
       from: "      line.refused--\n",
       to: ""
@@ -145,6 +155,12 @@ export const protocols: ReadonlyArray<Mutant> = [
       id: "protocols-pages-read-in-one-go",
       from: "options.isWhole === true ? options.limit : pieceMax",
       to: "options.limit"
+    },
+    {
+      id: "protocols-pages-written-in-one-go",
+      from: "      page.content.length,\n      Pieces.map",
+      to: "      0,\n      Pieces.map",
+      tests: [`${unit}/paging.test.ts`]
     },
     {
       id: "protocols-pages-reading-recorded-by-the-piece",

@@ -2,7 +2,7 @@
 
 import { assert, describe, it } from "@effect/vitest"
 import { keptPerTenant, make as makeShares } from "../../../src/protocols/Shares.ts"
-import { make, pressedMax, pressedMs, sliceMs } from "../../../src/protocols/Turns.ts"
+import { make, pressedMax, pressedMs, sliceMs, stuckMs } from "../../../src/protocols/Turns.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
 
 /** A loop that turns when it is told to, on which each request takes so long. */
@@ -38,7 +38,7 @@ const world = (tookMs: (line: string) => number = () => sliceMs) => {
       now += ms
     },
     overdue: () => {
-      for (const overdue of deadlines) {
+      for (const overdue of Array.from(deadlines)) {
         deadlines.delete(overdue)
         overdue()
       }
@@ -114,7 +114,7 @@ describe("requests begin in turns", () => {
     // Told before, so that one was refused at a time.
     assert.strictEqual(pressedBy(256, 1, 100), 255)
     assert.strictEqual(pressedBy(256, 100), 156)
-    assert.strictEqual(pressedBy(256, 240), pressedMax)
+    assert.strictEqual(pressedBy(256, 256 - pressedMax), pressedMax)
     assert.strictEqual(pressedBy(256, 1_000), pressedMax)
     assert.strictEqual(pressedBy(pressedMax - 1, 1_000), pressedMax - 1)
   })
@@ -158,6 +158,34 @@ describe("requests begin in turns", () => {
     while (slow.turn());
     assert.lengthOf(slow.begun, 100)
     assert.strictEqual(slow.deadlineCount(), 0, "who has begun waits for nothing")
+  })
+
+  it("one that has waited long goes on waiting while its line goes on, and begins when that stands still", () => {
+    const { begun, overdue, passes, take, turn, turns } = world(() => 0)
+    for (let n = 0; n < 100; n++) take("loud")
+    for (let n = 0; n < 100; n++) turns.press("loud")
+    for (let n = 0; n < 100; n++) turns.ended("loud")
+    for (let n = 0; n < 100; n++) take("loud")
+    const of = () => begun.length - 100
+    assert.strictEqual(of(), pressedMax)
+    for (let second = 1; second <= 3; second++) {
+      passes(stuckMs - 1)
+      turns.press("loud")
+      turns.ended("loud")
+      overdue()
+      while (turn());
+      assert.strictEqual(of(), pressedMax + second)
+    }
+    turns.press("loud")
+    passes(stuckMs - 1)
+    overdue()
+    while (turn());
+    assert.strictEqual(of(), pressedMax + 3)
+    turns.press("loud")
+    passes(1)
+    overdue()
+    while (turn());
+    assert.strictEqual(of(), 100)
   })
 
   it("one whose beginning fails ends nobody else's turn", () => {
