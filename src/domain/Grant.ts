@@ -46,7 +46,7 @@ export interface Holding {
 
 export interface Claim {
   readonly term: number
-  /** The process that has it. */
+  /** Who has it: a process, in one turn at the provider. */
   readonly holder: string
   /** The version whose grant it spends. */
   readonly spends: number

@@ -358,14 +358,20 @@ const make = Effect.gen(function* () {
     )
 
   /** Where nothing of a claim began. While the database is away it is tried again, and nobody waits for that. */
-  const giveBack = (job: Job, known: Known, term: () => number | null, tries = giveBackTries): Effect.Effect<void> => {
+  const giveBack = (
+    job: Job,
+    known: Known,
+    holder: string,
+    term: () => number | null,
+    tries = giveBackTries
+  ): Effect.Effect<void> => {
     const { credentialId, tenantId } = job
-    const request = { credentialId, provider: known.provider, holder: process, term }
+    const request = { credentialId, provider: known.provider, holder, term }
     return Effect.matchCauseEffect(actors.ask(tenantId, commands.giveBack(request, job.caller)), {
       onSuccess: (given) => (given ? Effect.asVoid(Effect.forkDetach(describeCache.changed(tenantId))) : Effect.void),
       onFailure: (cause) =>
         isAway(cause) && tries > 1
-          ? Effect.asVoid(Effect.forkDetach(Effect.delay(giveBack(job, known, term, tries - 1), giveBackEvery)))
+          ? Effect.asVoid(Effect.forkDetach(Effect.delay(giveBack(job, known, holder, term, tries - 1), giveBackEvery)))
           : Effect.void
     })
   }
@@ -636,11 +642,13 @@ const make = Effect.gen(function* () {
       const hurries = typeof graceUntil === "number" && now < graceUntil
       const turnId = yield* takeTurn(job, known, job.insists || hurries)
       if (turnId === null) return idle
+      // Of this claim alone: its term is another one's too, where its commit did not come about.
+      const holder = `${process}.${turnId}`
       const request = {
         credentialId,
         provider: known.provider,
         timing,
-        holder: process,
+        holder,
         asked,
         expectedVersion: job.expectedVersion
       }
@@ -651,7 +659,7 @@ const make = Effect.gen(function* () {
       const claimed = yield* Effect.onError(actors.ask(tenantId, claiming), (cause) =>
         Effect.andThen(
           // Committed all the same, or to be committed yet: what gives it back is decided behind it.
-          isPerhapsDone(cause) ? Effect.forkDetach(giveBack(job, known, () => decided)) : Effect.void,
+          isPerhapsDone(cause) ? Effect.forkDetach(giveBack(job, known, holder, () => decided)) : Effect.void,
           endTurn(turnId, known.route, { _tag: "none" })
         )
       )
@@ -691,7 +699,7 @@ const make = Effect.gen(function* () {
           })
           const kept = yield* Effect.onExit(spend(job, known, claimed, seal, begins), (exit) =>
             Effect.andThen(
-              Effect.suspend(() => (begun ? comeBack(job) : giveBack(job, known, () => claimed.claim.term))),
+              Effect.suspend(() => (begun ? comeBack(job) : giveBack(job, known, holder, () => claimed.claim.term))),
               endTurn(turnId, known.route, resultOf(Exit.isSuccess(exit) ? exit.value : null, known.provider))
             )
           )

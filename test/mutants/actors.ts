@@ -595,6 +595,13 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#does not begin`, "test/integration/refresh/refresh.test.ts"]
       },
       {
+        id: "rotation-refresh-another-claim-of-the-term-given-back",
+        from: "const holder = `${process}.${turnId}`",
+        to: "const holder = `${process}`",
+        breaks: ["P7", "R-REF-22"],
+        tests: [`${refresher}#does not begin`]
+      },
+      {
         id: "rotation-refresh-unknown-claim-kept",
         from: "isPerhapsDone(cause) ? Effect.forkDetach",
         to: "!isPerhapsDone(cause) ? Effect.forkDetach",

@@ -55,7 +55,7 @@ import { PublishedCheckpoints } from "../../src/store/PublishedCheckpoints.ts"
 import { RefreshStore } from "../../src/store/RefreshStore.ts"
 import { StoreUnavailable } from "../../src/store/StoreError.ts"
 import { Sweeps } from "../../src/store/Sweeps.ts"
-import { TenantStore } from "../../src/store/TenantStore.ts"
+import { decided, TenantStore } from "../../src/store/TenantStore.ts"
 import { auditedBy } from "./auditedBy.ts"
 import { temporaryFolder } from "./servers.ts"
 import { nextRevocation, transact } from "./storeFixtures.ts"
@@ -66,6 +66,8 @@ export type TransactionFate =
   | "is not done"
   | "is committed, answer lost"
   | "is not done, answer lost"
+  /** As the last one, but for what was decided, and heard of by whoever listens, before it was lost. */
+  | "is decided, and not done, answer lost"
   | "dies"
 
 /** For a refresher that runs no rotator. */
@@ -118,6 +120,11 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
           if (fate === "dies") return Effect.die(new Error("died on purpose"))
           const outcome = fate === "is not done" ? "none" : "unknown"
           const failure = Effect.fail(new StoreUnavailable({ operation: "test", outcome }))
+          if (fate === "is decided, and not done, answer lost") {
+            const rolledBack: typeof decide = (loaded) =>
+              Effect.andThen(decided(decide, loaded), Effect.die("rolled back"))
+            return Effect.catchDefect(tenants.transact(tenantId, load, rolledBack), () => failure)
+          }
           return fate === "is committed, answer lost"
             ? Effect.andThen(tenants.transact(tenantId, load, decide), failure)
             : failure

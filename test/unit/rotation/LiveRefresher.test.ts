@@ -372,6 +372,31 @@ describe("a claim whose exchange does not begin", () => {
     })
   )
 
+  it.effect("gives back no later claim that has its term because its own commit did not come about", () =>
+    Effect.gen(function* () {
+      const { asked, grant, id, refresher, script, world } = yield* hindered
+      const [tried, begun, triedAgain, gate] = Array.from({ length: 4 }, () => Promise.withResolvers<void>())
+      const hearing = [Effect.void, Effect.sync(tried!.resolve), Effect.void, Effect.sync(triedAgain!.resolve)]
+      world.beforeTransactions.push(...hearing)
+      world.fates.set("demo", ["is decided, and not done, answer lost", "is not done", "succeeds"])
+      assert.strictEqual((yield* Effect.flip(refresher.refresh("demo", id, caller)))._tag, "Unavailable")
+      yield* Effect.promise(() => tried!.promise)
+      assert.deepStrictEqual([grant().claim, grant().term], [null, 0])
+      script.answer = async () => {
+        begun!.resolve()
+        await gate!.promise
+        return { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
+      }
+      const asking = yield* Effect.forkChild(refresher.refresh("demo", id, caller), { startImmediately: true })
+      yield* Effect.promise(() => begun!.promise)
+      yield* TestClock.adjust("1 second")
+      yield* Effect.promise(() => triedAgain!.promise)
+      gate!.resolve()
+      yield* Fiber.join(asking)
+      assert.deepStrictEqual([asked.length, grant().term, grant().begunUpTo], [1, 1, undefined])
+    })
+  )
+
   it.effect("is waited for at another replica no longer than until it is given back", () =>
     Effect.gen(function* () {
       const { asked, grant, id, refresher, second, world } = yield* hindered
