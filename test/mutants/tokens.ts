@@ -20,6 +20,11 @@ export const tokens: ReadonlyArray<Mutant> = [
         from: "answers[at] = answer",
         to: "answers[items.length - left] = answer",
         breaks: ["R-TOK-2"]
+      },
+      {
+        id: "tokens-validations-wait-for-an-answer-that-came",
+        from: "      if (left === 0) return resume(Effect.void)\n",
+        to: ""
       }
     ]
   ),

@@ -42,6 +42,8 @@ export const validateAll = Effect.fnUntraced(function* (
   yield* Pieces.run(items.length, asking)
   if (left > 0) {
     yield* Effect.callback<void>((resume) => {
+      // This fiber may have been left since it looked, and the last answer may have come.
+      if (left === 0) return resume(Effect.void)
       wake = () => resume(Effect.void)
     })
   }

@@ -1,6 +1,6 @@
 // Verifies R-TOK-2, R-BUS-35.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Effect, Exit, Fiber, Scheduler } from "effect"
 import type { ValidationAnswer } from "../../../../src/actors/tenant/Tenants.ts"
 import { validateAll } from "../../../../src/actors/tokens/validateAll.ts"
 import type { Validator } from "../../../../src/actors/validation/Validator.ts"
@@ -49,6 +49,25 @@ describe("validations of one request", () => {
         answers.map(({ tokenId }) => tokenId),
         itemsOf(300).map(({ token }) => `id of ${token}`)
       )
+    })
+  )
+
+  it.live("are had, whichever two steps of the request the last answer comes between", () =>
+    Effect.gen(function* () {
+      const turn = Effect.promise(() => new Promise((next) => setImmediate(next)))
+      const answerIn = (left: number, answer: () => void): unknown =>
+        left === 0 ? answer() : setImmediate(answerIn, left - 1, answer)
+      for (let steps = 3; steps < 12; steps++) {
+        for (let turns = 0; turns < 12; turns++) {
+          const late = asked((_tenantId, _appName, token, _dryRun, done) => {
+            answerIn(turns, () => done(answerOf(token)))
+          })
+          const asking = validateAll(late, "acme", itemsOf(1), false)
+          const fiber = yield* Effect.forkChild(Effect.provideService(asking, Scheduler.MaxOpsBeforeYield, steps))
+          for (let left = 30; left > 0; left--) yield* turn
+          assert.isDefined(fiber.pollUnsafe(), `left after ${steps} steps, answered after ${turns} turns`)
+        }
+      }
     })
   )
 
