@@ -48,7 +48,9 @@ export const replySubjectOf = (message: Msg): Uint8Array | null => {
  * with it in one read.
  */
 export const withoutPayload = (connection: NatsConnection, message: Msg): Msg => {
-  const subject = replySubjectOf(message)?.slice()
+  const read = replySubjectOf(message)
+  // What a socket gives is a `Buffer`, whose `slice` copies nothing.
+  const subject = read === null ? undefined : new Uint8Array(read)
   const reply = subject === undefined ? message.reply : undefined
   const respond: Msg["respond"] = (payload, options) => {
     connection.publish(reply ?? Buffer.from(subject ?? []).toString(), payload, options)

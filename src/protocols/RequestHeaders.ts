@@ -69,7 +69,7 @@ export const idempotencyOf = (
   const key = given.success
   if (key === null) return Result.succeed(null)
   return idempotencyKeyPattern.test(key)
-    ? Result.succeed({ key, operation, body: message.data.slice() })
+    ? Result.succeed({ key, operation, body: new Uint8Array(message.data) })
     : refused("Idempotency-Key", "must be 1 to 128 visible ASCII characters")
 }
 

@@ -188,8 +188,8 @@ export const around: ReadonlyArray<Mutant> = [
     },
     {
       id: "nats-replies-later-one-keeps-what-was-read",
-      from: "replySubjectOf(message)?.slice()",
-      to: "replySubjectOf(message)?.subarray()",
+      from: "new Uint8Array(read)",
+      to: "read.slice()",
       breaks: ["R-LIM-3"]
     },
     { id: "nats-replies-are-sent-twice", from: "    this.given = used\n", to: "" },

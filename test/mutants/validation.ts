@@ -144,6 +144,13 @@ export const validation: ReadonlyArray<Mutant> = [
     },
     { id: "validation-tombstones-count-is-not-given-back", from: "    this.count--\n", to: "" }
   ]),
+  ...faultsIn("src/actors/validation/Waiter.ts", { breaks: ["R-LIM-3"], tests: [`${unit}/Waiter.test.ts`] }, [
+    {
+      id: "validation-waiter-keeps-what-was-read",
+      from: "new Uint8Array(request.subarray(correlationStart, correlationEnd))",
+      to: "request.slice(correlationStart, correlationEnd)"
+    }
+  ]),
   ...faultsIn(
     "src/actors/validation/Misses.ts",
     { breaks: ["R-BUS-9", "P6"], tests: [`${unit}/Misses.test.ts`, live] },

@@ -34,7 +34,8 @@ export const waiterForBytes = (whole: Uint8Array, frame: RequestFrame, respond: 
       respond(replyOf(request, correlationStart, correlationEnd, answer, now), answer.statusCode)
     },
     keepLittle: () => {
-      request = request.slice(correlationStart, correlationEnd)
+      // A copy, which the `slice` of a `Buffer` is not.
+      request = new Uint8Array(request.subarray(correlationStart, correlationEnd))
       ;[correlationStart, correlationEnd] = [0, request.length]
       return request.length
     }

@@ -83,7 +83,7 @@ describe("answers of a turn", () => {
       ...connection,
       publish: (subject: string, payload: Uint8Array) => void published.push(`${subject} ${payload.length}`)
     } as unknown as NatsConnection
-    const read = encoder.encode("MSG a 1 _INBOX.a 3\r\nabc\r\n")
+    const read = Buffer.from("MSG a 1 _INBOX.a 3\r\nabc\r\n")
     const message = { _msg: { reply: read.subarray(8, 16) }, data: read.subarray(20, 23) } as unknown as Msg
     const later = withoutPayload(publishing, message)
     read.fill(0)

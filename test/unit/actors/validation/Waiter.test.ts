@@ -1,0 +1,29 @@
+// Verifies R-LIM-3.
+import { assert, describe, it } from "vitest"
+import { tooMany } from "../../../../src/actors/validation/ValidationReply.ts"
+import { waiterForBytes } from "../../../../src/actors/validation/Waiter.ts"
+import { EndpointTokenValidationRequest, EndpointTokenValidationResponse } from "../../../../src/schema/Ecap.ts"
+import { RequestFrame } from "../../../../src/schema/EcapFrame.ts"
+
+describe("who waits with a request in bytes", () => {
+  it("keeps its correlation id alone, and nothing of what the socket gave, once it is to keep little", () => {
+    const names = { appName: "app", token: "t".repeat(40) }
+    const request = EndpointTokenValidationRequest.encode({
+      correlationId: "c-1",
+      timestamp: 0n,
+      timeout: 0n,
+      ...names
+    })
+    const read = Buffer.from(request)
+    const frame = new RequestFrame()
+    assert.isTrue(frame.read(read))
+    const replies: Array<Uint8Array> = []
+    const waiter = waiterForBytes(read, frame, (reply) => void replies.push(reply))
+    assert.strictEqual(waiter.keepLittle(), "c-1".length)
+    read.fill(0)
+    waiter.answer(tooMany, 0)
+    const answers = replies.map((reply) => EndpointTokenValidationResponse.decode(reply))
+    assert.lengthOf(answers, 1)
+    assert.deepInclude(answers[0], { correlationId: "c-1", statusCode: 429 })
+  })
+})
