@@ -148,6 +148,20 @@ export const parametersOf = (provider: Provider): ReadonlyArray<string> => {
   return [...new Set(urls.flatMap((url) => [...url.matchAll(placeholder)].map(([, name]) => name!)))]
 }
 
+/** A URL with something short in place of each parameter: for what can be told of it before they are known. */
+export const withoutParameters = (template: string): string => template.replace(placeholder, "x")
+
+/** A parameter that no URL of the provider asks for: mostly one that was misspelt. */
+export const strangeParameter = (
+  provider: Provider,
+  params: Readonly<Record<string, string>>
+): { readonly path: string; readonly reason: string } | null => {
+  const asked = parametersOf(provider)
+  const stranger = Object.keys(params).find((name) => !asked.includes(name))
+  if (stranger === undefined) return null
+  return { path: `rotation.params.${stranger}`, reason: `is no parameter of the provider ${provider.name}` }
+}
+
 export type Filled =
   | { readonly _tag: "Url"; readonly url: string }
   /** A parameter that lacks or does not match its pattern. */

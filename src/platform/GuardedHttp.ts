@@ -61,6 +61,10 @@ const portOf = (url: URL): string => (url.port === "" ? (url.protocol === "https
 /** Without brackets, and without the dot that only says that the name is whole. */
 const bare = (hostname: string): string => hostname.replace(/^\[|\]$|\.$/gu, "").toLowerCase()
 
+/** RFC 1035, section 2.3.4: labels of 1 to 63 octets, 253 with the dots between them. An address is told by the parser. */
+const isHost = (host: string): boolean =>
+  isIP(host) !== 0 || (host.length <= 253 && host.split(".").every((label) => label.length >= 1 && label.length <= 63))
+
 const isListed = (url: URL, { allowedHosts }: GuardOptions): boolean =>
   allowedHosts.has(url.hostname.toLowerCase()) || allowedHosts.has(`${url.hostname.toLowerCase()}:${portOf(url)}`)
 
@@ -86,7 +90,12 @@ export const urlProblem = (text: string, options: Pick<GuardOptions, "allowedHos
 export const writtenUrlProblem = (text: string): string | null => {
   if (/[\p{Cc}\s\\]/u.test(text)) return "holds a space, a control character or a backslash"
   if (text.includes("#")) return "holds a fragment"
-  return /^[a-z][a-z0-9+.-]*:\/\/[^/?]*@/iu.test(text) ? "holds a user or a password" : null
+  if (/[{}]/u.test(text)) return "holds a brace that is not of a parameter"
+  if (/^[a-z][a-z0-9+.-]*:\/\/[^/?]*@/iu.test(text)) return "holds a user or a password"
+  const url = URL.parse(text)
+  if (url === null) return null
+  if (url.port === "0") return "names port 0"
+  return isHost(bare(url.hostname)) ? null : "names a host that cannot be one"
 }
 
 const before = (reason: GuardedHttpError["reason"]) =>

@@ -17,7 +17,6 @@ import { formatDate } from "./Timestamp.ts"
 import { TargetStatus } from "./TokenJson.ts"
 
 const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed() || "must be well-formed Unicode")
-const Name = Schema.String.check(Schema.isPattern(/^[^\p{Cc}]{1,256}$/u), wellFormed)
 /** Its length is in the reason of a refusal, the password never. */
 const Password = Schema.String.check(
   Schema.isPattern(/^[\s\S]{1,1024}$/u),
@@ -29,19 +28,19 @@ const Password = Schema.String.check(
 // ---- requests ---------------------------------------------------------------
 
 export const CreateBasic = Schema.Struct({
-  username: Name,
+  username: Field.NameText,
   password: Schema.optionalKey(Password),
-  clientId: Schema.optionalKey(Name),
+  clientId: Schema.optionalKey(Field.NameText),
   description: Schema.optionalKey(Field.FreeText)
 })
 export const CreateCertificate = Schema.Struct({
   issuer: Schema.String.check(Schema.isPattern(/^[\s\S]{1,1024}$/u), wellFormed),
   serialNumber: Schema.String.check(Schema.isPattern(serialNumberPattern)),
-  clientId: Schema.optionalKey(Name)
+  clientId: Schema.optionalKey(Field.NameText)
 })
 export const GetClient = Schema.Struct({ credentialId: Field.EntityId })
 export const ListClients = Schema.Struct({
-  clientId: Schema.optionalKey(Name),
+  clientId: Schema.optionalKey(Field.NameText),
   kind: Schema.optionalKey(
     Schema.Literals(clientCredentialKinds).annotate({ description: "without it the kinds that the caller may read" })
   ),

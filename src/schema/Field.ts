@@ -58,6 +58,9 @@ export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 /** A free text of at most 256 characters (code points). */
 export const FreeText = Schema.String.check(Schema.isPattern(/^[\s\S]{0,256}$/u), wellFormed)
 
+/** A name of at most 256 characters that stands in one line: not empty, no control character. */
+export const NameText = Schema.String.check(Schema.isPattern(/^[^\p{Cc}]{1,256}$/u), wellFormed)
+
 export const limitOf = (byDefault: number, maximum: number) =>
   Schema.Int.check(Schema.isBetween({ minimum: 1, maximum })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(byDefault))

@@ -4,7 +4,7 @@ import { audiencePattern, issuerPattern } from "../domain/Issuer.ts"
 import { batchItemsMax } from "../domain/Names.ts"
 import type { TenantLimitName } from "../domain/PlatformSettings.ts"
 import { settingsOf, type Tenant } from "../domain/Tenant.ts"
-import { AnsweredDate, Cursor, FreeText, Limit, page, TenantId } from "./Field.ts"
+import { AnsweredDate, Cursor, Limit, NameText, page, TenantId } from "./Field.ts"
 import { formatDate, IsoDuration } from "./Timestamp.ts"
 
 const IssuerText = Schema.String.check(Schema.isPattern(issuerPattern))
@@ -26,14 +26,14 @@ const Limits = Schema.Struct({
 
 export const CreateTenant = Schema.Struct({
   tenantId: TenantId,
-  name: Schema.optionalKey(FreeText),
+  name: Schema.optionalKey(NameText),
   issuer: Schema.optionalKey(IssuerText),
   audience: Schema.optionalKey(Audience),
   jwksUri: Schema.optionalKey(IssuerText)
 })
 export const ConfigureTenant = Schema.Struct({
   tenantId: TenantId,
-  name: Schema.optionalKey(FreeText),
+  name: Schema.optionalKey(NameText),
   issuer: Schema.optionalKey(Schema.NullOr(IssuerText)),
   audience: Schema.optionalKey(Audience),
   jwksUri: Schema.optionalKey(Schema.NullOr(IssuerText)),

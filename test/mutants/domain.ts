@@ -262,6 +262,12 @@ export const domain: ReadonlyArray<Mutant> = [
     { breaks: ["R-REF-5"], tests: [`${unit}/ProviderRequest.test.ts`, `${unit}/Refresh.test.ts`] },
     [
       {
+        id: "domain-provider-misspelt-parameter-is-taken",
+        from: "if (stranger === undefined) return null",
+        to: "if (stranger !== undefined) return null",
+        tests: ["test/unit/actors/credentials/Providers.test.ts"]
+      },
+      {
         id: "domain-provider-pattern-anywhere",
         from: "linearPattern(pattern)?.matches(value) !== true",
         to: "linearPattern(pattern) === null"

@@ -58,6 +58,18 @@ export const edges: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/platform/GuardedHttp.ts", { breaks: ["R-REF-6", "P5"], tests: [guarded] }, [
     {
+      id: "platform-guarded-brace-of-no-parameter",
+      from: "  if (/[{}]/u.test(text))",
+      to: "  if (/^[{}]/u.test(text))",
+      tests: ["test/unit/actors/credentials/Providers.test.ts"]
+    },
+    {
+      id: "platform-guarded-host-of-an-empty-label",
+      from: "label.length >= 1 && label.length <= 63",
+      to: "label.length >= 0 && label.length <= 63",
+      tests: ["test/unit/actors/credentials/Providers.test.ts"]
+    },
+    {
       id: "platform-guarded-one-public-address-is-enough",
       from: "!addresses.every(isPublicAddress)",
       to: "!addresses.some(isPublicAddress)"

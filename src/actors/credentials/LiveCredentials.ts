@@ -269,10 +269,16 @@ const make = Effect.gen(function* () {
       ? rotators.setUp(tenantId, type, rotation, secret)
       : setUpRefresh(tenantId, type, rotation, secret)
 
-  const setUpRefresh = (tenantId: string, type: string, rotation: JsonObject | null, secret: Secret) =>
+  const setUpRefresh = (
+    tenantId: string,
+    type: string,
+    rotation: JsonObject | null,
+    secret: Secret,
+    isStored = false
+  ) =>
     Effect.flatMap(
       Effect.fromResult(Result.mapError(parseRotation(type, rotation), (shape) => new errors.InvalidRequest(shape))),
-      (parsed) => (parsed === null ? Effect.succeed(null) : providers.setUp(tenantId, parsed, secret))
+      (parsed) => (parsed === null ? Effect.succeed(null) : providers.setUp(tenantId, parsed, secret, isStored))
     )
 
   /** What a secret that is given by hand is refreshed by; the rotator of one that is rotated has to be able to do with it. */
@@ -293,7 +299,7 @@ const make = Effect.gen(function* () {
     // What is wrong with it is told by the command.
     if (Result.isFailure(secret)) return none
     if (rotating === undefined) {
-      return { seenVersion: version, setup: yield* setUpRefresh(tenantId, type, rotation, secret.success) }
+      return { seenVersion: version, setup: yield* setUpRefresh(tenantId, type, rotation, secret.success, true) }
     }
     yield* setUp(tenantId, type, rotation, secret.success)
     return none

@@ -12,7 +12,16 @@ import { secretPurpose, TenantKeys } from "../../crypto/TenantKeys.ts"
 import { builtInProviders } from "../../domain/BuiltInProviders.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
-import { fillUrl, fitsHeader, lacking, type ProviderFields, parametersOf, providerOf } from "../../domain/Provider.ts"
+import {
+  fillUrl,
+  fitsHeader,
+  lacking,
+  type ProviderFields,
+  parametersOf,
+  providerOf,
+  strangeParameter,
+  withoutParameters
+} from "../../domain/Provider.ts"
 import { type KnownProvider, ofEntry, type ProviderEntry, type ProviderSecrets } from "../../domain/ProviderEntry.ts"
 import { providerFor, type Rotation } from "../../domain/Refresh.ts"
 import { urlProblem, writtenUrlProblem } from "../../platform/GuardedHttp.ts"
@@ -72,8 +81,16 @@ export class Providers extends Context.Service<
       name: string,
       caller: Caller
     ) => Effect.Effect<{ readonly deleted: 1 }, ChangeError>
-    /** Checks that the provider is known and has what it needs; fails with what lacks. */
-    readonly setUp: (tenantId: string, rotation: Rotation, secret: Secret) => Effect.Effect<RefreshSetup, ChangeError>
+    /**
+     * Checks that the provider is known and has what it needs; fails with what lacks. Of a `rotation` that is asked for,
+     * and not one that is stored, also that it brings nothing else: a provider's entry may have changed since.
+     */
+    readonly setUp: (
+      tenantId: string,
+      rotation: Rotation,
+      secret: Secret,
+      isStored?: boolean
+    ) => Effect.Effect<RefreshSetup, ChangeError>
   }
 >()("cm/actors/Providers") {}
 
@@ -213,11 +230,12 @@ const make = Effect.gen(function* () {
         revoke_url: provider.revoke_url
       })) {
         if (typeof template !== "string") continue
-        const written = writtenUrlProblem(template)
+        const url = withoutParameters(template)
+        const written = writtenUrlProblem(url)
         if (written !== null) return yield* invalid(path, written)
         // One that is a parameter, or has one in its host, is checked when it is filled in.
         if (/^\{/u.test(template) || /^[a-z]+:\/\/[^/]*\{/u.test(template)) continue
-        const problem = urlProblem(template.replace(/\{[a-z0-9_]+\}/gu, "x"), hosts)
+        const problem = urlProblem(url, hosts)
         if (problem !== null) return yield* invalid(path, problem)
       }
       if (secrets.clientKey !== null && !isPrivateKey(secrets.clientKey)) {
@@ -242,10 +260,17 @@ const make = Effect.gen(function* () {
     }),
     remove: (tenantId, name, caller) =>
       Effect.andThen(liveTenant(tenantId), actors.ask(tenantId, removeProvider(name, caller))),
-    setUp: Effect.fnUntraced(function* (tenantId, rotation, secret): Effect.fn.Return<RefreshSetup, ChangeError> {
+    setUp: Effect.fnUntraced(function* (
+      tenantId,
+      rotation,
+      secret,
+      isStored = false
+    ): Effect.fn.Return<RefreshSetup, ChangeError> {
       const known = yield* find(tenantId, rotation.provider)
       if (known === undefined) return yield* invalid("rotation.provider", "is not a provider that the tenant knows")
       const provider = providerFor(known.provider, rotation)
+      const strange = isStored ? null : strangeParameter(provider, rotation.params)
+      if (strange !== null) return yield* invalid(strange.path, strange.reason)
       const clientId = secret.client_id ?? known.clientId
       const lacks = lacking({
         provider,

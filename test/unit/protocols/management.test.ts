@@ -646,6 +646,19 @@ describe("every operation", () => {
     })
   }
 
+  for (const name of ["", "\u0000", "a\nb", "a\u0085", "n".repeat(257)]) {
+    it(`refuses ${JSON.stringify(name).slice(0, 12)} as a tenant's name`, async () => {
+      const calls = world.tenants.calls.slice()
+      for (const operation of ["tenants.create", "tenants.configure"]) {
+        const answer = await world.admin(operation, { tenantId: "demo", name })
+        assert.strictEqual(answer.status, 400)
+        assert.strictEqual(answer.body.error.code, "INVALID_REQUEST")
+        assert.strictEqual(answer.body.error.details.path, "name")
+      }
+      assert.deepStrictEqual(world.tenants.calls, calls)
+    })
+  }
+
   it("is in the cases above or in those of credentials.test.ts and clients.test.ts, or is about the replica", () => {
     const covered = new Set(cases.map(({ operation }) => operation))
     const elsewhere = /^(?:client-credential|credential|service|audit)\./u

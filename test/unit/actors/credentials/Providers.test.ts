@@ -64,7 +64,17 @@ describe("an entry is refused, and its field named, where", () => {
     ["a URL holds a control character", { token_url: "https://acme.example/\u0000token" }, "token_url"],
     ["a URL holds a line's end that a parser takes away", { revoke_url: "https://acme.exa\nmple/" }, "revoke_url"],
     ["a URL holds a user", watched("https://user:word@acme.example/me"), "health.url"],
-    ["a URL with a parameter as its host holds a user", { revoke_url: "https://user:word@{host}/" }, "revoke_url"]
+    ["a URL with a parameter as its host holds a user", { revoke_url: "https://user:word@{host}/" }, "revoke_url"],
+    ["a parameter is not closed", { token_url: "https://acme.example/{tenant/token" }, "token_url"],
+    ["a parameter of the host is not closed", { token_url: "https://{tenant.acme.example/token" }, "token_url"],
+    ["a parameter has no name that one can have", { token_url: "https://acme.example/{9}" }, "token_url"],
+    ["a brace is closed that was not opened", { revoke_url: "https://acme.example/tenant}" }, "revoke_url"],
+    ["a URL names port 0", { token_url: "https://acme.example:0/token" }, "token_url"],
+    ["a URL with a parameter in its host names port 0", watched("https://{host}.example:0/me"), "health.url"],
+    ["a label of the host is empty", { token_url: "https://acme..example/token" }, "token_url"],
+    ["the first label of the host is empty", { token_url: "https://.acme.example/token" }, "token_url"],
+    ["a label of a host with a parameter is empty", { revoke_url: "https://{host}..example/" }, "revoke_url"],
+    ["a label of the host is too long", { token_url: `https://${"a".repeat(64)}.example/token` }, "token_url"]
   ] as const)("%s", ([_, fields, path]) => Effect.map(put(fields), (found) => assert.strictEqual(found, path)))
 
   it.effect("the client's key is none", () =>
@@ -78,6 +88,39 @@ describe("an entry is refused, and its field named, where", () => {
     })
   )
 })
+
+it.effect("a URL with parameters, a port, a name's last dot or an address is taken", () =>
+  Effect.gen(function* () {
+    const { providers } = yield* (yield* credentialWorld).replica("one")
+    for (const token_url of [
+      "https://{host}.acme.example:8443/{tenant}/token?x=%7Bname%7D",
+      "https://acme.example./token",
+      "https://[2606:4700::1]/token",
+      "{token_url}"
+    ]) {
+      const definition = { name: "acme", token_url }
+      const secrets = { clientSecrets: [], clientKey: null }
+      yield* providers.put("demo", { definition, clientId: null, secrets }, caller)
+    }
+  })
+)
+
+it.effect("a parameter that the provider does not ask for is refused by its name, unless it is stored already", () =>
+  Effect.gen(function* () {
+    const { providers } = yield* (yield* credentialWorld).replica("one")
+    const rotation = { provider: "microsoft", params: { tenant: "contoso", tennant: "fabrikam" } }
+    const secret = { client_id: "c", client_secret: "s", refresh_token: "r" }
+    const asked = (params: object, isStored: boolean) =>
+      providers.setUp("demo", { ...rotation, params } as never, secret as never, isStored)
+    assert.deepInclude(yield* Effect.flip(asked(rotation.params, false)), {
+      _tag: "InvalidRequest",
+      path: "rotation.params.tennant",
+      reason: "is no parameter of the provider microsoft"
+    })
+    yield* asked(rotation.params, true)
+    yield* asked({ tenant: "contoso" }, false)
+  })
+)
 
 describe("a token that a look would carry in a header", () => {
   it.effect.each(["a\r\nX-Other: b", "a\u0000", "a b", "töken"])("is refused in words: %j", (access_token) =>
