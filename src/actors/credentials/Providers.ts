@@ -19,8 +19,7 @@ import {
   type ProviderFields,
   parametersOf,
   providerOf,
-  strangeParameter,
-  withoutParameters
+  strangeParameter
 } from "../../domain/Provider.ts"
 import { type KnownProvider, ofEntry, type ProviderEntry, type ProviderSecrets } from "../../domain/ProviderEntry.ts"
 import { providerFor, type Rotation } from "../../domain/Refresh.ts"
@@ -32,6 +31,7 @@ import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
 import { putProvider, removeProvider } from "./ProviderCommands.ts"
+import { urlFault } from "./ProviderUrls.ts"
 import type { RefreshSetup } from "./RefreshCommands.ts"
 
 export type { CircuitView } from "../../store/RefreshStore.ts"
@@ -223,21 +223,8 @@ const make = Effect.gen(function* () {
     put: Effect.fnUntraced(function* (tenantId, { clientId, definition, secrets }, caller) {
       yield* liveTenant(tenantId)
       const provider = providerOf(definition)
-      const hosts = { allowedHosts: providerHosts }
-      for (const [path, template] of Object.entries({
-        token_url: provider.token_url,
-        "health.url": provider.health?.url,
-        revoke_url: provider.revoke_url
-      })) {
-        if (typeof template !== "string") continue
-        const url = withoutParameters(template)
-        const written = writtenUrlProblem(url)
-        if (written !== null) return yield* invalid(path, written)
-        // One that is a parameter, or has one in its host, is checked when it is filled in.
-        if (/^\{/u.test(template) || /^[a-z]+:\/\/[^/]*\{/u.test(template)) continue
-        const problem = urlProblem(url, hosts)
-        if (problem !== null) return yield* invalid(path, problem)
-      }
+      const fault = urlFault(provider, providerHosts)
+      if (fault !== null) return yield* invalid(fault.path, fault.reason)
       if (secrets.clientKey !== null && !isPrivateKey(secrets.clientKey)) {
         return yield* invalid("client_key", "is not a private key as a JWK")
       }
