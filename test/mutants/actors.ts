@@ -142,8 +142,9 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "credentials-provider-host-is-a-parameter-so-anything",
-        from: "if (written !== null) return yield* invalid(path, written)",
-        to: 'if (written !== null && !template.includes("{")) return yield* invalid(path, written)',
+        file: "src/actors/credentials/ProviderUrls.ts",
+        from: "const reason = writtenUrlProblem(url) ?? (isOpen ? null :",
+        to: "const reason = (isOpen ? null : writtenUrlProblem(url)) ?? (isOpen ? null :",
         breaks: ["R-REF-6", "R-REF-7"]
       }
     ]
