@@ -87,8 +87,8 @@ export default defineConfig({
           // Its tests wait for servers and processes more than they work.
           maxWorkers: 5,
           // A start takes two seconds, and half a minute on a machine with fifty processes ready to run.
-          testTimeout: 120_000,
-          hookTimeout: 180_000
+          testTimeout: 300_000,
+          hookTimeout: 300_000
         }
       },
       {

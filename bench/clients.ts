@@ -27,7 +27,7 @@ const now = () => performance.now()
 printMachine()
 const pair = await startPair()
 const database = await freshDatabase(pair.mariadb.url)
-const service = await startService({ natsUrl: pair.nats.url, databaseUrl: database.url, instance })
+const service = await startService({ natsUrl: pair.nats.url, databaseUrl: database.url, instance, asShipped: true })
 const client = await connectClient({ natsUrl: pair.nats.url, instance })
 const ask = clientAsker(client.nc, instance)
 const must = async (operation: string, body: unknown) => {

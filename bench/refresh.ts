@@ -98,6 +98,7 @@ const service = await startService({
   natsUrl: pair.nats.url,
   databaseUrl: database.url,
   instance: "bench",
+  asShipped: true,
   env: {
     CM_PROVIDER_HOSTS_ALLOWED: provider.host,
     ...(profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` }),

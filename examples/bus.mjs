@@ -17,7 +17,7 @@ export const connectAs = async (user) => {
   const nc = await connect({ servers: run.natsUrl, user, pass: password, inboxPrefix, name: `example-${user}` })
   const ask = async (verb, request) => {
     const subject = `${run.instance}.v1.${tenant}.credential.${verb}`
-    const answer = (await nc.request(subject, JSON.stringify(request), { timeout: 5_000 })).json()
+    const answer = (await nc.request(subject, JSON.stringify(request), { timeout: 20_000 })).json()
     if (answer.error !== undefined) throw Object.assign(new Error(answer.error.reasonPhrase), answer.error)
     return answer
   }

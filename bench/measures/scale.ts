@@ -119,6 +119,7 @@ export const scale: Group = {
     const started: Side = async () => {
       const began = performance.now()
       const more = await startService({
+        asShipped: true,
         natsUrl: ground.natsUrl,
         databaseUrl: large.database.url,
         instance: "large",

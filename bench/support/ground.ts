@@ -72,6 +72,7 @@ export const startGround = async (): Promise<Ground> => {
     service: async (instance, { beside, env = {}, replica = "one" } = {}) => {
       const database = beside?.database ?? (await freshDatabase(pair.mariadb.url))
       const service = await startService({
+        asShipped: true,
         natsUrl,
         databaseUrl: database.url,
         instance,

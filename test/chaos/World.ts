@@ -188,6 +188,7 @@ const startReplica = async (
           instance: shared.instance,
           replica: name,
           keyFile: shared.keyFile,
+          asShipped: true,
           env: { ...settings(ground.bus.length), ...shared.options.env },
           ...(shared.options.readyLimitMs === undefined ? {} : { readyLimitMs: shared.options.readyLimitMs }),
           ...(shared.options.cwd === undefined ? {} : { cwd: shared.options.cwd })
@@ -274,5 +275,5 @@ export const allHold = (world: World): Promise<unknown> =>
   eventually(
     () => world.replicas.filter(({ output }) => output().includes("lease held")).length,
     (holding) => holding === world.replicas.length,
-    { limitMs: 20_000, what: "every replica holding a lease" }
+    { limitMs: 60_000, what: "every replica holding a lease" }
   )

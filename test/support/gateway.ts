@@ -64,7 +64,7 @@ export const startGateway = async (options: {
   const line = await eventually(
     () => /^ready.*?(https?:\/\/\S+?)(?:, for operators on (\S+))?$/mu.exec(printed),
     (found) => found !== null || ended,
-    { limitMs: 90_000, what: "the gateway's ready line" }
+    { limitMs: 120_000, what: "the gateway's ready line" }
   )
   if (line === null) throw new Error(`the gateway ended while starting:\n${printed}`)
   return {

@@ -103,7 +103,7 @@ export const npmStart = (options: NpmStartOptions): Started => {
       await eventually(
         () => ({ output, hasEnded: child.exitCode !== null || child.signalCode !== null }),
         (seen) => seen.hasEnded || /^ready\b/mu.test(seen.output),
-        { limitMs: 120_000, what: "the ready line" }
+        { limitMs: 180_000, what: "the ready line" }
       )
       if (!/^ready\b/mu.test(output)) throw new Error(`it ended without being ready:\n${output}`)
       return JSON.parse(readFileSync(join(dir, "run.json"), "utf8")) as RunFile

@@ -133,7 +133,7 @@ export const rawClient = async (options: RawClientOptions): Promise<RawClient> =
     publish,
     flush,
     refusals,
-    ask: async (message, limitMs = 10_000) => {
+    ask: async (message, limitMs = 30_000) => {
       const reply = newInbox()
       publish({ ...message, reply })
       await eventually(

@@ -85,7 +85,7 @@ export const relayUntil = (options: RelayOptions, done: Effect.Effect<boolean, u
         Effect.orDie,
         Effect.delay("5 millis"),
         Effect.repeat({ until: (isDone) => isDone }),
-        Effect.timeout("20 seconds"),
+        Effect.timeout("60 seconds"),
         Effect.orDie
       )
     )
