@@ -14,7 +14,10 @@ import { seededRandom } from "../../support/seededRandom.ts"
 import { type ShippedBus, startShippedBus } from "../../support/shippedBus.ts"
 
 let bus: ShippedBus
+/** Its limits are as shipped, but for how many it takes: nobody here is late. */
 let gateway: GatewayProcess
+/** Its limits are short, for those who are late on purpose. */
+let impatient: GatewayProcess
 let service: NatsConnection
 const asked: Array<string> = []
 /** Holds answers back until the test lets them go. */
@@ -50,21 +53,24 @@ const playService = async () => {
 beforeAll(async () => {
   bus = await startShippedBus()
   await playService()
-  gateway = await startGateway({
-    natsUrl: bus.url,
-    password: bus.passwords.gateway!,
-    env: {
-      CM_GATEWAY_HEADERS_TIMEOUT: "1 second",
-      CM_GATEWAY_BODY_TIMEOUT: "2 seconds",
-      CM_GATEWAY_BUS_TIMEOUT: "2 seconds",
-      CM_GATEWAY_CONNECTIONS_MAX: "64",
-      CM_GATEWAY_REQUESTS_MAX: "8"
-    }
-  })
+  const started = { natsUrl: bus.url, password: bus.passwords.gateway! }
+  const few = { CM_GATEWAY_CONNECTIONS_MAX: "64", CM_GATEWAY_REQUESTS_MAX: "8" }
+  const long = {
+    CM_GATEWAY_HEADERS_TIMEOUT: "1 minute",
+    CM_GATEWAY_BODY_TIMEOUT: "2 minutes",
+    CM_GATEWAY_BUS_TIMEOUT: "1 minute"
+  }
+  const short = {
+    CM_GATEWAY_HEADERS_TIMEOUT: "1 second",
+    CM_GATEWAY_BODY_TIMEOUT: "2 seconds",
+    CM_GATEWAY_BUS_TIMEOUT: "2 seconds"
+  }
+  gateway = await startGateway({ ...started, env: { ...few, ...long } })
+  impatient = await startGateway({ ...started, env: { ...few, ...short } })
   await fine()
 })
 afterAll(async () => {
-  await gateway?.stop()
+  await Promise.all([gateway?.stop(), impatient?.stop()])
   await service?.close()
   await bus?.stop()
 })
@@ -74,15 +80,15 @@ beforeEach(() => {
 })
 
 const fine = async () => assert.strictEqual((await http(gateway.url, "GET", list, { token })).status, 200)
-const open = (): Promise<Socket> =>
+const open = (of = gateway): Promise<Socket> =>
   new Promise((done) => {
-    const socket = dial(Number(new URL(gateway.url).port), "127.0.0.1", () => done(socket))
+    const socket = dial(Number(new URL(of.url).port), "127.0.0.1", () => done(socket))
     socket.on("error", () => {})
   })
 
 /** Everything that comes back until the connection ends, or until as many answers as are waited for. */
-const raw = async (bytes: string | Buffer, answers = Number.POSITIVE_INFINITY): Promise<string> => {
-  const socket = await open()
+const raw = async (bytes: string | Buffer, answers = Number.POSITIVE_INFINITY, of = gateway): Promise<string> => {
+  const socket = await open(of)
   let received = ""
   let ended = false
   socket.on("data", (chunk) => (received += chunk.toString("latin1")))
@@ -93,7 +99,7 @@ const raw = async (bytes: string | Buffer, answers = Number.POSITIVE_INFINITY): 
   await eventually(
     () => ended || received.split("HTTP/1.1 ").length - 1 >= answers,
     (is) => is,
-    { limitMs: 25_000, what: `the end of ${String(bytes).slice(0, 60)}` }
+    { limitMs: 60_000, what: `the end of ${String(bytes).slice(0, 60)}` }
   )
   socket.destroy()
   return received
@@ -229,10 +235,11 @@ it("4 MiB of body fit, one byte more is 413, in one piece and in chunks, and hea
 })
 
 it("who sends slowly is told 408: headers, and body", async () => {
-  const headersSlow = await raw(`GET ${list} HTTP/1.1\r\nHost: x\r\nX-`)
+  const toImpatient = (bytes: string) => raw(bytes, Number.POSITIVE_INFINITY, impatient)
+  const headersSlow = await toImpatient(`GET ${list} HTTP/1.1\r\nHost: x\r\nX-`)
   assert.deepStrictEqual(statuses(headersSlow), [408])
   assert.include(headersSlow, '"code":"REQUEST_TIMEOUT"')
-  const bodySlow = await raw(post("{", "Content-Length: 100"))
+  const bodySlow = await toImpatient(post("{", "Content-Length: 100"))
   assert.deepStrictEqual(statuses(bodySlow), [408])
   assert.include(bodySlow, '"code":"REQUEST_TIMEOUT"')
   assert.deepStrictEqual(operations(), [])
@@ -262,15 +269,15 @@ it("a request that has no body is refused with one", async () => {
 })
 
 it("connections that say nothing keep nobody else out, beyond their number and their time", async () => {
-  const silent = await Promise.all(Array.from({ length: 80 }, open))
+  const silent = await Promise.all(Array.from({ length: 80 }, () => open(impatient)))
   await eventually(
     () =>
-      http(gateway.url, "GET", list, { token }).then(
+      http(impatient.url, "GET", list, { token }).then(
         ({ status }) => status,
         () => 0
       ),
     (status) => status === 200,
-    { limitMs: 25_000, what: "an answer beside silent connections" }
+    { limitMs: 60_000, what: "an answer beside silent connections" }
   )
   for (const socket of silent) socket.destroy()
 })
@@ -344,7 +351,7 @@ it("bytes at random end a connection at most", async () => {
 
 it("a slow service is 503 and asked once; one that is not there and a bus that is away are told apart", async () => {
   held = []
-  const slow = await http(gateway.url, "POST", list, { token, body: { appName: "a" } })
+  const slow = await http(impatient.url, "POST", list, { token, body: { appName: "a" } })
   assert.deepStrictEqual(
     [slow.status, slow.body.code, slow.body.details],
     [503, "UNAVAILABLE", { part: "service", committed: null }]

@@ -493,7 +493,7 @@ it("23: basic-credentials and x509-credentials: Kaa's bare arrays, with state be
 it("24: curl, which no one here wrote, is answered as it expects", async () => {
   const curl = (...args: ReadonlyArray<string>) =>
     new Promise<string>((done, fail) =>
-      execFile("curl", ["-sS", "--max-time", "10", ...args], (error, stdout) =>
+      execFile("curl", ["-sS", "--max-time", "60", ...args], (error, stdout) =>
         error === null ? done(stdout) : fail(error)
       )
     )

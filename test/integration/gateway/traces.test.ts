@@ -1,7 +1,7 @@
 // Verifies R-TRC-1, R-TRC-2, R-TRC-3.
 /** One request followed from HTTP over the bus to the statement and the event, by what a collector was sent. */
 import { randomBytes } from "node:crypto"
-import type { Msg } from "@nats-io/transport-node"
+import type { Msg, NatsConnection } from "@nats-io/transport-node"
 import { afterAll, assert, beforeAll, inject, it } from "vitest"
 import { eventually } from "../../support/eventually.ts"
 import { type GatewayWorld, gatewayWorld, http } from "../../support/gateway.ts"
@@ -9,6 +9,7 @@ import { type CollectedSpan, type Collector, startCollector } from "../../suppor
 
 let collector: Collector
 let world: GatewayWorld
+let listener: NatsConnection
 const heard: Array<{ readonly type: string; readonly traceparent: string; readonly endpointId: string }> = []
 const app = "meters"
 
@@ -17,7 +18,7 @@ beforeAll(async () => {
   const tracing = { CM_OTLP_URL: collector.url }
   world = await gatewayWorld({ databaseUrl: inject("databaseUrl"), env: tracing, serviceEnv: tracing })
   assert.strictEqual((await world.ask("POST", "/api/v1/applications", { appName: app })).status, 201)
-  const listener = await world.bus.as("gateway")
+  listener = await world.bus.as("gateway")
   listener.subscribe("cm.events.v1.>", {
     callback: (_error: Error | null, message: Msg) =>
       void heard.push({
@@ -29,6 +30,7 @@ beforeAll(async () => {
   await listener.flush()
 })
 afterAll(async () => {
+  await listener?.close()
   await world?.stop()
   await collector?.close()
 })
@@ -40,13 +42,13 @@ const eventOf = (endpointId: string) =>
   eventually(
     () => heard.find((event) => event.endpointId === endpointId),
     (event) => event !== undefined,
-    { limitMs: 25_000, what: `the event of ${endpointId}` }
+    { limitMs: 60_000, what: `the event of ${endpointId}` }
   )
 /** Gateway and service each send their own spans, in their own time. */
 const areWhole = (spans: ReadonlyArray<CollectedSpan>): boolean =>
   spans.some(({ kind }) => kind === 4) && spans.some(({ name }) => name.startsWith("POST /api/"))
 const spansOf = (traceId: string, isWhole: (spans: ReadonlyArray<CollectedSpan>) => boolean, what: string) =>
-  eventually(() => collector.spans().filter((span) => span.traceId === traceId), isWhole, { limitMs: 25_000, what })
+  eventually(() => collector.spans().filter((span) => span.traceId === traceId), isWhole, { limitMs: 60_000, what })
 const named = (spans: ReadonlyArray<CollectedSpan>, name: string): CollectedSpan => {
   const found = spans.find((span) => span.name === name)
   assert.isDefined(found, `${name} among ${spans.map((span) => span.name).join(", ")}`)
@@ -112,7 +114,7 @@ it("2: a request without a trace begins one; what is refused is told by its stat
         .slice(before)
         .find(({ name }) => name === route),
     (span) => span !== undefined,
-    { limitMs: 25_000, what: "its span" }
+    { limitMs: 60_000, what: "its span" }
   )
   assert.isUndefined(edge!.parentSpanId)
   assert.strictEqual(edge!.attributes["http.response.status_code"], 404)
@@ -208,7 +210,7 @@ it("5: a secret, a token, a name or a text of a caller is in nothing that was se
   const event = await eventually(
     () => heard.find(({ type }) => type === "credential.stored"),
     (found) => found !== undefined,
-    { limitMs: 25_000, what: "the event of the credential" }
+    { limitMs: 60_000, what: "the event of the credential" }
   )
   assert.strictEqual(event!.traceparent.slice(3, 35), traceId)
   const path = `/api/v1/credentials/${stored.body.credential_id}`
@@ -253,7 +255,7 @@ it("6: a collector that never answers, or refuses, holds nobody up, and the proc
   for (let count = 0; count < 20; count++) {
     assert.strictEqual((await http(gateway.url, "GET", "/api/v1/applications", { token })).status, 200)
   }
-  await eventually(another.requests, (count) => count > 0, { limitMs: 25_000, what: "the collector being asked" })
+  await eventually(another.requests, (count) => count > 0, { limitMs: 60_000, what: "the collector being asked" })
   assert.strictEqual((await http(gateway.url, "GET", "/api/v1/applications", { token })).status, 200)
   assert.strictEqual(await gateway.stop(), 0)
   await another.close()
