@@ -8,7 +8,7 @@ import { eventually } from "../support/eventually.ts"
 import { isRunning, notedIn, npmStart, type RunFile, type Started } from "../support/npmStart.ts"
 import { temporaryFolder } from "../support/servers.ts"
 
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 interface ClusterFile extends RunFile {
   readonly replicas: ReadonlyArray<{ readonly replica: string; readonly pid: number }>
@@ -43,13 +43,15 @@ afterAll(async () => {
 const validationsBy = async (): Promise<Readonly<Record<string, number>>> => {
   const counts: Record<string, number> = {}
   const { nc } = clients.operator!
-  for await (const message of await nc.requestMany("$SRV.STATS", "", { strategy: "count", maxMessages: 2 })) {
+  const asked = { strategy: "count", maxMessages: replicas.length, maxWait: 30_000 } as const
+  for await (const message of await nc.requestMany("$SRV.STATS", "", asked)) {
     const { endpoints, metadata } = message.json<{
       readonly metadata: { readonly replica: string }
       readonly endpoints: ReadonlyArray<{ readonly name: string; readonly num_requests: number }>
     }>()
     counts[metadata.replica] = endpoints.find(({ name }) => name === "token-validate")!.num_requests
   }
+  assert.sameMembers(Object.keys(counts), replicas, "each of them says how many")
   return counts
 }
 

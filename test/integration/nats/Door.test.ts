@@ -22,6 +22,7 @@ let listen: Door.Listen
 beforeAll(async () => {
   nc = await connect({ servers: inject("natsUrl"), noAsyncTraces: true })
   raw = await rawClient({ port: Number(new URL(inject("natsUrl")).port) })
+  // Never fails: it ends with the connection.
   void (async () => {
     for await (const { type } of nc.status()) types.push(type)
   })()

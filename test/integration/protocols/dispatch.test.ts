@@ -29,6 +29,8 @@ describe("on a real server", () => {
     for (const replica of replicas) await replica.close()
     await Promise.all([nc, inside].map((connection) => connection.close()))
   })
+  /** The library's own limit is a second. */
+  const patient = { timeout: 30_000 }
   const calls = () => replicas.map(({ tenants }) => tenants.calls.length)
   const forget = () => {
     for (const { tenants } of replicas) tenants.calls.length = 0
@@ -37,7 +39,9 @@ describe("on a real server", () => {
   it("replicas share requests: each is answered once, and both take part", async () => {
     forget()
     const subject = `${instance}.v1.demo.token.get`
-    const answers = await Promise.all(Array.from({ length: 200 }, () => nc.request(subject, '{"tokenId":"x"}')))
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, () => nc.request(subject, '{"tokenId":"x"}', patient))
+    )
     assert.deepStrictEqual(new Set(answers.map(({ headers }) => headers?.get("Cm-Status"))), new Set(["200"]))
     const counts = calls()
     assert.strictEqual((counts[0] ?? 0) + (counts[1] ?? 0), 200)
@@ -45,8 +49,7 @@ describe("on a real server", () => {
   })
 
   it("nothing under the management subjects times out, literal wildcards included", async () => {
-    const code = async (subject: string) =>
-      (await nc.request(subject, "", { timeout: 2_000 })).headers?.get("Nats-Service-Error")
+    const code = async (subject: string) => (await nc.request(subject, "", patient)).headers?.get("Nats-Service-Error")
     assert.match((await code(`${instance}.v1.demo.no.such`)) ?? "", /^OPERATION_NOT_FOUND: /)
     assert.match((await code(`${instance}.v1.demo`)) ?? "", /^OPERATION_NOT_FOUND: /)
     assert.match((await code(`${instance}.admin.v1.tenants.erase`)) ?? "", /^OPERATION_NOT_FOUND: /)
@@ -73,7 +76,8 @@ describe("on a real server", () => {
       }),
       { reply: target }
     )
-    await nc.request(`${instance}.v1.demo.token.get`, '{"tokenId":"x"}')
+    await inside.flush()
+    await nc.request(`${instance}.v1.demo.token.get`, '{"tokenId":"x"}', patient)
     assert.deepStrictEqual(heard, [])
     assert.strictEqual(
       calls().reduce((sum, count) => sum + count, 0),
@@ -94,7 +98,7 @@ describe("on a real server", () => {
         someToken()
       )
     const subject = `${instance}.v1.demo.token.get`
-    const ask = () => nc.request(subject, '{"tokenId":"x"}', { timeout: 10_000 })
+    const ask = () => nc.request(subject, '{"tokenId":"x"}', patient)
     const answers = Array.from({ length: 60 }, ask)
     await eventually(
       () => third.tenants.calls.length,

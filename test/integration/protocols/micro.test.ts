@@ -6,11 +6,12 @@
 import { execFile, spawnSync } from "node:child_process"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
-import { connect, type NatsConnection } from "@nats-io/transport-node"
+import { connect, createInbox, type NatsConnection } from "@nats-io/transport-node"
 import { Effect, Result } from "effect"
 import { afterAll, beforeAll, inject } from "vitest"
 import * as errors from "../../../src/domain/errors.ts"
 import { everyOperation } from "../../../src/protocols/OperationTable.ts"
+import { eventually } from "../../support/eventually.ts"
 import { type LiveProtocols, liveProtocols } from "../../support/liveProtocols.ts"
 import { administrator } from "../../support/roleAccounts.ts"
 import { someToken } from "../../support/scriptedTenants.ts"
@@ -45,13 +46,18 @@ describe("the micro service", () => {
     await Promise.all([nc, outside].map((connection) => connection.close()))
   })
 
-  /** Every answer of the two replicas; other instances on this server are left out. */
-  const askAll = async (subject: string): Promise<ReadonlyArray<Named>> => {
+  /** Every answer of the two replicas, of which so many are to come; other instances on this server are left out. */
+  const askAll = async (subject: string, expected = 2): Promise<ReadonlyArray<Named>> => {
     const answers: Array<Named> = []
-    for await (const message of await nc.requestMany(subject, "", { strategy: "stall", maxWait: 1_000 })) {
-      answers.push(message.json<Named>())
-    }
-    return answers.filter(({ metadata }) => metadata.instance === one.instance)
+    const reply = createInbox()
+    const heard = nc.subscribe(reply, { callback: (_, message) => void answers.push(message.json<Named>()) })
+    const own = () => answers.filter(({ metadata }) => metadata?.instance === one.instance)
+    nc.publish(subject, "", { reply })
+    await eventually(own, ({ length }) => length >= expected, { what: `${expected} answers on ${subject}` })
+    // Whoever has it by now has answered by now, and one answer too many would be here.
+    for (const connection of [one.connection, two.connection, nc]) await connection.flush()
+    heard.unsubscribe()
+    return own()
   }
   const sameKeys = (value: object, keys: ReadonlyArray<string>) =>
     assert.deepStrictEqual(Object.keys(value).toSorted(), keys.toSorted())
@@ -65,7 +71,7 @@ describe("the micro service", () => {
       assert.strictEqual(ping.type, "io.nats.micro.v1.ping_response")
       assert.match(ping.id, /^[A-Za-z0-9_-]+$/)
       assert.match(ping.version, /^\d+\.\d+\.\d+$/)
-      const [alone, ...more] = await askAll(`$SRV.PING.${name}.${ping.id}`)
+      const [alone, ...more] = await askAll(`$SRV.PING.${name}.${ping.id}`, 1)
       assert.strictEqual(alone?.id, ping.id)
       assert.isEmpty(more)
     }
@@ -114,11 +120,15 @@ describe("the micro service", () => {
         .flatMap(({ endpoints }) => endpoints)
         .filter((endpoint: { name: string }) => endpoint.name === endpointName)
         .reduce((sum: number, endpoint: Record<string, number>) => sum + (endpoint[field] ?? 0), 0)
-    const late = outside.request(`${one.instance}.v1.demo.token.get`, '{"tokenId":"x"}', { timeout: 5_000 })
-    await outside.request(`${one.instance}.v1.demo.token.delete`, '{"tokenId":"x"}')
-    assert.strictEqual(await total("token-get", "num_requests"), 0)
-    release()
-    await late
+    const patient = { timeout: 60_000 }
+    const late = outside.request(`${one.instance}.v1.demo.token.get`, '{"tokenId":"x"}', patient)
+    try {
+      await outside.request(`${one.instance}.v1.demo.token.delete`, '{"tokenId":"x"}', patient)
+      assert.strictEqual(await total("token-get", "num_requests"), 0)
+    } finally {
+      release()
+      await late
+    }
     assert.strictEqual(await total("token-get", "num_requests"), 1)
     assert.strictEqual(await total("token-get", "num_errors"), 0)
     assert.strictEqual(await total("token-delete", "num_errors"), 1)
