@@ -155,7 +155,7 @@ beforeAll(async () => {
   startReplica = (replica) => startService({ ...options, replica, keyFile: one.keyFile })
   replicas = [one, await startReplica("two")]
   client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 25_000 })
-}, 120_000)
+}, 300_000)
 afterAll(async () => {
   await client?.close()
   await Promise.all(replicas.map((replica) => replica.stop()))
@@ -250,7 +250,7 @@ describe("a grant of oidc-provider", () => {
       const used = await asClient("token", name, { grant_type: "refresh_token", refresh_token })
       assert.deepInclude(await used.json(), { error: "invalid_grant" }, name)
     }
-  }, 120_000)
+  }, 300_000)
 
   it("that somebody else has used asks for a person", async () => {
     const id = await connect("post")
@@ -262,5 +262,5 @@ describe("a grant of oidc-provider", () => {
     const expires_at = new Date(Date.now() + 3_600_000).toISOString()
     assert.strictEqual((await ask("credential.reconnect", { credential_id: id, credentials, expires_at })).status, 200)
     await rotated(id)
-  }, 120_000)
+  }, 300_000)
 })

@@ -43,16 +43,17 @@ beforeAll(async () => {
     env: {
       CM_CREDENTIAL_SWEEP_EVERY: "100 millis",
       CM_REFRESH_INTERVAL: "100 millis",
-      CM_REFRESH_CLAIM: "3 seconds",
+      // Longer than an answer is held here, however busy the machine.
+      CM_REFRESH_CLAIM: "25 seconds",
       CM_REFRESH_DOUBT: "4 seconds",
-      CM_REFRESH_EXCHANGE: "2 seconds",
+      CM_REFRESH_EXCHANGE: "20 seconds",
       CM_PROVIDER_HOSTS_ALLOWED: [rotating, keeping, forgiving].map(({ host }) => host).join(",")
     }
   }
   const one = await startService(options)
   const two = await startService({ ...options, replica: "two", keyFile: one.keyFile })
   replicas = [one, two]
-  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 25_000 })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 40_000 })
   client.nc.subscribe(`${instance}.events.v1.>`, { callback: (_, message) => void events.push(message.json()) })
   await client.nc.flush()
   for (const body of [
@@ -163,7 +164,7 @@ describe("a refresh", () => {
       await eventually(
         () => eventsOf(id, "rotated"),
         (found) => found.length === 1 && found[0]!.cause === "refresh",
-        { limitMs: 25_000, what: "the event" }
+        { limitMs: 60_000, what: "the event" }
       )
     }
   })
@@ -176,10 +177,10 @@ describe("a refresh", () => {
     await eventually(
       () => rotating.heldCount(),
       (count) => count === 1,
-      { limitMs: 25_000, what: "the exchange" }
+      { limitMs: 60_000, what: "the exchange" }
     )
     // Who comes after it has ended is owed another: that these are answered, by either replica, says that the ten have come.
-    const late = Array.from({ length: 16 }, () => ask("credential.rotate", { credential_id: id, expected_version: 7 }))
+    const late = Array.from({ length: 40 }, () => ask("credential.rotate", { credential_id: id, expected_version: 7 }))
     for (const { status } of await Promise.all(late)) assert.strictEqual(status, 409)
     rotating.release()
     const answers = await Promise.all(asked)
@@ -192,8 +193,9 @@ describe("a refresh", () => {
     const { credentials, family, id } = await store("rotating", rotating, { expires_at: inMs(8_000) })
     const secret = await eventually(
       () => secretOf(id),
-      (found) => found.access_token !== credentials.access_token,
-      { limitMs: 25_000, what: "the refresh" }
+      // Nothing, where its end came before a busy replica did.
+      (found) => found !== undefined && found.access_token !== credentials.access_token,
+      { limitMs: 60_000, what: "the refresh" }
     )
     assert.strictEqual(secret.refresh_token, rotating.newestOf(family))
     assert.strictEqual(rotating.misuses(), 0)
@@ -216,13 +218,13 @@ describe("a refresh", () => {
     const { refresh } = await eventually(
       () => describeOf(id),
       (one) => one.refresh.state === "fresh",
-      { limitMs: 20_000, what: "the next attempt" }
+      { limitMs: 60_000, what: "the next attempt" }
     )
     assert.strictEqual(refresh.attempts, 0)
     await eventually(
       () => [eventsOf(id, "refresh_failed").length, eventsOf(id, "recovered").length],
       ([failed, recovered]) => failed === 1 && recovered === 1,
-      { limitMs: 25_000, what: "the events" }
+      { limitMs: 60_000, what: "the events" }
     )
   })
 
@@ -247,7 +249,7 @@ describe("a refresh", () => {
     await eventually(
       () => ask("credential.get.mail", { credential_id: id }),
       ({ status }) => status === 410,
-      { limitMs: 30_000, what: "the end of the secret" }
+      { limitMs: 60_000, what: "the end of the secret" }
     )
     const waited = await ask("credential.get.mail", { credential_id: id, min_ttl: "PT1M" })
     assert.deepStrictEqual(refusal(waited), [503, "REFRESH_PENDING"])
@@ -266,7 +268,7 @@ describe("a refresh", () => {
     await eventually(
       () => describeOf(id),
       (one) => one.refresh.state === "fresh",
-      { limitMs: 20_000, what: "the recovery" }
+      { limitMs: 60_000, what: "the recovery" }
     )
     assert.isTrue(forgiving.isLive(family, (await secretOf(id)).refresh_token!))
   })
@@ -278,7 +280,7 @@ describe("a refresh", () => {
     const secret = await eventually(
       () => secretOf(id),
       (found) => found.refresh_token === rotating.newestOf(family),
-      { limitMs: 20_000, what: "the refresh token" }
+      { limitMs: 60_000, what: "the refresh token" }
     )
     assert.isTrue(rotating.isLive(family, secret.refresh_token!))
   })
@@ -290,7 +292,7 @@ describe("a refresh", () => {
     await eventually(
       () => rotating.heldCount(),
       (count) => count === 1,
-      { limitMs: 25_000, what: "the exchange" }
+      { limitMs: 60_000, what: "the exchange" }
     )
     const other = rotating.connect()
     const expires_at = inMs(3_600_000)
@@ -311,7 +313,7 @@ describe("a refresh", () => {
     await eventually(
       () => rotating.heldCount(),
       (count) => count === 1,
-      { limitMs: 25_000, what: "the exchange" }
+      { limitMs: 60_000, what: "the exchange" }
     )
     const other = rotating.connect()
     const expires_at = inMs(3_600_000)

@@ -38,6 +38,7 @@ const start = async (): Promise<Service> => {
     ...(service === undefined ? {} : { keyFile: service.keyFile })
   })
   let end: number | NodeJS.Signals | undefined
+  // Never fails.
   void started.exited.then((code) => {
     end = code
   })
@@ -64,7 +65,7 @@ beforeAll(async () => {
   service = await start()
   rotator = await startRotator(inject("natsUrl"), instance, "crm")
   assert.strictEqual((await ask("rotator.put", { name: "crm", seal_to: rotator.sealTo })).status, 201)
-}, 150_000)
+}, 300_000)
 afterAll(async () => {
   await rotator?.stop()
   await client?.close()
@@ -165,6 +166,7 @@ describe("killed", () => {
       const where = `${moment} ${place}`
       const { id, password } = await store()
       let isStopped = false
+      // Never fails.
       void gate.stopAt(at(is), when).then(() => {
         isStopped = true
       })

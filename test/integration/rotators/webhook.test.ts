@@ -29,12 +29,12 @@ beforeAll(async () => {
     natsUrl: inject("natsUrl"),
     databaseUrl: database.url,
     instance,
-    env: { CM_REFRESH_INTERVAL: "100 millis", CM_ROTATOR_TIMEOUT: "1 second", CM_ROTATOR_OVERLAP: "2 seconds" }
+    env: { CM_REFRESH_INTERVAL: "100 millis", CM_ROTATOR_TIMEOUT: "10 seconds", CM_ROTATOR_OVERLAP: "10 seconds" }
   }
   const one = await startService(options)
   const two = await startService({ ...options, replica: "two", keyFile: one.keyFile })
   replicas = [one, two]
-  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 25_000 })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 60_000 })
   client.nc.subscribe(`${instance}.events.v1.>`, { callback: (_, message) => void events.push(message.json()) })
   await client.nc.flush()
   rotator = await startRotator(inject("natsUrl"), instance, "crm")
@@ -184,7 +184,22 @@ describe("a rotation", () => {
 
   it("is one, however many ask", async () => {
     const { id } = await store()
-    const answers = await Promise.all(Array.from({ length: 10 }, () => rotate(id)))
+    const begun = Promise.withResolvers<void>()
+    const held = Promise.withResolvers<void>()
+    rotator.on.misbehave = async ({ credential_id, step }) => {
+      if (credential_id !== id || step !== "test") return false
+      begun.resolve()
+      await held.promise
+      return false
+    }
+    const asked = Array.from({ length: 10 }, () => rotate(id))
+    await begun.promise
+    // That these are answered, by either replica, says that the ten have come before the first one ended.
+    const behind = await Promise.all(Array.from({ length: 40 }, () => rotate(id, { expected_version: 7 })))
+    for (const { status } of behind) assert.strictEqual(status, 409)
+    held.resolve()
+    const answers = await Promise.all(asked)
+    rotator.on.misbehave = undefined
     assert.deepStrictEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
     assert.deepStrictEqual(new Set(answers.map(({ body }) => body.version)).size, 1)
     assert.strictEqual(stepsOf(id).filter((step) => step.startsWith("set")).length, 1)
@@ -310,7 +325,7 @@ describe("a rotator that misbehaves", () => {
         await eventually(
           () => eventsOf(id, "rotated").length,
           (count) => count === 1,
-          { limitMs: 60_000, what: "it goes on by itself" }
+          { limitMs: 120_000, what: "it goes on by itself" }
         )
         assert.isTrue(rotator.live.has(await passwordOf(id)))
       }
@@ -341,19 +356,21 @@ describe("a rotator that misbehaves", () => {
   })
 
   it("by not taking the old one away: it stays on the list until it does", async () => {
-    let refused = 0
+    let refuses = true
     await misbehaving(
       ({ step }, message) =>
-        step === "retire" && refused++ < 2 && message.respond(JSON.stringify({ ok: false, reason: "busy" })),
+        step === "retire" && refuses && message.respond(JSON.stringify({ ok: false, reason: "busy" })),
       async ({ id, password }) => {
         assert.strictEqual((await rotate(id, { overlap: "PT0S" })).status, 200)
         const shown = await eventually(
           () => describeOf(id),
-          (one) => one.retire_pending.length === 1,
-          { what: "it is on the list" }
+          (one) => one.retire_pending[0]?.reason !== undefined,
+          { what: "it is on the list, and why" }
         )
+        assert.lengthOf(shown.retire_pending, 1)
         assert.deepInclude(shown.retire_pending[0], { generation: 0, reason: "unknown" })
         assert.isTrue(rotator.live.has(password))
+        refuses = false
         await eventually(
           () => describeOf(id),
           (one) => one.retire_pending.length === 0,
@@ -362,7 +379,7 @@ describe("a rotator that misbehaves", () => {
         assert.isFalse(rotator.live.has(password))
       }
     )
-  }, 120_000)
+  }, 300_000)
 
   it("by being nobody: 502, and another time", async () => {
     await ask("rotator.put", { name: "absent", seal_to: rotator.sealTo })
@@ -405,7 +422,7 @@ describe("a secret that is stored by hand", () => {
     )
     rotator.on.misbehave = undefined
     assert.isTrue(rotator.live.has(mine))
-  }, 120_000)
+  }, 300_000)
 })
 
 describe("a rotation whose time has come", () => {
@@ -417,5 +434,5 @@ describe("a rotation whose time has come", () => {
     )
     assert.deepStrictEqual(stepsOf(soon.id).slice(0, 3), ["prepare 1", "set 1", "test 1"])
     assert.notStrictEqual(await passwordOf(soon.id), soon.password)
-  }, 150_000)
+  }, 300_000)
 })

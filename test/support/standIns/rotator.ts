@@ -21,6 +21,7 @@ export interface RotatorStandIn {
   readonly steps: Array<RotatorStep>
   /** What it does in place of what it should; undefined: as it should. */
   readonly on: { misbehave?: ((step: RotatorStep, message: Msg) => boolean | Promise<boolean>) | undefined }
+  /** Throws what went wrong in it, and in what a test told it to do. */
   readonly stop: () => Promise<void>
 }
 
@@ -43,6 +44,7 @@ export const startRotator = async (
   const live = new Set<string>()
   const steps: Array<RotatorStep> = []
   const on: RotatorStandIn["on"] = {}
+  const failures: Array<unknown> = []
   let made = 0
   const open = (box: { sealed: string; sealed_by: string } | undefined) => {
     if (box === undefined) return undefined
@@ -86,9 +88,13 @@ export const startRotator = async (
   }
   nc.subscribe(`${instance}.rotators.v1.${name}.*`, {
     callback: (error, message) => {
-      if (error === null) void handle(message)
+      if (error === null) handle(message).catch((failure: unknown) => failures.push(failure))
     }
   })
   await nc.flush()
-  return { sealTo: pair.getPublicKey(), live, steps, on, stop: () => nc.drain() }
+  const stop = async () => {
+    await nc.drain()
+    if (failures.length > 0) throw failures[0]
+  }
+  return { sealTo: pair.getPublicKey(), live, steps, on, stop }
 }
