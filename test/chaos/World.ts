@@ -202,6 +202,7 @@ const startReplica = async (
 
   let isWanted = true
   const watch = (service: Service): Service => {
+    // Never fails.
     void service.exited.then(() => {
       printed += service.output()
       if (isWanted) deaths++

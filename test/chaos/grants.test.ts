@@ -30,7 +30,7 @@ describe("the search for secrets", () => {
     const database = await freshDatabase(ground.databaseUrl)
     const { hostname, password, port, username } = new URL(database.url)
     const options = { host: hostname, port: Number(port), user: username, password, database: database.name }
-    const pool = createPool({ ...options, connectionLimit: 2 })
+    const pool = createPool({ ...options, connectionLimit: 2, connectTimeout: 30_000 })
     const nc = await connect({ servers: ground.natsUrl })
     try {
       const look = () => searchEverywhere(pool, database.name, ground.folder)

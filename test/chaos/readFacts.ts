@@ -4,10 +4,11 @@
  */
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
 import type { Client } from "../support/client.ts"
 import * as ecap from "../support/ecap.ts"
 import { eventually } from "../support/eventually.ts"
+import { connectSql } from "../support/freshDatabase.ts"
 import type { Facts, RevokedEvent, TokenEvent, TokenRow } from "./facts.ts"
 import type { History } from "./History.ts"
 import type { World } from "./World.ts"
@@ -144,12 +145,12 @@ const usedAreActive = (connection: Connection, used: ReadonlyArray<string>): Pro
       return used.filter((tokenId) => ids.has(tokenId))
     },
     (left) => left.length === 0,
-    { limitMs: 20_000, everyMs: 100, what: "every used token being Active" }
+    { limitMs: 60_000, everyMs: 100, what: "every used token being Active" }
   )
 
 /** Everything that is left once nothing moves any more. Fails when it goes on moving. */
 export const readFacts = async (world: World, client: Client, history: History): Promise<Facts> => {
-  const connection = await createConnection(world.database.url)
+  const connection = await connectSql(world.database.url)
   try {
     await atRest(connection)
     const answered = await lastAnswers(client, history)

@@ -107,7 +107,7 @@ class Stage {
       this.recorder.end(change, outcome, version)
       if (outcome === "done") this.validate([about], 2)
     }
-    this.asked.push(ask())
+    this.track(ask())
   }
 
   private transition(kind: ChangeKind, { tenantId, tokenId }: TokenInfo): Promise<Answer> {
@@ -143,7 +143,7 @@ class Stage {
   occupy(): void {
     for (let count = 0; count < 16; count++) {
       const asked = this.clients[0]!.ask(standingTenant, "application.register", { appName: this.name() })
-      this.asked.push(asked.then(() => {}))
+      this.track(asked.then(() => {}))
     }
   }
 
@@ -154,6 +154,12 @@ class Stage {
   /** Some changes are answered while the disturbance lasts. */
   answers(count: number): Promise<unknown> {
     return eventually(this.done, (done) => done >= count, { limitMs: answerLimitMs, what: "answered changes" })
+  }
+
+  /** What fails is thrown when all are waited for, and not before. */
+  private track(asked: Promise<void>): void {
+    asked.catch(() => undefined)
+    this.asked.push(asked)
   }
 
   async allAnswered(): Promise<void> {

@@ -133,6 +133,7 @@ export const run = async (options: RunOptions): Promise<RunResult> => {
   })
   const database = new URL(world.database.url)
   const pool = createPool({
+    connectTimeout: 30_000,
     host: database.hostname,
     port: Number(database.port),
     user: database.username,
