@@ -7,7 +7,7 @@ import { afterAll, assert, it, vi } from "vitest"
 import { seededRandom } from "../support/seededRandom.ts"
 import { temporaryFolder } from "../support/servers.ts"
 
-vi.setConfig({ testTimeout: 120_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 const contendersMax = 20
 /** Long enough for the word to reach all of them. */
@@ -105,9 +105,11 @@ it("the same when some are killed while they take it over", async () => {
   let all = await Promise.all(Array.from({ length: 10 }, contender))
   for (let round = 0; round < 12; round++) {
     const at = Date.now() + leadMs
-    const victims = all.filter(() => random() < 0.3)
+    // Somebody is left who has it at the end.
+    const victims = all.slice(1).filter(() => random() < 0.3)
     const survivors = all.filter((one) => !victims.includes(one))
     const told = survivors.map(({ tell }) => tell({ file, at }))
+    // Never fails: who is killed does not answer.
     for (const victim of victims) void victim.tell({ file, at })
     // Around the moment at which all of them try.
     const killAt = at + random() * 60 - 5

@@ -4,7 +4,7 @@
 import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Layer, ManagedRuntime } from "effect"
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
 import { afterAll, beforeAll, inject } from "vitest"
 import { fromSession, Mariadb } from "../../../../src/store/maria/Mariadb.ts"
 import { openConnection } from "../../../../src/store/maria/MariadbConnection.ts"
@@ -15,7 +15,7 @@ import { TenantStore } from "../../../../src/store/TenantStore.ts"
 import { TokenLookup } from "../../../../src/store/TokenLookup.ts"
 import { auditedBy } from "../../../support/auditedBy.ts"
 import { eventually } from "../../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../../support/freshDatabase.ts"
 import { type Server, startMariadb, temporaryFolder } from "../../../support/servers.ts"
 import { statementProxy } from "../../../support/statementProxy.ts"
 import {
@@ -54,6 +54,17 @@ const timed = async (
   return { outcome: outcomeOf(exit), ms: performance.now() - start, exit }
 }
 
+/** A call that gets none of a busy machine in its short time is made again. */
+const servesAgain = (
+  runtime: ManagedRuntime.ManagedRuntime<Stores, unknown>,
+  effect: Effect.Effect<unknown, unknown, Stores>
+) =>
+  eventually(
+    () => timed(runtime, effect),
+    ({ outcome }) => outcome === "success",
+    { what: "a database that serves again" }
+  )
+
 describe("a database that does not answer", () => {
   const folder = temporaryFolder()
   const password = "of-this-test"
@@ -65,7 +76,7 @@ describe("a database that does not answer", () => {
     await server.stop()
     folder.remove()
   })
-  const settings = { operationTimeout: Duration.seconds(2), connectTimeout: Duration.seconds(1), connections: 3 }
+  const settings = { operationTimeout: Duration.seconds(4), connectTimeout: Duration.seconds(2), connections: 3 }
   /** The machine may have other things to do; what has no end of its own waits for half a minute and more. */
   const slackMs = 9_000
 
@@ -89,7 +100,7 @@ describe("a database that does not answer", () => {
     } finally {
       server.kill("SIGCONT")
     }
-    for (const call of calls) assert.strictEqual((await timed(runtime, call)).outcome, "success")
+    for (const call of calls) await servesAgain(runtime, call)
     await runtime.dispose()
   })
 
@@ -104,9 +115,7 @@ describe("a database that does not answer", () => {
     assert.strictEqual(away.outcome, "none")
     assert.isBelow(away.ms, 1_000 + slackMs)
     server = await startMariadb({ dir: folder.path, password, port: server.port })
-    const back = await timed(runtime, look(tenantId, { tokenIds: [token.tokenId] }))
-    assert.strictEqual(back.outcome, "success", inspect(back.exit, { depth: 6 }))
-    assert.isTrue(Exit.isSuccess(back.exit))
+    await servesAgain(runtime, look(tenantId, { tokenIds: [token.tokenId] }))
     const found = await runtime.runPromise(TenantStore.use((store) => store.findToken(tenantId, token.tokenId)))
     assert.deepStrictEqual(found, token, "an acknowledged change was lost")
     await runtime.dispose()
@@ -142,7 +151,7 @@ describe("a connection that breaks", () => {
     const proxy = await statementProxy({ host: hostname, port: Number(port) })
     const url = new URL(database.url)
     url.port = String(proxy.port)
-    return { proxy, runtime: runtimeOf(url.href, { operationTimeout: Duration.seconds(5) }) }
+    return { proxy, runtime: runtimeOf(url.href, {}) }
   }
 
   it("leaves the outcome unknown when COMMIT was sent and its answer is lost", async () => {
@@ -194,7 +203,7 @@ describe("statements that share a round trip", () => {
 
   it("commit by themselves outside of a transaction, on a connection that had one before", async () => {
     const runtime = runtimeOf(database.url, { connections: 1 })
-    const raw = await createConnection(database.url)
+    const raw = await connectSql(database.url)
     const { appName, tenantId } = await runtime.runPromise(aTenant)
     const names = Array.from({ length: 3 }, () => aName("stream")).toSorted()
     for (const name of names) {
@@ -234,7 +243,7 @@ describe("statements that share a round trip", () => {
     const url = new URL(database.url)
     url.port = String(proxy.port)
     const runtime = runtimeOf(url.href, { connections: 1 })
-    const raw = await createConnection(database.url)
+    const raw = await connectSql(database.url)
     const [undone, done] = [aName("stream"), aName("stream")]
     proxy.spoil("ROLLBACK")
     const transaction = Mariadb.use((db) =>
@@ -263,7 +272,7 @@ describe("transactions that get into each other's way", () => {
 
   /** Until a statement on the database that begins so has been running for a while: it waits for a lock. */
   const isWaiting = async (beginning: string): Promise<void> => {
-    const raw = await createConnection(database.url)
+    const raw = await connectSql(database.url)
     await eventually(
       async (): Promise<ReadonlyArray<unknown>> =>
         await raw.query("SELECT id FROM information_schema.processlist WHERE db = ? AND info LIKE ? AND time_ms > 50", [
@@ -279,7 +288,7 @@ describe("transactions that get into each other's way", () => {
     const runtime = runtimeOf(database.url, {})
     const { tenantId } = await runtime.runPromise(aTenant)
     const contested = aName("app")
-    const raw = await createConnection(database.url)
+    const raw = await connectSql(database.url)
     await raw.query("START TRANSACTION")
     // The foreign transaction has written more, so that ours is the one that the server undoes.
     for (let n = 0; n < 200; n += 1) await raw.query("INSERT INTO relay_position VALUES (?, 1)", [aName("weight")])
@@ -325,22 +334,23 @@ describe("transactions that get into each other's way", () => {
       operationTimeout: Duration.millis(1_500),
       lockWaitTimeout: Duration.seconds(1)
     })
-    const { appName, tenantId } = await runtime.runPromise(aTenant)
-    const raw = await createConnection(database.url)
+    const patient = runtimeOf(database.url, {})
+    const { appName, tenantId } = await patient.runPromise(aTenant)
+    const raw = await connectSql(database.url)
     await raw.query("START TRANSACTION")
     await raw.query("SELECT * FROM tenant_counters WHERE tenant_id = ? FOR UPDATE", [tenantId])
     const held = await timed(runtime, insert([aToken(tenantId, appName)]))
     assert.strictEqual(held.outcome, "none")
     assert.isBelow(held.ms, 20_000)
     await raw.query("ROLLBACK")
-    assert.strictEqual((await runtime.runPromise(look(tenantId))).tenantTokenCount, 0)
+    assert.strictEqual((await patient.runPromise(look(tenantId))).tenantTokenCount, 0)
     await raw.end()
-    await runtime.dispose()
+    await Promise.all([runtime, patient].map((one) => one.dispose()))
   })
 
   it("do not wait for ever for a replica that vanished in the middle of one", async () => {
-    const settings = { operationTimeout: Duration.seconds(1), lockWaitTimeout: Duration.seconds(10) }
-    const runtime = runtimeOf(database.url, { ...settings, operationTimeout: Duration.seconds(15) })
+    const settings = { operationTimeout: Duration.seconds(3), lockWaitTimeout: Duration.seconds(20) }
+    const runtime = runtimeOf(database.url, { ...settings, operationTimeout: Duration.seconds(30) })
     const { appName, tenantId } = await runtime.runPromise(aTenant)
     const vanished = await openConnection(
       settingsOf(database.url, settings),
@@ -383,7 +393,7 @@ describe("transactions that get into each other's way", () => {
   it("rolls back when the caller is interrupted while it waits", async () => {
     const runtime = runtimeOf(database.url, {})
     const { appName, tenantId } = await runtime.runPromise(aTenant)
-    const raw = await createConnection(database.url)
+    const raw = await connectSql(database.url)
     await raw.query("START TRANSACTION")
     await raw.query("SELECT * FROM tenant_counters WHERE tenant_id = ? FOR UPDATE", [tenantId])
     const stop = new AbortController()

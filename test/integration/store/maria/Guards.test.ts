@@ -6,13 +6,14 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
 import { inject } from "vitest"
 import { KeyRotationStore } from "../../../../src/store/KeyRotationStore.ts"
 import { Mariadb } from "../../../../src/store/maria/Mariadb.ts"
 import { StoreConfig } from "../../../../src/store/maria/StoreConfig.ts"
 import { Outbox } from "../../../../src/store/Outbox.ts"
 import { eventually } from "../../../support/eventually.ts"
+import { connectSql } from "../../../support/freshDatabase.ts"
 import { aMessage, anId, aTenant, aToken, insert, nextRevocation, transact } from "../../../support/storeFixtures.ts"
 import { layerMariaStores } from "../../../support/storeLayers.ts"
 
@@ -38,7 +39,7 @@ const waitingSql = "SELECT COUNT(*) AS waiting FROM information_schema.INNODB_TR
 
 /** Another client of the same database. */
 const stranger = Effect.acquireRelease(
-  Effect.flatMap(StoreConfig, ({ databaseUrl }) => Effect.promise(() => createConnection(Redacted.value(databaseUrl)))),
+  Effect.flatMap(StoreConfig, ({ databaseUrl }) => Effect.promise(() => connectSql(Redacted.value(databaseUrl)))),
   (connection) => Effect.promise(() => connection.end())
 )
 const run = (connection: Connection, sql: string, values: ReadonlyArray<unknown> = []) =>
@@ -67,7 +68,7 @@ const behindStranger = <A, E, R>(
         async () => isDone || Number((await observer.query(waitingSql))[0].waiting) > 0,
         (waits) => waits,
         // The server makes this table anew only when nobody has looked for 100 ms.
-        { everyMs: 250, limitMs: 20_000, what: "ours waiting for the stranger's lock, or being done" }
+        { everyMs: 250, limitMs: 60_000, what: "ours waiting for the stranger's lock, or being done" }
       )
     )
     const waited = !isDone

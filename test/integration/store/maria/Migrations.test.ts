@@ -2,19 +2,18 @@
 import { type AddressInfo, connect, createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit } from "effect"
-import { createConnection } from "mariadb"
 import { inject } from "vitest"
 import { knownMigrations, type Migration, migrate } from "../../../../src/store/maria/Migrations.ts"
 import { StoreConfig, type StoreSettings } from "../../../../src/store/maria/StoreConfig.ts"
 import { eventually } from "../../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../../support/freshDatabase.ts"
 import { settingsOf } from "../../../support/storeLayers.ts"
 
-type Raw = Awaited<ReturnType<typeof createConnection>>
+type Raw = Awaited<ReturnType<typeof connectSql>>
 
 const inDatabase = async (use: (database: FreshDatabase, raw: Raw) => Promise<void>): Promise<void> => {
   const database = await freshDatabase(inject("databaseUrl"))
-  const raw = await createConnection(database.url)
+  const raw = await connectSql(database.url)
   try {
     await use(database, raw)
   } finally {
@@ -159,7 +158,7 @@ describe("migrations", () => {
       assert.deepStrictEqual(await recorded(raw), [1, 2])
     }))
 
-  it("wait for a server that takes no connection yet", { timeout: 60_000 }, () =>
+  it("wait for a server that takes no connection yet", { timeout: 300_000 }, () =>
     inDatabase(async (database) => {
       const target = new URL(database.url)
       let taken = 0
@@ -193,7 +192,7 @@ describe("migrations", () => {
     assert.include(reasonOf(exit), "MariaDB took no connection within 1s, last ECONNREFUSED: check DATABASE_URL")
   })
 
-  it("do not wait for a server that refuses the user or lacks the database", { timeout: 60_000 }, () =>
+  it("do not wait for a server that refuses the user or lacks the database", { timeout: 300_000 }, () =>
     inDatabase(async (database) => {
       const stranger = Object.assign(new URL(database.url), { password: "another" }).href
       const elsewhere = Object.assign(new URL(database.url), { pathname: "/nowhere" }).href

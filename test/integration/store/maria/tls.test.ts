@@ -16,7 +16,7 @@ beforeAll(async () => {
   const made = makeStackCertificates(`${folder.path}/tls`, ["localhost", "127.0.0.1"])
   ca = made.ca
   server = await startMariadb({ dir: `${folder.path}/mariadb`, args: mariadbTlsArguments(made.mariadb) })
-}, 120_000)
+}, 300_000)
 afterAll(async () => {
   await server?.stop()
   folder.remove()
@@ -100,7 +100,7 @@ describe("a connection over TLS", () => {
     }
     assert.strictEqual(outcomes.right, "opened")
     assert.match(outcomes.wrong ?? "", /altnames/u)
-  }, 120_000)
+  }, 300_000)
 
   it("that is cut off on its way is an error, established and in each part of its beginning", async () => {
     const relay = await startRelay()
