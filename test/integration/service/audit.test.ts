@@ -5,13 +5,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { genesisHash, linkHash } from "../../../src/store/AuditChain.ts"
 import { auditColumns, auditRowOf } from "../../../src/store/maria/MariaAuditStore.ts"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { administrator } from "../../support/roleAccounts.ts"
 import { type Service, startService } from "../../support/service.ts"
 
@@ -37,7 +37,8 @@ beforeAll(async () => {
   client.nc.subscribe(`${instance}.events.v1.*.audit.checkpoint`, {
     callback: (_, message) => void checkpoints.push(message.json())
   })
-  sql = await createConnection(database.url)
+  await client.nc.flush()
+  sql = await connectSql(database.url)
 })
 afterAll(async () => {
   await sql?.end()
@@ -205,7 +206,7 @@ describe("a tenant that takes the name of one that was removed", () => {
     await eventually(
       () => client.admin("tenants.create", { tenantId: tenant }),
       ({ status }) => status === 201,
-      { limitMs: 20_000, what: "the name to be free" }
+      { limitMs: 60_000, what: "the name to be free" }
     )
     await client.ask(tenant, "service.disable", { service_name: "mine" })
     const own = await rowsOf(tenant)

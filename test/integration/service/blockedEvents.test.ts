@@ -5,11 +5,10 @@
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { roleAccounts } from "../../support/roleAccounts.ts"
 import { type Server, startNats, temporaryFolder } from "../../support/servers.ts"
 import { type Service, startService } from "../../support/service.ts"
@@ -36,7 +35,7 @@ beforeAll(async () => {
   nats = await startNats({ dir: join(folder.path, "nats"), configFile, name: "small" })
   database = await freshDatabase(inject("databaseUrl"))
   service = await startService({ natsUrl: nats.url, databaseUrl: database.url, instance })
-  client = await connectClient({ natsUrl: nats.url, instance })
+  client = await connectClient({ natsUrl: nats.url, instance, timeoutMs: 120_000 })
   for (const tenantId of tenants) {
     assert.strictEqual((await client.admin("tenants.create", { tenantId })).status, 201)
     assert.strictEqual((await client.ask(tenantId, "application.register", { appName: tenantId })).status, 201)
@@ -73,11 +72,11 @@ const revokedEvent = async (tenantId: string, endpointId: string) => {
   await eventually(
     () => heard.some(({ body, subject }) => subject.endsWith("endpoint.token.revoked") && body.includes(tokenId)),
     (there) => there,
-    { limitMs: 30_000, what: `the event of ${tokenId}` }
+    { limitMs: 60_000, what: `the event of ${tokenId}` }
   )
 }
 const query = async (sql: string, values: ReadonlyArray<unknown> = []) => {
-  const connection = await createConnection(database.url)
+  const connection = await connectSql(database.url)
   return connection.query(sql, values as Array<unknown>).finally(() => connection.end())
 }
 
@@ -99,7 +98,7 @@ it("an event too large for the server, for each of three tenants, is set aside, 
   // What stands behind goes on at once, before anything is given up.
   for (const tenantId of tenants) await revokedEvent(tenantId, "quiet")
   const blocked = await eventually(listed, ({ length }) => length === tenants.length, {
-    limitMs: 30_000,
+    limitMs: 60_000,
     what: "three rows set aside"
   })
   assert.sameMembers(
@@ -122,14 +121,14 @@ it("an event too large for the server, for each of three tenants, is set aside, 
   await eventually(
     () => metric("cm_outbox_aside_rows"),
     (rows) => rows === tenants.length,
-    { limitMs: 25_000, what: "the gauge" }
+    { limitMs: 60_000, what: "the gauge" }
   )
   assert.strictEqual(await metric("cm_outbox_set_aside_total"), tenants.length)
   // Everything else that was deleted is told of.
   await eventually(
     () => heard.filter(({ subject }) => subject.endsWith("token.deleted")).length,
     (count) => count === tenants.length * crowd,
-    { limitMs: 30_000, what: "all events of deleted tokens" }
+    { limitMs: 60_000, what: "all events of deleted tokens" }
   )
 
   const [drop, retry] = blocked as [Record<string, unknown>, Record<string, unknown>]
@@ -222,7 +221,7 @@ it("rows of the service that were pointed elsewhere do not leave either", async 
   const { tokenId } = await provision(tenants[1]!, "pointed")
   const before = (await listed()).length
   // Locked from outside, the relay's look is the only reader: the row is there until its turn.
-  const connection = await createConnection(database.url)
+  const connection = await connectSql(database.url)
   await connection.query(
     "CREATE TRIGGER point BEFORE INSERT ON outbox FOR EACH ROW SET NEW.subject = IF(NEW.tenant_id = ?, ?, NEW.subject)".replace(
       /\?/gu,

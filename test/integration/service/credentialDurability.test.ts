@@ -2,10 +2,9 @@
  * P2 for credentials: a service that is killed while it stores, rotates and revokes leaves nothing half
  * done and loses nothing that it answered. Verifies: R-DUR-1.
  */
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { answerOrEnd, type Service, startService } from "../../support/service.ts"
 
 const instance = "cdu"
@@ -95,7 +94,7 @@ it(`kills in the middle leave every credential as it was answered (seed ${seed})
     }
   }
   assert.isTrue((await client.ask("demo", "audit.verify")).body.valid)
-  const connection = await createConnection(database.url)
+  const connection = await connectSql(database.url)
   const half: ReadonlyArray<unknown> = await connection.query(
     `SELECT c.credential_id FROM credentials c
       LEFT JOIN credential_versions v ON v.credential_id = c.credential_id AND v.version = c.secret_version
@@ -103,4 +102,4 @@ it(`kills in the middle leave every credential as it was answered (seed ${seed})
   )
   assert.lengthOf(half, 0)
   await connection.end()
-}, 180_000)
+}, 300_000)

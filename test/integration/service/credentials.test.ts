@@ -6,11 +6,10 @@
  */
 import { createCurve } from "@nats-io/nkeys"
 import { connect } from "@nats-io/transport-node"
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Answer, type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { inTime, reached } from "../../support/inTime.ts"
 import { type Service, startService } from "../../support/service.ts"
 
@@ -383,7 +382,7 @@ describe("from the answer on", () => {
 
 describe("sealed records", () => {
   it("open in no other row: another credential, tenant or version", async () => {
-    const connection = await createConnection(database.url)
+    const connection = await connectSql(database.url)
     const sql = <A>(statement: string, values: ReadonlyArray<unknown> = []) =>
       connection.query<A>(statement, [...values])
     const uuid = (id: string) => Buffer.from(id.replaceAll("-", ""), "hex")
@@ -420,7 +419,7 @@ describe("sealed records", () => {
   })
 
   it("are wiped with the revocation, and with the end of an overlap", async () => {
-    const connection = await createConnection(database.url)
+    const connection = await connectSql(database.url)
     const secretsOf = async (id: string) => {
       const rows = await connection.query<Array<{ n: number }>>(
         "SELECT COUNT(sealed) AS n FROM credential_versions WHERE credential_id = ?",

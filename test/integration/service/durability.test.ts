@@ -4,11 +4,10 @@
  * load loses no answer to a request that was accepted.
  */
 import { jetstreamManager } from "@nats-io/jetstream"
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { answerOrEnd, type Service, startService } from "../../support/service.ts"
 import { statementGate } from "../../support/statementGate.ts"
 
@@ -52,7 +51,17 @@ const provisionedIn = async (stream: string): Promise<ReadonlyArray<string>> => 
 
 /** Each token with its own row of the audit and its own event, and none of these without it. */
 const wholeTokens = async (): Promise<ReadonlyArray<string>> => {
-  const connection = await createConnection(database.url)
+  const connection = await connectSql(database.url)
+  // What a killed service had sent is done or undone by then.
+  await eventually(
+    () =>
+      connection.query(`SELECT t.trx_id FROM information_schema.INNODB_TRX t
+        JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id
+        WHERE p.DB = DATABASE() AND p.ID <> CONNECTION_ID()`),
+    ({ length }) => length === 0,
+    // The server makes this table anew only when nobody has looked for 100 ms.
+    { everyMs: 250, what: "the end of what it had sent" }
+  )
   const idsOf = async (sql: string): Promise<ReadonlyArray<string>> =>
     (await connection.query(sql)).map((row: { id: string }) => row.id.replaceAll("-", "").toLowerCase())
   const tokens = await idsOf("SELECT HEX(token_id) AS id FROM tokens")
@@ -86,7 +95,7 @@ describe("SIGKILL in the middle of provisioning", () => {
     await eventually(
       () => acknowledged.length,
       (count) => count >= 200,
-      { limitMs: 30_000, what: "200 acknowledged tokens" }
+      { limitMs: 60_000, what: "200 acknowledged tokens" }
     )
     service.kill("SIGKILL")
     await service.exited
@@ -124,7 +133,7 @@ describe("SIGKILL between two statements of one change", () => {
     await eventually(
       () => isStopped,
       (is) => is,
-      { limitMs: 30_000, what: `the change on its way, before ${statement}` }
+      { limitMs: 60_000, what: `the change on its way, before ${statement}` }
     )
     service.kill("SIGKILL")
     await service.exited
@@ -165,7 +174,7 @@ describe("SIGTERM under load", () => {
     await eventually(
       () => outcomes.answered,
       (count) => count >= 200,
-      { limitMs: 30_000, what: "200 answers" }
+      { limitMs: 60_000, what: "200 answers" }
     )
     underWayAtStop = underWay
     const exit = await service.stop()

@@ -20,6 +20,8 @@ import { type Service, startService } from "../../support/service.ts"
 const instance = "flo"
 const floodMs = 8_000
 const floodersCount = 4
+/** A flood that kept a lease from being renewed all its time would cost it; that a process gets no turn for a while does not. */
+const env = { CM_LEASE: "6 seconds" }
 const mebibyte = 1_048_576
 
 /** What the shipped nats.conf says: the largest message of a consumer, and how much may wait for one client. */
@@ -42,7 +44,7 @@ const start = async (config: string): Promise<World> => {
   writeFileSync(configFile, config)
   const server = await startNats({ dir: folder.path, configFile })
   const database: FreshDatabase = await freshDatabase(inject("databaseUrl"))
-  const service = await startService({ natsUrl: server.url, databaseUrl: database.url, instance })
+  const service = await startService({ natsUrl: server.url, databaseUrl: database.url, instance, env })
   const client = await connectClient({ natsUrl: server.url, instance })
   await client.ask("demo", "application.register", { appName: "app" })
   await client.ask("demo", "token.provision", { appName: "app", endpointId: "e", token: "good-token-1" })
@@ -129,10 +131,10 @@ const isGone = ({ client }: World, token: string) =>
   eventually(
     () => client.validate("app", token),
     ({ statusCode }) => statusCode === 404,
-    { limitMs: 20_000, what: "an unregistered endpoint without tokens" }
+    { limitMs: 60_000, what: "an unregistered endpoint without tokens" }
   )
 
-it("of what a consumer may send harms nobody", { timeout: 120_000 }, async () => {
+it("of what a consumer may send harms nobody", { timeout: 300_000 }, async () => {
   assert(consumerPayload !== undefined && pending !== undefined, "the shipped nats.conf limits consumers")
   const limits = `CONSUMERS {\n    limits { max_payload: ${consumerPayload}KB }`
   world = await start(roleAccounts(`max_pending: ${pending}`).replace("CONSUMERS {", limits))
@@ -172,7 +174,7 @@ it("of what a consumer may send harms nobody", { timeout: 120_000 }, async () =>
   expect(service.output()).not.toMatch(/lease lost/u)
 })
 
-it("of any size harms no validation, no lease and no event", { timeout: 120_000 }, async () => {
+it("of any size harms no validation, no lease and no event", { timeout: 300_000 }, async () => {
   world = await start(roleAccounts(`max_pending: ${pending}`))
   const { client, service } = world
   const tokens: Array<string> = []

@@ -90,7 +90,11 @@ const disconnects = async () => {
 }
 const nothingHappened = async () => {
   assert.strictEqual((await client.validate("app", "good-token-1")).statusCode, 200)
-  assert.strictEqual((await client.admin("ready")).status, 200)
+  await eventually(
+    () => client.admin("ready"),
+    ({ status }) => status === 200,
+    { what: "the service being ready" }
+  )
   assert.strictEqual(await disconnects(), 0)
   assert.notMatch(service.output(), /"level":"error"|reader closed/u)
 }
@@ -124,7 +128,7 @@ describe("headers that break the rules", () => {
       400
     )
     await nothingHappened()
-    assert.isBelow(performance.now() - asked, 10_000)
+    assert.isBelow(performance.now() - asked, 30_000)
   })
 
   it.each(Object.entries(readable))("%s is read like any other", async (_, headers) => {

@@ -2,18 +2,17 @@
  * P9: keys rotate while everything runs (Verifies: R-SEC-4). Two replicas, a load of validations, provisioning and reads of
  * secrets, and a kill of a replica in the middle of the moving.
  */
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
-import { type Client, connectClient } from "../../support/client.ts"
+import { type Answer, type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "keyrot"
 const tokenCount = 1_000
 const secretCount = 40
 /** Two services are started on a machine that may be doing much else. */
-const startsWithin = 120_000
+const startsWithin = 300_000
 let database: FreshDatabase
 let client: Client
 const services = new Map<string, Service>()
@@ -29,7 +28,7 @@ const start = async (replica: string, keyFile?: string) => {
       CM_KEYS_RELOAD: "200 millis",
       CM_KEYS_ACTIVATION: "2 seconds",
       CM_KEYS_MOVE_EVERY: "200 millis",
-      CM_KEYS_MOVE_RATE: "300"
+      CM_KEYS_MOVE_RATE: "100"
     }
   })
   services.set(replica, service)
@@ -78,19 +77,26 @@ afterAll(async () => {
   await database?.drop()
 })
 
+/** A replica that gets too little of a busy machine for two seconds says 503, for its keys may be others by now: asked again. */
+const current = (ask: () => Promise<Answer>, isLate: (answer: Answer) => boolean = () => false): Promise<Answer> =>
+  eventually(ask, (answer) => answer.status !== 503 && !isLate(answer), { what: "an answer that is not 503" })
+
 /** Every token validates and every secret is what was stored, asked of whoever answers. */
 const allIsThere = async (): Promise<void> => {
   for (let at = 0; at < tokens.length; at += 500) {
     const piece = tokens.slice(at, at + 500)
     const items = piece.map(({ token }) => ({ appName: "app", token }))
-    const { body } = await client.ask("demo", "token.validate-batch", { items })
+    const { body } = await current(
+      () => client.ask("demo", "token.validate-batch", { items }),
+      ({ body }) => body.results?.some((result: { statusCode: number }) => result.statusCode === 503)
+    )
     assert.deepStrictEqual(
       body.results.map((result: { statusCode: number; tokenId: string }) => [result.statusCode, result.tokenId]),
       piece.map(({ tokenId }) => [200, tokenId])
     )
   }
   for (const [credentialId, value] of secrets) {
-    const answer = await client.ask("demo", "credential.get.mail", { credential_id: credentialId })
+    const answer = await current(() => client.ask("demo", "credential.get.mail", { credential_id: credentialId }))
     assert.deepStrictEqual([answer.status, answer.body.credentials?.api_key], [200, value])
   }
 }
@@ -137,7 +143,7 @@ describe("keys.rotate under load, with a replica killed in the middle", () => {
       const middle = await eventually(
         () => client.admin("keys.status"),
         ({ body }) => body.done > 200 && body.state === "running",
-        { limitMs: 30_000, what: "rows being moved" }
+        { limitMs: 60_000, what: "rows being moved" }
       )
       assert.isAtLeast(middle.body.total, tokenCount + secretCount)
       assert.isNumber(middle.body.etaSeconds)
@@ -148,7 +154,7 @@ describe("keys.rotate under load, with a replica killed in the middle", () => {
       await eventually(
         () => client.admin("keys.status"),
         ({ body }) => body.state === "idle",
-        { limitMs: 60_000, what: "all rows being moved" }
+        { limitMs: 120_000, what: "all rows being moved" }
       )
     } finally {
       // Also where it fails: what goes on asking for ever keeps the run of the tests from ending.
@@ -157,7 +163,7 @@ describe("keys.rotate under load, with a replica killed in the middle", () => {
     await Promise.all([...validating, provisioning, reading])
     assert.deepStrictEqual(wrong, [])
     assert.isAbove(tokens.length, tokenCount, "tokens were provisioned meanwhile")
-  }, 180_000)
+  }, 300_000)
 
   it("afterwards everything is there, also for a replica that knows nothing yet", async () => {
     await allIsThere()
@@ -172,13 +178,13 @@ describe("keys.rotate under load, with a replica killed in the middle", () => {
       if (old.includes(keyId) && purpose !== "seal") assert.strictEqual(rows, 0, purpose)
     }
     for (const keyId of old) {
-      const answer = await client.admin("keys.retire", { keyId })
+      const answer = await current(() => client.admin("keys.retire", { keyId }))
       assert.strictEqual(answer.status, 200, JSON.stringify(answer.body))
     }
     for (const { keyId, state } of await keysList()) {
       assert.strictEqual(state, old.includes(keyId) ? "retired" : "active")
       if (state !== "active") continue
-      const answer = await client.admin("keys.retire", { keyId })
+      const answer = await current(() => client.admin("keys.retire", { keyId }))
       assert.deepStrictEqual([answer.status, answer.code], [409, "KEY_IN_USE"])
     }
     const unknown = await client.admin("keys.retire", { keyId: "0193b0a0-0000-7000-8000-00000000dead" })
@@ -187,7 +193,7 @@ describe("keys.rotate under load, with a replica killed in the middle", () => {
   })
 
   it("the database says the same: one hash key and one data key are left in the rows", async () => {
-    const connection = await createConnection(database.url)
+    const connection = await connectSql(database.url)
     const count = async (sql: string): Promise<number> => Number((await connection.query(sql))[0].n)
     assert.strictEqual(await count("SELECT COUNT(DISTINCT hash_key_id) AS n FROM tokens"), 1)
     assert.strictEqual(await count("SELECT COUNT(DISTINCT key_id) AS n FROM credential_versions"), 1)

@@ -35,7 +35,7 @@ const batchOf = (tenantId: string) =>
 const times = <A>(count: number, of: (n: number) => Promise<A>) =>
   Promise.all(Array.from({ length: count }, (_, n) => of(n)))
 
-it("are in force on both replicas when they are answered, twenty times", { timeout: 120_000 }, async () => {
+it("are in force on both replicas when they are answered, twenty times", { timeout: 300_000 }, async () => {
   for (let turn = 0; turn < 20; turn++) {
     const limited = turn % 2 === 0
     await configure({ batchItems: limited ? 1 : null })

@@ -168,7 +168,7 @@ describe("tenants and applications", () => {
     await eventually(
       () => client.ask("demo", "application.register", { appName: "pumps" }),
       (answer) => answer.status === 201,
-      { limitMs: 20_000 }
+      { limitMs: 60_000 }
     )
   })
 
@@ -192,7 +192,7 @@ describe("operators", () => {
     assert.strictEqual((await client.admin("ready")).status, 200)
     const metrics = await client.admin("metrics")
     assert.match(String(metrics.body), /cm_/u)
-    const ping = await client.nc.request("$SRV.PING.credential-management", "", { timeout: 2_000 })
+    const ping = await client.nc.request("$SRV.PING.credential-management", "", { timeout: 20_000 })
     assert.strictEqual(ping.json<{ type: string }>().type, "io.nats.micro.v1.ping_response")
   })
 })

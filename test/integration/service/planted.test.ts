@@ -4,11 +4,10 @@
  * planted, everything is done with them that can be done, and then every place is searched.
  */
 import { jetstreamManager } from "@nats-io/jetstream"
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "pla"
@@ -113,7 +112,7 @@ describe("planted token values", () => {
   })
 
   it("are in no table and no log line", async () => {
-    const connection = await createConnection(database.url)
+    const connection = await connectSql(database.url)
     const tables: ReadonlyArray<Record<string, string>> = await connection.query("SHOW TABLES")
     for (const row of tables) {
       const [table] = Object.values(row)

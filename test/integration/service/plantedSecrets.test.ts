@@ -9,11 +9,10 @@ import { join } from "node:path"
 import { jetstreamManager } from "@nats-io/jetstream"
 import { createCurve } from "@nats-io/nkeys"
 import { connect } from "@nats-io/transport-node"
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { temporaryFolder } from "../../support/servers.ts"
 import { type Service, startService } from "../../support/service.ts"
 
@@ -146,7 +145,7 @@ describe("planted secrets", () => {
   })
 
   it("are in no table and no log line", async () => {
-    const connection = await createConnection(database.url)
+    const connection = await connectSql(database.url)
     const tables: ReadonlyArray<Record<string, string>> = await connection.query("SHOW TABLES")
     for (const row of tables) {
       const [table] = Object.values(row)

@@ -2,14 +2,13 @@
 /**
  * Two replicas with a Tekton and a Tenant Manager beside them: real HTTP servers, strict, and able to fail.
  */
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { BroadcastConfigurationUpdateEvent, ServiceSpecificConfigurationUpdateEvent } from "../../../src/schema/Scmp.ts"
 import { UnregisteredEvent, UpdatedEvent } from "../../../src/schema/Tle.ts"
 import { type Client, connectClient } from "../../support/client.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 import { startTekton, type TektonStandIn } from "../../support/standIns/tekton.ts"
 import { startTenantManager, type TenantManagerStandIn } from "../../support/standIns/tenantManager.ts"
@@ -26,7 +25,7 @@ const start = async (keyFile?: string) => {
     ...tekton.environment,
     ...manager.environment,
     CM_DEV_TENANTS: "",
-    CM_PLATFORM_TIMEOUT: "1 second",
+    CM_PLATFORM_TIMEOUT: "5 seconds",
     // Only what events ask for, and the start.
     CM_TEKTON_EVERY: "1 hour",
     CM_TENANT_MANAGER_EVERY: "1 hour"
@@ -97,7 +96,7 @@ const listed = (tenantId: string, appName: string, is = true) =>
   eventually(
     () => applications(tenantId),
     (names) => names.includes(appName) === is,
-    { limitMs: 25_000, what: `${appName} being ${is ? "listed" : "gone"}` }
+    { limitMs: 60_000, what: `${appName} being ${is ? "listed" : "gone"}` }
   )
 /** Asks often enough that every replica's table has it. */
 const heat = (appName: string, token: string) => Promise.all(Array.from({ length: 64 }, () => status(appName, token)))
@@ -161,6 +160,7 @@ describe("17/SCMP", () => {
     const subscription = client.nc.subscribe(`kaa.v1.events.${instance}.endpoint.token.revoked`, {
       callback: (_, message) => void heard.push(ecap.RevokedEvent.fromBuffer(Buffer.from(message.data)))
     })
+    await client.nc.flush()
     await heat("meters", kept.token)
     tekton.appConfigs.delete("meters")
     await targeted("delete", "acme", "meters", null)
@@ -219,7 +219,7 @@ describe("17/SCMP", () => {
   })
 
   it("one that is made while a reading is under way, and lacks in it, is not gone", async () => {
-    const connection = await createConnection(database.url)
+    const connection = await connectSql(database.url)
     const begun = Date.now()
     const asked = tekton.seen.length
     tekton.faults.delayMs = 600
@@ -232,7 +232,7 @@ describe("17/SCMP", () => {
     await eventually(
       async () => Date.parse((await config()).tekton.readDate ?? "") || 0,
       (readAt) => readAt > begun,
-      { limitMs: 25_000, what: "the reading" }
+      { limitMs: 60_000, what: "the reading" }
     )
     tekton.faults.delayMs = 0
     const [row] = await connection.query("SELECT out_of_service FROM applications WHERE app_name = 'quick'")
@@ -305,7 +305,7 @@ describe("tenants", () => {
         return (await client.ask("fresh", "token.list", { endpointId: "g" })).status
       },
       (status) => status === 200,
-      { limitMs: 30_000, everyMs: 500, what: "the tenant beginning anew" }
+      { limitMs: 60_000, everyMs: 500, what: "the tenant beginning anew" }
     )
     const tokens = await client.ask("fresh", "token.list", { endpointId: "g" })
     assert.deepStrictEqual(tokens.body.content, [])
@@ -387,7 +387,7 @@ describe("while Tekton and the Tenant Manager are away", () => {
       for (const gone of revoked) assert.deepStrictEqual([...new Set(await heat("meters", gone))], [410])
       assert.deepStrictEqual([...new Set(await heat("meters", token))], [200])
     }
-    for (const system of [tekton, manager]) system.faults.delayMs = 3_000
+    for (const system of [tekton, manager]) system.faults.delayMs = 12_000
     await broadcast("upsert", null)
     await goesOn()
     for (const { faults } of [tekton, manager]) Object.assign(faults, { delayMs: 0, status: 500 })
@@ -408,7 +408,7 @@ describe("while Tekton and the Tenant Manager are away", () => {
     await eventually(
       () => applications("acme"),
       (names) => names.includes("back"),
-      { limitMs: 45_000, what: "reading again once they are back" }
+      { limitMs: 60_000, what: "reading again once they are back" }
     )
     await goesOn()
   })
@@ -428,34 +428,35 @@ describe("while Tekton and the Tenant Manager are away", () => {
     await eventually(
       () => status("meters", token),
       (is) => is === 404,
-      { limitMs: 25_000, what: "the unregistered endpoint's token being gone" }
+      { limitMs: 60_000, what: "the unregistered endpoint's token being gone" }
     )
     manager.put("awaited")
     await manager.up()
     await eventually(
       async () => (await client.admin("tenants.list", { limit: 1_000 })).body.content,
       (content) => content.some(({ tenantId }: { tenantId: string }) => tenantId === "awaited"),
-      { limitMs: 20_000, what: "the updated tenant being read" }
+      { limitMs: 60_000, what: "the updated tenant being read" }
     )
   })
 
   it("the inbox is kept up with, and a gap is told", async () => {
-    const connection = await createConnection(database.url)
+    const connection = await connectSql(database.url)
     await eventually(
       () => connection.query("SELECT seen_at FROM platform_inbox"),
       (rows) => rows.length === 1,
-      { limitMs: 25_000 }
+      { limitMs: 60_000 }
     )
     const heard: Array<string> = []
     client.nc.subscribe(`${instance}.events.v1.global.platform.inbox_gap`, {
       callback: (_, message) => void heard.push(message.string())
     })
+    await client.nc.flush()
     // As if nobody had looked for longer than the inbox keeps what waits.
     await connection.query("UPDATE platform_inbox SET seen_at = 1")
     const told = await eventually(
       () => heard,
       ({ length }) => length > 0,
-      { limitMs: 25_000 }
+      { limitMs: 60_000 }
     )
     assert.deepInclude(JSON.parse(told[0]!), { eventType: "platform.inbox_gap", reason: "too_old" })
     // One of the replicas looks, and tells it once.
@@ -465,7 +466,7 @@ describe("while Tekton and the Tenant Manager are away", () => {
     await eventually(
       () => connection.query("SELECT seen_at FROM platform_inbox"),
       ([row]) => row.seen_at > seenAt,
-      { limitMs: 25_000, what: "the next look" }
+      { limitMs: 60_000, what: "the next look" }
     )
     await connection.end()
     assert.lengthOf(told, 1)

@@ -8,7 +8,7 @@ import { eventually } from "../../support/eventually.ts"
 import { type Server, startMariadb, startNats, temporaryFolder } from "../../support/servers.ts"
 import { type Service, startService } from "../../support/service.ts"
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const folder = temporaryFolder()
 const configFile = join(folder.path, "bus.conf")
@@ -64,11 +64,11 @@ it("a replica that cannot get its lease answers 503, tells nobody that it is rea
   const connection = await connect({ servers: nats.url, user: "operator", pass: "operator" })
   const ready = async () => {
     // May fail: nobody answers yet; the status is then no number.
-    const answer = await connection.request("cm.admin.v1.ready", "{}", { timeout: 5_000 }).catch(() => undefined)
+    const answer = await connection.request("cm.admin.v1.ready", "{}", { timeout: 20_000 }).catch(() => undefined)
     return { status: Number(answer?.headers?.get("Cm-Status")), body: answer?.string() ?? "" }
   }
   await eventually(started.output, (said) => said.includes("not ready yet: lease: "), {
-    limitMs: 30_000,
+    limitMs: 120_000,
     what: "the service to say what it waits for"
   })
   assert.strictEqual((await ready()).status, 503)

@@ -2,11 +2,11 @@
 /** `tenants.remove`, asked again and again while a replica is paused: no answer says "gone" before it is. */
 import { Kvm } from "@nats-io/kv"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
 import { afterAll, assert, beforeAll, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "removing"
@@ -19,7 +19,7 @@ let bus: NatsConnection
 
 beforeAll(async () => {
   database = await freshDatabase(inject("databaseUrl"))
-  sql = await createConnection(database.url)
+  sql = await connectSql(database.url)
   const options = { natsUrl: inject("natsUrl"), databaseUrl: database.url, instance }
   one = await startService({ ...options, replica: "one" })
   two = await startService({ ...options, replica: "two", keyFile: one.keyFile })

@@ -5,12 +5,12 @@
  */
 import { createCurve } from "@nats-io/nkeys"
 import { headers } from "@nats-io/transport-node"
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "rep"
@@ -31,7 +31,7 @@ beforeAll(async () => {
     env: { CM_CREDENTIAL_SWEEP_EVERY: "1 minute" }
   })
   client = await connectClient({ natsUrl: inject("natsUrl"), instance })
-  sql = await createConnection(database.url)
+  sql = await connectSql(database.url)
 })
 afterAll(async () => {
   await client?.close()

@@ -6,11 +6,10 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
 import { jetstreamManager } from "@nats-io/jetstream"
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "rst"
@@ -116,9 +115,9 @@ describe("a backup", () => {
       ({ body }) => JSON.stringify(body).length > 0,
       { what: "the outbox" }
     )
-    const connection = await createConnection(first.url)
+    const connection = await connectSql(first.url)
     const waiting = async () => Number((await connection.query("SELECT COUNT(*) AS n FROM outbox"))[0].n)
-    await eventually(waiting, (count) => count === 0, { what: "all to be announced", limitMs: 20_000 })
+    await eventually(waiting, (count) => count === 0, { what: "all to be announced", limitMs: 60_000 })
     await connection.end()
     // Signed and announced, after the backup: what a restored audit cannot have.
     const published = async () => (await client.ask("demo", "audit.verify", {})).body
@@ -175,6 +174,9 @@ describe("a backup", () => {
     const rows = async () => (await client.admin("audit.list", { tenantId: "demo", limit: 1000 })).body.content
     const signedOn = await client.admin("audit.sign", { tenantId: "demo" })
     assert.strictEqual(signedOn.status, 200, JSON.stringify(signedOn.body))
+    const isAnnounced = (announced: ReadonlyArray<Record<string, unknown>>) =>
+      announced.some(({ seq }) => Number(seq) >= signedOn.body.seq)
+    await eventually(announcedCheckpoints, isAnnounced, { what: "the head to be announced" })
     const exported = join(folder, "export.jsonl")
     const points = join(folder, "points.jsonl")
     const lines = (values: ReadonlyArray<unknown>) => values.map((value) => `${JSON.stringify(value)}\n`).join("")
@@ -193,7 +195,7 @@ describe("a backup", () => {
     await start(second, restoredKeys)
     const again = (await client.admin("audit.list", { tenantId: "global", entityId: "backup" })).body.content
     assert.lengthOf(again, 1)
-  }, 180_000)
+  }, 300_000)
 
   it("that was changed, or another key file, is refused; nor does anything start where the stream does not reach back", async () => {
     const backup = join(folder, "backup")
@@ -218,5 +220,5 @@ describe("a backup", () => {
     assert.match(lost.output(), /does not reach back to it/u)
     assert.strictEqual((await script("replay-revocations", ["--accept-gap"], to)).code, 0)
     services.push(await startService({ ...env, instance: "rstlost" }))
-  }, 120_000)
+  }, 300_000)
 })

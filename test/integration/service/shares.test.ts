@@ -3,11 +3,11 @@
  * Two tenants whose rows are locked in MariaDB, with thousands of requests waiting for them, and a third
  * one that must not notice.
  */
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
 import { afterAll, assert, beforeAll, inject, it } from "vitest"
 import { type Answer, type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 const instance = "shr"
@@ -37,13 +37,13 @@ beforeAll(async () => {
       CM_REQUEST_TIMEOUT: "2 minutes"
     }
   })
-  client = await connectClient({ natsUrl: inject("natsUrl"), instance })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 60_000 })
   flood = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 120_000 })
   for (const tenantId of [...slow, quick, another]) {
     assert.strictEqual((await client.admin("tenants.create", { tenantId })).status, 201)
     assert.strictEqual((await client.ask(tenantId, "application.register", { appName: tenantId })).status, 201)
   }
-  locker = await createConnection(database.url)
+  locker = await connectSql(database.url)
 })
 afterAll(async () => {
   await locker?.end()
@@ -142,7 +142,7 @@ it("a third tenant's revocations are answered in time while two tenants' request
   assert.deepStrictEqual(refused.body.error.details, { limit: "requestsInFlight", retryAfterMs: 1_000 })
   // Nothing is left behind: all go on.
   for (const tenantId of [...slow, another]) assert.isString(await provision(tenantId, "after"))
-}, 180_000)
+}, 300_000)
 
 it("one consumer that asks for many tenants leaves room for others", async () => {
   const many = Array.from({ length: 24 }, (_, n) => `shr-m${n}`)
@@ -161,7 +161,7 @@ it("one consumer that asks for many tenants leaves room for others", async () =>
   assert.strictEqual(stuck.ended, 0, "whoever of those that are locked has a place waits still")
   await locker.rollback()
   assert.isAbove(statuses(await Promise.all(waiting)).get(429) ?? 0, 0)
-}, 180_000)
+}, 300_000)
 
 it("a tenant's own limits hold from the answer that gives them on", async () => {
   const tenantId = "shr-own"

@@ -49,7 +49,12 @@ const rotate = async (purpose: string): Promise<string> => {
   return after
 }
 const sign = async (): Promise<{ readonly key_id: string; readonly public_key: string; readonly seq: number }> => {
-  const { body, status } = await client.admin("audit.sign", { tenantId: "demo" })
+  // A replica that gets too little of a busy machine says 503.
+  const { body, status } = await eventually(
+    () => client.admin("audit.sign", { tenantId: "demo" }),
+    (answer) => answer.status !== 503,
+    { what: "an answer that is not 503" }
+  )
   assert.strictEqual(status, 200, JSON.stringify(body))
   return body
 }
@@ -70,7 +75,7 @@ beforeAll(async () => {
   await start("one")
   await start("two")
   client = await connectClient({ natsUrl: inject("natsUrl"), instance })
-}, 180_000)
+}, 300_000)
 afterAll(async () => {
   await client?.close()
   for (const service of services) await service.stop()
@@ -90,7 +95,7 @@ describe("the key that signs the audit", () => {
       // Asked often enough that either replica answers: by all of them, it is the new key.
       const signing = async () => {
         const ids: Array<string> = []
-        for (let asked = 0; asked < 8; asked++) ids.push((await sign()).key_id)
+        for (let asked = 0; asked < 32; asked++) ids.push((await sign()).key_id)
         return ids
       }
       const isNew = (ids: ReadonlyArray<string>) => ids.every((id) => id === keyId)
@@ -104,7 +109,7 @@ describe("the key that signs the audit", () => {
       }
     }
     assert.lengthOf(Array.from(new Set(signed.map(({ key_id }) => key_id))), 3)
-  }, 180_000)
+  }, 300_000)
 
   it("of an export, whoever knows the first public key or the last one verifies all that was signed, offline", async () => {
     const rows = (await client.ask("demo", "audit.list", { limit: 1_000 })).body.content
@@ -136,7 +141,7 @@ describe("the key that signs the audit", () => {
     await store(99)
     assert.strictEqual((await sign()).key_id, signed.at(-1)!.key_id)
     await isValid()
-  }, 120_000)
+  }, 300_000)
 })
 
 describe("the key that makes fingerprints", () => {

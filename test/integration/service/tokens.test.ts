@@ -88,13 +88,20 @@ describe("a token's life", () => {
     assert.strictEqual((await client.ask("demo", "token.get", { tokenId })).body.status, "Inactive")
     await Promise.all(Array.from({ length: 20 }, () => client.validate("meters", token)))
     const answered = Date.now()
+    // How long the machine takes just then for a request, of which a recorded use is a few.
+    let slowestMs = 0
     const record = await eventually(
-      () => client.ask("demo", "token.get", { tokenId }).then((answer) => answer.body),
+      async () => {
+        const asked = performance.now()
+        const { body } = await client.ask("demo", "token.get", { tokenId })
+        slowestMs = Math.max(slowestMs, performance.now() - asked)
+        return body
+      },
       (body) => body.status === "Active"
     )
     assert.strictEqual(record.version, 2)
     // When it was recorded, by the database: however long we took to look.
-    assert.isAtMost(new Date(record.activatedDate).getTime() - answered, 1_000)
+    assert.isAtMost(new Date(record.activatedDate).getTime() - answered, 1_000 + 10 * slowestMs)
   })
 
   it("ends at its expiry, without anybody asking", async () => {
@@ -169,13 +176,13 @@ describe("validation answers every case of the table", () => {
     assert.match(unknownApp.reasonPhrase ?? "", /application/i)
     const late = await client.validate("meters", token, { timestamp: 1_000, timeout: 5, correlationId: "late" })
     assert.deepInclude(late, { statusCode: 408, correlationId: "late", tokenId: null })
-    const inTime = await client.validate("meters", token, { timestamp: Date.now(), timeout: 60_000 })
+    const inTime = await client.validate("meters", token, { timestamp: Date.now(), timeout: 300_000 })
     assert.strictEqual(inTime.statusCode, 200)
     assert.strictEqual((await client.validate("meters", token, { timeout: -1 })).statusCode, 400)
     assert.strictEqual((await client.validate("meters", "a+b")).statusCode, 400)
     assert.strictEqual((await client.validate("Meters", token)).statusCode, 400)
     const subject = `kaa.v1.service.${instance}.ecap.ep-token-request`
-    const bad = await client.nc.request(subject, new Uint8Array([1, 2, 3]), { timeout: 5_000 })
+    const bad = await client.nc.request(subject, new Uint8Array([1, 2, 3]), { timeout: 20_000 })
     const answer = ecap.ValidationResponse.fromBuffer(Buffer.from(bad.data)) as ecap.Validated
     assert.deepInclude(answer, { statusCode: 400, correlationId: "", tokenId: null })
   })
