@@ -28,13 +28,13 @@ beforeAll(async () => {
     const answer = await admin.ask(tenant, "credential.store", body)
     assert.strictEqual(answer.status, 201, JSON.stringify(answer.body))
   }
-}, 120_000)
+}, 300_000)
 afterAll(async () => {
   await admin?.close()
   started?.kill("SIGTERM")
   await started?.exitCode
   folder.remove()
-}, 120_000)
+}, 300_000)
 
 const run = (name: string, ...args: ReadonlyArray<string>) =>
   promisify(execFile)(process.execPath, [`examples/${name}/${name}.mjs`, "demo", ...args], {

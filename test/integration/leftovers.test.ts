@@ -56,7 +56,7 @@ it.each(["SIGKILL", "SIGTERM"] as const)(
     await eventually(
       () => Promise.resolve(isRunning(pid)),
       (runs) => !runs,
-      { limitMs: 30_000, what: "the service's end" }
+      { limitMs: 60_000, what: "the service's end" }
     )
   },
   120_000

@@ -263,7 +263,7 @@ it("the service makes and uses its streams and buckets; an operator looks at the
     assert.strictEqual(last?.string(), "two")
   }
   const consumer = await jetstream(service).consumers.get("CM_EVENTS", { deliver_policy: "all" })
-  assert.strictEqual((await consumer.next({ expires: 5_000 }))?.subject, "cm.events.v1.demo.token.revoked")
+  assert.strictEqual((await consumer.next({ expires: 20_000 }))?.subject, "cm.events.v1.demo.token.revoked")
 
   const operator = await as("operator")
   const looking = await jetstreamManager(operator)

@@ -1,9 +1,8 @@
 /** The ground of all other suites: servers that answer, databases of one's own, waits that tell what they saw. */
 import { connect } from "@nats-io/transport-node"
-import { createConnection } from "mariadb"
 import { assert, expect, inject, it } from "vitest"
 import { eventually } from "../support/eventually.ts"
-import { freshDatabase } from "../support/freshDatabase.ts"
+import { connectSql, freshDatabase } from "../support/freshDatabase.ts"
 
 it("the shared NATS server answers and has JetStream", async () => {
   const connection = await connect({ servers: inject("natsUrl") })
@@ -13,7 +12,7 @@ it("the shared NATS server answers and has JetStream", async () => {
 
 it("a fresh database is there until it is dropped", async () => {
   const database = await freshDatabase(inject("databaseUrl"))
-  const connection = await createConnection(database.url)
+  const connection = await connectSql(database.url)
   const names = async () => (await connection.query("SHOW DATABASES")).map((row: { Database: string }) => row.Database)
   assert.include(await names(), database.name)
   await database.drop()

@@ -36,4 +36,4 @@ it("one setting makes bus and database speak TLS only, and demo, export and back
     const { code, said } = await command(name, args)
     assert.strictEqual(code, 0, `${name}: ${said}`)
   }
-}, 240_000)
+}, 300_000)

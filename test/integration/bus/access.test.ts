@@ -8,10 +8,10 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { createUser } from "@nats-io/nkeys"
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, expect, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
+import { connectSql } from "../../support/freshDatabase.ts"
 import { type Server, startMariadb, temporaryFolder } from "../../support/servers.ts"
 import { type Service, startService } from "../../support/service.ts"
 import { addPerson, addTenant, insertAfter, type ShippedBus, startShippedBus } from "../../support/shippedBus.ts"
@@ -79,7 +79,7 @@ const load = (asks: ReadonlyArray<() => Promise<unknown>>) => {
       await eventually(
         () => answered,
         (count) => count > from + 200,
-        { limitMs: 30_000, what: "more answers" }
+        { limitMs: 60_000, what: "more answers" }
       )
       assert.deepStrictEqual(lost, [])
     },
@@ -114,14 +114,14 @@ beforeAll(async () => {
     async () => (await admin.ask("demo", "token.get", { tokenId: body.tokenId })).status,
     async () => (await mail.ask("demo", "credential.get.mail", { service_name: "s" })).status
   ])
-}, 120_000)
+}, 300_000)
 afterAll(async () => {
   await running?.end()
   await Promise.all(clients.map((client) => client.close()))
   await Promise.all(services.map((service) => service.stop()))
   await Promise.all([bus?.stop(), mariadb?.stop()])
   folder.remove()
-}, 120_000)
+}, 300_000)
 
 it("a person comes with one reload, with a password that the file holds as bcrypt, and goes with another", async () => {
   await refused("anna", annasPassword)
@@ -200,7 +200,7 @@ it("the service's own bus user and its database password change replica by repli
   // The database: both passwords are good for a while.
   const other = new URL(databaseUrl)
   other.password = "ptwo"
-  const root = await createConnection(databaseUrl)
+  const root = await connectSql(databaseUrl)
   const alter = (how: string) => root.query(`ALTER USER cm@127.0.0.1 IDENTIFIED ${how}`)
   await alter("VIA mysql_native_password USING PASSWORD('ptwo') OR mysql_native_password USING PASSWORD('pone')")
   await replica("two", "service-b", other.href, { NATS_CREDS: seedFile })
@@ -210,7 +210,7 @@ it("the service's own bus user and its database password change replica by repli
   // Nobody uses the old ones any more.
   await alter("BY 'ptwo'")
   await root.end()
-  await expect(createConnection(databaseUrl)).rejects.toThrow(/Access denied/u)
+  await expect(connectSql(databaseUrl)).rejects.toThrow(/Access denied/u)
   const old = bus.passwords.service!
   bus.edit((text) => text.replace(/ {6}\{\n {8}# The credential service itself\.[\s\S]*?\n {6}\}\n/u, ""))
   await bus.reload()

@@ -115,7 +115,7 @@ it.each(["operator", "admin", "gateway", "mail", "chat", "platform", "rotator"])
       await eventually(
         () => answers.length,
         (count) => count > 0,
-        { limitMs: 20_000, what: "the last answer" }
+        { limitMs: 60_000, what: "the last answer" }
       )
     }
     // Once for every request to be heard and answered, and once for the answers to have left.
@@ -152,7 +152,7 @@ it("the same message deletes a stream where the asker shares the account, so tha
         () => "gone"
       ),
     (found) => found === "gone",
-    { limitMs: 25_000 }
+    { limitMs: 60_000 }
   )
   await looker.close()
 })
@@ -166,7 +166,7 @@ it("users of CM come in as plain clients only, so that no leaf node can write th
 
 it("runs with the settings that the promises stand on, as the server itself says", async () => {
   const sys = await bus.as("sys")
-  const answer = await sys.request("$SYS.REQ.SERVER.PING.VARZ", "", { timeout: 5_000 })
+  const answer = await sys.request("$SYS.REQ.SERVER.PING.VARZ", "", { timeout: 20_000 })
   const { data } = answer.json<{
     readonly data: Readonly<Record<string, unknown>> & { readonly jetstream: { readonly config: object } }
   }>()

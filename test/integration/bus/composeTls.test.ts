@@ -7,11 +7,11 @@ import { copyFileSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { createConnection as dial } from "node:net"
 import { join } from "node:path"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
-import { createConnection } from "mariadb"
 import { afterAll, assert, beforeAll, it } from "vitest"
 import { makeAuthority, makeCertificate } from "../../../scripts/lib/certificates.mjs"
 import { type ComposedServer, composed, composeServices, type NatsName, natsNames } from "../../support/composeFile.ts"
 import { eventually } from "../../support/eventually.ts"
+import { connectSql } from "../../support/freshDatabase.ts"
 import { type Server, temporaryFolder } from "../../support/servers.ts"
 import { type Service, startService } from "../../support/service.ts"
 
@@ -74,7 +74,7 @@ beforeAll(async () => {
   const env = system.environmentOf("service-one")
   const { CM_KEY_FILE: _1, CM_READY_FILE: _2, ...rest } = env
   service = await startService({ natsUrl: env.NATS_URL!, databaseUrl: env.DATABASE_URL!, instance: "cm", env: rest })
-}, 240_000)
+}, 300_000)
 afterAll(async () => {
   await Promise.all(connections.map((connection) => connection.close()))
   await service?.stop()
@@ -115,7 +115,7 @@ it("the service runs on it: provision, validate, revoke, three copies, all of it
     const { connections: found = [] } = await monitored(server, "connz?auth=1")
     for (const { authorized_user, tls_version } of found) assert.match(tls_version ?? "", /^1\.[23]$/u, authorized_user)
   }
-}, 120_000)
+}, 300_000)
 
 it("takes nothing in clear: not a client, not the database's", async () => {
   const { port } = servers.get("nats-1")!
@@ -132,7 +132,7 @@ it("takes nothing in clear: not a client, not the database's", async () => {
   assert.match(heard, /"tls_required":true/u)
   assert.notInclude(heard, "PONG")
   const { DATABASE_URL = "" } = system.environmentOf("service-one")
-  const refused = await createConnection(DATABASE_URL.replace("?ssl=true", "")).then(
+  const refused = await connectSql(DATABASE_URL.replace("?ssl=true", "")).then(
     async (connection) => {
       await connection.end()
       return null
@@ -170,17 +170,17 @@ it("a server without the routes' password is no route, nor one with another auth
     await eventually(
       () => Promise.resolve(logOf(stranger)),
       (text) => said.test(text),
-      { limitMs: 30_000, what: `${name} being refused` }
+      { limitMs: 60_000, what: `${name} being refused` }
     )
     assert.deepStrictEqual(await routesOf(stranger), [])
     await routed()
     await stranger.stop()
   }
-}, 120_000)
+}, 300_000)
 
 it("certificates and their authority are exchanged while it runs, and nothing is answered wrongly meanwhile", async () => {
   const comms = await as("comms")
-  const sql = await createConnection({
+  const sql = await connectSql({
     ...{ host: "127.0.0.1", port: mariadb.port, user: "cm", password: "pdatabasesecret", database: "cm" },
     ssl: { ca: readFileSync(ca()) }
   })
@@ -213,39 +213,42 @@ it("certificates and their authority are exchanged while it runs, and nothing is
       await eventually(
         () => Promise.resolve(reloaded(server)),
         (count) => count > before,
-        { limitMs: 20_000, what: "a reload" }
+        { limitMs: 60_000, what: "a reload" }
       )
     }
     await sql.query("FLUSH SSL")
   }
-  trust(both)
-  await reload()
-  for (const who of ["nats", "mariadb"]) {
-    const made = makeCertificate({
-      folder: join(folder.path, "next"),
-      authority: next,
-      name: who,
-      names: ["localhost", "127.0.0.1"]
-    })
-    for (const [from, to] of [
-      [made.certificate, "cert.pem"],
-      [made.key, "key.pem"]
-    ] as const) {
-      copyFileSync(from, join(system.tls, who, `${to}.new`))
-      renameSync(join(system.tls, who, `${to}.new`), join(system.tls, who, to))
+  try {
+    trust(both)
+    await reload()
+    for (const who of ["nats", "mariadb"]) {
+      const made = makeCertificate({
+        folder: join(folder.path, "next"),
+        authority: next,
+        name: who,
+        names: ["localhost", "127.0.0.1"]
+      })
+      for (const [from, to] of [
+        [made.certificate, "cert.pem"],
+        [made.key, "key.pem"]
+      ] as const) {
+        copyFileSync(from, join(system.tls, who, `${to}.new`))
+        renameSync(join(system.tls, who, `${to}.new`), join(system.tls, who, to))
+      }
     }
+    await reload()
+    trust(readFileSync(next.certificate, "utf8"))
+    await reload()
+    const after = asked
+    await eventually(
+      () => Promise.resolve(asked),
+      (count) => count > after + 20,
+      { limitMs: 60_000, what: "validations to go on" }
+    )
+  } finally {
+    going = false
+    await load
   }
-  await reload()
-  trust(readFileSync(next.certificate, "utf8"))
-  await reload()
-  const after = asked
-  await eventually(
-    () => Promise.resolve(asked),
-    (count) => count > after + 20,
-    { limitMs: 30_000, what: "validations to go on" }
-  )
-  going = false
-  await load
   assert.deepStrictEqual(wrong.slice(0, 3), [])
   await sql.end()
 

@@ -8,7 +8,7 @@ import { busLayer, environment } from "../../support/bus.ts"
 metadataCacheSuite(
   "NATS",
   NatsMetadataCache.layer.pipe(
-    Layer.provide(CacheConfig.layer.pipe(Layer.provide(environment({ CM_CACHE_GET_TIMEOUT: "5 seconds" })))),
+    Layer.provide(CacheConfig.layer.pipe(Layer.provide(environment({ CM_CACHE_GET_TIMEOUT: "10 seconds" })))),
     Layer.provide(busLayer({ natsUrl: inject("natsUrl") }))
   )
 )

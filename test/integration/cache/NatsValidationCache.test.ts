@@ -11,9 +11,12 @@ import { hotToken, validationCacheSuite } from "../../suites/validationCacheSuit
 import { busLayer, environment } from "../../support/bus.ts"
 import { eventually } from "../../support/eventually.ts"
 
+/** What is found in time is asked elsewhere: here a look waits until it is answered. */
 const cacheLayer = (variables: Record<string, string> = {}) =>
   NatsValidationCache.layer.pipe(
-    Layer.provide(CacheConfig.layer.pipe(Layer.provide(environment(variables)))),
+    Layer.provide(
+      CacheConfig.layer.pipe(Layer.provide(environment({ CM_CACHE_GET_TIMEOUT: "10 seconds", ...variables })))
+    ),
     Layer.provideMerge(busLayer({ natsUrl: inject("natsUrl") }))
   )
 

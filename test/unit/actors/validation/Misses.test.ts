@@ -66,6 +66,7 @@ describe("a request whose application is looked for", () => {
     world.holdNames = true
     const asked = [world.ask("app", "value1"), world.ask("gone", "value1")]
     let isQuiet = false
+    // Never fails.
     void world.path.quiet().then(() => {
       isQuiet = true
     })
