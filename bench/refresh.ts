@@ -17,11 +17,10 @@
  */
 import { setTimeout as pause } from "node:timers/promises"
 import { Duration, Effect, Layer } from "effect"
-import { createConnection } from "mariadb"
 import * as DuePick from "../src/store/maria/DuePick.ts"
 import { Mariadb } from "../src/store/maria/Mariadb.ts"
 import { connectClient } from "../test/support/client.ts"
-import { freshDatabase } from "../test/support/freshDatabase.ts"
+import { connectSql, freshDatabase } from "../test/support/freshDatabase.ts"
 import { startPair } from "../test/support/servers.ts"
 import { startService } from "../test/support/service.ts"
 import { layerMariaStores } from "../test/support/storeLayers.ts"
@@ -155,7 +154,7 @@ const reading = () => {
     return took
   }
 }
-const sql = await createConnection(database.url)
+const sql = await connectSql(database.url)
 const counters = [
   "Com_commit",
   "Com_stmt_execute",

@@ -27,8 +27,8 @@ responder.subscribe("bench.echo", { callback: (_error, msg) => void msg.respond(
 await responder.flush()
 
 const roundTripPair = async () => {
-  await caller.request("bench.echo", "x")
-  await caller.request("bench.echo", "x")
+  await caller.request("bench.echo", "x", { timeout: 30_000 })
+  await caller.request("bench.echo", "x", { timeout: 30_000 })
 }
 
 const timed = async (run: () => Promise<unknown>): Promise<number> => {

@@ -13,9 +13,9 @@
  */
 import { setTimeout as pause } from "node:timers/promises"
 import { connect } from "@nats-io/transport-node"
-import { createConnection } from "mariadb"
 import { allHold, startGround, startWorld, type World } from "../test/chaos/World.ts"
 import { type Client, connectClient } from "../test/support/client.ts"
+import { connectSql } from "../test/support/freshDatabase.ts"
 import { startEcho } from "./support/children.ts"
 import { printMachine } from "./support/report.ts"
 
@@ -76,14 +76,14 @@ printMachine()
 const ground = await startGround(1)
 const echo = await startEcho(ground.natsUrl, "bench.echo", 64)
 const caller = await connect({ servers: ground.natsUrl, noAsyncTraces: true })
-const database = await createConnection(ground.databaseUrl)
+const database = await connectSql(ground.databaseUrl)
 await database.query("CREATE TABLE bare (id INT PRIMARY KEY, n INT NOT NULL) ENGINE=InnoDB")
 await database.query("INSERT INTO bare VALUES (1, 0)")
 
 const bare = async (): Promise<void> => {
-  await caller.request("bench.echo", "x")
+  await caller.request("bench.echo", "x", { timeout: 30_000 })
   await database.query("UPDATE bare SET n = n + 1 WHERE id = 1")
-  await caller.request("bench.echo", "x")
+  await caller.request("bench.echo", "x", { timeout: 30_000 })
 }
 
 console.log(`${count} revocations one after the other, through the whole service`)

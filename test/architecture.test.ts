@@ -136,6 +136,74 @@ const wrongDoor = ({ file, text }: Source): ReadonlyArray<string> => {
   ]
 }
 
+// ---- what tests wait for, and what they leave behind -----------------------------
+
+/** What stands in the brackets that open at `from`, in code without its texts. */
+const bracketed = (code: string, from: number): string => {
+  let depth = 0
+  for (let at = from; at < code.length; at++) {
+    if ("([{".includes(code[at]!)) depth++
+    else if (")]}".includes(code[at]!) && --depth === 0) return code.slice(from + 1, at)
+  }
+  return code.slice(from + 1)
+}
+/** How many arguments those are. */
+const countOf = (within: string): number => {
+  let [depth, count] = [0, within.trim() === "" ? 0 : 1]
+  for (const character of within.trim().replace(/,$/u, "")) {
+    if ("([{".includes(character)) depth++
+    else if (")]}".includes(character)) depth--
+    else if (character === "," && depth === 0) count++
+  }
+  return count
+}
+const lineAt = (text: string, at: number): number => text.slice(0, at).split("\n").length
+
+/** Where a test connects to the database. */
+const sqlSupport = "test/support/freshDatabase.ts"
+
+/** Both libraries give up after a second, in which a busy machine answers nobody. */
+const wrongLimits = ({ file, text }: Source): ReadonlyArray<string> => {
+  const code = codeOnly(text)
+  const requests = [...code.matchAll(/\b(?!raw\b)\w+\)?\.request\(/gu)].filter(
+    ({ 0: call, index }) => !/\b(?:timeout|patient)\b/u.test(bracketed(code, index + call.length - 1))
+  )
+  return [
+    ...requests.map(
+      ({ index }) => `${file}:${lineAt(code, index)} asks the bus with the library's own limit, a second`
+    ),
+    ...(file !== sqlSupport && /\bcreateConnection\b[^;\n]*from "mariadb"/u.test(text)
+      ? [`${file} connects to MariaDB past connectSql, with the library's own limit, a second`]
+      : []),
+    ...(/\bcreatePool\b[^;\n]*from "mariadb"/u.test(text) && !text.includes("connectTimeout")
+      ? [`${file} makes a pool with the library's own limit for a connection, a second`]
+      : [])
+  ]
+}
+
+/** What fails when its test is over, or before anybody waits for it, fails the whole run. */
+const wrongBeginnings = ({ file, text }: Source): ReadonlyArray<string> => {
+  const code = codeOnly(text)
+  const lines = text.split("\n")
+  return [...code.matchAll(/^[ \t]*(?:else |return |if \(.*\) |for \(.*\) )?void (?=[\w(])/gmu)].flatMap(
+    ({ 0: begins, index }) => {
+      const rest = code.slice(index + begins.length)
+      const end = /^(?:[\w$.!?]|\s*(?=[.(])|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*/u.exec(rest)?.[0] ?? ""
+      const then = rest.indexOf(".then(")
+      const isHeard =
+        end.includes(".catch(") || (then >= 0 && then < end.length && countOf(bracketed(rest, then + 5)) > 1)
+      const isNoPromise = /\.(?:push|splice|end|resetAndDestroy)\($/u.test(
+        /^[\w$.!?()\s]*?\.\w+\(/u.exec(rest)?.[0] ?? ""
+      )
+      const line = lineAt(code, index)
+      const isExplained = /Never fails/u.test(lines.slice(Math.max(0, line - 3), line).join(" "))
+      return isHeard || isNoPromise || isExplained
+        ? []
+        : [`${file}:${line} begins something and does not say what becomes of a failure`]
+    }
+  )
+}
+
 const linesMax = 300
 
 const wrongLength = ({ file, text }: Source): ReadonlyArray<string> => {
@@ -224,7 +292,17 @@ describe("the rules can be broken", () => {
     ["a module without a word about itself", wrongHeader, "src/domain/A.ts", "export const x = 1"],
     ["a drawer", wrongName, "src/store/utils.ts", ""],
     ["the machine's clock", words(clockAndChance), "src/domain/A.ts", "const at = Date.now()"],
-    ["a test that is not run", words(testWords), "test/a.test.ts", "it.only(1)"]
+    ["a test that is not run", words(testWords), "test/a.test.ts", "it.only(1)"],
+    ["a request that waits for a second", wrongLimits, "test/a.test.ts", 'await nc.request(subject, "{}")'],
+    [
+      "a connection that waits for a second",
+      wrongLimits,
+      "test/a.test.ts",
+      'import { createConnection } from "mariadb"'
+    ],
+    ["a pool that waits for a second", wrongLimits, "test/a.test.ts", 'import { createPool } from "mariadb"'],
+    ["what nobody waits for", wrongBeginnings, "test/a.test.ts", "  void ask(operation, {})"],
+    ["what is heard when it succeeds", wrongBeginnings, "test/a.test.ts", "void ask().then(() => {\n  over = true\n})"]
   ]
 
   it.each(examples)("%s is found", (_, rule, file, text) => {
@@ -264,6 +342,22 @@ describe("the rules can be broken", () => {
     )
   })
 
+  it("what says how long it waits, and what becomes of a failure, is right", () => {
+    none(
+      ['nc.request(subject, "{}", { timeout: 20_000 })', 'raw.request(subject, "{}", lines)'].map((text) =>
+        wrongLimits(source("test/a.test.ts", text))
+      )
+    )
+    none(
+      [
+        "void ask().catch(() => undefined)",
+        "void one.then(\n  ({ status }) => count(status),\n  () => {}\n)",
+        "// Never fails.\nvoid service.exited.then(() => {})",
+        "  void heard.push(subject)"
+      ].map((text) => wrongBeginnings(source("test/a.test.ts", text)))
+    )
+  })
+
   it("words in comments and texts are not code", () => {
     none([wrongWords(clockAndChance, source("src/a.ts", '// Date.now\nconst a = "Date.now" /* new Date() */'))])
     none([wrongImports(source("src/schema/A.ts", 'import { x } from "../domain/Token.ts"'))])
@@ -289,6 +383,15 @@ it("tests all run, wait for facts, and mock nothing of ours", () =>
     tests
       .filter(({ file }) => file !== "test/architecture.test.ts" && !mayWait.some((folder) => file.startsWith(folder)))
       .map((one) => wrongWords(testWords, one))
+  ))
+
+it("tests wait as long as a busy machine takes", () =>
+  none(tests.filter(({ file }) => file !== "test/architecture.test.ts").map(wrongLimits)))
+
+it("nothing that a test begins fails unheard", () =>
+  // In a process of the benchmark's own it ends that process, as it should.
+  none(
+    tests.filter(({ file }) => file.startsWith("test/") && file !== "test/architecture.test.ts").map(wrongBeginnings)
   ))
 
 it("a module says what it is", () => none([...sources, ...scripts].map(wrongHeader)))

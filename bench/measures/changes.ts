@@ -1,6 +1,7 @@
 /** Changes and revocations, against statements of the same database. */
 import { connect } from "@nats-io/transport-node"
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
+import { connectSql } from "../../test/support/freshDatabase.ts"
 import { administrator } from "../../test/support/roleAccounts.ts"
 import { rightRound, startEcho, startLoad } from "../support/children.ts"
 import { base64, must, provision, quiet, registered } from "../support/ground.ts"
@@ -10,7 +11,7 @@ const callers = 64
 
 /** A table of one row, and a loop that commits changes of it. */
 export const bareCommits = async (databaseUrl: string) => {
-  const sql: Connection = await createConnection(databaseUrl)
+  const sql: Connection = await connectSql(databaseUrl)
   await sql.query("CREATE TABLE bench_commits (id INT PRIMARY KEY, n BIGINT NOT NULL) ENGINE=InnoDB")
   await sql.query("INSERT INTO bench_commits VALUES (1, 0)")
   const once = () => sql.query("UPDATE bench_commits SET n = n + 1 WHERE id = 1")
@@ -91,9 +92,9 @@ export const revocation: Group = {
     const bare = await bareCommits(first.database.url)
     onStop(bare.end)
     const baseline = async () => {
-      await caller.request("bench.echo", "x")
+      await caller.request("bench.echo", "x", { timeout: 30_000 })
       await bare.once()
-      await caller.request("bench.echo", "x")
+      await caller.request("bench.echo", "x", { timeout: 30_000 })
     }
     sides["UPDATE and two round trips"] = async () => {
       const times: Array<number> = []

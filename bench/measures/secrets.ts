@@ -1,6 +1,5 @@
 /** Secrets: opened, read with their row of the audit, stored, moved to another key. */
-import { createConnection } from "mariadb"
-import { freshDatabase } from "../../test/support/freshDatabase.ts"
+import { connectSql, freshDatabase } from "../../test/support/freshDatabase.ts"
 import { administrator } from "../../test/support/roleAccounts.ts"
 import { rightRound, startEcho, startLoad, startOpener } from "../support/children.ts"
 import { base64, must } from "../support/ground.ts"
@@ -93,7 +92,7 @@ export const secrets: Group = {
         { measure: "stores, 64 callers", ours: "stores", baseline, unit: "/s", goal: { atLeast: 3 } }
       ],
       check: async () => {
-        const sql = await createConnection(database.url)
+        const sql = await connectSql(database.url)
         const [audited] = await sql.query("SELECT COUNT(*) AS n FROM audit WHERE action = 'credential.read'")
         await sql.end()
         if (Number(audited.n) !== reads) throw new Error(`${audited.n} of ${reads} reads stand in the audit`)

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto"
 import { setTimeout as pause } from "node:timers/promises"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { connect } from "@nats-io/transport-node"
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
+import { connectSql } from "../../test/support/freshDatabase.ts"
 import { must, registered } from "../support/ground.ts"
 import type { Group } from "../support/measure.ts"
 
@@ -29,7 +30,7 @@ export const provisioning: Group = {
   prepare: async ({ isQuick }, ground) => {
     const { client, database } = await ground.service("bench", { env: { CM_EVENTS_BYTES_MAX: "4294967296" } })
     await registered(client, "demo", app)
-    const sql = await createConnection(database.url)
+    const sql = await connectSql(database.url)
     ground.onStop(() => sql.end())
     const [batches, batch] = isQuick ? [16, 50] : [64, batchMax]
     const items = () => Array.from({ length: batch }, () => ({ endpointId: crypto.randomUUID() }))
@@ -88,7 +89,7 @@ export const relaying: Group = {
       env: { CM_EVENTS_BYTES_MAX: "4294967296", CM_OUTBOX_TERM_TTL: "1 second", CM_OUTBOX_POLL_INTERVAL: "100 millis" }
     })
     await registered(client, "demo", app)
-    const sql = await createConnection(database.url)
+    const sql = await connectSql(database.url)
     onStop(() => sql.end())
     const [events, batch] = isQuick ? [800, 100] : [100_000, batchMax]
     const relayed = async () => {

@@ -28,7 +28,7 @@ export const measureReal = async (count: number): Promise<Real> => {
     replicas.push(await startReplica({ natsUrl: server.url, instance: "bench", replicaId, variables }))
   }
   const kinds = {
-    roundTripMs: () => caller.request("bench.echo", "x"),
+    roundTripMs: () => caller.request("bench.echo", "x", { timeout: 30_000 }),
     writeMs: () => js.publish("baseline.write", "x"),
     barrierMs: () => replicas[0]!.putInForce(freshRevocation())
   }

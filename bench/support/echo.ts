@@ -6,7 +6,8 @@
  */
 import { Kvm } from "@nats-io/kv"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
-import { createConnection, createPool } from "mariadb"
+import { createPool } from "mariadb"
+import { connectSql } from "../../test/support/freshDatabase.ts"
 import { connectRedis } from "./redis.ts"
 
 const [natsUrl, subject, bytes, kind = "nothing", url = ""] = process.argv.slice(2)
@@ -22,7 +23,7 @@ const overKv = async (nc: NatsConnection): Promise<Ask> => {
 }
 
 const overSelect = async (): Promise<Ask> => {
-  const setup = await createConnection(url)
+  const setup = await connectSql(url)
   await setup.query(
     "CREATE TABLE IF NOT EXISTS bench_tokens (hash BINARY(32) PRIMARY KEY, row BINARY(100)) ENGINE=InnoDB"
   )
@@ -32,7 +33,7 @@ const overSelect = async (): Promise<Ask> => {
     hashes.map((hash) => [hash, Buffer.alloc(100)])
   )
   await setup.end()
-  const pool = createPool(`${url}?connectionLimit=4`)
+  const pool = createPool(`${url}?connectionLimit=4&connectTimeout=30000`)
   return (n) => pool.execute("SELECT row FROM bench_tokens WHERE hash = ?", [hashes[n]])
 }
 

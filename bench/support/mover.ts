@@ -6,7 +6,6 @@
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { ConfigProvider, Effect, Layer } from "effect"
-import { createConnection } from "mariadb"
 import { CryptoConfig } from "../../src/crypto/CryptoConfig.ts"
 import * as KeyId from "../../src/crypto/KeyId.ts"
 import * as KeyMover from "../../src/crypto/KeyMover.ts"
@@ -18,6 +17,7 @@ import { Replica } from "../../src/observability/Replica.ts"
 import { KeyRotationStore } from "../../src/store/KeyRotationStore.ts"
 import * as MariaStores from "../../src/store/maria/MariaStores.ts"
 import { StoreConfig } from "../../src/store/maria/StoreConfig.ts"
+import { connectSql } from "../../test/support/freshDatabase.ts"
 import { settingsOf } from "../../test/support/storeLayers.ts"
 
 export interface MovingSetup {
@@ -55,7 +55,7 @@ export const makeMoving = async ({ databaseUrl, folder, rows, secretBytes }: Mov
     Effect.runPromise(Effect.scoped(Effect.provide(effect, Layer.fresh(world))))
 
   await inWorld(Effect.void)
-  const sql = await createConnection(databaseUrl)
+  const sql = await connectSql(databaseUrl)
   const idsOf = (kind: number) =>
     Array.from({ length: rows }, (_, n) => KeyId.makeKeyId(1_700_000_000_000 + kind * 10_000_000 + n))
   const insert = (ids: ReadonlyArray<string>, keyId: string, sealed: ReadonlyArray<Uint8Array>) =>
