@@ -43,6 +43,7 @@ export const oidcIssuer = async (): Promise<OidcIssuer> => {
   let handle: (request: IncomingMessage, response: ServerResponse) => unknown = () => undefined
   const server = createServer((request, response) => {
     if (self.answer !== null) self.answer(request, response)
+    // Never fails: what goes wrong is answered.
     else void handle(request, response)
   })
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))

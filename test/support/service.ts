@@ -106,6 +106,7 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
     })
   )
   let ended = false
+  // Never fails.
   void exited.then(() => {
     ended = true
   })

@@ -151,6 +151,7 @@ export const startStandIn = async (options: StandInOptions) => {
         () => request.socket.destroy()
       )
     if (faults.delayMs > 0) setTimeout(() => void reply(), faults.delayMs).unref()
+    // Never fails.
     else void reply()
   }
 
