@@ -3,7 +3,7 @@
  * `inject("databaseUrl")`. Suites share it, so each uses a database, streams and subjects of its own.
  */
 import type { TestProject } from "vitest/node"
-import { startPair } from "./servers.ts"
+import { forgetPorts, startPair } from "./servers.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -14,6 +14,7 @@ declare module "vitest" {
 }
 
 export default async (project: TestProject): Promise<() => Promise<void>> => {
+  forgetPorts()
   const pair = await startPair()
   project.provide("natsUrl", pair.nats.url)
   project.provide("databaseUrl", pair.mariadb.url)

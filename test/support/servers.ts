@@ -5,20 +5,59 @@
  * pauses a server starts its own pair; the suites of the "integration" project share the one that
  * `globalSetup` starts. Whatever a test run leaves behind ends with it.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type NatsOptions, type Server, startMariadb, startNats } from "../../scripts/stack.mjs"
+import * as stack from "../../scripts/stack.mjs"
 import { roleAccounts } from "./roleAccounts.ts"
 
-export {
-  freePort,
-  type MariadbOptions,
-  type NatsOptions,
-  type Server,
-  startMariadb,
-  startNats
-} from "../../scripts/stack.mjs"
+export type { MariadbOptions, NatsOptions, Server } from "../../scripts/stack.mjs"
+
+type NatsOptions = stack.NatsOptions
+type MariadbOptions = stack.MariadbOptions
+type Server = stack.Server
+
+// ---- ports ---------------------------------------------------------------------
+
+/** Whose each port is, as a file with the id of its process. */
+const claims = join(tmpdir(), `cm-test-ports-${process.getuid?.() ?? 0}`)
+
+/**
+ * A port that is this process's for as long as it lives, also while nobody listens on it: a server that a test ends and
+ * starts again finds it free, whatever other suites start meanwhile.
+ */
+export const freePort = async (): Promise<number> => {
+  mkdirSync(claims, { recursive: true })
+  for (;;) {
+    const port = await stack.freePort()
+    try {
+      writeFileSync(join(claims, String(port)), String(process.pid), { flag: "wx" })
+      return port
+    } catch (error) {
+      // Another process has it.
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
+    }
+  }
+}
+
+/** What processes that are gone had claimed is anybody's again. */
+export const forgetPorts = (): void => {
+  mkdirSync(claims, { recursive: true })
+  for (const name of readdirSync(claims)) {
+    const file = join(claims, name)
+    try {
+      process.kill(Number(readFileSync(file, "utf8")), 0)
+    } catch {
+      rmSync(file, { force: true })
+    }
+  }
+}
+
+const withPort = async <Options extends { readonly port?: number; readonly mayMove?: boolean }>(options: Options) =>
+  options.port === undefined ? { ...options, port: await freePort(), mayMove: true } : options
+export const startNats = async (options: NatsOptions): Promise<Server> => stack.startNats(await withPort(options))
+export const startMariadb = async (options: MariadbOptions): Promise<Server> =>
+  stack.startMariadb(await withPort(options))
 
 /** A folder for one suite and the way to be rid of it. */
 export const temporaryFolder = (): { readonly path: string; readonly remove: () => void } => {

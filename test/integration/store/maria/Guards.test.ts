@@ -35,7 +35,10 @@ const uniqueKeys: ReadonlyArray<readonly [table: string, key: string, columns: s
 
 const indexesSql = `SELECT TABLE_NAME, INDEX_NAME, GROUP_CONCAT(COLUMN_NAME ORDER BY SEQ_IN_INDEX) AS columns
   FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 GROUP BY TABLE_NAME, INDEX_NAME`
-const waitingSql = "SELECT COUNT(*) AS waiting FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
+/** In this database: other suites' transactions wait on the same server. */
+const waitingSql = `SELECT COUNT(*) AS waiting FROM information_schema.INNODB_TRX t
+  JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id
+  WHERE t.trx_state = 'LOCK WAIT' AND p.DB = DATABASE()`
 
 /** Another client of the same database. */
 const stranger = Effect.acquireRelease(
