@@ -55,6 +55,14 @@ const validationsBy = async (): Promise<Readonly<Record<string, number>>> => {
   return counts
 }
 
+/** Asked so often at once. A replica that gets none of a busy machine loses its lease for a moment, and says so. */
+const allReady = (times: number) =>
+  eventually(
+    () => Promise.all(Array.from({ length: times }, () => clients.operator!.admin("ready"))),
+    (answers) => answers.every(({ status }) => status === 200),
+    { what: "every replica being ready" }
+  )
+
 /** What many validations are answered, each replica having answered some of them. */
 const verdicts = async (token: string): Promise<ReadonlySet<number>> => {
   const before = await validationsBy()
@@ -76,8 +84,7 @@ it("is two replicas on one pair of servers, and ready when both are", async () =
   assert.deepStrictEqual(names.toSorted(), ["mariadbd", "nats-server", "service", "service"])
   const pids = new Set(started.everything().map(({ pid }) => pid))
   for (const { pid } of run.replicas) assert.isTrue(pids.has(pid))
-  const answers = await Promise.all(Array.from({ length: many }, () => clients.operator!.admin("ready")))
-  assert.deepStrictEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  const answers = await allReady(many)
   assert.deepStrictEqual(new Set(answers.map(({ body }) => body.replicaId)), new Set(replicas))
 })
 
@@ -105,7 +112,7 @@ it("goes on with the other replica when one is drained, and says so", async () =
   )
   const drained = run.replicas.find(({ replica }) => replica === replicaId)!
   assert.isFalse(isRunning(drained.pid))
-  const answers = await Promise.all(Array.from({ length: 10 }, () => clients.operator!.admin("ready")))
+  const answers = await allReady(10)
   for (const { body, status } of answers) {
     assert.deepStrictEqual([status, body.replicaId], [200, replicas.find((name) => name !== replicaId)])
   }

@@ -170,7 +170,11 @@ it("of what a consumer may send harms nobody", { timeout: 300_000 }, async () =>
   expect(wrong).toEqual([])
   expect(await lostConnections(world)).toEqual([])
   expect(Math.min(...["changed", "told", "tooLarge"].map((what) => turns[what] ?? 0))).toBeGreaterThan(0)
-  expect((await client.admin("ready")).status).toBe(200)
+  await eventually(
+    () => client.admin("ready"),
+    ({ status }) => status === 200,
+    { what: "the service being ready" }
+  )
   expect(service.output()).not.toMatch(/lease lost/u)
 })
 

@@ -189,7 +189,11 @@ describe("tenants and applications", () => {
 describe("operators", () => {
   it("health, ready and metrics answer; the micro service shows itself", async () => {
     assert.strictEqual((await client.admin("health")).status, 200)
-    assert.strictEqual((await client.admin("ready")).status, 200)
+    await eventually(
+      () => client.admin("ready"),
+      ({ status }) => status === 200,
+      { what: "the service being ready" }
+    )
     const metrics = await client.admin("metrics")
     assert.match(String(metrics.body), /cm_/u)
     const ping = await client.nc.request("$SRV.PING.credential-management", "", { timeout: 20_000 })
