@@ -93,7 +93,8 @@ const dial = Effect.fnUntraced(function* (options: ConnectionOptions, limit: Dur
       return connection
     },
     catch: (cause) => {
-      if (cause instanceof AuthorizationError) {
+      // One that was not asked in time, because it or we were busy, has refused nobody.
+      if (cause instanceof AuthorizationError && !/timeout/iu.test(cause.message)) {
         return new NatsStartError({
           reason: "refused",
           problem: "NATS server refused the user: check NATS_USER with NATS_PASSWORD, or NATS_CREDS"

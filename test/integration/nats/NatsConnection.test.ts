@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs"
+import { type AddressInfo, createServer, connect as dial, type Server } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { inject } from "vitest"
@@ -113,6 +114,36 @@ describe("NatsConnection", () => {
           )
         )
       }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("asks again where the server had no time to ask who it is", () =>
+    Effect.gen(function* () {
+      const server = yield* serverWith(withUser)
+      let late = 2
+      const door = yield* Effect.acquireRelease(
+        Effect.promise(
+          () =>
+            new Promise<Server>((resolve) => {
+              const made = createServer((client) => {
+                client.on("error", () => undefined)
+                if (late-- > 0) {
+                  const info = { server_id: "X", version: "2.15.2", proto: 1, max_payload: 8_388_608, headers: true }
+                  client.write(`INFO ${JSON.stringify({ ...info, auth_required: true })}\r\n`)
+                  return void client.once("data", () => client.end("-ERR 'Authentication Timeout'\r\n"))
+                }
+                const upstream = dial({ host: "127.0.0.1", port: server.port })
+                upstream.on("error", () => undefined)
+                client.pipe(upstream).pipe(client)
+              }).listen(0, "127.0.0.1", () => resolve(made))
+            })
+        ),
+        (made) => Effect.sync(() => made.close())
+      )
+      const { port } = door.address() as AddressInfo
+      const user = { NATS_USER: "service", NATS_PASSWORD: "planted-secret-1" }
+      yield* Effect.scoped(Layer.build(natsLayer({ NATS_URL: `nats://127.0.0.1:${port}`, ...user })))
+      assert.isBelow(late, 0)
     }).pipe(Effect.scoped)
   )
 
