@@ -37,7 +37,8 @@ export interface Client {
   readonly close: () => Promise<void>
 }
 
-const requestTimeoutMs = 15_000
+/** Longer than the service lets any of them wait here. */
+const requestTimeoutMs = 75_000
 
 export const connectClient = async (options: {
   readonly natsUrl: string

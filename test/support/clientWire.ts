@@ -87,6 +87,6 @@ export const clientAsker =
   async (tail: Tail, given: Readonly<Record<string, unknown>>): Promise<Checked> => {
     const { answer, request } = wire[tail]
     const payload = request.toBuffer({ correlationId: "test", timestamp: 1_700_000_000_000, timeout: 0, ...given })
-    const reply = await nc.request(`kaa.v1.service.${instance}.${tail}`, payload, { timeout: 15_000 })
+    const reply = await nc.request(`kaa.v1.service.${instance}.${tail}`, payload, { timeout: 75_000 })
     return answer.fromBuffer(Buffer.from(reply.data)) as Checked
   }

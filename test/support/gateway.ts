@@ -173,7 +173,7 @@ export const gatewayWorld = async (options: {
       "cm.admin.v1.tenants.create",
       JSON.stringify({ tenantId, issuer, audience }),
       {
-        timeout: 15_000
+        timeout: 75_000
       }
     )
     if (answer.headers?.get("Cm-Status") !== "201") throw new Error(answer.string())

@@ -19,9 +19,10 @@ const root = resolve(import.meta.dirname, "../..")
 /** A test of a time limit gives its own. */
 const patience = {
   CM_DB_CONNECT_TIMEOUT: "10 seconds",
-  CM_DB_TIMEOUT: "15 seconds",
+  CM_DB_TIMEOUT: "30 seconds",
   CM_MISS_TIMEOUT: "10 seconds",
-  CM_NATS_DIAL_TIMEOUT: "3 seconds"
+  CM_NATS_DIAL_TIMEOUT: "3 seconds",
+  CM_REQUEST_TIMEOUT: "1 minute"
 }
 
 export interface ServiceOptions {
