@@ -192,7 +192,7 @@ const wrongBeginnings = ({ file, text }: Source): ReadonlyArray<string> => {
       const then = rest.indexOf(".then(")
       const isHeard =
         end.includes(".catch(") || (then >= 0 && then < end.length && countOf(bracketed(rest, then + 5)) > 1)
-      const isNoPromise = /\.(?:push|splice|end|resetAndDestroy)\($/u.test(
+      const isNoPromise = /\.(?:push|splice|end|once|resetAndDestroy)\($/u.test(
         /^[\w$.!?()\s]*?\.\w+\(/u.exec(rest)?.[0] ?? ""
       )
       const line = lineAt(code, index)

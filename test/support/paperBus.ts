@@ -49,8 +49,9 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
       subscriptions.add(subscribed)
       return { drain: () => Promise.resolve(void subscriptions.delete(subscribed)) }
     },
-    publish: (subject: string, payload: Uint8Array | string, answer?: { headers?: MsgHdrs }) =>
-      void answered(subject, payload, answer?.headers),
+    publish: (subject: string, payload: Uint8Array | string, answer?: { headers?: MsgHdrs }): void => {
+      answered(subject, payload, answer?.headers)
+    },
     flush: () => Promise.resolve()
   } as unknown as NatsConnection
 

@@ -124,6 +124,7 @@ describe("SIGKILL between two statements of one change", () => {
     service = await start(service.keyFile, Object.assign(new URL(database.url), { port: String(gate.port) }).href)
     const endpointId = `between-${statement.length}`
     let isStopped = false
+    // Never fails.
     void gate
       .stopAt(({ text, transaction }) => text.includes(statement) && transaction.includes(endpointId), "before")
       .then(() => {

@@ -959,9 +959,10 @@ describe("a tenant within its limits", () => {
 /** Whether it was answered by now. */
 const isAnswered = async (answer: Promise<unknown>): Promise<boolean> => {
   let isThere = false
-  void answer.then(() => {
+  const there = () => {
     isThere = true
-  })
+  }
+  void answer.then(there, there)
   for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve))
   return isThere
 }
