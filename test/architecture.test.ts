@@ -350,7 +350,7 @@ describe("the rules can be broken", () => {
     )
     none(
       [
-        "void ask().catch(() => undefined)",
+        "void ask().catch(failed)",
         "void one.then(\n  ({ status }) => count(status),\n  () => {}\n)",
         "// Never fails.\nvoid service.exited.then(() => {})",
         "  void heard.push(subject)"

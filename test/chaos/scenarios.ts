@@ -156,8 +156,8 @@ class Stage {
     return eventually(this.done, (done) => done >= count, { limitMs: answerLimitMs, what: "answered changes" })
   }
 
-  /** What fails is thrown when all are waited for, and not before. */
   private track(asked: Promise<void>): void {
+    // May fail: it is thrown when all are waited for, and not before.
     asked.catch(() => undefined)
     this.asked.push(asked)
   }

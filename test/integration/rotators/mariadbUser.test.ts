@@ -184,7 +184,8 @@ describe("the service's own database user", () => {
       callback: (_, message) => {
         if (message.json<{ credential_id: string }>().credential_id !== id) return
         agents = agents.then(async () => writeLogin((await secretOf(id)) as { username: string; password: string }))
-        agents.catch(() => undefined) // What failed is thrown at the end.
+        // May fail: it is thrown where the agents are waited for.
+        agents.catch(() => undefined)
       }
     })
     await client.nc.flush()
