@@ -62,8 +62,8 @@ export interface Rotating {
 const generationsBegin = 1_577_836_800_000
 
 /**
- * Behind every generation and term of a rotation of the same credential that was given up, and is not known any more: none
- * takes a second. A webhook refuses a generation that is older than one it has seen.
+ * Behind every generation and term of a rotation of the same credential that was given up, and is not known any more: one
+ * that counted faster than the clock is not given up before the clock is there. A webhook refuses a generation that is older than one it has seen.
  */
 export const afterForgotten = (now: number): number => Math.max(0, Math.floor((now - generationsBegin) / 1_000))
 

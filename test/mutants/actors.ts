@@ -97,6 +97,11 @@ export const actors: ReadonlyArray<Mutant> = [
     { breaks: ["R-ROT-1"], tests: ["test/unit/actors/credentials/RotationChange.test.ts"] },
     [
       {
+        id: "credentials-rotation-generations-outrun-the-clock",
+        from: "Math.max(generation, term) <= afterForgotten(now)",
+        to: "Math.min(generation, term) <= afterForgotten(now)"
+      },
+      {
         id: "credentials-rotation-generations-begin-again",
         from: "const forgotten = afterForgotten(workspace.now)",
         to: "const forgotten = afterForgotten(0)"

@@ -51,6 +51,13 @@ export const ownEntryGone = ({ refresh, rotating }: Credential, setup: Setup): e
     : undefined
 }
 
+/** Another rotation by a rotator goes on counting where this one is. */
+const keepsCount = (setup: Setup): boolean => setup !== null && "rotator" in setup
+
+/** The clock is where its counts are, or further, and what is taken up later begins behind that. */
+const isOutrun = ({ generation, term }: Rotating, now: number): boolean =>
+  Math.max(generation, term) <= afterForgotten(now)
+
 /** Why what is under way may not be forgotten now. */
 export const changeRefusal = (
   before: Credential,
@@ -58,7 +65,9 @@ export const changeRefusal = (
   setup: Setup,
   now: number
 ): errors.TransitionNotAllowed | undefined =>
-  before.rotating === undefined || goesOn(before, rotation, setup) || mayForget(before.rotating, now)
+  before.rotating === undefined ||
+  goesOn(before, rotation, setup) ||
+  (mayForget(before.rotating, now) && (keepsCount(setup) || isOutrun(before.rotating, now)))
     ? undefined
     : new errors.TransitionNotAllowed({ from: "rotation under way", to: "rotation changed" })
 

@@ -76,6 +76,30 @@ it("an update that is refused writes nothing", () => {
   assert.strictEqual(Result.isFailure(outcome) ? outcome.failure._tag : "done", "TransitionNotAllowed")
 })
 
+it("a rotation that counted faster than the clock is given up when the clock is there, so that no count is given twice", () => {
+  const begun = Date.UTC(2026, 0, 1)
+  const bare = { credentialId: "c1", state: "active", rotation: null } as unknown as Credential
+  const workspaceAt = (at: number) => ({ now: at, credentials: { versionsOf: () => [] } }) as unknown as Workspace
+  const beginning = rotatingAfter(workspaceAt(begun), bare, rotation, setup).rotating!
+  for (const [generations, terms] of [
+    [5, 0],
+    [0, 5],
+    [5, 20]
+  ] as const) {
+    const spent = { ...beginning, generation: beginning.generation + generations, term: beginning.term + terms }
+    const before = { ...bare, rotation, rotating: spent } as unknown as Credential
+    const caughtUp = begun + Math.max(generations, terms) * 1_000
+    assert.strictEqual(changeRefusal(before, null, null, caughtUp - 1)?._tag, "TransitionNotAllowed")
+    assert.isUndefined(changeRefusal(before, { ...rotation, params: {} }, setup, caughtUp - 1), "it goes on counting")
+    assert.isUndefined(changeRefusal(before, null, null, caughtUp))
+    const off = { ...before, ...rotatingAfter(workspaceAt(caughtUp), before, null, null) } as Credential
+    const again = rotatingAfter(workspaceAt(caughtUp), off, rotation, setup).rotating!
+    // The next that is given is one more.
+    assert.isAtLeast(again.generation, spent.generation)
+    assert.isAtLeast(again.term, spent.term)
+  }
+})
+
 it("a rotation that is taken up again begins behind every generation and term of the one that was given up", () => {
   const workspaceAt = (at: number) => ({ now: at, credentials: { versionsOf: () => [] } }) as unknown as Workspace
   const begun = Date.UTC(2026, 0, 1)
