@@ -176,7 +176,7 @@ const transition = Effect.gen(function* () {
     if (leave === null) {
       if (!inFlight.isFull(entering)) return refuse(to, request.correlationId, startedAt)
       turns.press(line)
-      return refuse(to, request.correlationId, startedAt, () => turns.told(line))
+      return refuse(to, request.correlationId, startedAt, Turns.telling(turns, line))
     }
     const left = Effect.sync(() => {
       turns.ended(line)

@@ -321,7 +321,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       // Who is refused since others have all places, or since its asker has, is no flood.
       if (!inFlight.isFull(entering)) return refuse(request, full)
       turns.press(line)
-      return refuse(request, full, () => turns.told(line))
+      return refuse(request, full, Turns.telling(turns, line))
     }
     if (asked.operation.always) return begin(message, asked, request, leave)
     const left = () => {

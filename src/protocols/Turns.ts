@@ -181,6 +181,12 @@ export const make = ({ deadline, later, nowMs }: TurnsOptions): Turns => {
   }
 }
 
+/** Says that a refusal of the line was told. Made here, it keeps nothing of what surrounds who asks, as the message is. */
+export const telling =
+  ({ told }: Turns, line: string) =>
+  (): void =>
+    told(line)
+
 /** By the clock and the loop of the process. `name`: of whose requests. */
 export const live = Effect.fnUntraced(function* (
   name: string

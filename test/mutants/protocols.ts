@@ -229,6 +229,13 @@ export const protocols: ReadonlyArray<Mutant> = [
       tests: [management, `${unit}/shares.test.ts`]
     },
     {
+      id: "protocols-management-refused-keeps-its-message",
+      from: "return refuse(request, full, Turns.telling(turns, line))",
+      to: "return refuse(request, full, () => turns.told(line))",
+      breaks: ["R-LIM-3"],
+      tests: [`${management}#told a moment later`]
+    },
+    {
       id: "protocols-management-pressed-for-others",
       from: "      if (!inFlight.isFull(entering)) return refuse(request, full)\n",
       to: "",

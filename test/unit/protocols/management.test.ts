@@ -1,4 +1,6 @@
 // Verifies R-BUS-4, R-INP-6, R-LIM-3.
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
@@ -956,6 +958,9 @@ describe("a tenant within its limits", () => {
   })
 })
 
+setFlagsFromString("--expose-gc")
+const collectGarbage = runInNewContext("gc") as () => void
+
 /** Whether it was answered by now. */
 const isAnswered = async (answer: Promise<unknown>): Promise<boolean> => {
   let isThere = false
@@ -982,6 +987,27 @@ describe("a refusal by a limit is told a moment later", () => {
     for (const one of refused) assert.isFalse(await isAnswered(one))
     await world.pass(holdMs)
     for (const one of refused) assert.strictEqual((await one).status, 429)
+    await world.pass("5 minutes")
+    assert.strictEqual((await held).status, 503)
+    await world.close()
+  })
+
+  it("and nothing of its message is kept until then", async () => {
+    const world = await protocolWorld({ standsStill: true, limits: { requestsInFlight: 1 } })
+    script(world, { calls: "getToken", gives: Effect.never })
+    const held = world.tenant("token.get", { tokenId: "a" })
+    const ask = (reply: string): WeakRef<Uint8Array> => {
+      const body = new TextEncoder().encode(JSON.stringify({ tokenId: reply }))
+      world.bus.publish("cm.v1.demo.token.get", body, { reply })
+      return new WeakRef(body)
+    }
+    const bodies = ["_R_.kept.0", "_R_.kept.1", "_R_.kept.2"].map(ask)
+    assert.isFalse(await isAnswered(held))
+    collectGarbage()
+    assert.deepStrictEqual(
+      bodies.map((body) => body.deref()),
+      [undefined, undefined, undefined]
+    )
     await world.pass("5 minutes")
     assert.strictEqual((await held).status, 503)
     await world.close()
