@@ -250,6 +250,12 @@ export const validation: ReadonlyArray<Mutant> = [
       breaks: ["R-BUS-9"]
     },
     {
+      id: "validation-directory-wishes-take-all-places",
+      from: "if (this.waitingCount < wishedMax && !this.waiting.has(appName)) this.ask",
+      to: "if (this.waitingCount < namesWaitingMax) this.ask",
+      breaks: ["R-BUS-9"]
+    },
+    {
       id: "validation-directory-new-application-stays-unknown",
       from: "        this.changes++\n        this.unknown.delete(appName)",
       to: "        this.changes++\n        this.unknown.has(appName)",

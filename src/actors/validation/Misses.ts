@@ -116,7 +116,7 @@ export class Misses {
   tenantOf(appName: string): string | null {
     const { lease, monotonicMs, now } = this.options
     const known = this.directory.find(appName, lease.holds(monotonicMs(), now()))
-    if (known === undefined) this.directory.ask(appName, () => {})
+    if (known === undefined) this.directory.wish(appName)
     return known === undefined || known === "unknown" ? null : known.tenant.tenantId
   }
 

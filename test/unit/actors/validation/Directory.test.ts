@@ -66,6 +66,20 @@ describe("an application", () => {
     assert.isUndefined(directory.find("app", true))
   })
 
+  it("that nobody waits for takes one place, and names of that kind no place of who waits", async () => {
+    const { answer, ask, directory, found } = setup()
+    for (let count = 0; count < namesWaitingMax; count++) directory.wish("app")
+    for (let count = 0; count < namesWaitingMax; count++) directory.wish(`other${count}`)
+    for (let count = 0; count < namesWaitingMax / 2; count++) ask("app")
+    assert.isEmpty(found)
+    ask("app")
+    assert.deepStrictEqual(found, ["full"])
+    await settled()
+    await answer(rows)
+    assert.strictEqual(found.filter((one) => one === "acme").length, namesWaitingMax / 2)
+    assert.isObject(directory.find("app", true))
+  })
+
   it("that many ask for gives all their places back", async () => {
     const { answer, ask, found } = setup()
     for (let round = 0; round < 3; round++) {
