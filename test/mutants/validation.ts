@@ -209,7 +209,7 @@ export const validation: ReadonlyArray<Mutant> = [
       },
       {
         id: "validation-misses-whose-it-is-stays-unknown",
-        from: "    if (known === undefined) this.directory.ask(appName, () => {})\n",
+        from: "    if (known === undefined) this.directory.wish(appName)\n",
         to: "",
         breaks: ["R-LIM-3"]
       },
