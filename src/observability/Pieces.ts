@@ -7,6 +7,8 @@
  * - What is no more than a piece is done at once.
  * - Of all that is done in pieces, one piece is done in a turn of the event loop, first come, first served: however
  *   many lists are under way, the thread has a piece of one of them in hand.
+ * - What holds rows of the database meanwhile (`runLocked`) has turns of its own: it waits for others of its kind, and
+ *   not for whatever else a flood asks, while a tenant's changes wait for it and the time of its transaction runs.
  */
 import { Effect, Semaphore } from "effect"
 
@@ -33,7 +35,8 @@ export const atOnce = <A>(pieces: Pieces<A>): A => {
 }
 
 /** The thread is one, and so is the turn of what is done in pieces. */
-const turn = Semaphore.makeUnsafe(1)
+const oneAtATime = () => Semaphore.makeUnsafe(1)
+const [turnOfAll, turnOfLocked] = [oneAtATime(), oneAtATime()]
 
 interface Done<A> {
   readonly value: A
@@ -47,8 +50,7 @@ const piece = <A>(pieces: Pieces<A>): Done<A> | null => {
   return null
 }
 
-/** `count`: how many things there are. */
-export const run = <A>(count: number, pieces: Pieces<A>): Effect.Effect<A> => {
+const inTurns = <A>(turn: Semaphore.Semaphore, count: number, pieces: Pieces<A>): Effect.Effect<A> => {
   if (count <= pieceMax) return Effect.sync(() => atOnce(pieces))
   const next: Effect.Effect<Done<A> | null> = turn.withPermit(
     Effect.flatMap(
@@ -59,3 +61,9 @@ export const run = <A>(count: number, pieces: Pieces<A>): Effect.Effect<A> => {
   const rest: Effect.Effect<A> = Effect.flatMap(next, (done) => (done === null ? rest : Effect.succeed(done.value)))
   return rest
 }
+
+/** `count`: how many things there are. */
+export const run = <A>(count: number, pieces: Pieces<A>): Effect.Effect<A> => inTurns(turnOfAll, count, pieces)
+
+/** The same inside a transaction. */
+export const runLocked = <A>(count: number, pieces: Pieces<A>): Effect.Effect<A> => inTurns(turnOfLocked, count, pieces)

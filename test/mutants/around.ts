@@ -342,6 +342,11 @@ export const around: ReadonlyArray<Mutant> = [
         id: "observability-pieces-a-piece-of-each-list-in-one-turn",
         from: "Semaphore.makeUnsafe(1)",
         to: "Semaphore.makeUnsafe(1_000)"
+      },
+      {
+        id: "observability-pieces-locked-wait-for-all",
+        from: "inTurns(turnOfLocked, count, pieces)",
+        to: "inTurns(turnOfAll, count, pieces)"
       }
     ]
   ),

@@ -91,7 +91,7 @@ export const tenant: ReadonlyArray<Mutant> = [
     },
     {
       id: "tenant-commit-decided-in-one-go",
-      from: "count > Pieces.pieceMax ? Pieces.run(count, deciding) : Pieces.atOnce(deciding)",
+      from: "count > Pieces.pieceMax ? Pieces.runLocked(count, deciding) : Pieces.atOnce(deciding)",
       to: "Pieces.atOnce(deciding)",
       breaks: ["R-LIM-3"],
       tests: [pieces]

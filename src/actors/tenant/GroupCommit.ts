@@ -238,7 +238,7 @@ export const layer = Layer.effect(
           sum(prepared, ({ command }) => countOf(command))
         )
         const deciding = decideAll(prepared, loaded, holding, workspace)
-        return count > Pieces.pieceMax ? Pieces.run(count, deciding) : Pieces.atOnce(deciding)
+        return count > Pieces.pieceMax ? Pieces.runLocked(count, deciding) : Pieces.atOnce(deciding)
       }
       return inTraceOf(group, store.transact(tenantId, load, decide)).pipe(
         Effect.catchTag("StatementRejected", (rejected) => {

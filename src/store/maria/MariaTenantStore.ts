@@ -164,7 +164,7 @@ const runTransaction = <A>(
           const { counters } = locked
           if (counters === undefined || isEmpty(changes)) return Effect.succeed({ value: result, wrote: false })
           const head: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
-          return Pieces.run(changes.audit.length, chain(tenantId, head, loaded.now, changes.audit)).pipe(
+          return Pieces.runLocked(changes.audit.length, chain(tenantId, head, loaded.now, changes.audit)).pipe(
             Effect.flatMap((audit) =>
               fromSession(() => applyAll(session, tenantId, { counters, head, audit }, loaded, changes))
             ),

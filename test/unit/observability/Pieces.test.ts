@@ -60,6 +60,36 @@ describe("work in pieces", () => {
     })
   )
 
+  it.effect("waits for no other work where it holds rows meanwhile, but for what does as well", () =>
+    Effect.gen(function* () {
+      const many = numbers(16 * Pieces.pieceMax)
+      const [few, done] = [numbers(4 * Pieces.pieceMax), { ofOthers: 0 }]
+      const others = () =>
+        Pieces.run(
+          many.length,
+          Pieces.map(many, () => void done.ofOthers++)
+        )
+      const flood = yield* Effect.forkChild(Effect.all(numbers(64).map(others), { concurrency: "unbounded" }), {
+        startImmediately: true
+      })
+      const turns = turnsOfLoop()
+      const turnsOf: Array<Array<number>> = [[], []]
+      yield* Effect.all(
+        turnsOf.map((seen) =>
+          Pieces.runLocked(
+            few.length,
+            Pieces.map(few, () => void seen.push(turns.now()))
+          )
+        ),
+        { concurrency: "unbounded" }
+      )
+      turns.end()
+      assert.isAtMost(done.ofOthers, 4 * few.length)
+      assert.isTrue(new Set(turnsOf[0]).isDisjointFrom(new Set(turnsOf[1])))
+      yield* Fiber.interrupt(flood)
+    })
+  )
+
   it.effect("that meets a bug, or is given up, keeps nobody from going on", () =>
     Effect.gen(function* () {
       const many = numbers(4 * Pieces.pieceMax)
