@@ -46,7 +46,7 @@ export interface Holding {
 
 export interface Claim {
   readonly term: number
-  /** Who has it: a process, in one turn at the provider. */
+  /** Who has it: a process, in one of its attempts. No other claim has the same. */
   readonly holder: string
   /** The version whose grant it spends. */
   readonly spends: number

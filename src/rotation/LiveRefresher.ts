@@ -178,6 +178,8 @@ const make = Effect.gen(function* () {
   const rotator = yield* LiveRotator.make
   const timing: GrantTiming = { claimMs: Duration.toMillis(config.claim), doubtMs: Duration.toMillis(config.doubt) }
   const guard = { allowedHosts: providerHosts, timeoutMs: Duration.toMillis(config.exchange) }
+  /** Asked for, whatever came of it. */
+  let claimCount = 0
 
   // What nobody waits for takes little of the thread, of the connections and of a tenant's groups at a time: who
   // reads a secret meanwhile would wait behind all of it at each step of its own.
@@ -643,7 +645,7 @@ const make = Effect.gen(function* () {
       const turnId = yield* takeTurn(job, known, job.insists || hurries)
       if (turnId === null) return idle
       // Of this claim alone: its term is another one's too, where its commit did not come about.
-      const holder = `${process}.${turnId}`
+      const holder = `${process}.${++claimCount}`
       const request = {
         credentialId,
         provider: known.provider,

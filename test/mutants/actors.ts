@@ -602,7 +602,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-another-claim-of-the-term-given-back",
-        from: "const holder = `${process}.${turnId}`",
+        from: "const holder = `${process}.${++claimCount}`",
         to: "const holder = `${process}`",
         breaks: ["P7", "R-REF-22"],
         tests: [`${refresher}#does not begin`]
