@@ -13,12 +13,14 @@
  * - headers over `headerBytesMax` or `linesMax` are refused before anybody decodes them, and so is a block that
  *   does not begin or end as one: of what was cut off nobody knows what it said;
  * - `harden` does the same for the subscriptions that the library makes for itself (answers to requests,
- *   consumers of JetStream): those get such a message with what can be read of its headers.
+ *   consumers of JetStream): those get such a message with what can be read of its headers. It also mends how the
+ *   library reads the line before a message (`MessageLine.ts`), on which every connection depends.
  *
  * Nobody else calls the library's `subscribe`, nor makes a connection that is not hardened.
  */
 import { headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from "@nats-io/transport-node"
 import { Clock, type Context, Effect, Metric } from "effect"
+import * as MessageLine from "./MessageLine.ts"
 
 export interface Taker {
   readonly queue?: string | null
@@ -196,7 +198,7 @@ export const make: Effect.Effect<Listen> = Effect.map(
 
 /** Where the library hands a message to whoever subscribed, with the headers' length if it has any. */
 interface Inside {
-  readonly protocol?: { processMsg?: (message: unknown, data: Uint8Array) => void }
+  readonly protocol?: { processMsg?: (message: unknown, data: Uint8Array) => void; readonly parser?: unknown }
 }
 
 /**
@@ -210,6 +212,7 @@ export const harden = (connection: NatsConnection): Effect.Effect<void> =>
     if (protocol === undefined || handOut === undefined) {
       throw new Error("the NATS library hands messages out elsewhere than it did: src/nats/Door.ts has to follow")
     }
+    MessageLine.mend(protocol)
     protocol.processMsg = (message, data) => {
       try {
         handOut.call(protocol, message, data)

@@ -174,12 +174,30 @@ export const around: ReadonlyArray<Mutant> = [
         to: "if (bytes > 1_000 * headerBytesMax) return false"
       },
       {
+        id: "nats-door-lines-are-the-librarys",
+        from: "    MessageLine.mend(protocol)\n",
+        to: "    void MessageLine\n",
+        tests: ["test/integration/nats/Door.test.ts", "test/integration/service/headers.test.ts"]
+      },
+      {
         id: "nats-door-library-is-not-hardened",
         from: "      } catch (bug) {\n        failed(bug)\n      }\n    }\n    const subscribe",
         to: "      } catch (bug) {\n        throw bug\n      }\n    }\n    const subscribe"
       }
     ]
   ),
+  ...faultsIn("src/nats/MessageLine.ts", { breaks: ["R-BUS-30"], tests: ["test/integration/nats/Door.test.ts"] }, [
+    {
+      id: "nats-line-words-end-at-a-carriage-return",
+      from: "if (line[at] !== blank) continue",
+      to: "if (line[at] !== blank && line[at] !== 0x0d) continue"
+    },
+    {
+      id: "nats-line-in-two-reads-is-the-librarys",
+      from: "if (this.state !== inLine) return",
+      to: "if (this.state !== inLine || this.as > -1) return"
+    }
+  ]),
   ...faultsIn("src/nats/Replies.ts", { breaks: ["R-TOK-2", "P10"], tests: ["test/unit/nats/Replies.test.ts"] }, [
     {
       id: "nats-replies-memory-is-written-again",

@@ -127,3 +127,101 @@ it("a stored message with such headers does not stop a consumer", async () => {
   await manager.streams.delete(stream)
   await nothingHappened()
 })
+
+it("a carriage return in a subject or a reply subject is a part of it, and the next message is taken", async () => {
+  const taken: Array<string> = []
+  const heard = listen(nc, `${name}.odd.>`, {
+    take: (message) => {
+      const { headers: found, reply, sid, subject } = message
+      taken.push(
+        JSON.stringify([sid, subject.slice(name.length), reply || null, found?.get("Good") ?? null, message.string()])
+      )
+    },
+    unreadable: () => assert.fail("these headers can be read")
+  })
+  // Whose number the second line of a subject names must not hear of it.
+  const other = listen(nc, `${name}.other`, { take: () => assert.fail("not its own"), unreadable: () => {} })
+  await nc.flush()
+  const good = "NATS/1.0\r\nGood: yes\r\n\r\n"
+  const [odd, named] = [`${name}.odd.a\rb`, `${name}.odd.c\r${other.getID()}`]
+  for (const headers of [undefined, good]) {
+    const more = headers === undefined ? {} : { headers }
+    raw.publish({ subject: odd, payload: "1", ...more })
+    raw.publish({ subject: odd, payload: "2", reply: "x.\ry", ...more })
+    raw.publish({ subject: named, payload: "3", ...more })
+    raw.publish({ subject: `${name}.odd.z`, payload: "4", reply: "r", ...more })
+  }
+  await eventually(
+    () => taken.length,
+    (count) => count === 8
+  )
+  const expected = [null, "yes"].flatMap((found) => [
+    [".odd.a\rb", null, found, "1"],
+    [".odd.a\rb", "x.\ry", found, "2"],
+    [`.odd.c\r${other.getID()}`, null, found, "3"],
+    [".odd.z", "r", found, "4"]
+  ])
+  assert.deepStrictEqual(
+    taken,
+    expected.map((one) => JSON.stringify([heard.getID(), ...one]))
+  )
+  heard.unsubscribe()
+  other.unsubscribe()
+  await nothingHappened()
+})
+
+/** What the library reads of such bytes, in two pieces. */
+const readIn = (pieces: ReadonlyArray<Uint8Array>): ReadonlyArray<string> => {
+  interface Read {
+    readonly kind: number
+    readonly msg?: {
+      readonly subject: Uint8Array
+      readonly reply?: Uint8Array
+      readonly sid: number
+      readonly hdr: number
+    }
+    readonly data?: Uint8Array
+  }
+  const { parser } = (nc as unknown as { protocol: { parser: { parse: (piece: Uint8Array) => void } } }).protocol
+  const read: Array<string> = []
+  const textOf = (bytes: Uint8Array | undefined) => (bytes === undefined ? null : Buffer.from(bytes).toString("latin1"))
+  const Parser = parser.constructor as new (to: { push: (one: Read) => void }) => typeof parser
+  const fresh = new Parser({
+    push: ({ data, kind, msg }) =>
+      void read.push(JSON.stringify([kind, textOf(msg?.subject), textOf(msg?.reply), msg?.sid, msg?.hdr, textOf(data)]))
+  })
+  for (const piece of pieces) fresh.parse(Buffer.from(piece))
+  return read
+}
+
+it("wherever a read ends, the server's lines are the server's, and a payload is a payload", () => {
+  const stranger = "MSG cm.v1.demo.token.revoke 1 _R_.a.b 2\r\n{}\r\n"
+  const payload = `\r\n${stranger}${stranger}`
+  const lines = [
+    `MSG s.a\r7 12 ${payload.length}\r\n${payload}\r\n`,
+    `MSG s.a\rb 12 x.\r ${payload.length}\r\n${payload}\r\n`,
+    `HMSG s.\r 12 12 ${12 + payload.length}\r\nNATS/1.0\r\n\r\n${payload}\r\n`,
+    "PING\r\n",
+    "MSG s 3 r 5\r\nhello\r\n"
+  ]
+  const bytes = Buffer.from(lines.join(""), "latin1")
+  const expected = readIn([bytes])
+  assert.lengthOf(expected, lines.length)
+  assert.deepStrictEqual(
+    expected.slice(0, 2).map((one) => (JSON.parse(one) as Array<unknown>).slice(1)),
+    [
+      ["s.a\r7", null, 12, -1, payload],
+      ["s.a\rb", "x.\r", 12, -1, payload]
+    ]
+  )
+  for (let end = 1; end < bytes.length; end++) {
+    assert.deepStrictEqual(readIn([bytes.subarray(0, end), bytes.subarray(end)]), expected, `ended at ${end}`)
+    const third = Math.min(end + 3, bytes.length)
+    assert.deepStrictEqual(
+      readIn([bytes.subarray(0, end), bytes.subarray(end, third), bytes.subarray(third)]),
+      expected,
+      `ended at ${end} and ${third}`
+    )
+  }
+  assert.deepStrictEqual(readIn(Array.from(bytes, (byte) => Uint8Array.of(byte))), expected)
+})

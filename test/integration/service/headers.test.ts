@@ -1,7 +1,7 @@
 // Verifies R-BUS-30.
 /**
- * Header blocks that no library would send harm nobody: they are answered 400, or counted, and no connection
- * of the service ends. Each goes to every kind of subscription of the service.
+ * Header blocks and subjects that no library would send harm nobody: they are answered 400, or counted, and no
+ * connection of the service ends. Each goes to every kind of subscription of the service.
  */
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
@@ -193,6 +193,55 @@ describe("headers that break the rules", () => {
     )
     assert.isAbove((await manager.streams.info(names.tokens)).state.messages, 0)
     assert.isAbove((await jetstream(client.nc).publish(`$KV.${instance.toUpperCase()}_TOKENS.demo.y`, "x")).seq, 0)
+    await nothingHappened()
+  })
+})
+
+describe("subjects with a carriage return", () => {
+  it("are answered as what does not exist, and are no harm wherever they arrive", async () => {
+    const imported = await rawAdministrator.ask({ subject: `${instance}.v1.de\rmo.token.list`, payload: "{}" })
+    assert.strictEqual(JSON.parse(imported.data.toString()).error.code, "INVALID_TENANT")
+    const unknown = await raw.ask({ subject: `${instance}.v1.demo.token.list\r1`, payload: "{}" })
+    assert.strictEqual(JSON.parse(unknown.data.toString()).error.code, "OPERATION_NOT_FOUND")
+    for (const subject of [
+      `${instance}.v1.demo.token.list\r1`,
+      `${instance}.admin.v1.a\rb`,
+      `${instance}.internal.v1.a\rb`,
+      `kaa.v1.events.epr\r${instance}.endpoint.lifecycle.unregistered`,
+      `kaa.v1.events.tm\r${instance}.tenant.lifecycle.updated`,
+      `$KV.${instance.toUpperCase()}_TOKENS.de\rmo.x`,
+      `$KV.${instance.toUpperCase()}_LEASES.a\rb`,
+      `${instance}.events.v1.de\rmo.token.x`,
+      `kaa.v1.events.${instance}.endpoint.token.revoked`
+    ]) {
+      raw.publish({ subject, payload: "{}" })
+      raw.publish({ subject, payload: "{}", reply: "_INBOX.a\rb" })
+    }
+    raw.publish({
+      subject: `kaa.v1.service.${instance}.ecap.ep-token-request`,
+      payload: validation,
+      reply: "_INBOX.a\rb"
+    })
+    raw.publish({ subject: "$SRV.PING", reply: "_INBOX.a\rb" })
+    await raw.flush()
+    // Behind all of those, on each connection.
+    await client.ask("demo", "token.provision", { appName: "app", endpointId: "left", token: "leaves-at-last" })
+    raw.publish({
+      subject: `kaa.v1.events.epr-${instance}.endpoint.lifecycle.unregistered`,
+      payload: ecap.UnregisteredEvent.toBuffer({
+        correlationId: "c",
+        timestamp: 1_700_000_000_000,
+        timeout: 0,
+        appVersionName: "v",
+        endpointId: "left",
+        tenantId: "demo",
+        originatorReplicaId: "epr"
+      })
+    })
+    await eventually(
+      () => client.validate("app", "leaves-at-last"),
+      ({ statusCode }) => statusCode === 404
+    )
     await nothingHappened()
   })
 })
