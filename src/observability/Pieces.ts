@@ -2,7 +2,7 @@
  * Work on many things that leaves the thread to others meanwhile.
  *
  * It is written once, as a generator that yields where it may be left: `atOnce` walks through it, `run` leaves it
- * after each piece of `pieceMax` such places. The order of the things and what comes of each are the same.
+ * after each piece of so many such places. The order of the things and what comes of each are the same.
  *
  * - What is no more than a piece is done at once.
  * - Of all that is done in pieces, one piece is done in a turn of the event loop, first come, first served: however
@@ -12,8 +12,10 @@
  */
 import { Effect, Semaphore } from "effect"
 
-/** Things of one piece. */
+/** Things of one piece: some 5 us each. */
 export const pieceMax = 64
+/** Of things that take a microsecond. */
+export const lightPieceMax = 256
 
 export type Pieces<A> = Generator<void, A, void>
 
@@ -42,19 +44,19 @@ interface Done<A> {
   readonly value: A
 }
 
-const piece = <A>(pieces: Pieces<A>): Done<A> | null => {
-  for (let left = pieceMax; left > 0; left--) {
+const piece = <A>(pieces: Pieces<A>, size: number): Done<A> | null => {
+  for (let left = size; left > 0; left--) {
     const { done, value } = pieces.next()
     if (done === true) return { value }
   }
   return null
 }
 
-const inTurns = <A>(turn: Semaphore.Semaphore, count: number, pieces: Pieces<A>): Effect.Effect<A> => {
-  if (count <= pieceMax) return Effect.sync(() => atOnce(pieces))
+const inTurns = <A>(turn: Semaphore.Semaphore, count: number, pieces: Pieces<A>, size = pieceMax): Effect.Effect<A> => {
+  if (count <= size) return Effect.sync(() => atOnce(pieces))
   const next: Effect.Effect<Done<A> | null> = turn.withPermit(
     Effect.flatMap(
-      Effect.sync(() => piece(pieces)),
+      Effect.sync(() => piece(pieces, size)),
       (done) => Effect.as(Effect.yieldNow, done)
     )
   )
@@ -63,7 +65,8 @@ const inTurns = <A>(turn: Semaphore.Semaphore, count: number, pieces: Pieces<A>)
 }
 
 /** `count`: how many things there are. */
-export const run = <A>(count: number, pieces: Pieces<A>): Effect.Effect<A> => inTurns(turnOfAll, count, pieces)
+export const run = <A>(count: number, pieces: Pieces<A>, size = pieceMax): Effect.Effect<A> =>
+  inTurns(turnOfAll, count, pieces, size)
 
 /** The same inside a transaction. */
 export const runLocked = <A>(count: number, pieces: Pieces<A>): Effect.Effect<A> => inTurns(turnOfLocked, count, pieces)

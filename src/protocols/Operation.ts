@@ -160,7 +160,8 @@ export const encodedBefore = <A extends object>(answer: A, json: string): A => {
 /** The answer to a batch, an item's outcome after the other; the thread is left to others meanwhile. */
 export const answerOfItems = <A, B>(
   items: ReadonlyArray<A>,
-  of: (item: A) => B
+  of: (item: A) => B,
+  pieceMax = Pieces.pieceMax
 ): Effect.Effect<{ readonly results: ReadonlyArray<B> }> => {
   const texts: Array<string> = []
   const written = Pieces.map(items, (item) => {
@@ -168,7 +169,7 @@ export const answerOfItems = <A, B>(
     texts.push(JSON.stringify(result))
     return result
   })
-  return Effect.map(Pieces.run(items.length, written), (results) =>
+  return Effect.map(Pieces.run(items.length, written, pieceMax), (results) =>
     encodedBefore({ results }, `{"results":[${texts.join(",")}]}`)
   )
 }

@@ -6,6 +6,7 @@
  */
 import { Effect, Result } from "effect"
 import { Tenants } from "../actors/tenant/Tenants.ts"
+import * as Pieces from "../observability/Pieces.ts"
 import * as Json from "../schema/TokenJson.ts"
 import { withinBatch } from "./BatchLimit.ts"
 import { answerOfItems, operation } from "./Operation.ts"
@@ -38,12 +39,13 @@ export const tokenValidationOperations = [
       const tenants = yield* Tenants
       const taken = items.flatMap((item) => (Result.isSuccess(item) ? [item.success] : []))
       const verdicts = (yield* tenants.validate(tenantId, taken, { dryRun: false })).values()
-      return yield* answerOfItems(items, (item) => {
+      const verdictOf = (item: (typeof items)[number]) => {
         if (Result.isFailure(item)) return { ...failureOf(item.failure), ...withoutIds }
         const { done, value } = verdicts.next()
         if (done) throw new Error("an item of a batch has no verdict")
         return value
-      })
+      }
+      return yield* answerOfItems(items, verdictOf, Pieces.lightPieceMax)
     })
   })
 ]

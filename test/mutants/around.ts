@@ -353,7 +353,7 @@ export const around: ReadonlyArray<Mutant> = [
     [
       {
         id: "observability-pieces-all-in-one-go",
-        from: "for (let left = pieceMax; left > 0; left--)",
+        from: "for (let left = size; left > 0; left--)",
         to: "for (let left = 1e9; left > 0; left--)"
       },
       {

@@ -12,8 +12,8 @@ export const tokens: ReadonlyArray<Mutant> = [
     [
       {
         id: "tokens-validations-of-a-batch-in-one-go",
-        from: "Pieces.run(items.length, asking)",
-        to: "Pieces.run(0, asking)"
+        from: "Pieces.run(items.length, asking, ",
+        to: "Pieces.run(0, asking, "
       },
       {
         id: "tokens-validations-in-the-order-of-their-answers",

@@ -39,7 +39,7 @@ export const validateAll = Effect.fnUntraced(function* (
       if (left === 0) wake()
     })
   )
-  yield* Pieces.run(items.length, asking)
+  yield* Pieces.run(items.length, asking, Pieces.lightPieceMax)
   if (left > 0) {
     yield* Effect.callback<void>((resume) => {
       // This fiber may have been left since it looked, and the last answer may have come.

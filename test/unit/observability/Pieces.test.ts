@@ -37,6 +37,26 @@ describe("work in pieces", () => {
     )
   })
 
+  it.effect("is done in larger pieces where its things are lighter", () =>
+    Effect.gen(function* () {
+      const { lightPieceMax } = Pieces
+      const atOnce = Pieces.run(lightPieceMax, Pieces.map(numbers(lightPieceMax), String), lightPieceMax)
+      assert.lengthOf(Effect.runSync(atOnce), lightPieceMax)
+      const turns = turnsOfLoop()
+      const seen: Array<number> = []
+      const count = 4 * lightPieceMax
+      yield* Pieces.run(
+        count,
+        Pieces.map(numbers(count), () => void seen.push(turns.now())),
+        lightPieceMax
+      )
+      turns.end()
+      const inTurn = new Map<number, number>()
+      for (const turn of seen) inTurn.set(turn, (inTurn.get(turn) ?? 0) + 1)
+      assert.strictEqual(Math.max(...inTurn.values()), lightPieceMax)
+    })
+  )
+
   it.effect("leaves a turn of the loop between two pieces, and of several lists does one piece in a turn", () =>
     Effect.gen(function* () {
       const turns = turnsOfLoop()
