@@ -3,6 +3,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import * as Pieces from "../../../src/observability/Pieces.ts"
+import { seededRandom } from "../../support/seededRandom.ts"
 import { turnsOfLoop } from "../../support/turnsOfLoop.ts"
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n)
@@ -131,6 +132,38 @@ describe("work in pieces", () => {
       yield* Fiber.interrupt(fibers[0]!)
       yield* Fiber.interrupt(fibers[1]!)
       assert.deepStrictEqual(yield* Fiber.join(fibers[2]!), many)
+    })
+  )
+
+  it.effect("whoever is given up meanwhile: all others come to their end", () =>
+    Effect.gen(function* () {
+      const { random, seed } = seededRandom("pieces")
+      for (let round = 0; round < 20; round++) {
+        const lists = numbers(40).map(() => numbers(1 + Math.floor(random() * 5 * Pieces.pieceMax)))
+        const fibers = yield* Effect.forEach(lists, (list) =>
+          Effect.forkChild(
+            Pieces.run(
+              list.length,
+              Pieces.map(list, (n) => n)
+            ),
+            { startImmediately: random() < 0.5 }
+          )
+        )
+        const left: Array<number> = []
+        for (const [at, fiber] of fibers.entries()) {
+          if (random() < 0.5) left.push(at)
+          else yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: random() < 0.5 })
+          if (random() < 0.3) yield* Effect.yieldNow
+        }
+        for (const at of left) assert.deepStrictEqual(yield* Fiber.join(fibers[at]!), lists[at], `SEED=${seed}`)
+      }
+      assert.lengthOf(
+        yield* Pieces.run(
+          1_000,
+          Pieces.map(numbers(1_000), (n) => n)
+        ),
+        1_000
+      )
     })
   )
 })
