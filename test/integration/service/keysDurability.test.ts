@@ -19,7 +19,8 @@ const instance = "keydur"
 const startsWithin = 300_000
 const purposes = ["token-hash", "seal"] as const
 /** Those that are rotated only by name, too. */
-const everyPurpose = [...purposes, "audit-signing"]
+const namedPurposes = ["audit-signing", "fingerprint"] as const
+const everyPurpose = [...purposes, ...namedPurposes]
 
 let database: FreshDatabase
 let gate: StatementGate
@@ -307,6 +308,65 @@ describe("a service that is killed while it rotates the keys", () => {
     }
     await eventsAreAsAudited()
   }, 300_000)
+})
+
+describe.each(namedPurposes)("a service that is killed while it rotates the key %s, which is named", (purpose) => {
+  const rotateNamed = (name: string) => client.admin("keys.rotate", { purpose }, withKey(`${purpose} ${name}`))
+  const rotations = async () => (await auditRows("keys.rotated")).length
+  /** All that is stored about keys, but for tenants' own, which are made whenever one is needed. */
+  const stored = async () => ({
+    keys: (await keyRows()).filter((key) => key.purpose === purpose),
+    rotations: await rotations()
+  })
+  const places = [
+    ["while it looks at the keys", holds(looksAtKeys), "answered"],
+    ["before the key is followed", holds("UPDATE data_keys SET state = 'retiring' WHERE key_id"), "before"],
+    ["when the key is followed", holds("UPDATE data_keys SET state = 'retiring' WHERE key_id"), "answered"],
+    ["before its successor is there", holds("INSERT INTO data_keys"), "before"],
+    ["when its successor is there", holds("INSERT INTO data_keys"), "answered"],
+    ["before the event", holds("keys.rotated"), "before"],
+    ["before the commit", commitOf("keys.rotated"), "before"]
+  ] as const
+
+  it("has rotated it with its audit row and event, or not at all, and goes on with what was made before", async () => {
+    const appName = `before-${purpose}`
+    const register = () => client.ask("demo", "application.register", { appName }, withKey(appName))
+    const registered = await withRepetitions(register)
+    assert.strictEqual(registered.status, 201, JSON.stringify(registered.body))
+
+    for (const [name, is, when] of places) {
+      await keysAreSettled()
+      const before = await stored()
+      await killedAt(name, is, when, () => rotateNamed(name))
+      await keysAreAsAudited(`${purpose}: killed ${name}`)
+      assert.deepStrictEqual(await stored(), before, `${purpose}: killed ${name}`)
+      await start("one")
+    }
+    // Whoever asked does not know, and asks again: first where nothing was done, then where all of it was.
+    const before = await rotations()
+    const last = "before the commit"
+    const done = await withRepetitions(() => rotateNamed(last))
+    assert.deepStrictEqual([done.status, done.body.keyIds], [200, [activeOf(await keyRows(), purpose)]])
+    assert.strictEqual((await rotations()) - before, 1)
+
+    const unknown = "when the commit is done and nobody knows"
+    await keysAreSettled()
+    await killedAt(unknown, commitOf("keys.rotated"), "answered", () => rotateNamed(unknown))
+    await keysAreAsAudited(`${purpose}: killed ${unknown}`)
+    assert.strictEqual((await rotations()) - before, 2)
+    await start("one")
+    const repeated = await withRepetitions(() => rotateNamed(unknown))
+    assert.deepStrictEqual([repeated.status, repeated.body.keyIds], [200, [activeOf(await keyRows(), purpose)]])
+    assert.strictEqual((await rotations()) - before, 2)
+    await keysAreAsAudited(`${purpose}: repeated`)
+    await eventsAreAsAudited()
+
+    // What was remembered by the first fingerprint key is found, and what was signed by the first signing key holds.
+    const again = await withRepetitions(register)
+    assert.deepStrictEqual([again.status, again.body], [registered.status, registered.body])
+    const verified = await client.ask("global", "audit.verify", {})
+    assert.deepStrictEqual([verified.status, verified.body.valid], [200, true], JSON.stringify(verified.body))
+  }, 600_000)
 })
 
 describe("a service that is killed while it retires a key", () => {
