@@ -1,9 +1,9 @@
 // Verifies R-SEC-12.
 /** The seal of replicas is replaced by hand, as docs/keys.md says: what was sealed by the one before counts no more. */
-import { type Connection, createConnection } from "mariadb"
+import type { Connection } from "mariadb"
 import { afterAll, assert, beforeAll, inject, it, vi } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
-import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -16,7 +16,7 @@ let service: Service | undefined
 
 beforeAll(async () => {
   database = await freshDatabase(inject("databaseUrl"))
-  raw = await createConnection(database.url)
+  raw = await connectSql(database.url)
   client = await connectClient({ natsUrl: inject("natsUrl"), instance })
 })
 afterAll(async () => {
