@@ -23,6 +23,7 @@ let root: Connection
 let service: Service
 let client: Client
 let port: number
+let running: ReturnType<typeof load> | undefined
 const events: Array<Record<string, unknown>> = []
 const firstPassword = "first-planted-password"
 const adminPassword = "admin-planted-password"
@@ -103,6 +104,7 @@ beforeAll(async () => {
   await client.nc.flush()
 }, 300_000)
 afterAll(async () => {
+  await running?.stop()
   await client?.close()
   await service?.stop()
   await root?.end()
@@ -189,7 +191,7 @@ describe("the service's own database user", () => {
       }
     })
     await client.nc.flush()
-    const running = load("load", id)
+    running = load("load", id)
     const secrets = [first]
     for (const [from, to] of [
       ["cm_a", "cm_b"],
