@@ -202,6 +202,11 @@ export const coherence: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn("src/coherence/NatsCoherence.ts", { breaks: p1, tests: [live] }, [
     {
+      id: "coherence-nats-obeys-the-first-of-many",
+      from: "for (const revocation of revocations) applier.applyUnsafe(revocation)",
+      to: "for (const revocation of revocations.slice(0, 1)) applier.applyUnsafe(revocation)"
+    },
+    {
       id: "coherence-nats-obeys-before-it-does",
       from: "    for (const revocation of revocations) applier.applyUnsafe(revocation)\n    publishUnsafe(on.ack(from), encode({ from: process, id }))",
       to: "    publishUnsafe(on.ack(from), encode({ from: process, id }))\n    for (const revocation of revocations) applier.applyUnsafe(revocation)"
