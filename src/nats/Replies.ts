@@ -7,7 +7,8 @@
  * piece. Connecting, TLS, pings, reconnecting and draining stay the library's.
  *
  * Promises:
- * - what is sent is, byte for byte, what `respond` would have sent, and in the same turn;
+ * - what is sent is, byte for byte, what `respond` would have sent, and in the same turn; but a reply subject that is
+ *   no UTF-8 is answered as it came;
  * - nothing is thrown; what cannot be sent is told to who sends it;
  * - memory that was handed over is never written again;
  * - a message or a connection that keeps things elsewhere is answered by `respond`.

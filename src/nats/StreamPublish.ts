@@ -7,7 +7,7 @@
  * It never fails, and says nothing that the server has not said: what was not acknowledged within the limit may be
  * stored, now or in a moment.
  */
-import type { Msg, NatsConnection } from "@nats-io/transport-node"
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node"
 import { headers as makeHeaders, nuid } from "@nats-io/transport-node"
 import { type Duration, Effect } from "effect"
 import * as Door from "./Door.ts"
@@ -64,11 +64,22 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
   const open = yield* Door.make
   let count = 0
 
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  let subscription: Subscription | null = null
+
   const onMessage = (msg: Msg) => waiting.get(msg.subject)?.(ackOf(msg))
-  yield* Effect.acquireRelease(
-    Effect.sync(() => open(connection, `${inbox}.*`, { take: onMessage, unreadable: onMessage })),
-    (subscription) => Effect.sync(() => subscription.unsubscribe())
-  )
+  /** Throws where the connection is closed. One that the server has ended is made anew by the next who publishes. */
+  const listen = (): void => {
+    subscription ??= open(connection, `${inbox}.*`, {
+      take: onMessage,
+      unreadable: onMessage,
+      ended: (error) => {
+        subscription = null
+        run(Effect.logError("the bus ended the subscription for acknowledgements", { error: error.message }))
+      }
+    })
+  }
+  yield* Effect.acquireRelease(Effect.sync(listen), () => Effect.sync(() => subscription?.unsubscribe()))
 
   const publishAll: StreamPublish["publishAll"] = (messages, limit) =>
     Effect.suspend(() => {
@@ -88,6 +99,7 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
             if (waiting.delete(reply)) answered(at, ack)
           })
           try {
+            listen()
             connection.publish(subject, payload, { headers: headersOf(headers), reply })
           } catch (cause) {
             if (!waiting.delete(reply)) continue

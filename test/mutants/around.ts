@@ -243,6 +243,7 @@ export const around: ReadonlyArray<Mutant> = [
         from: "            if (waiting.delete(reply)) answered(at, ack)",
         to: "            answered(at, ack)"
       },
+      { id: "nats-publish-ended-inbox-stays-ended", from: "        subscription = null\n", to: "" },
       {
         id: "nats-publish-one-that-throws-ends-all",
         from: '            answered(at, { kind: "unsent"',

@@ -18,6 +18,7 @@ const paper = () => {
   const connection = {
     subscribe: (_: string, { callback }: { readonly callback: typeof onMessage }) => {
       onMessage = callback
+      bus.subscriptions++
       return { unsubscribe: () => undefined }
     },
     publish: (subject: string, _: Uint8Array, { headers, reply }: { headers: Map<string, unknown>; reply: string }) => {
@@ -30,7 +31,9 @@ const paper = () => {
       subject: reply,
       data: Buffer.from(typeof body === "string" ? body : JSON.stringify(body))
     } as unknown as Msg)
-  return { connection, sent, answer }
+  const end = () => onMessage(new Error("permissions violation"), undefined as unknown as Msg)
+  const bus = { connection, sent, answer, end, subscriptions: 0 }
+  return bus
 }
 class ClosedConnectionError extends Error {
   override name = "ClosedConnectionError"
@@ -126,6 +129,19 @@ describe("messages for a stream", () => {
       )
       assert.deepStrictEqual(kindsOf(acks), ["unsent", "stored", "unsent"])
       assert.deepInclude(acks[0], { reason: "ClosedConnectionError" })
+    })
+  )
+
+  it.effect("are acknowledged again after the bus has ended the subscription", () =>
+    Effect.gen(function* () {
+      const bus = paper()
+      const { publishAll } = yield* StreamPublish.make(bus.connection, "_INBOX.test")
+      assert.strictEqual(bus.subscriptions, 1)
+      bus.end()
+      const fiber = yield* Effect.forkChild(publishAll(messages("a", "b"), limit), { startImmediately: true })
+      assert.strictEqual(bus.subscriptions, 2)
+      for (const { reply } of bus.sent) bus.answer(reply, { stream: "S", seq: 1 })
+      assert.deepStrictEqual(kindsOf(yield* Fiber.join(fiber)), ["stored", "stored"])
     })
   )
 
