@@ -15,6 +15,7 @@
  * Fewer rows than 10,000: no looks. `BENCH_ENV`: settings of the service, as JSON. `BENCH_PROFILE`: a folder for a
  * profile of the service's processor.
  */
+import { createHash } from "node:crypto"
 import { setTimeout as pause } from "node:timers/promises"
 import { Duration, Effect, Layer } from "effect"
 import * as DuePick from "../src/store/maria/DuePick.ts"
@@ -40,8 +41,14 @@ const insertSql = (from: number, to: number) => `INSERT INTO credentials (creden
     UNHEX(MD5(MOD(seq, 20))), UNIX_TIMESTAMP() * 1000 + MOD(seq * 104729, 2592000000)
   FROM seq_${from}_to_${to}`
 
+/** Those of the twenty clients whose grants are above. */
+const queuesSql = `INSERT INTO refresh_queues (queue, lane, circuit, provider, rate_per_minute, parallel, closed_until)
+  SELECT UNHEX(MD5(seq)), UNHEX(MD5(seq)), UNHEX(MD5(-seq)), 'p', 60, 4, 0 FROM seq_0_to_19`
+const oneQueue = createHash("md5").update("7").digest()
+
 const looks = Effect.gen(function* () {
   const database = yield* Mariadb
+  yield* database.query("bench", (session) => session.run(queuesSql))
   const backlog = DuePick.noBacklog()
   let rows = 0
   for (const target of [10_000, 200_000, rowsMax].filter((one, at, all) => one <= rowsMax && all.indexOf(one) === at)) {
@@ -62,8 +69,8 @@ const looks = Effect.gen(function* () {
     for (const [name, sql, values] of [
       ["due", DuePick.dueSql, []],
       ["queues", DuePick.queuesSql, []],
-      ["of a queue, oldest", DuePick.queueDueSql, [Buffer.alloc(16), 64]],
-      ["of a queue, nearest to its end", DuePick.queueUrgentSql, [Buffer.alloc(16), 64]]
+      ["of a queue, oldest", DuePick.queueDueSql, [oneQueue, 64]],
+      ["of a queue, nearest to its end", DuePick.queueUrgentSql, [oneQueue, 64]]
     ] as const) {
       const each: Array<number> = []
       for (let time = 0; time < 5; time++) {
