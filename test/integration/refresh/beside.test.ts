@@ -73,7 +73,7 @@ beforeAll(async () => {
   const one = await startService(options)
   const two = await startService({ ...options, replica: "two", keyFile: one.keyFile })
   replicas = [one, two]
-  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 25_000 })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 75_000 })
   client.nc.subscribe(`${instance}.events.v1.>`, { callback: (_, message) => void events.push(message.json()) })
   await client.nc.flush()
 })

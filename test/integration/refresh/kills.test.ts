@@ -40,7 +40,15 @@ const providers = new Map<string, HostileProvider>()
 let env: Record<string, string>
 
 const start = (databaseUrl: string): Promise<Service> =>
-  startService({ natsUrl: inject("natsUrl"), databaseUrl, instance, keyFile, env, readyLimitMs: 120_000 })
+  startService({
+    natsUrl: inject("natsUrl"),
+    databaseUrl,
+    instance,
+    keyFile,
+    env,
+    asShipped: true,
+    readyLimitMs: 240_000
+  })
 const ask = (operation: string, body: unknown = {}) => client.ask("demo", operation, body)
 
 beforeAll(async () => {
@@ -54,7 +62,7 @@ beforeAll(async () => {
   env = { ...timings, CM_PROVIDER_HOSTS_ALLOWED: Array.from(providers.values(), ({ host }) => host).join(",") }
   const first = await startService({ natsUrl: inject("natsUrl"), databaseUrl: database.url, instance, env })
   keyFile = first.keyFile
-  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 25_000 })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 75_000 })
   for (const [name, provider] of providers) {
     const { graceMs, refreshTokens, reuse } = kinds[name]!
     const put = await ask("provider.put", {
@@ -157,7 +165,7 @@ describe("killed", () => {
         await eventually(
           () => isStopped,
           (there) => there,
-          { limitMs: 120_000, everyMs: 2, what: `${name}, ${at}: the stop` }
+          { limitMs: 200_000, everyMs: 2, what: `${name}, ${at}: the stop` }
         )
         service.kill()
         await service.exited
@@ -167,7 +175,7 @@ describe("killed", () => {
         const { refresh } = await eventually(
           () => shown(id),
           (one) => ends.includes(one?.refresh.state),
-          { limitMs: 120_000, what: `${name}, ${at}: the end` }
+          { limitMs: 200_000, what: `${name}, ${at}: the end` }
         ).catch(async (error: unknown) => {
           throw new Error(`${name}, ${at}: ${JSON.stringify((await shown(id))?.refresh)}`, { cause: error })
         })
@@ -178,11 +186,11 @@ describe("killed", () => {
           await eventually(
             () => ask("credential.rotate", { credential_id: id }),
             ({ status }) => status === 200,
-            { limitMs: 120_000, what: `${name}, ${at}: another refresh` }
+            { limitMs: 200_000, what: `${name}, ${at}: another refresh` }
           )
         } else assert.strictEqual(refresh.state, "reconnect_needed", `${name}, ${at}`)
         await service.stop()
       }
-    }, 600_000)
+    }, 1_500_000)
   }
 })

@@ -34,6 +34,7 @@ const start = async (): Promise<Service> => {
     databaseUrl: gated,
     instance,
     env,
+    asShipped: true,
     unready: true,
     ...(service === undefined ? {} : { keyFile: service.keyFile })
   })
@@ -46,7 +47,7 @@ const start = async (): Promise<Service> => {
     // May fail: it is still starting.
     async () => end ?? (await ask("credential.list", { limit: 1 }).catch(() => undefined))?.status,
     (seen) => seen === 200 || end !== undefined,
-    { limitMs: 120_000, everyMs: 50, what: "the service's first answer" }
+    { limitMs: 240_000, everyMs: 50, what: "the service's first answer" }
   ).catch((error: unknown) => {
     started.kill()
     throw new Error(`it printed:\n${started.output().slice(-4_000)}`, { cause: error })
@@ -61,7 +62,7 @@ beforeAll(async () => {
   const url = new URL(database.url)
   gate = await statementGate({ host: url.hostname, port: Number(url.port) })
   gated = Object.assign(new URL(database.url), { port: String(gate.port) }).href
-  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 25_000 })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 75_000 })
   service = await start()
   rotator = await startRotator(inject("natsUrl"), instance, "crm")
   assert.strictEqual((await ask("rotator.put", { name: "crm", seal_to: rotator.sealTo })).status, 201)
@@ -161,7 +162,7 @@ const moments: ReadonlyArray<
 ]
 
 describe("killed", () => {
-  it.each(places)("at each moment of writing %s", { timeout: 400_000 }, async (place, is) => {
+  it.each(places)("at each moment of writing %s", { timeout: 1_200_000 }, async (place, is) => {
     for (const [moment, when, at] of moments) {
       const where = `${moment} ${place}`
       const { id, password } = await store()
@@ -189,13 +190,13 @@ describe("killed", () => {
           return last_refreshed_at === undefined ? (await ask("credential.rotate", { credential_id: id })).status : 200
         },
         (status) => status === 200,
-        { limitMs: 120_000, everyMs: 200, what: `${where}: rotated` }
+        { limitMs: 200_000, everyMs: 200, what: `${where}: rotated` }
       )
       // Of all that worked or was made for it, one works when the overlap is over, and is what is handed out.
       await eventually(
         async () => ({ handedOut: await passwordOf(id), live: liveOf(id, password) }),
         ({ handedOut, live }) => live.length === 1 && live[0] === handedOut && handedOut !== password,
-        { limitMs: 120_000, everyMs: 100, what: `${where}: one works, and it is handed out` }
+        { limitMs: 200_000, everyMs: 100, what: `${where}: one works, and it is handed out` }
       )
       await eventually(
         () => shown(id),

@@ -99,7 +99,7 @@ beforeAll(async () => {
       CM_ROTATOR_OVERLAP: "10 seconds"
     }
   })
-  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 40_000 })
+  client = await connectClient({ natsUrl: inject("natsUrl"), instance, timeoutMs: 75_000 })
   client.nc.subscribe(`${instance}.events.v1.>`, { callback: (_, message) => void events.push(message.json()) })
   await client.nc.flush()
 }, 300_000)

@@ -24,7 +24,7 @@ const clientOf = (user: string) =>
     user,
     password: bus.passwords[user]!,
     inboxPrefix: `_INBOX.${user}`,
-    timeoutMs: 25_000
+    timeoutMs: 75_000
   })
 const firstPassword = "first-planted-password"
 

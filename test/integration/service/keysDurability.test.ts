@@ -38,9 +38,10 @@ const start = async (replica: string): Promise<Service> => {
     instance,
     replica,
     ...(keyFile === undefined ? {} : { keyFile }),
+    asShipped: true,
     env: {
-      // A rotation that cannot count its rows is answered when a count has taken this long.
-      CM_DB_TIMEOUT: "5 seconds",
+      // Through this process, which may be as busy as all others.
+      CM_DB_CONNECT_TIMEOUT: "10 seconds",
       CM_KEYS_RELOAD: "200 millis",
       CM_KEYS_ACTIVATION: "1 second",
       CM_KEYS_MOVE_EVERY: "200 millis"
@@ -418,8 +419,9 @@ describe("keys.rotate of several replicas", () => {
       (all) => all.some(({ body }) => body.keyIds?.length > 0),
       { limitMs: 60_000, everyMs: 100, what: "a rotation" }
     )
-    assert.deepStrictEqual(Array.from(new Set(answers.map(({ status }) => status))), [200])
-    const done = answers.filter(({ body }) => body.keyIds.length > 0)
+    // A replica that gets too little of a busy machine for a second says 503, and has done nothing.
+    assert.includeMembers([200, 503], Array.from(new Set(answers.map(({ status }) => status))))
+    const done = answers.filter(({ body }) => body.keyIds?.length > 0)
     assert.strictEqual(done.length, 1)
     const keys = await keyRows()
     assert.deepStrictEqual(
