@@ -25,7 +25,7 @@ import {
   nuid,
   type Status
 } from "@nats-io/transport-node"
-import { type Context, Duration, Effect, Layer, Metric, Redacted, Schedule } from "effect"
+import { Clock, type Context, Duration, Effect, Layer, Metric, Redacted, Schedule } from "effect"
 import { Replica } from "../observability/Replica.ts"
 import { isLoopback, warnOf } from "../observability/Transport.ts"
 import * as Door from "./Door.ts"
@@ -144,8 +144,11 @@ const describe = (status: Status): { readonly level: "Info" | "Warn"; readonly t
   }
 }
 
+/** A caller makes the service meet one with each message whose reply subject the server refuses. */
+const errorLoggedEveryMs = 1_000
+
 /** Ends by itself when the connection is closed. */
-const watch = (connection: NatsConnection, purpose: Purpose, context: Context.Context<never>) => {
+const watch = (connection: NatsConnection, purpose: Purpose, context: Context.Context<never>, clock: Clock.Clock) => {
   const attributes = { connection: purpose }
   const up = Metric.withAttributes(connected, attributes)
   const lost = Metric.withAttributes(disconnects, attributes)
@@ -154,6 +157,14 @@ const watch = (connection: NatsConnection, purpose: Purpose, context: Context.Co
   up.updateUnsafe(1, context)
   let heard = 0
   let silent = 0
+  let errorLoggedAtMs = Number.NEGATIVE_INFINITY
+  let unsaid = 0
+  const isUnsaid = () => {
+    const now = clock.currentTimeMillisUnsafe()
+    if (now - errorLoggedAtMs < errorLoggedEveryMs) return ++unsaid > 0
+    errorLoggedAtMs = now
+    return false
+  }
   const isSilent = (missing: number): boolean => {
     const { inMsgs } = connection.stats()
     silent = inMsgs === heard ? silent + 1 : 0
@@ -170,9 +181,15 @@ const watch = (connection: NatsConnection, purpose: Purpose, context: Context.Co
       if (status.type === "disconnect") lost.updateUnsafe(1, context)
       if (status.type === "disconnect" || status.type === "close") up.updateUnsafe(0, context)
       if (status.type === "reconnect") up.updateUnsafe(1, context)
-      if (status.type === "error") failed.updateUnsafe(1, context)
+      if (status.type === "error") {
+        failed.updateUnsafe(1, context)
+        if (isUnsaid()) continue
+      }
       const said = describe(status)
-      if (said !== null) run(Effect.logWithLevel(said.level)(said.text).pipe(Effect.annotateLogs(attributes)))
+      if (said === null) continue
+      const more = status.type === "error" && unsaid > 0 ? { ...attributes, unsaid } : attributes
+      if (status.type === "error") unsaid = 0
+      run(Effect.logWithLevel(said.level)(said.text).pipe(Effect.annotateLogs(more)))
     }
   }
   follow().catch(() => {})
@@ -191,6 +208,7 @@ const make = Effect.gen(function* () {
   const { connection: config } = yield* NatsConfig
   const { instance, replicaId } = yield* Replica
   const context = yield* Effect.context<never>()
+  const clock = yield* Clock.Clock
   const unreadable = Tls.unreadable(config)
   if (unreadable !== null) return yield* unreadable
   const isFar = serversOf(config.servers)?.some(({ host }) => !isLoopback(host)) ?? false
@@ -218,7 +236,7 @@ const make = Effect.gen(function* () {
       { interruptible: true }
     ).pipe(
       Effect.tap(Door.harden),
-      Effect.tap((connection) => Effect.sync(() => watch(connection, purpose, context)))
+      Effect.tap((connection) => Effect.sync(() => watch(connection, purpose, context, clock)))
     )
 
   const control = yield* open("control")

@@ -186,6 +186,17 @@ export const around: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn(
+    "src/nats/NatsConnection.ts",
+    { breaks: ["R-BUS-30"], tests: ["test/integration/nats/NatsConnection.test.ts"] },
+    [
+      {
+        id: "nats-connection-every-error-is-a-line",
+        from: "if (now - errorLoggedAtMs < errorLoggedEveryMs) return ++unsaid > 0",
+        to: "if (now < errorLoggedAtMs) return ++unsaid > 0"
+      }
+    ]
+  ),
   ...faultsIn("src/nats/MessageLine.ts", { breaks: ["R-BUS-30"], tests: ["test/integration/nats/Door.test.ts"] }, [
     {
       id: "nats-line-words-end-at-a-carriage-return",

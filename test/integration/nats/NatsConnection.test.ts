@@ -1,7 +1,8 @@
+// Verifies R-BUS-30.
 import { writeFileSync } from "node:fs"
 import { type AddressInfo, createServer, connect as dial, type Server } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Logger, References } from "effect"
 import { inject } from "vitest"
 import { Nats } from "../../../src/nats/Nats.ts"
 import { NatsConfig } from "../../../src/nats/NatsConfig.ts"
@@ -145,6 +146,42 @@ describe("NatsConnection", () => {
       yield* Effect.scoped(Layer.build(natsLayer({ NATS_URL: `nats://127.0.0.1:${port}`, ...user })))
       assert.isBelow(late, 0)
     }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "says once a second at most that the server refuses what a caller makes it publish, and how often it did not",
+    () =>
+      Effect.gen(function* () {
+        const permissions = 'permissions { publish: { deny: ["_INBOX.other.>"] } }'
+        const { url } = yield* serverWith(withUser.replace("planted-secret-1 }", `planted-secret-1, ${permissions} }`))
+        const said: Array<number> = []
+        const logger = Logger.make<unknown, void>(({ fiber, message }) => {
+          if (!String(message).startsWith("bus error")) return
+          const { unsaid = 0 } = fiber.getRef(References.CurrentLogAnnotations) as { readonly unsaid?: number }
+          said.push(1 + unsaid)
+        })
+        const layer = natsLayer({ NATS_URL: url, NATS_USER: "service", NATS_PASSWORD: "planted-secret-1" })
+        const { validation } = yield* Nats.pipe(
+          Effect.provide(yield* Layer.build(layer).pipe(Effect.provide(Logger.layer([logger]))))
+        )
+        const count = 2_000
+        const sum = () => said.reduce((all, one) => all + one, 0)
+        for (let sent = 0; sent < count; sent++) validation.publish(`_INBOX.other.${sent}`, "")
+        yield* Effect.promise(() => validation.flush())
+        const lines = said.length
+        // Those that were not said are told with the next one.
+        yield* Effect.promise(() =>
+          eventually(
+            () => {
+              validation.publish("_INBOX.other.again", "")
+              return validation.flush().then(sum)
+            },
+            (all) => all >= count,
+            { limitMs: 20_000, what: "what was not said" }
+          )
+        )
+        assert.isBelow(lines, 50)
+      }).pipe(Effect.scoped)
   )
 
   it.live("drains both connections when it is released", () =>
