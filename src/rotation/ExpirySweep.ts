@@ -6,6 +6,7 @@
  * (5 s at most when the parts are there). It costs an index range, not a timer for each token.
  */
 import { Effect, Layer } from "effect"
+import * as RowsAside from "../actors/tenant/RowsAside.ts"
 import { TokenEnder } from "../actors/tokens/TokenEnder.ts"
 import { Sweeps } from "../store/Sweeps.ts"
 import * as TokenSweep from "./TokenSweep.ts"
@@ -18,6 +19,7 @@ export const layer = Layer.effectDiscard(
     const sweeps = yield* Sweeps
     const { endTokens } = yield* TokenEnder
     yield* TokenSweep.releaseAtEnd
-    yield* TokenSweep.forkEvery(name, TokenSweep.pass({ name, find: sweeps.endedTokens, change: endTokens }))
+    const change = RowsAside.around(name, endTokens)
+    yield* TokenSweep.forkEvery(name, TokenSweep.pass({ name, find: sweeps.endedTokens, change }))
   })
 )

@@ -5,6 +5,7 @@
  * Nothing of it validates any more from the answer to the removal on; this only tidies up behind it.
  */
 import { Duration, Effect, Layer } from "effect"
+import * as RowsAside from "../actors/tenant/RowsAside.ts"
 import { TenantsConfig } from "../actors/tenant/TenantsConfig.ts"
 import { TokenEnder } from "../actors/tokens/TokenEnder.ts"
 import { Sweeps } from "../store/Sweeps.ts"
@@ -22,8 +23,9 @@ export const layer = Layer.effectDiscard(
     const { purgeTokens } = yield* TokenEnder
     const { idempotencyTtl } = yield* TenantsConfig
 
+    const change = RowsAside.around(removal, purgeTokens)
     const removed = Effect.gen(function* () {
-      yield* TokenSweep.pass({ name: removal, find: sweeps.orphanedTokens, change: purgeTokens })
+      yield* TokenSweep.pass({ name: removal, find: sweeps.orphanedTokens, change })
       if (!(yield* TokenSweep.claim(removal))) return
       const gone = yield* sweeps.purgeRemoved
       if (gone.applications + gone.tenants > 0) {

@@ -345,6 +345,36 @@ export const edges: ReadonlyArray<Mutant> = [
   ]),
 
   // ---- rotation
+  ...faultsIn(
+    "src/actors/tenant/RowsAside.ts",
+    {
+      breaks: ["R-SEC-30", "R-TOK-4"],
+      tests: ["test/unit/actors/tenant/RowsAside.test.ts", "test/integration/service/unreadableRows.test.ts"]
+    },
+    [
+      {
+        id: "actors-rows-aside-takes-the-piece-with-it",
+        from: "if (ids.length === 1) return putAside",
+        to: "if (ids.length >= 1) return putAside"
+      },
+      {
+        id: "actors-rows-aside-for-ever",
+        from: "if (until <= now) known.delete(id)",
+        to: "if (until <= 0 * now) known.delete(id)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/DatabaseFailure.ts",
+    { breaks: ["R-SEC-30"], tests: ["test/integration/service/unreadableRows.test.ts"] },
+    [
+      {
+        id: "store-number-beyond-reading-is-a-database-away",
+        from: "45018, 45033, 45050",
+        to: "45018, 45033"
+      }
+    ]
+  ),
   ...faultsIn("src/rotation/TokenSweep.ts", { breaks: ["R-SEC-14", "R-TOK-4"], tests: [tokenSweep] }, [
     { id: "rotation-sweep-failing-tenant-stops-all", from: "        leftOut.add(tenantId)\n", to: "" },
     { id: "rotation-sweep-piece-one-too-long", from: "last.length === pieceMax", to: "last.length > pieceMax" },

@@ -12,8 +12,9 @@ import type { StoreUnavailable } from "../../store/StoreError.ts"
 import * as Background from "../tenant/Background.ts"
 import type { Command } from "../tenant/Command.ts"
 import { goingOn } from "../tenant/goingOn.ts"
+import * as RowsAside from "../tenant/RowsAside.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
-import type { ChangeError } from "../tenant/Tenants.ts"
+import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
 import * as DescribeCache from "./DescribeCache.ts"
 import { endOverlaps, expireAll, notify, purge } from "./Endings.ts"
@@ -75,61 +76,52 @@ const make = Effect.gen(function* () {
   const shownServices = new Set<string>()
 
   /** One command for each tenant of the piece; a tenant that fails leaves its rows for the next time. Answers how many rows were done. */
-  const perTenant = <A>(
-    refs: ReadonlyArray<CredentialRef>,
-    command: (credentialIds: ReadonlyArray<string>) => Command<A>,
-    after: (tenantId: string, answer: A) => Effect.Effect<void>
-  ) =>
+  const perTenant = (refs: ReadonlyArray<CredentialRef>, change: RowsAside.Change<ChangeError, never>) =>
     Effect.forEach(
       byTenant(refs),
-      ([tenantId, credentialIds]) =>
-        goingOn(
-          "a tenant's credentials",
-          tenantId,
-          Effect.flatMap(actors.ask(tenantId, command(credentialIds)), (answer) => after(tenantId, answer))
-        ).pipe(Effect.map((done) => (done ? credentialIds.length : 0))),
+      ([tenantId, credentialIds]) => {
+        let done = 0
+        const work = Effect.map(change(tenantId, credentialIds), (count) => {
+          done = count
+        })
+        return Effect.map(goingOn("a tenant's credentials", tenantId, work), () => done)
+      },
       { concurrency: tenantsAtOnce }
     ).pipe(Effect.map((counts) => counts.reduce((sum, count) => sum + count, 0)))
 
-  const expire = Effect.gen(function* () {
-    const refs = yield* store.ended(pieceMax)
-    const caller = yield* sweep
-    return yield* perTenant(
-      refs,
-      (ids) => expireAll(ids, events, caller),
-      (tenantId, ended) => Effect.andThen(Metric.update(expired, ended.length), describeCache.changed(tenantId))
+  /** One command for all of them; a row that it dies of is put aside. Answers how many there were. */
+  const changing = <A>(
+    name: string,
+    command: (credentialIds: ReadonlyArray<string>, caller: Caller) => Command<A>,
+    after: (tenantId: string, answer: A) => Effect.Effect<void>
+  ): RowsAside.Change<ChangeError, never> =>
+    RowsAside.around(name, (tenantId, credentialIds) =>
+      Effect.flatMap(sweep, (caller) => actors.ask(tenantId, command(credentialIds, caller))).pipe(
+        Effect.flatMap((answer) => after(tenantId, answer)),
+        Effect.as(credentialIds.length)
+      )
     )
-  })
 
-  const overlaps = Effect.gen(function* () {
-    const refs = yield* store.overlapsOver(pieceMax)
-    const caller = yield* sweep
-    return yield* perTenant(
-      refs,
-      (ids) => endOverlaps(ids, caller),
-      () => Effect.void
-    )
-  })
-
-  const purgeRemoved = Effect.gen(function* () {
-    const refs = yield* store.orphaned(pieceMax)
-    const caller = yield* sweep
-    return yield* perTenant(
-      refs,
-      (ids) => purge(ids, events, caller),
-      (tenantId) => describeCache.changed(tenantId)
-    )
-  })
-
-  const giveNotices = Effect.gen(function* () {
-    const refs = yield* store.noticesDue(noticesMs, pieceMax)
-    const caller = yield* sweep
-    return yield* perTenant(
-      refs,
-      (ids) => notify(ids, noticesMs, events, caller),
-      (_, given) => Metric.update(notices, given)
-    )
-  })
+  const expireOf = changing(
+    "credential-expiry",
+    (ids, caller) => expireAll(ids, events, caller),
+    (tenantId, ended) => Effect.andThen(Metric.update(expired, ended.length), describeCache.changed(tenantId))
+  )
+  const endOverlapsOf = changing(
+    "credential-overlaps",
+    (ids, caller) => endOverlaps(ids, caller),
+    () => Effect.void
+  )
+  const purgeOf = changing(
+    "credential-removal",
+    (ids, caller) => purge(ids, events, caller),
+    (tenantId) => describeCache.changed(tenantId)
+  )
+  const notifyOf = changing(
+    "credential-notices",
+    (ids, caller) => notify(ids, noticesMs, events, caller),
+    (_, given) => Metric.update(notices, given)
+  )
 
   const measure = Effect.gen(function* () {
     const counts = new Map<string, number>(Array.from(shownServices, (service) => [service, 0]))
@@ -143,10 +135,10 @@ const make = Effect.gen(function* () {
   })
 
   return CredentialSweeps.of({
-    expire,
-    endOverlaps: overlaps,
-    purge: purgeRemoved,
-    notify: giveNotices,
+    expire: Effect.flatMap(store.ended(pieceMax), (refs) => perTenant(refs, expireOf)),
+    endOverlaps: Effect.flatMap(store.overlapsOver(pieceMax), (refs) => perTenant(refs, endOverlapsOf)),
+    purge: Effect.flatMap(store.orphaned(pieceMax), (refs) => perTenant(refs, purgeOf)),
+    notify: Effect.flatMap(store.noticesDue(noticesMs, pieceMax), (refs) => perTenant(refs, notifyOf)),
     measure
   })
 })

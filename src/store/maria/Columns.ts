@@ -127,6 +127,13 @@ export const chunksOf = (values: ReadonlyArray<Value>): ReadonlyArray<Chunk> => 
   return chunks
 }
 
+/**
+ * A number of a row of anybody, in a statement that reads many: one that nothing of this service writes stands at the end
+ * of what can be read, and is not the end of the reading.
+ */
+export const clampedSql = (expression: string): string =>
+  `GREATEST(LEAST(${expression}, ${Number.MAX_SAFE_INTEGER}), ${Number.MIN_SAFE_INTEGER})`
+
 /** UNIX milliseconds at which the row is answered: in a statement that waits for a lock, after the wait. */
 export const momentSql = "CAST(ROUND(UNIX_TIMESTAMP(SYSDATE(3)) * 1000) AS SIGNED)"
 /** UNIX milliseconds at which the statement began; the optimizer may use it in a range. */

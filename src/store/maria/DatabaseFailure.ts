@@ -25,10 +25,10 @@ export class DatabaseFailure extends Data.TaggedError("DatabaseFailure")<{
 
 /** Deadlock, lock wait, snapshot conflict: the transaction may run again. */
 const repeatable: ReadonlySet<number> = new Set([1213, 1205, 1020])
-/** Only a wrong statement, schema or value of ours does this. */
+/** Only a wrong statement, schema or value of ours does this; 45050: a row with a number that nothing of ours writes. */
 const bugs: ReadonlySet<number> = new Set([
   1048, 1052, 1054, 1064, 1065, 1136, 1146, 1210, 1241, 1264, 1305, 1364, 1366, 1406, 1452, 1690, 4025, 45016, 45017,
-  45018, 45033
+  45018, 45033, 45050
 ])
 /** No server answers, or it takes no connection now: its limits of connections, its end, what the connector says of one that came to nothing. */
 const unreachable: ReadonlySet<number> = new Set([1040, 1053, 1203, 45009, 45012])

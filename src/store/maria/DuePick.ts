@@ -25,7 +25,7 @@ const examinedMax = 5_000
 /** A backlog's queues are listed anew so often. */
 const listEveryMs = 2_000
 
-export const dueSql = `SELECT credential_id, refresh_queue, refresh_urgency
+export const dueSql = `SELECT credential_id, refresh_queue, ${Columns.clampedSql("refresh_urgency")}
   FROM credentials FORCE INDEX (ix_credentials_refresh_due)
   WHERE refresh_due_at <= ${Columns.nowSql} ORDER BY refresh_due_at LIMIT ${lookMax}`
 /** The subquery's limit keeps the optimizer from reading all of `credentials` at once. */
@@ -34,10 +34,10 @@ export const queuesSql = `SELECT q.queue FROM refresh_queues q
     SELECT c.refresh_due_at FROM credentials c FORCE INDEX (ix_credentials_refresh_queue_due)
     WHERE c.refresh_queue = q.queue AND c.refresh_due_at IS NOT NULL ORDER BY c.refresh_due_at LIMIT 1)
   LIMIT ${queuesMax}`
-export const queueDueSql = `SELECT credential_id, refresh_queue, refresh_urgency
+export const queueDueSql = `SELECT credential_id, refresh_queue, ${Columns.clampedSql("refresh_urgency")}
   FROM credentials FORCE INDEX (ix_credentials_refresh_queue_due)
   WHERE refresh_queue = ? AND refresh_due_at <= ${Columns.nowSql} ORDER BY refresh_due_at LIMIT ?`
-export const queueUrgentSql = `SELECT credential_id, refresh_queue, refresh_urgency
+export const queueUrgentSql = `SELECT credential_id, refresh_queue, ${Columns.clampedSql("refresh_urgency")}
   FROM credentials FORCE INDEX (ix_credentials_refresh_queue_urgency)
   WHERE refresh_queue = ? AND refresh_due_at <= ${Columns.nowSql}
   ORDER BY refresh_urgency LIMIT ? ROWS EXAMINED ${examinedMax}`

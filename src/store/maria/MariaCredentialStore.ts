@@ -90,10 +90,12 @@ const overlapsOverSql = `SELECT tenant_id, credential_id FROM credential_version
 const orphanedSql = `SELECT c.tenant_id, c.credential_id FROM tenants n FORCE INDEX (ix_tenants_removed)
     STRAIGHT_JOIN credentials c FORCE INDEX (ix_credentials_tenant) ON c.tenant_id = n.tenant_id
   WHERE n.removed_at > 0 LIMIT ?`
-const noticeLevelsSql = "SELECT DISTINCT noticed_ms FROM credentials FORCE INDEX (ix_credentials_notice)"
+const levelsSql = (column: string, index: string): string =>
+  `SELECT ${Columns.clampedSql("level")} FROM (SELECT DISTINCT ${column} AS level FROM credentials FORCE INDEX (${index})) levels`
+const noticeLevelsSql = levelsSql("noticed_ms", "ix_credentials_notice")
 const noticesDueSql = `SELECT tenant_id, credential_id FROM credentials FORCE INDEX (ix_credentials_notice)
   WHERE noticed_ms = ? AND due_at > ${Columns.nowSql} AND due_at <= ${Columns.nowSql} + ? ORDER BY due_at LIMIT ?`
-const grantLevelsSql = "SELECT DISTINCT refresh_noticed_ms FROM credentials FORCE INDEX (ix_credentials_refresh_notice)"
+const grantLevelsSql = levelsSql("refresh_noticed_ms", "ix_credentials_refresh_notice")
 const grantNoticesDueSql = `SELECT tenant_id, credential_id FROM credentials FORCE INDEX (ix_credentials_refresh_notice)
   WHERE refresh_noticed_ms = ? AND refresh_final_at > ${Columns.nowSql} AND refresh_final_at <= ${Columns.nowSql} + ?
   ORDER BY refresh_final_at LIMIT ?`

@@ -25,7 +25,8 @@ const reviveSql = `UPDATE data_keys k SET k.state = 'retiring', k.retired_at = N
 const eraseSql = `UPDATE data_keys k SET k.wrapped = ''
   WHERE k.state = 'retired' AND k.wrapped <> '' AND k.ended_at IS NULL AND k.retired_at <= ${Columns.nowSql} - ?
     AND NOT ${keyRows.neededSql}`
-const endedSql = `SELECT k.key_id, k.tenant_id, k.ended_at, COALESCE(k.ended_retention, ?)
+const endedSql = `SELECT k.key_id, k.tenant_id, ${Columns.clampedSql("k.ended_at")},
+    ${Columns.clampedSql("COALESCE(k.ended_retention, ?)")}
   FROM data_keys k FORCE INDEX (ix_data_keys_ended)
   WHERE k.ended_at IS NOT NULL AND k.ended_at + COALESCE(k.ended_retention, ?) <= ${Columns.nowSql}
     AND k.state <> 'active' AND k.wrapped <> '' AND NOT ${keyRows.neededSql}
