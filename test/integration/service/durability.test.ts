@@ -95,7 +95,7 @@ describe("SIGKILL in the middle of provisioning", () => {
     await eventually(
       () => acknowledged.length,
       (count) => count >= 200,
-      { limitMs: 60_000, what: "200 acknowledged tokens" }
+      { limitMs: 240_000, what: "200 acknowledged tokens" }
     )
     service.kill("SIGKILL")
     await service.exited
@@ -134,7 +134,7 @@ describe("SIGKILL between two statements of one change", () => {
     await eventually(
       () => isStopped,
       (is) => is,
-      { limitMs: 60_000, what: `the change on its way, before ${statement}` }
+      { limitMs: 240_000, what: `the change on its way, before ${statement}` }
     )
     service.kill("SIGKILL")
     await service.exited
