@@ -50,7 +50,7 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
         from: "    return (yield* keepAnswer(job.tenantId, answer)) ? kept : null\n",
         to: [
           "    const seals = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), keyFailed)",
-          "    const looked = yield* settling(job, known, refresh, kept, standing.now)",
+          "    const looked = yield* settling(job, known, refresh, kept, standing)",
           "    const sealing = sealerOf(job.tenantId, seals)",
           "    yield* actors.ask(job.tenantId, commands.settle(looked, sealing, events, job.caller))",
           "    return kept",
