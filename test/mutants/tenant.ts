@@ -10,6 +10,11 @@ const pieces = "test/unit/actors/tokens/pieces.test.ts"
 export const tenant: ReadonlyArray<Mutant> = [
   ...faultsIn("src/actors/tenant/GroupCommit.ts", { breaks: ["P2"], tests: [commit, tenants] }, [
     {
+      id: "tenant-unreadable-row-fails-its-group",
+      from: "else if (error.isPassing === false && group.length > 1) return singly(tenantId, group)",
+      to: "else if (error.isPassing === false && group.length > 1_000_000) return singly(tenantId, group)"
+    },
+    {
       id: "tenant-commit-answer-outlives-its-time",
       from: "workspace.now - before.createdAt >= answersLiveMs",
       to: "workspace.now - before.createdAt >= 100 * answersLiveMs",

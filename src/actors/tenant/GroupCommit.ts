@@ -4,8 +4,8 @@
  * Promises:
  * - an answer that says that a right is gone is given after that is in force on every replica:
  *   the change itself, "already so", and the repetition of an idempotent request alike;
- * - a command that breaks a constraint or dies takes nobody with it: the group is rolled back and
- *   its commands run one by one;
+ * - a command that breaks a constraint, dies, or needs a row that cannot be read takes nobody with it: the group is
+ *   rolled back and its commands run one by one;
  * - an unknown outcome of the commit is answered `Unavailable` with `committed: null`, and what was
  *   touched is dropped from this replica's memory;
  * - `serve` never fails and never dies; it returns when everything is committed or refused.
@@ -357,6 +357,8 @@ export const layer = Layer.effect(
           return Effect.sync(() => group[0]!.reply(Exit.succeed(Result.fail(error))))
         const committed = error.outcome === "unknown" ? null : false
         if (committed === null) dropTouched(last)
+        // A row that cannot be read fails who names it, and not who revokes beside it.
+        else if (error.isPassing === false && group.length > 1) return singly(tenantId, group)
         return unavailable(group, "database", committed)
       })
     }

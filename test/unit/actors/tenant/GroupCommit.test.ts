@@ -244,6 +244,28 @@ describe("a group", () => {
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 
+  it.effect("with a command whose row cannot be read is done one by one, and at once where the store is away", () =>
+    Effect.gen(function* () {
+      const { provision, serve, tokenId, world } = yield* begun
+      let transactions = 0
+      const failing = (isPassing: boolean) => {
+        transactions = 0
+        world.faults.transact = (tenantId, load, decide) => {
+          transactions++
+          const isNamed = JSON.stringify(load).includes(tokenId)
+          return isNamed
+            ? Effect.fail(new StoreUnavailable({ operation: "test", outcome: "none", isPassing }))
+            : world.store.transact(tenantId, load, decide)
+        }
+        return serve(provision(transactions + (isPassing ? 7 : 8)), commands.deleteToken(tokenId, operator))
+      }
+      assert.deepStrictEqual(yield* failing(true), ["died", "died"])
+      assert.strictEqual(transactions, 1)
+      assert.deepStrictEqual(yield* failing(false), ["success", "died"])
+      assert.strictEqual(transactions, 3)
+    })
+  )
+
   it.effect("remembers no answer to a key that is still to be looked at again", () =>
     Effect.gen(function* () {
       const { serve } = yield* begun
