@@ -639,7 +639,8 @@ export const actors: ReadonlyArray<Mutant> = [
         id: "rotation-refresh-turn-stays-taken",
         from: "store.endTurn(turnId, route, result, chance)",
         to: "store.endTurn(-turnId, route, result, chance)",
-        breaks: ["R-REF-13"]
+        breaks: ["R-REF-13"],
+        tests: [`${refresher}#ends with its exchange`]
       }
     ]
   ),

@@ -1,7 +1,7 @@
 /**
  * What goes on beside refreshes, over memory stores and a provider that stands in on loopback.
  *
- * Verifies: R-REF-8, R-REF-10, R-REF-11, R-REF-15, R-REF-16, R-REF-22, R-REF-23, R-SEC-30.
+ * Verifies: R-REF-8, R-REF-10, R-REF-11, R-REF-13, R-REF-15, R-REF-16, R-REF-22, R-REF-23, R-SEC-30.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -214,6 +214,28 @@ describe("ten who ask at once", () => {
         Array.from({ length: 10 }, () => 2)
       )
       assert.lengthOf(asked, 1)
+    })
+  )
+})
+
+describe("a turn at a provider that is asked one at a time", () => {
+  it.effect("ends with its exchange, and the next one waits for nobody", () =>
+    Effect.gen(function* () {
+      const { asked, put, refresher, script, store } = yield* begin
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+      yield* put({ parallel: 1 })
+      const id = yield* store({ expiresAt: 60 * minute })
+      yield* refresher.refresh("demo", id, caller)
+      const next = yield* Effect.forkChild(refresher.refresh("demo", id, caller))
+      const what = "the next exchange, though no time passes"
+      yield* Effect.promise(() =>
+        eventually(
+          () => asked.length,
+          (count) => count === 2,
+          { limitMs: 10_000, what }
+        )
+      )
+      assert.strictEqual((yield* Fiber.join(next)).version, 3)
     })
   )
 })
