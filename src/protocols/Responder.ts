@@ -29,7 +29,8 @@ export const replyRule = (inboxPrefix: string): ReplyRule => {
     if (reply === undefined || reply === "") return "missing"
     const known = reply.startsWith("_INBOX.") || reply.startsWith("kaa.v1.replica.") || reply.startsWith("_R_.")
     const isOwn = reply === inboxPrefix || reply.startsWith(own)
-    const isSubject = !/[*>\s]|\.\.|\.$/u.test(reply)
+    // What was no UTF-8 would be answered at another subject than was asked for.
+    const isSubject = !/[*>\s\ufffd]|\.\.|\.$/u.test(reply)
     return known && !isOwn && isSubject ? "allowed" : "refused"
   }
 }

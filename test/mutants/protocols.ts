@@ -77,7 +77,7 @@ export const protocols: ReadonlyArray<Mutant> = [
     { id: "protocols-reply-own-inbox", from: "known && !isOwn && isSubject", to: "known && (!isOwn || isSubject)" },
     {
       id: "protocols-reply-with-wildcards",
-      from: "!/[*>\\s]|\\.\\.|\\.$/u.test(reply)",
+      from: "!/[*>\\s\\ufffd]|\\.\\.|\\.$/u.test(reply)",
       to: "!/\\s|\\.\\.|\\.$/u.test(reply)"
     },
     {

@@ -8,6 +8,17 @@ const p1 = ["P1", "R-REV-1"]
 
 export const validation: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/actors/validation/ValidationPath.ts",
+    { breaks: ["R-TOK-2"], tests: ["test/unit/actors/validation/LiveValidator.test.ts"] },
+    [
+      {
+        id: "validation-late-before-unreadable",
+        from: 'if (refusal !== null) return names(request, frame) === "undecodable" ? reply.undecodable : refusal',
+        to: "if (refusal !== null) return refusal"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/validation/HotState.ts",
     { breaks: [...p1, "R-REV-4"], tests: [`${unit}/HotState.test.ts`, live, model] },
     [

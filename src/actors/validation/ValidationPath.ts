@@ -145,8 +145,9 @@ export class ValidationPath {
     const { frame, sip } = this
     if (!frame.read(request)) return reply.undecodable
     if (frame.timeout !== 0 || !frame.timesExact) {
-      if (frame.timeoutIsNegative()) return reply.badRequest
-      if (frame.hasPassed(wall)) return reply.passed
+      const refusal = frame.timeoutIsNegative() ? reply.badRequest : frame.hasPassed(wall) ? reply.passed : null
+      // What cannot be read is that above all, however late it is.
+      if (refusal !== null) return names(request, frame) === "undecodable" ? reply.undecodable : refusal
     }
     if (frame.isTooLong()) return names(request, frame) === "undecodable" ? reply.undecodable : reply.badRequest
     if (frame.keyCanonical) sip.hash(request, frame.keyStart, request.length)

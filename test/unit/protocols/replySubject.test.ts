@@ -24,7 +24,8 @@ const refused = [
   "_INBOX.",
   "_INBOX..x",
   "kaa.v1.replica.",
-  "_inbox.a"
+  "_inbox.a",
+  "_INBOX.a\ufffdb"
 ]
 const allowed = ["_INBOX.comms.abc", "_INBOX.serviceX.abc", "_R_.a.b", "kaa.v1.replica.comms.ecap.ep-token-response"]
 

@@ -129,6 +129,16 @@ describe("a validation's answer", () => {
     for (const bytes of [new Uint8Array(0), good.subarray(0, 9), Buffer.concat([good, Buffer.of(0)]), notText]) {
       assert.deepInclude(world.askBytes(bytes).reply, { ...noIds, statusCode: 400, correlationId: "" })
     }
+    // However late it is, and whatever its timeout.
+    for (const [timestamp, timeout] of [
+      [1n, 1n],
+      [1n, -1n]
+    ] as const) {
+      const names = { correlationId: "c", appName: "app", token: "value1" }
+      const odd = Buffer.from(EndpointTokenValidationRequest.encode({ ...names, timestamp, timeout }))
+      odd[odd.length - 1] = 0xff
+      assert.deepInclude(world.askBytes(odd).reply, { ...noIds, statusCode: 400, correlationId: "" })
+    }
   })
 
   it("is 400 at once for names of any length, and tells text from what is none", async () => {
