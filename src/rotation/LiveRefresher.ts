@@ -14,20 +14,7 @@
  *
  * Longer than 300 lines because the order of the steps is the promise.
  */
-import {
-  Cause,
-  Deferred,
-  Duration,
-  Effect,
-  Exit,
-  FiberSet,
-  Layer,
-  Metric,
-  Option,
-  Random,
-  Result,
-  Semaphore
-} from "effect"
+import { Cause, Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Random, Result } from "effect"
 import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
 import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
@@ -69,6 +56,7 @@ import {
   type TurnResult
 } from "../store/RefreshStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
+import { AtWork, type Place } from "./AtWork.ts"
 import { exchange, type Kept, reasonOfFailure } from "./Exchange.ts"
 import * as HealthCheck from "./HealthCheck.ts"
 import * as LiveRotator from "./LiveRotator.ts"
@@ -143,7 +131,7 @@ const isPerhapsDone = (cause: Cause.Cause<ChangeError>): boolean => {
 const isAway = (cause: Cause.Cause<ChangeError>): boolean =>
   ["Unavailable", "TooManyRequests"].includes(errorOf(cause)?._tag ?? "")
 
-interface Job {
+interface Asking {
   readonly tenantId: string
   readonly credentialId: string
   readonly caller: Caller
@@ -154,6 +142,10 @@ interface Job {
   readonly overlapMs: number | null
   /** The credential's version that who asks has seen; null: any. */
   readonly expectedVersion: number | null
+}
+
+interface Job extends Asking {
+  readonly place: Place
 }
 
 interface Known {
@@ -183,20 +175,22 @@ const make = Effect.gen(function* () {
 
   // What nobody waits for takes little of the thread, of the connections and of a tenant's groups at a time: who
   // reads a secret meanwhile would wait behind all of it at each step of its own.
-  const atWork = Semaphore.makeUnsafe(atWorkMax)
+  const atWork = new AtWork(atWorkMax)
   let waiting = 0
-  const inTurn = <A, E>({ asked }: Job, work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.suspend(() => {
-      if (asked) return work
-      waiting++
-      const begins = Effect.suspend(() => {
-        waiting--
-        return work
-      })
-      return atWork.withPermit(begins)
-    })
-  const leave = ({ asked }: Job) => (asked ? Effect.void : Effect.asVoid(atWork.release(1)))
-  const comeBack = ({ asked }: Job) => (asked ? Effect.void : Effect.asVoid(atWork.take(1)))
+  const leave = ({ place }: Job) => Effect.sync(() => atWork.leave(place))
+  const comeBack = ({ place }: Job) => atWork.enter(place)
+  const inTurn = <A, E>(job: Job, work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.acquireUseRelease(
+      Effect.suspend(() => {
+        waiting++
+        return Effect.ensuring(
+          comeBack(job),
+          Effect.sync(() => waiting--)
+        )
+      }),
+      () => work,
+      () => leave(job)
+    )
   /** What waits for another system. */
   const away = <A, E>(job: Job, work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.acquireUseRelease(
@@ -210,7 +204,7 @@ const make = Effect.gen(function* () {
   const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
 
   // ---- what is known
-  const standingOf = ({ credentialId, tenantId }: Job) =>
+  const standingOf = ({ credentialId, tenantId }: Asking) =>
     Effect.mapError(store.standing(tenantId, credentialId), databaseFailed)
 
   const knownOf = Effect.fnUntraced(function* (
@@ -716,7 +710,7 @@ const make = Effect.gen(function* () {
   // ---- flights
   const fibers = yield* FiberSet.make<void>()
   const fork = yield* FiberSet.runtime(fibers)<never>()
-  const flights = new Map<string, { readonly ended: Deferred.Deferred<Ended>; readonly asked: boolean }>()
+  const flights = new Map<string, { readonly ended: Deferred.Deferred<Ended>; readonly job: Job }>()
   // What is under way when the replica stops is carried to its end, as far as there is time.
   yield* Effect.addFinalizer(() => Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopLimit))
 
@@ -735,21 +729,24 @@ const make = Effect.gen(function* () {
     })
 
   /** Joins the one that is under way here, or starts one on a fibre of its own. */
-  const join = (job: Job): Effect.Effect<Ended> =>
+  const join = (asking: Asking): Effect.Effect<Ended> =>
     Effect.suspend(() => {
-      const key = `${job.tenantId}/${job.credentialId}`
+      const key = `${asking.tenantId}/${asking.credentialId}`
       const under = flights.get(key)
       if (under !== undefined) {
+        // What nobody waited for until now need not stand in a line any more.
+        if (asking.asked) atWork.hurry(under.job.place)
         const awaited = Deferred.await(under.ended)
         return Effect.flatMap(awaited, (ended) => {
           // What nobody waited for may have been put off; what another one expected is not what this one does.
-          const isPutOff = job.asked && !under.asked && ended._tag === "Idle"
+          const isPutOff = asking.asked && !under.job.asked && ended._tag === "Idle"
           const isOthers = ended._tag === "Failed" && ended.error._tag === "VersionConflict"
-          return isPutOff || (isOthers && job.expectedVersion === null) ? join(job) : Effect.succeed(ended)
+          return isPutOff || (isOthers && asking.expectedVersion === null) ? join(asking) : Effect.succeed(ended)
         })
       }
       const ended = Deferred.makeUnsafe<Ended>()
-      flights.set(key, { ended, asked: job.asked })
+      const job: Job = { ...asking, place: atWork.place(asking.asked) }
+      flights.set(key, { ended, job })
       fork(
         Effect.flatMap(whole(job), (result) =>
           Effect.suspend(() => {
@@ -762,7 +759,7 @@ const make = Effect.gen(function* () {
     })
 
   /** What is no one's to wait for, an exchange under way or not. */
-  const mayAsk = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<void, ChangeError> {
+  const mayAsk = Effect.fnUntraced(function* (job: Asking): Effect.fn.Return<void, ChangeError> {
     const { credentialId, expectedVersion } = job
     const credential = (yield* standingOf(job))?.credential
     if (credential === undefined) return
@@ -772,11 +769,11 @@ const make = Effect.gen(function* () {
     if (credential.state === "revoked") return yield* new errors.CredentialRevoked({ credentialId })
   })
 
-  const answerFor = (job: Job): Effect.Effect<Ended> =>
+  const answerFor = (job: Asking): Effect.Effect<Ended> =>
     Effect.matchEffect(mayAsk(job), { onSuccess: () => join(job), onFailure: (error) => Effect.succeed(failed(error)) })
 
   /** The answer, kept for who asks again with the same key. What only says "not yet" is no answer. */
-  const keepFor = ({ credentialId, tenantId }: Job, ended: Ended, caller: Caller): Effect.Effect<Ended> => {
+  const keepFor = ({ credentialId, tenantId }: Asking, ended: Ended, caller: Caller): Effect.Effect<Ended> => {
     const answer =
       ended._tag === "Refreshed"
         ? Result.succeed({ credentialId, version: ended.version })
@@ -792,7 +789,7 @@ const make = Effect.gen(function* () {
   }
 
   /** What its key was answered before, or a refresh whose answer is kept, whether or not anybody waits so long. */
-  const once = (job: Job, caller: Caller): Effect.Effect<Ended> =>
+  const once = (job: Asking, caller: Caller): Effect.Effect<Ended> =>
     Effect.matchEffect(actors.ask(job.tenantId, commands.answerBefore(caller)), {
       onFailure: (error) => Effect.succeed(failed(error)),
       onSuccess: (before) => {
@@ -814,7 +811,7 @@ const make = Effect.gen(function* () {
         overlapMs,
         expectedVersion
       }
-      const job: Job = { tenantId, credentialId, ...asking }
+      const job: Asking = { tenantId, credentialId, ...asking }
       const answered = caller.idempotency === null ? answerFor(job) : once(job, caller)
       const ended = yield* Effect.timeoutOrElse(answered, {
         duration: rotateWait,
@@ -839,9 +836,10 @@ const make = Effect.gen(function* () {
         )
       ),
     revoke: (tenantId, credentialId, caller) => {
-      const job = {
+      const job: Job = {
         tenantId,
         credentialId,
+        place: atWork.place(true),
         caller: { ...caller, idempotency: null },
         asked: true,
         insists: true,

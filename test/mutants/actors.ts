@@ -543,6 +543,15 @@ export const actors: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/rotation/AtWork.ts", { breaks: ["R-REF-23"], tests: ["test/unit/rotation/AtWork.test.ts"] }, [
+    { id: "rotation-at-work-left-twice", from: "    if (!place.holds) return\n", to: "" },
+    {
+      id: "rotation-at-work-gone-ones-keep-their-turn",
+      from: "if (!this.line.delete(place)) this.leave(place)",
+      to: "this.leave(place)"
+    },
+    { id: "rotation-at-work-hurried-come-back-late", from: "if (place.hurried || place.holds)", to: "if (place.holds)" }
+  ]),
   ...faultsIn(
     "src/rotation/LiveRefresher.ts",
     { breaks: ["P7", "R-REF-8"], tests: ["test/integration/refresh/refresh.test.ts"] },
@@ -581,8 +590,8 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-each-caller-exchanges",
-        from: "      if (under !== undefined) {\n        const awaited",
-        to: "      if (under !== undefined && !job.asked) {\n        const awaited",
+        from: "      if (under !== undefined) {\n        // What",
+        to: "      if (under !== undefined && !asking.asked) {\n        // What",
         breaks: ["R-REF-8"],
         tests: [`${refresher}#ten who`]
       },
@@ -623,15 +632,22 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-all-at-work",
-        from: "return atWork.withPermit(begins)",
-        to: "return begins",
+        from: "new AtWork(atWorkMax)",
+        to: "new AtWork(100 * atWorkMax)",
         breaks: ["R-REF-23"],
         tests: [`${refresher}#nobody waits for`]
       },
       {
         id: "rotation-refresh-waits-for-its-provider-at-work",
-        from: "(asked ? Effect.void : Effect.asVoid(atWork.release(1)))",
-        to: "(asked ? Effect.void : Effect.asVoid(atWork.release(0)))",
+        from: "const leave = ({ place }: Job) => Effect.sync(() => atWork.leave(place))",
+        to: "const leave = ({ place }: Job) => Effect.sync(() => place.hurried && atWork.leave(place))",
+        breaks: ["R-REF-23"],
+        tests: [`${refresher}#nobody waits for`]
+      },
+      {
+        id: "rotation-refresh-who-asks-waits-in-the-line",
+        from: "if (asking.asked) atWork.hurry(under.job.place)",
+        to: "if (asking.asked && under.job.asked) atWork.hurry(under.job.place)",
         breaks: ["R-REF-23"],
         tests: [`${refresher}#nobody waits for`]
       },

@@ -296,6 +296,11 @@ describe("refreshes that nobody waits for", () => {
         yield* refresher.refresh("demo", other, caller)
         assert.strictEqual(row(other).secretVersion, 2)
         assert.deepStrictEqual([looking, refresher.waitingUnsafe()], [3, 5])
+        // Whoever asks for one of those that wait has it at once, too.
+        isFirst = true
+        yield* refresher.refresh("demo", ids[7]!, caller)
+        assert.strictEqual(row(ids[7]!).secretVersion, 2)
+        assert.deepStrictEqual([looking, refresher.waitingUnsafe()], [3, 4])
         looks.resolve()
         yield* seen(() => asked.length === 9, "all of them at the provider at once")
         assert.strictEqual(refresher.waitingUnsafe(), 0)
