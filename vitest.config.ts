@@ -1,13 +1,9 @@
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
+import { models } from "./test/support/models.ts"
 
 const countingTests = ["admin", "events", "hostile", "replySubject"].map(
   (name) => `test/unit/protocols/${name}.test.ts`
-)
-
-/** Walks through all states of the models: a third of the time of all unit tests. `npm run check` does not take them. */
-const models = ["coherence/protocol", "domain/grantLife/GrantLife", "domain/rotationLife/RotationLife"].map(
-  (name) => `test/unit/${name}.test.ts`
 )
 
 /** The short forms of the benchmark and of the simulation. Whatever else runs beside them only spoils figures. */
@@ -35,10 +31,10 @@ const longest = [
   "integration/service/credentialDurability",
   "integration/service/durability",
   "integration/outbox/EventLogCluster",
+  "unit/domain/grantLife/GrantLife",
   "unit/coherence/protocol",
   "unit/schema/avro",
   "unit/settings",
-  "unit/domain/grantLife/GrantLife",
   "unit/domain/rotationLife/RotationLife"
 ].map((name) => `/test/${name}.test.ts`)
 

@@ -120,8 +120,8 @@ const runAll = async (mutants) => {
   return outcomes
 }
 
-/** A sample is of those that were noticed once: it asks whether they still are. */
-const chosen = (catalogue) => {
+/** A sample is of those that were noticed once: it asks whether they still are. One that has to end in time walks no models. */
+const chosen = (catalogue, models) => {
   const noticed = options.sample === undefined ? null : noticedByUnits()
   const open = options.open ? openOnes(catalogue) : null
   return sampleOf(
@@ -130,6 +130,7 @@ const chosen = (catalogue) => {
       .filter(({ id }) => open === null || open.has(id))
       .filter(({ file, id }) => options.only === undefined || id.includes(options.only) || file.includes(options.only))
       .filter((mutant) => !options.unit || (mutant.survives === undefined && isUnit(mutant.tests[0])))
+      .filter(({ tests }) => options.within === undefined || !models.includes(testOf(tests[0]).file))
   )
 }
 
@@ -137,7 +138,8 @@ await orExplain(async () => {
   if (!options.page) await provide(options.unit || options.types ? { nats: false, mariadb: false } : {})
   const { catalogue } = await import(new URL("../test/mutants/catalogue.ts", import.meta.url).href)
   if (options.page) return writePages(catalogue, openResults(options.results).last)
-  const mutants = chosen(catalogue)
+  const { models } = await import(new URL("../test/support/models.ts", import.meta.url).href)
+  const mutants = chosen(catalogue, models)
   if (mutants.length === 0) throw new Refusal("no fault of the catalogue is meant")
   if (options.types) {
     const wrong = await untyped(mutants)
