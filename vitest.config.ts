@@ -79,7 +79,9 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
-          globalSetup: ["test/support/globalSetup.ts"],
+          globalSetup: ["test/support/globalSetup.ts", "test/support/serviceBundle.ts"],
+          // As with the unit tests: what is loaded is loaded once for each worker.
+          isolate: false,
           // Its tests wait for servers and processes more than they work.
           maxWorkers: 5,
           // A start takes two seconds, and half a minute on a machine with fifty processes ready to run.
@@ -111,7 +113,13 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "bench", include: bench, testTimeout: 600_000, hookTimeout: 120_000 }
+        test: {
+          name: "bench",
+          include: bench,
+          globalSetup: ["test/support/serviceBundle.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 120_000
+        }
       }
     ]
   }

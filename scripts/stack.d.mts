@@ -55,6 +55,8 @@ export interface MariadbOptions {
   readonly onStart?: (child: Child) => void
 }
 
+/** Where Node keeps the compiled modules of what runs from this checkout. */
+export const compileCache: string
 /** Before the file to run, wherever the service is started. */
 export const nodeArguments: ReadonlyArray<string>
 export const freePort: () => Promise<number>

@@ -8,6 +8,7 @@
 
 export { busEnvironment, busUsers, configFor, newPasswords } from "./lib/bus.mjs"
 export { watchOver } from "./lib/child.mjs"
+export { compileCache } from "./lib/compileCache.mjs"
 export { findMariadb, findNatsServer } from "./lib/find.mjs"
 export { freePort } from "./lib/freePort.mjs"
 export { startMariadb } from "./lib/mariadb.mjs"

@@ -6,6 +6,7 @@
  */
 import { mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { compileCache } from "./compileCache.mjs"
 import { capture } from "./parts.mjs"
 
 /** A test takes this many times its usual time, on a machine that is busy with something else. */
@@ -76,7 +77,7 @@ export const runTest = async (copy, test, limitMs) => {
       ...(words === undefined ? [] : ["-t", escaped(words)]),
       ...(file === "" ? [] : [file])
     ],
-    { cwd: copy.path, env: { TMPDIR: temporary, NO_COLOR: "1" }, limitMs }
+    { cwd: copy.path, env: { NODE_COMPILE_CACHE: compileCache, TMPDIR: temporary, NO_COLOR: "1" }, limitMs }
   )
   const ms = Math.round(performance.now() - since)
   rmSync(temporary, { recursive: true, force: true, maxRetries: 10, retryDelay: 300 })

@@ -8,6 +8,7 @@
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { compileCache } from "./compileCache.mjs"
 import { checkout } from "./find.mjs"
 import { signal } from "./processes.mjs"
 import { say } from "./report.mjs"
@@ -93,7 +94,7 @@ export const suites = (name, env, projects = [name]) => ({
       `--outputFile.json=${reportFile}`
     ]
     const { code, output } = await capture(bin("node"), [bin("vitest"), ...args], {
-      env: { ...env, TMPDIR: folder },
+      env: { NODE_COMPILE_CACHE: compileCache, ...env, TMPDIR: folder },
       limitMs
     })
     const counted = count(reportFile, code)

@@ -4,8 +4,8 @@
  */
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import * as stack from "../../scripts/stack.mjs"
 
 const root = resolve(import.meta.dirname, "../..")
 
-export const compileCache = (cwd = root): string =>
-  cwd === root ? join(root, ".local", "compile-cache") : join(tmpdir(), "cm-compiled")
+export const compileCache = (cwd = root): string => (cwd === root ? stack.compileCache : join(tmpdir(), "cm-compiled"))

@@ -25,6 +25,9 @@ const patience = {
   CM_REQUEST_TIMEOUT: "1 minute"
 }
 
+/** The environment's name for a file that is the whole service; without it, and in another folder, the source is run. */
+export const testedService = "CM_TEST_SERVICE_FILE"
+
 export interface ServiceOptions {
   readonly natsUrl: string
   readonly databaseUrl: string
@@ -62,7 +65,8 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
   const readyFile = join(folder, "ready.json")
   const keyFile = options.keyFile ?? join(folder, "keys.json")
   mkdirSync(folder, { recursive: true })
-  const child = spawn(process.execPath, [...nodeArguments, "src/main.ts"], {
+  const file = options.cwd === undefined ? process.env[testedService] : undefined
+  const child = spawn(process.execPath, [...nodeArguments, file ?? "src/main.ts"], {
     cwd: options.cwd ?? root,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
