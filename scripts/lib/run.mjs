@@ -231,7 +231,15 @@ export const run = async ({ env = process.env, replicas = [env.CM_REPLICA_ID] } 
     return 1
   }
   const stack = makeStack(dir)
-  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(name, () => stack.interrupt(new Stopped()))
+  let isTold = false
+  const stop = (signal) => {
+    // Where the terminal is gone, nobody reads any more.
+    process.stdout.on("error", () => {})
+    if (!isTold) say(`stopping (${signal}): the service first, then its servers`)
+    isTold = true
+    stack.interrupt(new Stopped())
+  }
+  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(name, stop)
   let tails = []
   let code = 0
   try {
@@ -247,5 +255,6 @@ export const run = async ({ env = process.env, replicas = [env.CM_REPLICA_ID] } 
   await stack.stop()
   rmSync(join(dir, "run.json"), { force: true })
   lock.release()
+  if (code === 0) say("stopped")
   return code
 }
