@@ -21,6 +21,13 @@ const rotators = "test/unit/rotation/rotators.test.ts"
 
 /** On the bus: who may say what, and what is heard. */
 const bus: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/nats/StreamPlan.ts", { breaks: ["R-BUS-16"], tests: [`${attack}#platform has no answer`] }, [
+    {
+      id: "nats-plan-inbox-answers-who-publishes",
+      from: "  no_ack: true,\n",
+      to: "  no_ack: false,\n"
+    }
+  ]),
   ...faultsIn("nats.conf", { breaks: ["R-BUS-16"], tests: [attack] }, [
     {
       id: "conf-platform-may-not-say-what-it-imports",

@@ -11,7 +11,9 @@ import { join } from "node:path"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { Kvm } from "@nats-io/kv"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
+import { Duration } from "effect"
 import { afterAll, assert, beforeAll, it } from "vitest"
+import { type Limits, plansOf } from "../../../src/nats/StreamPlan.ts"
 import { eventually } from "../../support/eventually.ts"
 import { insertAfter, type ShippedBus, startShippedBus } from "../../support/shippedBus.ts"
 
@@ -54,10 +56,29 @@ const requestsOf = (user: string): ReadonlyArray<string> => {
   return [...publish.matchAll(/"([^"]+)"/gu)].map(([, subject]) =>
     subject!
       .replace(/^cm\.v1\.>$/u, "cm.v1.demo.token.get")
+      .replace(/^kaa\.v1\.events\.>$/u, "kaa.v1.events.epr.endpoint.lifecycle.unregistered")
       .replace(/\.>$/u, ".x")
       .replaceAll("*", "demo")
   )
 }
+
+/** What takes the platform's events in is made as the service makes it: a stream's answer goes wherever the publisher says. */
+const limits: Limits = {
+  replicas: 1,
+  eventsAge: Duration.days(1),
+  eventsBytesMax: 1_000_000,
+  revocationsBytesMax: 1_000_000,
+  inboxAge: Duration.days(1),
+  inboxBytesMax: 1_000_000,
+  elceOriginators: "*",
+  tleOriginators: "*",
+  duplicateWindow: Duration.minutes(1),
+  tokensAge: Duration.days(1),
+  tokensBytesMax: 1_000_000,
+  metadataAge: Duration.days(1),
+  metadataBytesMax: 1_000_000
+}
+const inboxPlan = plansOf("cm", limits).find(({ name }) => name === "CM_INBOX")!
 
 let bus: ShippedBus
 let service: NatsConnection
@@ -69,7 +90,9 @@ beforeAll(async () => {
   service = await bus.as("service")
   const manager = await jetstreamManager(service)
   await manager.streams.add({ name: "CM_EVENTS", subjects: ["cm.events.v1.>"], allow_direct: true })
-  await manager.streams.add({ name: "CM_REVOCATIONS", subjects: ["kaa.v1.events.cm.>"], allow_direct: true })
+  const revocations = ["kaa.v1.events.cm.endpoint.token.revoked", "kaa.v1.events.cm.client.>"]
+  await manager.streams.add({ name: "CM_REVOCATIONS", subjects: revocations, allow_direct: true })
+  await manager.streams.add({ ...inboxPlan })
   await jetstream(service).publish("cm.events.v1.demo.token.revoked", "{}")
   for (const name of ["CM_TOKENS", "CM_METADATA", "CM_LEASES"]) {
     await (await new Kvm(service).create(name)).put("lease.two", "held")

@@ -82,7 +82,10 @@ const query = async (sql: string, values: ReadonlyArray<unknown> = []) => {
 
 it("an event too large for the server, for each of three tenants, is set aside, told, listed and released", async () => {
   for (const tenantId of tenants) {
-    await Promise.all(Array.from({ length: crowd }, () => provision(tenantId, "crowded")))
+    // One request: a thousand of them wait for each other longer than a busy machine may let them.
+    const items = Array.from({ length: crowd }, () => ({ endpointId: "crowded" }))
+    const { body } = await client.ask(tenantId, "token.provision-batch", { appName: tenantId, items })
+    assert.isTrue(body.results.every(({ statusCode }: { readonly statusCode: number }) => statusCode === 201))
   }
   // An operator makes messages smaller while everything runs.
   writeFileSync(configFile, configOf(smallPayload))

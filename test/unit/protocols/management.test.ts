@@ -1128,9 +1128,14 @@ describe("pages", () => {
       tokens.map(({ tokenId }) => tokenId)
     )
     // One that looked at all that one request may look at ends the page.
-    world.tenants.script.listTokens = (_tenantId, { after }) =>
-      Effect.succeed({ content: after === null ? tokens.slice(0, 3) : [], next: someTokenId })
+    let looks = 0
+    world.tenants.script.listTokens = (_tenantId, { after }) => {
+      looks++
+      // Who asks on all the same comes to an end, and is told by the count.
+      return Effect.succeed({ content: after === null ? tokens.slice(0, 3) : [], next: looks < 9 ? someTokenId : null })
+    }
     assert.lengthOf((await ids({ limit: 1_000 }))[0], 3)
+    assert.strictEqual(looks, 1)
     const audits: Array<number> = []
     world.tenants.script.auditList = (_tenantId, { limit }) => {
       audits.push(limit)
