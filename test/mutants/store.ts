@@ -7,6 +7,99 @@ const faults = `${maria}/maria/DatabaseFaults.test.ts`
 const guards = `${maria}/maria/Guards.test.ts`
 
 export const store: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/store/maria/Writes.ts", { breaks: ["P2", "R-DUR-2"], tests: [`${unit}/maria/Writes.test.ts`] }, [
+    {
+      id: "store-writes-commit-before-what-forbids-it",
+      from: " || noted.some(({ isAsked }) => isAsked) ? null",
+      to: " ? null"
+    },
+    {
+      id: "store-writes-of-any-number-go-with-commit",
+      from: "writes.length > writesMax || noted",
+      to: "noted"
+    }
+  ]),
+  ...faultsIn(
+    "src/store/maria/DatabaseFailure.ts",
+    { breaks: ["P2", "R-DUR-4"], tests: [`${unit}/maria/DatabaseFailure.test.ts`] },
+    [
+      {
+        id: "store-connectors-word-is-the-servers",
+        from: "  failure.errno < connectorsOwn &&\n",
+        to: ""
+      },
+      {
+        id: "store-failure-after-commit-is-none",
+        from: " || isRepeatable(failure) || isBug(failure))",
+        to: " || isRepeatable(failure) || failure.errno > 0)"
+      }
+    ]
+  ),
+  ...faultsIn("src/store/maria/Mariadb.ts", { breaks: ["P2", "R-DUR-4"], tests: [faults] }, [
+    {
+      id: "store-commit-a-bug-is-a-defect",
+      from: "        if (progress.commitSent) {",
+      to: "        if (progress.commitSent && !isBug(failure)) {"
+    },
+    {
+      id: "store-commit-with-writes-unknown-told-as-undone",
+      from: "connection.commitWith(writes, sending), isOfStatement)",
+      to: "connection.commitWith(writes, sending), () => true)"
+    },
+    {
+      id: "store-commit-that-was-not-sent-is-unknown",
+      from: "if (!isSent || isUndone(failure))",
+      to: "if (isUndone(failure))",
+      tests: ["test/integration/store/maria/PreparedLimit.test.ts"]
+    }
+  ]),
+  ...faultsIn("src/store/maria/MariadbConnection.ts", { breaks: ["P2", "R-DUR-2"], tests: [faults] }, [
+    {
+      id: "store-commit-with-writes-prepared-without-bound",
+      from: "committings.size >= committingsMax",
+      to: "committings.size >= 1e9"
+    },
+    {
+      id: "store-commit-with-writes-sent-apart-and-not-committed",
+      from: "return Promise.all([Promise.all(sent), commit(sending)])",
+      to: "return Promise.all([Promise.all(sent)])"
+    },
+    {
+      id: "store-commit-with-writes-sent-unheard",
+      from: "        sending()\n",
+      to: ""
+    },
+    {
+      id: "store-commit-with-writes-sent-apart-give-nothing-back",
+      from: "([given]) => given.flatMap(rowsGiven)",
+      to: "() => []"
+    },
+    {
+      id: "store-commit-with-writes-give-nothing-back",
+      from: "Array.isArray(given) ? given.flatMap(rowsGiven) : []",
+      to: "Array.isArray(given) ? [] : []",
+      breaks: ["R-REF-13"],
+      tests: [`${maria}/MariaRefreshStore.test.ts`]
+    },
+    {
+      id: "store-commit-with-writes-whatever-failed",
+      from: "`BEGIN NOT ATOMIC ${",
+      to: "`BEGIN NOT ATOMIC DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END; ${"
+    }
+  ]),
+  ...faultsIn("src/store/maria/Flights.ts", { breaks: ["P2", "R-DUR-2"], tests: [`${unit}/maria/Flights.test.ts`] }, [
+    {
+      id: "store-flights-commit-sent-unheard",
+      from: "        sending()\n",
+      to: "",
+      tests: [faults]
+    },
+    {
+      id: "store-flights-last-commits-each-by-itself",
+      from: 'if (kind === "statement" || kind === "last")',
+      to: 'if (kind === "statement")'
+    }
+  ]),
   ...faultsIn(
     "src/store/maria/MariaTokenLookup.ts",
     { breaks: ["P6", "R-SEC-30"], tests: ["test/integration/store/PlantedTokens.test.ts"] },

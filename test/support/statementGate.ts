@@ -11,6 +11,8 @@ export interface Passing {
   readonly text: string
   /** What came over this connection since the transaction before ended, this included. */
   readonly transaction: string
+  /** It is COMMIT, or writes that go with theirs. */
+  readonly commits: boolean
 }
 
 export interface StatementGate {
@@ -39,8 +41,11 @@ const unanswered: ReadonlyArray<number> = [1, 24, 25]
 /** Stands for the statement that was prepared last: it is sent before its number can be known. */
 const justPrepared = 0xffffffff
 
+/** COMMIT, or a statement that writes and commits. */
+export const commits = (text: string): boolean => /^(?:COMMIT|BEGIN NOT ATOMIC)/u.test(text)
+
 /** Cuts a stream into whole packets, with their headers. */
-const framer = () => {
+export const framer = () => {
   let rest: Buffer = Buffer.alloc(0)
   return (bytes: Buffer): ReadonlyArray<Buffer> => {
     rest = Buffer.concat([rest, bytes])
@@ -56,7 +61,7 @@ const framer = () => {
 }
 
 /** Follows one connection: which statement has which number, and which answer belongs to which command. */
-const statementsOf = () => {
+export const statementsOf = () => {
   const prepared = new Map<number, string>()
   const awaiting: Array<{ readonly preparing: string | null; readonly answered: () => void }> = []
   let preparedLast = ""
@@ -123,7 +128,7 @@ export const statementGate = async (target: {
       let answered = (): void => undefined
       if (text !== null) {
         transaction += text
-        if (stop?.is({ text, transaction }) === true) {
+        if (stop?.is({ text, transaction, commits: commits(text) }) === true) {
           const stopped = stop
           stop = undefined
           sendsNothing = true
@@ -136,7 +141,7 @@ export const statementGate = async (target: {
             stopped.done()
           }
         }
-        if (/^(?:COMMIT|ROLLBACK)/u.test(text)) transaction = ""
+        if (commits(text) || text.startsWith("ROLLBACK")) transaction = ""
       }
       statements.passed(packet, answered)
       upstream.write(packet)

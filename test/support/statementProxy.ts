@@ -1,14 +1,16 @@
 /**
- * A proxy in front of MariaDB that takes a client's connection away at a chosen statement, or at the
- * preparation of one: before it reaches the server, or after the server has answered it and before the
- * client hears it. It can also spoil a statement, so that the server refuses it.
+ * A proxy in front of MariaDB that takes a client's connection away at a chosen statement, prepared or not: before it
+ * reaches the server, or after the server has answered it and before the client hears it. It can also spoil a
+ * statement, so that the server refuses it.
  */
 import { createServer, connect as dial, type Server } from "node:net"
+import { commits, framer, statementsOf } from "./statementGate.ts"
 
 export interface StatementProxy {
   readonly port: number
   /**
-   * The next statement that begins with `text` loses its connection; answers when that has happened.
+   * The next statement that begins with `text` loses its connection; answers when that has happened. "COMMIT" is
+   * writes that go with theirs, too.
    * With `carried`, the next one on a connection over which these bytes came shortly before.
    */
   readonly cutAt: (text: string, when: "before" | "answered", carried?: string) => Promise<void>
@@ -66,23 +68,37 @@ export const statementProxy = async (target: {
       socket.on("close", end)
     }
     let carries = false
+    const [sentIn, receivedIn, statements] = [framer(), framer(), statementsOf()]
+    const isAt = ({ carried, text }: Cut, sent: string): boolean =>
+      (carried === undefined || carries) && (sent.startsWith(text) || (text === "COMMIT" && commits(sent)))
+    /** Answers to what is under way when the cut one is sent are none of its own. */
+    let isAnswered = false
     client.on("data", (bytes) => {
       if (cut?.carried !== undefined && bytes.includes(cut.carried)) carries = true
-      if (cut !== undefined && (cut.carried === undefined || carries) && find(bytes, cut.text) !== -1) {
-        doomed = cut
-        cut = undefined
-        if (doomed.when === "before") {
-          end()
-          doomed.done()
-          return
+      for (const packet of sentIn(bytes)) {
+        const sent = statements.sent(packet)
+        let answered = () => {}
+        if (cut !== undefined && sent !== null && isAt(cut, sent)) {
+          doomed = cut
+          cut = undefined
+          if (doomed.when === "before") {
+            end()
+            doomed.done()
+            return
+          }
+          answered = () => {
+            isAnswered = true
+          }
         }
+        statements.passed(packet, answered)
       }
       const at = spoilt === undefined ? -1 : find(bytes, spoilt)
       if (spoilt !== undefined && at !== -1) bytes.fill("X", at, at + spoilt.length)
       upstream.write(bytes)
     })
     upstream.on("data", (bytes) => {
-      if (doomed === undefined) {
+      for (const packet of receivedIn(bytes)) statements.received(packet)
+      if (doomed === undefined || !isAnswered) {
         client.write(bytes)
         return
       }

@@ -47,11 +47,22 @@ const cutShort: ReadonlySet<number> = new Set([1152, 1158, 1159, 1160, 1161, 131
 /** Said by this room itself: the operation's time is up. */
 export const timedOutCode = "TIMED_OUT"
 const duplicateKey = 1062
+/** From here on the connector counts its own errors, and may have met them while it read what came after COMMIT. */
+const connectorsOwn = 45_000
 /** Not an error of the database at all: an exception of our own code. */
 const ourOwn = -1
 
 export const isRepeatable = (failure: DatabaseFailure): boolean => repeatable.has(failure.errno)
 export const isBug = (failure: DatabaseFailure): boolean => failure.errno === ourOwn || bugs.has(failure.errno)
+/**
+ * Of a statement that writes and commits: it failed at a write, or lost against another transaction, and has not committed.
+ * What may be said of COMMIT as well, or to one that had just done it (a time that was over, somebody's KILL), is not among it.
+ */
+export const isOfStatement = (failure: DatabaseFailure): boolean =>
+  !failure.fatal &&
+  failure.errno > 0 &&
+  failure.errno < connectorsOwn &&
+  (failure.constraint !== null || isRepeatable(failure) || isBug(failure))
 /** Of opening a connection: another attempt may succeed, though nobody puts anything right. */
 export const isUnreachable = (failure: DatabaseFailure): boolean =>
   unreachable.has(failure.errno) || unreachableCodes.has(failure.code)
@@ -59,11 +70,14 @@ export const isUnreachable = (failure: DatabaseFailure): boolean =>
 export const isPassing = (failure: DatabaseFailure): boolean =>
   isUnreachable(failure) || isRepeatable(failure) || cutShort.has(failure.errno) || failure.code === timedOutCode
 
-/** MariaDB names the key only, and every table's first is called PRIMARY. */
+/**
+ * MariaDB names the key only, and every table's first is called PRIMARY. Of several statements in one it is that of the
+ * table in its name, or of the first: those behind it write what nobody else can have written.
+ */
 const constraintOf = (error: SqlError): string => {
-  const table = /^(?:INSERT INTO|UPDATE) (\w+)/u.exec(error.sql ?? "")?.[1] ?? "unknown"
+  const tables = Array.from((error.sql ?? "").matchAll(/\b(?:INSERT INTO|UPDATE) (\w+)/gu), ([, table]) => table ?? "")
   const key = /for key '([^']*)'$/u.exec(error.sqlMessage ?? "")?.[1] ?? "unknown"
-  return `${table}.${key}`
+  return `${tables.find((table) => key.startsWith(`uq_${table}_`)) ?? tables[0] ?? "unknown"}.${key}`
 }
 
 export const fromUnknown = (cause: unknown): DatabaseFailure => {

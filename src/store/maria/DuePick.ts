@@ -145,10 +145,9 @@ export const take = async (
     const tenantId = tenants.get(credentialId)
     return tenantId === undefined ? [] : [{ tenantId, credentialId }]
   })
-  for (const chunk of Columns.chunksOf(mine.map(({ credentialId }) => Columns.uuidBytes(credentialId)))) {
-    await session.run(againSql(chunk.marks), [againMs, ...chunk.values])
-  }
-  return { value: mine, wrote: mine.length > 0 }
+  const moved = Columns.chunksOf(mine.map(({ credentialId }) => Columns.uuidBytes(credentialId)))
+  const last = moved.map((chunk) => ({ sql: againSql(chunk.marks), values: [againMs, ...chunk.values] }))
+  return { value: mine, wrote: mine.length > 0, last }
 }
 
 export const putBack = (session: Session, credentialId: string, inMs: number): Promise<unknown> =>

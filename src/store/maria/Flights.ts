@@ -30,8 +30,11 @@ interface Transaction {
 }
 
 interface Step {
-  /** COMMIT and ROLLBACK go alone: what they stand behind was answered before. */
-  readonly kind: "statement" | "commit" | "rollback"
+  /**
+   * COMMIT and ROLLBACK go alone: what they stand behind was answered before. So does `last`, one statement that writes
+   * and commits by itself.
+   */
+  readonly kind: "statement" | "last" | "commit" | "rollback"
   /** Null outside of one, and for ROLLBACK, which runs whatever failed before. */
   readonly transaction: Transaction | null
   /** Its text, where it is prepared. */
@@ -50,8 +53,10 @@ export interface Flights {
    * statement of it has failed, those behind it fail the same way, and COMMIT is not sent.
    */
   readonly begin: () => void
-  /** Sent when all before it was answered. */
-  readonly commit: () => Promise<void>
+  /** Sent when all before it was answered; `sending` is called just before. */
+  readonly commit: (sending: () => void) => Promise<void>
+  /** The same for a statement that ends the transaction itself, where it does not fail. */
+  readonly last: <A>(sql: string, send: () => Promise<A>) => Promise<A>
   /** Runs whatever failed before. When it fails itself, the connection is given up. */
   readonly rollback: () => Promise<void>
   /** Where nothing is under way: what the next statement finds. */
@@ -111,8 +116,8 @@ export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () 
     if (transaction !== null && transaction.failure !== null) return fail(flight, transaction.failure.cause)
     let prepared: ReadonlyArray<mariadb.Prepare> = []
     try {
-      if (kind === "statement") await changeMode(transaction === null ? "each" : "together")
       prepared = await prepare(flight)
+      if (kind === "statement" || kind === "last") await changeMode(transaction === null ? "each" : "together")
     } catch (cause) {
       return fail(flight, cause)
     }
@@ -151,10 +156,18 @@ export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () 
     begin: () => {
       current = { failure: null }
     },
-    commit: () => {
-      const committed = enqueue({ kind: "commit", sql: null, isBatch: false }, () => query("COMMIT"))
+    commit: (sending) => {
+      const committed = enqueue({ kind: "commit", sql: null, isBatch: false }, () => {
+        sending()
+        return query("COMMIT")
+      })
       current = null
       return committed
+    },
+    last: (sql, send) => {
+      const ended = enqueue({ kind: "last", sql, isBatch: false }, send)
+      current = null
+      return ended
     },
     rollback: () => {
       current = null

@@ -15,6 +15,7 @@ import type { DatabaseFailure } from "./DatabaseFailure.ts"
 import { asideColumns, asideRowOf } from "./load/aside.ts"
 import { fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
+import * as Writes from "./Writes.ts"
 
 // ---- the term ---------------------------------------------------------------
 
@@ -216,8 +217,9 @@ const make = Effect.map(Mariadb, (database) => {
     markInForce: (revocations) =>
       transaction("Outbox.markInForce", async (session) => {
         const rows = revocations.toSorted(byTenantAndSeq).map(({ seq, tenantId }) => [tenantId, seq])
-        await session.batch(inForceSql, rows)
-        return { value: undefined, wrote: rows.length > 0 }
+        if (rows.length === 0) return { value: undefined, wrote: false }
+        const written = await Writes.written(session, (writing) => [writing.batch(inForceSql, rows)])
+        return { value: undefined, ...written }
       })
   })
 })

@@ -4,7 +4,7 @@
  * A transaction locks the row of the tenant's counters, and nothing changes a tenant without that
  * lock; so what it reads afterwards, in plain reads of committed rows, cannot change under it and
  * needs no locks of its own. Loading and writing are a handful of statements and a round trip each,
- * whatever the size of the group; COMMIT is sent when all of them were answered.
+ * whatever the size of the group; COMMIT is sent when all of them were answered, or with them where they are few.
  *
  * The promises are those of `TenantStore.ts`.
  */
@@ -56,6 +56,7 @@ import type { Row, Session } from "./MariadbConnection.ts"
 import { applyRevokeAlls, dropRevokeAlls, findRevokeAlls, loadRevokeAlls, openRevokeAlls } from "./RevokeAllRow.ts"
 import { countTokenPage, readTokenPage } from "./TokenPages.ts"
 import { tokenColumns, tokenOf } from "./TokenRow.ts"
+import * as Writes from "./Writes.ts"
 
 // ---- transactions -----------------------------------------------------------
 
@@ -121,32 +122,30 @@ interface Chained {
 }
 
 /** In the order in which the statements run. */
-const applyAll = async (
+const applyAll = (
   session: Session,
   tenantId: string,
   { audit, counters, head }: Chained,
   loaded: Loaded,
   changes: Changes
-): Promise<void> => {
-  await Promise.all([
-    ...applyAside(session, changes.asideEnded),
-    ...applyTenantCreated(session, tenantId, changes.tenantCreated, loaded.now),
-    ...applyTenantConfigured(session, tenantId, changes.tenantConfigured),
-    ...applyTenantRemoved(session, tenantId, changes.tenantRemoved, loaded.now),
-    ...applyTenantMac(session, tenantId, changes),
-    ...applyTokens(session, tenantId, changes),
-    ...applyApplications(session, tenantId, changes, loaded),
-    ...applyOutbox(session, tenantId, changes, loaded.now),
-    ...applyIdempotent(session, tenantId, changes.idempotent),
-    ...applyCredentials(session, tenantId, changes.credentials),
-    ...applyClients(session, tenantId, changes.clients),
-    ...applyCheckpoints(session, changes.auditCheckpoints),
-    ...applyKeys(session, changes.keys),
-    ...applyRevokeAlls(session, tenantId, changes.revokeAlls, loaded.now),
-    ...applyAudit(session, audit),
-    ...applyCounters(session, tenantId, countersAfter(counters, loaded, changes, headAfter(head, audit)))
-  ])
-}
+): ReadonlyArray<Promise<unknown>> => [
+  ...applyAside(session, changes.asideEnded),
+  ...applyTenantCreated(session, tenantId, changes.tenantCreated, loaded.now),
+  ...applyTenantConfigured(session, tenantId, changes.tenantConfigured),
+  ...applyTenantRemoved(session, tenantId, changes.tenantRemoved, loaded.now),
+  ...applyTenantMac(session, tenantId, changes),
+  ...applyTokens(session, tenantId, changes),
+  ...applyApplications(session, tenantId, changes, loaded),
+  ...applyOutbox(session, tenantId, changes, loaded.now),
+  ...applyIdempotent(session, tenantId, changes.idempotent),
+  ...applyCredentials(session, tenantId, changes.credentials),
+  ...applyClients(session, tenantId, changes.clients),
+  ...applyCheckpoints(session, changes.auditCheckpoints),
+  ...applyKeys(session, changes.keys),
+  ...applyRevokeAlls(session, tenantId, changes.revokeAlls, loaded.now),
+  ...applyAudit(session, audit),
+  ...applyCounters(session, tenantId, countersAfter(counters, loaded, changes, headAfter(head, audit)))
+]
 
 const runTransaction = <A>(
   session: Session,
@@ -166,9 +165,13 @@ const runTransaction = <A>(
           const head: ChainHead = { seq: counters.auditSeq, hash: counters.auditHash }
           return Pieces.runLocked(changes.audit.length, chain(tenantId, head, loaded.now, changes.audit)).pipe(
             Effect.flatMap((audit) =>
-              fromSession(() => applyAll(session, tenantId, { counters, head, audit }, loaded, changes))
+              fromSession(() =>
+                Writes.written(session, (writing) =>
+                  applyAll(writing, tenantId, { counters, head, audit }, loaded, changes)
+                )
+              )
             ),
-            Effect.as({ value: result, wrote: true })
+            Effect.map((written) => ({ value: result, ...written }))
           )
         }
       )

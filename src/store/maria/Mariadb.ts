@@ -6,7 +6,8 @@
  *   included; when it does not, its connection is thrown away, not returned;
  * - a transaction that the database undid because of others (deadlock, lock wait, snapshot conflict)
  *   runs again, a few times, after a short random wait; its body must not mind;
- * - `StoreUnavailable` has outcome `unknown` only when COMMIT was sent and its answer did not come;
+ * - `StoreUnavailable` has outcome `unknown` only when COMMIT was sent, or was next when the time was over, and what was
+ *   answered, if anything, does not say that it was not carried out;
  * - what only a bug can cause (a wrong statement, a value too long) is a defect;
  * - no statement, value or text of the server gets into an error.
  *
@@ -19,8 +20,8 @@ import { Tracing } from "../../observability/Tracing.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import * as Bulkhead from "./Bulkhead.ts"
 import { fromSession, makePool, type Pool } from "./ConnectionPool.ts"
-import { DatabaseFailure, isBug, isPassing, isRepeatable, timedOutCode } from "./DatabaseFailure.ts"
-import type { Connection, Session } from "./MariadbConnection.ts"
+import { DatabaseFailure, isBug, isOfStatement, isPassing, isRepeatable, timedOutCode } from "./DatabaseFailure.ts"
+import type { Connection, Row, Session, Write } from "./MariadbConnection.ts"
 import { StoreConfig } from "./StoreConfig.ts"
 import { traced } from "./TracedStatements.ts"
 
@@ -33,11 +34,21 @@ export class ConstraintBroken {
   }
 }
 
-export interface TransactionResult<A> {
+export interface Ended<A> {
   readonly value: A
   /** False: nothing was written, so nothing is committed. */
   readonly wrote: boolean
+  /** What is still to be written: it goes with COMMIT. Few rows. */
+  readonly last?: ReadonlyArray<Write>
 }
+
+/** Its value is known by the rows that its last writes give back. */
+export interface EndedByLast<A> {
+  readonly last: ReadonlyArray<Write>
+  readonly valueFrom: (given: ReadonlyArray<Row>) => A
+}
+
+export type TransactionResult<A> = Ended<A> | EndedByLast<A>
 
 export { fromSession } from "./ConnectionPool.ts"
 
@@ -74,6 +85,7 @@ const repetitionWaitMs = 15
 
 /** Where a transaction stands, for whoever has to say what became of it. */
 interface Progress {
+  /** It was, or may be in this moment: only a failure of its own tells that it was not. */
   commitSent: boolean
 }
 
@@ -90,17 +102,38 @@ const timedOut = () => new DatabaseFailure({ errno: 0, code: timedOutCode, const
 const rollback = (connection: Connection): Effect.Effect<void, DatabaseFailure> =>
   fromSession(() => connection.rollback())
 
-const commit = (connection: Connection, progress: Progress): Effect.Effect<void, DatabaseFailure> =>
-  fromSession(() => {
+/** `isUndone`: which failures say that nothing was committed. One before anything was sent says so, too. */
+const ended = <A>(
+  progress: Progress,
+  send: (sending: () => void) => Promise<A>,
+  isUndone: (failure: DatabaseFailure) => boolean
+): Effect.Effect<A, DatabaseFailure> => {
+  let isSent = false
+  const sending = () => {
+    isSent = true
+  }
+  return fromSession(() => {
     progress.commitSent = true
-    return connection.commit()
+    return send(sending)
   }).pipe(
     Effect.mapError((failure) => {
-      // The server itself said that the transaction lost against another one, so it is undone.
-      if (isRepeatable(failure)) progress.commitSent = false
-      return new DatabaseFailure({ ...failure, fatal: progress.commitSent })
+      if (!isSent || isUndone(failure)) progress.commitSent = false
+      return new DatabaseFailure({ ...failure, fatal: failure.fatal || progress.commitSent })
     })
   )
+}
+
+/** Of COMMIT itself the server says only that the transaction lost against another one. */
+const commit = (connection: Connection, progress: Progress): Effect.Effect<void, DatabaseFailure> =>
+  ended(progress, connection.commit, isRepeatable)
+
+/** Writes and COMMIT in one. */
+const commitWith = (
+  connection: Connection,
+  progress: Progress,
+  writes: ReadonlyArray<Write>
+): Effect.Effect<ReadonlyArray<Row>, DatabaseFailure> =>
+  ended(progress, (sending) => connection.commitWith(writes, sending), isOfStatement)
 
 const inTransaction = <A>(
   connection: Connection,
@@ -109,7 +142,17 @@ const inTransaction = <A>(
 ): Effect.Effect<A, DatabaseFailure> =>
   Effect.sync(() => connection.begin()).pipe(
     Effect.andThen(body(connection)),
-    Effect.flatMap(({ value, wrote }) => Effect.as(wrote ? commit(connection, progress) : rollback(connection), value)),
+    Effect.flatMap((result) => {
+      if ("valueFrom" in result) {
+        return Effect.map(commitWith(connection, progress, result.last), result.valueFrom)
+      }
+      const { last, value, wrote } = result
+      if (!wrote) return Effect.as(rollback(connection), value)
+      return Effect.as(
+        last === undefined ? commit(connection, progress) : commitWith(connection, progress, last),
+        value
+      )
+    }),
     Effect.tapError((error) => (error.fatal ? Effect.void : rollback(connection)))
   )
 
@@ -134,6 +177,13 @@ const make = Effect.gen(function* () {
       orElse: () => Effect.fail(timedOut())
     }).pipe(
       Effect.catch((failure): Effect.Effect<never, StoreUnavailable | ConstraintBroken> => {
+        // Whatever it is: it must not be tried again as if nothing had happened. A bug is told all the same.
+        if (progress.commitSent) {
+          const told = isBug(failure)
+            ? Effect.logError(`${operation} met a bug at its COMMIT`, failure.cause ?? failure)
+            : Effect.void
+          return Effect.andThen(told, Effect.fail(unavailable(operation, progress, failure)))
+        }
         if (failure.constraint !== null) return Effect.fail(new ConstraintBroken(failure.constraint))
         if (isBug(failure)) return Effect.die(failure.cause ?? failure)
         return Effect.fail(unavailable(operation, progress, failure))

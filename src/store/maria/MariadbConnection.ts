@@ -32,7 +32,19 @@ export interface Session {
   readonly command: (sql: string) => Promise<void>
 }
 
+/** A row that a statement writes. */
+export interface Write {
+  readonly sql: string
+  readonly values: ReadonlyArray<Value>
+}
+
 export interface Connection extends Session, Pick<Flights.Flights, "begin" | "commit" | "mode" | "rollback"> {
+  /**
+   * Writes in this order, and COMMIT, in one round trip. The server ends at the first that fails, and has not
+   * committed then. For few: each sequence of texts is a statement of its own, prepared and kept. Answers the rows that
+   * they give back (`RETURNING`). `sending` is called just before COMMIT is sent, if it is.
+   */
+  readonly commitWith: (writes: ReadonlyArray<Write>, sending: () => void) => Promise<ReadonlyArray<Row>>
   readonly isValid: () => boolean
   /** At once; whatever was running on it rejects. */
   readonly giveUp: () => void
@@ -188,13 +200,43 @@ const matchedBy = (result: BatchResult): number => {
   return result.reduce((sum, part) => sum + Number("affectedRows" in part ? part.affectedRows : part[1]), 0)
 }
 
+/**
+ * Sequences of writes that a connection sends as one statement with their COMMIT. The server keeps what is prepared, of
+ * all connections together no more than `max_prepared_stmt_count`; other sequences are sent one by one.
+ */
+export const committingsMax = 64
+
+/** An error in it ends it before its COMMIT: a block without handlers goes no further. */
+const committing = (writes: ReadonlyArray<Write>): string =>
+  `BEGIN NOT ATOMIC ${writes.map(({ sql }) => `${sql};`).join(" ")} COMMIT; END`
+
+/** Of a write: its rows, where it gives some back. */
+type Given = mariadb.UpsertResult | ReadonlyArray<Row>
+
+const rowsGiven = (given: Given): ReadonlyArray<Row> => ("affectedRows" in given ? [] : given)
+
 const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => void): Connection => {
-  const { add, begin, commit, mode, rollback } = Flights.make(connection, socket, giveUp)
+  const { add, begin, commit, last, mode, rollback } = Flights.make(connection, socket, giveUp)
+  const committings = new Set<string>()
   const execute = <A>(sql: string, values: ReadonlyArray<Value> = []): Promise<A> =>
     add({ sql, isBatch: false }, () => connection.execute<A>(sql, values))
   return {
     begin,
     commit,
+    commitWith: (writes, sending) => {
+      const sql = committing(writes)
+      if (!committings.has(sql) && committings.size >= committingsMax) {
+        const sent = writes.map((write) => execute<Given>(write.sql, write.values))
+        return Promise.all([Promise.all(sent), commit(sending)]).then(([given]) => given.flatMap(rowsGiven))
+      }
+      committings.add(sql)
+      const values = writes.flatMap((write) => write.values)
+      const send = () => {
+        sending()
+        return connection.execute<Given | ReadonlyArray<Given>>(sql, values)
+      }
+      return last(sql, send).then((given) => (Array.isArray(given) ? given.flatMap(rowsGiven) : []))
+    },
     mode,
     rollback,
     rows: (sql, values) => execute<ReadonlyArray<Row>>(sql, values),

@@ -2,6 +2,7 @@
  * Spans of what the database is asked: one for the operation, one below it for each statement.
  *
  * A statement is told by its verb and its table, read from the text that this code base wrote; its values never are.
+ * What goes with COMMIT (`Writes.ts`) has no span of its own: it is the end of its operation's.
  * Without tracing, and for what is done in nobody's trace, nothing is wrapped.
  */
 import { Effect } from "effect"

@@ -104,8 +104,7 @@ const store = async (name: string) => {
 
 const claims = ({ text }: Passing) => text.startsWith("UPDATE credentials") && text.includes('"claim":{')
 const commitOf = (part: string | ((transaction: string) => boolean)) => (passing: Passing) =>
-  passing.text.startsWith("COMMIT") &&
-  (typeof part === "string" ? passing.transaction.includes(part) : part(passing.transaction))
+  passing.commits && (typeof part === "string" ? passing.transaction.includes(part) : part(passing.transaction))
 const answers = "INSERT IGNORE INTO credential_versions"
 const settles = "DELETE FROM credential_versions"
 

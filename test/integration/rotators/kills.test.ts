@@ -149,15 +149,15 @@ const moments: ReadonlyArray<
     "before it is committed:",
     "before",
     (is) =>
-      ({ text, transaction }) =>
-        text.startsWith("COMMIT") && is(transaction)
+      ({ commits, transaction }) =>
+        commits && is(transaction)
   ],
   [
     "after it was committed:",
     "answered",
     (is) =>
-      ({ text, transaction }) =>
-        text.startsWith("COMMIT") && is(transaction)
+      ({ commits, transaction }) =>
+        commits && is(transaction)
   ]
 ]
 

@@ -38,15 +38,17 @@ export const applyCounters = (
   tenantId: string,
   counters: Counters
 ): ReadonlyArray<Promise<unknown>> => [
-  session.run(countersSql, [
-    counters.revocationSeq,
-    counters.auditSeq,
-    counters.auditHash === null ? null : Buffer.from(counters.auditHash, "hex"),
-    counters.tokenCount,
-    counters.stock.tokens,
-    counters.stock.credentials,
-    counters.stock.clients,
-    tenantId
+  session.batch(countersSql, [
+    [
+      counters.revocationSeq,
+      counters.auditSeq,
+      counters.auditHash === null ? null : Buffer.from(counters.auditHash, "hex"),
+      counters.tokenCount,
+      counters.stock.tokens,
+      counters.stock.credentials,
+      counters.stock.clients,
+      tenantId
+    ]
   ])
 ]
 

@@ -7,7 +7,7 @@ import { Cause, Duration, Effect, Exit, Layer, ManagedRuntime } from "effect"
 import type { Connection } from "mariadb"
 import { afterAll, beforeAll, inject } from "vitest"
 import { fromSession, Mariadb } from "../../../../src/store/maria/Mariadb.ts"
-import { openConnection } from "../../../../src/store/maria/MariadbConnection.ts"
+import { committingsMax, openConnection } from "../../../../src/store/maria/MariadbConnection.ts"
 import * as MariaStores from "../../../../src/store/maria/MariaStores.ts"
 import { StoreConfig, type StoreSettings } from "../../../../src/store/maria/StoreConfig.ts"
 import type { StoreUnavailable } from "../../../../src/store/StoreError.ts"
@@ -171,6 +171,140 @@ describe("a connection that breaks", () => {
     assert.strictEqual(tenantTokenCount, 1)
     await runtime.dispose()
     await proxy.close()
+  })
+
+  it("leaves the outcome unknown when it breaks under writes that go with their COMMIT", async () => {
+    const { proxy, runtime } = await throughProxy()
+    const { appName, tenantId } = await runtime.runPromise(aTenant)
+    const token = aToken(tenantId, appName)
+    await runtime.runPromise(insert([token]))
+    const found = () => runtime.runPromise(TenantStore.use((store) => store.findToken(tenantId, token.tokenId)))
+    const change = (version: number) =>
+      transact(tenantId, { tokenIds: [token.tokenId] }, () => ({ tokensUpdated: [{ ...token, version }] }))
+    for (const when of ["before", "answered"] as const) {
+      const cut = proxy.cutAt("BEGIN NOT ATOMIC UPDATE tokens", when)
+      assert.strictEqual((await timed(runtime, change(2))).outcome, "unknown", when)
+      await cut
+      if (when === "before") assert.deepStrictEqual(await found(), token)
+    }
+    // Whatever became of those, the connection that comes next is a good one.
+    assert.strictEqual((await timed(runtime, change(7))).outcome, "success")
+    assert.strictEqual((await found())?.version, 7)
+    await runtime.dispose()
+    await proxy.close()
+  })
+
+  it("commits all sequences of writes, though one connection keeps only so many of them prepared", async () => {
+    const runtime = runtimeOf(database.url, { connections: 1 })
+    const raw = await connectSql(database.url)
+    await raw.query("CREATE TABLE sequences (n INT PRIMARY KEY, times INT NOT NULL)")
+    const write = (
+      n: number,
+      others: ReadonlyArray<{ readonly sql: string; readonly values: ReadonlyArray<number> }> = []
+    ) =>
+      Mariadb.use((db) =>
+        db.transaction("test", () => {
+          const counted = "ON DUPLICATE KEY UPDATE times = times + 1"
+          const one = { sql: `INSERT INTO sequences VALUES (? + 0 * ${n}, 1) ${counted}`, values: [n] }
+          return Effect.succeed({ value: undefined, wrote: true, last: [one, ...others] })
+        })
+      )
+    const count = committingsMax + 6
+    for (let time = 0; time < 2; time++) {
+      for (let n = 0; n < count; n++) assert.strictEqual((await timed(runtime, write(n))).outcome, "success")
+    }
+    const rows: ReadonlyArray<{ readonly times: number }> = await raw.query("SELECT times FROM sequences")
+    assert.deepStrictEqual(
+      rows.map(({ times }) => Number(times)),
+      Array(count).fill(2)
+    )
+    const [, compounds] = await runtime
+      .runPromise(
+        Mariadb.use((db) => db.query("test", (session) => session.rows("SHOW SESSION STATUS LIKE 'Com_compound_sql'")))
+      )
+      .then(([row]) => row!)
+    assert.strictEqual(Number(compounds), 2 * committingsMax)
+    // One that is sent before its COMMIT commits nothing either, where one of its writes fails.
+    const twice = { sql: "INSERT INTO sequences VALUES (?, 1)", values: [0] }
+    assert.notStrictEqual((await timed(runtime, write(count, [twice]))).outcome, "success")
+    assert.lengthOf(await raw.query("SELECT n FROM sequences"), count)
+    // What the last writes give back is the value, whether they go with COMMIT or before it.
+    await raw.query("CREATE TABLE numbered (id INT AUTO_INCREMENT PRIMARY KEY, n INT NOT NULL)")
+    const numbered = (sql: string) =>
+      Mariadb.use((db) =>
+        db.transaction("test", () =>
+          Effect.succeed({
+            last: [
+              { sql: "UPDATE sequences SET times = times WHERE n = ?", values: [0] },
+              { sql, values: [7] }
+            ],
+            valueFrom: (given) => given.map((row) => row.map(Number))
+          })
+        )
+      )
+    const apart = await runtime.runPromise(numbered("INSERT INTO numbered (n) VALUES (?) RETURNING id, n"))
+    assert.deepStrictEqual(apart, [[1, 7]])
+    assert.lengthOf(await raw.query("SELECT n FROM numbered"), 1)
+    await raw.query("DROP TABLE sequences, numbered")
+    await raw.end()
+    await runtime.dispose()
+  })
+
+  it("goes on with what is prepared after another replica has changed the table", async () => {
+    const runtime = runtimeOf(database.url, { connections: 1 })
+    const { appName, tenantId } = await runtime.runPromise(aTenant)
+    const token = aToken(tenantId, appName)
+    await runtime.runPromise(insert([token]))
+    const change = (version: number) =>
+      transact(tenantId, { tokenIds: [token.tokenId] }, () => ({ tokensUpdated: [{ ...token, version }] }))
+    assert.strictEqual((await timed(runtime, change(2))).outcome, "success")
+    const raw = await connectSql(database.url)
+    await raw.query("ALTER TABLE tokens ADD COLUMN IF NOT EXISTS of_a_later_release INT NULL")
+    assert.strictEqual((await timed(runtime, change(3))).outcome, "success")
+    await raw.query("ALTER TABLE tokens DROP COLUMN of_a_later_release")
+    assert.strictEqual((await timed(runtime, change(4))).outcome, "success")
+    const found = await runtime.runPromise(TenantStore.use((store) => store.findToken(tenantId, token.tokenId)))
+    assert.strictEqual(found?.version, 4)
+    await raw.end()
+    await runtime.dispose()
+  })
+
+  it("leaves the outcome unknown where a bug of ours comes up as it is committed, and runs nothing again", async () => {
+    const runtime = runtimeOf(database.url, { connections: 1 })
+    let asked = 0
+    const planted = {
+      toJSON: () => {
+        asked++
+        throw new Error("planted")
+      }
+    } as unknown as string
+    const writing = Mariadb.use((db) =>
+      db.transaction("test", () =>
+        Effect.succeed({ value: undefined, wrote: true, last: [{ sql: "SELECT ?", values: [planted] }] })
+      )
+    )
+    assert.strictEqual((await timed(runtime, writing)).outcome, "unknown")
+    assert.strictEqual(asked, 1)
+    await runtime.dispose()
+  })
+
+  it("has written nothing where the last of the writes that go with their COMMIT fails", async () => {
+    const runtime = runtimeOf(database.url, { connections: 1 })
+    const { appName, tenantId } = await runtime.runPromise(aTenant)
+    const token = aToken(tenantId, appName)
+    await runtime.runPromise(insert([token]))
+    const raw = await connectSql(database.url)
+    await raw.query(`CREATE TRIGGER refuse BEFORE UPDATE ON tenant_counters FOR EACH ROW
+      SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused'`)
+    const change = transact(tenantId, { tokenIds: [token.tokenId] }, () => ({
+      tokensUpdated: [{ ...token, version: 2 }]
+    }))
+    assert.notStrictEqual((await timed(runtime, change)).outcome, "success")
+    await raw.query("DROP TRIGGER refuse")
+    const found = await runtime.runPromise(TenantStore.use((store) => store.findToken(tenantId, token.tokenId)))
+    assert.deepStrictEqual(found, token)
+    await raw.end()
+    await runtime.dispose()
   })
 
   it("knows that nothing happened when it breaks before COMMIT", async () => {

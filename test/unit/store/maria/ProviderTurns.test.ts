@@ -46,9 +46,9 @@ const world = () => {
     transaction: (_operation, body) =>
       Effect.gen(function* () {
         for (; state.undone > 0; state.undone--) yield* once(() => body(session))
-        const { value } = yield* once(() => body(session))
+        const result = yield* once(() => body(session))
         if (state.fails-- > 0) return yield* new StoreUnavailable({ operation: "test", outcome: "none" })
-        return value
+        return "valueFrom" in result ? result.valueFrom([[7]]) : result.value
       })
   })
   const layer = MariaRefreshStore.layer.pipe(Layer.provide(Layer.succeed(Mariadb, database)))
