@@ -174,7 +174,7 @@ const make = Effect.gen(function* () {
     return started
   }
 
-  const carry = Effect.fn("Coherence.putInForce")(function* (revocation: Revocation, until: "inForce" | "told") {
+  const carry = Effect.fnUntraced(function* (revocation: Revocation, until: "inForce" | "told") {
     applier.applyUnsafe(revocation)
     const late = Metric.update(Metrics.barrierTimeouts, 1).pipe(
       Effect.andThen(Effect.fail(new BarrierTimeout({ seq: revocation.seq })))

@@ -62,7 +62,19 @@ export const make = Effect.fnUntraced(function* (
   const now = () => monotonicMsUnsafe(clock)
 
   let waiting: Array<Pending> = []
-  const arrivals = yield* Queue.sliding<void>(1)
+  /** While no round is under way: begins one, in the turn of whoever brings a revocation. */
+  let beginNow: (() => void) | null = null
+  const arrival = Effect.callback<void>((resume) => {
+    // One may have come since it was last looked.
+    if (waiting.length > 0) return resume(Effect.void)
+    beginNow = () => {
+      beginNow = null
+      resume(Effect.void)
+    }
+    return Effect.sync(() => {
+      beginNow = null
+    })
+  })
   const changes = yield* Queue.sliding<void>(1)
   let nextId = 0
   /** Of the round under way: who has acknowledged which of its messages. */
@@ -168,7 +180,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const runOne = Effect.gen(function* () {
-    if (waiting.length === 0) yield* Queue.take(arrivals)
+    if (waiting.length === 0) yield* arrival
     const batch = takeBatch()
     if (batch.length === 0) return
     const putBack = Effect.sync(() => {
@@ -182,7 +194,7 @@ export const make = Effect.fnUntraced(function* (
   const rounds: Rounds = {
     enqueueUnsafe: (pending) => {
       waiting.push(pending)
-      Queue.offerUnsafe(arrivals, undefined)
+      beginNow?.()
     },
     acknowledgedUnsafe: ({ from, id }) => {
       if (!messageIds.has(id)) return

@@ -35,7 +35,8 @@ export type NameOf = (message: string) => string | null
 
 const nameOfNats: NameOf = (message) => /"name":"([^"]*)"/u.exec(message)?.[1] ?? "-"
 /** Connections kept for look-ups of tokens never carry anything else. */
-export const nameOfDatabase: NameOf = (message) => (/FROM tokens t FORCE INDEX/u.test(message) ? "look-ups" : null)
+export const nameOfDatabase: NameOf = (message) =>
+  /FROM tokens t FORCE INDEX \(PRIMARY\)\s+STRAIGHT_JOIN/u.test(message) ? "look-ups" : null
 /** What is held of one connection; beyond it the connection is closed. */
 const heldChunksMax = 10_000
 

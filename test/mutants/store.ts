@@ -288,19 +288,9 @@ export const store: ReadonlyArray<Mutant> = [
     [
       {
         id: "store-sql-token-of-another-tenant",
-        from: "FORCE INDEX (uq_tokens_id) WHERE tenant_id = ? AND token_id",
-        to: "FORCE INDEX (uq_tokens_id) WHERE tenant_id <> CONCAT(?, '-') AND token_id"
-      },
-      {
-        id: "store-sql-value-of-another-tenant",
-        from: "FORCE INDEX (PRIMARY) WHERE tenant_id = ? AND hash",
-        to: "FORCE INDEX (PRIMARY) WHERE tenant_id <> CONCAT(?, '-') AND hash"
-      },
-      {
-        id: "store-sql-endpoint-of-another-tenant",
-        from: "FORCE INDEX (ix_tokens_endpoint) WHERE tenant_id = ? AND endpoint_id",
-        to: "FORCE INDEX (ix_tokens_endpoint) WHERE tenant_id <> CONCAT(?, '-') AND endpoint_id",
-        breaks: ["P6", "R-TOK-8"]
+        from: "WHERE t.tenant_id = ? AND",
+        to: "WHERE t.tenant_id <> CONCAT(?, '-') AND",
+        breaks: ["P6", "R-ACC-7", "R-TOK-8"]
       }
     ]
   ),

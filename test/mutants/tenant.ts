@@ -77,6 +77,12 @@ export const tenant: ReadonlyArray<Mutant> = [
       breaks: ["R-EVT-2"]
     },
     {
+      id: "tenant-commit-relay-is-woken-for-what-is-held",
+      from: "changes.outbox.some(({ afterRevocation }) => !afterRevocation)",
+      to: "changes.outbox.length > 0",
+      breaks: ["R-EVT-2"]
+    },
+    {
       id: "tenant-commit-answers-before-in-force",
       from: 'if (decided.inForce === "now") return asked.reply',
       to: 'if (decided.inForce !== "earlier") return asked.reply',

@@ -303,7 +303,8 @@ export const layer = Layer.effect(
               Effect.mapError(coherence.putInForce(revocation), (): ChangeError => new errors.NotYetInForce())
             )
       for (const [index, asked] of group.entries()) replyOne(tenantId, asked, decided[index]!, barrier, seqBefore)
-      if (changes.outbox.length > 0) signal.wakeUnsafe()
+      // What is held until it is in force is announced then: a look before that finds nothing, and takes time from the barrier.
+      if (changes.outbox.some(({ afterRevocation }) => !afterRevocation)) signal.wakeUnsafe()
       const readSeq = revocation?.seq ?? seqBefore
       // Its sequence is not older than a removal in the same or an earlier transaction, so nothing would disbelieve it.
       const isRemoved = changes.tenantRemoved || (workspace.loaded.tenant?.removedAt ?? null) !== null

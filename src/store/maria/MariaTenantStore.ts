@@ -43,7 +43,7 @@ import {
 import { applyTokens } from "./apply/tokens.ts"
 import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
-import { applicationOf, loadApplications } from "./load/applications.ts"
+import { applicationColumns, applicationOf, loadApplications } from "./load/applications.ts"
 import { loadAside } from "./load/aside.ts"
 import { loadClients } from "./load/clients.ts"
 import { loadCredentials } from "./load/credentials.ts"
@@ -70,7 +70,7 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
   const locking = lockTenant(session, tenantId, load.createsTenant === true)
   // Where it may be missing, it is got first.
   if (load.createsTenant === true) await locking
-  const [locked, tokens, endpointCounts, named, idempotent, credentials, clients, keys, aside, revokeAlls] =
+  const [locked, found, endpointCounts, named, idempotent, credentials, clients, keys, aside, revokeAlls] =
     await Promise.all([
       locking,
       loadTokens(session, tenantId, load),
@@ -83,16 +83,13 @@ const loadAll = async (session: Session, tenantId: string, load: Load): Promise<
       loadAside(session, load.aside),
       loadRevokeAlls(session, tenantId, load.revokeAlls)
     ])
-  const others = Array.from(tokens.values(), (token) => token.appName).filter((name) => !named.applications.has(name))
-  const ofTokens = others.length === 0 ? undefined : await loadApplications(session, tenantId, others)
-  const applications = new Map([...named.applications, ...(ofTokens?.applications ?? [])])
   const loaded: Loaded = {
     tenant: locked.tenant,
     revocationSeq: locked.counters?.revocationSeq ?? 0,
     now: locked.now,
-    tokens,
+    tokens: found.tokens,
     endpointCounts,
-    applications,
+    applications: new Map([...found.applications, ...named.applications]),
     applicationTokenCounts: named.tokenCounts,
     tenantTokenCount: locked.counters?.tokenCount ?? 0,
     stock: locked.counters?.stock ?? noStock,
@@ -179,8 +176,6 @@ const runTransaction = <A>(
 
 // ---- reads ------------------------------------------------------------------
 
-const applicationColumns = "app_name, tenant_id, created_at, removed_at, out_of_service, decided_at"
-
 const pageOf = <A>(rows: ReadonlyArray<Row>, limit: number, of: (row: Row) => A, key: (item: A) => string): Page<A> => {
   const content = rows.slice(0, limit).map(of)
   const last = content.at(-1)
@@ -189,14 +184,14 @@ const pageOf = <A>(rows: ReadonlyArray<Row>, limit: number, of: (row: Row) => A,
 
 const listTenantsSql = `SELECT ${tenantColumns("tenants")} FROM tenants WHERE removed_at IS NULL AND tenant_id > ?
   ORDER BY tenant_id LIMIT ?`
-const listApplicationsSql = `SELECT ${applicationColumns} FROM applications FORCE INDEX (ix_applications_tenant)
+const listApplicationsSql = `SELECT ${applicationColumns("applications")} FROM applications FORCE INDEX (ix_applications_tenant)
   WHERE tenant_id = ? AND app_name > ? AND removed_at IS NULL AND out_of_service IS NULL
   ORDER BY app_name LIMIT ?`
 const findTenantsSql = (marks: string): string =>
   `SELECT ${tenantColumns("tenants")} FROM tenants WHERE tenant_id IN (${marks})`
 const findByIssuerSql = `SELECT ${tenantColumns("tenants")} FROM tenants WHERE issuer_claimed = ? AND removed_at IS NULL`
 const findApplicationsSql = (marks: string): string =>
-  `SELECT ${applicationColumns} FROM applications WHERE app_name IN (${marks})`
+  `SELECT ${applicationColumns("applications")} FROM applications WHERE app_name IN (${marks})`
 const findTokenSql = `SELECT ${tokenColumns} FROM tokens WHERE token_id = ? AND tenant_id = ?`
 const applicationsOfEndpointSql = `SELECT DISTINCT app_name FROM tokens FORCE INDEX (ix_tokens_endpoint)
   WHERE endpoint_id = ? AND tenant_id = ? ORDER BY app_name`
@@ -243,7 +238,7 @@ const make = Effect.map(Mariadb, (database) => {
           pageOf(
             await session.rows(listApplicationsSql, [tenantId, after ?? "", limit + 1]),
             limit,
-            applicationOf,
+            (row) => applicationOf(row),
             (application) => application.appName
           ),
         tenantId

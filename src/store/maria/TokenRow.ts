@@ -6,7 +6,7 @@ import type { Row, Value } from "./MariadbConnection.ts"
 const endReasons: ReadonlyArray<EndReason> = ["expired", "rotated"]
 export const statusNumber = (status: TokenStatus): number => tokenStatuses.indexOf(status)
 
-export const tokenColumns = [
+export const tokenColumnNames = [
   "token_id",
   "tenant_id",
   "app_name",
@@ -28,7 +28,8 @@ export const tokenColumns = [
   "hash",
   "hash_key_id",
   "mac"
-].join(", ")
+]
+export const tokenColumns = tokenColumnNames.join(", ")
 
 /** Three columns beginning at `at`: `expires_at`, `overlap_ends_at`, `ended_by`. */
 export const endsOf = (row: Row, at: number) => {

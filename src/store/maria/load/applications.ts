@@ -3,16 +3,20 @@ import { type Application, outReasons } from "../../../domain/Tenant.ts"
 import * as Columns from "../Columns.ts"
 import type { Row, Session } from "../MariadbConnection.ts"
 
-const byName = (marks: string): string =>
-  `SELECT app_name, tenant_id, created_at, removed_at, out_of_service, decided_at, token_count FROM applications WHERE app_name IN (${marks})`
+const columns = ["app_name", "tenant_id", "created_at", "removed_at", "out_of_service", "decided_at"]
+/** What `applicationOf` reads, of a table that is called so. */
+export const applicationColumns = (table: string): string => columns.map((column) => `${table}.${column}`).join(", ")
 
-export const applicationOf = (row: Row): Application => ({
-  appName: Columns.text(row, 0),
-  tenantId: Columns.text(row, 1),
-  createdAt: Columns.whole(row, 2),
-  removedAt: Columns.wholeOrNull(row, 3),
-  outOfService: Columns.wordOrNull(row, 4, outReasons),
-  decidedAt: Columns.whole(row, 5)
+const byName = (marks: string): string =>
+  `SELECT ${applicationColumns("applications")}, token_count FROM applications WHERE app_name IN (${marks})`
+
+export const applicationOf = (row: Row, at = 0): Application => ({
+  appName: Columns.text(row, at),
+  tenantId: Columns.text(row, at + 1),
+  createdAt: Columns.whole(row, at + 2),
+  removedAt: Columns.wholeOrNull(row, at + 3),
+  outOfService: Columns.wordOrNull(row, at + 4, outReasons),
+  decidedAt: Columns.whole(row, at + 5)
 })
 
 export interface LoadedApplications {

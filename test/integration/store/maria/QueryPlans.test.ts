@@ -6,6 +6,7 @@ import { inject } from "vitest"
 import { AuditStore } from "../../../../src/store/AuditStore.ts"
 import { KeyRotationStore } from "../../../../src/store/KeyRotationStore.ts"
 import { KeyStore } from "../../../../src/store/KeyStore.ts"
+import { byEndpointSql, byHashSql as byHashSqlOfLoad, byIdSql } from "../../../../src/store/maria/load/tokens.ts"
 import { Mariadb } from "../../../../src/store/maria/Mariadb.ts"
 import { hashedSql, sealedSql } from "../../../../src/store/maria/MariaKeyRotationStore.ts"
 import { endedSql, orphansOfApplicationsSql, orphansOfTenantsSql } from "../../../../src/store/maria/MariaSweeps.ts"
@@ -71,6 +72,23 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         const plan = yield* planOf(byHashSql(hashes.map(() => "?").join(", ")), hashes)
         assert.strictEqual(plan.get("t"), "PRIMARY")
         assert.deepStrictEqual([plan.get("a"), plan.get("c"), plan.get("n")], ["PRIMARY", "PRIMARY", "PRIMARY"])
+      })
+    )
+
+    it.effect("a transaction finds its tokens, and with each its application, along their own indexes", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* filler
+        const marks = Array.from({ length: 64 }, () => "?").join(", ")
+        const tokens = Array.from({ length: 64 }, () => aToken(tenantId, appName))
+        const plans = [
+          [byIdSql, tokens.map(({ tokenId }) => Buffer.from(tokenId.replaceAll("-", ""), "hex")), "uq_tokens_id"],
+          [byHashSqlOfLoad, tokens.map(({ hash }) => hash), "PRIMARY"],
+          [byEndpointSql, tokens.map(({ endpointId }) => endpointId), "ix_tokens_endpoint"]
+        ] as const
+        for (const [sql, values, index] of plans) {
+          const plan = yield* planOf(sql(marks), [tenantId, ...values])
+          assert.deepStrictEqual([plan.get("t"), plan.get("a")], [index, "PRIMARY"])
+        }
       })
     )
 

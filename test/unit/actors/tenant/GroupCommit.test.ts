@@ -370,6 +370,40 @@ describe("a group that dies after its commit", () => {
     })
   )
 
+  it.live("wakes the relay for what may leave, and not before that for what is held", () =>
+    Effect.gen(function* () {
+      const turns = Effect.promise(async () => {
+        for (let n = 0; n < 4; n += 1) await new Promise((done) => setImmediate(done))
+      })
+      const world = yield* tenantWorld
+      const { signal, tenants } = yield* world.replica("one")
+      yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
+      yield* tenants.registerApplication("acme", "app", operator)
+      const isWoken = Effect.gen(function* () {
+        const woken = yield* Effect.forkChild(signal.awaitWake, { startImmediately: true })
+        yield* turns
+        const isOver = woken.pollUnsafe() !== undefined
+        yield* Fiber.interrupt(woken)
+        return isOver
+      })
+      yield* isWoken
+      const item = { endpointId: "e", token: "value123", expiresAt: null, description: null }
+      const [made] = yield* tenants.provisionTokens("acme", "app", [item], operator)
+      const { tokenId } = Result.getOrThrow(made!).record
+      assert.isTrue(yield* isWoken)
+      world.state.hold = true
+      const wanted = { target: "Revoked", expectedVersion: null, reason: null } as const
+      const revoked = yield* Effect.forkChild(tenants.transitionTokens("acme", [{ tokenId }], wanted, operator), {
+        startImmediately: true
+      })
+      while (world.held.length === 0) yield* turns
+      assert.isFalse(yield* isWoken)
+      yield* world.release
+      yield* Fiber.join(revoked)
+      assert.isTrue(yield* isWoken)
+    })
+  )
+
   it.effect("with its barrier is answered as a bug, and the actor goes on", () =>
     Effect.gen(function* () {
       const world = yield* tenantWorld
