@@ -308,6 +308,11 @@ export const actors: ReadonlyArray<Mutant> = [
     "src/actors/clients/NameLookups.ts",
     { breaks: ["P6", "R-CLI-8"], tests: ["test/unit/actors/clients/NameLookups.test.ts", checks] },
     [
+      {
+        id: "clients-lookups-bug-is-a-database-that-is-away",
+        from: "const isAway = cause instanceof StoreUnavailable",
+        to: "const isAway = cause !== null"
+      },
       { id: "clients-lookups-places-stay-taken", from: "this.count -= done.length", to: "this.count -= 1" },
       {
         id: "clients-lookups-statement-stays-sent",

@@ -683,6 +683,41 @@ export const store: ReadonlyArray<Mutant> = [
     },
     { id: "store-bulkhead-one-tenant-takes-all", from: "const part = 1 / 3", to: "const part = 1" }
   ]),
+  ...faultsIn("src/store/maria/Lookups.ts", { breaks: ["R-BUS-10", "P10"], tests: [`${unit}/maria/Lookups.test.ts`] }, [
+    {
+      id: "store-lookups-unsure-connection-is-used-again",
+      from: "giveBack(!failure.fatal)",
+      to: "giveBack(failure.fatal || !failure.fatal)"
+    },
+    {
+      id: "store-lookups-late-connection-is-used-again",
+      from: "    asked.stop?.()\n",
+      to: ""
+    },
+    {
+      id: "store-lookups-place-is-not-given-back",
+      from: "    underWay--\n    answer()",
+      to: "    if (waiting.size > 0) underWay--\n    answer()"
+    },
+    {
+      id: "store-lookups-waiting-one-leaves-a-place-it-has-not",
+      survives: "all have the same time, so whoever is overdue has begun: those before it were over; a second fence",
+      from: "if (waiting.delete(asked)) underWay++",
+      to: "waiting.delete(asked)"
+    },
+    {
+      id: "store-lookups-as-many-as-are-asked",
+      from: "if (underWay < size) begin(asked)",
+      to: "if (underWay < waitersMax) begin(asked)",
+      breaks: ["P6"]
+    },
+    {
+      id: "store-lookups-without-an-end",
+      from: "isClosed || waiting.size >= waitersMax",
+      to: "isClosed || waiting.size < 0",
+      breaks: ["P6"]
+    }
+  ]),
   ...faultsIn(
     "src/store/maria/ConnectionPool.ts",
     { breaks: ["R-REF-23"], tests: ["test/integration/store/maria/ConnectionModes.test.ts"] },

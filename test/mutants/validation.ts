@@ -245,6 +245,12 @@ export const validation: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/actors/validation/Directory.ts", { breaks: p1, tests: [live, `${unit}/Directory.test.ts`] }, [
     {
+      id: "validation-directory-bug-is-a-database-that-is-away",
+      from: "const isAway = cause instanceof StoreUnavailable",
+      to: "const isAway = cause !== null",
+      breaks: ["R-TOK-2"]
+    },
+    {
       id: "validation-directory-removed-meanwhile-is-known",
       from: "if (changes === this.changes && application.index >= 0) {",
       to: "if (application.index >= 0) {"
@@ -278,6 +284,12 @@ export const validation: ReadonlyArray<Mutant> = [
     { breaks: [...p1, "R-REV-5"], tests: [live, `${unit}/MissLines.test.ts`] },
     [
       {
+        id: "validation-queue-bug-is-a-database-that-is-away",
+        from: "if (!(cause instanceof StoreUnavailable)) throw cause",
+        to: "if (cause === null) throw cause",
+        breaks: ["R-TOK-2"]
+      },
+      {
         id: "validation-queue-covered-by-generation-of-the-answer",
         survives:
           "a renewal after a time without a lease begins another generation, so what was covered without one counts for nothing",
@@ -297,8 +309,8 @@ export const validation: ReadonlyArray<Mutant> = [
       },
       {
         id: "validation-queue-changed-row-is-used",
-        from: "rows.filter((row) => row !== undefined && !holds(row))",
-        to: "rows.filter((row) => row !== undefined && !holds(row) && row.version < 0)",
+        from: "else if (keyring.rowHolds(row.tag?.mac, RowTags.ofHotToken(row))) {",
+        to: "else if (keyring.rowHolds(row.tag?.mac, RowTags.ofHotToken(row)) || row.version >= 0) {",
         breaks: ["R-SEC-30"]
       },
       {

@@ -110,6 +110,8 @@ export class World {
   hold = false
   holdNames = false
   down = false
+  /** What look-ups reject with. */
+  lookupBug: Error | null = null
   keysCurrent = true
   /** Whether rows are as this service wrote them. */
   rowsHold = true
@@ -169,6 +171,7 @@ export class World {
       lookup: {
         byHash: (hashes) => {
           this.statements++
+          if (this.lookupBug !== null) return Promise.reject(this.lookupBug)
           if (this.down) return Promise.reject(new StoreUnavailable({ operation: "byHash", outcome: "none" }))
           const asked = hashes.map((hash) => Buffer.from(hash).toString("hex"))
           // The snapshot is taken when the statement is sent.
@@ -176,6 +179,7 @@ export class World {
           return statement(asked, () => snapshot, this.sent, this.hold)
         },
         applications: (names) => {
+          if (this.lookupBug !== null) return Promise.reject(this.lookupBug)
           if (this.down) return Promise.reject(new StoreUnavailable({ operation: "applications", outcome: "none" }))
           const snapshot = names.flatMap((appName) => {
             const tenantId = this.applications.get(appName)

@@ -73,6 +73,7 @@ const limit = "10 seconds"
 const tooMany = refusal(429)
 const unavailable = refusal(503)
 const bug = refusal(500)
+const bugLogEveryMs = 1_000
 
 type CheckError = errors.TooManyRequests | errors.Unavailable | PasswordsBusy
 
@@ -111,8 +112,14 @@ const make = Effect.gen(function* () {
 
   const now = () => clock.currentTimeMillisUnsafe()
   const leaseHolds = () => lease.holds(monotonicMsUnsafe(clock), now())
+  let bugLoggedAt = Number.NEGATIVE_INFINITY
   const reads = {
     byNames: store.byNames,
+    onBug: (cause: unknown) => {
+      if (monotonicMsUnsafe(clock) - bugLoggedAt < bugLogEveryMs) return
+      bugLoggedAt = monotonicMsUnsafe(clock)
+      fork(Effect.logError("a look-up of client credentials met a bug", cause))
+    },
     generation: () => (leaseHolds() ? lease.generation : 0),
     tick: () => beliefs.sequences.tick,
     cover: (tenantId: string, readSeq: number, sentGeneration: number, sentTick: number) =>
@@ -160,6 +167,7 @@ const make = Effect.gen(function* () {
     lookups.ask(name, (outcome) => {
       if (outcome === "full") return respond(tooMany)
       if (outcome === "unavailable") return respond(unavailable)
+      if (outcome === "bug") return respond(bug)
       if (outcome === "unknown" || !isUsable(outcome)) return respond(unauthenticated)
       hot.keep(outcome, null, leaseHolds())
       respondFound(outcome, respond)
@@ -175,7 +183,9 @@ const make = Effect.gen(function* () {
             ? Effect.fail(new errors.TooManyRequests({ limit: "logins" }))
             : outcome === "unavailable"
               ? Effect.fail(new errors.Unavailable({ part: "database", committed: false }))
-              : Effect.succeed(outcome === "unknown" ? undefined : outcome)
+              : outcome === "bug"
+                ? Effect.die(new Error("the look-up met a bug"))
+                : Effect.succeed(outcome === "unknown" ? undefined : outcome)
       )
     )
 

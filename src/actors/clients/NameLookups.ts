@@ -5,12 +5,14 @@
  * What comes back covers its tenant (`Beliefs.cover`) when the statement was sent under the lease.
  */
 import { type ClientName, type FoundClient, nameKey } from "../../domain/ClientCredential.ts"
+import { StoreUnavailable } from "../../store/StoreError.ts"
 
 export const lookupsWaitingMax = 10_000
 const namesPerStatementMax = 256
 const statementsMax = 2
 
-export type Outcome = FoundClient | "unknown" | "unavailable" | "full"
+/** `unavailable`: MariaDB did not say. `bug`: something went wrong here. */
+export type Outcome = FoundClient | "unknown" | "unavailable" | "bug" | "full"
 type Done = (outcome: Outcome) => void
 
 interface Waiting {
@@ -25,6 +27,7 @@ export interface NameLookupsOptions {
   /** What is known of sequences now. */
   readonly tick: () => number
   readonly cover: (tenantId: string, readSeq: number, sentGeneration: number, sentTick: number) => void
+  readonly onBug: (bug: unknown) => void
 }
 
 export class NameLookups {
@@ -78,7 +81,11 @@ export class NameLookups {
         }
         this.finish(batch, (at) => found[at] ?? "unknown")
       },
-      () => this.finish(batch, () => "unavailable")
+      (cause: unknown) => {
+        const isAway = cause instanceof StoreUnavailable
+        if (!isAway) this.options.onBug(cause)
+        this.finish(batch, () => (isAway ? "unavailable" : "bug"))
+      }
     )
   }
 

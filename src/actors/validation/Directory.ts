@@ -9,6 +9,7 @@
  * Nothing here decides a validation: a wrong tenant could only send a request to the wrong bulkhead,
  * and the token's own row says whose it is.
  */
+import { StoreUnavailable } from "../../store/StoreError.ts"
 import type { TokenLookup } from "../../store/TokenLookup.ts"
 import type { Beliefs } from "./HotState.ts"
 import type { ApplicationRecord } from "./Records.ts"
@@ -20,8 +21,8 @@ export const namesWaitingMax = 10_000
 const wishedMax = namesWaitingMax / 2
 const namesPerStatementMax = 256
 
-/** `unavailable`: MariaDB did not say. */
-export type Found = ApplicationRecord | "unknown" | "unavailable" | "full"
+/** `unavailable`: MariaDB did not say. `bug`: something went wrong here. */
+export type Found = ApplicationRecord | "unknown" | "unavailable" | "bug" | "full"
 export type OnFound = (found: Found) => void
 
 interface Statement {
@@ -38,6 +39,7 @@ export interface DirectoryOptions {
   readonly now: () => number
   readonly monotonicMs: () => number
   readonly timeoutMs: number
+  readonly onBug: (bug: unknown) => void
 }
 
 export class Directory {
@@ -147,8 +149,11 @@ export class Directory {
           return application ?? "unknown"
         })
       },
-      () => {
-        if (this.sent === statement) this.finish(statement, () => "unavailable")
+      (cause: unknown) => {
+        if (this.sent !== statement) return
+        const isAway = cause instanceof StoreUnavailable
+        if (!isAway) this.options.onBug(cause)
+        this.finish(statement, () => (isAway ? "unavailable" : "bug"))
       }
     )
   }

@@ -17,6 +17,7 @@ import type { Keyring, TokenHashed } from "../../crypto/Keyring.ts"
 import * as RowTags from "../../crypto/RowTags.ts"
 import type { HotToken } from "../../domain/HotToken.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
+import { StoreUnavailable } from "../../store/StoreError.ts"
 import type { TokenLookup } from "../../store/TokenLookup.ts"
 import type { Beliefs } from "./HotState.ts"
 import { type Miss, MissLines } from "./MissLines.ts"
@@ -66,8 +67,7 @@ export interface MissQueueOptions<M extends Miss> {
   readonly timeoutMs: number
 }
 
-const hex = (bytes: Uint8Array): string =>
-  (bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).toString("hex")
+const hex = ({ buffer, byteOffset, length }: Uint8Array) => Buffer.from(buffer, byteOffset, length).toString("hex")
 
 /** One statement, but where a key that has just come made it too long. */
 const inParts = (hashes: ReadonlyArray<Uint8Array>, ask: TokenLookup["Service"]["byHash"]) => {
@@ -114,8 +114,7 @@ export class MissQueue<M extends Miss> {
       this.healthy = false
       this.lastResort(statement.misses)
     }
-    const late = this.lines.takeOverdue(overdue)
-    if (late.length > 0) this.lastResort(late)
+    this.lastResort(this.lines.takeOverdue(overdue))
     this.schedule()
   }
 
@@ -183,10 +182,13 @@ export class MissQueue<M extends Miss> {
         if (!this.statements.delete(statement)) return
         this.arrived(statement, found, hashes.length / misses.length, ifNotFound)
       },
-      () => {
+      (cause: unknown) => {
         if (!this.statements.delete(statement)) return
-        this.healthy = false
-        this.lastResort(statement.misses)
+        this.guarded(misses, () => {
+          if (!(cause instanceof StoreUnavailable)) throw cause
+          this.healthy = false
+          this.lastResort(misses)
+        })
         this.schedule()
       }
     )
@@ -213,21 +215,23 @@ export class MissQueue<M extends Miss> {
     this.healthy = true
     this.guarded(misses, () => {
       if (rows.length !== misses.length * hashesPerMiss) throw new Error("a look-up that has not a place for each hash")
-      const holds = (row: HotToken) => keyring.rowHolds(row.tag?.mac, RowTags.ofHotToken(row))
-      const changed = new Set(rows.filter((row) => row !== undefined && !holds(row)))
-      const found = rows.filter((row) => row !== undefined && !changed.has(row)) as ReadonlyArray<HotToken>
-      for (const row of found) beliefs.cover(row.tenantId, row.readSeq, sentGeneration, sentTick)
-      if (cacheEnabled && found.length > 0) cache.putUnsafe(found)
+      const found: Array<HotToken> = []
       const at = moment()
       let next = 0
       for (const miss of misses) {
         let row: HotToken | undefined
         for (const end = next + hashesPerMiss; next < end; next++) row ??= rows[next]
-        if (row !== undefined && changed.has(row)) {
+        if (row === undefined) settle(miss, ifNotFound, at)
+        else if (keyring.rowHolds(row.tag?.mac, RowTags.ofHotToken(row))) {
+          beliefs.cover(row.tenantId, row.readSeq, sentGeneration, sentTick)
+          found.push(row)
+          settle(miss, row, at)
+        } else {
           onChanged(row)
           settle(miss, "changed", at)
-        } else settle(miss, row ?? ifNotFound, at)
+        }
       }
+      if (cacheEnabled && found.length > 0) cache.putUnsafe(found)
     })
     this.schedule()
   }

@@ -155,6 +155,7 @@ export class Misses {
     try {
       if (found === "unknown") this.answer(question.waiter, reply.unknownApplication, wall)
       else if (found === "unavailable") this.answer(question.waiter, reply.unavailable, wall)
+      else if (found === "bug") this.answer(question.waiter, reply.broken, wall)
       else if (found === "full") this.refuse(question.waiter)
       else this.wait(found, question, lease.holds(monotonicMs(), wall), wall)
     } catch (bug) {

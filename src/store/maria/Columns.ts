@@ -4,7 +4,7 @@
  * What comes out of the database is checked as it is read: a column of another type than the schema
  * gives is a defect.
  */
-import type { Row, Session, Value } from "./MariadbConnection.ts"
+import type { Reader, Row, Session, Value } from "./MariadbConnection.ts"
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/u
 
@@ -96,6 +96,20 @@ export const rowsIn = async (
     chunksOf(values).map((chunk) => session.rows(sql(chunk.marks), [...before, ...chunk.values]))
   )
   return pieces.length === 1 ? (pieces[0] ?? []) : pieces.flat()
+}
+
+/** The same for a look-up. */
+export const lookUp = (
+  { read }: Reader,
+  sql: (marks: string) => string,
+  values: ReadonlyArray<Value>
+): Promise<ReadonlyArray<Row>> => {
+  const [first, ...others] = chunksOf(values)
+  if (first === undefined) return Promise.resolve([])
+  if (others.length === 0) return read(sql(first.marks), first.values)
+  return Promise.all([first, ...others].map((chunk) => read(sql(chunk.marks), chunk.values))).then((pieces) =>
+    pieces.flat()
+  )
 }
 
 // ---- lists ------------------------------------------------------------------

@@ -14,9 +14,9 @@ import { type Connection, openConnection } from "./MariadbConnection.ts"
 import type { StoreSettings } from "./StoreConfig.ts"
 
 /** How long connections are given to say goodbye. */
-const closeTimeout = Duration.seconds(1)
+export const closeTimeout = Duration.seconds(1)
 /** More than this many waiting for a connection: the rest is refused at once. */
-const waitersMax = 10_000
+export const waitersMax = 10_000
 
 /** Makes an effect of a promise of the connector. */
 export const fromSession = <A>(run: () => Promise<A>): Effect.Effect<A, DatabaseFailure> =>

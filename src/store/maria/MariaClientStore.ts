@@ -71,7 +71,6 @@ const list = async (session: Session, tenantId: string, query: ClientQuery): Pro
 
 const make = Effect.gen(function* () {
   const database = yield* Mariadb
-  const run = Effect.runPromiseWith(yield* Effect.context<never>())
   return ClientStore.of({
     find: (tenantId, credentialId) =>
       database.query(
@@ -86,19 +85,17 @@ const make = Effect.gen(function* () {
     list: (tenantId, query) =>
       database.query("ClientStore.list", (session) => list(session, tenantId, query), tenantId),
     byNames: (names) =>
-      run(
-        database.lookup("ClientStore.byNames", async (session) => {
-          const rows = await Columns.rowsIn(session, byNamesSql, names.map(nameHashBytes))
-          const found = new Map(
-            rows.map((row): readonly [string, FoundClient] => {
-              const credential = clientOf(row)
-              return [nameKey(credential.name), { credential, readSeq: Columns.whole(row, clientColumnCount) }]
-            })
-          )
-          // By the name itself, not by its hash.
-          return names.map((name) => found.get(nameKey(name)))
-        })
-      ),
+      database.lookup("ClientStore.byNames", async (reader) => {
+        const rows = await Columns.lookUp(reader, byNamesSql, names.map(nameHashBytes))
+        const found = new Map(
+          rows.map((row): readonly [string, FoundClient] => {
+            const credential = clientOf(row)
+            return [nameKey(credential.name), { credential, readSeq: Columns.whole(row, clientColumnCount) }]
+          })
+        )
+        // By the name itself, not by its hash.
+        return names.map((name) => found.get(nameKey(name)))
+      }),
     orphaned: (limit) =>
       database.query("ClientStore.orphaned", async (session) =>
         (await session.rows(orphanedSql, [limit])).map((row) => ({

@@ -87,23 +87,17 @@ const inOrderOf = (hashes: ReadonlyArray<Buffer>, rows: ReadonlyArray<Row>): Rea
 }
 
 const make = Effect.gen(function* () {
-  const database = yield* Mariadb
-  const run = Effect.runPromiseWith(yield* Effect.context<never>())
+  const { lookup } = yield* Mariadb
   return TokenLookup.of({
     byHash: (hashes) =>
-      run(
-        database.lookup("TokenLookup.byHash", async (session) => {
-          const asked = hashes.map(bufferOf)
-          return inOrderOf(asked, await Columns.rowsIn(session, byHashSql, asked))
-        })
-      ),
+      lookup("TokenLookup.byHash", (reader) => {
+        const asked = hashes.map(bufferOf)
+        return Columns.lookUp(reader, byHashSql, asked).then((rows) => inOrderOf(asked, rows))
+      }),
     applications: (appNames) =>
-      run(
-        database.lookup("TokenLookup.applications", async (session) =>
-          (await Columns.rowsIn(session, applicationsSql, Array.from(new Set(appNames)))).map((row) => ({
-            appName: Columns.text(row, 0),
-            tenantId: Columns.text(row, 1)
-          }))
+      lookup("TokenLookup.applications", (reader) =>
+        Columns.lookUp(reader, applicationsSql, Array.from(new Set(appNames))).then((rows) =>
+          rows.map((row) => ({ appName: Columns.text(row, 0), tenantId: Columns.text(row, 1) }))
         )
       )
   })

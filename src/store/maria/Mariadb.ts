@@ -19,8 +19,9 @@ import { Context, Effect, Layer, Random } from "effect"
 import { Tracing } from "../../observability/Tracing.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import * as Bulkhead from "./Bulkhead.ts"
-import { fromSession, makePool, type Pool } from "./ConnectionPool.ts"
+import { fromSession, makePool } from "./ConnectionPool.ts"
 import { DatabaseFailure, isBug, isOfStatement, isPassing, isRepeatable, timedOutCode } from "./DatabaseFailure.ts"
+import * as Lookups from "./Lookups.ts"
 import type { Connection, Row, Session, Write } from "./MariadbConnection.ts"
 import { StoreConfig } from "./StoreConfig.ts"
 import { traced } from "./TracedStatements.ts"
@@ -61,11 +62,8 @@ export class Mariadb extends Context.Service<
       body: (session: Session) => Promise<A>,
       tenantId?: string | null
     ) => Effect.Effect<A, StoreUnavailable>
-    /** The same on the connections kept for look-ups. */
-    readonly lookup: <A>(
-      operation: string,
-      body: (session: Session) => Promise<A>
-    ) => Effect.Effect<A, StoreUnavailable>
+    /** Reads, on the connections kept for them. */
+    readonly lookup: Lookups.Lookup
     readonly transaction: <A>(
       operation: string,
       body: (session: Session) => Effect.Effect<TransactionResult<A>, DatabaseFailure>,
@@ -162,10 +160,7 @@ const make = Effect.gen(function* () {
     Effect.sync(() => makePool(settings, settings.connections)),
     (pool) => pool.close
   )
-  const lookups = yield* Effect.acquireRelease(
-    Effect.sync(() => makePool(settings, settings.lookupConnections)),
-    (pool) => pool.close
-  )
+  const lookup = yield* Lookups.make(settings, settings.lookupConnections)
 
   const within = <A>(
     operation: string,
@@ -192,20 +187,16 @@ const make = Effect.gen(function* () {
 
   const bulkhead = Bulkhead.make(settings.connections)
 
-  const on =
-    (pool: Pool) =>
-    <A>(
-      operation: string,
-      body: (session: Session) => Promise<A>,
-      tenantId: string | null = null
-    ): Effect.Effect<A, StoreUnavailable> =>
-      within(
-        operation,
-        { commitSent: false },
-        bulkhead.within(tenantId)(pool.use("each", (connection) => fromSession(() => body(connection))))
-      ).pipe(
-        Effect.catchTag("ConstraintBroken", (broken) => Effect.die(new Error(`${operation}: ${broken.constraint}`)))
-      )
+  const query = <A>(
+    operation: string,
+    body: (session: Session) => Promise<A>,
+    tenantId: string | null = null
+  ): Effect.Effect<A, StoreUnavailable> =>
+    within(
+      operation,
+      { commitSent: false },
+      bulkhead.within(tenantId)(main.use("each", (connection) => fromSession(() => body(connection))))
+    ).pipe(Effect.catchTag("ConstraintBroken", (broken) => Effect.die(new Error(`${operation}: ${broken.constraint}`))))
 
   const again = (attempt: number) =>
     Effect.flatMap(Random.next, (random) =>
@@ -213,8 +204,8 @@ const make = Effect.gen(function* () {
     )
 
   return traced(yield* Tracing, {
-    query: on(main),
-    lookup: on(lookups),
+    query,
+    lookup,
     transaction: (operation, body, tenantId = null) =>
       Effect.suspend(() => {
         const progress: Progress = { commitSent: false }

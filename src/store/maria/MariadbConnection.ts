@@ -32,13 +32,18 @@ export interface Session {
   readonly command: (sql: string) => Promise<void>
 }
 
+/** Reads that need no order among themselves: each is handed to the connector at once. */
+export interface Reader {
+  readonly read: (sql: string, values: ReadonlyArray<Value>) => Promise<ReadonlyArray<Row>>
+}
+
 /** A row that a statement writes. */
 export interface Write {
   readonly sql: string
   readonly values: ReadonlyArray<Value>
 }
 
-export interface Connection extends Session, Pick<Flights.Flights, "begin" | "commit" | "mode" | "rollback"> {
+export interface Connection extends Session, Reader, Pick<Flights.Flights, "begin" | "commit" | "mode" | "rollback"> {
   /**
    * Writes in this order, and COMMIT, in one round trip. The server ends at the first that fails, and has not
    * committed then. For few: each sequence of texts is a statement of its own, prepared and kept. Answers the rows that
@@ -220,6 +225,8 @@ const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => 
   const committings = new Set<string>()
   const execute = <A>(sql: string, values: ReadonlyArray<Value> = []): Promise<A> =>
     add({ sql, isBatch: false }, () => connection.execute<A>(sql, values))
+  const read = (sql: string, values: ReadonlyArray<Value>): Promise<ReadonlyArray<Row>> =>
+    connection.execute<ReadonlyArray<Row>>(sql, values)
   return {
     begin,
     commit,
@@ -240,6 +247,7 @@ const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => 
     mode,
     rollback,
     rows: (sql, values) => execute<ReadonlyArray<Row>>(sql, values),
+    read,
     run: (sql, values) => execute<mariadb.UpsertResult>(sql, values).then((done) => done.affectedRows),
     batch: (sql, rows) =>
       rows.length === 0

@@ -73,12 +73,8 @@ export const traced = ({ begin }: typeof Tracing.Service, database: Mariadb["Ser
         () => database.query(operation, body, tenantId),
         (wrap) => database.query(operation, (session) => body(wrap(session)), tenantId)
       ),
-    lookup: (operation, body) =>
-      within(
-        operation,
-        () => database.lookup(operation, body),
-        (wrap) => database.lookup(operation, (session) => body(wrap(session)))
-      ),
+    // Asked from outside any fiber, and for many at once: nobody's trace.
+    lookup: database.lookup,
     transaction: (operation, body, tenantId) =>
       within(
         operation,

@@ -206,7 +206,7 @@ it("a group's transaction stands in the fiber's trace and its statements below i
         const run = body(session)
         return run
       }),
-    lookup: () => Effect.void,
+    lookup: () => Promise.resolve(),
     transaction: (_operation: string, body: (of: typeof session) => Effect.Effect<unknown>) =>
       Effect.suspend(() => body(session))
   } as unknown as Mariadb["Service"]

@@ -16,6 +16,7 @@ const setup = () => {
     now: () => world.now,
     monotonicMs: () => world.now,
     timeoutMs: 2_000,
+    onBug: () => {},
     lookup: {
       byHash: () => Promise.resolve([]),
       applications: () => new Promise<ReadonlyArray<Row>>((resolve) => sent.push(resolve))

@@ -757,6 +757,19 @@ describe("while MariaDB does not answer", () => {
     )
   })
 
+  it("what fails by a bug is told, and is 500 and not 503, of the directory, too; hot tokens are answered", async () => {
+    const world = await hotWorld()
+    world.add(2)
+    world.lookupBug = new Error("on purpose")
+    assert.strictEqual(world.ask("app", "value1").statusCode, 200)
+    assert.deepInclude((await world.answer("app", "value2")).reply, { ...noIds, statusCode: 500 })
+    assert.strictEqual((await world.answer("unheard", "value2")).statusCode, 500)
+    assert.deepStrictEqual(world.bugs, [world.lookupBug, world.lookupBug])
+    assert.strictEqual(world.path.inFlight(), 0)
+    world.lookupBug = null
+    assert.strictEqual((await world.answer("app", "value2")).statusCode, 200)
+  })
+
   it("a directory that does not answer is 503 after the time-out", async () => {
     const world = new World()
     world.holdNames = true

@@ -42,7 +42,7 @@ const world = () => {
     )
   const database = Mariadb.of({
     query,
-    lookup: query,
+    lookup: () => Promise.reject(new Error("nothing of it is looked up")),
     transaction: (_operation, body) =>
       Effect.gen(function* () {
         for (; state.undone > 0; state.undone--) yield* once(() => body(session))

@@ -26,7 +26,11 @@ it.effect("each read that is asked for a tenant names it", () =>
         asked.set(operation, tenantId)
         return undefined as never
       })
-    const database = Layer.succeed(Mariadb, { query: note, lookup: note, transaction: note })
+    const database = Layer.succeed(Mariadb, {
+      query: note,
+      lookup: () => Promise.reject(new Error("nothing of it is looked up")),
+      transaction: note
+    })
     const context = yield* Layer.build(
       Layer.mergeAll(
         MariaTenantStore.layer,
