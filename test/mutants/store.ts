@@ -82,12 +82,29 @@ export const store: ReadonlyArray<Mutant> = [
       tests: [`${maria}/MariaRefreshStore.test.ts`]
     },
     {
+      id: "store-look-up-is-not-prepared-first",
+      from: "    read,\n",
+      to: "    read: (sql, values) => connection.execute<ReadonlyArray<Row>>(sql, values),\n",
+      breaks: ["P10", "R-BUS-10"],
+      tests: ["test/integration/store/maria/PreparedLimit.test.ts"]
+    },
+    {
       id: "store-commit-with-writes-whatever-failed",
       from: "`BEGIN NOT ATOMIC ${",
       to: "`BEGIN NOT ATOMIC DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END; ${"
     }
   ]),
   ...faultsIn("src/store/maria/Flights.ts", { breaks: ["P2", "R-DUR-2"], tests: [`${unit}/maria/Flights.test.ts`] }, [
+    {
+      id: "store-flights-alone-is-not-prepared",
+      from: "new Set(flight.flatMap(",
+      to: "new Set((flight.length === 1 ? [] : flight).flatMap("
+    },
+    {
+      id: "store-flights-keep-what-was-prepared-beside-a-failure",
+      from: "      return letGo(prepared)\n",
+      to: "      return\n"
+    },
     {
       id: "store-flights-commit-sent-unheard",
       from: "        sending()\n",
@@ -636,6 +653,11 @@ export const store: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn("src/store/maria/Migrations.ts", { breaks: ["R-RUN-1"], tests: [`${maria}/maria/Migrations.test.ts`] }, [
+    {
+      id: "store-migrations-warn-not-of-prepared-statements",
+      from: "if (prepared > Columns.whole(row, 3)) {",
+      to: "if (prepared > 2 * Columns.whole(row, 3)) {"
+    },
     {
       id: "store-migrations-without-lock",
       from: "          await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))\n",

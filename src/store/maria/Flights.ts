@@ -78,10 +78,20 @@ export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () 
     mode = wanted
   }
 
-  /** A statement that goes alone and is no batch is prepared by the connector, in the same write. */
-  const prepare = (flight: ReadonlyArray<Step>): Promise<ReadonlyArray<mariadb.Prepare>> => {
-    const sqls = flight.length === 1 && !flight[0]!.isBatch ? [] : flight.flatMap(({ sql }) => sql ?? [])
-    return Promise.all(Array.from(new Set(sqls), (sql) => connection.prepare(sql)))
+  /**
+   * All of them, one that goes alone too, before anything is sent: the connector would send what it is to run with it, and
+   * where the server cannot prepare it (it keeps so many) it runs the one that was prepared before, with these values.
+   * What was prepared once takes no round trip. Each is kept from being closed until its flight is over.
+   */
+  const prepare = async (flight: ReadonlyArray<Step>, prepared: Array<mariadb.Prepare>): Promise<void> => {
+    const sqls = new Set(flight.flatMap(({ sql }) => (sql === null ? [] : [sql])))
+    const asked = await Promise.allSettled(Array.from(sqls, (sql) => connection.prepare(sql)))
+    for (const one of asked) if (one.status === "fulfilled") prepared.push(one.value)
+    for (const one of asked) if (one.status === "rejected") throw one.reason
+  }
+
+  const letGo = (prepared: ReadonlyArray<mariadb.Prepare>): void => {
+    for (const statement of prepared) statement.close()
   }
 
   /** In one write. */
@@ -114,15 +124,16 @@ export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () 
   const fly = async (flight: ReadonlyArray<Step>): Promise<void> => {
     const { kind, transaction } = flight[0]!
     if (transaction !== null && transaction.failure !== null) return fail(flight, transaction.failure.cause)
-    let prepared: ReadonlyArray<mariadb.Prepare> = []
+    const prepared: Array<mariadb.Prepare> = []
     try {
-      prepared = await prepare(flight)
       if (kind === "statement" || kind === "last") await changeMode(transaction === null ? "each" : "together")
+      await prepare(flight, prepared)
     } catch (cause) {
-      return fail(flight, cause)
+      fail(flight, cause)
+      return letGo(prepared)
     }
     settle(flight, await start(flight))
-    for (const statement of prepared) statement.close()
+    letGo(prepared)
   }
 
   const takeFlight = (): ReadonlyArray<Step> => {

@@ -63,6 +63,8 @@ export interface ConnectionOptions {
 
 /** What the server must take in one packet; batches are cut to it. Its default, checked at start. */
 export const packetMaxBytes = 16 * 1024 * 1024
+/** Statements that a connection keeps prepared. */
+export const preparedMax = 256
 
 interface Target {
   readonly host: string
@@ -159,7 +161,7 @@ const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, s
     rowsAsArray: true,
     foundRows: true,
     maxAllowedPacket: packetMaxBytes,
-    prepareCacheLength: 256
+    prepareCacheLength: preparedMax
   } satisfies mariadb.ConnectionConfig & Record<string, unknown>
 }
 
@@ -225,8 +227,18 @@ const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => 
   const committings = new Set<string>()
   const execute = <A>(sql: string, values: ReadonlyArray<Value> = []): Promise<A> =>
     add({ sql, isBatch: false }, () => connection.execute<A>(sql, values))
-  const read = (sql: string, values: ReadonlyArray<Value>): Promise<ReadonlyArray<Row>> =>
-    connection.execute<ReadonlyArray<Row>>(sql, values)
+  /**
+   * Prepared first, as in a flight: where the server cannot, the connector gets rows of the statement before, which it has not
+   * asked for, and dies of them with the process.
+   */
+  const read = async (sql: string, values: ReadonlyArray<Value>): Promise<ReadonlyArray<Row>> => {
+    const prepared = await connection.prepare(sql)
+    try {
+      return await connection.execute<ReadonlyArray<Row>>(sql, values)
+    } finally {
+      prepared.close()
+    }
+  }
   return {
     begin,
     commit,

@@ -20,7 +20,7 @@ import { untilAnswered } from "../StartWait.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import * as Columns from "./Columns.ts"
 import { type DatabaseFailure, fromUnknown, isUnreachable } from "./DatabaseFailure.ts"
-import { type Connection, openConnection, packetMaxBytes, parseDatabaseUrl } from "./MariadbConnection.ts"
+import { type Connection, openConnection, packetMaxBytes, parseDatabaseUrl, preparedMax } from "./MariadbConnection.ts"
 import { isFarInClear, StoreConfig, type StoreSettings } from "./StoreConfig.ts"
 
 export interface Migration {
@@ -55,10 +55,10 @@ export const knownMigrations = (): ReadonlyArray<Migration> => {
     })
 }
 
-const serverSql = "SELECT VERSION(), @@max_allowed_packet, @@innodb_flush_log_at_trx_commit"
+const serverSql = "SELECT VERSION(), @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, @@max_prepared_stmt_count"
 
-/** The server must be one whose behaviour is relied on. Answers what is allowed but should not be, or null. */
-const checkServer = async (connection: Connection): Promise<string | null> => {
+/** The server must be one whose behaviour is relied on. Answers what is allowed but should not be. */
+const checkServer = async (connection: Connection, settings: StoreSettings): Promise<ReadonlyArray<string>> => {
   const [row = []] = await connection.rows(serverSql)
   const version = Columns.text(row, 0)
   const [, major, minor] = /^(\d+)\.(\d+)\..*MariaDB/u.exec(version) ?? []
@@ -68,9 +68,20 @@ const checkServer = async (connection: Connection): Promise<string | null> => {
   if (Columns.whole(row, 1) < packetMaxBytes) {
     throw new SchemaRefused({ reason: `the server's max_allowed_packet must be ${packetMaxBytes} or more` })
   }
-  return Columns.whole(row, 2) === 1
-    ? null
-    : "innodb_flush_log_at_trx_commit is not 1: a crash of the database's machine can lose acknowledged changes"
+  const warnings: Array<string> = []
+  if (Columns.whole(row, 2) !== 1) {
+    warnings.push(
+      "innodb_flush_log_at_trx_commit is not 1: a crash of the database's machine can lose acknowledged changes"
+    )
+  }
+  const prepared = preparedMax * (settings.connections + settings.lookupConnections)
+  if (prepared > Columns.whole(row, 3)) {
+    warnings.push(
+      `max_prepared_stmt_count is less than the ${prepared} statements that this replica's connections may keep: ` +
+        "beyond it the server takes no new ones, of nobody"
+    )
+  }
+  return warnings
 }
 
 const createTableSql = `CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -126,8 +137,8 @@ const migrateOnce = (known: ReadonlyArray<Migration>, settings: StoreSettings) =
     Effect.flatMap((connection) =>
       Effect.andThen(
         Effect.flatMap(
-          attempt(() => checkServer(connection)),
-          (warning) => (warning === null ? Effect.void : Effect.logWarning(warning))
+          attempt(() => checkServer(connection, settings)),
+          (warnings) => Effect.forEach(warnings, (warning) => Effect.logWarning(warning))
         ),
         attempt(async () => {
           await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))

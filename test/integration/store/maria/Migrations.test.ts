@@ -1,7 +1,7 @@
 /** How the schema is brought up to date, by one replica or many. */
 import { type AddressInfo, connect, createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit } from "effect"
+import { Cause, Duration, Effect, Exit, Logger } from "effect"
 import { inject } from "vitest"
 import { knownMigrations, type Migration, migrate } from "../../../../src/store/maria/Migrations.ts"
 import { StoreConfig, type StoreSettings } from "../../../../src/store/maria/StoreConfig.ts"
@@ -40,6 +40,27 @@ const recorded = async (raw: Raw): Promise<ReadonlyArray<number>> =>
 
 const step = (number: number, sql: string): Migration => ({ number, name: `step_${number}`, sql })
 const table = (name: string) => `CREATE TABLE ${name} (id INT PRIMARY KEY)`
+
+describe("a start", () => {
+  it("warns where its connections could keep more statements prepared than the server keeps", () =>
+    inDatabase(async (database, raw) => {
+      const [row] = (await raw.query("SELECT @@max_prepared_stmt_count AS most")) as ReadonlyArray<{ most: bigint }>
+      const fit = Math.floor(Number(row!.most) / 256) - 1
+      const said: Array<string> = []
+      const collect = Logger.make(({ message }) => void said.push(String(message)))
+      const start = (connections: number) => {
+        const settings = StoreConfig.of(settingsOf(database.url, { connections, lookupConnections: 1 }))
+        return Effect.runPromise(
+          migrate([]).pipe(Effect.provideService(StoreConfig, settings), Effect.provide(Logger.layer([collect])))
+        )
+      }
+      await start(fit)
+      const before = said.length
+      await start(fit + 1)
+      assert.lengthOf(said, 2 * before + 1)
+      assert.include(said.at(-1), `less than the ${256 * (fit + 2)} statements`)
+    }))
+})
 
 describe("migrations", () => {
   it("are one statement each, numbered upwards", () => {

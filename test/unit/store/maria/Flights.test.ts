@@ -49,4 +49,79 @@ describe("statements that were started", () => {
     )
     assert.strictEqual(told, "Error: given up")
   })
+
+  it("that commit by themselves are sent with autocommit off, and not once one of their transaction has failed", async () => {
+    const sent: Array<string> = []
+    const connection = {
+      prepare: (sql: string) => Promise.resolve({ sql, close: () => undefined }),
+      query: (sql: string) => {
+        sent.push(sql)
+        return Promise.resolve()
+      }
+    } as unknown as Connection
+    const socket = { cork: () => undefined, uncork: () => undefined } as unknown as Socket
+    const flights = Flights.make(connection, socket, () => undefined)
+    const send = (what: string) => () => {
+      sent.push(what)
+      return Promise.resolve()
+    }
+    flights.begin()
+    await flights.last("last", send("last"))
+    assert.deepStrictEqual(sent, ["SET autocommit = 0", "last"])
+    flights.begin()
+    const failed = flights.add({ sql: null, isBatch: false }, () => Promise.reject(new Error("a deadlock")))
+    const notSent = flights.last("last", send("too late"))
+    for (const one of [failed, notSent]) {
+      const told = await one.then(
+        () => "nothing",
+        (cause: unknown) => String(cause)
+      )
+      assert.strictEqual(told, "Error: a deadlock")
+    }
+    assert.deepStrictEqual(sent, ["SET autocommit = 0", "last"])
+  })
+
+  it("let go of what was prepared for them, though another one of them could not be", async () => {
+    const closed: Array<string> = []
+    const connection = {
+      prepare: (sql: string) =>
+        sql === "cannot be"
+          ? Promise.reject(new Error("no more of them"))
+          : Promise.resolve({ close: () => closed.push(sql) }),
+      query: () => Promise.resolve()
+    } as unknown as Connection
+    const socket = { cork: () => undefined, uncork: () => undefined } as unknown as Socket
+    const flights = Flights.make(connection, socket, () => undefined)
+    const send = () => Promise.resolve()
+    const started = ["one", "cannot be", "other"].map((sql) => flights.add({ sql, isBatch: false }, send))
+    const told = await Promise.allSettled(started)
+    assert.isTrue(told.every(({ status }) => status === "rejected"))
+    assert.deepStrictEqual(closed, ["one", "other"])
+  })
+
+  it("are not sent where the server cannot prepare them, one that goes alone neither", async () => {
+    const sent: Array<string> = []
+    const connection = {
+      prepare: () => Promise.reject(new Error("no more of them")),
+      query: () => Promise.resolve()
+    } as unknown as Connection
+    const socket = { cork: () => undefined, uncork: () => undefined } as unknown as Socket
+    const flights = Flights.make(connection, socket, () => undefined)
+    const send = (what: string) => () => {
+      sent.push(what)
+      return Promise.resolve()
+    }
+    const told = (one: Promise<unknown>) =>
+      one.then(
+        () => "nothing",
+        (cause: unknown) => String(cause)
+      )
+    assert.strictEqual(
+      await told(flights.add({ sql: "alone", isBatch: false }, send("alone"))),
+      "Error: no more of them"
+    )
+    flights.begin()
+    assert.strictEqual(await told(flights.last("last", send("last"))), "Error: no more of them")
+    assert.deepStrictEqual(sent, [])
+  })
 })
