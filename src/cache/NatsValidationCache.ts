@@ -8,10 +8,11 @@
  * When the bucket does not answer `silentLooksMax` times in a row, it is left alone for `pause`: a
  * validation goes to the database at once then, instead of after the time-out.
  */
-import { Clock, Effect, Layer, Metric } from "effect"
+import { Clock, Duration, Effect, Layer, Metric } from "effect"
 import type { HotToken } from "../domain/HotToken.ts"
 import * as DirectGet from "../nats/DirectGet.ts"
 import { Nats } from "../nats/Nats.ts"
+import * as StreamPuts from "../nats/StreamPuts.ts"
 import { Streams } from "../nats/Streams.ts"
 import { CacheConfig } from "./CacheConfig.ts"
 import * as HotTokenValue from "./HotTokenValue.ts"
@@ -20,7 +21,7 @@ import { type CacheKey, ValidationCache } from "./ValidationCache.ts"
 const silentLooksMax = 3
 const pauseMs = 1_000
 /** How long a put waits for its acknowledgement before it is counted as lost. */
-const putTimeoutMs = 2_000
+const putLimit = Duration.seconds(2)
 
 // ---- metrics ------------------------------------------------------------------
 const looks = Metric.counter("cm_cache_lookups_total", {
@@ -40,7 +41,7 @@ const chunksOf = <A>(items: ReadonlyArray<A>, size: number): ReadonlyArray<Reado
       )
 
 const make = Effect.gen(function* () {
-  const { control, inboxPrefix, jetstream } = yield* Nats
+  const { control, inboxPrefix } = yield* Nats
   const { tokensBucket } = yield* Streams
   const { getTimeout, putsInFlightMax } = yield* CacheConfig
   const context = yield* Effect.context<never>()
@@ -92,13 +93,12 @@ const make = Effect.gen(function* () {
     return answers.flatMap(({ found }) => found)
   })
 
-  let putsInFlight = 0
-  const settled = (count: (by: number) => void) => () => {
-    putsInFlight--
-    count(1)
-  }
-  const onStored = settled(stored)
-  const onLost = settled(lost)
+  const streamPuts = yield* StreamPuts.make(control, inboxPrefix, {
+    inFlightMax: putsInFlightMax,
+    limit: putLimit,
+    stored: () => stored(1),
+    lost: () => lost(1)
+  })
 
   return ValidationCache.of({
     getMany: (keys) => {
@@ -111,15 +111,9 @@ const make = Effect.gen(function* () {
     },
     putUnsafe: (tokens) => {
       for (const token of tokens) {
-        if (putsInFlight >= putsInFlightMax) {
-          dropped(1)
-          continue
-        }
-        putsInFlight++
-        jetstream
-          .publish(subjectOf(token), HotTokenValue.encode(token), { timeout: putTimeoutMs })
-          .then(onStored, onLost)
+        if (!streamPuts.putUnsafe(subjectOf(token), HotTokenValue.encode(token))) dropped(1)
       }
+      streamPuts.flushUnsafe()
     }
   })
 })

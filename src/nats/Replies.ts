@@ -14,28 +14,11 @@
  * - a message or a connection that keeps things elsewhere is answered by `respond`.
  */
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
+import { type Protocol, protocolOf } from "./Protocol.ts"
 
 /** What the library keeps of a message. */
 interface Inside {
   readonly _msg?: { readonly reply?: unknown }
-}
-
-/** What the library's connection consists of, as far as it is used here. */
-interface Protocol {
-  readonly sendCommand: (command: Uint8Array) => void
-  readonly isClosed: () => boolean
-  outMsgs: number
-  outBytes: number
-}
-
-const protocolOf = (connection: NatsConnection): Protocol | null => {
-  const { protocol } = connection as unknown as { readonly protocol?: Partial<Protocol> }
-  const isKnown =
-    typeof protocol?.sendCommand === "function" &&
-    typeof protocol.isClosed === "function" &&
-    typeof protocol.outMsgs === "number" &&
-    typeof protocol.outBytes === "number"
-  return isKnown ? (protocol as Protocol) : null
 }
 
 /** The subject that a message asks to be answered at, as it came; null where the library keeps it elsewhere. */

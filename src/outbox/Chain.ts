@@ -63,6 +63,8 @@ export interface Conclusion {
   readonly refused: Refused | null
   /** Rows that were not sent, because the first one was refused: they may be appended in its place. */
   readonly left: ReadonlyArray<OutboxRow>
+  /** So many were not sent, because the time was over. */
+  readonly unsent: number
   /** Why the stream did not answer as it should, or null. */
   readonly trouble: string | null
 }
@@ -79,9 +81,10 @@ export const conclude = (
   let refused: Conclusion["refused"] = null
   let firstOddity: Outcome["_tag"] | null = null
   let trouble: string | null = null
+  let unsent = 0
   outcomes.forEach((outcome, index) => {
     const row = rows[index]!
-    if (outcome._tag !== "Stored") firstOddity ??= outcome._tag
+    if (outcome._tag !== "Stored" && outcome._tag !== "Unsent") firstOddity ??= outcome._tag
     switch (outcome._tag) {
       case "Stored":
         if (outcome.sequence === newest + 1) newest++
@@ -91,6 +94,9 @@ export const conclude = (
       case "Duplicate":
         duplicates++
         sent.push(row)
+        return
+      case "Unsent":
+        unsent++
         return
       case "Refused":
         refused ??= { row, reason: outcome.reason }
@@ -112,6 +118,7 @@ export const conclude = (
     isKnown: firstOddity === null || first,
     refused,
     left: first ? rows.slice(1) : [],
+    unsent,
     trouble: first ? null : trouble
   }
 }

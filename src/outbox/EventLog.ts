@@ -29,6 +29,8 @@ export type Outcome = Data.TaggedEnum<{
   /** It was not written and never will be as it is: no message can be that large, or have such headers. */
   Refused: { readonly reason: string }
   Uncertain: { readonly reason: string }
+  /** Its time was over before it was its turn. */
+  Unsent: {}
 }>
 export const Outcome = Data.taggedEnum<Outcome>()
 
@@ -46,11 +48,12 @@ export interface Tail {
 export class EventLog extends Context.Service<
   EventLog,
   {
-    /** One outcome for each entry, in order. */
+    /** One outcome for each entry, in order. After `until` (milliseconds, monotonic clock) nothing but the first is sent. */
     readonly append: (
       stream: StreamKind,
       last: number,
-      entries: ReadonlyArray<Appendable>
+      entries: ReadonlyArray<Appendable>,
+      until?: number
     ) => Effect.Effect<ReadonlyArray<Outcome>>
     /** Ids of the messages after `sequence`, from the beginning when the stream has not come that far. */
     readonly readAfter: (stream: StreamKind, sequence: number) => Effect.Effect<Tail, EventLogUnavailable>

@@ -3,16 +3,16 @@
  *
  * Every message carries its id (`Nats-Msg-Id`) and the sequence it expects before it
  * (`Nats-Expected-Last-Sequence`), which the stream's leader checks before it proposes anything. The
- * first message goes alone: with sequences alone, a batch that starts one too low would lose its first
- * message and store its second. (Expecting the previous message's id would close that too, but in a
+ * first message goes alone (`StreamPublish.ts`): with sequences alone, a batch that starts one too low would lose its
+ * first message and store its second. (Expecting the previous message's id would close that too, but in a
  * cluster of 2.15.2 a refusal of that kind leaves the stream without writes; measured.) Reading asks the
  * stream's leader for its end and any copy for the messages.
  */
-import { JetStreamApiCodes, PubHeaders, type StoredMsg } from "@nats-io/jetstream"
+import { JetStreamApiCodes, type StoredMsg } from "@nats-io/jetstream"
 import { Duration, Effect, Layer } from "effect"
+import type { Ack } from "../nats/AckInbox.ts"
 import * as DirectGet from "../nats/DirectGet.ts"
 import { Nats } from "../nats/Nats.ts"
-import type { Ack } from "../nats/StreamPublish.ts"
 import * as StreamPublish from "../nats/StreamPublish.ts"
 import { Streams } from "../nats/Streams.ts"
 import { type Appendable, EventLog, EventLogUnavailable, Outcome, type StreamKind, type Tail } from "./EventLog.ts"
@@ -53,6 +53,15 @@ const outcomeOf = (ack: Ack): Outcome => {
   }
 }
 
+/** Of `count` entries, appended behind `last`. */
+export const outcomesOf = (acks: ReadonlyArray<Ack>, count: number, last: number): ReadonlyArray<Outcome> => {
+  const outcomes = acks.map(outcomeOf)
+  // While each is stored in its place, only the time keeps what stands behind it from being sent. Else it would be refused.
+  const isPlain = outcomes.every((one, at) => one._tag === "Stored" && one.sequence === last + 1 + at)
+  while (outcomes.length < count) outcomes.push(isPlain ? Outcome.Unsent() : Outcome.Misplaced())
+  return outcomes
+}
+
 /** A message that somebody stored with headers that break the rules has no id. */
 const eventIdOf = (stored: StoredMsg): string => {
   try {
@@ -62,34 +71,19 @@ const eventIdOf = (stored: StoredMsg): string => {
   }
 }
 
-/** Which stream takes the entry, and behind which message. */
-const messageOf = (stream: string, lastSequence: number, { eventId, headers, payload, subject }: Appendable) => ({
+const messageOf = ({ eventId, headers, payload, subject }: Appendable): StreamPublish.StreamMessage => ({
+  id: eventId,
   subject,
   payload,
-  headers: {
-    ...headers,
-    [PubHeaders.MsgIdHdr]: eventId,
-    [PubHeaders.ExpectedStreamHdr]: stream,
-    [PubHeaders.ExpectedLastSeqHdr]: String(lastSequence)
-  }
+  headers
 })
 
 const make = Effect.gen(function* () {
   const { control, inboxPrefix, jetstreamManager } = yield* Nats
   const names = yield* Streams
-  const { publishTimeout } = yield* OutboxConfig
+  const { batchMax: windowMax, publishTimeout } = yield* OutboxConfig
   const directGet = yield* DirectGet.make(control, inboxPrefix)
   const streamPublish = yield* StreamPublish.make(control, inboxPrefix)
-
-  /** Each expects the one before it, and the first of them `lastSequence`. */
-  const publish = (stream: string, lastSequence: number, entries: ReadonlyArray<Appendable>) =>
-    Effect.map(
-      streamPublish.publishAll(
-        entries.map((entry, index) => messageOf(stream, lastSequence + index, entry)),
-        publishTimeout
-      ),
-      (acks) => acks.map(outcomeOf)
-    )
 
   const unavailable = (stream: string) => (cause: unknown) =>
     new EventLogUnavailable({ stream, reason: cause instanceof Error ? cause.name : "unknown" })
@@ -131,16 +125,14 @@ const make = Effect.gen(function* () {
     return tail
   })
 
-  const append = Effect.fnUntraced(function* (stream: string, last: number, entries: ReadonlyArray<Appendable>) {
-    const [first, ...others] = entries
-    if (first === undefined) return []
-    const [outcome = Outcome.Uncertain({ reason: "no answer" })] = yield* publish(stream, last, [first])
-    if (outcome._tag !== "Stored") return [outcome, ...others.map(() => Outcome.Misplaced())]
-    return [outcome, ...(yield* publish(stream, outcome.sequence, others))]
-  })
+  const append = (stream: string, last: number, entries: ReadonlyArray<Appendable>, until: number) =>
+    Effect.map(
+      streamPublish.publishChain(entries.map(messageOf), { stream, last, windowMax, limit: publishTimeout, until }),
+      (acks) => outcomesOf(acks, entries.length, last)
+    )
 
   return EventLog.of({
-    append: (kind, last, entries) => append(names[kind], last, entries),
+    append: (kind, last, entries, until = Number.POSITIVE_INFINITY) => append(names[kind], last, entries, until),
     readAfter
   })
 })

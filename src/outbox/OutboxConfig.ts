@@ -5,11 +5,11 @@ import * as Setting from "../observability/Setting.ts"
 const config = Config.all({
   batchMax: Setting.int({
     name: "CM_OUTBOX_BATCH_MAX",
-    unit: "rows",
+    unit: "events",
     min: 1,
     max: 4_096,
     byDefault: 256,
-    about: "Rows of the outbox that are published together."
+    about: "Events that are on their way to a stream at a time."
   }),
   pollInterval: Setting.duration({
     name: "CM_OUTBOX_POLL_INTERVAL",

@@ -24,7 +24,8 @@ export const make =
     return (outcomes) => {
       for (const [at, span] of spans.entries()) {
         const outcome = outcomes[at]?._tag ?? "Uncertain"
-        span?.end(outcome === "Stored" || outcome === "Duplicate" ? null : outcome, { "cm.outcome": outcome })
+        const isFine = outcome === "Stored" || outcome === "Duplicate" || outcome === "Unsent"
+        span?.end(isFine ? null : outcome, { "cm.outcome": outcome })
       }
     }
   }

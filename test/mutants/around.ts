@@ -79,11 +79,17 @@ export const around: ReadonlyArray<Mutant> = [
     "src/outbox/NatsEventLog.ts",
     { breaks: ["P3", "R-EVT-1"], tests: ["test/integration/outbox/NatsEventLog.test.ts"] },
     [
-      { id: "outbox-log-without-message-id", from: "    [PubHeaders.MsgIdHdr]: eventId,\n", to: "" },
       {
-        id: "outbox-log-without-expected-sequence",
-        from: "    [PubHeaders.ExpectedLastSeqHdr]: String(lastSequence)\n",
-        to: "    ...(lastSequence < 0 ? { [PubHeaders.ExpectedLastSeqHdr]: String(lastSequence) } : {})\n"
+        id: "outbox-log-unsent-are-forgotten",
+        tests: ["test/unit/outbox/RelayTerm.test.ts"],
+        from: "outcomes.push(isPlain ? Outcome.Unsent() : Outcome.Misplaced())",
+        to: "outcomes.push(isPlain ? Outcome.Unsent() : Outcome.Duplicate({ sequence: last }))"
+      },
+      {
+        id: "outbox-log-refused-are-unsent",
+        tests: ["test/unit/outbox/RelayTerm.test.ts"],
+        from: "outcomes.push(isPlain ? Outcome.Unsent() : Outcome.Misplaced())",
+        to: "outcomes.push(Outcome.Unsent())"
       },
       {
         id: "outbox-log-restored-stream-is-not-read",
@@ -221,6 +227,7 @@ export const around: ReadonlyArray<Mutant> = [
       to: "read.slice()",
       breaks: ["R-LIM-3"]
     },
+    { id: "nats-replies-leave-at-the-end-of-the-turn", from: "    this.protocol?.flushPending?.()\n", to: "" },
     { id: "nats-replies-are-sent-twice", from: "    this.given = used\n", to: "" },
     {
       id: "nats-replies-length-of-ten-has-a-digit",
@@ -236,30 +243,138 @@ export const around: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn(
-    "src/nats/StreamPublish.ts",
-    { breaks: ["P3", "R-EVT-1"], tests: ["test/unit/nats/StreamPublish.test.ts"] },
+    "src/nats/AckInbox.ts",
+    {
+      breaks: ["P3", "R-EVT-1"],
+      tests: ["test/unit/nats/StreamPublish.test.ts", "test/unit/nats/StreamPuts.test.ts"]
+    },
     [
-      {
-        id: "nats-publish-unanswered-is-refused",
-        from: '({ kind: "unknown", reason: "no answer in time" })',
-        to: '({ kind: "unsent", reason: "InvalidArgumentError" })'
-      },
       {
         id: "nats-publish-any-answer-is-stored",
         from: 'typeof stream !== "string" || stream === "" || !isCount(seq)',
         to: "!isCount(seq)"
       },
+      { id: "nats-publish-ended-inbox-stays-ended", from: "        subscription = null\n", to: "" }
+    ]
+  ),
+  ...faultsIn(
+    "src/nats/StreamPublish.ts",
+    { breaks: ["P3", "R-EVT-1"], tests: ["test/unit/nats/StreamPublish.test.ts"] },
+    [
       {
-        id: "nats-publish-one-answer-counts-twice",
-        from: "            if (waiting.delete(reply)) answered(at, ack)",
-        to: "            answered(at, ack)"
+        id: "nats-publish-unanswered-is-refused",
+        from: '{ kind: "unknown", reason: "no answer in time" }',
+        to: '{ kind: "unsent", reason: "InvalidArgumentError" }'
       },
-      { id: "nats-publish-ended-inbox-stays-ended", from: "        subscription = null\n", to: "" },
+      { id: "nats-publish-one-answer-counts-twice", from: "        if (acks[at] !== undefined) return\n", to: "" },
+      { id: "nats-publish-first-in-company", from: "answered === 0 ? 1 : windowMax", to: "windowMax" },
       {
-        id: "nats-publish-one-that-throws-ends-all",
-        from: '            answered(at, { kind: "unsent"',
-        to: '            if (left < 0) answered(at, { kind: "unsent"'
-      }
+        id: "nats-publish-on-behind-a-refusal",
+        from: '        if (ack.kind !== "stored" || ack.duplicate || ack.sequence !== last + 1 + at) isOpen = false\n',
+        to: ""
+      },
+      { id: "nats-publish-on-behind-a-gap", from: " || ack.sequence !== last + 1 + at", to: "" },
+      { id: "nats-publish-without-a-window", from: " && sent - answered < window", to: " && window > 0" },
+      {
+        id: "nats-publish-limit-of-the-first-answer",
+        from: "now() >= endsAt() ? Effect.void : awaitAll",
+        to: "now() > heardAt ? Effect.void : awaitAll"
+      },
+      {
+        id: "nats-publish-behind-the-time",
+        from: "heardAt < until ? messages.length",
+        to: "heardAt < until + limitMs ? messages.length"
+      },
+      { id: "nats-publish-no-first-behind-the-time", from: "Math.min(1, messages.length)", to: "0" },
+      {
+        id: "nats-publish-waits-on-behind-the-time",
+        from: "Math.min(heardAt, Math.max(startedAt, until)) + limitMs",
+        to: "heardAt + limitMs"
+      },
+      { id: "nats-publish-limit-of-all-together", from: "        heardAt = now()\n", to: "" },
+      {
+        id: "nats-publish-any-chain-is-acknowledged",
+        from: "if (number >= base && number < base + sent())",
+        to: "if (number >= base)"
+      },
+      {
+        id: "nats-publish-without-message-id",
+        from: "`Nats-Msg-Id: ${id}${expects}${last + at}\\r\\n`",
+        to: "`Nats-Msg: ${id}${expects}${last + at}\\r\\n`"
+      },
+      {
+        id: "nats-publish-without-expected-sequence",
+        from: "\\r\\nNats-Expected-Last-Sequence: `",
+        to: "\\r\\nNats-Expected-Last: `"
+      },
+      { id: "nats-publish-id-with-a-line", from: "const refusal = unfitId.test(id)", to: 'const refusal = id === ""' }
+    ]
+  ),
+  ...faultsIn("src/nats/StreamPuts.ts", { breaks: ["P4"], tests: ["test/unit/nats/StreamPuts.test.ts"] }, [
+    {
+      id: "nats-puts-any-answer-is-stored",
+      from: '    if (AckInbox.ackOf(message).kind === "stored") stored()',
+      to: "    if (msg !== null) stored()"
+    },
+    {
+      id: "nats-puts-without-a-bound",
+      from: "if (onTheWay.size >= inFlightMax) return false",
+      to: "if (inFlightMax === 0) return false"
+    },
+    {
+      id: "nats-puts-never-lost",
+      from: "      onTheWay.delete(number)\n      lost()\n",
+      to: "      if (number < 0) lost()\n"
+    },
+    {
+      id: "nats-puts-lost-before-the-limit",
+      from: "if (sentAt > sentBefore) return",
+      to: "if (sentAt > sentBefore + limitMs) return"
+    },
+    {
+      id: "nats-puts-counted-twice",
+      from: "if (!onTheWay.delete(",
+      to: "if (onTheWay.delete(-1) && !onTheWay.delete("
+    }
+  ]),
+  ...faultsIn(
+    "src/nats/PublishLines.ts",
+    { breaks: ["R-EVT-1", "R-EVT-5"], tests: ["test/unit/nats/StreamPublish.test.ts"] },
+    [
+      {
+        id: "nats-lines-subject-with-a-line",
+        from: 'subject === "" || unfitSubject.test(subject)',
+        to: 'subject === ""'
+      },
+      { id: "nats-lines-header-with-a-line", from: " || unfitHeader.test(value)", to: "" },
+      { id: "nats-lines-any-header-name", from: 'name === "" || /[^!-9;-~]/u.test(name)', to: 'name === ""' },
+      {
+        id: "nats-lines-closed-is-told-as-sent",
+        from: '    if (protocol.isClosed()) return "ClosedConnectionError"\n',
+        to: ""
+      },
+      {
+        id: "nats-lines-drained-is-told-as-sent",
+        from: '    if (protocol.noMorePublishing === true) return "DrainingConnectionError"\n',
+        to: ""
+      },
+      {
+        id: "nats-lines-any-size",
+        from: "bytes > (this.connection.info?.max_payload ?? Number.POSITIVE_INFINITY)",
+        to: "bytes < 0"
+      },
+      {
+        id: "nats-lines-size-by-a-guess",
+        from: "this.connection.info?.max_payload ?? Number.POSITIVE_INFINITY",
+        to: "this.connection.info?.max_payload ?? 0x10_0000",
+        breaks: ["R-EVT-1"]
+      },
+      {
+        id: "nats-lines-characters-are-bytes",
+        from: "const headerBytes = Buffer.byteLength(block)",
+        to: "const headerBytes = block.length"
+      },
+      { id: "nats-lines-given-bytes-again", from: "    this.given = used\n", to: "" }
     ]
   ),
   ...faultsIn(

@@ -32,14 +32,14 @@ export const faulty = (log: Layer.Layer<EventLog, unknown>, faults: EventLogFaul
     Effect.gen(function* () {
       const inner = yield* EventLog
       return EventLog.of({
-        append: (stream, last, entries) =>
+        append: (stream, last, entries, until) =>
           Effect.gen(function* () {
             yield* faults.onAppend(stream, entries)
             const firstBad = entries.findIndex(
               ({ eventId }, index) => index < faults.loseEntries || faults.refused.has(eventId)
             )
             const good = firstBad === -1 ? entries : entries.slice(0, firstBad)
-            const outcomes = yield* inner.append(stream, last, good)
+            const outcomes = yield* inner.append(stream, last, good, until)
             const answered = outcomes.map((outcome) => (faults.loseAnswers-- > 0 ? lost : outcome))
             const rest = entries.slice(good.length).map((entry): Outcome => {
               if (faults.refused.has(entry.eventId)) return Outcome.Refused({ reason: "on purpose" })

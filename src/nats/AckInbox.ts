@@ -1,0 +1,66 @@
+/**
+ * Where a publisher hears what streams acknowledge: one subscription for all that it publishes.
+ *
+ * A message's reply subject is `prefix` and its number; what comes is handed on with that number.
+ */
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node"
+import { nuid } from "@nats-io/transport-node"
+import { Effect } from "effect"
+import * as Door from "./Door.ts"
+
+export type Ack =
+  | { readonly kind: "stored"; readonly sequence: number; readonly duplicate: boolean }
+  /** The server stored nothing; `code` is JetStream's `err_code`. */
+  | { readonly kind: "error"; readonly code: number }
+  /** It never left. */
+  | { readonly kind: "unsent"; readonly reason: string }
+  /** It may be stored. */
+  | { readonly kind: "unknown"; readonly reason: string }
+
+export interface AckInbox {
+  /** Of reply subjects; the number of the message follows. */
+  readonly prefix: string
+  /** Listens anew where the server has ended the subscription. Throws where the connection is closed. */
+  readonly listen: () => void
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/** What a server answers: JSON with a sequence or an error; a status line where there is no stream. */
+export const ackOf = (msg: Msg): Ack => {
+  try {
+    if (msg.data.length === 0) return { kind: "unknown", reason: `status ${msg.headers?.code ?? 0}` }
+    const { duplicate, error, seq, stream } = JSON.parse(Buffer.from(msg.data).toString("utf8"))
+    if (isCount(error?.err_code)) return { kind: "error", code: error.err_code }
+    if (typeof stream !== "string" || stream === "" || !isCount(seq))
+      return { kind: "unknown", reason: "no answer of a stream" }
+    return { kind: "stored", sequence: seq, duplicate: duplicate === true }
+  } catch {
+    return { kind: "unknown", reason: "no answer of a stream" }
+  }
+}
+
+/** The subscription lives as long as the scope. `inboxPrefix` is the connection's own. */
+export const make = Effect.fnUntraced(function* (
+  connection: NatsConnection,
+  inboxPrefix: string,
+  take: (number: number, message: Msg) => void
+) {
+  const prefix = `${inboxPrefix}.${nuid.next()}.`
+  const open = yield* Door.make
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  let subscription: Subscription | null = null
+  const onMessage = (message: Msg) => take(Number(message.subject.slice(prefix.length)), message)
+  const listen = (): void => {
+    subscription ??= open(connection, `${prefix}*`, {
+      take: onMessage,
+      unreadable: onMessage,
+      ended: (error) => {
+        subscription = null
+        run(Effect.logError("the bus ended the subscription for acknowledgements", { error: error.message }))
+      }
+    })
+  }
+  yield* Effect.acquireRelease(Effect.sync(listen), () => Effect.sync(() => subscription?.unsubscribe()))
+  return { prefix, listen } satisfies AckInbox
+})
