@@ -19,6 +19,7 @@ import { Replica } from "../observability/Replica.ts"
 import { Outbox } from "../store/Outbox.ts"
 import { OutboxSignal } from "../store/OutboxSignal.ts"
 import { OutboxConfig } from "./OutboxConfig.ts"
+import * as Pace from "./Pace.ts"
 import * as PendingBarriers from "./PendingBarriers.ts"
 import * as RelayTerm from "./RelayTerm.ts"
 import { WakeCall } from "./WakeCall.ts"
@@ -62,6 +63,8 @@ const make = Effect.gen(function* () {
 
   const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
+  const ages = Pace.agesOf(monotonicMs)
+
   const stepDown = Effect.suspend(() => {
     held = null
     return Metric.update(termNumber, 0)
@@ -76,7 +79,7 @@ const make = Effect.gen(function* () {
     if (term === null) {
       yield* stepDown
     } else if (held?.term !== term) {
-      held = yield* RelayTerm.make(term, config.batchMax)
+      held = yield* RelayTerm.make(term, config.batchMax, Pace.ofThread(monotonicMs, ages.of), ttlMs)
       yield* Metric.update(termNumber, term)
       yield* Effect.logInfo("this replica relays events").pipe(Effect.annotateLogs({ term }))
     }
@@ -131,7 +134,8 @@ const make = Effect.gen(function* () {
 
   const measure = Effect.gen(function* () {
     if (held === null) return
-    const { aside, oldestAgeMs, rows } = yield* outbox.depth
+    const { aside, now, oldestAgeMs, rows } = yield* outbox.depth
+    ages.heard(now)
     yield* Metric.update(asideRows, aside)
     yield* Metric.update(depthRows, rows)
     yield* Metric.update(oldestAge, oldestAgeMs)

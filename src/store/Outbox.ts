@@ -88,7 +88,13 @@ export class Outbox extends Context.Service<
       readonly after: string | null
     }) => Effect.Effect<Page<AsideRow>, StoreUnavailable>
     readonly depth: Effect.Effect<
-      { readonly rows: number; readonly oldestAgeMs: number; readonly aside: number },
+      {
+        readonly rows: number
+        readonly oldestAgeMs: number
+        readonly aside: number
+        /** UNIX milliseconds, database clock. */
+        readonly now: number
+      },
       StoreUnavailable
     >
 

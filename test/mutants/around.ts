@@ -37,6 +37,58 @@ export const around: ReadonlyArray<Mutant> = [
       to: "if (now - savedAt"
     },
     {
+      id: "outbox-term-first-look-of-any-size",
+      breaks: ["P6"],
+      tests: ["test/unit/outbox/RelayTerm.test.ts"],
+      from: "let page = batchMax",
+      to: "let page = pieceMax"
+    },
+    {
+      id: "outbox-term-page-shows-what-is-marked",
+      from: "onTheWay.size === 0 ? seen : seen.filter(({ id }) => !onTheWay.has(id))",
+      to: "onTheWay.size < 0 ? [] : seen"
+    },
+    {
+      id: "outbox-term-found-is-marked-late",
+      tests: ["test/unit/outbox/RelayTerm.test.ts"],
+      from: "      yield* mark(found)\n",
+      to: "      marking = yield* Effect.forkChild(mark(found))\n"
+    },
+    {
+      id: "outbox-term-piece-of-any-time",
+      tests: ["test/unit/outbox/RelayTerm.test.ts"],
+      from: "const until = monotonicMs() + pieceMaxMs",
+      to: "const until = monotonicMs() + 1_000 * pieceMaxMs"
+    },
+    {
+      id: "outbox-term-waves-of-any-time",
+      tests: ["test/unit/outbox/RelayTerm.test.ts"],
+      from: "if (sent.length > 0 && monotonicMs() >= until)",
+      to: "if (sent.length < 0)"
+    },
+    {
+      id: "outbox-term-one-piece-more",
+      tests: ["test/unit/outbox/RelayTerm.test.ts"],
+      from: "published.isPlain && isInTime)",
+      to: "published.isPlain)"
+    },
+    {
+      id: "outbox-term-cut-is-not-left",
+      tests: ["test/unit/outbox/RelayTerm.test.ts"],
+      from: "const isLeft = isCut || done < chosen.length",
+      to: "const isLeft = done < chosen.length"
+    },
+    {
+      id: "outbox-term-page-read-before-the-last-is-marked",
+      from: "Effect.andThen(awaited(marking), outbox.unsent(nextLimit))",
+      to: "Effect.andThen(Effect.void, outbox.unsent(nextLimit))"
+    },
+    {
+      id: "outbox-term-on-behind-what-did-not-go",
+      from: "const isPlain = appended.sent.length === piece.length && unread.size === 0",
+      to: "const isPlain = appended.trouble === null"
+    },
+    {
       id: "outbox-term-refused-entity-goes-on",
       from: "          stopped.add(entityOf(concluded.refused.row))\n",
       to: "",
@@ -105,7 +157,7 @@ export const around: ReadonlyArray<Mutant> = [
       from: "return [`${instance}.events.v1.${row.tenantId}.${type}`]",
       to: "return [row.subject.startsWith(instance) ? row.subject : type]"
     },
-    { id: "outbox-own-header-with-a-line", from: "/^[^\\p{Cc}]{0,1024}$/u", to: "/^[^]{0,1024}$/u" }
+    { id: "outbox-own-header-with-a-line", from: " || unfitValuePattern.test(value)", to: "" }
   ]),
   ...faultsIn(
     "src/outbox/PendingBarriers.ts",
@@ -123,6 +175,23 @@ export const around: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/outbox/Pace.ts", { breaks: ["P6"], tests: ["test/unit/outbox/Pace.test.ts"] }, [
+    { id: "outbox-pace-half-of-the-thread", from: "const shareMax = 0.2", to: "const shareMax = 0.5" },
+    { id: "outbox-pace-slow-alone", from: "busy < busyMin || cpuMs - ownMs < othersMin * cpuMs", to: "busy < busyMin" },
+    { id: "outbox-pace-slow-with-time-left", from: "busy < busyMin || ", to: "" },
+    { id: "outbox-pace-of-late-events", from: "if (ageMs !== null && ageMs > ageMaxMs) return 0", to: "void ageMs" },
+    {
+      id: "outbox-pace-age-not-told",
+      from: "oldestAt === null ? null : ageOf(oldestAt)",
+      to: "ageOf(0) === 0 ? 0 : null"
+    },
+    {
+      id: "outbox-pace-not-kept",
+      file: "src/outbox/RelayTerm.ts",
+      from: "      yield* pace(appended.sent.length, piece[0]?.createdAt ?? null)\n",
+      to: ""
+    }
+  ]),
   ...faultsIn("src/outbox/OutboxRelay.ts", { breaks: ["P3", "R-EVT-1"], tests: [relay] }, [
     {
       id: "outbox-relay-lost-term-goes-on",

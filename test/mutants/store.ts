@@ -439,6 +439,16 @@ export const store: ReadonlyArray<Mutant> = [
         to: "FROM relay_term WHERE id = 1"
       },
       {
+        id: "store-sql-relay-deletes-behind-its-rows",
+        from: "WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+        to: "WHERE id BETWEEN ? AND ? AND id > -?"
+      },
+      {
+        id: "store-sql-relay-deletes-between-its-rows",
+        from: "sorted[end] === sorted[end - 1]! + 1",
+        to: "sorted[end]! <= sorted[end - 1]! + 2"
+      },
+      {
         id: "store-sql-relay-fence-lost",
         from: "if (Columns.whole(row, 0) !== term) return",
         to: "if (Columns.whole(row, 0) < term) return"

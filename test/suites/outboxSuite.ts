@@ -294,6 +294,23 @@ export const outboxSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
       })
     )
 
+    it.effect("marks what it is told to and nothing that stands between", () =>
+      Effect.gen(function* () {
+        const outbox = yield* Outbox
+        const { tenantId } = yield* aTenant
+        const term = yield* takeTerm
+        yield* transact(tenantId, {}, () => ({ outbox: Array.from({ length: 120 }, () => aMessage()) }))
+        const ids = (yield* unsentOf(tenantId)).map((row) => row.id)
+        const kept = new Set([0, 12, 13, 40, 43, 47, 100, 119].map((at) => ids[at]!))
+        const marked = ids.filter((id) => !kept.has(id))
+        yield* outbox.markSent(term, [...marked.toReversed(), ...marked.slice(0, 20)])
+        assert.deepStrictEqual(
+          (yield* unsentOf(tenantId)).map((row) => row.id),
+          Array.from(kept)
+        )
+      })
+    )
+
     it.effect("says how much waits and for how long", () =>
       Effect.gen(function* () {
         const outbox = yield* Outbox
@@ -305,12 +322,16 @@ export const outboxSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
           term,
           (yield* outbox.unsent(10_000)).map((row) => row.id)
         )
-        assert.deepStrictEqual(yield* outbox.depth, { rows: 0, aside: 0, oldestAgeMs: 0 })
+        const { now, ...none } = yield* outbox.depth
+        assert.deepStrictEqual(none, { rows: 0, aside: 0, oldestAgeMs: 0 })
         const { tenantId } = yield* aTenant
         yield* transact(tenantId, {}, () => ({ outbox: [aMessage(), aMessage()] }))
         const depth = yield* outbox.depth
         assert.strictEqual(depth.rows, 2)
         assert.isBelow(depth.oldestAgeMs, 60_000)
+        const [oldest] = yield* outbox.unsent(1)
+        assert.strictEqual(depth.oldestAgeMs, depth.now - oldest!.createdAt)
+        assert.isAtLeast(depth.now, now)
       })
     )
   })

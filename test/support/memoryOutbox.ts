@@ -66,7 +66,7 @@ export const memoryOutbox = (): MemoryOutbox => {
       }),
     position: (stream) => Effect.sync(() => positions.get(stream) ?? null),
     savePosition: (number, stream, sequence) => guarded(number, () => void positions.set(stream, sequence)),
-    depth: Effect.sync(() => ({ rows: rows.length, aside: aside.length, oldestAgeMs: 0 })),
+    depth: Effect.sync(() => ({ rows: rows.length, aside: aside.length, oldestAgeMs: 0, now: 0 })),
     pendingRevocations: ({ limit, minAgeMs }) =>
       Effect.sync(() => pending.filter(({ ageMs }) => ageMs >= minAgeMs).slice(0, limit)),
     pendingOf: (tenantId) =>

@@ -76,6 +76,11 @@ export const bytes = (row: Row, index: number): Buffer => {
   const value = row[index]
   return value instanceof Buffer ? value : wrong(index)
 }
+/** The same bytes, not copied: for a value that lives no longer than its row. */
+export const view = (row: Row, index: number): Uint8Array => {
+  const value = bytes(row, index)
+  return new Uint8Array(value.buffer, value.byteOffset, value.length)
+}
 export const uuid = (row: Row, index: number): string => uuidText(bytes(row, index))
 export const literal = <A>(row: Row, index: number, literals: ReadonlyArray<A>): A =>
   literals[whole(row, index)] ?? wrong(index)

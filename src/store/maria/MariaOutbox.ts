@@ -7,6 +7,7 @@
  */
 import { Effect, Layer } from "effect"
 import { globalTenantId } from "../../domain/Names.ts"
+import * as Pieces from "../../observability/Pieces.ts"
 import { Outbox, type OutboxRow, type PendingRevocation, type SetAside, TermLost } from "../Outbox.ts"
 import type { OutboxEntry } from "../TenantStore.ts"
 import { insertOutboxSql, outboxStreams, outboxValues } from "./apply/outbox.ts"
@@ -41,12 +42,11 @@ const claimTerm = async (
 const underTerm = async (
   session: Session,
   term: number,
-  write: (session: Session) => Promise<unknown>
+  write: (session: Session) => Promise<Writes.Written>
 ): Promise<TransactionResult<boolean>> => {
   const [row = []] = await session.rows(lockTermSql)
   if (Columns.whole(row, 0) !== term) return { value: false, wrote: false }
-  await write(session)
-  return { value: true, wrote: true }
+  return { value: true, ...(await write(session)) }
 }
 
 // ---- rows -------------------------------------------------------------------
@@ -66,6 +66,11 @@ const unsentSql = `SELECT o.id, o.tenant_id, o.event_id, o.stream, o.subject, o.
   WHERE h.held_id IS NULL OR o.id <= h.held_id
   ORDER BY o.id LIMIT ?`
 const deleteSql = (marks: string): string => `DELETE FROM outbox WHERE id IN (${marks})`
+/**
+ * Ids that follow each other, every one of which is to go: half the work of a list. Without the limit it would read the row
+ * behind the last one, and wait for whoever is writing that.
+ */
+const deleteRunSql = "DELETE FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
 const positionSql = "SELECT sequence FROM relay_position WHERE stream = ?"
 const savePositionSql = `INSERT INTO relay_position (stream, sequence) VALUES (?, ?)
   ON DUPLICATE KEY UPDATE sequence = VALUES(sequence)`
@@ -86,14 +91,38 @@ const pendingSql = `SELECT tenant_id, seq, targets, ${Columns.nowSql} - GREATEST
 const pendingOfSql = `SELECT MIN(seq), MAX(seq) FROM pending_revocations WHERE tenant_id = ? AND ${isSequenceSql}`
 const inForceSql = "DELETE FROM pending_revocations WHERE tenant_id = ? AND seq = ?"
 
+/** Shorter runs go with the others. */
+const runMin = 8
+
+interface Runs {
+  readonly runs: ReadonlyArray<{ readonly first: number; readonly count: number }>
+  readonly apart: ReadonlyArray<number>
+}
+
+/** `ids`, each once, as runs of numbers that follow each other, and what stands apart; both ascending. */
+const runsOf = (ids: ReadonlyArray<number>): Runs => {
+  const sorted = Array.from(new Set(ids)).sort((a, b) => a - b)
+  const runs: Array<{ first: number; count: number }> = []
+  const apart: Array<number> = []
+  for (let start = 0; start < sorted.length; ) {
+    let end = start + 1
+    while (end < sorted.length && sorted[end] === sorted[end - 1]! + 1) end++
+    if (end - start >= runMin) runs.push({ first: sorted[start]!, count: end - start })
+    else apart.push(...sorted.slice(start, end))
+    start = end
+  }
+  return { runs, apart }
+}
+
 /** Null: not the object of texts that this service writes. */
 const headersOf = (text: string): Readonly<Record<string, string>> | null => {
   try {
     const headers: unknown = JSON.parse(text)
     if (typeof headers !== "object" || headers === null || Array.isArray(headers)) return null
-    return Object.values(headers).every((value) => typeof value === "string")
-      ? (headers as Readonly<Record<string, string>>)
-      : null
+    for (const name in headers) {
+      if (typeof (headers as Record<string, unknown>)[name] !== "string") return null
+    }
+    return headers as Readonly<Record<string, string>>
   } catch {
     return null
   }
@@ -111,7 +140,7 @@ const outboxRowOf = (row: Row): OutboxRow => {
     subject: Columns.text(row, 4),
     entityKey: Columns.text(row, 5),
     headers: headers ?? {},
-    payload: new Uint8Array(Columns.bytes(row, 7)),
+    payload: Columns.view(row, 7),
     createdAt: Columns.whole(row, 8),
     held: Columns.whole(row, 9) === 1,
     ...(headers === null || stream === undefined ? { unreadable: true } : {})
@@ -162,7 +191,7 @@ const make = Effect.map(Mariadb, (database) => {
         (session): Effect.Effect<TransactionResult<A>, DatabaseFailure> => fromSession(() => run(session))
       )
       .pipe(Effect.catchTag("ConstraintBroken", (broken) => Effect.die(broken)))
-  const fenced = (operation: string, term: number, write: (session: Session) => Promise<unknown>) =>
+  const fenced = (operation: string, term: number, write: (session: Session) => Promise<Writes.Written>) =>
     Effect.flatMap(
       transaction(operation, (session) => underTerm(session, term, write)),
       (done) => (done ? Effect.void : Effect.fail(new TermLost({ term })))
@@ -172,16 +201,23 @@ const make = Effect.map(Mariadb, (database) => {
     releaseTerm: (process) =>
       Effect.asVoid(read("Outbox.releaseTerm", (session) => session.run(releaseTermSql, [process]))),
     unsent: (limit) =>
-      read("Outbox.unsent", async (session) => (await session.rows(unsentSql, [limit])).map(outboxRowOf)),
-    markSent: (term, ids) =>
-      fenced("Outbox.markSent", term, (session) =>
-        Promise.all(
-          Columns.chunksOf(ids.toSorted((a, b) => a - b)).map((chunk) =>
-            session.run(deleteSql(chunk.marks), chunk.values)
-          )
-        )
+      Effect.flatMap(
+        read("Outbox.unsent", (session) => session.rows(unsentSql, [limit])),
+        (rows) => Pieces.run(rows.length, Pieces.map(rows, outboxRowOf))
       ),
-    setAside: (term, rows, told) => fenced("Outbox.setAside", term, (session) => moveAside(session, rows, told)),
+    markSent: (term, ids) =>
+      fenced("Outbox.markSent", term, (session) => {
+        const { apart, runs } = runsOf(ids)
+        return Writes.written(session, (writing) => [
+          ...runs.map(({ count, first }) => writing.batch(deleteRunSql, [[first, first + count - 1, count]])),
+          ...Columns.chunksOf(apart).map((chunk) => writing.batch(deleteSql(chunk.marks), [chunk.values]))
+        ])
+      }),
+    setAside: (term, rows, told) =>
+      fenced("Outbox.setAside", term, async (session) => {
+        await moveAside(session, rows, told)
+        return { wrote: true }
+      }),
     aside: ({ after, limit }) =>
       read("Outbox.aside", async (session) => {
         const found = (await session.rows(asideSql, [Number(after ?? 0), limit + 1])).map(asideRowOf)
@@ -194,14 +230,17 @@ const make = Effect.map(Mariadb, (database) => {
         return row === undefined ? null : Columns.whole(row, 0)
       }),
     savePosition: (term, stream, sequence) =>
-      fenced("Outbox.savePosition", term, (session) => session.run(savePositionSql, [stream, sequence])),
+      fenced("Outbox.savePosition", term, (session) =>
+        Writes.written(session, (writing) => [writing.batch(savePositionSql, [[stream, sequence]])])
+      ),
     depth: read("Outbox.depth", async (session) => {
       const [row = []] = await session.rows(depthSql)
-      const oldest = Columns.wholeOrNull(row, 1)
+      const [oldest, now] = [Columns.wholeOrNull(row, 1), Columns.whole(row, 2)]
       return {
         rows: Columns.whole(row, 0),
         aside: Columns.whole(row, 3),
-        oldestAgeMs: oldest === null ? 0 : Math.max(0, Columns.whole(row, 2) - oldest)
+        oldestAgeMs: oldest === null ? 0 : Math.max(0, now - oldest),
+        now
       }
     }),
     pendingRevocations: ({ limit, minAgeMs }) =>

@@ -76,7 +76,8 @@ const make = Effect.map(MemoryDatabase, (tables) => {
       return {
         rows: tables.outbox.size,
         aside: tables.aside.size,
-        oldestAgeMs: oldest === undefined ? 0 : Math.max(0, now - oldest.createdAt)
+        oldestAgeMs: oldest === undefined ? 0 : Math.max(0, now - oldest.createdAt),
+        now
       }
     }),
     pendingRevocations: ({ limit, minAgeMs }) =>

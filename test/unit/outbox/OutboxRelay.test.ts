@@ -119,6 +119,99 @@ describe("OutboxRelay", () => {
     })
   )
 
+  it.live("doubles nothing when a dead relay published more than the first look shows", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const ids = write(outbox, 7, 40)
+      const published = streamOf("events").pipe(Effect.provide(log))
+      yield* EventLog.use(({ append }) => append("events", 0, outbox.rows().slice(0, 16))).pipe(Effect.provide(log))
+      // Its first look shows some of those, its second the others and rows that are in no stream.
+      yield* relayUntil({ replicaId: "one", outbox: outbox.layer, log, batchMax: 6 }, isEmpty(outbox))
+      assertExactlyOnceInOrder(yield* published, ids)
+    })
+  )
+
+  it.live("lets nothing of an entity leave behind one that was refused, however far behind it stands", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      faults.refused.add("bad-0")
+      outbox.write({ eventId: "bad-0" })
+      write(outbox, 5, 10)
+      outbox.write({ eventId: "bad-1" })
+      const early: Array<number> = []
+      faults.onAppend = (_, entries) =>
+        Effect.sync(() => {
+          if (outbox.aside.length === 0 && entries.some(({ eventId }) => eventId === "bad-1")) early.push(1)
+        })
+      yield* relayUntil(
+        { replicaId: "one", outbox: outbox.layer, log: faulty(log, faults), batchMax: 4 },
+        isEmpty(outbox)
+      )
+      assert.deepStrictEqual(early, [])
+      assert.include(yield* streamOf("events").pipe(Effect.provide(log)), "bad-1")
+    })
+  )
+
+  it.live("doubles nothing when marking takes longer than publishing", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      const ids = write(outbox, 7, 80)
+      let [marks, behind] = [0, 0]
+      const late = Layer.effect(
+        Outbox,
+        Effect.map(Outbox, (inner) => ({
+          ...inner,
+          markSent: (...args: Parameters<typeof inner.markSent>) =>
+            Effect.sync(() => void marks++).pipe(
+              Effect.andThen(Effect.repeat(Effect.yieldNow, { times: 100 })),
+              Effect.andThen(inner.markSent(...args)),
+              Effect.ensuring(Effect.sync(() => void marks--))
+            )
+        }))
+      ).pipe(Layer.provide(outbox.layer))
+      faults.onAppend = () =>
+        Effect.sync(() => {
+          behind += marks
+        })
+      yield* relayUntil({ replicaId: "one", outbox: late, log: faulty(log, faults), batchMax: 4 }, isEmpty(outbox))
+      assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+      assert.isAbove(behind, 0, "nothing was published while something was marked")
+      assert.strictEqual(new Set(outbox.marked).size, outbox.marked.length)
+    })
+  )
+
+  it.live("lets nothing of an entity overtake what was committed before it with a row that came late", () =>
+    Effect.gen(function* () {
+      const log = yield* forgetful
+      const outbox = memoryOutbox()
+      const faults = eventLogFaults()
+      const ids: Array<string> = []
+      const commit = (id: number, eventId: string) => {
+        outbox.write({ id, eventId, tenantId: eventId.split("-")[0]! })
+        ids.push(eventId)
+      }
+      for (let n = 0; n < 200; n++) commit(1_000 + n, `e0-${n}`)
+      let late = 0
+      // Of each of these the first stands before all that was seen, the second behind it.
+      faults.onAppend = () =>
+        Effect.sync(() => {
+          if (++late > 10) return
+          commit(100 + late, `e${late}-0`)
+          commit(2_000 + late, `e${late}-1`)
+        })
+      yield* relayUntil(
+        { replicaId: "one", outbox: outbox.layer, log: faulty(log, faults), batchMax: 4 },
+        Effect.sync(() => late > 10 && outbox.rows().length === 0)
+      )
+      assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(log)), ids)
+    })
+  )
+
   it.live("doubles nothing when its term is lost in the middle of a batch", () =>
     Effect.gen(function* () {
       const log = yield* forgetful

@@ -151,6 +151,34 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("a
     })
   )
 
+  it.effect("nothing of the relay, when it marks what stands before a row that somebody is writing", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      const { tenantId } = yield* aTenant
+      for (const process of ["one", "two"]) yield* outbox.releaseTerm(process)
+      const term = (yield* outbox.claimTerm("three", 60_000))!
+      yield* transact(tenantId, {}, () => ({ outbox: Array.from({ length: 40 }, () => aMessage()) }))
+      const ids = (yield* outbox.unsent(1_000)).filter((row) => row.tenantId === tenantId).map(({ id }) => id)
+      assert.strictEqual(ids.at(-1)! - ids[0]!, 39, "the rows stand behind each other")
+      const other = yield* stranger
+      yield* run(other, "START TRANSACTION")
+      yield* run(
+        other,
+        `INSERT INTO outbox (id, tenant_id, event_id, stream, subject, entity_key, headers, payload, created_at)
+          VALUES (?, ?, ?, 0, 'subject', 'entity', '{}', '', 0)`,
+        [ids.at(-1)! + 1, tenantId, Buffer.alloc(16, 7)]
+      )
+      // It fails, with the time limit of the store, if it waits for him.
+      yield* outbox.markSent(term, ids)
+      yield* run(other, "COMMIT")
+      assert.deepStrictEqual(
+        (yield* outbox.unsent(1_000)).filter((row) => row.tenantId === tenantId).map(({ id }) => id),
+        [ids.at(-1)! + 1]
+      )
+      yield* outbox.releaseTerm("three")
+    })
+  )
+
   it.effect("a token under a key that somebody retires: nobody would find it, so it is not there", () =>
     Effect.gen(function* () {
       const { appName, tenantId } = yield* aTenant

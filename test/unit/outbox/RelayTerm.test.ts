@@ -1,0 +1,148 @@
+// Verifies R-EVT-1.
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Duration, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
+import { EventLog, Outcome } from "../../../src/outbox/EventLog.ts"
+import { outcomesOf } from "../../../src/outbox/NatsEventLog.ts"
+import * as RelayTerm from "../../../src/outbox/RelayTerm.ts"
+import { Outbox } from "../../../src/store/Outbox.ts"
+import { OwnCheckpoints } from "../../../src/store/OwnCheckpoints.ts"
+import { type MemoryOutbox, memoryOutbox } from "../../support/memoryOutbox.ts"
+
+/** A term of its own, of windows of four. */
+const termOf = Effect.fnUntraced(function* (outbox: Layer.Layer<Outbox>, log: Layer.Layer<EventLog>) {
+  const claimed = yield* Outbox.use(({ claimTerm }) => claimTerm("one", 5_000)).pipe(Effect.provide(outbox))
+  return yield* RelayTerm.make(claimed!, 4, () => Effect.void, 5_000).pipe(
+    Effect.provide(
+      Layer.mergeAll(
+        outbox,
+        log,
+        Layer.succeed(OwnCheckpoints, { ready: Effect.void, isOwn: () => true }),
+        Layer.succeed(Replica, replicaOf("cm", "one"))
+      )
+    )
+  )
+})
+
+/** Of so many entities a row each. */
+const write = (outbox: MemoryOutbox, count: number) => {
+  for (let n = 0; n < count; n++) outbox.write({ eventId: `e${n}-0` })
+}
+
+/** A stream that takes 300 ms for each message, and sends nothing but the first once the time is over. */
+const slowLog = Effect.sync(() => {
+  const ids: Array<string> = []
+  const slow = {
+    ids,
+    reads: 0,
+    onAppend: (): void => undefined,
+    layer: Layer.succeed(EventLog, {
+      append: (_, last, entries, until = Number.POSITIVE_INFINITY) =>
+        Effect.gen(function* () {
+          slow.onAppend()
+          const clock = yield* Clock.Clock
+          const outcomes: Array<Outcome> = []
+          for (const { eventId } of entries) {
+            if (outcomes.length > 0 && Number(clock.monotonicTimeNanosUnsafe()) / 1e6 >= until) {
+              outcomes.push(Outcome.Unsent())
+              continue
+            }
+            yield* TestClock.adjust(Duration.millis(300))
+            outcomes.push(Outcome.Stored({ sequence: ids.push(eventId) }))
+          }
+          assert.strictEqual(ids.length, last + outcomes.filter(({ _tag }) => _tag === "Stored").length)
+          return outcomes
+        }),
+      readAfter: (kind, sequence) =>
+        Effect.sync(() => {
+          slow.reads++
+          return kind === "events" ? { eventIds: ids.slice(sequence), last: ids.length } : { eventIds: [], last: 0 }
+        })
+    })
+  }
+  return slow
+})
+
+describe("a term of the relay", () => {
+  it.effect("looks at one window of rows before it knows how large they are", () =>
+    Effect.gen(function* () {
+      const outbox = memoryOutbox()
+      write(outbox, 100)
+      const limits: Array<number> = []
+      const looked = Layer.effect(
+        Outbox,
+        Effect.map(Outbox, (inner) => ({
+          ...inner,
+          unsent: (limit: number) => {
+            limits.push(limit)
+            return inner.unsent(limit)
+          }
+        }))
+      ).pipe(Layer.provide(outbox.layer))
+      const { round } = yield* termOf(looked, EventLog.layerMemory({ rememberedMax: 0 }))
+      yield* round
+      assert.strictEqual(limits[0], 4)
+      assert.lengthOf(outbox.rows(), 0)
+    })
+  )
+
+  it.effect(
+    "sends of a piece no more than goes in a second, whatever is acknowledged, and the rest in the next round",
+    () =>
+      Effect.gen(function* () {
+        const outbox = memoryOutbox()
+        write(outbox, 12)
+        const slow = yield* slowLog
+        const { round } = yield* termOf(outbox.layer, slow.layer)
+        const began = yield* Clock.currentTimeMillis
+        assert.deepStrictEqual(yield* round, { sent: 4, hasMore: true, trouble: null })
+        assert.strictEqual((yield* Clock.currentTimeMillis) - began, 1_200)
+        const { reads } = slow
+        assert.deepStrictEqual(yield* round, { sent: 4, hasMore: true, trouble: null })
+        assert.strictEqual(slow.reads, reads, "the stream was read though all is known")
+        while ((yield* round).hasMore);
+        assert.lengthOf(outbox.rows(), 0)
+      })
+  )
+
+  it.effect("begins no wave of a piece behind that time", () =>
+    Effect.gen(function* () {
+      const outbox = memoryOutbox()
+      for (let n = 0; n < 12; n++) outbox.write({ eventId: `e-${n}` })
+      const slow = yield* slowLog
+      const { round } = yield* termOf(outbox.layer, slow.layer)
+      assert.deepStrictEqual(yield* round, { sent: 4, hasMore: true, trouble: null })
+      assert.deepStrictEqual(yield* round, { sent: 4, hasMore: true, trouble: null })
+      while ((yield* round).hasMore);
+      assert.deepStrictEqual(
+        slow.ids,
+        Array.from({ length: 12 }, (_, n) => `e-${n}`)
+      )
+    })
+  )
+
+  it.effect("marks what it found in the stream before it appends anything", () =>
+    Effect.gen(function* () {
+      const outbox = memoryOutbox()
+      write(outbox, 10)
+      const slow = yield* slowLog
+      slow.ids.push("e0-0", "e1-0")
+      const marked: Array<ReadonlyArray<string>> = []
+      slow.onAppend = () => void marked.push(outbox.marked.slice())
+      const { round } = yield* termOf(outbox.layer, slow.layer)
+      while ((yield* round).hasMore);
+      assert.deepStrictEqual(marked[0], ["e0-0", "e1-0"])
+      assert.lengthOf(slow.ids, 10)
+    })
+  )
+
+  it("takes what has no acknowledgement for unsent only behind what is stored in its place", () => {
+    const stored = (sequence: number) => ({ kind: "stored", sequence, duplicate: false }) as const
+    const tags = (...acks: Parameters<typeof outcomesOf>[0]) => outcomesOf(acks, 3, 6).map(({ _tag }) => _tag)
+    assert.deepStrictEqual(tags(stored(7), stored(8)), ["Stored", "Stored", "Unsent"])
+    assert.deepStrictEqual(tags(stored(7), stored(9)), ["Stored", "Stored", "Misplaced"])
+    assert.deepStrictEqual(tags({ kind: "unknown", reason: "" }), ["Uncertain", "Misplaced", "Misplaced"])
+    assert.deepStrictEqual(tags(stored(7), { ...stored(3), duplicate: true }), ["Stored", "Duplicate", "Misplaced"])
+  })
+})
