@@ -36,7 +36,7 @@ export const blockedEvent = (instance: string, row: OutboxRow, reason: string, n
     eventId: row.eventId,
     stream: row.stream,
     eventSubject: row.subject.slice(0, subjectLengthMax).toWellFormed(),
-    bytes: row.payload.length,
+    bytes: row.bytes ?? row.payload.length,
     reason,
     timestamp: time
   }

@@ -25,8 +25,10 @@ export interface OutboxRow extends Omit<OutboxEntry, "afterRevocation"> {
   readonly createdAt: number
   /** True: its revocation is not in force yet, so neither it nor what follows it in its tenant may leave. */
   readonly held: boolean
-  /** True: its headers are not what this service writes; they are empty here, and it may not leave. */
+  /** True: it is longer than any event, or its headers are not what this service writes; they are empty here, and it may not leave. */
   readonly unreadable?: boolean | undefined
+  /** Of its payload, where that is too long to be handed over and empty here. */
+  readonly bytes?: number | undefined
 }
 
 /** A row that was set aside, without what it says. */

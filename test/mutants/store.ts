@@ -439,6 +439,13 @@ export const store: ReadonlyArray<Mutant> = [
         to: "FROM relay_term WHERE id = 1"
       },
       {
+        id: "store-sql-relay-is-handed-large-rows",
+        breaks: ["R-EVT-5"],
+        tests: [`${maria}/maria/LargeRows.test.ts`],
+        from: "LENGTH(o.payload) > ${eventBytesMax}`",
+        to: "LENGTH(o.payload) > 16 * ${eventBytesMax}`"
+      },
+      {
         id: "store-sql-relay-deletes-behind-its-rows",
         from: "WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
         to: "WHERE id BETWEEN ? AND ? AND id > -?"

@@ -105,6 +105,22 @@ export const credentialValues = (credential: Credential): ReadonlyArray<Value> =
 export const versionColumns =
   "credential_id, version, tenant_id, state, sealed, key_id, fingerprints, expires_at, valid_until, reason, created_at, created_by"
 
+/**
+ * No record of ours is longer: the longest is that of an exchange, with its secret, what was sent of it and the answer,
+ * 64 KiB each, of which a character is six at most. What is longer is handed over empty, and does not open.
+ */
+export const sealedBytesMax = 2_097_152
+const sealedOf = (prefix: string): string => `IF(LENGTH(${prefix}sealed) > ${sealedBytesMax}, '', ${prefix}sealed)`
+/** `sealed` as it is read, of the table that is meant without saying so, and of `v`. */
+export const readSealedSql = sealedOf("")
+export const readSealedOfVSql = sealedOf("v.")
+/** `versionColumns` as they are read. */
+export const readVersionColumns = versionColumns.replace("sealed", readSealedSql)
+export const readVersionColumnsOfV = versionColumns
+  .split(", ")
+  .map((column) => (column === "sealed" ? readSealedOfVSql : `v.${column}`))
+  .join(", ")
+
 export const versionOf = (row: Row): CredentialVersion => ({
   credentialId: Columns.uuid(row, 0),
   version: Columns.whole(row, 1),

@@ -12,6 +12,7 @@ import type { KeyState, StoredKey } from "../KeyStore.ts"
 import * as keyMoves from "./apply/keyMoves.ts"
 import { beginMarkSql, demoteSql, insertSql, insertValues, retireSql } from "./apply/keys.ts"
 import * as Columns from "./Columns.ts"
+import { readSealedSql } from "./CredentialRow.ts"
 import { keyColumns, keyOf } from "./KeyRow.ts"
 import * as keyRows from "./load/keyRows.ts"
 import { Mariadb, type TransactionResult } from "./Mariadb.ts"
@@ -63,7 +64,7 @@ const retire = async (session: Session, keyId: Buffer): Promise<Retired> => {
 export const hashedSql = `SELECT ${tokenColumns} FROM tokens FORCE INDEX (ix_tokens_hash_key)
   WHERE hash_key_id = ? AND (tenant_id > ? OR (tenant_id = ? AND token_id > ?))
   ORDER BY hash_key_id, tenant_id, token_id LIMIT ?`
-export const sealedSql = `SELECT tenant_id, credential_id, version, sealed
+export const sealedSql = `SELECT tenant_id, credential_id, version, ${readSealedSql}
   FROM credential_versions FORCE INDEX (ix_credential_versions_key)
   WHERE key_id = ? AND (credential_id > ? OR (credential_id = ? AND version > ?)) AND sealed IS NOT NULL
   ORDER BY key_id, credential_id, version LIMIT ?`

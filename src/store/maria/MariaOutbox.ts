@@ -6,7 +6,7 @@
  * after, and an older relay changes nothing afterwards.
  */
 import { Effect, Layer } from "effect"
-import { globalTenantId } from "../../domain/Names.ts"
+import { eventBytesMax, globalTenantId } from "../../domain/Names.ts"
 import * as Pieces from "../../observability/Pieces.ts"
 import { Outbox, type OutboxRow, type PendingRevocation, type SetAside, TermLost } from "../Outbox.ts"
 import type { OutboxEntry } from "../TenantStore.ts"
@@ -51,12 +51,15 @@ const underTerm = async (
 
 // ---- rows -------------------------------------------------------------------
 
+/** No event is longer when it is written, so what is can never leave: its length is handed over, and headers that are none. */
+const isTooLongSql = `LENGTH(o.headers) + LENGTH(o.payload) > ${eventBytesMax}`
 /**
  * Of a tenant with a row that is held, the rows up to that one and none behind it: they may not
  * leave, and must not fill the answer.
  */
-const unsentSql = `SELECT o.id, o.tenant_id, o.event_id, o.stream, o.subject, o.entity_key, o.headers, o.payload,
-    o.created_at, IF(o.id = h.held_id, 1, 0)
+const unsentSql = `SELECT o.id, o.tenant_id, o.event_id, o.stream, o.subject, o.entity_key,
+    IF(${isTooLongSql}, '', o.headers), IF(${isTooLongSql}, '', o.payload),
+    o.created_at, IF(o.id = h.held_id, 1, 0), IF(${isTooLongSql}, LENGTH(o.payload), NULL)
   FROM outbox o FORCE INDEX FOR ORDER BY (PRIMARY)
     LEFT JOIN (
       SELECT w.tenant_id, MIN(w.id) AS held_id
@@ -132,6 +135,7 @@ const headersOf = (text: string): Readonly<Record<string, string>> | null => {
 const outboxRowOf = (row: Row): OutboxRow => {
   const headers = headersOf(Columns.text(row, 6))
   const stream = outboxStreams[Columns.whole(row, 3)]
+  const bytes = Columns.wholeOrNull(row, 10)
   return {
     id: Columns.whole(row, 0),
     tenantId: Columns.text(row, 1),
@@ -143,6 +147,7 @@ const outboxRowOf = (row: Row): OutboxRow => {
     payload: Columns.view(row, 7),
     createdAt: Columns.whole(row, 8),
     held: Columns.whole(row, 9) === 1,
+    ...(bytes === null ? {} : { bytes }),
     ...(headers === null || stream === undefined ? { unreadable: true } : {})
   }
 }

@@ -12,6 +12,9 @@ import {
   credentialOf,
   providerColumns,
   providerOf,
+  readSealedOfVSql,
+  readSealedSql,
+  readVersionColumns,
   rotatorColumns,
   rotatorOf,
   versionColumns,
@@ -30,8 +33,13 @@ const standingSql = `SELECT ${credentialColumns}, ${Columns.momentSql},
     (SELECT s.is_active FROM tenant_services s
       WHERE s.tenant_id = credentials.tenant_id AND s.service_name = credentials.service_name)
   FROM credentials WHERE credential_id = ? AND tenant_id = ?`
-const versionsSql = `SELECT ${versionColumns} FROM credential_versions
-  WHERE credential_id = ? AND tenant_id = ? AND key_id IS NOT NULL ORDER BY version`
+/**
+ * The newest, answers first: more than are held of a grant. Of versions that overlap there may be more, and nobody asks for
+ * those here.
+ */
+const versionsMax = 128
+const versionsSql = `SELECT ${readVersionColumns} FROM credential_versions
+  WHERE credential_id = ? AND tenant_id = ? AND key_id IS NOT NULL ORDER BY version DESC LIMIT ${versionsMax}`
 
 const standing = async (session: Session, tenantId: string, credentialId: string) => {
   const id = Columns.uuidBytesOrNull(credentialId)
@@ -46,7 +54,7 @@ const standing = async (session: Session, tenantId: string, credentialId: string
     credential: credentialOf(row),
     now: Columns.whole(row, credentialColumnCount),
     serviceActive: (Columns.wholeOrNull(row, credentialColumnCount + 1) ?? 1) === 1,
-    versions: versionRows.map(versionOf)
+    versions: versionRows.map(versionOf).reverse()
   }
 }
 
@@ -69,7 +77,7 @@ const prefixed = providerColumns
   .split(", ")
   .map((column) => `p.${column}`)
   .join(", ")
-const providersSql = (where: string): string => `SELECT ${prefixed}, v.sealed FROM providers p
+const providersSql = (where: string): string => `SELECT ${prefixed}, ${readSealedOfVSql} FROM providers p
   LEFT JOIN credential_versions v ON v.credential_id = p.provider_id AND v.version = p.version
   WHERE p.tenant_id IN (?, ?)${where} ORDER BY p.name LIMIT ${2 * providersMax}`
 

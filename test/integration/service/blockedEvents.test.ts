@@ -220,6 +220,43 @@ it("a row that somebody wrote into the outbox is not published, whatever it says
   assert.notInclude(service.output(), "uncaught")
 })
 
+it("a row that is longer than any event is set aside at its first look, told with its length, and others go on", async () => {
+  const [before, length] = [await listed(), 3_000_000]
+  const own = `${instance}.events.v1.${tenants[0]}.token.provisioned`
+  const insert = (headers: string, payload: string) =>
+    query(
+      `INSERT INTO outbox (tenant_id, event_id, stream, subject, entity_key, headers, payload, created_at)
+       VALUES (?, UNHEX(REPLACE(UUID(), '-', '')), 0, ?, 'x', ${headers}, ${payload}, 1)`,
+      [tenants[0], own]
+    )
+  await insert(`'{"ce-type":"token.provisioned"}'`, `REPEAT('x', ${length})`)
+  await insert(`CONCAT('{"ce-type":"token.provisioned","ce-id":"', REPEAT('x', ${length}), '"}')`, "'{}'")
+  const blocked = (
+    await eventually(listed, (rows) => rows.length === before.length + 2, { what: "two rows set aside" })
+  ).slice(before.length)
+  assert.deepStrictEqual(
+    blocked.map(({ bytes, reason }) => [bytes, reason]),
+    [
+      [length, "unreadable"],
+      [2, "unreadable"]
+    ]
+  )
+  const told = await eventually(
+    () =>
+      heard
+        .filter(({ subject }) => subject.endsWith("platform.outbox_blocked"))
+        .map(({ body }) => JSON.parse(body))
+        .filter(({ id }) => blocked.some((row) => row.id === id)),
+    ({ length: count }) => count === 2,
+    { what: "the words of it" }
+  )
+  assert.sameMembers(
+    told.map(({ bytes }) => bytes),
+    [length, 2]
+  )
+  await revokedEvent(tenants[0]!, "behind")
+})
+
 it("rows of the service that were pointed elsewhere do not leave either", async () => {
   const { tokenId } = await provision(tenants[1]!, "pointed")
   const before = (await listed()).length

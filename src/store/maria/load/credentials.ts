@@ -21,9 +21,10 @@ import * as Columns from "../Columns.ts"
 import {
   credentialColumns,
   credentialOf,
+  readVersionColumns,
+  readVersionColumnsOfV,
   serviceColumns,
   serviceOf,
-  versionColumns,
   versionOf
 } from "../CredentialRow.ts"
 import type { Row, Session } from "../MariadbConnection.ts"
@@ -45,9 +46,9 @@ const newestInSlots = (marks: string): string =>
     SELECT MAX(credential_id) FROM credentials FORCE INDEX (ix_credentials_slot)
     WHERE tenant_id = ? AND slot IN (${marks}) GROUP BY slot)`
 const versionsOfIds = (marks: string): string =>
-  `SELECT ${versionColumns} FROM credential_versions WHERE credential_id IN (${marks}) AND key_id IS NOT NULL`
+  `SELECT ${readVersionColumns} FROM credential_versions WHERE credential_id IN (${marks}) AND key_id IS NOT NULL`
 const versionsInSlots = (marks: string): string =>
-  `SELECT ${prefixed("v", versionColumns)} FROM credentials c FORCE INDEX (uq_credentials_active)
+  `SELECT ${readVersionColumnsOfV} FROM credentials c FORCE INDEX (uq_credentials_active)
     JOIN credential_versions v ON v.credential_id = c.credential_id AND v.key_id IS NOT NULL
     WHERE c.tenant_id = ? AND c.active_slot IN (${marks})`
 const servicesByName = (marks: string): string =>
