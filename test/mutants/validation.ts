@@ -79,20 +79,32 @@ export const validation: ReadonlyArray<Mutant> = [
       breaks: p1
     },
     {
-      id: "validation-hot-use-by-a-clock-set-far-cut-off",
-      from: "if (after !== (after | 0)) {",
-      to: "if (after === Number.POSITIVE_INFINITY) {"
-    },
-    {
-      id: "validation-hot-use-counted-from-the-next-ones",
-      from: "take(this.tokenId(ref), from + ",
-      to: "take(this.tokenId(ref), this.usedFrom + "
-    },
-    {
       id: "validation-hot-owner-not-brought-up-to-date",
       from: "    this.tenantOfApplication[entry.applicationIndex] = entry.tenantIndex\n",
       to: "    this.tenantOfApplication[entry.applicationIndex] ??= entry.tenantIndex\n",
       breaks: ["P6"]
+    }
+  ]),
+  ...faultsIn("src/actors/validation/NotedUses.ts", { breaks: ["R-TOK-9"], tests: [`${unit}/HotTable.test.ts`] }, [
+    {
+      id: "validation-hot-use-by-a-clock-set-far-cut-off",
+      from: "    if (after !== (after | 0)) {",
+      to: "    if (after === Number.POSITIVE_INFINITY) {"
+    },
+    {
+      id: "validation-hot-uses-counted-from-the-first-for-ever",
+      from: "    this.countFromLater(take)\n",
+      to: ""
+    },
+    {
+      id: "validation-hot-uses-counted-from-later-twice",
+      from: "of new Set(this.refs.slice(this.taken))",
+      to: "of this.refs.slice(this.taken)"
+    },
+    {
+      id: "validation-hot-uses-taken-stay-in-the-list",
+      from: "    if (this.taken >= takenMax || this.count === 0) {",
+      to: "    if (this.count === 0) {"
     }
   ]),
   ...faultsIn("src/actors/validation/SipHash.ts", { breaks: p1, tests: [`${unit}/SipHash.test.ts`] }, [
@@ -441,8 +453,30 @@ export const validation: ReadonlyArray<Mutant> = [
     [
       {
         id: "validation-uses-failed-piece-dropped",
-        from: "    for (const { tokenId, usedAt } of uses) beliefs.uses.add(tokenId, usedAt)\n    return",
-        to: "    return"
+        from: "    if (!written) for (const { tokenId, usedAt } of taken) uses.add(tokenId, usedAt)\n",
+        to: ""
+      },
+      {
+        id: "validation-uses-flushed-without-an-end",
+        from: "    if (taken.length === 0) return\n",
+        to: "",
+        breaks: ["R-TOK-9", "R-DUR-2"]
+      },
+      {
+        id: "validation-uses-written-as-they-come",
+        from: "left -= taken.length",
+        to: "left = uses.count"
+      },
+      {
+        id: "validation-uses-written-without-a-pause",
+        from: "const flushShare = 0.1",
+        to: "const flushShare = 10",
+        breaks: ["R-TOK-9"]
+      },
+      {
+        id: "validation-uses-of-hot-tokens-wait-for-all-others",
+        from: "Math.max(usesPerCallMax - uses.count, hotPerCall)",
+        to: "usesPerCallMax - uses.count"
       },
       {
         id: "validation-uses-not-flushed-at-the-end",

@@ -73,7 +73,8 @@ const config = Config.all({
     min: "100 millis",
     max: "1 hour",
     byDefault: "5 seconds",
-    about: "How often the last use of tokens is written to MariaDB, in batches."
+    about:
+      "How often the last use of tokens is written to MariaDB, for a tenth of the interval at most: what is left waits for the next."
   }),
   tombstonesPerTenantMax: Setting.int({
     name: "CM_TOMBSTONES_PER_TENANT_MAX",

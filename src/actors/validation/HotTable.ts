@@ -14,7 +14,6 @@ import { endpointIdOfTail, tailTokenIdAt, tokenIdBytes } from "../../schema/Ecap
 import { Arena, byteOf, type Chunk, chunkOf, floatOf, unitsFor, wordOf } from "./Arena.ts"
 import {
   applicationWord,
-  dirtyFlag,
   expiresAtFloat,
   flagsWord,
   type HotEntry,
@@ -23,21 +22,19 @@ import {
   tailAt,
   tailLengthMask,
   toldFlag,
-  usedAfterWord,
   versionWord
 } from "./HotRecord.ts"
+import { NotedUses, type TakeUse } from "./NotedUses.ts"
 import { Hand, homeOf, RefIndex, segmentCount } from "./RefIndex.ts"
 import { fits, idTag } from "./TokenIdTag.ts"
 
 /** How many entries the hand looks at for one that may go; then the best seen goes. */
 const evictionScanMax = 64
-/** Uses noted between two takings; one more is not noted (last use is late then, never wrong). */
-const usesNotedMax = 1_000_000
 
 export interface HotTableOptions {
   readonly max: number
   /** Called when an entry goes whose last use was not taken yet. */
-  readonly onUseLeft: (tokenId: string, usedAt: number) => void
+  readonly onUseLeft: TakeUse
 }
 
 export class HotTable {
@@ -48,18 +45,15 @@ export class HotTable {
   private readonly tenantCounts: Array<number> = []
   private readonly tenantOfApplication: Array<number> = []
   private tenantsPresent = 0
-  private dirty: Array<number> = []
-  /** UNIX milliseconds that the noted uses are counted from. */
-  private usedFrom = 0
   private readonly hand = new Hand(this.byHash)
   private readonly idScratch = new Uint8Array(tokenIdBytes)
   readonly max: number
-  private readonly onUseLeft: HotTableOptions["onUseLeft"]
+  private readonly noted: NotedUses
   count = 0
 
   constructor(options: HotTableOptions) {
     this.max = options.max
-    this.onUseLeft = options.onUseLeft
+    this.noted = new NotedUses(this.chunks, (ref) => this.tokenId(ref), options.onUseLeft)
   }
 
   // ---- look-up ----------------------------------------------------------------
@@ -159,35 +153,17 @@ export class HotTable {
 
   /** Notes a use, to be taken later. @param now whole milliseconds */
   use(ref: number, now: number): void {
-    if (this.dirty.length === 0) this.usedFrom = now
-    const after = now - this.usedFrom
-    // Only a clock that was set by weeks since the last taking is beyond a word.
-    if (after !== (after | 0)) {
-      this.onUseLeft(this.tokenId(ref), now)
-      return
-    }
-    const { words } = this.chunks[chunkOf(ref)]!
-    const word = wordOf(ref)
-    words[word + usedAfterWord] = after
-    const flags = words[word + flagsWord]!
-    if ((flags & dirtyFlag) !== 0 || this.dirty.length >= usesNotedMax) return
-    words[word + flagsWord] = flags | dirtyFlag
-    this.dirty.push(ref)
+    this.noted.note(ref, now)
   }
 
-  /** Hands out the noted uses, each token once, and forgets them. */
-  takeUses(take: (tokenId: string, usedAt: number) => void): void {
-    const refs = this.dirty
-    const from = this.usedFrom
-    this.dirty = []
-    for (const ref of refs) {
-      const { words } = this.chunks[chunkOf(ref)]!
-      const word = wordOf(ref)
-      // A record that went in the meantime is clean, or another's that stands in the list itself.
-      if ((words[word + flagsWord]! & dirtyFlag) === 0) continue
-      words[word + flagsWord] = words[word + flagsWord]! & ~dirtyFlag
-      take(this.tokenId(ref), from + words[word + usedAfterWord]!)
-    }
+  /** How many uses may be taken. */
+  get usesNoted(): number {
+    return this.noted.count
+  }
+
+  /** Hands out at most `max` of the noted uses, those that wait longest first, and forgets them. */
+  takeUses(take: TakeUse, max = this.usesNoted): void {
+    this.noted.take(take, max)
   }
 
   // ---- changes ----------------------------------------------------------------------
@@ -233,11 +209,8 @@ export class HotTable {
   remove(ref: number): void {
     const { bytes, words } = this.chunks[chunkOf(ref)]!
     const word = wordOf(ref)
+    this.noted.takeOf(ref)
     const flags = words[word + flagsWord]!
-    if ((flags & dirtyFlag) !== 0) {
-      words[word + flagsWord] = flags & ~dirtyFlag
-      this.onUseLeft(this.tokenId(ref), this.usedFrom + words[word + usedAfterWord]!)
-    }
     this.byHash.remove(words[word + 1]!, words[word]!, ref)
     const tag = idTag(bytes, byteOf(ref) + tailAt + tailTokenIdAt)
     this.byId.remove(tag, tag, ref)

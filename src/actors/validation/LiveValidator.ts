@@ -2,10 +2,10 @@
  * The `Validator` as a layer: the validation path over the real clocks, stores and keys, and what has
  * to be done for it regularly: giving up what is overdue, writing down last uses, publishing counts.
  *
- * Last uses are written every `CM_LAST_USE_INTERVAL`, when the validator is drained, and when it
- * ends; what the store did not take is kept for the next time. Bugs are logged, at most one a second.
+ * Last uses are written every `CM_LAST_USE_INTERVAL`, for a tenth of it at most, and all of them when the validator
+ * is drained, and when it ends; what the store did not take is kept for the next time. Bugs are logged, at most one a second.
  */
-import { Clock, type Duration, Effect, Layer, Metric } from "effect"
+import { Clock, Duration, Effect, Layer, Metric } from "effect"
 import { ValidationCache } from "../../cache/ValidationCache.ts"
 import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
 import { Keyring } from "../../crypto/Keyring.ts"
@@ -26,16 +26,27 @@ import { Validator } from "./Validator.ts"
 const sweepEvery = "50 millis"
 const metricsEvery = "1 second"
 const bugLogEveryMs = 1_000
+/** Uses of hot tokens in each call, though as many others wait as fill it. */
+const hotPerCall = usesPerCallMax / 2
+/** Of the time: a million tokens in use would be written without a pause, and MariaDB had little left for others. */
+const flushShare = 0.1
 
-/** Writes what is known of last use to the store: hot uses first into the line, then the line in calls. */
-const flushUses = Effect.fnUntraced(function* (beliefs: Beliefs, store: TokenUse["Service"]) {
-  beliefs.hot.takeUses((tokenId, usedAt) => beliefs.uses.add(tokenId, usedAt))
-  while (beliefs.uses.count > 0) {
-    const uses = beliefs.uses.take(usesPerCallMax)
-    const written = yield* Effect.isSuccess(store.record(uses))
-    if (written) continue
-    for (const { tokenId, usedAt } of uses) beliefs.uses.add(tokenId, usedAt)
-    return
+/**
+ * Writes what is known of last use to the store, those that wait longest first, for so many milliseconds. What comes
+ * meanwhile waits for the next time: tokens that are used all the time would be written all the time. Uses of hot
+ * tokens stay in the table until there is a call for them.
+ */
+const flushUses = Effect.fnUntraced(function* ({ hot, uses }: Beliefs, store: TokenUse["Service"], forMs: number) {
+  const endsAt = Number(yield* Clock.currentTimeNanos) / 1e6 + forMs
+  for (let left = uses.count + hot.usesNoted; left > 0; ) {
+    hot.takeUses((tokenId, usedAt) => uses.add(tokenId, usedAt), Math.max(usesPerCallMax - uses.count, hotPerCall))
+    const taken = uses.take(Math.min(left, usesPerCallMax))
+    // Another flush, that of a stop, has taken the rest meanwhile.
+    if (taken.length === 0) return
+    left -= taken.length
+    const written = yield* Effect.isSuccess(store.record(taken))
+    if (!written) for (const { tokenId, usedAt } of taken) uses.add(tokenId, usedAt)
+    if (!written || Number(yield* Clock.currentTimeNanos) / 1e6 >= endsAt) return
   }
 })
 
@@ -93,11 +104,12 @@ const make = Effect.gen(function* () {
     },
     sipKey: makeSipKey()
   })
-  const flush = flushUses(beliefs, tokenUse)
+  const flush = flushUses(beliefs, tokenUse, Number.POSITIVE_INFINITY)
+  const flushSome = flushUses(beliefs, tokenUse, flushShare * Duration.toMillis(settings.lastUseInterval))
   const every = (loop: string, interval: Duration.Input, step: Effect.Effect<void>) =>
     Loop.forever(loop, Effect.delay(step, interval)).pipe(Effect.forkScoped)
   yield* every("validation sweep", sweepEvery, Effect.sync(path.sweep))
-  yield* every("last uses", settings.lastUseInterval, flush)
+  yield* every("last uses", settings.lastUseInterval, flushSome)
   yield* every("validation metrics", metricsEvery, makePublish(path.counts))
   yield* Effect.addFinalizer(() => refusals.end)
   yield* Effect.addFinalizer(() => flush)

@@ -162,10 +162,84 @@ describe("HotTable", () => {
     table.takeUses((tokenId, usedAt) => {
       taken.push(`${tokenId} ${usedAt}`)
       // Whoever takes may use others.
-      table.use(third, 5)
+      table.use(third, now + 5)
     })
     assert.deepStrictEqual(taken, [`${idOf(1)} ${now + far - 1}`, `${idOf(2)} ${now - far}`])
+    assert.strictEqual(table.usesNoted, 1)
+    table.takeUses((tokenId, usedAt) => assert.strictEqual(`${tokenId} ${usedAt}`, `${idOf(3)} ${now + 5}`))
+    table.use(third, 5)
     table.takeUses((tokenId, usedAt) => assert.strictEqual(`${tokenId} ${usedAt}`, `${idOf(3)} 5`))
+  })
+
+  it("hands out uses in pieces, those that wait longest first, and goes on behind them", () => {
+    const table = makeTable(100)
+    const refs = [1, 2, 3].map((number) => table.put(entryOf(number)))
+    const taken: Array<string> = []
+    const takeOne = () => table.takeUses((tokenId, usedAt) => taken.push(`${tokenId} ${usedAt}`), 1)
+    refs.forEach((ref, at) => {
+      table.use(ref, at)
+    })
+    takeOne()
+    // One that was taken comes last again; one that waits stays where it is.
+    table.use(refs[0]!, 7)
+    table.use(refs[1]!, 8)
+    assert.strictEqual(table.usesNoted, 3)
+    for (let time = 0; time < 4; time++) takeOne()
+    assert.deepStrictEqual(taken, [`${idOf(1)} 0`, `${idOf(2)} 8`, `${idOf(3)} 2`, `${idOf(1)} 7`])
+    assert.strictEqual(table.usesNoted, 0)
+  })
+
+  it("gives back the room of uses that were taken, though some always wait", () => {
+    const table = makeTable(100)
+    const refs = [1, 2].map((number) => table.put(entryOf(number)))
+    const listed = () =>
+      (table as unknown as { readonly noted: { readonly refs: ReadonlyArray<number> } }).noted.refs.length
+    let taken = 0
+    table.use(refs[0]!, 0)
+    for (let now = 1; now < 200_000; now++) {
+      table.use(refs[now % 2]!, now)
+      table.takeUses(() => taken++, 1)
+      assert.strictEqual(table.usesNoted, 1)
+    }
+    assert.strictEqual(taken, 199_999)
+    assert.isBelow(listed(), 100_000)
+  })
+
+  it("notes uses exactly for months in which some always wait", () => {
+    const left: Array<string> = []
+    const table = makeTable(100, left)
+    const refs = [1, 2, 3].map((number) => table.put(entryOf(number)))
+    let now = 1_790_000_000_000
+    const last = new Map<string, number>()
+    const use = (number: number) => {
+      table.use(refs[number - 1]!, now)
+      last.set(idOf(number), now)
+    }
+    for (let day = 0; day < 200; day++, now += 86_400_000) {
+      for (const number of [1, 2, 3]) use(number)
+      if (day === 0) continue
+      table.takeUses((tokenId, usedAt) => assert.strictEqual(usedAt, last.get(tokenId), tokenId), 2)
+      assert.isAbove(table.usesNoted, 0)
+    }
+    assert.deepStrictEqual(left, [], "none was beyond what can be noted")
+  })
+
+  it("notes a use exactly whose place stands in the list twice when the moment that uses are counted from moves", () => {
+    const table = makeTable(100)
+    const [first, gone, last] = [1, 2, 3].map((number) => table.put(entryOf(number)))
+    const now = 1_790_000_000_000
+    const thirteenDays = 13 * 86_400_000
+    table.use(first!, now)
+    table.use(gone!, now)
+    table.remove(gone!)
+    assert.strictEqual(table.put(entryOf(4)), gone)
+    table.use(gone!, now + 5)
+    table.use(last!, now + thirteenDays)
+    const taken: Array<string> = []
+    const take = (max?: number) => table.takeUses((tokenId, usedAt) => taken.push(`${tokenId} ${usedAt - now}`), max)
+    take(1)
+    take()
+    assert.deepStrictEqual(taken, [`${idOf(1)} 0`, `${idOf(4)} 5`, `${idOf(3)} ${thirteenDays}`])
   })
 
   it("takes at most 160 bytes a token, wherever between two sizes its indexes are", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Scope } from "effect"
+import { Deferred, Duration, Effect, Exit, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { ActorsConfig } from "../../../../src/actors/tenant/ActorsConfig.ts"
 import type { ValidationAnswer } from "../../../../src/actors/tenant/Tenants.ts"
@@ -31,7 +31,13 @@ const settings = {
 /** The layer over one Active token, a lookup that may hang, and a use store that may fail. */
 const setup = Effect.gen(function* () {
   const recorded: Array<ReadonlyArray<TokenUsed>> = []
-  const state = { failUses: false, hang: false }
+  const state = {
+    failUses: false,
+    hang: false,
+    onRecord: () => {},
+    /** What the store waits for before it has written anything. */
+    before: Effect.void as Effect.Effect<void>
+  }
   const row = {
     tenantId: "acme",
     appName: "app",
@@ -59,8 +65,11 @@ const setup = Effect.gen(function* () {
       record: (uses) =>
         Effect.suspend(() => {
           if (state.failUses) return Effect.fail(new StoreUnavailable({ operation: "record", outcome: "none" }))
+          // One that asks for nothing, without an end, would leave no test its turn.
+          if (recorded.length > 50) return Effect.die("the store is asked for ever")
           recorded.push(uses)
-          return Effect.void
+          state.onRecord()
+          return state.before
         })
     }),
     ValidationCache.layerNoop,
@@ -112,6 +121,96 @@ describe("the validator's layer", () => {
       )
       assert.isAtMost(Math.max(...recorded.map(({ length }) => length)), usesPerCallMax)
       assert.isAtMost(usesPerCallMax, 256)
+    })
+  )
+
+  it.effect("writes a token that is used all the time once in each interval", () =>
+    Effect.gen(function* () {
+      const { beliefs, recorded, state } = yield* setup
+      const ids = Array.from({ length: 2 * usesPerCallMax }, (_, number) => tokenIdOf(number))
+      const useAll = (at: number) => {
+        for (const tokenId of ids) beliefs.uses.add(tokenId, at)
+      }
+      // While the store takes some, all are used again; a few times only, so that without an end the test still has one.
+      state.onRecord = () => {
+        if (recorded.length < 10) useAll(recorded.length)
+      }
+      useAll(0)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(recorded.flat().length, ids.length)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(recorded.flat().length, 2 * ids.length)
+    })
+  )
+
+  it.effect("writes for a tenth of the time, those that wait longest first, and goes on the next time", () =>
+    Effect.gen(function* () {
+      const { beliefs, recorded, state } = yield* setup
+      const ids = Array.from({ length: 10 * usesPerCallMax }, (_, number) => tokenIdOf(number))
+      for (const tokenId of ids) beliefs.uses.add(tokenId, 1)
+      state.before = TestClock.adjust("200 millis")
+      yield* TestClock.adjust("5 seconds")
+      for (let turns = 0; turns < 100; turns++) yield* Effect.yieldNow
+      // Three calls are over half a second.
+      assert.deepStrictEqual(
+        recorded.flat().map(({ tokenId }) => tokenId),
+        ids.slice(0, 3 * usesPerCallMax)
+      )
+      for (let flushes = 0; flushes < 20 && recorded.length < 10; flushes++) {
+        yield* TestClock.adjust("5 seconds")
+        for (let turns = 0; turns < 100; turns++) yield* Effect.yieldNow
+      }
+      assert.deepStrictEqual(
+        recorded.flat().map(({ tokenId }) => tokenId),
+        ids
+      )
+    })
+  )
+
+  it.effect("writes uses of hot tokens, too, while there are always others that fill a call", () =>
+    Effect.gen(function* () {
+      const { beliefs, recorded, state, validate } = yield* setup
+      yield* validate("value1")
+      yield* TestClock.adjust("5 seconds")
+      // It is hot.
+      yield* validate("value1")
+      let other = 1_000
+      const others = () => {
+        for (let count = 0; count < usesPerCallMax; count++) beliefs.uses.add(tokenIdOf(other++), 1)
+      }
+      others()
+      others()
+      state.before = TestClock.adjust("10 seconds")
+      state.onRecord = others
+      for (let flushes = 0; flushes < 4; flushes++) yield* TestClock.adjust("15 seconds")
+      const written = recorded.flat().filter(({ tokenId }) => tokenId === tokenIdOf(1))
+      assert.deepStrictEqual(
+        written.map(({ usedAt }) => usedAt),
+        [0, 5_000]
+      )
+    })
+  )
+
+  it.effect("ends a flush of which another, in a stop, has taken the rest", () =>
+    Effect.gen(function* () {
+      const { beliefs, recorded, scope, state, validator } = yield* setup
+      const ids = Array.from({ length: 3 * usesPerCallMax }, (_, number) => tokenIdOf(number))
+      for (const tokenId of ids) beliefs.uses.add(tokenId, 1)
+      const written = Deferred.makeUnsafe<void>()
+      state.before = Deferred.await(written)
+      yield* TestClock.adjust("5 seconds")
+      assert.lengthOf(recorded, 1)
+      state.before = Effect.void
+      yield* Effect.promise(() => validator.drained())
+      assert.lengthOf(recorded, 3)
+      yield* Deferred.succeed(written, undefined)
+      for (let turns = 0; turns < 10; turns++) yield* Effect.yieldNow
+      assert.lengthOf(recorded, 3)
+      assert.sameMembers(
+        recorded.flat().map(({ tokenId }) => tokenId),
+        ids
+      )
+      yield* Scope.close(scope, Exit.void)
     })
   )
 
