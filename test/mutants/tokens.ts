@@ -29,6 +29,47 @@ export const tokens: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn(
+    "src/actors/tokens/validations.ts",
+    {
+      breaks: ["R-BUS-10", "P10"],
+      tests: [`${unit}/validations.test.ts`, tenants, "test/integration/service/databaseStalls.test.ts"]
+    },
+    [
+      {
+        id: "tokens-validations-ask-for-a-tenant-that-shows",
+        from: "showTheTenant(answers) || ",
+        to: ""
+      },
+      {
+        id: "tokens-validations-wait-for-what-tells-nothing",
+        from: "tellNothing(answers) || ",
+        to: ""
+      },
+      {
+        id: "tokens-validations-wait-as-long-as-the-store",
+        from: "      Effect.timeoutOrElse({ duration: missTimeout, orElse: () => unavailable }),\n",
+        to: ""
+      },
+      {
+        id: "tokens-validations-unsaid-tenant-is-there",
+        from: "answer.statusCode === 404 ? notKnown : answer",
+        to: "answer"
+      },
+      {
+        id: "tokens-validations-gone-tenant-is-there",
+        from: "(yield* isThere(tenantId))",
+        to: "(yield* Effect.orElseSucceed(isThere(tenantId), () => true))",
+        breaks: ["R-BUS-14"]
+      },
+      {
+        id: "tokens-validations-gone-is-told-at-once",
+        from: '      Effect.catchTag("TenantNotFound", () => liveTenant(tenantId)),\n',
+        to: "",
+        breaks: ["R-REV-9"]
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/tenant/UseRecorder.ts",
     { breaks: ["R-TOK-3"], tests: [`${unit}/FirstUseRecorder.test.ts`, "test/unit/actors/tenant/UseRecorder.test.ts"] },
     [

@@ -207,7 +207,7 @@ export class Tenants extends Context.Service<
     ) => Effect.Effect<void, ChangeError>
 
     // ---- validation
-    /** Management's `validate` and `validate-batch`: same tables, same use, several at once. Never fails. */
+    /** Management's `validate` and `validate-batch`: same tables, same use, several at once. Fails only where the tenant is not there. */
     readonly validate: (
       tenantId: string,
       items: ReadonlyArray<{ readonly appName: string; readonly token: string }>,

@@ -38,7 +38,6 @@ import { EventWriter } from "../tenant/TokenEvents.ts"
 import * as UseRecorder from "../tenant/UseRecorder.ts"
 import { FirstUse } from "../validation/FirstUse.ts"
 import { HotState } from "../validation/HotState.ts"
-import { KnownTenants } from "../validation/KnownTenants.ts"
 import { Validator } from "../validation/Validator.ts"
 import { applicationsAmong } from "./applicationsAmong.ts"
 import { claimAdminKey } from "./commands/adminKey.ts"
@@ -49,7 +48,8 @@ import { type HashValue, keyed } from "./KeyedCommand.ts"
 import { revokeAlls } from "./revokeAll.ts"
 import { tenantEvents } from "./tenantEvents.ts"
 import { tokenPlaces } from "./tokenPlaces.ts"
-import { validateAll, validateOne } from "./validateAll.ts"
+import { validateOne } from "./validateAll.ts"
+import * as validations from "./validations.ts"
 
 export const layer = Layer.effect(
   Tenants,
@@ -57,7 +57,6 @@ export const layer = Layer.effect(
     const actors = yield* TenantActors
     const store = yield* TenantStore
     const inForce = yield* InForce
-    const knownTenants = yield* KnownTenants
     const keyring = yield* Keyring
     const ids = yield* Ids
     const settings = yield* ApplicationSettings
@@ -70,6 +69,7 @@ export const layer = Layer.effect(
 
     // ---- tenants
     const liveTenant = yield* ExistingTenant.make
+    const validate = yield* validations.make(liveTenant)
     /** An actor is made only for a tenant that exists: a flood of invented names makes none. */
     const change = <A>(tenantId: string, command: Command<A>) =>
       actors.isResidentUnsafe(tenantId)
@@ -250,11 +250,7 @@ export const layer = Layer.effect(
         yield* Effect.fromResult(result!)
       }),
 
-      validate: Effect.fnUntraced(function* (tenantId, items, { dryRun }) {
-        // "No" may tell of a removal: it is said when that is in force.
-        yield* Effect.catchTag(knownTenants.require(tenantId), "TenantNotFound", () => liveTenant(tenantId))
-        return yield* validateAll(validator, tenantId, items, dryRun)
-      }),
+      validate: (tenantId, items, { dryRun }) => validate(tenantId, items, dryRun),
 
       census: Effect.sync(() => ({
         actors: actors.residentUnsafe(),

@@ -7,7 +7,7 @@ import * as Pieces from "../../observability/Pieces.ts"
 import type { ValidationAnswer } from "../tenant/Tenants.ts"
 import type { Validator } from "../validation/Validator.ts"
 
-interface Question {
+export interface Question {
   readonly appName: string
   readonly token: string
 }
