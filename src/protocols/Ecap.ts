@@ -182,7 +182,14 @@ const transition = Effect.gen(function* () {
       turns.ended(line)
       leave()
     })
-    turns.take(line, () => run(Effect.ensuring(change(to, request, checked.target, asked.success, startedAt), left)))
+    turns.take(
+      line,
+      () => run(Effect.ensuring(change(to, request, checked.target, asked.success, startedAt), left)),
+      () => {
+        leave()
+        refuse(to, request.correlationId, startedAt)
+      }
+    )
   }
 
   const notTaken = (message: Msg, why: NotTaken) => {

@@ -328,7 +328,14 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       turns.ended(line)
       leave()
     }
-    turns.take(line, () => begin(message, asked, request, left))
+    turns.take(
+      line,
+      () => begin(message, asked, request, left),
+      () => {
+        leave()
+        refuse(request, full)
+      }
+    )
   }
 
   const notTaken = (message: Msg, why: NotTaken) => {

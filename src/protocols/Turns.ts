@@ -8,7 +8,8 @@
  *   places as were refused and not told of it yet (`told`), but `pressedMax`: one that is a little over its share has
  *   nearly all of it, one that asks for twice as much is done in small groups. Where nothing of it has ended for
  *   `stuckMs`, whatever has waited for its deadline begins in spite of that.
- * - Everything that was taken begins once, in the order of its line.
+ * - Everything that was taken begins once, in the order of its line, or is refused once: what has waited for
+ *   `waitsMax` deadlines, ten seconds, is asked by nobody any more, or by somebody who would rather know.
  *
  * How many may wait is not decided here: whoever waits has a place (`Shares`).
  */
@@ -21,6 +22,8 @@ export const pressedMs = 1_000
 /** A line of which nothing ends for so long stands still, and is not slow because of what it asks. */
 export const stuckMs = 1_000
 const turnTimeout: Duration.Input = "1 second"
+/** Deadlines after which whoever still waits is refused. */
+export const waitsMax = 10
 
 export interface TurnsOptions {
   readonly nowMs: () => number
@@ -33,7 +36,8 @@ export interface TurnsOptions {
 interface Waiting {
   readonly begin: () => void
   end: () => void
-  isOverdue: boolean
+  /** Deadlines that are over. */
+  overdue: number
 }
 
 interface Line {
@@ -49,8 +53,11 @@ interface Line {
 }
 
 export interface Turns {
-  /** `begin` is called once, now or later; when what it began has ended, `ended` is to be called. */
-  readonly take: (line: string, begin: () => void) => void
+  /**
+   * `begin` is called once, now or later; when what it began has ended, `ended` is to be called. Or `refuse` is, later,
+   * and nothing more: it has waited too long.
+   */
+  readonly take: (line: string, begin: () => void, refuse: () => void) => void
   readonly ended: (line: string) => void
   /** The line has all that it may have, and one more of it is refused. When that is told, `told` is to be called. */
   readonly press: (line: string) => void
@@ -87,7 +94,7 @@ export const make = ({ deadline, later, nowMs }: TurnsOptions): Turns => {
     begun < pressedMax ||
     begun < most ||
     pressedUntilMs <= nowMs() ||
-    (first?.isOverdue === true && nowMs() - endedAtMs >= stuckMs)
+    (first !== undefined && first.overdue > 0 && nowMs() - endedAtMs >= stuckMs)
 
   const look = (line: Line): void => {
     if (line.waiting.length === 0) {
@@ -96,6 +103,15 @@ export const make = ({ deadline, later, nowMs }: TurnsOptions): Turns => {
       ready.add(line)
       schedule()
     }
+  }
+
+  /** It is to begin in a moment. */
+  const isNext = (line: Line, one: Waiting): boolean => line.waiting[0] === one && ready.has(line)
+
+  const leave = (line: Line, one: Waiting): void => {
+    line.waiting = line.waiting.filter((other) => other !== one)
+    waitingCount--
+    look(line)
   }
 
   const begin = (line: Line, work: () => void): void => {
@@ -139,18 +155,20 @@ export const make = ({ deadline, later, nowMs }: TurnsOptions): Turns => {
   }
 
   return {
-    take: (name, work) => {
+    take: (name, work, refuse) => {
       const line = lineOf(name)
       if (ready.size === 0 && line.waiting.length === 0 && spentMs < sliceMs && isFree(line)) {
         schedule()
         return begin(line, work)
       }
-      const one: Waiting = { begin: work, end: () => {}, isOverdue: false }
+      const one: Waiting = { begin: work, end: () => {}, overdue: 0 }
       const wait = () => {
         one.end = deadline(() => {
-          one.isOverdue = true
-          wait()
+          one.overdue++
           look(line)
+          if (one.overdue < waitsMax || isNext(line, one)) return wait()
+          leave(line, one)
+          refuse()
         })
       }
       wait()

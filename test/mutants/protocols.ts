@@ -95,6 +95,21 @@ export const protocols: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/protocols/Turns.ts", { breaks: ["R-LIM-3", "P6"], tests: [`${unit}/turns.test.ts`] }, [
     {
+      id: "protocols-turns-wait-for-ever",
+      from: "one.overdue < waitsMax ||",
+      to: "one.overdue < 1e9 ||"
+    },
+    {
+      id: "protocols-turns-refuse-what-is-next",
+      from: "line.waiting[0] === one && ready.has(line)",
+      to: "line.waiting[0] === one && !ready.has(line)"
+    },
+    {
+      id: "protocols-turns-refused-begins-too",
+      from: "line.waiting.filter((other) => other !== one)",
+      to: "line.waiting.filter((other) => other !== null)"
+    },
+    {
       id: "protocols-turns-whole-backlog-in-one-go",
       from: "if (spentMs >= sliceMs) break",
       to: "if (spentMs < 0) break",
@@ -123,8 +138,8 @@ export const protocols: ReadonlyArray<Mutant> = [
     },
     {
       id: "protocols-turns-late-one-is-looked-at-once",
-      from: "          wait()\n          look(line)\n",
-      to: "          look(line)\n"
+      from: "isNext(line, one)) return wait()",
+      to: "isNext(line, one)) return"
     },
     {
       id: "protocols-turns-told-is-not-forgotten",
@@ -141,7 +156,7 @@ export const protocols: ReadonlyArray<Mutant> = [
       from: "isFree(line) ? line.waiting.shift() : undefined",
       to: "line.waiting.shift()"
     },
-    { id: "protocols-turns-pressed-waits-for-ever", from: "        one.isOverdue = true\n", to: "" },
+    { id: "protocols-turns-pressed-waits-for-ever", from: "one.overdue++\n", to: "one.overdue = 0\n" },
     { id: "protocols-turns-place-stays-taken", from: "      line.begun--\n", to: "" },
     { id: "protocols-turns-time-never-comes-back", from: "    spentMs = 0\n", to: "" },
     {
@@ -227,6 +242,12 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "      turns.ended(line)\n",
       breaks: ["R-ACT-2", "R-DUR-2"],
       tests: [management, `${unit}/shares.test.ts`]
+    },
+    {
+      id: "protocols-management-waited-too-long-keeps-its-place",
+      from: "        place.leave()\n        refuse(request, full)\n",
+      to: "        refuse(request, full)\n",
+      breaks: ["R-LIM-3"]
     },
     {
       id: "protocols-management-refused-keeps-its-message",
@@ -435,6 +456,12 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "BigInt(now) > request.timestamp + 1_000n * request.timeout"
     },
     { id: "protocols-ecap-negative-time-out", from: " || request.timeout < 0n) {", to: ") {" },
+    {
+      id: "protocols-ecap-waited-too-long-keeps-its-place",
+      from: "        leave()\n        refuse(to, request.correlationId, startedAt)\n",
+      to: "        refuse(to, request.correlationId, startedAt)\n",
+      breaks: ["R-LIM-3"]
+    },
     {
       id: "protocols-ecap-begun-as-they-arrive",
       from: "      turns.press(line)\n",

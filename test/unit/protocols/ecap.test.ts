@@ -6,7 +6,7 @@ import { holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { checkTransition, transitionAnswer } from "../../../src/protocols/Ecap.ts"
-import { pressedMax } from "../../../src/protocols/Turns.ts"
+import { pressedMax, stuckMs, waitsMax } from "../../../src/protocols/Turns.ts"
 import { EndpointTokenStatusTransitionRequest as Request } from "../../../src/schema/Ecap.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -288,6 +288,42 @@ describe("many 16/ECAP status transitions of one tenant", () => {
     ends.shift()!()
     await turn()
     assert.strictEqual(of("loud2"), pressedMax + 1)
+    await close()
+  })
+
+  it("are refused when they have waited for ten seconds, and their places are free again", async () => {
+    const places = 8 * pressedMax
+    const { ask, close, ends, of, statuses, turn, world } = await setup(places)
+    const refused = () => statuses.filter((status) => status === 429).length
+    for (let n = 0; n < 2 * places; n++) ask("loud")
+    await turn()
+    for (const end of ends.splice(0)) end()
+    await turn()
+    for (let n = 0; n < places; n++) ask("loud")
+    await turn()
+    assert.strictEqual(of("loud"), places + pressedMax)
+    let refusedAtOnce = places
+    let seconds = 0
+    for (; refused() <= refusedAtOnce; seconds++) {
+      assert.isBelow(seconds, 4 * waitsMax, "nobody is refused")
+      ends.shift()!()
+      await turn()
+      // One that has the place which became free, and one that is refused, so that the line stays pressed.
+      ask("loud")
+      ask("loud")
+      refusedAtOnce++
+      await turn()
+      await world.pass(stuckMs - 1)
+      await turn()
+    }
+    assert.isAtLeast(seconds, waitsMax)
+    await world.pass("5 seconds")
+    for (await turn(); ends.length > 0; await turn()) for (const end of ends.splice(0)) end()
+    assert.lengthOf(statuses, 3 * places + 2 * seconds)
+    const before = of("loud")
+    for (let n = 0; n < places; n++) ask("loud")
+    await turn()
+    assert.strictEqual(of("loud"), before + places)
     await close()
   })
 

@@ -14,7 +14,7 @@ import type { KnownRotator } from "../../../src/domain/Rotator.ts"
 import { Access } from "../../../src/protocols/Access.ts"
 import { astrayPerSecond } from "../../../src/protocols/Management.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
-import { pressedMax } from "../../../src/protocols/Turns.ts"
+import { pressedMax, stuckMs, waitsMax } from "../../../src/protocols/Turns.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
 import { someTime, someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
@@ -1025,6 +1025,64 @@ describe("a refusal by a limit is told a moment later", () => {
     assert.strictEqual((await later).status, 404)
     await world.pass("1 second")
     assert.strictEqual((await astray(0)).status, 404)
+    await world.close()
+  })
+})
+
+describe("a tenant far over its limits, of which few are done in a second", () => {
+  it("has what waited for ten seconds refused, in the order of its line, and its place back", async () => {
+    const places = 8 * pressedMax
+    const world = await protocolWorld({ standsStill: true, limits: { requestsInFlight: places } })
+    const begun: Array<() => void> = []
+    world.tenants.script.getToken = () =>
+      Effect.as(
+        Effect.promise(() => new Promise<void>((end) => void begun.push(end))),
+        someToken()
+      )
+    const ask = () => world.tenant("token.get", { tokenId: someTokenId })
+    const begin = (count: number) =>
+      eventually(
+        () => begun.length,
+        (length) => length === count,
+        { what: `${count} to have begun` }
+      )
+    const first = Array.from({ length: places }, ask)
+    await begin(places)
+    const over = Array.from({ length: places }, ask)
+    for (const end of begun) end()
+    await Promise.all(first)
+    const all = Array.from({ length: places }, ask)
+    let ended = places
+    await begin(ended + pressedMax)
+    const last = all.at(-1)!
+    const late: Array<ReturnType<typeof ask>> = []
+    for (let second = 1; !(await isAnswered(last)); second++) {
+      assert.isBelow(second, 4 * waitsMax, "nobody is refused")
+      begun[ended++]!()
+      await begin(ended + pressedMax)
+      // One that has the place which became free, and one that is refused, so that the line stays pressed.
+      late.push(ask())
+      over.push(ask())
+      await world.pass(stuckMs - 1)
+    }
+    assert.isAtLeast(ended - places, waitsMax)
+    const refused = all.slice(ended - places + pressedMax)
+    assert.deepStrictEqual(
+      (await Promise.all(refused)).map(({ status, body }) => `${status} ${body.error.code}`),
+      refused.map(() => "429 TOO_MANY_REQUESTS")
+    )
+    assert.isFalse(await isAnswered(late.at(-1)!))
+    await world.pass("5 minutes")
+    for (let left = begun.length; left > 0; left = begun.length) for (const end of begun.splice(0)) end()
+    await Promise.all([...all, ...late, ...over])
+    const anew = Array.from({ length: places }, ask)
+    await eventually(
+      () => begun.length,
+      (length) => length === places,
+      { what: "all places to be free again" }
+    )
+    for (const end of begun) end()
+    for (const { status } of await Promise.all(anew)) assert.strictEqual(status, 200)
     await world.close()
   })
 })

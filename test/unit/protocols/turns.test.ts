@@ -2,7 +2,7 @@
 
 import { assert, describe, it } from "@effect/vitest"
 import { keptPerTenant, make as makeShares } from "../../../src/protocols/Shares.ts"
-import { make, pressedMax, pressedMs, sliceMs, stuckMs } from "../../../src/protocols/Turns.ts"
+import { make, pressedMax, pressedMs, sliceMs, stuckMs, waitsMax } from "../../../src/protocols/Turns.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
 
 /** A loop that turns when it is told to, on which each request takes so long. */
@@ -11,6 +11,7 @@ const world = (tookMs: (line: string) => number = () => sliceMs) => {
   let next: Array<() => void> = []
   const deadlines = new Set<() => void>()
   const begun: Array<string> = []
+  const refused: Array<string> = []
   const turns = make({
     nowMs: () => now,
     later: (run) => void next.push(run),
@@ -22,11 +23,16 @@ const world = (tookMs: (line: string) => number = () => sliceMs) => {
   return {
     turns,
     begun,
+    refused,
     take: (line: string, id = line) =>
-      turns.take(line, () => {
-        begun.push(id)
-        now += tookMs(line)
-      }),
+      turns.take(
+        line,
+        () => {
+          begun.push(id)
+          now += tookMs(line)
+        },
+        () => void refused.push(id)
+      ),
     /** One turn of the loop; false when nothing is left for it. */
     turn: () => {
       const now = next
@@ -188,12 +194,57 @@ describe("requests begin in turns", () => {
     assert.strictEqual(of(), 100)
   })
 
+  it("one that has waited too long in a line that goes on is refused, and the others are not", () => {
+    const { begun, deadlineCount, overdue, passes, refused, take, turn, turns } = world(() => 0)
+    take("loud", "begun")
+    for (let n = 1; n < pressedMax; n++) take("loud", "begun")
+    const press = () => {
+      for (let n = 0; n < 100; n++) turns.press("loud")
+    }
+    press()
+    for (let n = 0; n < 20; n++) take("loud", `early-${n}`)
+    for (let second = 1; second <= waitsMax; second++) {
+      // It goes on, so that nothing begins for want of it.
+      passes(stuckMs - 1)
+      press()
+      turns.ended("loud")
+      while (turn());
+      if (second === waitsMax) take("loud", "late")
+      assert.deepStrictEqual(refused, [])
+      assert.strictEqual(turns.waiting(), 20 - second + (second === waitsMax ? 1 : 0))
+      overdue()
+    }
+    const early = Array.from({ length: 20 }, (_, n) => `early-${n}`)
+    assert.deepStrictEqual(begun.slice(pressedMax), early.slice(0, waitsMax))
+    assert.deepStrictEqual(refused, early.slice(waitsMax))
+    assert.deepStrictEqual([turns.waiting(), deadlineCount()], [1, 1])
+    turns.ended("loud")
+    while (turn());
+    assert.strictEqual(begun.at(-1), "late")
+    assert.deepStrictEqual([turns.waiting(), deadlineCount()], [0, 0])
+  })
+
+  it("one that is next begins, however long it has waited", () => {
+    const { begun, overdue, passes, refused, take, turn, turns } = world(() => 0)
+    for (let n = 0; n < pressedMax; n++) take("loud", "begun")
+    for (let n = 0; n < 100; n++) turns.press("loud")
+    take("loud", "next")
+    for (let second = 1; second < waitsMax; second++) overdue()
+    // It stands still from now on.
+    passes(stuckMs)
+    for (let n = 0; n < 100; n++) turns.press("loud")
+    overdue()
+    while (turn());
+    assert.deepStrictEqual([begun.at(-1), refused], ["next", []])
+  })
+
   it("one whose beginning fails ends nobody else's turn", () => {
     const { begun, take, turn, turns } = world()
     take("a")
-    turns.take("b", () => {
+    const planted = () => {
       throw new Error("planted")
-    })
+    }
+    turns.take("b", planted, () => assert.fail("it has not waited"))
     take("b")
     take("c")
     assert.throws(turn, "planted")
@@ -201,17 +252,20 @@ describe("requests begin in turns", () => {
     assert.deepStrictEqual(begun, ["a", "c", "b"])
   })
 
-  it("whatever comes: each begins once, in the order of its line, none waits while it may begin, bounds hold", () => {
+  it("whatever comes: each begins or is refused once, in the order of its line, none waits while it may begin, bounds hold", () => {
     const { random, seed } = seededRandom("turns")
     const below = (n: number) => Math.floor(random() * n)
     for (let run = 0; run < 200; run++) {
-      const { deadlineCount, overdue, passes, begun, take, turn, turns } = world(() => below(3) * sliceMs * 0.7)
+      const { deadlineCount, overdue, passes, begun, refused, take, turn, turns } = world(
+        () => below(3) * sliceMs * 0.7
+      )
       const lines = Array.from({ length: 1 + below(5) }, (_, n) => `line-${n}`)
       const taken = new Map(lines.map((line) => [line, 0]))
       const ended = new Map(lines.map((line) => [line, 0]))
       const begunOf = (line: string) => begun.filter((id) => id.startsWith(`${line}/`))
       const open = (line: string) => begunOf(line).length - ended.get(line)!
-      const waitingOf = (line: string) => taken.get(line)! - begunOf(line).length
+      const refusedOf = (line: string) => refused.filter((id) => id.startsWith(`${line}/`))
+      const waitingOf = (line: string) => taken.get(line)! - begunOf(line).length - refusedOf(line).length
       let wereOverdue = false
       for (let step = 0; step < 150; step++) {
         const line = lines[below(lines.length)]!
@@ -239,16 +293,23 @@ describe("requests begin in turns", () => {
         if (chance < 5) assert.isAtMost(begun.length - before, 1)
       }
       const total = () => Array.from(taken.values()).reduce((sum, count) => sum + count, 0)
-      assert.strictEqual(turns.waiting(), total() - begun.length, `SEED=${seed}`)
+      assert.strictEqual(turns.waiting(), total() - begun.length - refused.length, `SEED=${seed}`)
       assert.isAtMost(deadlineCount(), turns.waiting(), `SEED=${seed}`)
       passes(pressedMs)
-      for (let guard = 0; begun.length < total(); guard++) {
+      for (let guard = 0; begun.length + refused.length < total(); guard++) {
         assert.isBelow(guard, 2_000, `somebody waits for ever, SEED=${seed}`)
         if (!turn()) overdue()
       }
       for (const line of lines) {
-        const wanted = Array.from({ length: taken.get(line)! }, (_, n) => `${line}/${n}`)
-        assert.deepStrictEqual(begunOf(line), wanted, `SEED=${seed}`)
+        const all = Array.from({ length: taken.get(line)! }, (_, n) => `${line}/${n}`)
+        for (const some of [begunOf(line), refusedOf(line)]) {
+          assert.deepStrictEqual(
+            some,
+            all.filter((id) => some.includes(id)),
+            `SEED=${seed}`
+          )
+        }
+        assert.strictEqual(begunOf(line).length + refusedOf(line).length, all.length, `SEED=${seed}`)
       }
     }
   })
