@@ -5,7 +5,7 @@
  * operation, payload, authorization, then whatever the operation finds. Every request with an
  * acceptable reply subject is answered once; one without is not carried out, only counted.
  *
- * A request is a fiber; their number is bounded for each tenant and for all (`Shares`), one more is answered 429,
+ * A request is a fiber; their number is bounded for each tenant and for all (`Places`), one more is answered 429,
  * a moment later (`HeldRefusals`) and unread, and so is whatever else is refused by a limit, or goes nowhere too often.
  * They begin in turns by tenant (`Turns`). When the layer is
  * released the subscriptions are drained, what is in flight is answered, and the connection is
@@ -18,7 +18,8 @@ import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result } from "e
 import * as HeldRefusals from "../actors/tenant/HeldRefusals.ts"
 import { Limits } from "../actors/tenant/Limits.ts"
 import { Platform } from "../actors/tenant/Platform.ts"
-import { InvalidRequest, TooManyRequests, Unavailable } from "../domain/errors.ts"
+import { WaitingPlace } from "../actors/tenant/WaitingPlace.ts"
+import { InvalidRequest, Unavailable } from "../domain/errors.ts"
 import { globalTenantId } from "../domain/Names.ts"
 import { RateBucket } from "../domain/TenantLimits.ts"
 import { Nats } from "../nats/Nats.ts"
@@ -34,6 +35,7 @@ import { BusConfig } from "./BusConfig.ts"
 import { Micro } from "./Micro.ts"
 import { encodeBody, type Operation, type Reply } from "./Operation.ts"
 import * as OperationEndpoints from "./OperationEndpoints.ts"
+import * as Places from "./Places.ts"
 import { InvalidTenant, OperationNotFound, PayloadTooLarge } from "./ProtocolError.ts"
 import { ProtocolsConfig } from "./ProtocolsConfig.ts"
 import {
@@ -46,7 +48,6 @@ import {
 } from "./RequestHeaders.ts"
 import * as RequestSpan from "./RequestSpan.ts"
 import { payloadBytesMax, type ReplyTo, replyRule, replyTo, send } from "./Responder.ts"
-import * as Shares from "./Shares.ts"
 import { errorLine, type Failure, failureOf, internal, type ManagementError } from "./Status.ts"
 import { managementSubjects, parseSubject } from "./Subject.ts"
 import { listen, type NotTaken } from "./Subscription.ts"
@@ -116,14 +117,16 @@ const askerOf = (caller: BusCaller, consumer: string | null, gatewayAccount: str
 const mayBeOfNewTenant = (error: ManagementError): boolean =>
   error._tag === "TenantNotFound" || (error._tag === "Unauthenticated" && error.reason === "no_issuer")
 
-const full = Exit.fail(new TooManyRequests({ limit: "requestsInFlight" }))
+const full = Exit.fail(Places.tooMany)
 const headersRefused = new InvalidRequest({
   path: "headers",
   reason: "must be lines of a name, a colon and a value"
 })
-/** What takes a right away does not wait for whatever else its tenant asks. */
-const lineOf = <R>({ operation, tenantId }: Asked<R>): string =>
-  operation.takesAway ? `${tenantId} takes away` : tenantId
+/** What takes a right away does not wait for whatever else its tenant asks, nor does a validation. */
+const lineOf = <R>({ operation, tenantId }: Asked<R>): string => {
+  if (operation.validates) return `${tenantId} validates`
+  return operation.takesAway ? `${tenantId} takes away` : tenantId
+}
 const isOverLimit = (exit: Exit.Exit<unknown, ManagementError>): boolean =>
   Option.getOrNull(Exit.findErrorOption(exit))?._tag === "TooManyRequests"
 const overdue = () => Exit.fail(new Unavailable({ part: "the operation did not end", committed: null }))
@@ -145,7 +148,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const run = Effect.runForkWith(context)
   const route = makeRouter(instance, operations)
   const rule = replyRule(nats.inboxPrefix)
-  const inFlight = Shares.make(requestsInFlightMax)
+  const inFlight = Places.make(requestsInFlightMax)
   const limits = yield* Limits
   const spans = yield* RequestSpan.make
   const deadlines = yield* Deadlines.make(protocol, operationTimeout)
@@ -154,12 +157,14 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const astray = new RateBucket()
   const endpointOf = OperationEndpoints.make(micro, protocol, instance, operations)
 
-  const enteringOf = (message: Msg, { extra, operation, tenantId }: Asked<R>): Shares.Entering => ({
+  const enteringOf = (message: Msg, { extra, operation, tenantId }: Asked<R>): Places.Asking => ({
     tenant: tenantId,
     tenantMax: limits.get(tenantId === "" ? globalTenantId : tenantId).requestsInFlight,
     asker: askerOf(busCallerOf(message, ownAccount), extra, gatewayAccount),
     takesAway: operation.takesAway,
-    always: operation.always
+    always: operation.always,
+    validates: operation.validates,
+    bytes: message.data.length
   })
 
   /** Everything after the operation is known: payload, authorization, the operation itself. */
@@ -288,7 +293,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   }
 
   /** It has a place, and its turn has come. */
-  const begin = (message: Msg, to: Asked<R>, request: ReturnType<typeof begun>, left: () => void) => {
+  const begin = (message: Msg, to: Asked<R>, request: ReturnType<typeof begun>, place: Places.Place) => {
     let fiber: Fiber.Fiber<unknown, unknown> | undefined
     let isOverdue = false
     const end = deadlines.begin(() => {
@@ -299,10 +304,15 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       end()
       if (isOverLimit(exit)) refuse(request, exit)
       else request.ended(isOverdue && Exit.isFailure(exit) ? overdue() : exit)
-      left()
+      place.leave()
     }
     // A fiber outlives its end where others still name it: it must not keep the answer.
-    fiber = run(Effect.asVoid(Effect.onExit(work(message, to, request), (exit) => Effect.sync(() => ended(exit)))))
+    const working = Effect.provideService(
+      work(message, to, request),
+      WaitingPlace,
+      Places.waitingPlace(place, to.operation.takesAway)
+    )
+    fiber = run(Effect.asVoid(Effect.onExit(working, (exit) => Effect.sync(() => ended(exit)))))
   }
 
   const take = (message: Msg, wrong: ManagementError | null = null) => {
@@ -315,24 +325,21 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     if (wrong !== null) return goesNowhere(begun(message, asked), wrong)
     const line = lineOf(asked)
     const entering = enteringOf(message, asked)
-    const leave = inFlight.enter(entering)
+    const place = inFlight.enter(entering)
     const request = begun(message, asked)
-    if (leave === null) {
+    if (place === null) {
       // Who is refused since others have all places, or since its asker has, is no flood.
       if (!inFlight.isFull(entering)) return refuse(request, full)
       turns.press(line)
       return refuse(request, full, Turns.telling(turns, line))
     }
-    if (asked.operation.always) return begin(message, asked, request, leave)
-    const left = () => {
-      turns.ended(line)
-      leave()
-    }
+    if (asked.operation.always) return begin(message, asked, request, place)
+    const inTurn = Turns.withinTurn(turns, line, place)
     turns.take(
       line,
-      () => begin(message, asked, request, left),
+      () => begin(message, asked, request, inTurn),
       () => {
-        leave()
+        place.leave()
         refuse(request, full)
       }
     )

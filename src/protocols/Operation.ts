@@ -50,6 +50,8 @@ export interface Operation<out R = unknown> {
   readonly always: boolean
   /** It ends a right, so places are kept for it when everything else is refused. */
   readonly takesAway: boolean
+  /** It validates tokens, which no limit of management is for: it has places of its own. */
+  readonly validates: boolean
   /** Whether one more token may follow noun and verb. */
   readonly takesExtra: boolean
   /** What a payload asks for, checked. */
@@ -71,6 +73,8 @@ export interface Prepared<R> {
 
 /** `token.revoke`, `credential.delete`, `application.remove`: told by the verb, so that none is forgotten. */
 const endingVerb = /\.(?:revoke|revoke-all|suspend|transition|transition-batch|delete|remove|disable|rotate)$/u
+
+const validatingVerb = /^token\.validate(?:-batch)?$/u
 
 /**
  * Describes an operation. `handle` gives the body, answered with the first of `statuses`, or a
@@ -120,6 +124,7 @@ export const operation = <
     errors: options.errors ?? [],
     always: options.always ?? false,
     takesAway: endingVerb.test(options.name),
+    validates: validatingVerb.test(options.name),
     takesExtra: options.takesExtra ?? false,
     bytesMax: options.bytesMax ?? null,
     decode,

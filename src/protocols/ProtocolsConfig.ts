@@ -17,7 +17,8 @@ const config = Config.all({
     min: 1,
     max: 65_536,
     byDefault: 4_096,
-    about: "Management requests and status transitions being worked on at once. One more is answered 429."
+    about:
+      "Management requests being worked on at once, and beside them as many validations in JSON, requests that wait for a provider, and status transitions. One more is answered 429."
   }),
   eventsWaitingMax: Setting.int({
     name: "CM_EVENTS_WAITING_MAX",

@@ -15,6 +15,7 @@
  */
 import { Clock, type Duration, Effect, type Scope } from "effect"
 import * as Deadlines from "../observability/Deadlines.ts"
+import type { Place } from "./Places.ts"
 
 export const sliceMs = 0.5
 export const pressedMax = 8
@@ -204,6 +205,26 @@ export const telling =
   ({ told }: Turns, line: string) =>
   (): void =>
     told(line)
+
+/** The place, and with it the turn, of one that was begun: who gives its place back to wait has ended for its line. */
+export const withinTurn = ({ ended }: Turns, line: string, place: Place): Place => {
+  let isInTurn = true
+  const end = () => {
+    if (isInTurn) ended(line)
+    isInTurn = false
+  }
+  return {
+    leave: () => {
+      end()
+      place.leave()
+    },
+    aside: () => {
+      const isAside = place.aside()
+      if (isAside) end()
+      return isAside
+    }
+  }
+}
 
 /** By the clock and the loop of the process. `name`: of whose requests. */
 export const live = Effect.fnUntraced(function* (

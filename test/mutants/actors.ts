@@ -62,6 +62,25 @@ export const actors: ReadonlyArray<Mutant> = [
       to: "setup?.provider.name !== before.refresh?.provider && setup === null"
     }
   ]),
+  ...faultsIn("src/actors/credentials/LiveCredentials.ts", { breaks: ["R-REF-9"], tests: [refresher] }, [
+    {
+      id: "credentials-waited-for-twice",
+      from: "          hasWaited = true\n",
+      to: ""
+    },
+    {
+      id: "credentials-places-reader-keeps-its-own",
+      from: "whileWaiting(refresher.settled(credential.tenantId, credential.credentialId, caller))",
+      to: "refresher.settled(credential.tenantId, credential.credentialId, caller)",
+      breaks: ["R-ACT-2", "P6"]
+    },
+    {
+      id: "credentials-places-rotation-keeps-its-own",
+      from: "whileWaiting(\n          refresher.refresh(",
+      to: "(\n          refresher.refresh(",
+      breaks: ["R-ACT-2", "P6"]
+    }
+  ]),
   ...faultsIn("src/actors/credentials/LiveCredentials.ts", { breaks: ["P5", "R-SEC-30"], tests: [refresher] }, [
     {
       id: "credentials-by-hand-reading-unbelieved",

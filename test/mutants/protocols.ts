@@ -185,6 +185,63 @@ export const protocols: ReadonlyArray<Mutant> = [
     { id: "protocols-pages-short-one-goes-on", from: " || piece.length < wanted", to: "" },
     { id: "protocols-pages-next-one-begins-late", from: "        next = from\n", to: "" }
   ]),
+  ...faultsIn("src/protocols/Places.ts", { breaks: ["R-LIM-2", "P6"], tests: [`${unit}/places.test.ts`] }, [
+    {
+      id: "protocols-places-validations-beside-management",
+      from: "asking.validates ? validation(asking) : management.enter(asking)",
+      to: "management.enter(asking)"
+    },
+    {
+      id: "protocols-places-validations-by-the-limit-of-management",
+      from: "({ ...asking, tenantMax: validationsPerTenant })",
+      to: "asking"
+    },
+    {
+      id: "protocols-places-validations-of-any-size",
+      from: "return held > 0 && held + bytes > validationBytesPerTenant",
+      to: "return held + bytes > 100 * validationBytesPerTenant"
+    },
+    {
+      id: "protocols-places-large-one-is-never-taken",
+      from: "return held > 0 && held + bytes",
+      to: "return held + bytes"
+    },
+    {
+      id: "protocols-places-bytes-of-all-without-bound",
+      from: "hasItsBytes(asking) || bytesOfAll + bytes > validationBytesMax",
+      to: "hasItsBytes(asking)"
+    },
+    { id: "protocols-places-bytes-stay-taken", from: "      changeBytes(tenant, -bytes)\n", to: "" },
+    { id: "protocols-places-waiting-keeps-its-first", from: "          first()\n", to: "", breaks: ["R-ACT-2", "P6"] },
+    {
+      id: "protocols-places-waiting-without-bound",
+      from: "tenantMax: waitingPerTenant, asker",
+      to: "tenantMax: 1e9, asker"
+    },
+    {
+      id: "protocols-places-large-one-waits-beside",
+      from: "          if (asking.bytes > waitingBytesMax) return false\n",
+      to: ""
+    },
+    {
+      id: "protocols-places-taken-when-it-is-over",
+      from: "if (isOver || leave !== first) return true",
+      to: "if (leave !== first) return true",
+      breaks: ["R-ACT-2"]
+    },
+    {
+      id: "protocols-places-idle-while-one-waits",
+      from: "[management.idle, validations.idle, waiting.idle]",
+      to: "[management.idle, validations.idle]",
+      breaks: ["R-DUR-2"]
+    },
+    {
+      id: "protocols-places-right-taken-away-later",
+      from: "(place.aside() || takesAway ? ",
+      to: "(place.aside() ? ",
+      breaks: ["R-ACT-3"]
+    }
+  ]),
   ...faultsIn("src/protocols/Shares.ts", { breaks: ["R-ACT-2"], tests: [`${unit}/shares.test.ts`] }, [
     { id: "protocols-shares-tenants-place-stays-taken", from: "      tenants.add(tenant, -1)\n", to: "" },
     {
@@ -238,8 +295,8 @@ export const protocols: ReadonlyArray<Mutant> = [
   ...faultsIn("src/protocols/Management.ts", { breaks: ["R-BUS-4"], tests: [management] }, [
     {
       id: "protocols-management-place-is-not-left",
-      from: "      turns.ended(line)\n      leave()\n",
-      to: "      turns.ended(line)\n",
+      from: "      place.leave()\n    }\n",
+      to: "    }\n",
       breaks: ["R-ACT-2", "R-DUR-2"],
       tests: [management, `${unit}/shares.test.ts`]
     },

@@ -32,6 +32,7 @@ import { Limits } from "../tenant/Limits.ts"
 import { believeCredential, tellChanged } from "../tenant/RowTagging.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
+import { whileWaiting } from "../tenant/WaitingPlace.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
 import * as commands from "./Commands.ts"
 import {
@@ -216,19 +217,29 @@ const make = Effect.gen(function* () {
     const reading = Effect.flatMap(readable(tenantId, name, options, caller), (found) =>
       accounted(tenantId, found, options.consumer, caller)
     )
-    return Effect.flatMap(reading, (first) =>
-      minTtlMs === null || !runsOut(first, minTtlMs)
-        ? handOut(first, sealTo)
-        : refresher.settled(first.credential.tenantId, first.credential.credentialId, caller).pipe(
-            Effect.andThen(reading),
-            Effect.flatMap((second) => handOut(second, sealTo))
-          )
-    ).pipe(
-      // Its end has come, and a refresh may bring it back.
-      Effect.catchTag("CredentialExpired", (expired) =>
-        minTtlMs === null ? Effect.fail(expired) : revived(tenantId, expired, reading, sealTo, caller)
+    return Effect.suspend(() => {
+      let hasWaited = false
+      const waiting = (credential: Pick<Credential, "credentialId" | "tenantId">) =>
+        Effect.suspend(() => {
+          // Its end may have come meanwhile; who asks waits for one refresh.
+          if (hasWaited) return Effect.void
+          hasWaited = true
+          return whileWaiting(refresher.settled(credential.tenantId, credential.credentialId, caller))
+        })
+      return Effect.flatMap(reading, (first) =>
+        minTtlMs === null || !runsOut(first, minTtlMs)
+          ? handOut(first, sealTo)
+          : waiting(first.credential).pipe(
+              Effect.andThen(reading),
+              Effect.flatMap((second) => handOut(second, sealTo))
+            )
+      ).pipe(
+        // Its end has come, and a refresh may bring it back.
+        Effect.catchTag("CredentialExpired", (expired) =>
+          minTtlMs === null ? Effect.fail(expired) : revived(tenantId, expired, reading, sealTo, waiting)
+        )
       )
-    )
+    })
   }
 
   const revived = Effect.fnUntraced(function* (
@@ -236,7 +247,7 @@ const make = Effect.gen(function* () {
     expired: errors.CredentialExpired,
     reading: Effect.Effect<Readable, ChangeError>,
     sealTo: string | null,
-    caller: Caller
+    waiting: (credential: Credential) => Effect.Effect<void, errors.TooManyRequests>
   ): Effect.fn.Return<HandedOut, ChangeError> {
     const { credentialId } = expired
     const viewed = Effect.map(
@@ -248,7 +259,7 @@ const make = Effect.gen(function* () {
     )
     const credential = (yield* viewed)?.credential
     if (credential?.refresh === undefined) return yield* expired
-    yield* refresher.settled(credential.tenantId, credentialId, caller)
+    yield* waiting(credential)
     const found = yield* Effect.catchTag(reading, "CredentialExpired", () =>
       Effect.flatMap(viewed, (view) => {
         const state = view?.shown.refresh?.state
@@ -389,7 +400,9 @@ const make = Effect.gen(function* () {
       if (secret !== null) return yield* rotateByHand(tenantId, { ...request, secret }, caller)
       yield* known(tenantId)
       return yield* Effect.ensuring(
-        refresher.refresh(tenantId, request.credentialId, caller, request.overlapMs, request.expectedVersion),
+        whileWaiting(
+          refresher.refresh(tenantId, request.credentialId, caller, request.overlapMs, request.expectedVersion)
+        ),
         describeCache.changed(tenantId)
       )
     }),

@@ -76,6 +76,18 @@ it("requests in flight: what is over them is 429 with the limit's name and when 
     assert.strictEqual(body.error.details.limit, "requestsInFlight")
     assert.isAbove(body.error.details.retryAfterMs, 0)
   }
+  // What is answered from the hot table is no request of management.
+  const [made] = answers.filter(({ status }) => status === 201)
+  const item = { appName: "lim-a", token: made!.body.token as string }
+  const validated = await times(100, (n) =>
+    n % 2 === 0
+      ? client.ask("lim-a", "token.validate", item)
+      : client.ask("lim-a", "token.validate-batch", { items: [item] })
+  )
+  assert.deepStrictEqual(
+    validated.map(({ body, status }) => [status, body.statusCode ?? body.results?.[0].statusCode]),
+    validated.map(() => [200, 200])
+  )
   await configure({ requestsInFlight: null })
   const again = await times(100, (n) =>
     client.ask("lim-a", "token.provision", { appName: "lim-a", endpointId: `f${n}` })

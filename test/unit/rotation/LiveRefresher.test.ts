@@ -11,7 +11,8 @@ import { Clock, Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { RotateRequest, StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
-import type { Credential } from "../../../src/domain/Credential.ts"
+import { WaitingPlace } from "../../../src/actors/tenant/WaitingPlace.ts"
+import type { Credential, CredentialVersion } from "../../../src/domain/Credential.ts"
 import { answerVersionBase, isAnswer } from "../../../src/domain/Credential.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import type { ProviderFields } from "../../../src/domain/Provider.ts"
@@ -99,6 +100,35 @@ const health = (base: string, path = "me") => ({
   method: "GET" as const,
   every: "PT1M",
   ok: [200]
+})
+
+describe("a secret that has to live longer", () => {
+  it.effect("is waited for ten seconds in all, though what there is ends meanwhile", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, script, store } = yield* begin
+      script.answer = () => new Promise(() => undefined)
+      yield* put()
+      const credentialId = yield* store({ expiresAt: (yield* Clock.currentTimeMillis) + 3_000 })
+      const options = { consumer: { by: "subject", name: "mail" }, sealTo: null, minTtlMs: 60 * minute } as const
+      const waiting = yield* Effect.forkChild(Effect.flip(credentials.get("demo", { credentialId }, options, caller)))
+      yield* Effect.promise(() =>
+        eventually(
+          () => asked.length,
+          (count) => count === 1,
+          { what: "the provider is asked" }
+        )
+      )
+      yield* TestClock.adjust("11 seconds")
+      const ended = yield* Effect.promise(() =>
+        eventually(
+          () => waiting.pollUnsafe(),
+          (exit) => exit !== undefined,
+          { limitMs: 5_000, what: "the answer" }
+        )
+      )
+      assert.isTrue(ended !== undefined && Exit.isSuccess(ended) && ended.value._tag === "RefreshPending")
+    })
+  )
 })
 
 describe("a look at a token that never expires", () => {
@@ -1069,6 +1099,38 @@ describe("what a secret that is given by hand is refreshed by", () => {
       world.beforeTransactions.push(rename)
       const refused = yield* Effect.flip(credentials.rotate("demo", byHand, caller))
       assert.deepInclude(refused, { _tag: "VersionConflict", expectedVersion: version, actualVersion: version + 1 })
+    })
+  )
+})
+
+describe("who waits for a provider", () => {
+  it.effect("waits in a place of its own, and where there is none asks for no refresh", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, store } = yield* begin
+      yield* put()
+      const id = yield* store({ expiresAt: 60 * minute })
+      const get = (minTtlMs: number | null) =>
+        credentials.get(
+          "demo",
+          { credentialId: id },
+          { consumer: { by: "subject", name: "mail" }, sealTo: null, minTtlMs },
+          caller
+        )
+      const byProvider = { credentialId: id, secret: null, expiresAt: null, overlapMs: null, expectedVersion: null }
+      const rotate = credentials.rotate("demo", byProvider, caller)
+      const full = Effect.provideService(WaitingPlace, {
+        take: Effect.suspend(() => Effect.fail(new TooManyRequests({ limit: "requestsInFlight" })))
+      })
+      const refused = (waiting: Effect.Effect<unknown, { readonly _tag: string }>) =>
+        Effect.map(Effect.flip(full(waiting)), ({ _tag }) => assert.strictEqual(_tag, "TooManyRequests"))
+      // Who has nothing to wait for needs none.
+      yield* full(get(null))
+      yield* full(get(30 * minute))
+      yield* refused(get(90 * minute))
+      yield* refused(rotate)
+      yield* TestClock.adjust("1 hour")
+      yield* refused(get(minute))
+      assert.isEmpty(asked)
     })
   )
 })
