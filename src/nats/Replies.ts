@@ -106,6 +106,12 @@ export class Replies {
     protocol.sendCommand(slab.subarray(given, used))
   }
 
+  /** Lets what was sent leave at once, for who still has much to send in this turn. */
+  passOn(): void {
+    this.flush()
+    this.protocol?.flushPending?.()
+  }
+
   private put(subject: Uint8Array, payload: Uint8Array): void {
     if (this.used + lineBytesMax + subject.length + payload.length > slabBytes) this.renew()
     const into = this.slab

@@ -499,6 +499,12 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "      Promise.resolve()\n        .then(() => {"
     },
     {
+      id: "protocols-ecap-time-of-the-first-turn",
+      from: "    turn = null\n",
+      to: "",
+      breaks: ["R-BUS-7"]
+    },
+    {
       id: "protocols-ecap-answers-anybody",
       from: 'if (reply !== "allowed") {',
       to: 'if (reply === "missing") {',

@@ -172,7 +172,8 @@ export const validation: ReadonlyArray<Mutant> = [
       id: "validation-waiter-keeps-what-was-read",
       from: "new Uint8Array(request.subarray(correlationStart, correlationEnd))",
       to: "request.slice(correlationStart, correlationEnd)"
-    }
+    },
+    { id: "validation-waiter-asker-keeps-its-message", from: "      keepLittle?.()\n", to: "" }
   ]),
   ...faultsIn(
     "src/actors/validation/Misses.ts",

@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { AccessConfig } from "../../src/access/AccessConfig.ts"
 import { Limits } from "../../src/actors/tenant/Limits.ts"
 import { KnownTenants } from "../../src/actors/validation/KnownTenants.ts"
+import type { Validator } from "../../src/actors/validation/Validator.ts"
 import { defaultLimits, type TenantLimits } from "../../src/domain/TenantLimits.ts"
 import { Readiness } from "../../src/observability/Health.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
@@ -60,6 +61,8 @@ export const protocolWorld = async (
     readonly access?: Layer.Layer<Access, never, BusConfig>
     readonly limits?: Partial<TenantLimits>
     readonly validator?: Parameters<typeof scriptedValidator>[0]
+    /** In place of `validator`: one that answers when it likes. */
+    readonly answerUnsafe?: Validator["Service"]["answerUnsafe"]
     readonly drained?: () => Promise<void>
     /** Whose application it is; null: not known. */
     readonly tenantOf?: (appName: string) => string | null
@@ -82,7 +85,8 @@ export const protocolWorld = async (
     scriptedValidator(
       options.validator ?? (() => ({ bytes: new Uint8Array(), statusCode: 200 })),
       options.drained,
-      options.tenantOf
+      options.tenantOf,
+      options.answerUnsafe
     ),
     Layer.succeed(Replica, replicaOf("cm", "one")),
     Layer.succeed(ProtocolsConfig, { ...someConfig, ...options.config }),

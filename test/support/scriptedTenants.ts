@@ -85,13 +85,14 @@ export const scriptedTenants = (): ScriptedTenants => {
 export const scriptedValidator = (
   answer: (request: Uint8Array) => { bytes: Uint8Array; statusCode: number },
   drained: () => Promise<void> = () => Promise.resolve(),
-  tenantOf: (appName: string) => string | null = () => null
+  tenantOf: (appName: string) => string | null = () => null,
+  answerUnsafe: Validator["Service"]["answerUnsafe"] = (request, respond) => {
+    const { bytes, statusCode } = answer(request)
+    respond(bytes, statusCode)
+  }
 ) =>
   Layer.succeed(Validator, {
-    answerUnsafe: (request, respond) => {
-      const { bytes, statusCode } = answer(request)
-      respond(bytes, statusCode)
-    },
+    answerUnsafe,
     validateUnsafe: (_tenantId, _appName, _token, _dryRun, done) => done(verdict(200)),
     tenantOfUnsafe: tenantOf,
     drained,

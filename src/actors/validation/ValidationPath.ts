@@ -55,12 +55,12 @@ export class ValidationPath {
 
   // ---- the two ways in -----------------------------------------------------------------
 
-  readonly answerUnsafe = (request: Uint8Array, respond: Respond): void => {
+  readonly answerUnsafe: Validator["Service"]["answerUnsafe"] = (request, respond, keepLittle) => {
     let responded = false
     try {
       if (!this.isTurn) this.beginTurn()
       const { wall } = this
-      const now = this.fromBytes(request, wall, respond)
+      const now = this.fromBytes(request, wall, respond, keepLittle)
       if (now === undefined) return
       responded = true
       if (now instanceof Uint8Array) respond(now, 200)
@@ -141,7 +141,12 @@ export class ValidationPath {
   // ---- the hit --------------------------------------------------------------------------
 
   /** The bytes of a 200 or another answer, to give now; undefined when `respond` will be called later. */
-  private fromBytes(request: Uint8Array, wall: number, respond: Respond): Uint8Array | reply.Answer | undefined {
+  private fromBytes(
+    request: Uint8Array,
+    wall: number,
+    respond: Respond,
+    keepLittle?: () => void
+  ): Uint8Array | reply.Answer | undefined {
     const { frame, sip } = this
     if (!frame.read(request)) return reply.undecodable
     if (frame.timeout !== 0 || !frame.timesExact) {
@@ -172,7 +177,7 @@ export class ValidationPath {
     const texts = names(request, frame)
     if (texts === "undecodable") return reply.undecodable
     if (texts === "invalid") return reply.badRequest
-    this.miss(texts.appName, texts.token, leaseHolds, wall, waiterForBytes(request, frame, respond))
+    this.miss(texts.appName, texts.token, leaseHolds, wall, waiterForBytes(request, frame, respond, keepLittle))
     return undefined
   }
 

@@ -15,8 +15,11 @@ export type Respond = (reply: Uint8Array, statusCode: number) => void
 export class Validator extends Context.Service<
   Validator,
   {
-    /** 16/ECAP EndpointTokenValidationRequest in, EndpointTokenValidationResponse out. */
-    readonly answerUnsafe: (request: Uint8Array, respond: Respond) => void
+    /**
+     * 16/ECAP EndpointTokenValidationRequest in, EndpointTokenValidationResponse out. `keepLittle` is called where the
+     * answer is held back: what the caller keeps for it until then should be little. It must not throw.
+     */
+    readonly answerUnsafe: (request: Uint8Array, respond: Respond, keepLittle?: () => void) => void
     /**
      * The same for texts: `tenantId` null accepts the application of any tenant; otherwise another
      * tenant's application is answered like an unknown one. `done` is called exactly once.

@@ -21,7 +21,12 @@ export const writer = new ResponseWriter()
 export const replyOf = (request: Uint8Array, start: number, end: number, answer: Answer, now: number): Uint8Array =>
   writer.write(request, start, end, now, answer.tail, 0, answer.tail.length)
 
-export const waiterForBytes = (whole: Uint8Array, frame: RequestFrame, respond: Respond): Waiter => {
+export const waiterForBytes = (
+  whole: Uint8Array,
+  frame: RequestFrame,
+  respond: Respond,
+  keepLittle?: () => void
+): Waiter => {
   let request = whole
   let { correlationEnd, correlationStart } = frame
   let answered = false
@@ -34,6 +39,7 @@ export const waiterForBytes = (whole: Uint8Array, frame: RequestFrame, respond: 
       respond(replyOf(request, correlationStart, correlationEnd, answer, now), answer.statusCode)
     },
     keepLittle: () => {
+      keepLittle?.()
       // A copy, which the `slice` of a `Buffer` is not.
       request = new Uint8Array(request.subarray(correlationStart, correlationEnd))
       ;[correlationStart, correlationEnd] = [0, request.length]

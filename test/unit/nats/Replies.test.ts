@@ -12,10 +12,17 @@ const paper = () => {
   const protocol = {
     sendCommand: (command: Uint8Array) => void commands.push(command),
     isClosed: () => paperBus.closed,
+    flushPending: () => void paperBus.written.push(commands.length),
     outMsgs: 0,
     outBytes: 0
   }
-  const paperBus = { closed: false, commands, protocol, connection: { protocol } as unknown as NatsConnection }
+  const paperBus = {
+    closed: false,
+    written: [] as Array<number>,
+    commands,
+    protocol,
+    connection: { protocol } as unknown as NatsConnection
+  }
   return paperBus
 }
 const messageTo = (reply: string): Msg => ({ _msg: { reply: encoder.encode(reply) } }) as unknown as Msg
@@ -74,6 +81,23 @@ describe("answers of a turn", () => {
     assert.lengthOf(commands, 1)
     await turn()
     assert.lengthOf(commands, 1)
+  })
+
+  it("leave at once, those before them with them, when there is much more to send in the turn", async () => {
+    const { commands, connection, written } = paper()
+    const replies = new Replies(connection)
+    replies.send(messageTo("_INBOX.a"), encoder.encode("one"))
+    replies.send(messageTo("_INBOX.b"), encoder.encode("two"))
+    assert.deepStrictEqual(written, [])
+    replies.passOn()
+    assert.deepStrictEqual(written, [1])
+    assert.strictEqual(
+      Buffer.from(commands[0]!).toString("latin1"),
+      `${line("_INBOX.a", encoder.encode("one"))}${line("_INBOX.b", encoder.encode("two"))}`
+    )
+    await turn()
+    assert.lengthOf(commands, 1)
+    new Replies({} as NatsConnection).passOn()
   })
 
   it("that come later keep their subject, and nothing of the message or of what was read with it", async () => {

@@ -360,6 +360,40 @@ describe("16/ECAP validation", () => {
     await world.close()
   })
 
+  it("that is answered later took the time from its turn to the turn of its answer, and is answered where it was asked", async () => {
+    const waiting: Array<(bytes: Uint8Array, statusCode: number) => void> = []
+    const world = await protocolWorld({
+      standsStill: true,
+      answerUnsafe: (_, respond, keepLittle) => {
+        keepLittle?.()
+        waiting.push(respond)
+      }
+    })
+    const ask = (reply: string) =>
+      world.bus.publish("kaa.v1.service.cm.ecap.ep-token-request", Uint8Array.of(9), { reply })
+    const seconds = async () => {
+      const { text } = await world.admin("metrics")
+      return Number(/cm_request_processing_seconds_total\{.*operation="ecap-ep-token"\} (\S+)/.exec(text)?.[1])
+    }
+    const before = await seconds()
+    ask("_INBOX.a")
+    ask("_INBOX.b")
+    await world.pass("100 millis")
+    waiting[0]?.(Uint8Array.of(1), 200)
+    await world.pass("100 millis")
+    waiting[1]?.(Uint8Array.of(2), 200)
+    assert.deepStrictEqual(
+      world.bus.sent.flatMap(({ data, subject }) => (subject.startsWith("_INBOX.") ? [[subject, ...data]] : [])),
+      [
+        ["_INBOX.a", 1],
+        ["_INBOX.b", 2]
+      ]
+    )
+    // What other tests have counted before is there, too.
+    assert.closeTo((await seconds()) - before, 0.3, 0.000_1)
+    await world.close()
+  })
+
   it("what is listened to of the platform protocols is no more and no less than what is provided", async () => {
     const world = await protocolWorld()
     const listened = world.bus.subjects().filter((subject) => subject.startsWith("kaa.v1.service."))

@@ -18,8 +18,15 @@ describe("who waits with a request in bytes", () => {
     const frame = new RequestFrame()
     assert.isTrue(frame.read(read))
     const replies: Array<Uint8Array> = []
-    const waiter = waiterForBytes(read, frame, (reply) => void replies.push(reply))
+    let askers = 0
+    const waiter = waiterForBytes(
+      read,
+      frame,
+      (reply) => void replies.push(reply),
+      () => void askers++
+    )
     assert.strictEqual(waiter.keepLittle(), "c-1".length)
+    assert.strictEqual(askers, 1, "who asked keeps its message")
     read.fill(0)
     waiter.answer(tooMany, 0)
     const answers = replies.map((reply) => EndpointTokenValidationResponse.decode(reply))
