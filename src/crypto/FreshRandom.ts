@@ -4,7 +4,8 @@
  * A virtual machine that is cloned, or resumed twice from one image, goes on with the same state of the
  * generator that lives in the process (OpenSSL's, and what Node has drawn from it ahead): both would make
  * the same tokens and keys. The kernel's generator is told of a clone; so each draw asks it, late, and
- * mixes what it says with the process's own. Either of them alone is enough to be unpredictable.
+ * mixes what it says with the process's own. Either of them alone is enough to be unpredictable. Texts that are
+ * made in one go share a draw: no copy begins between them.
  */
 import { createHash, randomFillSync } from "node:crypto"
 import { openSync, readSync } from "node:fs"
@@ -31,16 +32,34 @@ export const freshBytes = (count: number, kernel: (into: Uint8Array) => void = f
   return bytes
 }
 
-/** So many characters of an alphabet of at most 256, each as likely as any other. */
-export const freshText = (length: number, alphabet: string): string => {
+/** Texts that share what the kernel and the process say once: their bytes are drawn and used in one go. */
+const textsOfDraw = 64
+
+/** So many texts of so many characters of an alphabet of at most 256, each character as likely as any other. */
+export const freshTexts = (count: number, length: number, alphabet: string): ReadonlyArray<string> => {
   const characters = Array.from(alphabet)
   // What is above the last whole multiple would make the first characters likelier.
   const end = 256 - (256 % characters.length)
-  const drawn: Array<string> = []
-  while (drawn.length < length) {
-    const bytes = freshBytes(2 * length)
-    for (const byte of bytes) if (byte < end && drawn.length < length) drawn.push(characters[byte % characters.length]!)
-    bytes.fill(0)
+  const texts: Array<string> = []
+  let drawn: Uint8Array = new Uint8Array()
+  let at = 0
+  while (texts.length < count) {
+    let text = ""
+    for (let left = length; left > 0; ) {
+      if (at === drawn.length) {
+        drawn.fill(0)
+        drawn = freshBytes(2 * length * Math.min(textsOfDraw, count - texts.length))
+        at = 0
+      }
+      const byte = drawn[at++]!
+      if (byte >= end) continue
+      text += characters[byte % characters.length]!
+      left--
+    }
+    texts.push(text)
   }
-  return drawn.join("")
+  drawn.fill(0)
+  return texts
 }
+
+export const freshText = (length: number, alphabet: string): string => freshTexts(1, length, alphabet)[0]!

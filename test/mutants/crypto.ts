@@ -413,5 +413,13 @@ export const crypto: ReadonlyArray<Mutant> = [
       from: "if (mark !== undefined && !mark.isOver) yield* store.endMark",
       to: "if (mark !== undefined && mark.isOver) yield* store.endMark"
     }
+  ]),
+  ...faultsIn("src/crypto/FreshRandom.ts", { breaks: ["R-SEC-1"], tests: ["test/unit/crypto/FreshRandom.test.ts"] }, [
+    { id: "crypto-fresh-first-characters-likelier", from: "      if (byte >= end) continue\n", to: "" },
+    {
+      id: "crypto-fresh-same-bytes-for-the-next",
+      from: "    texts.push(text)\n",
+      to: "    texts.push(text)\n    at = 0\n"
+    }
   ])
 ]

@@ -217,6 +217,18 @@ export const schema: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/schema/TokenJson.ts", { breaks: ["R-INP-5"], tests: [`${unit}/validationJson.test.ts`] }, [
+    {
+      id: "schema-token-item-with-more-is-taken",
+      from: 'for (const key in one) if (key !== "appName" && key !== "token") return undefined\n',
+      to: ""
+    },
+    {
+      id: "schema-token-item-too-long-is-taken",
+      from: "appName.length > tokenValueLengthMax || token.length > tokenValueLengthMax",
+      to: "appName.length > tokenValueLengthMax || token.length > 2 * tokenValueLengthMax"
+    }
+  ]),
   ...faultsIn("src/schema/ProviderJson.ts", { breaks: ["R-REF-7"], tests: ["test/unit/schema/limits.test.ts"] }, [
     {
       id: "schema-provider-looks-without-a-pause",

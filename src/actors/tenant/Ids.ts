@@ -4,14 +4,14 @@
  * Ids are UUIDv7 (RFC 9562, section 5.7): 48 bits of UNIX milliseconds, then a counter seeded at
  * random and raised within a millisecond (section 6.2, method 2), so the ids of one replica are
  * strictly ordered; the rest is random. Token values come from the operating system's generator,
- * without modulo bias, drawn for each (`crypto/FreshRandom.ts`).
+ * without modulo bias, drawn for each or for those of a batch (`crypto/FreshRandom.ts`).
  *
  * The random parts of ids are drawn ahead. A cloned virtual machine may draw the same, which is an id twice
  * only within the same millisecond: then the database refuses the second. An id is no secret.
  */
 import { randomFillSync, randomInt } from "node:crypto"
 import { Clock, Context, Effect, Layer } from "effect"
-import { freshText } from "../../crypto/FreshRandom.ts"
+import { freshTexts } from "../../crypto/FreshRandom.ts"
 import { TenantsConfig } from "./TenantsConfig.ts"
 
 export const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -35,6 +35,7 @@ export class Ids extends Context.Service<
     readonly next: () => string
     /** Of so many characters, all of this alphabet; null: as configured for the service. */
     readonly tokenValue: (length?: number | null, alphabet?: string | null) => string
+    readonly tokenValues: (count: number, length?: number | null, alphabet?: string | null) => ReadonlyArray<string>
   }
 >()("cm/actors/Ids") {
   static readonly layer = Layer.effect(
@@ -58,9 +59,9 @@ export class Ids extends Context.Service<
         const variant = ((Number.parseInt(tail.slice(0, 1), 16) & 0x3) | 0x8).toString(16)
         return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, "0")}-${variant}${tail.slice(1, 4)}-${tail.slice(4, 16)}`
       }
-      const tokenValue = (length?: number | null, alphabet?: string | null) =>
-        freshText(length ?? tokenLength, alphabet ?? tokenAlphabet)
-      return { next, tokenValue }
+      const tokenValues: Ids["Service"]["tokenValues"] = (count, length, alphabet) =>
+        freshTexts(count, length ?? tokenLength, alphabet ?? tokenAlphabet)
+      return { next, tokenValue: (length, alphabet) => tokenValues(1, length, alphabet)[0]!, tokenValues }
     })
   )
 }

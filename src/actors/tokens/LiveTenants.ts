@@ -94,11 +94,9 @@ export const layer = Layer.effect(
     const keyedCommand = keyed(keyring)
     const provision = (tenantId: string, appName: string, items: ReadonlyArray<ProvisionItem>, caller: Caller) => {
       const { alphabet, defaultLifetimeMs, length } = settings.of(appName)
-      const made = items.map((item) => ({
-        item,
-        tokenId: ids.next(),
-        value: item.token ?? ids.tokenValue(length, alphabet)
-      }))
+      const drawn = ids.tokenValues(items.filter(({ token }) => token === null).length, length, alphabet)
+      let used = 0
+      const made = items.map((item) => ({ item, tokenId: ids.next(), value: item.token ?? drawn[used++]! }))
       return keyedCommand("token.provision", caller, made.length, function* (hash) {
         const plans = yield* Pieces.map(made, ({ item, tokenId, value }) => ({
           ...item,

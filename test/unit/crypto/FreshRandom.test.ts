@@ -1,6 +1,6 @@
 /** Two copies of one process differ as soon as the kernel tells them different things. */
 import { assert, describe, it } from "vitest"
-import { freshBytes, freshText } from "../../../src/crypto/FreshRandom.ts"
+import { freshBytes, freshText, freshTexts } from "../../../src/crypto/FreshRandom.ts"
 
 describe("FreshRandom", () => {
   it("asks the kernel at each draw, and what it says decides", () => {
@@ -26,5 +26,21 @@ describe("FreshRandom", () => {
     // Six standard deviations of a count of 1,000.
     for (const [character, count] of counts) assert.closeTo(count, drawn / 62, 190, character)
     assert.strictEqual(freshText(10, alphabet).length, 10)
+  })
+
+  it("gives as many texts as are asked for, each of its length, and no two alike", () => {
+    const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    for (const count of [0, 1, 2, 63, 64, 65, 1_000]) {
+      const texts = freshTexts(count, 10, alphabet)
+      assert.strictEqual(new Set(texts).size, count)
+      assert.isTrue(texts.every((text) => /^[A-Za-z0-9]{10}$/u.test(text)))
+    }
+    const counts = new Map<string, number>()
+    for (const text of freshTexts(6_200, 10, alphabet)) {
+      for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1)
+    }
+    // Six standard deviations of a count of 1,000.
+    for (const [character, found] of counts) assert.closeTo(found, 1_000, 190, character)
+    assert.strictEqual(counts.size, 62)
   })
 })

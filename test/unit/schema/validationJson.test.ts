@@ -1,0 +1,48 @@
+// Verifies R-INP-5.
+/** The quick way of a batch's items says what the usual way says, whatever they are. */
+import { Result, Schema } from "effect"
+import { assert, it } from "vitest"
+import * as Json from "../../../src/schema/Json.ts"
+import * as TokenJson from "../../../src/schema/TokenJson.ts"
+import { seededRandom } from "../../support/seededRandom.ts"
+
+const rounds = 2_000
+const texts = ["", "app", "a b", 'quote "', "back \\ slash", "line\nfeed", "\u0000", "\u007f", "ü", "😀", "\u2028", "x"]
+
+const { random, seed } = seededRandom("validation JSON")
+const among = <A>(choices: ReadonlyArray<A>): A => choices[Math.floor(random() * choices.length)]!
+const aText = () => {
+  const text = among(texts)
+  return random() < 0.2 ? text.repeat(among([1, 127, 128, 129, 256, 257, 300])) : text
+}
+
+it("an item that is taken at first sight is what the schema makes of it, and others are the schema's to judge", () => {
+  const item = Schema.Struct({
+    appName: TokenJson.ValidateToken.fields.appName,
+    token: TokenJson.ValidateToken.fields.token
+  })
+  const usual = Json.decodeBatch({
+    schema: TokenJson.ValidateTokens,
+    rest: Schema.Struct({}),
+    list: "items",
+    item
+  })
+  const aValue = () => (random() < 0.8 ? aText() : among([null, 1, true, [], {}, ["app"]]))
+  const anItem = () => {
+    if (random() < 0.05) return among([null, 7, "app", [], ["app", "token"], {}])
+    const made: Record<string, unknown> = {}
+    if (random() < 0.95) made.appName = aValue()
+    if (random() < 0.95) made.token = aValue()
+    if (random() < 0.1) made[among(["dryRun", "__proto__", "toString", "0"])] = aValue()
+    return made
+  }
+  const shown = (decoded: ReturnType<typeof usual>) =>
+    Result.isFailure(decoded)
+      ? decoded.failure
+      : decoded.success.items.map((one) => (Result.isFailure(one) ? { refused: { ...one.failure } } : one.success))
+  for (let round = 0; round < rounds; round++) {
+    const payload = Buffer.from(JSON.stringify({ items: Array.from({ length: 10 }, anItem) }))
+    const expected = shown(usual(payload))
+    assert.deepStrictEqual(shown(TokenJson.decodeValidateTokens(payload)), expected, `SEED=${seed} round ${round}`)
+  }
+})
