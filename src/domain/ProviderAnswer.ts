@@ -10,6 +10,7 @@
  */
 
 import { type ErrorRule, type Provider, type RefreshReason, standardErrors } from "./Provider.ts"
+import { at, type Json, membersIn } from "./ProviderBody.ts"
 import { wordsWithout } from "./ProviderWords.ts"
 
 /** An HTTP answer, whole. */
@@ -66,69 +67,6 @@ export const detailLengthMax = 512
 const tokenLengthMax = 65_536
 
 // ---- reading ---------------------------------------------------------------------
-
-type Json = unknown
-
-const parseJson = (text: string): Json | undefined => {
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    return undefined
-  }
-}
-
-/** The text up to there, with what closes its objects and lists. */
-const closedAt = (text: string, end: number): string => {
-  const open: Array<string> = []
-  let inText = false
-  for (let at = 0; at < end; at++) {
-    const char = text[at]
-    if (char === '"') inText = !inText
-    else if (inText) at += char === "\\" ? 1 : 0
-    else if (char === "{" || char === "[") open.push(char === "{" ? "}" : "]")
-    else if (char === "}" || char === "]") open.pop()
-  }
-  return text.slice(0, end) + open.toReversed().join("")
-}
-
-/** Of JSON that ends in the middle all members that came whole; of a form all but the last. */
-const mended = (text: string): string => {
-  if (!/^[[{]/u.test(text)) return text.slice(0, Math.max(0, text.lastIndexOf("&")))
-  let [textEnd, commaAt, inText] = [0, 0, false]
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at]
-    if (char === "\\" && inText) at++
-    else if (char === '"') {
-      inText = !inText
-      if (!inText) textEnd = at + 1
-    } else if (char === "," && !inText) commaAt = at
-  }
-  const closed = closedAt(text, textEnd)
-  // A text that is a name and no value makes no JSON.
-  return parseJson(closed) === undefined ? closedAt(text, commaAt) : closed
-}
-
-/** JSON, or the form that a few providers answer with. */
-const parseBody = (raw: RawAnswer): Json | undefined => {
-  const { contentType } = raw
-  const isCut = raw.cutShort !== undefined && parseJson(raw.body.trim()) === undefined
-  const body = isCut ? mended(raw.body.trim()) : raw.body
-  const json = parseJson(body.trim())
-  if (json !== undefined && typeof json === "object" && json !== null) return json
-  if (!contentType.includes("form") && !/^[\w.]+=[^&\s]*(?:&[\w.]+=[^&\s]*)*$/u.test(body.trim())) return undefined
-  return Object.fromEntries(new URLSearchParams(body.trim()))
-}
-
-/** What stands at a JSON pointer (RFC 6901); undefined when nothing does. */
-export const at = (value: Json, pointer: string): Json | undefined => {
-  let here = value
-  for (const part of pointer.split("/").slice(1)) {
-    const key = part.replaceAll("~1", "/").replaceAll("~0", "~")
-    if (typeof here !== "object" || here === null || !Object.hasOwn(here, key)) return undefined
-    here = (here as Record<string, Json>)[key]
-  }
-  return here
-}
 
 const textAt = (value: Json, pointer: string): string | null => {
   const found = at(value, pointer)
@@ -273,7 +211,12 @@ export const readAnswer = (options: {
   readonly defaultLifeMs: number | null
 }): ReadAnswer => {
   const { defaultLifeMs, provider, raw, sent } = options
-  const body = parseBody(raw)
+  const { access_token_path, expires_in_path, refresh_token_path } = provider
+  const body = membersIn(
+    { text: raw.body, contentType: raw.contentType, isCut: raw.cutShort !== undefined },
+    [refresh_token_path, access_token_path, expires_in_path, "/token_type", "/scope"],
+    (text) => sent.includes(text)
+  )
   const rules = [...provider.errors, ...standardErrors]
   const detail = detailOf(body, raw, sent)
   if (body !== undefined) {

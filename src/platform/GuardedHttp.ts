@@ -145,9 +145,13 @@ const exchange = (url: URL, address: string, request: GuardedRequest, signal: Ab
         status: answer.statusCode ?? 0,
         contentType: answer.headers["content-type"]?.toLowerCase() ?? "",
         retryAfter: answer.headers["retry-after"] ?? null,
-        body: Buffer.concat(kept).toString("utf8")
+        body: Buffer.concat(kept).subarray(0, answerBytesMax).toString("utf8")
       })
-      received = answered
+      received = () => {
+        // What came in one piece with what broke it has been read by nobody yet.
+        for (let rest = answer.read(); rest !== null; rest = answer.read()) kept.push(rest as Buffer)
+        return answered()
+      }
       readBody(answer, answerBytesMax, null, kept).then(
         () => resolve(answered()),
         (cause: unknown) => {

@@ -229,6 +229,44 @@ export const domain: ReadonlyArray<Mutant> = [
       to: "if (claim !== null && now < claim.at) return ClaimDecision.Busy"
     }
   ]),
+  ...faultsIn("src/domain/ProviderBody.ts", { breaks: ["R-REF-3", "P7"], tests: [answers] }, [
+    {
+      id: "domain-body-broken-one-is-let-go",
+      from: "return salvaged(body.text, pointers, isKnown) ?? json ?? form",
+      to: "return json ?? form"
+    },
+    {
+      id: "domain-body-list-is-let-go",
+      from: "if (json !== undefined && (!Array.isArray(json) || at(json, first) !== undefined)) return json",
+      to: "if (json !== undefined) return json"
+    },
+    {
+      id: "domain-body-form-without-a-grant-is-enough",
+      from: "if (form !== undefined && at(form, first) !== undefined) return form",
+      to: "if (form !== undefined) return form"
+    },
+    {
+      id: "domain-body-first-of-several",
+      from: 'findLast((one) => one !== "" && !isKnown(String(one)))',
+      to: 'find((one) => one !== "")'
+    },
+    {
+      id: "domain-body-part-of-a-name",
+      from: "(?<![\\\\w-])",
+      to: ""
+    },
+    { id: "domain-body-escapes-stay", from: ": unescaped(text)", to: ": text" },
+    {
+      id: "domain-body-number-is-a-grant",
+      from: 'if (index === 0 && typeof found !== "string") return undefined',
+      to: "if (index === 0 && found === undefined) return undefined"
+    },
+    {
+      id: "domain-body-utf16-is-let-go",
+      from: 'body.replaceAll("\\0", "")',
+      to: "body"
+    }
+  ]),
   ...faultsIn("src/domain/ProviderAnswer.ts", { breaks: ["R-REF-3"], tests: [answers] }, [
     {
       id: "domain-answer-new-token-lost-beside-error",

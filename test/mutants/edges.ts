@@ -58,6 +58,12 @@ export const edges: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/platform/GuardedHttp.ts", { breaks: ["R-REF-6", "P5"], tests: [guarded] }, [
     {
+      id: "platform-guarded-what-came-with-what-broke-it",
+      from: "for (let rest = answer.read(); rest !== null; rest = answer.read()) kept.push(rest as Buffer)",
+      to: "",
+      breaks: ["P7", "R-REF-3"]
+    },
+    {
       id: "platform-guarded-brace-of-no-parameter",
       from: "  if (/[{}]/u.test(text))",
       to: "  if (/^[{}]/u.test(text))",

@@ -31,6 +31,91 @@ const granted = (answer: ReadAnswer) => {
   return answer as Extract<ReadAnswer, { kind: "granted" }>
 }
 
+describe("a whole answer that is no JSON", () => {
+  const good = '{"access_token":"at","expires_in":3600,"refresh_token":"new-one"}'
+  const utf16 = (text: string) => Array.from(text, (character) => `${character}\0`).join("")
+  it.each([
+    ["one brace too many", `${good}}`],
+    ["one too few", good.slice(0, -1)],
+    ["a comment behind it", `${good}\n<!-- x -->`],
+    ["a guard before it", `)]}',\n${good}`],
+    ["a line in a text", good.replace("{", '{"note":"a\nb",')],
+    ["a comma too many", good.replace("}", ",}")],
+    ["NUL behind it", `${good}\0`],
+    ["a number that is none", good.replace("{", '{"rate":NaN,')],
+    ["an escape of another language", good.replace("{", '{"note":"\\x41",')],
+    ["a warning before it", `<br />\nWarning: Undefined array key "scope" in token.php\n${good}`],
+    ["two of them", `{"access_token":"at","refresh_token":"${sent[0]}"}${good}`],
+    ["two of them, the second as it was sent", `${good}{"refresh_token":"${sent[0]}"}`],
+    ["a list of it", `[${good}]`],
+    ["a call around it", `callback(${good});`],
+    ["single quotes", good.replaceAll('"', "'")],
+    ["no quotes at names", good.replaceAll(/"(\w+)":/gu, "$1: ")],
+    ["UTF-16", utf16(good)],
+    ["another type", good.replace("{", "{,")]
+  ])("gives the new refresh token that stands in it: %s", (_, body) => {
+    for (const contentType of ["application/json", "application/x-www-form-urlencoded", "text/html", ""]) {
+      for (const status of [200, 500]) {
+        const answer = granted(read(plain, raw(status, body, { contentType })))
+        assert.strictEqual(answer.fields.refreshToken, "new-one", `${contentType} ${status}`)
+      }
+    }
+    const answer = granted(read(plain, raw(200, body)))
+    assert.deepStrictEqual([answer.fields.accessToken, answer.expiresAt], ["at", now + 3_600_000])
+  })
+
+  it("below another path, with all that a text may hold", () => {
+    const provider = providerOf({
+      name: "deep",
+      token_url: "https://example.com/token",
+      refresh_token_path: "/__proto__/the.new~1one",
+      access_token_path: "/data/access_token"
+    })
+    const token = 'a"b\\c/\u00e9\ud83d\ude00'
+    const body = `{"data":{"access_token":"at"},"x":{"the.new/one":${JSON.stringify(token)}},}`
+    const { fields } = granted(read(provider, raw(200, body)))
+    assert.deepInclude(fields, { refreshToken: token, accessToken: "at" })
+    assert.strictEqual(read(provider, raw(200, body.replace("the.new", "the_new"))).kind, "unknown")
+    assert.isUndefined(({} as Record<string, unknown>)["the.new/one"])
+  })
+
+  it.each([
+    ["the one that was sent", `{"access_token":"at","refresh_token":"${sent[0]}",}`],
+    ["an access token alone", '{"access_token":"at",}'],
+    ["a half one", '{"access_token":"at","refresh_token":"new-o'],
+    ["a number", '{"access_token":"at","refresh_token":12345,}'],
+    ["none at all", '{"refresh_token":"",}'],
+    ["another member's name", '{"x_refresh_token":"new","refresh_token_id":"new","old-refresh_token":"new",}'],
+    ["another name without quotes", "{x_refresh_token:'new', old-refresh_token:'new', refresh_token_id:'new'}"],
+    ["a word about it", "the refresh_token: new one is not there"]
+  ])("says nothing of the grant with %s", (_, body) => {
+    assert.deepInclude(read(plain, raw(200, body)), { kind: "unknown", reason: "malformed_answer" })
+  })
+
+  it("that is JSON is read as JSON: what stands at another place in it is no grant", () => {
+    const body = { error: "invalid_grant", fields: { refresh_token: "expired" } }
+    assert.deepInclude(read(plain, raw(400, body)), { kind: "refused" })
+  })
+
+  it("is read in a time that grows with its length alone", () => {
+    const hostile = [
+      'refresh_token:"',
+      "refresh_token:'",
+      "refresh_token:'\\",
+      '"refresh_token"    ',
+      '\\u0041"',
+      "refresh_token:-1"
+    ]
+    for (const part of hostile) {
+      const body = `{${part.repeat(Math.floor(65_000 / part.length))}`
+      const began = process.cpuUsage()
+      read(plain, raw(200, body))
+      const { user } = process.cpuUsage(began)
+      assert.isBelow(user, 2_000_000, part)
+    }
+  })
+})
+
 describe("what a provider says in words", () => {
   it("goes on without what was sent, in whatever form and however much of it", () => {
     const secrets = ["Odd!t0ken?of:parts$that%look&like*none", "shh", "client-secret-abcdef"]

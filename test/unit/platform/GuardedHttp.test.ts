@@ -250,6 +250,16 @@ describe("a request", () => {
     assert.isNull(errorOf(await ask(`http://127.0.0.1:${port}/`)).received)
   })
 
+  it("hands over what came in one piece with what broke it", async () => {
+    const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = (request) => void request.socket.end(`${head}5\r\nhello\r\n6\r\n there\r\nZZZ\r\n`)
+    assert.deepInclude(errorOf(await ask(`http://127.0.0.1:${port}/`)).received, { status: 200, body: "hello there" })
+    const long = "x".repeat(answerBytesMax - 1)
+    answer = (request) =>
+      void request.socket.end(`${head}${long.length.toString(16)}\r\n${long}\r\n5\r\nhello\r\nZZZ\r\n`)
+    assert.isAtMost(errorOf(await ask(`http://127.0.0.1:${port}/`)).received!.body.length, answerBytesMax)
+  })
+
   it("whose answer lies in the socket when a sleeper wakes with its time over is answered", async () => {
     const timeoutMs = 500
     answer = (_, response) => {
