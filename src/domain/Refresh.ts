@@ -257,8 +257,16 @@ export const newRefresh = (options: {
   health: options.health ?? null
 })
 
-/** Bounded: the newest ones. What an exchange may still bring about is never among those that go. */
-export const bounded = ({ current, spares }: Holding): Holding => ({ current, spares: spares.slice(0, sparesMax) })
+/**
+ * Bounded. First copies go of a grant that is held more than once, so that the same one, stored by hand again and again,
+ * pushes nothing else out; then the oldest. What an exchange may still bring about is never among those that go.
+ */
+export const bounded = ({ current, spares }: Holding): Holding => {
+  if (spares.length <= sparesMax) return { current, spares }
+  const grants = new Set([current.grant])
+  const each = spares.filter(({ grant }) => !grants.has(grant) && grants.add(grant))
+  return { current, spares: each.slice(0, sparesMax) }
+}
 
 export const heldVersions = ({ current, spares }: Holding): ReadonlySet<number> =>
   new Set([current, ...spares].map(({ version }: HeldGrant) => version))

@@ -529,6 +529,13 @@ const outside: ReadonlyArray<Mutant> = [
     { breaks: ["R-REF-9"], tests: [`${whole}/refresh/refresh.test.ts#comes by itself when it is due`] },
     [
       {
+        id: "domain-refresh-copies-push-others-out",
+        from: "spares.filter(({ grant }) => !grants.has(grant) && grants.add(grant))",
+        to: "spares.filter(({ grant }) => grants.has(grant) || grants.add(grant))",
+        breaks: ["P7", "R-REF-11"],
+        tests: ["test/unit/domain/Refresh.test.ts"]
+      },
+      {
         id: "domain-refresh-short-life-to-its-end",
         from: "else if (life <= margin) ends.push(from + life / 2)",
         to: "else if (life <= margin) ends.push(from + life)"

@@ -1,7 +1,14 @@
-// Verifies R-REF-10.
-import { assert, it } from "vitest"
-import type { Claim, GrantState } from "../../../src/domain/Grant.ts"
-import { newRefresh, shownRefreshState } from "../../../src/domain/Refresh.ts"
+// Verifies R-REF-10, R-REF-11, R-REF-12, R-REF-22.
+import { assert, describe, it } from "vitest"
+import type { Claim, GrantState, HeldGrant, Holding } from "../../../src/domain/Grant.ts"
+import {
+  bounded,
+  dueAt,
+  newRefresh,
+  type Refresh,
+  refreshIsDue,
+  shownRefreshState
+} from "../../../src/domain/Refresh.ts"
 
 const now = 1_800_000_000_000
 const claim: Claim = {
@@ -12,7 +19,7 @@ const claim: Claim = {
   until: now,
   beginBy: now
 }
-const stateOf = (grant: Partial<GrantState>, at: number, isPaused = false) => {
+const refreshOf = (grant: Partial<GrantState>): Refresh => {
   const refresh = newRefresh({
     provider: "p",
     lane: "l",
@@ -21,8 +28,10 @@ const stateOf = (grant: Partial<GrantState>, at: number, isPaused = false) => {
     nextRefreshAt: now + 3_600_000,
     grantExpiresAt: null
   })
-  return shownRefreshState({ ...refresh, grant: { ...refresh.grant, ...grant } }, at, isPaused)
+  return { ...refresh, grant: { ...refresh.grant, ...grant } }
 }
+const stateOf = (grant: Partial<GrantState>, at: number, isPaused = false) =>
+  shownRefreshState(refreshOf(grant), at, isPaused)
 
 it("what is claimed is not shown as fresh before somebody settled it, however long that takes", () => {
   for (const at of [now - 1, now, now + 60_000]) assert.strictEqual(stateOf({ term: 1, claim }, at), "refreshing")
@@ -34,4 +43,24 @@ it("what is known of a claimed grant goes first", () => {
   assert.strictEqual(stateOf({ term: 2, claim, doubtSince: now - 9_000 }, now + 1), "in_doubt")
   assert.strictEqual(stateOf({ term: 2, claim, isFinal: true }, now + 1), "reconnect_needed")
   assert.strictEqual(stateOf({ term: 2, claim }, now + 1, true), "paused")
+})
+describe("what is held", () => {
+  const held = (version: number, grant: string): HeldGrant => ({
+    ...{ version, grant, term: version, byHand: true, spent: false, refused: false }
+  })
+
+  it("is bounded, and a copy that is stored by hand again and again pushes nothing else out", () => {
+    let holding: Holding = { current: held(2, "old"), spares: [{ ...held(3, "live"), byHand: false }] }
+    for (let version = 4; version < 40; version++) {
+      const spares = [holding.current, ...holding.spares]
+      holding = bounded({ current: held(version, "old"), spares })
+      assert.isAtMost(holding.spares.length, 16)
+      assert.include(
+        holding.spares.map(({ grant }) => grant),
+        "live"
+      )
+    }
+    const many = Array.from({ length: 20 }, (_, index) => held(20 - index, `g${index}`))
+    assert.deepStrictEqual(bounded({ current: held(21, "g"), spares: many }).spares, many.slice(0, 16))
+  })
 })
