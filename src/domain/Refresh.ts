@@ -180,17 +180,27 @@ export const healthFrom = (
 export const healthPause = (everyMs: number, chance: number): number =>
   Math.floor(Math.max(1_000, everyMs * (1 - chance * marginShare)))
 
+/**
+ * When the next exchange is wanted. Of a doubt that no claim is after, and after a failure that named no time (another
+ * grant is left to be used), it has been since then: nobody else comes back to it, and the usual time may be far off.
+ */
+const wantedAt = ({ grant, lastError, nextRefreshAt }: Refresh): number | null => {
+  if (grant.nextAttemptAt !== null) return grant.nextAttemptAt
+  if (grant.doubtSince !== null) return grant.doubtSince
+  return grant.attempts > 0 ? (lastError?.at ?? 0) : nextRefreshAt
+}
+
 /** Whether its secret has to be changed now, or what was begun be ended. */
-export const refreshIsDue = ({ grant, nextRefreshAt: next }: Refresh, now: number): boolean => {
-  const at = grant.nextAttemptAt ?? next
-  return grant.claim !== null || (!grant.isFinal && at !== null && at <= now)
+export const refreshIsDue = (refresh: Refresh, now: number): boolean => {
+  const at = wantedAt(refresh)
+  return refresh.grant.claim !== null || (!refresh.grant.isFinal && at !== null && at <= now)
 }
 
 /** When somebody has to look at it again; null: never by itself. */
-export const dueAt = ({ grant, health, nextRefreshAt: next }: Refresh): number | null => {
-  if (grant.claim !== null) return grant.claim.until
-  if (grant.isFinal) return null
-  const times = [grant.nextAttemptAt ?? next, health?.nextAt ?? null].filter((at) => at !== null)
+export const dueAt = (refresh: Refresh): number | null => {
+  const { claim, isFinal } = refresh.grant
+  if (claim !== null || isFinal) return claim?.until ?? null
+  const times = [wantedAt(refresh), refresh.health?.nextAt ?? null].filter((at) => at !== null)
   return times.length === 0 ? null : Math.min(...times)
 }
 

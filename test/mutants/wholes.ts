@@ -536,6 +536,24 @@ const outside: ReadonlyArray<Mutant> = [
         tests: ["test/unit/domain/Refresh.test.ts"]
       },
       {
+        id: "domain-refresh-doubt-waits-for-the-usual-time",
+        from: "  if (grant.doubtSince !== null) return grant.doubtSince\n",
+        to: "",
+        breaks: ["P7", "R-REF-10", "R-REF-22"],
+        tests: [
+          "test/unit/rotation/LiveRefresher.test.ts#does not begin",
+          "test/unit/domain/Refresh.test.ts",
+          `${whole}/refresh/giveBack.test.ts`
+        ]
+      },
+      {
+        id: "domain-refresh-grant-that-is-left-waits-for-the-usual-time",
+        from: "return grant.attempts > 0 ? (lastError?.at ?? 0) : nextRefreshAt",
+        to: "return grant.attempts > 0 && nextRefreshAt === null ? (lastError?.at ?? 0) : nextRefreshAt",
+        breaks: ["R-REF-12"],
+        tests: ["test/unit/domain/Refresh.test.ts"]
+      },
+      {
         id: "domain-refresh-short-life-to-its-end",
         from: "else if (life <= margin) ends.push(from + life / 2)",
         to: "else if (life <= margin) ends.push(from + life)"

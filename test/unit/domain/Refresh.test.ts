@@ -44,6 +44,28 @@ it("what is known of a claimed grant goes first", () => {
   assert.strictEqual(stateOf({ term: 2, claim, isFinal: true }, now + 1), "reconnect_needed")
   assert.strictEqual(stateOf({ term: 2, claim }, now + 1, true), "paused")
 })
+
+describe("when somebody looks at it again", () => {
+  const usual = now + 3_600_000
+  const lookOf = (refresh: Refresh) => [dueAt(refresh), refreshIsDue(refresh, now)]
+
+  it("at its usual time, at the time that a failure named, when its claim ends, or never", () => {
+    assert.deepStrictEqual(lookOf(refreshOf({})), [usual, false])
+    assert.deepStrictEqual(lookOf(refreshOf({ attempts: 1, nextAttemptAt: now + 5_000 })), [now + 5_000, false])
+    assert.deepStrictEqual(lookOf(refreshOf({ attempts: 1, nextAttemptAt: now, doubtSince: 7 })), [now, true])
+    assert.deepStrictEqual(lookOf(refreshOf({ claim, doubtSince: 7 })), [claim.until, true])
+    assert.deepStrictEqual(lookOf(refreshOf({ isFinal: true, doubtSince: 7 })), [null, false])
+  })
+
+  it("at once where it is in doubt and nobody is at it, and where another grant is left after a refusal", () => {
+    assert.deepStrictEqual(lookOf(refreshOf({ doubtSince: now - 9_000 })), [now - 9_000, true])
+    const refused = { reason: "invalid_grant", at: now - 1, httpStatus: 400 } as const
+    assert.deepStrictEqual(lookOf({ ...refreshOf({ attempts: 1 }), lastError: refused }), [now - 1, true])
+    const health = { nextAt: now + 60_000, failures: 0, toldAt: null }
+    assert.deepStrictEqual(lookOf({ ...refreshOf({ doubtSince: now - 9_000 }), health }), [now - 9_000, true])
+  })
+})
+
 describe("what is held", () => {
   const held = (version: number, grant: string): HeldGrant => ({
     ...{ version, grant, term: version, byHand: true, spent: false, refused: false }

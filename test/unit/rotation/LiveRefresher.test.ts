@@ -400,6 +400,32 @@ describe("a claim whose exchange does not begin", () => {
     })
   )
 
+  it.effect(
+    "is given back, and looked at some seconds later, where a dead one's left a doubt and the usual time is far off",
+    () =>
+      Effect.gen(function* () {
+        const { asked, grant, id, row, second, world } = yield* hindered
+        const [at, known] = [yield* Clock.currentTimeMillis, row(id)]
+        const until = at + minute
+        const claim = { term: 1, holder: "a dead one", spends: 1, at, until, beginBy: until }
+        const refresh = { ...known.refresh!, grant: { ...known.refresh!.grant, term: 1, claim } }
+        world.tables.credentials.put(world.tagged({ ...known, refresh, refreshDueAt: until }))
+        yield* TestClock.adjust("1 minute")
+        yield* second.due("demo", id)
+        assert.deepStrictEqual([grant().claim, grant().doubtSince], [null, at])
+        // Until nobody can come with the dead one's answer any more.
+        yield* TestClock.adjust(row(id).refreshDueAt! - until)
+        world.beforeLooks.push(Effect.void, dies)
+        yield* second.due("demo", id)
+        assert.deepStrictEqual([grant().claim, grant().term, grant().doubtSince, asked.length], [null, 2, at, 0])
+        assert.isAbove(row(id).refresh!.nextRefreshAt!, (yield* Clock.currentTimeMillis) + 10 * minute)
+        assert.strictEqual(row(id).refreshDueAt, (yield* Clock.currentTimeMillis) + 5_000)
+        yield* TestClock.adjust("5 seconds")
+        yield* second.due("demo", id)
+        assert.deepStrictEqual([asked.length, row(id).secretVersion, grant().doubtSince], [1, 2, null])
+      })
+  )
+
   it.effect("is given back once the database is there again", () =>
     Effect.gen(function* () {
       const { asked, grant, id, isGivenBack, refresher, second, world } = yield* hindered
