@@ -148,5 +148,7 @@ export const rateWindowMs = 60_000
 export const limitedMsMax = 60_000
 /** Due work begins within 20 s, so what was picked and not begun comes again before that. */
 export const pickedMs = 15_000
+/** No turn is held for so long: what says so counts as given back. */
+export const heldMsMax = 3_600_000
 /** No room at the moment, for others are under way. */
 export const busyRetryMs = 250

@@ -595,6 +595,28 @@ const outside: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn(
+    "src/store/maria/DuePick.ts",
+    { breaks: ["R-REF-14"], tests: [`${whole}/store/maria/ProviderTurns.test.ts`] },
+    [
+      {
+        id: "store-pick-looks-through-all-turns",
+        from: "WHERE h.held_lane = q.lane AND",
+        to: "WHERE h.lane = q.lane AND"
+      },
+      {
+        id: "store-pick-counts-from-the-last-turn",
+        from: "ORDER BY f.taken_at, f.turn_id LIMIT 1),",
+        to: "ORDER BY f.taken_at DESC, f.turn_id DESC LIMIT 1),",
+        breaks: ["R-REF-13", "R-REF-14"]
+      },
+      {
+        id: "store-pick-believes-every-number-of-a-turn",
+        from: "lane_turn BETWEEN 1 AND ${turnNumberMax}",
+        to: "lane_turn IS NOT NULL"
+      }
+    ]
+  ),
   ...faultsIn("src/store/FairPick.ts", { breaks: ["R-REF-14"], tests: [fair] }, [
     {
       id: "store-pick-of-a-closed-queue",

@@ -1,7 +1,7 @@
 /** What every `RefreshStore` promises. Each test has tenants and lanes of its own. */
 import { randomBytes } from "node:crypto"
 import { assert, layer } from "@effect/vitest"
-import { Clock, Effect, type Layer } from "effect"
+import { Clock, Effect, type Layer, Schedule } from "effect"
 import { answerVersionBase, type Credential, isAnswer } from "../../src/domain/Credential.ts"
 import { newRefresh, type Refresh } from "../../src/domain/Refresh.ts"
 import { newRotating } from "../../src/domain/Rotating.ts"
@@ -148,6 +148,31 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
         const full = yield* take(3, 2)
         assert.strictEqual(full._tag, "Full")
         assert.isAbove(full._tag === "Full" ? full.retryAfterMs : 0, 1_000)
+      })
+    )
+
+    it.effect("gives as many turns of a lane in a minute as its rate, however many ask at once and how each ends", () =>
+      Effect.gen(function* () {
+        const route = newRoute()
+        const take = (ratePerMinute: number) => turnAt(route, { ratePerMinute, parallel: 100 })
+        const counted = (turns: ReadonlyArray<Turn>) => turns.filter(({ _tag }) => _tag === "Taken").length
+        const ask = (ratePerMinute: number, times: number) =>
+          Effect.all(
+            Array.from({ length: times }, () => take(ratePerMinute)),
+            { concurrency: times }
+          )
+        const first = yield* ask(5, 12)
+        assert.strictEqual(counted(first), 5)
+        for (const turn of first) if (turn._tag === "Taken") yield* ended(turn, route, { _tag: "none" })
+        const full = yield* take(5)
+        assert(full._tag === "Full")
+        // Until the first of them is a minute ago.
+        assert.isAtLeast(full.retryAfterMs, 40_000)
+        assert.isAtMost(full.retryAfterMs, 60_000)
+        // By another rule the same turns count.
+        assert.strictEqual(counted(yield* ask(20, 25)), 15)
+        assert.strictEqual(counted(yield* ask(3, 2)), 0)
+        assert.strictEqual(counted(yield* ask(21, 3)), 1)
       })
     )
 

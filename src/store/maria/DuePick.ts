@@ -9,10 +9,11 @@ import { hurriedQueue } from "../../domain/Refresh.ts"
 import { rotatorQueue } from "../../domain/Rotating.ts"
 import type { CredentialRef } from "../CredentialStore.ts"
 import { type DueRow, fairPick, type QueueRoom } from "../FairPick.ts"
-import { pickedMs, rateWindowMs } from "../RefreshStore.ts"
+import { heldMsMax, pickedMs, rateWindowMs } from "../RefreshStore.ts"
 import * as Columns from "./Columns.ts"
 import type { TransactionResult } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
+import { turnNumberMax } from "./ProviderTurns.ts"
 
 /** With fewer than this due, all are looked at. */
 export const lookMax = 1_000
@@ -41,10 +42,21 @@ export const queueUrgentSql = `SELECT credential_id, refresh_queue, ${Columns.cl
   FROM credentials FORCE INDEX (ix_credentials_refresh_queue_urgency)
   WHERE refresh_queue = ? AND refresh_due_at <= ${Columns.nowSql}
   ORDER BY refresh_urgency LIMIT ? ROWS EXAMINED ${examinedMax}`
-const roomsSql = (marks: string): string => `SELECT q.queue, q.lane, q.closed_until > ${Columns.momentSql},
+/** What else stands in the place of a number is nobody's. */
+const ownNumberSql = (turn: string): string => `${turn}.lane_turn BETWEEN 1 AND ${turnNumberMax}`
+/**
+ * Of each lane by its own entries of indexes, however many turns it had: from the first number of the last minute to the
+ * last one, and those under way. What the release before took beside is seen when a turn is taken.
+ */
+export const roomsSql = (marks: string): string => `SELECT q.queue, q.lane, q.closed_until > ${Columns.nowSql},
     q.rate_per_minute, q.parallel,
-    (SELECT COUNT(*) FROM provider_turns t WHERE t.lane = q.lane AND t.taken_at > ${Columns.momentSql} - ${rateWindowMs}),
-    (SELECT COUNT(*) FROM provider_turns t WHERE t.lane = q.lane AND t.held_until > ${Columns.momentSql})
+    1 + (SELECT l.lane_turn FROM provider_turns l FORCE INDEX (uq_provider_turns_number)
+      WHERE l.lane = q.lane AND ${ownNumberSql("l")} ORDER BY l.lane_turn DESC LIMIT 1)
+    - (SELECT f.lane_turn FROM provider_turns f FORCE INDEX (ix_provider_turns_lane)
+      WHERE f.lane = q.lane AND f.taken_at > ${Columns.nowSql} - ${rateWindowMs}
+        AND f.taken_at <= ${Columns.nowSql} + ${rateWindowMs} AND ${ownNumberSql("f")} ORDER BY f.taken_at, f.turn_id LIMIT 1),
+    (SELECT COUNT(*) FROM provider_turns h
+      WHERE h.held_lane = q.lane AND h.held_until > ${Columns.nowSql} AND h.held_until <= ${Columns.nowSql} + ${heldMsMax})
   FROM refresh_queues q WHERE q.queue IN (${marks})`
 const takeSql = (marks: string): string => `SELECT credential_id, tenant_id FROM credentials
   WHERE credential_id IN (${marks}) AND refresh_due_at <= ${Columns.momentSql} FOR UPDATE SKIP LOCKED`
@@ -73,7 +85,7 @@ const roomOf = (row: Row): QueueRoom => {
   }
 }
 
-const roomsOf = async (session: Session, queues: ReadonlyArray<string>): Promise<ReadonlyArray<QueueRoom>> =>
+export const roomsOf = async (session: Session, queues: ReadonlyArray<string>): Promise<ReadonlyArray<QueueRoom>> =>
   queues.length === 0
     ? []
     : (

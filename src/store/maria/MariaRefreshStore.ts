@@ -24,6 +24,7 @@ import {
 import * as DuePick from "./DuePick.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Session } from "./MariadbConnection.ts"
+import * as Circuits from "./ProviderCircuits.ts"
 import * as Turns from "./ProviderTurns.ts"
 import { sureTransaction } from "./SureTransaction.ts"
 
@@ -151,8 +152,9 @@ const make = Effect.map(Mariadb, (database) => {
       ),
     endTurn: (turnId, route, result, chance) =>
       transaction("endTurn", (session) => Turns.endTurn(session, turnId, route, result, chance)),
-    circuits: (provider) => database.query("RefreshStore.circuits", (session) => Turns.circuits(session, provider)),
-    forgetCircuits: (provider) => transaction("forgetCircuits", (session) => Turns.forgetCircuits(session, provider)),
+    circuits: (provider) => database.query("RefreshStore.circuits", (session) => Circuits.circuits(session, provider)),
+    forgetCircuits: (provider) =>
+      transaction("forgetCircuits", (session) => Circuits.forgetCircuits(session, provider)),
     pruneVersions: (tenantId, credentialId) =>
       database.query("RefreshStore.pruneVersions", (session) => prune(session, tenantId, credentialId))
   })

@@ -1,5 +1,5 @@
 // Verifies R-REF-13.
-/** What a process remembers of queues, over a database that undoes a transaction. */
+/** What a process remembers of queues, and when it clears turns away, over a database that undoes a transaction. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Mariadb } from "../../../../src/store/maria/Mariadb.ts"
@@ -21,11 +21,12 @@ const request: TurnRequest = {
 
 /** A database whose next transactions are undone before they commit: repeated once, or given up. */
 const world = () => {
-  const state = { undone: 0, fails: 0, queueWrites: 0 }
+  const state = { undone: 0, fails: 0, queueWrites: 0, lastNumber: 0, turnDeletes: 0 }
   const session: Session = {
-    rows: async (sql) => (/provider_circuits/u.test(sql) ? [] : [[1, 0, 0, null]]),
+    rows: async (sql) => (/provider_circuits/u.test(sql) ? [] : [[1, 0, state.lastNumber, null, 0]]),
     run: async (sql) => {
       if (/INTO refresh_queues/u.test(sql)) state.queueWrites++
+      if (/DELETE FROM provider_turns/u.test(sql)) state.turnDeletes++
       return 1
     },
     batch: async () => 0,
@@ -54,6 +55,22 @@ const world = () => {
   const layer = MariaRefreshStore.layer.pipe(Layer.provide(Layer.succeed(Mariadb, database)))
   return { state, layer }
 }
+
+describe("turns that count against no rate any more", () => {
+  it.effect("are deleted by who takes one, now and then, and not each time", () => {
+    const { layer, state } = world()
+    return Effect.gen(function* () {
+      const store = yield* RefreshStore
+      const deletes: Array<number> = []
+      for (const lastNumber of [0, 14, 15, 16, 30, 31]) {
+        state.lastNumber = lastNumber
+        yield* store.takeTurn(request)
+        deletes.push(state.turnDeletes)
+      }
+      assert.deepStrictEqual(deletes, [0, 0, 1, 1, 1, 2])
+    }).pipe(Effect.provide(layer))
+  })
+})
 
 describe("what is known of a queue", () => {
   it.effect("is written again by the repetition of a transaction that was undone, and then no more", () => {
