@@ -10,7 +10,8 @@
  * - who asks while a refresh is under way, at this replica or another, gets what comes of that one;
  * - what was stored and not settled, by whoever is dead since, is settled before anything else is done;
  * - a claim whose exchange did not begin, for whatever reason, is given back, so that nobody waits for its end.
- * The rules are `domain/GrantLife.ts`; what remains, and what a person does about it, docs/refresh.md.
+ * How an answer is settled is `StoredAnswers.ts`, the rules are `domain/GrantLife.ts`; what remains, and what a person does about it,
+ * docs/refresh.md.
  *
  * Longer than 300 lines because the order of the steps is the promise.
  */
@@ -19,11 +20,10 @@ import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
 import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
 import { type HealthOutcome, settleHealth } from "../actors/credentials/HealthCommands.ts"
-import { type ProviderInForce, Providers } from "../actors/credentials/Providers.ts"
+import { Providers } from "../actors/credentials/Providers.ts"
 import * as commands from "../actors/credentials/RefreshCommands.ts"
 import { Refresher, type RevokedAtProvider } from "../actors/credentials/Refresher.ts"
 import { settleRevocation } from "../actors/credentials/RevocationCommands.ts"
-import * as Sealing from "../actors/credentials/Sealing.ts"
 import { believeCredential } from "../actors/tenant/RowTagging.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
@@ -40,11 +40,10 @@ import type { Secret } from "../domain/CredentialShape.ts"
 import * as errors from "../domain/errors.ts"
 import type { GrantTiming } from "../domain/Grant.ts"
 import * as Life from "../domain/GrantLife.ts"
-import { durationMs } from "../domain/IsoDuration.ts"
 import { servicePrincipal } from "../domain/Principal.ts"
 import type { Provider } from "../domain/Provider.ts"
 import { readAnswer } from "../domain/ProviderAnswer.ts"
-import { backOffMs, broughtNothing, providerFor, type Refresh, type Rotation, refreshIsDue } from "../domain/Refresh.ts"
+import { broughtNothing, providerFor, type Refresh, refreshIsDue } from "../domain/Refresh.ts"
 import { parseRotation } from "../domain/RotationShape.ts"
 import { Replica } from "../observability/Replica.ts"
 import {
@@ -62,6 +61,8 @@ import * as HealthCheck from "./HealthCheck.ts"
 import * as LiveRotator from "./LiveRotator.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 import { revokeAt } from "./RevokeAtProvider.ts"
+import type { Known } from "./StoredAnswers.ts"
+import * as StoredAnswers from "./StoredAnswers.ts"
 
 type Revoked = Effect.Success<ReturnType<typeof revokeAt>>
 const doneAtProvider: Revoked = { failure: null, result: { _tag: "ok" } }
@@ -83,7 +84,6 @@ const idle: Ended = { _tag: "Idle" }
 const rotateWait = Duration.seconds(18)
 const readWait = Duration.seconds(10)
 const turnWaitMs = 8_000
-const pruneEvery = 64
 /** Refreshes that nobody waits for of which this process does something at one moment; others wait for their provider. */
 const atWorkMax = 3
 const lookEvery = Duration.millis(250)
@@ -95,17 +95,11 @@ const looksMax = 64
 const stepsMax = 12
 const stopLimit = Duration.seconds(25)
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
 
 const exchanges = Metric.counter("credential_refresh_exchanges_total", {
   description: "Exchanges at providers, by what came of them",
   incremental: true
 })
-const lateAnswers = Metric.counter("credential_refresh_settled_total", {
-  description: "Answers of providers that were settled, by where the grant in them went",
-  incremental: true
-})
-
 const circuitChanges = Metric.counter("credential_refresh_circuit_changes_total", {
   description: "Circuits at providers that opened or closed, by whose: the provider's, or a client's at it",
   incremental: true
@@ -146,14 +140,6 @@ interface Asking {
 
 interface Job extends Asking {
   readonly place: Place
-}
-
-interface Known {
-  readonly known: ProviderInForce
-  readonly provider: Provider
-  readonly rotation: Rotation
-  readonly setup: commands.RefreshSetup
-  readonly route: Route
 }
 
 const make = Effect.gen(function* () {
@@ -199,9 +185,7 @@ const make = Effect.gen(function* () {
       () => comeBack(job)
     )
 
-  const fingerprintOf = Sealing.fingerprintOf(keyring)
-  const sealerOf = Sealing.sealerOf(keyring)
-  const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
+  const { openText, settleOldest, settling } = yield* StoredAnswers.make(describeCache, timing)
 
   // ---- what is known
   const standingOf = ({ credentialId, tenantId }: Asking) =>
@@ -225,102 +209,7 @@ const make = Effect.gen(function* () {
     return { known, provider, rotation: parsed.success, setup, route }
   })
 
-  const openText = (tenantId: string, version: CredentialVersion): Effect.Effect<string, ChangeError> => {
-    const place = { credentialId: version.credentialId, version: version.version, purpose: secretPurpose }
-    return Effect.matchEffect(tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()), {
-      onSuccess: (plaintext) =>
-        Effect.sync(() => {
-          const text = decoder.decode(plaintext)
-          plaintext.fill(0)
-          return text
-        }),
-      onFailure: (error): Effect.Effect<never, ChangeError> =>
-        error._tag === "TenantKeyUnavailable"
-          ? Effect.fail(keyFailed())
-          : Effect.fail(new errors.RowChanged({ kind: "credential", id: version.credentialId }))
-    })
-  }
-
-  // ---- settle
-  /** What was stored of an exchange, as the rules want it. */
-  const settling = Effect.fnUntraced(function* (
-    { credentialId, tenantId }: Job,
-    { provider, setup }: Known,
-    refresh: Refresh,
-    kept: Kept,
-    { now, versions }: Pick<Standing, "now" | "versions">
-  ): Effect.fn.Return<commands.Settling> {
-    const base = { term: kept.term, spends: kept.spends, spent: kept.spent, claimedAt: kept.claimedAt }
-    const wait = now + backOffMs(refresh.grant.attempts, yield* Random.next)
-    const of = (
-      outcome: Life.Outcome,
-      granted: commands.Settling["granted"],
-      failure: commands.Settling["failure"]
-    ): commands.Settling => ({ credentialId, setup, timing, answer: { ...base, outcome }, granted, failure })
-    const { outcome } = kept
-    if (outcome._tag === "Failure") {
-      const kind = outcome.mayHaveArrived ? "unknown" : "transient"
-      const reason = reasonOfFailure(outcome.reason)
-      return of({ kind, retryAt: wait }, null, { reason, detail: "", httpStatus: null })
-    }
-    const { raw } = outcome
-    const defaultLifeMs = provider.default_lifetime === null ? null : durationMs(provider.default_lifetime)
-    const read = readAnswer({ provider, raw, sent: kept.sent, defaultLifeMs })
-    if (read.kind === "granted") {
-      const { accessToken, refreshToken, tokenType } = read.fields
-      const secret: Secret = {
-        ...kept.secret,
-        ...(accessToken === null ? {} : { access_token: accessToken }),
-        ...(refreshToken === null ? {} : { refresh_token: refreshToken }),
-        ...(tokenType === null ? {} : { token_type: tokenType })
-      }
-      const field = provider.grant === "exchange_live" ? "access_token" : "refresh_token"
-      const value = secret[field]
-      const grant =
-        provider.grant === "client_credentials"
-          ? "client"
-          : value === undefined
-            ? kept.spent
-            : fingerprintOf(tenantId, credentialId, field, value, [
-                kept.spent,
-                ...versions.map(({ fingerprints }) => fingerprints[field])
-              ])
-      const granted = { secret, expiresAt: read.expiresAt, isWhole: read.failure === null }
-      if (read.failure === null) return of({ kind: "granted", grant }, granted, null)
-      const { detail, reason } = read.failure
-      const retryAt = ("retryAt" in read.failure ? read.failure.retryAt : null) ?? wait
-      return of({ kind: "granted", grant, retryAt }, granted, { reason, detail, httpStatus: raw.status })
-    }
-    const failure = { reason: read.reason, detail: read.detail, httpStatus: raw.status }
-    if (read.kind === "refused") return of({ kind: "refused" }, null, failure)
-    const retryAt = ("retryAt" in read ? read.retryAt : null) ?? wait
-    return of({ kind: read.kind === "unknown" ? "unknown" : "transient", retryAt }, null, failure)
-  })
-
-  /** Settles the oldest answer that is stored. Undefined: somebody else did. */
-  const settleOldest = Effect.fnUntraced(function* (
-    job: Job,
-    standing: Standing,
-    known: Known
-  ): Effect.fn.Return<Extract<commands.Settled, { readonly _tag: "Settled" }> | undefined, ChangeError> {
-    const { credential, versions } = standing
-    const oldest = versions.find(isAnswer)
-    if (oldest === undefined || credential.refresh === undefined) return undefined
-    const kept = JSON.parse(yield* openText(job.tenantId, oldest)) as Kept
-    const sealer = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), keyFailed)
-    const request = yield* settling(job, known, credential.refresh, kept, standing)
-    const command = commands.settle(request, sealerOf(job.tenantId, sealer), events, job.caller)
-    const settled = yield* actors.ask(job.tenantId, command)
-    if (settled._tag === "Gone") return undefined
-    yield* Metric.update(Metric.withAttributes(lateAnswers, { placement: settled.placement }), 1)
-    // Rows that no history shows go, now and then.
-    if (settled.credential.version % pruneEvery === 0) {
-      yield* Effect.forkDetach(Effect.ignore(store.pruneVersions(job.tenantId, job.credentialId)))
-    }
-    yield* Effect.forkDetach(describeCache.changed(job.tenantId))
-    return settled
-  })
-
+  // ---- what is answered
   /** A secret that was stored by hand meanwhile wins: it is what there is to hand out, and it is new. */
   const endedBy = (settled: Extract<commands.Settled, { readonly _tag: "Settled" }>, now: number): Ended =>
     settled.placement !== "none" && !broughtNothing(settled.refresh)
@@ -633,7 +522,7 @@ const make = Effect.gen(function* () {
       if (!asked && !refreshIsDue(credential.refresh, now) && (credential.refresh.health?.nextAt ?? now + 1) <= now) {
         return yield* watch(job, standing, known)
       }
-      const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
+      const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), StoredAnswers.keyFailed)
       const { graceUntil } = credential.refresh
       const hurries = typeof graceUntil === "number" && now < graceUntil
       const turnId = yield* takeTurn(job, known, job.insists || hurries)

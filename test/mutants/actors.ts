@@ -1,4 +1,4 @@
-/** Faults in the other rooms of actors: audit, clients, credentials, keys, platform; and in `src/rotation/LiveRefresher.ts`. */
+/** Faults in the other rooms of actors: audit, clients, credentials, keys, platform; and of refreshes in `src/rotation`. */
 import { faultsIn, type Mutant } from "./Mutant.ts"
 
 const audit = "test/unit/actors/audit"

@@ -698,7 +698,7 @@ const outside: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn(
-    "src/rotation/LiveRefresher.ts",
+    "src/rotation/StoredAnswers.ts",
     { breaks: ["P7", "R-REF-20"], tests: ["test/chaos/grants.test.ts#lose no grant that could be kept"] },
     [
       {

@@ -1,0 +1,173 @@
+/**
+ * What is stored of exchanges, settled: a provider's answer is opened, read by its rules, and becomes what the credential
+ * holds from now on, the oldest first.
+ *
+ * Promises: an answer is read as it is stored; what is settled here was settled by nobody before. When that is to be done is
+ * `LiveRefresher.ts`, what comes of it `domain/GrantLife.ts`.
+ */
+import { Effect, Metric, Random } from "effect"
+import type * as DescribeCache from "../actors/credentials/DescribeCache.ts"
+import { CredentialEvents } from "../actors/credentials/Events.ts"
+import type { ProviderInForce } from "../actors/credentials/Providers.ts"
+import * as commands from "../actors/credentials/RefreshCommands.ts"
+import * as Sealing from "../actors/credentials/Sealing.ts"
+import { TenantActors } from "../actors/tenant/TenantActors.ts"
+import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
+import { Keyring } from "../crypto/Keyring.ts"
+import { secretPurpose, TenantKeys } from "../crypto/TenantKeys.ts"
+import { type CredentialVersion, isAnswer } from "../domain/Credential.ts"
+import type { Secret } from "../domain/CredentialShape.ts"
+import * as errors from "../domain/errors.ts"
+import type { GrantTiming } from "../domain/Grant.ts"
+import type * as Life from "../domain/GrantLife.ts"
+import { durationMs } from "../domain/IsoDuration.ts"
+import type { Provider } from "../domain/Provider.ts"
+import { readAnswer } from "../domain/ProviderAnswer.ts"
+import { backOffMs, type Refresh, type Rotation } from "../domain/Refresh.ts"
+import { RefreshStore, type Route, type Standing } from "../store/RefreshStore.ts"
+import { type Kept, reasonOfFailure } from "./Exchange.ts"
+
+const decoder = new TextDecoder()
+const pruneEvery = 64
+
+const lateAnswers = Metric.counter("credential_refresh_settled_total", {
+  description: "Answers of providers that were settled, by where the grant in them went",
+  incremental: true
+})
+
+/** For whom it is settled. */
+export interface Settler {
+  readonly tenantId: string
+  readonly credentialId: string
+  readonly caller: Caller
+}
+
+export interface Known {
+  readonly known: ProviderInForce
+  readonly provider: Provider
+  readonly rotation: Rotation
+  readonly setup: commands.RefreshSetup
+  readonly route: Route
+}
+
+export const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
+
+export const make = Effect.fnUntraced(function* (
+  describeCache: Effect.Success<typeof DescribeCache.make>,
+  timing: GrantTiming
+) {
+  const actors = yield* TenantActors
+  const store = yield* RefreshStore
+  const keyring = yield* Keyring
+  const tenantKeys = yield* TenantKeys
+  const events = yield* CredentialEvents
+  const fingerprintOf = Sealing.fingerprintOf(keyring)
+  const sealerOf = Sealing.sealerOf(keyring)
+
+  const openText = (tenantId: string, version: CredentialVersion): Effect.Effect<string, ChangeError> => {
+    const place = { credentialId: version.credentialId, version: version.version, purpose: secretPurpose }
+    return Effect.matchEffect(tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()), {
+      onSuccess: (plaintext) =>
+        Effect.sync(() => {
+          const text = decoder.decode(plaintext)
+          plaintext.fill(0)
+          return text
+        }),
+      onFailure: (error): Effect.Effect<never, ChangeError> =>
+        error._tag === "TenantKeyUnavailable"
+          ? Effect.fail(keyFailed())
+          : Effect.fail(new errors.RowChanged({ kind: "credential", id: version.credentialId }))
+    })
+  }
+
+  /** What was stored of an exchange, as the rules want it. */
+  const settling = Effect.fnUntraced(function* (
+    { credentialId, tenantId }: Settler,
+    { provider, setup }: Known,
+    refresh: Refresh,
+    kept: Kept,
+    { now, versions }: Pick<Standing, "now" | "versions">
+  ): Effect.fn.Return<commands.Settling> {
+    const base = { term: kept.term, spends: kept.spends, spent: kept.spent, claimedAt: kept.claimedAt }
+    const wait = now + backOffMs(refresh.grant.attempts, yield* Random.next)
+    const of = (
+      outcome: Life.Outcome,
+      granted: commands.Settling["granted"],
+      failure: commands.Settling["failure"]
+    ): commands.Settling => ({
+      credentialId,
+      setup,
+      timing,
+      answer: { ...base, outcome },
+      granted,
+      failure
+    })
+    const { outcome } = kept
+    if (outcome._tag === "Failure") {
+      const kind = outcome.mayHaveArrived ? "unknown" : "transient"
+      const reason = reasonOfFailure(outcome.reason)
+      return of({ kind, retryAt: wait }, null, { reason, detail: "", httpStatus: null })
+    }
+    const { raw } = outcome
+    const defaultLifeMs = provider.default_lifetime === null ? null : durationMs(provider.default_lifetime)
+    const read = readAnswer({ provider, raw, sent: kept.sent, defaultLifeMs })
+    if (read.kind === "granted") {
+      const { accessToken, refreshToken, tokenType } = read.fields
+      const secret: Secret = {
+        ...kept.secret,
+        ...(accessToken === null ? {} : { access_token: accessToken }),
+        ...(refreshToken === null ? {} : { refresh_token: refreshToken }),
+        ...(tokenType === null ? {} : { token_type: tokenType })
+      }
+      const field = provider.grant === "exchange_live" ? "access_token" : "refresh_token"
+      const value = secret[field]
+      const grant =
+        provider.grant === "client_credentials"
+          ? "client"
+          : value === undefined
+            ? kept.spent
+            : fingerprintOf(tenantId, credentialId, field, value, [
+                kept.spent,
+                ...versions.map(({ fingerprints }) => fingerprints[field])
+              ])
+      const granted = { secret, expiresAt: read.expiresAt, isWhole: read.failure === null }
+      if (read.failure === null) return of({ kind: "granted", grant }, granted, null)
+      const { detail, reason } = read.failure
+      const retryAt = ("retryAt" in read.failure ? read.failure.retryAt : null) ?? wait
+      return of({ kind: "granted", grant, retryAt }, granted, { reason, detail, httpStatus: raw.status })
+    }
+    const failure = { reason: read.reason, detail: read.detail, httpStatus: raw.status }
+    if (read.kind === "refused") return of({ kind: "refused" }, null, failure)
+    const retryAt = ("retryAt" in read ? read.retryAt : null) ?? wait
+    return of({ kind: read.kind === "unknown" ? "unknown" : "transient", retryAt }, null, failure)
+  })
+
+  /** Undefined: somebody else settled it. */
+  const settle = Effect.fnUntraced(function* (
+    job: Settler,
+    request: commands.Settling
+  ): Effect.fn.Return<Extract<commands.Settled, { readonly _tag: "Settled" }> | undefined, ChangeError> {
+    const sealer = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), keyFailed)
+    const command = commands.settle(request, sealerOf(job.tenantId, sealer), events, job.caller)
+    const settled = yield* actors.ask(job.tenantId, command)
+    if (settled._tag === "Gone") return undefined
+    yield* Metric.update(Metric.withAttributes(lateAnswers, { placement: settled.placement }), 1)
+    // Rows that no history shows go, now and then.
+    if (settled.credential.version % pruneEvery === 0) {
+      yield* Effect.forkDetach(Effect.ignore(store.pruneVersions(job.tenantId, job.credentialId)))
+    }
+    yield* Effect.forkDetach(describeCache.changed(job.tenantId))
+    return settled
+  })
+
+  /** Settles the oldest answer that is stored. Undefined: somebody else did. */
+  const settleOldest = Effect.fnUntraced(function* (job: Settler, standing: Standing, known: Known) {
+    const { credential, versions } = standing
+    const oldest = versions.find(isAnswer)
+    if (oldest === undefined || credential.refresh === undefined) return undefined
+    const kept = JSON.parse(yield* openText(job.tenantId, oldest)) as Kept
+    return yield* settle(job, yield* settling(job, known, credential.refresh, kept, standing))
+  })
+
+  return { openText, settling, settleOldest }
+})
