@@ -61,7 +61,7 @@ import * as HealthCheck from "./HealthCheck.ts"
 import * as LiveRotator from "./LiveRotator.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 import { revokeAt } from "./RevokeAtProvider.ts"
-import type { Known } from "./StoredAnswers.ts"
+import type { Known, Spent } from "./StoredAnswers.ts"
 import * as StoredAnswers from "./StoredAnswers.ts"
 
 type Revoked = Effect.Success<ReturnType<typeof revokeAt>>
@@ -185,7 +185,7 @@ const make = Effect.gen(function* () {
       () => comeBack(job)
     )
 
-  const { openText, settleOldest, settling } = yield* StoredAnswers.make(describeCache, timing)
+  const { openText, settleOldest, settleOwn, settling } = yield* StoredAnswers.make(describeCache, timing)
 
   // ---- what is known
   const standingOf = ({ credentialId, tenantId }: Asking) =>
@@ -268,7 +268,7 @@ const make = Effect.gen(function* () {
     claimed: Extract<commands.Claimed, { readonly _tag: "Claimed" }>,
     seal: (version: number, text: string) => { readonly keyId: string; readonly sealed: Uint8Array },
     begins: Effect.Effect<void>
-  ): Effect.fn.Return<Kept | null, ChangeError> {
+  ): Effect.fn.Return<Spent | null, ChangeError> {
     const { claim, credential, spends, version } = claimed
     const secret = JSON.parse(yield* openText(job.tenantId, version)) as Secret
     const standing = yield* standingOf(job)
@@ -302,7 +302,7 @@ const make = Effect.gen(function* () {
       createdAt: standing.now,
       createdBy: job.caller.principal
     }
-    return (yield* keepAnswer(job.tenantId, answer)) ? kept : null
+    return (yield* keepAnswer(job.tenantId, answer)) ? { kept, standing } : null
   })
 
   // ---- one refresh
@@ -582,14 +582,20 @@ const make = Effect.gen(function* () {
             begun = true
             return leave(job)
           })
-          const kept = yield* Effect.onExit(spend(job, known, claimed, seal, begins), (exit) =>
+          const spent = yield* Effect.onExit(spend(job, known, claimed, seal, begins), (exit) =>
             Effect.andThen(
               Effect.suspend(() => (begun ? comeBack(job) : giveBack(job, known, holder, () => claimed.claim.term))),
-              endTurn(turnId, known.route, resultOf(Exit.isSuccess(exit) ? exit.value : null, known.provider))
+              endTurn(
+                turnId,
+                known.route,
+                resultOf(Exit.isSuccess(exit) ? (exit.value?.kept ?? null) : null, known.provider)
+              )
             )
           )
-          if (kept === null) return failed(new errors.RefreshPending({ credentialId }))
+          if (spent === null) return failed(new errors.RefreshPending({ credentialId }))
           mine = claimed.claim.term
+          const settled = yield* settleOwn(job, spent, known)
+          if (settled !== undefined) return endedBy(settled, now)
         }
       }
     }

@@ -2,7 +2,7 @@
  * What is stored of exchanges, settled: a provider's answer is opened, read by its rules, and becomes what the credential
  * holds from now on, the oldest first.
  *
- * Promises: an answer is read as it is stored; what is settled here was settled by nobody before. When that is to be done is
+ * Promises: an answer is read as it is stored, but for one that this process has just put there; what is settled here was settled by nobody before. When that is to be done is
  * `LiveRefresher.ts`, what comes of it `domain/GrantLife.ts`.
  */
 import { Effect, Metric, Random } from "effect"
@@ -48,6 +48,12 @@ export interface Known {
   readonly rotation: Rotation
   readonly setup: commands.RefreshSetup
   readonly route: Route
+}
+
+/** An exchange whose answer is stored, and what was seen last before it. */
+export interface Spent {
+  readonly kept: Kept
+  readonly standing: Standing
 }
 
 export const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
@@ -96,6 +102,7 @@ export const make = Effect.fnUntraced(function* (
       failure: commands.Settling["failure"]
     ): commands.Settling => ({
       credentialId,
+      seenVersion: null,
       setup,
       timing,
       answer: { ...base, outcome },
@@ -142,7 +149,7 @@ export const make = Effect.fnUntraced(function* (
     return of({ kind: read.kind === "unknown" ? "unknown" : "transient", retryAt }, null, failure)
   })
 
-  /** Undefined: somebody else settled it. */
+  /** Undefined: somebody else settled it, or it has to be read anew. */
   const settle = Effect.fnUntraced(function* (
     job: Settler,
     request: commands.Settling
@@ -169,5 +176,17 @@ export const make = Effect.fnUntraced(function* (
     return yield* settle(job, yield* settling(job, known, credential.refresh, kept, standing))
   })
 
-  return { openText, settling, settleOldest }
+  /**
+   * An answer that this process has just stored, by what it saw last before its exchange: without another look, where
+   * the answer is a whole grant and the credential is of the same version still. Else undefined: it is read as it is stored.
+   */
+  const settleOwn = Effect.fnUntraced(function* (job: Settler, { kept, standing }: Spent, known: Known) {
+    const { refresh, version } = standing.credential
+    if (refresh === undefined) return undefined
+    const request = yield* settling(job, known, refresh, kept, standing)
+    if (request.granted === null || request.failure !== null) return undefined
+    return yield* settle(job, { ...request, seenVersion: version })
+  })
+
+  return { openText, settling, settleOldest, settleOwn }
 })

@@ -685,6 +685,26 @@ export const actors: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn(
+    "src/rotation/StoredAnswers.ts",
+    { breaks: ["P7", "R-REF-8"], tests: ["test/integration/refresh/refresh.test.ts"] },
+    [
+      {
+        id: "rotation-refresh-own-answer-by-an-old-look",
+        from: "settle(job, { ...request, seenVersion: version })",
+        to: "settle(job, request)",
+        breaks: ["R-REF-8"],
+        tests: [`${refresher}#stored just now`]
+      },
+      {
+        id: "rotation-refresh-own-answer-looked-at-again",
+        from: "if (request.granted === null || request.failure !== null) return undefined",
+        to: "if (request.granted === null || request.failure === null) return undefined",
+        breaks: ["R-REF-23"],
+        tests: [`${refresher}#stored just now`]
+      },
+    ]
+  ),
+  ...faultsIn(
     "src/rotation/RefreshLoop.ts",
     { breaks: ["R-REF-23"], tests: ["test/unit/rotation/RefreshLoop.test.ts"] },
     [

@@ -298,6 +298,8 @@ export const giveBack = (
 /** What came of it beside the grant. */
 export interface Settling {
   readonly credentialId: string
+  /** The credential's version that the answer was read by: by another one it is read anew. Null: any. */
+  readonly seenVersion: number | null
   readonly setup: RefreshSetup
   readonly timing: GrantTiming
   readonly answer: Answer
@@ -378,6 +380,7 @@ export const settle = (
       workspace.credentials.putVersion({ ...oldest, state: "spare", reason: "superseded" })
       return Result.succeed({ _tag: "Gone" })
     }
+    if (request.seenVersion !== null && before.version !== request.seenVersion) return Result.succeed({ _tag: "Gone" })
     const { now } = workspace
     const { setup } = request
     const settlement = Life.decideSettle({

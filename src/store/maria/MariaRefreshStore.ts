@@ -64,12 +64,11 @@ const answerSql = `INSERT IGNORE INTO credential_versions (${versionColumns})
     AND (state <> 1 OR JSON_VALUE(refresh, '$.atProvider') = 'pending')`
 const answerThereSql = "SELECT 1 FROM credential_versions WHERE credential_id = ? AND version = ?"
 
-const putAnswer = async (session: Session, tenantId: string, answer: CredentialVersion) => {
+/** Each statement commits by itself: the answer is durable when that was carried out. */
+const putAnswer = async (session: Session, tenantId: string, answer: CredentialVersion): Promise<boolean> => {
   const id = Columns.uuidBytes(answer.credentialId)
-  const written = await session.run(answerSql, [...versionValues(tenantId, answer), id, tenantId])
-  if (written > 0) return { value: true, wrote: true }
-  const there = (await session.rows(answerThereSql, [id, answer.version])).length > 0
-  return { value: there, wrote: false }
+  if ((await session.run(answerSql, [...versionValues(tenantId, answer), id, tenantId])) > 0) return true
+  return (await session.rows(answerThereSql, [id, answer.version])).length > 0
 }
 
 // ---- providers -----------------------------------------------------------------
@@ -137,7 +136,8 @@ const make = Effect.map(Mariadb, (database) => {
       Effect.asVoid(database.query("RefreshStore.putBack", (session) => DuePick.putBack(session, credentialId, inMs))),
     standing: (tenantId, credentialId) =>
       database.query("RefreshStore.standing", (session) => standing(session, tenantId, credentialId), tenantId),
-    putAnswer: (tenantId, answer) => transaction("putAnswer", (session) => putAnswer(session, tenantId, answer)),
+    putAnswer: (tenantId, answer) =>
+      database.query("RefreshStore.putAnswer", (session) => putAnswer(session, tenantId, answer)),
     providers: (tenantId, name) =>
       database.query("RefreshStore.providers", (session) => providers(session, tenantId, name), tenantId),
     rotators: (tenantId, name) =>
@@ -150,8 +150,14 @@ const make = Effect.map(Mariadb, (database) => {
       transaction("takeTurn", (session) => Turns.takeTurn(session, request, knownQueues)).pipe(
         Effect.tap(() => Effect.sync(() => Turns.committedQueue(request, knownQueues)))
       ),
-    endTurn: (turnId, route, result, chance) =>
-      transaction("endTurn", (session) => Turns.endTurn(session, turnId, route, result, chance)),
+    endTurn: (turnId, route, result, chance) => {
+      const ended = transaction("endTurn", (session) => Turns.endTurn(session, turnId, route, result, chance))
+      if (result._tag !== "ok") return ended
+      return Effect.flatMap(
+        database.query("RefreshStore.endTurnWell", (session) => Turns.endTurnWell(session, turnId, route)),
+        (isAll) => (isAll ? Effect.succeed([]) : ended)
+      )
+    },
     circuits: (provider) => database.query("RefreshStore.circuits", (session) => Circuits.circuits(session, provider)),
     forgetCircuits: (provider) =>
       transaction("forgetCircuits", (session) => Circuits.forgetCircuits(session, provider)),

@@ -32,6 +32,7 @@ const lockCircuitSql = `SELECT ${circuitColumns}, ${Columns.momentSql} FROM prov
 const putCircuitSql = `UPDATE provider_circuits SET failures = ?, opens = ?, open_until = ?, probe_until = ?
   WHERE circuit = ?`
 const closedSql = "DELETE FROM provider_circuits WHERE circuit = ? RETURNING open_until"
+export const anySql = "SELECT 1 FROM provider_circuits WHERE circuit IN (?, ?) LIMIT 1"
 const viewSql = `SELECT ${circuitColumns}, kind, circuit, ${Columns.momentSql} FROM provider_circuits
   WHERE provider = ? AND open_until > 0 LIMIT 100`
 const forgetSql = "DELETE FROM provider_circuits WHERE provider = ?"

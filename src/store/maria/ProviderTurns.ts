@@ -124,6 +124,18 @@ export const takeTurn = async (
   }
 }
 
+/**
+ * One that ended well, where nothing was counted against its provider or its client: as it mostly is. False: something
+ * was, and `endTurn` has to say what becomes of it. Each statement commits by itself.
+ */
+export const endTurnWell = async (session: Session, turnId: number, { circuit, lane }: Route): Promise<boolean> => {
+  const [, counted] = await Promise.all([
+    session.run(endTurnSql, [turnId]),
+    session.rows(Circuits.anySql, [bytes(circuit), bytes(lane)])
+  ])
+  return counted.length === 0
+}
+
 export const endTurn = async (
   session: Session,
   turnId: number,

@@ -47,13 +47,22 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
     edits: [
       {
         file: refresher,
-        from: "    return (yield* keepAnswer(job.tenantId, answer)) ? kept : null\n",
+        from: 'import * as commands from "../actors/credentials/RefreshCommands.ts"\n',
         to: [
-          "    const seals = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), keyFailed)",
-          "    const looked = yield* settling(job, known, refresh, kept, standing)",
-          "    const sealing = sealerOf(job.tenantId, seals)",
+          'import * as commands from "../actors/credentials/RefreshCommands.ts"',
+          'import * as Sealing from "../actors/credentials/Sealing.ts"',
+          ""
+        ].join("\n")
+      },
+      {
+        file: refresher,
+        from: "    return (yield* keepAnswer(job.tenantId, answer)) ? { kept, standing } : null\n",
+        to: [
+          "    const seals = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), StoredAnswers.keyFailed)",
+          "    const looked = yield* settling(job, known, standing.credential.refresh!, kept, standing)",
+          "    const sealing = Sealing.sealerOf(keyring)(job.tenantId, seals)",
           "    yield* actors.ask(job.tenantId, commands.settle(looked, sealing, events, job.caller))",
-          "    return kept",
+          "    return { kept, standing }",
           ""
         ].join("\n")
       },

@@ -124,13 +124,13 @@ const stops: ReadonlyArray<{
   },
   {
     at: "before the answer is written",
-    is: ({ text }) => text.startsWith(answers),
+    is: ({ text }) => text.includes(answers),
     when: "before",
     isWindow: true
   },
-  { at: "before the answer is committed", is: commitOf(answers), when: "before", isWindow: true },
-  { at: "after the answer was committed", is: commitOf(answers), when: "answered", isWindow: false },
-  { at: "before the settling is written", is: ({ text }) => text.startsWith(settles), when: "before", isWindow: false },
+  // It is a statement that commits by itself.
+  { at: "after the answer was committed", is: ({ text }) => text.includes(answers), when: "answered", isWindow: false },
+  { at: "before the settling is written", is: ({ text }) => text.includes(settles), when: "before", isWindow: false },
   { at: "before the settling is committed", is: commitOf(settles), when: "before", isWindow: false },
   { at: "after the settling was committed", is: commitOf(settles), when: "answered", isWindow: false }
 ]

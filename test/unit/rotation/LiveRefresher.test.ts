@@ -7,13 +7,14 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Redacted, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, Metric, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { RotateRequest, StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
 import { WaitingPlace } from "../../../src/actors/tenant/WaitingPlace.ts"
 import type { Credential, CredentialVersion } from "../../../src/domain/Credential.ts"
 import { answerVersionBase, isAnswer } from "../../../src/domain/Credential.ts"
+import { TooManyRequests } from "../../../src/domain/errors.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import type { ProviderFields } from "../../../src/domain/Provider.ts"
 import { credentialWorldWith } from "../../support/credentialWorld.ts"
@@ -343,6 +344,43 @@ describe("refreshes that nobody waits for", () => {
       })
   )
 })
+
+describe("an answer that was stored just now", () => {
+  it.effect("is settled by what was seen before its exchange, without another look", () =>
+    Effect.gen(function* () {
+      const { id, refresher, row, world } = yield* hindered
+      yield* TestClock.adjust("55 minutes")
+      // The refresh looks, then, behind its claim, the exchange.
+      world.beforeLooks.push(Effect.void, Effect.void, Effect.die(new Error("nobody looks again")))
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([row(id).secretVersion, row(id).refresh?.grant.claim], [2, null])
+      assert.lengthOf(world.beforeLooks, 1)
+    })
+  )
+
+  it.effect("is read anew where the credential was changed during its exchange", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, id, refresher, row, script } = yield* hindered
+      yield* TestClock.adjust("55 minutes")
+      const answer = Promise.withResolvers<{ status: number; body: unknown }>()
+      script.answer = () => answer.promise
+      const due = yield* Effect.forkChild(refresher.due("demo", id))
+      const isAsked = () => asked.length === 1
+      yield* Effect.promise(() =>
+        eventually(isAsked, (is) => is, { limitMs: 20_000, everyMs: 5, what: "the exchange" })
+      )
+      yield* credentials.update("demo", updating(id, { provider: "p", refresh_before: "PT1H" }), caller)
+      answer.resolve({ status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } })
+      yield* Fiber.join(due)
+      const now = yield* Clock.currentTimeMillis
+      assert.deepStrictEqual([row(id).secretVersion, row(id).refresh?.nextRefreshAt], [3, now + 30 * minute])
+    })
+  )
+})
+
+const isBug = (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isFailure(exit) &&
+  exit.cause.reasons.some((reason) => reason._tag === "Die" && String(reason.defect) === "Error: died on purpose")
 
 /** A claim whose exchange does not begin, at a provider of which each claim that runs out leaves a doubt. */
 const hindered = Effect.gen(function* () {
