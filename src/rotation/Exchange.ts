@@ -69,19 +69,25 @@ interface Asking {
   readonly rotation: Rotation
   readonly secret: Secret
   readonly guard: GuardOptions
+  /** Whether the same may be asked once more, as the client with its next secret: time has gone by. */
+  readonly again: Effect.Effect<boolean>
 }
 
-/** Asks with each of the client's secrets in their order, where the one before was not the client's. */
+/**
+ * Asks with each of the client's secrets in their order, where the one before was not the client's. Null: cut, a next one may
+ * not be tried now. Refused as a client nothing was spent, and whether the client is known is not.
+ */
 const askAsClient = Effect.fnUntraced(function* (
-  { guard, known, provider, rotation, secret }: Asking,
+  { again, guard, known, provider, rotation, secret }: Asking,
   template: string,
   build: (url: string, client: ProviderClient) => BuiltRequest
-): Effect.fn.Return<Pick<Kept, "outcome" | "sent">> {
+): Effect.fn.Return<Pick<Kept, "outcome" | "sent"> | null> {
   const filled = fillUrl(template, provider, rotation.params)
   if (filled._tag === "Wrong") return { outcome: failure("blocked_url"), sent: [] }
   const audience = fillUrl(provider.token_url, provider, rotation.params)
   let last: Pick<Kept, "outcome" | "sent"> = { outcome: failure("invalid_client"), sent: [] }
-  for (const one of clientsOf(known, provider, secret)) {
+  for (const [index, one] of clientsOf(known, provider, secret).entries()) {
+    if (index > 0 && !(yield* again)) return null
     let client = one
     if (provider.client_auth === "private_key_jwt") {
       const key = known.secrets.clientKey

@@ -9,13 +9,15 @@
  * - what a provider answered is stored, however long that takes and whatever became of the claim;
  * - who asks while a refresh is under way, at this replica or another, gets what comes of that one;
  * - what was stored and not settled, by whoever is dead since, is settled before anything else is done;
- * - a claim whose exchange did not begin, for whatever reason, is given back, so that nobody waits for its end.
+ * - a claim whose exchange did not begin, for whatever reason, is given back, so that nobody waits for its end, and so is
+ *   one whose client was refused before its next secret could be tried;
+ * - an exchange begins within its turn, and ends within it as far as this process is not made to sleep;
  * How an answer is settled is `StoredAnswers.ts`, the rules are `domain/GrantLife.ts`; what remains, and what a person does about it,
  * docs/refresh.md.
  *
  * Longer than 300 lines because the order of the steps is the promise.
  */
-import { Cause, Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Random, Result } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, FiberSet, Layer, Metric, Option, Random, Result } from "effect"
 import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
 import * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
@@ -64,7 +66,8 @@ import { revokeAt } from "./RevokeAtProvider.ts"
 import type { Known, Spent } from "./StoredAnswers.ts"
 import * as StoredAnswers from "./StoredAnswers.ts"
 
-type Revoked = Effect.Success<ReturnType<typeof revokeAt>>
+const noneAsked: TurnResult = { _tag: "none" }
+type Revoked = NonNullable<Effect.Success<ReturnType<typeof revokeAt>>>
 const doneAtProvider: Revoked = { failure: null, result: { _tag: "ok" } }
 const nothingToRevoke: Revoked = {
   failure: { reason: "unknown", detail: "", httpStatus: null },
@@ -94,6 +97,8 @@ const giveBackTries = 30
 const looksMax = 64
 const stepsMax = 12
 const stopLimit = Duration.seconds(25)
+/** A request that took its whole time is given up so much later at most, on a machine that keeps up. */
+const givenUpMs = 2_000
 const encoder = new TextEncoder()
 
 const exchanges = Metric.counter("credential_refresh_exchanges_total", {
@@ -142,6 +147,12 @@ interface Job extends Asking {
   readonly place: Place
 }
 
+/** A turn at a provider, and until when it is held at least, by the clock that only this process has. */
+interface HeldTurn {
+  readonly id: number
+  readonly until: number
+}
+
 const make = Effect.gen(function* () {
   const config = yield* RefreshConfig
   const { providerHosts } = yield* CredentialsConfig
@@ -155,9 +166,13 @@ const make = Effect.gen(function* () {
   const describeCache = yield* DescribeCache.make
   const rotator = yield* LiveRotator.make
   const timing: GrantTiming = { claimMs: Duration.toMillis(config.claim), doubtMs: Duration.toMillis(config.doubt) }
-  const guard = { allowedHosts: providerHosts, timeoutMs: Duration.toMillis(config.exchange) }
+  const exchangeMs = Duration.toMillis(config.exchange)
+  const guard = { allowedHosts: providerHosts, timeoutMs: exchangeMs }
   /** Asked for, whatever came of it. */
   let claimCount = 0
+
+  const putOff = ({ credentialId }: Asking): Effect.Effect<Ended> =>
+    Effect.as(Effect.ignore(store.putBack(credentialId, 0)), idle)
 
   // What nobody waits for takes little of the thread, of the connections and of a tenant's groups at a time: who
   // reads a secret meanwhile would wait behind all of it at each step of its own.
@@ -184,6 +199,9 @@ const make = Effect.gen(function* () {
       () => work,
       () => comeBack(job)
     )
+
+  /** By the clock that only goes on. */
+  const elapsedMs = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
   const { openText, settleOldest, settleOwn, settling } = yield* StoredAnswers.make(describeCache, timing)
 
@@ -261,26 +279,38 @@ const make = Effect.gen(function* () {
     })
   }
 
-  /** From the claim to the stored answer. Null: the exchange did not begin, and nothing was spent. */
+  /** From the claim to the stored answer. Null: the exchange did not begin, or was cut before anything was spent. */
   const spend = Effect.fnUntraced(function* (
     job: Job,
     known: Known,
+    turn: HeldTurn,
     claimed: Extract<commands.Claimed, { readonly _tag: "Claimed" }>,
     seal: (version: number, text: string) => { readonly keyId: string; readonly sealed: Uint8Array },
-    begins: Effect.Effect<void>
+    begins: Effect.Effect<void>,
+    isCut: Effect.Effect<void>
   ): Effect.fn.Return<Spent | null, ChangeError> {
     const { claim, credential, spends, version } = claimed
     const secret = JSON.parse(yield* openText(job.tenantId, version)) as Secret
-    const standing = yield* standingOf(job)
-    const refresh = standing?.credential.refresh
-    if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return null
-    const stands = { claim, state: refresh.grant, holding: refresh.holding, now: standing.now }
-    if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null
+    const lastLook = Effect.gen(function* () {
+      const standing = yield* standingOf(job)
+      const refresh = standing?.credential.refresh
+      if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return null
+      const stands = { claim, state: refresh.grant, holding: refresh.holding, now: standing.now }
+      if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null
+      return (yield* mayBeginNow(job, turn, known)) ? standing : null
+    })
+    const standing = yield* lastLook
+    if (standing === null) return null
     const { provider, rotation } = known
-    const asking = { known: known.known, provider, rotation, secret, scopes: credential.scopes, guard }
+    const again = Effect.orElseSucceed(
+      Effect.map(lastLook, (seen) => seen !== null),
+      () => false
+    )
+    const asking = { known: known.known, provider, rotation, secret, scopes: credential.scopes, guard, again }
     const done = yield* Effect.andThen(begins, exchange(asking))
-    const { outcome } = done
-    yield* Metric.update(Metric.withAttributes(exchanges, { outcome: outcome._tag.toLowerCase() }), 1)
+    const outcome = done === null ? "cut" : done.outcome._tag.toLowerCase()
+    yield* Metric.update(Metric.withAttributes(exchanges, { outcome }), 1)
+    if (done === null) return yield* Effect.as(isCut, null)
     const kept: Kept = {
       term: claim.term,
       spends: claim.spends,
@@ -329,9 +359,10 @@ const make = Effect.gen(function* () {
     job: Job,
     { provider, route }: Known,
     passes: boolean
-  ): Effect.fn.Return<number | null, ChangeError> {
+  ): Effect.fn.Return<HeldTurn | null, ChangeError> {
     let waited = 0
     while (true) {
+      const from = yield* elapsedMs
       const turn = yield* Effect.mapError(
         store.takeTurn({
           ...route,
@@ -342,7 +373,7 @@ const make = Effect.gen(function* () {
         }),
         databaseFailed
       )
-      if (turn._tag === "Taken") return turn.turnId
+      if (turn._tag === "Taken") return { id: turn.turnId, until: from + timing.claimMs }
       const { retryAfterMs } = turn
       if (!job.asked) {
         yield* Effect.ignore(store.putBack(job.credentialId, Math.min(retryAfterMs, pickedMs - 1)))
@@ -359,6 +390,22 @@ const make = Effect.gen(function* () {
       yield* Effect.sleep(Duration.millis(retryAfterMs))
     }
   })
+
+  /**
+   * Whether a request that begins now ends within its turn: where it might not, the turn is made longer, unless it is
+   * over, and another one's by now.
+   */
+  const reaches = ({ id, until }: HeldTurn, { route }: Known): Effect.Effect<boolean> => {
+    const lastsMs = exchangeMs + givenUpMs
+    return Effect.flatMap(elapsedMs, (now) =>
+      now + lastsMs <= until
+        ? Effect.succeed(true)
+        : Effect.orElseSucceed(store.keepTurn(id, route, lastsMs), () => false)
+    )
+  }
+
+  /** Whether a request may begin now: within its turn. */
+  const mayBeginNow = (_: Job, turn: HeldTurn, known: Known): Effect.Effect<boolean> => reaches(turn, known)
 
   /** What the provider's answer says of the provider, and of the client: for the circuits alone. */
   const resultOf = (kept: Kept | null, provider: Provider): TurnResult => {
@@ -388,8 +435,8 @@ const make = Effect.gen(function* () {
         : Effect.logInfo(`a ${of}'s circuit is closed again`, { provider })
     )
 
-  const endTurn = (turnId: number, route: Route, result: TurnResult) =>
-    Effect.flatMap(Random.next, (chance) => store.endTurn(turnId, route, result, chance)).pipe(
+  const endTurn = ({ id }: HeldTurn, route: Route, result: TurnResult) =>
+    Effect.flatMap(Random.next, (chance) => store.endTurn(id, route, result, chance)).pipe(
       Effect.flatMap((changes) => Effect.forEach(changes, (change) => tellCircuit(route.provider, change))),
       Effect.ignore
     )
@@ -412,14 +459,17 @@ const make = Effect.gen(function* () {
     if (!serviceActive || known.provider.health === null) return yield* settle({ _tag: "Paused" })
     const version = versions.find((one) => one.version === secretVersion)
     if (version === undefined) return idle
-    const turnId = yield* takeTurn(job, known, false)
-    if (turnId === null) return idle
+    const turn = yield* takeTurn(job, known, false)
+    if (turn === null) return idle
     const seen = yield* Effect.onExit(
-      Effect.flatMap(openText(job.tenantId, version), (text) =>
-        away(job, HealthCheck.look({ ...known, secret: JSON.parse(text) as Secret, guard }))
-      ),
-      (exit) => endTurn(turnId, known.route, Exit.isSuccess(exit) ? exit.value.result : { _tag: "none" })
+      Effect.gen(function* () {
+        const text = yield* openText(job.tenantId, version)
+        if (!(yield* mayBeginNow(job, turn, known))) return null
+        return yield* away(job, HealthCheck.look({ ...known, secret: JSON.parse(text) as Secret, guard }))
+      }),
+      (exit) => endTurn(turn, known.route, Exit.isSuccess(exit) && exit.value !== null ? exit.value.result : noneAsked)
     )
+    if (seen === null) return yield* putOff(job)
     return yield* settle(seen.outcome)
   })
 
@@ -468,20 +518,27 @@ const make = Effect.gen(function* () {
       return "failed"
     }
     const known = found.success
-    const turnId = yield* takeTurn(job, known, job.insists)
-    if (turnId === null) return "failed"
+    const turn = yield* takeTurn(job, known, job.insists)
+    if (turn === null) return "failed"
     const came = yield* Effect.onExit(
       Effect.flatMap(secretsToRevoke(job, known, standing, refresh), (secrets) =>
         Effect.gen(function* () {
-          let came = secrets.length === 0 ? nothingToRevoke : doneAtProvider
+          let came: Revoked | null = secrets.length === 0 ? nothingToRevoke : doneAtProvider
+          const again = mayBeginNow(job, turn, known)
           for (const secret of secrets) {
-            if (came.failure === null) came = yield* away(job, revokeAt({ ...known, secret, guard }, url))
+            if (came === null || came.failure !== null) break
+            if (!(yield* again)) return null
+            came = yield* away(job, revokeAt({ ...known, secret, guard, again }, url))
           }
           return came
         })
       ).pipe(Effect.catchTag("RowChanged", () => Effect.succeed(nothingToRevoke))),
-      (exit) => endTurn(turnId, known.route, Exit.isSuccess(exit) ? exit.value.result : { _tag: "none" })
+      (exit) => endTurn(turn, known.route, Exit.isSuccess(exit) && exit.value !== null ? exit.value.result : noneAsked)
     )
+    if (came === null) {
+      yield* putOff(job)
+      return "failed"
+    }
     return (yield* settled(came.failure)) === "revoked" ? "revoked" : "failed"
   })
 
@@ -525,8 +582,8 @@ const make = Effect.gen(function* () {
       const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), StoredAnswers.keyFailed)
       const { graceUntil } = credential.refresh
       const hurries = typeof graceUntil === "number" && now < graceUntil
-      const turnId = yield* takeTurn(job, known, job.insists || hurries)
-      if (turnId === null) return idle
+      const turn = yield* takeTurn(job, known, job.insists || hurries)
+      if (turn === null) return idle
       // Of this claim alone: its term is another one's too, where its commit did not come about.
       const holder = `${process}.${++claimCount}`
       const request = {
@@ -545,10 +602,10 @@ const make = Effect.gen(function* () {
         Effect.andThen(
           // Committed all the same, or to be committed yet: what gives it back is decided behind it.
           isPerhapsDone(cause) ? Effect.forkDetach(giveBack(job, known, holder, () => decided)) : Effect.void,
-          endTurn(turnId, known.route, { _tag: "none" })
+          endTurn(turn, known.route, noneAsked)
         )
       )
-      if (claimed._tag !== "Claimed") yield* endTurn(turnId, known.route, { _tag: "none" })
+      if (claimed._tag !== "Claimed") yield* endTurn(turn, known.route, noneAsked)
       switch (claimed._tag) {
         case "Settle":
           continue
@@ -582,11 +639,16 @@ const make = Effect.gen(function* () {
             begun = true
             return leave(job)
           })
-          const spent = yield* Effect.onExit(spend(job, known, claimed, seal, begins), (exit) =>
+          // As if it had not begun.
+          const isCut = Effect.suspend(() => {
+            begun = false
+            return comeBack(job)
+          })
+          const spent = yield* Effect.onExit(spend(job, known, turn, claimed, seal, begins, isCut), (exit) =>
             Effect.andThen(
               Effect.suspend(() => (begun ? comeBack(job) : giveBack(job, known, holder, () => claimed.claim.term))),
               endTurn(
-                turnId,
+                turn,
                 known.route,
                 resultOf(Exit.isSuccess(exit) ? (exit.value?.kept ?? null) : null, known.provider)
               )

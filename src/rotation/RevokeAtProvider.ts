@@ -24,6 +24,7 @@ const jsonOf = (body: string): unknown => {
   }
 }
 
+/** Null: cut before the client's next secret was tried. It says nothing of the token. */
 export const revokeAt = Effect.fnUntraced(function* (
   asking: {
     readonly known: ProviderInForce
@@ -31,10 +32,13 @@ export const revokeAt = Effect.fnUntraced(function* (
     readonly rotation: Rotation
     readonly secret: Secret
     readonly guard: GuardOptions
+    readonly again: Effect.Effect<boolean>
   },
   revokeUrl: string
-): Effect.fn.Return<{ readonly failure: RevocationSettling["failure"]; readonly result: TurnResult }> {
-  const { outcome, sent } = yield* revokeToken(asking, revokeUrl)
+): Effect.fn.Return<{ readonly failure: RevocationSettling["failure"]; readonly result: TurnResult } | null> {
+  const revoked = yield* revokeToken(asking, revokeUrl)
+  if (revoked === null) return null
+  const { outcome, sent } = revoked
   if (outcome._tag === "Failure") {
     const reason = reasonOfFailure(outcome.reason)
     const result: TurnResult = {

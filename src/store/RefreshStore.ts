@@ -125,6 +125,8 @@ export class RefreshStore extends Context.Service<
     /** Before anything of a queue is stored: what is not known of a queue is not seen behind a backlog. */
     readonly knowQueue: (rules: QueueRules) => Effect.Effect<void, StoreUnavailable>
     readonly takeTurn: (request: TurnRequest) => Effect.Effect<Turn, StoreUnavailable>
+    /** The turn, and what it tries, is held for `forMs` from now at least, where it is held still; false: it is over. */
+    readonly keepTurn: (turnId: number, route: Route, forMs: number) => Effect.Effect<boolean, StoreUnavailable>
     /** Gives the turn back and counts how it ended; answers the circuits that changed by it. */
     readonly endTurn: (
       turnId: number,

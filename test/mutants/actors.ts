@@ -676,9 +676,30 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#nobody waits for`]
       },
       {
+        id: "rotation-refresh-cut-keeps-its-claim",
+        from: "            begun = false\n",
+        to: "            begun = begun || true\n",
+        breaks: ["P7", "R-REF-22"],
+        tests: [`${refresher}#once the stop`, `${refresher}#next secret cannot be tried`]
+      },
+      {
+        id: "rotation-refresh-outlasts-its-turn",
+        from: "now + lastsMs <= until",
+        to: "now <= until",
+        breaks: ["R-REF-13"],
+        tests: [`${refresher}#lasts too short`]
+      },
+      {
+        id: "rotation-refresh-begins-after-its-turn",
+        from: "store.keepTurn(id, route, lastsMs), () => false)",
+        to: "Effect.as(store.keepTurn(id, route, lastsMs), true), () => false)",
+        breaks: ["R-REF-13"],
+        tests: [`${refresher}#lasts too short`]
+      },
+      {
         id: "rotation-refresh-turn-stays-taken",
-        from: "store.endTurn(turnId, route, result, chance)",
-        to: "store.endTurn(-turnId, route, result, chance)",
+        from: "store.endTurn(id, route, result, chance)",
+        to: "store.endTurn(-id, route, result, chance)",
         breaks: ["R-REF-13"],
         tests: [`${refresher}#ends with its exchange`]
       }

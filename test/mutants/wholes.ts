@@ -685,6 +685,23 @@ const outside: ReadonlyArray<Mutant> = [
     { breaks: ["R-REF-19"], tests: [`${whole}/refresh/oidcProvider.test.ts#by a client of the kind basic`] },
     [
       {
+        id: "rotation-exchange-next-secret-without-a-look",
+        from: "if (index > 0 && !(yield* again)) return null",
+        to: "if (index < 0 && !(yield* again)) return null",
+        breaks: ["P7", "R-REF-11"],
+        tests: ["test/unit/rotation/LiveRefresher.test.ts#lasts too short"]
+      },
+      {
+        id: "rotation-exchange-cut-is-the-providers-answer",
+        from: "if (index > 0 && !(yield* again)) return null",
+        to: "if (index > 0 && !(yield* again)) return last",
+        breaks: ["P7", "R-REF-22", "R-REF-25"],
+        tests: [
+          "test/unit/rotation/LiveRefresher.test.ts#once the stop",
+          "test/unit/rotation/LiveRefresher.test.ts#next secret cannot be tried"
+        ]
+      },
+      {
         id: "rotation-exchange-first-secret-only",
         from: 'if (readAnswer({ provider, raw, sent, defaultLifeMs: null }).kind !== "client") return last',
         to: 'if (readAnswer({ provider, raw, sent, defaultLifeMs: null }).kind !== "transient") return last'

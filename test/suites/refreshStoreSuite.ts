@@ -176,6 +176,31 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
       })
     )
 
+    it.effect("makes a turn longer while it is held, and not once it is over", () =>
+      Effect.gen(function* () {
+        const store = yield* RefreshStore
+        const route = newRoute()
+        const over = { parallel: 1, holdMs: 1_500 }
+        const turn = yield* turnAt(route, over)
+        assert(turn._tag === "Taken")
+        assert.isFalse(yield* store.keepTurn(turn.turnId, newRoute(), 60_000), "of another lane")
+        assert.isTrue(yield* store.keepTurn(turn.turnId, route, 60_000))
+        // Time goes by for a turn of another lane that ends as the first one would have.
+        const short = newRoute()
+        const ends = yield* turnAt(short, over)
+        assert(ends._tag === "Taken")
+        yield* Effect.repeat(turnAt(short, over), {
+          until: ({ _tag }) => _tag === "Taken",
+          schedule: Schedule.spaced("50 millis")
+        })
+        assert.isFalse(yield* store.keepTurn(ends.turnId, short, 60_000))
+        assert.strictEqual((yield* turnAt(route, over))._tag, "Full")
+        yield* ended(turn, route, { _tag: "none" })
+        assert.isFalse(yield* store.keepTurn(turn.turnId, route, 60_000), "given back")
+        assert.strictEqual((yield* turnAt(route, over))._tag, "Taken")
+      })
+    )
+
     it.effect("picks no more of a queue than its rate and parallelism leave, and nothing of one that is closed", () =>
       Effect.gen(function* () {
         const tenantId = yield* newTenant
@@ -298,6 +323,32 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
           assert.deepStrictEqual(yield* ended(next, first, { _tag: "ok" }), [{ of, to: "closed", forMs: 0 }])
         }
       })
+    )
+
+    it.effect(
+      "lets nobody else try while who tries has made its turn longer, and the next one when it asked nobody",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* RefreshStore
+          for (const of of ["provider", "client"] as const) {
+            const route = newRoute()
+            const failures = of === "provider" ? 5 : 3
+            for (let count = 0; count < failures; count++) yield* exchanged(route, { _tag: of }, {}, noTime)
+            const probe = yield* turnAt(route, { holdMs: 1_500 })
+            assert(probe._tag === "Taken")
+            // As long as the probe, before it was made longer.
+            const [short, over] = [newRoute(), { parallel: 1, holdMs: 1_500 }]
+            yield* turnAt(short, over)
+            assert.isTrue(yield* store.keepTurn(probe.turnId, route, 60_000))
+            yield* Effect.repeat(turnAt(short, over), {
+              until: ({ _tag }) => _tag === "Taken",
+              schedule: Schedule.spaced("50 millis")
+            })
+            assert.deepInclude(yield* turnAt(route), { _tag: "Open", of })
+            yield* ended(probe, route, { _tag: "none" })
+            assert.strictEqual((yield* turnAt(route))._tag, "Taken")
+          }
+        })
     )
 
     it.effect("opens a client's circuit for that client alone, until the entry was changed", () =>

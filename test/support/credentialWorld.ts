@@ -134,12 +134,16 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
   /** What becomes of the next answers of providers that are to be stored, in order; not said: they are. */
   const answerFates: Array<"is not done" | "is stored, answer lost" | "dies"> = []
   /** What happens just before the next looks at a credential and what it holds, in order. */
-  const beforeLooks: Array<Effect.Effect<unknown>> = []
+  const beforeLooks: Array<Effect.Effect<unknown, StoreUnavailable>> = []
+  /** And just before the next turns at a provider are asked for. */
+  const beforeTurns: Array<Effect.Effect<unknown>> = []
   const refreshes = Context.get(database, RefreshStore)
   const failingRefreshes = RefreshStore.of({
     ...refreshes,
     standing: (...args) =>
       Effect.suspend(() => Effect.andThen(beforeLooks.shift() ?? Effect.void, refreshes.standing(...args))),
+    takeTurn: (request) =>
+      Effect.suspend(() => Effect.andThen(beforeTurns.shift() ?? Effect.void, refreshes.takeTurn(request))),
     putAnswer: (tenantId, answer) =>
       Effect.suspend(() => {
         const fate = answerFates.shift()
@@ -281,6 +285,8 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
     answerFates,
     beforeLooks,
     beforeTransactions,
+    beforeTurns,
+    refreshes,
     tables,
     tagged,
     events,

@@ -150,6 +150,8 @@ const make = Effect.map(Mariadb, (database) => {
       transaction("takeTurn", (session) => Turns.takeTurn(session, request, knownQueues)).pipe(
         Effect.tap(() => Effect.sync(() => Turns.committedQueue(request, knownQueues)))
       ),
+    keepTurn: (turnId, route, forMs) =>
+      transaction("keepTurn", (session) => Turns.keepTurn(session, turnId, route, forMs)),
     endTurn: (turnId, route, result, chance) => {
       const ended = transaction("endTurn", (session) => Turns.endTurn(session, turnId, route, result, chance))
       if (result._tag !== "ok") return ended

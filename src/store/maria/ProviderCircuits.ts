@@ -25,6 +25,7 @@ const circuitColumns = "failures, opens, open_until, probe_until"
 export const circuitsSql = `SELECT ${circuitColumns}, kind, circuit, ${Columns.momentSql} FROM provider_circuits
   WHERE circuit IN (?, ?) AND open_until > 0 ORDER BY circuit FOR UPDATE`
 const probeSql = "UPDATE provider_circuits SET probe_until = ? WHERE circuit = ?"
+const moveProbeSql = "UPDATE provider_circuits SET probe_until = ? WHERE circuit = ? AND probe_until = ?"
 const endProbeSql = "UPDATE provider_circuits SET probe_until = 0 WHERE circuit = ? AND probe_until = ?"
 const makeCircuitSql = `INSERT IGNORE INTO provider_circuits (circuit, kind, provider, ${circuitColumns})
   VALUES (?, ?, ?, 0, 0, 0, 0)`
@@ -71,6 +72,11 @@ export const tries = (
     // Somebody else is trying: that is theirs to end.
     .filter((row) => circuitOf(row).probeUntil <= Columns.whole(row, 6))
     .map((row) => session.run(probeSql, [heldUntil, Columns.bytes(row, 5)]))
+
+/** Who tries needs longer: what is tried until the first moment is tried until the second. */
+export const moveProbe = async (session: Session, route: Route, from: number, to: number): Promise<void> => {
+  for (const key of [route.lane, route.circuit]) await session.run(moveProbeSql, [to, bytes(key), from])
+}
 
 /** Nobody was asked: the next one tries. The queues that waited for this try alone wait no more. */
 export const endProbe = async (session: Session, route: Route, heldUntil: number): Promise<void> => {

@@ -72,6 +72,8 @@ const nthLastSql = `SELECT taken_at FROM provider_turns WHERE lane = ? AND ${cou
 const takeSql = `INSERT INTO provider_turns (lane, taken_at, held_until, lane_turn) VALUES (?, ${Columns.momentSql}, ?, ?)
   RETURNING turn_id`
 const heldSql = "SELECT held_until FROM provider_turns WHERE turn_id = ? FOR UPDATE"
+const keepTurnSql = `UPDATE provider_turns SET held_until = GREATEST(held_until, ${Columns.momentSql} + ?)
+  WHERE turn_id = ? AND lane = ? AND held_until > ${Columns.momentSql}`
 const endTurnSql = "UPDATE provider_turns SET held_until = 0 WHERE turn_id = ?"
 
 export const takeTurn = async (
@@ -122,6 +124,23 @@ export const takeTurn = async (
     last: [{ sql: takeSql, values: [id, heldUntil, isNumbered ? last + 1 : null] }],
     valueFrom: ([made = []]) => ({ _tag: "Taken", turnId: Columns.whole(made, 0) })
   }
+}
+
+/** Under the lock of the lane: who counts its turns meanwhile would not see that this one goes on. */
+export const keepTurn = async (
+  session: Session,
+  turnId: number,
+  route: Route,
+  forMs: number
+): Promise<TransactionResult<boolean>> => {
+  const lane = route.lane
+  const [, [before]] = await Promise.all([session.rows(lockLaneSql, [bytes(lane)]), session.rows(heldSql, [turnId])])
+  const kept = (await session.run(keepTurnSql, [forMs, turnId, bytes(lane)])) > 0
+  const [after] = kept ? await session.rows(heldSql, [turnId]) : []
+  if (before !== undefined && after !== undefined) {
+    await Circuits.moveProbe(session, route, Columns.whole(before, 0), Columns.whole(after, 0))
+  }
+  return { value: kept, wrote: kept }
 }
 
 /**

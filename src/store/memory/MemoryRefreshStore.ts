@@ -191,6 +191,19 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
         turns = [...turns, turn]
         return { _tag: "Taken", turnId: turn.turnId }
       }),
+    keepTurn: (turnId, route, forMs) =>
+      step((now) => {
+        const held = turns.find((turn) => turn.turnId === turnId && turn.lane === route.lane && turn.heldUntil > now)
+        if (held === undefined) return false
+        const before = held.heldUntil
+        held.heldUntil = Math.max(before, now + forMs)
+        for (const key of [route.lane, route.circuit]) {
+          const known = circuits.get(key)
+          if (known?.circuit.probeUntil !== before) continue
+          circuits.set(key, { ...known, circuit: { ...known.circuit, probeUntil: held.heldUntil } })
+        }
+        return true
+      }),
     endTurn: (turnId, route, result, chance) =>
       step((now): ReadonlyArray<CircuitChange> => {
         const held = turns.find((turn) => turn.turnId === turnId)

@@ -17,6 +17,7 @@ import { answerVersionBase, isAnswer } from "../../../src/domain/Credential.ts"
 import { TooManyRequests } from "../../../src/domain/errors.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import type { ProviderFields } from "../../../src/domain/Provider.ts"
+import { StoreUnavailable } from "../../../src/store/StoreError.ts"
 import { credentialWorldWith } from "../../support/credentialWorld.ts"
 import { eventually } from "../../support/eventually.ts"
 
@@ -267,6 +268,150 @@ describe("a turn at a provider that is asked one at a time", () => {
         )
       )
       assert.strictEqual((yield* Fiber.join(next)).version, 3)
+    })
+  )
+})
+
+describe("a turn that lasts too short for its exchange", () => {
+  const told = { status: 200, body: { access_token: "access-2", expires_in: 3_600 } }
+  const due = Effect.gen(function* () {
+    const made = yield* begin
+    yield* made.put({ parallel: 1 })
+    const expiresAt = 60 * minute
+    const id = yield* made.store({ expiresAt })
+    const other = yield* made.store({ serviceName: "other", expiresAt })
+    yield* TestClock.adjust("55 minutes")
+    return { ...made, id, other }
+  })
+
+  it.effect("is made longer, and nobody else is let in meanwhile", () =>
+    Effect.gen(function* () {
+      const { asked, id, other, refresher, script, world } = yield* due
+      const gate = Promise.withResolvers<void>()
+      const begun = Promise.withResolvers<void>()
+      script.answer = async () => {
+        begun.resolve()
+        await gate.promise
+        return told
+      }
+      // Most of the turn's time is over at the last look.
+      world.beforeLooks.push(Effect.void, TestClock.adjust("40 seconds"))
+      const first = yield* Effect.forkChild(refresher.due("demo", id))
+      yield* Effect.promise(() => begun.promise)
+      yield* TestClock.adjust("16 seconds")
+      const two = yield* world.replica("two", true)
+      yield* two.refresher.due("demo", other)
+      assert.lengthOf(asked, 1)
+      gate.resolve()
+      yield* Fiber.join(first)
+      yield* two.refresher.due("demo", other)
+      assert.lengthOf(asked, 2)
+    })
+  )
+
+  it.effect("and is over before it has begun is another one's: nothing is asked, and the claim is given back", () =>
+    Effect.gen(function* () {
+      const { asked, id, refresher, row, script, world } = yield* due
+      script.answer = () => Promise.resolve(told)
+      const route = { lane: "", circuit: "", queue: "", provider: "" }
+      const over = Effect.orDie(world.refreshes.endTurn(1, route, { _tag: "none" }, 0))
+      world.beforeLooks.push(Effect.void, Effect.andThen(over, TestClock.adjust("40 seconds")))
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([asked.length, row(id).refresh?.grant.claim], [0, null])
+      yield* TestClock.adjust("10 seconds")
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([asked.length, row(id).secretVersion], [1, 2])
+    })
+  )
+
+  it.effect("is not asked again in with the client's next secret, where somebody has stored another grant", () =>
+    Effect.gen(function* () {
+      const { asked, base, credentials, providers, refresher, script, store } = yield* begin
+      yield* providers.put(
+        "demo",
+        {
+          definition: { name: "p", token_url: `${base}/token`, refresh_tokens: "rotate" },
+          clientId: "the-client",
+          secrets: { clientSecrets: ["of-before", "the-secret"], clientKey: null }
+        },
+        caller
+      )
+      const id = yield* store({ expiresAt: 60 * minute })
+      const secret = Redacted.make({ access_token: "access-9", refresh_token: "refresh-9" })
+      const byHand = { credentialId: id, secret, expiresAt: 60 * minute, overlapMs: null, expectedVersion: null }
+      script.answer = async () => {
+        await Effect.runPromise(credentials.rotate("demo", byHand, caller))
+        return { status: 401, body: { error: "invalid_client" } }
+      }
+      yield* Effect.exit(refresher.refresh("demo", id, caller))
+      assert.lengthOf(asked, 1)
+    })
+  )
+})
+
+const notTheClient = { status: 401, body: { error: "invalid_client" } }
+/** Knows the client by the second of its secrets. */
+const secondSecret = ({ body }: Asked) =>
+  Promise.resolve(
+    body.includes("client_secret=the-secret")
+      ? { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
+      : notTheClient
+  )
+
+/** A refresh that is due of a grant that each exchange spends, as a client that has several secrets. */
+const severed = Effect.gen(function* () {
+  const made = yield* begin
+  const { base, eventsOf, providers, row, store, world } = made
+  const spending = { client_auth: "post", refresh_tokens: "rotate", reuse: "revoke_family" } as const
+  const definition = { name: "p", token_url: `${base}/token`, ...spending }
+  const secrets = { clientSecrets: ["of-before", "the-secret"], clientKey: null }
+  yield* providers.put("demo", { definition, clientId: "the-client", secrets }, caller)
+  const id = yield* store({ expiresAt: 60 * minute })
+  yield* TestClock.adjust("55 minutes")
+  /** Nothing was spent, nothing has failed, and nothing is told. */
+  const isCut = () => {
+    const { grant, lastError } = row(id).refresh!
+    assert.deepStrictEqual([grant.claim, grant.doubtSince, grant.open, grant.attempts], [null, null, [], 0])
+    assert.deepStrictEqual([lastError, eventsOf("refresh_failed")], [null, []])
+    assert.isFalse(world.tables.credentials.versionsOf(id).some(isAnswer))
+  }
+  return { ...made, id, isCut }
+})
+
+describe("a refresh whose client's next secret cannot be tried", () => {
+  it.effect("because a look is not answered has not failed, and is no failure of the client's", () =>
+    Effect.gen(function* () {
+      const { asked, id, isCut, refresher, row, script, world } = yield* severed
+      script.answer = secondSecret
+      // As often as a client is refused before it is left alone.
+      for (let count = 1; count <= 3; count++) {
+        const fails = Effect.fail(new StoreUnavailable({ operation: "test", outcome: "none" }))
+        // Who asks looks, then the refresh, then, behind its claim, the exchange, and once more before the next secret.
+        world.beforeLooks.push(Effect.void, Effect.void, Effect.void, fails)
+        const refused = yield* Effect.flip(refresher.refresh("demo", id, caller))
+        assert.deepInclude(refused, { _tag: "Unavailable", part: "refresh", committed: null })
+        assert.deepStrictEqual([asked.length, world.beforeLooks.length], [count, 0])
+        isCut()
+      }
+      yield* TestClock.adjust("5 seconds")
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([asked.length, row(id).secretVersion], [5, 2])
+    })
+  )
+
+  it.effect("because its turn is over by then has not failed", () =>
+    Effect.gen(function* () {
+      const { asked, id, isCut, refresher, row, script, world } = yield* severed
+      script.answer = secondSecret
+      const route = { lane: "", circuit: "", queue: "", provider: "" }
+      const over = Effect.orDie(world.refreshes.endTurn(1, route, { _tag: "none" }, 0))
+      world.beforeLooks.push(Effect.void, Effect.void, Effect.andThen(over, TestClock.adjust("40 seconds")))
+      yield* refresher.due("demo", id)
+      assert.lengthOf(asked, 1)
+      isCut()
+      yield* TestClock.adjust("5 seconds")
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([asked.length, row(id).secretVersion], [3, 2])
     })
   )
 })

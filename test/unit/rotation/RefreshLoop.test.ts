@@ -19,7 +19,7 @@ const begin = Effect.gen(function* () {
         return { refs: [{ tenantId: "demo", credentialId: String(seen.looks) }], more: true }
       }),
     ...{ putBack: () => none, standing: () => none, putAnswer: () => none, providers: () => none },
-    ...{ rotators: () => none, knowQueue: () => none, takeTurn: () => none, endTurn: () => none },
+    ...{ rotators: () => none, knowQueue: () => none, takeTurn: () => none, endTurn: () => none, keepTurn: () => none },
     ...{ circuits: () => none, forgetCircuits: () => none, pruneVersions: () => none }
   })
   const refresher = Refresher.of({
