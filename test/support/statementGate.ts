@@ -1,7 +1,8 @@
 /**
  * A proxy in front of MariaDB that stops a client at a chosen statement: the statement and what is
  * behind it do not reach the server, or its answer does not reach the client. The connection stays as
- * it is until the client dies, so a test can kill it exactly there.
+ * it is until the client dies, so a test can kill it exactly there. Or the whole server goes away before a
+ * chosen statement: every connection ends, and nobody gets another one until it is back.
  */
 import { createServer, connect as dial, type Server } from "node:net"
 
@@ -19,12 +20,15 @@ export interface StatementGate {
   readonly port: number
   /** Stops the next statement that `is` picks; resolves when that has happened. */
   readonly stopAt: (is: (passing: Passing) => boolean, when: "before" | "answered") => Promise<void>
+  /** Goes away before the next statement that `is` picks; resolves when that has happened. */
+  readonly leaveAt: (is: (passing: Passing) => boolean) => Promise<void>
+  readonly comeBack: () => void
   readonly close: () => Promise<void>
 }
 
 interface Stop {
   readonly is: (passing: Passing) => boolean
-  readonly when: "before" | "answered"
+  readonly when: "before" | "answered" | "gone"
   readonly done: () => void
 }
 
@@ -105,8 +109,16 @@ export const statementGate = async (target: {
   readonly port: number
 }): Promise<StatementGate> => {
   let stop: Stop | undefined
+  let isAway = false
   const sockets = new Set<{ destroy: () => unknown }>()
+  const endAll = () => {
+    for (const socket of sockets) socket.destroy()
+  }
   const server = createServer((client) => {
+    if (isAway) {
+      client.destroy()
+      return
+    }
     const upstream = dial(target)
     const [sentIn, receivedIn, statements] = [framer(), framer(), statementsOf()]
     let transaction = ""
@@ -132,7 +144,11 @@ export const statementGate = async (target: {
           const stopped = stop
           stop = undefined
           sendsNothing = true
-          if (stopped.when === "before") {
+          if (stopped.when === "gone") {
+            isAway = true
+            endAll()
+          }
+          if (stopped.when !== "answered") {
             stopped.done()
             return
           }
@@ -162,8 +178,15 @@ export const statementGate = async (target: {
       new Promise((done) => {
         stop = { is, when, done }
       }),
+    leaveAt: (is) =>
+      new Promise((done) => {
+        stop = { is, when: "gone", done }
+      }),
+    comeBack: () => {
+      isAway = false
+    },
     close: () => {
-      for (const socket of sockets) socket.destroy()
+      endAll()
       return new Promise((done) => server.close(() => done()))
     }
   }
