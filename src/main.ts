@@ -77,7 +77,8 @@ const Actors = Layer.mergeAll(clients.layer, Credentials, keys.layer, platform.l
 
 const Background = Layer.mergeAll(outbox.background, rotation.background, crypto.background, nats.background)
 
-const Service = Layer.merge(Ready.layer, gateway.inside).pipe(
+const Service = Ready.layer.pipe(
+  Layer.provideMerge(gateway.inside),
   Layer.provideMerge(Layer.merge(protocols.layer.pipe(Layer.provide(access.layer)), Background)),
   Layer.provideMerge(rotation.replayed.pipe(Layer.provide(outbox.ends))),
   Layer.provideMerge(Actors),

@@ -134,6 +134,10 @@ export const decideStep = (options: {
 export const mayBegin = (state: Rotating, claim: StepClaim, now: number): boolean =>
   state.claim?.term === claim.term && now < claim.until
 
+/** The claim of this term, whose step did not begin and never will. Undefined: it is over, or another one's by now. */
+export const giveBack = (state: Rotating, term: number): Rotating | undefined =>
+  state.claim?.term === term ? { ...state, claim: null } : undefined
+
 // ---- settle ------------------------------------------------------------------
 
 export type StepOutcome =

@@ -12,6 +12,7 @@
  * - a claim whose exchange did not begin, for whatever reason, is given back, so that nobody waits for its end, and so is
  *   one whose client was refused before its next secret could be tried;
  * - an exchange begins within its turn, and ends within it as far as this process is not made to sleep;
+ * - once the stop was begun nothing begins that nobody waits for, and what is under way is carried to its end.
  * How an answer is settled is `StoredAnswers.ts`, the rules are `domain/GrantLife.ts`; what remains, and what a person does about it,
  * docs/refresh.md.
  *
@@ -48,6 +49,7 @@ import { readAnswer } from "../domain/ProviderAnswer.ts"
 import { broughtNothing, providerFor, type Refresh, refreshIsDue } from "../domain/Refresh.ts"
 import { parseRotation } from "../domain/RotationShape.ts"
 import { Replica } from "../observability/Replica.ts"
+import { Shutdown } from "../observability/Shutdown.ts"
 import {
   type CircuitChange,
   pickedMs,
@@ -157,6 +159,7 @@ const make = Effect.gen(function* () {
   const config = yield* RefreshConfig
   const { providerHosts } = yield* CredentialsConfig
   const { process } = yield* Replica
+  const shutdown = yield* Shutdown
   const actors = yield* TenantActors
   const store = yield* RefreshStore
   const keyring = yield* Keyring
@@ -171,6 +174,20 @@ const make = Effect.gen(function* () {
   /** Asked for, whatever came of it. */
   let claimCount = 0
 
+  const fibers = yield* FiberSet.make<void>()
+  const fork = yield* FiberSet.runtime(fibers)<never>()
+  /** All who asked are gone. */
+  let isClosing = false
+  // What is under way when the replica stops is carried to its end, as far as there is time.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      isClosing = true
+      return Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopLimit)
+    })
+  )
+  /** The stop was begun: what nobody waits for is another replica's to begin. */
+  const stopsBefore = ({ place }: Pick<Job, "place">): Effect.Effect<boolean> =>
+    Effect.map(shutdown.isRequested, (isStopping) => isClosing || (isStopping && !place.hurried))
   const putOff = ({ credentialId }: Asking): Effect.Effect<Ended> =>
     Effect.as(Effect.ignore(store.putBack(credentialId, 0)), idle)
 
@@ -274,7 +291,9 @@ const make = Effect.gen(function* () {
       onSuccess: (given) => (given ? Effect.asVoid(Effect.forkDetach(describeCache.changed(tenantId))) : Effect.void),
       onFailure: (cause) =>
         isAway(cause) && tries > 1
-          ? Effect.asVoid(Effect.forkDetach(Effect.delay(giveBack(job, known, holder, term, tries - 1), giveBackEvery)))
+          ? Effect.sync(() => {
+              fork(Effect.delay(giveBack(job, known, holder, term, tries - 1), giveBackEvery))
+            })
           : Effect.void
     })
   }
@@ -404,8 +423,10 @@ const make = Effect.gen(function* () {
     )
   }
 
-  /** Whether a request may begin now: within its turn. */
-  const mayBeginNow = (_: Job, turn: HeldTurn, known: Known): Effect.Effect<boolean> => reaches(turn, known)
+  /** Whether a request may begin now: within its turn, and in no stop. */
+  const mayBeginNow = Effect.fnUntraced(function* (job: Job, turn: HeldTurn, known: Known) {
+    return (yield* reaches(turn, known)) && !(yield* stopsBefore(job))
+  })
 
   /** What the provider's answer says of the provider, and of the client: for the circuits alone. */
   const resultOf = (kept: Kept | null, provider: Provider): TurnResult => {
@@ -551,10 +572,15 @@ const make = Effect.gen(function* () {
       const { credential, now } = standing
       // Where it is asked, and by which rules, is decided by this reading, though the claim makes one of its own.
       yield* believeCredential(credential, keyring)
-      if (credential.rotating !== undefined) return yield* away(job, rotator.run(job))
+      const stops = yield* stopsBefore(job)
+      if (credential.rotating !== undefined) {
+        if (stops) return yield* putOff(job)
+        return yield* away(job, rotator.run({ ...job, stops: stopsBefore(job) }))
+      }
       if (credential.refresh === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
       if (credential.state === "revoked") {
         if (asked) return failed(new errors.CredentialRevoked({ credentialId }))
+        if (stops) return yield* putOff(job)
         yield* revoking(job)
         return idle
       }
@@ -576,6 +602,7 @@ const make = Effect.gen(function* () {
         if (ended === null) continue
         return ended
       }
+      if (stops) return yield* putOff(job)
       if (!asked && !refreshIsDue(credential.refresh, now) && (credential.refresh.health?.nextAt ?? now + 1) <= now) {
         return yield* watch(job, standing, known)
       }
@@ -601,7 +628,9 @@ const make = Effect.gen(function* () {
       const claimed = yield* Effect.onError(actors.ask(tenantId, claiming), (cause) =>
         Effect.andThen(
           // Committed all the same, or to be committed yet: what gives it back is decided behind it.
-          isPerhapsDone(cause) ? Effect.forkDetach(giveBack(job, known, holder, () => decided)) : Effect.void,
+          Effect.sync(() => {
+            if (isPerhapsDone(cause)) fork(giveBack(job, known, holder, () => decided))
+          }),
           endTurn(turn, known.route, noneAsked)
         )
       )
@@ -665,11 +694,7 @@ const make = Effect.gen(function* () {
   })
 
   // ---- flights
-  const fibers = yield* FiberSet.make<void>()
-  const fork = yield* FiberSet.runtime(fibers)<never>()
   const flights = new Map<string, { readonly ended: Deferred.Deferred<Ended>; readonly job: Job }>()
-  // What is under way when the replica stops is carried to its end, as far as there is time.
-  yield* Effect.addFinalizer(() => Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopLimit))
 
   const whole = (job: Job): Effect.Effect<Ended> =>
     Effect.matchCauseEffect(inTurn(job, attempt(job)), {

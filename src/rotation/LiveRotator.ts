@@ -39,6 +39,8 @@ export interface RotationJob {
   readonly caller: Caller
   readonly asked: boolean
   readonly overlapMs: number | null
+  /** Whether no further step may begin here: what was written down goes on at another replica. */
+  readonly stops: Effect.Effect<boolean>
 }
 
 export type RotationEnded =
@@ -138,10 +140,14 @@ export const make = Effect.gen(function* () {
       current,
       secret,
       inUse: new Set(names),
-      mayBegin: Effect.match(standingOf(job), {
+      mayBegin: Effect.matchEffect(standingOf(job), {
         onSuccess: ({ credential: { rotating: now_, state }, now }) =>
-          now_ !== undefined && state !== "revoked" && Life.mayBegin(now_, claim, now) ? claim.until - now : null,
-        onFailure: () => null
+          Effect.map(job.stops, (stops) =>
+            !stops && now_ !== undefined && state !== "revoked" && Life.mayBegin(now_, claim, now)
+              ? claim.until - now
+              : null
+          ),
+        onFailure: () => Effect.succeed(null)
       })
     }
   })
@@ -164,7 +170,14 @@ export const make = Effect.gen(function* () {
     const { step } = claimed.work
     const attributes = { kind: rotator.kind, step, outcome: answer._tag.toLowerCase() }
     yield* Metric.update(Metric.withAttributes(steps, attributes), 1)
-    if (answer._tag === "Late") return { _tag: "Fenced" }
+    if (answer._tag === "Late") {
+      // Nothing was touched: another replica need not wait for the claim's end. One that is not given back runs out.
+      if (yield* job.stops) {
+        const request = { credentialId: job.credentialId, term: claimed.claim.term }
+        yield* Effect.ignore(actors.ask(tenantId, commands.giveBackStep(request, job.caller)))
+      }
+      return { _tag: "Fenced" }
+    }
     const { credential, now } = yield* standingOf(job)
     const attempts = credential.rotating?.cleanups.find(
       ({ generation }) => generation === question.generation
@@ -220,6 +233,7 @@ export const make = Effect.gen(function* () {
   const run = Effect.fnUntraced(function* (job: RotationJob): Effect.fn.Return<RotationEnded, ChangeError> {
     const { asked, credentialId, tenantId } = job
     for (let step = 0; step < stepsMax; step++) {
+      if (yield* job.stops) return asked ? failed(new errors.RefreshPending({ credentialId })) : idle
       const { credential } = yield* standingOf(job)
       const { rotating } = credential
       if (rotating === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))

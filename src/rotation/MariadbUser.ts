@@ -9,6 +9,8 @@
  * - off loopback TLS with a checked certificate, or nothing;
  * - a change that arrives after the claim's end does nothing: the server compares its own clock, read before the
  *   claim was looked at, so that the clocks need not agree;
+ * - whoever may not begin, since its claim is over or the stop of the service was begun, signs in nowhere; a step that
+ *   has changed an account looks once more, so that it ends;
  * - names are of an alphabet without anything that could end a quotation (`domain/Rotator.ts`), and hashes are hex.
  * It does not close connections that stand: MariaDB keeps them when a password changes.
  */
@@ -108,14 +110,19 @@ const signIn = (plan: MariadbUserPlan, { password, username }: Secret, timeoutMs
     )
   )
 
+const late: StepAnswer = { _tag: "Late" }
+const isOver = ({ mayBegin }: StepQuestion): Effect.Effect<boolean> => Effect.map(mayBegin, (left) => left === null)
+
 /** One change of an account, by the account that sets passwords. Undefined: it is made. */
 const change = Effect.fnUntraced(function* (
   plan: MariadbUserPlan,
-  { current, mayBegin, secret }: StepQuestion,
+  question: StepQuestion,
   user: string,
   clause: string,
   { marginMs, timeoutMs }: MariadbOptions
 ): Effect.fn.Return<StepAnswer | undefined> {
+  if (yield* isOver(question)) return late
+  const { current, mayBegin, secret } = question
   const secrets = [current, secret]
   const connected = yield* Effect.result(connect(plan, plan.admin, timeoutMs))
   if (Result.isFailure(connected)) return ofAdmin(connected.failure, secrets)
@@ -125,7 +132,7 @@ const change = Effect.fnUntraced(function* (
     const [row = []] = yield* run(connection, "SELECT UNIX_TIMESTAMP(SYSDATE(6))")
     const clock = Number(row[0])
     const left = yield* mayBegin
-    if (left === null || left <= marginMs) return { _tag: "Late" } as const
+    if (left === null || left <= marginMs) return late
     const deadline = (clock + (left - marginMs) / 1_000).toFixed(6)
     yield* run(
       connection,
@@ -142,8 +149,7 @@ const change = Effect.fnUntraced(function* (
   return yield* Effect.ensuring(
     Effect.matchEffect(changing, {
       onSuccess: (answer) => Effect.succeed(answer),
-      onFailure: (error) =>
-        Effect.succeed(error.errno === lateErrno ? ({ _tag: "Late" } as const) : ofAdmin(error, secrets))
+      onFailure: (error) => Effect.succeed(error.errno === lateErrno ? late : ofAdmin(error, secrets))
     }),
     end(connection)
   )
@@ -186,6 +192,7 @@ export const mariadbUser = Effect.fnUntraced(function* (
         )) ?? done()
       )
     case "test": {
+      if (yield* isOver(question)) return late
       const signedIn = yield* signIn(plan, secret, timeoutMs)
       if (Result.isSuccess(signedIn)) return done()
       const { failure } = signedIn
@@ -200,7 +207,7 @@ export const mariadbUser = Effect.fnUntraced(function* (
         const clause = `IDENTIFIED BY PASSWORD '${nobodys}' ACCOUNT LOCK`
         const answer = yield* change(plan, question, user, clause, options)
         if (answer !== undefined) return answer
-      }
+      } else if (yield* isOver(question)) return late
       const signedIn = yield* signIn(plan, secret, timeoutMs)
       if (Result.isSuccess(signedIn)) return failed("unknown", false, "the old password still signs in")
       const { failure } = signedIn

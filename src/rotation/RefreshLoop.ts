@@ -5,11 +5,12 @@
  * Bounded: so many are under way at most; the rest waits in the database. While more is due than there is
  * room for, the next look follows as soon as one has ended and hardly any wait to begin; else after
  * `CM_REFRESH_INTERVAL`. What was taken and not begun, because the replica died or the provider's rate is used up,
- * is given out again.
+ * is given out again. Once the stop was begun nothing is taken.
  */
 import { Duration, Effect, FiberSet, Latch, Layer } from "effect"
 import { Refresher } from "../actors/credentials/Refresher.ts"
 import * as Loop from "../observability/Loop.ts"
+import { Shutdown } from "../observability/Shutdown.ts"
 import { RefreshStore } from "../store/RefreshStore.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 
@@ -21,17 +22,19 @@ const restMs = 20
  */
 const waitingMax = 2
 
-/** Needs `Refresher`, `RefreshStore`, `RefreshConfig`. */
+/** Needs `Refresher`, `RefreshStore`, `RefreshConfig`, `Shutdown`. */
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { interval, piece } = yield* RefreshConfig
     const store = yield* RefreshStore
     const refresher = yield* Refresher
+    const shutdown = yield* Shutdown
     const underWay = yield* FiberSet.make<void>()
     const fork = yield* FiberSet.runtime(underWay)<never>()
     const ended = Latch.makeUnsafe(false)
 
     const look = Effect.gen(function* () {
+      if (yield* shutdown.isRequested) return false
       const room = piece - (yield* FiberSet.size(underWay))
       if (room <= 0 || refresher.waitingUnsafe() > waitingMax) return true
       const { more, refs } = yield* store.pick(room)

@@ -22,7 +22,7 @@ export interface StepQuestion {
   readonly inUse: ReadonlySet<string>
   /**
    * Asked at the last moment before the system is touched: how many milliseconds the claim still lasts; null when it
-   * does not.
+   * does not, or when the stop of the service was begun.
    */
   readonly mayBegin: Effect.Effect<number | null>
 }
@@ -36,7 +36,7 @@ export type StepAnswer =
       readonly reason: RefreshReason
       readonly detail: string
     }
-  /** The claim was over before anything was touched. */
+  /** The claim was over, or the stop begun, before anything was touched. */
   | { readonly _tag: "Late" }
 
 export const done = (secret: Secret | null = null): StepAnswer => ({ _tag: "Done", secret })

@@ -39,6 +39,18 @@ export const actors: ReadonlyArray<Mutant> = [
         id: "rotation-rotator-reading-unbelieved",
         from: "Effect.as(believeCredential(standing.credential, keyring), standing)",
         to: "Effect.succeed(standing)"
+      },
+      {
+        id: "rotation-step-begins-in-a-stop",
+        from: "!stops && now_ !== undefined",
+        to: "(!stops || claim.term > 0) && now_ !== undefined",
+        breaks: ["R-REF-25"]
+      },
+      {
+        id: "rotation-step-not-given-back-in-a-stop",
+        from: "      if (yield* job.stops) {\n",
+        to: "      if (!(yield* job.stops)) {\n",
+        breaks: ["R-REF-25"]
       }
     ]
   ),
@@ -642,8 +654,8 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-unknown-claim-kept",
-        from: "isPerhapsDone(cause) ? Effect.forkDetach",
-        to: "!isPerhapsDone(cause) ? Effect.forkDetach",
+        from: "if (isPerhapsDone(cause)) fork(",
+        to: "if (!isPerhapsDone(cause)) fork(",
         breaks: ["R-REF-22"],
         tests: [`${refresher}#does not begin`]
       },
@@ -676,11 +688,46 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#nobody waits for`]
       },
       {
+        id: "rotation-refresh-begins-in-a-stop",
+        from: "return (yield* reaches(turn, known)) && !(yield* stopsBefore(job))",
+        to: "return yield* reaches(turn, known)",
+        breaks: ["P7", "R-REF-25"],
+        tests: [`${refresher}#once the stop`]
+      },
+      {
+        id: "rotation-revocation-begins-in-a-stop",
+        from: "if (!(yield* again)) return null",
+        to: "if (!(yield* reaches(turn, known))) return null",
+        breaks: ["R-REF-25"],
+        tests: [`${refresher}#once the stop`]
+      },
+      {
         id: "rotation-refresh-cut-keeps-its-claim",
         from: "            begun = false\n",
         to: "            begun = begun || true\n",
         breaks: ["P7", "R-REF-22"],
         tests: [`${refresher}#once the stop`, `${refresher}#next secret cannot be tried`]
+      },
+      {
+        id: "rotation-look-put-off-is-nobodys",
+        from: "if (seen === null) return yield* putOff(job)",
+        to: "if (seen === null) return idle",
+        breaks: ["R-REF-25"],
+        tests: [`${refresher}#once the stop`]
+      },
+      {
+        id: "rotation-refresh-put-off-is-nobodys",
+        from: "Effect.ignore(store.putBack(credentialId, 0))",
+        to: "Effect.ignore(store.putBack(credentialId, pickedMs))",
+        breaks: ["R-REF-25"],
+        tests: [`${refresher}#once the stop`]
+      },
+      {
+        id: "rotation-refresh-stop-waits-for-no-giving-back",
+        from: "fork(Effect.delay(giveBack(job, known, holder, term, tries - 1), giveBackEvery))",
+        to: "Effect.runFork(Effect.delay(giveBack(job, known, holder, term, tries - 1), giveBackEvery))",
+        breaks: ["R-REF-25"],
+        tests: [`${refresher}#once the stop`]
       },
       {
         id: "rotation-refresh-outlasts-its-turn",
@@ -733,6 +780,12 @@ export const actors: ReadonlyArray<Mutant> = [
         id: "rotation-loop-takes-what-cannot-begin",
         from: "refresher.waitingUnsafe() > waitingMax",
         to: "refresher.waitingUnsafe() < 0"
+      },
+      {
+        id: "rotation-loop-takes-in-a-stop",
+        from: "if (yield* shutdown.isRequested) return false",
+        to: "if ((yield* shutdown.isRequested) && piece < 0) return false",
+        breaks: ["R-REF-25"]
       },
       { id: "rotation-loop-takes-more-than-a-piece", from: "if (room <= 0 ||", to: "if (room < -piece ||" }
     ]

@@ -33,6 +33,16 @@ export const promises: ReadonlyArray<Mutant> = [
       from: "dueAt: now + overlapMs,",
       to: "dueAt: now + 0 * overlapMs,",
       breaks: ["R-ROT-1", "R-ROT-4"]
+    },
+    {
+      id: "domain-rotation-another-claim-given-back",
+      from: "state.claim?.term === term ? { ...state, claim: null } : undefined",
+      to: "state.claim === null ? undefined : { ...state, claim: null }"
+    },
+    {
+      id: "domain-rotation-claim-is-not-given-back",
+      from: "state.claim?.term === term ? { ...state, claim: null } : undefined",
+      to: "state.claim?.term === term ? state : undefined"
     }
   ]),
   ...faultsIn(

@@ -677,9 +677,23 @@ const outside: ReadonlyArray<Mutant> = [
         id: "rotation-revoke-any-answer-is-a-yes",
         from: "(raw.status >= 200 && raw.status < 300)",
         to: "(raw.status >= 200 && raw.status !== 400)"
+      },
+      {
+        id: "rotation-revocation-cut-by-a-stop-has-failed",
+        from: "if (revoked === null) return null",
+        to: 'if (revoked === null) return { failure: { reason: "invalid_client", detail: "", httpStatus: null }, result: { _tag: "client" } }',
+        breaks: ["R-REF-25"],
+        tests: ["test/unit/rotation/LiveRefresher.test.ts#once the stop"]
       }
     ]
   ),
+  ...faultsIn("src/launch/Ready.ts", { breaks: ["R-REF-25"], tests: [`${whole}/refresh/stop.test.ts`] }, [
+    {
+      id: "launch-stop-is-told-to-nobody",
+      from: 'Effect.andThen(shutdown.request, Effect.logInfo("stopping"))',
+      to: 'Effect.logInfo("stopping")'
+    }
+  ]),
   ...faultsIn(
     "src/rotation/Exchange.ts",
     { breaks: ["R-REF-19"], tests: [`${whole}/refresh/oidcProvider.test.ts#by a client of the kind basic`] },
@@ -754,6 +768,27 @@ const outside: ReadonlyArray<Mutant> = [
         id: "rotation-mariadb-old-one-is-left",
         from: 'if (takingAway(user, inUse) === "lock") {',
         to: 'if (takingAway(user, inUse) !== "lock") {'
+      },
+      {
+        id: "rotation-mariadb-administrator-signs-in-in-a-stop",
+        from: "  if (yield* isOver(question)) return late\n  const { current, mayBegin, secret } = question\n",
+        to: "  const { current, mayBegin, secret } = question\n",
+        breaks: ["R-REF-25"],
+        tests: [`${mariadbUser}#signs in nowhere`]
+      },
+      {
+        id: "rotation-mariadb-tests-in-a-stop",
+        from: "      if (yield* isOver(question)) return late\n",
+        to: "",
+        breaks: ["R-REF-25"],
+        tests: [`${mariadbUser}#signs in nowhere`]
+      },
+      {
+        id: "rotation-mariadb-looks-at-the-old-one-in-a-stop",
+        from: "      } else if (yield* isOver(question)) return late\n",
+        to: "      }\n",
+        breaks: ["R-REF-25"],
+        tests: [`${mariadbUser}#signs in nowhere`]
       },
       {
         id: "rotation-mariadb-in-clear-without-an-authority",

@@ -43,6 +43,7 @@ import * as RowTags from "../../src/crypto/RowTags.ts"
 import type { Credential } from "../../src/domain/Credential.ts"
 import { Nats } from "../../src/nats/Nats.ts"
 import { Replica, replicaOf } from "../../src/observability/Replica.ts"
+import { Shutdown } from "../../src/observability/Shutdown.ts"
 import * as LiveRefresher from "../../src/rotation/LiveRefresher.ts"
 import { RefreshConfig } from "../../src/rotation/RefreshConfig.ts"
 import { RotatorConfig } from "../../src/rotation/RotatorConfig.ts"
@@ -217,6 +218,7 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
       ValidationCache.layerNoop,
       OutboxSignal.layer,
       LeaseView.layer,
+      Shutdown.layer,
       Layer.succeed(Replica, replicaOf("cm", replicaId))
     )
     return Layer.build(
@@ -243,6 +245,7 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
         providers: Context.get(context, Providers.Providers),
         rotators: Context.get(context, Rotators.Rotators),
         refresher: Context.get(context, Refresher),
+        shutdown: Context.get(context, Shutdown),
         audit: Context.get(context, Audit),
         alarm: Context.get(context, AuditAlarm),
         sweeps: {

@@ -97,6 +97,26 @@ export const nextStep = (request: StepRequest, caller: Caller): Command<NextStep
   }
 })
 
+/** A claim whose step did not begin: whoever comes next need not wait for its end. Answers whether there was one. */
+export const giveBackStep = (
+  request: { readonly credentialId: string; readonly term: number },
+  caller: Caller
+): Command<boolean> => ({
+  name: "credential.rotation-give-back",
+  caller: { ...caller, idempotency: null },
+  load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
+  decide: (workspace): Result.Result<boolean, errors.Refusal> => {
+    const { credentialId, term } = request
+    const credential = workspace.credentials.own(credentialId)
+    if (credential?.rotating === undefined || credential.state === "revoked") return Result.succeed(false)
+    if (!workspace.holds.credential(credentialId)) return Result.fail(credentialChanged(credentialId))
+    const rotating = Life.giveBack(credential.rotating, term)
+    if (rotating === undefined) return Result.succeed(false)
+    workspace.credentials.update(withRotating(credential, rotating))
+    return Result.succeed(true)
+  }
+})
+
 // ---- what came of it ---------------------------------------------------------------
 
 export interface StepSettling {

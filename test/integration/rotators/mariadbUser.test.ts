@@ -1,4 +1,4 @@
-// Verifies R-ROT-7, R-ROT-8.
+// Verifies R-REF-25, R-ROT-7, R-ROT-8.
 /**
  * `mariadb-user` changes the very database user that the service signs in with, under load: two accounts in turn, a
  * file that the service reads at each connection, and a reader who keeps that file as an operator's agent would.
@@ -7,8 +7,12 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createCurve } from "@nats-io/nkeys"
+import { Effect } from "effect"
 import type { Connection, SqlError } from "mariadb"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
+import { builtInRotators } from "../../../src/domain/Rotator.ts"
+import { mariadbUser } from "../../../src/rotation/MariadbUser.ts"
+import type { StepQuestion } from "../../../src/rotation/RotatorStep.ts"
 import { type Answer, type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { connectSql } from "../../support/freshDatabase.ts"
@@ -348,4 +352,66 @@ describe("a database that refuses", () => {
       { limitMs: 60_000, what: "it is locked again" }
     )
   })
+})
+
+describe("a step that may not begin any more, as in a stop", () => {
+  const secrets = { old: "old-planted-password", fresh: "fresh-planted-password" }
+  const reached = { host: "127.0.0.1", admin_username: "cm_rotator", admin_password: adminPassword }
+  const perform = (over: Partial<StepQuestion>, mayBegin: StepQuestion["mayBegin"]) => {
+    const current = { ...reached, port: String(port), username: "cm_one", password: secrets.old }
+    const question: StepQuestion = {
+      rotator: builtInRotators.get("mariadb-user")!,
+      use: {
+        rotator: "mariadb-user",
+        everyMs: 86_400_000,
+        params: { user_a: "cm_one", user_b: "cm_two", host: "127.0.0.1" }
+      },
+      tenantId: "demo",
+      credentialId: "c1",
+      type: "mariadb",
+      generation: 1,
+      step: "set",
+      current,
+      secret: { ...current, username: "cm_two", password: secrets.fresh },
+      inUse: new Set(["cm_one", "cm_two"]),
+      mayBegin,
+      ...over
+    }
+    const options = { allowedHosts: new Set([`127.0.0.1:${port}`]), timeoutMs: 20_000, marginMs: 100 }
+    return Effect.runPromise(mariadbUser(question, options))
+  }
+  /** Sign-ins of each that the server has let in. */
+  const signIns = async (): Promise<ReadonlyArray<number>> => {
+    const rows: ReadonlyArray<{ readonly user: string; readonly n: unknown }> = await root.query(
+      "SELECT user, total_connections AS n FROM information_schema.user_statistics"
+    )
+    return ["cm_rotator", "cm_one", "cm_two"].map((name) => Number(rows.find(({ user }) => user === name)?.n ?? 0))
+  }
+  const never = Effect.succeed(null)
+  const longEnough = Effect.succeed(60_000)
+
+  it("signs in nowhere; one that has changed an account sees itself refused, and so ends", async () => {
+    await root.query("SET GLOBAL userstat = 1")
+    await root.query(`CREATE USER cm_one@'127.0.0.1' IDENTIFIED BY '${secrets.old}'`)
+    await root.query("CREATE USER cm_two@'127.0.0.1' IDENTIFIED BY 'nobodys' ACCOUNT LOCK")
+    const retire: Partial<StepQuestion> = {
+      step: "retire",
+      secret: { ...reached, port: String(port), username: "cm_one", password: secrets.old }
+    }
+    const unused: Partial<StepQuestion> = { ...retire, inUse: new Set(["cm_two"]) }
+    const steps: ReadonlyArray<Partial<StepQuestion>> = [{ step: "set" }, { step: "test" }, retire, unused]
+    const before = await signIns()
+    for (const step of steps) assert.deepStrictEqual(await perform(step, never), { _tag: "Late" })
+    assert.deepStrictEqual(await signIns(), before)
+
+    assert.strictEqual((await perform({ step: "set" }, longEnough))._tag, "Done")
+    assert.strictEqual((await perform({ step: "test" }, longEnough))._tag, "Done")
+    // Begun after its last look: the account is changed, and there is nothing that is left to another replica.
+    let looks = 0
+    const stopsAfterwards = Effect.sync(() => (looks++ < 2 ? 60_000 : null))
+    assert.strictEqual((await perform(unused, stopsAfterwards))._tag, "Done")
+    assert.isFalse(await signsIn("cm_one", secrets.old))
+    const [admin, , two] = await signIns()
+    assert.deepStrictEqual([admin! - before[0]!, two! - before[2]!], [2, 1])
+  }, 120_000)
 })

@@ -59,7 +59,7 @@ const begin = Effect.gen(function* () {
   const provider = yield* standIn
   const { asked, base, host, script } = provider
   const world = yield* credentialWorldWith({ CM_PROVIDER_HOSTS_ALLOWED: host })
-  const { credentials, providers, refresher } = yield* world.replica("one", true)
+  const { credentials, providers, refresher, shutdown } = yield* world.replica("one", true)
   const put = (definition: Partial<ProviderFields> = {}) =>
     providers.put(
       "demo",
@@ -94,7 +94,7 @@ const begin = Effect.gen(function* () {
   const revoke = (credentialId: string) =>
     credentials.revoke("demo", { credentialId, reason: null, expectedVersion: null, atProvider: true }, caller)
   const eventsOf = (type: string) => world.events().filter(({ body }) => body.event_type === `credential.${type}`)
-  return { asked, base, credentials, eventsOf, providers, put, refresher, revoke, row, script, store, world }
+  return { asked, base, credentials, eventsOf, providers, put, refresher, revoke, row, script, shutdown, store, world }
 })
 
 const health = (base: string, path = "me") => ({
@@ -413,6 +413,192 @@ describe("a refresh whose client's next secret cannot be tried", () => {
       yield* refresher.due("demo", id)
       assert.deepStrictEqual([asked.length, row(id).secretVersion], [3, 2])
     })
+  )
+})
+
+describe("once the stop of a replica was begun", () => {
+  const ready = Effect.gen(function* () {
+    const made = yield* begin
+    made.script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+    yield* made.put({ refresh_tokens: "rotate" })
+    const id = yield* made.store({ expiresAt: 60 * minute })
+    yield* TestClock.adjust("55 minutes")
+    return { ...made, id }
+  })
+
+  it.effect("a refresh that nobody waits for does not begin, and is another replica's at once", () =>
+    Effect.gen(function* () {
+      const { asked, id, refresher, row, shutdown, world } = yield* ready
+      const now = yield* Clock.currentTimeMillis
+      world.tables.credentials.put({ ...row(id), refreshDueAt: now + 15_000 })
+      yield* shutdown.request
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([asked.length, row(id).refresh?.grant.term, row(id).refreshDueAt], [0, 0, now])
+    })
+  )
+
+  it.effect("one that was claimed gives its claim back", () =>
+    Effect.gen(function* () {
+      const { asked, id, refresher, row, shutdown, world } = yield* ready
+      // The first look, then, behind the claim, the last one.
+      world.beforeLooks.push(Effect.void, shutdown.request)
+      yield* refresher.due("demo", id)
+      const { claim, doubtSince, term } = row(id).refresh!.grant
+      assert.deepStrictEqual([asked.length, term, claim, doubtSince], [0, 1, null, null])
+    })
+  )
+
+  it.effect("one whose client was refused goes on with no next secret, gives its claim back, and has not failed", () =>
+    Effect.gen(function* () {
+      const { asked, isCut, id, refresher, row, script, shutdown, world } = yield* severed
+      script.answer = async () => {
+        await Effect.runPromise(shutdown.request)
+        return notTheClient
+      }
+      yield* refresher.due("demo", id)
+      assert.lengthOf(asked, 1)
+      isCut()
+      const two = yield* world.replica("two", true)
+      script.answer = secondSecret
+      yield* TestClock.adjust("5 seconds")
+      yield* two.refresher.due("demo", id)
+      assert.deepStrictEqual([asked.length, row(id).secretVersion], [3, 2])
+    })
+  )
+
+  it.effect("what somebody waits for is done", () =>
+    Effect.gen(function* () {
+      const { id, refresher, row, shutdown } = yield* ready
+      yield* shutdown.request
+      yield* refresher.refresh("demo", id, caller)
+      assert.strictEqual(row(id).secretVersion, 2)
+    })
+  )
+
+  it.effect("a look at a token that has its turn already is not made, and is another replica's at once", () =>
+    Effect.gen(function* () {
+      const { asked, base, put, refresher, row, shutdown, store, world } = yield* begin
+      yield* put({ health: health(base) })
+      const id = yield* store()
+      yield* TestClock.adjust("1 minute")
+      const now = yield* Clock.currentTimeMillis
+      world.tables.credentials.put({ ...row(id), refreshDueAt: now + 15_000 })
+      world.beforeTurns.push(shutdown.request)
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([world.beforeTurns.length, asked.length, row(id).refreshDueAt], [0, 0, now])
+    })
+  )
+
+  /** A revocation with two tokens, neither of which the provider has revoked yet; picked, and asked for by nobody. */
+  const pending = Effect.gen(function* () {
+    const made = yield* begin
+    const { asked, base, credentials, providers, refresher, revoke, row, script, store, world } = made
+    yield* providers.put(
+      "demo",
+      {
+        definition: { name: "p", token_url: `${base}/token`, revoke_url: `${base}/revoke`, refresh_tokens: "rotate" },
+        clientId: "the-client",
+        secrets: { clientSecrets: ["of-before", "the-secret"], clientKey: null }
+      },
+      caller
+    )
+    const id = yield* store({ expiresAt: 60 * minute })
+    const secret = Redacted.make({ access_token: "access-9", refresh_token: "refresh-9" })
+    const byHand = { credentialId: id, secret, expiresAt: 60 * minute, overlapMs: null, expectedVersion: null }
+    const gate = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    script.answer = async () => {
+      begun.resolve()
+      await gate.promise
+      return { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
+    }
+    const refresh = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
+    yield* Effect.promise(() => begun.promise)
+    yield* credentials.rotate("demo", byHand, caller)
+    yield* revoke(id)
+    gate.resolve()
+    yield* Fiber.join(refresh)
+    assert.deepStrictEqual([row(id).state, row(id).refresh?.atProvider], ["revoked", "pending"])
+    asked.length = 0
+    const now = yield* Clock.currentTimeMillis
+    world.tables.credentials.put({ ...row(id), refreshDueAt: now + 15_000 })
+    const tokens = () => asked.map(({ body }) => new URLSearchParams(body).get("token"))
+    const isLeft = (...sent: Array<string | null>) => {
+      assert.deepStrictEqual(tokens(), sent)
+      const { attempts } = row(id).refresh!.grant
+      assert.deepStrictEqual([row(id).refresh?.atProvider, attempts, row(id).refreshDueAt], ["pending", 0, now])
+    }
+    return { ...made, id, isLeft, tokens }
+  })
+
+  it.effect("a revocation at the provider does not begin, and is another replica's at once", () =>
+    Effect.gen(function* () {
+      const { id, isLeft, refresher, shutdown, world } = yield* pending
+      // The first look, then that of the revocation.
+      world.beforeLooks.push(Effect.void, shutdown.request)
+      yield* refresher.due("demo", id)
+      isLeft()
+    })
+  )
+
+  it.effect("one that has begun goes on neither with the next token nor as the client with its next secret", () =>
+    Effect.gen(function* () {
+      const { id, isLeft, refresher, row, script, shutdown, tokens, world } = yield* pending
+      script.answer = async () => {
+        await Effect.runPromise(shutdown.request)
+        return { status: 200, body: {} }
+      }
+      yield* refresher.due("demo", id)
+      isLeft("refresh-2")
+      const two = yield* world.replica("two", true)
+      script.answer = async () => {
+        await Effect.runPromise(two.shutdown.request)
+        return { status: 401, body: { error: "invalid_client" } }
+      }
+      const now = yield* Clock.currentTimeMillis
+      world.tables.credentials.put({ ...row(id), refreshDueAt: now + 15_000 })
+      yield* two.refresher.due("demo", id)
+      isLeft("refresh-2", "refresh-2")
+      const three = yield* world.replica("three", true)
+      script.answer = () => Promise.resolve({ status: 200, body: {} })
+      yield* three.refresher.due("demo", id)
+      assert.deepStrictEqual(tokens().slice(2), ["refresh-2", "refresh-9"])
+      assert.strictEqual(row(id).refresh?.atProvider, "revoked")
+    })
+  )
+
+  it.effect(
+    "nothing begins any more when all who asked are gone, and a claim is given back though it takes a while",
+    () =>
+      Effect.gen(function* () {
+        const { asked, id, row, world } = yield* ready
+        const scope = yield* Scope.make()
+        const { refresher } = yield* world.replica("two", true).pipe(Effect.provideService(Scope.Scope, scope))
+        const looks = Promise.withResolvers<void>()
+        const looking = Promise.withResolvers<void>()
+        const held = Effect.promise(() => {
+          looking.resolve()
+          // Its claim is committed; from now on the database is away for a moment.
+          world.fates.set("demo", ["is not done", "is not done", "succeeds"])
+          return looks.promise
+        })
+        // Who asks looks, then the refresh, then, behind its claim, the exchange.
+        world.beforeLooks.push(Effect.void, Effect.void, held)
+        const asking = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
+        yield* Effect.promise(() => looking.promise)
+        assert.strictEqual(row(id).refresh?.grant.claim?.term, 1)
+        yield* Fiber.interrupt(asking)
+        const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+        yield* Effect.promise(() => setImmediate())
+        looks.resolve()
+        const isDone = () => stopping.pollUnsafe() !== undefined
+        for (let count = 0; count < 100 && !isDone(); count++) {
+          yield* TestClock.adjust("100 millis")
+          yield* Effect.promise(() => setImmediate())
+        }
+        yield* Fiber.join(stopping)
+        assert.deepStrictEqual([asked.length, row(id).refresh?.grant.claim], [0, null])
+      })
   )
 })
 

@@ -1,9 +1,10 @@
-// Verifies R-REF-13, R-REF-23.
+// Verifies R-REF-13, R-REF-23, R-REF-25.
 /** When the loop of refreshes looks for what is due, over a store and a refresher that say what they are asked. */
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Deferred, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Deferred, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Refresher } from "../../../src/actors/credentials/Refresher.ts"
+import { Shutdown } from "../../../src/observability/Shutdown.ts"
 import { RefreshConfig } from "../../../src/rotation/RefreshConfig.ts"
 import * as RefreshLoop from "../../../src/rotation/RefreshLoop.ts"
 import { RefreshStore } from "../../../src/store/RefreshStore.ts"
@@ -32,8 +33,9 @@ const begin = Effect.gen(function* () {
     waitingUnsafe: () => seen.waiting
   })
   const settings = ConfigProvider.layer(ConfigProvider.fromEnvRecord({ CM_REFRESH_PIECE: "5" }))
-  yield* Layer.build(
+  const context = yield* Layer.build(
     RefreshLoop.layer.pipe(
+      Layer.provideMerge(Shutdown.layer),
       Layer.provide([
         Layer.succeed(RefreshStore, store),
         Layer.succeed(Refresher, refresher),
@@ -41,13 +43,13 @@ const begin = Effect.gen(function* () {
       ])
     )
   )
-  return seen
+  return { seen, shutdown: Context.get(context, Shutdown) }
 })
 
 describe("the loop of refreshes", () => {
   it.effect("takes no more while what it took waits to begin, and goes on when hardly any does", () =>
     Effect.gen(function* () {
-      const seen = yield* begin
+      const { seen } = yield* begin
       seen.waiting = 3
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(seen.looks, 0)
@@ -58,9 +60,18 @@ describe("the loop of refreshes", () => {
     })
   )
 
+  it.effect("takes nothing any more once the stop was begun", () =>
+    Effect.gen(function* () {
+      const { seen, shutdown } = yield* begin
+      yield* shutdown.request
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(seen.looks, 0)
+    })
+  )
+
   it.effect("has no more under way than a piece, whatever they wait for", () =>
     Effect.gen(function* () {
-      const seen = yield* begin
+      const { seen } = yield* begin
       yield* TestClock.adjust("60 seconds")
       assert.deepStrictEqual([seen.looks, seen.begun], [5, 5])
     })

@@ -135,3 +135,27 @@ it.effect(
       assert.deepStrictEqual(made.beforeLooks, [])
     })
 )
+
+it.effect("a step that was claimed before its replica stops is not begun, and is another replica's at once", () =>
+  Effect.gen(function* () {
+    const made = yield* credentialWorld
+    const { credentials, refresher, rotators, shutdown } = yield* made.replica("one", true)
+    yield* rotators.put("demo", { name: "crm", seal_to: createCurve().getPublicKey() }, caller)
+    const named = { type: "basic", rotation: { rotator: "crm", every: "P30D" } }
+    const secret = { username: "u", password: "a password" }
+    const { credentialId } = yield* credentials.store("demo", request(secret, named), caller)
+    const row = () => made.tables.credentials.get(credentialId)!
+    made.tables.credentials.put(made.tagged({ ...row(), rotating: { ...row().rotating!, nextRotationAt: 0 } }))
+    // The refresh, then the rotation, then, behind its claim, what the rotator is to be asked; last, whether it may be.
+    made.beforeLooks.push(Effect.void, Effect.void, Effect.void, shutdown.request)
+    yield* refresher.due("demo", credentialId)
+    assert.lengthOf(made.beforeLooks, 0)
+    const { attempts, claim, lastError, term, underWay } = row().rotating!
+    assert.deepStrictEqual([attempts, claim, lastError, term, underWay?.step], [0, null, null, 1, "prepare"])
+    assert.strictEqual(row().refreshDueAt, 0)
+    // Which has no bus here, and says so.
+    const { refresher: second } = yield* made.replica("two", true)
+    yield* second.due("demo", credentialId)
+    assert.deepStrictEqual([row().rotating?.attempts, row().rotating?.term], [1, 2])
+  })
+)

@@ -8,7 +8,17 @@ import * as Life from "../../../../src/domain/RotationLife.ts"
 import { explore } from "./explore.ts"
 import { type Protocol, production, type Scenario } from "./model.ts"
 
-const nothing = { ticks: 6, rotations: 1, crashes: 0, lost: 0, refusals: 0, deaf: 0, hands: 0, forgets: 0 } as const
+const nothing = {
+  ticks: 6,
+  rotations: 1,
+  crashes: 0,
+  lost: 0,
+  refusals: 0,
+  deaf: 0,
+  hands: 0,
+  forgets: 0,
+  hindrances: 0
+} as const
 const worlds = {
   "a process dies at any step, or sleeps": { ...nothing, crashes: 2 },
   "answers are lost on the wire": { ...nothing, lost: 2, ticks: 4 },
@@ -17,6 +27,15 @@ const worlds = {
   "a person stores another secret meanwhile": { ...nothing, hands: 1, crashes: 1, ticks: 4 },
   "a person ends the rotations meanwhile": { ...nothing, forgets: 1, crashes: 1, lost: 1, ticks: 4 },
   "two rotations follow each other": { ...nothing, rotations: 2, ticks: 4 },
+  "steps do not begin": { ...nothing, hindrances: 2, ticks: 4 },
+  "steps do not begin, and a process dies": { ...nothing, hindrances: 1, crashes: 1, ticks: 4 },
+  "steps do not begin, and a person stores another secret": { ...nothing, hindrances: 1, hands: 1, ticks: 4 },
+  "steps do not begin, and another rotation follows": {
+    ...nothing,
+    hindrances: 1,
+    rotations: 2,
+    ticks: 4
+  },
   "one is refused, another follows": { ...nothing, rotations: 2, refusals: 1, ticks: 4 }
 } as const satisfies Record<string, Omit<Scenario, "name">>
 type World = keyof typeof worlds
@@ -108,6 +127,18 @@ const mutants: ReadonlyArray<{
     protocol: { mayForget: () => true },
     world: "a person ends the rotations meanwhile",
     breaks: "a secret works at the system that nobody here holds"
+  },
+  {
+    what: "a claim is given back that is another one's by now",
+    protocol: { giveBack: (state) => (state.claim === null ? undefined : Life.giveBack(state, state.claim.term)) },
+    world: "steps do not begin, and another rotation follows",
+    breaks: "a secret works at the system that nobody here holds"
+  },
+  {
+    what: "a claim whose step did not begin is kept",
+    protocol: { giveBack: () => undefined },
+    world: "steps do not begin",
+    breaks: "all wait for a claim that nobody has"
   },
   {
     what: "two are at work at once",

@@ -36,7 +36,7 @@ export const explore = (scenario: Scenario, protocol: Protocol, statesMax: numbe
         if (after.switched > 0) switchedStates++
         if (after.switched > 0 && after.rotating.cleanups.length === 0 && after.rotating.underWay === null)
           cleanStates++
-        const wrong = violationOf(after)
+        const wrong = violationOf(scenario, after)
         const found = { states: seen.size, switchedStates, cleanStates }
         if (wrong !== null) return { ...found, cut: false, violation: traceOf(id, wrong) }
         if (seen.size >= statesMax) return { ...found, cut: true, violation: null }

@@ -14,6 +14,7 @@ export interface Protocol {
   readonly afterHand: typeof Life.afterHand
   readonly takingAway: typeof Life.takingAway
   readonly mayForget: typeof Life.mayForget
+  readonly giveBack: typeof Life.giveBack
   /** The new secret is durable before it is set. */
   readonly keepsPending: boolean
   /** It is used at the system before it is handed out. */
@@ -32,6 +33,7 @@ export const production: Protocol = {
   afterHand: Life.afterHand,
   takingAway: Life.takingAway,
   mayForget: Life.mayForget,
+  giveBack: Life.giveBack,
   keepsPending: true,
   tests: true,
   fencesSystem: true,
@@ -54,6 +56,8 @@ export interface Scenario {
   readonly hands: number
   /** Nothing is rotated by this rotator any more. */
   readonly forgets: number
+  /** Something, as a stop of the process, stands in the way of a step that was claimed and has not begun. */
+  readonly hindrances: number
 }
 
 const claimMs = 2
@@ -72,6 +76,8 @@ type Process =
       readonly work: Life.Work
       readonly keep: string
     }
+  /** Its step will not begin: what is left to do is to give the claim back. */
+  | { readonly at: "leaves"; readonly claim: Life.StepClaim }
   | { readonly at: "acted"; readonly claim: Life.StepClaim; readonly work: Life.Work; readonly result: Result }
 
 export interface State {
@@ -150,6 +156,9 @@ const used = (state: State, what: Exclude<keyof State["left"], "name">): State =
   ...state,
   left: { ...state.left, [what]: state.left[what] - 1 }
 })
+
+const hindered = (state: State, at: 0 | 1, claim: Life.StepClaim): State =>
+  put(used(state, "hindrances"), at, { at: "leaves", claim })
 
 const settle = (protocol: Protocol, state: State, process: Extract<Process, { at: "acted" }>): State => {
   const { result, work } = process
@@ -259,6 +268,7 @@ export const stepsOf = (protocol: Protocol, state: State): ReadonlyArray<readonl
           found.push([`${who} finds nothing to take away`, put(state, at, idle)])
           break
         }
+        if (left.hindrances > 0) found.push([`${who} cannot begin`, hindered(state, at, process.claim)])
         const keep = Array.from(inUse(state)).join("")
         found.push([`${who} looks`, put(state, at, { ...process, at: "looked", keep })])
         break
@@ -274,6 +284,7 @@ export const stepsOf = (protocol: Protocol, state: State): ReadonlyArray<readonl
           found.push([`${who} is late`, put(state, at, acted("transient"))])
           break
         }
+        if (left.hindrances > 0) found.push([`${who} cannot begin at the system`, hindered(state, at, claim)])
         const keep = new Set(process.keep)
         const { result, users } = atSystem(protocol, state, work, keep, false)
         found.push([`${who} does ${work.step} ${work.generation}`, put({ ...state, users }, at, acted(result))])
@@ -292,6 +303,12 @@ export const stepsOf = (protocol: Protocol, state: State): ReadonlyArray<readonl
         }
         break
       }
+      case "leaves": {
+        const given = protocol.giveBack(rotating, process.claim.term)
+        const isOver = given === undefined ? ", which is over," : ""
+        found.push([`${who} gives its claim${isOver} back`, put({ ...state, rotating: given ?? rotating }, at, idle)])
+        break
+      }
       case "acted":
         found.push([`${who} writes down ${process.work.step}`, put(settle(protocol, state, process), at, idle)])
     }
@@ -299,8 +316,17 @@ export const stepsOf = (protocol: Protocol, state: State): ReadonlyArray<readonl
   return found
 }
 
+/** A claim in force that no process has: nobody died with it, and all wait for its end. */
+const isOrphan = (scenario: Scenario, { left, now, processes, rotating: { claim } }: State): boolean =>
+  claim !== null &&
+  now < claim.until &&
+  left.crashes === scenario.crashes &&
+  processes.every((process) => process.at === "idle" || process.claim.term !== claim.term)
+
 /** What must never be: null when all is well. */
-export const violationOf = ({ current, kept, now, promised, rotating, users }: State): string | null => {
+export const violationOf = (scenario: Scenario, state: State): string | null => {
+  const { current, kept, now, promised, rotating, users } = state
+  if (scenario.hindrances > 0 && isOrphan(scenario, state)) return "all wait for a claim that nobody has"
   if (users[current.user] !== current.password) return "what is handed out does not work at the system"
   for (const user of ["a", "b"] as const) {
     const held = [current, ...Object.values(kept)].some(
