@@ -79,6 +79,8 @@ const nothingToRevoke: Revoked = {
 type Ended =
   | { readonly _tag: "Refreshed"; readonly version: number }
   | { readonly _tag: "Failed"; readonly error: ChangeError }
+  /** A bug: whoever waits dies of it. */
+  | { readonly _tag: "Died"; readonly defect: unknown }
   /** Nothing was to be done, or not now. */
   | { readonly _tag: "Idle" }
 
@@ -96,6 +98,8 @@ const lookAgainAfterBug = Duration.seconds(5)
 const giveBackEvery = Duration.seconds(1)
 /** What is not given back by then runs out. */
 const giveBackTries = 30
+/** An answer that could not be settled is tried again after so long, then twice as long, until its claim runs out. */
+const settleAgainMs = 1_000
 const looksMax = 64
 const stepsMax = 12
 const stopLimit = Duration.seconds(25)
@@ -116,6 +120,17 @@ const limitedMs = 5_000
 
 const background: Caller = { ...servicePrincipal("service"), correlationId: "refresh", idempotency: null }
 const databaseFailed = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })
+/** While an exchange is under way, here or elsewhere, that may still bring a new version. */
+const databaseFailedMeanwhile = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: null })
+
+/**
+ * What fails behind an answer that is kept is no failure of the refresh: what was brought is settled yet, and perhaps handed
+ * out. What says so by itself, and what nobody but a person can help with, stays what it is.
+ */
+const failedBehind = (error: ChangeError): ChangeError =>
+  error._tag === "RefreshInDoubt" || error._tag === "RowChanged"
+    ? error
+    : new errors.Unavailable({ part: error._tag === "Unavailable" ? error.part : "refresh", committed: null })
 
 /** Not what comes of waiting, and of what is away for a moment. */
 const isFirstAnswer = (error: ChangeError): error is errors.Refusal =>
@@ -144,6 +159,17 @@ interface Asking {
   /** The credential's version that who asks has seen; null: any. */
   readonly expectedVersion: number | null
 }
+
+/** What nobody waits for. */
+const ofNobody = (tenantId: string, credentialId: string): Asking => ({
+  tenantId,
+  credentialId,
+  caller: background,
+  asked: false,
+  insists: false,
+  overlapMs: null,
+  expectedVersion: null
+})
 
 interface Job extends Asking {
   readonly place: Place
@@ -359,7 +385,8 @@ const make = Effect.gen(function* () {
   const awaitOther = Effect.fnUntraced(function* (job: Job, term: number): Effect.fn.Return<Ended | null, ChangeError> {
     for (let look = 0; look < looksMax; look++) {
       yield* Effect.sleep(lookEvery)
-      const standing = yield* standingOf(job)
+      const { credentialId, tenantId } = job
+      const standing = yield* Effect.mapError(store.standing(tenantId, credentialId), databaseFailedMeanwhile)
       const refresh = standing?.credential.refresh
       if (standing === undefined || refresh === undefined) {
         return failed(new errors.CredentialNotFound({ credentialId: job.credentialId }))
@@ -563,7 +590,10 @@ const make = Effect.gen(function* () {
     return (yield* settled(came.failure)) === "revoked" ? "revoked" : "failed"
   })
 
-  const attempt = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<Ended, ChangeError> {
+  const attempt = Effect.fnUntraced(function* (
+    job: Job,
+    exchanged: { isKept: boolean }
+  ): Effect.fn.Return<Ended, ChangeError> {
     const { asked, credentialId, tenantId } = job
     let mine: number | null = null
     for (let step = 0; step < stepsMax; step++) {
@@ -685,6 +715,7 @@ const make = Effect.gen(function* () {
           )
           if (spent === null) return failed(new errors.RefreshPending({ credentialId }))
           mine = claimed.claim.term
+          exchanged.isKept = true
           const settled = yield* settleOwn(job, spent, known)
           if (settled !== undefined) return endedBy(settled, now)
         }
@@ -696,19 +727,47 @@ const make = Effect.gen(function* () {
   // ---- flights
   const flights = new Map<string, { readonly ended: Deferred.Deferred<Ended>; readonly job: Job }>()
 
-  const whole = (job: Job): Effect.Effect<Ended> =>
-    Effect.matchCauseEffect(inTurn(job, attempt(job)), {
+  const whole = (job: Job): Effect.Effect<Ended> => {
+    const exchanged = { isKept: false }
+    return Effect.matchCauseEffect(inTurn(job, attempt(job, exchanged)), {
       onSuccess: (ended) => Effect.succeed(ended),
       onFailure: (cause) => {
+        if (exchanged.isKept && (isAway(cause) || Cause.hasDies(cause))) settleSoon(job)
         const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
-        return error === undefined
-          ? Effect.as(
-              Effect.logError("a refresh died", cause).pipe(Effect.annotateLogs({ tenantId: job.tenantId })),
-              failed(new errors.Unavailable({ part: "refresh", committed: null }))
-            )
-          : Effect.succeed(failed(error))
+        if (error !== undefined) return Effect.succeed(failed(exchanged.isKept ? failedBehind(error) : error))
+        const died = cause.reasons.find((reason) => reason._tag === "Die")
+        return Effect.as(
+          Effect.logError("a refresh died", cause).pipe(Effect.annotateLogs({ tenantId: job.tenantId })),
+          died === undefined
+            ? failed(new errors.Unavailable({ part: "refresh", committed: null }))
+            : ({ _tag: "Died", defect: died.defect } as const)
+        )
       }
     })
+  }
+
+  /**
+   * An answer of this replica's own is stored, and was not settled: tried again long before its claim runs out, less and
+   * less often, and each time as one of those that nobody waits for, so that many are no storm. A stop waits for it: once that
+   * is begun it is tried at once, and then with the shortest pause, as long as something is away and nothing else in its way.
+   */
+  const settleSoon = ({ credentialId, tenantId }: Asking, afterMs = settleAgainMs): void => {
+    if (afterMs > timing.claimMs) return
+    const isLeft = Effect.match(store.standing(tenantId, credentialId), {
+      onFailure: () => true,
+      onSuccess: (standing) => standing?.versions.some(isAnswer) === true
+    })
+    const again = Effect.gen(function* () {
+      const pause = Effect.sleep(Duration.millis(afterMs * (1 - 0.2 * (yield* Random.next))))
+      yield* (yield* shutdown.isRequested) ? pause : Effect.raceFirst(pause, shutdown.requested)
+      if (!(yield* isLeft)) return
+      const asking = ofNobody(tenantId, credentialId)
+      const ended = yield* join(asking)
+      if (!(yield* shutdown.isRequested)) return settleSoon(asking, afterMs * 2)
+      if (ended._tag === "Failed" && isAway(Cause.fail(ended.error))) settleSoon(asking)
+    })
+    fork(again)
+  }
 
   /** Joins the one that is under way here, or starts one on a fibre of its own. */
   const join = (asking: Asking): Effect.Effect<Ended> =>
@@ -778,7 +837,7 @@ const make = Effect.gen(function* () {
         if (before !== null) return Effect.succeed<Ended>({ _tag: "Refreshed", version: before.version })
         const ended = Deferred.makeUnsafe<Ended>()
         const run = Effect.flatMap(answerFor(job), (result) => keepFor(job, result, caller))
-        fork(Effect.asVoid(Effect.flatMap(run, (result) => Deferred.succeed(ended, result))))
+        fork(Effect.asVoid(Deferred.into(run, ended)))
         return Deferred.await(ended)
       }
     })
@@ -800,6 +859,7 @@ const make = Effect.gen(function* () {
         orElse: () => Effect.succeed(pending)
       })
       if (ended._tag === "Refreshed") return { credentialId, version: ended.version }
+      if (ended._tag === "Died") return yield* Effect.die(ended.defect)
       return yield* ended._tag === "Failed" ? ended.error : new errors.RefreshPending({ credentialId })
     }),
     settled: (tenantId, credentialId, caller) =>
@@ -834,18 +894,7 @@ const make = Effect.gen(function* () {
         readWait
       ).pipe(Effect.map(Option.getOrElse(() => "failed" as const)))
     },
-    due: (tenantId, credentialId) =>
-      Effect.asVoid(
-        join({
-          tenantId,
-          credentialId,
-          caller: background,
-          asked: false,
-          insists: false,
-          overlapMs: null,
-          expectedVersion: null
-        })
-      ),
+    due: (tenantId, credentialId) => Effect.asVoid(join(ofNobody(tenantId, credentialId))),
     waitingUnsafe: () => waiting
   })
 })

@@ -600,6 +600,39 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#last look`, "test/integration/refresh/kills.test.ts"]
       },
       {
+        id: "rotation-refresh-answer-is-not-settled-soon",
+        from: "if (exchanged.isKept && (isAway(cause) || Cause.hasDies(cause))) settleSoon(job)",
+        to: "",
+        breaks: ["P7", "R-REF-26"],
+        tests: [`${refresher}#could not be settled`]
+      },
+      {
+        id: "rotation-refresh-answer-waits-though-mariadb-is-back",
+        from: '["Unavailable", "TooManyRequests"].includes(errorOf(cause)?._tag ?? "")',
+        to: 'errorOf(cause)?._tag === "TooManyRequests"',
+        breaks: ["P7", "R-REF-26"],
+        tests: ["test/integration/refresh/settleSoon.test.ts"]
+      },
+      {
+        id: "rotation-refresh-failure-behind-a-kept-answer-is-undone",
+        from: "failed(exchanged.isKept ? failedBehind(error) : error)",
+        to: "failed(error)",
+        tests: [`${refresher}#not called undone`]
+      },
+      {
+        id: "rotation-refresh-look-that-fails-meanwhile-is-undone",
+        from: 'const databaseFailedMeanwhile = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: null })',
+        to: 'const databaseFailedMeanwhile = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })',
+        tests: [`${refresher}#not called undone`]
+      },
+      {
+        id: "rotation-refresh-answer-is-settled-soon-without-back-off",
+        from: "settleSoon(asking, afterMs * 2)",
+        to: "settleSoon(asking, afterMs)",
+        breaks: ["R-REF-26"],
+        tests: [`${refresher}#could not be settled`]
+      },
+      {
         id: "rotation-refresh-ends-with-the-stop",
         from: "Effect.asVoid, Effect.uninterruptible",
         to: "Effect.asVoid",
@@ -700,6 +733,46 @@ export const actors: ReadonlyArray<Mutant> = [
         to: "if (!(yield* reaches(turn, known))) return null",
         breaks: ["R-REF-25"],
         tests: [`${refresher}#once the stop`]
+      },
+      {
+        id: "rotation-refresh-stop-waits-for-a-pause",
+        from: "? pause : Effect.raceFirst(pause, shutdown.requested)",
+        to: "? pause : pause",
+        breaks: ["R-REF-25", "R-REF-26"],
+        tests: [`${refresher}#settled in a stop`]
+      },
+      {
+        id: "rotation-refresh-stop-settles-without-a-pause",
+        from: "yield* (yield* shutdown.isRequested) ? pause : Effect.raceFirst(pause, shutdown.requested)",
+        to: "yield* Effect.raceFirst(pause, shutdown.requested)",
+        breaks: ["R-REF-25", "R-REF-26"],
+        tests: [`${refresher}#settled in a stop`]
+      },
+      {
+        id: "rotation-refresh-stop-waits-for-a-bug",
+        from: 'if (ended._tag === "Failed" && isAway(Cause.fail(ended.error))) settleSoon(asking)',
+        to: "settleSoon(asking)",
+        breaks: ["R-REF-25", "R-REF-26"],
+        tests: [`${refresher}#settled in a stop`]
+      },
+      {
+        id: "rotation-refresh-stop-settles-once",
+        from: 'if (ended._tag === "Failed" && isAway(Cause.fail(ended.error))) settleSoon(asking)',
+        to: "",
+        breaks: ["R-REF-25", "R-REF-26"],
+        tests: [`${refresher}#settled in a stop`]
+      },
+      {
+        id: "rotation-refresh-bug-is-called-unavailable",
+        from: "          died === undefined\n",
+        to: "          died === undefined || job.asked\n",
+        tests: [`${refresher}#met a bug`]
+      },
+      {
+        id: "rotation-refresh-bug-is-kept-from-who-waits",
+        from: "Effect.asVoid(Deferred.into(run, ended))",
+        to: "Effect.asVoid(Effect.flatMap(run, (result) => Deferred.succeed(ended, result)))",
+        tests: [`${refresher}#met a bug`]
       },
       {
         id: "rotation-refresh-cut-keeps-its-claim",

@@ -800,7 +800,7 @@ describe("a claim whose exchange does not begin", () => {
       const { asked, grant, id, isGivenBack, refresher, second, world } = yield* hindered
       world.beforeLooks.push(Effect.void, Effect.void, dies)
       world.fates.set("demo", ["succeeds", "is not done", "is not done", "is committed, answer lost", "succeeds"])
-      assert.strictEqual((yield* Effect.flip(refresher.refresh("demo", id, caller)))._tag, "Unavailable")
+      assert.isTrue(isBug(yield* Effect.exit(refresher.refresh("demo", id, caller))))
       assert.isNotNull(grant().claim)
       for (let turn = 0; turn < 20; turn++) {
         yield* TestClock.adjust("1 second")
@@ -891,10 +891,10 @@ describe("a claim whose exchange does not begin", () => {
   )
 })
 
-/** A replica of its own scope at a provider of rotating grants, with an exchange under way that hangs until `answer`. */
-const hanging = Effect.gen(function* () {
-  const { asked, put, refresher: other, row, script, store, world } = yield* begin
-  yield* put({ refresh_tokens: "rotate" })
+/** A replica of its own scope, with an exchange under way that hangs until `answer`. */
+const hangingAt = Effect.fnUntraced(function* (definition: Partial<ProviderFields>) {
+  const { asked, credentials, eventsOf, put, refresher: other, row, script, store, world } = yield* begin
+  yield* put(definition)
   const id = yield* store({ expiresAt: 60 * minute })
   const gate = Promise.withResolvers<void>()
   const begun = Promise.withResolvers<void>()
@@ -904,7 +904,8 @@ const hanging = Effect.gen(function* () {
     return { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
   }
   const scope = yield* Scope.make()
-  const { refresher } = yield* world.replica("two", true).pipe(Effect.provideService(Scope.Scope, scope))
+  const replica = world.replica("two", true)
+  const { refresher, shutdown } = yield* replica.pipe(Effect.provideService(Scope.Scope, scope))
   const asking = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
   yield* Effect.promise(() => begun.promise)
   const { grant } = row(id).refresh!.holding.current
@@ -919,8 +920,10 @@ const hanging = Effect.gen(function* () {
       }
     )
   )
-  return { answer: gate.resolve, asked, asking, id, isSettled, other, row, scope, world }
+  const parts = { asked, asking, credentials, eventsOf, id, isSettled, other, row, scope, shutdown, world }
+  return { ...parts, answer: gate.resolve }
 })
+const hanging = hangingAt({ refresh_tokens: "rotate" })
 
 describe("an exchange under way", () => {
   it.effect("goes on when who asked for it goes away", () =>
@@ -972,6 +975,88 @@ describe("an exchange under way", () => {
     })
   )
 
+  const unavailable = { _tag: "Unavailable", committed: null } as const
+  const behind: ReadonlyArray<readonly [string, (_: Effect.Success<typeof hanging>) => void]> = [
+    ["the database is away for a moment", ({ world }) => void world.fates.set("demo", ["is not done", "succeeds"])],
+    [
+      "the next look is not had",
+      ({ id, row, world }) => {
+        // Of another version than the one that was seen: it is to be read anew.
+        world.tables.credentials.put(world.tagged({ ...row(id), version: row(id).version + 1 }))
+        world.beforeLooks.push(Effect.fail(new StoreUnavailable({ operation: "test", outcome: "none" })))
+      }
+    ],
+    [
+      "what it is refreshed by is not understood any more",
+      ({ id, row, world }) => {
+        const version = row(id).version + 1
+        world.tables.credentials.put(world.tagged({ ...row(id), rotation: { provider: 5 }, version }))
+      }
+    ]
+  ]
+  for (const [what, fails] of behind) {
+    it.effect(`whose answer is kept is not called undone because ${what}`, () =>
+      Effect.gen(function* () {
+        const made = yield* hanging
+        fails(made)
+        made.answer()
+        assert.deepInclude(yield* Effect.flip(Effect.flatten(Fiber.join(made.asking))), unavailable)
+        assert.isTrue(made.world.tables.credentials.versionsOf(made.id).some(isAnswer))
+      })
+    )
+  }
+
+  it.effect("is not called undone where nobody can look whether it has begun", () =>
+    Effect.gen(function* () {
+      const { answer, asking, id, isSettled, other, world } = yield* hanging
+      const fails = () =>
+        world.beforeLooks.push(Effect.fail(new StoreUnavailable({ operation: "test", outcome: "none" })))
+      // Another replica waits for it, and looks: who asks, the refresh, and the first of those that wait.
+      world.beforeLooks.push(Effect.void, Effect.void)
+      fails()
+      const elsewhere = yield* Effect.forkChild(Effect.flip(other.refresh("demo", id, caller)))
+      for (let turn = 0; turn < 20 && world.beforeLooks.length > 0; turn++) {
+        yield* TestClock.adjust("250 millis")
+        yield* Effect.promise(() => setImmediate())
+      }
+      assert.deepInclude(yield* Fiber.join(elsewhere), unavailable)
+      fails()
+      yield* TestClock.adjust("18 seconds")
+      assert.deepInclude(yield* Effect.flip(Effect.flatten(Fiber.join(asking))), unavailable)
+      answer()
+      yield* isSettled
+    })
+  )
+
+  it.effect("whose answer could not be settled is settled soon, and not only when its claim runs out", () =>
+    Effect.gen(function* () {
+      const { answer, asked, asking, id, row, world } = yield* hanging
+      world.fates.set("demo", ["is not done", "is not done", "is not done", "succeeds"])
+      answer()
+      assert.strictEqual((yield* Fiber.join(asking))._tag, "Failure")
+      const settled = () => !world.tables.credentials.versionsOf(id).some(isAnswer)
+      const beganAt = yield* Clock.currentTimeMillis
+      const tries: Array<number> = []
+      // After 1, 2 and 4 s, less a part by chance.
+      while (!settled()) {
+        const left = world.fates.get("demo")?.length ?? 0
+        yield* TestClock.adjust("100 millis")
+        for (let turn = 0; turn < 5; turn++) yield* Effect.promise(() => setImmediate())
+        const now = yield* Clock.currentTimeMillis
+        if ((world.fates.get("demo")?.length ?? 0) !== left || settled()) tries.push(now - beganAt)
+        assert.isBelow(now - beganAt, 10_000, "before the claim is over")
+      }
+      assert.lengthOf(tries, 3)
+      const pauses = tries.map((at, index) => at - (tries[index - 1] ?? 0))
+      for (const [index, pause] of pauses.entries()) {
+        assert.isAtLeast(pause, 1_000 * 2 ** index * 0.8)
+        assert.isAtMost(pause, 1_000 * 2 ** index + 500)
+      }
+      assert.lengthOf(asked, 1)
+      assert.strictEqual(row(id).secretVersion, 2)
+    })
+  )
+
   it.effect("of a grant that a person has put aside since brings one that is put aside, too, however late", () =>
     Effect.gen(function* () {
       const { answer, asking, id, other, row, world } = yield* hanging
@@ -1016,6 +1101,116 @@ describe("an exchange under way", () => {
       yield* isSettled
       assert.deepStrictEqual(world.answerFates, [])
       assert.strictEqual((yield* Fiber.join(asking))._tag, "Success")
+    })
+  )
+})
+
+describe("an answer that could not be settled is settled in a stop", () => {
+  /** What needs no time is done. */
+  const turns = Effect.promise(async () => {
+    for (let turn = 0; turn < 50; turn++) await setImmediate()
+  })
+
+  /** Stored by a replica whose next try is some seconds off. */
+  const left = Effect.gen(function* () {
+    const { answer, asking, id, isSettled, scope, shutdown, world } = yield* hanging
+    world.fates.set("demo", ["is not done", "is not done", "is not done", "succeeds"])
+    const tried = (fatesLeft: number) =>
+      Effect.promise(() =>
+        eventually(
+          () => world.fates.get("demo")!.length,
+          (length) => length === fatesLeft,
+          { limitMs: 20_000, everyMs: 5, what: "the next try" }
+        )
+      )
+    const isTried = (fatesLeft: number) => Effect.andThen(tried(fatesLeft), turns)
+    answer()
+    yield* Fiber.join(asking)
+    for (const [pause, fatesLeft] of [
+      ["1 second", 2],
+      ["2 seconds", 1]
+    ] as const) {
+      yield* turns
+      yield* TestClock.adjust(pause)
+      yield* isTried(fatesLeft)
+    }
+    const isStored = () => world.tables.credentials.versionsOf(id).some(isAnswer)
+    assert.isTrue(isStored())
+    const stop = Effect.gen(function* () {
+      yield* shutdown.request
+      return yield* Effect.forkChild(Scope.close(scope, Exit.void))
+    })
+    return { isSettled, isStored, isTried, stop, world }
+  })
+
+  it.effect("at once", () =>
+    Effect.gen(function* () {
+      const { isSettled, stop } = yield* left
+      const stopping = yield* stop
+      yield* isSettled
+      yield* Fiber.join(stopping)
+    })
+  )
+
+  it.effect("after the shortest pause where the database is still away", () =>
+    Effect.gen(function* () {
+      const { isSettled, isStored, isTried, stop, world } = yield* left
+      world.fates.set("demo", ["is not done", "is not done", "succeeds"])
+      const stopping = yield* stop
+      yield* isTried(2)
+      assert.deepStrictEqual([world.fates.get("demo")!.length, isStored()], [2, true])
+      for (let second = 0; second < 2; second++) {
+        yield* TestClock.adjust("1 second")
+        yield* isTried(1)
+      }
+      yield* isSettled
+      yield* Fiber.join(stopping)
+    })
+  )
+
+  it.effect("or left to another replica, where a bug is in its way", () =>
+    Effect.gen(function* () {
+      const { isStored, stop, world } = yield* left
+      world.fates.set("demo", ["dies"])
+      yield* Fiber.join(yield* stop)
+      assert.isTrue(isStored())
+    })
+  )
+})
+
+describe("a refresh that met a bug", () => {
+  const dies = Effect.die(new Error("died on purpose"))
+
+  it.effect("dies for each who waits for it, with a key and without", () =>
+    Effect.gen(function* () {
+      const { asked, id, refresher, row, world } = yield* hindered
+      const withKey = (key: string): Caller => ({
+        ...caller,
+        idempotency: { key, operation: "credential.rotate", body: new Uint8Array(1) }
+      })
+      // Who asks looks, then the refresh.
+      const asks = [caller, withKey("at-the-second-look")]
+      for (const one of asks) {
+        world.beforeLooks.push(Effect.void, dies)
+        assert.isTrue(isBug(yield* Effect.exit(refresher.refresh("demo", id, one))))
+      }
+      world.beforeLooks.push(dies)
+      assert.isTrue(isBug(yield* Effect.exit(refresher.refresh("demo", id, withKey("at-the-first-look")))))
+      assert.lengthOf(asked, 0)
+      yield* refresher.refresh("demo", id, withKey("at-the-first-look"))
+      assert.strictEqual(row(id).secretVersion, 2)
+    })
+  )
+
+  it.effect("behind its stored answer dies for who waits, and is settled soon", () =>
+    Effect.gen(function* () {
+      const { answer, asked, asking, isSettled, world } = yield* hanging
+      world.fates.set("demo", ["dies", "succeeds"])
+      answer()
+      assert.isTrue(isBug(yield* Fiber.join(asking)))
+      yield* TestClock.adjust("1 second")
+      yield* isSettled
+      assert.lengthOf(asked, 1)
     })
   )
 })
