@@ -39,7 +39,7 @@ export type * from "./Grant.ts"
 export { newestTerm, newGrant } from "./Grant.ts"
 
 /** Using a grant may spend it. */
-const spends = (rules: GrantRules): boolean => rules.refreshTokens !== "keep"
+export const spends = (rules: GrantRules): boolean => rules.refreshTokens !== "keep"
 
 /** Using again what was used from `since` on could end what somebody else holds. */
 const isDangerous = (rules: GrantRules, since: number, now: number): boolean =>

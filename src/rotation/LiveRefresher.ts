@@ -46,7 +46,7 @@ import * as Life from "../domain/GrantLife.ts"
 import { servicePrincipal } from "../domain/Principal.ts"
 import type { Provider } from "../domain/Provider.ts"
 import { readAnswer } from "../domain/ProviderAnswer.ts"
-import { broughtNothing, providerFor, type Refresh, refreshIsDue } from "../domain/Refresh.ts"
+import { broughtNothing, providerFor, type Refresh, refreshIsDue, rulesOf } from "../domain/Refresh.ts"
 import { parseRotation } from "../domain/RotationShape.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Shutdown } from "../observability/Shutdown.ts"
@@ -253,7 +253,7 @@ const make = Effect.gen(function* () {
     Effect.mapError(store.standing(tenantId, credentialId), databaseFailed)
 
   const knownOf = Effect.fnUntraced(function* (
-    { credentialId, tenantId }: Job,
+    { credentialId, tenantId }: Asking,
     credential: Credential
   ): Effect.fn.Return<Known, ChangeError> {
     const { refresh } = credential
@@ -388,9 +388,8 @@ const make = Effect.gen(function* () {
       const { credentialId, tenantId } = job
       const standing = yield* Effect.mapError(store.standing(tenantId, credentialId), databaseFailedMeanwhile)
       const refresh = standing?.credential.refresh
-      if (standing === undefined || refresh === undefined) {
-        return failed(new errors.CredentialNotFound({ credentialId: job.credentialId }))
-      }
+      if (standing === undefined) return failed(new errors.CredentialNotFound({ credentialId }))
+      if (refresh === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
       if (refresh.grant.claim?.term === term) continue
       if (Life.wasGivenBack(refresh.grant, term)) return null
       return has(refresh, term)
@@ -842,6 +841,34 @@ const make = Effect.gen(function* () {
       }
     })
 
+  /** Whether an exchange could spend the grant. Where the provider is not known, it could. */
+  const maySpend = (job: Asking, credential: Credential) =>
+    Effect.map(
+      Effect.result(knownOf(job, credential)),
+      (found) => Result.isFailure(found) || Life.spends(rulesOf(found.success.provider))
+    )
+
+  /**
+   * Why who asked waits no longer: what has become of the credential meanwhile. Else the contract (10.3) knows two for a
+   * refresh: the grant may have been spent and no answer is stored, or nothing is lost by asking again. A rotator takes
+   * its time.
+   */
+  const whyNotYet = Effect.fnUntraced(function* (job: Asking): Effect.fn.Return<ChangeError, ChangeError> {
+    const { credentialId, tenantId } = job
+    const standing = yield* Effect.mapError(store.standing(tenantId, credentialId), databaseFailedMeanwhile)
+    const credential = standing?.credential
+    if (credential === undefined) return new errors.CredentialNotFound({ credentialId })
+    if (credential.state === "revoked") return new errors.CredentialRevoked({ credentialId })
+    if (credential.rotating !== undefined) return new errors.RefreshPending({ credentialId })
+    if (credential.refresh === undefined) return new errors.RefreshNotConfigured({ credentialId })
+    const { grant } = credential.refresh
+    if (grant.isFinal) return new errors.ReconnectNeeded({ credentialId })
+    const mayBeSpent = grant.doubtSince !== null || (grant.claim !== null && (yield* maySpend(job, credential)))
+    return mayBeSpent
+      ? new errors.RefreshInDoubt({ credentialId })
+      : new errors.Unavailable({ part: "refresh", committed: null })
+  })
+
   return Refresher.of({
     refresh: Effect.fnUntraced(function* (tenantId, credentialId, caller, overlapMs = null, expectedVersion = null) {
       const pending = failed(new errors.RefreshPending({ credentialId }))
@@ -860,7 +887,8 @@ const make = Effect.gen(function* () {
       })
       if (ended._tag === "Refreshed") return { credentialId, version: ended.version }
       if (ended._tag === "Died") return yield* Effect.die(ended.defect)
-      return yield* ended._tag === "Failed" ? ended.error : new errors.RefreshPending({ credentialId })
+      if (ended._tag === "Failed" && ended.error._tag !== "RefreshPending") return yield* ended.error
+      return yield* yield* whyNotYet(job)
     }),
     settled: (tenantId, credentialId, caller) =>
       Effect.asVoid(

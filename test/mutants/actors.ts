@@ -817,6 +817,27 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#lasts too short`]
       },
       {
+        id: "rotation-refresh-slow-exchange-is-no-doubt",
+        from: "(grant.claim !== null && (yield* maySpend(job, credential)))",
+        to: "(grant.claim !== null && !job.asked && (yield* maySpend(job, credential)))",
+        breaks: ["R-REF-8"],
+        tests: [`${refresher}#who asks for a refresh`]
+      },
+      {
+        id: "rotation-refresh-slow-exchange-is-always-doubt",
+        from: "|| Life.spends(rulesOf(found.success.provider))",
+        to: "|| job.asked || Life.spends(rulesOf(found.success.provider))",
+        breaks: ["R-REF-8"],
+        tests: [`${refresher}#who asks for a refresh`]
+      },
+      {
+        id: "rotation-refresh-what-ended-meanwhile-is-unavailable",
+        from: "if (grant.isFinal) return",
+        to: "if (grant.isFinal && !job.asked) return",
+        breaks: ["R-REF-8"],
+        tests: [`${refresher}#who asks for a refresh`]
+      },
+      {
         id: "rotation-refresh-turn-stays-taken",
         from: "store.endTurn(id, route, result, chance)",
         to: "store.endTurn(-id, route, result, chance)",

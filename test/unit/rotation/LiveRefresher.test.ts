@@ -614,7 +614,7 @@ describe("the last look before an exchange", () => {
       // Who asks looks, then the refresh, then, behind its claim, the exchange.
       world.beforeLooks.push(Effect.void, Effect.void, stored)
       const refused = yield* Effect.flip(refresher.refresh("demo", id, caller))
-      assert.strictEqual(refused._tag, "RefreshPending")
+      assert.deepInclude(refused, { _tag: "Unavailable", part: "refresh" })
       assert.deepStrictEqual([asked.length, world.beforeLooks.length], [0, 0])
     })
   )
@@ -743,7 +743,7 @@ describe("a claim whose exchange does not begin", () => {
       const byHand = { credentialId: id, secret, expiresAt: 60 * minute, overlapMs: null, expectedVersion: null }
       world.beforeLooks.push(Effect.void, Effect.void, Effect.orDie(credentials.rotate("demo", byHand, caller)))
       const refused = yield* Effect.flip(refresher.refresh("demo", id, caller))
-      assert.strictEqual(refused._tag, "RefreshPending")
+      assert.deepInclude(refused, { _tag: "Unavailable", part: "refresh" })
       assert.deepStrictEqual([grant().claim, grant().term, grant().doubtSince, grant().open], [null, 1, null, []])
       assert.strictEqual(row(id).refreshDueAt, row(id).refresh?.nextRefreshAt)
       yield* second.refresh("demo", id, caller)
@@ -1413,6 +1413,86 @@ describe("who asks for a refresh", () => {
       yield* Fiber.join(waiting)
     })
   )
+
+  it.effect("hears after a while that the grant may have been spent, where its exchange has not ended", () =>
+    Effect.gen(function* () {
+      const { answer, id, isSettled, other } = yield* hanging
+      const late = yield* Effect.forkChild(Effect.flip(other.refresh("demo", id, caller)))
+      yield* Effect.promise(() => setImmediate())
+      yield* TestClock.adjust("19 seconds")
+      assert.strictEqual((yield* Fiber.join(late))._tag, "RefreshInDoubt")
+      answer()
+      yield* isSettled
+    })
+  )
+
+  for (const [what, refreshTokens, more] of [
+    ["a provider that takes its grant again and again", "keep", {}],
+    ["the client's own credentials", "rotate", { grant: "client_credentials" }]
+  ] as const) {
+    it.effect(`hears after a while that nothing is in doubt, where only ${what} may be asked with`, () =>
+      Effect.gen(function* () {
+        const { put, refresher, row, script, store } = yield* begin
+        yield* put({ refresh_tokens: refreshTokens })
+        const id = yield* store({ expiresAt: 60 * minute, rotation: { provider: "p", ...more } })
+        const gate = Promise.withResolvers<void>()
+        const begun = Promise.withResolvers<void>()
+        script.answer = async () => {
+          begun.resolve()
+          await gate.promise
+          return { status: 200, body: { access_token: "access-2", expires_in: 3_600 } }
+        }
+        const waiting = yield* Effect.forkChild(Effect.flip(refresher.refresh("demo", id, caller)))
+        yield* Effect.promise(() => begun.promise)
+        assert.isNotNull(row(id).refresh?.grant.claim)
+        yield* TestClock.adjust("19 seconds")
+        assert.deepInclude(yield* Fiber.join(waiting), { _tag: "Unavailable", part: "refresh" })
+        gate.resolve()
+        yield* Effect.promise(() =>
+          eventually(
+            () => row(id).secretVersion,
+            (version) => version === 2,
+            { limitMs: 20_000, everyMs: 5, what: "the answer being settled" }
+          )
+        )
+      })
+    )
+  }
+
+  for (const [what, tag] of [
+    ["is gone", "CredentialNotFound"],
+    ["is revoked", "CredentialRevoked"],
+    ["is refreshed no more", "RefreshNotConfigured"],
+    ["is refused for good", "ReconnectNeeded"]
+  ] as const) {
+    it.effect(`of a credential that ${what} before the exchange has begun hears so`, () =>
+      Effect.gen(function* () {
+        const { asked, credentials, put, refresher, row, store, world } = yield* begin
+        yield* put({ refresh_tokens: "rotate" })
+        const id = yield* store({ expiresAt: 60 * minute })
+        const becomes = {
+          CredentialNotFound: Effect.sync(() =>
+            world.tables.credentials.apply({ inserted: [], updated: [], deleted: [id], versions: [], services: [] })
+          ),
+          CredentialRevoked: credentials.revoke(
+            "demo",
+            { credentialId: id, reason: null, expectedVersion: null },
+            caller
+          ),
+          RefreshNotConfigured: credentials.update("demo", updating(id, null), caller),
+          ReconnectNeeded: Effect.sync(() => {
+            const { refresh, ...known } = row(id)
+            const grant = { ...refresh!.grant, claim: null, isFinal: true }
+            world.tables.credentials.put(world.tagged({ ...known, refresh: { ...refresh!, grant } }))
+          })
+        }
+        // Who asks looks, then the refresh, then, behind its claim, the exchange.
+        world.beforeLooks.push(Effect.void, Effect.void, Effect.orDie(becomes[tag]))
+        const refused = yield* Effect.flip(refresher.refresh("demo", id, caller))
+        assert.deepStrictEqual([refused._tag, asked.length, world.beforeLooks.length], [tag, 0, 0])
+      })
+    )
+  }
 
   const once = (key: string, body = "the body"): Caller => ({
     ...caller,
