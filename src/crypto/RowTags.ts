@@ -76,7 +76,8 @@ export const ofCredential = (credential: Credential): RowText =>
     credential.createdBy,
     credential.updatedBy,
     ...(credential.refresh === undefined ? [] : [credential.refresh]),
-    ...(credential.rotating === undefined ? [] : ["rotating", credential.rotating])
+    ...(credential.rotating === undefined ? [] : ["rotating", credential.rotating]),
+    ...(credential.formerRefresh === undefined ? [] : ["former", credential.formerRefresh])
   ])
 
 /** What was asked, by whom, and how far it came: a sweep goes on with it in the asker's name. */

@@ -52,6 +52,8 @@ export interface Credential {
   readonly refresh?: Refresh | undefined
   /** There while `rotation` names a rotator. */
   readonly rotating?: Rotating | undefined
+  /** What was known of its grants when `rotation` ceased to name a provider: an exchange of then may still bring one. */
+  readonly formerRefresh?: Refresh | undefined
   /** When somebody looks whether it has to be refreshed or rotated. Decides nothing else. */
   readonly refreshDueAt?: number | null | undefined
 }

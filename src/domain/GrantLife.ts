@@ -308,13 +308,27 @@ export const afterHand = (
   const doubt = same === undefined ? { doubtSince: null, open: [] } : {}
   const isAnother = same === undefined || same.aside === true
   const past = { asideUpTo: isAnother ? state.term : (state.asideUpTo ?? -1) }
-  const spares = held.map((one) => (isAnother && one.grant !== stored.grant ? { ...one, aside: true as const } : one))
+  const spares = held
+    .filter(({ version }) => version !== stored.version)
+    .map((one) => (isAnother && one.grant !== stored.grant ? { ...one, aside: true as const } : one))
   return {
     state: { ...state, ...doubt, ...past, attempts: 0, nextAttemptAt: null, isFinal: false },
     // What an exchange under way may bring, or has brought, is newer than the same grant stored again.
     holding: { current, spares }
   }
 }
+
+/**
+ * A rotation was taken away and is there again: what was known goes on, terms, claims and doubts among it, since an
+ * exchange of before may still be under way. One that had ended begins anew, and so does what was stored meanwhile.
+ */
+export const takenUp = (
+  former: { readonly state: GrantState; readonly holding: Holding },
+  stored: { readonly version: number; readonly grant: string }
+): { readonly state: GrantState; readonly holding: Holding } =>
+  former.holding.current.version === stored.version && !former.state.isFinal
+    ? former
+    : afterHand(former.state, former.holding, stored)
 
 /** What is known of the grants that are held, after an answer. */
 export const marked = (holding: Holding, { refused, spent }: Settlement): Holding => {

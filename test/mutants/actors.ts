@@ -466,6 +466,13 @@ export const actors: ReadonlyArray<Mutant> = [
         breaks: ["R-ACT-5"]
       },
       {
+        id: "credentials-update-forgets-what-was-refreshed",
+        from: "const formerRefresh = before.refresh ?? before.formerRefresh",
+        to: "const formerRefresh = before.formerRefresh",
+        breaks: ["P7", "R-REF-24"],
+        tests: [`${refresher}#taken away`]
+      },
+      {
         id: "credentials-update-of-an-ended-one",
         from: 'if (before.state === "expired" || hasRunOut(before, workspace.now)) {',
         to: 'if (before.state === "expired") {',
@@ -568,6 +575,34 @@ export const actors: ReadonlyArray<Mutant> = [
         from: '...(credential.state === "revoked" ? {} : { refreshDueAt })',
         to: "refreshDueAt",
         breaks: ["R-REF-17", "R-REF-22"],
+        tests: [`${refresher}#does not begin`]
+      },
+      {
+        id: "credentials-refresh-terms-begin-again",
+        from: "    const term = lastTermOf(stored)\n",
+        to: "    const term = Math.min(0, lastTermOf(stored))\n",
+        breaks: ["P7", "R-REF-24"],
+        tests: [`${refresher}#taken away`]
+      },
+      {
+        id: "credentials-refresh-taken-up-without-its-secrets",
+        from: "holding.spares.filter(({ version }) => sealed.has(version))",
+        to: "holding.spares.filter(({ version }) => !sealed.has(version))",
+        breaks: ["P7", "R-REF-24"],
+        tests: [`${refresher}#taken away`]
+      },
+      {
+        id: "credentials-refresh-taken-up-keeps-the-notice",
+        from: "told: toldNothing, grantNoticedMs: null }",
+        to: "told: toldNothing }",
+        breaks: ["R-REF-24"],
+        tests: [`${refresher}#named anew`]
+      },
+      {
+        id: "credentials-refresh-not-given-back-while-away",
+        from: "const refresh = credential?.refresh ?? credential?.formerRefresh",
+        to: "const refresh = credential?.refresh",
+        breaks: ["R-REF-22", "R-REF-24"],
         tests: [`${refresher}#does not begin`]
       },
       {

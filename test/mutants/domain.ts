@@ -224,6 +224,13 @@ export const domain: ReadonlyArray<Mutant> = [
       breaks: ["R-REF-22"]
     },
     {
+      id: "domain-grant-taken-up-by-whoever-stored",
+      from: "former.holding.current.version === stored.version && !former.state.isFinal",
+      to: "former.holding.current.version > 0 && !former.state.isFinal",
+      breaks: ["P7", "R-REF-24"],
+      tests: ["test/unit/rotation/LiveRefresher.test.ts#taken away"]
+    },
+    {
       id: "domain-grant-claim-taken-from-holder",
       from: "if (claim !== null && now < claim.until) return ClaimDecision.Busy",
       to: "if (claim !== null && now < claim.at) return ClaimDecision.Busy"

@@ -131,6 +131,27 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
       })
     )
 
+    it.effect("keeps what was known of grants whose rotation was taken away, and gives nothing of it out", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* newTenant
+        const store = yield* RefreshStore
+        const now = yield* Clock.currentTimeMillis
+        const before = credentialRow({ tenantId, refresh: refreshed(), refreshDueAt: now - 1_000 })
+        yield* write(tenantId, { inserted: [before] })
+        const { refresh, refreshDueAt: _, ...rest } = before
+        const formerRefresh = { ...refresh!, grant: { ...refresh!.grant, term: 7 } }
+        yield* write(tenantId, { updated: [{ ...rest, formerRefresh }] }, [before.credentialId])
+        assert.deepStrictEqual(yield* picked(100, [before]), [])
+        const standing = yield* store.standing(tenantId, before.credentialId)
+        assert.deepStrictEqual(standing?.credential.formerRefresh, formerRefresh)
+        assert.isUndefined(standing?.credential.refresh)
+        yield* write(tenantId, { updated: [{ ...before, refreshDueAt: null }] }, [before.credentialId])
+        const again = yield* store.standing(tenantId, before.credentialId)
+        assert.isUndefined(again?.credential.formerRefresh)
+        assert.deepStrictEqual(again?.credential.refresh, refresh)
+      })
+    )
+
     it.effect("counts turns of a lane in a minute and at a time, and those of no other", () =>
       Effect.gen(function* () {
         const route = newRoute()

@@ -12,7 +12,7 @@ import { Redacted, Result } from "effect"
 import { type Credential, hasRunOut, isAnswer, ownerKey } from "../../domain/Credential.ts"
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import * as errors from "../../domain/errors.ts"
-import { spendable } from "../../domain/GrantLife.ts"
+import * as Life from "../../domain/GrantLife.ts"
 import { dueAt } from "../../domain/Refresh.ts"
 import { defaultLimits } from "../../domain/TenantLimits.ts"
 import { noCredentials, slotKey } from "../../store/CredentialStore.ts"
@@ -37,7 +37,7 @@ import {
 } from "./Change.ts"
 import type { ChangedCredential, CredentialMetadata, StoreRequest, UpdateRequest } from "./Credentials.ts"
 import { metadataOf } from "./Metadata.ts"
-import { firstRefresh, type RefreshSetup, withRefresh } from "./RefreshCommands.ts"
+import { firstRefresh, type RefreshSetup, refreshTakenUp, withRefresh } from "./RefreshCommands.ts"
 import { beginning, changeRefusal, forgetRotation, ownEntryGone, rotatingAfter } from "./RotationChange.ts"
 import { withRotating } from "./RotationSteps.ts"
 import type { RotatorSetup } from "./Rotators.ts"
@@ -205,25 +205,28 @@ const rotationAfter = (
   const version = workspace.credentials.currentVersion(before)
   if (rotation === undefined || setup === null || version === undefined) return {}
   if (setup.refresh === null || "rotator" in setup.refresh) {
-    return { refresh: undefined, ...rotatingAfter(workspace, before, rotation, setup.refresh) }
+    const formerRefresh = before.refresh ?? before.formerRefresh
+    return { refresh: undefined, formerRefresh, ...rotatingAfter(workspace, before, rotation, setup.refresh) }
   }
   forgetRotation(workspace, before)
   const first = firstRefresh(setup.refresh, version, workspace.now)
+  const versions = workspace.credentials.versionsOf(before.credentialId)
   // The grants that are held stay held, and a claim that is under way stays one.
-  const refresh =
+  const known =
     before.refresh === undefined
-      ? first
-      : {
-          ...before.refresh,
-          provider: first.provider,
-          own: first.own,
-          lane: first.lane,
-          queue: first.queue,
-          nextRefreshAt: first.nextRefreshAt,
-          grantExpiresAt: first.grantExpiresAt,
-          health: first.health
-        }
-  return { rotation, refresh, rotating: undefined, refreshDueAt: dueAt(refresh) }
+      ? refreshTakenUp(before.formerRefresh, first, setup.refresh, versions)
+      : before.refresh
+  const refresh = {
+    ...known,
+    provider: first.provider,
+    own: first.own,
+    lane: first.lane,
+    queue: first.queue,
+    nextRefreshAt: first.nextRefreshAt,
+    grantExpiresAt: first.grantExpiresAt,
+    health: first.health
+  }
+  return { rotation, refresh, formerRefresh: undefined, rotating: undefined, refreshDueAt: dueAt(refresh) }
 }
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
@@ -271,7 +274,7 @@ const end = (
   const wanted =
     refresh === undefined || !asksProvider || !workspace.holds.credential(credentialId)
       ? undefined
-      : (spendable(refresh.holding)?.version ?? before.secretVersion)
+      : (Life.spendable(refresh.holding)?.version ?? before.secretVersion)
   const kept = versions.find(({ version }) => version === wanted)
   const after: Credential =
     refresh !== undefined && kept !== undefined

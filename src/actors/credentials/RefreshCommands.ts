@@ -12,7 +12,8 @@ import {
   type Credential,
   type CredentialVersion,
   hasRunOut,
-  isAnswer
+  isAnswer,
+  revocationVersion
 } from "../../domain/Credential.ts"
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
@@ -106,6 +107,40 @@ export const refreshAfterHand = (
     health: healthFrom(setup.provider, version.expiresAt, now, setup.chance),
     lastError: null,
     told: toldNothing
+  }
+}
+
+/** The last term whose answer lies among these versions; 0: none. */
+const lastTermOf = (stored: ReadonlyArray<CredentialVersion>): number =>
+  stored.reduce((last, { version }) => {
+    const isOfTerm = version > answerVersionBase && version < revocationVersion
+    return isOfTerm ? Math.max(last, version - answerVersionBase) : last
+  }, 0)
+
+/**
+ * `rotation` names a provider, and did not before, or not since the secret was stored. A term is never given twice, and
+ * of what was held what has its secret still is held on. `stored`: the versions that have one.
+ */
+export const refreshTakenUp = (
+  former: Refresh | undefined,
+  first: Refresh,
+  { provider }: RefreshSetup,
+  stored: ReadonlyArray<CredentialVersion>
+): Refresh => {
+  const { current } = first.holding
+  if (former === undefined) {
+    const term = lastTermOf(stored)
+    return { ...first, grant: { ...first.grant, term }, holding: { current: { ...current, term }, spares: [] } }
+  }
+  const { holding, state } = Life.takenUp({ state: former.grant, holding: former.holding }, current)
+  const sealed = new Set(stored.map(({ version }) => version))
+  const spares = holding.spares.filter(({ version }) => sealed.has(version))
+  return {
+    ...former,
+    grant: state,
+    graceUntil: graceUntil(state, rulesOf(provider)),
+    holding: bounded({ current: holding.current, spares }),
+    ...(state === former.grant ? {} : { lastError: null, told: toldNothing, grantNoticedMs: null })
   }
 }
 
@@ -275,12 +310,18 @@ export const giveBack = (
   decide: (workspace) => {
     const credential = workspace.credentials.own(request.credentialId)
     const term = request.term()
-    if (credential?.refresh === undefined || term === null) return Result.succeed(false)
-    const { credentialId, refresh } = credential
+    // Its rotation may have been taken away meanwhile: what is known waits there, and comes back with its claim.
+    const refresh = credential?.refresh ?? credential?.formerRefresh
+    if (credential === undefined || refresh === undefined || term === null) return Result.succeed(false)
+    const { credentialId } = credential
     if (!workspace.holds.credential(credentialId)) return Result.fail(credentialChanged(credentialId))
     const grant = refresh.grant.claim?.holder === request.holder ? Life.giveBack(refresh.grant, term) : undefined
     if (grant === undefined) return Result.succeed(false)
     const next = { ...refresh, grant, graceUntil: graceUntil(grant, rulesOf(request.provider)) }
+    if (credential.refresh === undefined) {
+      workspace.credentials.update({ ...credential, formerRefresh: next })
+      return Result.succeed(true)
+    }
     const at = dueAt(next)
     const refreshDueAt = at === null ? null : Math.max(at, workspace.now + giveBackPauseMs)
     // What was revoked meanwhile is looked at for that alone.
@@ -375,12 +416,9 @@ export const settle = (
     const oldest = stored.find(isAnswer)
     // Settled by another one, or not the oldest any more.
     if (oldest?.version !== place) return Result.succeed({ _tag: "Gone" })
-    if (known === undefined) {
-      // Nothing is refreshed any more; what was received is kept all the same.
-      workspace.credentials.putVersion({ ...oldest, state: "spare", reason: "superseded" })
-      return Result.succeed({ _tag: "Gone" })
-    }
     if (request.seenVersion !== null && before.version !== request.seenVersion) return Result.succeed({ _tag: "Gone" })
+    // Nothing is refreshed any more. It lies there, sealed, in case that a provider is named again.
+    if (known === undefined) return Result.succeed({ _tag: "Gone" })
     const { now } = workspace
     const { setup } = request
     const settlement = Life.decideSettle({

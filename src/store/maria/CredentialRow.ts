@@ -24,7 +24,7 @@ const json = <A>(row: Row, index: number): A => JSON.parse(Columns.text(row, ind
 
 // ---- credentials
 export const credentialColumns =
-  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider, refresh_queue, refresh_urgency, refresh_noticed_ms, rotating, rotator"
+  "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider, refresh_queue, refresh_urgency, refresh_noticed_ms, rotating, rotator, former_refresh"
 export const credentialColumnCount = credentialColumns.split(", ").length
 
 export const credentialOf = (row: Row): Credential => {
@@ -52,12 +52,19 @@ export const credentialOf = (row: Row): Credential => {
     ...Columns.macOf(row, 19),
     ...(row[20] === null && row[27] === null ? {} : { refreshDueAt: Columns.wholeOrNull(row, 21) }),
     ...(row[20] === null ? {} : { refresh: json<Refresh>(row, 20) }),
-    ...(row[27] === null ? {} : { rotating: json<Rotating>(row, 27) })
+    ...(row[27] === null ? {} : { rotating: json<Rotating>(row, 27) }),
+    ...(row[29] === null ? {} : { formerRefresh: json<Refresh>(row, 29) })
   }
 }
 
 /** What is not read again is for looking things up. */
-export const refreshValues = ({ refresh, refreshDueAt, rotating, state }: Credential): ReadonlyArray<Value> => [
+export const refreshValues = ({
+  formerRefresh,
+  refresh,
+  refreshDueAt,
+  rotating,
+  state
+}: Credential): ReadonlyArray<Value> => [
   refresh === undefined ? null : JSON.stringify(refresh),
   refresh === undefined && rotating === undefined ? null : (refreshDueAt ?? null),
   refresh?.grantExpiresAt ?? null,
@@ -68,7 +75,8 @@ export const refreshValues = ({ refresh, refreshDueAt, rotating, state }: Creden
     ? null
     : (refresh.grantNoticedMs ?? noNoticeYet),
   rotating === undefined ? null : JSON.stringify(rotating),
-  rotating?.rotator ?? null
+  rotating?.rotator ?? null,
+  formerRefresh === undefined ? null : JSON.stringify(formerRefresh)
 ]
 
 /** A rotation is picked beside the refreshes, in a queue of its own. */

@@ -1,4 +1,4 @@
-// Verifies R-REF-7, R-REF-8, R-REF-9, R-REF-11, R-REF-12.
+// Verifies R-REF-7, R-REF-8, R-REF-9, R-REF-11, R-REF-12, R-REF-24.
 /**
  * Refresh from outside: two replicas on one pair, a hostile provider, a client that knows the contract only.
  */
@@ -304,6 +304,31 @@ describe("a refresh", () => {
     assert.isFalse(rotating.isDead(family))
     assert.strictEqual((await rotate(id)).status, 200)
     assert.isTrue(rotating.isLive(other.family, (await secretOf(id)).refresh_token!))
+  })
+
+  it("whose rotation is taken away and named anew meanwhile has nothing beginning beside it", async () => {
+    const { family, id } = await store("rotating", rotating)
+    rotating.next("held")
+    const misuses = rotating.misuses()
+    const asked = rotate(id)
+    await eventually(
+      () => rotating.heldCount(),
+      (count) => count === 1,
+      { limitMs: 60_000, what: "the exchange" }
+    )
+    for (const rotation of [null, { provider: "rotating" }]) {
+      assert.strictEqual((await ask("credential.update", { credential_id: id, rotation })).status, 200)
+    }
+    // At whichever replica: they wait for the exchange that is under way.
+    const late = Array.from({ length: 4 }, () => rotate(id))
+    const { refresh } = await describeOf(id)
+    assert.strictEqual(refresh.state, "refreshing")
+    rotating.release()
+    for (const answer of await Promise.all([asked, ...late])) {
+      assert.strictEqual(answer.status, 200, JSON.stringify(answer.body))
+    }
+    assert.strictEqual(rotating.misuses(), misuses)
+    assert.isTrue(rotating.isLive(family, (await secretOf(id)).refresh_token!))
   })
 
   it("that a person has overtaken is used in the end, where what was stored meanwhile has ended", async () => {

@@ -6,6 +6,7 @@ import * as RowTags from "../../../src/crypto/RowTags.ts"
 import type { ClientCredential } from "../../../src/domain/ClientCredential.ts"
 import type { HotToken } from "../../../src/domain/HotToken.ts"
 import type { ProviderEntry } from "../../../src/domain/ProviderEntry.ts"
+import type { Refresh } from "../../../src/domain/Refresh.ts"
 import type { TenantSettings } from "../../../src/domain/Tenant.ts"
 import { credentialRow } from "../../support/credentialRows.ts"
 
@@ -67,6 +68,11 @@ describe("RowTags", () => {
       if (name === "noticedMs") assert.strictEqual(changed, text)
       else assert.notStrictEqual(changed, text, name)
     }
+    const state = { provider: "p" } as unknown as Refresh
+    const texts = [{}, { refresh: state }, { formerRefresh: state }].map((over) =>
+      RowTags.ofCredential({ ...credential, ...over })
+    )
+    assert.strictEqual(new Set(texts).size, 3, "of the grants that it is refreshed by, or was")
   })
 
   it("a client credential's and a provider's cover every word that decides something", () => {

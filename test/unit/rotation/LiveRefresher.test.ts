@@ -872,6 +872,22 @@ describe("a claim whose exchange does not begin", () => {
     })
   )
 
+  it.effect("whose rotation is taken away meanwhile is given back, and does not come back with it", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, grant, id, refresher, row, second, world } = yield* hindered
+      const taking = Effect.orDie(credentials.update("demo", updating(id, null), caller))
+      world.beforeLooks.push(Effect.void, Effect.void, taking)
+      yield* Effect.exit(refresher.refresh("demo", id, caller))
+      assert.strictEqual(row(id).refresh, undefined)
+      assert.deepStrictEqual([row(id).formerRefresh?.grant.claim, row(id).formerRefresh?.grant.term], [null, 1])
+      assert.isNull(row(id).refreshDueAt)
+      yield* credentials.update("demo", updating(id, { provider: "p" }), caller)
+      assert.deepStrictEqual([grant().claim, grant().doubtSince], [null, null])
+      yield* second.refresh("demo", id, caller)
+      assert.deepStrictEqual([asked.length, grant().term, grant().doubtSince], [1, 2, null])
+    })
+  )
+
   it.effect("of a credential that is revoked meanwhile is given back, and holds its revocation up no longer", () =>
     Effect.gen(function* () {
       const { asked, grant, id, refresher, revoke, row, world } = yield* hindered
@@ -1724,6 +1740,147 @@ describe("a tenant's own provider whose row is gone", () => {
 const updating = (credentialId: string, rotation: StoreRequest["rotation"]) => ({
   ...{ credentialId, rotation, expectedVersion: null },
   ...{ allowedConsumers: undefined, scopes: undefined, expiresAt: undefined, metadata: undefined }
+})
+
+describe("a rotation that is taken away during an exchange and named anew", () => {
+  const begun = Effect.gen(function* () {
+    const made = yield* begin
+    const { put, refresher, script, store } = made
+    yield* put({ refresh_tokens: "rotate", reuse: "revoke_family" })
+    const id = yield* store({ expiresAt: 600 * minute })
+    const gate = Promise.withResolvers<void>()
+    const asking = Promise.withResolvers<void>()
+    script.answer = async ({ body }) => {
+      asking.resolve()
+      await gate.promise
+      const next = Number(new URLSearchParams(body).get("refresh_token")!.slice("refresh-".length)) + 1
+      const fields = { access_token: `access-${next}`, refresh_token: `refresh-${next}`, expires_in: 3_600 }
+      return { status: 200, body: fields }
+    }
+    const waiting = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
+    yield* Effect.promise(() => asking.promise)
+    const update = (rotation: StoreRequest["rotation"]) =>
+      made.credentials.update("demo", updating(id, rotation), caller)
+    yield* update(null)
+    return { ...made, gate, id, update, waiting }
+  })
+  const tokensOf = (asked: ReadonlyArray<Asked>) =>
+    asked.map(({ body }) => new URLSearchParams(body).get("refresh_token"))
+
+  it.effect("has its claim still: another replica begins nothing beside it, and what it brings is handed out", () =>
+    Effect.gen(function* () {
+      const { asked, gate, id, row, update, waiting, world } = yield* begun
+      assert.deepStrictEqual([row(id).refresh, row(id).formerRefresh?.grant.term], [undefined, 1])
+      yield* update({ provider: "p" })
+      assert.deepStrictEqual([row(id).formerRefresh, row(id).refresh?.grant.claim?.term], [undefined, 1])
+      const other = yield* world.replica("two", true)
+      yield* other.refresher.due("demo", id)
+      assert.lengthOf(asked, 1)
+      gate.resolve()
+      assert.strictEqual((yield* Fiber.join(waiting))._tag, "Success")
+      yield* other.refresher.refresh("demo", id, caller)
+      assert.deepStrictEqual(tokensOf(asked), ["refresh-1", "refresh-2"])
+      assert.strictEqual(row(id).refresh?.grant.term, 2)
+    })
+  )
+
+  it.effect("finds what the exchange brought while it was away", () =>
+    Effect.gen(function* () {
+      const { asked, gate, id, refresher, row, update, waiting, world } = yield* begun
+      gate.resolve()
+      const ended = yield* Fiber.join(waiting)
+      assert.include(JSON.stringify(ended), "RefreshNotConfigured")
+      assert.lengthOf(world.tables.credentials.versionsOf(id).filter(isAnswer), 1)
+      yield* update({ provider: "p" })
+      yield* TestClock.adjust("2 minutes")
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([row(id).secretVersion, row(id).refresh?.holding.current.term], [row(id).version, 1])
+      yield* refresher.refresh("demo", id, caller)
+      assert.deepStrictEqual(tokensOf(asked), ["refresh-1", "refresh-2"])
+    })
+  )
+
+  it.effect("leaves in force what a person has stored meanwhile", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, gate, id, refresher, row, script, update, waiting } = yield* begun
+      const secret = Redacted.make({ access_token: "access-90", refresh_token: "refresh-90" })
+      const byHand = { credentialId: id, secret, expiresAt: undefined, overlapMs: null, expectedVersion: null }
+      const stored = yield* credentials.rotate("demo", byHand, caller)
+      gate.resolve()
+      yield* Fiber.join(waiting)
+      yield* update({ provider: "p" })
+      yield* TestClock.adjust("2 minutes")
+      yield* refresher.due("demo", id)
+      assert.strictEqual(row(id).secretVersion, stored.version)
+      // Where all of it ends, what the exchange of before had brought is used, and nothing whose secret is gone.
+      script.answer = () => Promise.resolve({ status: 400, body: { error: "invalid_grant" } })
+      const ends: Array<string> = []
+      while (ends.length < 5 && ends.at(-1) !== "ReconnectNeeded") {
+        ends.push((yield* Effect.flip(refresher.refresh("demo", id, caller)))._tag)
+      }
+      assert.deepStrictEqual(ends, ["ProviderFailed", "ReconnectNeeded"])
+      assert.deepStrictEqual(tokensOf(asked), ["refresh-1", "refresh-90", "refresh-2"])
+      assert.strictEqual(row(id).refresh?.grant.term, 3)
+    })
+  )
+
+  it.effect("counts on behind what lies there of an exchange of which nothing else is known", () =>
+    Effect.gen(function* () {
+      const { gate, id, refresher, row, update, waiting, world } = yield* begun
+      gate.resolve()
+      yield* Fiber.join(waiting)
+      const { formerRefresh: _, ...unknown } = row(id)
+      world.tables.credentials.put(world.tagged(unknown))
+      yield* update({ provider: "p" })
+      assert.strictEqual(row(id).refresh?.grant.term, 1)
+      yield* refresher.refresh("demo", id, caller)
+      assert.strictEqual(row(id).refresh?.grant.term, 2)
+    })
+  )
+
+  it.effect("begins anew where a person was asked for", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, refresher, row, script, store } = yield* begin
+      yield* put({ refresh_tokens: "rotate" })
+      const id = yield* store({ expiresAt: 600 * minute })
+      script.answer = () => Promise.resolve({ status: 400, body: { error: "invalid_grant" } })
+      assert.strictEqual((yield* Effect.flip(refresher.refresh("demo", id, caller)))._tag, "ReconnectNeeded")
+      yield* credentials.update("demo", updating(id, null), caller)
+      yield* credentials.update("demo", updating(id, { provider: "p" }), caller)
+      const { grant, holding, lastError } = row(id).refresh!
+      assert.deepStrictEqual([grant.isFinal, grant.term, lastError], [false, 1, null])
+      assert.deepStrictEqual([holding.current.refused, holding.spares], [false, []])
+      yield* Effect.flip(refresher.refresh("demo", id, caller))
+      assert.lengthOf(asked, 2)
+    })
+  )
+})
+
+describe("a rotation that is named anew after a notice of the grant's end", () => {
+  for (const [what, isAnother, noticed] of [
+    ["tells of the end of the grant that was stored meanwhile", true, null],
+    ["tells nothing twice of the one that is held still", false, 24 * 60 * minute]
+  ] as const) {
+    it.effect(what, () =>
+      Effect.gen(function* () {
+        const { credentials, put, row, store, world } = yield* begin
+        yield* put({ refresh_tokens: "rotate", grant_lifetime: "P30D" })
+        const id = yield* store({ expiresAt: 600 * minute })
+        const known = row(id)
+        const told = { ...known, refresh: { ...known.refresh!, grantNoticedMs: 24 * 60 * minute } }
+        world.tables.credentials.put(world.tagged(told))
+        yield* credentials.update("demo", updating(id, null), caller)
+        if (isAnother) {
+          const secret = Redacted.make({ access_token: "access-9", refresh_token: "refresh-9" })
+          const byHand = { credentialId: id, secret, expiresAt: undefined, overlapMs: null, expectedVersion: null }
+          yield* credentials.rotate("demo", byHand, caller)
+        }
+        yield* credentials.update("demo", updating(id, { provider: "p" }), caller)
+        assert.isNumber(row(id).refresh?.grantExpiresAt)
+        assert.strictEqual(row(id).refresh?.grantNoticedMs, noticed)
+      })
+    )
+  }
 })
 
 describe("what a secret that is given by hand is refreshed by", () => {

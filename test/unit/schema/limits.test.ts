@@ -313,6 +313,7 @@ const written: Readonly<Record<string, number>> = {
   "credentials.reason": reason,
   // Times, fingerprints and at most seventeen held grants.
   "credentials.refresh": own(16_000),
+  "credentials.former_refresh": own(16_000),
   "credentials.refresh_provider": lengthOf(providerNamePattern),
   // Times, and at most eight old secrets that are to be taken away.
   "credentials.rotating": own(4_096),

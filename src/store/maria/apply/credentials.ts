@@ -30,7 +30,8 @@ const insertSql = `INSERT INTO credentials (${credentialColumns}) VALUES (${mark
 const updateSql = `UPDATE credentials SET state = ?, version = ?, secret_version = ?, scopes = ?, allowed_consumers = ?,
     metadata = ?, rotation = ?, expires_at = ?, noticed_ms = ?, reason = ?, updated_at = ?, updated_by = ?, mac = ?,
     refresh = ?, refresh_due_at = ?, refresh_final_at = ?, refresh_provider = ?,
-    refresh_queue = ?, refresh_urgency = ?, refresh_noticed_ms = ?, rotating = ?, rotator = ?
+    refresh_queue = ?, refresh_urgency = ?, refresh_noticed_ms = ?, rotating = ?, rotator = ?,
+    former_refresh = ?
   WHERE credential_id = ? AND tenant_id = ?`
 const versionSql = `INSERT INTO credential_versions (${versionColumns}) VALUES (${marks(12)})
   ON DUPLICATE KEY UPDATE state = VALUES(state), sealed = VALUES(sealed), key_id = VALUES(key_id),
