@@ -6,8 +6,8 @@
  * at the same ones; `putAnswer` keeps what a provider said, whatever became of the claim that it was
  * asked under; and turns at a provider, and how they ended, are counted.
  *
- * Promises: an answer that was put is found by `standing` until a transaction deletes it, and a second
- * put of the same term changes nothing; of a lane no more turns are taken in any minute, and held at a time,
+ * Promises: an answer that was put is found by `standing` until a transaction deletes it, whatever somebody else wrote in
+ * its place before, and a second put of the same term changes nothing; of a lane no more turns are taken in any minute, and held at a time,
  * than it was asked for, over all replicas; a circuit (`domain/Circuit.ts`) that one replica opened is open for
  * all, and lets one try. All times are the database's clock.
  *
@@ -17,6 +17,7 @@ import { Context, type Effect } from "effect"
 import type { CircuitKind, CircuitState } from "../domain/Circuit.ts"
 import type { Credential, CredentialVersion } from "../domain/Credential.ts"
 import type { ProviderEntry } from "../domain/ProviderEntry.ts"
+import { heldVersions, type Refresh } from "../domain/Refresh.ts"
 import type { RotatorEntry } from "../domain/Rotator.ts"
 import type { CredentialRef } from "./CredentialStore.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
@@ -143,6 +144,19 @@ export class RefreshStore extends Context.Service<
     readonly pruneVersions: (tenantId: string, credentialId: string) => Effect.Effect<number, StoreUnavailable>
   }
 >()("cm/store/RefreshStore") {}
+
+/**
+ * Whether what stands in the place of this answer is the answer, or what became of it. Else somebody who writes to the
+ * database put it there, and the answer may hold the only live grant.
+ */
+export const isKeptAt = (
+  there: Pick<CredentialVersion, "state" | "sealed">,
+  { sealed, version }: Pick<CredentialVersion, "sealed" | "version">,
+  refresh: Refresh | undefined
+): boolean =>
+  there.state === "answer" ||
+  (refresh !== undefined && heldVersions(refresh.holding).has(version)) ||
+  (there.sealed !== null && sealed !== null && Buffer.compare(there.sealed, sealed) === 0)
 
 /** How long a turn counts against the rate. */
 export const rateWindowMs = 60_000

@@ -769,25 +769,151 @@ export const store: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn(
-    "src/store/maria/ProviderTurns.ts",
-    { breaks: ["R-REF-13"], tests: [`${maria}/MariaRefreshStore.test.ts`] },
+    "src/store/RefreshStore.ts",
+    { breaks: ["P7", "R-REF-27"], tests: [`${unit}/MemoryRefreshStore.test.ts`] },
+    [
+      {
+        id: "refresh-answer-gives-way-to-what-stands-there",
+        from: 'there.state === "answer" ||',
+        to: "there.state !== null ||"
+      },
+      {
+        id: "refresh-answer-takes-the-place-of-what-came-of-it",
+        from: "(refresh !== undefined && heldVersions(refresh.holding).has(version)) ||",
+        to: ""
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/MariaRefreshStore.ts",
+    { breaks: ["P7", "R-REF-27"], tests: [`${maria}/MariaRefreshStore.test.ts`] },
+    [
+      {
+        id: "store-sql-standing-has-any-number-of-versions",
+        tests: [`${maria}/maria/LargeRows.test.ts`],
+        from: "ORDER BY version DESC LIMIT ${versionsMax}`",
+        to: "ORDER BY version DESC`"
+      },
+      {
+        id: "store-sql-versions-of-any-length",
+        file: "src/store/maria/CredentialRow.ts",
+        tests: [`${maria}/maria/LargeRows.test.ts`],
+        from: "> ${sealedBytesMax}, ''",
+        to: "> 8 * ${sealedBytesMax}, ''"
+      },
+      {
+        id: "store-answer-gives-way-to-what-stands-there",
+        from: "if (isKeptAt({ state, sealed }, answer, refresh)) return true",
+        to: "if (isKeptAt({ state, sealed }, answer, refresh) || refresh !== undefined) return true"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/ProviderCircuits.ts",
+    { breaks: ["R-REF-15"], tests: [`${maria}/MariaRefreshStore.test.ts`] },
     [
       {
         id: "store-turns-open-circuit-is-passed",
         from: "for (const row of passes ? [] : circuits) {",
-        to: "for (const row of passes ? circuits : []) {",
+        to: "for (const row of passes ? circuits : []) {"
+      },
+      {
+        id: "store-turns-made-longer-with-what-others-try",
+        from: 'SET probe_until = ? WHERE circuit = ? AND probe_until = ?"\nconst endProbeSql',
+        to: 'SET probe_until = ? WHERE circuit = ? AND probe_until <> ?"\nconst endProbeSql'
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/ProviderTurns.ts",
+    { breaks: ["R-REF-13"], tests: [`${maria}/MariaRefreshStore.test.ts`] },
+    [
+      {
+        id: "store-turns-kept-though-over",
+        from: "WHERE turn_id = ? AND lane = ? AND held_until > ${Columns.momentSql}`",
+        to: "WHERE turn_id = ? AND lane = ? AND taken_at <= ${Columns.momentSql}`",
+        breaks: ["R-REF-13"]
+      },
+      {
+        id: "store-turns-made-longer-without-what-they-try",
+        from: "if (before !== undefined && after !== undefined) {",
+        to: "if (before === undefined && after !== undefined) {",
         breaks: ["R-REF-15"]
       },
       {
-        id: "store-turns-half-open-lets-all-try",
-        from: "    ...tries(session, circuits, heldUntil)\n",
+        id: "store-turns-ended-well-whatever-was-counted",
+        from: "return counted.length === 0",
+        to: "return counted.length >= 0",
+        breaks: ["R-REF-15"]
+      },
+      {
+        id: "store-turns-of-long-ago-deleted-each-time",
+        from: "(last + 1) % oldTurnsEvery === 0",
+        to: "(last + 1) % oldTurnsEvery >= 0",
+        tests: [`${unit}/maria/ProviderTurns.test.ts`]
+      },
+      {
+        id: "store-turns-of-long-ago-never-deleted",
+        from: "(last + 1) % oldTurnsEvery === 0",
+        to: "(last + 1) % oldTurnsEvery < 0",
+        tests: [`${unit}/maria/ProviderTurns.test.ts`]
+      },
+      {
+        id: "store-turns-one-more-than-the-rate",
+        from: "lane_turn = ${lastSql} + 1 - ?",
+        to: "lane_turn = ${lastSql} - ?"
+      },
+      {
+        id: "store-turns-counted-beside-each-other",
+        from: "FROM provider_lanes WHERE lane = ? FOR UPDATE",
+        to: "FROM provider_lanes WHERE lane = ?"
+      },
+      {
+        id: "store-turns-of-the-release-before-not-counted",
+        from: "unnumbered > 0 ||",
+        to: "unnumbered < 0 ||",
+        tests: [`${maria}/maria/ProviderTurns.test.ts`]
+      },
+      {
+        id: "store-turns-number-of-nobody-is-believed",
+        from: "GREATEST(LEAST(MAX(lane_turn), ${turnNumberMax}), 0)",
+        to: "MAX(lane_turn)",
+        tests: [`${maria}/maria/ProviderTurns.test.ts`]
+      },
+      {
+        id: "store-turns-numbered-beyond-every-lane",
+        from: "isNumbered ? last + 1 : null",
+        to: "last + 1",
+        tests: [`${maria}/maria/ProviderTurns.test.ts`]
+      },
+      {
+        id: "store-turns-moment-of-nobody-is-waited-for",
+        from: " AND taken_at <= ${Columns.nowSql} + ${rateWindowMs}`",
+        to: "`",
+        tests: [`${maria}/maria/ProviderTurns.test.ts`]
+      },
+      {
+        id: "store-turns-held-for-ever",
+        from: " AND held_until <= ${Columns.nowSql} + ${heldMsMax}",
         to: "",
+        tests: [`${maria}/maria/ProviderTurns.test.ts`]
+      },
+      {
+        id: "store-turns-cost-as-many-as-there-were",
+        from: "WHERE held_lane = ? AND held_until >",
+        to: "WHERE lane = ? AND held_until >",
+        tests: [`${maria}/maria/ProviderTurns.test.ts`]
+      },
+      {
+        id: "store-turns-half-open-lets-all-try",
+        from: ", ...Circuits.tries(session, circuits, heldUntil)]",
+        to: "]",
         breaks: ["R-REF-15"]
       },
       {
         id: "store-turns-none-gives-no-try-back",
-        from: "if (held !== undefined) await endProbe(session, route, Columns.whole(held, 0))",
-        to: "if (held === undefined) await endProbe(session, route, 0)",
+        from: "if (held !== undefined) await Circuits.endProbe(session, route, Columns.whole(held, 0))",
+        to: "if (held === undefined) await Circuits.endProbe(session, route, 0)",
         breaks: ["R-REF-15"]
       }
     ]

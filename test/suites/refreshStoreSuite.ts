@@ -99,6 +99,35 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
       })
     )
 
+    it.effect("keeps an answer in the place of what is none, and leaves what became of one", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* newTenant
+        const place = answerVersionBase + 3
+        const refresh = refreshed()
+        const spare = { version: place, term: 3, byHand: false, grant: "g", spent: false, refused: false }
+        const holds = { ...refresh, holding: { ...refresh.holding, spares: [spare] } }
+        const sealed = new Uint8Array([9, 9])
+        const other = { state: "spare" as const, sealed: new Uint8Array([1]), reason: "superseded" }
+        const wiped = { state: "superseded" as const, sealed: null, keyId: null }
+        const cases = [
+          { over: other, keeps: true, credential: { refresh } },
+          { over: wiped, keeps: true, credential: { refresh } },
+          { over: other, keeps: false, credential: { refresh: holds } },
+          { over: other, keeps: false, credential: { formerRefresh: holds } },
+          { over: { ...other, sealed }, keeps: false, credential: { refresh } }
+        ]
+        for (const [index, { over, keeps, credential: of }] of cases.entries()) {
+          const credential = credentialRow({ tenantId, serviceName: `s${index}`, ...of })
+          const answer = { ...versionRow(credential), version: place, state: "answer" as const, sealed }
+          const there = { ...answer, ...over }
+          yield* write(tenantId, { inserted: [credential], versions: [there] })
+          assert.isTrue(yield* RefreshStore.use((store) => store.putAnswer(tenantId, answer)))
+          const standing = yield* RefreshStore.use((store) => store.standing(tenantId, credential.credentialId))
+          assert.deepStrictEqual(standing?.versions, [keeps ? answer : there], `case ${index}`)
+        }
+      })
+    )
+
     it.effect("keeps an answer, once, until a transaction deletes it, and none of what was revoked", () =>
       Effect.gen(function* () {
         const tenantId = yield* newTenant

@@ -1,10 +1,11 @@
 /** `RefreshStore` on MariaDB, each look by an index. The promises are those of `RefreshStore.ts`. */
 import { Clock, Effect, Layer } from "effect"
-import { type CredentialVersion, historyVersionsMax } from "../../domain/Credential.ts"
+import { type CredentialVersion, historyVersionsMax, versionStates } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import { providersMax } from "../../domain/ProviderEntry.ts"
+import type { Refresh } from "../../domain/Refresh.ts"
 import { rotatorsMax } from "../../domain/Rotator.ts"
-import { pickedMs, RefreshStore, type StoredProvider } from "../RefreshStore.ts"
+import { isKeptAt, pickedMs, RefreshStore, type StoredProvider } from "../RefreshStore.ts"
 import * as Columns from "./Columns.ts"
 import {
   credentialColumnCount,
@@ -62,13 +63,28 @@ const standing = async (session: Session, tenantId: string, credentialId: string
 const answerSql = `INSERT IGNORE INTO credential_versions (${versionColumns})
   SELECT ${Array(12).fill("?").join(", ")} FROM credentials WHERE credential_id = ? AND tenant_id = ?
     AND (state <> 1 OR JSON_VALUE(refresh, '$.atProvider') = 'pending')`
-const answerThereSql = "SELECT 1 FROM credential_versions WHERE credential_id = ? AND version = ?"
+const placeSql = `SELECT v.state, ${readSealedOfVSql}, c.refresh, c.former_refresh
+  FROM credential_versions v JOIN credentials c ON c.credential_id = v.credential_id
+  WHERE v.credential_id = ? AND v.version = ? AND c.tenant_id = ?`
+const inPlaceSql = `REPLACE INTO credential_versions (${versionColumns})
+  SELECT ${Array(12).fill("?").join(", ")} FROM credential_versions
+  WHERE credential_id = ? AND version = ? AND state = ? AND ${readSealedSql} <=> ?`
 
 /** Each statement commits by itself: the answer is durable when that was carried out. */
 const putAnswer = async (session: Session, tenantId: string, answer: CredentialVersion): Promise<boolean> => {
   const id = Columns.uuidBytes(answer.credentialId)
-  if ((await session.run(answerSql, [...versionValues(tenantId, answer), id, tenantId])) > 0) return true
-  return (await session.rows(answerThereSql, [id, answer.version])).length > 0
+  const values = versionValues(tenantId, answer)
+  if ((await session.run(answerSql, [...values, id, tenantId])) > 0) return true
+  const [row] = await session.rows(placeSql, [id, answer.version, tenantId])
+  if (row === undefined) return false
+  const state = Columns.literal(row, 0, versionStates)
+  const sealed = row[1] === null ? null : Columns.bytes(row, 1)
+  const known = Columns.textOrNull(row, 2) ?? Columns.textOrNull(row, 3)
+  const refresh = known === null ? undefined : (JSON.parse(known) as Refresh)
+  if (isKeptAt({ state, sealed }, answer, refresh)) return true
+  // By nobody else since.
+  const put = await session.run(inPlaceSql, [...values, id, answer.version, Columns.whole(row, 0), sealed])
+  return put > 0 || putAnswer(session, tenantId, answer)
 }
 
 // ---- providers -----------------------------------------------------------------

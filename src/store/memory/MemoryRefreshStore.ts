@@ -16,6 +16,7 @@ import { fairPick, type QueueRoom } from "../FairPick.ts"
 import {
   busyRetryMs,
   type CircuitChange,
+  isKeptAt,
   limitedMsMax,
   pickedMs,
   type QueueRules,
@@ -136,9 +137,9 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
         const credential = tables.get(answer.credentialId)
         if (credential?.tenantId !== tenantId) return false
         if (credential.state === "revoked" && credential.refresh?.atProvider !== "pending") return false
-        if (tables.versionsOf(answer.credentialId).every(({ version }) => version !== answer.version)) {
-          tables.putVersion(answer)
-        }
+        const there = tables.versionsOf(answer.credentialId).find(({ version }) => version === answer.version)
+        const refresh = credential.refresh ?? credential.formerRefresh
+        if (there === undefined || !isKeptAt(there, answer, refresh)) tables.putVersion(answer)
         return true
       }),
     providers: (tenantId, name) =>
