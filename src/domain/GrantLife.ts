@@ -172,6 +172,26 @@ export const giveBack = (state: GrantState, term: number): GrantState | undefine
 export const wasGivenBack = ({ begunUpTo, claim }: GrantState, term: number): boolean =>
   begunUpTo !== undefined && term > begunUpTo && claim?.term !== term
 
+// ---- an answer that cannot be opened -------------------------------------------
+
+/**
+ * Answers of these terms are stored and cannot be opened; their exchanges have ended. What they brought may be the only
+ * live grant, where an exchange spends one: there they stay, so that nothing begins, and are doubt. Where it spends
+ * nothing, what is held is as good as before: they are put aside, and stand in nobody's way.
+ */
+export const decideUnread = (options: {
+  readonly state: GrantState
+  readonly rules: GrantRules
+  readonly terms: ReadonlyArray<number>
+  readonly now: number
+}): { readonly state: GrantState; readonly putsAside: boolean } => {
+  const { now, rules, state, terms } = options
+  const ended = state.claim !== null && terms.includes(state.claim.term) ? state.claim : null
+  const known: GrantState = ended === null ? state : { ...state, claim: null, begunUpTo: undefined }
+  if (!spends(rules)) return { state: known, putsAside: true }
+  return { state: { ...known, doubtSince: state.doubtSince ?? ended?.at ?? now }, putsAside: false }
+}
+
 // ---- settle ------------------------------------------------------------------
 
 /** Where a received grant goes. What is handed out never gives way to something older. */

@@ -58,6 +58,8 @@ export interface Refresh {
   readonly health?: HealthWatch | null | undefined
   /** The threshold of the last notice that was given before the grant's end. */
   readonly grantNoticedMs?: number | null | undefined
+  /** Versions of stored answers that could not be opened: nothing is asked of the provider until a person has acted. */
+  readonly unread?: ReadonlyArray<number> | undefined
   /** Of a revoked one whose provider was asked to revoke it too. */
   readonly atProvider?: AtProvider | undefined
 }

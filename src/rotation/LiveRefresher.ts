@@ -27,7 +27,7 @@ import { Providers } from "../actors/credentials/Providers.ts"
 import * as commands from "../actors/credentials/RefreshCommands.ts"
 import { Refresher, type RevokedAtProvider } from "../actors/credentials/Refresher.ts"
 import { settleRevocation } from "../actors/credentials/RevocationCommands.ts"
-import { believeCredential } from "../actors/tenant/RowTagging.ts"
+import { believeCredential, tellUnread } from "../actors/tenant/RowTagging.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
 import { Keyring } from "../crypto/Keyring.ts"
@@ -520,12 +520,23 @@ const make = Effect.gen(function* () {
     return yield* settle(seen.outcome)
   })
 
-  /** All that its provider would still take: what it answered, and what is held where none of that came of it. */
+  /**
+   * All that its provider would still take: what it answered, and what is held where none of that came of it. What cannot be
+   * opened was changed, or put there, by somebody who writes to the database, and keeps nothing else alive.
+   */
   const secretsToRevoke = Effect.fnUntraced(function* (job: Job, known: Known, standing: Standing, refresh: Refresh) {
     const { credential, versions } = standing
     const found: Array<{ readonly secret: Secret; readonly spent: string | null }> = []
+    const unread: Array<number> = []
+    const opened = (version: CredentialVersion) =>
+      Effect.catchTag(openText(job.tenantId, version), "RowChanged", () => {
+        unread.push(version.version)
+        return Effect.succeed(null)
+      })
     for (const answer of versions.filter(isAnswer)) {
-      const kept = JSON.parse(yield* openText(job.tenantId, answer)) as Kept
+      const text = yield* opened(answer)
+      if (text === null) continue
+      const kept = JSON.parse(text) as Kept
       const { granted } = yield* settling(job, known, refresh, kept, standing)
       if (granted !== null) found.push({ secret: granted.secret, spent: kept.spent })
     }
@@ -533,9 +544,11 @@ const make = Effect.gen(function* () {
     const wanted = held?.version ?? credential.secretVersion
     const own = versions.find(({ version }) => version === revocationVersion || version === wanted)
     if (own !== undefined && !found.some(({ spent }) => spent === held?.grant)) {
-      found.push({ secret: JSON.parse(yield* openText(job.tenantId, own)) as Secret, spent: null })
+      const text = yield* opened(own)
+      if (text !== null) found.push({ secret: JSON.parse(text) as Secret, spent: null })
     }
-    return found.map(({ secret }) => secret)
+    if (unread.length > 0) yield* tellUnread(job.tenantId, job.credentialId, unread, "not revoked")
+    return { secrets: found.map(({ secret }) => secret), isWhole: unread.length === 0 }
   })
 
   /** Once more at the provider, what was revoked here. */
@@ -568,7 +581,7 @@ const make = Effect.gen(function* () {
     const turn = yield* takeTurn(job, known, job.insists)
     if (turn === null) return "failed"
     const came = yield* Effect.onExit(
-      Effect.flatMap(secretsToRevoke(job, known, standing, refresh), (secrets) =>
+      Effect.flatMap(secretsToRevoke(job, known, standing, refresh), ({ isWhole, secrets }) =>
         Effect.gen(function* () {
           let came: Revoked | null = secrets.length === 0 ? nothingToRevoke : doneAtProvider
           const again = mayBeginNow(job, turn, known)
@@ -577,9 +590,10 @@ const make = Effect.gen(function* () {
             if (!(yield* again)) return null
             came = yield* away(job, revokeAt({ ...known, secret, guard, again }, url))
           }
-          return came
+          // Of what cannot be opened the provider does not know yet that it is revoked.
+          return came?.failure === null && !isWhole ? { ...came, failure: nothingToRevoke.failure } : came
         })
-      ).pipe(Effect.catchTag("RowChanged", () => Effect.succeed(nothingToRevoke))),
+      ),
       (exit) => endTurn(turn, known.route, Exit.isSuccess(exit) && exit.value !== null ? exit.value.result : noneAsked)
     )
     if (came === null) {

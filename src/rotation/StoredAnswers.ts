@@ -2,15 +2,18 @@
  * What is stored of exchanges, settled: a provider's answer is opened, read by its rules, and becomes what the credential
  * holds from now on, the oldest first.
  *
- * Promises: an answer is read as it is stored, but for one that this process has just put there; what is settled here was settled by nobody before. When that is to be done is
+ * Promises: an answer is read as it is stored, but for one that this process has just put there; one that cannot be opened
+ * holds up none behind it, and is told; what is settled here was settled by nobody before. When that is to be done is
  * `LiveRefresher.ts`, what comes of it `domain/GrantLife.ts`.
  */
-import { Effect, Metric, Random } from "effect"
+import { Effect, Metric, Random, Result } from "effect"
 import type * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
 import type { ProviderInForce } from "../actors/credentials/Providers.ts"
 import * as commands from "../actors/credentials/RefreshCommands.ts"
 import * as Sealing from "../actors/credentials/Sealing.ts"
+import { noteUnread } from "../actors/credentials/UnreadAnswers.ts"
+import { tellUnread } from "../actors/tenant/RowTagging.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
 import { Keyring } from "../crypto/Keyring.ts"
@@ -149,6 +152,35 @@ export const make = Effect.fnUntraced(function* (
     return of({ kind: read.kind === "unknown" ? "unknown" : "transient", retryAt }, null, failure)
   })
 
+  /** The oldest answer that can be opened. Where one cannot, that is told, and the refresh is in doubt if it was spent for. */
+  const openOldest = Effect.fnUntraced(function* (
+    job: Settler,
+    { versions }: Standing,
+    { provider }: Known
+  ): Effect.fn.Return<Kept | undefined, ChangeError> {
+    const unread: Array<number> = []
+    let kept: Kept | undefined
+    for (const answer of versions.filter(isAnswer)) {
+      const opened = yield* Effect.result(openText(job.tenantId, answer))
+      if (Result.isSuccess(opened)) {
+        kept = JSON.parse(opened.success) as Kept
+        break
+      }
+      if (opened.failure._tag !== "RowChanged") return yield* opened.failure
+      unread.push(answer.version)
+    }
+    if (unread.length === 0) return kept
+    const { credentialId, tenantId } = job
+    const noting = noteUnread({ credentialId, provider, versions: unread }, events, job.caller)
+    const noted = yield* actors.ask(tenantId, noting)
+    if (noted !== "none") {
+      yield* tellUnread(tenantId, credentialId, unread, noted)
+      yield* Effect.forkDetach(describeCache.changed(tenantId))
+    }
+    if (noted === "in doubt" && kept === undefined) return yield* new errors.RefreshInDoubt({ credentialId })
+    return kept
+  })
+
   /** Undefined: somebody else settled it, or it has to be read anew. */
   const settle = Effect.fnUntraced(function* (
     job: Settler,
@@ -169,10 +201,10 @@ export const make = Effect.fnUntraced(function* (
 
   /** Settles the oldest answer that is stored. Undefined: somebody else did. */
   const settleOldest = Effect.fnUntraced(function* (job: Settler, standing: Standing, known: Known) {
-    const { credential, versions } = standing
-    const oldest = versions.find(isAnswer)
-    if (oldest === undefined || credential.refresh === undefined) return undefined
-    const kept = JSON.parse(yield* openText(job.tenantId, oldest)) as Kept
+    const { credential } = standing
+    if (credential.refresh === undefined) return undefined
+    const kept = yield* openOldest(job, standing, known)
+    if (kept === undefined) return undefined
     return yield* settle(job, yield* settling(job, known, credential.refresh, kept, standing))
   })
 

@@ -111,8 +111,10 @@ export const events: ReadonlyArray<EventDescription> = [
         version: Schema.Int
       })
   ),
-  describe("credential.refresh_in_doubt", "A grant may have been spent, and no answer came.", (type) =>
-    credentialEvent(type, { version: Schema.Int })
+  describe(
+    "credential.refresh_in_doubt",
+    "A grant may have been spent, and no answer came; or one that is stored cannot be opened.",
+    (type) => credentialEvent(type, { version: Schema.Int })
   ),
   describe(
     "credential.recovered",

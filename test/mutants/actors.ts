@@ -624,6 +624,28 @@ export const actors: ReadonlyArray<Mutant> = [
     { id: "rotation-at-work-hurried-come-back-late", from: "if (place.hurried || place.holds)", to: "if (place.holds)" }
   ]),
   ...faultsIn(
+    "src/actors/credentials/UnreadAnswers.ts",
+    { breaks: ["P7", "R-REF-27"], tests: [`${refresher}#cannot be opened`, "test/integration/refresh/unread.test.ts"] },
+    [
+      {
+        id: "credentials-unread-left-in-the-way",
+        from: "    if (putsAside) putUnreadAside(workspace, known)\n",
+        to: ""
+      },
+      {
+        id: "credentials-unread-stands-in-a-persons-way",
+        from: 'workspace.credentials.putVersion({ ...version, state: "spare", reason: "superseded" })',
+        to: 'workspace.credentials.putVersion({ ...version, reason: "superseded" })'
+      },
+      {
+        id: "credentials-unread-takes-a-terms-place",
+        from: "      workspace.credentials.deleteVersion(credentialId, version.version)\n",
+        to: '      workspace.credentials.putVersion({ ...version, state: "spare" })\n',
+        tests: [`${refresher}#cannot be opened`, "test/integration/refresh/unread.test.ts"]
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/rotation/LiveRefresher.ts",
     { breaks: ["P7", "R-REF-8"], tests: ["test/integration/refresh/refresh.test.ts"] },
     [
@@ -810,6 +832,27 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#met a bug`]
       },
       {
+        id: "rotation-revocation-hindered-by-what-is-planted",
+        from: "        unread.push(version.version)\n        return Effect.succeed(null)\n",
+        to: "        unread.push(version.version)\n        return openText(job.tenantId, version)\n",
+        breaks: ["P5", "R-REF-17"],
+        tests: [`${refresher}#a revocation at the provider`]
+      },
+      {
+        id: "rotation-revocation-hindered-is-told-to-nobody",
+        from: 'if (unread.length > 0) yield* tellUnread(job.tenantId, job.credentialId, unread, "not revoked")',
+        to: 'if (unread.length > 9) yield* tellUnread(job.tenantId, job.credentialId, unread, "not revoked")',
+        breaks: ["R-REF-17"],
+        tests: [`${refresher}#a revocation at the provider`]
+      },
+      {
+        id: "rotation-revocation-of-a-part-is-whole",
+        from: "came?.failure === null && !isWhole ?",
+        to: "came?.failure === null && !isWhole && secrets.length === 0 ?",
+        breaks: ["P5", "R-REF-17"],
+        tests: [`${refresher}#a revocation at the provider`]
+      },
+      {
         id: "rotation-refresh-cut-keeps-its-claim",
         from: "            begun = false\n",
         to: "            begun = begun || true\n",
@@ -885,6 +928,13 @@ export const actors: ReadonlyArray<Mutant> = [
     "src/rotation/StoredAnswers.ts",
     { breaks: ["P7", "R-REF-8"], tests: ["test/integration/refresh/refresh.test.ts"] },
     [
+      {
+        id: "rotation-refresh-answer-unread-is-not-noted",
+        from: "unread.push(answer.version)",
+        to: "return yield* opened.failure",
+        breaks: ["P7", "R-REF-27"],
+        tests: [`${refresher}#cannot be opened`]
+      },
       {
         id: "rotation-refresh-own-answer-by-an-old-look",
         from: "settle(job, { ...request, seenVersion: version })",

@@ -106,7 +106,8 @@ export const refreshAfterHand = (
     grantNoticedMs: null,
     health: healthFrom(setup.provider, version.expiresAt, now, setup.chance),
     lastError: null,
-    told: toldNothing
+    told: toldNothing,
+    unread: undefined
   }
 }
 
@@ -413,7 +414,9 @@ export const settle = (
     if (before.state === "revoked") return Result.succeed({ _tag: "Gone" })
     const place = answerVersionBase + answer.term
     const stored = workspace.credentials.versionsOf(credentialId)
-    const oldest = stored.find(isAnswer)
+    // One that cannot be opened holds up none that came later.
+    const unread = known?.unread ?? []
+    const oldest = stored.find((one) => isAnswer(one) && (one.version === place || !unread.includes(one.version)))
     // Settled by another one, or not the oldest any more.
     if (oldest?.version !== place) return Result.succeed({ _tag: "Gone" })
     if (request.seenVersion !== null && before.version !== request.seenVersion) return Result.succeed({ _tag: "Gone" })
@@ -438,7 +441,8 @@ export const settle = (
       ...known,
       queue: setup.queue,
       grant: settlement.state,
-      graceUntil: graceUntil(settlement.state, rulesOf(setup.provider))
+      graceUntil: graceUntil(settlement.state, rulesOf(setup.provider)),
+      ...(unread.length === 0 ? {} : { unread: unread.filter((version) => version !== place) })
     }
     if (answer.outcome.kind === "granted" && granted !== null && !isOfAnother) {
       const next = changed(before, workspace, caller)

@@ -32,6 +32,7 @@ import type { ChangedCredential, RotateRequest } from "./Credentials.ts"
 import { type RefreshSetup, refreshAfterHand, withRefresh } from "./RefreshCommands.ts"
 import { ownEntryGone } from "./RotationChange.ts"
 import { handStored } from "./RotationSteps.ts"
+import { putUnreadAside } from "./UnreadAnswers.ts"
 
 export interface HandSetup {
   /** The credential's version that was looked at. */
@@ -80,6 +81,7 @@ export const rotate = (
       expiresAt: expiresAt === undefined ? before.expiresAt : expiresAt,
       noticedMs: null
     }
+    putUnreadAside(workspace, before)
     const versions = workspace.credentials.versionsOf(credentialId)
     const old = workspace.credentials.currentVersion(before)
     putVersions(workspace, Lifecycle.versionsAfterRotation(versions, workspace.now, overlapMs))

@@ -107,6 +107,30 @@ export const tellChanged = (tenantId: string, { id, kind }: RowChanged): Effect.
     })
   )
 
+const unreadTexts = {
+  "in doubt":
+    "a provider's answer that is stored cannot be opened, and its credential is refreshed no more: " +
+    "put its row back as it was, or connect anew",
+  "put aside":
+    "a provider's answer that is stored cannot be opened, and was put aside: its credential is refreshed with the " +
+    "grant that is held, of which nothing was spent",
+  "not revoked":
+    "what was to be revoked at its provider cannot be opened; what can be is revoked, and the rest is tried again " +
+    "for a week: put its row back as it was, or delete it"
+}
+
+/** Counted, and a line in the log, where what is stored of a credential was to be settled, or revoked at its provider. */
+export const tellUnread = (
+  tenantId: string,
+  credentialId: string,
+  versions: ReadonlyArray<number>,
+  noted: keyof typeof unreadTexts
+) =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(rowsChanged, { kind: "credential" }), 1),
+    Effect.logError(unreadTexts[noted], { tenantId, credentialId, versions: versions.join(" ") })
+  )
+
 /** For who read a credential without a lock and is about to use its secret: fails, and tells, where its row was changed. */
 export const believeCredential = (
   credential: Credential,

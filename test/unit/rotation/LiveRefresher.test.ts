@@ -10,6 +10,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Metric, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { RotateRequest, StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
+import { rowsChanged } from "../../../src/actors/tenant/RowTagging.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
 import { WaitingPlace } from "../../../src/actors/tenant/WaitingPlace.ts"
 import type { Credential, CredentialVersion } from "../../../src/domain/Credential.ts"
@@ -1073,6 +1074,98 @@ describe("an exchange under way", () => {
     })
   )
 
+  it.effect("whose stored answer cannot be opened is in doubt, and asks nobody, until a person connects anew", () =>
+    Effect.gen(function* () {
+      const { answer, asked, asking, credentials, eventsOf, id, isSettled, other, row, world } = yield* hanging
+      world.fates.set("demo", ["is not done"])
+      answer()
+      yield* Fiber.join(asking)
+      world.fates.delete("demo")
+      const place = answerVersionBase + 1
+      const kept = world.tables.credentials.versionsOf(id).find(isAnswer)!
+      const write = (version: CredentialVersion) =>
+        world.tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions: [version], services: [] })
+      const spoiled = {
+        ...kept,
+        sealed: kept.sealed!.map((byte, at) => (at === kept.sealed!.length - 1 ? byte ^ 1 : byte))
+      }
+      write(spoiled)
+      for (let look = 0; look < 2; look++) {
+        yield* other.due("demo", id)
+        const { grant, told, unread } = row(id).refresh!
+        assert.deepStrictEqual([grant.claim, told.inDoubt, unread], [null, true, [place]])
+        assert.isNumber(grant.doubtSince)
+        assert.strictEqual((yield* Effect.flip(other.refresh("demo", id, caller)))._tag, "RefreshInDoubt")
+      }
+      assert.lengthOf(asked, 1)
+      assert.lengthOf(eventsOf("refresh_in_doubt"), 1)
+      // Put back as it was it is settled as if nothing had been.
+      const before = { credential: row(id), versions: world.tables.credentials.versionsOf(id) }
+      write(kept)
+      yield* other.due("demo", id)
+      yield* isSettled
+      assert.deepStrictEqual([row(id).secretVersion, row(id).refresh!.unread, asked.length], [2, [], 1])
+      // Or a person connects anew: it lies there, and stands in the way no more.
+      world.tables.credentials.apply({
+        inserted: [],
+        updated: [],
+        deleted: [],
+        versions: before.versions,
+        services: []
+      })
+      world.tables.credentials.put(before.credential)
+      const secret = Redacted.make({ access_token: "access-9", refresh_token: "refresh-9" })
+      const byHand = { credentialId: id, secret, expiresAt: undefined, overlapMs: null, expectedVersion: null }
+      yield* credentials.rotate("demo", byHand, caller)
+      const aside = world.tables.credentials.versionsOf(id).find(({ version }) => version === place)
+      assert.deepStrictEqual([aside?.state, aside?.sealed], ["spare", spoiled.sealed])
+      assert.isUndefined(row(id).refresh!.unread)
+      yield* other.refresh("demo", id, caller)
+      assert.include(asked[1]?.body, "refresh-9")
+    })
+  )
+
+  it.effect(
+    "that spends nothing is made again where its stored answer cannot be opened: that is told and put aside",
+    () =>
+      Effect.gen(function* () {
+        const { answer, asked, asking, eventsOf, id, isSettled, other, row, world } = yield* hangingAt({
+          refresh_tokens: "keep"
+        })
+        world.fates.set("demo", ["is not done"])
+        answer()
+        yield* Fiber.join(asking)
+        world.fates.delete("demo")
+        const place = answerVersionBase + 1
+        const kept = world.tables.credentials.versionsOf(id).find(isAnswer)!
+        const write = (...versions: ReadonlyArray<CredentialVersion>) =>
+          world.tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions, services: [] })
+        const spoil = (sealed: Uint8Array) => sealed.map((byte, at) => (at === sealed.length - 1 ? byte ^ 1 : byte))
+        const spoiled = { ...kept, sealed: spoil(kept.sealed!) }
+        // And one of the term that comes next: what is asked for now is stored there.
+        write(spoiled, { ...spoiled, version: place + 1 })
+        assert.strictEqual((yield* other.refresh("demo", id, caller)).version, 2)
+        yield* isSettled
+        const { grant, holding, unread } = row(id).refresh!
+        assert.deepStrictEqual([asked.length, holding.current.term, grant.doubtSince, unread], [2, 2, null, undefined])
+        assert.lengthOf(eventsOf("refresh_in_doubt"), 1)
+        assert.lengthOf(eventsOf("recovered"), 1)
+        const versions = world.tables.credentials.versionsOf(id)
+        assert.isFalse(versions.some(isAnswer))
+        // Nothing of what was received is thrown away: put right, its row is settled like any other.
+        const aside = versions.find(({ version }) => version === place)
+        assert.deepStrictEqual([aside?.state, aside?.sealed], ["spare", spoiled.sealed])
+        write(kept)
+        yield* other.due("demo", id)
+        assert.isFalse(world.tables.credentials.versionsOf(id).some(isAnswer))
+        assert.include(
+          row(id).refresh!.holding.spares.map(({ term }) => term),
+          1
+        )
+        assert.lengthOf(asked, 2)
+      })
+  )
+
   it.effect("of a grant that a person has put aside since brings one that is put aside, too, however late", () =>
     Effect.gen(function* () {
       const { answer, asking, id, other, row, world } = yield* hanging
@@ -1279,6 +1372,51 @@ describe("a revocation at the provider", () => {
       assert.deepStrictEqual(kept, [])
     })
   )
+
+  for (const isPutRight of [true, false]) {
+    const end = isPutRight ? "until its row is put right" : "for a week"
+    it.effect(`is made of what can be opened where something cannot, which is tried again ${end}`, () =>
+      Effect.gen(function* () {
+        const { asked, put, refresher, revoke, row, script, store, world } = yield* begin
+        yield* put()
+        const id = yield* store()
+        script.answer = () => Promise.resolve({ status: 503, body: {} })
+        assert.strictEqual((yield* revoke(id)).atProvider, "failed")
+        script.answer = () => Promise.resolve({ status: 200, body: {} })
+        const versions = () => world.tables.credentials.versionsOf(id)
+        const write = (version: CredentialVersion) =>
+          world.tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions: [version], services: [] })
+        const held = versions().find(({ sealed }) => sealed !== null)!
+        const told = Effect.map(Metric.value(Metric.withAttributes(rowsChanged, { kind: "credential" })), (seen) =>
+          Number(seen.count)
+        )
+        const before = yield* told
+        const due = Effect.gen(function* () {
+          asked.length = 0
+          yield* TestClock.adjust("1 minute")
+          yield* refresher.due("demo", id)
+          return asked.map(({ body }) => new URLSearchParams(body).get("token"))
+        })
+        // Somebody who writes to the database puts an answer there.
+        write({ ...held, version: answerVersionBase + 7, state: "answer" })
+        assert.deepStrictEqual(yield* due, ["refresh-1"])
+        assert.deepStrictEqual([row(id).refresh?.atProvider, row(id).refresh?.grant.attempts], ["pending", 2])
+        assert.strictEqual(yield* told, before + 1)
+        write({ ...held, sealed: held.sealed!.map((byte, at) => (at === held.sealed!.length - 1 ? byte ^ 1 : byte)) })
+        assert.deepStrictEqual(yield* due, [])
+        assert.deepStrictEqual([row(id).refresh?.atProvider, row(id).refresh?.grant.attempts], ["pending", 3])
+        if (isPutRight) {
+          write(held)
+          write({ ...held, version: answerVersionBase + 7, state: "superseded", sealed: null, keyId: null })
+        } else {
+          world.tables.credentials.put(world.tagged({ ...row(id), updatedAt: -7 * 24 * 60 * minute }))
+        }
+        assert.deepStrictEqual(yield* due, isPutRight ? ["refresh-1"] : [])
+        assert.strictEqual(row(id).refresh?.atProvider, isPutRight ? "revoked" : "given_up")
+        assert.isTrue(versions().every(({ sealed }) => sealed === null))
+      })
+    )
+  }
 
   it.effect("reaches the grant that an exchange under way brings, which is nowhere handed out", () =>
     Effect.gen(function* () {
