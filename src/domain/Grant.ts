@@ -36,6 +36,16 @@ export interface HeldGrant {
   readonly refused: boolean
   /** A person has stored another grant since: this one is used only when nothing more can come of that. */
   readonly aside?: true
+  /** Whose it is, where another provider is named by now: kept for that one, and nobody else is sent it. */
+  readonly of?: Named
+  /** The one that is named refused it, and it is another one's: that says nothing of what its own would say. */
+  readonly astray?: true
+}
+
+/** A provider as a credential names it. `own`: the tenant's own entry of that name, and no other's. */
+export interface Named {
+  readonly provider: string
+  readonly own?: boolean | undefined
 }
 
 /** `current` is handed out. `spares`, the newest term first, are kept sealed and never handed out. */
@@ -112,6 +122,8 @@ export interface Answer {
   /** When the exchange was claimed. */
   readonly claimedAt: number
   readonly outcome: Outcome
+  /** Who was asked, where another provider is named by now. */
+  readonly of?: Named
 }
 
 /** What becomes of the grant in an answer. */

@@ -30,6 +30,7 @@ import {
   type GrantTiming,
   type HeldGrant,
   type Holding,
+  type Named,
   newestTerm,
   type Placement,
   type Settlement
@@ -69,15 +70,34 @@ export type ClaimDecision = Data.TaggedEnum<{
 }>
 export const ClaimDecision = Data.taggedEnum<ClaimDecision>()
 
+/** Whether what was the one's is the other's. Not of its own a name means whatever entry the tenant has of it by now. */
+export const isSameProvider = (of: Named, present: Named): boolean =>
+  of.provider === present.provider && (of.own !== true || present.own === true)
+
+/**
+ * What may be sent to the provider that is named. What is handed out may, whoever gave it: who names another provider
+ * for it says that it is that one's.
+ */
+const sendable = ({ current, spares }: Holding): ReadonlyArray<HeldGrant> => [
+  current,
+  ...spares.filter(({ of }) => of === undefined)
+]
+
+const isUsable = ({ astray, refused }: HeldGrant): boolean => !refused && astray !== true
+
+/** Undefined: the one that is named. */
+const isOwnedBy = (held: HeldGrant, of: Named | undefined): boolean =>
+  held.of === undefined ? of === undefined : of !== undefined && isSameProvider(held.of, of)
+
 /**
  * The grant to use next: what is handed out, then what is kept, the newest first. One whose successor was
  * received comes last, for the case that its successor is refused; what a person has put aside comes behind it.
  */
-export const spendable = ({ current, spares }: Holding): HeldGrant | undefined => {
-  const held = [current, ...spares]
-  const usable = held.filter(({ refused }) => !refused)
+export const spendable = (holding: Holding): HeldGrant | undefined => {
+  const held = sendable(holding)
+  const usable = held.filter(isUsable)
   const own = usable.filter(({ aside }) => aside !== true)
-  const successorRefused = held.some(({ aside, refused }) => refused && aside !== true)
+  const successorRefused = held.some((one) => !isUsable(one) && one.aside !== true)
   return (
     own.find(({ spent }) => !spent) ??
     (successorRefused ? own[0] : undefined) ??
@@ -252,7 +272,8 @@ export const decideSettle = (options: {
       }
     }
     case "refused": {
-      const left = [holding.current, ...holding.spares].some(({ grant, refused }) => !refused && grant !== answer.spent)
+      const known = marked(holding, { refused: answer.spent, spent: null }, answer.of)
+      const left = sendable(known).some(isUsable)
       const doubtEnds = state.doubtSince === null ? null : state.doubtSince + timing.doubtMs
       const mayCome =
         claim !== null || open.some(({ at }) => now < at + timing.doubtMs) || (doubtEnds !== null && now < doubtEnds)
@@ -292,21 +313,52 @@ export const decideSettle = (options: {
 
 /**
  * What is kept once `promoted` is handed out: what was handed out before, the grant that was spent for it (the
- * provider may forget what it answered), and whatever is newer than those.
+ * provider may forget what it answered), whatever is newer than those, and what is another provider's and lives. The
+ * grant that was spent is the one's that took it.
  */
-export const afterPromotion = (holding: Holding, promoted: HeldGrant, spent: string): Holding => ({
-  current: promoted,
-  spares: [
-    holding.current,
-    ...holding.spares.filter(({ grant, term }) => grant === spent || term >= holding.current.term)
-  ]
-})
+export const afterPromotion = (holding: Holding, promoted: HeldGrant, spent: string): Holding => {
+  const { of } = promoted
+  const kept = holding.spares.filter(
+    (one) => one.grant === spent || one.term >= holding.current.term || (!isOwnedBy(one, of) && !one.spent)
+  )
+  return {
+    current: promoted,
+    spares: [holding.current, ...kept].map((one) => (one.grant === spent ? withOwner(one, of) : one))
+  }
+}
 
 /** A spare takes its place in the order of terms. */
 export const withSpare = (holding: Holding, spare: HeldGrant): Holding => ({
   current: holding.current,
   spares: [...holding.spares, spare].toSorted((a, b) => b.term - a.term)
 })
+
+// ---- another provider ----------------------------------------------------------
+
+const withOwner = ({ of: _, ...held }: HeldGrant, of: Named | undefined): HeldGrant =>
+  of === undefined ? held : { ...held, of }
+
+/** Another provider is named: all that is held stays the former one's, but for what was that other one's before. */
+export const ofNamed = (holding: Holding, former: Named, named: Named): Holding => {
+  if (isSameProvider(former, named)) return holding
+  const owned = ({ astray: _, ...held }: HeldGrant): HeldGrant => {
+    const of =
+      held.of ?? (former.own === true ? { provider: former.provider, own: true } : { provider: former.provider })
+    return withOwner(held, isSameProvider(of, named) ? undefined : of)
+  }
+  return { current: owned(holding.current), spares: holding.spares.map(owned) }
+}
+
+/** The same, and what is held for the one that is named now may go on, though nothing of the former one's could. */
+export const namedAnew = (
+  { holding, state }: { readonly state: GrantState; readonly holding: Holding },
+  former: Named,
+  named: Named
+): { readonly state: GrantState; readonly holding: Holding } => {
+  const kept = ofNamed(holding, former, named)
+  const isFinal = state.isFinal && (kept === holding || spendable(kept) === undefined)
+  return { state: { ...state, isFinal }, holding: kept }
+}
 
 // ---- a person ------------------------------------------------------------------
 
@@ -350,12 +402,21 @@ export const takenUp = (
     ? former
     : afterHand(former.state, former.holding, stored)
 
-/** What is known of the grants that are held, after an answer. */
-export const marked = (holding: Holding, { refused, spent }: Settlement): Holding => {
-  const mark = (held: HeldGrant): HeldGrant => ({
-    ...held,
-    spent: held.spent || held.grant === spent,
-    refused: held.refused || held.grant === refused
-  })
+/** What is known of the grants that are held, after an answer; `of`: whose, where another provider is named by now. */
+export const marked = (
+  holding: Holding,
+  { refused, spent }: Pick<Settlement, "refused" | "spent">,
+  of?: Named
+): Holding => {
+  const mark = (held: HeldGrant): HeldGrant => {
+    const isRefused = held.grant === refused
+    const isOwn = isOwnedBy(held, of)
+    return {
+      ...held,
+      spent: held.spent || held.grant === spent,
+      refused: held.refused || (isRefused && isOwn),
+      ...(isRefused && !isOwn && of === undefined ? { astray: true } : {})
+    }
+  }
   return { current: mark(holding.current), spares: holding.spares.map(mark) }
 }

@@ -25,6 +25,10 @@ export interface Kept {
   readonly claimedAt: number
   /** The secret that was spent: what was not answered anew stays as it was. */
   readonly secret: Secret
+  /** Who was asked: the credential may be another provider's by the time it is read. Not in answers of before. */
+  readonly provider?: Provider
+  /** Its entry is the tenant's own, as the credential says. */
+  readonly own?: boolean
   /** What must not come back in words. */
   readonly sent: ReadonlyArray<string>
   readonly outcome:

@@ -362,6 +362,8 @@ const make = Effect.gen(function* () {
       spent: spends.grant,
       claimedAt: claim.at,
       secret,
+      provider,
+      own: credential.refresh?.own === true,
       ...done
     }
     const place = answerVersionBase + claim.term
@@ -537,6 +539,9 @@ const make = Effect.gen(function* () {
       const text = yield* opened(answer)
       if (text === null) continue
       const kept = JSON.parse(text) as Kept
+      // Another provider's is no business of the one that is named.
+      const giver = StoredAnswers.giverOf(kept)
+      if (giver !== null && !Life.isSameProvider(giver, refresh)) continue
       const { granted } = yield* settling(job, known, refresh, kept, standing)
       if (granted !== null) found.push({ secret: granted.secret, spent: kept.spent })
     }

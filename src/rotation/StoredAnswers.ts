@@ -21,7 +21,7 @@ import { secretPurpose, TenantKeys } from "../crypto/TenantKeys.ts"
 import { type CredentialVersion, isAnswer } from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
 import * as errors from "../domain/errors.ts"
-import type { GrantTiming } from "../domain/Grant.ts"
+import type { GrantTiming, Named } from "../domain/Grant.ts"
 import type * as Life from "../domain/GrantLife.ts"
 import { durationMs } from "../domain/IsoDuration.ts"
 import type { Provider } from "../domain/Provider.ts"
@@ -52,6 +52,10 @@ export interface Known {
   readonly setup: commands.RefreshSetup
   readonly route: Route
 }
+
+/** Who gave it; null: not said in answers of before. */
+export const giverOf = ({ own, provider }: Kept): Named | null =>
+  provider === undefined ? null : own === true ? { provider: provider.name, own } : { provider: provider.name }
 
 /** An exchange whose answer is stored, and what was seen last before it. */
 export interface Spent {
@@ -92,11 +96,13 @@ export const make = Effect.fnUntraced(function* (
   /** What was stored of an exchange, as the rules want it. */
   const settling = Effect.fnUntraced(function* (
     { credentialId, tenantId }: Settler,
-    { provider, setup }: Known,
+    { provider: present, setup }: Known,
     refresh: Refresh,
     kept: Kept,
     { now, versions }: Pick<Standing, "now" | "versions">
   ): Effect.fn.Return<commands.Settling> {
+    // An entry that was mended since reads it better; another provider's does not read it at all.
+    const provider = kept.provider === undefined || kept.provider.name === present.name ? present : kept.provider
     const base = { term: kept.term, spends: kept.spends, spent: kept.spent, claimedAt: kept.claimedAt }
     const wait = now + backOffMs(refresh.grant.attempts, yield* Random.next)
     const of = (
@@ -109,6 +115,7 @@ export const make = Effect.fnUntraced(function* (
       setup,
       timing,
       answer: { ...base, outcome },
+      of: giverOf(kept),
       granted,
       failure
     })

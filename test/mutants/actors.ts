@@ -557,7 +557,7 @@ export const actors: ReadonlyArray<Mutant> = [
     [
       {
         id: "credentials-refresh-aside-grant-not-held",
-        from: "      holding = Life.withSpare(marked, one)\n",
+        from: "      holding = Life.withSpare(marked, { ...one, ...of })\n",
         to: "      holding = one.term < 0 ? Life.withSpare(marked, one) : marked\n"
       },
       {
@@ -655,6 +655,13 @@ export const actors: ReadonlyArray<Mutant> = [
         to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return null",
         breaks: ["P7", "R-REF-10"],
         tests: [`${refresher}#last look`, "test/integration/refresh/kills.test.ts"]
+      },
+      {
+        id: "rotation-refresh-revokes-another-providers-answer",
+        from: "if (giver !== null && !Life.isSameProvider(giver, refresh)) continue",
+        to: "",
+        breaks: ["R-REF-17", "R-REF-28"],
+        tests: ["test/integration/refresh/otherProvider.test.ts"]
       },
       {
         id: "rotation-refresh-answer-is-not-settled-soon",
@@ -949,6 +956,13 @@ export const actors: ReadonlyArray<Mutant> = [
         breaks: ["R-REF-23"],
         tests: [`${refresher}#stored just now`]
       },
+      {
+        id: "rotation-refresh-read-by-another-provider",
+        from: "kept.provider === undefined || kept.provider.name === present.name",
+        to: "kept.provider === undefined || kept.provider.name !== ''",
+        breaks: ["P7", "R-REF-3"],
+        tests: [`${refresher}#another provider's`]
+      }
     ]
   ),
   ...faultsIn(

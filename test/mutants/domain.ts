@@ -170,8 +170,8 @@ export const domain: ReadonlyArray<Mutant> = [
     },
     {
       id: "domain-grant-before-dropped",
-      from: "    holding.current,\n    ...holding.spares.filter",
-      to: "    ...holding.spares.filter"
+      from: "[holding.current, ...kept].map",
+      to: "kept.map"
     },
     {
       id: "domain-grant-put-aside-used-in-doubt",
@@ -234,6 +234,57 @@ export const domain: ReadonlyArray<Mutant> = [
       id: "domain-grant-claim-taken-from-holder",
       from: "if (claim !== null && now < claim.until) return ClaimDecision.Busy",
       to: "if (claim !== null && now < claim.at) return ClaimDecision.Busy"
+    },
+    {
+      id: "domain-grant-of-another-provider-is-sent",
+      from: "...spares.filter(({ of }) => of === undefined)",
+      to: "...spares",
+      breaks: ["P7", "R-REF-28"],
+      tests: [
+        "test/unit/rotation/LiveRefresher.test.ts#provider that was named before",
+        "test/integration/refresh/otherProvider.test.ts",
+        ...grants
+      ]
+    },
+    {
+      id: "domain-grant-of-another-provider-is-refused-by-this-one",
+      from: "held.refused || (isRefused && isOwn)",
+      to: "held.refused || isRefused",
+      breaks: ["P7", "R-REF-28"],
+      tests: [`${unit}/grantLife/GrantLife.test.ts#another provider is named`]
+    },
+    {
+      id: "domain-grant-of-another-provider-is-let-go",
+      from: "(!isOwnedBy(one, of) && !one.spent)",
+      to: "(!isOwnedBy(one, of) && one.spent)",
+      breaks: ["P7", "R-REF-28"],
+      tests: [`${unit}/grantLife/GrantLife.test.ts#another provider is named`]
+    },
+    {
+      id: "domain-grant-unread-never-in-doubt",
+      from: "doubtSince: state.doubtSince ?? ended?.at ?? now }",
+      to: "doubtSince: state.doubtSince }",
+      breaks: ["P7", "R-REF-27"],
+      tests: ["test/unit/rotation/LiveRefresher.test.ts#cannot be opened", ...grants]
+    },
+    {
+      id: "domain-grant-unread-stands-in-nobodys-way",
+      from: "if (!spends(rules)) return { state: known, putsAside: true }",
+      to: "if (now >= 0) return { state: known, putsAside: true }",
+      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-27"]
+    },
+    {
+      id: "domain-grant-unread-waited-for-though-nothing-was-spent",
+      from: "  if (!spends(rules)) return { state: known, putsAside: true }\n",
+      to: "",
+      breaks: ["P7", "R-REF-27"],
+      tests: ["test/unit/rotation/LiveRefresher.test.ts#cannot be opened", ...grants]
+    },
+    {
+      id: "domain-grant-unread-exchange-counts-as-given-back",
+      from: "{ ...state, claim: null, begunUpTo: undefined }\n  if",
+      to: "{ ...state, claim: null }\n  if",
+      breaks: ["R-REF-22", "R-REF-27"]
     }
   ]),
   ...faultsIn("src/domain/ProviderBody.ts", { breaks: ["R-REF-3", "P7"], tests: [answers] }, [

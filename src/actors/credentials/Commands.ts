@@ -13,7 +13,7 @@ import { type Credential, hasRunOut, isAnswer, ownerKey } from "../../domain/Cre
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import * as errors from "../../domain/errors.ts"
 import * as Life from "../../domain/GrantLife.ts"
-import { dueAt } from "../../domain/Refresh.ts"
+import { dueAt, type Refresh } from "../../domain/Refresh.ts"
 import { defaultLimits } from "../../domain/TenantLimits.ts"
 import { noCredentials, slotKey } from "../../store/CredentialStore.ts"
 import type { Command } from "../tenant/Command.ts"
@@ -215,7 +215,7 @@ const rotationAfter = (
   const known =
     before.refresh === undefined
       ? refreshTakenUp(before.formerRefresh, first, setup.refresh, versions)
-      : before.refresh
+      : namedAnew(before.refresh, first)
   const refresh = {
     ...known,
     provider: first.provider,
@@ -227,6 +227,11 @@ const rotationAfter = (
     health: first.health
   }
   return { rotation, refresh, formerRefresh: undefined, rotating: undefined, refreshDueAt: dueAt(refresh) }
+}
+
+const namedAnew = (before: Refresh, named: Refresh): Refresh => {
+  const { holding, state } = Life.namedAnew({ state: before.grant, holding: before.holding }, before, named)
+  return { ...before, holding, grant: state }
 }
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

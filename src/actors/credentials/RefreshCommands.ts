@@ -18,7 +18,7 @@ import {
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import type { Secret } from "../../domain/CredentialShape.ts"
 import * as errors from "../../domain/errors.ts"
-import type { Answer, GrantTiming, HeldGrant, Holding } from "../../domain/Grant.ts"
+import type { Answer, GrantTiming, HeldGrant, Holding, Named } from "../../domain/Grant.ts"
 import * as Life from "../../domain/GrantLife.ts"
 import type { Provider, RefreshReason } from "../../domain/Provider.ts"
 import {
@@ -133,7 +133,8 @@ export const refreshTakenUp = (
     const term = lastTermOf(stored)
     return { ...first, grant: { ...first.grant, term }, holding: { current: { ...current, term }, spares: [] } }
   }
-  const { holding, state } = Life.takenUp({ state: former.grant, holding: former.holding }, current)
+  const kept = Life.ofNamed(former.holding, former, first)
+  const { holding, state } = Life.takenUp({ state: former.grant, holding: kept }, current)
   const sealed = new Set(stored.map(({ version }) => version))
   const spares = holding.spares.filter(({ version }) => sealed.has(version))
   return {
@@ -234,6 +235,8 @@ export const claim = (
     if (refresh === undefined) return Result.fail(new errors.RefreshNotConfigured({ credentialId }))
     if (credential.state === "revoked") return Result.fail(new errors.CredentialRevoked({ credentialId }))
     const answers = workspace.credentials.versionsOf(credentialId).filter(isAnswer)
+    // It was read when another one was named: whose the grant is, and by which rules, is read again.
+    if (request.provider.name !== refresh.provider) return Result.succeed({ _tag: "Settle", credential, answers })
     const isOff = workspace.credentials.servicesFor(credential).some(({ isActive }) => !isActive)
     if (isOff && answers.length === 0) return Result.succeed({ _tag: "Paused" })
     const rules = rulesOf(request.provider)
@@ -345,6 +348,8 @@ export interface Settling {
   readonly setup: RefreshSetup
   readonly timing: GrantTiming
   readonly answer: Answer
+  /** Who gave it; null: who is named. */
+  readonly of: Named | null
   /** Of a granted one. */
   readonly granted: {
     readonly secret: Secret
@@ -424,17 +429,18 @@ export const settle = (
     if (known === undefined) return Result.succeed({ _tag: "Gone" })
     const { now } = workspace
     const { setup } = request
+    const of = request.of === null || Life.isSameProvider(request.of, known) ? {} : { of: request.of }
     const settlement = Life.decideSettle({
       state: known.grant,
       rules: rulesOf(setup.provider),
       timing: request.timing,
       holding: known.holding,
-      answer,
+      answer: { ...answer, ...of },
       now
     })
     // Somebody has connected anew since: it tells nothing of what that person stored.
     const isOfAnother = settlement.placement === "aside" || settlement.placement === "superseded"
-    const marked = Life.marked(known.holding, settlement)
+    const marked = Life.marked(known.holding, settlement, of.of)
     let credential = before
     let holding: Holding = marked
     let refresh: Refresh = {
@@ -452,7 +458,8 @@ export const settle = (
         byHand: false,
         grant: answer.outcome.grant,
         spent: false,
-        refused: false
+        refused: false,
+        ...of
       }
       if (settlement.placement === "promote") {
         const expiresAt = granted.isWhole ? granted.expiresAt : before.expiresAt
@@ -532,7 +539,7 @@ export const settle = (
       const { grant } = answer.outcome
       const { term } = answer
       const one = { version: place, term, byHand: false, grant, spent: false, refused: false, aside: true } as const
-      holding = Life.withSpare(marked, one)
+      holding = Life.withSpare(marked, { ...one, ...of })
       const fingerprints = stored.map((version) => version.fingerprints).toReversed()
       apart = { ...oldest, ...sealer.seal(credentialId, place, granted.secret, fingerprints) }
     }

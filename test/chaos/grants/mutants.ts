@@ -85,12 +85,8 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
       },
       {
         file: life,
-        from: [
-          "    holding.current,",
-          "    ...holding.spares.filter(({ grant, term }) => grant === spent || term >= holding.current.term)",
-          ""
-        ].join("\n"),
-        to: ""
+        from: "    spares: [holding.current, ...kept].map(",
+        to: "    spares: kept.slice(kept.length).map("
       }
     ],
     focus: { shares: { ...nobody, connectedAnew: 100 }, troubles: [], slow: 400 }

@@ -55,6 +55,7 @@ export const startProvider = async (rules: ProviderRules, port = 0) => {
   const waiting: Array<Fault> = []
   const held: Array<() => void> = []
   const seen: Array<string> = []
+  const bodies: Array<string> = []
   let exchanges = 0
   let atOnce = 0
   let mostAtOnce = 0
@@ -108,7 +109,13 @@ export const startProvider = async (rules: ProviderRules, port = 0) => {
   }
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const form = new URLSearchParams(await read(request))
+    const body = await read(request)
+    const form = new URLSearchParams(body)
+    bodies.push(decodeURIComponent(body))
+    if (request.url === "/revoke") {
+      response.writeHead(200).end()
+      return
+    }
     const fault = waiting.shift()
     exchanges += 1
     atOnce += 1
@@ -159,6 +166,8 @@ export const startProvider = async (rules: ProviderRules, port = 0) => {
   return {
     host: `127.0.0.1:${address.port}`,
     tokenUrl: `http://127.0.0.1:${address.port}/token`,
+    /** Takes whatever it is given, and revokes nothing. */
+    revokeUrl: `http://127.0.0.1:${address.port}/revoke`,
     client,
     /** A person connects: what a client is given then, and the family's name. */
     connect: () => {
@@ -186,6 +195,8 @@ export const startProvider = async (rules: ProviderRules, port = 0) => {
     /** Grants that were used though they were spent. */
     misuses: () => misuses,
     seen,
+    /** Whether any request had this in its body. */
+    received: (token: string): boolean => bodies.some((body) => body.includes(token)),
     /** Every secret that it knows: none of them may be anywhere else. */
     secrets: (): ReadonlyArray<string> => [client.secret, ...byGrant.keys()],
     stop: () =>

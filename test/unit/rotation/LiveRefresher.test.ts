@@ -1,7 +1,7 @@
 /**
  * What goes on beside refreshes, over memory stores and a provider that stands in on loopback.
  *
- * Verifies: R-REF-8, R-REF-10, R-REF-11, R-REF-13, R-REF-15, R-REF-16, R-REF-22, R-REF-23, R-SEC-30.
+ * Verifies: R-REF-8, R-REF-9, R-REF-10, R-REF-11, R-REF-13, R-REF-15, R-REF-16, R-REF-22, R-REF-23, R-REF-24, R-REF-25, R-REF-26, R-REF-27, R-REF-28, R-SEC-30.
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -1878,6 +1878,104 @@ describe("a tenant's own provider whose row is gone", () => {
 const updating = (credentialId: string, rotation: StoreRequest["rotation"]) => ({
   ...{ credentialId, rotation, expectedVersion: null },
   ...{ allowedConsumers: undefined, scopes: undefined, expiresAt: undefined, metadata: undefined }
+})
+
+describe("an answer that comes when the credential is another provider's", () => {
+  it.effect("is read as who was asked writes it", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, refresher, script, store } = yield* begin
+      yield* put({ refresh_tokens: "rotate", refresh_token_path: "/next", access_token_path: "/now" })
+      yield* put({ name: "other", refresh_tokens: "rotate" })
+      const id = yield* store({ expiresAt: 600 * minute })
+      script.answer = async () => {
+        await Effect.runPromise(credentials.update("demo", updating(id, { provider: "other" }), caller))
+        return { status: 200, body: { now: "access-2", next: "refresh-2", expires_in: 3_600 } }
+      }
+      yield* refresher.refresh("demo", id, caller)
+      const fields = { access_token: "access-3", refresh_token: "refresh-3", expires_in: 3_600 }
+      script.answer = () => Promise.resolve({ status: 200, body: fields })
+      yield* refresher.refresh("demo", id, caller)
+      const tokens = asked.map(({ body }) => new URLSearchParams(body).get("refresh_token"))
+      assert.deepStrictEqual(tokens, ["refresh-1", "refresh-2"])
+    })
+  )
+})
+
+describe("a grant of the provider that was named before", () => {
+  const twoProviders = Effect.gen(function* () {
+    const made = yield* begin
+    const { base, credentials, put, script, store } = made
+    yield* put({ refresh_tokens: "rotate" })
+    yield* put({ name: "other", refresh_tokens: "rotate", token_url: `${base}/b`, revoke_url: `${base}/b/revoke` })
+    const id = yield* store({ expiresAt: 600 * minute })
+    const update = (rotation: StoreRequest["rotation"]) => credentials.update("demo", updating(id, rotation), caller)
+    const storeHand = Effect.suspend(() => {
+      const secret = Redacted.make({ access_token: "access-90", refresh_token: "refresh-90" })
+      const byHand = { credentialId: id, secret, expiresAt: undefined, overlapMs: null, expectedVersion: null }
+      return credentials.rotate("demo", byHand, caller)
+    })
+    const answers = (fields: object) => {
+      script.answer = async ({ path }) =>
+        path === "/b" ? { status: 400, body: { error: "invalid_grant" } } : { status: 200, body: fields }
+    }
+    answers({ access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 })
+    const tokensOf = (path: string) =>
+      made.asked
+        .filter((one) => one.path === path)
+        .map(({ body }) => new URLSearchParams(body).get(path.endsWith("revoke") ? "token" : "refresh_token"))
+    return { ...made, answers, id, storeHand, tokensOf, update }
+  })
+
+  for (const [what, isTakenAway] of [
+    ["is not sent to the one that is named now, and is used where its own is named again", false],
+    ["is not, with a rotation that was taken away in between", true]
+  ] as const) {
+    it.effect(what, () =>
+      Effect.gen(function* () {
+        const { answers, id, refresher, row, storeHand, tokensOf, update } = yield* twoProviders
+        yield* refresher.refresh("demo", id, caller)
+        if (isTakenAway) yield* update(null)
+        yield* update({ provider: "other" })
+        yield* storeHand
+        for (const _ of [1, 2, 3]) {
+          assert.strictEqual((yield* Effect.flip(refresher.refresh("demo", id, caller)))._tag, "ReconnectNeeded")
+        }
+        assert.deepStrictEqual(tokensOf("/b"), ["refresh-90"])
+        answers({ access_token: "access-3", refresh_token: "refresh-3", expires_in: 3_600 })
+        if (isTakenAway) yield* update(null)
+        yield* update({ provider: "p" })
+        if (isTakenAway) {
+          // What ended begins anew, as it does where the same provider is named again.
+          assert.isFalse(row(id).refresh?.grant.isFinal)
+          return
+        }
+        yield* refresher.refresh("demo", id, caller)
+        assert.deepStrictEqual(tokensOf("/token"), ["refresh-1", "refresh-2"])
+        assert.isFalse(row(id).refresh?.grant.isFinal)
+      })
+    )
+  }
+
+  it.effect("that came late, and is put aside, is its own still", () =>
+    Effect.gen(function* () {
+      const { id, refresher, row, script, storeHand, tokensOf, update } = yield* twoProviders
+      const { answer } = script
+      script.answer = async (asked) => {
+        if (asked.path === "/token") {
+          await Effect.runPromise(update({ provider: "other" }))
+          await Effect.runPromise(storeHand)
+        }
+        return answer(asked)
+      }
+      yield* Effect.exit(refresher.refresh("demo", id, caller))
+      assert.deepStrictEqual(
+        row(id).refresh!.holding.spares.map(({ aside, of }) => [aside === true, of]),
+        Array.from({ length: 2 }, () => [true, { provider: "p", own: true }])
+      )
+      for (const _ of [1, 2, 3]) yield* Effect.flip(refresher.refresh("demo", id, caller))
+      assert.deepStrictEqual(tokensOf("/b"), ["refresh-90"])
+    })
+  )
 })
 
 describe("a rotation that is taken away during an exchange and named anew", () => {
