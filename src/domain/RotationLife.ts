@@ -53,6 +53,8 @@ export type ClaimDecision = Data.TaggedEnum<{
   Wait: { readonly until: number }
   /** No rotation may begin now. `overlap`: the secret before this one is still promised to its readers. */
   Refused: { readonly why: "overlap" | "retire_pending"; readonly until: number }
+  /** The rotation that whoever asks has worked at was ended by somebody else; none is begun in its place. */
+  Over: {}
 }>
 export const ClaimDecision = Data.taggedEnum<ClaimDecision>()
 
@@ -67,6 +69,8 @@ const dueCleanup = ({ cleanups }: Rotating, now: number): Cleanup | undefined =>
 export interface Asked {
   /** How long the old secret is promised after the switch; null: as is usual. Zero ends a promise that is running. */
   readonly overlapMs: number | null
+  /** The generation that whoever asks has worked at already; null: none yet. */
+  readonly workedAt: number | null
 }
 
 /** What to do next, if anything. `asked`: somebody waits for a new secret, so that pauses do not count. */
@@ -81,6 +85,9 @@ export const decideStep = (options: {
   readonly isPaused: boolean
 }): ClaimDecision => {
   const { asked, claimMs, holder, isPaused, now, overlapMs, state } = options
+  if (asked !== null && asked.workedAt !== null && asked.workedAt !== state.underWay?.generation) {
+    return ClaimDecision.Over()
+  }
   if (state.claim !== null && now < state.claim.until) return ClaimDecision.Busy({ until: state.claim.until })
   const claimed = (known: Rotating, work: Work): ClaimDecision => {
     const claim: StepClaim = { term: state.term + 1, holder, until: now + claimMs }

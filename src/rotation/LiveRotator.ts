@@ -5,6 +5,8 @@
  *
  * Runs on the fibre of `LiveRefresher`, which nobody's going away ends. Whoever comes after a crash goes on where
  * the last step was written down: each may be done again. The rules are `domain/RotationLife.ts`; docs/rotators.md.
+ *
+ * Longer than 300 lines because the steps are read in their order.
  */
 import { Duration, Effect, Metric, Random, Result } from "effect"
 import { CredentialsConfig } from "../actors/credentials/CredentialsConfig.ts"
@@ -19,7 +21,7 @@ import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
 import { CurveBox } from "../crypto/CurveBox.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import { secretPurpose, TenantKeys } from "../crypto/TenantKeys.ts"
-import type { CredentialVersion } from "../domain/Credential.ts"
+import type { Credential, CredentialVersion } from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
 import * as errors from "../domain/errors.ts"
 import { backOffMs } from "../domain/Refresh.ts"
@@ -57,6 +59,18 @@ const looksMax = 64
 const underWayMax = 16
 const ofTenantMax = 4
 const decoder = new TextDecoder()
+
+/** What has begun goes on, here or elsewhere, and may yet hand out another secret. */
+const failedMeanwhile = (error: ChangeError): ChangeError =>
+  error._tag === "Unavailable" || error._tag === "TooManyRequests"
+    ? new errors.Unavailable({ part: error._tag === "Unavailable" ? error.part : "rotation", committed: null })
+    : error
+
+/** What was read of a rotation before something was waited for. */
+interface Seen {
+  readonly rotating: Life.Rotating
+  readonly secretVersion: number
+}
 
 export const make = Effect.gen(function* () {
   const { beyond, claim, overlap, timeout } = yield* RotatorConfig
@@ -207,36 +221,52 @@ export const make = Effect.gen(function* () {
   const rotatorFailed = ({ permanent, reason, retryAfterMs }: commands.StepFailure): RotationEnded =>
     failed(new errors.RotatorFailed({ reason, permanent, retryAfterMs }))
 
+  /** What a rotation came to since this was read of it. Undefined: nothing yet. */
+  const cameTo = ({ rotating, secretVersion }: Credential, since: Seen): RotationEnded | undefined => {
+    if (rotating === undefined) return undefined
+    // One that was stored by hand is the new secret, too.
+    if (secretVersion !== since.secretVersion) return { _tag: "Refreshed", version: secretVersion }
+    const { lastError, underWay } = rotating
+    if (lastError === null || lastError.at === since.rotating.lastError?.at) return undefined
+    return rotatorFailed({ reason: lastError.reason, permanent: underWay === null, retryAfterMs: null })
+  }
+
   /** Another replica is at it: until its claim is over, or the rotation. Undefined: nothing came of it yet. */
   const awaitOther = Effect.fnUntraced(function* (
     job: RotationJob,
-    since: Life.Rotating
+    since: Seen
   ): Effect.fn.Return<RotationEnded | undefined, ChangeError> {
     for (let look = 0; look < looksMax; look++) {
       yield* Effect.sleep(lookEvery)
       const { credential, now } = yield* standingOf(job)
       const { rotating } = credential
       if (rotating === undefined) return undefined
-      if (rotating.lastRotatedAt !== since.lastRotatedAt) {
-        return { _tag: "Refreshed", version: credential.secretVersion }
-      }
-      const { lastError } = rotating
-      if (lastError !== null && lastError.at !== since.lastError?.at) {
-        const permanent = rotating.underWay === null
-        return rotatorFailed({ reason: lastError.reason, permanent, retryAfterMs: null })
-      }
+      const ended = cameTo(credential, since)
+      if (ended !== undefined) return ended
       if (rotating.claim === null ? rotating.underWay === null : now >= rotating.claim.until) return undefined
     }
     return failed(new errors.RefreshPending({ credentialId: job.credentialId }))
   })
 
-  const run = Effect.fnUntraced(function* (job: RotationJob): Effect.fn.Return<RotationEnded, ChangeError> {
+  const goThrough = Effect.fnUntraced(function* (
+    job: RotationJob,
+    begins: () => void
+  ): Effect.fn.Return<RotationEnded, ChangeError> {
     const { asked, credentialId, tenantId } = job
+    let atFirst: Seen | undefined
+    const over = (first: Seen) =>
+      Effect.map(
+        standingOf(job),
+        ({ credential }) => cameTo(credential, first) ?? failed(new errors.RefreshPending({ credentialId }))
+      )
+    let workedAt: number | null = null
     for (let step = 0; step < stepsMax; step++) {
       if (yield* job.stops) return asked ? failed(new errors.RefreshPending({ credentialId })) : idle
       const { credential } = yield* standingOf(job)
       const { rotating } = credential
       if (rotating === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
+      const seen = { rotating, secretVersion: credential.secretVersion }
+      atFirst ??= seen
       const rotator = yield* rotators.find(tenantId, rotating.rotator, rotating.own)
       if (rotator === undefined) return yield* new errors.RotatorNotFound({ name: rotating.rotator })
       const request: commands.StepRequest = {
@@ -244,13 +274,13 @@ export const make = Effect.gen(function* () {
         holder: process,
         claimMs,
         overlapMs,
-        asked: asked ? { overlapMs: job.overlapMs } : null
+        asked: asked ? { overlapMs: job.overlapMs, workedAt } : null
       }
       const next = yield* actors.ask(tenantId, commands.nextStep(request, job.caller))
       switch (next._tag) {
         case "Busy": {
           if (!asked) return idle
-          const ended = yield* awaitOther(job, rotating)
+          const ended = yield* awaitOther(job, seen)
           if (ended !== undefined) return ended
           continue
         }
@@ -264,11 +294,15 @@ export const make = Effect.gen(function* () {
           const retryAfterMs = Math.max(0, next.until - now)
           return rotatorFailed({ reason: "rate_limited", permanent: false, retryAfterMs })
         }
+        case "Over":
+          return yield* over(atFirst)
         case "Claimed": {
-          const settled = yield* perform(job, rotator, next)
-          if (settled._tag === "Fenced") {
-            return asked ? failed(new errors.RefreshPending({ credentialId })) : idle
+          if (next.work.kind === "step") {
+            workedAt = next.work.generation
+            begins()
           }
+          const settled = yield* perform(job, rotator, next)
+          if (settled._tag === "Fenced") return asked ? yield* over(atFirst) : idle
           // What it replaced is taken away by the loop, when its time has come.
           if (settled.switched && asked) return { _tag: "Refreshed", version: settled.version }
           if (settled.failure !== null && next.work.kind === "step") {
@@ -280,6 +314,15 @@ export const make = Effect.gen(function* () {
     }
     return asked ? failed(new errors.RefreshPending({ credentialId })) : idle
   })
+
+  const run = (job: RotationJob): Effect.Effect<RotationEnded, ChangeError> =>
+    Effect.suspend(() => {
+      let hasBegun = false
+      const steps = goThrough(job, () => {
+        hasBegun = true
+      })
+      return Effect.mapError(steps, (error) => (hasBegun ? failedMeanwhile(error) : error))
+    })
 
   const underWay = new Map<string, number>()
   let total = 0

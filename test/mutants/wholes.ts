@@ -829,4 +829,56 @@ const outside: ReadonlyArray<Mutant> = [
   )
 ]
 
-export const wholes: ReadonlyArray<Mutant> = [...bus, ...stored, ...onTheWay, ...starting, ...outside]
+const rotatedByAnother: ReadonlyArray<Mutant> = [
+  ...faultsIn(
+    "src/domain/RotationLife.ts",
+    { breaks: ["R-ROT-10"], tests: ["test/unit/rotation/LiveRotator.test.ts"] },
+    [
+      {
+        id: "domain-rotation-of-another-is-not-seen",
+        from: "asked !== null && asked.workedAt !== null && asked.workedAt !== state.underWay?.generation",
+        to: "asked !== null && asked.workedAt !== null && asked.workedAt < (state.underWay?.generation ?? 0)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/rotation/LiveRotator.ts",
+    { breaks: ["R-ROT-10"], tests: ["test/unit/rotation/LiveRotator.test.ts"] },
+    [
+      {
+        id: "rotation-of-another-is-always-pending",
+        from: "=> cameTo(credential, first) ?? failed(",
+        to: "=> failed("
+      },
+      {
+        id: "rotation-by-hand-is-not-the-new-secret",
+        from: "if (secretVersion !== since.secretVersion) return",
+        to: "if (rotating.lastRotatedAt !== since.rotating.lastRotatedAt) return"
+      },
+      {
+        id: "rotation-begun-is-called-undone",
+        from: "(hasBegun ? failedMeanwhile(error) : error)",
+        to: "error"
+      },
+      {
+        id: "rotation-not-begun-is-perhaps-done",
+        from: "(hasBegun ? failedMeanwhile(error) : error)",
+        to: "failedMeanwhile(error)"
+      },
+      {
+        id: "rotation-of-another-forgets-what-it-worked-at",
+        from: "            workedAt = next.work.generation\n",
+        to: ""
+      }
+    ]
+  )
+]
+
+export const wholes: ReadonlyArray<Mutant> = [
+  ...bus,
+  ...stored,
+  ...onTheWay,
+  ...starting,
+  ...outside,
+  ...rotatedByAnother
+]

@@ -71,7 +71,7 @@ export type TransactionFate =
   | "is decided, and not done, answer lost"
   | "dies"
 
-/** For a refresher that runs no rotator. */
+/** For a refresher that runs no rotator on the bus. */
 const noNats = Layer.succeed(Nats, {} as Nats["Service"])
 
 /** Loops that only time starts are far apart, so that a test may let months pass. */
@@ -201,7 +201,7 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
   })
 
   /** A replica of its own over the shared database and bucket; starting one again is a restart. */
-  const replica = (replicaId: string, refreshes = false) => {
+  const replica = (replicaId: string, refreshes = false, nats = noNats) => {
     const stores = Context.add(Context.add(database, TenantStore, failingTenants), AuditStore, slowAudit).pipe(
       Context.add(RefreshStore, failingRefreshes)
     )
@@ -213,7 +213,7 @@ export const credentialWorldWith = Effect.fnUntraced(function* (more: Readonly<R
       Layer.provideMerge(Layer.mergeAll(Layer.succeed(PublishedCheckpoints, stream), keys))
     )
     const parts = Layer.mergeAll(auditParts, CredentialEvents.layer, CurveBox.layer)
-    const refresher = refreshes ? LiveRefresher.layer.pipe(Layer.provide(noNats)) : Refresher.layerNone
+    const refresher = refreshes ? LiveRefresher.layer.pipe(Layer.provide(nats)) : Refresher.layerNone
     const ground = Layer.mergeAll(
       ValidationCache.layerNoop,
       OutboxSignal.layer,

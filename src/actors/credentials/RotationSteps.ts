@@ -44,6 +44,8 @@ export type NextStep =
   | { readonly _tag: "Wait"; readonly until: number }
   | { readonly _tag: "Refused"; readonly why: "overlap" | "retire_pending"; readonly until: number }
   | { readonly _tag: "Paused" }
+  /** What the rotation came to that was worked at: a new secret, or why none. */
+  | { readonly _tag: "Over" }
 
 export const nextStep = (request: StepRequest, caller: Caller): Command<NextStep> => ({
   name: "credential.rotation-step",
@@ -62,8 +64,8 @@ export const nextStep = (request: StepRequest, caller: Caller): Command<NextStep
     const isOff = workspace.credentials.servicesFor(credential).some(({ isActive }) => !isActive)
     // A promise that outlives the next rotation would hold that up, whoever made it.
     const longest = Math.floor(rotating.everyMs / 2)
-    const asked =
-      request.asked?.overlapMs == null ? request.asked : { overlapMs: Math.min(request.asked.overlapMs, longest) }
+    const promised = request.asked?.overlapMs ?? null
+    const asked = request.asked && { ...request.asked, overlapMs: promised && Math.min(promised, longest) }
     const decision = Life.decideStep({
       state: rotating,
       now: workspace.now,
@@ -92,6 +94,7 @@ export const nextStep = (request: StepRequest, caller: Caller): Command<NextStep
       }
       case "Busy":
       case "Refused":
+      case "Over":
         return Result.succeed(decision)
     }
   }

@@ -43,7 +43,7 @@ const promisedMs = (options: {
     holder: "one",
     claimMs: 1_000,
     overlapMs: options.byDefault,
-    asked: { overlapMs: options.asked }
+    asked: { overlapMs: options.asked, workedAt: null }
   }
   assert.strictEqual(Result.getOrThrow(nextStep(request, caller).decide(workspace))._tag, "Claimed")
   return written?.rotating?.underWay?.overlapMs

@@ -1,0 +1,147 @@
+// Verifies R-ROT-10.
+/** A rotation that is asked for at one replica and ended by another, over memory stores and a rotator on a bus of paper. */
+import { assert, describe, it } from "@effect/vitest"
+import { createCurve } from "@nats-io/nkeys"
+import { Effect, Layer, Redacted } from "effect"
+import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
+import { busPrincipal } from "../../../src/domain/Principal.ts"
+import { Nats } from "../../../src/nats/Nats.ts"
+import { credentialWorld } from "../../support/credentialWorld.ts"
+
+const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
+
+/** Two replicas, a credential, and a rotator that does every step, or what `answers` says for it. */
+const begin = Effect.gen(function* () {
+  const world = yield* credentialWorld
+  const steps: Array<string> = []
+  const during = new Map<string, () => Promise<unknown>>()
+  const answers = new Map<string, object>()
+  const request = (subject: string) => {
+    const step = subject.slice(subject.lastIndexOf(".") + 1)
+    steps.push(step)
+    const answer = { data: new TextEncoder().encode(JSON.stringify(answers.get(step) ?? { ok: true })) }
+    return Promise.resolve(during.get(step)?.()).then(() => answer)
+  }
+  const nats = Layer.succeed(Nats, { requests: { request } } as unknown as Nats["Service"])
+  const { credentials, refresher, rotators } = yield* world.replica("one", true, nats)
+  const other = yield* world.replica("two", true, nats)
+  yield* rotators.put(
+    "demo",
+    {
+      name: "crm",
+      seal_to: createCurve().getPublicKey(),
+      generate: { length: 32, alphabet: "abcdefghijklmnopqrstuvwxyz" }
+    },
+    caller
+  )
+  const { credentialId } = yield* credentials.store(
+    "demo",
+    {
+      serviceName: "crm",
+      type: "basic",
+      owner: { level: "tenant" },
+      secret: Redacted.make({ username: "app", password: "planted-first" }),
+      scopes: [],
+      expiresAt: null,
+      allowedConsumers: ["mail"],
+      metadata: {},
+      rotation: { rotator: "crm", every: "P1D" }
+    },
+    caller
+  )
+  const row = () => world.tables.credentials.get(credentialId)!
+  /** What the other replica does once the asked one has settled `set` and looks what is next. */
+  const betweenSetAndTest = (does: Effect.Effect<unknown>) => {
+    let isDone = false
+    const look = Effect.suspend(() => {
+      const { claim, underWay } = row().rotating!
+      if (isDone || underWay?.step !== "test" || claim !== null) return Effect.void
+      isDone = true
+      return does
+    })
+    world.beforeTransactions.push(...Array<Effect.Effect<unknown>>(20).fill(look))
+  }
+  const rotate = refresher.refresh("demo", credentialId, caller)
+  /** At the other replica. */
+  const storeByHand = other.credentials.rotate(
+    "demo",
+    {
+      credentialId,
+      secret: Redacted.make({ username: "app", password: "planted-by-hand" }),
+      overlapMs: null,
+      expectedVersion: null,
+      expiresAt: undefined
+    },
+    caller
+  )
+  return { answers, betweenSetAndTest, credentialId, during, other, rotate, row, steps, storeByHand, world }
+})
+
+describe("a rotation that another replica ends between two of our steps", () => {
+  it.effect("is answered as what it came to, and not as one that may not begin", () =>
+    Effect.gen(function* () {
+      const { betweenSetAndTest, credentialId, other, rotate, row, steps } = yield* begin
+      betweenSetAndTest(other.refresher.due("demo", credentialId))
+      const { version } = yield* rotate
+      assert.deepStrictEqual(steps, ["set", "test"])
+      assert.deepStrictEqual([row().secretVersion, row().rotating?.generation], [version, 1])
+    })
+  )
+
+  it.effect("is answered with why it failed for good, and is not begun anew", () =>
+    Effect.gen(function* () {
+      const { answers, betweenSetAndTest, credentialId, other, rotate, row, steps } = yield* begin
+      answers.set("test", { ok: false, permanent: true, reason: "not taken" })
+      betweenSetAndTest(other.refresher.due("demo", credentialId))
+      const failed = yield* Effect.flip(rotate)
+      assert.deepInclude(failed, { _tag: "RotatorFailed", permanent: true })
+      assert.notInclude(steps.slice(steps.indexOf("test") + 1), "set")
+      assert.strictEqual(row().rotating?.generation, 1)
+    })
+  )
+
+  it.effect("is answered with the version that was stored by hand", () =>
+    Effect.gen(function* () {
+      const { betweenSetAndTest, rotate, row, steps, storeByHand } = yield* begin
+      betweenSetAndTest(Effect.orDie(storeByHand))
+      const { version } = yield* rotate
+      assert.strictEqual(row().secretVersion, version)
+      assert.notInclude(steps, "test")
+      assert.strictEqual(row().rotating?.underWay, null)
+    })
+  )
+
+  it.effect.each(["set", "test"])(
+    "is answered with it, too, when it was stored while the rotator was at its %s",
+    (step) =>
+      Effect.gen(function* () {
+        const { during, rotate, row, steps, storeByHand } = yield* begin
+        during.set(step, () => Effect.runPromise(storeByHand))
+        const { version } = yield* rotate
+        assert.strictEqual(row().secretVersion, version)
+        assert.strictEqual(steps.at(-1), step)
+      })
+  )
+})
+
+describe("a rotation that has begun", () => {
+  it.effect("is called undone by nobody when the database goes away", () =>
+    Effect.gen(function* () {
+      const { during, rotate, world } = yield* begin
+      const goAway = async () => void world.fates.set("demo", ["is not done"])
+      during.set("set", goAway)
+      assert.deepInclude(yield* Effect.flip(rotate), { _tag: "Unavailable", committed: null })
+      during.delete("set")
+      world.fates.set("demo", ["succeeds"])
+    })
+  )
+
+  it.effect("is called undone when it could not begin", () =>
+    Effect.gen(function* () {
+      const { rotate, steps, world } = yield* begin
+      world.fates.set("demo", ["is not done"])
+      assert.deepInclude(yield* Effect.flip(rotate), { _tag: "Unavailable", committed: false })
+      assert.deepStrictEqual(steps, [])
+    })
+  )
+})
