@@ -31,6 +31,7 @@ const longest = [
   "integration/service/credentialDurability",
   "integration/service/durability",
   "integration/outbox/EventLogCluster",
+  "unit/domain/grantLife/GrantLifeRotating",
   "unit/domain/grantLife/GrantLife",
   "unit/coherence/protocol",
   "unit/schema/avro",

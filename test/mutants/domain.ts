@@ -4,7 +4,7 @@ import { faultsIn, type Mutant } from "./Mutant.ts"
 const unit = "test/unit/domain"
 const model = "test/unit/coherence/protocol.test.ts"
 const life = `${unit}/TokenLifecycle.test.ts`
-const grants = `${unit}/grantLife/GrantLife.test.ts`
+const grants = [`${unit}/grantLife/GrantLife.test.ts`, `${unit}/grantLife/GrantLifeRotating.test.ts`]
 const answers = `${unit}/ProviderAnswer.test.ts`
 const credentials = `${unit}/CredentialLifecycle.test.ts`
 
@@ -140,7 +140,7 @@ export const domain: ReadonlyArray<Mutant> = [
       breaks: ["R-SEC-6"]
     }
   ]),
-  ...faultsIn("src/domain/GrantLife.ts", { breaks: ["P7", "R-REF-1", "R-REF-2"], tests: [grants] }, [
+  ...faultsIn("src/domain/GrantLife.ts", { breaks: ["P7", "R-REF-1", "R-REF-2"], tests: grants }, [
     { id: "domain-grant-begins-unsettled", from: "    !unsettled &&\n", to: "    (!unsettled || now > 0) &&\n" },
     {
       id: "domain-grant-begins-with-other-claim",

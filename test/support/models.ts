@@ -5,5 +5,6 @@
 export const models: ReadonlyArray<string> = [
   "coherence/protocol",
   "domain/grantLife/GrantLife",
+  "domain/grantLife/GrantLifeRotating",
   "domain/rotationLife/RotationLife"
 ].map((name) => `test/unit/${name}.test.ts`)

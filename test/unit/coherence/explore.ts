@@ -2,6 +2,7 @@
  * Walks every state that a scenario can reach, breadth first, so that the first violation found is a
  * shortest one. States are remembered by a 53-bit hash of their encoding.
  */
+import { hash } from "../../support/stateHash.ts"
 import { encode, initial, type Protocol, type Scenario, type State, stepsOf, violationOf } from "./model.ts"
 
 export interface Exploration {
@@ -13,21 +14,6 @@ export interface Exploration {
   readonly cut: boolean
   /** The steps of a shortest violation, its outcome last, or null. */
   readonly violation: ReadonlyArray<string> | null
-}
-
-const hash = (numbers: Int32Array): number => {
-  let high = 0xdeadbeef
-  let low = 0x41c6ce57
-  for (let at = 0; at < numbers.length; at++) {
-    const number = numbers[at]!
-    high = Math.imul(high ^ number, 2654435761)
-    low = Math.imul(low ^ number, 1597334677)
-    high ^= high >>> 15
-    low ^= low >>> 13
-  }
-  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909)
-  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909)
-  return 4294967296 * (2097151 & low) + (high >>> 0)
 }
 
 export const explore = (scenario: Scenario, protocol: Protocol, statesMax: number): Exploration => {

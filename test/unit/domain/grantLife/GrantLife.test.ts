@@ -1,103 +1,15 @@
-// Verifies R-REF-1, R-REF-2, R-REF-11.
+// Verifies R-REF-1, R-REF-2, R-REF-11, R-REF-24, R-REF-27, R-REF-28.
 /**
  * The promise P7 over every interleaving of two processes, one database and one provider; then each
- * safeguard taken away, and the loss that follows found.
+ * safeguard taken away, and the loss that follows found. The longest walks are in `GrantLifeRotating.test.ts`.
  */
 import { assert, describe, expect, it } from "vitest"
 import * as Life from "../../../../src/domain/GrantLife.ts"
 import { explore } from "./explore.ts"
-import { type Protocol, production, type Scenario } from "./model.ts"
+import { type Protocol, production } from "./model.ts"
+import { type Rules, rules, scenarioOf, type World, walkAll } from "./walks.ts"
 
-const rules = {
-  keep: { refreshTokens: "keep", graceMs: 0, reuse: "refuse" },
-  rotate: { refreshTokens: "rotate", graceMs: 0, reuse: "refuse" },
-  "rotate, reuse ends the family": { refreshTokens: "rotate", graceMs: 0, reuse: "revoke_family" },
-  "rotate, reuse gives the same successor": { refreshTokens: "rotate", graceMs: 0, reuse: "same_successor" },
-  "rotate with grace": { refreshTokens: "rotate_with_grace", graceMs: 4, reuse: "refuse" },
-  "rotate with grace, reuse ends the family": { refreshTokens: "rotate_with_grace", graceMs: 4, reuse: "revoke_family" }
-} as const satisfies Record<string, Life.GrantRules>
-type Rules = keyof typeof rules
-
-const nothing = {
-  ticks: 5,
-  wanted: 2,
-  lost: 0,
-  unreached: 0,
-  crashes: 0,
-  hands: 0,
-  hand: "same",
-  forgets: 0,
-  interrupts: 0,
-  hindrances: 0
-} as const
-const worlds = {
-  "a process dies at any step, or sleeps": { ...nothing, crashes: 1 },
-  "an answer is lost on the wire": { ...nothing, lost: 1, ticks: 4 },
-  "a request does not arrive": { ...nothing, unreached: 1, ticks: 4 },
-  "the same grant is stored by hand meanwhile": { ...nothing, hands: 1, ticks: 4 },
-  "a copy of before is stored by hand meanwhile": { ...nothing, wanted: 3, hands: 1, hand: "older", ticks: 4 },
-  "the same grant is stored by hand twice": { ...nothing, wanted: 3, hands: 2, ticks: 3 },
-  "a person connects anew meanwhile": { ...nothing, wanted: 3, hands: 1, hand: "new", ticks: 4 },
-  "a person connects anew, and an answer is lost": { ...nothing, hands: 1, hand: "new", lost: 1, ticks: 4 },
-  "a person connects anew, and the provider forgets": {
-    ...nothing,
-    hands: 1,
-    hand: "new",
-    forgets: 1,
-    wanted: 4,
-    ticks: 2
-  },
-  "the provider forgets what it answered": { ...nothing, forgets: 1, ticks: 4 },
-  "callers go away": { ...nothing, interrupts: 2, ticks: 3 },
-  "exchanges do not begin": { ...nothing, hindrances: 2 },
-  "exchanges do not begin, and a process dies": { ...nothing, hindrances: 1, crashes: 1, ticks: 4 },
-  "exchanges do not begin, and a person connects anew": { ...nothing, hindrances: 1, hands: 1, hand: "new", ticks: 4 }
-} as const satisfies Record<string, Omit<Scenario, "name" | "rules">>
-type World = keyof typeof worlds
-
-const scenarioOf = (rule: Rules, world: World): Scenario => ({
-  name: `${rule}: ${world}`,
-  rules: rules[rule],
-  ...worlds[world]
-})
-/** Larger walks are for a person with time: `CM_MODEL_SCALE=2` adds time, refreshes and faults. */
-const scale = Number(process.env.CM_MODEL_SCALE ?? "1")
-const larger = (scenario: Scenario): Scenario =>
-  scale === 1
-    ? scenario
-    : { ...scenario, ticks: scenario.ticks + 1, lost: scenario.lost + 1, crashes: scenario.crashes + 1 }
-const statesMax = scale === 1 ? 400_000 : 5_000_000
-
-/** Loss that nobody can prevent: the provider takes no spent grant, and its only answer is gone. */
-const mayBeExcused = (rule: Rules, world: World): boolean =>
-  rule.startsWith("rotate") &&
-  rule !== "rotate, reuse gives the same successor" &&
-  [
-    "a process dies at any step, or sleeps",
-    "an answer is lost on the wire",
-    "exchanges do not begin, and a process dies"
-  ].includes(world)
-
-describe("no grant is lost that could be kept", () => {
-  const all = (Object.keys(rules) as ReadonlyArray<Rules>).flatMap((rule) =>
-    (Object.keys(worlds) as ReadonlyArray<World>).map((world) => ({ rule, world }))
-  )
-  it.each(all)("$rule: $world", { timeout: scale * 300_000 }, ({ rule, world }) => {
-    const { cut, excusedStates, refreshedStates, states, violation } = explore(
-      larger(scenarioOf(rule, world)),
-      production,
-      statesMax
-    )
-    assert.strictEqual(violation?.join("\n") ?? null, null)
-    assert.isFalse(cut && scale === 1, "the walk is complete")
-    assert.isAbove(refreshedStates, 0)
-    const slept = rule.endsWith("ends the family") || world.includes("a person connects anew")
-    if (scale === 1 && !mayBeExcused(rule, world) && !slept) assert.strictEqual(excusedStates, 0)
-    process.stdout.write(
-      `grants: ${rule}: ${world}: ${states} states, ${excusedStates} after a loss nobody can prevent\n`
-    )
-  })
-})
+walkAll(false)
 
 const settle = (change: (settlement: Life.Settlement, answer: Life.Answer) => Life.Settlement) =>
   ((options) => change(Life.decideSettle(options), options.answer)) satisfies typeof Life.decideSettle
@@ -211,6 +123,24 @@ const mutants: ReadonlyArray<{
     change: { giveBack: () => undefined }
   },
   {
+    name: "whose a grant is is not known once another provider is named",
+    rule: "keep",
+    world: "another provider is named, where a person connects, and the first one again",
+    change: { namedAnew: (known) => known }
+  },
+  {
+    name: "what cannot be opened stands in nobody's way",
+    rule: "rotate, reuse ends the family",
+    world: "a stored answer cannot be opened",
+    change: { decideUnread: (options) => Life.decideUnread({ ...options, rules: rules.keep }) }
+  },
+  {
+    name: "what cannot be opened is waited for though nothing was spent",
+    rule: "keep",
+    world: "a stored answer cannot be opened",
+    change: { decideUnread: (options) => Life.decideUnread({ ...options, rules: rules.rotate }) }
+  },
+  {
     name: "claims are made while answers wait",
     rule: "rotate, reuse ends the family",
     world: "a process dies at any step, or sleeps",
@@ -218,12 +148,43 @@ const mutants: ReadonlyArray<{
   }
 ]
 
+const anew = ({ holding: { current } }: { readonly holding: Life.Holding }) => ({
+  ...current,
+  spent: false,
+  byHand: true
+})
+const forgetting: ReadonlyArray<(typeof mutants)[number]> = [
+  {
+    name: "terms begin at 0 again when the rotation is named anew",
+    rule: "rotate",
+    world: "the rotation is taken away and named anew",
+    change: {
+      takenUp: (former) => ({ state: Life.newGrant, holding: { current: { ...anew(former), term: 0 }, spares: [] } })
+    }
+  },
+  {
+    name: "who is at an exchange is forgotten when the rotation is named anew",
+    rule: "rotate, reuse ends the family",
+    world: "the rotation is taken away and named anew",
+    change: {
+      takenUp: ({ holding, state }) => ({
+        state: { ...Life.newGrant, term: state.term },
+        holding: { current: { ...anew({ holding }), term: state.term }, spares: [] }
+      })
+    }
+  }
+]
+
 describe("the model sees each safeguard", () => {
-  it.each(mutants)("without it a grant is lost: $name", { timeout: 120_000 }, ({ change, name, rule, world }) => {
-    const { violation } = explore(scenarioOf(rule, world), { ...production, ...change }, 400_000)
-    expect(violation).not.toBeNull()
-    process.stdout.write(`mutant: ${name}: ${violation!.length - 1} steps, then ${violation!.at(-1)}\n`)
-  })
+  it.each([...mutants, ...forgetting])(
+    "without it a grant is lost: $name",
+    { timeout: 120_000 },
+    ({ change, name, rule, world }) => {
+      const { violation } = explore(scenarioOf(rule, world), { ...production, ...change }, 400_000)
+      expect(violation).not.toBeNull()
+      process.stdout.write(`mutant: ${name}: ${violation!.length - 1} steps, then ${violation!.at(-1)}\n`)
+    }
+  )
 })
 
 describe("each decision by itself", () => {
@@ -288,6 +249,21 @@ describe("each decision by itself", () => {
     assert.isFalse(Life.wasGivenBack(taken, 4))
   })
 
+  it("an answer that cannot be opened ends its exchange, and is doubt where that spent something; else it is put aside", () => {
+    const spending = rules["rotate, reuse ends the family"]
+    const decide = (from: Life.GrantState, terms: ReadonlyArray<number>, of: Life.GrantRules) =>
+      Life.decideUnread({ state: from, rules: of, terms, now: 7 })
+    const ofClaim = { ...state, claim: { ...claim, at: 1 }, begunUpTo: 2 }
+    const ended = { ...ofClaim, claim: null, begunUpTo: undefined }
+    assert.deepStrictEqual(decide(ofClaim, [1, 3], spending), { state: { ...ended, doubtSince: 1 }, putsAside: false })
+    assert.deepStrictEqual(decide(ofClaim, [3], rules.keep), { state: ended, putsAside: true })
+    // Of another term than the one that somebody is at.
+    assert.deepStrictEqual(decide(ofClaim, [1], spending), { state: { ...ofClaim, doubtSince: 7 }, putsAside: false })
+    assert.deepStrictEqual(decide(ofClaim, [4], rules.keep), { state: ofClaim, putsAside: true })
+    const doubted = { ...idle, doubtSince: 2 }
+    assert.deepStrictEqual(decide(doubted, [2], spending).state, doubted)
+  })
+
   it("what comes late of the last exchange that began counts as the newest, though a claim was given back since", () => {
     const rule = rules["rotate, reuse ends the family"]
     const timing = { claimMs: 10, doubtMs: 1_000 }
@@ -335,7 +311,7 @@ describe("each decision by itself", () => {
         ["g2", true]
       ]
     )
-    const refused = Life.marked(copied.holding, { state: idle, placement: "none", spent: null, refused: "new" })
+    const refused = Life.marked(copied.holding, { spent: null, refused: "new" })
     const decide = (state: Life.GrantState, now: number) =>
       Life.decideClaim({
         state,
@@ -424,6 +400,88 @@ describe("each decision by itself", () => {
     assert.deepStrictEqual(seen(decide({ isFinal: true }, "next", 50)), ["aside", "g2", false, null, 2, 50])
     // Nothing new in it.
     assert.deepStrictEqual(seen(decide({}, "new")), ["superseded", "g2", false, 7, 2, 40])
+  })
+
+  describe("where another provider is named", () => {
+    const [a, b] = [{ provider: "a" }, { provider: "b" }]
+    const ownA = { provider: "a", own: true }
+    const ofBoth: Life.Holding = { current: held(2), spares: [held(1)] }
+    const namedB = Life.ofNamed(ofBoth, a, b)
+    const storedB = Life.afterHand(idle, namedB, { version: 3, grant: "new" })
+    const refusal = (grant: string): Life.Settlement => ({
+      state: idle,
+      placement: "none",
+      spent: null,
+      refused: grant
+    })
+
+    it("what is handed out may be sent to it until another is stored, and nothing else of the former one's", () => {
+      assert.strictEqual(Life.spendable(namedB)?.grant, "g2")
+      assert.isUndefined(Life.spendable(Life.marked(namedB, refusal("g2"))))
+      assert.strictEqual(Life.spendable(storedB.holding)?.grant, "new")
+      const refused = Life.marked(storedB.holding, refusal("new"))
+      assert.isUndefined(Life.spendable(refused))
+      assert.strictEqual(Life.spendable(Life.ofNamed(refused, b, a))?.grant, "g2", "named again")
+      const decision = Life.decideClaim({
+        ...{ state: idle, rules: rules.rotate, timing: { claimMs: 10, doubtMs: 100 }, holding: refused },
+        ...{ unsettled: false, now: 1, holder: "one", asked: true }
+      })
+      assert.strictEqual(decision._tag, "ReconnectNeeded")
+      const answer = { term: 3, spends: 3, spent: "new", claimedAt: 0, outcome: { kind: "refused" } } as const
+      const settled = Life.decideSettle({
+        ...{ state: { ...storedB.state, term: 3 }, rules: rules.rotate, timing: { claimMs: 10, doubtMs: 100 } },
+        ...{ holding: storedB.holding, answer, now: 1 }
+      })
+      assert.isTrue(settled.state.isFinal, "what is the former one's does not count as left")
+    })
+
+    it("what it refuses of the former one's is not refused there", () => {
+      const refused = Life.marked(namedB, refusal("g2"))
+      assert.deepStrictEqual([refused.current.refused, refused.current.astray], [false, true])
+      const again = Life.namedAnew({ state: { ...idle, isFinal: true }, holding: refused }, b, a)
+      assert.strictEqual(Life.spendable(again.holding)?.grant, "g2")
+      assert.isFalse(again.state.isFinal)
+      assert.isTrue(Life.marked(namedB, refusal("g2"), a).current.refused, "its own has refused it late")
+      const late = Life.marked(ofBoth, refusal("g2"), b).current
+      assert.deepStrictEqual([late.refused, late.astray], [false, undefined], "the other one has, late")
+      const nothing = Life.marked(ofBoth, refusal("g2"))
+      const final = { state: { ...idle, isFinal: true }, holding: { ...nothing, spares: [] } }
+      assert.isTrue(Life.namedAnew(final, a, b).state.isFinal)
+    })
+
+    it("what is held says whose it is, and loses that where its own is named; one of that name may be the tenant's own by then", () => {
+      const owners = ({ current, spares }: Life.Holding) => [current, ...spares].map(({ of }) => of)
+      assert.deepStrictEqual(owners(namedB), [a, a])
+      assert.deepStrictEqual(owners(storedB.holding), [undefined, a, a])
+      assert.deepStrictEqual(owners(Life.ofNamed(storedB.holding, b, a)), [b, undefined, undefined])
+      assert.deepStrictEqual(owners(Life.ofNamed(storedB.holding, b, ownA)), [b, undefined, undefined])
+      assert.deepStrictEqual(owners(Life.ofNamed(storedB.holding, b, { provider: "c" })), [b, a, a])
+      assert.strictEqual(Life.ofNamed(ofBoth, a, ownA), ofBoth)
+      assert.deepStrictEqual(owners(Life.ofNamed(ofBoth, ownA, a)), [ownA, ownA])
+    })
+
+    it("what lives of the former one's stays through refreshes; what the other one took is that one's", () => {
+      const spent: Life.Holding = Life.marked(storedB.holding, { refused: null, spent: "g1" })
+      const next = Life.afterPromotion(spent, held(4), "new")
+      assert.deepStrictEqual(
+        next.spares.map(({ grant, of }) => [grant, of]),
+        [
+          ["new", undefined],
+          ["g2", a]
+        ]
+      )
+      const taken = Life.afterPromotion(namedB, held(4), "g2")
+      assert.deepStrictEqual(
+        taken.spares.map(({ grant, of }) => [grant, of]),
+        [
+          ["g2", undefined],
+          ["g1", a]
+        ]
+      )
+      const late = Life.afterPromotion(namedB, { ...held(4), of: a }, "g2")
+      assert.deepStrictEqual(late.spares[0]?.of, a)
+      assert.strictEqual(Life.spendable(late)?.grant, "g4")
+    })
   })
 
   it("a grant of the term that is current, or of an older one, is a spare; a newer one is promoted", () => {

@@ -15,6 +15,9 @@ export interface Protocol {
   readonly decideSettle: typeof Life.decideSettle
   readonly afterPromotion: typeof Life.afterPromotion
   readonly giveBack: typeof Life.giveBack
+  readonly decideUnread: typeof Life.decideUnread
+  readonly takenUp: typeof Life.takenUp
+  readonly namedAnew: typeof Life.namedAnew
   /** Answers are stored whole before they are looked at. Otherwise they are looked at, and what does not fit is dropped. */
   readonly storesAnswers: boolean
   /** An answer is stored also when its claim has run out. */
@@ -30,6 +33,9 @@ export const production: Protocol = {
   decideSettle: Life.decideSettle,
   afterPromotion: Life.afterPromotion,
   giveBack: Life.giveBack,
+  decideUnread: Life.decideUnread,
+  takenUp: Life.takenUp,
+  namedAnew: Life.namedAnew,
   storesAnswers: true,
   storesLateAnswers: true,
   checksClaim: true,
@@ -55,9 +61,17 @@ export interface Scenario {
   readonly interrupts: number
   /** Something stands in the way of an exchange that was claimed and has not begun. */
   readonly hindrances: number
+  /** The rotation is taken away and named anew. */
+  readonly removals: number
+  /** Somebody who writes to the database changes the row of a stored answer; it may be put right at any time. */
+  readonly spoils: number
+  /** Another provider is named, or the first one again. Then a person connects anew at the other one alone. */
+  readonly names: number
 }
 
 export const timing: Life.GrantTiming = { claimMs: 2, doubtMs: 4 }
+
+type Named = "first" | "other"
 
 type Received =
   | { readonly kind: "granted"; readonly grant: number }
@@ -72,6 +86,8 @@ interface Process {
   /** What the provider said, on its way. */
   readonly flying: Received | null
   readonly sent: boolean
+  /** Whom it asks. */
+  readonly asks: Named
   /** Its exchange will not begin: what is left to do is to give the claim back. */
   readonly leaves: boolean
   /** What has arrived and is in memory. */
@@ -84,6 +100,9 @@ interface Stored {
   readonly spent: number
   readonly claimedAt: number
   readonly outcome: Received
+  readonly of: Named
+  /** It cannot be opened, as its row is now. */
+  readonly isSpoiled: boolean
 }
 
 export interface State {
@@ -97,7 +116,10 @@ export interface State {
       | "hands"
       | "forgets"
       | "interrupts"
-      | "hindrances"]: number
+      | "hindrances"
+      | "removals"
+      | "spoils"
+      | "names"]: number
   }
   readonly provider: {
     readonly newest: number
@@ -117,17 +139,31 @@ export interface State {
   readonly ownEnded: boolean
   /** Grants that were received and lie sealed where no decision sees them. */
   readonly apart: ReadonlyArray<number>
+  /** An answer that cannot be opened was noted, and nothing begins while it is there. */
+  readonly heldUp: boolean
+  readonly named: Named
+  /** The other provider was sent what this one gave, and nobody had said that it is its own. */
+  readonly leaked: boolean
   readonly refreshed: number
 }
 
 /** The first grant of a person who connects anew. */
 const anew = 100
 
-const idle: Process = { alive: true, claim: null, spent: 0, flying: null, sent: false, leaves: false, got: null }
+const idle: Process = {
+  alive: true,
+  claim: null,
+  spent: 0,
+  flying: null,
+  sent: false,
+  asks: "first",
+  leaves: false,
+  got: null
+}
 
-export const initial = (scenario: Scenario): State => ({
+export const initial = ({ hand: _hand, name: _name, rules: _rules, ticks: _ticks, ...left }: Scenario): State => ({
   now: 0,
-  left: scenario,
+  left,
   provider: { newest: 1, before: 0, spentAt: 0, dead: false },
   aside: null,
   grant: Life.newGrant,
@@ -141,10 +177,12 @@ export const initial = (scenario: Scenario): State => ({
   excuse: false,
   ownEnded: false,
   apart: [],
+  heldUp: false,
+  named: "first",
+  leaked: false,
   refreshed: 0
 })
 
-/** What is left, without what the scenario says besides. */
 const take = (left: State["left"], key: keyof State["left"]): State["left"] => ({ ...left, [key]: left[key] - 1 })
 
 const withProcess = (state: State, index: 0 | 1, process: Process): State["processes"] =>
@@ -199,14 +237,15 @@ const isReachable = (scenario: Scenario, state: State): boolean => {
 const isHopeless = (scenario: Scenario, state: State): boolean => !state.provider.dead && !isReachable(scenario, state)
 
 /** What an exchange brought of the grant that a person put aside is used when nothing else is left. */
-const violationAside = (state: State): string | null => {
-  const { apart, aside, grant } = state
+const violationAside = (scenario: Scenario, state: State): string | null => {
+  const { apart, aside, grant, named } = state
   if (aside === null) return null
   const { dead, newest } = aside
   const has = held(state).some((one) => !one.refused && Number(one.grant) === newest)
   if (!has && !apart.includes(newest)) return null
   if (dead) return `the provider ended the family that was put aside, though ${newest} was received`
-  return grant.isFinal ? `a person is asked for, though ${newest} of before was received and lives` : null
+  const isNamed = scenario.names === 0 || named === "first"
+  return grant.isFinal && isNamed ? `a person is asked for, though ${newest} of before was received and lives` : null
 }
 
 /** A claim in force that no process has, and no answer is there of: nobody died with it, and all wait for its end. */
@@ -220,17 +259,22 @@ const isOrphan = (scenario: Scenario, state: State): boolean => {
 }
 
 export const violationOf = (scenario: Scenario, state: State): string | null => {
+  if (state.leaked) return "a provider was sent what another one gave"
   if (state.excuse) return null
-  const ofAside = violationAside(state)
+  const ofAside = violationAside(scenario, state)
   if (ofAside !== null || state.ownEnded) return ofAside
   if (state.provider.dead) return "the provider ended the whole family"
+  if (state.heldUp && !Life.spends(scenario.rules))
+    return "all wait for an answer that nobody can open, and nothing was spent"
   if (scenario.hindrances > 0 && isOrphan(scenario, state)) return "all wait for a claim that nobody has"
   const { aside, holding } = state
   const isOfAnother = aside !== null && Number(holding.current.grant) < anew
-  if (isOfAnother && isReachable(scenario, state)) return "another grant is used than the one that a person has stored"
+  if (isOfAnother && scenario.names === 0 && isReachable(scenario, state))
+    return "another grant is used than the one that a person has stored"
   if (!isReachable(scenario, state)) return `the provider has grant ${state.provider.newest}, and nobody here`
   const usable = held(state).some(({ grant, refused }) => !refused && Number(grant) === state.provider.newest)
-  return state.grant.isFinal && usable ? "gave up although the live grant is held" : null
+  const isNamed = scenario.names === 0 || state.named === (aside === null ? "first" : "other")
+  return state.grant.isFinal && usable && isNamed ? "gave up although the live grant is held" : null
 }
 
 // ---- steps -------------------------------------------------------------------------
@@ -249,7 +293,9 @@ const outcomeOf = (received: Received, now: number): Life.Outcome => {
 }
 
 const settle = (scenario: Scenario, protocol: Protocol, state: State, stored: Stored): State => {
+  const of = stored.of === state.named ? {} : { of: { provider: stored.of } }
   const answer: Life.Answer = {
+    ...of,
     term: stored.term,
     spends: stored.spends,
     spent: String(stored.spent),
@@ -264,12 +310,12 @@ const settle = (scenario: Scenario, protocol: Protocol, state: State, stored: St
     answer,
     now: state.now
   })
-  let holding = Life.marked(state.holding, settlement)
+  let holding = Life.marked(state.holding, settlement, of.of)
   let versions = state.versions
   if (settlement.placement !== "none" && settlement.placement !== "superseded") {
     versions += 1
     const grant = answer.outcome.kind === "granted" ? answer.outcome.grant : ""
-    const one = { version: versions, term: answer.term, byHand: false, grant, spent: false, refused: false }
+    const one = { version: versions, term: answer.term, byHand: false, grant, spent: false, refused: false, ...of }
     holding =
       settlement.placement === "promote"
         ? protocol.afterPromotion(holding, one, answer.spent)
@@ -289,8 +335,21 @@ const settle = (scenario: Scenario, protocol: Protocol, state: State, stored: St
   }
 }
 
-/** The oldest term first, as the service reads them. */
-const oldest = (answers: ReadonlyArray<Stored>): Stored | undefined => answers.toSorted((a, b) => a.term - b.term)[0]
+/** The oldest term first, as the service reads them; what cannot be opened holds up none that came later. */
+const oldest = (answers: ReadonlyArray<Stored>): Stored | undefined =>
+  answers.filter(({ isSpoiled }) => !isSpoiled).toSorted((a, b) => a.term - b.term)[0]
+
+const noted = (scenario: Scenario, protocol: Protocol, state: State): State => {
+  const terms = state.answers.filter(({ isSpoiled }) => isSpoiled).map(({ term }) => term)
+  const { putsAside, state: grant } = protocol.decideUnread({
+    state: state.grant,
+    rules: scenario.rules,
+    terms,
+    now: state.now
+  })
+  const answers = putsAside ? state.answers.filter(({ isSpoiled }) => !isSpoiled) : state.answers
+  return { ...state, grant, answers, heldUp: !putsAside }
+}
 
 const claimsOf = (protocol: Protocol, scenario: Scenario, state: State, index: 0 | 1) =>
   protocol.decideClaim({
@@ -338,6 +397,9 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
   if (claim === null) {
     const stored = oldest(state.answers)
     if (stored !== undefined) yield [`${index} settles term ${stored.term}`, settle(scenario, protocol, state, stored)]
+    if (state.answers.some(({ isSpoiled }) => isSpoiled)) {
+      yield [`${index} notes what cannot be opened`, noted(scenario, protocol, state)]
+    }
     const decision = claimsOf(protocol, scenario, state, index)
     const isWanted = left.wanted > 0 || state.grant.doubtSince !== null || state.grant.claim !== null
     if (decision._tag === "Claim" && isWanted) {
@@ -346,7 +408,8 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
         ...state,
         left: left.wanted > 0 ? take(left, "wanted") : left,
         grant: decision.state,
-        processes: put({ claim: decision.claim, spent })
+        processes: put({ claim: decision.claim, spent, asks: state.named }),
+        leaked: giver(scenario, state, spent) !== state.named && decision.spends.grant !== state.holding.current.grant
       }
       yield [`${index} claims term ${decision.claim.term} with grant ${spent}`, after]
     }
@@ -380,6 +443,13 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
     if (left.hindrances > 0) {
       const after = { ...state, left: take(left, "hindrances"), processes: put({ leaves: true }) }
       yield [`${index} cannot begin its exchange`, after]
+    }
+    if (giver(scenario, state, process.spent) !== process.asks) {
+      yield [
+        `${index} sends to another provider`,
+        { ...state, processes: put({ sent: true, flying: { kind: "refused" } }) }
+      ]
+      return
     }
     const ofAside = state.aside !== null && process.spent < anew ? state.aside : null
     const [after, flying] = exchange(scenario.rules, ofAside ?? state.provider, process.spent, state.now)
@@ -420,11 +490,21 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
   }
   if (process.got !== null) {
     const { at: claimedAt, spends, term } = claim
-    const stored: Stored = { term, spends, spent: process.spent, claimedAt, outcome: process.got }
+    const stored: Stored = {
+      term,
+      spends,
+      spent: process.spent,
+      of: process.asks,
+      claimedAt,
+      outcome: process.got,
+      isSpoiled: false
+    }
     const done = withProcess(state, index, idle)
     if (protocol.storesAnswers) {
       const isLate = state.grant.claim?.term !== term
-      const answers = isLate && !protocol.storesLateAnswers ? state.answers : [...state.answers, stored]
+      // A second one of the same term changes nothing.
+      const isKept = (isLate && !protocol.storesLateAnswers) || state.answers.some((one) => one.term === term)
+      const answers = isKept ? state.answers : [...state.answers, stored]
       yield [`${index} stores its answer`, { ...state, answers, processes: done }]
     } else {
       // Looked at first and written back where the version is still the one that was read.
@@ -434,6 +514,9 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
     }
   }
 }
+
+const giver = ({ names }: Scenario, { named }: State, grant: number): Named =>
+  names === 0 ? named : grant < anew ? "first" : "other"
 
 const copies = { same: "the same grant", older: "a copy of before", new: "a new grant" } as const
 
@@ -470,6 +553,32 @@ export const stepsOf = (scenario: Scenario, protocol: Protocol, state: State): R
   if (state.now < scenario.ticks && mayTick(scenario, state)) {
     steps.push(["time passes", { ...state, now: state.now + 1 }])
   }
-  if (state.left.hands > 0) steps.push(...handed(scenario, state).map((given) => storedByHand(scenario, state, given)))
+  if (state.left.removals > 0) {
+    const { grant, version } = state.holding.current
+    const again = protocol.takenUp({ state: state.grant, holding: state.holding }, { version, grant })
+    const left = take(state.left, "removals")
+    steps.push([
+      "the rotation is taken away and named anew",
+      { ...state, left, grant: again.state, holding: again.holding }
+    ])
+  }
+  if (state.left.names > 0) {
+    const named = state.named === "first" ? "other" : "first"
+    const known = { state: state.grant, holding: state.holding }
+    const { holding, state: grant } = protocol.namedAnew(known, { provider: state.named }, { provider: named })
+    steps.push([`the ${named} provider is named`, { ...state, left: take(state.left, "names"), named, grant, holding }])
+  }
+  for (const answer of state.answers) {
+    const put = (isSpoiled: boolean) => state.answers.map((one) => (one === answer ? { ...one, isSpoiled } : one))
+    const { term } = answer
+    if (answer.isSpoiled) {
+      steps.push([`the answer of term ${term} is put right`, { ...state, answers: put(false), heldUp: false }])
+    } else if (state.left.spoils > 0) {
+      const left = take(state.left, "spoils")
+      steps.push([`the stored answer of term ${term} is changed`, { ...state, left, answers: put(true) }])
+    }
+  }
+  if (state.left.hands > 0 && (scenario.names === 0 || state.named === "other"))
+    steps.push(...handed(scenario, state).map((given) => storedByHand(scenario, state, given)))
   return steps
 }

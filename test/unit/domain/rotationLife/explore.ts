@@ -1,4 +1,5 @@
 /** Walks every state that a scenario can reach, breadth first: the first violation found is a shortest one. */
+import { stateHash } from "../../../support/stateHash.ts"
 import { initial, type Protocol, type Scenario, type State, stepsOf, violationOf } from "./model.ts"
 
 export interface Exploration {
@@ -13,7 +14,7 @@ export interface Exploration {
 
 export const explore = (scenario: Scenario, protocol: Protocol, statesMax: number): Exploration => {
   const first = initial(scenario)
-  const seen = new Set([JSON.stringify(first)])
+  const seen = new Set([stateHash(first)])
   const parents = [-1]
   const labels = [""]
   const traceOf = (index: number, last: string): ReadonlyArray<string> => {
@@ -28,7 +29,7 @@ export const explore = (scenario: Scenario, protocol: Protocol, statesMax: numbe
     const next: Array<readonly [number, State]> = []
     for (const [index, state] of frontier) {
       for (const [label, after] of stepsOf(protocol, state)) {
-        const code = JSON.stringify(after)
+        const code = stateHash(after)
         if (seen.has(code)) continue
         seen.add(code)
         const id = parents.push(index) - 1
