@@ -22,15 +22,16 @@ printMachine()
 const ground = await startGround()
 try {
   const asked = floods.filter((kind) => kinds.includes(kind))
-  const taken = await prepareFairness(ground, milliseconds, asked)
+  const taken = await prepareFairness(ground, milliseconds, asked, true)
   console.log(`${rounds} rounds of ${milliseconds} ms each, ${floodInFlight} of the flood in flight`)
   let worst = 0
   for (const kind of asked) {
-    const [alone, beside, within]: [Array<Times>, Array<Times>, Array<Times>] = [[], [], []]
+    const [alone, beside, within, elsewhere]: Array<Array<Times>> = [[], [], [], []]
     for (let round = 0; round < rounds; round++) {
-      alone.push(await taken.alone())
-      within.push(await taken.within(kind))
-      beside.push(await taken.beside(kind))
+      alone!.push(await taken.alone())
+      within!.push(await taken.within(kind))
+      beside!.push(await taken.beside(kind))
+      elsewhere!.push(await taken.elsewhere(kind))
     }
     const { perSecond, processors, servedPerSecond, turns } = taken.known(kind)
     const shownRate = (rate: number) => Math.round(rate).toLocaleString("en")
@@ -42,11 +43,13 @@ try {
       `  the service's thread in one go, ms of the processor: ${shown(turns)} (median, p99, longest); alone ${shown(taken.turnsAlone())}`
     )
     for (const work of works) {
-      const [silent, echo, ours] = [alone, beside, within].map((all) => median(all.map((one) => one[work])))
+      const [silent, echo, other, ours] = [alone!, beside!, elsewhere!, within!].map((all) =>
+        median(all.map((one) => one[work]))
+      )
       const ratio = ours! / echo!
       worst = Math.max(worst, ratio)
       console.log(
-        `  ${work}: p99 ${silent!.toFixed(1)} ms alone, ${echo!.toFixed(1)} ms beside it, ${ours!.toFixed(1)} ms in it: ${ratio.toFixed(2)} (to alone ${(ours! / silent!).toFixed(2)})`
+        `  ${work}: p99 ${silent!.toFixed(1)} ms alone, ${echo!.toFixed(1)} ms beside it, ${other!.toFixed(1)} ms while another service has it, ${ours!.toFixed(1)} ms in it: ${ratio.toFixed(2)} (to alone ${(ours! / silent!).toFixed(2)}, to another service's ${(ours! / other!).toFixed(2)})`
       )
     }
   }

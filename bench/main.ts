@@ -75,6 +75,8 @@ const run = async (): Promise<number> => {
     for (const { id, title } of groups) console.log(`${id.padEnd(14)}${title}`)
     return 0
   }
+  // What was asked for wrongly is refused before anything is measured, which takes minutes.
+  const taken = chosen()
   const plots: Array<Plot> = []
   // Figures of the short form say nothing, so its groups need not be alone; they wait for servers most of the time.
   const atOnce = values.quick ? 3 : 1
@@ -108,7 +110,7 @@ const run = async (): Promise<number> => {
     verdicts.shown,
     ...(values.quick ? ["a short form: its figures say nothing"] : [])
   ]
-  const inOrder = () => chosen().flatMap(({ id }) => rowsOf.get(id) ?? [])
+  const inOrder = () => taken.flatMap(({ id }) => rowsOf.get(id) ?? [])
   mkdirSync(values.out, { recursive: true })
   /** After each group, so that a run that is ended leaves what it has measured. */
   const write = () => {
@@ -118,7 +120,7 @@ const run = async (): Promise<number> => {
     writeFileSync(join(values.out, "table.md"), `${head.join("\n\n")}\n\n${markdownTable(measured)}\n`)
     for (const plot of plots) writeFileSync(join(values.out, plot.file), svg(plot))
   }
-  const left = [...chosen()]
+  const left = [...taken]
   const taker = async () => {
     for (let group = left.shift(); group !== undefined; group = left.shift()) {
       await take(group)

@@ -12,7 +12,9 @@
  *
  * `node bench/refresh.ts [grants of the wave=2000] [rows=1000000] [readers=4] [exchanges at a time=16] [waves=3]`
  *
- * Fewer rows than 10,000: no looks. `BENCH_ENV`: settings of the service, as JSON. `BENCH_PROFILE`: a folder for a
+ * Fewer rows than 10,000: no looks. `BENCH_READERS=elsewhere`: readers ask another service, with a database of its own on the
+ * same servers, which refreshes nothing; what a wave does to them then, no service that refreshes could spare them on this
+ * machine. `BENCH_ENV`: settings of the service, as JSON. `BENCH_PROFILE`: a folder for a
  * profile of the service's processor.
  */
 import { createHash } from "node:crypto"
@@ -20,7 +22,7 @@ import { setTimeout as pause } from "node:timers/promises"
 import { Duration, Effect, Layer } from "effect"
 import * as DuePick from "../src/store/maria/DuePick.ts"
 import { Mariadb } from "../src/store/maria/Mariadb.ts"
-import { connectClient } from "../test/support/client.ts"
+import { type Client, connectClient } from "../test/support/client.ts"
 import { connectSql, freshDatabase } from "../test/support/freshDatabase.ts"
 import { startPair } from "../test/support/servers.ts"
 import { startService } from "../test/support/service.ts"
@@ -112,11 +114,31 @@ const service = await startService({
   }
 })
 const client = await connectClient({ natsUrl: pair.nats.url, instance: "bench", timeoutMs: 30_000 })
-const ask = async (operation: string, body: unknown) => {
-  const answer = await client.ask("demo", operation, body)
-  if (answer.status >= 300) throw new Error(`${operation}: ${JSON.stringify(answer.body)}`)
-  return answer.body
+const askerOf =
+  ({ ask }: Pick<Client, "ask">) =>
+  async (operation: string, body: unknown) => {
+    const answer = await ask("demo", operation, body)
+    if (answer.status >= 300) throw new Error(`${operation}: ${JSON.stringify(answer.body)}`)
+    return answer.body
+  }
+const ask = askerOf(client)
+const startElsewhere = async () => {
+  const database = await freshDatabase(pair.mariadb.url)
+  const options = { natsUrl: pair.nats.url, databaseUrl: database.url, instance: "elsewhere", asShipped: true }
+  const service = await startService(options)
+  const client = await connectClient({ natsUrl: pair.nats.url, instance: "elsewhere", timeoutMs: 30_000 })
+  return {
+    ask: askerOf(client),
+    stop: async () => {
+      await client.close()
+      await service.stop()
+      await database.drop()
+    }
+  }
 }
+const elsewhere = process.env.BENCH_READERS === "elsewhere" ? await startElsewhere() : null
+/** Of the service that readers ask. */
+const askReader = elsewhere?.ask ?? ask
 const putProvider = (rate: number) =>
   ask("provider.put", {
     name: "bench",
@@ -137,7 +159,11 @@ const store = (service_name: string, livesMs: number) =>
     allowed_consumers: ["mail"],
     rotation: { provider: "bench", refresh_before: "PT30M" }
   })
-const read = (await store("read", 86_400_000)).credential_id
+const apiKey = { type: "api_key", credentials: { api_key: "of the bench" }, allowed_consumers: ["mail"] }
+const read =
+  elsewhere === null
+    ? (await store("read", 86_400_000)).credential_id
+    : (await elsewhere.ask("credential.store", { service_name: "read", ...apiKey })).credential_id
 /** Refreshed by hand, which tells the queue the provider's new rate. */
 const first = (await store("first", 86_400_000)).credential_id
 for (let at = 0; at < waveSize; at += 32) {
@@ -151,7 +177,7 @@ const reading = () => {
   const loops = Array.from({ length: readers }, async () => {
     while (!isOver) {
       const began = performance.now()
-      await ask("credential.get.mail", { credential_id: read })
+      await askReader("credential.get.mail", { credential_id: read })
       took.push(performance.now() - began)
     }
   })
@@ -260,8 +286,9 @@ console.log(
   `due grants: ${median(rates).toFixed(0)}/s (${parallel} at a time, one replica); bare exchanges ${median(bareRates).toFixed(0)}/s; ratio ${(median(rates) / median(bareRates)).toFixed(3)}`
 )
 console.log(
-  `credential.get p99: ${p(within, 0.99).toFixed(1)} ms in waves (${within.length} reads), ${p(without, 0.99).toFixed(1)} ms without (${without.length}); ratio ${(p(within, 0.99) / p(without, 0.99)).toFixed(2)} (goal at most 1.2); of the medians ${(p(within, 0.5) / p(without, 0.5)).toFixed(2)}`
+  `credential.get p99${elsewhere === null ? "" : " of another service"}: ${p(within, 0.99).toFixed(1)} ms in waves (${within.length} reads), ${p(without, 0.99).toFixed(1)} ms without (${without.length}); ratio ${(p(within, 0.99) / p(without, 0.99)).toFixed(2)} (goal at most 1.2); of the medians ${(p(within, 0.5) / p(without, 0.5)).toFixed(2)}`
 )
+await elsewhere?.stop()
 await client.close()
 await service.stop()
 await provider.stop()

@@ -10,7 +10,7 @@ import {
   validationSubject
 } from "../support/ground.ts"
 import type { Group, Side } from "../support/measure.ts"
-import { processorSeconds } from "../support/report.ts"
+import { threadSeconds } from "../support/report.ts"
 
 export const replicas: Group = {
   id: "replicas",
@@ -33,9 +33,9 @@ export const replicas: Group = {
       await rightRound(load, round)
       for (const pid of pids) await quiet(pid)
       return async () => {
-        const before = pids.map(processorSeconds)
+        const before = pids.map(threadSeconds)
         const { replies } = await rightRound(load, round)
-        const used = pids.reduce((sum, pid, index) => sum + processorSeconds(pid) - before[index]!, 0)
+        const used = pids.reduce((sum, pid, index) => sum + threadSeconds(pid) - before[index]!, 0)
         return (used / replies) * 1e6
       }
     }

@@ -4,6 +4,8 @@ import { once } from "node:events"
 import { createWriteStream } from "node:fs"
 import { join } from "node:path"
 import type { Client } from "../../test/support/client.ts"
+import { eventually } from "../../test/support/eventually.ts"
+import { connectSql } from "../../test/support/freshDatabase.ts"
 import { startService } from "../../test/support/service.ts"
 import { rightRound, startLoad } from "../support/children.ts"
 import {
@@ -99,8 +101,21 @@ export const scale: Group = {
       rightRound(load, { subject, milliseconds: time, replyBytes: validationBytes, first }).then(
         ({ perSecond }) => perSecond
       )
-    // Each has to become hot first, by being asked for.
-    await rate(population.count, isQuick ? 500 : 40_000)
+    // Each has to become hot first, by being asked for, and its first use is written, which takes longer.
+    const sql = await connectSql(large.database.url)
+    const areHot = async () =>
+      String((await large.client.admin("metrics")).body).includes(`\ncm_hot_tokens ${population.count}\n`)
+    const areUsed = async () =>
+      Number((await sql.query("SELECT COUNT(*) AS n FROM tokens WHERE status = 0"))[0].n) === 0
+    await eventually(
+      async () => {
+        await rate(population.count, isQuick ? 500 : 10_000)
+        return (await areHot()) && (await areUsed())
+      },
+      (are) => are,
+      { limitMs: 900_000, what: "all tokens being hot, and their first uses written" }
+    )
+    await sql.end()
     await quiet(large.service.pid, 300_000)
     const sizes = [1_000, 10_000, 100_000, 1_000_000].filter((size) => size <= population.count)
     const curve: Curve = { name: "hot validations", points: [] }

@@ -1,6 +1,6 @@
 /** What every benchmark prints: the machine, its load, and medians with their spread. */
 import { spawnSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { cpus, loadavg, totalmem } from "node:os"
 import { findMariadb, findNatsServer } from "../../scripts/stack.mjs"
 
@@ -63,6 +63,21 @@ export const processorSeconds = (pid: number): number => {
       .replace(/^.*\) /su, "")
       .split(" ")
     return (Number(afterName[11]) + Number(afterName[12])) / ticksPerSecond
+  } catch {
+    return Number.NaN
+  }
+}
+
+/**
+ * The same of the threads that a process has now, by nanoseconds and not by ticks of ten milliseconds, of which a short round
+ * may have none: for a process that ends no threads meanwhile.
+ */
+export const threadSeconds = (pid: number): number => {
+  try {
+    const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) =>
+      Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0])
+    )
+    return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9
   } catch {
     return Number.NaN
   }

@@ -41,7 +41,7 @@ describe("npm run bench -- --quick", () => {
       .split("\n")
       .map((line) => line.split(" ")[0]!)
     expect(new Set(results.measured.map(({ group }: { readonly group: string }) => group))).toEqual(new Set(groups))
-    for (const { ours } of results.measured) expect(ours.median).toBeGreaterThan(0)
+    for (const { measure, ours } of results.measured) expect(ours.median, measure).toBeGreaterThan(0)
     expect(
       readFileSync(join(out, "table.md"), "utf8")
         .split("\n")
@@ -55,6 +55,7 @@ describe("npm run bench -- --quick", () => {
     const { code, printed } = await run("main.ts", "--groups=nothing")
     expect(code).not.toBe(0)
     expect(printed).toContain("no such group: nothing")
+    expect(printed, "nothing was measured before").not.toContain("wrong verdicts")
   })
 })
 
