@@ -221,6 +221,13 @@ const stored: ReadonlyArray<Mutant> = [
         id: "platform-gap-is-not-announced",
         from: "        yield* actors.ask(globalTenantId, announceInboxGap(",
         to: "        if (since < 0) yield* actors.ask(globalTenantId, announceInboxGap("
+      },
+      {
+        id: "platform-away-at-the-start-is-not-read-again",
+        from: "if (!first) yield* Effect.forkScoped(Effect.exit(Effect.retry(reading, pauses)))",
+        to: "if (!first) yield* Effect.forkScoped(Effect.exit(reading))",
+        breaks: ["R-PLT-10"],
+        tests: [platform]
       }
     ]
   ),
