@@ -19,7 +19,8 @@
  * Nobody else calls the library's `subscribe`, nor makes a connection that is not hardened.
  */
 import { headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from "@nats-io/transport-node"
-import { Clock, type Context, Effect, Metric } from "effect"
+import { Effect, Metric } from "effect"
+import * as Seldom from "../observability/Seldom.ts"
 import * as MessageLine from "./MessageLine.ts"
 
 export interface Taker {
@@ -43,7 +44,6 @@ const unreadables = Metric.counter("cm_nats_unreadable_headers_total", {
   description: "Messages with headers that break the rules for headers",
   incremental: true
 })
-const logEveryMs = 1_000
 /** Bytes of a message's headers: a bearer token of the largest kind fits, beside what goes with it. */
 export const headerBytesMax = 32_768
 /** Lines of headers. The library's decoding takes time with the square of their number: 40,000 would take it a minute. */
@@ -56,19 +56,12 @@ interface Reporter {
 }
 
 const reporter: Effect.Effect<Reporter> = Effect.gen(function* () {
-  const context: Context.Context<never> = yield* Effect.context<never>()
-  const clock = yield* Clock.Clock
-  const run = Effect.runForkWith(context)
-  let loggedAtMs = Number.NEGATIVE_INFINITY
-  let unsaid = 0
+  const context = yield* Effect.context<never>()
+  const bugs = yield* Seldom.make
   return {
     failed: (cause) => {
       failures.updateUnsafe(1, context)
-      const now = clock.currentTimeMillisUnsafe()
-      if (now - loggedAtMs < logEveryMs) return void unsaid++
-      loggedAtMs = now
-      run(Effect.logError("the handling of a message failed", cause).pipe(Effect.annotateLogs({ unsaid })))
-      unsaid = 0
+      bugs.tellUnsafe(Effect.logError("the handling of a message failed", cause))
     },
     unreadable: () => unreadables.updateUnsafe(1, context)
   }

@@ -25,8 +25,9 @@ import {
   nuid,
   type Status
 } from "@nats-io/transport-node"
-import { Clock, type Context, Duration, Effect, Layer, Metric, Redacted, Schedule } from "effect"
+import { Duration, Effect, Layer, Metric, Redacted, Schedule } from "effect"
 import { Replica } from "../observability/Replica.ts"
+import * as Seldom from "../observability/Seldom.ts"
 import { isLoopback, warnOf } from "../observability/Transport.ts"
 import * as Door from "./Door.ts"
 import { Nats } from "./Nats.ts"
@@ -144,11 +145,11 @@ const describe = (status: Status): { readonly level: "Info" | "Warn"; readonly t
   }
 }
 
-/** A caller makes the service meet one with each message whose reply subject the server refuses. */
-const errorLoggedEveryMs = 1_000
-
 /** Ends by itself when the connection is closed. */
-const watch = (connection: NatsConnection, purpose: Purpose, context: Context.Context<never>, clock: Clock.Clock) => {
+const watch = Effect.fnUntraced(function* (connection: NatsConnection, purpose: Purpose) {
+  const context = yield* Effect.context<never>()
+  // A caller makes the service meet one with each message whose reply subject the server refuses.
+  const refusals = yield* Seldom.make
   const attributes = { connection: purpose }
   const up = Metric.withAttributes(connected, attributes)
   const lost = Metric.withAttributes(disconnects, attributes)
@@ -157,14 +158,6 @@ const watch = (connection: NatsConnection, purpose: Purpose, context: Context.Co
   up.updateUnsafe(1, context)
   let heard = 0
   let silent = 0
-  let errorLoggedAtMs = Number.NEGATIVE_INFINITY
-  let unsaid = 0
-  const isUnsaid = () => {
-    const now = clock.currentTimeMillisUnsafe()
-    if (now - errorLoggedAtMs < errorLoggedEveryMs) return ++unsaid > 0
-    errorLoggedAtMs = now
-    return false
-  }
   const isSilent = (missing: number): boolean => {
     const { inMsgs } = connection.stats()
     silent = inMsgs === heard ? silent + 1 : 0
@@ -181,19 +174,16 @@ const watch = (connection: NatsConnection, purpose: Purpose, context: Context.Co
       if (status.type === "disconnect") lost.updateUnsafe(1, context)
       if (status.type === "disconnect" || status.type === "close") up.updateUnsafe(0, context)
       if (status.type === "reconnect") up.updateUnsafe(1, context)
-      if (status.type === "error") {
-        failed.updateUnsafe(1, context)
-        if (isUnsaid()) continue
-      }
+      if (status.type === "error") failed.updateUnsafe(1, context)
       const said = describe(status)
       if (said === null) continue
-      const more = status.type === "error" && unsaid > 0 ? { ...attributes, unsaid } : attributes
-      if (status.type === "error") unsaid = 0
-      run(Effect.logWithLevel(said.level)(said.text).pipe(Effect.annotateLogs(more)))
+      const line = Effect.annotateLogs(Effect.logWithLevel(said.level)(said.text), attributes)
+      if (status.type === "error") refusals.tellUnsafe(line)
+      else run(line)
     }
   }
   follow().catch(() => {})
-}
+})
 
 /** Lets what was published leave; a server that is away does not hold up the stop. */
 const drain = (connection: NatsConnection) =>
@@ -207,8 +197,6 @@ const drain = (connection: NatsConnection) =>
 const make = Effect.gen(function* () {
   const { connection: config } = yield* NatsConfig
   const { instance, replicaId } = yield* Replica
-  const context = yield* Effect.context<never>()
-  const clock = yield* Clock.Clock
   const unreadable = Tls.unreadable(config)
   if (unreadable !== null) return yield* unreadable
   const isFar = serversOf(config.servers)?.some(({ host }) => !isLoopback(host)) ?? false
@@ -236,7 +224,7 @@ const make = Effect.gen(function* () {
       { interruptible: true }
     ).pipe(
       Effect.tap(Door.harden),
-      Effect.tap((connection) => Effect.sync(() => watch(connection, purpose, context, clock)))
+      Effect.tap((connection) => watch(connection, purpose))
     )
 
   const control = yield* open("control")

@@ -267,8 +267,8 @@ export const around: ReadonlyArray<Mutant> = [
     [
       {
         id: "nats-connection-every-error-is-a-line",
-        from: "if (now - errorLoggedAtMs < errorLoggedEveryMs) return ++unsaid > 0",
-        to: "if (now < errorLoggedAtMs) return ++unsaid > 0"
+        from: 'if (status.type === "error") refusals.tellUnsafe(line)',
+        to: 'if (status.type === "ping") refusals.tellUnsafe(line)'
       }
     ]
   ),
@@ -540,6 +540,16 @@ export const around: ReadonlyArray<Mutant> = [
       to: "            Effect.andThen(Duration.toMillis(pauseAfterDefect) < 0 ? Effect.never : Effect.void),\n"
     }
   ]),
+  ...faultsIn(
+    "src/observability/Seldom.ts",
+    { breaks: ["R-RUN-14"], tests: ["test/unit/observability/Seldom.test.ts"] },
+    [
+      { id: "observability-seldom-each-is-a-line", from: "nowMs - toldAtMs < everyMs", to: "nowMs < toldAtMs" },
+      { id: "observability-seldom-no-second-line", from: "    toldAtMs = nowMs\n", to: "    toldAtMs = Infinity\n" },
+      { id: "observability-seldom-lost-from-the-count", from: "      unsaid++\n", to: "      unsaid = 1\n" },
+      { id: "observability-seldom-counted-for-ever", from: "    unsaid = 0\n    return said", to: "    return said" }
+    ]
+  ),
   ...faultsIn(
     "src/observability/Pieces.ts",
     {

@@ -26,6 +26,7 @@ import {
   unauthenticated
 } from "../../domain/ClientCredential.ts"
 import * as errors from "../../domain/errors.ts"
+import * as Seldom from "../../observability/Seldom.ts"
 import { ClientStore } from "../../store/ClientStore.ts"
 import * as Background from "../tenant/Background.ts"
 import { Limits } from "../tenant/Limits.ts"
@@ -73,7 +74,6 @@ const limit = "10 seconds"
 const tooMany = refusal(429)
 const unavailable = refusal(503)
 const bug = refusal(500)
-const bugLogEveryMs = 1_000
 
 type CheckError = errors.TooManyRequests | errors.Unavailable | PasswordsBusy
 
@@ -112,14 +112,10 @@ const make = Effect.gen(function* () {
 
   const now = () => clock.currentTimeMillisUnsafe()
   const leaseHolds = () => lease.holds(monotonicMsUnsafe(clock), now())
-  let bugLoggedAt = Number.NEGATIVE_INFINITY
+  const bugs = yield* Seldom.make
   const reads = {
     byNames: store.byNames,
-    onBug: (cause: unknown) => {
-      if (monotonicMsUnsafe(clock) - bugLoggedAt < bugLogEveryMs) return
-      bugLoggedAt = monotonicMsUnsafe(clock)
-      fork(Effect.logError("a look-up of client credentials met a bug", cause))
-    },
+    onBug: (cause: unknown) => bugs.tellUnsafe(Effect.logError("a look-up of client credentials met a bug", cause)),
     generation: () => (leaseHolds() ? lease.generation : 0),
     tick: () => beliefs.sequences.tick,
     cover: (tenantId: string, readSeq: number, sentGeneration: number, sentTick: number) =>

@@ -10,6 +10,7 @@ import { ValidationCache } from "../../cache/ValidationCache.ts"
 import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as Loop from "../../observability/Loop.ts"
+import * as Seldom from "../../observability/Seldom.ts"
 import { TokenLookup } from "../../store/TokenLookup.ts"
 import { TokenUse, usesPerCallMax } from "../../store/TokenUse.ts"
 import { ActorsConfig } from "../tenant/ActorsConfig.ts"
@@ -25,7 +26,6 @@ import { Validator } from "./Validator.ts"
 
 const sweepEvery = "50 millis"
 const metricsEvery = "1 second"
-const bugLogEveryMs = 1_000
 /** Uses of hot tokens in each call, though as many others wait as fill it. */
 const hotPerCall = usesPerCallMax / 2
 /** Of the time: a million tokens in use would be written without a pause, and MariaDB had little left for others. */
@@ -65,8 +65,8 @@ const make = Effect.gen(function* () {
   const context = yield* Effect.context<never>()
   const log = Effect.runForkWith(context)
   const monotonicMs = () => monotonicMsUnsafe(clock)
-  let bugLoggedAt = Number.NEGATIVE_INFINITY
-  let changedLoggedAt = Number.NEGATIVE_INFINITY
+  const bugs = yield* Seldom.make
+  const changes = yield* Seldom.make
   const changed = Metric.withAttributes(rowsChanged, { kind: "token" })
   const fallen = Metric.withAttributes(rowsChanged, { kind: "revocation sequence" })
   beliefs.onFallen = (tenantId) => {
@@ -87,18 +87,12 @@ const make = Effect.gen(function* () {
     keyring,
     now: () => clock.currentTimeMillisUnsafe(),
     monotonicMs,
-    onBug: (bug) => {
-      if (monotonicMs() - bugLoggedAt < bugLogEveryMs) return
-      bugLoggedAt = monotonicMs()
-      log(Effect.logError("a validation failed by a bug", bug))
-    },
+    onBug: (bug) => bugs.tellUnsafe(Effect.logError("a validation failed by a bug", bug)),
     hold: refusals.hold,
     missesPerSecond: (tenantId) => limits.get(tenantId).missesPerSecond,
     onChanged: ({ tenantId, tokenId }) => {
       changed.updateUnsafe(1, context)
-      if (monotonicMs() - changedLoggedAt < bugLogEveryMs) return
-      changedLoggedAt = monotonicMs()
-      log(
+      changes.tellUnsafe(
         Effect.logError("the row of a token was changed outside of the service, and is not used", { tenantId, tokenId })
       )
     },
