@@ -45,17 +45,18 @@ describe("Password", () => {
     withPassword((password) =>
       Effect.gen(function* () {
         const stored = yield* password.hash(of("secret"))
-        const time = (hash: string | null) =>
+        const timeOf = (hash: string | null) =>
           Effect.gen(function* () {
-            const times: Array<number> = []
-            for (let i = 0; i < 5; i++) {
-              const before = performance.now()
-              assert.isFalse(yield* password.verify(of("wrong"), hash))
-              times.push(performance.now() - before)
-            }
-            return Math.min(...times)
+            const before = performance.now()
+            assert.isFalse(yield* password.verify(of("wrong"), hash))
+            return performance.now() - before
           })
-        const [known, unknown] = [yield* time(stored), yield* time(null)]
+        // In turns, and the quickest of each: whatever else the machine does makes both slower, and neither quicker.
+        let [known, unknown] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+        for (let turn = 0; turn < 5 || (unknown <= known / 4 && turn < 100); turn++) {
+          known = Math.min(known, yield* timeOf(stored))
+          unknown = Math.min(unknown, yield* timeOf(null))
+        }
         assert.isAbove(unknown, known / 4, `${known} ms and ${unknown} ms`)
       })
     )
