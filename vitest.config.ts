@@ -6,6 +6,9 @@ const countingTests = ["admin", "events", "hostile", "replySubject"].map(
   (name) => `test/unit/protocols/${name}.test.ts`
 )
 
+/** It ends what hangs: what takes two seconds takes half a minute on a machine with fifty processes ready to run. */
+const limitMs = 300_000
+
 /** The short forms of the benchmark and of the simulation. Whatever else runs beside them only spoils figures. */
 const bench = ["test/chaos/bench.test.ts"]
 
@@ -54,6 +57,10 @@ export default defineConfig({
     retry: 0,
     sequence: { sequencer: LongestFirst },
     maxWorkers: 2,
+    testTimeout: limitMs,
+    hookTimeout: limitMs,
+    // Servers that all suites share end in their own time: a database writes what it holds.
+    teardownTimeout: 60_000,
     projects: [
       {
         extends: true,
@@ -62,18 +69,17 @@ export default defineConfig({
           include: ["test/unit/**/*.test.ts", "test/architecture.test.ts"],
           exclude: [...countingTests, ...models],
           // Loading Effect anew for each file takes longer than the tests; none of them changes a module.
-          isolate: false,
-          testTimeout: 30_000
+          isolate: false
         }
       },
       {
         extends: true,
         // Compare counters of the process, so each file gets its own.
-        test: { name: "unit-counting", include: countingTests, testTimeout: 30_000 }
+        test: { name: "unit-counting", include: countingTests }
       },
       {
         extends: true,
-        test: { name: "unit-models", include: models, isolate: false, testTimeout: 60_000 }
+        test: { name: "unit-models", include: models, isolate: false }
       },
       {
         extends: true,
@@ -84,10 +90,7 @@ export default defineConfig({
           // As with the unit tests: what is loaded is loaded once for each worker.
           isolate: false,
           // Its tests wait for servers and processes more than they work.
-          maxWorkers: 5,
-          // A start takes two seconds, and half a minute on a machine with fifty processes ready to run.
-          testTimeout: 300_000,
-          hookTimeout: 300_000
+          maxWorkers: 5
         }
       },
       {
@@ -95,9 +98,7 @@ export default defineConfig({
         test: {
           name: "recipes",
           include: ["test/recipes/**/*.test.ts"],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000
+          fileParallelism: false
         }
       },
       {
@@ -108,8 +109,7 @@ export default defineConfig({
           exclude: bench,
           // Each on servers of its own, and waiting for most of its time; but starved, they judge answers that never came.
           maxWorkers: 2,
-          testTimeout: 600_000,
-          hookTimeout: 120_000
+          testTimeout: 600_000
         }
       },
       {
@@ -118,8 +118,7 @@ export default defineConfig({
           name: "bench",
           include: bench,
           globalSetup: ["test/support/serviceBundle.ts"],
-          testTimeout: 600_000,
-          hookTimeout: 120_000
+          testTimeout: 600_000
         }
       }
     ]

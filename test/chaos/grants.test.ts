@@ -39,9 +39,9 @@ describe("the search for secrets", () => {
         "CREATE TABLE notes (id INT, short VARCHAR(400), body JSON, bytes VARBINARY(400), large LONGBLOB)"
       )
       await pool.query("INSERT INTO notes VALUES (1, 'nothing', '{}', 'nothing', 'nothing')")
-      const manager = await jetstreamManager(nc)
+      const manager = await jetstreamManager(nc, { timeout: 60_000 })
       await manager.streams.add({ name: "SEARCHED", subjects: ["searched.>"], storage: "file" })
-      await jetstream(nc).publish("searched.first", "nothing")
+      await jetstream(nc, { timeout: 60_000 }).publish("searched.first", "nothing")
       assert.deepStrictEqual(await look(), [])
 
       const texts = [
@@ -59,7 +59,7 @@ describe("the search for secrets", () => {
           await pool.query(`UPDATE notes SET ${column} = '{}'`)
         }
       }
-      await jetstream(nc).publish("searched.second", said("rt"))
+      await jetstream(nc, { timeout: 60_000 }).publish("searched.second", said("rt"))
       await eventually(look, (found) => found.length === 1 && found[0]!.startsWith("the bus's file "), {
         limitMs: 60_000,
         everyMs: 200,

@@ -87,10 +87,10 @@ interface Message {
 }
 
 const readStream = async (nc: NatsConnection, stream: string): Promise<ReadonlyArray<Message>> => {
-  const manager = await jetstreamManager(nc)
+  const manager = await jetstreamManager(nc, { timeout: 60_000 })
   const { state } = await manager.streams.info(stream)
   if (state.messages === 0) return []
-  const consumer = await jetstream(nc).consumers.get(stream)
+  const consumer = await jetstream(nc, { timeout: 60_000 }).consumers.get(stream)
   const messages: Array<Message> = []
   for await (const message of await consumer.consume({ max_messages: 1_000 })) {
     messages.push({

@@ -59,5 +59,5 @@ it.each(["SIGKILL", "SIGTERM"] as const)(
       { limitMs: 60_000, what: "the service's end" }
     )
   },
-  120_000
+  300_000
 )

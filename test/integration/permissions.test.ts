@@ -247,30 +247,33 @@ it("what the system user says is heard by nobody in the service's account", asyn
 
 it("the service makes and uses its streams and buckets; an operator looks at them and changes nothing", async () => {
   const service = await as("service")
-  const manager = await jetstreamManager(service)
+  const manager = await jetstreamManager(service, { timeout: 60_000 })
   await manager.streams.add({ name: "CM_EVENTS", subjects: ["cm.events.v1.>"], allow_direct: true })
   await manager.streams.add({ name: "CM_REVOCATIONS", subjects: ["kaa.v1.events.cm.>"], allow_direct: true })
   await manager.streams.update("CM_EVENTS", { max_bytes: 1_048_576 })
-  await jetstream(service).publish("cm.events.v1.demo.token.revoked", "{}")
+  await jetstream(service, { timeout: 60_000 }).publish("cm.events.v1.demo.token.revoked", "{}")
   await manager.streams.add({ name: "CM_INBOX", subjects: ["kaa.v1.events.epr.endpoint.lifecycle.>"], no_ack: true })
   for (const name of ["CM_TOKENS", "CM_METADATA", "CM_LEASES"]) {
-    const bucket = await new Kvm(service).create(name, { history: 1 })
+    const bucket = await new Kvm(jetstream(service, { timeout: 60_000 })).create(name, { history: 1 })
     const revision = await bucket.put("a.b", "one")
     await bucket.update("a.b", "two", revision)
     assert.strictEqual((await bucket.get("a.b"))?.string(), "two")
-    await new Kvm(service).open(name)
+    await new Kvm(jetstream(service, { timeout: 60_000 })).open(name)
     const last = await manager.direct.getMessage(`KV_${name}`, { last_by_subj: `$KV.${name}.a.b` })
     assert.strictEqual(last?.string(), "two")
   }
-  const consumer = await jetstream(service).consumers.get("CM_EVENTS", { deliver_policy: "all" })
+  const consumer = await jetstream(service, { timeout: 60_000 }).consumers.get("CM_EVENTS", { deliver_policy: "all" })
   assert.strictEqual((await consumer.next({ expires: 20_000 }))?.subject, "cm.events.v1.demo.token.revoked")
 
   const operator = await as("operator")
-  const looking = await jetstreamManager(operator)
+  const looking = await jetstreamManager(operator, { timeout: 60_000 })
   assert.strictEqual((await looking.streams.list().next()).length, 6)
   assert.strictEqual((await looking.streams.info("CM_EVENTS")).state.messages, 1)
   assert.isNotNull(await looking.streams.getMessage("CM_EVENTS", { last_by_subj: "cm.events.v1.>" }))
-  assert.strictEqual((await (await new Kvm(operator).open("CM_TOKENS")).get("a.b"))?.string(), "two")
+  assert.strictEqual(
+    (await (await new Kvm(jetstream(operator, { timeout: 60_000 })).open("CM_TOKENS")).get("a.b"))?.string(),
+    "two"
+  )
   const refused = [
     () => looking.streams.purge("CM_EVENTS"),
     () => looking.streams.delete("CM_EVENTS"),

@@ -48,7 +48,7 @@ const request = async (run: RunFile, user: string, subject: string, payload: unk
     inboxPrefix: who.inboxPrefix
   })
   try {
-    const reply = await connection.request(subject, JSON.stringify(payload), { timeout: 20_000 })
+    const reply = await connection.request(subject, JSON.stringify(payload), { timeout: 60_000 })
     return { status: Number(reply.headers?.get("Cm-Status")), body: reply.json<Record<string, unknown>>() }
   } finally {
     await connection.close()

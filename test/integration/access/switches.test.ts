@@ -139,7 +139,7 @@ describe("CM_BUS_TRUST=always", () => {
   })
 
   it("lets a caller within the service's own account validate only, as everywhere", async () => {
-    const message = await world.client.nc.request("trustall.v1.acme.application.list", "{}", { timeout: 15_000 })
+    const message = await world.client.nc.request("trustall.v1.acme.application.list", "{}", { timeout: 60_000 })
     assert.strictEqual(message.headers?.get("Cm-Status"), "403")
   })
 })

@@ -88,14 +88,14 @@ const heard: Array<{ readonly subject: string; readonly reply: string }> = []
 beforeAll(async () => {
   bus = await startShippedBus({ edit: (text) => insertAfter(text, cmUsers, spies) })
   service = await bus.as("service")
-  const manager = await jetstreamManager(service)
+  const manager = await jetstreamManager(service, { timeout: 60_000 })
   await manager.streams.add({ name: "CM_EVENTS", subjects: ["cm.events.v1.>"], allow_direct: true })
   const revocations = ["kaa.v1.events.cm.endpoint.token.revoked", "kaa.v1.events.cm.client.>"]
   await manager.streams.add({ name: "CM_REVOCATIONS", subjects: revocations, allow_direct: true })
   await manager.streams.add({ ...inboxPlan })
-  await jetstream(service).publish("cm.events.v1.demo.token.revoked", "{}")
+  await jetstream(service, { timeout: 60_000 }).publish("cm.events.v1.demo.token.revoked", "{}")
   for (const name of ["CM_TOKENS", "CM_METADATA", "CM_LEASES"]) {
-    await (await new Kvm(service).create(name)).put("lease.two", "held")
+    await (await new Kvm(jetstream(service, { timeout: 60_000 })).create(name)).put("lease.two", "held")
   }
   for (const subject of ["cm.v1.>", "cm.admin.v1.>", "cm.gateway.v1.>", "kaa.v1.service.cm.>", "$SRV.>"]) {
     service.subscribe(subject, { callback: (_, message) => void message.respond("") })
@@ -108,7 +108,7 @@ afterAll(async () => {
 })
 
 const state = async () => {
-  const manager = await jetstreamManager(service)
+  const manager = await jetstreamManager(service, { timeout: 60_000 })
   const names = ["CM_EVENTS", "CM_REVOCATIONS", "KV_CM_TOKENS", "KV_CM_METADATA", "KV_CM_LEASES"]
   const infos = await Promise.all(names.map((name) => manager.streams.info(name)))
   return infos.map(({ config, state: { last_seq, messages } }) => [config.name, messages, last_seq].join(" "))
@@ -167,7 +167,7 @@ it("the same message deletes a stream where the asker shares the account, so tha
   looker.publish("$JS.API.DIRECT.GET.CM_REVOCATIONS", '{"seq":999999}', {
     reply: "$JS.API.STREAM.DELETE.CM_REVOCATIONS"
   })
-  const manager = await jetstreamManager(service)
+  const manager = await jetstreamManager(service, { timeout: 60_000 })
   await eventually(
     () =>
       manager.streams.info("CM_REVOCATIONS").then(
@@ -189,7 +189,7 @@ it("users of CM come in as plain clients only, so that no leaf node can write th
 
 it("runs with the settings that the promises stand on, as the server itself says", async () => {
   const sys = await bus.as("sys")
-  const answer = await sys.request("$SYS.REQ.SERVER.PING.VARZ", "", { timeout: 20_000 })
+  const answer = await sys.request("$SYS.REQ.SERVER.PING.VARZ", "", { timeout: 60_000 })
   const { data } = answer.json<{
     readonly data: Readonly<Record<string, unknown>> & { readonly jetstream: { readonly config: object } }
   }>()

@@ -32,7 +32,7 @@ const as = async (user: string, authority = ca()) => {
   return nc
 }
 const ask = async (nc: NatsConnection, subject: string, body: unknown = {}) => {
-  const message = await nc.request(subject, JSON.stringify(body), { timeout: 20_000 })
+  const message = await nc.request(subject, JSON.stringify(body), { timeout: 60_000 })
   // biome-ignore lint/suspicious/noExplicitAny: whatever came back
   return { status: message.headers?.get("Cm-Status"), body: message.json() as any }
 }

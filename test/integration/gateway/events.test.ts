@@ -222,7 +222,7 @@ it("7: a tenant whose issuer is another one ends the reading; and so does a stop
   const changed = await operator.request(
     "cm.admin.v1.tenants.configure",
     JSON.stringify({ tenantId: "beta", issuer: "http://127.0.0.1:9/other", audience: "cm" }),
-    { timeout: 15_000 }
+    { timeout: 60_000 }
   )
   assert.strictEqual(changed.headers?.get("Cm-Status"), "200", changed.string())
   await eventually(reader.ended, (is) => is, { what: "the end of a reading that is not allowed any more" })

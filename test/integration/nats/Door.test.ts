@@ -104,13 +104,13 @@ it("an answer to the library's own request does no harm, whatever its headers ar
 
 it("a stored message with such headers does not stop a consumer", async () => {
   const stream = `${name}_STREAM`
-  const manager = await jetstreamManager(nc)
+  const manager = await jetstreamManager(nc, { timeout: 60_000 })
   await manager.streams.add({ name: stream, subjects: [`${name}.stored`], storage: "memory" })
   await manager.consumers.add(stream, { durable_name: "d", ack_policy: "explicit" })
   raw.publish({ subject: `${name}.stored`, headers: unreadable, payload: "first" })
   raw.publish({ subject: `${name}.stored`, payload: "second" })
   await raw.flush()
-  const consumer = await jetstream(nc).consumers.get(stream, "d")
+  const consumer = await jetstream(nc, { timeout: 60_000 }).consumers.get(stream, "d")
   const heard: Array<string> = []
   const messages = await consumer.consume({
     callback: (message) => {

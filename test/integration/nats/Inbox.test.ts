@@ -76,7 +76,7 @@ describe("the inbox", () => {
     const heard: Array<string> = []
     nc.subscribe(`boo.${instance}`, { callback: (_, message) => void heard.push(message.string()) })
     await publish("a", `boo.${instance}`)
-    const manager = await jetstreamManager(nc)
+    const manager = await jetstreamManager(nc, { timeout: 60_000 })
     await eventually(
       () => manager.streams.info(stream()),
       ({ state }) => state.messages === 1
@@ -93,7 +93,7 @@ describe("the inbox", () => {
     const inbox = await start()
     await publish("a")
     await run((await next(inbox)).done)
-    const manager = await jetstreamManager(nc)
+    const manager = await jetstreamManager(nc, { timeout: 60_000 })
     await manager.consumers.delete(stream(), LiveInbox.consumerName)
     await publish("b")
     assert.strictEqual(text(await next(inbox)), "b")

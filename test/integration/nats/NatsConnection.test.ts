@@ -57,7 +57,7 @@ describe("NatsConnection", () => {
         }
       })
       yield* Effect.promise(() => control.flush())
-      yield* Effect.promise(() => requests.request("who-answers", "", { timeout: 20_000 }))
+      yield* Effect.promise(() => requests.request("who-answers", "", { timeout: 60_000 }))
       subscription.unsubscribe()
       assert.isTrue(replies[0]?.startsWith(`${inboxPrefix}.`))
     }).pipe(Effect.provide(natsLayer({ NATS_URL: inject("natsUrl") })))

@@ -35,7 +35,7 @@ describe("answers by the short way", () => {
     })
     await service.flush()
     const asked = Array.from({ length: 1_000 }, (_, n) => `${n}:${"x".repeat((n * 7) % 5_000)}`)
-    const answered = await Promise.all(asked.map((text) => caller.request(subject, text, { timeout: 20_000 })))
+    const answered = await Promise.all(asked.map((text) => caller.request(subject, text, { timeout: 60_000 })))
     assert.deepStrictEqual(
       answered.map((message) => message.string()),
       asked
@@ -58,7 +58,7 @@ describe("answers by the short way", () => {
       })
     })
     await service.flush()
-    const answer = await caller.request(subject, "the last one", { timeout: 20_000 })
+    const answer = await caller.request(subject, "the last one", { timeout: 60_000 })
     assert.strictEqual(answer.string(), "the last one")
     assert.isTrue(sent)
     await drained

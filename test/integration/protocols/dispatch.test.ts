@@ -30,7 +30,7 @@ describe("on a real server", () => {
     await Promise.all([nc, inside].map((connection) => connection.close()))
   })
   /** The library's own limit is a second. */
-  const patient = { timeout: 30_000 }
+  const patient = { timeout: 60_000 }
   const calls = () => replicas.map(({ tenants }) => tenants.calls.length)
   const forget = () => {
     for (const { tenants } of replicas) tenants.calls.length = 0

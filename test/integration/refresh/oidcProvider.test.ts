@@ -222,7 +222,7 @@ describe("a grant of oidc-provider", () => {
       }
       assert.notInclude(told, "grant.revoked")
     },
-    120_000
+    300_000
   )
 
   it("outlives the replicas that hold it, and no spent token is ever used", async () => {

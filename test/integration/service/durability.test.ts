@@ -38,7 +38,7 @@ afterAll(async () => {
 
 /** The tokens whose provisioning is announced in a stream; twice is an error. */
 const provisionedIn = async (stream: string): Promise<ReadonlyArray<string>> => {
-  const manager = await jetstreamManager(client.nc)
+  const manager = await jetstreamManager(client.nc, { timeout: 60_000 })
   const { state } = await manager.streams.info(stream)
   const found: Array<string> = []
   for (let seq = Math.max(1, state.first_seq); seq <= state.last_seq; seq++) {

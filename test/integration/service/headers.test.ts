@@ -169,7 +169,7 @@ describe("headers that break the rules", () => {
   })
 
   it("between replicas, in inboxes and from buckets and streams they are no harm either", async () => {
-    const manager = await jetstreamManager(client.nc)
+    const manager = await jetstreamManager(client.nc, { timeout: 60_000 })
     const names = { leases: `KV_${instance.toUpperCase()}_LEASES`, tokens: `KV_${instance.toUpperCase()}_TOKENS` }
     for (const headers of [...Object.values(blocks), ...Object.values(readable)]) {
       for (const type of ["apply", "appear", "in-force", "ack.one.x", "outbox.wake"]) {
@@ -192,7 +192,10 @@ describe("headers that break the rules", () => {
       (message) => message !== null && Buffer.from(message.data).includes(provisioned.body.tokenId)
     )
     assert.isAbove((await manager.streams.info(names.tokens)).state.messages, 0)
-    assert.isAbove((await jetstream(client.nc).publish(`$KV.${instance.toUpperCase()}_TOKENS.demo.y`, "x")).seq, 0)
+    assert.isAbove(
+      (await jetstream(client.nc, { timeout: 60_000 }).publish(`$KV.${instance.toUpperCase()}_TOKENS.demo.y`, "x")).seq,
+      0
+    )
     await nothingHappened()
   })
 })

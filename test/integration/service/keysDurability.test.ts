@@ -139,7 +139,7 @@ const keysAreAsAudited = async (what: string): Promise<void> => {
 
 /** The events of the stream, in order. */
 const eventsOf = async (type: string) => {
-  const manager = await jetstreamManager(client.nc)
+  const manager = await jetstreamManager(client.nc, { timeout: 60_000 })
   const { state } = await manager.streams.info("KEYDUR_EVENTS")
   const found: Array<{ readonly keyIds?: ReadonlyArray<string>; readonly keyId?: string }> = []
   for (let seq = state.first_seq; seq <= state.last_seq; seq++) {

@@ -196,7 +196,7 @@ describe("operators", () => {
     )
     const metrics = await client.admin("metrics")
     assert.match(String(metrics.body), /cm_/u)
-    const ping = await client.nc.request("$SRV.PING.credential-management", "", { timeout: 20_000 })
+    const ping = await client.nc.request("$SRV.PING.credential-management", "", { timeout: 60_000 })
     assert.strictEqual(ping.json<{ type: string }>().type, "io.nats.micro.v1.ping_response")
   })
 })

@@ -87,7 +87,7 @@ describe("planted token values", () => {
   })
 
   it("are in no stream and no bucket", async () => {
-    const manager = await jetstreamManager(client.nc)
+    const manager = await jetstreamManager(client.nc, { timeout: 60_000 })
     const names = ["EVENTS", "REVOCATIONS"].map((name) => `PLA_${name}`)
     const buckets = ["TOKENS", "METADATA", "LEASES"].map((name) => `KV_PLA_${name}`)
     await eventually(

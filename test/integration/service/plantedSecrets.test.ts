@@ -120,7 +120,7 @@ describe("planted secrets", () => {
   })
 
   it("are in no stream and no bucket", async () => {
-    const manager = await jetstreamManager(client.nc)
+    const manager = await jetstreamManager(client.nc, { timeout: 60_000 })
     const streams = ["PLS_EVENTS", "PLS_REVOCATIONS", "KV_PLS_TOKENS", "KV_PLS_METADATA", "KV_PLS_LEASES"]
     await eventually(
       () => manager.streams.info("PLS_EVENTS"),

@@ -64,7 +64,7 @@ it("a replica that cannot get its lease answers 503, tells nobody that it is rea
   const connection = await connect({ servers: nats.url, user: "operator", pass: "operator" })
   const ready = async () => {
     // May fail: nobody answers yet; the status is then no number.
-    const answer = await connection.request("cm.admin.v1.ready", "{}", { timeout: 20_000 }).catch(() => undefined)
+    const answer = await connection.request("cm.admin.v1.ready", "{}", { timeout: 60_000 }).catch(() => undefined)
     return { status: Number(answer?.headers?.get("Cm-Status")), body: answer?.string() ?? "" }
   }
   await eventually(started.output, (said) => said.includes("not ready yet: lease: "), {

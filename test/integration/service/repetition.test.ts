@@ -446,7 +446,7 @@ const ask = async (subject: string, body: Body, key: string) => {
   const sent = headers()
   sent.set("Idempotency-Key", key)
   sent.set("Correlation-ID", "the-same")
-  const message = await client.administrator.request(subject, JSON.stringify(body), { timeout: 20_000, headers: sent })
+  const message = await client.administrator.request(subject, JSON.stringify(body), { timeout: 60_000, headers: sent })
   return { status: message.headers?.get("Cm-Status"), bytes: Buffer.from(message.data).toString("utf8") }
 }
 

@@ -6,7 +6,7 @@ import { type Client, connectClient } from "../../support/client.ts"
 import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const instance = "resealed"
 let database: FreshDatabase

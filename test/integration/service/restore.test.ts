@@ -41,7 +41,7 @@ const script = (name: string, args: ReadonlyArray<string>, env: Record<string, s
   )
 /** What the stream of events has of the tenant's audit, as anybody may keep it. */
 const announcedCheckpoints = async () => {
-  const manager = await jetstreamManager(client.nc)
+  const manager = await jetstreamManager(client.nc, { timeout: 60_000 })
   const points: Array<Record<string, unknown>> = []
   let seq = 0
   while (true) {

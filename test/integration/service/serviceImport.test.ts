@@ -89,7 +89,7 @@ const askFrom = async (user: string, pass: string, credential_id: string, given:
   outside.push(nc)
   const sent = headers()
   for (const [name, value] of Object.entries(given)) sent.set(name, value)
-  const answer = await nc.request("secrets.get", JSON.stringify({ credential_id }), { timeout: 20_000, headers: sent })
+  const answer = await nc.request("secrets.get", JSON.stringify({ credential_id }), { timeout: 60_000, headers: sent })
   return answer.json<Asked>()
 }
 

@@ -103,7 +103,7 @@ beforeAll(async () => {
   database = await freshDatabase(inject("databaseUrl"))
   service = await startService({ natsUrl: inject("natsUrl"), databaseUrl: database.url, instance })
   client = await connectClient({ natsUrl: inject("natsUrl"), instance })
-  manager = await jetstreamManager(client.nc)
+  manager = await jetstreamManager(client.nc, { timeout: 60_000 })
   await client.ask("demo", "application.register", { appName: "app" })
   await client.ask("demo", "token.provision", { appName: "app", endpointId: "e", token: "always-good-1" })
   const stored = await client.ask("demo", "credential.store", {
@@ -199,7 +199,7 @@ describe("under load", () => {
 
   it("a stranger's message in a bucket is no harm", async () => {
     for (const key of ["TOKENS.demo.x", "METADATA.demo.x", "LEASES.lease.x.y.0", "LEASES.barrier.one"]) {
-      await jetstream(client.nc).publish(`$KV.STM_${key}`, "nonsense")
+      await jetstream(client.nc, { timeout: 60_000 }).publish(`$KV.STM_${key}`, "nonsense")
     }
     await isReady()
     await eventsFlow()

@@ -182,7 +182,7 @@ describe("validation answers every case of the table", () => {
     assert.strictEqual((await client.validate("meters", "a+b")).statusCode, 400)
     assert.strictEqual((await client.validate("Meters", token)).statusCode, 400)
     const subject = `kaa.v1.service.${instance}.ecap.ep-token-request`
-    const bad = await client.nc.request(subject, new Uint8Array([1, 2, 3]), { timeout: 20_000 })
+    const bad = await client.nc.request(subject, new Uint8Array([1, 2, 3]), { timeout: 60_000 })
     const answer = ecap.ValidationResponse.fromBuffer(Buffer.from(bad.data)) as ecap.Validated
     assert.deepInclude(answer, { statusCode: 400, correlationId: "", tokenId: null })
   })

@@ -7,7 +7,7 @@ import { eventually } from "../../support/eventually.ts"
 import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { type Service, startService } from "../../support/service.ts"
 
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const instance = "unreadable"
 const beyond = "9007199254740993"

@@ -78,7 +78,7 @@ describe("a statement that the server cannot prepare any more", () => {
     other = await connectSql(server.url)
     assert.deepStrictEqual(await connection.read("SELECT ? + 3, 'alone'", [1]), [[4, "alone"]])
     assert.deepStrictEqual(Array.from(await other.query({ sql: "SELECT id FROM kept", rowsAsArray: true })), [[1]])
-  }, 120_000)
+  }, 300_000)
   it("is not done for certain where it is the end of a transaction, and those that are known go on", async () => {
     await other.query("DELETE FROM kept")
     const database = ManagedRuntime.make(
@@ -100,5 +100,5 @@ describe("a statement that the server cannot prepare any more", () => {
     assert.deepStrictEqual(await write(4), Exit.succeed(1))
     assert.deepStrictEqual(Array.from(await other.query({ sql: "SELECT id FROM kept", rowsAsArray: true })), [[1], [4]])
     await database.dispose()
-  }, 120_000)
+  }, 300_000)
 })
