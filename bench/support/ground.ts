@@ -48,10 +48,14 @@ export interface Placed {
   readonly client: Client
 }
 
-/** The bounds that keep callers apart are not what is measured, nor is what a busy disk times out. */
+/** The bounds that keep callers apart are not what is measured, nor is what a busy machine times out. */
 const withoutBounds = {
   CM_TENANT_REQUESTS_IN_FLIGHT: "4096",
+  CM_BARRIER_TIMEOUT: "30 seconds",
+  CM_DB_CONNECT_TIMEOUT: "10 seconds",
   CM_DB_TIMEOUT: "30 seconds",
+  CM_MISS_TIMEOUT: "10 seconds",
+  CM_NATS_DIAL_TIMEOUT: "3 seconds",
   CM_REQUEST_TIMEOUT: "2 minutes"
 }
 

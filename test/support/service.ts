@@ -18,8 +18,11 @@ const root = resolve(import.meta.dirname, "../..")
 
 /** A test of a time limit gives its own. */
 const patience = {
+  CM_BARRIER_TIMEOUT: "30 seconds",
   CM_DB_CONNECT_TIMEOUT: "10 seconds",
   CM_DB_TIMEOUT: "30 seconds",
+  CM_DRAIN_TIMEOUT: "2 minutes",
+  CM_LOGIN_WAIT_MAX: "10 seconds",
   CM_MISS_TIMEOUT: "10 seconds",
   CM_NATS_DIAL_TIMEOUT: "3 seconds",
   CM_REQUEST_TIMEOUT: "1 minute"
