@@ -106,7 +106,7 @@ it("goes on with the other replica when one is drained, and says so", async () =
     started.output,
     (said) => said.includes(`service-${replicaId} ended as it was asked to; the others go on`),
     {
-      limitMs: 60_000,
+      limitMs: 120_000,
       what: "the word of its end"
     }
   )

@@ -45,7 +45,7 @@ it.each(["SIGKILL", "SIGTERM"] as const)(
           () => Promise.resolve(/pid (\d+)/u.exec(said)),
           (found) => found !== null,
           {
-            limitMs: 100_000,
+            limitMs: 120_000,
             what: "the service's pid"
           }
         )
@@ -56,7 +56,7 @@ it.each(["SIGKILL", "SIGTERM"] as const)(
     await eventually(
       () => Promise.resolve(isRunning(pid)),
       (runs) => !runs,
-      { limitMs: 60_000, what: "the service's end" }
+      { limitMs: 120_000, what: "the service's end" }
     )
   },
   300_000

@@ -59,7 +59,7 @@ const nothingIsLeft = async (pids: ReadonlyArray<number>) => {
   await eventually(
     () => pids.filter(isRunning),
     (left) => left.length === 0,
-    { limitMs: 60_000, what: "the end of everything that was started" }
+    { limitMs: 120_000, what: "the end of everything that was started" }
   )
   assert.deepStrictEqual(notedIn(dir), [])
 }
@@ -79,7 +79,7 @@ it("it says where everything is, each line is true, and a stop leaves nothing an
   const started = start()
   await started.ready()
   const output = await eventually(started.output, (text) => (text.match(/^ {2}try: /gmu) ?? []).length === 2, {
-    limitMs: 60_000,
+    limitMs: 120_000,
     what: "a line to paste for each tenant"
   })
   const url = /^ready: the gateway on (\S+) \((\S+)\/docs\), the bus on nats:\/\/\S+$/mu.exec(output)!
@@ -141,7 +141,7 @@ it("a service that answers wrongly makes the demo end with 1, and say which answ
 it("when a part of it dies, all of it ends, with 1", async () => {
   const started = start()
   await started.ready()
-  await eventually(started.output, (text) => text.includes("try: "), { limitMs: 60_000, what: "the tokens" })
+  await eventually(started.output, (text) => text.includes("try: "), { limitMs: 120_000, what: "the tokens" })
   const pids = treeOf(started.pid)
   process.kill(namedIn(pids, "src/gatewayMain.ts")!, "SIGKILL")
   assert.strictEqual(await started.exitCode, 1, started.output())

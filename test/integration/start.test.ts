@@ -248,7 +248,7 @@ it("when npm start itself is killed, what it started ends too, and its run.json 
   await eventually(
     () => names(started),
     (left) => left.length === 0,
-    { limitMs: 60_000, what: "the end of everything" }
+    { limitMs: 120_000, what: "the end of everything" }
   )
   assert.deepStrictEqual(await runScript("reset", dir), { code: 0, output: `removed the data in ${dir}\n` })
   assert.deepStrictEqual(readdirSync(dir), [])

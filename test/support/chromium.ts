@@ -68,7 +68,7 @@ export const openPage = async (
       return existsSync(file) ? readFileSync(file, "utf8").split("\n") : []
     },
     ([first]) => first !== undefined && first !== "",
-    { limitMs: 60_000, what: "Chromium" }
+    { limitMs: 120_000, what: "Chromium" }
   )
   const targets = (await (await fetch(`http://127.0.0.1:${port}/json/list`)).json()) as ReadonlyArray<{
     readonly type: string

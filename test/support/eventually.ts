@@ -20,7 +20,7 @@ export const eventually = async <A>(
   is: (seen: A) => boolean,
   options: EventuallyOptions = {}
 ): Promise<A> => {
-  const { everyMs = 20, limitMs = 60_000, what = "the condition" } = options
+  const { everyMs = 20, limitMs = 120_000, what = "the condition" } = options
   const until = performance.now() + limitMs
   for (;;) {
     const last = await Promise.resolve()

@@ -80,7 +80,7 @@ export const startShippedBus = async (
       write()
       const before = reloads()
       server.kill("SIGHUP")
-      await eventually(reloads, (count) => count > before, { limitMs: 60_000, what: "the server's reload" }).catch(
+      await eventually(reloads, (count) => count > before, { limitMs: 120_000, what: "the server's reload" }).catch(
         (error: Error) => {
           throw new Error(`${error.message}: ${logged().split("\n").slice(-4).join(" ")}`)
         }

@@ -64,7 +64,7 @@ const load = (asks: ReadonlyArray<() => Promise<unknown>>) => {
         if (isNobody(other)) throw other
         return `${other.name} ${other.message}`
       })
-    return eventually(look, () => true, { limitMs: 5_000, what: "an answer after the reload" })
+    return eventually(look, () => true, { limitMs: 60_000, what: "an answer after the reload" })
   }
   const lines = asks.flatMap((ask) =>
     Array.from({ length: 8 }, async () => {
@@ -86,7 +86,7 @@ const load = (asks: ReadonlyArray<() => Promise<unknown>>) => {
       await eventually(
         () => answered,
         (count) => count > from + 200,
-        { limitMs: 60_000, what: "more answers" }
+        { limitMs: 120_000, what: "more answers" }
       )
       assert.deepStrictEqual(lost, [])
     },

@@ -138,7 +138,7 @@ it.each(["operator", "admin", "gateway", "mail", "chat", "platform", "rotator"])
       await eventually(
         () => answers.length,
         (count) => count > 0,
-        { limitMs: 60_000, what: "the last answer" }
+        { limitMs: 120_000, what: "the last answer" }
       )
     }
     // Once for every request to be heard and answered, and once for the answers to have left.
@@ -175,7 +175,7 @@ it("the same message deletes a stream where the asker shares the account, so tha
         () => "gone"
       ),
     (found) => found === "gone",
-    { limitMs: 60_000 }
+    { limitMs: 120_000 }
   )
   await looker.close()
 })

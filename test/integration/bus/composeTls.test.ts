@@ -58,7 +58,7 @@ const routed = () =>
         () => routesOf(server),
         (found) => found.join() === others(name).join(),
         {
-          limitMs: 60_000,
+          limitMs: 120_000,
           what: `routes of ${name}`
         }
       )
@@ -170,7 +170,7 @@ it("a server without the routes' password is no route, nor one with another auth
     await eventually(
       () => Promise.resolve(logOf(stranger)),
       (text) => said.test(text),
-      { limitMs: 60_000, what: `${name} being refused` }
+      { limitMs: 120_000, what: `${name} being refused` }
     )
     assert.deepStrictEqual(await routesOf(stranger), [])
     await routed()
@@ -213,7 +213,7 @@ it("certificates and their authority are exchanged while it runs, and nothing is
       await eventually(
         () => Promise.resolve(reloaded(server)),
         (count) => count > before,
-        { limitMs: 60_000, what: "a reload" }
+        { limitMs: 120_000, what: "a reload" }
       )
     }
     await sql.query("FLUSH SSL")
@@ -243,7 +243,7 @@ it("certificates and their authority are exchanged while it runs, and nothing is
     await eventually(
       () => Promise.resolve(asked),
       (count) => count > after + 20,
-      { limitMs: 60_000, what: "validations to go on" }
+      { limitMs: 120_000, what: "validations to go on" }
     )
   } finally {
     going = false
@@ -265,13 +265,13 @@ it("certificates and their authority are exchanged while it runs, and nothing is
       ({ body }) => body.statusCode as number,
       () => 0
     )
-  await eventually(verdict, (status) => status === 200, { limitMs: 60_000, what: "a validation over new connections" })
+  await eventually(verdict, (status) => status === 200, { limitMs: 120_000, what: "a validation over new connections" })
   const admin = await as("admin", next.certificate)
   const revoke = () =>
     ask(admin, "cm.v1.demo.token.revoke", { tokenId: issued.tokenId }).then(
       ({ status }) => status,
       () => ""
     )
-  await eventually(revoke, (status) => status === "200", { limitMs: 60_000, what: "a revocation" })
+  await eventually(revoke, (status) => status === "200", { limitMs: 120_000, what: "a revocation" })
   assert.notStrictEqual(await verdict(), 200)
 }, 300_000)

@@ -29,7 +29,7 @@ describe("coherence when the bus is lost", () => {
       running.push(await startReplica({ natsUrl, instance, replicaId, variables: { ...variables, ...more } }))
     }
     const [one, two] = running as [RunningReplica, RunningReplica]
-    await eventually(() => one.holds() && two.holds(), Boolean, { what: "both leases", limitMs: 60_000 })
+    await eventually(() => one.holds() && two.holds(), Boolean, { what: "both leases", limitMs: 120_000 })
     return { one, two }
   }
 
@@ -105,7 +105,7 @@ describe("coherence when the bus is lost", () => {
     // Either it heard of it, or the right it had is gone: one taken since covers each tenant by a read that came after.
     const lostIts = !two.holds() || two.lease.generation !== generation
     expect(two.applied.some(({ seq }) => seq === revocation.seq) || lostIts).toBe(true)
-    await eventually(() => one.holds() && two.holds(), Boolean, { what: "both leases again", limitMs: 60_000 })
+    await eventually(() => one.holds() && two.holds(), Boolean, { what: "both leases again", limitMs: 120_000 })
     process.stdout.write(`revocation answered ${answeredMs} ms after the bucket's leader was stopped\n`)
   })
 })

@@ -78,7 +78,7 @@ const up = () =>
   eventually(
     () => http(gateway.url, "GET", list, { token }),
     ({ status }) => status === 200,
-    { limitMs: 60_000, what: "the gateway on its bus" }
+    { limitMs: 120_000, what: "the gateway on its bus" }
   )
 
 /** A reader that takes what comes, or nothing after the first bytes. */
@@ -116,7 +116,7 @@ const reading = (reads: boolean, after = "a-0") => {
 it("a request that is under way when the bus is lost may have been carried out, is told so, and is sent once", async () => {
   silent = true
   const answered = http(gateway.url, "POST", list, { token, body: { appName: "a" } })
-  await eventually(operations, ({ length }) => length === 1, { limitMs: 60_000, what: "a request under way" })
+  await eventually(operations, ({ length }) => length === 1, { limitMs: 120_000, what: "a request under way" })
   cable.cut()
   const { body, header, status } = await answered
   assert.deepStrictEqual(
@@ -137,17 +137,17 @@ it("a request that is under way when the bus is lost may have been carried out, 
 
 it("a reader of events outlives a bus that was away, and misses nothing of that time, and hears nothing twice", async () => {
   const reader = reading(true)
-  await eventually(reader.ids, ({ length }) => length === written, { limitMs: 60_000, what: "what is there" })
+  await eventually(reader.ids, ({ length }) => length === written, { limitMs: 120_000, what: "what is there" })
   cable.cut()
   await eventually(
     () => http(gateway.url, "GET", "/health"),
     ({ body }) => body.bus === "away",
-    { limitMs: 60_000, what: "the bus being away" }
+    { limitMs: 120_000, what: "the bus being away" }
   )
   written += 12
   assert.isFalse(reader.ended())
   cable.mend()
-  await eventually(reader.ids, ({ length }) => length >= written, { limitMs: 60_000, what: "what came meanwhile" })
+  await eventually(reader.ids, ({ length }) => length >= written, { limitMs: 120_000, what: "what came meanwhile" })
   assert.deepStrictEqual(
     reader.ids(),
     Array.from({ length: written }, (_, at) => at + 1)
@@ -165,9 +165,9 @@ it("a reader that does not read is let go, is counted, keeps nobody else from re
     Number(
       /^cm_gateway_slow_readers_total\S* (\d+)/mu.exec((await http(gateway.url, "GET", "/metrics")).text)?.[1] ?? 0
     )
-  await eventually(count, (is) => is === 1, { limitMs: 60_000, what: "a reader that was let go" })
+  await eventually(count, (is) => is === 1, { limitMs: 120_000, what: "a reader that was let go" })
   await eventually(other.ids, ({ length }) => length === written, {
-    limitMs: 60_000,
+    limitMs: 120_000,
     what: "everything, for who reads"
   })
   assert.isFalse(other.ended())
@@ -175,7 +175,7 @@ it("a reader that does not read is let go, is counted, keeps nobody else from re
   const last = slow.ids().at(-1) ?? 0
   assert.isBelow(last, written)
   const again = reading(true, `a-${last}`)
-  await eventually(again.ids, ({ length }) => length === written - last, { limitMs: 60_000, what: "the rest" })
+  await eventually(again.ids, ({ length }) => length === written - last, { limitMs: 120_000, what: "the rest" })
   assert.strictEqual(again.ids()[0], last + 1)
   for (const one of [slow, other, again]) one.destroy()
   await up()
@@ -190,7 +190,7 @@ it("requests one behind the other on a connection are answered in their order, e
     `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nCorrelation-ID: ${id}\r\n\r\n`
   socket.write(get(list, "one") + get("/nowhere", "two") + get("/api/v1/services", "three"))
   const ids = () => Array.from(text.matchAll(/^Correlation-ID: (\S+)\r$/gmu), ([, id]) => id)
-  await eventually(ids, ({ length }) => length === 3, { limitMs: 60_000, what: "three answers" })
+  await eventually(ids, ({ length }) => length === 3, { limitMs: 120_000, what: "three answers" })
   assert.deepStrictEqual(ids(), ["one", "two", "three"])
   assert.deepStrictEqual(
     Array.from(text.matchAll(/HTTP\/1\.1 (\d+)/gu), ([, status]) => status),

@@ -188,7 +188,7 @@ it("5: readers of a tenant are bounded, and another tenant's are not theirs", as
       return all
     },
     (all) => all.every(({ status }) => status === 200),
-    { limitMs: 60_000, what: "four readers" }
+    { limitMs: 120_000, what: "four readers" }
   )
   const more = await world.ask("GET", "/api/v1/events")
   assert.deepStrictEqual([more.status, more.body.details, more.header("retry-after")], [429, { limit: "readers" }, "1"])

@@ -99,7 +99,7 @@ const raw = async (bytes: string | Buffer, answers = Number.POSITIVE_INFINITY, o
   await eventually(
     () => ended || received.split("HTTP/1.1 ").length - 1 >= answers,
     (is) => is,
-    { limitMs: 60_000, what: `the end of ${String(bytes).slice(0, 60)}` }
+    { limitMs: 120_000, what: `the end of ${String(bytes).slice(0, 60)}` }
   )
   socket.destroy()
   return received
@@ -277,7 +277,7 @@ it("connections that say nothing keep nobody else out, beyond their number and t
         () => 0
       ),
     (status) => status === 200,
-    { limitMs: 60_000, what: "an answer beside silent connections" }
+    { limitMs: 120_000, what: "an answer beside silent connections" }
   )
   for (const socket of silent) socket.destroy()
 })

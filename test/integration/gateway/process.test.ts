@@ -114,7 +114,7 @@ it("compose.yaml's look at its health says whether it lives, also when the bus i
   await eventually(
     () => http(gateway.url, "GET", "/health"),
     ({ body }) => body.bus === "away",
-    { limitMs: 60_000, what: "the bus being away" }
+    { limitMs: 120_000, what: "the bus being away" }
   )
   await saysUp()
   assert.strictEqual(await gateway.stop(), 0)
@@ -165,13 +165,16 @@ it("its certificate is read again when it changes, and one that is none changes 
   assert.strictEqual(await served(gateway.url), "first")
   // Of two: the certificate is new and the key is not.
   copyFileSync(second.cert, cert)
-  await eventually(gateway.output, (text) => text.includes("the old one stays"), { limitMs: 60_000, what: "a warning" })
+  await eventually(gateway.output, (text) => text.includes("the old one stays"), {
+    limitMs: 120_000,
+    what: "a warning"
+  })
   assert.strictEqual(await served(gateway.url), "first")
   copyFileSync(second.key, key)
   await eventually(
     () => served(gateway.url),
     (name) => name === "second",
-    { limitMs: 60_000, what: "the new certificate" }
+    { limitMs: 120_000, what: "the new certificate" }
   )
   assert.strictEqual(await gateway.stop(), 0)
 })
@@ -192,7 +195,7 @@ it("who connects to its TLS port and says nothing is let go in the time that hea
   await eventually(
     () => ended,
     (is) => is,
-    { limitMs: 60_000, what: "the end of a connection that says nothing" }
+    { limitMs: 120_000, what: "the end of a connection that says nothing" }
   )
   // Whoever speaks HTTP there, or no TLS that is known, is let go at once.
   for (const bytes of ["GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x00\x05nonsense", "\0\0\0\0"]) {
@@ -229,7 +232,7 @@ it("inside the service it is another user of the bus, and off unless it is asked
       ),
     (status) => status === 200,
     {
-      limitMs: 60_000,
+      limitMs: 120_000,
       what: "the gateway inside the service"
     }
   )

@@ -42,13 +42,13 @@ const eventOf = (endpointId: string) =>
   eventually(
     () => heard.find((event) => event.endpointId === endpointId),
     (event) => event !== undefined,
-    { limitMs: 60_000, what: `the event of ${endpointId}` }
+    { limitMs: 120_000, what: `the event of ${endpointId}` }
   )
 /** Gateway and service each send their own spans, in their own time. */
 const areWhole = (spans: ReadonlyArray<CollectedSpan>): boolean =>
   spans.some(({ kind }) => kind === 4) && spans.some(({ name }) => name.startsWith("POST /api/"))
 const spansOf = (traceId: string, isWhole: (spans: ReadonlyArray<CollectedSpan>) => boolean, what: string) =>
-  eventually(() => collector.spans().filter((span) => span.traceId === traceId), isWhole, { limitMs: 60_000, what })
+  eventually(() => collector.spans().filter((span) => span.traceId === traceId), isWhole, { limitMs: 120_000, what })
 const named = (spans: ReadonlyArray<CollectedSpan>, name: string): CollectedSpan => {
   const found = spans.find((span) => span.name === name)
   assert.isDefined(found, `${name} among ${spans.map((span) => span.name).join(", ")}`)
@@ -114,7 +114,7 @@ it("2: a request without a trace begins one; what is refused is told by its stat
         .slice(before)
         .find(({ name }) => name === route),
     (span) => span !== undefined,
-    { limitMs: 60_000, what: "its span" }
+    { limitMs: 120_000, what: "its span" }
   )
   assert.isUndefined(edge!.parentSpanId)
   assert.strictEqual(edge!.attributes["http.response.status_code"], 404)
@@ -210,7 +210,7 @@ it("5: a secret, a token, a name or a text of a caller is in nothing that was se
   const event = await eventually(
     () => heard.find(({ type }) => type === "credential.stored"),
     (found) => found !== undefined,
-    { limitMs: 60_000, what: "the event of the credential" }
+    { limitMs: 120_000, what: "the event of the credential" }
   )
   assert.strictEqual(event!.traceparent.slice(3, 35), traceId)
   const path = `/api/v1/credentials/${stored.body.credential_id}`
@@ -255,7 +255,7 @@ it("6: a collector that never answers, or refuses, holds nobody up, and the proc
   for (let count = 0; count < 20; count++) {
     assert.strictEqual((await http(gateway.url, "GET", "/api/v1/applications", { token })).status, 200)
   }
-  await eventually(another.requests, (count) => count > 0, { limitMs: 60_000, what: "the collector being asked" })
+  await eventually(another.requests, (count) => count > 0, { limitMs: 120_000, what: "the collector being asked" })
   assert.strictEqual((await http(gateway.url, "GET", "/api/v1/applications", { token })).status, 200)
   assert.strictEqual(await gateway.stop(), 0)
   await another.close()

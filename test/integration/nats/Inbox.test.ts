@@ -42,7 +42,7 @@ describe("the inbox", () => {
     (await eventually(
       () => Effect.runPromise(inbox.take),
       (message) => message !== null,
-      { limitMs: 60_000 }
+      { limitMs: 120_000 }
     ))!
   const text = ({ data }: InboxMessage) => new TextDecoder().decode(data)
   const run = Effect.runPromise
@@ -129,7 +129,7 @@ describe("the inbox", () => {
     const after = await eventually(
       () => run(inbox.state),
       ({ deliveredSeq, firstSeq }) => firstSeq > deliveredSeq + 1,
-      { limitMs: 60_000 }
+      { limitMs: 120_000 }
     )
     assert.strictEqual(after.waiting, 0)
     assert.strictEqual(after.madeAt, before.madeAt)

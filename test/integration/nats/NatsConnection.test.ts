@@ -111,7 +111,7 @@ describe("NatsConnection", () => {
           eventually(
             () => connection.rtt(),
             (milliseconds) => milliseconds >= 0,
-            { limitMs: 60_000, what: "the connection" }
+            { limitMs: 120_000, what: "the connection" }
           )
         )
       }
@@ -177,7 +177,7 @@ describe("NatsConnection", () => {
               return validation.flush().then(sum)
             },
             (all) => all >= count,
-            { limitMs: 20_000, what: "what was not said" }
+            { limitMs: 120_000, what: "what was not said" }
           )
         )
         assert.isBelow(lines, 50)

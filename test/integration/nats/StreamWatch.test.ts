@@ -50,7 +50,7 @@ describe("StreamWatch", () => {
           eventually(
             () => jetstreamManager.streams.info(stream),
             () => true,
-            { limitMs: 60_000, what: `${stream} being there again` }
+            { limitMs: 120_000, what: `${stream} being there again` }
           )
         )
         assert.deepStrictEqual(after.config, before)
@@ -75,14 +75,14 @@ describe("StreamWatch", () => {
       const shrink = () => jetstreamManager.streams.update(stream, { max_bytes: 1_024 })
       for (let time = 1; time <= 3; time++) {
         yield* Effect.promise(shrink)
-        yield* Effect.promise(() => eventually(limit, (bytes) => bytes === 16_777_216, { limitMs: 60_000 }))
+        yield* Effect.promise(() => eventually(limit, (bytes) => bytes === 16_777_216, { limitMs: 120_000 }))
       }
       yield* Effect.promise(shrink)
       yield* Effect.promise(() =>
         eventually(
           () => said,
           (lines) => lines.some((line) => line.includes("changed again and again")),
-          { limitMs: 60_000 }
+          { limitMs: 120_000 }
         )
       )
       assert.strictEqual(yield* Effect.promise(limit), 1_024)

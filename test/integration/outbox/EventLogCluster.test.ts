@@ -75,7 +75,7 @@ describe("OutboxRelay on a cluster", () => {
         eventually(
           () => outbox.rows().length,
           (count) => count === 0,
-          { limitMs: 60_000, what: "an empty outbox" }
+          { limitMs: 120_000, what: "an empty outbox" }
         )
       )
       assert.strictEqual(outbox.marked.length, ids.length)

@@ -143,7 +143,7 @@ describe("OutboxRelay on NATS and MariaDB", () => {
           eventually(
             () => Effect.runPromise(isEmpty.pipe(Effect.provide(parts.outbox))),
             (empty) => empty,
-            { limitMs: 60_000, what: "an empty outbox" }
+            { limitMs: 120_000, what: "an empty outbox" }
           )
         )
         assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(parts.log)), [...before, ...during])
@@ -212,7 +212,7 @@ describe("OutboxRelay on NATS and MariaDB", () => {
             eventually(
               () => Effect.runPromise(isEmpty.pipe(Effect.provide(parts.outbox))),
               (empty) => empty,
-              { limitMs: 60_000, what: "an empty outbox" }
+              { limitMs: 120_000, what: "an empty outbox" }
             )
           )
           assertExactlyOnceInOrder(yield* streamOf("events").pipe(Effect.provide(parts.log)), written)

@@ -127,9 +127,9 @@ const stateOf = (id: string, state: string) =>
   eventually(
     () => describeOf(id),
     (one) => one.refresh.state === state,
-    { limitMs: 60_000, what: `the state ${state}` }
+    { limitMs: 120_000, what: `the state ${state}` }
   )
-const told = (id: string, type: string, limitMs = 20_000) =>
+const told = (id: string, type: string, limitMs = 120_000) =>
   eventually(
     () => eventsOf(id, type),
     (found) => found.length > 0,
@@ -154,7 +154,7 @@ describe("a token that never expires", () => {
     await eventually(
       () => asked.filter(({ path }) => path === "/watched/me"),
       (looks) => looks.length >= 2 && looks.every(({ sent }) => sent.includes(`Bearer ${credentials.access_token}`)),
-      { limitMs: 60_000, what: "two looks" }
+      { limitMs: 120_000, what: "two looks" }
     )
     assert.strictEqual((await describeOf(id)).refresh.state, "fresh")
     answers["/watched/me"] = echoing(401, "whatever")
@@ -211,7 +211,7 @@ describe("a revocation at the provider", () => {
     await eventually(
       audit,
       (rows) => rows.some((row) => row.action === "credential.revoked-at-provider" && row.entityId === id),
-      { limitMs: 60_000, what: "the confirmation" }
+      { limitMs: 120_000, what: "the confirmation" }
     )
     const again = await ask("credential.revoke", { credential_id: id, at_provider: true })
     assert.deepInclude(again.body, { success: true, details: { at_provider: "revoked" } })
@@ -231,7 +231,7 @@ it("the end of a grant is told of before it comes", async () => {
   await eventually(
     () => describeOf(id),
     (one) => one.refresh.state === "fresh",
-    { limitMs: 60_000, what: "fresh" }
+    { limitMs: 120_000, what: "fresh" }
   )
   // Whoever tells of another one that comes later has looked at this one again.
   const later = await store("ending", { expires_at: inMs(3_600_000) })
@@ -247,7 +247,7 @@ it("a provider that fails is left alone by all replicas, holds up nobody else's,
   const down = await Promise.all(Array.from({ length: 8 }, () => store("down", soon("down"))))
   const circuits = () => ask("provider.get", { name: "down" }).then(({ body }) => body.circuits)
   await eventually(circuits, (found) => found.some(({ of }: { of: string }) => of === "provider"), {
-    limitMs: 60_000,
+    limitMs: 120_000,
     what: "the open circuit"
   })
   // While it is open only one at a time tries.

@@ -83,7 +83,7 @@ describe("a claim whose exchange could not begin", () => {
     await eventually(
       () => servers.shown(grant.id),
       (one) => one?.refresh.state === "fresh",
-      { limitMs: 100_000, what: "the end of the doubt" }
+      { limitMs: 120_000, what: "the end of the doubt" }
     )
     await servers.assertLive("rotating", grant)
     const provider = servers.provider("rotating")

@@ -205,7 +205,7 @@ const rotatedInTheEnd = (id: string) =>
   eventually(
     () => ask("credential.rotate", { credential_id: id }),
     ({ status }) => status !== 503,
-    { limitMs: 90_000, what: "an answer" }
+    { limitMs: 120_000, what: "an answer" }
   ).then(({ body, status }) => assert.strictEqual(status, 200, JSON.stringify(body)))
 
 describe("a grant of oidc-provider", () => {

@@ -164,7 +164,7 @@ describe("a refresh", () => {
       await eventually(
         () => eventsOf(id, "rotated"),
         (found) => found.length === 1 && found[0]!.cause === "refresh",
-        { limitMs: 60_000, what: "the event" }
+        { limitMs: 120_000, what: "the event" }
       )
     }
   })
@@ -177,7 +177,7 @@ describe("a refresh", () => {
     await eventually(
       () => rotating.heldCount(),
       (count) => count === 1,
-      { limitMs: 60_000, what: "the exchange" }
+      { limitMs: 120_000, what: "the exchange" }
     )
     // Who comes after it has ended is owed another: that these are answered, by either replica, says that the ten have come.
     const late = Array.from({ length: 40 }, () => ask("credential.rotate", { credential_id: id, expected_version: 7 }))
@@ -195,7 +195,7 @@ describe("a refresh", () => {
       () => secretOf(id),
       // Nothing, where its end came before a busy replica did.
       (found) => found !== undefined && found.access_token !== credentials.access_token,
-      { limitMs: 60_000, what: "the refresh" }
+      { limitMs: 120_000, what: "the refresh" }
     )
     assert.strictEqual(secret.refresh_token, rotating.newestOf(family))
     assert.strictEqual(rotating.misuses(), 0)
@@ -218,13 +218,13 @@ describe("a refresh", () => {
     const { refresh } = await eventually(
       () => describeOf(id),
       (one) => one.refresh.state === "fresh",
-      { limitMs: 60_000, what: "the next attempt" }
+      { limitMs: 120_000, what: "the next attempt" }
     )
     assert.strictEqual(refresh.attempts, 0)
     await eventually(
       () => [eventsOf(id, "refresh_failed").length, eventsOf(id, "recovered").length],
       ([failed, recovered]) => failed === 1 && recovered === 1,
-      { limitMs: 60_000, what: "the events" }
+      { limitMs: 120_000, what: "the events" }
     )
   })
 
@@ -249,7 +249,7 @@ describe("a refresh", () => {
     await eventually(
       () => ask("credential.get.mail", { credential_id: id }),
       ({ status }) => status === 410,
-      { limitMs: 60_000, what: "the end of the secret" }
+      { limitMs: 120_000, what: "the end of the secret" }
     )
     const waited = await ask("credential.get.mail", { credential_id: id, min_ttl: "PT1M" })
     assert.deepStrictEqual(refusal(waited), [503, "REFRESH_PENDING"])
@@ -268,7 +268,7 @@ describe("a refresh", () => {
     await eventually(
       () => describeOf(id),
       (one) => one.refresh.state === "fresh",
-      { limitMs: 60_000, what: "the recovery" }
+      { limitMs: 120_000, what: "the recovery" }
     )
     assert.isTrue(forgiving.isLive(family, (await secretOf(id)).refresh_token!))
   })
@@ -280,7 +280,7 @@ describe("a refresh", () => {
     const secret = await eventually(
       () => secretOf(id),
       (found) => found.refresh_token === rotating.newestOf(family),
-      { limitMs: 60_000, what: "the refresh token" }
+      { limitMs: 120_000, what: "the refresh token" }
     )
     assert.isTrue(rotating.isLive(family, secret.refresh_token!))
   })
@@ -292,7 +292,7 @@ describe("a refresh", () => {
     await eventually(
       () => rotating.heldCount(),
       (count) => count === 1,
-      { limitMs: 60_000, what: "the exchange" }
+      { limitMs: 120_000, what: "the exchange" }
     )
     const other = rotating.connect()
     const expires_at = inMs(3_600_000)
@@ -314,7 +314,7 @@ describe("a refresh", () => {
     await eventually(
       () => rotating.heldCount(),
       (count) => count === 1,
-      { limitMs: 60_000, what: "the exchange" }
+      { limitMs: 120_000, what: "the exchange" }
     )
     for (const rotation of [null, { provider: "rotating" }]) {
       assert.strictEqual((await ask("credential.update", { credential_id: id, rotation })).status, 200)
@@ -338,7 +338,7 @@ describe("a refresh", () => {
     await eventually(
       () => rotating.heldCount(),
       (count) => count === 1,
-      { limitMs: 60_000, what: "the exchange" }
+      { limitMs: 120_000, what: "the exchange" }
     )
     const other = rotating.connect()
     const expires_at = inMs(3_600_000)

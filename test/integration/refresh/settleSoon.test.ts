@@ -49,7 +49,7 @@ describe("an answer that is stored, and a database that is away when it is to be
     const shown = await eventually(
       () => servers.shown(grant.id),
       (one) => one?.refresh.state === "fresh",
-      { limitMs: 100_000, what: "the settling" }
+      { limitMs: 120_000, what: "the settling" }
     )
     assert.deepStrictEqual([shown.version, shown.refresh.attempts, shown.refresh.last_error ?? null], [2, 0, null])
     assert.strictEqual(await answers(), 0)

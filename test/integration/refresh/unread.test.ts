@@ -58,7 +58,7 @@ describe("a row in the place of an answer that cannot be opened", () => {
     await eventually(
       () => told,
       (all) => all.length > 0,
-      { limitMs: 60_000, what: "the event" }
+      { limitMs: 120_000, what: "the event" }
     )
     assert.deepStrictEqual(told, [`refresh_in_doubt ${planted.id}`])
     assert.include(
@@ -98,7 +98,7 @@ describe("a row in the place of an answer that cannot be opened", () => {
     await eventually(
       () => toldOf(planted.id),
       (all) => all.length > 1,
-      { limitMs: 60_000, what: "the events" }
+      { limitMs: 120_000, what: "the events" }
     )
     assert.deepStrictEqual(toldOf(planted.id), ["refresh_in_doubt", "recovered"])
     assert.include(service.output(), "a provider's answer that is stored cannot be opened, and was put aside")
@@ -121,7 +121,7 @@ describe("a row in the place of an answer that cannot be opened", () => {
     await eventually(
       () => toldOf(planted.id),
       (all) => all.length > 1,
-      { limitMs: 60_000, what: "the events" }
+      { limitMs: 120_000, what: "the events" }
     )
     assert.deepStrictEqual(toldOf(planted.id), ["refresh_in_doubt", "recovered"])
   })

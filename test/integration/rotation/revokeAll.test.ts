@@ -62,7 +62,7 @@ const finished = (operationId: unknown) =>
   eventually(
     () => statusOf(operationId),
     ({ state }) => state === "done",
-    { limitMs: 80_000, what: "the population to be revoked" }
+    { limitMs: 120_000, what: "the population to be revoked" }
   )
 const verdicts = async (appName: string, tokens: ReadonlyArray<Made>) => {
   const items = tokens.map(({ token }) => ({ appName, token }))
@@ -136,7 +136,7 @@ describe("token.revoke-all", () => {
     const used = await eventually(
       async () => (await client.ask("demo", "token.get", { tokenId: tokens[0]!.tokenId })).body.lastUsedDate,
       (date) => date !== undefined,
-      { limitMs: 60_000, what: "the use to be written" }
+      { limitMs: 120_000, what: "the use to be written" }
     )
     const body = { endpointIds: tokens.map((_, n) => `used-${n}`), unusedSince: used }
     const answer = await revokeAll(body)
@@ -178,7 +178,7 @@ describe("token.revoke-all", () => {
     await eventually(
       () => new Set(revoked.filter((tokenId) => ids.has(tokenId))).size,
       (count) => count === tokens.length,
-      { limitMs: 60_000, what: "an event for each token" }
+      { limitMs: 120_000, what: "an event for each token" }
     )
     const [versions] = await sql.query(
       "SELECT COUNT(*) AS n FROM tokens WHERE app_name = 'meters' AND endpoint_id LIKE 'many%' AND version <> 2"

@@ -99,13 +99,13 @@ describe("the sweeps", () => {
     await eventually(
       () => client.ask("demo", "application.register", { appName }).then(({ status }) => status),
       (status) => status === 201,
-      { limitMs: 60_000, what: "the name to be free" }
+      { limitMs: 120_000, what: "the name to be free" }
     )
     assert.strictEqual((await client.ask("demo", "token.get", { tokenId: first!.tokenId })).status, 404)
     const deleted = await eventually(
       () => heard.filter(({ subject }) => subject.endsWith(".token.deleted")),
       (found) => found.length >= items.length,
-      { limitMs: 60_000, what: "an event for each token" }
+      { limitMs: 120_000, what: "an event for each token" }
     )
     assert.strictEqual(new Set(deleted.map(({ tokenId }) => tokenId)).size, items.length)
     assert.strictEqual(deleted.length, items.length)

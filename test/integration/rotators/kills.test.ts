@@ -176,7 +176,7 @@ describe("killed", () => {
       await eventually(
         () => isStopped,
         (there) => there,
-        { limitMs: 60_000, everyMs: 2, what: `${where}: the stop` }
+        { limitMs: 120_000, everyMs: 2, what: `${where}: the stop` }
       )
       service.kill()
       await service.exited
@@ -201,7 +201,7 @@ describe("killed", () => {
       await eventually(
         () => shown(id),
         ({ refresh, retire_pending }) => refresh.state === "fresh" && retire_pending.length === 0,
-        { limitMs: 60_000, everyMs: 100, what: `${where}: nothing is left to do` }
+        { limitMs: 120_000, everyMs: 100, what: `${where}: nothing is left to do` }
       )
       assert.deepStrictEqual(liveOf(id, password), [await passwordOf(id)], where)
       // Nobody was asked to take away what is handed out, nor to set what was not kept.

@@ -43,7 +43,7 @@ const written = (user: string) =>
   eventually(
     () => (JSON.parse(readFileSync(loginFile, "utf8")) as { readonly username: string }).username,
     (username) => username === user,
-    { limitMs: 60_000, what: `${user} is written down for the service` }
+    { limitMs: 120_000, what: `${user} is written down for the service` }
   )
 const signsIn = async (user: string, password: string): Promise<boolean> => {
   try {
@@ -211,18 +211,18 @@ describe("the service's own database user", () => {
       await eventually(
         () => signsIn(from, old.password!),
         (does) => !does,
-        { limitMs: 60_000, everyMs: 100, what: `${from} does not sign in any more` }
+        { limitMs: 120_000, everyMs: 100, what: `${from} does not sign in any more` }
       )
       secrets.push(fresh)
       await eventually(
         async () => (await ask("credential.list", { limit: 100 })).body.content[0],
         (one) => one.refresh.state === "fresh" && one.retire_pending.length === 0,
-        { limitMs: 60_000, what: "it has ended" }
+        { limitMs: 120_000, what: "it has ended" }
       )
     }
     await written("cm_a")
     const during = running.count()
-    await eventually(running.count, (count) => count > during + 50, { limitMs: 60_000, what: "the load goes on" })
+    await eventually(running.count, (count) => count > during + 50, { limitMs: 120_000, what: "the load goes on" })
     await running.stop()
     assert.deepStrictEqual(running.failed, [])
     process.stdout.write(`rotators: ${running.count()} requests during two rotations, none failed (under load)\n`)
@@ -240,11 +240,11 @@ describe("the service's own database user", () => {
     await eventually(
       () => ask("token.provision", { appName: "load", endpointId: "after" }),
       ({ status }) => status === 201,
-      { limitMs: 60_000, what: "the service is back" }
+      { limitMs: 120_000, what: "the service is back" }
     )
     // One that was killed is listed until its thread has ended.
     await eventually(usersAtWork, (users) => users.size === 1 && users.has("cm_b"), {
-      limitMs: 60_000,
+      limitMs: 120_000,
       what: "only the other user is at work"
     })
     for (const { password } of secrets) {
@@ -349,7 +349,7 @@ describe("a database that refuses", () => {
           )
         )[0],
       ({ locked }: { readonly locked: unknown }) => Number(locked) === 1 || locked === "true",
-      { limitMs: 60_000, what: "it is locked again" }
+      { limitMs: 120_000, what: "it is locked again" }
     )
   })
 })

@@ -65,7 +65,7 @@ it("goes from the first step to the last", async () => {
   await eventually(
     () => Array.from(rotator.live),
     (live) => live.length === 1 && live[0] !== firstPassword,
-    { limitMs: 60_000, what: "the old one is taken away" }
+    { limitMs: 120_000, what: "the old one is taken away" }
   )
   const read = await mail.ask("demo", "credential.get.mail", { credential_id })
   assert.isTrue(rotator.live.has(read.body.credentials.password))

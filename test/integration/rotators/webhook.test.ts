@@ -375,7 +375,7 @@ describe("a rotator that misbehaves", () => {
         await eventually(
           () => describeOf(id),
           (one) => one.retire_pending.length === 0,
-          { limitMs: 90_000, what: "it is taken away" }
+          { limitMs: 120_000, what: "it is taken away" }
         )
         assert.isFalse(rotator.live.has(password))
       }
@@ -421,7 +421,7 @@ describe("a secret that is stored by hand", () => {
     await eventually(
       () => stepsOf(id),
       (steps) => steps.includes("undo 1"),
-      { limitMs: 90_000, what: "the other one is undone" }
+      { limitMs: 120_000, what: "the other one is undone" }
     )
     rotator.on.misbehave = undefined
     assert.isTrue(rotator.live.has(mine))

@@ -206,7 +206,7 @@ describe("a tenant that takes the name of one that was removed", () => {
     await eventually(
       () => client.admin("tenants.create", { tenantId: tenant }),
       ({ status }) => status === 201,
-      { limitMs: 60_000, what: "the name to be free" }
+      { limitMs: 120_000, what: "the name to be free" }
     )
     await client.ask(tenant, "service.disable", { service_name: "mine" })
     const own = await rowsOf(tenant)

@@ -72,7 +72,7 @@ const revokedEvent = async (tenantId: string, endpointId: string) => {
   await eventually(
     () => heard.some(({ body, subject }) => subject.endsWith("endpoint.token.revoked") && body.includes(tokenId)),
     (there) => there,
-    { limitMs: 60_000, what: `the event of ${tokenId}` }
+    { limitMs: 120_000, what: `the event of ${tokenId}` }
   )
 }
 const query = async (sql: string, values: ReadonlyArray<unknown> = []) => {
@@ -101,7 +101,7 @@ it("an event too large for the server, for each of three tenants, is set aside, 
   // What stands behind goes on at once, before anything is given up.
   for (const tenantId of tenants) await revokedEvent(tenantId, "quiet")
   const blocked = await eventually(listed, ({ length }) => length === tenants.length, {
-    limitMs: 60_000,
+    limitMs: 120_000,
     what: "three rows set aside"
   })
   assert.sameMembers(
@@ -124,14 +124,14 @@ it("an event too large for the server, for each of three tenants, is set aside, 
   await eventually(
     () => metric("cm_outbox_aside_rows"),
     (rows) => rows === tenants.length,
-    { limitMs: 60_000, what: "the gauge" }
+    { limitMs: 120_000, what: "the gauge" }
   )
   assert.strictEqual(await metric("cm_outbox_set_aside_total"), tenants.length)
   // Everything else that was deleted is told of.
   await eventually(
     () => heard.filter(({ subject }) => subject.endsWith("token.deleted")).length,
     (count) => count === tenants.length * crowd,
-    { limitMs: 60_000, what: "all events of deleted tokens" }
+    { limitMs: 120_000, what: "all events of deleted tokens" }
   )
 
   const [drop, retry] = blocked as [Record<string, unknown>, Record<string, unknown>]

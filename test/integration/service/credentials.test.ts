@@ -224,7 +224,7 @@ describe("a credential's life", () => {
       await eventually(
         () => typesOf(id),
         (types) => types.includes("credential.expiring") || Date.now() >= end,
-        { limitMs: 60_000 }
+        { limitMs: 120_000 }
       )
       if (Date.now() >= end) return undefined
       assert.deepStrictEqual([stored.status, before.status], [201, 200])

@@ -175,7 +175,7 @@ describe("SIGTERM under load", () => {
     await eventually(
       () => outcomes.answered,
       (count) => count >= 200,
-      { limitMs: 60_000, what: "200 answers" }
+      { limitMs: 120_000, what: "200 answers" }
     )
     underWayAtStop = underWay
     const exit = await service.stop()

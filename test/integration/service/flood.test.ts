@@ -131,7 +131,7 @@ const isGone = ({ client }: World, token: string) =>
   eventually(
     () => client.validate("app", token),
     ({ statusCode }) => statusCode === 404,
-    { limitMs: 60_000, what: "an unregistered endpoint without tokens" }
+    { limitMs: 120_000, what: "an unregistered endpoint without tokens" }
   )
 
 it("of what a consumer may send harms nobody", { timeout: 300_000 }, async () => {

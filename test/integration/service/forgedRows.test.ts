@@ -399,7 +399,7 @@ describe("a population that is being revoked", () => {
       await eventually(
         () => Promise.resolve(service.output().slice(before)),
         (text) => text.split("\n").some((line) => line.includes("goes on later") && line.includes(operationId)),
-        { what: "the sweep to leave the changed row alone", limitMs: 60_000 }
+        { what: "the sweep to leave the changed row alone", limitMs: 120_000 }
       )
     }
     assert.strictEqual(await validate(token), 200)
@@ -414,7 +414,7 @@ describe("a population that is being revoked", () => {
     await eventually(
       () => statusOf(operationId),
       ({ body }) => body.state === "done",
-      { what: "it to end", limitMs: 60_000 }
+      { what: "it to end", limitMs: 120_000 }
     )
     assert.deepStrictEqual(await rowsOf(operationId), ["token.revoke_all", "token.revoke_all_done"])
     assert.notStrictEqual(await validate(token), 200)
@@ -435,7 +435,7 @@ describe("a population that is being revoked", () => {
     await eventually(
       () => statusOf(operationId),
       ({ body }) => body.state === "done",
-      { what: "the real one to end", limitMs: 60_000 }
+      { what: "the real one to end", limitMs: 120_000 }
     )
     assert.deepStrictEqual(await rowsOf(made), [])
     await sql.query("DELETE FROM revoke_all WHERE operation_id = ?", [idOf(made)])

@@ -68,7 +68,7 @@ const allGone = (tokens: ReadonlyArray<string>) =>
   eventually(
     () => Promise.all(tokens.map(status)),
     (statuses) => statuses.every((status) => status === 404),
-    { limitMs: 60_000, what: "every token of an unregistered endpoint being gone" }
+    { limitMs: 120_000, what: "every token of an unregistered endpoint being gone" }
   )
 
 describe("endpoints that are unregistered", () => {

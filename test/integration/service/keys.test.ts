@@ -143,7 +143,7 @@ describe("keys.rotate under load, with a replica killed in the middle", () => {
       const middle = await eventually(
         () => client.admin("keys.status"),
         ({ body }) => body.done > 200 && body.state === "running",
-        { limitMs: 60_000, what: "rows being moved" }
+        { limitMs: 120_000, what: "rows being moved" }
       )
       assert.isAtLeast(middle.body.total, tokenCount + secretCount)
       assert.isNumber(middle.body.etaSeconds)

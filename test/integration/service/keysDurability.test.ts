@@ -163,7 +163,7 @@ const eventsAreAsAudited = async (): Promise<void> => {
     }
   })
   const { audit, events } = await eventually(said, ({ audit, events }) => isDeepStrictEqual(audit, events), {
-    limitMs: 60_000,
+    limitMs: 120_000,
     what: "the events of all that was done to keys, and no others"
   })
   assert.deepStrictEqual(events, audit)
@@ -186,7 +186,7 @@ const withKey = (name: string) => ({ "Idempotency-Key": name.replaceAll(" ", "-"
  * and whoever has an idempotency key asks again with it.
  */
 const withRepetitions = (ask: () => Promise<Answer>): Promise<Answer> =>
-  eventually(ask, ({ status }) => status !== 503, { limitMs: 60_000, everyMs: 100, what: "an answer that is not 503" })
+  eventually(ask, ({ status }) => status !== 503, { limitMs: 120_000, everyMs: 100, what: "an answer that is not 503" })
 const rotateOnce = (name: string) => client.admin("keys.rotate", {}, withKey(name))
 const rotateWith = (name: string) => withRepetitions(() => rotateOnce(name))
 /** The keys are old enough to be followed, and not so many that one must go first. */
@@ -197,7 +197,7 @@ const keysAreSettled = () =>
         AND (created_at > UNIX_TIMESTAMP(NOW(3)) * 1000 - 1000 OR 4 <= (SELECT COUNT(*) FROM data_keys k
           WHERE k.purpose = 'token-hash' AND k.state <> 'retired'))`),
     ([row]: ReadonlyArray<{ readonly n: bigint }>) => row?.n === 0n,
-    { limitMs: 60_000, what: "the keys being in use" }
+    { limitMs: 120_000, what: "the keys being in use" }
   )
 /** Asks, and kills the service where it is stopped. */
 const killedAt = async (
@@ -238,7 +238,7 @@ const rotated = (key: string) =>
       return () => rotateWith(`${key}-${n++}`)
     })(),
     ({ body, status }) => status === 200 && body.keyIds.length === 2,
-    { limitMs: 60_000, everyMs: 100, what: "a rotation" }
+    { limitMs: 120_000, everyMs: 100, what: "a rotation" }
   )
 
 // ---- killed ------------------------------------------------------------------------
@@ -382,7 +382,7 @@ describe("a service that is killed while it retires a key", () => {
       await eventually(
         () => client.admin("keys.rotate", { purpose: "audit-signing" }),
         ({ body }) => body.keyIds?.length === 1,
-        { limitMs: 60_000, everyMs: 100, what: "a rotation of the audit's signing key" }
+        { limitMs: 120_000, everyMs: 100, what: "a rotation of the audit's signing key" }
       )
     }
     const retiring = (await keyRows()).filter((key) => key.purpose === "audit-signing" && key.state === "retiring")
@@ -392,7 +392,7 @@ describe("a service that is killed while it retires a key", () => {
     await eventually(
       () => client.admin("keys.retire", { keyId: first }),
       ({ status }) => status === 200,
-      { limitMs: 60_000, everyMs: 100, what: "that nobody may write with the old keys any more" }
+      { limitMs: 120_000, everyMs: 100, what: "that nobody may write with the old keys any more" }
     )
     for (const [name, is, when] of places) {
       const keyId = others.pop()!
@@ -421,7 +421,7 @@ describe("keys.rotate of several replicas", () => {
         return Promise.all(Array.from({ length: 24 }, () => client.admin("keys.rotate")))
       },
       (all) => all.some(({ body }) => body.keyIds?.length > 0),
-      { limitMs: 60_000, everyMs: 100, what: "a rotation" }
+      { limitMs: 120_000, everyMs: 100, what: "a rotation" }
     )
     // A replica that gets too little of a busy machine for a second says 503, and has done nothing.
     assert.includeMembers([200, 503], Array.from(new Set(answers.map(({ status }) => status))))
@@ -444,7 +444,7 @@ describe("keys.rotate of several replicas", () => {
     const first = await eventually(
       () => client.admin("keys.rotate"),
       ({ body }) => body.keyIds?.length === 2,
-      { limitMs: 60_000, everyMs: 100, what: "that keys can be rotated" }
+      { limitMs: 120_000, everyMs: 100, what: "that keys can be rotated" }
     ).then(() => rotateWith(name))
     assert.deepStrictEqual(first.body, { keyIds: [], tenants: 0 }, "rotated a moment ago")
     await rotated("in use")
@@ -455,7 +455,7 @@ describe("keys.rotate of several replicas", () => {
     const done = await eventually(
       () => rotateWith(`in use ${n++}`),
       ({ body }) => body.keyIds?.length === 2,
-      { limitMs: 60_000, everyMs: 100, what: "a rotation" }
+      { limitMs: 120_000, everyMs: 100, what: "a rotation" }
     )
     // Another rotation happens after it, so the keys of the first are long in use.
     await rotated("after it")
@@ -491,7 +491,7 @@ describe("with tables that cannot be counted now", () => {
       await eventually(
         () => client.admin("keys.status"),
         ({ body }) => body.state === "idle",
-        { limitMs: 60_000, what: "that all rows are moved" }
+        { limitMs: 120_000, what: "that all rows are moved" }
       )
       await other.query("LOCK TABLES tokens WRITE, credential_versions WRITE")
       await rotated("uncounted")
@@ -502,7 +502,7 @@ describe("with tables that cannot be counted now", () => {
     const status = await eventually(
       () => client.admin("keys.status"),
       ({ body }) => body.state === "idle",
-      { limitMs: 60_000, what: "that all rows are moved" }
+      { limitMs: 120_000, what: "that all rows are moved" }
     )
     assert.isAtLeast(status.body.total, items.length)
     assert.strictEqual(status.body.done, status.body.total)

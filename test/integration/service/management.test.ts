@@ -168,7 +168,7 @@ describe("tenants and applications", () => {
     await eventually(
       () => client.ask("demo", "application.register", { appName: "pumps" }),
       (answer) => answer.status === 201,
-      { limitMs: 60_000 }
+      { limitMs: 120_000 }
     )
   })
 

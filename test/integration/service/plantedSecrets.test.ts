@@ -168,7 +168,7 @@ describe("planted secrets", () => {
     const whole = await eventually(
       () => readFileSync(join(folder.path, readdirSync(folder.path)[0]!), "utf8"),
       (text) => text.trimEnd().endsWith("}"),
-      { limitMs: 60_000, everyMs: 500, what: "the whole heap snapshot" }
+      { limitMs: 120_000, everyMs: 500, what: "the whole heap snapshot" }
     )
     assert.isTrue(whole.includes("credential.list"))
     assertNowhere("the heap", whole)

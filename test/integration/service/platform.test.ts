@@ -96,7 +96,7 @@ const listed = (tenantId: string, appName: string, is = true) =>
   eventually(
     () => applications(tenantId),
     (names) => names.includes(appName) === is,
-    { limitMs: 60_000, what: `${appName} being ${is ? "listed" : "gone"}` }
+    { limitMs: 120_000, what: `${appName} being ${is ? "listed" : "gone"}` }
   )
 /** Asks often enough that every replica's table has it. */
 const heat = (appName: string, token: string) => Promise.all(Array.from({ length: 64 }, () => status(appName, token)))
@@ -236,7 +236,7 @@ describe("17/SCMP", () => {
     await eventually(
       async () => Date.parse((await config()).tekton.readDate ?? "") || 0,
       (readAt) => readAt > begun,
-      { limitMs: 60_000, what: "the reading" }
+      { limitMs: 120_000, what: "the reading" }
     )
     tekton.faults.delayMs = 0
     const [row] = await connection.query("SELECT out_of_service FROM applications WHERE app_name = 'quick'")
@@ -309,7 +309,7 @@ describe("tenants", () => {
         return (await client.ask("fresh", "token.list", { endpointId: "g" })).status
       },
       (status) => status === 200,
-      { limitMs: 60_000, everyMs: 500, what: "the tenant beginning anew" }
+      { limitMs: 120_000, everyMs: 500, what: "the tenant beginning anew" }
     )
     const tokens = await client.ask("fresh", "token.list", { endpointId: "g" })
     assert.deepStrictEqual(tokens.body.content, [])
@@ -412,7 +412,7 @@ describe("while Tekton and the Tenant Manager are away", () => {
     await eventually(
       () => applications("acme"),
       (names) => names.includes("back"),
-      { limitMs: 60_000, what: "reading again once they are back" }
+      { limitMs: 120_000, what: "reading again once they are back" }
     )
     await goesOn()
   })
@@ -432,14 +432,14 @@ describe("while Tekton and the Tenant Manager are away", () => {
     await eventually(
       () => status("meters", token),
       (is) => is === 404,
-      { limitMs: 60_000, what: "the unregistered endpoint's token being gone" }
+      { limitMs: 120_000, what: "the unregistered endpoint's token being gone" }
     )
     manager.put("awaited")
     await manager.up()
     await eventually(
       async () => (await client.admin("tenants.list", { limit: 1_000 })).body.content,
       (content) => content.some(({ tenantId }: { tenantId: string }) => tenantId === "awaited"),
-      { limitMs: 60_000, what: "the updated tenant being read" }
+      { limitMs: 120_000, what: "the updated tenant being read" }
     )
   })
 

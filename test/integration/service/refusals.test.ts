@@ -34,7 +34,7 @@ const saysThatTheyWait = (service: Service, times = 1) =>
   eventually(
     () => service.output().split("counted refusals wait for the next turn").length - 1,
     (lines) => lines >= times,
-    { limitMs: 60_000, what: "a line of the log that counted refusals wait" }
+    { limitMs: 120_000, what: "a line of the log that counted refusals wait" }
   )
 
 describe("with a database that is stopped", () => {
@@ -72,13 +72,13 @@ describe("with a database that is stopped", () => {
     await eventually(
       () => client.ask("demo", "audit.list"),
       ({ status }) => status === 200,
-      { limitMs: 60_000 }
+      { limitMs: 120_000 }
     )
     await refuse(client, credential_id, 5)
     await eventually(
       () => refusedRows(client),
       (rows) => sum(rows) === 25,
-      { limitMs: 60_000, what: "the number of all refusals" }
+      { limitMs: 120_000, what: "the number of all refusals" }
     )
     assert.isTrue((await client.ask("demo", "audit.verify")).body.valid)
   })
@@ -122,7 +122,7 @@ describe("with a connection that breaks", () => {
     const told = await eventually(
       () => refusedRows(client),
       (rows) => sum(rows) >= before + 20,
-      { limitMs: 60_000, what: "the number of all refusals" }
+      { limitMs: 120_000, what: "the number of all refusals" }
     )
     assert.strictEqual(sum(told), before + 20)
     // When the next number is written, what was in doubt is settled: it is given before anything new.
@@ -130,7 +130,7 @@ describe("with a connection that breaks", () => {
     const all = await eventually(
       () => refusedRows(client),
       (rows) => sum(rows) >= before + 22,
-      { limitMs: 60_000, what: "the next number" }
+      { limitMs: 120_000, what: "the next number" }
     )
     assert.strictEqual(sum(all), before + 22)
   })

@@ -117,7 +117,7 @@ describe("a backup", () => {
     )
     const connection = await connectSql(first.url)
     const waiting = async () => Number((await connection.query("SELECT COUNT(*) AS n FROM outbox"))[0].n)
-    await eventually(waiting, (count) => count === 0, { what: "all to be announced", limitMs: 60_000 })
+    await eventually(waiting, (count) => count === 0, { what: "all to be announced", limitMs: 120_000 })
     await connection.end()
     // Signed and announced, after the backup: what a restored audit cannot have.
     const published = async () => (await client.ask("demo", "audit.verify", {})).body

@@ -122,7 +122,7 @@ it("a third tenant's revocations are answered in time while two tenants' request
   await eventually(
     () => more.refused,
     (refused) => refused > 0,
-    { limitMs: 60_000, what: "that all places are taken" }
+    { limitMs: 120_000, what: "that all places are taken" }
   )
   const none = await client.ask(quick, "token.list")
   assert.deepStrictEqual([none.status, none.body.error?.details?.limit], [429, "requestsInFlight"])

@@ -99,7 +99,7 @@ describe("the key that signs the audit", () => {
         return ids
       }
       const isNew = (ids: ReadonlyArray<string>) => ids.every((id) => id === keyId)
-      await eventually(signing, isNew, { limitMs: 60_000, what: "each replica signing with the new key" })
+      await eventually(signing, isNew, { limitMs: 120_000, what: "each replica signing with the new key" })
       for (let asked = 0; asked < 8; asked++) {
         await store(10 * n + asked)
         const one = await sign()
@@ -152,7 +152,7 @@ describe("the key that makes fingerprints", () => {
       eventually(
         () => store(...asked),
         ({ status }) => status !== 503,
-        { limitMs: 60_000, what: "an answer that is not 503" }
+        { limitMs: 120_000, what: "an answer that is not 503" }
       )
     const first = await answered(500, headers)
     assert.strictEqual(first.status, 201)

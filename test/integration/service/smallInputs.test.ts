@@ -44,7 +44,7 @@ const gone = (token: string) =>
   eventually(
     () => client.validate("app", token),
     ({ statusCode }) => statusCode === 404,
-    { limitMs: 60_000 }
+    { limitMs: 120_000 }
   )
 const isValid = async () => assert.deepInclude((await client.ask("demo", "audit.verify", {})).body, { valid: true })
 

@@ -189,7 +189,7 @@ describe("a start that is told to stop", () => {
       const other = await silent()
       try {
         const service = await start({ ...given(other.port), env: patient, unready: true })
-        await eventually(other.taken, (taken) => taken > 0, { limitMs: 60_000, what: "its connection" })
+        await eventually(other.taken, (taken) => taken > 0, { limitMs: 120_000, what: "its connection" })
         await assertHeeded(service, "SIGTERM")
       } finally {
         other.close()
@@ -200,7 +200,7 @@ describe("a start that is told to stop", () => {
       const other = await closing()
       try {
         const service = await start({ ...given(other.port), env: patient, unready: true })
-        await eventually(other.taken, (taken) => taken > 2, { limitMs: 60_000, what: "its third attempt" })
+        await eventually(other.taken, (taken) => taken > 2, { limitMs: 120_000, what: "its third attempt" })
         await assertHeeded(service, "SIGINT")
       } finally {
         other.close()
@@ -236,9 +236,9 @@ describe("a start that is told to stop", () => {
         )
         return Number(rows[0]!.n)
       }
-      await eventually(waiting, (n) => n === 1, { limitMs: 60_000, what: "its waiting for the lock" })
+      await eventually(waiting, (n) => n === 1, { limitMs: 120_000, what: "its waiting for the lock" })
       await assertHeeded(service, "SIGTERM")
-      await eventually(waiting, (n) => n === 0, { limitMs: 10_000, what: "nobody waiting" })
+      await eventually(waiting, (n) => n === 0, { limitMs: 120_000, what: "nobody waiting" })
     } finally {
       await other.end()
     }

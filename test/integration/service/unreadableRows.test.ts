@@ -81,7 +81,7 @@ it("tokens and credentials whose end has come are ended, but for the one that ca
     ...(await ids("SELECT HEX(credential_id) AS id FROM credentials WHERE due_at IS NOT NULL"))
   ]
   const left = await eventually(due, (some) => some.length <= 2, {
-    limitMs: 60_000,
+    limitMs: 120_000,
     what: "the end of all that can be read"
   })
   assert.deepStrictEqual(left, broken)

@@ -126,7 +126,7 @@ describe("a secret that has to live longer", () => {
         eventually(
           () => waiting.pollUnsafe(),
           (exit) => exit !== undefined,
-          { limitMs: 5_000, what: "the answer" }
+          { limitMs: 20_000, what: "the answer" }
         )
       )
       assert.isTrue(ended !== undefined && Exit.isSuccess(ended) && ended.value._tag === "RefreshPending")
@@ -265,7 +265,7 @@ describe("a turn at a provider that is asked one at a time", () => {
         eventually(
           () => asked.length,
           (count) => count === 2,
-          { limitMs: 10_000, what }
+          { limitMs: 20_000, what }
         )
       )
       assert.strictEqual((yield* Fiber.join(next)).version, 3)

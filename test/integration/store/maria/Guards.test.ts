@@ -71,7 +71,7 @@ const behindStranger = <A, E, R>(
         async () => isDone || Number((await observer.query(waitingSql))[0].waiting) > 0,
         (waits) => waits,
         // The server makes this table anew only when nobody has looked for 100 ms.
-        { everyMs: 250, limitMs: 60_000, what: "ours waiting for the stranger's lock, or being done" }
+        { everyMs: 250, limitMs: 120_000, what: "ours waiting for the stranger's lock, or being done" }
       )
     )
     const waited = !isDone
