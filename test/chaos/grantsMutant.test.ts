@@ -19,11 +19,11 @@ afterAll(async () => {
 
 describe("refreshes under trouble", () => {
   // When one is lost is chance: it is waited for.
-  it("lose grants when the claim is off", { timeout: 900_000 }, async () => {
+  it("lose grants when the claim is off", { timeout: 1_500_000 }, async () => {
     const { random } = seededRandom("grants without a claim")
     const copy = makeGrantMutant(grantMutants.claim)
     const { focus } = grantMutants.claim
-    const options = { ground, random, refreshes: 20_000, grants: 60, cwd: copy.path, focus, limitMs: 600_000 }
+    const options = { ground, random, refreshes: 20_000, grants: 60, cwd: copy.path, focus, limitMs: 1_200_000 }
     const { lost, refreshes } = await run({ ...options, untilLost: true }).finally(copy.remove)
     console.log(`${lost} lost in ${refreshes} refreshes`)
     assert.isAbove(lost, 0)

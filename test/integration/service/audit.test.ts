@@ -30,7 +30,7 @@ beforeAll(async () => {
     databaseUrl: database.url,
     instance,
     keyFile: join(mkdtempSync(join(tmpdir(), "cm-audit-keys-")), "keys.json"),
-    env: { CM_AUDIT_CHECKPOINT_EVERY: "1 second", CM_AUDIT_REFUSAL_WINDOW: "1 second" }
+    env: { CM_AUDIT_CHECKPOINT_EVERY: "1 second", CM_AUDIT_REFUSAL_WINDOW: "5 seconds" }
   }
   service = await startService(started)
   client = await connectClient({ natsUrl: inject("natsUrl"), instance })

@@ -68,7 +68,7 @@ describe("a start", () => {
     try {
       const service = await start({
         databaseUrl: throughPort(database.url, gate.port),
-        env: { CM_DB_TIMEOUT: "500 millis" }
+        env: { CM_DB_TIMEOUT: "2 seconds" }
       })
       assert.deepStrictEqual(Array.from(left.keys()), [])
       for (const what of questions.keys()) assert.include(service.output(), `"for":"${what}"`)
@@ -87,7 +87,7 @@ describe("a start", () => {
     try {
       const service = await start({
         databaseUrl: throughPort(database.url, gate.port),
-        env: { CM_DB_TIMEOUT: "500 millis", CM_DB_CONNECT_LIMIT: "2 seconds" },
+        env: { CM_DB_TIMEOUT: "2 seconds", CM_DB_CONNECT_LIMIT: "10 seconds" },
         unready: true
       })
       assert.strictEqual(await service.exited, 1)
@@ -98,7 +98,7 @@ describe("a start", () => {
       assert.deepStrictEqual(more, [])
       assert.strictEqual(
         said,
-        "NotAnswered: MariaDB did not answer within 2s when asked for what its keys were made with, last KeyStore.hasData failed, outcome none: TIMED_OUT (0)"
+        "NotAnswered: MariaDB did not answer within 10s when asked for what its keys were made with, last KeyStore.hasData failed, outcome none: TIMED_OUT (0)"
       )
     } finally {
       await gate.close()
