@@ -109,7 +109,7 @@ export default defineConfig({
           exclude: bench,
           // Each on servers of its own, and waiting for most of its time; but starved, they judge answers that never came.
           maxWorkers: 2,
-          testTimeout: 600_000
+          testTimeout: 1_200_000
         }
       },
       {
@@ -118,7 +118,7 @@ export default defineConfig({
           name: "bench",
           include: bench,
           globalSetup: ["test/support/serviceBundle.ts"],
-          testTimeout: 600_000
+          testTimeout: 1_200_000
         }
       }
     ]

@@ -170,7 +170,7 @@ const patient = {
   CM_NATS_DIAL_TIMEOUT: "30 seconds"
 }
 /** Well below the shortest of them, and well above what a busy machine needs to end a process. */
-const heededWithinMs = 15_000
+const heededWithinMs = 25_000
 
 describe("a start that is told to stop", () => {
   const assertHeeded = async (service: Service, signal: "SIGTERM" | "SIGINT"): Promise<void> => {

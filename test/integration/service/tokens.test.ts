@@ -88,12 +88,13 @@ describe("a token's life", () => {
     assert.strictEqual((await client.ask("demo", "token.get", { tokenId })).body.status, "Inactive")
     await Promise.all(Array.from({ length: 20 }, () => client.validate("meters", token)))
     const answered = Date.now()
-    // How long the machine takes just then for a request, of which a recorded use is a few.
+    // How long the machine takes just then for a request that writes, of which a recorded use is a few.
     let slowestMs = 0
     const record = await eventually(
       async () => {
         const asked = performance.now()
         const { body } = await client.ask("demo", "token.get", { tokenId })
+        await provision("beside-the-first-use")
         slowestMs = Math.max(slowestMs, performance.now() - asked)
         return body
       },
