@@ -1,8 +1,8 @@
 /**
  * Walks every state that a scenario can reach, breadth first, so that the first violation found is a
- * shortest one. States are remembered by a 53-bit hash of their encoding.
+ * shortest one. States are remembered by a hash of their encoding.
  */
-import { hash } from "../../support/stateHash.ts"
+import { HashSet } from "../../support/HashSet.ts"
 import { encode, initial, type Protocol, type Scenario, type State, stepsOf, violationOf } from "./model.ts"
 
 export interface Exploration {
@@ -19,7 +19,8 @@ export interface Exploration {
 export const explore = (scenario: Scenario, protocol: Protocol, statesMax: number): Exploration => {
   const first = initial(scenario)
   const startMs = first.nowMs
-  const seen = new Set<number>([hash(encode(first, startMs, scenario))])
+  const seen = new HashSet()
+  seen.add(encode(first, startMs, scenario))
   const parents: Array<number> = [-1]
   const labels: Array<string> = [""]
   let frontier: Array<readonly [number, State]> = [[0, first]]
@@ -35,9 +36,7 @@ export const explore = (scenario: Scenario, protocol: Protocol, statesMax: numbe
     for (const [index, state] of frontier) {
       for (const [label, after] of stepsOf(scenario, protocol, state, startMs)) {
         transitions++
-        const code = hash(encode(after, startMs, scenario))
-        if (seen.has(code)) continue
-        seen.add(code)
+        if (!seen.add(encode(after, startMs, scenario))) continue
         const id = parents.length
         parents.push(index)
         labels.push(label)

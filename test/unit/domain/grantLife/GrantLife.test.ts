@@ -5,11 +5,31 @@
  */
 import { assert, describe, expect, it } from "vitest"
 import * as Life from "../../../../src/domain/GrantLife.ts"
+import { assertAlike } from "../../../support/likeness.ts"
 import { explore } from "./explore.ts"
-import { type Protocol, production } from "./model.ts"
+import { initial, names, type Protocol, production, type Scenario, stepsOf, violationOf } from "./model.ts"
 import { type Rules, rules, scenarioOf, type World, walkAll } from "./walks.ts"
 
 walkAll(false)
+
+describe("the two processes are alike", () => {
+  const everything = {
+    lost: 1,
+    unreached: 1,
+    crashes: 1,
+    hands: 1,
+    forgets: 1,
+    interrupts: 1,
+    hindrances: 1,
+    spoils: 1
+  }
+  it.each<Rules>(["keep", "rotate, reuse ends the family", "rotate with grace"])("where the rule is: %s", (rule) => {
+    const world = scenarioOf(rule, "a process dies at any step, or sleeps")
+    const scenario: Scenario = { ...world, ...everything, hand: "new", removals: 1, names: 1 }
+    const steps = (state: ReturnType<typeof initial>) => stepsOf(scenario, production, state)
+    assertAlike(initial(scenario), names, steps, (state) => violationOf(scenario, state), 1_000)
+  })
+})
 
 const settle = (change: (settlement: Life.Settlement, answer: Life.Answer) => Life.Settlement) =>
   ((options) => change(Life.decideSettle(options), options.answer)) satisfies typeof Life.decideSettle

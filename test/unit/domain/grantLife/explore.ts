@@ -1,6 +1,6 @@
 /** Walks every state that a scenario can reach, breadth first: the first violation found is a shortest one. */
-import { stateHash } from "../../../support/stateHash.ts"
-import { initial, type Protocol, type Scenario, type State, stepsOf, violationOf } from "./model.ts"
+import { KnownStates, type Parts } from "../../../support/KnownStates.ts"
+import { initial, names, type Protocol, type Scenario, type State, stepsOf, violationOf } from "./model.ts"
 
 export interface Exploration {
   readonly states: number
@@ -14,7 +14,7 @@ export interface Exploration {
 
 export const explore = (scenario: Scenario, protocol: Protocol, statesMax: number): Exploration => {
   const first = initial(scenario)
-  const seen = new Set([stateHash(first)])
+  const known = new KnownStates(first, names)
   const parents = [-1]
   const labels = [""]
   const traceOf = (index: number, last: string): ReadonlyArray<string> => {
@@ -22,29 +22,28 @@ export const explore = (scenario: Scenario, protocol: Protocol, statesMax: numbe
     for (let at = index; at > 0; at = parents[at]!) trace.unshift(labels[at]!)
     return trace
   }
-  let frontier: ReadonlyArray<readonly [number, State]> = [[0, first]]
+  let frontier: ReadonlyArray<readonly [number, State, Parts]> = [[0, first, known.add(first)!]]
   let refreshedStates = 0
   let excusedStates = 0
   while (frontier.length > 0) {
-    const next: Array<readonly [number, State]> = []
-    for (const [index, state] of frontier) {
+    const next: Array<readonly [number, State, Parts]> = []
+    for (const [index, state, ofState] of frontier) {
       for (const [label, after] of stepsOf(scenario, protocol, state)) {
-        const code = stateHash(after)
-        if (seen.has(code)) continue
-        seen.add(code)
+        const parts = known.add(after, [state, ofState])
+        if (parts === null) continue
         const id = parents.push(index) - 1
         labels.push(label)
         if (after.refreshed > 0) refreshedStates++
         if (after.excuse) excusedStates++
         const wrong = violationOf(scenario, after)
-        const found = { states: seen.size, refreshedStates, excusedStates }
+        const found = { states: known.size, refreshedStates, excusedStates }
         if (wrong !== null) return { ...found, cut: false, violation: traceOf(id, wrong) }
-        if (seen.size >= statesMax) return { ...found, cut: true, violation: null }
+        if (known.size >= statesMax) return { ...found, cut: true, violation: null }
         // Behind an excuse there is nothing left to protect.
-        if (!after.excuse) next.push([id, after])
+        if (!after.excuse) next.push([id, after, parts])
       }
     }
     frontier = next
   }
-  return { states: seen.size, refreshedStates, excusedStates, cut: false, violation: null }
+  return { states: known.size, refreshedStates, excusedStates, cut: false, violation: null }
 }

@@ -69,6 +69,9 @@ export interface Scenario {
   readonly names: number
 }
 
+/** What the two processes are called; nothing else is called so. */
+export const names = ["process 0", "process 1"] as const
+
 export const timing: Life.GrantTiming = { claimMs: 2, doubtMs: 4 }
 
 type Named = "first" | "other"
@@ -359,7 +362,7 @@ const claimsOf = (protocol: Protocol, scenario: Scenario, state: State, index: 0
     holding: state.holding,
     unsettled: state.answers.length > 0,
     now: state.now,
-    holder: String(index),
+    holder: names[index],
     asked: true
   })
 

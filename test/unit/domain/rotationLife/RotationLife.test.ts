@@ -5,8 +5,9 @@
  */
 import { assert, describe, expect, it } from "vitest"
 import * as Life from "../../../../src/domain/RotationLife.ts"
+import { assertAlike } from "../../../support/likeness.ts"
 import { explore } from "./explore.ts"
-import { type Protocol, production, type Scenario } from "./model.ts"
+import { initial, names, type Protocol, production, type Scenario, stepsOf, violationOf } from "./model.ts"
 
 const nothing = {
   ticks: 6,
@@ -51,6 +52,13 @@ describe("readers are never without a secret that works, and nothing works that 
     assert.isAbove(cleanStates, 0)
     process.stdout.write(`rotations: ${world}: ${states} states\n`)
   })
+})
+
+it("the two processes are alike", () => {
+  const everything = { ...nothing, crashes: 1, lost: 1, refusals: 1, deaf: 1, hands: 1, forgets: 1, hindrances: 1 }
+  const scenario: Scenario = { name: "everything", ...everything, rotations: 2 }
+  const steps = (state: ReturnType<typeof initial>) => stepsOf(production, state)
+  assertAlike(initial(scenario), names, steps, (state) => violationOf(scenario, state), 1_000)
 })
 
 const mutants: ReadonlyArray<{

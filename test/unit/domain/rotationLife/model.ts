@@ -60,6 +60,9 @@ export interface Scenario {
   readonly hindrances: number
 }
 
+/** What the two processes are called; nothing else is called so. */
+export const names = ["process 1", "process 2"] as const
+
 const claimMs = 2
 const overlapMs = 1
 
@@ -242,7 +245,7 @@ export const stepsOf = (protocol: Protocol, state: State): ReadonlyArray<readonl
   }
   for (const at of [0, 1] as const) {
     const process = state.processes[at]
-    const who = `process ${at + 1}`
+    const who = names[at]
     if (process.at !== "idle" && left.crashes > 0) found.push([`${who} dies`, put(used(state, "crashes"), at, idle)])
     switch (process.at) {
       case "idle": {
