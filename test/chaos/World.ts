@@ -276,5 +276,5 @@ export const allHold = (world: World): Promise<unknown> =>
   eventually(
     () => world.replicas.filter(({ output }) => output().includes("lease held")).length,
     (holding) => holding === world.replicas.length,
-    { limitMs: 60_000, what: "every replica holding a lease" }
+    { limitMs: 180_000, what: "every replica holding a lease" }
   )

@@ -61,14 +61,14 @@ describe("the search for secrets", () => {
       }
       await jetstream(nc, { timeout: 60_000 }).publish("searched.second", said("rt"))
       await eventually(look, (found) => found.length === 1 && found[0]!.startsWith("the bus's file "), {
-        limitMs: 60_000,
+        limitMs: 180_000,
         everyMs: 200,
         what: "the secret on the bus being found"
       })
       // The runs after it search the same bus.
       await manager.streams.delete("SEARCHED")
       await eventually(look, (found) => found.length === 0, {
-        limitMs: 60_000,
+        limitMs: 180_000,
         everyMs: 200,
         what: "the bus being clean"
       })

@@ -14,7 +14,7 @@ import type { History } from "./History.ts"
 import type { World } from "./World.ts"
 
 const statuses = ["Inactive", "Active", "Suspended", "Revoked"] as const
-const restLimitMs = 60_000
+const restLimitMs = 180_000
 const batchMax = 500
 
 /** What still has to happen by itself, as numbers that must all be 0. */
@@ -145,7 +145,7 @@ const usedAreActive = (connection: Connection, used: ReadonlyArray<string>): Pro
       return used.filter((tokenId) => ids.has(tokenId))
     },
     (left) => left.length === 0,
-    { limitMs: 60_000, everyMs: 100, what: "every used token being Active" }
+    { limitMs: 180_000, everyMs: 100, what: "every used token being Active" }
   )
 
 /** Everything that is left once nothing moves any more. Fails when it goes on moving. */

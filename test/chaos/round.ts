@@ -94,7 +94,7 @@ const serves = (client: Client): Promise<unknown> =>
   eventually(
     () => client.admin("ready"),
     ({ status }) => status === 200,
-    { limitMs: 60_000, everyMs: 200, what: "the service being ready" }
+    { limitMs: 180_000, everyMs: 200, what: "the service being ready" }
   )
 
 export const runRound = async (options: RoundOptions): Promise<RoundReport> => {

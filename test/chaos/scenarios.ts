@@ -32,7 +32,7 @@ const standingTenant = "demo"
 const overlapMs = 1_000
 const tokensPerScenario = 8
 const warmBursts = 6
-const answerLimitMs = 20_000
+const answerLimitMs = 120_000
 const validateEveryMs = 50
 
 class Stage {

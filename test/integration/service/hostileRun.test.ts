@@ -24,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => world?.stop())
 
-it("volleys of what should not be harm no observer", { timeout: (seconds + 180) * 1_000 }, async () => {
+it("volleys of what should not be harm no observer", { timeout: (seconds + 600) * 1_000 }, async () => {
   const said = (line: string) => process.stdout.write(`${line}\n`)
   const { answers, observed, volleys, wrong } = await hostileRun(world, { seconds, random, said })
   if (wrong.length > 0) said(lastWarnings(world.service.output()))
