@@ -18,7 +18,7 @@ import { findMariadb } from "./find.mjs"
 import { freePort } from "./freePort.mjs"
 import { pause } from "./processes.mjs"
 
-const readyLimitMs = 60_000
+const readyLimitMs = 180_000
 const portTries = 5
 
 const isRoot = () => process.getuid?.() === 0

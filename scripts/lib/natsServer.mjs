@@ -13,7 +13,7 @@ import { findNatsServer } from "./find.mjs"
 import { freePort } from "./freePort.mjs"
 import { pause } from "./processes.mjs"
 
-const readyLimitMs = 20_000
+const readyLimitMs = 120_000
 const portTries = 5
 
 const plainConfig = `
