@@ -27,7 +27,7 @@ import { Providers } from "../actors/credentials/Providers.ts"
 import * as commands from "../actors/credentials/RefreshCommands.ts"
 import { Refresher, type RevokedAtProvider } from "../actors/credentials/Refresher.ts"
 import { settleRevocation } from "../actors/credentials/RevocationCommands.ts"
-import { believeCredential, tellUnread } from "../actors/tenant/RowTagging.ts"
+import { believeCredential, tellChanged, tellUnread } from "../actors/tenant/RowTagging.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
 import { Keyring } from "../crypto/Keyring.ts"
@@ -49,6 +49,7 @@ import { readAnswer } from "../domain/ProviderAnswer.ts"
 import { broughtNothing, providerFor, type Refresh, refreshIsDue, rulesOf } from "../domain/Refresh.ts"
 import { parseRotation } from "../domain/RotationShape.ts"
 import { Replica } from "../observability/Replica.ts"
+import * as Seldom from "../observability/Seldom.ts"
 import { Shutdown } from "../observability/Shutdown.ts"
 import {
   type CircuitChange,
@@ -60,6 +61,7 @@ import {
 } from "../store/RefreshStore.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { AtWork, type Place } from "./AtWork.ts"
+import * as DueSift from "./DueSift.ts"
 import { exchange, type Kept, reasonOfFailure } from "./Exchange.ts"
 import * as HealthCheck from "./HealthCheck.ts"
 import * as LiveRotator from "./LiveRotator.ts"
@@ -103,6 +105,10 @@ const settleAgainMs = 1_000
 const looksMax = 64
 const stepsMax = 12
 const stopLimit = Duration.seconds(25)
+/** Nothing mends a changed row by itself, nor a secret that cannot be opened: who put it right asks, or waits so long. */
+const restMs = 3_600_000
+/** What cannot be read at all may be a fault of ours, and is mended by a start. */
+const unreadRestMs = 300_000
 /** A request that took its whole time is given up so much later at most, on a machine that keeps up. */
 const givenUpMs = 2_000
 const encoder = new TextEncoder()
@@ -175,6 +181,14 @@ interface Job extends Asking {
   readonly place: Place
 }
 
+/** How far one came, for whoever has to say what becomes of it when it fails. */
+interface Course {
+  /** What its provider answered is kept. */
+  isKept: boolean
+  /** Of the credential, as it was read last; null: it was not. */
+  version: number | null
+}
+
 /** A turn at a provider, and until when it is held at least, by the clock that only this process has. */
 interface HeldTurn {
   readonly id: number
@@ -193,7 +207,10 @@ const make = Effect.gen(function* () {
   const providers = yield* Providers
   const events = yield* CredentialEvents
   const describeCache = yield* DescribeCache.make
-  const rotator = yield* LiveRotator.make
+  const changedRows = yield* Seldom.make
+  const deaths = yield* Seldom.make
+  const sift = yield* DueSift.make(restMs, changedRows)
+  const rotator = yield* LiveRotator.make(changedRows)
   const timing: GrantTiming = { claimMs: Duration.toMillis(config.claim), doubtMs: Duration.toMillis(config.doubt) }
   const exchangeMs = Duration.toMillis(config.exchange)
   const guard = { allowedHosts: providerHosts, timeoutMs: exchangeMs }
@@ -216,6 +233,9 @@ const make = Effect.gen(function* () {
     Effect.map(shutdown.isRequested, (isStopping) => isClosing || (isStopping && !place.hurried))
   const putOff = ({ credentialId }: Asking): Effect.Effect<Ended> =>
     Effect.as(Effect.ignore(store.putBack(credentialId, 0)), idle)
+  /** Of what nobody waits for: it would be picked again at once, and again. */
+  const rest = ({ asked, credentialId }: Asking, version: number | null, forMs: number | null): Effect.Effect<void> =>
+    asked ? Effect.void : Effect.ignore(store.rest(credentialId, version, forMs))
 
   // What nobody waits for takes little of the thread, of the connections and of a tenant's groups at a time: who
   // reads a secret meanwhile would wait behind all of it at each step of its own.
@@ -247,6 +267,10 @@ const make = Effect.gen(function* () {
   const elapsedMs = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
   const { openText, settleOldest, settleOwn, settling } = yield* StoredAnswers.make(describeCache, timing)
+
+  /** What is held. Nobody else tells where it cannot be opened. */
+  const openHeld = (tenantId: string, version: CredentialVersion): Effect.Effect<string, ChangeError> =>
+    Effect.tapErrorTag(openText(tenantId, version), "RowChanged", (error) => tellChanged(tenantId, error, changedRows))
 
   // ---- what is known
   const standingOf = ({ credentialId, tenantId }: Asking) =>
@@ -335,7 +359,7 @@ const make = Effect.gen(function* () {
     isCut: Effect.Effect<void>
   ): Effect.fn.Return<Spent | null, ChangeError> {
     const { claim, credential, spends, version } = claimed
-    const secret = JSON.parse(yield* openText(job.tenantId, version)) as Secret
+    const secret = JSON.parse(yield* openHeld(job.tenantId, version)) as Secret
     const lastLook = Effect.gen(function* () {
       const standing = yield* standingOf(job)
       const refresh = standing?.credential.refresh
@@ -498,7 +522,7 @@ const make = Effect.gen(function* () {
     known: Known
   ): Effect.fn.Return<Ended, ChangeError> {
     const { credentialId, secretVersion } = credential
-    yield* believeCredential(credential, keyring)
+    yield* believeCredential(credential, keyring, changedRows)
     const settle = Effect.fnUntraced(function* (outcome: HealthOutcome): Effect.fn.Return<Ended, ChangeError> {
       const settling = { credentialId, secretVersion, provider: known.provider, chance: yield* Random.next }
       yield* actors.ask(job.tenantId, settleHealth({ ...settling, outcome }, events, job.caller))
@@ -512,7 +536,7 @@ const make = Effect.gen(function* () {
     if (turn === null) return idle
     const seen = yield* Effect.onExit(
       Effect.gen(function* () {
-        const text = yield* openText(job.tenantId, version)
+        const text = yield* openHeld(job.tenantId, version)
         if (!(yield* mayBeginNow(job, turn, known))) return null
         return yield* away(job, HealthCheck.look({ ...known, secret: JSON.parse(text) as Secret, guard }))
       }),
@@ -563,7 +587,7 @@ const make = Effect.gen(function* () {
     if (standing === undefined || refresh?.atProvider === undefined) return "not_possible"
     if (refresh.atProvider !== "pending") return refresh.atProvider === "revoked" ? "revoked" : "failed"
     const { credential, versions } = standing
-    yield* believeCredential(credential, keyring)
+    yield* believeCredential(credential, keyring, changedRows)
     // Who has claimed it may still come with an answer, and with a grant in it that nobody has revoked.
     const { claim, open } = refresh.grant
     const mayCome = (claim === null ? open : [...open, claim]).some(
@@ -608,26 +632,29 @@ const make = Effect.gen(function* () {
     return (yield* settled(came.failure)) === "revoked" ? "revoked" : "failed"
   })
 
-  const attempt = Effect.fnUntraced(function* (
-    job: Job,
-    exchanged: { isKept: boolean }
-  ): Effect.fn.Return<Ended, ChangeError> {
+  const attempt = Effect.fnUntraced(function* (job: Job, course: Course): Effect.fn.Return<Ended, ChangeError> {
     const { asked, credentialId, tenantId } = job
     let mine: number | null = null
     for (let step = 0; step < stepsMax; step++) {
       const standing = yield* standingOf(job)
       if (standing === undefined) return failed(new errors.CredentialNotFound({ credentialId }))
       const { credential, now } = standing
+      course.version = credential.version
       // Where it is asked, and by which rules, is decided by this reading, though the claim makes one of its own.
-      yield* believeCredential(credential, keyring)
+      yield* believeCredential(credential, keyring, changedRows)
       const stops = yield* stopsBefore(job)
       if (credential.rotating !== undefined) {
         if (stops) return yield* putOff(job)
         return yield* away(job, rotator.run({ ...job, stops: stopsBefore(job) }))
       }
-      if (credential.refresh === undefined) return failed(new errors.RefreshNotConfigured({ credentialId }))
+      if (credential.refresh === undefined) {
+        yield* rest(job, credential.version, null)
+        return failed(new errors.RefreshNotConfigured({ credentialId }))
+      }
       if (credential.state === "revoked") {
         if (asked) return failed(new errors.CredentialRevoked({ credentialId }))
+        if (credential.refresh.atProvider !== "pending")
+          return yield* Effect.as(rest(job, credential.version, null), idle)
         if (stops) return yield* putOff(job)
         yield* revoking(job)
         return idle
@@ -733,7 +760,7 @@ const make = Effect.gen(function* () {
           )
           if (spent === null) return failed(new errors.RefreshPending({ credentialId }))
           mine = claimed.claim.term
-          exchanged.isKept = true
+          course.isKept = true
           const settled = yield* settleOwn(job, spent, known)
           if (settled !== undefined) return endedBy(settled, now)
         }
@@ -746,19 +773,33 @@ const make = Effect.gen(function* () {
   const flights = new Map<string, { readonly ended: Deferred.Deferred<Ended>; readonly job: Job }>()
 
   const whole = (job: Job): Effect.Effect<Ended> => {
-    const exchanged = { isKept: false }
-    return Effect.matchCauseEffect(inTurn(job, attempt(job, exchanged)), {
+    const course: Course = { isKept: false, version: null }
+    return Effect.matchCauseEffect(inTurn(job, attempt(job, course)), {
       onSuccess: (ended) => Effect.succeed(ended),
       onFailure: (cause) => {
-        if (exchanged.isKept && (isAway(cause) || Cause.hasDies(cause))) settleSoon(job)
+        if (course.isKept && (isAway(cause) || Cause.hasDies(cause))) settleSoon(job)
         const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
-        if (error !== undefined) return Effect.succeed(failed(exchanged.isKept ? failedBehind(error) : error))
+        if (error !== undefined) {
+          const ended = failed(course.isKept ? failedBehind(error) : error)
+          if (error._tag !== "RowChanged" || job.asked) return Effect.succeed(ended)
+          // One that was changed is seldom alone.
+          const others = Effect.flatMap(stopsBefore(job), (stops) => (stops ? Effect.void : sift))
+          return Effect.andThen(rest(job, course.version, restMs), () => {
+            fork(others)
+            return Effect.succeed(ended)
+          })
+        }
         const died = cause.reasons.find((reason) => reason._tag === "Die")
-        return Effect.as(
-          Effect.logError("a refresh died", cause).pipe(Effect.annotateLogs({ tenantId: job.tenantId })),
-          died === undefined
-            ? failed(new errors.Unavailable({ part: "refresh", committed: null }))
-            : ({ _tag: "Died", defect: died.defect } as const)
+        const { credentialId, tenantId } = job
+        return Effect.logError("a refresh died", cause).pipe(
+          Effect.annotateLogs({ tenantId, credentialId }),
+          deaths.tell,
+          Effect.andThen(course.version === null ? rest(job, null, unreadRestMs) : Effect.void),
+          Effect.as(
+            died === undefined
+              ? failed(new errors.Unavailable({ part: "refresh", committed: null }))
+              : ({ _tag: "Died", defect: died.defect } as const)
+          )
         )
       }
     })

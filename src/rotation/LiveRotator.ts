@@ -29,6 +29,7 @@ import * as Life from "../domain/RotationLife.ts"
 import { type KnownRotator, parseRotatorUse } from "../domain/Rotator.ts"
 import { Nats } from "../nats/Nats.ts"
 import { Replica } from "../observability/Replica.ts"
+import type { Seldom } from "../observability/Seldom.ts"
 import { RefreshStore, type Standing } from "../store/RefreshStore.ts"
 import { mariadbUser } from "./MariadbUser.ts"
 import { RotatorConfig } from "./RotatorConfig.ts"
@@ -72,7 +73,7 @@ interface Seen {
   readonly secretVersion: number
 }
 
-export const make = Effect.gen(function* () {
+export const make = Effect.fnUntraced(function* (changedRows: Seldom) {
   const { beyond, claim, overlap, timeout } = yield* RotatorConfig
   const { rotatorHosts } = yield* CredentialsConfig
   const { instance, process } = yield* Replica
@@ -104,7 +105,7 @@ export const make = Effect.gen(function* () {
       (standing): Effect.Effect<Standing, ChangeError> =>
         standing === undefined
           ? Effect.fail(new errors.CredentialNotFound({ credentialId }))
-          : Effect.as(believeCredential(standing.credential, keyring), standing)
+          : Effect.as(believeCredential(standing.credential, keyring, changedRows), standing)
     )
 
   const open = (tenantId: string, version: CredentialVersion | undefined): Effect.Effect<Secret, ChangeError> => {

@@ -2,8 +2,8 @@
  * What the runtime of refreshes reads and writes beside the tenants' own transactions.
  *
  * A credential's refresh is changed through `TenantStore.transact` only, but for three things that
- * decide nothing: `pick` moves the moment at which somebody looks again, so that two replicas do not look
- * at the same ones; `putAnswer` keeps what a provider said, whatever became of the claim that it was
+ * decide nothing: `pick`, `putBack`, `rest` and `sift` move the moment at which somebody looks again, and write nothing else of the
+ * row, be it what the service wrote or not; `putAnswer` keeps what a provider said, whatever became of the claim that it was
  * asked under; and turns at a provider, and how they ended, are counted.
  *
  * Promises: an answer that was put is found by `standing` until a transaction deletes it, whatever somebody else wrote in
@@ -97,6 +97,26 @@ export interface Picked {
   readonly more: boolean
 }
 
+/** Where a walk over what is due stands. */
+export interface DuePlace {
+  readonly dueAt: number
+  readonly credentialId: string
+}
+
+export interface Sifting {
+  /** Null: from the beginning. */
+  readonly after: DuePlace | null
+  readonly limit: number
+  readonly holds: (credential: Credential) => boolean
+  readonly forMs: number
+}
+
+export interface Sifted {
+  readonly changed: ReadonlyArray<CredentialRef>
+  /** Null: all was walked over. */
+  readonly next: DuePlace | null
+}
+
 export class RefreshStore extends Context.Service<
   RefreshStore,
   {
@@ -107,6 +127,17 @@ export class RefreshStore extends Context.Service<
     readonly pick: (limit: number) => Effect.Effect<Picked, StoreUnavailable>
     /** One that was given and did not begin: it is due again after `inMs`. */
     readonly putBack: (credentialId: string, inMs: number) => Effect.Effect<void, StoreUnavailable>
+    /**
+     * One of which nothing can be done, as it was seen in this version (null: it could not be read): nobody is given it
+     * for `forMs`; null: until its next change.
+     */
+    readonly rest: (
+      credentialId: string,
+      version: number | null,
+      forMs: number | null
+    ) => Effect.Effect<void, StoreUnavailable>
+    /** Of what is due those that do not hold, or cannot be read, rest as well: one page of it, in the order of due moments. */
+    readonly sift: (request: Sifting) => Effect.Effect<Sifted, StoreUnavailable>
     readonly standing: (tenantId: string, credentialId: string) => Effect.Effect<Standing | undefined, StoreUnavailable>
     /**
      * Of a credential that is there and was not revoked, or is still to be revoked at its provider; else nothing is

@@ -37,7 +37,7 @@ export const actors: ReadonlyArray<Mutant> = [
     [
       {
         id: "rotation-rotator-reading-unbelieved",
-        from: "Effect.as(believeCredential(standing.credential, keyring), standing)",
+        from: "Effect.as(believeCredential(standing.credential, keyring, changedRows), standing)",
         to: "Effect.succeed(standing)"
       },
       {
@@ -96,7 +96,7 @@ export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn("src/actors/credentials/LiveCredentials.ts", { breaks: ["P5", "R-SEC-30"], tests: [refresher] }, [
     {
       id: "credentials-by-hand-reading-unbelieved",
-      from: `yield* believeCredential(credential, keyring)
+      from: `yield* believeCredential(credential, keyring, changedRows)
     const { refresh, rotating, rotation, type, version } = credential`,
       to: "const { refresh, rotating, rotation, type, version } = credential"
     }
@@ -435,7 +435,26 @@ export const actors: ReadonlyArray<Mutant> = [
       to: "if (overlapMs > 100 * overlapMsMax) {"
     }
   ]),
+  ...faultsIn(
+    "src/actors/credentials/Sweeps.ts",
+    { breaks: ["R-SEC-9", "R-SEC-30"], tests: [`${sweeps}#are given by no row`] },
+    [
+      {
+        id: "credentials-notice-changed-row-found-again",
+        from: "found.filter(({ credentialId }) => !resting.has(credentialId))",
+        to: "found.filter(({ credentialId }) => credentialId !== '')"
+      },
+      { id: "credentials-notice-behind-changed-rows", from: "pieceMax + resting.size", to: "pieceMax" }
+    ]
+  ),
   ...faultsIn("src/actors/credentials/Endings.ts", { breaks: ["R-SEC-9"], tests: [rules, sweeps] }, [
+    {
+      id: "credentials-notice-by-a-changed-row",
+      from: "if (!workspace.holds.credential(credentialId)) {\n        changed",
+      to: "if (!workspace.holds.credential(credentialId) && given < 0) {\n        changed",
+      breaks: ["R-SEC-9", "R-SEC-30"],
+      tests: [`${sweeps}#are given by no row`]
+    },
     {
       id: "credentials-notice-is-not-remembered",
       from: "workspace.credentials.update({ ...own, noticedMs: due })",
@@ -665,7 +684,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-answer-is-not-settled-soon",
-        from: "if (exchanged.isKept && (isAway(cause) || Cause.hasDies(cause))) settleSoon(job)",
+        from: "if (course.isKept && (isAway(cause) || Cause.hasDies(cause))) settleSoon(job)",
         to: "",
         breaks: ["P7", "R-REF-26"],
         tests: [`${refresher}#could not be settled`]
@@ -679,7 +698,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-failure-behind-a-kept-answer-is-undone",
-        from: "failed(exchanged.isKept ? failedBehind(error) : error)",
+        from: "failed(course.isKept ? failedBehind(error) : error)",
         to: "failed(error)",
         tests: [`${refresher}#not called undone`]
       },
@@ -928,6 +947,67 @@ export const actors: ReadonlyArray<Mutant> = [
         to: "store.endTurn(-id, route, result, chance)",
         breaks: ["R-REF-13"],
         tests: [`${refresher}#ends with its exchange`]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/rotation/LiveRefresher.ts",
+    { breaks: ["R-REF-29"], tests: [`${refresher}#picked and can come to nothing`] },
+    [
+      {
+        id: "rotation-refresh-changed-row-does-not-rest",
+        from: "Effect.andThen(rest(job, course.version, restMs), () => {",
+        to: "Effect.andThen(rest(job, course.version, 0), () => {"
+      },
+      {
+        id: "rotation-refresh-unread-row-does-not-rest",
+        from: "course.version === null ? rest(job, null, unreadRestMs) : Effect.void",
+        to: "course.version !== null ? rest(job, null, unreadRestMs) : Effect.void"
+      },
+      {
+        id: "rotation-refresh-nothing-to-refresh-stays-due",
+        from: "        yield* rest(job, credential.version, null)\n",
+        to: "        yield* rest(job, credential.version, 0)\n"
+      },
+      {
+        id: "rotation-refresh-revoked-stays-due",
+        from: 'if (credential.refresh.atProvider !== "pending")',
+        to: 'if (credential.refresh.atProvider !== "pending" && now < 0)'
+      },
+      {
+        id: "rotation-refresh-unopened-secret-untold",
+        from: "(error) => tellChanged(tenantId, error, changedRows))",
+        to: "() => Effect.void)"
+      },
+      { id: "rotation-refresh-each-death-is-a-line", from: "          deaths.tell,\n", to: "" }
+    ]
+  ),
+  ...faultsIn(
+    "src/rotation/DueSift.ts",
+    { breaks: ["R-REF-29"], tests: [`${refresher}#picked and can come to nothing`] },
+    [
+      {
+        id: "rotation-sift-is-not-made",
+        from: "      isUnderWay = true\n",
+        to: "      if (beganMs < nowMs) return Effect.void\n      isUnderWay = true\n"
+      },
+      {
+        id: "rotation-sift-begins-anew-each-page",
+        from: "    place = next\n",
+        to: "    place = next && null\n",
+        tests: ["test/unit/rotation/DueSift.test.ts"]
+      },
+      {
+        id: "rotation-sift-again-at-once",
+        from: "if (isUnderWay || (nowMs >= beganMs && nowMs - beganMs < everyMs)) return Effect.void",
+        to: "if (isUnderWay) return Effect.void",
+        tests: ["test/unit/rotation/DueSift.test.ts"]
+      },
+      {
+        id: "rotation-sift-without-an-end",
+        from: "pages < pagesMax",
+        to: "pages < Number.MAX_SAFE_INTEGER",
+        tests: ["test/unit/rotation/DueSift.test.ts"]
       }
     ]
   ),

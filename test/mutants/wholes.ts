@@ -624,6 +624,38 @@ const outside: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn(
+    "src/store/maria/DuePick.ts",
+    { breaks: ["R-REF-29"], tests: [`${whole}/store/MariaRefreshStore.test.ts#lets rest`] },
+    [
+      {
+        id: "store-pick-another-version-rests",
+        from: "AND version = COALESCE(?, version) AND",
+        to: "AND COALESCE(?, 1) > 0 AND"
+      },
+      {
+        id: "store-pick-what-was-decided-rests",
+        from: "COALESCE(?, version) AND refresh_due_at <= ${Columns.nowSql} + ${pickedMs}`",
+        to: "COALESCE(?, version) AND refresh_due_at > 0`"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/store/maria/DueSift.ts",
+    { breaks: ["R-REF-29"], tests: [`${whole}/store/MariaRefreshStore.test.ts#sifts`] },
+    [
+      {
+        id: "store-sift-loses-those-of-one-moment",
+        from: "AND (refresh_due_at > ? OR credential_id > ?)",
+        to: "AND (refresh_due_at > ? AND credential_id > ?)"
+      },
+      {
+        id: "store-sift-moves-what-holds",
+        from: "if (credential !== undefined && holds(credential)) return []",
+        to: "if (credential !== undefined && holds(credential) && limit < 0) return []"
+      }
+    ]
+  ),
   ...faultsIn("src/store/FairPick.ts", { breaks: ["R-REF-14"], tests: [fair] }, [
     {
       id: "store-pick-of-a-closed-queue",

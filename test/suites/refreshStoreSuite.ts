@@ -6,7 +6,15 @@ import { answerVersionBase, type Credential, isAnswer } from "../../src/domain/C
 import { newRefresh, type Refresh } from "../../src/domain/Refresh.ts"
 import { newRotating } from "../../src/domain/Rotating.ts"
 import type { RotatorEntry } from "../../src/domain/Rotator.ts"
-import { RefreshStore, type Route, type Turn, type TurnRequest, type TurnResult } from "../../src/store/RefreshStore.ts"
+import {
+  type DuePlace,
+  RefreshStore,
+  type Route,
+  type Sifted,
+  type Turn,
+  type TurnRequest,
+  type TurnResult
+} from "../../src/store/RefreshStore.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../support/credentialRows.ts"
 
@@ -302,6 +310,89 @@ export const refreshStoreSuite = (name: string, stores: Layer.Layer<TenantStore 
         yield* write(tenantId, { updated: [decided] }, [other.credentialId])
         for (const { credentialId } of [one, other]) yield* store.putBack(credentialId, 0)
         assert.deepStrictEqual(yield* picked(10, [one, other]), [one.credentialId])
+      })
+    )
+
+    it.effect(
+      "lets rest of what nothing can be done, and neither what was decided since nor another version of it",
+      () =>
+        Effect.gen(function* () {
+          const tenantId = yield* newTenant
+          const store = yield* RefreshStore
+          const now = yield* Clock.currentTimeMillis
+          const names = ["rests", "for ever", "unread", "decided", "changed", "not looked at"]
+          const rows = names.map((serviceName) =>
+            credentialRow({ tenantId, serviceName, refresh: refreshed(), refreshDueAt: now - 1_000 })
+          )
+          const [rests, forEver, unread, decided, changed, idle] = rows as [
+            ...[Credential, Credential, Credential],
+            ...[Credential, Credential, Credential]
+          ]
+          yield* write(tenantId, { inserted: rows })
+          assert.lengthOf(yield* picked(5, rows.slice(0, 5)), 5)
+          const at = now + 3_600_000
+          yield* write(tenantId, { updated: [{ ...decided, refreshDueAt: at }] }, [decided.credentialId])
+          yield* write(tenantId, { updated: [{ ...changed, version: 2, refreshDueAt: now }] }, [changed.credentialId])
+          const dueAt = ({ credentialId }: Credential) =>
+            Effect.map(store.standing(tenantId, credentialId), (standing) => standing?.credential.refreshDueAt)
+          for (const one of [rests, decided, changed, idle]) yield* store.rest(one.credentialId, 1, 900_000)
+          yield* store.rest(forEver.credentialId, 1, null)
+          yield* store.rest(unread.credentialId, null, 900_000)
+          for (const one of [rests, unread, idle]) assert.approximately((yield* dueAt(one)) ?? 0, now + 900_000, 60_000)
+          assert.isNull(yield* dueAt(forEver))
+          assert.deepStrictEqual([yield* dueAt(decided), yield* dueAt(changed)], [at, now])
+          assert.deepStrictEqual(yield* picked(10, rows), [changed.credentialId])
+          // Nothing else of a row is written.
+          const { refreshDueAt: _, ...before } = rests
+          const { refreshDueAt: __, ...after } = (yield* store.standing(tenantId, rests.credentialId))!.credential
+          assert.deepStrictEqual(after, before)
+        })
+    )
+
+    it.effect("sifts what is due, page by page: what does not hold rests, and nothing else is moved", () =>
+      Effect.gen(function* () {
+        const tenantId = yield* newTenant
+        const store = yield* RefreshStore
+        const now = yield* Clock.currentTimeMillis
+        // All of one moment, so that a page ends between two of them.
+        const rows = Array.from({ length: 7 }, (_, index) =>
+          credentialRow({ tenantId, serviceName: `s${index}`, refresh: refreshed(), refreshDueAt: now - 5_000 })
+        )
+        const later = credentialRow({
+          tenantId,
+          serviceName: "later",
+          refresh: refreshed(),
+          refreshDueAt: now + 60_000
+        })
+        yield* write(tenantId, { inserted: [...rows, later] })
+        const isWrong = ({ credentialId }: Credential) =>
+          credentialId === later.credentialId || rows.findIndex((one) => one.credentialId === credentialId) % 2 === 1
+        const seen: Array<ReadonlyArray<string>> = []
+        let after: DuePlace | null = null
+        do {
+          const sifted: Sifted = yield* store.sift({
+            after,
+            limit: 3,
+            holds: (one) => one.tenantId !== tenantId || !isWrong(one),
+            forMs: 900_000
+          })
+          seen.push(sifted.changed.map(({ credentialId }) => credentialId))
+          after = sifted.next
+        } while (after !== null)
+        assert.deepStrictEqual(
+          seen.flat(),
+          rows.filter(isWrong).map(({ credentialId }) => credentialId)
+        )
+        for (const one of rows) {
+          const { refreshDueAt, ...found } = (yield* store.standing(tenantId, one.credentialId))!.credential
+          const { refreshDueAt: before, ...others } = one
+          assert.deepStrictEqual(found, others)
+          if (!isWrong(one)) assert.strictEqual(refreshDueAt, before)
+          else assert.approximately(refreshDueAt ?? 0, now + 900_000, 60_000)
+        }
+        const { credential } = (yield* store.standing(tenantId, later.credentialId))!
+        assert.strictEqual(credential.refreshDueAt, later.refreshDueAt)
+        yield* store.pick(100)
       })
     )
 

@@ -20,6 +20,7 @@ import * as errors from "../../domain/errors.ts"
 import { isEntityId, unknownEntityId } from "../../domain/Names.ts"
 import { parseRotation } from "../../domain/RotationShape.ts"
 import { forReaders, isAdministrative, namesRotator } from "../../domain/Rotator.ts"
+import * as Seldom from "../../observability/Seldom.ts"
 import { CredentialStore, type CredentialView } from "../../store/CredentialStore.ts"
 import { RefreshStore } from "../../store/RefreshStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
@@ -107,6 +108,7 @@ const make = Effect.gen(function* () {
   const knownTenants = yield* KnownTenants
   const refusals = yield* Refusals
   const notes = yield* AuditNotes
+  const changedRows = yield* Seldom.make
   const events = yield* CredentialEvents
   const ids = yield* Ids
   const limits = yield* Limits
@@ -180,7 +182,7 @@ const make = Effect.gen(function* () {
       const asked = ask(tenantId, read(name, options.consumer, noting.note, caller))
       return Effect.flatMap(Effect.onExit(asked, ended), (result) =>
         Result.isFailure(result) && result.failure._tag === "RowChanged"
-          ? Effect.andThen(tellChanged(tenantId, result.failure), Effect.fail(result.failure))
+          ? Effect.andThen(tellChanged(tenantId, result.failure, changedRows), Effect.fail(result.failure))
           : Effect.fromResult(result)
       )
     })
@@ -302,7 +304,7 @@ const make = Effect.gen(function* () {
     const credential = standing?.credential
     if (credential === undefined) return { seenVersion: 0, setup: null }
     // By whose rules it goes on is decided by this reading, though the command makes one of its own.
-    yield* believeCredential(credential, keyring)
+    yield* believeCredential(credential, keyring, changedRows)
     const { refresh, rotating, rotation, type, version } = credential
     const none = { seenVersion: version, setup: null }
     if (refresh === undefined && rotating === undefined) return none
@@ -325,7 +327,7 @@ const make = Effect.gen(function* () {
     )
     if (standing === undefined) return yield* new errors.CredentialNotFound({ credentialId: request.credentialId })
     const { credential, now, versions } = standing
-    yield* believeCredential(credential, keyring)
+    yield* believeCredential(credential, keyring, changedRows)
     const version = versions.find((one) => one.version === credential.secretVersion)
     if (version === undefined) return null
     const plaintext = yield* open({ credential, version, now })
@@ -350,7 +352,7 @@ const make = Effect.gen(function* () {
     const standing = yield* Effect.mapError(refreshes.standing(tenantId, credentialId), ExistingTenant.readFailed)
     const refresh = standing?.credential.refresh
     if (standing === undefined || refresh === undefined || standing.credential.state === "revoked") return false
-    yield* believeCredential(standing.credential, keyring)
+    yield* believeCredential(standing.credential, keyring, changedRows)
     const known = yield* providers.find(tenantId, refresh.provider, refresh.own)
     return known !== undefined && known.provider.revoke_url !== null
   })

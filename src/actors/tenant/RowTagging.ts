@@ -14,6 +14,7 @@ import { RowChanged } from "../../domain/errors.ts"
 import { settingsOf, type Tenant, withSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import * as Pieces from "../../observability/Pieces.ts"
+import type { Seldom } from "../../observability/Seldom.ts"
 import type { RevokeAll } from "../../store/RevokeAll.ts"
 import type { Changes, Loaded } from "../../store/TenantStore.ts"
 
@@ -97,14 +98,16 @@ export const credentialChanged = (id: string): RowChanged => new RowChanged({ ki
 export const clientChanged = (id: string): RowChanged => new RowChanged({ kind: "client", id })
 export const tenantChanged = (tenantId: string): RowChanged => new RowChanged({ kind: "tenant", id: tenantId })
 
-/** Counted, and a line in the log, where a secret was to go out by it. */
-export const tellChanged = (tenantId: string, { id, kind }: RowChanged): Effect.Effect<void> =>
+/** Counted, and a line in the log now and then, where a secret was to go out by it. */
+export const tellChanged = (tenantId: string, { id, kind }: RowChanged, lines: Seldom): Effect.Effect<void> =>
   Effect.andThen(
     Metric.update(Metric.withAttributes(rowsChanged, { kind }), 1),
-    Effect.logError(`the row of a ${kind} was changed outside of the service, and no secret is handed out`, {
-      tenantId,
-      [`${kind}Id`]: id
-    })
+    lines.tell(
+      Effect.logError(`the row of a ${kind} was changed outside of the service, and no secret is handed out`, {
+        tenantId,
+        [`${kind}Id`]: id
+      })
+    )
   )
 
 const unreadTexts = {
@@ -134,11 +137,12 @@ export const tellUnread = (
 /** For who read a credential without a lock and is about to use its secret: fails, and tells, where its row was changed. */
 export const believeCredential = (
   credential: Credential,
-  { rowHolds }: Pick<Tagger, "rowHolds">
+  { rowHolds }: Pick<Tagger, "rowHolds">,
+  lines: Seldom
 ): Effect.Effect<void, RowChanged> => {
   if (rowHolds(credential.mac, RowTags.ofCredential(credential))) return Effect.void
   const error = credentialChanged(credential.credentialId)
-  return Effect.andThen(tellChanged(credential.tenantId, error), Effect.fail(error))
+  return Effect.andThen(tellChanged(credential.tenantId, error, lines), Effect.fail(error))
 }
 
 /** Counted, and a line in the log, where one was to be gone on with or told of. */

@@ -66,6 +66,10 @@ const againSql = (marks: string): string =>
 const putBackSql = `UPDATE credentials SET refresh_due_at = ${Columns.nowSql} + ?
   WHERE credential_id = ? AND refresh_due_at > ${Columns.nowSql} + ? AND refresh_due_at <= ${Columns.nowSql} + ${pickedMs}`
 
+/** What is due, or where a pick has put it: what was decided since is not moved. A version of null is any. */
+const restSql = `UPDATE credentials SET refresh_due_at = ${Columns.nowSql} + ?
+  WHERE credential_id = ? AND version = COALESCE(?, version) AND refresh_due_at <= ${Columns.nowSql} + ${pickedMs}`
+
 const dueOf = (row: Row): DueRow => ({
   credentialId: Columns.uuid(row, 0),
   queue: row[1] === null ? "" : Columns.bytes(row, 1).toString("hex"),
@@ -164,3 +168,11 @@ export const take = async (
 
 export const putBack = (session: Session, credentialId: string, inMs: number): Promise<unknown> =>
   session.run(putBackSql, [inMs, Columns.uuidBytes(credentialId), inMs])
+
+/** Without an end where `forMs` is null: a sum with it is NULL. */
+export const rest = (
+  session: Session,
+  credentialId: string,
+  version: number | null,
+  forMs: number | null
+): Promise<unknown> => session.run(restSql, [forMs, Columns.uuidBytes(credentialId), version])

@@ -23,6 +23,7 @@ import {
   versionValues
 } from "./CredentialRow.ts"
 import * as DuePick from "./DuePick.ts"
+import * as DueSift from "./DueSift.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Session } from "./MariadbConnection.ts"
 import * as Circuits from "./ProviderCircuits.ts"
@@ -150,6 +151,11 @@ const make = Effect.map(Mariadb, (database) => {
       }),
     putBack: (credentialId, inMs) =>
       Effect.asVoid(database.query("RefreshStore.putBack", (session) => DuePick.putBack(session, credentialId, inMs))),
+    rest: (credentialId, version, forMs) =>
+      Effect.asVoid(
+        database.query("RefreshStore.rest", (session) => DuePick.rest(session, credentialId, version, forMs))
+      ),
+    sift: (request) => transaction("sift", (session) => DueSift.sift(session, request)),
     standing: (tenantId, credentialId) =>
       database.query("RefreshStore.standing", (session) => standing(session, tenantId, credentialId), tenantId),
     putAnswer: (tenantId, answer) =>

@@ -125,6 +125,37 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
         if (one === undefined || at === null || at <= now + inMs || at > now + pickedMs) return
         tables.put({ ...one, refreshDueAt: now + inMs })
       }),
+    rest: (credentialId, version, forMs) =>
+      step((now) => {
+        const one = tables.get(credentialId)
+        if (one === undefined || one.version !== (version ?? one.version)) return
+        if ((one.refreshDueAt ?? Number.POSITIVE_INFINITY) > now + pickedMs) return
+        tables.put({ ...one, refreshDueAt: forMs === null ? null : now + forMs })
+      }),
+    sift: ({ after, forMs, holds, limit }) =>
+      step((now) => {
+        const rows = tables
+          .all()
+          .flatMap((one) =>
+            one.refreshDueAt == null || one.refreshDueAt > now ? [] : [{ one, dueAt: one.refreshDueAt }]
+          )
+          .toSorted((a, b) => a.dueAt - b.dueAt || (a.one.credentialId < b.one.credentialId ? -1 : 1))
+          .filter(
+            ({ dueAt, one }) =>
+              after === null || dueAt > after.dueAt || (dueAt === after.dueAt && one.credentialId > after.credentialId)
+          )
+          .slice(0, limit)
+        const changed = rows.flatMap(({ one }) => (holds(one) ? [] : [one]))
+        for (const one of changed) tables.put({ ...one, refreshDueAt: now + forMs })
+        const last = rows.at(-1)
+        return {
+          changed: changed.map(({ credentialId, tenantId }) => ({ credentialId, tenantId })),
+          next:
+            last === undefined || rows.length < limit
+              ? null
+              : { dueAt: last.dueAt, credentialId: last.one.credentialId }
+        }
+      }),
     standing: (tenantId, credentialId) =>
       step((now) => {
         const credential = tables.get(credentialId)

@@ -7,7 +7,7 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Metric, Redacted, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, Logger, Metric, Redacted, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { RotateRequest, StoreRequest } from "../../../src/actors/credentials/Credentials.ts"
 import { rowsChanged } from "../../../src/actors/tenant/RowTagging.ts"
@@ -227,6 +227,106 @@ describe("a refresh", () => {
         asked.map(({ path }) => path),
         "/other"
       )
+    })
+  )
+})
+
+/** Lines of the log that begin so, and how many of them were left out before each. */
+const linesOf = (begin: string) => {
+  const lines: Array<number> = []
+  const logger = Logger.make<unknown, void>(({ fiber, message }) => {
+    const { unsaid = 0 } = fiber.getRef(References.CurrentLogAnnotations) as { readonly unsaid?: number }
+    const [text] = Array.isArray(message) ? message : [message]
+    if (String(text).startsWith(begin)) lines.push(unsaid)
+  })
+  return { lines, layer: Logger.layer([logger]) }
+}
+const hour = 60 * minute
+
+describe("what is picked and can come to nothing", () => {
+  it.effect("rests for an hour where its row was changed, and is told once a second at most", () => {
+    const { layer, lines } = linesOf("the row of a credential was changed")
+    return Effect.gen(function* () {
+      const { asked, put, refresher, row, script, store, world } = yield* begin
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+      yield* put()
+      const ids = yield* Effect.forEach(["a", "b", "c"], (serviceName) => store({ serviceName, expiresAt: minute }))
+      yield* TestClock.adjust("1 minute")
+      const change = (id: string) => ({ ...row(id), allowedConsumers: ["evil"], refreshDueAt: minute })
+      for (const id of ids) world.tables.credentials.put(change(id))
+      const changed = ids.map(row)
+      // Who meets one finds the others.
+      yield* refresher.due("demo", ids[0]!)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        ids.map(row),
+        changed.map((one) => ({ ...one, refreshDueAt: minute + hour })),
+        "nothing else of it is written"
+      )
+      assert.deepStrictEqual(lines, [0])
+      yield* refresher.due("demo", ids[0]!)
+      assert.deepStrictEqual(lines, [0, 2])
+      assert.isEmpty(asked)
+      // Who put it right need not wait for that.
+      world.tables.credentials.put(world.tagged({ ...row(ids[0]!), allowedConsumers: ["mail"] }))
+      yield* refresher.refresh("demo", ids[0]!, caller)
+      assert.lengthOf(asked, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("rests for an hour where its secret cannot be opened, and that is told", () => {
+    const { layer, lines } = linesOf("the row of a credential was changed")
+    return Effect.gen(function* () {
+      const { asked, put, refresher, row, store, world } = yield* begin
+      yield* put()
+      const id = yield* store({ expiresAt: minute })
+      const held = world.tables.credentials.versionsOf(id).find(({ sealed }) => sealed !== null)!
+      const sealed = held.sealed!.map((byte, at) => (at === held.sealed!.length - 1 ? byte ^ 1 : byte))
+      const versions = [{ ...held, sealed }]
+      world.tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions, services: [] })
+      yield* TestClock.adjust("1 minute")
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual([row(id).refreshDueAt, row(id).refresh?.grant.claim], [minute + hour, null])
+      assert.deepStrictEqual(lines, [0])
+      assert.isEmpty(asked)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("rests for five minutes where its row cannot be read, and for that alone", () => {
+    const { layer, lines } = linesOf("a refresh died")
+    return Effect.gen(function* () {
+      const { put, refresher, row, store, world } = yield* begin
+      yield* put()
+      const ids = yield* Effect.forEach(["a", "b"], (serviceName) => store({ serviceName, expiresAt: minute }))
+      yield* TestClock.adjust("1 minute")
+      for (const id of ids) {
+        world.beforeLooks.push(Effect.die(new Error("a column of another type")))
+        yield* refresher.due("demo", id)
+        assert.strictEqual(row(id).refreshDueAt, minute + 5 * minute)
+      }
+      assert.deepStrictEqual(lines, [0])
+      // A bug in what is done with it is tried again as soon as it is picked.
+      yield* TestClock.adjust("10 minutes")
+      world.fates.set("demo", ["dies", "succeeds"])
+      const before = row(ids[0]!).refreshDueAt
+      yield* refresher.due("demo", ids[0]!)
+      assert.strictEqual(row(ids[0]!).refreshDueAt, before)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is looked at no more where nothing is refreshed, until that changes", () =>
+    Effect.gen(function* () {
+      const { put, refresher, revoke, row, store, world } = yield* begin
+      yield* put()
+      const plain = yield* store({ serviceName: "plain", rotation: null })
+      const revoked = yield* store({ serviceName: "revoked", expiresAt: hour })
+      yield* revoke(revoked)
+      const plant = (id: string) => world.tables.credentials.put({ ...row(id), refreshDueAt: 0 })
+      for (const id of [plain, revoked]) {
+        plant(id)
+        yield* refresher.due("demo", id)
+        assert.isNull(row(id).refreshDueAt)
+      }
     })
   )
 })

@@ -19,7 +19,14 @@ const begin = Effect.gen(function* () {
         seen.looks++
         return { refs: [{ tenantId: "demo", credentialId: String(seen.looks) }], more: true }
       }),
-    ...{ putBack: () => none, standing: () => none, putAnswer: () => none, providers: () => none },
+    ...{
+      putBack: () => none,
+      rest: () => none,
+      sift: () => none,
+      standing: () => none,
+      putAnswer: () => none,
+      providers: () => none
+    },
     ...{ rotators: () => none, knowQueue: () => none, takeTurn: () => none, endTurn: () => none, keepTurn: () => none },
     ...{ circuits: () => none, forgetCircuits: () => none, pruneVersions: () => none }
   })
