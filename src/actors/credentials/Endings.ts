@@ -77,21 +77,32 @@ const noticeGrant = (
   return true
 }
 
+export interface Noticed {
+  readonly given: number
+  /** Whose row was changed outside of the service: nothing is told by it, and nothing written into it. */
+  readonly changed: ReadonlyArray<string>
+}
+
 /** Gives each notice that is due, once: the row remembers the threshold for its present end. */
 export const notify = (
   credentialIds: ReadonlyArray<string>,
   thresholdsMs: ReadonlyArray<number>,
   events: Events,
   caller: Caller
-): Command<number> => ({
+): Command<Noticed> => ({
   name: "credential.notify",
   caller,
   load: { credentials: { ...noCredentials, ids: credentialIds } },
   decide: (workspace) => {
     let given = 0
+    const changed: Array<string> = []
     for (const credentialId of credentialIds) {
       const credential = workspace.credentials.own(credentialId)
       if (credential === undefined) continue
+      if (!workspace.holds.credential(credentialId)) {
+        changed.push(credentialId)
+        continue
+      }
       if (noticeGrant(workspace, credential, thresholdsMs, events)) given++
       const own = workspace.credentials.own(credentialId)!
       if (own.state !== "active") continue
@@ -108,7 +119,7 @@ export const notify = (
       })
       given++
     }
-    return Result.succeed(given)
+    return Result.succeed({ given, changed })
   }
 })
 

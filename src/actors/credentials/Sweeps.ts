@@ -6,13 +6,15 @@
  * the rows again: two replicas that do the same piece do it once.
  */
 
-import { Context, Effect, Layer, Metric } from "effect"
+import { Clock, Context, Effect, Layer, Metric } from "effect"
+import * as Seldom from "../../observability/Seldom.ts"
 import { type CredentialRef, CredentialStore } from "../../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import * as Background from "../tenant/Background.ts"
 import type { Command } from "../tenant/Command.ts"
 import { goingOn } from "../tenant/goingOn.ts"
 import * as RowsAside from "../tenant/RowsAside.ts"
+import { credentialChanged, tellChanged } from "../tenant/RowTagging.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { CredentialsConfig } from "./CredentialsConfig.ts"
@@ -23,6 +25,9 @@ import { CredentialEvents } from "./Events.ts"
 /** Rows that one piece looks at. */
 const pieceMax = 500
 const tenantsAtOnce = 8
+/** A row that was changed is looked at again after so long; of more than so many it is not remembered. */
+const restMs = 3_600_000
+const restingMax = 10_000
 /** Services with a series of their own: one that was made stays in memory. What comes later counts as `others`. */
 export const servicesShownMax = 200
 const servicesCountedMax = 1_000
@@ -40,7 +45,7 @@ export class CredentialSweeps extends Context.Service<
     readonly endOverlaps: Effect.Effect<number, SweepError>
     /** Credentials of removed tenants: deleted, so that the tenant's own row may go and its name be free. */
     readonly purge: Effect.Effect<number, SweepError>
-    /** Notices that are due: announced, once each. */
+    /** Notices that are due: announced, once each; none by a row that was changed. */
     readonly notify: Effect.Effect<number, SweepError>
     /** Reads the gauges of credentials from the database. */
     readonly measure: Effect.Effect<void, SweepError>
@@ -73,6 +78,9 @@ const make = Effect.gen(function* () {
   const events = yield* CredentialEvents
   const { noticesMs } = yield* CredentialsConfig
   const describeCache = yield* DescribeCache.make
+  const changedRows = yield* Seldom.make
+  /** Credentials of which no notice is given, since their row was changed: until when. */
+  const resting = new Map<string, number>()
   const shownServices = new Set<string>()
 
   /** One command for each tenant of the piece; a tenant that fails leaves its rows for the next time. Answers how many rows were done. */
@@ -120,8 +128,24 @@ const make = Effect.gen(function* () {
   const notifyOf = changing(
     "credential-notices",
     (ids, caller) => notify(ids, noticesMs, events, caller),
-    (_, given) => Metric.update(notices, given)
+    (tenantId, { changed, given }) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        for (const credentialId of changed) if (resting.size < restingMax) resting.set(credentialId, now + restMs)
+        const telling = Effect.forEach(
+          changed,
+          (credentialId) => tellChanged(tenantId, credentialChanged(credentialId), changedRows),
+          { discard: true }
+        )
+        return Effect.andThen(Metric.update(notices, given), telling)
+      })
   )
+  /** Those that rest are found as well, so that much more is looked for: they stand before nobody. */
+  const noticesDue = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    for (const [credentialId, until] of resting) if (until <= now) resting.delete(credentialId)
+    const found = yield* store.noticesDue(noticesMs, pieceMax + resting.size)
+    return found.filter(({ credentialId }) => !resting.has(credentialId))
+  })
 
   const measure = Effect.gen(function* () {
     const counts = new Map<string, number>(Array.from(shownServices, (service) => [service, 0]))
@@ -138,7 +162,7 @@ const make = Effect.gen(function* () {
     expire: Effect.flatMap(store.ended(pieceMax), (refs) => perTenant(refs, expireOf)),
     endOverlaps: Effect.flatMap(store.overlapsOver(pieceMax), (refs) => perTenant(refs, endOverlapsOf)),
     purge: Effect.flatMap(store.orphaned(pieceMax), (refs) => perTenant(refs, purgeOf)),
-    notify: Effect.flatMap(store.noticesDue(noticesMs, pieceMax), (refs) => perTenant(refs, notifyOf)),
+    notify: Effect.flatMap(noticesDue, (refs) => perTenant(refs, notifyOf)),
     measure
   })
 })

@@ -1,4 +1,4 @@
-/** What the sweeps of credentials do while the database fails. Verifies: R-SEC-13, R-SEC-14. */
+/** What the sweeps of credentials do while the database fails. Verifies: R-SEC-13, R-SEC-14, R-SEC-30. */
 
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Metric, Redacted, Scope } from "effect"
@@ -47,6 +47,49 @@ const nineCounted = Effect.gen(function* () {
   yield* refuse(replica, credentialId, 10)
   yield* TestClock.adjust("30 seconds")
   return { world, replica, credentialId, write: replica.sweeps.writeRefusals({ all: false }) }
+})
+
+describe("notices", () => {
+  it.effect("are given by no row that was changed, which stands before nobody and is told of once an hour", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make<unknown, void>(({ message }) => void lines.push(String(message)))
+    return Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const { credentials, sweeps } = yield* world.replica("one")
+      const day = 86_400_000
+      const { credentialId: good } = yield* credentials.store("demo", request({ expiresAt: 5 * day }), caller)
+      const row = (id: string) => world.tables.credentials.get(id)!
+      // A whole piece of them, all nearer to their end than the good one.
+      const others = Array.from(
+        { length: 500 },
+        (_, index) => `01900000-0000-7000-8000-${String(index).padStart(12, "0")}`
+      )
+      for (const [index, credentialId] of others.entries()) {
+        const planted = { credentialId, serviceName: `s${index}`, expiresAt: 4 * day + index }
+        world.tables.credentials.put({ ...row(good), ...planted })
+      }
+      const before = others.map(row)
+      const told = () => world.events().filter(({ body }) => body.event_type === "credential.expiring")
+      const changedLines = () => lines.filter((line) => line.includes("was changed outside of the service")).length
+      assert.strictEqual(yield* sweeps.notify, 500)
+      assert.strictEqual(yield* sweeps.notify, 1)
+      assert.strictEqual(yield* sweeps.notify, 0)
+      assert.deepStrictEqual(
+        told().map(({ body }) => body.credential_id),
+        [good]
+      )
+      assert.deepStrictEqual(others.map(row), before)
+      assert.strictEqual(changedLines(), 1)
+      yield* TestClock.adjust("59 minutes")
+      assert.strictEqual(yield* sweeps.notify, 0)
+      // Put right, it is told of as any other.
+      world.tables.credentials.put(world.tagged({ ...row(others[0]!), scopes: [] }))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* sweeps.notify, 500)
+      assert.lengthOf(told(), 2)
+      assert.strictEqual(changedLines(), 2)
+    }).pipe(Effect.provide(Logger.layer([logger])))
+  })
 })
 
 describe("counted refusals", () => {
