@@ -135,6 +135,8 @@ export const metadataBytesMax = 8_192
 /** Services of a tenant, stored or switched, before one more that nothing is stored for may no longer be switched. */
 export const servicesSwitchedMax = 10_000
 export const historyVersionsMax = 1_000
+/** Versions of a credential whose secrets are kept, before one more is kept for an overlap. */
+export const versionsKeptMax = 1_000
 /** One overlap may last this long at most, 90 days. */
 export const overlapMsMax = 90 * 86_400_000
 

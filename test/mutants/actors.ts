@@ -429,6 +429,13 @@ export const actors: ReadonlyArray<Mutant> = [
       breaks: ["R-SEC-30"]
     },
     {
+      id: "credentials-rotate-overlaps-without-number",
+      from: ">= versionsKeptMax) {",
+      to: "> 2 * versionsKeptMax) {",
+      breaks: ["R-LIM-4"],
+      tests: [`${credentials}#keeps so many`]
+    },
+    {
       id: "credentials-rotate-overlap-without-end",
       survives: "an overlap that is too long is refused before the command is made (`LiveCredentials`): a second fence",
       from: "if (overlapMs > overlapMsMax) {",

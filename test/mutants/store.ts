@@ -268,7 +268,7 @@ export const store: ReadonlyArray<Mutant> = [
     [
       {
         id: "store-sql-service-keys-not-locked",
-        from: "WHERE tenant_id IS NULL AND wrapped <> '' FOR UPDATE",
+        from: "WHERE tenant_id IS NULL AND wrapped <> '' LIMIT ? FOR UPDATE",
         to: "WHERE tenant_id IS NULL AND wrapped <> ''"
       },
       {
@@ -322,6 +322,21 @@ export const store: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/store/maria/Columns.ts", { breaks: ["R-LIM-4"], tests: [`${maria}/PlantedRows.test.ts`] }, [
+    { id: "store-load-reads-what-may-not-be", from: "if (rows.length > max) throw", to: "if (rows.length < 0) throw" }
+  ]),
+  ...faultsIn("src/store/maria/load/credentials.ts", { breaks: ["R-LIM-4"], tests: [`${maria}/PlantedRows.test.ts`] }, [
+    {
+      id: "store-load-versions-without-number",
+      from: "Columns.rowsWithin(session, versionsOfIds, ids, [], kept)",
+      to: "Columns.rowsIn(session, versionsOfIds, ids)"
+    },
+    {
+      id: "store-load-versions-in-slots-without-number",
+      from: "Columns.rowsWithin(session, versionsInSlots, unique(load.slots), [tenantId], kept)",
+      to: "Columns.rowsIn(session, versionsInSlots, unique(load.slots), [tenantId])"
+    }
+  ]),
   ...faultsIn("src/store/maria/KeyRow.ts", { breaks: ["R-SEC-4", "P8"], tests: [`${maria}/KeyStore.test.ts`] }, [
     { id: "store-row-key-without-its-link", from: "...linkOf(Columns.textOrNull(row, 7))", to: "...linkOf(null)" }
   ]),

@@ -4,7 +4,7 @@
  * Also what brings an expired credential back. The old secret is kept for the overlap, or wiped.
  */
 import { Redacted, Result } from "effect"
-import { type Credential, hasRunOut, overlapMsMax } from "../../domain/Credential.ts"
+import { type Credential, hasRunOut, overlapMsMax, versionsKeptMax } from "../../domain/Credential.ts"
 import * as Lifecycle from "../../domain/CredentialLifecycle.ts"
 import { parseSecret, type Secret } from "../../domain/CredentialShape.ts"
 import type { Refusal } from "../../domain/errors.ts"
@@ -83,6 +83,9 @@ export const rotate = (
     }
     putUnreadAside(workspace, before)
     const versions = workspace.credentials.versionsOf(credentialId)
+    if (overlapMs > 0 && versions.filter(({ sealed }) => sealed !== null).length >= versionsKeptMax) {
+      return Result.fail(new errors.LimitReached({ limit: "versionsKept", max: versionsKeptMax }))
+    }
     const old = workspace.credentials.currentVersion(before)
     putVersions(workspace, Lifecycle.versionsAfterRotation(versions, workspace.now, overlapMs))
     workspace.credentials.update(credential)

@@ -103,6 +103,32 @@ export const rowsIn = async (
   return pieces.length === 1 ? (pieces[0] ?? []) : pieces.flat()
 }
 
+/**
+ * The same, of rows of which there are `each` at most for each value (`what` says so in words). More than that nothing of
+ * this service writes: it is not read, and a defect for whoever asked, and for nobody else.
+ */
+export const rowsWithin = async (
+  session: Pick<Session, "rows">,
+  sql: (marks: string) => string,
+  values: ReadonlyArray<Value>,
+  before: ReadonlyArray<Value>,
+  { each, what }: { readonly each: number; readonly what: string }
+): Promise<ReadonlyArray<Row>> => {
+  const pieces = await Promise.all(
+    chunksOf(values).map(async (chunk) => {
+      const max = each * chunk.count
+      return within(max, what, await session.rows(`${sql(chunk.marks)} LIMIT ?`, [...before, ...chunk.values, max + 1]))
+    })
+  )
+  return pieces.length === 1 ? (pieces[0] ?? []) : pieces.flat()
+}
+
+/** The rows, of which one more than `max` was asked for. */
+export const within = (max: number, what: string, rows: ReadonlyArray<Row>): ReadonlyArray<Row> => {
+  if (rows.length > max) throw new Error(`the database holds more than may be: ${what}`)
+  return rows
+}
+
 /** The same for a look-up. */
 export const lookUp = (
   { read }: Reader,

@@ -7,9 +7,11 @@ import {
   type CredentialVersion,
   ownerKey,
   servicesSwitchedMax,
-  type TenantService
+  type TenantService,
+  versionsKeptMax
 } from "../../../domain/Credential.ts"
 import { globalTenantId } from "../../../domain/Names.ts"
+import { defaultLimits } from "../../../domain/TenantLimits.ts"
 import {
   type CredentialLoad,
   type CredentialLoaded,
@@ -58,10 +60,15 @@ const servicesOfIds = (marks: string): string =>
     JOIN tenant_services s ON s.service_name = c.service_name AND s.tenant_id IN (?, ?)
     WHERE c.credential_id IN (${marks})`
 
+/** As many as a rotation leaves, and those of which no overlap is counted. */
+const kept = { each: 2 * versionsKeptMax, what: `${versionsKeptMax} versions of a credential whose secrets are kept` }
+/** Twice the credentials that a tenant may have, unless somebody set it higher. */
+const servicesOffMax = 2 * defaultLimits.credentials
+
 const serviceCountSql = `SELECT COUNT(*) FROM (SELECT 1 FROM tenant_services WHERE tenant_id = ?
   LIMIT ${servicesSwitchedMax}) some`
 
-const servicesOffSql = "SELECT service_name FROM tenant_services WHERE tenant_id = ? AND is_active = 0"
+const servicesOffSql = "SELECT service_name FROM tenant_services WHERE tenant_id = ? AND is_active = 0 LIMIT ?"
 /** One statement, so that a tenant's tag and the services that it covers are of one moment. */
 export const taggedTenantColumns = `t.tenant_id, t.created_at, t.removed_at, t.mac,
     (SELECT SHA2(GROUP_CONCAT(s.service_name ORDER BY s.service_name SEPARATOR '/'), 256)
@@ -166,13 +173,13 @@ export const loadCredentials = async (
     rotators
   ] = await Promise.all([
     findCredentials(session, tenantId, load),
-    Columns.rowsIn(session, versionsOfIds, ids),
-    Columns.rowsIn(session, versionsInSlots, unique(load.slots), [tenantId]),
-    Columns.rowsIn(session, versionsInSlots, unique(load.globalSlots), [globalTenantId]),
+    Columns.rowsWithin(session, versionsOfIds, ids, [], kept),
+    Columns.rowsWithin(session, versionsInSlots, unique(load.slots), [tenantId], kept),
+    Columns.rowsWithin(session, versionsInSlots, unique(load.globalSlots), [globalTenantId], kept),
     findServices(session, tenantId, names),
     Columns.rowsIn(session, servicesOfIds, ids, both),
     load.countServices ? countServices(session, tenantId) : null,
-    load.countServices ? session.rows(servicesOffSql, [tenantId]) : null,
+    load.countServices ? session.rows(servicesOffSql, [tenantId, servicesOffMax + 1]) : null,
     session.rows(taggedTenantsSql, both),
     loadProviders(session, tenantId, load.providers),
     loadRotators(session, tenantId, load.rotators)
@@ -180,7 +187,7 @@ export const loadCredentials = async (
   const first = [...ofIds, ...inSlots, ...inGlobalSlots].map(versionOf)
   const seen = new Set([...load.ids, ...first.map((version) => version.credentialId)])
   const rest = Array.from(credentials.keys()).filter((credentialId) => !seen.has(credentialId))
-  const more = (await Columns.rowsIn(session, versionsOfIds, Columns.uuidBytesOf(rest))).map(versionOf)
+  const more = (await Columns.rowsWithin(session, versionsOfIds, Columns.uuidBytesOf(rest), [], kept)).map(versionOf)
   const own = [...first, ...more].filter((version) => credentials.has(version.credentialId))
   return {
     credentials,
@@ -190,7 +197,12 @@ export const loadCredentials = async (
       ...idServices.map(serviceOf).map((service) => [serviceKey(service), service] as const)
     ]),
     serviceCount,
-    servicesOff: off?.map((row) => Columns.text(row, 0)) ?? null,
+    servicesOff:
+      off === null
+        ? null
+        : Columns.within(servicesOffMax, `${servicesOffMax} services that are switched off`, off).map((row) =>
+            Columns.text(row, 0)
+          ),
     tenants: new Map(tenants.map(taggedTenantOf).map((tenant) => [tenant.tenantId, tenant])),
     ...providers,
     ...rotators

@@ -8,7 +8,9 @@ import { countNeeded } from "./keyRows.ts"
 
 /** Along the index, so that no tenant's key that somebody else changes just now is waited for. */
 const serviceSql = `SELECT ${keyColumns} FROM data_keys FORCE INDEX (ix_data_keys_tenant)
-  WHERE tenant_id IS NULL AND wrapped <> '' FOR UPDATE`
+  WHERE tenant_id IS NULL AND wrapped <> '' LIMIT ? FOR UPDATE`
+/** Each rotation makes one, and what nothing needs any more is retired. */
+const serviceKeysMax = 1_000
 const namedSql = (marks: string): string => `SELECT ${keyColumns} FROM data_keys WHERE key_id IN (${marks}) FOR UPDATE`
 const tenantKeysSql = "SELECT COUNT(*) FROM data_keys WHERE purpose = 'tenant-data' AND state = 'active'"
 
@@ -16,7 +18,9 @@ export const loadKeys = async (session: Session, load: KeyLoad | undefined): Pro
   if (load === undefined) return undefined
   const ids = Columns.uuidBytesOf(load.ids)
   const [service, named, needed, tenantKeys] = await Promise.all([
-    session.rows(serviceSql),
+    session
+      .rows(serviceSql, [serviceKeysMax + 1])
+      .then((rows) => Columns.within(serviceKeysMax, `${serviceKeysMax} keys of the service`, rows)),
     Columns.rowsIn(session, namedSql, ids),
     Promise.all(ids.map((id) => countNeeded(session, id, neededRowsMax))),
     load.tenantKeys ? session.rows(tenantKeysSql) : []

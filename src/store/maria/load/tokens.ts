@@ -1,4 +1,5 @@
 /** The tokens that a transaction named, by id, hash or endpoint; all of one tenant. With their applications. */
+import { tokensPerEndpointMax } from "../../../domain/Names.ts"
 import type { Application } from "../../../domain/Tenant.ts"
 import type { Token } from "../../../domain/Token.ts"
 import type { Load } from "../../TenantStore.ts"
@@ -33,7 +34,10 @@ export const loadTokens = async (session: Session, tenantId: string, load: Load)
   const found: ReadonlyArray<ReadonlyArray<Row>> = await Promise.all([
     Columns.rowsIn(session, byIdSql, Columns.uuidBytesOf(load.tokenIds), [tenantId]),
     Columns.rowsIn(session, byHashSql, hashBytesOf(load.tokenHashes), [tenantId]),
-    Columns.rowsIn(session, byEndpointSql, Array.from(new Set(load.endpointIds)), [tenantId])
+    Columns.rowsWithin(session, byEndpointSql, Array.from(new Set(load.endpointIds)), [tenantId], {
+      each: tokensPerEndpointMax,
+      what: `${tokensPerEndpointMax} tokens an endpoint`
+    })
   ])
   const tokens = new Map<string, Token>()
   const applications = new Map<string, Application>()

@@ -1,4 +1,4 @@
-/** Verifies: R-SEC-5, R-SEC-9, R-INP-4. */
+/** Verifies: R-SEC-5, R-SEC-9, R-INP-4, R-LIM-4. */
 
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Redacted, Schema } from "effect"
@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import type { StoreRequest } from "../../../../src/actors/credentials/Credentials.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import type { Consumer } from "../../../../src/domain/Access.ts"
-import { servicesSwitchedMax } from "../../../../src/domain/Credential.ts"
+import { servicesSwitchedMax, versionsKeptMax } from "../../../../src/domain/Credential.ts"
 import { busPrincipal } from "../../../../src/domain/Principal.ts"
 import { events } from "../../../../src/schema/EventJson.ts"
 import { credentialWorld } from "../../../support/credentialWorld.ts"
@@ -89,6 +89,33 @@ describe("LiveCredentials", () => {
       yield* one.sweeps.notify
       yield* two.sweeps.notify
       assert.deepStrictEqual(days(), [14, 7, 1, 7])
+    })
+  )
+
+  it.effect("keeps so many versions of a credential for overlaps, and no more", () =>
+    Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const { credentials } = yield* world.replica("one")
+      const { credentialId } = yield* credentials.store("demo", request(), caller)
+      const [first] = world.tables.credentials.versionsOf(credentialId)
+      const versions = Array.from({ length: versionsKeptMax - 2 }, (_, at) => ({
+        ...first!,
+        version: 1_000 + at,
+        state: "overlapping" as const,
+        validUntil: day
+      }))
+      world.tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions, services: [] })
+      const secret = Redacted.make<unknown>({ username: "u", password: "q" })
+      const rotate = (overlapMs: number) =>
+        credentials.rotate(
+          "demo",
+          { credentialId, secret, overlapMs, expectedVersion: null, expiresAt: undefined },
+          caller
+        )
+      yield* rotate(1_000)
+      const refused = yield* Effect.flip(rotate(1_000))
+      assert.deepInclude(refused, { _tag: "LimitReached", limit: "versionsKept", max: versionsKeptMax })
+      yield* rotate(0)
     })
   )
 
