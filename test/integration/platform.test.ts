@@ -143,7 +143,13 @@ it("when a part of it dies, all of it ends, with 1", async () => {
   await started.ready()
   await eventually(started.output, (text) => text.includes("try: "), { limitMs: 120_000, what: "the tokens" })
   const pids = treeOf(started.pid)
+  const service = namedIn(pids, "src/main.ts")!
   process.kill(namedIn(pids, "src/gatewayMain.ts")!, "SIGKILL")
+  await eventually(
+    () => isRunning(service),
+    (is) => !is,
+    { what: "the end of the service, whose gateway has died" }
+  )
   assert.strictEqual(await started.exitCode, 1, started.output())
   await nothingIsLeft(pids)
 })

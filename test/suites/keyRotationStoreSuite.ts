@@ -343,6 +343,7 @@ export const keyRotationStoreSuite = (
           const page: ReadonlyArray<HashedRow> = yield* store.hashedRows(key.keyId, 2, after)
           after = page.at(-1) ?? null
           if (after === null) break
+          assert.isBelow(hashed.length, 6, "more rows than there are")
           hashed.push(...page.map(({ tenantId, tokenId }) => `${tenantId}/${tokenId}`))
         }
         assert.deepStrictEqual([hashed.length, hashed], [6, Array.from(new Set(hashed)).toSorted()])
@@ -351,6 +352,7 @@ export const keyRotationStoreSuite = (
           const page: ReadonlyArray<SealedRow> = yield* store.sealedRows(key.keyId, 2, after)
           after = page.at(-1) ?? null
           if (after === null) break
+          assert.isBelow(sealed.length, 6, "more rows than there are")
           sealed.push(...page.map(({ credentialId, version }) => `${credentialId}/${version}`))
         }
         assert.deepStrictEqual([sealed.length, sealed], [6, Array.from(new Set(sealed)).toSorted()])
