@@ -225,6 +225,12 @@ const sources = read("src/**/*.ts")
 const tests = [...read("test/**/*.ts"), ...read("bench/**/*.ts")]
 const scripts = read("scripts/**/*.mjs")
 
+/** Whoever imports one of these reads the whole HTTP client of Node with it, at every start: a twentieth of its work. */
+const wrongStart = ({ file, text }: Source): ReadonlyArray<string> =>
+  [...text.matchAll(/^import (?!type\b)[^"]*"(node:https?)"/gmu)].map(
+    ([, name]) => `${file} imports ${name}: ask process.getBuiltinModule for it, where it is used`
+  )
+
 /** A room opens with its page: short, and it names the module to read first. */
 const wrongPage = (room: string, text: string | null, isThere: (file: string) => boolean): ReadonlyArray<string> => {
   if (text === null) return [`src/${room} has no README.md`]
@@ -269,6 +275,7 @@ describe("the rules can be broken", () => {
     ["an import at run time", wrongImports, "src/actors/keys/A.ts", 'const x = await import("../../gateway/Http.ts")'],
     ["a folder of no table", wrongImports, "src/elsewhere/A.ts", ""],
     ["the environment", wrongEnvironment, "src/nats/A.ts", "const x = process.env.HOME"],
+    ["a slow start", wrongStart, "src/platform/A.ts", 'import { type Server, request } from "node:http"'],
     ["a subscription past the door", wrongDoor, "src/cache/A.ts", "control.subscribe(subject, options)"],
     [
       "a callback past the door",
@@ -369,6 +376,8 @@ it("imports point one way", () => none(sources.map(wrongImports)))
 it("only Config.ts reads the environment", () => none(sources.map(wrongEnvironment)))
 
 it("every message comes in through one door", () => none(sources.map(wrongDoor)))
+
+it("nobody makes every start longer for what few of them use", () => none(sources.map(wrongStart)))
 
 /** They let sockets be read, or others have their turn, before they go on: a turn of the loop, and no time. */
 const turns = ["src/platform/GuardedHttp.ts", "src/actors/tokens/validateAll.ts"]

@@ -7,8 +7,8 @@
  * ends the readers of events, and then closes whatever is left.
  */
 import { randomUUID } from "node:crypto"
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import { createServer as createSecureServer, type Server as SecureServer } from "node:https"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { Server as SecureServer } from "node:https"
 import type { AddressInfo, Socket } from "node:net"
 import { Data, Deferred, Duration, Effect, Latch } from "effect"
 import { type Exchange, everyAnswer, sendProblem } from "./Exchange.ts"
@@ -133,10 +133,11 @@ export const listen = Effect.fnUntraced(function* ({ handle, host, port, stoppin
     noDelay: true
   }
   const open = Effect.callback<Server | SecureServer, ListenError>((resume) => {
+    // Imported, they would cost the start of whoever has no such server as much as its whole source.
     const server =
       tls === null
-        ? createServer(options)
-        : createSecureServer({
+        ? process.getBuiltinModule("node:http").createServer(options)
+        : process.getBuiltinModule("node:https").createServer({
             ...options,
             ...tls,
             minVersion: "TLSv1.2",

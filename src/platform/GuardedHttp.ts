@@ -10,8 +10,7 @@
  * come of an answer that did not come whole is handed over with it: it may be the only copy of what it holds.
  */
 import { lookup as lookUp } from "node:dns/promises"
-import { type IncomingMessage, type RequestOptions, request as requestHttp } from "node:http"
-import { request as requestHttps } from "node:https"
+import type { IncomingMessage, RequestOptions } from "node:http"
 import { isIP } from "node:net"
 import { setImmediate as turnOfLoop } from "node:timers/promises"
 import { Data, Effect } from "effect"
@@ -160,10 +159,13 @@ const exchange = (url: URL, address: string, request: GuardedRequest, signal: Ab
         }
       )
     }
-    const sent = (isTls ? requestHttps : requestHttp)(
-      { ...options, protocol: url.protocol, hostname, port: portOf(url), path: `${url.pathname}${url.search}` },
-      take
-    )
+    // Not imported: that would make every start longer, also where no such request is ever sent.
+    const sent = process
+      .getBuiltinModule(isTls ? "node:https" : "node:http")
+      .request(
+        { ...options, protocol: url.protocol, hostname, port: portOf(url), path: `${url.pathname}${url.search}` },
+        take
+      )
     sent.on("socket", (socket) =>
       socket.once(isTls ? "secureConnect" : "connect", () => {
         connected = true
