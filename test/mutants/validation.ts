@@ -83,6 +83,12 @@ export const validation: ReadonlyArray<Mutant> = [
       from: "    this.tenantOfApplication[entry.applicationIndex] = entry.tenantIndex\n",
       to: "    this.tenantOfApplication[entry.applicationIndex] ??= entry.tenantIndex\n",
       breaks: ["P6"]
+    },
+    {
+      id: "validation-hot-place-of-one-that-went-stands-twice",
+      from: "const listed = words[word + flagsWord]! & listedFlag",
+      to: "const listed = 0",
+      breaks: ["R-TOK-9", "P6"]
     }
   ]),
   ...faultsIn("src/actors/validation/NotedUses.ts", { breaks: ["R-TOK-9"], tests: [`${unit}/HotTable.test.ts`] }, [
@@ -97,14 +103,37 @@ export const validation: ReadonlyArray<Mutant> = [
       to: ""
     },
     {
-      id: "validation-hot-uses-counted-from-later-twice",
-      from: "of new Set(this.refs.slice(this.taken))",
-      to: "of this.refs.slice(this.taken)"
+      id: "validation-hot-uses-taken-stay-in-the-list",
+      from: "    if (this.taken >= takenMax || this.taken === this.refs.length) {",
+      to: "    if (this.taken === this.refs.length) {"
     },
     {
-      id: "validation-hot-uses-taken-stay-in-the-list",
-      from: "    if (this.taken >= takenMax || this.count === 0) {",
-      to: "    if (this.count === 0) {"
+      id: "validation-hot-uses-empty-places-are-handed-out",
+      from: "      if ((flags & dirtyFlag) === 0) continue\n      handedOut++\n",
+      to: "      handedOut++\n",
+      tests: [`${unit}/HotTable.test.ts`, `${unit}/LiveValidatorLayer.test.ts`]
+    },
+    {
+      id: "validation-hot-uses-that-went-are-counted",
+      from: "    this.count--\n    take(",
+      to: "    if (take !== this.onLeft) this.count--\n    take("
+    },
+    {
+      id: "validation-hot-uses-looks-at-any-number-of-places",
+      from: "Math.min(this.taken + lookedMax, this.refs.length)",
+      to: "this.refs.length",
+      breaks: ["R-TOK-9", "P6"]
+    },
+    {
+      id: "validation-hot-uses-each-leaves-a-place",
+      from: "if ((flags & listedFlag) === 0) this.refs.push(ref)",
+      to: "this.refs.push(ref)",
+      breaks: ["R-TOK-9", "P6"]
+    },
+    {
+      id: "validation-hot-uses-taken-one-is-listed-for-ever",
+      from: "words[word] = flags & ~listedFlag",
+      to: "words[word] = flags"
     }
   ]),
   ...faultsIn("src/actors/validation/SipHash.ts", { breaks: p1, tests: [`${unit}/SipHash.test.ts`] }, [
@@ -462,6 +491,11 @@ export const validation: ReadonlyArray<Mutant> = [
         from: "    if (taken.length === 0) return\n",
         to: "",
         breaks: ["R-TOK-9", "R-DUR-2"]
+      },
+      {
+        id: "validation-uses-of-hot-tokens-not-found-behind-empty-places",
+        from: "if (wanted === 0 || hot.usesNoted === 0) return",
+        to: "if (wanted >= 0) return"
       },
       {
         id: "validation-uses-written-as-they-come",

@@ -2,8 +2,9 @@
  * How an entry of the hot table lies in memory: 48 bytes, then the end of its reply, which has
  * 80 bytes where both ids have 36. Whose it is, is said by its application.
  *
- * Beside the token's state it holds two marks of its own: whether it was used since the hand of the
- * clock passed (`referencedFlag`), and whether its last use is still to be taken (`dirtyFlag`).
+ * Beside the token's state it holds marks of its own: whether it was used since the hand of the clock
+ * passed (`referencedFlag`), whether its last use is still to be taken (`dirtyFlag`), and whether it stands
+ * in the list of those (`listedFlag`), which outlives the entry: it is said of the memory, not of the token.
  */
 
 // ---- the record, in words of four bytes: hash 0-3, then these --------------
@@ -25,6 +26,7 @@ export const rotatedFlag = 1 << 17
 export const toldFlag = 1 << 18
 export const referencedFlag = 1 << 19
 export const dirtyFlag = 1 << 20
+export const listedFlag = 1 << 21
 
 export interface HotEntry {
   readonly h0: number

@@ -17,6 +17,7 @@ import {
   expiresAtFloat,
   flagsWord,
   type HotEntry,
+  listedFlag,
   readSeqFloat,
   referencedFlag,
   tailAt,
@@ -161,9 +162,12 @@ export class HotTable {
     return this.noted.count
   }
 
-  /** Hands out at most `max` of the noted uses, those that wait longest first, and forgets them. */
-  takeUses(take: TakeUse, max = this.usesNoted): void {
-    this.noted.take(take, max)
+  /**
+   * Hands out at most `max` of the noted uses, those that wait longest first, and forgets them. Answers how many:
+   * fewer than there are, or none, where many entries have gone, so that whoever wants more calls again.
+   */
+  takeUses(take: TakeUse, max = this.usesNoted): number {
+    return this.noted.take(take, max)
   }
 
   // ---- changes ----------------------------------------------------------------------
@@ -188,7 +192,8 @@ export class HotTable {
     words[word + 3] = entry.h3
     words[word + applicationWord] = entry.applicationIndex
     words[word + versionWord] = entry.version
-    words[word + flagsWord] = entry.flags | referencedFlag | entry.tail.length
+    const listed = words[word + flagsWord]! & listedFlag
+    words[word + flagsWord] = entry.flags | referencedFlag | listed | entry.tail.length
     const float = floatOf(ref)
     floats[float + readSeqFloat] = entry.readSeq
     floats[float + expiresAtFloat] = entry.expiresAt

@@ -31,17 +31,28 @@ const hotPerCall = usesPerCallMax / 2
 /** Of the time: a million tokens in use would be written without a pause, and MariaDB had little left for others. */
 const flushShare = 0.1
 
+/** Uses of hot tokens, as many as the next call takes. Where many entries have gone it looks for them in turns of the loop. */
+const takeHot = Effect.fnUntraced(function* ({ hot, uses }: Beliefs) {
+  let wanted = Math.max(usesPerCallMax - uses.count, hotPerCall)
+  for (;;) {
+    wanted -= hot.takeUses((tokenId, usedAt) => uses.add(tokenId, usedAt), wanted)
+    if (wanted === 0 || hot.usesNoted === 0) return
+    yield* Effect.yieldNow
+  }
+})
+
 /**
  * Writes what is known of last use to the store, those that wait longest first, for so many milliseconds. What comes
  * meanwhile waits for the next time: tokens that are used all the time would be written all the time. Uses of hot
  * tokens stay in the table until there is a call for them.
  */
-const flushUses = Effect.fnUntraced(function* ({ hot, uses }: Beliefs, store: TokenUse["Service"], forMs: number) {
+const flushUses = Effect.fnUntraced(function* (beliefs: Beliefs, store: TokenUse["Service"], forMs: number) {
+  const { hot, uses } = beliefs
   const endsAt = Number(yield* Clock.currentTimeNanos) / 1e6 + forMs
   for (let left = uses.count + hot.usesNoted; left > 0; ) {
-    hot.takeUses((tokenId, usedAt) => uses.add(tokenId, usedAt), Math.max(usesPerCallMax - uses.count, hotPerCall))
+    yield* takeHot(beliefs)
     const taken = uses.take(Math.min(left, usesPerCallMax))
-    // Another flush, that of a stop, has taken the rest meanwhile.
+    // Another flush, that of a stop, has taken the rest meanwhile, or two of one token were one.
     if (taken.length === 0) return
     left -= taken.length
     const written = yield* Effect.isSuccess(store.record(taken))

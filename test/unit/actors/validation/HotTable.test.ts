@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arena } from "../../../../src/actors/validation/Arena.ts"
 import { type HotEntry, inactiveFlag, rotatedFlag } from "../../../../src/actors/validation/HotRecord.ts"
 import { HotTable } from "../../../../src/actors/validation/HotTable.ts"
+import { lookedMax } from "../../../../src/actors/validation/NotedUses.ts"
 import { homeOf, RefIndex } from "../../../../src/actors/validation/RefIndex.ts"
 import { encodeTail } from "../../../../src/schema/EcapReply.ts"
 import { seededRandom } from "../../../support/seededRandom.ts"
@@ -189,11 +190,69 @@ describe("HotTable", () => {
     assert.strictEqual(table.usesNoted, 0)
   })
 
+  const listedOf = (table: HotTable) =>
+    (table as unknown as { readonly noted: { readonly refs: ReadonlyArray<number> } }).noted.refs.length
+
+  it("hands out as many uses as are asked for, however many entries went before them", () => {
+    const table = makeTable(10_000)
+    const refs = Array.from({ length: 1_000 }, (_, number) => table.put(entryOf(number)))
+    refs.forEach((ref, at) => {
+      table.use(ref, at)
+    })
+    for (const ref of refs.slice(0, 900)) table.remove(ref)
+    assert.strictEqual(table.usesNoted, 100)
+    const taken: Array<string> = []
+    const handedOut = table.takeUses((tokenId) => taken.push(tokenId), 60)
+    assert.strictEqual(handedOut, 60)
+    assert.deepStrictEqual(
+      taken,
+      Array.from({ length: 60 }, (_, number) => idOf(900 + number))
+    )
+    assert.strictEqual(table.usesNoted, 40)
+    assert.strictEqual(
+      table.takeUses((tokenId) => taken.push(tokenId), 60),
+      40
+    )
+    assert.strictEqual(table.usesNoted, 0)
+    assert.lengthOf(taken, 100)
+  })
+
+  it("looks at a bounded number of places in one go, and goes on behind them the next time", () => {
+    const table = makeTable(100_000)
+    const refs = Array.from({ length: 2 * lookedMax + 2 }, (_, number) => table.put(entryOf(number)))
+    refs.forEach((ref, at) => {
+      table.use(ref, at)
+    })
+    for (const ref of refs.slice(1, -1)) table.remove(ref)
+    const taken: Array<string> = []
+    const take = () => table.takeUses((tokenId) => taken.push(tokenId))
+    assert.deepStrictEqual([take(), take(), take()], [1, 0, 1])
+    assert.deepStrictEqual(taken, [idOf(0), idOf(2 * lookedMax + 1)])
+  })
+
+  it("keeps a list of uses that is no longer than the table, however many entries come and go", () => {
+    const left: Array<string> = []
+    const table = makeTable(100, left)
+    // Some give way to others, some are put anew, some are removed: all were used.
+    for (let number = 0; number < 5_000; number++) {
+      table.use(table.put(entryOf(number)), number)
+      table.use(table.put(entryOf(number, { version: 2 })), number)
+      if (number % 3 === 0) table.remove(table.findById(idOf(number)))
+      assert.isAtMost(listedOf(table), 101)
+      assert.isAtMost(table.usesNoted, table.count)
+    }
+    const taken: Array<string> = []
+    table.takeUses((tokenId, usedAt) => taken.push(`${tokenId} ${usedAt}`))
+    assert.strictEqual(taken.length, table.count)
+    assert.sameMembers(
+      Array.from(new Set([...left, ...taken])),
+      Array.from({ length: 5_000 }, (_, number) => `${idOf(number)} ${number}`)
+    )
+  })
+
   it("gives back the room of uses that were taken, though some always wait", () => {
     const table = makeTable(100)
     const refs = [1, 2].map((number) => table.put(entryOf(number)))
-    const listed = () =>
-      (table as unknown as { readonly noted: { readonly refs: ReadonlyArray<number> } }).noted.refs.length
     let taken = 0
     table.use(refs[0]!, 0)
     for (let now = 1; now < 200_000; now++) {
@@ -202,7 +261,7 @@ describe("HotTable", () => {
       assert.strictEqual(table.usesNoted, 1)
     }
     assert.strictEqual(taken, 199_999)
-    assert.isBelow(listed(), 100_000)
+    assert.isBelow(listedOf(table), 100_000)
   })
 
   it("notes uses exactly for months in which some always wait", () => {
@@ -224,7 +283,7 @@ describe("HotTable", () => {
     assert.deepStrictEqual(left, [], "none was beyond what can be noted")
   })
 
-  it("notes a use exactly whose place stands in the list twice when the moment that uses are counted from moves", () => {
+  it("notes a use exactly in the place of one that went when the moment that uses are counted from moves", () => {
     const table = makeTable(100)
     const [first, gone, last] = [1, 2, 3].map((number) => table.put(entryOf(number)))
     const now = 1_790_000_000_000

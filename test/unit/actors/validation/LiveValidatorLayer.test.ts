@@ -4,13 +4,14 @@ import { TestClock } from "effect/testing"
 import { ActorsConfig } from "../../../../src/actors/tenant/ActorsConfig.ts"
 import type { ValidationAnswer } from "../../../../src/actors/tenant/Tenants.ts"
 import { FirstUse } from "../../../../src/actors/validation/FirstUse.ts"
-import { HotState } from "../../../../src/actors/validation/HotState.ts"
+import { type Beliefs, HotState } from "../../../../src/actors/validation/HotState.ts"
 import * as LiveValidator from "../../../../src/actors/validation/LiveValidator.ts"
 import { Uses, usesWaitingMax } from "../../../../src/actors/validation/Uses.ts"
 import { Validator } from "../../../../src/actors/validation/Validator.ts"
 import { ValidationCache } from "../../../../src/cache/ValidationCache.ts"
 import { LeaseView } from "../../../../src/coherence/Coherence.ts"
 import { Keyring } from "../../../../src/crypto/Keyring.ts"
+import { encodeTail } from "../../../../src/schema/EcapReply.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { TokenLookup } from "../../../../src/store/TokenLookup.ts"
 import { TokenUse, type TokenUsed, usesPerCallMax } from "../../../../src/store/TokenUse.ts"
@@ -29,7 +30,7 @@ const settings = {
 }
 
 /** The layer over one Active token, a lookup that may hang, and a use store that may fail. */
-const setup = Effect.gen(function* () {
+const setup = Effect.fnUntraced(function* (own: Partial<typeof settings>) {
   const recorded: Array<ReadonlyArray<TokenUsed>> = []
   const state = {
     failUses: false,
@@ -52,7 +53,7 @@ const setup = Effect.gen(function* () {
     cacheKey: hashOf("app", "value1").toString("hex")
   }
   const neighbours = Layer.mergeAll(
-    Layer.succeed(ActorsConfig, settings),
+    Layer.succeed(ActorsConfig, { ...settings, ...own }),
     Layer.succeed(
       Keyring,
       keyringOf(["k1"], () => true)
@@ -97,7 +98,7 @@ const setup = Effect.gen(function* () {
 describe("the validator's layer", () => {
   it.effect("records last uses in batches, the newest of each token, and not at each validation", () =>
     Effect.gen(function* () {
-      const { recorded, validate } = yield* setup
+      const { recorded, validate } = yield* setup({})
       yield* validate("value1")
       yield* TestClock.adjust("1 second")
       for (let time = 0; time < 10; time++) yield* validate("value1")
@@ -111,7 +112,7 @@ describe("the validator's layer", () => {
 
   it.effect("records many last uses in calls of few, so that no change of a token waits behind all of them", () =>
     Effect.gen(function* () {
-      const { beliefs, recorded } = yield* setup
+      const { beliefs, recorded } = yield* setup({})
       const ids = Array.from({ length: 1_000 }, (_, number) => tokenIdOf(number))
       for (const tokenId of ids) beliefs.uses.add(tokenId, 1)
       yield* TestClock.adjust("5 seconds")
@@ -126,7 +127,7 @@ describe("the validator's layer", () => {
 
   it.effect("writes a token that is used all the time once in each interval", () =>
     Effect.gen(function* () {
-      const { beliefs, recorded, state } = yield* setup
+      const { beliefs, recorded, state } = yield* setup({})
       const ids = Array.from({ length: 2 * usesPerCallMax }, (_, number) => tokenIdOf(number))
       const useAll = (at: number) => {
         for (const tokenId of ids) beliefs.uses.add(tokenId, at)
@@ -145,7 +146,7 @@ describe("the validator's layer", () => {
 
   it.effect("writes for a tenth of the time, those that wait longest first, and goes on the next time", () =>
     Effect.gen(function* () {
-      const { beliefs, recorded, state } = yield* setup
+      const { beliefs, recorded, state } = yield* setup({})
       const ids = Array.from({ length: 10 * usesPerCallMax }, (_, number) => tokenIdOf(number))
       for (const tokenId of ids) beliefs.uses.add(tokenId, 1)
       state.before = TestClock.adjust("200 millis")
@@ -169,7 +170,7 @@ describe("the validator's layer", () => {
 
   it.effect("writes uses of hot tokens, too, while there are always others that fill a call", () =>
     Effect.gen(function* () {
-      const { beliefs, recorded, state, validate } = yield* setup
+      const { beliefs, recorded, state, validate } = yield* setup({})
       yield* validate("value1")
       yield* TestClock.adjust("5 seconds")
       // It is hot.
@@ -191,9 +192,56 @@ describe("the validator's layer", () => {
     })
   )
 
+  /** So many hot entries, each of which was used. */
+  const useHot = (beliefs: Beliefs, count: number): ReadonlyArray<number> =>
+    Array.from({ length: count }, (_, number) => {
+      const ref = beliefs.hot.put({
+        h0: number,
+        h1: number,
+        h2: number,
+        h3: number,
+        tenantIndex: 0,
+        applicationIndex: 0,
+        version: 1,
+        readSeq: 0,
+        expiresAt: Number.POSITIVE_INFINITY,
+        flags: 0,
+        tail: encodeTail({ tokenId: tokenIdOf(number), endpointId: "e", statusCode: 200, reasonPhrase: null })
+      })
+      beliefs.hot.use(ref, 1)
+      return ref
+    })
+
+  it.effect("writes all last uses in one interval, though most of the tokens used before them went", () =>
+    Effect.gen(function* () {
+      const { beliefs, recorded } = yield* setup({ hotTokensMax: 10_000 })
+      const refs = useHot(beliefs, 10_000)
+      // What went has left its use to be written with others. Asked here is what comes behind it.
+      for (const ref of refs.slice(0, 9_500)) beliefs.hot.remove(ref)
+      beliefs.uses.take(9_500)
+      yield* TestClock.adjust("5 seconds")
+      assert.sameMembers(
+        recorded.flat().map(({ tokenId }) => tokenId),
+        Array.from({ length: 500 }, (_, number) => tokenIdOf(9_500 + number))
+      )
+      assert.strictEqual(beliefs.hot.usesNoted, 0)
+    })
+  )
+
+  it.effect("ends a flush in which two uses of one token were one", () =>
+    Effect.gen(function* () {
+      const { beliefs, recorded } = yield* setup({})
+      const [ref] = useHot(beliefs, 1)
+      beliefs.hot.remove(ref!)
+      useHot(beliefs, 1)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(recorded, [[{ tokenId: tokenIdOf(0), usedAt: 1 }]])
+    })
+  )
+
   it.effect("ends a flush of which another, in a stop, has taken the rest", () =>
     Effect.gen(function* () {
-      const { beliefs, recorded, scope, state, validator } = yield* setup
+      const { beliefs, recorded, scope, state, validator } = yield* setup({})
       const ids = Array.from({ length: 3 * usesPerCallMax }, (_, number) => tokenIdOf(number))
       for (const tokenId of ids) beliefs.uses.add(tokenId, 1)
       const written = Deferred.makeUnsafe<void>()
@@ -216,7 +264,7 @@ describe("the validator's layer", () => {
 
   it.effect("keeps the uses that the store did not take, for the next time", () =>
     Effect.gen(function* () {
-      const { recorded, state, validate } = yield* setup
+      const { recorded, state, validate } = yield* setup({})
       state.failUses = true
       yield* validate("value1")
       yield* TestClock.adjust("5 seconds")
@@ -228,7 +276,7 @@ describe("the validator's layer", () => {
 
   it.effect("records the last uses when it is drained, and when it ends", () =>
     Effect.gen(function* () {
-      const { recorded, scope, validate, validator } = yield* setup
+      const { recorded, scope, validate, validator } = yield* setup({})
       yield* validate("value1")
       yield* Effect.promise(() => validator.drained())
       assert.strictEqual(recorded.length, 1)
@@ -240,7 +288,7 @@ describe("the validator's layer", () => {
 
   it.effect("ends what hangs, by itself", () =>
     Effect.gen(function* () {
-      const { state, validate, validator } = yield* setup
+      const { state, validate, validator } = yield* setup({})
       yield* validate("value1")
       state.hang = true
       let answer: ValidationAnswer | undefined
