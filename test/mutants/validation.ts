@@ -515,8 +515,36 @@ export const validation: ReadonlyArray<Mutant> = [
       },
       {
         id: "validation-uses-not-flushed-at-the-end",
-        from: "yield* Effect.addFinalizer(() => flush)",
+        from: "yield* Effect.addFinalizer(() => flushLast)",
         to: "yield* Effect.addFinalizer(() => Effect.void)"
+      },
+      {
+        id: "validation-uses-keep-answers-waiting-in-a-stop",
+        from: "Effect.runPromiseWith(context)(refusals.end)",
+        to: "Effect.runPromiseWith(context)(Effect.andThen(refusals.end, flushLast))",
+        breaks: ["R-DUR-2"]
+      },
+      {
+        id: "validation-uses-keep-a-stop-waiting",
+        from: "const lastFlushFor = Duration.seconds(5)",
+        to: "const lastFlushFor = Duration.seconds(200)",
+        breaks: ["R-DUR-2"]
+      },
+      {
+        id: "validation-uses-of-a-silent-store-keep-a-stop-waiting",
+        from: "          duration: leftMs,\n",
+        to: "          duration: 100 * leftMs,\n",
+        breaks: ["R-DUR-2"]
+      },
+      {
+        id: "validation-uses-in-hand-are-lost-in-a-stop",
+        from: ".pipe(Effect.onInterrupt(() => Effect.sync(keep)))",
+        to: ""
+      },
+      {
+        id: "validation-uses-left-are-not-told",
+        from: "return count === 0 ? Effect.void",
+        to: "return count >= 0 ? Effect.void"
       }
     ]
   ),

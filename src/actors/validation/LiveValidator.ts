@@ -2,8 +2,9 @@
  * The `Validator` as a layer: the validation path over the real clocks, stores and keys, and what has
  * to be done for it regularly: giving up what is overdue, writing down last uses, publishing counts.
  *
- * Last uses are written every `CM_LAST_USE_INTERVAL`, for a tenth of it at most, and all of them when the validator
- * is drained, and when it ends; what the store did not take is kept for the next time. Bugs are logged, at most one a second.
+ * Last uses are written every `CM_LAST_USE_INTERVAL`, for a tenth of it at most, and what is left of them when the
+ * layer ends, for `lastFlushFor` at most: a stop waits for nothing that may be late. What the store did not take is kept
+ * for the next time. Bugs are logged, at most one a second.
  */
 import { Clock, Duration, Effect, Layer, Metric } from "effect"
 import { ValidationCache } from "../../cache/ValidationCache.ts"
@@ -11,8 +12,9 @@ import { LeaseView, monotonicMsUnsafe } from "../../coherence/Coherence.ts"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as Loop from "../../observability/Loop.ts"
 import * as Seldom from "../../observability/Seldom.ts"
+import { StoreUnavailable } from "../../store/StoreError.ts"
 import { TokenLookup } from "../../store/TokenLookup.ts"
-import { TokenUse, usesPerCallMax } from "../../store/TokenUse.ts"
+import { TokenUse, type TokenUsed, usesPerCallMax } from "../../store/TokenUse.ts"
 import { ActorsConfig } from "../tenant/ActorsConfig.ts"
 import * as HeldRefusals from "../tenant/HeldRefusals.ts"
 import { Limits } from "../tenant/Limits.ts"
@@ -30,6 +32,10 @@ const metricsEvery = "1 second"
 const hotPerCall = usesPerCallMax / 2
 /** Of the time: a million tokens in use would be written without a pause, and MariaDB had little left for others. */
 const flushShare = 0.1
+/** Some 20,000 uses; with `CM_DRAIN_TIMEOUT` before it less than those who stop the service wait before they kill it. */
+const lastFlushFor = Duration.seconds(5)
+
+type Record = (uses: ReadonlyArray<TokenUsed>, leftMs: number) => Effect.Effect<void, StoreUnavailable>
 
 /** Uses of hot tokens, as many as the next call takes. Where many entries have gone it looks for them in turns of the loop. */
 const takeHot = Effect.fnUntraced(function* ({ hot, uses }: Beliefs) {
@@ -46,17 +52,21 @@ const takeHot = Effect.fnUntraced(function* ({ hot, uses }: Beliefs) {
  * meanwhile waits for the next time: tokens that are used all the time would be written all the time. Uses of hot
  * tokens stay in the table until there is a call for them.
  */
-const flushUses = Effect.fnUntraced(function* (beliefs: Beliefs, store: TokenUse["Service"], forMs: number) {
+const flushUses = Effect.fnUntraced(function* (beliefs: Beliefs, record: Record, forMs: number) {
   const { hot, uses } = beliefs
   const endsAt = Number(yield* Clock.currentTimeNanos) / 1e6 + forMs
   for (let left = uses.count + hot.usesNoted; left > 0; ) {
     yield* takeHot(beliefs)
     const taken = uses.take(Math.min(left, usesPerCallMax))
-    // Another flush, that of a stop, has taken the rest meanwhile, or two of one token were one.
+    // Two of one token were one.
     if (taken.length === 0) return
     left -= taken.length
-    const written = yield* Effect.isSuccess(store.record(taken))
-    if (!written) for (const { tokenId, usedAt } of taken) uses.add(tokenId, usedAt)
+    const keep = () => {
+      for (const { tokenId, usedAt } of taken) uses.add(tokenId, usedAt)
+    }
+    const leftMs = endsAt - Number(yield* Clock.currentTimeNanos) / 1e6
+    const written = yield* Effect.isSuccess(record(taken, leftMs)).pipe(Effect.onInterrupt(() => Effect.sync(keep)))
+    if (!written) keep()
     if (!written || Number(yield* Clock.currentTimeNanos) / 1e6 >= endsAt) return
   }
 })
@@ -109,20 +119,35 @@ const make = Effect.gen(function* () {
     },
     sipKey: makeSipKey()
   })
-  const flush = flushUses(beliefs, tokenUse, Number.POSITIVE_INFINITY)
-  const flushSome = flushUses(beliefs, tokenUse, flushShare * Duration.toMillis(settings.lastUseInterval))
+  const flushSome = flushUses(beliefs, tokenUse.record, flushShare * Duration.toMillis(settings.lastUseInterval))
+  const flushLast = Effect.andThen(
+    flushUses(
+      beliefs,
+      (uses, leftMs) =>
+        Effect.timeoutOrElse(tokenUse.record(uses), {
+          duration: leftMs,
+          orElse: () => Effect.fail(new StoreUnavailable({ operation: "TokenUse.record", outcome: "unknown" }))
+        }),
+      Duration.toMillis(lastFlushFor)
+    ),
+    Effect.suspend(() => {
+      const count = beliefs.uses.count + beliefs.hot.usesNoted
+      return count === 0 ? Effect.void : Effect.logWarning("last uses of tokens were left unwritten", { count })
+    })
+  )
   const every = (loop: string, interval: Duration.Input, step: Effect.Effect<void>) =>
     Loop.forever(loop, Effect.delay(step, interval)).pipe(Effect.forkScoped)
+  // After the loops have ended, so that it is the only one that writes.
+  yield* Effect.addFinalizer(() => flushLast)
   yield* every("validation sweep", sweepEvery, Effect.sync(path.sweep))
   yield* every("last uses", settings.lastUseInterval, flushSome)
   yield* every("validation metrics", metricsEvery, makePublish(path.counts))
   yield* Effect.addFinalizer(() => refusals.end)
-  yield* Effect.addFinalizer(() => flush)
   const validator: Validator["Service"] = {
     answerUnsafe: path.answerUnsafe,
     validateUnsafe: path.validateUnsafe,
     tenantOfUnsafe: path.tenantOfUnsafe,
-    drained: () => path.quiet().then(() => Effect.runPromiseWith(context)(Effect.andThen(refusals.end, flush))),
+    drained: () => path.quiet().then(() => Effect.runPromiseWith(context)(refusals.end)),
     inFlight: path.inFlight
   }
   return validator

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Layer, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { ActorsConfig } from "../../../../src/actors/tenant/ActorsConfig.ts"
 import type { ValidationAnswer } from "../../../../src/actors/tenant/Tenants.ts"
@@ -32,6 +32,7 @@ const settings = {
 /** The layer over one Active token, a lookup that may hang, and a use store that may fail. */
 const setup = Effect.fnUntraced(function* (own: Partial<typeof settings>) {
   const recorded: Array<ReadonlyArray<TokenUsed>> = []
+  const logged: Array<ReadonlyArray<unknown>> = []
   const state = {
     failUses: false,
     hang: false,
@@ -75,7 +76,8 @@ const setup = Effect.fnUntraced(function* (own: Partial<typeof settings>) {
     }),
     ValidationCache.layerNoop,
     FirstUse.layer,
-    LeaseView.layer
+    LeaseView.layer,
+    Logger.layer([Logger.make(({ logLevel, message }) => logged.push([logLevel, ...(message as Array<unknown>)]))])
   )
   const scope = yield* Scope.make()
   const context = yield* LiveValidator.layer.pipe(
@@ -92,7 +94,7 @@ const setup = Effect.fnUntraced(function* (own: Partial<typeof settings>) {
       validator.validateUnsafe(null, "app", token, false, (answer) => resume(Effect.succeed(answer)))
     )
   const beliefs = yield* HotState.pipe(Effect.provide(context))
-  return { beliefs, recorded, scope, state, validate, validator }
+  return { beliefs, logged, recorded, scope, state, validate, validator }
 })
 
 describe("the validator's layer", () => {
@@ -239,26 +241,49 @@ describe("the validator's layer", () => {
     })
   )
 
-  it.effect("ends a flush of which another, in a stop, has taken the rest", () =>
+  it.effect("writes in its end what a flush has in hand just then", () =>
     Effect.gen(function* () {
-      const { beliefs, recorded, scope, state, validator } = yield* setup({})
+      const { beliefs, recorded, scope, state } = yield* setup({})
       const ids = Array.from({ length: 3 * usesPerCallMax }, (_, number) => tokenIdOf(number))
       for (const tokenId of ids) beliefs.uses.add(tokenId, 1)
-      const written = Deferred.makeUnsafe<void>()
-      state.before = Deferred.await(written)
+      state.before = Effect.never
       yield* TestClock.adjust("5 seconds")
       assert.lengthOf(recorded, 1)
       state.before = Effect.void
-      yield* Effect.promise(() => validator.drained())
-      assert.lengthOf(recorded, 3)
-      yield* Deferred.succeed(written, undefined)
-      for (let turns = 0; turns < 10; turns++) yield* Effect.yieldNow
-      assert.lengthOf(recorded, 3)
+      yield* Scope.close(scope, Exit.void)
       assert.sameMembers(
-        recorded.flat().map(({ tokenId }) => tokenId),
+        recorded.slice(1).flatMap((uses) => uses.map(({ tokenId }) => tokenId)),
         ids
       )
+    })
+  )
+
+  it.effect("ends in its time, though more last uses wait than it can write, and says how many are left", () =>
+    Effect.gen(function* () {
+      const { beliefs, logged, recorded, scope, state } = yield* setup({})
+      for (let number = 0; number < 10 * usesPerCallMax; number++) beliefs.uses.add(tokenIdOf(number), 1)
+      useHot(beliefs, 7)
+      state.before = TestClock.adjust("2 seconds")
       yield* Scope.close(scope, Exit.void)
+      assert.lengthOf(recorded, 3)
+      // The third call is cut off when the time is over: what it writes may be written.
+      assert.strictEqual(beliefs.uses.count + beliefs.hot.usesNoted, 8 * usesPerCallMax)
+      assert.deepStrictEqual(logged, [
+        ["Warn", "last uses of tokens were left unwritten", { count: 8 * usesPerCallMax }]
+      ])
+    })
+  )
+
+  it.effect("ends in its time, though the store says nothing", () =>
+    Effect.gen(function* () {
+      const { logged, scope, state, validate } = yield* setup({})
+      yield* validate("value1")
+      state.before = Effect.never
+      const ending = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      for (let turns = 0; turns < 100; turns++) yield* Effect.yieldNow
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(ending)
+      assert.deepStrictEqual(logged, [["Warn", "last uses of tokens were left unwritten", { count: 1 }]])
     })
   )
 
@@ -274,15 +299,15 @@ describe("the validator's layer", () => {
     })
   )
 
-  it.effect("records the last uses when it is drained, and when it ends", () =>
+  it.effect("is drained when all are answered, and records the last uses when it ends", () =>
     Effect.gen(function* () {
-      const { recorded, scope, validate, validator } = yield* setup({})
+      const { logged, recorded, scope, validate, validator } = yield* setup({})
       yield* validate("value1")
       yield* Effect.promise(() => validator.drained())
-      assert.strictEqual(recorded.length, 1)
-      yield* validate("value1")
+      assert.deepStrictEqual(recorded, [])
       yield* Scope.close(scope, Exit.void)
-      assert.strictEqual(recorded.length, 2)
+      assert.deepStrictEqual(recorded, [[{ tokenId: tokenIdOf(1), usedAt: 0 }]])
+      assert.deepStrictEqual(logged, [])
     })
   )
 
