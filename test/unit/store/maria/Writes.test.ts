@@ -67,6 +67,30 @@ describe("what a transaction writes at its end", () => {
     }
   })
 
+  it("fails where something is asked after all was written down, whether it would go with COMMIT or before it", async () => {
+    const later = {
+      "in another turn": async (writing: Session) => {
+        await Promise.resolve()
+        return writing.batch("late", [[2]])
+      },
+      "after an answer": (writing: Session) => writing.batch("early", [[1]]).then(() => writing.run("late", []))
+    }
+    for (const [how, ask] of Object.entries(later)) {
+      for (const count of [1, Writes.writesMax + 1]) {
+        const { asked, session } = sessionOf()
+        const told = await Writes.written(session, (writing) => [
+          writing.batch("one", rowsOf(count)),
+          ask(writing)
+        ]).then(
+          () => "nothing",
+          (error: unknown) => String(error)
+        )
+        assert.match(told, /after all of its transaction/u, `${how}, ${count}`)
+        assert.notInclude(asked.join(), "late")
+      }
+    }
+  })
+
   it("fails as what it asked failed", async () => {
     const { session } = sessionOf(() => Promise.reject(new Error("gone")))
     const failed = Writes.written(session, (writing) => [writing.batch("one", rowsOf(Writes.writesMax + 1))])
