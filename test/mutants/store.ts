@@ -10,19 +10,36 @@ export const store: ReadonlyArray<Mutant> = [
   ...faultsIn("src/store/maria/Writes.ts", { breaks: ["P2", "R-DUR-2"], tests: [`${unit}/maria/Writes.test.ts`] }, [
     {
       id: "store-writes-commit-before-what-forbids-it",
-      from: " || noted.some(({ isAsked }) => isAsked) ? null",
-      to: " ? null"
+      from: " || noted.some(({ isAsked }) => isAsked)\n",
+      to: "\n"
     },
     {
       id: "store-writes-of-any-number-go-with-commit",
-      from: "writes.length > writesMax || noted",
-      to: "noted"
+      from: "writes.length > writesMax || isWaitedFor",
+      to: "isWaitedFor"
+    },
+    { id: "store-writes-late-one-is-in-no-transaction", from: "      isSealed = true\n", to: "" },
+    {
+      id: "store-writes-commit-before-a-late-one",
+      from: "started.some((promise) => !given.has(promise)) || noted.some",
+      to: "noted.some"
+    },
+    {
+      id: "store-writes-of-nothing-is-waited-for",
+      from: "give(Promise.resolve(0))",
+      to: "Promise.resolve(0)",
+      breaks: ["P6"]
     }
   ]),
   ...faultsIn(
     "src/store/maria/DatabaseFailure.ts",
     { breaks: ["P2", "R-DUR-4"], tests: [`${unit}/maria/DatabaseFailure.test.ts`] },
     [
+      {
+        id: "store-constraint-is-of-the-first-statements-table",
+        from: "uniqueKeyPattern.exec(key)?.groups?.table ?? first",
+        to: "first"
+      },
       {
         id: "store-connectors-word-is-the-servers",
         from: "  failure.errno < connectorsOwn &&\n",

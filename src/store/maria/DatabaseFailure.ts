@@ -70,14 +70,18 @@ export const isUnreachable = (failure: DatabaseFailure): boolean =>
 export const isPassing = (failure: DatabaseFailure): boolean =>
   isUnreachable(failure) || isRepeatable(failure) || cutShort.has(failure.errno) || failure.code === timedOutCode
 
+/** Of each unique key's name, in all migrations: its table, and one word. */
+export const uniqueKeyPattern = /^uq_(?<table>\w+)_[a-z]+$/u
+
 /**
- * MariaDB names the key only, and every table's first is called PRIMARY. Of several statements in one it is that of the
- * table in its name, or of the first: those behind it write what nobody else can have written.
+ * MariaDB names the key only, which says its table, but that every table's first is called PRIMARY. Of several statements in
+ * one that is the first one's: those behind it write what nobody else can have written. The connector keeps the beginning of
+ * the text only, so that no more than the first one's table can be read from it.
  */
 const constraintOf = (error: SqlError): string => {
-  const tables = Array.from((error.sql ?? "").matchAll(/\b(?:INSERT INTO|UPDATE) (\w+)/gu), ([, table]) => table ?? "")
   const key = /for key '([^']*)'$/u.exec(error.sqlMessage ?? "")?.[1] ?? "unknown"
-  return `${tables.find((table) => key.startsWith(`uq_${table}_`)) ?? tables[0] ?? "unknown"}.${key}`
+  const first = /\b(?:INSERT INTO|UPDATE) (\w+)/u.exec(error.sql ?? "")?.[1]
+  return `${uniqueKeyPattern.exec(key)?.groups?.table ?? first ?? "unknown"}.${key}`
 }
 
 export const fromUnknown = (cause: unknown): DatabaseFailure => {

@@ -1,7 +1,14 @@
 // Verifies R-DUR-4.
 /** What a failure says of a transaction whose writes went with its COMMIT. */
+import { readdirSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import { DatabaseFailure, isOfStatement } from "../../../../src/store/maria/DatabaseFailure.ts"
+import { SqlError } from "mariadb"
+import {
+  DatabaseFailure,
+  fromUnknown,
+  isOfStatement,
+  uniqueKeyPattern
+} from "../../../../src/store/maria/DatabaseFailure.ts"
 
 const failure = (errno: number, more: Partial<DatabaseFailure> = {}) =>
   new DatabaseFailure({ errno, code: "X", constraint: null, fatal: false, ...more })
@@ -19,5 +26,37 @@ describe("a failure of writes that went with their COMMIT", () => {
       assert.isFalse(isOfStatement(failure(errno)), `${errno}`)
     assert.isFalse(isOfStatement(failure(-1)), "an exception of our own code")
     assert.isFalse(isOfStatement(failure(1205, { fatal: true })), "a connection that is gone")
+  })
+})
+
+describe("the constraint that was broken", () => {
+  const constraintOf = (key: string, sql: string) => {
+    const message = `Duplicate entry 'x' for key '${key}'`
+    return fromUnknown(new SqlError(message, sql, false, undefined, "23000", 1062, undefined, false)).constraint
+  }
+  // The connector keeps 256 characters.
+  const text = `BEGIN NOT ATOMIC INSERT INTO audit_checkpoints (${"column_of_it, ".repeat(15)}...`
+
+  it("is that of the table in its name, though the text that is known of many statements ends before it", () => {
+    assert.strictEqual(constraintOf("uq_tokens_hash", text), "tokens.uq_tokens_hash")
+    const name = "uq_client_credentials_name"
+    assert.strictEqual(constraintOf(name, text), `client_credentials.${name}`)
+    assert.strictEqual(constraintOf("PRIMARY", text), "audit_checkpoints.PRIMARY")
+    assert.strictEqual(constraintOf("PRIMARY", ""), "unknown.PRIMARY")
+  })
+
+  it("has in each migration the name of its table and one word more", () => {
+    const folder = new URL("../../../../src/store/maria/migrations/", import.meta.url)
+    const found: Array<string> = []
+    for (const file of readdirSync(folder)) {
+      const sql = readFileSync(new URL(file, folder), "utf8").replaceAll(/--.*$/gmu, "")
+      const table = /\b(?:CREATE|ALTER) TABLE (?:IF NOT EXISTS )?(\w+)/u.exec(sql)?.[1]
+      for (const [, key = ""] of sql.matchAll(/\bUNIQUE (?:(?:KEY|INDEX) )?(?:IF NOT EXISTS )?(\w*)/gu)) {
+        found.push(key)
+        assert.strictEqual(uniqueKeyPattern.exec(key)?.groups?.table, table, `${file}: ${key}`)
+      }
+    }
+    assert.include(found, "uq_provider_turns_number")
+    assert.isAtLeast(found.length, 7)
   })
 })
