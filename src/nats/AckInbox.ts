@@ -5,7 +5,8 @@
  */
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node"
 import { nuid } from "@nats-io/transport-node"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
+import * as Seldom from "../observability/Seldom.ts"
 import * as Door from "./Door.ts"
 
 export type Ack =
@@ -20,7 +21,10 @@ export type Ack =
 export interface AckInbox {
   /** Of reply subjects; the number of the message follows. */
   readonly prefix: string
-  /** Listens anew where the server has ended the subscription. Throws where the connection is closed. */
+  /**
+   * Listens anew where the server has ended the subscription, once a second at most: one that is refused is asked for by
+   * every message. Throws where the connection is closed.
+   */
   readonly listen: () => void
 }
 
@@ -48,19 +52,30 @@ export const make = Effect.fnUntraced(function* (
 ) {
   const prefix = `${inboxPrefix}.${nuid.next()}.`
   const open = yield* Door.make
-  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const clock = yield* Clock.Clock
+  const ends = yield* Seldom.make
   let subscription: Subscription | null = null
+  let anewAtMs = Number.NEGATIVE_INFINITY
   const onMessage = (message: Msg) => take(Number(message.subject.slice(prefix.length)), message)
-  const listen = (): void => {
-    subscription ??= open(connection, `${prefix}*`, {
+  const subscribe = (): void => {
+    subscription = open(connection, `${prefix}*`, {
       take: onMessage,
       unreadable: onMessage,
       ended: (error) => {
         subscription = null
-        run(Effect.logError("the bus ended the subscription for acknowledgements", { error: error.message }))
+        ends.tellUnsafe(
+          Effect.logError("the bus ended the subscription for acknowledgements", { error: error.message })
+        )
       }
     })
   }
-  yield* Effect.acquireRelease(Effect.sync(listen), () => Effect.sync(() => subscription?.unsubscribe()))
+  const listen = (): void => {
+    if (subscription !== null) return
+    const nowMs = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    if (nowMs - anewAtMs < Seldom.everyMs) return
+    subscribe()
+    anewAtMs = nowMs
+  }
+  yield* Effect.acquireRelease(Effect.sync(subscribe), () => Effect.sync(() => subscription?.unsubscribe()))
   return { prefix, listen } satisfies AckInbox
 })

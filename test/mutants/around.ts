@@ -323,7 +323,19 @@ export const around: ReadonlyArray<Mutant> = [
         from: 'typeof stream !== "string" || stream === "" || !isCount(seq)',
         to: "!isCount(seq)"
       },
-      { id: "nats-publish-ended-inbox-stays-ended", from: "        subscription = null\n", to: "" }
+      { id: "nats-publish-ended-inbox-stays-ended", from: "        subscription = null\n", to: "" },
+      {
+        id: "nats-publish-refused-inbox-is-asked-for-by-each",
+        from: "    if (nowMs - anewAtMs < Seldom.everyMs) return\n",
+        to: "",
+        breaks: ["P6"]
+      },
+      {
+        id: "nats-publish-refused-inbox-is-told-by-each",
+        from: "ends.tellUnsafe(",
+        to: "Effect.runFork(",
+        breaks: ["P6"]
+      }
     ]
   ),
   ...faultsIn(

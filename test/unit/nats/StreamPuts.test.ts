@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import * as StreamPuts from "../../../src/nats/StreamPuts.ts"
 
@@ -99,6 +99,44 @@ describe("puts into a stream", () => {
       assert.deepStrictEqual([bus.stored, bus.lost], [2, 2])
     })
   )
+
+  it.effect("ask for acknowledgements that the bus refuses once a second, and say so as often", () => {
+    const logged: Array<unknown> = []
+    const collect = Logger.make(({ message }) => void logged.push((message as ReadonlyArray<unknown>)[0]))
+    return Effect.gen(function* () {
+      const bus = paper()
+      const { flushUnsafe, putUnsafe } = yield* putsOn(bus, 1_000)
+      const refused = (count: number) => {
+        for (let n = 0; n < count; n++) {
+          const { subscriptions } = bus
+          putUnsafe("a", payload)
+          if (bus.subscriptions > subscriptions) bus.end()
+        }
+        flushUnsafe()
+      }
+      bus.end()
+      refused(100)
+      // The first, and one anew.
+      assert.strictEqual(bus.subscriptions, 2)
+      yield* TestClock.adjust("999 millis")
+      refused(100)
+      assert.strictEqual(bus.subscriptions, 2)
+      yield* TestClock.adjust("1 millis")
+      refused(100)
+      assert.strictEqual(bus.subscriptions, 3)
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(putUnsafe("a", payload))
+      flushUnsafe()
+      assert.strictEqual(bus.subscriptions, 4)
+      bus.answer(bus.sent.length - 1, ack)
+      assert.strictEqual(bus.stored, 1)
+      for (let turn = 0; turn < 10; turn++) yield* Effect.yieldNow
+      assert.deepStrictEqual(
+        logged,
+        Array.from({ length: 2 }, () => "the bus ended the subscription for acknowledgements")
+      )
+    }).pipe(Effect.provide(Logger.layer([collect])))
+  })
 
   it.effect("are lost at once while the connection is closed, and harm nobody", () =>
     Effect.gen(function* () {
