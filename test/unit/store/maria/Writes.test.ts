@@ -19,6 +19,12 @@ const sessionOf = (answer: () => Promise<never> | number = () => 1) => {
   return { asked, session }
 }
 
+/** What hangs says nothing in so many turns. */
+const turns = async () => {
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve()
+  return "it hangs"
+}
+
 const rowsOf = (count: number) => Array.from({ length: count }, (_, at) => [at])
 
 describe("what a transaction writes at its end", () => {
@@ -67,6 +73,15 @@ describe("what a transaction writes at its end", () => {
     }
   })
 
+  it("is sent before COMMIT where something is asked, though nobody here looks at the answer", async () => {
+    for (const kind of ["rows", "run", "command"] as const) {
+      const { asked, session } = sessionOf()
+      const written = await Writes.written(session, (writing) => [writing.batch("one", [[1]]), writing[kind]("asked")])
+      assert.deepStrictEqual(written, { wrote: true })
+      assert.deepStrictEqual(asked, ["one 1", "asked"], kind)
+    }
+  })
+
   it("fails where something is asked after all was written down, whether it would go with COMMIT or before it", async () => {
     const later = {
       "in another turn": async (writing: Session) => {
@@ -78,13 +93,11 @@ describe("what a transaction writes at its end", () => {
     for (const [how, ask] of Object.entries(later)) {
       for (const count of [1, Writes.writesMax + 1]) {
         const { asked, session } = sessionOf()
-        const told = await Writes.written(session, (writing) => [
-          writing.batch("one", rowsOf(count)),
-          ask(writing)
-        ]).then(
+        const failed = Writes.written(session, (writing) => [writing.batch("one", rowsOf(count)), ask(writing)]).then(
           () => "nothing",
           (error: unknown) => String(error)
         )
+        const told = await Promise.race([failed, turns()])
         assert.match(told, /after all of its transaction/u, `${how}, ${count}`)
         assert.notInclude(asked.join(), "late")
       }
