@@ -483,7 +483,7 @@ export const validation: ReadonlyArray<Mutant> = [
     [
       {
         id: "validation-uses-failed-piece-dropped",
-        from: "    if (!written) for (const { tokenId, usedAt } of taken) uses.add(tokenId, usedAt)\n",
+        from: "    if (!written) keep()\n",
         to: ""
       },
       {
