@@ -65,6 +65,8 @@ import * as DueSift from "./DueSift.ts"
 import { exchange, type Kept, reasonOfFailure } from "./Exchange.ts"
 import * as HealthCheck from "./HealthCheck.ts"
 import * as LiveRotator from "./LiveRotator.ts"
+import { keyFailed } from "./OpenVersion.ts"
+import { perhapsDone } from "./perhapsDone.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 import { revokeAt } from "./RevokeAtProvider.ts"
 import type { Known, Spent } from "./StoredAnswers.ts"
@@ -134,9 +136,7 @@ const databaseFailedMeanwhile = (_: StoreUnavailable) => new errors.Unavailable(
  * out. What says so by itself, and what nobody but a person can help with, stays what it is.
  */
 const failedBehind = (error: ChangeError): ChangeError =>
-  error._tag === "RefreshInDoubt" || error._tag === "RowChanged"
-    ? error
-    : new errors.Unavailable({ part: error._tag === "Unavailable" ? error.part : "refresh", committed: null })
+  error._tag === "RefreshInDoubt" || error._tag === "RowChanged" ? error : perhapsDone(error, "refresh")
 
 /** Not what comes of waiting, and of what is away for a moment. */
 const isFirstAnswer = (error: ChangeError): error is errors.Refusal =>
@@ -681,7 +681,7 @@ const make = Effect.gen(function* () {
       if (!asked && !refreshIsDue(credential.refresh, now) && (credential.refresh.health?.nextAt ?? now + 1) <= now) {
         return yield* watch(job, standing, known)
       }
-      const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), StoredAnswers.keyFailed)
+      const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
       const { graceUntil } = credential.refresh
       const hurries = typeof graceUntil === "number" && now < graceUntil
       const turn = yield* takeTurn(job, known, job.insists || hurries)

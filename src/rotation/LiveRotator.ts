@@ -15,12 +15,12 @@ import { CredentialEvents } from "../actors/credentials/Events.ts"
 import * as commands from "../actors/credentials/RotationSteps.ts"
 import { Rotators } from "../actors/credentials/Rotators.ts"
 import * as Sealing from "../actors/credentials/Sealing.ts"
-import { believeCredential } from "../actors/tenant/RowTagging.ts"
+import { believeCredential, tellChanged } from "../actors/tenant/RowTagging.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
 import { CurveBox } from "../crypto/CurveBox.ts"
 import { Keyring } from "../crypto/Keyring.ts"
-import { secretPurpose, TenantKeys } from "../crypto/TenantKeys.ts"
+import { TenantKeys } from "../crypto/TenantKeys.ts"
 import type { Credential, CredentialVersion } from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
 import * as errors from "../domain/errors.ts"
@@ -32,6 +32,9 @@ import { Replica } from "../observability/Replica.ts"
 import type { Seldom } from "../observability/Seldom.ts"
 import { RefreshStore, type Standing } from "../store/RefreshStore.ts"
 import { mariadbUser } from "./MariadbUser.ts"
+import * as OpenVersion from "./OpenVersion.ts"
+import { keyFailed } from "./OpenVersion.ts"
+import { perhapsDone } from "./perhapsDone.ts"
 import { RotatorConfig } from "./RotatorConfig.ts"
 import { type StepAnswer, type StepQuestion, steps } from "./RotatorStep.ts"
 import { webhook } from "./Webhook.ts"
@@ -59,13 +62,10 @@ const looksMax = 64
 /** Rotations that nobody asked for, under way here at once: a slow rotator holds up nobody's refreshes. */
 const underWayMax = 16
 const ofTenantMax = 4
-const decoder = new TextDecoder()
 
 /** What has begun goes on, here or elsewhere, and may yet hand out another secret. */
 const failedMeanwhile = (error: ChangeError): ChangeError =>
-  error._tag === "Unavailable" || error._tag === "TooManyRequests"
-    ? new errors.Unavailable({ part: error._tag === "Unavailable" ? error.part : "rotation", committed: null })
-    : error
+  error._tag === "Unavailable" || error._tag === "TooManyRequests" ? perhapsDone(error, "rotation") : error
 
 /** What was read of a rotation before something was waited for. */
 interface Seen {
@@ -90,7 +90,6 @@ export const make = Effect.fnUntraced(function* (changedRows: Seldom) {
   const marginMs = Math.min(Duration.toMillis(beyond) / 2, 10_000)
   const claimMs = Duration.toMillis(claim)
   const overlapMs = Duration.toMillis(overlap)
-  const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
 
   /**
    * Each reading is believed by itself: the claim makes one of its own, and a row that was changed between the two
@@ -108,22 +107,15 @@ export const make = Effect.fnUntraced(function* (changedRows: Seldom) {
           : Effect.as(believeCredential(standing.credential, keyring, changedRows), standing)
     )
 
-  const open = (tenantId: string, version: CredentialVersion | undefined): Effect.Effect<Secret, ChangeError> => {
-    if (version?.sealed == null) return Effect.fail(keyFailed())
-    const place = { credentialId: version.credentialId, version: version.version, purpose: secretPurpose }
-    return Effect.matchEffect(tenantKeys.openFor(tenantId, place, version.sealed), {
-      onSuccess: (plaintext) =>
-        Effect.sync(() => {
-          const secret = JSON.parse(decoder.decode(plaintext)) as Secret
-          plaintext.fill(0)
-          return secret
-        }),
-      onFailure: (error): Effect.Effect<never, ChangeError> =>
-        error._tag === "TenantKeyUnavailable"
-          ? Effect.fail(keyFailed())
-          : Effect.fail(new errors.RowChanged({ kind: "credential", id: version.credentialId }))
-    })
-  }
+  const openText = OpenVersion.make(tenantKeys)
+  /** Nobody else tells where it cannot be opened. */
+  const open = (tenantId: string, version: CredentialVersion | undefined): Effect.Effect<Secret, ChangeError> =>
+    version?.sealed == null
+      ? Effect.fail(keyFailed())
+      : openText(tenantId, version).pipe(
+          Effect.tapErrorTag("RowChanged", (error) => tellChanged(tenantId, error, changedRows)),
+          Effect.map((text) => JSON.parse(text) as Secret)
+        )
 
   /** What is asked of the rotator; null when somebody else has decided otherwise since. */
   const questionOf = Effect.fnUntraced(function* (

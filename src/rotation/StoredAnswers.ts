@@ -17,8 +17,8 @@ import { tellUnread } from "../actors/tenant/RowTagging.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../actors/tenant/Tenants.ts"
 import { Keyring } from "../crypto/Keyring.ts"
-import { secretPurpose, TenantKeys } from "../crypto/TenantKeys.ts"
-import { type CredentialVersion, isAnswer } from "../domain/Credential.ts"
+import { TenantKeys } from "../crypto/TenantKeys.ts"
+import { isAnswer } from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
 import * as errors from "../domain/errors.ts"
 import type { GrantTiming, Named } from "../domain/Grant.ts"
@@ -29,8 +29,8 @@ import { readAnswer } from "../domain/ProviderAnswer.ts"
 import { backOffMs, type Refresh, type Rotation } from "../domain/Refresh.ts"
 import { RefreshStore, type Route, type Standing } from "../store/RefreshStore.ts"
 import { type Kept, reasonOfFailure } from "./Exchange.ts"
+import * as OpenVersion from "./OpenVersion.ts"
 
-const decoder = new TextDecoder()
 const pruneEvery = 64
 
 const lateAnswers = Metric.counter("credential_refresh_settled_total", {
@@ -63,8 +63,6 @@ export interface Spent {
   readonly standing: Standing
 }
 
-export const keyFailed = () => new errors.Unavailable({ part: "data key", committed: false })
-
 export const make = Effect.fnUntraced(function* (
   describeCache: Effect.Success<typeof DescribeCache.make>,
   timing: GrantTiming
@@ -77,21 +75,7 @@ export const make = Effect.fnUntraced(function* (
   const fingerprintOf = Sealing.fingerprintOf(keyring)
   const sealerOf = Sealing.sealerOf(keyring)
 
-  const openText = (tenantId: string, version: CredentialVersion): Effect.Effect<string, ChangeError> => {
-    const place = { credentialId: version.credentialId, version: version.version, purpose: secretPurpose }
-    return Effect.matchEffect(tenantKeys.openFor(tenantId, place, version.sealed ?? new Uint8Array()), {
-      onSuccess: (plaintext) =>
-        Effect.sync(() => {
-          const text = decoder.decode(plaintext)
-          plaintext.fill(0)
-          return text
-        }),
-      onFailure: (error): Effect.Effect<never, ChangeError> =>
-        error._tag === "TenantKeyUnavailable"
-          ? Effect.fail(keyFailed())
-          : Effect.fail(new errors.RowChanged({ kind: "credential", id: version.credentialId }))
-    })
-  }
+  const openText = OpenVersion.make(tenantKeys)
 
   /** What was stored of an exchange, as the rules want it. */
   const settling = Effect.fnUntraced(function* (
@@ -193,7 +177,7 @@ export const make = Effect.fnUntraced(function* (
     job: Settler,
     request: commands.Settling
   ): Effect.fn.Return<Extract<commands.Settled, { readonly _tag: "Settled" }> | undefined, ChangeError> {
-    const sealer = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), keyFailed)
+    const sealer = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), OpenVersion.keyFailed)
     const command = commands.settle(request, sealerOf(job.tenantId, sealer), events, job.caller)
     const settled = yield* actors.ask(job.tenantId, command)
     if (settled._tag === "Gone") return undefined

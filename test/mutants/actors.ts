@@ -41,6 +41,13 @@ export const actors: ReadonlyArray<Mutant> = [
         to: "Effect.succeed(standing)"
       },
       {
+        id: "rotation-rotator-unopened-secret-untold",
+        from: '          Effect.tapErrorTag("RowChanged", (error) => tellChanged(tenantId, error, changedRows)),\n',
+        to: "",
+        breaks: ["R-SEC-30"],
+        tests: ["test/unit/rotation/LiveRotator.test.ts#is rotated by nobody"]
+      },
+      {
         id: "rotation-step-begins-in-a-stop",
         from: "!stops && now_ !== undefined",
         to: "(!stops || claim.term > 0) && now_ !== undefined",

@@ -58,7 +58,7 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
         file: refresher,
         from: "    return (yield* keepAnswer(job.tenantId, answer)) ? { kept, standing } : null\n",
         to: [
-          "    const seals = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), StoredAnswers.keyFailed)",
+          "    const seals = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), keyFailed)",
           "    const looked = yield* settling(job, known, standing.credential.refresh!, kept, standing)",
           "    const sealing = Sealing.sealerOf(keyring)(job.tenantId, seals)",
           "    yield* actors.ask(job.tenantId, commands.settle(looked, sealing, events, job.caller))",

@@ -1,8 +1,9 @@
-// Verifies R-ROT-10.
+// Verifies R-ROT-10, R-SEC-30.
 /** A rotation that is asked for at one replica and ended by another, over memory stores and a rotator on a bus of paper. */
 import { assert, describe, it } from "@effect/vitest"
 import { createCurve } from "@nats-io/nkeys"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Metric, Redacted } from "effect"
+import { rowsChanged } from "../../../src/actors/tenant/RowTagging.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import { Nats } from "../../../src/nats/Nats.ts"
@@ -142,6 +143,25 @@ describe("a rotation that has begun", () => {
       world.fates.set("demo", ["is not done"])
       assert.deepInclude(yield* Effect.flip(rotate), { _tag: "Unavailable", committed: false })
       assert.deepStrictEqual(steps, [])
+    })
+  )
+})
+
+describe("a secret that cannot be opened", () => {
+  it.effect("is rotated by nobody, and told of", () =>
+    Effect.gen(function* () {
+      const { credentialId, rotate, steps, world } = yield* begin
+      const held = world.tables.credentials.versionsOf(credentialId).find(({ sealed }) => sealed !== null)!
+      const sealed = held.sealed!.map((byte, at) => (at === held.sealed!.length - 1 ? byte ^ 1 : byte))
+      const versions = [{ ...held, sealed }]
+      world.tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions, services: [] })
+      const told = Effect.map(Metric.value(Metric.withAttributes(rowsChanged, { kind: "credential" })), ({ count }) =>
+        Number(count)
+      )
+      const before = yield* told
+      assert.deepInclude(yield* Effect.flip(rotate), { _tag: "RowChanged", kind: "credential" })
+      assert.strictEqual(yield* told, before + 1)
+      assert.isEmpty(steps)
     })
   )
 })
