@@ -21,7 +21,7 @@ const Bound = Schema.Union([SeqBound, DateBound])
 const range = { from: Schema.optionalKey(Bound), to: Schema.optionalKey(Bound) }
 
 const listed = {
-  entityId: Schema.optionalKey(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(256))),
+  entityId: Schema.optionalKey(Schema.String.check(Schema.isMinLength(1), Field.atMost(256))),
   ...range,
   limit: Field.Limit,
   cursor: Field.Cursor

@@ -28,7 +28,7 @@ const Type = Schema.String.check(Schema.isPattern(credentialTypePattern)).annota
   description: "oauth, api_key, basic or a type of one's own"
 })
 const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed() || "must be well-formed Unicode")
-const Scope = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(scopeLengthMax), wellFormed)
+const Scope = Schema.String.check(Schema.isMinLength(1), Field.atMost(scopeLengthMax), wellFormed)
 const Scopes = Schema.Array(Scope).check(Schema.isMaxLength(scopesMax))
 const ConsumerName = Schema.String.check(Schema.isPattern(consumerNamePattern)).annotate({
   description:
@@ -98,7 +98,7 @@ const namesOne = Schema.makeFilter(({ credential_id, owner, service_name }: Name
 const readFields = {
   ...nameFields,
   seal_to: Schema.optionalKey(
-    Schema.String.check(Schema.isMaxLength(sealToLengthMax)).annotate({
+    Schema.String.check(Field.atMost(sealToLengthMax)).annotate({
       description: "a public curve key of nkeys, X…"
     })
   ),

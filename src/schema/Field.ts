@@ -26,6 +26,14 @@ import { tokenStatuses } from "../domain/Token.ts"
 
 export const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed() || "must be well-formed Unicode")
 
+/** As many characters at most as `maxLength` says in the published schema, which counts code points (JSON Schema). */
+export const atMost = (maxLength: number) =>
+  Schema.makeFilter((text: string) => hasAtMost(text, maxLength), {
+    expected: `a value with a length of at most ${maxLength}`,
+    toJsonSchema: () => ({ maxLength }),
+    arbitraryConstraint: { maxLength }
+  })
+
 export const TenantId = Schema.String.check(Schema.isPattern(tenantIdPattern))
 export const AppName = Schema.String.check(Schema.isPattern(appNamePattern))
 export const EndpointId = Schema.String.check(Schema.isPattern(endpointIdPattern))

@@ -17,7 +17,7 @@ export const OwnerAnswer = Schema.Union([
 export const ReadEvents = Schema.Struct({
   tenantId: Field.TenantId,
   after: Schema.optionalKey(
-    Schema.String.check(Schema.isMaxLength(eventIdLengthMax)).annotate({
+    Schema.String.check(Field.atMost(eventIdLengthMax)).annotate({
       description: "the id to go on from; without it the answer is where the stream ends now"
     })
   ),

@@ -16,19 +16,19 @@ import {
   refreshReasons
 } from "../domain/Provider.ts"
 import { providerOrigins } from "../domain/ProviderEntry.ts"
-import { AnsweredDate, Nothing } from "./Field.ts"
+import { AnsweredDate, atMost, Nothing } from "./Field.ts"
 
 const text = (max: number) =>
   Schema.String.check(
     Schema.isMinLength(1),
-    Schema.isMaxLength(max),
+    atMost(max),
     Schema.makeFilter((value: string) => value.isWellFormed() || "must be well-formed Unicode")
   )
 const Name = Schema.String.check(Schema.isPattern(providerNamePattern))
 const isDuration = Schema.makeFilter(
   (value: string) => durationMs(value) !== null || "must be an ISO 8601 duration in weeks, days and smaller"
 )
-const Duration = Schema.String.check(Schema.isMaxLength(64), isDuration).annotate({ format: "duration" })
+const Duration = Schema.String.check(atMost(64), isDuration).annotate({ format: "duration" })
 /** Nothing lasts no time at all. */
 const Lasting = Duration.check(
   Schema.makeFilter((value: string) => durationMs(value) !== 0 || "must be longer than nothing")

@@ -2,10 +2,10 @@
 import { Schema } from "effect"
 import { providerOrigins } from "../domain/ProviderEntry.ts"
 import { alphabetPattern, generatedLengthMax, rotatorKinds, rotatorNamePattern } from "../domain/Rotator.ts"
-import { Nothing } from "./Field.ts"
+import { atMost, Nothing } from "./Field.ts"
 
 const Name = Schema.String.check(Schema.isPattern(rotatorNamePattern))
-const SealTo = Schema.String.check(Schema.isMaxLength(128)).annotate({
+const SealTo = Schema.String.check(atMost(128)).annotate({
   description: "a public curve key of nkeys, X…: what secrets for the rotator are sealed to"
 })
 const Generate = Schema.Struct({

@@ -4,6 +4,13 @@ import { faultsIn, type Mutant } from "./Mutant.ts"
 const unit = "test/unit/schema"
 
 export const schema: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/schema/Field.ts", { breaks: ["R-INP-4"], tests: [`${unit}/limits.test.ts#code points`] }, [
+    {
+      id: "schema-field-length-in-units",
+      from: "(text: string) => hasAtMost(text, maxLength), {",
+      to: "(text: string) => text.length <= maxLength, {"
+    }
+  ]),
   ...faultsIn(
     "src/schema/AvroReader.ts",
     { breaks: ["R-INP-1", "R-BUS-1"], tests: [`${unit}/AvroReader.test.ts`, `${unit}/wire.test.ts`] },

@@ -15,6 +15,8 @@ import * as Names from "../../../src/domain/Names.ts"
 import { providerNamePattern } from "../../../src/domain/Provider.ts"
 import { rotatorNamePattern } from "../../../src/domain/Rotator.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
+import { ListAudit } from "../../../src/schema/AuditJson.ts"
+import { StoreCredential } from "../../../src/schema/CredentialJson.ts"
 import { decodeRequest } from "../../../src/schema/Json.ts"
 import { PutProvider } from "../../../src/schema/ProviderJson.ts"
 import { sampleKeyOf, samples } from "../../support/requestSamples.ts"
@@ -398,5 +400,33 @@ describe("what a provider's entry says of time", () => {
       assert.isTrue(taken({ [field]: null }), field)
     }
     assert.isTrue(taken({ grace: "PT0S", refresh_before: "PT0S" }))
+  })
+})
+
+describe("a text is as long as JSON Schema counts it, in code points", () => {
+  const key = "\u{1f511}"
+  const store = { service_name: "s", type: "api_key", credentials: { api_key: "k" } }
+  const provider = { name: "p", token_url: "https://p.example/token" }
+  const texts = [
+    ["a scope", 256, decodeRequest(StoreCredential), (text: string) => ({ ...store, scopes: [text] })],
+    ["a client's id", 1_024, decodeRequest(PutProvider), (text: string) => ({ ...provider, client_id: text })],
+    ["an entity of the audit", 256, decodeRequest(ListAudit), (text: string) => ({ entityId: text })]
+  ] as const
+  for (const [name, max, decode, request] of texts) {
+    it(name, () => {
+      const accepts = (count: number) =>
+        Result.isSuccess(
+          decode(Buffer.from(JSON.stringify(request(key.repeat(count))))) as Result.Result<unknown, unknown>
+        )
+      assert.deepStrictEqual([max, max + 1].map(accepts), [true, false])
+    })
+  }
+
+  it("wherever a length is published", () => {
+    const room = resolve(import.meta.dirname, "../../../src/schema")
+    const ofUnits = globSync("*.ts", { cwd: room }).filter((file) =>
+      /Schema\.String\.check\((?:[^()]|\([^()]*\))*isMaxLength/u.test(readFileSync(resolve(room, file), "utf8"))
+    )
+    assert.deepStrictEqual(ofUnits, [])
   })
 })
