@@ -56,6 +56,7 @@ const statusOf = async (operationId: unknown) =>
   (await client.ask("demo", "token.revoke-all-status", { operationId })).body as {
     readonly state: string
     readonly matched: number
+    readonly atLeast?: true
     readonly done: number
   }
 const finished = (operationId: unknown) =>
@@ -72,6 +73,10 @@ const verdicts = async (appName: string, tokens: ReadonlyArray<Made>) => {
   )
 }
 
+/** So many; of a machine on which counting takes longer than three seconds, the answer is how many there are at least. */
+const assertMatched = ({ atLeast, matched }: { readonly matched: number; readonly atLeast?: true }, count: number) =>
+  atLeast === true ? assert.isAtMost(matched, count) : assert.strictEqual(matched, count)
+
 describe("token.revoke-all", () => {
   it("wants to know of what, and takes no application that is not there", async () => {
     for (const body of [{}, { dryRun: true }, { applications: [] }, { endpointIds: [] }, { reason: "r" }]) {
@@ -87,7 +92,9 @@ describe("token.revoke-all", () => {
   it("counts only, in a dry run", async () => {
     const tokens = await provision("meters", 7, "dry")
     const answer = await revokeAll({ endpointIds: ["dry-1", "dry-2", "dry-none"], dryRun: true })
-    assert.deepStrictEqual([answer.status, answer.body], [200, { matched: 2 }])
+    assert.strictEqual(answer.status, 200)
+    assertMatched(answer.body, 2)
+    assert.notProperty(answer.body, "operationId")
     assert.deepStrictEqual((await revokeAll({ endpointIds: ["dry-1"], applications: ["valves"], dryRun: true })).body, {
       matched: 0
     })
@@ -109,10 +116,11 @@ describe("token.revoke-all", () => {
       await revokeAll(body, { "Idempotency-Key": "once" }),
       await revokeAll(body, { "Idempotency-Key": "once" })
     ]
-    assert.strictEqual(one.body.matched, 30)
+    assertMatched(one.body, 30)
     assert.deepStrictEqual(again.body, one.body)
     const status = await finished(one.body.operationId)
-    assert.deepStrictEqual([status.matched, status.done], [30, 30])
+    assertMatched(status, 30)
+    assert.strictEqual(status.done, 30)
     assert.deepStrictEqual(await verdicts("meters", before), [410])
     assert.deepStrictEqual(await verdicts("meters", after), [200])
     assert.deepStrictEqual(await verdicts("valves", others), [200])
@@ -140,7 +148,7 @@ describe("token.revoke-all", () => {
     )
     const body = { endpointIds: tokens.map((_, n) => `used-${n}`), unusedSince: used }
     const answer = await revokeAll(body)
-    assert.strictEqual(answer.body.matched, 3)
+    assertMatched(answer.body, 3)
     await finished(answer.body.operationId)
     assert.deepStrictEqual(await verdicts("valves", tokens.slice(0, 1)), [200])
     assert.deepStrictEqual(await verdicts("valves", tokens.slice(1)), [410])
@@ -154,7 +162,7 @@ describe("token.revoke-all", () => {
     const last = Buffer.from(tokens.at(-1)!.tokenId.replaceAll("-", ""), "hex")
     assert.lengthOf(await locker.query("SELECT token_id FROM tokens WHERE token_id = ? FOR UPDATE", [last]), 1)
     const answer = await revokeAll({ createdBy: tokens[0]!.createdBy, applications: ["meters"], reason: "leaked" })
-    assert.isAtLeast(answer.body.matched as number, tokens.length)
+    if (answer.body.atLeast !== true) assert.isAtLeast(answer.body.matched as number, tokens.length)
     const middle = await eventually(
       () => statusOf(answer.body.operationId),
       ({ done }) => done > 0,
@@ -170,7 +178,9 @@ describe("token.revoke-all", () => {
     await locker.rollback()
     await locker.end()
     const status = await finished(answer.body.operationId)
-    assert.deepStrictEqual([status.done, status.matched], [answer.body.matched, answer.body.matched])
+    assert.strictEqual(status.matched, answer.body.matched)
+    assert.isAtLeast(status.done, tokens.length)
+    assertMatched(status, status.done)
     for (let n = 0; n < tokens.length; n += 500) {
       assert.deepStrictEqual(await verdicts("meters", tokens.slice(n, n + 500)), [410])
     }
