@@ -102,7 +102,7 @@ export const makeMutant = (mutant: Mutant): SourceCopy => {
 }
 
 /** How many stale 200s the checker finds in the mutant's scenario; tries again, since chance decides who takes a request. */
-export const catchMutant = async (mutant: Mutant, ground: Ground, triesMax = 20): Promise<number> => {
+export const catchMutant = async (mutant: Mutant, ground: Ground, triesMax = 60): Promise<number> => {
   const folder = makeMutant(mutant)
   const world = await startWorld(ground, { replicas: 2, cwd: folder.path, env: scenarioEnvironment })
   await allHold(world)
