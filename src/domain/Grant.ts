@@ -76,6 +76,8 @@ export interface GrantState {
   readonly open: ReadonlyArray<{ readonly term: number; readonly at: number }>
   /** What exchanges up to this term bring came of grants that a person has put aside since. */
   readonly asideUpTo?: number
+  /** `open` of grants that a person has put aside: as long as their holders may come, what is aside is not used. */
+  readonly asideOpen?: ReadonlyArray<{ readonly term: number; readonly at: number }> | undefined
   /** Terms beyond it, up to the last one or the present claim's, were given back: no exchange of theirs began. */
   readonly begunUpTo?: number | undefined
   /** Failures in a row. */

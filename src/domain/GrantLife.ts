@@ -54,6 +54,16 @@ const safeUntil = (rules: GrantRules, since: number | null): number =>
     ? since + rules.graceMs
     : Number.MAX_SAFE_INTEGER
 
+type Open = GrantState["open"]
+
+/** Those whose holders may still come with an answer. */
+const stillOpen = (open: Open, { doubtMs }: GrantTiming, now: number): Open =>
+  open.filter(({ at }) => now < at + doubtMs)
+
+const openUntilOf = (open: Open, { doubtMs }: GrantTiming): number => Math.max(...open.map(({ at }) => at + doubtMs))
+
+const sinceOf = (open: Open): number | null => (open.length === 0 ? null : Math.min(...open.map(({ at }) => at)))
+
 // ---- claim -------------------------------------------------------------------
 
 export type ClaimDecision = Data.TaggedEnum<{
@@ -128,12 +138,13 @@ export const decideClaim = (options: {
   if (state.isFinal) return ClaimDecision.ReconnectNeeded({ state })
   // The holder of a claim that ran out may have spent the grant, and may still have the answer.
   const ranOut = claim !== null && spends(rules) ? [...state.open, { term: claim.term, at: claim.at }] : state.open
-  const open = ranOut.filter(({ at }) => now < at + timing.doubtMs)
+  const open = stillOpen(ranOut, timing, now)
   const doubtSince = claim !== null && spends(rules) ? (state.doubtSince ?? claim.at) : state.doubtSince
   const begunUpTo = claim === null ? state.begunUpTo : undefined
-  const known: GrantState = { ...state, claim: null, doubtSince, open, begunUpTo }
+  const aside = state.asideOpen === undefined ? {} : { asideOpen: stillOpen(state.asideOpen, timing, now) }
+  const known: GrantState = { ...state, claim: null, doubtSince, open, begunUpTo, ...aside }
   const doubtEnds = doubtSince === null ? null : doubtSince + timing.doubtMs
-  const openUntil = Math.max(...open.map(({ at }) => at + timing.doubtMs))
+  const openUntil = openUntilOf(open, timing)
   if (open.length > 0 && isDangerous(rules, doubtSince ?? now, now)) {
     return ClaimDecision.Wait({ until: openUntil, inDoubt: true, state: known })
   }
@@ -142,6 +153,11 @@ export const decideClaim = (options: {
   const until = Math.max(openUntil, doubtEnds ?? Number.NEGATIVE_INFINITY)
   if (isLastResort && now < until) return ClaimDecision.Wait({ until, inDoubt: true, state: known })
   if (chosen === undefined) return ClaimDecision.ReconnectNeeded({ state: { ...known, isFinal: true } })
+  const openAside = chosen.aside === true ? (aside.asideOpen ?? []) : []
+  const asideSince = sinceOf(openAside)
+  if (asideSince !== null && isDangerous(rules, asideSince, now)) {
+    return ClaimDecision.Wait({ until: openUntilOf(openAside, timing), inDoubt: true, state: known })
+  }
   if (!asked && claim === null && state.nextAttemptAt !== null && now < state.nextAttemptAt) {
     return ClaimDecision.Wait({ until: state.nextAttemptAt, inDoubt: doubtSince !== null, state: known })
   }
@@ -153,7 +169,8 @@ export const decideClaim = (options: {
     until: now + timing.claimMs,
     beginBy: Math.min(
       now + timing.claimMs,
-      open.length === 0 || now >= safeUntil(rules, doubtSince) ? Number.MAX_SAFE_INTEGER : safeUntil(rules, doubtSince)
+      open.length === 0 || now >= safeUntil(rules, doubtSince) ? Number.MAX_SAFE_INTEGER : safeUntil(rules, doubtSince),
+      safeUntil(rules, asideSince)
     )
   }
   return ClaimDecision.Claim({ state: { ...known, term: next.term, claim: next }, claim: next, spends: chosen })
@@ -244,7 +261,9 @@ export const decideSettle = (options: {
   const isNewest = term === newestTerm(options.state)
   const isOfClaim = options.state.claim?.term === term
   const claim = isOfClaim ? null : options.state.claim
-  const state: GrantState = isOfClaim ? { ...options.state, begunUpTo: undefined } : options.state
+  const asideOpen = options.state.asideOpen?.filter((one) => one.term !== term)
+  const known: GrantState = asideOpen === undefined ? options.state : { ...options.state, asideOpen }
+  const state: GrantState = isOfClaim ? { ...known, begunUpTo: undefined } : known
   const open = state.open.filter((one) => one.term !== term)
   switch (outcome.kind) {
     case "granted": {
@@ -377,8 +396,18 @@ export const afterHand = (
     spent: same?.spent ?? false,
     refused: false
   }
-  const doubt = same === undefined ? { doubtSince: null, open: [] } : {}
   const isAnother = same === undefined || same.aside === true
+  // Whose exchanges these are is not told: some are of grants that are put aside now, some, perhaps, of one that was.
+  const everyOpen = [
+    ...new Map([...(state.asideOpen ?? []), ...state.open].map((one) => [one.term, one] as const)).values()
+  ]
+  const doubt = !isAnother
+    ? {}
+    : {
+        open: same === undefined ? [] : everyOpen,
+        doubtSince: same === undefined ? null : (state.doubtSince ?? sinceOf(everyOpen)),
+        ...(everyOpen.length === 0 ? {} : { asideOpen: everyOpen })
+      }
   const past = { asideUpTo: isAnother ? state.term : (state.asideUpTo ?? -1) }
   const spares = held
     .filter(({ version }) => version !== stored.version)

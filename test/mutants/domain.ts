@@ -179,6 +179,42 @@ export const domain: ReadonlyArray<Mutant> = [
       to: "chosen === undefined"
     },
     {
+      id: "domain-grant-aside-sleepers-forgotten",
+      from: "...(everyOpen.length === 0 ? {} : { asideOpen: everyOpen })",
+      to: "...(everyOpen.length === 0 ? { asideOpen: everyOpen } : {})",
+      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-11"]
+    },
+    {
+      id: "domain-grant-aside-used-while-somebody-sleeps",
+      from: "if (asideSince !== null && isDangerous(rules, asideSince, now)) {",
+      to: "if (asideSince !== null && isDangerous(rules, asideSince, now) && isLastResort === false) {",
+      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-11"]
+    },
+    {
+      id: "domain-grant-aside-begins-behind-its-grace",
+      from: "      safeUntil(rules, asideSince)\n",
+      to: "      Number.MAX_SAFE_INTEGER\n",
+      breaks: ["P7", "R-REF-1", "R-REF-11"]
+    },
+    {
+      id: "domain-grant-aside-answered-still-waited-for",
+      from: "options.state.asideOpen?.filter((one) => one.term !== term)",
+      to: "options.state.asideOpen?.filter((one) => one.term === term)",
+      breaks: ["R-REF-11"]
+    },
+    {
+      id: "domain-grant-aside-stored-again-without-its-doubt",
+      from: "open: same === undefined ? [] : everyOpen,",
+      to: "open: same === undefined ? [] : state.open,",
+      breaks: ["P7", "R-REF-11"]
+    },
+    {
+      id: "domain-grant-aside-sleepers-kept-for-good",
+      from: "{ asideOpen: stillOpen(state.asideOpen, timing, now) }",
+      to: "{ asideOpen: state.asideOpen }",
+      breaks: ["R-REF-11"]
+    },
+    {
       id: "domain-grant-late-one-is-not-put-aside",
       from: "term <= asideUpTo",
       to: "term < asideUpTo"

@@ -131,6 +131,14 @@ const mutants: ReadonlyArray<{
     }
   },
   {
+    name: "who may still come with what was put aside is forgotten",
+    rule: "rotate, reuse ends the family",
+    world: "a person connects anew while somebody sleeps, and that is refused",
+    change: {
+      decideClaim: ({ state: { asideOpen: _, ...state }, ...options }) => Life.decideClaim({ ...options, state })
+    }
+  },
+  {
     name: "a claim is given back that is another one's by now",
     rule: "rotate, reuse ends the family",
     world: "exchanges do not begin",
@@ -351,6 +359,58 @@ describe("each decision by itself", () => {
       const decision = decide(state, now)
       assert.strictEqual(decision._tag === "Claim" && decision.spends.grant, "g2")
     }
+  })
+
+  it("who may still come with an answer of what was put aside is waited for before that is used, but for the grace", () => {
+    const slept = { ...idle, doubtSince: 5, open: [{ term: 2, at: 5 }] }
+    const stored = Life.afterHand(slept, holding, { version: 3, grant: "new" })
+    assert.deepInclude(stored.state, { doubtSince: null, open: [], asideOpen: [{ term: 2, at: 5 }] })
+    const decide = (state: Life.GrantState, now: number, rule: Rules, refused = "new") =>
+      Life.decideClaim({
+        state,
+        rules: rules[rule],
+        timing: { claimMs: 10, doubtMs: 100 },
+        holding: Life.marked(stored.holding, { spent: null, refused }),
+        unsettled: false,
+        now,
+        holder: "two",
+        asked: true
+      })
+    const dangerous = "rotate, reuse ends the family"
+    const waits = decide(stored.state, 104, dangerous)
+    assert.deepInclude(waits, { _tag: "Wait", until: 105, inDoubt: true })
+    // What a person has stored does not wait for it.
+    assert.deepInclude(decide(stored.state, 6, dangerous, "none"), { _tag: "Claim" })
+    const over = decide(stored.state, 105, dangerous)
+    assert(over._tag === "Claim")
+    assert.deepStrictEqual([over.spends.grant, over.state.asideOpen, over.claim.beginBy], ["g2", [], 115])
+    // A spent one still answers so long, and no exchange begins after that.
+    const grace = decide(stored.state, 8, "rotate with grace, reuse ends the family")
+    assert(grace._tag === "Claim")
+    assert.deepStrictEqual([grace.spends.grant, grace.claim.beginBy], ["g2", 9])
+    assert.strictEqual(decide(stored.state, 9, "rotate with grace, reuse ends the family")._tag, "Wait")
+    assert.strictEqual(decide(stored.state, 6, "rotate")._tag, "Claim", "a refusal harms nothing")
+    // An answer of it has come.
+    const settled = Life.decideSettle({
+      ...{ state: stored.state, rules: rules[dangerous], timing: { claimMs: 10, doubtMs: 100 } },
+      ...{ holding: stored.holding, now: 9 },
+      answer: { term: 2, spends: 2, spent: "g2", claimedAt: 5, outcome: { kind: "granted", grant: "next" } }
+    })
+    assert.deepStrictEqual([settled.placement, settled.state.asideOpen], ["aside", []])
+    // Put aside a second time, and stored again: what is not known to be over is in doubt.
+    const twice = Life.afterHand({ ...stored.state, open: [{ term: 4, at: 7 }] }, stored.holding, {
+      version: 4,
+      grant: "newest"
+    })
+    const both = [
+      { term: 2, at: 5 },
+      { term: 4, at: 7 }
+    ]
+    assert.deepInclude(twice.state, { open: [], asideOpen: both })
+    const back = Life.afterHand(twice.state, twice.holding, { version: 5, grant: "g2" })
+    assert.deepInclude(back.state, { doubtSince: 5, open: both, asideOpen: both })
+    const again = Life.afterHand(back.state, back.holding, { version: 6, grant: "other" })
+    assert.deepStrictEqual(again.state.asideOpen, both, "each once")
   })
 
   it("what comes late of a grant that a person put aside is put aside, too; its own grant's is not", () => {

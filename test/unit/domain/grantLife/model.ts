@@ -67,6 +67,8 @@ export interface Scenario {
   readonly spoils: number
   /** Another provider is named, or the first one again. Then a person connects anew at the other one alone. */
   readonly names: number
+  /** The provider ends what a person has connected anew, for reasons of its own. */
+  readonly ends: number
 }
 
 /** What the two processes are called; nothing else is called so. */
@@ -122,7 +124,8 @@ export interface State {
       | "hindrances"
       | "removals"
       | "spoils"
-      | "names"]: number
+      | "names"
+      | "ends"]: number
   }
   readonly provider: {
     readonly newest: number
@@ -324,14 +327,17 @@ const settle = (scenario: Scenario, protocol: Protocol, state: State, stored: St
         ? protocol.afterPromotion(holding, one, answer.spent)
         : Life.withSpare(holding, settlement.placement === "aside" ? { ...one, aside: true } : one)
   }
+  // What a person has connected anew was shown to live: what was put aside for it may go.
+  const isLetGo = settlement.placement === "promote" && scenario.names === 0 && stored.spent >= anew
   return {
     ...state,
     grant: settlement.state,
     holding,
     versions,
     answers: state.answers.filter((one) => one !== stored),
-    apart:
-      settlement.placement === "superseded" && stored.outcome.kind === "granted"
+    apart: isLetGo
+      ? []
+      : settlement.placement === "superseded" && stored.outcome.kind === "granted"
         ? [...state.apart, stored.outcome.grant]
         : state.apart,
     refreshed: state.refreshed + (settlement.placement === "promote" ? 1 : 0)
@@ -570,6 +576,13 @@ export const stepsOf = (scenario: Scenario, protocol: Protocol, state: State): R
     const known = { state: state.grant, holding: state.holding }
     const { holding, state: grant } = protocol.namedAnew(known, { provider: state.named }, { provider: named })
     steps.push([`the ${named} provider is named`, { ...state, left: take(state.left, "names"), named, grant, holding }])
+  }
+  if (state.left.ends > 0 && state.aside !== null && !state.provider.dead) {
+    const provider = { ...state.provider, dead: true }
+    steps.push([
+      "what a person connected anew is ended",
+      { ...state, left: take(state.left, "ends"), provider, ownEnded: true }
+    ])
   }
   for (const answer of state.answers) {
     const put = (isSpoiled: boolean) => state.answers.map((one) => (one === answer ? { ...one, isSpoiled } : one))

@@ -29,7 +29,8 @@ const nothing = {
   hindrances: 0,
   removals: 0,
   spoils: 0,
-  names: 0
+  names: 0,
+  ends: 0
 } as const
 const worlds = {
   "a process dies at any step, or sleeps": { ...nothing, crashes: 1 },
@@ -46,6 +47,14 @@ const worlds = {
     hand: "new",
     forgets: 1,
     wanted: 4,
+    ticks: 2
+  },
+  "a person connects anew while somebody sleeps, and that is refused": {
+    ...nothing,
+    wanted: 3,
+    hands: 1,
+    hand: "new",
+    ends: 1,
     ticks: 2
   },
   "the provider forgets what it answered": { ...nothing, forgets: 1, ticks: 4 },
