@@ -612,15 +612,18 @@ const make = Effect.gen(function* () {
     const came = yield* Effect.onExit(
       Effect.flatMap(secretsToRevoke(job, known, standing, refresh), ({ isWhole, secrets }) =>
         Effect.gen(function* () {
-          let came: Revoked | null = secrets.length === 0 ? nothingToRevoke : doneAtProvider
+          let came: Revoked = secrets.length === 0 ? nothingToRevoke : doneAtProvider
           const again = mayBeginNow(job, turn, known)
           for (const secret of secrets) {
-            if (came === null || came.failure !== null) break
+            // One that is refused keeps none of the others alive; a provider that is down, or a client's fault, does.
+            if (came.failure !== null && came.result._tag !== "ok") break
             if (!(yield* again)) return null
-            came = yield* away(job, revokeAt({ ...known, secret, guard, again }, url))
+            const next: Revoked | null = yield* away(job, revokeAt({ ...known, secret, guard, again }, url))
+            if (next === null) return null
+            came = { result: next.result, failure: came.failure ?? next.failure }
           }
           // Of what cannot be opened the provider does not know yet that it is revoked.
-          return came?.failure === null && !isWhole ? { ...came, failure: nothingToRevoke.failure } : came
+          return came.failure === null && !isWhole ? { ...came, failure: nothingToRevoke.failure } : came
         })
       ),
       (exit) => endTurn(turn, known.route, Exit.isSuccess(exit) && exit.value !== null ? exit.value.result : noneAsked)

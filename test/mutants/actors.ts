@@ -886,9 +886,30 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#a revocation at the provider`]
       },
       {
+        id: "rotation-refresher-refused-token-keeps-the-others",
+        from: 'if (came.failure !== null && came.result._tag !== "ok") break',
+        to: "if (came.failure !== null) break",
+        breaks: ["R-REF-17"],
+        tests: [`${refresher}#a revocation at the provider`]
+      },
+      {
+        id: "rotation-refresher-refused-token-forgotten",
+        from: "failure: came.failure ?? next.failure }",
+        to: "failure: next.failure }",
+        breaks: ["R-REF-17"],
+        tests: [`${refresher}#a revocation at the provider`]
+      },
+      {
+        id: "rotation-refresher-revocation-asks-a-provider-that-is-down",
+        from: 'if (came.failure !== null && came.result._tag !== "ok") break',
+        to: "",
+        breaks: ["R-REF-17"],
+        tests: [`${refresher}#a revocation at the provider`]
+      },
+      {
         id: "rotation-revocation-of-a-part-is-whole",
-        from: "came?.failure === null && !isWhole ?",
-        to: "came?.failure === null && !isWhole && secrets.length === 0 ?",
+        from: "came.failure === null && !isWhole ?",
+        to: "came.failure === null && !isWhole && secrets.length === 0 ?",
         breaks: ["P5", "R-REF-17"],
         tests: [`${refresher}#a revocation at the provider`]
       },

@@ -517,6 +517,48 @@ describe("a refresh whose client's next secret cannot be tried", () => {
   )
 })
 
+/** A revocation with two tokens, neither of which the provider has revoked yet; picked, and asked for by nobody. */
+const pending = Effect.gen(function* () {
+  const made = yield* begin
+  const { asked, base, credentials, providers, refresher, revoke, row, script, store, world } = made
+  yield* providers.put(
+    "demo",
+    {
+      definition: { name: "p", token_url: `${base}/token`, revoke_url: `${base}/revoke`, refresh_tokens: "rotate" },
+      clientId: "the-client",
+      secrets: { clientSecrets: ["of-before", "the-secret"], clientKey: null }
+    },
+    caller
+  )
+  const id = yield* store({ expiresAt: 60 * minute })
+  const secret = Redacted.make({ access_token: "access-9", refresh_token: "refresh-9" })
+  const byHand = { credentialId: id, secret, expiresAt: 60 * minute, overlapMs: null, expectedVersion: null }
+  const gate = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  script.answer = async () => {
+    begun.resolve()
+    await gate.promise
+    return { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
+  }
+  const refresh = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
+  yield* Effect.promise(() => begun.promise)
+  yield* credentials.rotate("demo", byHand, caller)
+  yield* revoke(id)
+  gate.resolve()
+  yield* Fiber.join(refresh)
+  assert.deepStrictEqual([row(id).state, row(id).refresh?.atProvider], ["revoked", "pending"])
+  asked.length = 0
+  const now = yield* Clock.currentTimeMillis
+  world.tables.credentials.put({ ...row(id), refreshDueAt: now + 15_000 })
+  const tokens = () => asked.map(({ body }) => new URLSearchParams(body).get("token"))
+  const isLeft = (...sent: Array<string | null>) => {
+    assert.deepStrictEqual(tokens(), sent)
+    const { attempts } = row(id).refresh!.grant
+    assert.deepStrictEqual([row(id).refresh?.atProvider, attempts, row(id).refreshDueAt], ["pending", 0, now])
+  }
+  return { ...made, id, isLeft, tokens }
+})
+
 describe("once the stop of a replica was begun", () => {
   const ready = Effect.gen(function* () {
     const made = yield* begin
@@ -589,48 +631,6 @@ describe("once the stop of a replica was begun", () => {
       assert.deepStrictEqual([world.beforeTurns.length, asked.length, row(id).refreshDueAt], [0, 0, now])
     })
   )
-
-  /** A revocation with two tokens, neither of which the provider has revoked yet; picked, and asked for by nobody. */
-  const pending = Effect.gen(function* () {
-    const made = yield* begin
-    const { asked, base, credentials, providers, refresher, revoke, row, script, store, world } = made
-    yield* providers.put(
-      "demo",
-      {
-        definition: { name: "p", token_url: `${base}/token`, revoke_url: `${base}/revoke`, refresh_tokens: "rotate" },
-        clientId: "the-client",
-        secrets: { clientSecrets: ["of-before", "the-secret"], clientKey: null }
-      },
-      caller
-    )
-    const id = yield* store({ expiresAt: 60 * minute })
-    const secret = Redacted.make({ access_token: "access-9", refresh_token: "refresh-9" })
-    const byHand = { credentialId: id, secret, expiresAt: 60 * minute, overlapMs: null, expectedVersion: null }
-    const gate = Promise.withResolvers<void>()
-    const begun = Promise.withResolvers<void>()
-    script.answer = async () => {
-      begun.resolve()
-      await gate.promise
-      return { status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } }
-    }
-    const refresh = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
-    yield* Effect.promise(() => begun.promise)
-    yield* credentials.rotate("demo", byHand, caller)
-    yield* revoke(id)
-    gate.resolve()
-    yield* Fiber.join(refresh)
-    assert.deepStrictEqual([row(id).state, row(id).refresh?.atProvider], ["revoked", "pending"])
-    asked.length = 0
-    const now = yield* Clock.currentTimeMillis
-    world.tables.credentials.put({ ...row(id), refreshDueAt: now + 15_000 })
-    const tokens = () => asked.map(({ body }) => new URLSearchParams(body).get("token"))
-    const isLeft = (...sent: Array<string | null>) => {
-      assert.deepStrictEqual(tokens(), sent)
-      const { attempts } = row(id).refresh!.grant
-      assert.deepStrictEqual([row(id).refresh?.atProvider, attempts, row(id).refreshDueAt], ["pending", 0, now])
-    }
-    return { ...made, id, isLeft, tokens }
-  })
 
   it.effect("a revocation at the provider does not begin, and is another replica's at once", () =>
     Effect.gen(function* () {
@@ -1517,6 +1517,28 @@ describe("a revocation at the provider", () => {
       })
     )
   }
+
+  it.effect(
+    "of which the first token is refused goes on with the next, and is tried again; where the provider is down it waits",
+    () =>
+      Effect.gen(function* () {
+        const { asked, id, refresher, row, script, tokens, world } = yield* pending
+        const again = Effect.gen(function* () {
+          const now = yield* Clock.currentTimeMillis
+          world.tables.credentials.put({ ...row(id), refreshDueAt: now + 15_000 })
+          asked.length = 0
+          yield* refresher.due("demo", id)
+          return [...tokens(), row(id).refresh?.atProvider, row(id).refresh?.grant.attempts]
+        })
+        script.answer = () => Promise.resolve({ status: 503, body: {} })
+        assert.deepStrictEqual(yield* again, ["refresh-2", "pending", 1])
+        const refused = { status: 400, body: { error: "unsupported_token_type" } }
+        script.answer = () => Promise.resolve(tokens().length === 1 ? refused : { status: 200, body: {} })
+        assert.deepStrictEqual(yield* again, ["refresh-2", "refresh-9", "pending", 2])
+        script.answer = () => Promise.resolve({ status: 200, body: {} })
+        assert.deepStrictEqual(yield* again, ["refresh-2", "refresh-9", "revoked", 2])
+      })
+  )
 
   it.effect("reaches the grant that an exchange under way brings, which is nowhere handed out", () =>
     Effect.gen(function* () {
