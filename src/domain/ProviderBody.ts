@@ -94,10 +94,13 @@ const unescaped = (text: string): string =>
     one === undefined ? String.fromCharCode(Number.parseInt(four ?? two!, 16)) : (named[one] ?? one)
   )
 
-/** A member's name, quoted or not, and its text up to the quote that ends it, or its number. */
+/**
+ * A member's name, quoted or not, and its text up to the quote that ends it, or its number. So many blanks and no more: a
+ * name may be blanks itself, and each place in a long run of them would be looked at to its end.
+ */
 const memberOf = (name: string): RegExp =>
   new RegExp(
-    `(?<![\\w-])(["']?)${name.replace(/[.*+?^${}()|[\]\\/]/gu, "\\$&")}\\1\\s*(?::|=>?)\\s*(?:(["'])((?:\\\\[^]|(?!\\2)[^\\\\])*)\\2|(-?\\d+(?:\\.\\d+)?)(?![\\w.]))`,
+    `(?<![\\w-])(["']?)${name.replace(/[.*+?^${}()|[\]\\/]/gu, "\\$&")}\\1\\s{0,64}(?::|=>?)\\s{0,64}(?:(["'])((?:\\\\[^]|(?!\\2)[^\\\\])*)\\2|(-?\\d+(?:\\.\\d+)?)(?![\\w.]))`,
     "gu"
   )
 

@@ -182,37 +182,43 @@ export const domain: ReadonlyArray<Mutant> = [
       id: "domain-grant-aside-sleepers-forgotten",
       from: "...(everyOpen.length === 0 ? {} : { asideOpen: everyOpen })",
       to: "...(everyOpen.length === 0 ? { asideOpen: everyOpen } : {})",
-      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-11"]
+      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-11"],
+      tests: [`${unit}/grantLife/GrantLife.test.ts#each decision`]
     },
     {
       id: "domain-grant-aside-used-while-somebody-sleeps",
       from: "if (asideSince !== null && isDangerous(rules, asideSince, now)) {",
       to: "if (asideSince !== null && isDangerous(rules, asideSince, now) && isLastResort === false) {",
-      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-11"]
+      breaks: ["P7", "R-REF-1", "R-REF-2", "R-REF-11"],
+      tests: [`${unit}/grantLife/GrantLife.test.ts#each decision`]
     },
     {
       id: "domain-grant-aside-begins-behind-its-grace",
       from: "      safeUntil(rules, asideSince)\n",
       to: "      Number.MAX_SAFE_INTEGER\n",
-      breaks: ["P7", "R-REF-1", "R-REF-11"]
+      breaks: ["P7", "R-REF-1", "R-REF-11"],
+      tests: [`${unit}/grantLife/GrantLife.test.ts#each decision`]
     },
     {
       id: "domain-grant-aside-answered-still-waited-for",
       from: "options.state.asideOpen?.filter((one) => one.term !== term)",
       to: "options.state.asideOpen?.filter((one) => one.term === term)",
-      breaks: ["R-REF-11"]
+      breaks: ["R-REF-11"],
+      tests: [`${unit}/grantLife/GrantLife.test.ts#each decision`]
     },
     {
       id: "domain-grant-aside-stored-again-without-its-doubt",
       from: "open: same === undefined ? [] : everyOpen,",
       to: "open: same === undefined ? [] : state.open,",
-      breaks: ["P7", "R-REF-11"]
+      breaks: ["P7", "R-REF-11"],
+      tests: [`${unit}/grantLife/GrantLife.test.ts#each decision`]
     },
     {
       id: "domain-grant-aside-sleepers-kept-for-good",
       from: "{ asideOpen: stillOpen(state.asideOpen, timing, now) }",
       to: "{ asideOpen: state.asideOpen }",
-      breaks: ["R-REF-11"]
+      breaks: ["R-REF-11"],
+      tests: [`${unit}/grantLife/GrantLife.test.ts#each decision`]
     },
     {
       id: "domain-grant-late-one-is-not-put-aside",
@@ -324,6 +330,18 @@ export const domain: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/domain/ProviderBody.ts", { breaks: ["R-REF-3", "P7"], tests: [answers] }, [
+    {
+      id: "domain-body-any-run-of-blanks-behind-a-name",
+      from: "\\\\1\\\\s{0,64}",
+      to: "\\\\1\\\\s*",
+      breaks: ["R-REF-3"]
+    },
+    {
+      id: "domain-body-any-run-of-blanks-before-a-text",
+      from: "(?::|=>?)\\\\s{0,64}",
+      to: "(?::|=>?)\\\\s*",
+      breaks: ["R-REF-3"]
+    },
     {
       id: "domain-body-broken-one-is-let-go",
       from: "return salvaged(body.text, pointers, isKnown) ?? json ?? form",
