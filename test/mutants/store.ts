@@ -821,6 +821,30 @@ export const store: ReadonlyArray<Mutant> = [
     { breaks: ["P7", "R-REF-27"], tests: [`${maria}/MariaRefreshStore.test.ts`] },
     [
       {
+        id: "store-answer-kept-out-by-an-unknown-state",
+        tests: [`${maria}/maria/LargeRows.test.ts`],
+        from: "const state = versionStates[stateNumber]",
+        to: "const state = Columns.literal(row, 0, versionStates)"
+      },
+      {
+        id: "store-answer-kept-out-by-a-row-that-cannot-be-read",
+        tests: [`${maria}/maria/LargeRows.test.ts`],
+        from: "  } catch {\n    return undefined\n",
+        to: "  } catch (error) {\n    throw error\n"
+      },
+      {
+        id: "store-answer-kept-out-by-a-row-of-another-shape",
+        tests: [`${maria}/maria/LargeRows.test.ts`],
+        from: "    heldVersions(refresh.holding)\n",
+        to: ""
+      },
+      {
+        id: "store-standing-hidden-by-an-unknown-state",
+        tests: [`${maria}/maria/LargeRows.test.ts`],
+        from: "versionRows.filter(hasKnownState).map",
+        to: "versionRows.map"
+      },
+      {
         id: "store-sql-standing-has-any-number-of-versions",
         tests: [`${maria}/maria/LargeRows.test.ts`],
         from: "ORDER BY version DESC LIMIT ${versionsMax}`",
@@ -835,7 +859,7 @@ export const store: ReadonlyArray<Mutant> = [
       },
       {
         id: "store-answer-gives-way-to-what-stands-there",
-        from: "if (isKeptAt({ state, sealed }, answer, refresh)) return true",
+        from: "if (state !== undefined && isKeptAt({ state, sealed }, answer, refresh)) return true",
         to: "if (isKeptAt({ state, sealed }, answer, refresh) || refresh !== undefined) return true"
       }
     ]

@@ -129,6 +129,9 @@ export const readVersionColumnsOfV = versionColumns
   .map((column) => (column === "sealed" ? readSealedOfVSql : `v.${column}`))
   .join(", ")
 
+/** What else stands in a row was not written by the service. */
+export const hasKnownState = (row: Row): boolean => versionStates[Columns.whole(row, 3)] !== undefined
+
 export const versionOf = (row: Row): CredentialVersion => ({
   credentialId: Columns.uuid(row, 0),
   version: Columns.whole(row, 1),

@@ -3,7 +3,7 @@ import { Clock, Effect, Layer } from "effect"
 import { type CredentialVersion, historyVersionsMax, versionStates } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import { providersMax } from "../../domain/ProviderEntry.ts"
-import type { Refresh } from "../../domain/Refresh.ts"
+import { heldVersions, type Refresh } from "../../domain/Refresh.ts"
 import { rotatorsMax } from "../../domain/Rotator.ts"
 import { isKeptAt, pickedMs, RefreshStore, type StoredProvider } from "../RefreshStore.ts"
 import * as Columns from "./Columns.ts"
@@ -11,6 +11,7 @@ import {
   credentialColumnCount,
   credentialColumns,
   credentialOf,
+  hasKnownState,
   providerColumns,
   providerOf,
   readSealedOfVSql,
@@ -57,7 +58,7 @@ const standing = async (session: Session, tenantId: string, credentialId: string
     credential: credentialOf(row),
     now: Columns.whole(row, credentialColumnCount),
     serviceActive: (Columns.wholeOrNull(row, credentialColumnCount + 1) ?? 1) === 1,
-    versions: versionRows.map(versionOf).reverse()
+    versions: versionRows.filter(hasKnownState).map(versionOf).reverse()
   }
 }
 
@@ -71,6 +72,17 @@ const inPlaceSql = `REPLACE INTO credential_versions (${versionColumns})
   SELECT ${Array(12).fill("?").join(", ")} FROM credential_versions
   WHERE credential_id = ? AND version = ? AND state = ? AND ${readSealedSql} <=> ?`
 
+/** What cannot be read holds nothing: nobody waits with an answer until a row is put right. */
+const refreshIn = (json: string): Refresh | undefined => {
+  try {
+    const refresh = JSON.parse(json) as Refresh
+    heldVersions(refresh.holding)
+    return refresh
+  } catch {
+    return undefined
+  }
+}
+
 /** Each statement commits by itself: the answer is durable when that was carried out. */
 const putAnswer = async (session: Session, tenantId: string, answer: CredentialVersion): Promise<boolean> => {
   const id = Columns.uuidBytes(answer.credentialId)
@@ -78,13 +90,14 @@ const putAnswer = async (session: Session, tenantId: string, answer: CredentialV
   if ((await session.run(answerSql, [...values, id, tenantId])) > 0) return true
   const [row] = await session.rows(placeSql, [id, answer.version, tenantId])
   if (row === undefined) return false
-  const state = Columns.literal(row, 0, versionStates)
+  const stateNumber = Columns.whole(row, 0)
+  const state = versionStates[stateNumber]
   const sealed = row[1] === null ? null : Columns.bytes(row, 1)
   const known = Columns.textOrNull(row, 2) ?? Columns.textOrNull(row, 3)
-  const refresh = known === null ? undefined : (JSON.parse(known) as Refresh)
-  if (isKeptAt({ state, sealed }, answer, refresh)) return true
+  const refresh = known === null ? undefined : refreshIn(known)
+  if (state !== undefined && isKeptAt({ state, sealed }, answer, refresh)) return true
   // By nobody else since.
-  const put = await session.run(inPlaceSql, [...values, id, answer.version, Columns.whole(row, 0), sealed])
+  const put = await session.run(inPlaceSql, [...values, id, answer.version, stateNumber, sealed])
   return put > 0 || putAnswer(session, tenantId, answer)
 }
 

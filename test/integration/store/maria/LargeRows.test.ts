@@ -1,6 +1,6 @@
 // Verifies R-EVT-5, R-REF-27.
 /**
- * What somebody else wrote into the database may be as long as its columns; what reads rows of many, or often, is
+ * What somebody else wrote into the database may be as long as its columns, and say anything; what reads rows of many, or often, is
  * handed what the service itself may have written and no more.
  */
 import { assert, layer } from "@effect/vitest"
@@ -58,6 +58,45 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("l
           [{}, eventBytesMax - 2, undefined, undefined]
         ]
       )
+    })
+  )
+
+  it.effect("in the place of an answer give way to it, though they say what the service never writes", () =>
+    Effect.gen(function* () {
+      const { tenantId } = yield* aTenant
+      const store = yield* RefreshStore
+      const version = answerVersionBase + 1
+      const spoil = "UPDATE credentials SET refresh = ? WHERE credential_id = UNHEX(?)"
+      const cases: ReadonlyArray<readonly [string, number, string | null]> = [
+        ["unknown", 99, null],
+        ["spoiled", 2, "{}"],
+        ["nothing", 2, "[null]"]
+      ]
+      for (const [serviceName, state, refresh] of cases) {
+        const credential = credentialRow({ tenantId, serviceName })
+        const { credentialId } = credential
+        const hex = credentialId.replaceAll("-", "")
+        const slots = [slotKey(credential.serviceName, ownerKey(credential.owner))]
+        yield* TenantStore.use(({ transact }) =>
+          transact(tenantId, loadOf({ ids: [credentialId], slots }), () => ({
+            changes: changesOf({ inserted: [credential], versions: [versionRow(credential)] }),
+            result: null
+          }))
+        )
+        const planted = `INSERT INTO credential_versions
+          (credential_id, version, tenant_id, state, sealed, key_id, fingerprints, created_at, created_by)
+          SELECT credential_id, ?, tenant_id, ?, 'planted', key_id, '{}', 1, 'x' FROM credential_versions
+          WHERE credential_id = UNHEX(?) ORDER BY version LIMIT 1`
+        yield* query(planted, [version, state, hex])
+        yield* query(planted, [version + 1, 99, hex])
+        if (refresh !== null) yield* query(spoil, [refresh, hex])
+        const answer = { ...versionRow(credential), version, state: "answer" as const }
+        assert.isTrue(yield* store.putAnswer(tenantId, answer), serviceName)
+        if (refresh !== null)
+          yield* query("UPDATE credentials SET refresh = NULL WHERE credential_id = UNHEX(?)", [hex])
+        const standing = yield* store.standing(tenantId, credentialId)
+        assert.deepStrictEqual(standing?.versions, [versionRow(credential), answer], serviceName)
+      }
     })
   )
 
