@@ -694,6 +694,7 @@ const make = Effect.gen(function* () {
       const request = {
         credentialId,
         provider: known.provider,
+        own: credential.refresh.own === true,
         timing,
         holder,
         asked,

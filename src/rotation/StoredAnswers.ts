@@ -22,7 +22,7 @@ import { isAnswer } from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
 import * as errors from "../domain/errors.ts"
 import type { GrantTiming, Named } from "../domain/Grant.ts"
-import type * as Life from "../domain/GrantLife.ts"
+import * as Life from "../domain/GrantLife.ts"
 import { durationMs } from "../domain/IsoDuration.ts"
 import type { Provider } from "../domain/Provider.ts"
 import { readAnswer } from "../domain/ProviderAnswer.ts"
@@ -86,7 +86,9 @@ export const make = Effect.fnUntraced(function* (
     { now, versions }: Pick<Standing, "now" | "versions">
   ): Effect.fn.Return<commands.Settling> {
     // An entry that was mended since reads it better; another provider's does not read it at all.
-    const provider = kept.provider === undefined || kept.provider.name === present.name ? present : kept.provider
+    const giver = giverOf(kept)
+    const isPresent = giver === null || Life.isSameProvider(giver, refresh)
+    const provider = isPresent ? present : (kept.provider ?? present)
     const base = { term: kept.term, spends: kept.spends, spent: kept.spent, claimedAt: kept.claimedAt }
     const wait = now + backOffMs(refresh.grant.attempts, yield* Random.next)
     const of = (
@@ -99,7 +101,7 @@ export const make = Effect.fnUntraced(function* (
       setup,
       timing,
       answer: { ...base, outcome },
-      of: giverOf(kept),
+      of: giver,
       granted,
       failure
     })

@@ -1072,9 +1072,24 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#stored just now`]
       },
       {
+        id: "rotation-refresh-claimed-by-everybodys-rules",
+        file: "src/actors/credentials/RefreshCommands.ts",
+        from: "request.provider.name === refresh.provider && request.own === (refresh.own === true)",
+        to: "request.provider.name === refresh.provider",
+        breaks: ["P7", "R-REF-28"],
+        tests: [`${refresher}#another provider's`]
+      },
+      {
+        id: "rotation-refresh-read-by-everybodys-rules",
+        from: "const isPresent = giver === null || Life.isSameProvider(giver, refresh)",
+        to: "const isPresent = giver === null || giver.provider === refresh.provider",
+        breaks: ["P7", "R-REF-28"],
+        tests: [`${refresher}#another provider's`]
+      },
+      {
         id: "rotation-refresh-read-by-another-provider",
-        from: "kept.provider === undefined || kept.provider.name === present.name",
-        to: "kept.provider === undefined || kept.provider.name !== ''",
+        from: "const isPresent = giver === null || Life.isSameProvider(giver, refresh)",
+        to: "const isPresent = giver === null || giver.provider !== ''",
         breaks: ["P7", "R-REF-3"],
         tests: [`${refresher}#another provider's`]
       }

@@ -186,6 +186,8 @@ export type Claimed =
 export interface ClaimRequest {
   readonly credentialId: string
   readonly provider: Provider
+  /** Whose entry that is: the tenant's own, or everybody's. */
+  readonly own: boolean
   readonly timing: GrantTiming
   readonly holder: string
   readonly asked: boolean
@@ -236,7 +238,8 @@ export const claim = (
     if (credential.state === "revoked") return Result.fail(new errors.CredentialRevoked({ credentialId }))
     const answers = workspace.credentials.versionsOf(credentialId).filter(isAnswer)
     // It was read when another one was named: whose the grant is, and by which rules, is read again.
-    if (request.provider.name !== refresh.provider) return Result.succeed({ _tag: "Settle", credential, answers })
+    const isReadOf = request.provider.name === refresh.provider && request.own === (refresh.own === true)
+    if (!isReadOf) return Result.succeed({ _tag: "Settle", credential, answers })
     const isOff = workspace.credentials.servicesFor(credential).some(({ isActive }) => !isActive)
     if (isOff && answers.length === 0) return Result.succeed({ _tag: "Paused" })
     const rules = rulesOf(request.provider)

@@ -2003,6 +2003,67 @@ const updating = (credentialId: string, rotation: StoreRequest["rotation"]) => (
 })
 
 describe("an answer that comes when the credential is another provider's", () => {
+  it.effect("is read as who was asked writes it, also where everybody's entry has its name by then", () =>
+    Effect.gen(function* () {
+      const { base, credentials, providers, put, refresher, row, script, store, world } = yield* begin
+      yield* put({ refresh_tokens: "rotate", refresh_token_path: "/next", access_token_path: "/now" })
+      yield* put({ name: "other", refresh_tokens: "rotate" })
+      const id = yield* store({ expiresAt: 600 * minute })
+      const everybodys = {
+        definition: { name: "p", token_url: `${base}/elsewhere`, refresh_tokens: "rotate" as const },
+        clientId: "another",
+        secrets: { clientSecrets: ["another"], clientKey: null }
+      }
+      script.answer = async () => {
+        await Effect.runPromise(credentials.update("demo", updating(id, { provider: "other" }), caller))
+        world.tables.credentials.providers.delete("demo/p")
+        await Effect.runPromise(providers.put("global", everybodys, caller))
+        await Effect.runPromise(credentials.update("demo", updating(id, { provider: "p" }), caller))
+        return { status: 200, body: { now: "access-2", next: "refresh-2", expires_in: 3_600 } }
+      }
+      yield* refresher.refresh("demo", id, caller)
+      const { current, spares } = row(id).refresh!.holding
+      assert.deepStrictEqual(
+        [current, ...spares].map(({ of, term }) => [term, of]),
+        [
+          [1, { provider: "p", own: true }],
+          [0, { provider: "p", own: true }]
+        ]
+      )
+    })
+  )
+
+  it.effect("is asked of nobody by the rules of an entry that is not the named one's", () =>
+    Effect.gen(function* () {
+      const { asked, base, credentials, providers, put, refresher, row, script, store, world } = yield* begin
+      const fields = { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 }
+      script.answer = () => Promise.resolve({ status: 200, body: fields })
+      yield* put({ refresh_tokens: "rotate" })
+      yield* put({ name: "other", refresh_tokens: "rotate" })
+      const id = yield* store({ expiresAt: 600 * minute })
+      const everybodys = {
+        definition: { name: "p", token_url: `${base}/elsewhere`, refresh_tokens: "rotate" as const },
+        clientId: "another",
+        secrets: { clientSecrets: ["another"], clientKey: null }
+      }
+      // Between the first look and the claim.
+      world.beforeTurns.push(
+        Effect.gen(function* () {
+          yield* credentials.update("demo", updating(id, { provider: "other" }), caller)
+          world.tables.credentials.providers.delete("demo/p")
+          yield* providers.put("global", everybodys, caller)
+          yield* credentials.update("demo", updating(id, { provider: "p" }), caller)
+        }).pipe(Effect.orDie)
+      )
+      yield* refresher.refresh("demo", id, caller)
+      assert.isUndefined(row(id).refresh?.own)
+      assert.deepStrictEqual(
+        asked.map(({ path }) => path),
+        ["/elsewhere"]
+      )
+    })
+  )
+
   it.effect("is read as who was asked writes it", () =>
     Effect.gen(function* () {
       const { asked, credentials, put, refresher, script, store } = yield* begin
