@@ -314,7 +314,13 @@ describe("a database that refuses", () => {
     assert.strictEqual(answer.status, 201, JSON.stringify(answer.body))
     return answer.body.credential_id as string
   }
-  const rotate = (id: string) => ask("credential.rotate", { credential_id: id })
+  /** Who asks is told after ten seconds that it goes on; how it ends is told to who asks again. */
+  const rotate = (id: string) =>
+    eventually(
+      () => ask("credential.rotate", { credential_id: id }),
+      ({ code }) => code !== "REFRESH_PENDING",
+      { what: "the end of a rotation" }
+    )
 
   it("the administrator's password: failing, until it is mended", async () => {
     const answer = await rotate(await stored({ admin_password: "wrong-planted" }))
