@@ -13,7 +13,7 @@
  *
  * Layers: `layerMemory` here, `NatsEventLog.ts`. Both pass `test/suites/eventLogSuite.ts`.
  */
-import { Context, Data, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Data, Effect, Layer, Schema } from "effect"
 import type { OutboxEntry } from "../store/TenantStore.ts"
 
 export type StreamKind = OutboxEntry["stream"]
@@ -59,27 +59,45 @@ export class EventLog extends Context.Service<
     readonly readAfter: (stream: StreamKind, sequence: number) => Effect.Effect<Tail, EventLogUnavailable>
   }
 >()("cm/outbox/EventLog") {
-  /** `rememberedMax`: how many of the newest ids a stream recognises again. */
-  static readonly layerMemory = (options: { readonly rememberedMax: number }) =>
+  /** `rememberedMax`: how many of the newest ids a stream recognises again. `storing`: what comes before each is stored. */
+  static readonly layerMemory = ({
+    rememberedMax,
+    storing = Effect.void
+  }: {
+    readonly rememberedMax: number
+    readonly storing?: Effect.Effect<void>
+  }) =>
     Layer.sync(EventLog, () => {
       const streams: Record<StreamKind, Array<string>> = { events: [], revocations: [] }
       const appendOne = (stream: Array<string>, last: number, { eventId }: Appendable): Outcome => {
         if (last !== stream.length) return Outcome.Misplaced()
         const at = stream.lastIndexOf(eventId)
-        return at !== -1 && at >= stream.length - options.rememberedMax
+        return at !== -1 && at >= stream.length - rememberedMax
           ? Outcome.Duplicate({ sequence: at + 1 })
           : Outcome.Stored({ sequence: stream.push(eventId) })
       }
-      const append = (stream: Array<string>, last: number, entries: ReadonlyArray<Appendable>) => {
-        let isOpen = true
-        return entries.map((entry, index) => {
-          const outcome = isOpen ? appendOne(stream, last + index, entry) : Outcome.Misplaced()
-          if (index === 0) isOpen = outcome._tag === "Stored"
-          return outcome
-        })
-      }
+      const append = Effect.fnUntraced(function* (
+        stream: Array<string>,
+        last: number,
+        entries: ReadonlyArray<Appendable>,
+        until: number
+      ) {
+        const clock = yield* Clock.Clock
+        const outcomes: Array<Outcome> = []
+        const isOver = () => outcomes.length > 0 && Number(clock.monotonicTimeNanosUnsafe()) / 1e6 >= until
+        for (const entry of entries) {
+          if (isOver()) break
+          yield* storing
+          const outcome = appendOne(stream, last + outcomes.length, entry)
+          outcomes.push(outcome)
+          if (outcome._tag !== "Stored") break
+        }
+        const isPlain = outcomes.at(-1)?._tag === "Stored"
+        while (outcomes.length < entries.length) outcomes.push(isPlain ? Outcome.Unsent() : Outcome.Misplaced())
+        return outcomes
+      })
       return {
-        append: (kind, last, entries) => Effect.sync(() => append(streams[kind], last, entries)),
+        append: (kind, last, entries, until = Number.POSITIVE_INFINITY) => append(streams[kind], last, entries, until),
         readAfter: (kind, sequence) =>
           Effect.sync(() => {
             const stream = streams[kind]

@@ -150,6 +150,19 @@ export const around: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/outbox/EventLog.ts", { breaks: ["P3", "R-EVT-1"], tests: [log] }, [
+    { id: "outbox-log-in-memory-knows-no-time", from: "          if (isOver()) break\n", to: "" },
+    {
+      id: "outbox-log-in-memory-sends-no-first-behind-its-time",
+      from: "outcomes.length > 0 && Number(",
+      to: "Number("
+    },
+    {
+      id: "outbox-log-in-memory-refused-are-unsent",
+      from: "outcomes.push(isPlain ? Outcome.Unsent() : Outcome.Misplaced())",
+      to: "outcomes.push(Outcome.Unsent())"
+    }
+  ]),
   ...faultsIn("src/outbox/OwnEvent.ts", { breaks: ["R-EVT-5"], tests: [relay] }, [
     { id: "outbox-own-any-header", from: "/^(?:ce-[a-z]{1,32}|content-type)$/u", to: "/^[a-zA-Z-]{1,64}$/u" },
     {

@@ -73,6 +73,30 @@ export const eventLogSuite = (
       })
     )
 
+    it.effect("sends nothing but the first once its time is over, and what was not sent can come later", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog
+        const { last } = yield* log.readAfter("events", 0)
+        const over = Number.NEGATIVE_INFINITY
+        const cut = yield* log.append("events", last, entries("events", "time-1", "time-2", "time-3"), over)
+        assert.deepStrictEqual(tags(cut), ["Stored", "Unsent", "Unsent"])
+        assert.deepStrictEqual((yield* log.readAfter("events", last)).eventIds, ["time-1"])
+        assert.deepStrictEqual(yield* log.append("events", last + 1, [], over), [])
+        const wrong = yield* log.append("events", last, entries("events", "time-4", "time-5"), over)
+        assert.deepStrictEqual(tags(wrong), ["Misplaced", "Misplaced"])
+        const known = yield* log.append("events", last + 1, entries("events", "time-1", "time-4"), over)
+        assert.deepStrictEqual(tags(known), ["Duplicate", "Misplaced"])
+        const rest = yield* log.append(
+          "events",
+          last + 1,
+          entries("events", "time-2", "time-3"),
+          Number.POSITIVE_INFINITY
+        )
+        assert.deepStrictEqual(tags(rest), ["Stored", "Stored"])
+        assert.deepStrictEqual((yield* log.readAfter("events", last)).eventIds, ["time-1", "time-2", "time-3"])
+      })
+    )
+
     it.effect("lets only one of two writers in", () =>
       Effect.gen(function* () {
         const log = yield* EventLog

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
-import { EventLog, Outcome } from "../../../src/outbox/EventLog.ts"
+import { EventLog } from "../../../src/outbox/EventLog.ts"
 import { outcomesOf } from "../../../src/outbox/NatsEventLog.ts"
 import * as RelayTerm from "../../../src/outbox/RelayTerm.ts"
 import { Outbox } from "../../../src/store/Outbox.ts"
@@ -30,35 +30,25 @@ const write = (outbox: MemoryOutbox, count: number) => {
   for (let n = 0; n < count; n++) outbox.write({ eventId: `e${n}-0` })
 }
 
-/** A stream that takes 300 ms for each message, and sends nothing but the first once the time is over. */
-const slowLog = Effect.sync(() => {
-  const ids: Array<string> = []
+/** The log in memory, where each message takes 300 ms. */
+const slowLog = Effect.gen(function* () {
+  const log = yield* EventLog.pipe(
+    Effect.provide(EventLog.layerMemory({ rememberedMax: 0, storing: TestClock.adjust(Duration.millis(300)) }))
+  )
   const slow = {
-    ids,
+    log,
+    ids: Effect.map(log.readAfter("events", 0), ({ eventIds }) => eventIds),
     reads: 0,
     onAppend: (): void => undefined,
     layer: Layer.succeed(EventLog, {
-      append: (_, last, entries, until = Number.POSITIVE_INFINITY) =>
-        Effect.gen(function* () {
-          slow.onAppend()
-          const clock = yield* Clock.Clock
-          const outcomes: Array<Outcome> = []
-          for (const { eventId } of entries) {
-            if (outcomes.length > 0 && Number(clock.monotonicTimeNanosUnsafe()) / 1e6 >= until) {
-              outcomes.push(Outcome.Unsent())
-              continue
-            }
-            yield* TestClock.adjust(Duration.millis(300))
-            outcomes.push(Outcome.Stored({ sequence: ids.push(eventId) }))
-          }
-          assert.strictEqual(ids.length, last + outcomes.filter(({ _tag }) => _tag === "Stored").length)
-          return outcomes
-        }),
-      readAfter: (kind, sequence) =>
-        Effect.sync(() => {
-          slow.reads++
-          return kind === "events" ? { eventIds: ids.slice(sequence), last: ids.length } : { eventIds: [], last: 0 }
-        })
+      append: (...appended) => {
+        slow.onAppend()
+        return log.append(...appended)
+      },
+      readAfter: (...read) => {
+        slow.reads++
+        return log.readAfter(...read)
+      }
     })
   }
   return slow
@@ -116,7 +106,7 @@ describe("a term of the relay", () => {
       assert.deepStrictEqual(yield* round, { sent: 4, hasMore: true, trouble: null })
       while ((yield* round).hasMore);
       assert.deepStrictEqual(
-        slow.ids,
+        yield* slow.ids,
         Array.from({ length: 12 }, (_, n) => `e-${n}`)
       )
     })
@@ -127,13 +117,19 @@ describe("a term of the relay", () => {
       const outbox = memoryOutbox()
       write(outbox, 10)
       const slow = yield* slowLog
-      slow.ids.push("e0-0", "e1-0")
+      const found = ["e0-0", "e1-0"].map((eventId) => ({
+        eventId,
+        subject: "",
+        headers: {},
+        payload: new Uint8Array()
+      }))
+      yield* slow.log.append("events", 0, found)
       const marked: Array<ReadonlyArray<string>> = []
       slow.onAppend = () => void marked.push(outbox.marked.slice())
       const { round } = yield* termOf(outbox.layer, slow.layer)
       while ((yield* round).hasMore);
       assert.deepStrictEqual(marked[0], ["e0-0", "e1-0"])
-      assert.lengthOf(slow.ids, 10)
+      assert.lengthOf(yield* slow.ids, 10)
     })
   )
 
