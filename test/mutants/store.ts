@@ -70,12 +70,34 @@ export const store: ReadonlyArray<Mutant> = [
       tests: ["test/integration/store/maria/PreparedLimit.test.ts"]
     }
   ]),
-  ...faultsIn("src/store/maria/MariadbConnection.ts", { breaks: ["P2", "R-DUR-2"], tests: [faults] }, [
+  ...faultsIn("src/store/maria/Committings.ts", { breaks: ["P6"], tests: [`${unit}/maria/Committings.test.ts`] }, [
     {
       id: "store-commit-with-writes-prepared-without-bound",
-      from: "committings.size >= committingsMax",
-      to: "committings.size >= 1e9"
+      from: "taken.size >= committingsMax",
+      to: "taken.size >= 1e9"
     },
+    {
+      id: "store-commit-with-writes-first-ones-for-ever",
+      from: "if (isFull && !metOnce.delete(sql)) {",
+      to: "if (isFull) {"
+    },
+    {
+      id: "store-commit-with-writes-rare-ones-push-out-others",
+      from: "if (isFull && !metOnce.delete(sql)) {",
+      to: "if (isFull && metOnce.size < 0) {"
+    },
+    {
+      id: "store-commit-with-writes-met-once-is-remembered-for-ever",
+      from: "      if (metOnce.size >= committingsMax) forgetFirst(metOnce)\n",
+      to: ""
+    },
+    {
+      id: "store-commit-with-writes-place-is-not-given-up",
+      from: "    if (isFull) forgetFirst(taken)\n",
+      to: ""
+    }
+  ]),
+  ...faultsIn("src/store/maria/MariadbConnection.ts", { breaks: ["P2", "R-DUR-2"], tests: [faults] }, [
     {
       id: "store-commit-with-writes-sent-apart-and-not-committed",
       from: "return Promise.all([Promise.all(sent), commit(sending)])",

@@ -14,6 +14,7 @@ import * as net from "node:net"
 import { checkServerIdentity, type PeerCertificate } from "node:tls"
 import { Duration, Redacted } from "effect"
 import * as mariadb from "mariadb"
+import * as Committings from "./Committings.ts"
 import { DatabaseFailure } from "./DatabaseFailure.ts"
 import * as Flights from "./Flights.ts"
 import type { StoreSettings } from "./StoreConfig.ts"
@@ -207,12 +208,6 @@ const matchedBy = (result: BatchResult): number => {
   return result.reduce((sum, part) => sum + Number("affectedRows" in part ? part.affectedRows : part[1]), 0)
 }
 
-/**
- * Sequences of writes that a connection sends as one statement with their COMMIT. The server keeps what is prepared, of
- * all connections together no more than `max_prepared_stmt_count`; other sequences are sent one by one.
- */
-export const committingsMax = 64
-
 /** An error in it ends it before its COMMIT: a block without handlers goes no further. */
 const committing = (writes: ReadonlyArray<Write>): string =>
   `BEGIN NOT ATOMIC ${writes.map(({ sql }) => `${sql};`).join(" ")} COMMIT; END`
@@ -224,7 +219,7 @@ const rowsGiven = (given: Given): ReadonlyArray<Row> => ("affectedRows" in given
 
 const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => void): Connection => {
   const { add, begin, commit, last, mode, rollback } = Flights.make(connection, socket, giveUp)
-  const committings = new Set<string>()
+  const isCommitting = Committings.make()
   const execute = <A>(sql: string, values: ReadonlyArray<Value> = []): Promise<A> =>
     add({ sql, isBatch: false }, () => connection.execute<A>(sql, values))
   /**
@@ -244,11 +239,10 @@ const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => 
     commit,
     commitWith: (writes, sending) => {
       const sql = committing(writes)
-      if (!committings.has(sql) && committings.size >= committingsMax) {
+      if (!isCommitting(sql)) {
         const sent = writes.map((write) => execute<Given>(write.sql, write.values))
         return Promise.all([Promise.all(sent), commit(sending)]).then(([given]) => given.flatMap(rowsGiven))
       }
-      committings.add(sql)
       const values = writes.flatMap((write) => write.values)
       const send = () => {
         sending()
