@@ -10,6 +10,7 @@ import { consumerOf, refusalOfConsumers } from "./Consumers.ts"
 import { encodeHandedOut, encodeMetadata, encodeVersion } from "./CredentialAnswers.ts"
 import { operation } from "./Operation.ts"
 import { answerPage } from "./Paging.ts"
+import { waitingBytesMax } from "./Places.ts"
 
 const nameOf = (request: typeof Json.GetCredential.Type): CredentialName =>
   request.credential_id === undefined
@@ -25,8 +26,11 @@ const checkConsumers = Effect.fnUntraced(function* (names: ReadonlyArray<string>
   if (refusal !== null) return yield* refusal
 })
 
-/** Whoever reads secrets sends a few names: what is larger is not parsed, so that a flood of it costs little. */
-const askBytesMax = 16_384
+/**
+ * Whoever reads secrets sends a few names: what is larger is not parsed, so that a flood of it costs little. And no more
+ * than may wait for a provider in a place of those who wait: a larger `get` would have none, whenever it came.
+ */
+const askBytesMax = waitingBytesMax
 
 export const credentialOperations = [
   operation({

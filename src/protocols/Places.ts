@@ -17,7 +17,10 @@ export const validationsPerTenant = 256
 export const validationBytesPerTenant = 16_777_216
 export const validationBytesMax = 67_108_864
 export const waitingPerTenant = 256
-/** Of the request of one that waits: who waits asks for little. A larger one waits in the place that it has. */
+/**
+ * Of the request of one that waits: who waits asks for little. A larger one waits in the place that it has; where it may
+ * not, as a `credential.get`, it cannot be larger.
+ */
 export const waitingBytesMax = 16_384
 
 export const tooMany = new TooManyRequests({ limit: "requestsInFlight" })

@@ -212,6 +212,12 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "hasItsBytes(asking)"
     },
     { id: "protocols-places-bytes-stay-taken", from: "      changeBytes(tenant, -bytes)\n", to: "" },
+    {
+      id: "protocols-places-a-secret-read-can-be-too-large-to-wait",
+      file: "src/protocols/CredentialOperations.ts",
+      from: "const askBytesMax = waitingBytesMax",
+      to: "const askBytesMax = 2 * waitingBytesMax"
+    },
     { id: "protocols-places-waiting-keeps-its-first", from: "          first()\n", to: "", breaks: ["R-ACT-2", "P6"] },
     {
       id: "protocols-places-waiting-without-bound",

@@ -100,6 +100,12 @@ describe("places", () => {
     assert.isTrue(little?.aside())
   })
 
+  it("a request to read a secret is never too large to wait", () => {
+    const places = make(10)
+    const get = operations.find(({ name }) => name === "credential.get")
+    assert.isTrue(places.enter(asking("one", { bytes: get!.bytesMax! }))?.aside())
+  })
+
   it("are idle when nobody is worked on, validates or waits", async () => {
     const places = make(10)
     const [ordinary, waits, validates] = [asking("a"), asking("a"), validating("a")].map(places.enter)
