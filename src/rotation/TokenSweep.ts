@@ -15,6 +15,8 @@ import { SweepConfig } from "./SweepConfig.ts"
 export interface TokenRef {
   readonly tenantId: string
   readonly tokenId: string
+  /** Tokens of the same place go into one piece, as far as one can hold them: they are told by one event. */
+  readonly place?: string
 }
 
 /** Tokens found by one statement; more when those of failing tenants stand in front. */
@@ -30,20 +32,31 @@ const failed = Metric.counter("cm_sweep_failures_total", {
   incremental: true
 })
 
-/** By tenant, each tenant's in pieces of at most `pieceMax`, both in the order in which they were found. */
+/** Each place's tokens together, places in the order in which their first was found. */
+const byPlace = (tokens: ReadonlyArray<TokenRef>): ReadonlyArray<ReadonlyArray<TokenRef>> =>
+  Array.from(Map.groupBy(tokens, ({ place, tokenId }) => place ?? tokenId).values())
+
+/**
+ * By tenant, each tenant's in pieces of at most `pieceMax`, both in the order in which they were found, but that a place's
+ * tokens stand together: in one piece, unless they are more than one can hold.
+ */
 export const piecesOf = (
   tokens: ReadonlyArray<TokenRef>,
   pieceMax: number
 ): ReadonlyArray<readonly [tenantId: string, pieces: ReadonlyArray<ReadonlyArray<string>>]> => {
-  const byTenant = new Map<string, Array<Array<string>>>()
-  for (const { tenantId, tokenId } of tokens) {
-    const pieces = byTenant.get(tenantId) ?? []
-    const last = pieces.at(-1)
-    if (last === undefined || last.length === pieceMax) pieces.push([tokenId])
-    else last.push(tokenId)
-    byTenant.set(tenantId, pieces)
-  }
-  return Array.from(byTenant)
+  const tenants = Map.groupBy(tokens, ({ tenantId }) => tenantId)
+  return Array.from(tenants, ([tenantId, found]) => {
+    const pieces: Array<Array<string>> = []
+    for (const together of byPlace(found)) {
+      for (let from = 0; from < together.length; from += pieceMax) {
+        const ids = together.slice(from, from + pieceMax).map(({ tokenId }) => tokenId)
+        const last = pieces.at(-1)
+        if (last === undefined || last.length + ids.length > pieceMax) pieces.push(ids)
+        else last.push(...ids)
+      }
+    }
+    return [tenantId, pieces] as const
+  })
 }
 
 export interface TokenSweep<E, R> {

@@ -13,10 +13,13 @@ export class Sweeps extends Context.Service<
     readonly claim: (sweep: string, process: string, ttlMs: number) => Effect.Effect<boolean, StoreUnavailable>
     /** Gives up all that the process has claimed, so that nobody waits for its time to be over. */
     readonly release: (process: string) => Effect.Effect<void, StoreUnavailable>
-    /** Tokens whose end has come and whose status does not say so yet, by an index, oldest end first. */
+    /** Tokens whose end has come and whose status does not say so yet, by an index, oldest end first; `place`: an endpoint in an application. */
     readonly endedTokens: (
       limit: number
-    ) => Effect.Effect<ReadonlyArray<{ readonly tenantId: string; readonly tokenId: string }>, StoreUnavailable>
+    ) => Effect.Effect<
+      ReadonlyArray<{ readonly tenantId: string; readonly tokenId: string; readonly place: string }>,
+      StoreUnavailable
+    >
     /** Token ids that still stand under a removed application or tenant. */
     readonly orphanedTokens: (
       limit: number

@@ -383,7 +383,21 @@ export const edges: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn("src/rotation/TokenSweep.ts", { breaks: ["R-SEC-14", "R-TOK-4"], tests: [tokenSweep] }, [
     { id: "rotation-sweep-failing-tenant-stops-all", from: "        leftOut.add(tenantId)\n", to: "" },
-    { id: "rotation-sweep-piece-one-too-long", from: "last.length === pieceMax", to: "last.length > pieceMax" },
+    {
+      id: "rotation-sweep-piece-one-too-long",
+      from: "last.length + ids.length > pieceMax",
+      to: "last.length + ids.length > pieceMax + 1"
+    },
+    {
+      id: "rotation-sweep-place-of-many-in-one-piece",
+      from: "together.slice(from, from + pieceMax)",
+      to: "together.slice(from)"
+    },
+    {
+      id: "rotation-sweep-places-scattered",
+      from: "({ place, tokenId }) => place ?? tokenId",
+      to: "({ tokenId }) => tokenId"
+    },
     {
       id: "rotation-sweep-ends-after-one-page",
       from: "    if (found.length < limit) break\n",

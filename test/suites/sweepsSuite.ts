@@ -64,6 +64,11 @@ export const sweepsSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
           aToken(tenantId, appName, { expiresAt: 4_102_444_800_000 }),
           aToken(tenantId, appName)
         ])
+        const places = (yield* sweeps.endedTokens(10_000)).filter((token) => token.tenantId === tenantId)
+        assert.deepStrictEqual(
+          places.map(({ place }) => place),
+          [1, 2, 0].map((n) => `${appName}/${ended[n]?.endpointId}`)
+        )
         const mine = Effect.map(sweeps.endedTokens(10_000), (found) =>
           found.filter((token) => token.tenantId === tenantId).map((token) => token.tokenId)
         )

@@ -14,7 +14,7 @@ const firstClaimSql = `INSERT IGNORE INTO sweep_claims (sweep, replica_id, expir
 const releaseSql = "UPDATE sweep_claims SET expires_at = 0 WHERE replica_id = ?"
 
 /** `due_at` is null for a token that is Revoked already. */
-export const endedSql = `SELECT tenant_id, token_id FROM tokens FORCE INDEX (ix_tokens_due)
+export const endedSql = `SELECT tenant_id, token_id, app_name, endpoint_id FROM tokens FORCE INDEX (ix_tokens_due)
   WHERE due_at <= ${Columns.nowSql} ORDER BY due_at LIMIT ?`
 export const orphansOfApplicationsSql = `SELECT t.tenant_id, t.token_id
   FROM applications a FORCE INDEX (ix_applications_removed)
@@ -59,6 +59,7 @@ const endKeysSql = `UPDATE tenants a FORCE INDEX (ix_tenants_removed)
 const purgeIdempotentSql = `DELETE FROM idempotency WHERE created_at < ${Columns.nowSql} - ? ORDER BY created_at LIMIT ?`
 
 const tokenRefOf = (row: Row) => ({ tenantId: Columns.text(row, 0), tokenId: Columns.uuid(row, 1) })
+const endedOf = (row: Row) => ({ ...tokenRefOf(row), place: `${Columns.text(row, 2)}/${Columns.text(row, 3)}` })
 
 const claim = async (session: Session, sweep: string, process: string, ttlMs: number): Promise<boolean> => {
   if ((await session.run(takeOverSql, [process, ttlMs, sweep, process])) > 0) return true
@@ -90,7 +91,7 @@ const make = Effect.map(Mariadb, (database) =>
     release: (process) =>
       Effect.asVoid(database.query("Sweeps.release", (session) => session.run(releaseSql, [process]))),
     endedTokens: (limit) =>
-      database.query("Sweeps.endedTokens", async (session) => (await session.rows(endedSql, [limit])).map(tokenRefOf)),
+      database.query("Sweeps.endedTokens", async (session) => (await session.rows(endedSql, [limit])).map(endedOf)),
     orphanedTokens: (limit) => database.query("Sweeps.orphanedTokens", (session) => orphans(session, limit)),
     purgeRemoved: database.query("Sweeps.purgeRemoved", purgeRemoved),
     purgeIdempotent: (ageMs, limit) =>

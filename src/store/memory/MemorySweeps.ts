@@ -64,7 +64,7 @@ const make = Effect.map(MemoryDatabase, (tables) => {
           .filter((token) => token.status !== "Revoked" && hasEnded(token, now))
           .toSorted((a, b) => (endOf(a) ?? 0) - (endOf(b) ?? 0))
           .slice(0, limit)
-          .map(refOf)
+          .map((token) => ({ ...refOf(token), place: `${token.appName}/${token.endpointId}` }))
       ),
     orphanedTokens: (limit) =>
       Effect.sync(() =>

@@ -14,8 +14,8 @@ import { Sweeps } from "../../../src/store/Sweeps.ts"
 import { environment } from "../../support/bus.ts"
 
 interface World {
-  ended: Array<TokenRef>
-  orphaned: Array<TokenRef>
+  ended: Array<TokenRef & { readonly place: string }>
+  orphaned: Array<TokenRef & { readonly place: string }>
   holder: string
   /** Tenants whose pieces fail. */
   readonly failing: Set<string>
@@ -43,8 +43,8 @@ const newWorld = (): World => ({
   released: []
 })
 
-const tokensOf = (tenantId: string, count: number): Array<TokenRef> =>
-  Array.from({ length: count }, (_, n) => ({ tenantId, tokenId: `${tenantId}-${n}` }))
+const tokensOf = (tenantId: string, count: number) =>
+  Array.from({ length: count }, (_, n) => ({ tenantId, tokenId: `${tenantId}-${n}`, place: `place-${n}` }))
 
 const parts = (world: World) => {
   const answer = <A>(value: () => A) =>
@@ -104,7 +104,12 @@ const sweeping = <A, E>(world: World, test: Effect.Effect<A, E>) =>
 
 describe("piecesOf", () => {
   it("cuts each tenant's tokens into pieces and loses none", () => {
-    const tokens = [...tokensOf("a", 5), ...tokensOf("b", 1), ...tokensOf("a", 2)]
+    const tokens = [
+      ...tokensOf("a", 5),
+      ...tokensOf("b", 1),
+      { tenantId: "a", tokenId: "x" },
+      ...tokensOf("a", 7).slice(6)
+    ]
     const pieces = piecesOf(tokens, 3)
     assert.deepStrictEqual(
       pieces.map(([tenantId, ofTenant]) => [tenantId, ofTenant.map(({ length }) => length)]),
@@ -113,6 +118,28 @@ describe("piecesOf", () => {
         ["b", [1]]
       ]
     )
+  })
+
+  it("keeps a place's tokens together, in one piece as far as that can hold them, in the order of the first of each", () => {
+    const places = ["x", "y", "x", undefined, "z", "y", "x", "z", undefined, "y", "w"]
+    const tokens = places.map((place, n) => ({
+      ...{ tenantId: "a", tokenId: `${place ?? "-"}${n}` },
+      ...(place === undefined ? {} : { place })
+    }))
+    assert.deepStrictEqual(piecesOf(tokens, 4), [
+      [
+        "a",
+        [
+          ["x0", "x2", "x6"],
+          ["y1", "y5", "y9", "-3"],
+          ["z4", "z7", "-8", "w10"]
+        ]
+      ]
+    ])
+    assert.deepStrictEqual(piecesOf(tokens, 2), [
+      ["a", [["x0", "x2"], ["x6"], ["y1", "y5"], ["y9", "-3"], ["z4", "z7"], ["-8", "w10"]]]
+    ])
+    assert.deepStrictEqual(piecesOf([...tokens, { tenantId: "b", tokenId: "x", place: "x" }], 40)[1], ["b", [["x"]]])
   })
 })
 
