@@ -3,7 +3,9 @@
  *
  * An application goes out of service when Tekton deleted its configuration, or when an answer that was
  * read whole has it neither in its owner's list nor with configuration. It comes back when it is listed
- * again; one whose configuration was deleted, when it has configuration again or an `upsert` names it.
+ * again; one whose configuration was deleted, when an `upsert` names it or what was read of more than it has
+ * configuration of it again. A reading of it alone was asked for by a message: when a `delete` came since, that
+ * has the last word.
  * Nothing that was read moves an application to another tenant: the old owner stays.
  *
  * Source: contract, section 8.4.
@@ -75,7 +77,8 @@ const claimed = (
   if (others.length === claimants.length) return refused
   if (known.isRemoved) return [...refused, refuse(appName, known.tenantId, "being_removed")]
   const comesBack =
-    known.out === "absent" || (known.out === "deleted" && (read.configured.has(appName) || read.named.has(appName)))
+    known.out === "absent" ||
+    (known.out === "deleted" && (read.named.has(appName) || (read.only === null && read.configured.has(appName))))
   return comesBack ? [...refused, { _tag: "PutBack", tenantId: known.tenantId, appName }] : refused
 }
 

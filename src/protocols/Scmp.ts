@@ -1,7 +1,8 @@
 /**
  * 17/SCMP, consumer: the configuration of something changed, so it is pulled from Tekton.
  *
- * Broadcast and targeted, `upsert` and `delete`. Every replica hears it and nobody acknowledges it. A
+ * Broadcast and targeted, `upsert` and `delete`: of one application carried out in the order in which they
+ * arrived, so that an `upsert` behind a `delete` has the last word. Every replica hears it and nobody acknowledges it. A
  * message that is lost is made up for by the next reading of everything. One that names a version without
  * an application, or an application without a tenant, is no such event.
  *
@@ -13,7 +14,7 @@ import type { Nats } from "../nats/Nats.ts"
 import type { Readiness } from "../observability/Health.ts"
 import { Replica } from "../observability/Replica.ts"
 import { BroadcastConfigurationUpdateEvent, ServiceSpecificConfigurationUpdateEvent } from "../schema/Scmp.ts"
-import { hear } from "./PassingEvents.ts"
+import { type EventSubject, hear } from "./PassingEvents.ts"
 import type { ProtocolsConfig } from "./ProtocolsConfig.ts"
 import { eventSubject, serviceSubject } from "./Subject.ts"
 
@@ -26,8 +27,12 @@ interface Update {
   readonly appVerName: string | null
 }
 
+interface TypedUpdate extends Update {
+  readonly type: ConfigurationChange["type"]
+}
+
 /** Null: a combination that the protocol does not have. */
-const allowed = <E extends Update>(event: E | null): E | null => {
+const allowed = (event: Update | null): Update | null => {
   if (event === null) return null
   const { appName, appVerName, tenantID } = event
   return (appName !== null && tenantID === null) || (appVerName !== null && appName === null) ? null : event
@@ -37,27 +42,33 @@ export const layer: Layer.Layer<never, never, Nats | Replica | ProtocolsConfig |
   Effect.gen(function* () {
     const { instance } = yield* Replica
     const platform = yield* Platform
-    for (const type of ["upsert", "delete"] as const) {
-      const act = ({ appName, appVerName, tenantID }: Update) => {
+    const heard = (["upsert", "delete"] as const).flatMap((type): ReadonlyArray<EventSubject<TypedUpdate>> => {
+      const typed = (event: Update | null): TypedUpdate | null => {
+        const update = allowed(event)
+        return update === null ? null : { ...update, type }
+      }
+      return [
+        {
+          subject: eventSubject("*", `service.configuration.${type}`),
+          type,
+          decode: (bytes) => typed(BroadcastConfigurationUpdateEvent.decode(bytes))
+        },
+        {
+          subject: serviceSubject(instance, protocol, `configuration.${type}`),
+          type,
+          decode: (bytes) => typed(ServiceSpecificConfigurationUpdateEvent.decode(bytes))
+        }
+      ]
+    })
+    yield* hear({
+      protocol,
+      subjects: heard,
+      queue: null,
+      keyOf: ({ appName, tenantID }) => JSON.stringify([tenantID, appName]),
+      act: ({ appName, appVerName, tenantID, type }) => {
         const change: ConfigurationChange = { type, tenantId: tenantID, appName, version: appVerName }
         return platform.configurationChanged(change)
       }
-      yield* hear({
-        protocol,
-        type,
-        subjects: [eventSubject("*", `service.configuration.${type}`)],
-        queue: null,
-        decode: (bytes) => allowed(BroadcastConfigurationUpdateEvent.decode(bytes)),
-        act
-      })
-      yield* hear({
-        protocol,
-        type,
-        subjects: [serviceSubject(instance, protocol, `configuration.${type}`)],
-        queue: null,
-        decode: (bytes) => allowed(ServiceSpecificConfigurationUpdateEvent.decode(bytes)),
-        act
-      })
-    }
+    })
   })
 )

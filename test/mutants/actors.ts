@@ -556,6 +556,17 @@ export const actors: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn(
+    "src/actors/platform/Upserted.ts",
+    { breaks: ["R-PLT-12"], tests: ["test/unit/actors/platform/Wanted.test.ts"] },
+    [
+      {
+        id: "platform-upserted-newest-is-given-up",
+        from: "      if (names.size >= namesMax) names.delete(names.keys().next().value!)\n",
+        to: "      if (names.size >= namesMax) return\n"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/platform/Wanted.ts",
     { breaks: ["R-PLT-7", "R-PLT-12"], tests: ["test/unit/actors/platform/Wanted.test.ts"] },
     [

@@ -52,8 +52,14 @@ export const edges: ReadonlyArray<Mutant> = [
     },
     {
       id: "platform-applications-deleted-comes-back",
-      from: 'known.out === "absent" || (known.out === "deleted" && ',
-      to: 'known.out === "absent" || (known.out === "deleted" || '
+      from: '    (known.out === "deleted" && (',
+      to: '    (known.out === "deleted" || ('
+    },
+    {
+      id: "platform-applications-deleted-comes-back-by-an-older-upsert",
+      from: "(read.only === null && read.configured.has(appName))",
+      to: "read.configured.has(appName)",
+      breaks: ["R-PLT-12"]
     }
   ]),
   ...faultsIn("src/platform/GuardedHttp.ts", { breaks: ["R-REF-6", "P5"], tests: [guarded] }, [

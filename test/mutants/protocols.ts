@@ -446,6 +446,17 @@ export const protocols: ReadonlyArray<Mutant> = [
     },
     { id: "protocols-events-bytes-without-bound", from: "waitingBytes + bytes > waitingBytesMax || ", to: "" },
     {
+      id: "protocols-events-about-one-thing-in-any-order",
+      from: "    if (line !== undefined) return void line.push(one)\n",
+      to: "",
+      breaks: ["R-PLT-12"]
+    },
+    {
+      id: "protocols-events-about-one-thing-hold-up-others",
+      from: "key: kind.keyOf(event), bytes",
+      to: 'key: "", bytes'
+    },
+    {
       id: "protocols-events-with-a-reply",
       from: 'if (message.reply !== undefined && message.reply !== "") return',
       to: 'if (message.reply !== undefined && message.reply === "") return',

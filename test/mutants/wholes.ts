@@ -214,6 +214,17 @@ const stored: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn(
+    "src/protocols/Scmp.ts",
+    { breaks: ["R-PLT-12"], tests: [`${platform}#of a burst of deletions and upserts the last one counts`] },
+    [
+      {
+        id: "protocols-scmp-upserts-overtake-deletions",
+        from: "keyOf: ({ appName, tenantID }) => JSON.stringify([tenantID, appName])",
+        to: "keyOf: ({ appName, tenantID, type }) => JSON.stringify([tenantID, appName, type])"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/platform/LivePlatform.ts",
     { breaks: ["R-PLT-13"], tests: [`${platform}#the inbox is kept up with, and a gap is told`] },
     [

@@ -2,7 +2,8 @@
  * Reads Tekton, and carries out what follows: applications that are new, gone or back, and configuration.
  *
  * What lacks is gone only when it was known before and everything was read whole; a reading of a part that misses something
- * becomes a reading of everything. One reading at a time on a replica.
+ * becomes a reading of everything. One reading or deletion at a time on a replica, and the names that an `upsert` gave are
+ * looked at and forgotten in their turn: what a reading knows of before a `delete` is not carried out after it.
  */
 import { Clock, Effect, Semaphore } from "effect"
 import { globalTenantId, tenantIdPattern } from "../../domain/Names.ts"
@@ -25,6 +26,7 @@ import type { SettingsRead } from "./decideSettings.ts"
 import type { LiveSettings } from "./LiveSettings.ts"
 import { caller } from "./TenantReading.ts"
 import type { Told } from "./Told.ts"
+import * as Upserted from "./Upserted.ts"
 
 const system = "tekton"
 const listsAtOnce = 8
@@ -45,6 +47,7 @@ export const make = Effect.fnUntraced(function* (told: Told, settings: LiveSetti
   const store = yield* PlatformStore
   const tenants = yield* Tenants
   const actors = yield* TenantActors
+  const upserted = yield* Upserted.make
   const one = yield* Semaphore.make(1)
   const keysTold = new Set<string>()
 
@@ -182,15 +185,19 @@ export const make = Effect.fnUntraced(function* (told: Told, settings: LiveSetti
     yield* settings.apply(reads, limitTenant)
   })
 
-  const read = Effect.fnUntraced(function* (scope: Scope, named: ReadonlySet<string> = new Set()) {
+  const read = Effect.fnUntraced(function* (scope: Scope) {
     if (client === null) return
-    const needsWhole = yield* reading(client, scope, named)
-    if (needsWhole) yield* reading(client, everything, named)
+    yield* upserted.during(scope.appName, (named) =>
+      Effect.flatMap(reading(client, scope, named), (needsWhole) =>
+        needsWhole ? reading(client, everything, named) : Effect.void
+      )
+    )
   }, one.withPermits(1))
 
   /** 17/SCMP `delete` of an application's configuration. */
   const deleted = Effect.fnUntraced(function* (tenantId: string, appName: string) {
     if (client === null) return
+    upserted.forget(appName)
     const at = yield* store.now
     const known = knownOf(yield* store.applicationsNamed([appName])).get(appName)
     const decision = decideDeleted(known, tenantId, appName)
@@ -200,7 +207,14 @@ export const make = Effect.fnUntraced(function* (told: Told, settings: LiveSetti
     }
   }, one.withPermits(1))
 
-  return { read, deleted, isThere: client !== null, mayName: (tenantId: string) => tenantIdPattern.test(tenantId) }
+  return {
+    read,
+    deleted,
+    /** 17/SCMP `upsert` named it: the next reading that comprises it may put it back. */
+    named: upserted.add,
+    isThere: client !== null,
+    mayName: (tenantId: string) => tenantIdPattern.test(tenantId)
+  }
 })
 export type ApplicationReading = Effect.Success<ReturnType<typeof make>>
 

@@ -22,7 +22,6 @@ import { endTenant } from "./endTenant.ts"
 import * as LiveSettings from "./LiveSettings.ts"
 import * as TenantReading from "./TenantReading.ts"
 import * as Told from "./Told.ts"
-import * as Upserted from "./Upserted.ts"
 import * as Wanted from "./Wanted.ts"
 import * as WithdrawalSweep from "./WithdrawalSweep.ts"
 import { watchInbox } from "./watchInbox.ts"
@@ -75,11 +74,10 @@ const make = Effect.gen(function* () {
     )
   const readTenants = (only: string | null) =>
     noted("tenant-manager", tenantReading.read(only).pipe(oneTenant.withPermits(1)))
-  const readApplications = (scope: ApplicationReading.Scope, named?: ReadonlySet<string>) =>
-    applicationReading.isThere ? noted("tekton", applicationReading.read(scope, named)) : Effect.void
+  const readApplications = (scope: ApplicationReading.Scope) =>
+    applicationReading.isThere ? noted("tekton", applicationReading.read(scope)) : Effect.void
 
   // ---- what events ask for, in the background
-  const upserted = yield* Upserted.make
   /** A tenant that only Tekton has told us of is asked for before its applications are. */
   const knowTenant = (tenantId: string) =>
     Effect.gen(function* () {
@@ -90,10 +88,7 @@ const make = Effect.gen(function* () {
     keyOf: ({ appName, tenantId }: ApplicationReading.Scope) => `${tenantId ?? ""} ${appName ?? ""}`,
     everything: ApplicationReading.everything,
     read: (scope) =>
-      Effect.andThen(
-        scope.tenantId === null ? Effect.void : knowTenant(scope.tenantId),
-        upserted.during(scope.appName, (named) => readApplications(scope, named))
-      ),
+      Effect.andThen(scope.tenantId === null ? Effect.void : knowTenant(scope.tenantId), readApplications(scope)),
     pauses: eventPauses
   })
   const wantApplications = (scope: ApplicationReading.Scope) =>
@@ -178,10 +173,9 @@ const make = Effect.gen(function* () {
     }
     if (appName === null) return ofTenant(tenantId)
     if (type === "delete" && version === null) {
-      upserted.forget(appName)
       return stored(applicationReading.deleted(tenantId, appName))
     }
-    if (type === "upsert") upserted.add(appName)
+    if (type === "upsert") applicationReading.named(appName)
     return wantApplications({ tenantId, appName })
   }
 

@@ -1,6 +1,7 @@
 /**
  * Names that a 17/SCMP `upsert` gave, until what it asks for was read: an application whose configuration
- * was deleted is back when it is listed and named so. A `delete` that came since takes its name away.
+ * was deleted is back when it is listed and named so. A `delete` that came since takes its name away. Of more
+ * names than are kept the oldest is given up.
  */
 import { Effect } from "effect"
 
@@ -12,7 +13,9 @@ export const make = Effect.sync(() => {
   return {
     add: (appName: string): void => {
       count += 1
-      if (names.size < namesMax || names.has(appName)) names.set(appName, count)
+      names.delete(appName)
+      if (names.size >= namesMax) names.delete(names.keys().next().value!)
+      names.set(appName, count)
     },
     forget: (appName: string): void => void names.delete(appName),
     /** A reading of one name, or (null) of more than one. Names that came meanwhile stay. */

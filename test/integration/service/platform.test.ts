@@ -202,6 +202,61 @@ describe("17/SCMP", () => {
     subscription.unsubscribe()
   })
 
+  it("of a burst of deletions and upserts the last one counts, on every replica", async () => {
+    tekton.put("acme", "burst")
+    await broadcast("upsert", "acme", "burst")
+    await listed("acme", "burst")
+    const made = await provision("acme", "burst")
+    const all = (code: number) =>
+      eventually(
+        () => heat("burst", made.token),
+        (statuses) => statuses.every((one) => one === code),
+        { limitMs: 60_000, what: `every replica answering ${code}` }
+      )
+    /** Every replica has carried out all that was sent before: in order of arrival, its own events too. */
+    const settled = async () => {
+      const name = `behind-${tekton.appConfigs.size}`
+      tekton.put("acme", name)
+      await broadcast("upsert", "acme", name)
+      await listed("acme", name)
+    }
+    const burst = async (first: "upsert" | "delete", last: "upsert" | "delete") => {
+      await Promise.all(
+        Array.from({ length: 20 }).flatMap(() => [broadcast(first, "acme", "burst"), broadcast(last, "acme", "burst")])
+      )
+      await settled()
+    }
+    await burst("delete", "upsert")
+    await all(200)
+    await burst("upsert", "delete")
+    await all(404)
+    await burst("delete", "upsert")
+    await all(200)
+
+    // A pull is under way, which began before the deletion: it counts neither for nor against what came since.
+    const underWay = async () => {
+      const asked = tekton.seen.length
+      tekton.faults.delayMs = 400
+      await broadcast("upsert", "acme", "burst")
+      await eventually(
+        () => tekton.seen.length,
+        (length) => length > asked
+      )
+      await broadcast("delete", "acme", "burst")
+    }
+    await underWay()
+    await all(404)
+    tekton.faults.delayMs = 0
+    await settled()
+    await all(404)
+    await underWay()
+    await broadcast("upsert", "acme", "burst")
+    await all(200)
+    tekton.faults.delayMs = 0
+    await settled()
+    await all(200)
+  })
+
   it("a reading that lacks one takes it out only when everything was read and valid", async () => {
     const { token } = await provision("acme", "later", "l")
     assert.strictEqual(await status("later", token), 200)

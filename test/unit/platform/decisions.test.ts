@@ -210,6 +210,18 @@ describe("applications", () => {
       reading({ a: ["app"] }, { named: configured }),
       "PutBack app"
     ],
+    [
+      "deleted, read alone for an upsert before that",
+      { app: application("a", "deleted") },
+      reading({ a: ["app"] }, { configured, only: "app", isWhole: false }),
+      ""
+    ],
+    [
+      "deleted, read alone for an upsert since",
+      { app: application("a", "deleted") },
+      reading({ a: ["app"] }, { configured, named: configured, only: "app", isWhole: false }),
+      "PutBack app"
+    ],
     ["moved", { app: application("a") }, reading({ a: [], b: ["app"] }), "Refuse app b moved"],
     ["moved while out", { app: application("a", "absent") }, reading({ a: [], b: ["app"] }), "Refuse app b moved"],
     ["claimed beside its owner", { app: application("a") }, reading({ a: ["app"], b: ["app"] }), "Refuse app b moved"],

@@ -19,10 +19,9 @@ const world = (eventsWaitingMax: number) => {
   const layer = Layer.effectDiscard(
     hear({
       protocol: "scmp",
-      type: "upsert",
-      subjects: [subject],
+      subjects: [{ subject, type: "upsert", decode: (bytes) => ({ correlationId: "c", size: bytes.length }) }],
       queue: null,
-      decode: (bytes) => ({ correlationId: "c", size: bytes.length }),
+      keyOf: ({ size }) => String(size),
       act: () =>
         Effect.andThen(
           Deferred.await(release),
@@ -100,5 +99,56 @@ describe("events that may be lost", () => {
       assert.deepStrictEqual(yield* carriedOut(100, 10, 30), { done: 30, drops: 1 })
       assert.deepStrictEqual(yield* carriedOut(30, 10, 30), { done: 30, drops: 0 })
     })
+  )
+
+  it.effect(
+    "about one thing are carried out in the order of arrival, whatever their subjects, and hold up no others",
+    () =>
+      Effect.gen(function* () {
+        const bus = paperBus()
+        const begun: Array<string> = []
+        const early: Array<string> = []
+        const holds = new Map<string, Deferred.Deferred<void>>()
+        const of = (type: string) => ({
+          subject: `kaa.v1.events.tekton.service.configuration.${type}`,
+          type,
+          decode: (bytes: Uint8Array) => ({ correlationId: "c", name: new TextDecoder().decode(bytes), type })
+        })
+        const layer = Layer.effectDiscard(
+          hear({
+            protocol: "scmp",
+            subjects: [of("upsert"), of("delete")],
+            queue: null,
+            keyOf: ({ name }) => name,
+            act: ({ name, type }) =>
+              Effect.suspend(() => {
+                begun.push(`${name} ${type}`)
+                const hold = holds.get(`${name} ${type}`)
+                return hold === undefined ? Effect.void : Deferred.await(hold)
+              })
+          })
+        ).pipe(Layer.provide([bus.layer, Readiness.layer, Layer.succeed(ProtocolsConfig, someConfig)]))
+        const tell = (type: string, name: string) => bus.publish(of(type).subject, new TextEncoder().encode(name))
+        const settle = Effect.forEach(Array.from({ length: 200 }), () => Effect.yieldNow, { discard: true })
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* Layer.build(layer)
+            const hold = Deferred.makeUnsafe<void>()
+            holds.set("a delete", hold)
+            for (let pair = 0; pair < 20; pair++) {
+              tell("delete", "a")
+              tell("upsert", "a")
+            }
+            tell("upsert", "b")
+            yield* settle
+            early.push(...begun)
+            yield* Deferred.succeed(hold, undefined)
+            for (let turn = 0; turn < 10_000 && begun.length < 41; turn++) yield* Effect.yieldNow
+          })
+        )
+        assert.deepStrictEqual(early, ["a delete", "b upsert"])
+        const ofA = Array.from({ length: 20 }).flatMap(() => ["a delete", "a upsert"])
+        assert.deepStrictEqual(begun, ["a delete", "b upsert", ...ofA.slice(1)])
+      })
   )
 })

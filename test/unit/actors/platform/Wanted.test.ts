@@ -106,4 +106,13 @@ describe("names that were upserted", () => {
         assert.deepStrictEqual(yield* given(null), [])
       })
     ))
+  it("are bounded: of more the oldest is given up", () =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        const upserted = yield* Upserted.make
+        for (let index = 0; index <= 1_000; index++) upserted.add(`a${index}`)
+        const named = yield* upserted.during(null, (names) => Effect.succeed(Array.from(names)))
+        assert.deepStrictEqual([named.length, named[0], named.at(-1)], [1_000, "a1", "a1000"])
+      })
+    ))
 })
