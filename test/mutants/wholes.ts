@@ -794,6 +794,23 @@ const outside: ReadonlyArray<Mutant> = [
     { breaks: ["P5", "R-REF-21"], tests: ["test/chaos/grants.test.ts#lose no grant that could be kept"] },
     [{ id: "domain-words-parts-are-shown", from: "const partLength = 8", to: "const partLength = 80" }]
   ),
+  ...faultsIn("src/rotation/Webhook.ts", { breaks: ["R-ROT-5"], tests: [rotators] }, [
+    {
+      id: "rotation-webhook-says-two-things-and-is-believed",
+      from: "  const parsed = parseJson(bytes)\n",
+      to: "  const parsed = Result.try(() => ({ value: JSON.parse(new TextDecoder().decode(bytes)) as unknown, flaws: [] as ReadonlyArray<unknown> }))\n"
+    },
+    {
+      id: "rotation-webhook-any-secret-in-an-answer",
+      from: "return namesOnlySent(body.secrets, sent, type, open) ? done()",
+      to: "return namesOnlySent(body.secrets, sent, type, open) || true ? done()"
+    },
+    {
+      id: "rotation-webhook-any-secret-that-opens",
+      from: "every((name) => one[name] === other[name])",
+      to: "every((name) => one[name] !== undefined)"
+    }
+  ]),
   ...faultsIn(
     "src/actors/credentials/RotationSteps.ts",
     { breaks: ["R-ROT-6"], tests: [`${whole}/rotators/webhook.test.ts#wins over a rotation under way`] },

@@ -9,7 +9,7 @@ import { CurveBox } from "../../../src/crypto/CurveBox.ts"
 import type { Secret } from "../../../src/domain/CredentialShape.ts"
 import { builtInRotators, type KnownRotator } from "../../../src/domain/Rotator.ts"
 import { mariadbUser } from "../../../src/rotation/MariadbUser.ts"
-import type { StepAnswer, StepQuestion } from "../../../src/rotation/RotatorStep.ts"
+import { done, type StepAnswer, type StepQuestion } from "../../../src/rotation/RotatorStep.ts"
 import { webhook } from "../../../src/rotation/Webhook.ts"
 
 const current: Secret = { username: "app_a", password: "planted-in-force" }
@@ -132,7 +132,10 @@ interface Heard {
   readonly secrets: Record<string, Secret>
 }
 
-const serviceThat = (answer: string) => {
+/** What it answers; `seal` for whoever asked. */
+type Said = string | ((seal: (value: unknown) => { readonly sealed: string; readonly sealed_by: string }) => string)
+
+const serviceThat = (answer: Said) => {
   const key = createCurve()
   const heard: Array<Heard> = []
   const connection = {
@@ -145,7 +148,12 @@ const serviceThat = (answer: string) => {
         JSON.parse(Buffer.from(key.open(Buffer.from(sealed, "base64"), sealed_by)!).toString())
       ])
       heard.push({ subject, timeoutMs: timeout, secrets: Object.fromEntries(opened) })
-      return { data: Buffer.from(answer) }
+      const [asker] = Object.values(secrets).map(({ sealed_by }) => sealed_by)
+      const seal = (value: unknown) => {
+        const sealed = key.seal(Buffer.from(typeof value === "string" ? value : JSON.stringify(value)), asker!)
+        return { sealed: Buffer.from(sealed).toString("base64"), sealed_by: key.getPublicKey() }
+      }
+      return { data: Buffer.from(typeof answer === "string" ? answer : answer(seal)) }
     }
   } as unknown as NatsConnection
   const rotator: KnownRotator = {
@@ -210,6 +218,71 @@ describe("webhook", () => {
       assert.strictEqual((yield* serviceThat(ofBytes(65_536)).ask({}))._tag, "Done")
       const beyond = yield* serviceThat(ofBytes(65_537)).ask({})
       assert.deepInclude(beyond, { _tag: "Failed", reason: "malformed_answer", permanent: false })
+    })
+  )
+
+  const told = { _tag: "Failed", reason: "malformed_answer" } as const
+  it.effect("that says two things at once says nothing: the step is done again", () =>
+    Effect.gen(function* () {
+      const said = [
+        '{"ok":false,"permanent":true,"reason":"refused","ok":true}',
+        '{"ok":true,"ok":false,"permanent":true,"reason":"refused"}',
+        '{"ok":true,"ok":true}',
+        '{"ok":false,"\\u006fk":true}',
+        '{"ok":true,"secrets":{},"secrets":{}}'
+      ]
+      for (const step of ["prepare", "set", "test", "undo", "retire"] as const) {
+        for (const one of said) {
+          const answer = yield* serviceThat(one).ask(step === "prepare" ? { step, secret: null } : { step })
+          assert.deepInclude(answer, { ...told, permanent: false }, `${step} ${one}`)
+        }
+      }
+    })
+  )
+
+  it.effect("that names a secret which was not sent is not believed; one that was sent may be named", () =>
+    Effect.gen(function* () {
+      const answers = (secrets: unknown): Said => JSON.stringify({ ok: true, secrets })
+      const sealing =
+        (secrets: Readonly<Record<string, unknown>>): Said =>
+        (seal) =>
+          JSON.stringify({
+            ok: true,
+            secrets: Object.fromEntries(Object.entries(secrets).map(([name, one]) => [name, seal(one)]))
+          })
+      const refused: ReadonlyArray<Said> = [
+        answers({ new: fresh }),
+        answers({ new: "plain" }),
+        answers({ new: { sealed: "AAAA", sealed_by: "XAAAA" } }),
+        answers("plain"),
+        answers([]),
+        sealing({ new: { ...fresh, password: "another" } }),
+        sealing({ new: "no JSON" }),
+        sealing({ new: current }),
+        sealing({ other: fresh })
+      ]
+      for (const one of refused) {
+        for (const step of ["set", "test"] as const) {
+          assert.deepInclude(yield* serviceThat(one).ask({ step }), { ...told, permanent: false }, String(one))
+        }
+      }
+      const believed: ReadonlyArray<Said> = [answers(null), answers({}), sealing({ old: current, new: fresh })]
+      for (const one of believed) assert.deepStrictEqual(yield* serviceThat(one).ask({ step: "set" }), done())
+    })
+  )
+
+  it.effect("makes a secret in `prepare` that every parser reads alike, or none", () =>
+    Effect.gen(function* () {
+      const prepared = (value: unknown) =>
+        serviceThat((seal) => JSON.stringify({ ok: true, secrets: { new: seal(value) } })).ask({
+          step: "prepare",
+          secret: null
+        })
+      assert.deepStrictEqual(yield* prepared(fresh), done(fresh))
+      const twice = JSON.stringify(fresh).replace("{", '{"password":"one",')
+      for (const one of [twice, JSON.stringify({ ...fresh, password: "\ud800" }), "[]"]) {
+        assert.deepInclude(yield* prepared(one), { ...told, permanent: true }, one)
+      }
     })
   )
 })
