@@ -404,11 +404,28 @@ export const tokens: ReadonlyArray<Mutant> = [
       },
       {
         id: "tokens-revoke-all-made-since",
-        from: "Math.min(population.createdBefore ?? Number.POSITIVE_INFINITY, workspace.now + 1)",
-        to: "(population.createdBefore ?? workspace.now + 60_000)"
+        from: "Math.min(population.createdBefore ?? Number.POSITIVE_INFINITY, moment + 1)",
+        to: "(population.createdBefore ?? moment + 60_000)"
+      },
+      {
+        id: "tokens-revoke-all-not-of-its-moment",
+        from: "population.createdBefore ?? Number.POSITIVE_INFINITY, moment + 1)",
+        to: "population.createdBefore ?? Number.POSITIVE_INFINITY, moment)"
       }
     ]
   ),
+  ...faultsIn("src/actors/tokens/revokeAll.ts", { breaks: ["R-TOK-12"], tests: [`${unit}/revokeAll.test.ts`] }, [
+    {
+      id: "tokens-revoke-all-counts-what-it-does-not-take",
+      from: "...(yield* counted(tenantId, bounded)) }",
+      to: "...(yield* counted(tenantId, population)) }"
+    },
+    {
+      id: "tokens-revoke-all-of-the-moment-after-the-count",
+      from: "      const startedAt = yield* change(tenantId, momentOfPopulation(caller))\n",
+      to: "      yield* counted(tenantId, population)\n      const startedAt = yield* change(tenantId, momentOfPopulation(caller))\n"
+    }
+  ]),
   ...faultsIn(
     "src/actors/tokens/LiveTokenEnder.ts",
     { breaks: ["R-TOK-12"], tests: [`${unit}/revokeAll.test.ts`, "test/integration/rotation/revokeAll.test.ts"] },

@@ -137,6 +137,8 @@ export const tenantWorld = Effect.gen(function* () {
     putInForce?: Coherence["Service"]["putInForce"]
     transact?: TenantStore["Service"]["transact"]
     findTenants?: TenantStore["Service"]["findTenants"]
+    /** Done before tokens are counted, and before the number is answered. */
+    aroundCount?: Effect.Effect<unknown>
     byNames?: (
       names: Parameters<ClientStore["Service"]["byNames"]>[0],
       real: ClientStore["Service"]["byNames"]
@@ -145,7 +147,15 @@ export const tenantWorld = Effect.gen(function* () {
   const store: TenantStore["Service"] = {
     ...realStore,
     transact: (...args) => (faults.transact ?? realStore.transact)(...args),
-    findTenants: (...args) => (faults.findTenants ?? realStore.findTenants)(...args)
+    findTenants: (...args) => (faults.findTenants ?? realStore.findTenants)(...args),
+    countTokens: (...args) =>
+      Effect.suspend(() => {
+        const { aroundCount = Effect.void } = faults
+        return Effect.andThen(
+          aroundCount,
+          Effect.tap(realStore.countTokens(...args), () => aroundCount)
+        )
+      })
   }
 
   const realClients = Context.get(database, ClientStore)

@@ -1,5 +1,6 @@
 /**
- * `token.revoke-all` as callers meet it: it is counted, then begun; a sweep does the work (`revokeAllPiece`).
+ * `token.revoke-all` as callers meet it: its moment is taken, what was made up to then is counted, then it is begun;
+ * a sweep does the work (`revokeAllPiece`).
  *
  * Counting reads the tenant's tokens page by page and gives up in time, so a very large population is
  * answered with how many there are at least.
@@ -16,7 +17,7 @@ import * as ExistingTenant from "../tenant/ExistingTenant.ts"
 import type { Ids } from "../tenant/Ids.ts"
 import { revokeAllChanged, revokeAllHolds } from "../tenant/RowTagging.ts"
 import type { ChangeError, Tenants } from "../tenant/Tenants.ts"
-import { beginRevokeAll } from "./commands/revokeAll.ts"
+import { beginRevokeAll, madeUpTo, momentOfPopulation } from "./commands/revokeAll.ts"
 
 /** For a request that has to be answered. */
 const countFor = Duration.seconds(3)
@@ -82,8 +83,10 @@ export const revokeAlls = ({
     countPopulation: counted,
     revokeAll: Effect.fnUntraced(function* (tenantId, { population, reason }, caller) {
       const operationId = ids.next()
-      const count = yield* counted(tenantId, population)
-      return yield* change(tenantId, beginRevokeAll({ operationId, population, reason, ...count }, caller))
+      const startedAt = yield* change(tenantId, momentOfPopulation(caller))
+      const bounded = madeUpTo(population, startedAt)
+      const asked = { operationId, population: bounded, reason, startedAt, ...(yield* counted(tenantId, bounded)) }
+      return yield* change(tenantId, beginRevokeAll(asked, caller))
     }),
     findRevokeAll: Effect.fnUntraced(function* (tenantId, operationId) {
       yield* liveTenant(tenantId)

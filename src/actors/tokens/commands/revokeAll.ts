@@ -1,6 +1,8 @@
 /**
- * A whole population of tokens is revoked, as three kinds of commands: it begins, it goes on, it is over.
+ * A whole population of tokens is revoked, as commands: its moment, then it begins, it goes on, it is over.
  *
+ * The moment is taken under the tenant's lock before anything is counted: when it is known, whatever was made up to
+ * then is committed, and what is made later is later by the same clock, so that what is counted is what is revoked.
  * The beginning writes what was asked and answers; each piece revokes what of it is still of the population
  * and says in the same transaction how far it came, so a piece that another replica has done is passed over
  * whole. One piece is one change under one sequence and one barrier. The end is written by whoever knows
@@ -46,6 +48,8 @@ export interface RevokeAllAsked {
   readonly reason: string | null
   readonly matched: number
   readonly isAtLeast: boolean
+  /** What was made later is not of it. */
+  readonly startedAt: number
 }
 
 export interface RevokeAllBegun {
@@ -54,9 +58,23 @@ export interface RevokeAllBegun {
   readonly isAtLeast: boolean
 }
 
-/** What is made later than this command is not of the population. */
+/** The moment of a population that is about to be named. Nothing is remembered of it. */
+export const momentOfPopulation = (caller: Caller): Command<number> => ({
+  name: "token.revoke-all-moment",
+  caller: { ...caller, idempotency: null },
+  load: {},
+  decide: (workspace) => Result.succeed(workspace.now)
+})
+
+/** What was made up to this moment. */
+export const madeUpTo = (population: TokenPopulation, moment: number): TokenPopulation => ({
+  ...population,
+  createdBefore: Math.min(population.createdBefore ?? Number.POSITIVE_INFINITY, moment + 1)
+})
+
+/** `population` is of its moment already. */
 export const beginRevokeAll = (
-  { isAtLeast, matched, operationId, population, reason }: RevokeAllAsked,
+  { isAtLeast, matched, operationId, population, reason, startedAt }: RevokeAllAsked,
   caller: Caller
 ): Command<RevokeAllBegun> => ({
   name: "token.revoke-all",
@@ -70,11 +88,10 @@ export const beginRevokeAll = (
     if (workspace.revokeAllsOpen >= revokeAllsMax) {
       return Result.fail(new errors.LimitReached({ limit: "revokeAlls", max: revokeAllsMax }))
     }
-    const until = Math.min(population.createdBefore ?? Number.POSITIVE_INFINITY, workspace.now + 1)
     const begun: RevokeAll = {
       operationId,
       tenantId: workspace.tenantId,
-      population: { ...population, createdBefore: until },
+      population,
       reason,
       asker: { principal: caller.principal, known: caller.known },
       correlationId: caller.correlationId,
@@ -82,7 +99,7 @@ export const beginRevokeAll = (
       isAtLeast,
       done: 0,
       place: walkBegin,
-      startedAt: workspace.now,
+      startedAt,
       finishedAt: null
     }
     workspace.writeRevokeAll(begun)

@@ -118,6 +118,36 @@ describe("a population of tokens", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("is what was counted: what is made while that goes on is later than its start", () =>
+    Effect.gen(function* () {
+      const { all, begin, one, provision, revoked, rowOf, statusOf } = yield* world
+      const tokenIds = yield* provision(2)
+      let times = 0
+      all.faults.aroundCount = Effect.suspend(() => {
+        if (times === 2) return Effect.void
+        times++
+        return Effect.andThen(TestClock.adjust("50 millis"), Effect.orDie(provision(3, `later-${times}-`)))
+      })
+      const { matched, operationId } = yield* begin()
+      yield* one.ender.revokeAllPiece(yield* rowOf, 10)
+      const { done, startedAt } = yield* statusOf(operationId)
+      assert.deepStrictEqual([matched, done, yield* revoked], [2, 2, tokenIds])
+      for (const { createdAt, status } of all.tables.tokens.values()) {
+        assert.strictEqual(status === "Revoked", createdAt <= startedAt)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("has all that was under way when it was named, counted too", () =>
+    Effect.gen(function* () {
+      const { begin, one, provision, rowOf, statusOf } = yield* world
+      const asked = [provision(2, "a"), begin(), provision(3, "b")] as const
+      const [, { matched, operationId }] = yield* Effect.all(asked, { concurrency: 3 })
+      yield* one.ender.revokeAllPiece(yield* rowOf, 10)
+      assert.deepStrictEqual([matched, (yield* statusOf(operationId)).done], [5, 5])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("is begun once for a key, is one of a few, and goes with its tenant", () =>
     Effect.gen(function* () {
       const { all, begin, one, rowOf } = yield* world
