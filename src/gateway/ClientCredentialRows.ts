@@ -9,6 +9,7 @@ import {
   ClientRecord,
   CreateBasic,
   CreateCertificate,
+  DeleteClient,
   GetClient,
   ListClients,
   NewBasicClient,
@@ -168,9 +169,10 @@ const rowsOf = (kind: Kind): ReadonlyArray<Row> => {
       tag,
       about: "Deletes it.",
       operation: "client-credential.delete",
-      request: GetClient,
+      request: DeleteClient,
       answer: null,
       statuses: [204],
+      version: "expectedVersion",
       errors: ["CREDENTIAL_NOT_FOUND", "NOT_YET_IN_FORCE"],
       carryOut: ofThisKind(kind)
     }

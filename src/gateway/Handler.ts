@@ -10,7 +10,7 @@ import { Cause, Duration, Effect, Exit, Metric, Option } from "effect"
 import { formatTraceparent, type Trace } from "../observability/Trace.ts"
 import { Tracing } from "../observability/Tracing.ts"
 import { Bus, type BusAnswer, type BusFailure, problemOf } from "./Bus.ts"
-import { preconditionFailed, versionOf } from "./Conditions.ts"
+import { heldTo, preconditionFailed } from "./Conditions.ts"
 import type { EventStream } from "./EventStream.ts"
 import { type Exchange, hasBody, type Room, readBody, sendAnswer, sendProblem } from "./Exchange.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
@@ -129,8 +129,9 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
     const tenantId = yield* parts.tenants.find(bearer.issuer, headers.get("cm-tenant"))
     const body = yield* bodyOf(exchange, row, headers, (giveBack) => giveBacks.push(giveBack))
     const query = yield* Effect.fromResult(readQuery(row, target.query))
-    const ifMatch = row.version === undefined ? null : headers.get("if-match")
-    const version = yield* Effect.fromResult(versionOf(ifMatch))
+    const ifMatch = headers.get("if-match")
+    const ifNoneMatch = headers.get("if-none-match")
+    const version = yield* Effect.fromResult(heldTo(row, ifMatch, ifNoneMatch))
     const request = requestOf(row, path, query, body)
     const passedOn = { "Correlation-ID": exchange.correlationId }
     const idempotent = { ...passedOn, "Idempotency-Key": headers.get("idempotency-key") }
@@ -140,8 +141,8 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
       path,
       query,
       request: version === null ? request : { ...request, [row.version!]: version },
-      ifMatch: version !== null,
-      ifNoneMatch: headers.get("if-none-match"),
+      ifMatch,
+      ifNoneMatch,
       carryOut: (asked) =>
         askBus(tenantId, bearer, row.operation, asked, trace, idempotent).pipe(
           Effect.mapError((why) =>

@@ -52,7 +52,8 @@ export interface Call {
   readonly query: Readonly<Record<string, unknown>>
   /** What the operation is asked: fields of path, query and body, and the version that If-Match names. */
   readonly request: Readonly<Record<string, unknown>>
-  readonly ifMatch: boolean
+  /** For who only reads: what changes something is asked with the version in `request`. */
+  readonly ifMatch: string | null
   readonly ifNoneMatch: string | null
   /** Asks the row's operation, with the caller's idempotency key. */
   readonly carryOut: (request: Readonly<Record<string, unknown>>) => Effect.Effect<Answered, Problem>

@@ -11,7 +11,7 @@ import {
   TokenAnswer,
   TransitionToken
 } from "../schema/TokenJson.ts"
-import { contentTag, isKnown } from "./Conditions.ts"
+import { contentTag, isKnown, isMatched, preconditionFailed } from "./Conditions.ts"
 import { internal, type Problem, problem } from "./Problem.ts"
 import type { Call, HttpAnswer, Row } from "./Row.ts"
 import { tokenStates } from "./States.ts"
@@ -51,6 +51,7 @@ const listTokens = Effect.fnUntraced(function* (call: Call): Effect.fn.Return<Ht
   const limit = typeof call.query.limit === "number" ? call.query.limit : limitDefault
   const body = JSON.stringify({ content: all.slice(offset, offset + limit), totalElements: all.length })
   const etag = contentTag(body)
+  if (!isMatched(call.ifMatch, etag)) return yield* Effect.fail(preconditionFailed())
   return isKnown(call.ifNoneMatch, etag)
     ? { status: 304, body: null, headers: { ETag: etag } }
     : { status: 200, body, headers: { ETag: etag } }
@@ -195,6 +196,7 @@ export const tokenRows: ReadonlyArray<Row> = [
     answer: null,
     statuses: [204],
     parts: { endpointId: null },
+    version: "expectedVersion",
     errors: ["TOKEN_NOT_FOUND", "NOT_YET_IN_FORCE"],
     carryOut: ofThisEndpoint
   },
@@ -209,6 +211,7 @@ export const tokenRows: ReadonlyArray<Row> = [
     statuses: [201],
     parts: { endpointId: null },
     body: { fields: { overlap: "overlap", token: "token" }, required: [], example: { overlap: "PT1H" } },
+    version: "expectedVersion",
     location: `${list}/{tokenId}`,
     errors: ["TOKEN_NOT_FOUND", "TOKEN_EXISTS", "TRANSITION_NOT_ALLOWED", "NOT_YET_IN_FORCE"],
     carryOut: ofThisEndpoint

@@ -1,6 +1,6 @@
 /** What a row does that says nothing else: one request to the bus, and its answer as HTTP has it. */
 import { Effect } from "effect"
-import { isKnown, versionTag } from "./Conditions.ts"
+import { isKnown, isMatched, preconditionFailed, versionTag } from "./Conditions.ts"
 import { internal, type Problem } from "./Problem.ts"
 import type { Call, HttpAnswer } from "./Row.ts"
 
@@ -31,6 +31,10 @@ export const usual = Effect.fnUntraced(function* (call: Call): Effect.fn.Return<
   const headers: Record<string, string> = {}
   if (row.location !== undefined) headers.Location = filled(row.location, { ...call.path, ...answer })
   if (row.tagged === true && typeof answer.version === "number") headers.ETag = versionTag(answer.version)
+  // What is changed is held to its version by the operation itself; only what is read can be looked at first.
+  if (row.method === "GET" && !isMatched(call.ifMatch, headers.ETag ?? null)) {
+    return yield* Effect.fail(preconditionFailed())
+  }
   return row.method === "GET" && headers.ETag !== undefined && isKnown(call.ifNoneMatch, headers.ETag)
     ? { status: 304, body: null, headers }
     : { status, body: text, headers }

@@ -146,13 +146,13 @@ export const clientOperations = [
     family: "tenant",
     name: "client-credential.delete",
     about: "Deletes a client credential; its username, or issuer and serial number, are free then.",
-    request: Json.GetClient,
+    request: Json.DeleteClient,
     answer: Deleted,
-    errors: ["CREDENTIAL_NOT_FOUND", "NOT_YET_IN_FORCE"],
+    errors: ["CREDENTIAL_NOT_FOUND", "VERSION_CONFLICT", "NOT_YET_IN_FORCE"],
     touches: touched,
-    handle: Effect.fnUntraced(function* ({ credentialId }, { caller, tenantId }) {
+    handle: Effect.fnUntraced(function* ({ credentialId, expectedVersion = null }, { caller, tenantId }) {
       const clients = yield* Clients
-      return yield* clients.delete(tenantId, credentialId, caller)
+      return yield* clients.delete(tenantId, { credentialId, expectedVersion }, caller)
     })
   })
 ]

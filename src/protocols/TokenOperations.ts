@@ -253,11 +253,22 @@ export const tokenOperations = [
     request: Json.RotateToken,
     answer: Json.NewTokenAnswer,
     statuses: [201],
-    errors: ["TOKEN_NOT_FOUND", "TOKEN_EXISTS", "TRANSITION_NOT_ALLOWED", "LIMIT_REACHED", "NOT_YET_IN_FORCE"],
+    errors: [
+      "TOKEN_NOT_FOUND",
+      "TOKEN_EXISTS",
+      "TRANSITION_NOT_ALLOWED",
+      "VERSION_CONFLICT",
+      "LIMIT_REACHED",
+      "NOT_YET_IN_FORCE"
+    ],
     touches: ({ tokenId }, tenantId) => touched(tenantId, [{ tokenId }]),
-    handle: Effect.fnUntraced(function* ({ overlap, token = null, tokenId }, { caller, tenantId }) {
+    handle: Effect.fnUntraced(function* (
+      { expectedVersion = null, overlap, token = null, tokenId },
+      { caller, tenantId }
+    ) {
       const tenants = yield* Tenants
-      return newToken(yield* tenants.rotateToken(tenantId, { tokenId, overlapMs: overlap, token }, caller))
+      const asked = { tokenId, overlapMs: overlap, token, expectedVersion }
+      return newToken(yield* tenants.rotateToken(tenantId, asked, caller))
     })
   }),
   operation({
@@ -266,12 +277,12 @@ export const tokenOperations = [
     about: "Deletes a token, or all of an endpoint's.",
     request: Json.DeleteTokens,
     answer: Deleted,
-    errors: ["TOKEN_NOT_FOUND", "NOT_YET_IN_FORCE"],
+    errors: ["TOKEN_NOT_FOUND", "VERSION_CONFLICT", "NOT_YET_IN_FORCE"],
     touches: ({ endpointId, tokenId }, tenantId) =>
       tokenId === undefined ? touchedEndpoint(tenantId, endpointId) : touched(tenantId, [{ tokenId }]),
-    handle: Effect.fnUntraced(function* ({ endpointId, tokenId }, { caller, tenantId }) {
+    handle: Effect.fnUntraced(function* ({ endpointId, expectedVersion = null, tokenId }, { caller, tenantId }) {
       const tenants = yield* Tenants
-      const what = tokenId === undefined ? { endpointId: endpointId ?? "" } : { tokenId }
+      const what = tokenId === undefined ? { endpointId: endpointId ?? "" } : { tokenId, expectedVersion }
       return yield* tenants.deleteTokens(tenantId, what, caller)
     })
   })

@@ -39,6 +39,10 @@ export const CreateCertificate = Schema.Struct({
   clientId: Schema.optionalKey(Field.NameText)
 })
 export const GetClient = Schema.Struct({ credentialId: Field.EntityId })
+export const DeleteClient = Schema.Struct({
+  credentialId: Field.EntityId,
+  expectedVersion: Schema.optionalKey(Field.Version)
+})
 export const ListClients = Schema.Struct({
   clientId: Schema.optionalKey(Field.NameText),
   kind: Schema.optionalKey(

@@ -103,18 +103,25 @@ export const decodeTransitionTokens = decodeBatch({
 
 export const RotateToken = Schema.Struct({
   tokenId: Field.EntityId,
+  expectedVersion: Schema.optionalKey(Field.Version),
   overlap: IsoDuration.pipe(Schema.withDecodingDefaultKey(Effect.succeed("PT0S"))),
   token: Schema.optionalKey(Field.TokenValue)
 })
 
+interface DeleteFields {
+  readonly tokenId?: string
+  readonly endpointId?: string
+  readonly expectedVersion?: number
+}
 export const DeleteTokens = Schema.Struct({
   tokenId: Schema.optionalKey(Field.EntityId),
-  endpointId: Schema.optionalKey(Field.EndpointId)
+  endpointId: Schema.optionalKey(Field.EndpointId),
+  expectedVersion: Schema.optionalKey(Field.Version)
 }).check(
   Schema.makeFilter(
-    (request: { readonly tokenId?: string; readonly endpointId?: string }) =>
-      (request.tokenId === undefined) !== (request.endpointId === undefined)
-  ).annotate({ expected: "either tokenId or endpointId" })
+    ({ endpointId, expectedVersion, tokenId }: DeleteFields) =>
+      (tokenId === undefined) !== (endpointId === undefined) && (tokenId !== undefined || expectedVersion === undefined)
+  ).annotate({ expected: "either tokenId, with an expectedVersion or without, or endpointId" })
 )
 
 const selectors = {

@@ -374,6 +374,11 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [checks]
       },
       {
+        id: "clients-commands-delete-any-version",
+        from: "Result.map(findAt(workspace, credentialId, expectedVersion)",
+        to: "Result.map(findAt(workspace, credentialId, null)"
+      },
+      {
         id: "clients-commands-suspended-without-barrier",
         from: "if (!isUsable(decision.to)) takeAway(workspace, after)",
         to: 'if (decision.to === "Revoked") takeAway(workspace, after)',

@@ -5,6 +5,7 @@ const decisions = "test/unit/platform/decisions.test.ts"
 const clients = "test/unit/platform/clients.test.ts"
 const guarded = "test/unit/platform/GuardedHttp.test.ts"
 const providers = "test/unit/actors/credentials/Providers.test.ts"
+const reading = "test/unit/gateway/reading.test.ts"
 const http = "test/unit/gateway/Http.test.ts"
 const permissions = "test/integration/permissions.test.ts"
 const tokenSweep = "test/unit/rotation/TokenSweep.test.ts"
@@ -294,11 +295,36 @@ export const edges: ReadonlyArray<Mutant> = [
   ...faultsIn("src/gateway/Conditions.ts", { breaks: ["R-GWY-1"], tests: [http] }, [
     { id: "gateway-conditions-two-versions", from: "if (tags.length !== 1) return", to: "if (tags.length < 1) return" },
     {
+      id: "gateway-conditions-passed-over-without-versions",
+      from: "return isMatched(ifMatch, null) ? Result.succeed(null)",
+      to: "return isMatched(ifMatch, null) || row.version === undefined ? Result.succeed(null)",
+      tests: [reading]
+    },
+    {
+      id: "gateway-conditions-other-version-than-one",
+      from: 'if (ifNoneMatch !== null) return Result.fail(invalid("if-none-match"',
+      to: 'if (ifNoneMatch === "") return Result.fail(invalid("if-none-match"',
+      tests: [reading]
+    },
+    {
+      id: "gateway-conditions-weak-tag-matches",
+      from: ".some((one) => one === tag)",
+      to: '.some((one) => one.replace(/^W\\//u, "") === tag)',
+      tests: [reading]
+    },
+    {
       id: "gateway-conditions-any-version",
       from: "Number.isSafeInteger(version) ? Result.succeed(version) : Result.fail(preconditionFailed())",
       to: "Number.isSafeInteger(version) ? Result.succeed(version) : Result.succeed(null)"
     },
     { id: "gateway-conditions-never-known", from: 'one.replace(/^W\\//u, "") === tag', to: "one === `W/${tag}`" }
+  ]),
+  ...faultsIn("src/gateway/TokenRows.ts", { breaks: ["R-GWY-1"], tests: [reading] }, [
+    {
+      id: "gateway-tokens-deleted-whatever-if-match-says",
+      from: 'parts: { endpointId: null },\n    version: "expectedVersion",\n    errors: ["TOKEN_NOT_FOUND", "NOT_YET_IN_FORCE"]',
+      to: 'parts: { endpointId: null },\n    errors: ["TOKEN_NOT_FOUND", "NOT_YET_IN_FORCE"]'
+    }
   ]),
   ...faultsIn("src/gateway/Exchange.ts", { breaks: ["R-GWY-4", "P6"], tests: [http] }, [
     { id: "gateway-body-room-stays-taken", from: "      taken -= bytes\n", to: "      taken -= 0 * bytes\n" },

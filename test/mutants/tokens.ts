@@ -318,18 +318,32 @@ export const tokens: ReadonlyArray<Mutant> = [
       breaks: ["R-TOK-1", "R-TOK-5"]
     },
     {
+      id: "tokens-rotate-any-version",
+      from: "findTokenAt(workspace, options, options.expectedVersion)",
+      to: "findTokenAt(workspace, options, null)"
+    },
+    {
       id: "tokens-rotate-beyond-the-limit",
       from: "options.overlapMs > 0 && workspace.tokenStock >= tokensMax",
       to: "options.overlapMs > 0 && workspace.tokenStock > tokensMax",
       breaks: ["R-ACT-5"]
     }
   ]),
-  ...faultsIn("src/actors/tokens/commands/transition.ts", { breaks: ["R-TOK-1"], tests: [commands, tenants] }, [
+  ...faultsIn("src/actors/tokens/commands/tokenRows.ts", { breaks: ["R-TOK-1"], tests: [commands, tenants] }, [
     {
       id: "tokens-transition-any-version",
-      from: "expectedVersion !== null && expectedVersion !== token.version",
-      to: "expectedVersion !== null && expectedVersion < token.version - 1"
-    },
+      from: "expectedVersion === null || expectedVersion === token.version",
+      to: "expectedVersion === null || expectedVersion >= token.version - 1"
+    }
+  ]),
+  ...faultsIn("src/actors/tokens/commands/endings.ts", { breaks: ["R-TOK-1"], tests: [commands] }, [
+    {
+      id: "tokens-delete-any-version",
+      from: "findTokenAt(workspace, { tokenId }, expectedVersion)",
+      to: "findTokenAt(workspace, { tokenId }, null)"
+    }
+  ]),
+  ...faultsIn("src/actors/tokens/commands/transition.ts", { breaks: ["R-TOK-1"], tests: [commands, tenants] }, [
     {
       id: "tokens-transition-suspended-without-barrier",
       from: "if (!isUsable(decision.to)) workspace.takeAway",

@@ -48,8 +48,8 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
     }
   ],
   "token.revoke-all-status": [{ operationId: "o" }],
-  "token.rotate": [{ tokenId: "t", overlap: "PT0S", token: "value" }],
-  "token.delete": [{ tokenId: "t" }, { endpointId: "e" }],
+  "token.rotate": [{ tokenId: "t", overlap: "PT0S", token: "value", expectedVersion: 1 }],
+  "token.delete": [{ tokenId: "t", expectedVersion: 1 }, { endpointId: "e" }],
   "token.validate": [{ ...byValue, dryRun: true }],
   "token.validate-batch": [{ items: [byValue] }],
   "client-credential.create-basic": [{ username: "u", password: "p", clientId: "c", description: "d" }],
@@ -60,7 +60,7 @@ export const samples: Readonly<Record<string, ReadonlyArray<object>>> = {
   "client-credential.suspend": [{ credentialId: "c", ...change }],
   "client-credential.activate": [{ credentialId: "c", ...change }],
   "client-credential.revoke": [{ credentialId: "c", ...change }],
-  "client-credential.delete": [{ credentialId: "c" }],
+  "client-credential.delete": [{ credentialId: "c", expectedVersion: 1 }],
   "credential.store": [
     {
       service_name: "outlook",

@@ -57,7 +57,7 @@ export class Clients extends Context.Service<
     ) => Effect.Effect<ClientRecord, ChangeError>
     readonly delete: (
       tenantId: string,
-      credentialId: string,
+      request: { readonly credentialId: string; readonly expectedVersion: number | null },
       caller: Caller
     ) => Effect.Effect<{ readonly deleted: number }, ChangeError>
     /** Of which kind it is, for who decides what a caller may do; undefined when the tenant has none of that id. */

@@ -121,8 +121,8 @@ const make = Effect.gen(function* () {
     }),
     transition: (tenantId, credentialId, wanted, caller) =>
       ifKnown(tenantId, credentialId, transition(tenantId, credentialId, wanted, caller)),
-    delete: (tenantId, credentialId, caller) =>
-      ifKnown(tenantId, credentialId, change(tenantId, commands.remove(credentialId, events, caller))),
+    delete: (tenantId, request, caller) =>
+      ifKnown(tenantId, request.credentialId, change(tenantId, commands.remove(request, events, caller))),
     kindOf: (tenantId, credentialId) =>
       isEntityId(credentialId)
         ? Effect.map(

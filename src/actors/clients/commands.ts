@@ -39,6 +39,18 @@ const find = (workspace: Workspace, credentialId: string): Result.Result<ClientC
   return Result.fail(errors.ClientCredentialNotFound.ofId(credentialId))
 }
 
+/** As it was when it was read, where the caller says how that was. */
+const findAt = (
+  workspace: Workspace,
+  credentialId: string,
+  expectedVersion: number | null
+): Result.Result<ClientCredential, Refusal> =>
+  Result.flatMap(find(workspace, credentialId), (found) =>
+    expectedVersion === null || expectedVersion === found.version
+      ? Result.succeed(found)
+      : Result.fail(new errors.VersionConflict({ expectedVersion, actualVersion: found.version }))
+  )
+
 // ---- create ----------------------------------------------------------------------
 
 export interface ClientPlan {
@@ -95,10 +107,7 @@ export const transition = (
   caller,
   load: { clients: { ...noClients, ids: [credentialId] } },
   decide: (workspace) =>
-    Result.flatMap(find(workspace, credentialId), (before): Result.Result<ClientRecord, Refusal> => {
-      if (expectedVersion !== null && expectedVersion !== before.version) {
-        return Result.fail(new errors.VersionConflict({ expectedVersion, actualVersion: before.version }))
-      }
+    Result.flatMap(findAt(workspace, credentialId, expectedVersion), (before): Result.Result<ClientRecord, Refusal> => {
       const from = before.status
       const decision = decide(from, target)
       switch (decision._tag) {
@@ -190,7 +199,7 @@ const erase = (workspace: Workspace, before: ClientCredential, events: Events, c
 }
 
 export const remove = (
-  credentialId: string,
+  { credentialId, expectedVersion }: { readonly credentialId: string; readonly expectedVersion: number | null },
   events: Events,
   caller: Caller
 ): Command<{ readonly deleted: number }> => ({
@@ -198,7 +207,7 @@ export const remove = (
   caller,
   load: { clients: { ...noClients, ids: [credentialId] } },
   decide: (workspace) =>
-    Result.map(find(workspace, credentialId), (before) => {
+    Result.map(findAt(workspace, credentialId, expectedVersion), (before) => {
       erase(workspace, before, events, caller, {})
       return { deleted: 1 }
     })

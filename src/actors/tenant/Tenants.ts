@@ -169,7 +169,12 @@ export class Tenants extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<ItemResult<TokenRecord>>, ChangeError>
     readonly rotateToken: (
       tenantId: string,
-      options: { readonly tokenId: string; readonly overlapMs: number; readonly token: string | null },
+      options: {
+        readonly tokenId: string
+        readonly overlapMs: number
+        readonly token: string | null
+        readonly expectedVersion?: number | null
+      },
       caller: Caller
     ) => Effect.Effect<Provisioned, ChangeError>
     /** How many tokens the population has; `isAtLeast` where not all were counted in time. */
@@ -190,7 +195,7 @@ export class Tenants extends Context.Service<
     readonly findRevokeAll: (tenantId: string, operationId: string) => Effect.Effect<RevokeAll, ReadError>
     readonly deleteTokens: (
       tenantId: string,
-      options: { readonly tokenId: string } | { readonly endpointId: string },
+      options: { readonly tokenId: string; readonly expectedVersion?: number | null } | { readonly endpointId: string },
       caller: Caller
     ) => Effect.Effect<{ readonly deleted: number }, ChangeError>
     /** 9/ELCE: deletes the endpoint's tokens under whichever tenants have any. */

@@ -204,7 +204,11 @@ export const layer = Layer.effect(
         const outcomes = new Map(known.map((ref, at) => [ref, results[at]!]))
         return refs.map((ref) => outcomes.get(ref) ?? ofNobody)
       }),
-      rotateToken: Effect.fnUntraced(function* (tenantId, { overlapMs, token, tokenId }, caller) {
+      rotateToken: Effect.fnUntraced(function* (
+        tenantId,
+        { expectedVersion = null, overlapMs, token, tokenId },
+        caller
+      ) {
         if (!isEntityId(tokenId)) return yield* refuseUnknown(tenantId, tokenId)
         const old = yield* read(tenantId, findToken(tenantId, tokenId))
         // Without a row the command is asked all the same: it may be the repetition of one that had it.
@@ -212,7 +216,7 @@ export const layer = Layer.effect(
         const [successorId, value] = [ids.next(), token ?? ids.tokenValue(length, alphabet)]
         const command = keyedCommand("token.rotate", caller, 1, function* (hash) {
           const hashed = hash(old?.appName ?? "", value)
-          const asked = { tokenId, overlapMs, successorId, place: old, hashed }
+          const asked = { tokenId, overlapMs, successorId, place: old, hashed, expectedVersion }
           return commands.rotate(asked, caller, limits.get(tenantId).tokens)
         })
         return yield* change(tenantId, command)
@@ -223,7 +227,7 @@ export const layer = Layer.effect(
           return yield* change(tenantId, commands.deleteTokensOfEndpoint(options.endpointId, caller))
         }
         if (!isEntityId(options.tokenId)) return yield* refuseUnknown(tenantId, options.tokenId)
-        return yield* change(tenantId, commands.deleteToken(options.tokenId, caller))
+        return yield* change(tenantId, commands.deleteToken(options.tokenId, caller, options.expectedVersion))
       }),
       unregisterEndpoint: Effect.fnUntraced(function* (endpointId, caller) {
         const tenantIds = yield* Effect.mapError(store.tenantsOfEndpoint(endpointId), ExistingTenant.readFailed)

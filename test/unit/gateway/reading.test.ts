@@ -3,7 +3,8 @@
 import type { IncomingMessage } from "node:http"
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"
-import { contentTag, isKnown, versionOf, versionTag } from "../../../src/gateway/Conditions.ts"
+import { contentTag, heldTo, isKnown, isMatched, versionOf, versionTag } from "../../../src/gateway/Conditions.ts"
+import { jsonSchema } from "../../../src/gateway/OpenApi.ts"
 import { bearerOf, readHeaders } from "../../../src/gateway/RequestHeaders.ts"
 import { makeRouter } from "../../../src/gateway/Router.ts"
 import { rows } from "../../../src/gateway/Table.ts"
@@ -135,6 +136,38 @@ describe("conditions, RFC 9110, 13.1", () => {
     for (const given of [tag, `W/${tag}`, `"x", ${tag}`, ` ${tag} ,"y"`, "*"]) assert.isTrue(isKnown(given, tag), given)
     for (const given of [null, "", '"x"', tag.slice(1), tag.slice(0, -1), `w/${tag}`, tag.replaceAll('"', "")]) {
       assert.isFalse(isKnown(given, tag), String(given))
+    }
+  })
+
+  it("no change is made whatever its condition: each row passes the version on, or refuses", () => {
+    const refusal = (row: (typeof rows)[number], ifMatch: string | null, ifNoneMatch: string | null) => {
+      const held = heldTo(row, ifMatch, ifNoneMatch)
+      return Result.isFailure(held) ? held.failure.code : held.success
+    }
+    for (const row of rows) {
+      const name = `${row.method} ${row.path}`
+      const reads = row.method === "GET"
+      assert.strictEqual(refusal(row, null, null), null, name)
+      assert.strictEqual(refusal(row, "*", null), null, name)
+      const asked = row.version === undefined ? "PRECONDITION_FAILED" : 99
+      assert.strictEqual(refusal(row, '"99"', null), reads ? null : asked, name)
+      assert.strictEqual(refusal(row, null, '"99"'), reads ? null : "INVALID_REQUEST", name)
+      if (row.version !== undefined) assert.property(jsonSchema(row.request).properties, row.version, name)
+    }
+    const versioned = rows.filter(({ method, version }) => method !== "GET" && version !== undefined)
+    const ofOne = rows.filter(({ method, path }) => method !== "GET" && /(?:token|credential)_?id\}/iu.test(path))
+    assert.deepStrictEqual(versioned, ofOne)
+  })
+
+  it("If-Match of what is read: a list and * match; a weak tag, another one and none do not", () => {
+    for (const given of [null, "*", '"7"', '"1", "7"']) assert.isTrue(isMatched(given, '"7"'), String(given))
+    for (const given of ["", '"1"', 'W/"7"', "7"]) assert.isFalse(isMatched(given, '"7"'), given)
+    for (const [given, is] of [
+      [null, true],
+      ["*", true],
+      ['"7"', false]
+    ] as const) {
+      assert.strictEqual(isMatched(given, null), is)
     }
   })
 

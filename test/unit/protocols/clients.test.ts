@@ -114,7 +114,15 @@ const cases = [
     operation: "delete",
     ask: { credentialId: id },
     calls: "clientsDelete",
-    args: ["demo", id],
+    args: ["demo", { credentialId: id, expectedVersion: null }],
+    gives: { deleted: 1 },
+    body: { deleted: 1 }
+  },
+  {
+    operation: "delete",
+    ask: { credentialId: id, expectedVersion: 3 },
+    calls: "clientsDelete",
+    args: ["demo", { credentialId: id, expectedVersion: 3 }],
     gives: { deleted: 1 },
     body: { deleted: 1 }
   }

@@ -263,9 +263,9 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     operation: "token.rotate",
-    ask: { tokenId: someTokenId, overlap: "PT5M", token: "new-value" },
+    ask: { tokenId: someTokenId, overlap: "PT5M", token: "new-value", expectedVersion: 3 },
     calls: "rotateToken",
-    args: ["demo", { tokenId: someTokenId, overlapMs: 300_000, token: "new-value" }],
+    args: ["demo", { tokenId: someTokenId, overlapMs: 300_000, token: "new-value", expectedVersion: 3 }],
     gives: Effect.succeed({ ...provisioned, token: "new-value" }),
     status: 201,
     body: { ...record, token: "new-value" }
@@ -274,7 +274,7 @@ const cases: ReadonlyArray<Case> = [
     operation: "token.rotate",
     ask: { tokenId: someTokenId },
     calls: "rotateToken",
-    args: ["demo", { tokenId: someTokenId, overlapMs: 0, token: null }],
+    args: ["demo", { tokenId: someTokenId, overlapMs: 0, token: null, expectedVersion: null }],
     gives: Effect.succeed(provisioned),
     status: 201,
     body: { ...record, token: "0123456789" }
@@ -343,7 +343,15 @@ const cases: ReadonlyArray<Case> = [
     operation: "token.delete",
     ask: { tokenId: someTokenId },
     calls: "deleteTokens",
-    args: ["demo", { tokenId: someTokenId }],
+    args: ["demo", { tokenId: someTokenId, expectedVersion: null }],
+    gives: Effect.succeed({ deleted: 1 }),
+    body: { deleted: 1 }
+  },
+  {
+    operation: "token.delete",
+    ask: { tokenId: someTokenId, expectedVersion: 3 },
+    calls: "deleteTokens",
+    args: ["demo", { tokenId: someTokenId, expectedVersion: 3 }],
     gives: Effect.succeed({ deleted: 1 }),
     body: { deleted: 1 }
   },

@@ -8,7 +8,7 @@ import * as Pieces from "../../../observability/Pieces.ts"
 import { type Command, ofItems } from "../../tenant/Command.ts"
 import type { Caller } from "../../tenant/Tenants.ts"
 import type { Workspace } from "../../tenant/Workspace.ts"
-import { findToken, happened } from "./tokenRows.ts"
+import { findTokenAt, happened } from "./tokenRows.ts"
 
 const deleteOne = (workspace: Workspace, token: Token, caller: Caller, reason: string | null): void => {
   const gone: Token = { ...token, version: token.version + 1 }
@@ -28,12 +28,16 @@ const deleteOne = (workspace: Workspace, token: Token, caller: Caller, reason: s
   )
 }
 
-export const deleteToken = (tokenId: string, caller: Caller): Command<{ readonly deleted: number }> => ({
+export const deleteToken = (
+  tokenId: string,
+  caller: Caller,
+  expectedVersion?: number | null
+): Command<{ readonly deleted: number }> => ({
   name: "token.delete",
   caller,
   load: { tokenIds: [tokenId] },
   decide: (workspace) => {
-    return Result.map(findToken(workspace, { tokenId }), (token) => {
+    return Result.map(findTokenAt(workspace, { tokenId }, expectedVersion), (token) => {
       deleteOne(workspace, token, caller, null)
       return { deleted: 1 }
     })

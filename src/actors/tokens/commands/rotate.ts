@@ -17,7 +17,7 @@ import type { Command } from "../../tenant/Command.ts"
 import { tokenChanged } from "../../tenant/RowTagging.ts"
 import type { Caller, ItemResult, Provisioned } from "../../tenant/Tenants.ts"
 import type { Workspace } from "../../tenant/Workspace.ts"
-import { findToken, type HashedValue, happened, toRecord } from "./tokenRows.ts"
+import { findTokenAt, type HashedValue, happened, toRecord } from "./tokenRows.ts"
 
 export const rotate = (
   options: {
@@ -27,6 +27,7 @@ export const rotate = (
     readonly place: Pick<Token, "appName" | "endpointId"> | undefined
     readonly successorId: string
     readonly hashed: HashedValue
+    readonly expectedVersion?: number | null
   },
   caller: Caller,
   tokensMax: number = defaultLimits.tokens
@@ -39,7 +40,7 @@ export const rotate = (
     endpointCounts: options.place === undefined ? [] : [options.place.endpointId]
   },
   decide: (workspace) =>
-    Result.flatMap(findToken(workspace, { tokenId: options.tokenId }), (token): ItemResult<Provisioned> => {
+    Result.flatMap(findTokenAt(workspace, options, options.expectedVersion), (token): ItemResult<Provisioned> => {
       // Not there when it was looked for: its value is not hashed for its application, nor its endpoint counted.
       if (options.place === undefined) {
         workspace.provisional()

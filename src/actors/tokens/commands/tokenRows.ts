@@ -71,6 +71,18 @@ export const findToken = (workspace: Workspace, ref: ResolvedRef): Result.Result
     : Result.succeed(token)
 }
 
+/** As it was when it was read, where the caller says how that was. */
+export const findTokenAt = (
+  workspace: Workspace,
+  ref: ResolvedRef,
+  expectedVersion: number | null = null
+): Result.Result<Token, Refusal> =>
+  Result.flatMap(findToken(workspace, ref), (token) =>
+    expectedVersion === null || expectedVersion === token.version
+      ? Result.succeed(token)
+      : Result.fail(new errors.VersionConflict({ expectedVersion, actualVersion: token.version }))
+  )
+
 /** Tokens of an application that is removed or out of service are gone for every caller, though their rows are there. */
 const applicationGone = (workspace: Workspace, token: Token): boolean => {
   const application = workspace.application(token.appName)

@@ -12,7 +12,7 @@ import { type Command, ofItems } from "../../tenant/Command.ts"
 import { tokenChanged } from "../../tenant/RowTagging.ts"
 import type { Caller, ItemResult, TokenRecord, Transition } from "../../tenant/Tenants.ts"
 import type { TokenFact, Workspace } from "../../tenant/Workspace.ts"
-import { findToken, happened, type ResolvedRef, toRecord } from "./tokenRows.ts"
+import { findTokenAt, happened, type ResolvedRef, toRecord } from "./tokenRows.ts"
 
 const factTypeOf = (to: TokenStatus, from: TokenStatus): TokenFact["type"] =>
   to === "Suspended" ? "suspended" : to === "Revoked" ? "revoked" : from === "Suspended" ? "reactivated" : "activated"
@@ -24,11 +24,8 @@ const transitionOne = (
   caller: Caller,
   isFinal: boolean
 ): ItemResult<TokenRecord> =>
-  Result.flatMap(findToken(workspace, ref), (token): ItemResult<TokenRecord> => {
-    const { expectedVersion, reason, target } = transition
-    if (expectedVersion !== null && expectedVersion !== token.version) {
-      return Result.fail(new errors.VersionConflict({ expectedVersion, actualVersion: token.version }))
-    }
+  Result.flatMap(findTokenAt(workspace, ref, transition.expectedVersion), (token): ItemResult<TokenRecord> => {
+    const { reason, target } = transition
     const from = shownStatus(token, workspace.now)
     const decision = decide(from, target)
     switch (decision._tag) {

@@ -122,7 +122,10 @@ describe("a check", () => {
       const { one, world } = yield* started
       const { credentialId } = yield* made(one, "late")
       yield* moved(one, credentialId, "Active")
-      const anew = Effect.andThen(one.clients.delete("acme", credentialId, operator), made(one, "late", "new"))
+      const anew = Effect.andThen(
+        one.clients.delete("acme", { credentialId, expectedVersion: null }, operator),
+        made(one, "late", "new")
+      )
       for (const [change, password] of [
         [moved(one, credentialId, "Active"), "right"],
         [anew, "new"]
@@ -459,8 +462,25 @@ describe("a change", () => {
       assert.deepStrictEqual(revocations(), both)
       yield* moved(one, credentialId, "Revoked")
       assert.deepStrictEqual(revocations(), both)
-      yield* one.clients.delete("acme", credentialId, operator)
+      yield* one.clients.delete("acme", { credentialId, expectedVersion: null }, operator)
       assert.deepStrictEqual(revocations(), [...both, ...both])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("deletes the version that is expected, and no other", () =>
+    Effect.gen(function* () {
+      const { one, world } = yield* started
+      const { credentialId } = yield* made(one, "expected")
+      yield* moved(one, credentialId, "Active")
+      const deleted = (expectedVersion: number) =>
+        Effect.result(one.clients.delete("acme", { credentialId, expectedVersion }, operator))
+      for (const other of [1, 3]) {
+        const refused = yield* deleted(other)
+        assert.strictEqual(refused._tag === "Failure" && refused.failure._tag, "VersionConflict", String(other))
+      }
+      assert.strictEqual(world.tables.clients.get(credentialId)?.status, "Active")
+      assert.strictEqual((yield* deleted(2))._tag, "Success")
+      assert.isUndefined(world.tables.clients.get(credentialId))
     }).pipe(Effect.scoped)
   )
 

@@ -178,6 +178,39 @@ describe("a row that was changed outside of the service", () => {
   })
 })
 
+describe("an expected version", () => {
+  const rotation = (expectedVersion: number | null) =>
+    commands.rotate(
+      {
+        tokenId: idOf(1),
+        overlapMs: 0,
+        successorId: idOf(2),
+        place: { appName: "app", endpointId: "e" },
+        hashed: hashedAs(2),
+        expectedVersion
+      },
+      caller
+    )
+  const deletion = (expectedVersion: number | null) => commands.deleteToken(idOf(1), caller, expectedVersion)
+
+  it("that is not the row's keeps it from being rotated and deleted; the row's own, and none, do not", () => {
+    for (const [expected, tag] of [
+      [6, "VersionConflict"],
+      [8, "VersionConflict"],
+      [7, "success"],
+      [null, "success"]
+    ] as const) {
+      for (const commandOf of [rotation, deletion]) {
+        const workspace = workspaceOf([tokenWith({ version: 7 })])
+        assert.strictEqual(tagOf(commandOf(expected).decide(workspace)), tag, String(expected))
+        const { audit, tokensDeleted, tokensInserted, tokensUpdated } = workspace.changes()
+        const isUntouched = [audit, tokensDeleted, tokensInserted, tokensUpdated].every(({ length }) => length === 0)
+        assert.strictEqual(isUntouched, tag !== "success")
+      }
+    }
+  })
+})
+
 describe("what a token is shown as", () => {
   it("is Revoked from its end on, whatever its row says, with the nearer of its ends", () => {
     for (const status of tokenStatuses) {
