@@ -72,6 +72,8 @@ export interface Batch<
   readonly item: I
   /** What `item` would make of it, quickly; undefined says nothing, and is for `item` to judge. */
   readonly quick?: (one: unknown) => I["Type"] | undefined
+  /** Its texts get a verdict, whatever they are: one that no UTF-8 can hold is as good as none. */
+  readonly judgesTexts?: true
 }
 
 /**
@@ -84,6 +86,7 @@ export const decodeBatch = <
   I extends Schema.ConstraintDecoder<unknown>
 >({
   item,
+  judgesTexts,
   list,
   quick = () => undefined,
   rest,
@@ -111,10 +114,11 @@ export const decodeBatch = <
       const { [list]: _, ...others } = value as Readonly<Record<string, unknown>>
       const judged = given.map((one, at) => {
         const flaw = inItems.get(at)
-        if (flaw !== undefined) return Result.fail(flawed(flaw))
-        const seen = quick(one)
+        if (flaw !== undefined && judgesTexts !== true) return Result.fail(flawed(flaw))
+        const seen = flaw === undefined ? quick(one) : undefined
         if (seen !== undefined) return Result.succeed(seen)
-        return Result.mapError(decodeItem(one), (error) => refusal(error, [list, at]))
+        const judged = flaw === undefined ? one : withoutIllFormed(one)
+        return Result.mapError(decodeItem(judged), (error) => refusal(error, [list, at]))
       })
       return Result.map(
         Result.mapError(decodeRest(others), (error) => refusal(error)),
@@ -122,6 +126,17 @@ export const decodeBatch = <
       )
     })
 }
+
+/** The same with an empty text for each that is not well formed. */
+const withoutIllFormed = (one: unknown): unknown =>
+  typeof one !== "object" || one === null || Array.isArray(one)
+    ? one
+    : Object.fromEntries(
+        Object.entries(one).map(([name, value]) => [
+          name,
+          typeof value === "string" && !value.isWellFormed() ? "" : value
+        ])
+      )
 
 /** The list of a batch, when it is one of a size that a batch may have. */
 const itemsOf = (value: unknown, list: string): ReadonlyArray<unknown> | null => {

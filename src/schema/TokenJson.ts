@@ -167,7 +167,8 @@ export const decodeValidateTokens = decodeBatch({
   rest: Field.Nothing,
   list: "items",
   item: ValidationItem,
-  quick: plainItem
+  quick: plainItem,
+  judgesTexts: true
 })
 
 // ---- answers ----------------------------------------------------------------

@@ -231,6 +231,11 @@ export const schema: ReadonlyArray<Mutant> = [
       to: ""
     },
     {
+      id: "schema-token-item-ill-formed-has-no-verdict",
+      from: "  quick: plainItem,\n  judgesTexts: true\n",
+      to: "  quick: plainItem\n"
+    },
+    {
       id: "schema-token-item-too-long-is-taken",
       from: "appName.length > tokenValueLengthMax || token.length > tokenValueLengthMax",
       to: "appName.length > tokenValueLengthMax || token.length > 2 * tokenValueLengthMax"

@@ -46,3 +46,32 @@ it("an item that is taken at first sight is what the schema makes of it, and oth
     assert.deepStrictEqual(shown(TokenJson.decodeValidateTokens(payload)), expected, `SEED=${seed} round ${round}`)
   }
 })
+
+it("texts that no UTF-8 can hold get a verdict like other wrong ones; what is no such item is still refused", () => {
+  const decoded = (...items: ReadonlyArray<string>) =>
+    Result.getOrThrow(TokenJson.decodeValidateTokens(Buffer.from(`{"items":[${items.join()}]}`))).items.map((one) =>
+      Result.isFailure(one) ? one.failure.path : one.success
+    )
+  assert.deepStrictEqual(
+    decoded(
+      String.raw`{"appName":"app","token":"\ud800"}`,
+      String.raw`{"appName":"a\udfff","token":"t"}`,
+      `{"appName":"app","token":"${String.raw`\ud800`.repeat(300)}"}`,
+      String.raw`{"appName":"app","token":"\ud800","dryRun":true}`,
+      String.raw`{"appName":"app","token":["\ud800"]}`,
+      String.raw`{"token":"\ud800"}`,
+      String.raw`"\ud800"`,
+      `{"appName":"app","token":1e999}`
+    ),
+    [
+      { appName: "app", token: "" },
+      { appName: "", token: "t" },
+      { appName: "app", token: "" },
+      "items[3].dryRun",
+      "items[4].token",
+      "items[5].appName",
+      "items[6]",
+      "items[7].token"
+    ]
+  )
+})
