@@ -111,7 +111,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
   ) {
     if (!hasBody(exchange.message)) return {}
     if (row.body === undefined) return yield* Effect.fail(invalid("", "this request has no body"))
-    const refused = typeRefusal(headers.get("content-type"))
+    const refused = typeRefusal(headers.get("content-type"), headers.get("content-encoding"))
     if (refused !== null) return yield* Effect.fail(refused)
     return yield* Effect.fromResult(readFields(row, yield* readBody(exchange, parts.room, done)))
   })

@@ -49,15 +49,28 @@ export const readQuery = (row: Pick<Row, "query">, query: Target["query"]): Resu
   return Result.succeed(read)
 }
 
+const nameLengthMax = 100
 const jsonPattern = /^application\/json *(?:; *charset *= *"?utf-8"? *)?$/iu
 
-/** A body without a type is none of JSON. */
-export const typeRefusal = (contentType: string | null): Problem | null =>
-  contentType !== null && jsonPattern.test(contentType.trim())
+/** A body without a type is none of JSON; one that is encoded is none either, RFC 9110 sections 8.4 and 15.5.16. */
+export const typeRefusal = (contentType: string | null, contentEncoding: string | null): Problem | null => {
+  if (contentEncoding !== null && contentEncoding.trim().toLowerCase() !== "identity") {
+    return problem("UNSUPPORTED_MEDIA_TYPE", "The body must be sent as it is, without a content encoding", {
+      headers: { "Accept-Encoding": "identity" }
+    })
+  }
+  return contentType !== null && jsonPattern.test(contentType.trim())
     ? null
     : problem("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json", {
         headers: { Accept: "application/json" }
       })
+}
+
+/** A field's name as a path: the caller's text, shortened and made printable. */
+const shownName = (name: string): string =>
+  Array.from(name.toWellFormed().replaceAll(/[\p{Cc}\p{Cs}]/gu, "?"))
+    .slice(0, nameLengthMax)
+    .join("")
 
 /** An object of the row's fields, under the operation's names. No body at all is `{}`. */
 export const readFields = (row: Pick<Row, "body">, bytes: Uint8Array): Result.Result<Fields, Problem> => {
@@ -73,7 +86,7 @@ export const readFields = (row: Pick<Row, "body">, bytes: Uint8Array): Result.Re
   }
   const read: Record<string, unknown> = {}
   for (const [name, one] of Object.entries(value)) {
-    if (!Object.hasOwn(fields, name)) return Result.fail(invalid("", "has a field that is not known here"))
+    if (!Object.hasOwn(fields, name)) return Result.fail(invalid(shownName(name), "is not known here"))
     read[fields[name]!] = one
   }
   return Result.succeed(read)

@@ -7,6 +7,7 @@
 import type { IncomingMessage } from "node:http"
 import { Result } from "effect"
 import { parseTraceparent, type Trace } from "../observability/Trace.ts"
+import { idempotencyKeyPattern, idempotencyKeyRule } from "../schema/Field.ts"
 import { invalid, type Problem, problem, unauthenticated } from "./Problem.ts"
 
 /** Names and values, with the colon, the blank and the line's end between them. */
@@ -16,6 +17,7 @@ const once: ReadonlyArray<string> = [
   "host",
   "content-length",
   "content-type",
+  "content-encoding",
   "transfer-encoding",
   "authorization",
   "correlation-id",
@@ -84,11 +86,12 @@ export const correlationIdIn = (message: IncomingMessage): string | null => {
 
 /** What is wrong with the texts that are passed on; null when nothing is. */
 export const passedOnRefusal = (headers: RequestHeaders): Problem | null => {
-  for (const name of ["correlation-id", "idempotency-key"]) {
-    const value = headers.get(name)
-    if (value !== null && !printable.test(value)) return invalid(name, "must be 1 to 256 visible ASCII characters")
+  const correlationId = headers.get("correlation-id")
+  if (correlationId !== null && !printable.test(correlationId)) {
+    return invalid("correlation-id", "must be 1 to 256 visible ASCII characters")
   }
-  return null
+  const key = headers.get("idempotency-key")
+  return key !== null && !idempotencyKeyPattern.test(key) ? invalid("idempotency-key", idempotencyKeyRule) : null
 }
 
 export interface Bearer {

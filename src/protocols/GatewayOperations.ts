@@ -13,7 +13,7 @@ import { Tenants } from "../actors/tenant/Tenants.ts"
 import { KnownTenants } from "../actors/validation/KnownTenants.ts"
 import { IssuerNotFound, Unavailable } from "../domain/errors.ts"
 import { EventPages } from "../nats/EventPages.ts"
-import { EventsAnswer, OwnerAnswer, ReadEvents } from "../schema/GatewayJson.ts"
+import { EventsAnswer, eventsAtOnceMax, OwnerAnswer, ReadEvents } from "../schema/GatewayJson.ts"
 import { ResolveIssuer } from "../schema/TenantJson.ts"
 import { operation } from "./Operation.ts"
 import { EventGone } from "./ProtocolError.ts"
@@ -57,7 +57,7 @@ export const gatewayOperations = [
       yield* (yield* KnownTenants).require(tenantId)
       const pages = yield* EventPages
       const page = yield* pages
-        .read(tenantId, after, limit)
+        .read(tenantId, after, Math.min(limit, eventsAtOnceMax))
         .pipe(
           Effect.mapError((error) =>
             error._tag === "PlaceGone" ? new EventGone() : new Unavailable({ part: "events", committed: null })

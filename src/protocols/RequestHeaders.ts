@@ -11,11 +11,11 @@ import type { Caller } from "../actors/tenant/Tenants.ts"
 import { InvalidRequest } from "../domain/errors.ts"
 import { correlationIdLengthMax } from "../domain/Names.ts"
 import { parseTraceparent, type Trace } from "../observability/Trace.ts"
+import { idempotencyKeyPattern, idempotencyKeyRule } from "../schema/Field.ts"
 import { ownText } from "./Responder.ts"
 import { errorLine, type Failure } from "./Status.ts"
 
 const correlationIdPattern = /^\P{C}{1,256}$/u
-const idempotencyKeyPattern = /^[\x21-\x7e]{1,128}$/u
 const errorLineLengthMax = 512
 
 const refused = (path: string, reason: string) => Result.fail(new InvalidRequest({ path, reason }))
@@ -70,7 +70,7 @@ export const idempotencyOf = (
   if (key === null) return Result.succeed(null)
   return idempotencyKeyPattern.test(key)
     ? Result.succeed({ key, operation, body: new Uint8Array(message.data) })
-    : refused("Idempotency-Key", "must be 1 to 128 visible ASCII characters")
+    : refused("Idempotency-Key", idempotencyKeyRule)
 }
 
 /** The headers of every answer; those of an error beside them. */

@@ -34,6 +34,10 @@ export const atMost = (maxLength: number) =>
     arbitraryConstraint: { maxLength }
   })
 
+/** What stands in `Idempotency-Key`, on the bus and over HTTP. */
+export const idempotencyKeyPattern = /^[\x21-\x7e]{1,128}$/u
+export const idempotencyKeyRule = "must be 1 to 128 visible ASCII characters, without blanks"
+
 export const TenantId = Schema.String.check(Schema.isPattern(tenantIdPattern))
 export const AppName = Schema.String.check(Schema.isPattern(appNamePattern))
 export const EndpointId = Schema.String.check(Schema.isPattern(endpointIdPattern))

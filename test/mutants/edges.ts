@@ -229,6 +229,11 @@ export const edges: ReadonlyArray<Mutant> = [
   // ---- gateway
   ...faultsIn("src/gateway/RequestHeaders.ts", { breaks: ["R-GWY-4"], tests: [http] }, [
     {
+      id: "gateway-headers-any-idempotency-key",
+      from: "key !== null && !idempotencyKeyPattern.test(key)",
+      to: "key !== null && !printable.test(key)"
+    },
+    {
       id: "gateway-headers-sent-twice",
       from: 'if (found.has(name)) return Result.fail(invalid(name, "must be sent once"))',
       to: 'if (found.has(name) && name === "") return Result.fail(invalid(name, "must be sent once"))'
@@ -285,6 +290,16 @@ export const edges: ReadonlyArray<Mutant> = [
       from: "if (field !== null) request[field] = path[name]",
       to: "if (field !== null) request[field] ??= path[name]",
       breaks: ["R-GWY-1", "R-ACC-7"]
+    },
+    {
+      id: "gateway-parameters-encoded-body",
+      from: 'contentEncoding !== null && contentEncoding.trim().toLowerCase() !== "identity"',
+      to: 'contentEncoding !== null && contentEncoding.trim().toLowerCase() === "br"'
+    },
+    {
+      id: "gateway-parameters-unknown-field-unnamed",
+      from: 'invalid(shownName(name), "is not known here")',
+      to: 'invalid("", "is not known here")'
     },
     {
       id: "gateway-parameters-other-charset",

@@ -7,6 +7,17 @@ const caller = `${unit}/busCaller.test.ts`
 
 export const protocols: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/protocols/GatewayOperations.ts",
+    { breaks: ["R-GWY-6"], tests: ["test/unit/protocols/eventReads.test.ts"] },
+    [
+      {
+        id: "protocols-gateway-events-as-many-as-asked",
+        from: "Math.min(limit, eventsAtOnceMax)",
+        to: "Math.max(limit, 1)"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/protocols/Responder.ts",
     { breaks: ["R-BUS-3"], tests: ["test/unit/protocols/replySubject.test.ts"] },
     [

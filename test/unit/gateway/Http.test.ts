@@ -8,7 +8,7 @@ import { contentTag, isKnown, versionOf, versionTag } from "../../../src/gateway
 import { bodyBytesMax, type Exchange, makeRoom, readBody } from "../../../src/gateway/Exchange.ts"
 import { readFields, readQuery, requestOf, typeRefusal } from "../../../src/gateway/Parameters.ts"
 import { type Problem, problem, problemHeaders, refusalOf } from "../../../src/gateway/Problem.ts"
-import { bearerOf, headerBytesMax, readHeaders } from "../../../src/gateway/RequestHeaders.ts"
+import { bearerOf, headerBytesMax, passedOnRefusal, readHeaders } from "../../../src/gateway/RequestHeaders.ts"
 import { makeRouter } from "../../../src/gateway/Router.ts"
 import type { Parameter, Row } from "../../../src/gateway/Row.ts"
 import { parseTarget } from "../../../src/gateway/Target.ts"
@@ -129,10 +129,15 @@ describe("parameters", () => {
 
   it("of a body are JSON in UTF-8, and known", () => {
     for (const type of ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"']) {
-      assert.isNull(typeRefusal(type), type)
+      assert.isNull(typeRefusal(type, null), type)
     }
     for (const type of [null, "text/plain", "application/json; charset=latin1", "application/jsonx"]) {
-      assert.strictEqual(typeRefusal(type)?.code, "UNSUPPORTED_MEDIA_TYPE", String(type))
+      assert.strictEqual(typeRefusal(type, null)?.code, "UNSUPPORTED_MEDIA_TYPE", String(type))
+    }
+    assert.isNull(typeRefusal("application/json", "Identity"))
+    for (const encoding of ["gzip", "identity, gzip", "x", ""]) {
+      const refused = typeRefusal("application/json", encoding)
+      assert.deepStrictEqual([refused?.status, refused?.headers["Accept-Encoding"]], [415, "identity"], encoding)
     }
     const body = { body: { fields: { name: "name" }, required: [], example: {} } }
     const fields = (text: string) => refusedBy(readFields(body, Buffer.from(text)))
@@ -140,6 +145,28 @@ describe("parameters", () => {
     for (const text of ['{"other":1}', "[]", '{"name":1,"name":2}', "{"]) {
       assert.match(fields(text), /^INVALID_REQUEST/u, text)
     }
+    assert.strictEqual(fields('{"name":1,"other":1}'), "INVALID_REQUEST other")
+    assert.strictEqual(fields(`{"${"é\u0085".repeat(200)}":1}`), `INVALID_REQUEST ${"é?".repeat(50)}`)
+  })
+})
+
+describe("what is passed on", () => {
+  it("is refused by one rule here and on the bus", () => {
+    const refusal = (name: string, value: string) => {
+      const get = (asked: string) => (asked === name ? value : null)
+      const { code, details } = passedOnRefusal({ get, trace: null }) ?? { code: "taken", details: { path: "" } }
+      return `${code} ${details.path ?? ""}`.trim()
+    }
+    for (const [key, is] of [
+      ["k".repeat(128), "taken"],
+      ["k".repeat(129), "INVALID_REQUEST idempotency-key"],
+      ["k k", "INVALID_REQUEST idempotency-key"],
+      ["", "INVALID_REQUEST idempotency-key"]
+    ] as const) {
+      assert.strictEqual(refusal("idempotency-key", key), is)
+    }
+    assert.strictEqual(refusal("correlation-id", "c".repeat(256)), "taken")
+    assert.strictEqual(refusal("correlation-id", "c".repeat(257)), "INVALID_REQUEST correlation-id")
   })
 })
 

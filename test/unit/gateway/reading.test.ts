@@ -81,6 +81,7 @@ describe("headers", () => {
     "Host",
     "Content-Length",
     "Content-Type",
+    "Content-Encoding",
     "Transfer-Encoding",
     "Authorization",
     "Correlation-ID",
