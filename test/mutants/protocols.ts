@@ -408,8 +408,8 @@ export const protocols: ReadonlyArray<Mutant> = [
       { id: "protocols-headers-twice-is-once", from: "return more.length === 0 ?", to: "return more.length <= 1 ?" },
       {
         id: "protocols-headers-key-of-any-length",
-        from: "/^[\\x21-\\x7e]{1,128}$/u",
-        to: "/^[\\x21-\\x7e]{1,}$/u",
+        from: "return idempotencyKeyPattern.test(key)",
+        to: "return idempotencyKeyPattern.test(key.slice(0, 1))",
         breaks: ["R-INP-4"]
       }
     ]
