@@ -125,9 +125,13 @@ export class ProviderInUse extends tagged<ProviderInUse>()("ProviderInUse", { na
 export class RotatorNotFound extends tagged<RotatorNotFound>()("RotatorNotFound", { name: Schema.String }) {}
 /** A credential names it. */
 export class RotatorInUse extends tagged<RotatorInUse>()("RotatorInUse", { name: Schema.String }) {}
-/** The system outside has no new secret. `permanent`: trying again does not help. */
+/**
+ * The system outside has no new secret. `permanent`: trying again does not help. `behind`: the rotator was not asked, since
+ * the secret before this one is promised to its readers, or too many old ones are not taken away yet.
+ */
 export class RotatorFailed extends tagged<RotatorFailed>()("RotatorFailed", {
   reason: Schema.String,
+  behind: Schema.optionalKey(Schema.Literals(["overlap", "retire_pending"])),
   permanent: Schema.Boolean,
   retryAfterMs: Schema.NullOr(Schema.Int)
 }) {}

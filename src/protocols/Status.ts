@@ -249,7 +249,12 @@ const table: Table = {
   },
   RotatorFailed: {
     code: "ROTATOR_FAILED",
-    reason: ({ reason }) => `The rotator brought no new secret into force: ${reason}`,
+    reason: ({ behind, reason }) =>
+      behind === "overlap"
+        ? 'The rotator was not asked: the secret before this one is still promised to its readers. Wait, or ask with "overlap": "PT0S", which ends that promise'
+        : behind === "retire_pending"
+          ? "The rotator was not asked: too many old secrets are not taken away yet (retire_pending)"
+          : `The rotator brought no new secret into force: ${reason}`,
     details: ({ permanent, reason, retryAfterMs }) => ({
       reason,
       permanent,

@@ -285,7 +285,8 @@ export const make = Effect.fnUntraced(function* (changedRows: Seldom) {
           if (!asked) return idle
           const { now } = yield* standingOf(job)
           const retryAfterMs = Math.max(0, next.until - now)
-          return rotatorFailed({ reason: "rate_limited", permanent: false, retryAfterMs })
+          const refused = { reason: "rate_limited", permanent: false, retryAfterMs, behind: next.why }
+          return failed(new errors.RotatorFailed(refused))
         }
         case "Over":
           return yield* over(atFirst)

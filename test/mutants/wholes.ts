@@ -794,6 +794,17 @@ const outside: ReadonlyArray<Mutant> = [
     { breaks: ["P5", "R-REF-21"], tests: ["test/chaos/grants.test.ts#lose no grant that could be kept"] },
     [{ id: "domain-words-parts-are-shown", from: "const partLength = 8", to: "const partLength = 80" }]
   ),
+  ...faultsIn(
+    "src/rotation/LiveRotator.ts",
+    { breaks: ["R-ROT-4"], tests: [`${whole}/rotators/webhook.test.ts#goes from step to step`] },
+    [
+      {
+        id: "rotation-promise-is-told-as-a-failure",
+        from: "retryAfterMs, behind: next.why }",
+        to: "retryAfterMs }"
+      }
+    ]
+  ),
   ...faultsIn("src/rotation/Webhook.ts", { breaks: ["R-ROT-5"], tests: [rotators] }, [
     {
       id: "rotation-webhook-says-two-things-and-is-believed",

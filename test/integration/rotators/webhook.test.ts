@@ -155,7 +155,12 @@ describe("a rotation", () => {
     assert.isTrue(rotator.live.has(fresh))
     assert.deepStrictEqual(stepsOf(id).slice(0, 3), ["prepare 1", "set 1", "test 1"])
     assert.isTrue(rotator.live.has(password), "the old one is promised for a while")
-    assert.deepStrictEqual(refusal(await rotate(id)), [502, "ROTATOR_FAILED"], "that is why none begins now")
+    const asked = stepsOf(id).length
+    const promised = await rotate(id)
+    assert.deepStrictEqual(refusal(promised), [502, "ROTATOR_FAILED"], "that is why none begins now")
+    assert.deepInclude(promised.body.error.details, { reason: "rate_limited", permanent: false })
+    assert.include(promised.body.error.reason ?? JSON.stringify(promised.body), "overlap")
+    assert.strictEqual(stepsOf(id).length, asked, "the rotator is not asked")
     await eventually(
       () => stepsOf(id),
       (steps) => steps.includes("retire 0"),
@@ -180,6 +185,21 @@ describe("a rotation", () => {
     for (const action of ["credential.rotation-begun", "credential.rotated", "credential.retired"]) {
       assert.include(actions, action)
     }
+  })
+
+  it("of a secret that leaked is run at once, whatever was promised, and what leaked is taken away", async () => {
+    const { id, password } = await store()
+    assert.strictEqual((await rotate(id, { overlap: "PT1H" })).status, 200)
+    const leaked = await passwordOf(id)
+    assert.deepStrictEqual(refusal(await rotate(id)), [502, "ROTATOR_FAILED"])
+    const answer = await rotate(id, { overlap: "PT0S" })
+    assert.strictEqual(answer.status, 200, JSON.stringify(answer.body))
+    const fresh = await passwordOf(id)
+    await eventually(
+      () => [password, leaked, fresh].map((one) => rotator.live.has(one)).join(),
+      (live) => live === "false,false,true",
+      { what: "both old ones are gone, and the new one works" }
+    )
   })
 
   it("is one, however many ask", async () => {
@@ -285,6 +305,7 @@ describe("a rotator that misbehaves", () => {
 
   it.each([
     ["with garbage", "\u0000not json", "malformed_answer"],
+    ["with no and yes", '{"ok":false,"permanent":true,"reason":"refused","ok":true}', "malformed_answer"],
     ["with an answer that is no answer", JSON.stringify({ fine: true }), "malformed_answer"],
     ["with a list", "[]", "malformed_answer"],
     ["with too much", JSON.stringify({ ok: true, padding: "z".repeat(70_000) }), "malformed_answer"],
