@@ -138,16 +138,6 @@ describe("a population of tokens", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("has all that was under way when it was named, counted too", () =>
-    Effect.gen(function* () {
-      const { begin, one, provision, rowOf, statusOf } = yield* world
-      const asked = [provision(2, "a"), begin(), provision(3, "b")] as const
-      const [, { matched, operationId }] = yield* Effect.all(asked, { concurrency: 3 })
-      yield* one.ender.revokeAllPiece(yield* rowOf, 10)
-      assert.deepStrictEqual([matched, (yield* statusOf(operationId)).done], [5, 5])
-    }).pipe(Effect.scoped)
-  )
-
   it.effect("is begun once for a key, is one of a few, and goes with its tenant", () =>
     Effect.gen(function* () {
       const { all, begin, one, rowOf } = yield* world
