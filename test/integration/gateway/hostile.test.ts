@@ -361,7 +361,12 @@ it("a slow service is 503 and asked once; one that is not there and a bus that i
   assert.deepStrictEqual(operations(), ["cm.v1.acme.application.register"])
   held = null
   await service.close()
-  const nobody = await http(gateway.url, "GET", list, { token })
+  // The server may give it one more before it has seen that nobody listens.
+  const nobody = await eventually(
+    () => http(gateway.url, "GET", list, { token }),
+    ({ body }) => body.details?.committed === false,
+    { what: "nobody being there" }
+  )
   assert.deepStrictEqual([nobody.status, nobody.body.details], [503, { part: "service", committed: false }])
   assert.match(nobody.body.detail, /No replica/u)
   const ready = await http(gateway.url, "GET", "/ready")
