@@ -32,10 +32,18 @@ export const globalTenantId = "global"
 
 export const isTokenValue = (text: string): boolean => tokenValuePattern.test(text) && text.isWellFormed()
 
-/** Of a request or an event; it is echoed, logged, stored with an event and published again. */
+/** Of what is kept of one: logged, stored, published. A platform protocol's request gets its own back, however long. */
 export const correlationIdLengthMax = 256
 
 export const isCorrelationId = (text: string): boolean => hasAtMost(text, correlationIdLengthMax)
+
+/** What is kept of a caller's: the first 256 code points of a longer one, in memory of their own. */
+export const keptCorrelationId = (id: string): string =>
+  isCorrelationId(id)
+    ? id
+    : Array.from(id.slice(0, correlationIdLengthMax * 2))
+        .slice(0, correlationIdLengthMax)
+        .join("")
 
 /** Whether a text has at most so many code points. */
 export const hasAtMost = (text: string, codePoints: number): boolean => {

@@ -14,6 +14,7 @@ import type { Msg } from "@nats-io/transport-node"
 import { Clock, Effect, Layer } from "effect"
 import { ClientChecks } from "../actors/clients/ClientChecks.ts"
 import * as HeldRefusals from "../actors/tenant/HeldRefusals.ts"
+import { LongRequests } from "../actors/tenant/LongRequests.ts"
 import { type ClientAnswer, refusal } from "../domain/ClientCredential.ts"
 import { Nats } from "../nats/Nats.ts"
 import { makeCounters } from "../observability/Metrics.ts"
@@ -58,6 +59,7 @@ const serve = Effect.fnUntraced(function* ({ protocol, read, type, write }: Clie
   const counters = yield* makeCounters
   const rule = replyRule(nats.inboxPrefix)
   const inFlight = InFlight.make(requestsInFlightMax)
+  const long = new LongRequests()
   const refusals = yield* HeldRefusals.make
   const subject = serviceSubject(instance, protocol, type)
   const name = `${protocol}-${type.replace(/-request$/u, "")}`
@@ -147,12 +149,16 @@ const serve = Effect.fnUntraced(function* ({ protocol, read, type, write }: Clie
       return
     }
     const to = replyTo(nats.validation, message)
-    if (!inFlight.enter()) {
+    const { length } = message.data
+    const hasRoom = long.enter(length)
+    if (!hasRoom || !inFlight.enter()) {
+      if (hasRoom) long.leave(length)
       tell(to, envelope, refusal(429), startedAt)
       return
     }
     const done = (answer: ClientAnswer) => {
       inFlight.leave()
+      long.leave(length)
       tell(to, envelope, answer, startedAt)
     }
     const { timeout, timestamp } = envelope

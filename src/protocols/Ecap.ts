@@ -13,9 +13,10 @@ import type { Msg } from "@nats-io/transport-node"
 import { Cause, Clock, Effect, Exit, Layer, Option, Result } from "effect"
 import * as HeldRefusals from "../actors/tenant/HeldRefusals.ts"
 import { Limits } from "../actors/tenant/Limits.ts"
+import { LongRequests } from "../actors/tenant/LongRequests.ts"
 import { type ChangeError, Tenants } from "../actors/tenant/Tenants.ts"
 import { Validator } from "../actors/validation/Validator.ts"
-import { appNamePattern, globalTenantId, isTokenValue } from "../domain/Names.ts"
+import { appNamePattern, globalTenantId, isTokenValue, keptCorrelationId } from "../domain/Names.ts"
 import type { Principal } from "../domain/Principal.ts"
 import type { TokenStatus } from "../domain/Token.ts"
 import { Nats } from "../nats/Nats.ts"
@@ -82,6 +83,7 @@ const transition = Effect.gen(function* () {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const rule = replyRule(nats.inboxPrefix)
   const inFlight = Shares.make(requestsInFlightMax)
+  const long = new LongRequests()
   const limits = yield* Limits
   const validator = yield* Validator
   const turns = yield* Turns.live(protocol)
@@ -130,13 +132,10 @@ const transition = Effect.gen(function* () {
     target: TokenStatus,
     principal: Principal,
     startedAt: bigint
-  ) =>
-    tenants
-      .transitionByValue(request.appName, request.token, target, {
-        ...principal,
-        correlationId: request.correlationId,
-        idempotency: null
-      })
+  ) => {
+    const correlationId = keptCorrelationId(request.correlationId)
+    return tenants
+      .transitionByValue(request.appName, request.token, target, { ...principal, correlationId, idempotency: null })
       .pipe(
         Effect.exit,
         Effect.tap((exit) =>
@@ -145,8 +144,9 @@ const transition = Effect.gen(function* () {
             : Effect.void
         ),
         Effect.map((exit) => tell(to, request.correlationId, transitionAnswer(exit), startedAt)),
-        Effect.annotateLogs({ correlationId: request.correlationId })
+        Effect.annotateLogs({ correlationId })
       )
+  }
 
   const take = (message: Msg) => {
     const reply = rule(message.reply)
@@ -170,13 +170,22 @@ const transition = Effect.gen(function* () {
     const tenant = known ?? `unknown, asked by ${principal}`
     const tenantMax = limits.get(known ?? globalTenantId).requestsInFlight
     const entering: Shares.Entering = { tenant, tenantMax, asker: principal, takesAway, always: false }
-    const leave = inFlight.enter(entering)
+    const place = inFlight.enter(entering)
     const line = takesAway ? `${tenant} takes away` : tenant
     const to = replyTo(nats.requests, message)
-    if (leave === null) {
+    if (place === null) {
       if (!inFlight.isFull(entering)) return refuse(to, request.correlationId, startedAt)
       turns.press(line)
       return refuse(to, request.correlationId, startedAt, Turns.telling(turns, line))
+    }
+    const { length } = message.data
+    if (!long.enter(length)) {
+      place()
+      return refuse(to, request.correlationId, startedAt)
+    }
+    const leave = () => {
+      long.leave(length)
+      place()
     }
     const left = Effect.sync(() => {
       turns.ended(line)

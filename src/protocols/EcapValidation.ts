@@ -17,6 +17,7 @@ import { Replies, replySubjectOf, withoutPayload } from "../nats/Replies.ts"
 import { makeCounters } from "../observability/Metrics.ts"
 import { Replica } from "../observability/Replica.ts"
 import { EndpointTokenValidationResponse } from "../schema/Ecap.ts"
+import { withoutCorrelationId } from "../schema/EcapReply.ts"
 import { Micro } from "./Micro.ts"
 import { plainReplyRule, replyRule, send } from "./Responder.ts"
 import { serviceSubject } from "./Subject.ts"
@@ -79,7 +80,10 @@ export const validation = Effect.gen(function* () {
       message.data,
       (bytes, statusCode) => {
         answered = true
-        if (!replies.send(answerable, bytes)) counters.dropped(protocol, "answer_not_sent")
+        // The echoed id alone can make an answer larger than the request that just fitted.
+        if (!replies.send(answerable, bytes) && !replies.send(answerable, withoutCorrelationId(bytes))) {
+          counters.dropped(protocol, "answer_not_sent")
+        }
         if (startedAt !== null) {
           const now = isLate ? nowOfTurn() : clock.monotonicTimeNanosUnsafe()
           lastNanoseconds = Number(now - startedAt)

@@ -19,8 +19,6 @@ import * as Writer from "./AvroWriter.ts"
 /** What a field may be, as its Avro type. */
 export const kinds = {
   string: { type: "string" },
-  /** Of a request or an answer: at most 256 characters, or the message is none. */
-  correlationId: { type: "string" },
   /** Of an event: a longer one is left out, read or written. Nobody waits for an event to be refused. */
   eventCorrelationId: { type: "string" },
   int: { type: "int" },
@@ -38,7 +36,6 @@ export const kinds = {
 
 interface KindTypes {
   readonly string: string
-  readonly correlationId: string
   readonly eventCorrelationId: string
   readonly int: number
   readonly long: bigint
@@ -55,13 +52,6 @@ interface Codec<A> {
   readonly write: (value: A) => Uint8Array
 }
 const text: Codec<string> = { read: (reader) => reader.text(), write: Writer.text }
-const correlationId: Codec<string> = {
-  read: (reader) => {
-    const id = reader.text()
-    return id === malformed || isCorrelationId(id) ? id : malformed
-  },
-  write: (id) => (isCorrelationId(id) ? Writer.text(id) : Writer.bug("a correlation id"))
-}
 const shortOrNone = (id: string): string => (isCorrelationId(id) ? id : "")
 const eventCorrelationId: Codec<string> = {
   read: (reader) => {
@@ -78,7 +68,6 @@ const optionalText = (nullBranch: 0 | 1): Codec<string | null> => ({
 
 const codecs: { readonly [K in keyof KindTypes]: Codec<KindTypes[K]> } = {
   string: text,
-  correlationId,
   eventCorrelationId,
   int: { read: (reader) => reader.int(), write: Writer.int },
   long,
@@ -107,8 +96,8 @@ export interface Message<F extends Fields> {
 
 export type Of<M> = M extends Message<infer F> ? Value<F> : never
 
-/** Most messages of the platform begin with these. Times are UNIX milliseconds. */
-export const common = { correlationId: "correlationId", timestamp: "long", timeout: "timeout" } as const
+/** Most messages of the platform begin with these. Times are UNIX milliseconds. A correlation id is echoed, however long. */
+export const common = { correlationId: "string", timestamp: "long", timeout: "timeout" } as const
 /** The same for events. */
 export const commonOfEvents = { ...common, correlationId: "eventCorrelationId" } as const
 

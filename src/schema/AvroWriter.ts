@@ -8,7 +8,7 @@ const longMax = 2n ** 63n - 1n
 const intMin = -0x8000_0000
 const intMax = 0x7fff_ffff
 
-export const bug = (expected: string): never => {
+const bug = (expected: string): never => {
   throw new TypeError(`not ${expected}`)
 }
 

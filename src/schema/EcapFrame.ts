@@ -3,14 +3,14 @@
  * `Ecap.ts`; this module exists because a validation that hits must not build any.
  *
  * Strict: a request that is cut off, has bytes left over, a negative length, a number of more than 64
- * bits or a correlation id that is not UTF-8 or has more than 256 characters is undecodable. Lengths that are encoded longer than
+ * bits or a correlation id that is not UTF-8 is undecodable. Lengths that are encoded longer than
  * needed are accepted (Avro does not forbid them) and say so in `keyCanonical`.
  *
  * Whether `appName` and `token` are UTF-8 and look as they may is not judged by `read`: their bytes
  * are the key of a table that only ever holds good ones, so the check is owed only when the table
  * does not know them. `names` does it.
  */
-import { appNamePattern, correlationIdLengthMax, isTokenValue } from "../domain/Names.ts"
+import { appNamePattern, isTokenValue } from "../domain/Names.ts"
 import { putText, textBytes } from "./AvroBytes.ts"
 import { isText, textOf } from "./Utf8.ts"
 
@@ -56,7 +56,6 @@ export class RequestFrame {
     const start = this.position - this.length
     this.correlationStart = start
     this.correlationEnd = this.position
-    if (this.length > correlationIdLengthMax && isTooLong(bytes, start, this.position)) return false
     if (!isText(bytes, start, this.position)) return false
     if (!this.times(bytes)) return false
     this.keyStart = this.position
@@ -147,14 +146,6 @@ export class RequestFrame {
     this.high = (high >>> 1) ^ sign
     return true
   }
-}
-
-/** Whether UTF-8 of more than 256 bytes holds more than 256 characters: each begins with one byte of its own. */
-const isTooLong = (bytes: Uint8Array, start: number, end: number): boolean => {
-  if (end - start > correlationIdLengthMax * 4) return true
-  let characters = 0
-  for (let at = start; at < end; at++) if ((bytes[at]! & 0xc0) !== 0x80) characters++
-  return characters > correlationIdLengthMax
 }
 
 const isExact = (high: number): boolean => high < bigBits && high >= -bigBits

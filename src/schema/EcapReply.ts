@@ -55,8 +55,24 @@ export const endpointIdOfTail = (bytes: Uint8Array, tailStart: number): string =
   return textOf(bytes, at, at + (length >>> 1)) ?? ""
 }
 
-/** Replies are cut from slabs of this size; a longer one gets memory of its own. */
+/** A response without its correlation id: for a caller whose id makes the answer larger than a message may be. */
+export const withoutCorrelationId = (response: Uint8Array): Uint8Array => {
+  let [at, length] = [0, 0]
+  for (let scale = 1; ; scale *= 0x80) {
+    const byte = response[at++]!
+    length += (byte & 0x7f) * scale
+    if (byte < 0x80) break
+  }
+  const rest = response.subarray(at + length / 2)
+  const bytes = new Uint8Array(1 + rest.length)
+  bytes.set(rest, 1)
+  return bytes
+}
+
+/** Replies are cut from slabs of this size. */
 const slabBytes = 0x10_0000
+/** One with a longer correlation id gets memory of its own: no stranger decides how soon a slab is used up. */
+const correlationBytesMax = 0x1000
 const timeBytesMax = 10
 /** Beside the correlation id and the tail: a length, the time, and what makes whole words. */
 const roomBytes = timeBytesMax + timeBytesMax + 8
@@ -85,10 +101,14 @@ export class ResponseWriter {
     tailStart: number,
     tailEnd: number
   ): Uint8Array {
-    this.makeRoom(correlationEnd - correlationStart + tailEnd - tailStart, now)
+    const correlationLength = correlationEnd - correlationStart
+    if (correlationLength > correlationBytesMax) {
+      return this.writeApart(request, correlationStart, correlationEnd, now, tail.subarray(tailStart, tailEnd))
+    }
+    this.makeRoom(correlationLength + tailEnd - tailStart, now)
     const start = this.used
-    let at = this.putHead(start, request, correlationStart, correlationEnd)
     const into = this.slab
+    let at = this.putHead(into, start, request, correlationStart, correlationEnd)
     for (let from = tailStart; from < tailEnd; ) into[at++] = tail[from++]!
     this.used = at
     return into.subarray(start, at)
@@ -108,12 +128,16 @@ export class ResponseWriter {
     tailLength: number
   ): Uint8Array {
     const correlationLength = correlationEnd - correlationStart
+    if (correlationLength > correlationBytesMax) {
+      const bytes = new Uint8Array(tail.buffer, tail.byteOffset + tailWord * 4, tailLength)
+      return this.writeApart(request, correlationStart, correlationEnd, now, bytes)
+    }
     this.makeRoom(correlationLength + tailLength, now)
     const headLength = lengthBytes(correlationLength) + correlationLength + this.timeLength
     // The head goes before it, wherever that begins.
     const tailAt = (this.used + headLength + 3) & ~3
     const start = tailAt - headLength
-    this.putHead(start, request, correlationStart, correlationEnd)
+    this.putHead(this.slab, start, request, correlationStart, correlationEnd)
     const into = this.words
     const end = tailAt + tailLength
     for (let word = tailAt >>> 2, from = tailWord; word << 2 < end; ) into[word++] = tail[from++]!
@@ -121,18 +145,37 @@ export class ResponseWriter {
     return this.slab.subarray(start, end)
   }
 
+  private writeApart(
+    request: Uint8Array,
+    correlationStart: number,
+    correlationEnd: number,
+    now: number,
+    tail: Uint8Array
+  ): Uint8Array {
+    if (now !== this.time) this.setTime(now)
+    const into = new Uint8Array(correlationEnd - correlationStart + tail.length + roomBytes)
+    const at = this.putHead(into, 0, request, correlationStart, correlationEnd)
+    into.set(tail, at)
+    return into.subarray(0, at + tail.length)
+  }
+
   private makeRoom(bytes: number, now: number): void {
     if (now !== this.time) this.setTime(now)
     const bound = (bytes + roomBytes) & ~3
     if (this.used + bound <= this.slab.length) return
-    this.slab = new Uint8Array(Math.max(slabBytes, bound))
+    this.slab = new Uint8Array(slabBytes)
     this.words = new Int32Array(this.slab.buffer)
     this.used = 0
   }
 
   /** Correlation id and time; answers where they end. */
-  private putHead(start: number, request: Uint8Array, correlationStart: number, correlationEnd: number): number {
-    const into = this.slab
+  private putHead(
+    into: Uint8Array,
+    start: number,
+    request: Uint8Array,
+    correlationStart: number,
+    correlationEnd: number
+  ): number {
     const correlationLength = correlationEnd - correlationStart
     let at = start
     if (correlationLength < 0x40) into[at++] = correlationLength << 1

@@ -440,6 +440,12 @@ export const domain: ReadonlyArray<Mutant> = [
         id: "domain-names-units-not-characters",
         from: "if (text.length > codePoints * 2) return false",
         to: "if (text.length > codePoints) return false"
+      },
+      {
+        id: "domain-names-kept-in-units",
+        from: "        .slice(0, correlationIdLengthMax)\n",
+        to: "",
+        tests: ["test/unit/protocols/ecap.test.ts#any length"]
       }
     ]
   ),

@@ -503,6 +503,18 @@ export const protocols: ReadonlyArray<Mutant> = [
       breaks: ["R-CLI-7", "R-DUR-2"]
     },
     {
+      id: "protocols-clients-long-one-keeps-its-room",
+      from: "      long.leave(length)\n      tell(",
+      to: "      tell(",
+      breaks: ["R-INP-2"]
+    },
+    {
+      id: "protocols-clients-long-ones-wait-without-bound",
+      from: "const hasRoom = long.enter(length)",
+      to: "const hasRoom = long.enter(0)",
+      breaks: ["R-INP-2"]
+    },
+    {
       id: "protocols-clients-refused-as-fast-as-asked",
       from: "if (answer.statusCode === 429) refusals.hold(",
       to: "if (answer.statusCode < 0) refusals.hold(",
@@ -521,6 +533,12 @@ export const protocols: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/protocols/EcapValidation.ts", { breaks: ["R-DUR-2"], tests: [`${unit}/ecap.test.ts`] }, [
+    {
+      id: "protocols-ecap-answer-too-large-is-none",
+      from: " && !replies.send(answerable, withoutCorrelationId(bytes))",
+      to: "",
+      breaks: ["R-INP-2"]
+    },
     {
       id: "protocols-ecap-drain-does-not-wait",
       from: "      validator\n        .drained()\n        .then(() => {",
@@ -547,6 +565,24 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "BigInt(now) > request.timestamp + 1_000n * request.timeout"
     },
     { id: "protocols-ecap-negative-time-out", from: " || request.timeout < 0n) {", to: ") {" },
+    {
+      id: "protocols-ecap-long-id-is-kept",
+      from: "const correlationId = keptCorrelationId(request.correlationId)",
+      to: "const { correlationId } = request",
+      breaks: ["R-INP-2"]
+    },
+    {
+      id: "protocols-ecap-long-one-keeps-its-room",
+      from: "      long.leave(length)\n",
+      to: "",
+      breaks: ["R-INP-2"]
+    },
+    {
+      id: "protocols-ecap-long-ones-wait-without-bound",
+      from: "if (!long.enter(length)) {",
+      to: "if (!long.enter(0)) {",
+      breaks: ["R-INP-2"]
+    },
     {
       id: "protocols-ecap-waited-too-long-keeps-its-place",
       from: "        leave()\n        refuse(to, request.correlationId, startedAt)\n",

@@ -58,8 +58,8 @@ export const schema: ReadonlyArray<Mutant> = [
       },
       {
         id: "schema-avro-long-correlation-id",
-        from: "return id === malformed || isCorrelationId(id) ? id : malformed",
-        to: "return id === malformed || isCorrelationId(id) || id.length < 1_000 ? id : malformed",
+        from: "return id === malformed ? id : shortOrNone(id)",
+        to: "return id",
         breaks: ["R-INP-2"]
       }
     ]
@@ -214,13 +214,31 @@ export const schema: ReadonlyArray<Mutant> = [
       { id: "schema-reply-overwrites-the-last-one", from: "    this.used = at\n", to: "    this.used = start\n" },
       {
         id: "schema-reply-old-time",
-        from: "if (now !== this.time) this.setTime(now)",
-        to: "if (this.time < 0) this.setTime(now)"
+        from: "if (now !== this.time) this.setTime(now)\n    const bound",
+        to: "if (this.time < 0) this.setTime(now)\n    const bound"
       },
       {
         id: "schema-reply-long-correlation-id",
         from: "if (correlationLength < 0x40) into[at++] = correlationLength << 1",
         to: "if (correlationLength <= 0x40) into[at++] = correlationLength << 1"
+      },
+      {
+        id: "schema-reply-long-one-uses-up-the-slab",
+        from: "if (correlationLength > correlationBytesMax) {\n      return",
+        to: "if (correlationLength > slabBytes / 2) {\n      return",
+        breaks: ["R-INP-2"]
+      },
+      {
+        id: "schema-reply-of-words-long-one-is-cut-off",
+        from: "new Uint8Array(tail.buffer, tail.byteOffset + tailWord * 4, tailLength)",
+        to: "new Uint8Array(tail.buffer, tail.byteOffset + tailWord, tailLength)",
+        breaks: ["R-INP-2"]
+      },
+      {
+        id: "schema-reply-without-id-half-of-it-left",
+        from: "response.subarray(at + length / 2)",
+        to: "response.subarray(at + Math.min(length / 2, 0x1000))",
+        breaks: ["R-INP-2"]
       }
     ]
   ),

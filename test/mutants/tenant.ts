@@ -299,6 +299,20 @@ export const tenant: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn(
+    "src/actors/tenant/LongRequests.ts",
+    { breaks: ["R-INP-2", "P6"], tests: ["test/unit/actors/validation/LiveValidator.test.ts#long correlation ids"] },
+    [
+      {
+        id: "tenant-long-requests-usual-ones-refused",
+        from: "if (bytes <= usualBytesMax) return true",
+        to: "if (bytes <= 1) return true",
+        tests: ["test/unit/protocols/ecap.test.ts#long correlation ids"]
+      },
+      { id: "tenant-long-requests-largest-never-fits", from: "this.taken > 0 && ", to: "" },
+      { id: "tenant-long-requests-keep-their-room", from: "this.taken -= bytes", to: "this.taken -= 0" }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/tenant/HeldRefusals.ts",
     { breaks: ["R-LIM-3", "P6"], tests: [`${unit}/HeldRefusals.test.ts`] },
     [

@@ -15,6 +15,12 @@ export const validation: ReadonlyArray<Mutant> = [
         id: "validation-late-before-unreadable",
         from: 'if (refusal !== null) return names(request, frame) === "undecodable" ? reply.undecodable : refusal',
         to: "if (refusal !== null) return refusal"
+      },
+      {
+        id: "validation-long-ones-wait-without-bound",
+        from: "if (!this.long.enter(length)) return reply.tooMany",
+        to: "this.long.enter(length)",
+        breaks: ["R-INP-2"]
       }
     ]
   ),
@@ -202,7 +208,20 @@ export const validation: ReadonlyArray<Mutant> = [
       from: "new Uint8Array(request.subarray(correlationStart, correlationEnd))",
       to: "request.slice(correlationStart, correlationEnd)"
     },
-    { id: "validation-waiter-asker-keeps-its-message", from: "      keepLittle?.()\n", to: "" }
+    { id: "validation-waiter-asker-keeps-its-message", from: "      keepLittle?.()\n", to: "" },
+    {
+      id: "validation-waiter-copies-what-is-not-held",
+      from: "if (correlationEnd - correlationStart > heldBytesMax) return",
+      to: "if (correlationEnd - correlationStart > 2 * heldBytesMax) return",
+      breaks: ["R-INP-2"]
+    },
+    {
+      id: "validation-waiter-never-leaves",
+      from: "      if (isWaiting) left()\n",
+      to: "",
+      breaks: ["R-INP-2"],
+      tests: [`${live}#long correlation ids`]
+    }
   ]),
   ...faultsIn(
     "src/actors/validation/Misses.ts",

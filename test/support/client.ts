@@ -32,8 +32,9 @@ export interface Client {
   readonly transition: (
     appName: string,
     token: string,
-    targetStatus: string
-  ) => Promise<{ readonly statusCode: number; readonly reasonPhrase: string | null }>
+    targetStatus: string,
+    correlationId?: string
+  ) => Promise<{ readonly correlationId: string; readonly statusCode: number; readonly reasonPhrase: string | null }>
   readonly close: () => Promise<void>
 }
 
@@ -106,14 +107,15 @@ export const connectClient = async (options: {
       )
       return ecap.ValidationResponse.fromBuffer(Buffer.from(reply.data)) as ecap.Validated
     },
-    transition: async (appName, token, targetStatus) => {
-      const request = { correlationId: "test", timestamp: 1_700_000_000_000, timeout: 0, appName, token, targetStatus }
+    transition: async (appName, token, targetStatus, correlationId = "test") => {
+      const request = { correlationId, timestamp: 1_700_000_000_000, timeout: 0, appName, token, targetStatus }
       const reply = await (await as(administrator)).request(
         `kaa.v1.service.${instance}.ecap.ep-token-status-transition-request`,
         ecap.TransitionRequest.toBuffer(request),
         { timeout: timeoutMs }
       )
       return ecap.TransitionResponse.fromBuffer(Buffer.from(reply.data)) as {
+        readonly correlationId: string
         readonly statusCode: number
         readonly reasonPhrase: string | null
       }

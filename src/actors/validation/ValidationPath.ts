@@ -14,6 +14,7 @@
 import { appNamePattern, isTokenValue } from "../../domain/Names.ts"
 import { verdict } from "../../domain/TokenLifecycle.ts"
 import { keyOf, names, RequestFrame } from "../../schema/EcapFrame.ts"
+import { LongRequests, usualBytesMax } from "../tenant/LongRequests.ts"
 import { chunkOf } from "./Arena.ts"
 import { inactiveFlag, rotatedFlag, toldFlag } from "./HotRecord.ts"
 import { Misses, type MissesOptions } from "./Misses.ts"
@@ -21,7 +22,7 @@ import { SipHash } from "./SipHash.ts"
 import type { Counts } from "./ValidationMetrics.ts"
 import * as reply from "./ValidationReply.ts"
 import type { Respond, Validator } from "./Validator.ts"
-import { replyOf, type Waiter, waiterForBytes, waiterForTexts, writer } from "./Waiter.ts"
+import { leaving, replyOf, type Waiter, waiterForBytes, waiterForTexts, writer } from "./Waiter.ts"
 
 export interface ValidationPathOptions extends MissesOptions {
   /** 16 bytes that nobody outside knows. */
@@ -32,6 +33,7 @@ export class ValidationPath {
   private readonly sip: SipHash
   private readonly frame = new RequestFrame()
   private readonly misses: Misses
+  private readonly long = new LongRequests()
   private readonly options: ValidationPathOptions
   /** The moment of this turn, while it lasts. */
   private wall = 0
@@ -177,7 +179,14 @@ export class ValidationPath {
     const texts = names(request, frame)
     if (texts === "undecodable") return reply.undecodable
     if (texts === "invalid") return reply.badRequest
-    this.miss(texts.appName, texts.token, leaseHolds, wall, waiterForBytes(request, frame, respond, keepLittle))
+    const waiter = waiterForBytes(request, frame, respond, keepLittle)
+    if (request.length <= usualBytesMax) this.miss(texts.appName, texts.token, leaseHolds, wall, waiter)
+    else {
+      const { length } = request
+      if (!this.long.enter(length)) return reply.tooMany
+      const left = () => this.long.leave(length)
+      this.miss(texts.appName, texts.token, leaseHolds, wall, leaving(waiter, left))
+    }
     return undefined
   }
 

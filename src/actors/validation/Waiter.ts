@@ -1,6 +1,7 @@
 /** Who waits for the answer to a validation: a request in bytes, or a caller with texts. */
 import type { RequestFrame } from "../../schema/EcapFrame.ts"
 import { ResponseWriter } from "../../schema/EcapReply.ts"
+import { heldBytesMax } from "../tenant/HeldRefusals.ts"
 import type { ValidationAnswer } from "../tenant/Tenants.ts"
 import type { Answer } from "./ValidationReply.ts"
 import type { Respond } from "./Validator.ts"
@@ -39,11 +40,26 @@ export const waiterForBytes = (
       respond(replyOf(request, correlationStart, correlationEnd, answer, now), answer.statusCode)
     },
     keepLittle: () => {
+      // So much is not held: it is answered at once.
+      if (correlationEnd - correlationStart > heldBytesMax) return correlationEnd - correlationStart
       keepLittle?.()
       // A copy, which the `slice` of a `Buffer` is not.
       request = new Uint8Array(request.subarray(correlationStart, correlationEnd))
       ;[correlationStart, correlationEnd] = [0, request.length]
       return request.length
+    }
+  }
+}
+
+/** The same, and `left` is told once, just before it is answered. */
+export const leaving = (waiter: Waiter, left: () => void): Waiter => {
+  let isWaiting = true
+  return {
+    ...waiter,
+    answer: (answer, now) => {
+      if (isWaiting) left()
+      isWaiting = false
+      waiter.answer(answer, now)
     }
   }
 }

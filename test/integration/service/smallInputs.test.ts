@@ -63,19 +63,20 @@ it("runs of one byte on Avro subjects change nothing for what is read after them
   }
 })
 
-it("a correlation id of 300,000 characters is 400 in a request, left out of an event, and holds nothing up", async () => {
+it("a correlation id of 300,000 characters is echoed, kept in a few, left out of an event, and holds nothing up", async () => {
   const { token, tokenId } = await provision("long")
   const correlationId = "a".repeat(300_000)
-  const request = { correlationId, timestamp: 0, timeout: 0, appName: "app", token, targetStatus: "Revoked" }
-  const answer = await client.nc.request(transitionSubject, ecap.TransitionRequest.toBuffer(request), {
-    timeout: 60_000
-  })
-  assert.deepInclude(ecap.TransitionResponse.fromBuffer(Buffer.from(answer.data)), {
-    correlationId: "",
-    statusCode: 400
-  })
-  assert.deepInclude(await client.validate("app", token, { correlationId }), { correlationId: "", statusCode: 400 })
+  assert.deepInclude(await client.validate("app", token, { correlationId }), { correlationId, statusCode: 200 })
+  for (const status of ["Suspended", "Active"]) {
+    const answer = await client.transition("app", token, status, correlationId)
+    assert.deepInclude(answer, { correlationId, statusCode: 200 })
+  }
   assert.strictEqual((await client.validate("app", token)).statusCode, 200)
+  const { content } = (await client.ask("demo", "audit.list", { entityId: tokenId })).body
+  assert.includeMembers(
+    content.map((row: { readonly correlationId: string }) => row.correlationId),
+    ["a".repeat(256)]
+  )
 
   const heard: Array<{ readonly tokenIds: ReadonlyArray<string>; readonly correlationId: string }> = []
   const ear = client.nc.subscribe(`kaa.v1.events.${instance}.endpoint.token.revoked`, {

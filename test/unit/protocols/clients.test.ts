@@ -1,4 +1,4 @@
-// Verifies R-CLI-1, R-CLI-7, R-LIM-3.
+// Verifies R-CLI-1, R-CLI-7, R-INP-2, R-LIM-3.
 /** `client-credential.*` and the four questions of 16/ECAP and 22/CAP on a paper bus, with scripted actors. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
@@ -235,7 +235,7 @@ describe("16/ECAP and 22/CAP about clients", () => {
     const [sent] = await eventually(
       () => world.bus.sent.filter(({ subject }) => subject === reply),
       ({ length }) => length > 0,
-      { everyMs: 1, what: "an answer" }
+      { everyMs: 1, limitMs: 20_000, what: "an answer" }
     )
     return wire[tail].answer.fromBuffer(Buffer.from(sent!.data)) as Record<string, unknown>
   }
@@ -288,14 +288,67 @@ describe("16/ECAP and 22/CAP about clients", () => {
       world.tenants.calls.length = 0
       for (const [change, status] of [
         [{ timestamp: 1, timeout: 1 }, 408],
-        [{ timeout: -1 }, 400],
-        [{ correlationId: "x".repeat(257) }, 400]
+        [{ timeout: -1 }, 400]
       ] as const) {
         const answer = await ask(tail, wire[tail].request.toBuffer({ ...request, ...change }))
         assert.strictEqual(answer.statusCode, status)
       }
       assert.deepStrictEqual(world.tenants.calls, [])
       hot = undefined
+    }
+  )
+
+  it.each(questions)("%s with a correlation id of any length is answered with it (R-INP-2)", async (tail, fields) => {
+    for (const [value, later] of [
+      [undefined, good],
+      [undefined, refusal(401)],
+      [good, good]
+    ] as const) {
+      hot = value
+      given = later
+      for (const length of [255, 256, 257, 65_535, 65_536, 1_000_000]) {
+        for (const character of ["a", "é", "😀"]) {
+          const correlationId = character.repeat(length)
+          const answer = await ask(tail, wire[tail].request.toBuffer({ ...envelope, ...fields, correlationId }))
+          assert.isTrue(answer.correlationId === correlationId, `${length} of ${character}`)
+          assert.strictEqual(answer.statusCode, later.statusCode)
+        }
+      }
+    }
+    hot = undefined
+    given = good
+    const correlationId = "a".repeat(8_388_608 - 30)
+    const largest = wire[tail].request.toBuffer({ ...envelope, ...fields, correlationId })
+    assert.deepInclude(await ask(tail, largest), { correlationId: "", statusCode: 200, clientId: "c" })
+  })
+
+  it.each(questions)(
+    "%s waits with so many bytes of long correlation ids, one more is 429 (R-INP-2)",
+    async (tail, fields) => {
+      const waiting: Array<(answer: ClientAnswer) => void> = []
+      const before = { ...world.tenants.script }
+      Object.assign(world.tenants.script, {
+        checksPasswordUnsafe: (_: unknown, respond: (answer: ClientAnswer) => void) => waiting.push(respond),
+        checksCertificateUnsafe: (_1: unknown, _2: unknown, respond: (answer: ClientAnswer) => void) =>
+          waiting.push(respond)
+      })
+      const of = (length: number) => {
+        const correlationId = "a".repeat(length)
+        return ask(tail, wire[tail].request.toBuffer({ ...envelope, ...fields, correlationId }))
+      }
+      const mebibyte = 1_048_576
+      const first = [of(7 * mebibyte), of(7 * mebibyte), of(mebibyte)]
+      const refused = await of(2 * mebibyte)
+      assert.deepStrictEqual([refused.statusCode, String(refused.correlationId).length], [429, 2 * mebibyte])
+      const all = [...first, of(1_024)]
+      assert.lengthOf(waiting, 4)
+      for (const respond of waiting.splice(0)) respond(good)
+      for (const { statusCode } of await Promise.all(all)) assert.strictEqual(statusCode, 200)
+      const again = of(7 * mebibyte)
+      assert.lengthOf(waiting, 1)
+      waiting[0]!(good)
+      assert.strictEqual((await again).statusCode, 200)
+      Object.assign(world.tenants.script, before)
     }
   )
 

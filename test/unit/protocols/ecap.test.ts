@@ -1,13 +1,16 @@
-// Verifies R-LIM-3.
+// Verifies R-INP-2, R-LIM-3.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Deferred, Effect, Exit } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import { holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { checkTransition, transitionAnswer } from "../../../src/protocols/Ecap.ts"
 import { pressedMax, stuckMs, waitsMax } from "../../../src/protocols/Turns.ts"
-import { EndpointTokenStatusTransitionRequest as Request } from "../../../src/schema/Ecap.ts"
+import {
+  EndpointTokenValidationResponse,
+  EndpointTokenStatusTransitionRequest as Request
+} from "../../../src/schema/Ecap.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type ProtocolWorld, protocolWorld, requestInfo } from "../../support/protocolWorld.ts"
@@ -56,7 +59,7 @@ describe("16/ECAP status transition", () => {
     const [answer] = await eventually(
       () => world.bus.sent.filter((sent) => sent.subject === reply),
       ({ length }) => length === 1,
-      { everyMs: 1 }
+      { everyMs: 1, limitMs: 20_000, what: "an answer" }
     )
     assert.isUndefined(answer?.headers)
     return ecap.TransitionResponse.fromBuffer(Buffer.from(answer?.data ?? [])) as {
@@ -163,16 +166,47 @@ describe("16/ECAP status transition", () => {
     }
   })
 
-  it("a correlation id of more than 256 characters is answered 400 with an empty one, and nothing is asked (R-INP-2)", async () => {
-    world.tenants.calls.length = 0
-    const asked = (correlationId: string) =>
-      request(ecap.TransitionRequest.toBuffer({ ...right, timestamp: 0, timeout: 0, correlationId }))
-    assert.deepInclude(await asked("a".repeat(8_388_488)), { correlationId: "", statusCode: 400, reasonPhrase: null })
-    assert.deepInclude(await asked("é".repeat(257)), { correlationId: "", statusCode: 400, reasonPhrase: null })
-    assert.deepStrictEqual(world.tenants.calls, [])
+  it("a correlation id of any length is echoed; what is kept of it are its first 256 characters (R-INP-2)", async () => {
     world.tenants.script.transitionByValue = () => Effect.void
-    const longest = "😀".repeat(256)
-    assert.deepInclude(await asked(longest), { correlationId: longest, statusCode: 200 })
+    for (const character of ["a", "é", "😀"]) {
+      for (const length of [0, 1, 255, 256, 257, 511, 512, 513, 65_535, 1_000_000]) {
+        world.tenants.calls.length = 0
+        const correlationId = character.repeat(length)
+        const bytes = ecap.TransitionRequest.toBuffer({ ...right, timestamp: 0, timeout: 0, correlationId })
+        const answer = await request(bytes)
+        assert.strictEqual(answer.statusCode, 200)
+        assert.isTrue(answer.correlationId === correlationId, `${length} of ${character}`)
+        const caller = world.tenants.calls[0]?.args.at(-1) as { readonly correlationId: string }
+        assert.strictEqual(caller.correlationId, character.repeat(Math.min(length, 256)))
+      }
+    }
+    // So long that the answer would be larger than a message: it comes without.
+    const largest = "a".repeat(8_388_608 - 20)
+    const bytes = ecap.TransitionRequest.toBuffer({ ...right, timestamp: 0, timeout: 0, correlationId: largest })
+    world.tenants.script.transitionByValue = () => Effect.fail(new errors.TokenNotFound({ tokenId: null }))
+    assert.deepInclude(await request(bytes), { correlationId: "", statusCode: 404, reasonPhrase: "Token not found" })
+  })
+
+  it("requests with long correlation ids wait with so many bytes of them, one more is 429, and others wait (R-INP-2)", async () => {
+    const end = Deferred.makeUnsafe<void>()
+    world.tenants.script.transitionByValue = () => Deferred.await(end)
+    world.tenants.calls.length = 0
+    const ask = (mebibytes: number, token: string, less = 0) =>
+      transition({ correlationId: "a".repeat(mebibytes * 1_048_576 - less), token })
+    const waiting = [ask(7, "a"), ask(7, "b"), ask(2, "c", 1_000)]
+    const refused = await ask(2, "d").catch((unanswered) => {
+      Deferred.doneUnsafe(end, Effect.void)
+      throw unanswered
+    })
+    assert.deepStrictEqual([refused.statusCode, refused.correlationId.length], [429, 2_097_152])
+    const short = transition({ correlationId: "a".repeat(1_024), token: "e" })
+    await eventually(
+      () => world.tenants.calls.length,
+      (count) => count === 4,
+      { limitMs: 20_000, what: "four that were begun" }
+    ).finally(() => Deferred.doneUnsafe(end, Effect.void))
+    for (const { statusCode } of await Promise.all([...waiting, short])) assert.strictEqual(statusCode, 200)
+    assert.strictEqual((await ask(7, "f")).statusCode, 200)
   })
 
   const failures: ReadonlyArray<readonly [ChangeError, number, string | null]> = [
@@ -357,6 +391,21 @@ describe("16/ECAP validation", () => {
     assert.deepStrictEqual(world.bus.sent, [{ subject: reply, data: Uint8Array.of(1, 2, 3), headers: undefined }])
     const { text } = await world.admin("metrics")
     assert.match(text, /cm_requests_total\{.*operation="ecap-ep-token".*status="404".*\} 1/)
+    await world.close()
+  })
+
+  it("is answered without its correlation id where the answer would be larger than a message may be (R-INP-2)", async () => {
+    const answer = { timestamp: 7n, timeout: 0n, tokenId: null, endpointId: null, statusCode: 404, reasonPhrase: null }
+    const encode = (correlationId: string) => EndpointTokenValidationResponse.encode({ correlationId, ...answer })
+    const world = await protocolWorld({
+      maxPayload: 10_000,
+      validator: () => ({ bytes: encode("a".repeat(10_000)), statusCode: 404 })
+    })
+    world.bus.publish("kaa.v1.service.cm.ecap.ep-token-request", Uint8Array.of(9, 8), { reply: "_INBOX.comms.a" })
+    assert.deepStrictEqual(
+      world.bus.sent.map(({ data }) => Buffer.from(data).toString("hex")),
+      [Buffer.from(encode("")).toString("hex")]
+    )
     await world.close()
   })
 

@@ -1,9 +1,9 @@
-// Verifies R-BUS-1.
+// Verifies R-BUS-1, R-INP-2.
 import { existsSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import avsc from "avsc"
 import { keyOf, names, RequestFrame } from "../../../src/schema/EcapFrame.ts"
-import { encodeTail, endpointIdOfTail, ResponseWriter } from "../../../src/schema/EcapReply.ts"
+import { encodeTail, endpointIdOfTail, ResponseWriter, withoutCorrelationId } from "../../../src/schema/EcapReply.ts"
 import * as vectors from "../../fixtures/ecapVectors.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
 
@@ -167,6 +167,20 @@ describe("EcapFrame reads requests", () => {
     assert.deepInclude(read(Buffer.from("8200630000" + "02610262", "hex")), { keyCanonical: true })
   })
 
+  it("with a correlation id of any length, which is UTF-8 to its last byte (R-INP-2)", () => {
+    for (const character of ["a", "é", "😀"]) {
+      for (const length of [63, 64, 128, 129, 255, 256, 257, 1_024, 1_025, 4_096, 65_535, 65_536, 2_097_152]) {
+        const correlationId = character.repeat(length)
+        const bytes = encode({ correlationId, timestamp: 1n, timeout: 0n, appName: "a", token: "b" })
+        const found = read(bytes)
+        assert.isTrue(typeof found === "object" && found.correlationId === correlationId, `${character} ${length}`)
+        const broken = Buffer.from(bytes)
+        broken[broken.length - 7] = 0xff // of the last character, before the two times, "a" and "b"
+        assert.strictEqual(read(broken), "undecodable", `${character} ${length}`)
+      }
+    }
+  })
+
   it("as undecodable when any text is not UTF-8", () => {
     for (const bad of ["c080", "eda080", "f4908080", "ff", "c3"]) {
       const text = bad.length.toString(16).padStart(2, "0") + bad
@@ -257,6 +271,33 @@ describe("EcapFrame writes responses", () => {
       assert.strictEqual(responseType.fromBuffer(Buffer.from(bytes)).timestamp, run, `seed ${seed}`)
     }
     for (const { bytes, hex } of kept) assert.strictEqual(Buffer.from(bytes.subarray(-16)).toString("hex"), hex)
+  })
+
+  it("and one with a long correlation id takes no room of the others", () => {
+    const writer = new ResponseWriter()
+    const tail = encodeTail({ tokenId: "t", endpointId: "e", statusCode: 200, reasonPhrase: null })
+    const correlation = Buffer.alloc(1_000_000, 0x61)
+    const short = () => writer.write(correlation, 0, 1, 1, tail, 0, tail.length)
+    const first = short()
+    for (const length of [4_097, 65_535, 65_536, 1_000_000]) {
+      for (const long of [
+        writer.write(correlation, 0, length, 1, tail, 0, tail.length),
+        writer.writeWords(correlation, 0, length, 1, wordsOf(tail), 3, tail.length)
+      ]) {
+        const { correlationId, statusCode } = responseType.fromBuffer(Buffer.from(long))
+        assert.deepStrictEqual([correlationId.length, statusCode], [length, 200])
+        assert.notStrictEqual(long.buffer, first.buffer)
+      }
+      assert.strictEqual(short().buffer, first.buffer)
+    }
+  })
+
+  it("which is the same but for its correlation id without it", () => {
+    for (const length of [0, 1, 63, 64, 8_191, 8_192, 1_048_576]) {
+      const value = { tokenId: "t", endpointId: null, statusCode: 404, reasonPhrase: "r" }
+      const without = withoutCorrelationId(write("a".repeat(length), 7, value))
+      assert.strictEqual(Buffer.from(without).toString("hex"), Buffer.from(write("", 7, value)).toString("hex"))
+    }
   })
 
   it("from whose tail the endpoint id can be read again, at every length", () => {

@@ -1,4 +1,4 @@
-// Verifies R-TOK-2, R-REV-4, R-REV-5, R-BUS-9, R-BUS-10, R-ACT-5.
+// Verifies R-INP-2, R-TOK-2, R-REV-4, R-REV-5, R-BUS-9, R-BUS-10, R-ACT-5.
 import { assert, describe, it } from "@effect/vitest"
 import type { HotToken } from "../../../../src/domain/HotToken.ts"
 import type { RevocationTarget } from "../../../../src/domain/Revocation.ts"
@@ -159,27 +159,58 @@ describe("a validation's answer", () => {
     assert.deepInclude(world.askBytes(encoded).reply, { statusCode: 400, correlationId: "" })
   })
 
-  it("echoes a correlation id of up to 256 characters; a longer one is 400 with an empty one (R-INP-2)", async () => {
+  const bytesOf = (correlationId: string, token = "value1", appName = "app") =>
+    ecap.ValidationRequest.toBuffer({ correlationId, timestamp: 0, timeout: 0, appName, token })
+
+  it("echoes a correlation id of any length, with a verdict of any kind, and the next one is right (R-INP-2)", async () => {
     const world = await hotWorld()
-    const ask = (correlationId: string) =>
-      world.askBytes(
-        ecap.ValidationRequest.toBuffer({ correlationId, timestamp: 0, timeout: 0, appName: "app", token: "value1" })
-      ).reply
-    for (const length of [0, 1, 63, 64, 127, 128, 129, 255, 256]) {
+    for (const length of [0, 1, 63, 64, 127, 128, 129, 255, 256, 257, 4_096, 4_097, 65_535, 65_536, 1_200_000]) {
       for (const character of ["a", "é", "😀"]) {
         const correlationId = character.repeat(length)
-        assert.deepInclude(ask(correlationId), { ...ids(1), statusCode: 200, correlationId })
+        const isEchoed = async (bytes: Uint8Array, statusCode: number) => {
+          const asked = world.askBytes(bytes)
+          await settled()
+          assert.isTrue(asked.reply?.correlationId === correlationId, `${statusCode}, ${length} of ${character}`)
+          assert.strictEqual(asked.reply?.statusCode, statusCode)
+        }
+        await isEchoed(bytesOf(correlationId), 200)
+        await isEchoed(bytesOf(correlationId, "a.b"), 400)
+        await isEchoed(bytesOf(correlationId, `unknown${length}${character}`), 404)
+        await isEchoed(bytesOf(correlationId, "value1", "elsewhere"), 404)
+        assert.deepInclude(world.askBytes(bytesOf("c")).reply, { ...ids(1), statusCode: 200, correlationId: "c" })
       }
     }
-    for (const long of [
-      "a".repeat(257),
-      "é".repeat(257),
-      "😀".repeat(257),
-      `${"😀".repeat(256)}a`,
-      "a".repeat(2 ** 22)
-    ]) {
-      assert.deepInclude(ask(long), { ...noIds, statusCode: 400, correlationId: "" })
-    }
+    assert.deepStrictEqual(world.bugs, [])
+  })
+
+  it("to requests with long correlation ids waits with so many bytes of them, one more is 429, and others wait (R-INP-2)", async () => {
+    const world = await hotWorld()
+    world.hold = true
+    const mebibytes = (count: number) => "a".repeat(count * 1_048_576)
+    const long = [mebibytes(7), mebibytes(7), mebibytes(1)].map((id, at) => world.askBytes(bytesOf(id, `long${at}`)))
+    const more = world.askBytes(bytesOf(mebibytes(2), "more"))
+    assert.deepInclude({ ...more.reply, correlationId: "" }, { ...noIds, statusCode: 429, correlationId: "" })
+    assert.isTrue(more.reply?.correlationId === mebibytes(2))
+    const short = world.askBytes(bytesOf("a".repeat(1_024), "short"))
+    assert.deepInclude(world.askBytes(bytesOf(mebibytes(7))).reply, { ...ids(1), statusCode: 200 })
+    await settled()
+    world.hold = false
+    while (world.sent.length > 0) await world.sent.shift()!.answer()
+    await settled()
+    for (const { reply } of [...long, short]) assert.strictEqual(reply?.statusCode, 404)
+    // What was answered has given its room back: as much fits again, and the first one always does.
+    world.hold = true
+    const again = [mebibytes(15), mebibytes(1)].map((id, at) => world.askBytes(bytesOf(id, `again${at}`)))
+    assert.deepStrictEqual(
+      again.map(({ reply }) => reply?.statusCode),
+      [undefined, 429]
+    )
+    await settled()
+    while (world.sent.length > 0) await world.sent.shift()!.answer()
+    const alone = world.askBytes(bytesOf(mebibytes(17), "alone"))
+    await settled()
+    while (world.sent.length > 0) await world.sent.shift()!.answer()
+    assert.strictEqual(alone.reply?.statusCode, 404)
   })
 
   it("takes longer encodings of the same lengths for the same request", async () => {

@@ -1,5 +1,6 @@
-// Verifies R-LIM-3.
+// Verifies R-INP-2, R-LIM-3.
 import { assert, describe, it } from "vitest"
+import { heldBytesMax } from "../../../../src/actors/tenant/HeldRefusals.ts"
 import { tooMany } from "../../../../src/actors/validation/ValidationReply.ts"
 import { waiterForBytes } from "../../../../src/actors/validation/Waiter.ts"
 import { EndpointTokenValidationRequest, EndpointTokenValidationResponse } from "../../../../src/schema/Ecap.ts"
@@ -32,5 +33,19 @@ describe("who waits with a request in bytes", () => {
     const answers = replies.map((reply) => EndpointTokenValidationResponse.decode(reply))
     assert.lengthOf(answers, 1)
     assert.deepInclude(answers[0], { correlationId: "c-1", statusCode: 429 })
+  })
+
+  it("makes no copy of a correlation id that is longer than what is held", () => {
+    const correlationId = "c".repeat(heldBytesMax + 1)
+    const request = { correlationId, timestamp: 0n, timeout: 0n, appName: "app", token: "t" }
+    const read = Buffer.from(EndpointTokenValidationRequest.encode(request))
+    const frame = new RequestFrame()
+    assert.isTrue(frame.read(read))
+    const replies: Array<Uint8Array> = []
+    const waiter = waiterForBytes(read, frame, (reply) => void replies.push(reply), assert.fail)
+    assert.strictEqual(waiter.keepLittle(), heldBytesMax + 1)
+    read.fill(0x64, frame.correlationStart, frame.correlationEnd)
+    waiter.answer(tooMany, 0)
+    assert.strictEqual(EndpointTokenValidationResponse.decode(replies[0]!)?.correlationId, "d".repeat(heldBytesMax + 1))
   })
 })
