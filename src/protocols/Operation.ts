@@ -90,7 +90,7 @@ export const operation = <
   readonly name: string
   readonly about: string
   readonly request: S
-  /** How a payload is read when the request is a batch, whose items are judged one by one. */
+  /** How a payload is read when the request is a batch, whose items are judged one by one, or its texts get a verdict. */
   readonly decode?: (payload: Uint8Array) => Result.Result<T, InvalidRequest>
   readonly answer: A | "text"
   readonly statuses?: ReadonlyArray<number>

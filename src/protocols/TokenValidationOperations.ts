@@ -20,6 +20,7 @@ export const tokenValidationOperations = [
     name: "token.validate",
     about: "Whether a token is good, as 16/ECAP would answer. Counts as a use, unless dryRun.",
     request: Json.ValidateToken,
+    decode: Json.decodeValidateToken,
     answer: Json.ValidationAnswer,
     handle: Effect.fnUntraced(function* ({ appName, dryRun, token }, { tenantId }) {
       const tenants = yield* Tenants

@@ -54,6 +54,18 @@ export const decodeRequest = <S extends Schema.ConstraintDecoder<unknown>>(schem
     )
 }
 
+/**
+ * The same for a request whose texts get a verdict, whatever they are: one that no UTF-8 can hold is as good as none. What
+ * is wrong with its numbers or keys is for `schema` to refuse, so it must take none that could be.
+ */
+export const decodeJudged = <S extends Schema.ConstraintDecoder<unknown>>(schema: S): Decoder<S> => {
+  const decode = strictly(schema)
+  return (payload) =>
+    Result.flatMap(parse(payload), ({ flaws, value }) =>
+      Result.mapError(decode(flaws.length === 0 ? value : withoutIllFormed(value)), (error) => refusal(error))
+    )
+}
+
 /** The items of a batch, each taken or refused. */
 export type Items<S extends Schema.ConstraintDecoder<unknown>> = ReadonlyArray<Result.Result<S["Type"], InvalidRequest>>
 

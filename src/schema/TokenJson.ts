@@ -7,7 +7,7 @@ import { Effect, Schema, SchemaGetter, SchemaIssue } from "effect"
 import { tokenValueLengthMax } from "../domain/Names.ts"
 import { type TokenStatus as Status, type Token, tokenStatuses } from "../domain/Token.ts"
 import * as Field from "./Field.ts"
-import { decodeBatch } from "./Json.ts"
+import { decodeBatch, decodeJudged } from "./Json.ts"
 import { formatDate, IsoDate, IsoDuration } from "./Timestamp.ts"
 
 // ---- requests ---------------------------------------------------------------
@@ -151,6 +151,7 @@ export const ValidateToken = Schema.Struct({
   ...validationFields,
   dryRun: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
 })
+export const decodeValidateToken = decodeJudged(ValidateToken)
 const ValidationItem = Schema.Struct(validationFields)
 export const ValidateTokens = Schema.Struct({ items: Field.batchOf(ValidationItem) })
 /** Nearly every item is two texts that stay as they are: a schema takes longer for it than its validation. */

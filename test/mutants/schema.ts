@@ -157,6 +157,13 @@ export const schema: ReadonlyArray<Mutant> = [
         tests: ["test/unit/protocols/batches.test.ts", `${unit}/json.test.ts`]
       },
       {
+        id: "schema-json-ill-formed-text-is-judged",
+        from: "flaws.length === 0 ? value : withoutIllFormed(value)",
+        to: "flaws.length >= 0 ? value : withoutIllFormed(value)",
+        breaks: ["R-INP-3", "R-INP-5"],
+        tests: [`${unit}/validationJson.test.ts`]
+      },
+      {
         id: "schema-json-empty-batch",
         from: "items.length >= 1 && items.length <= batchItemsMax",
         to: "items.length <= batchItemsMax",

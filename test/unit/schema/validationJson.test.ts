@@ -47,6 +47,41 @@ it("an item that is taken at first sight is what the schema makes of it, and oth
   }
 })
 
+it("and so they do where one token is asked about", () => {
+  const decoded = (text: string) => {
+    const found = TokenJson.decodeValidateToken(Buffer.from(text))
+    return Result.isFailure(found) ? found.failure.path : found.success
+  }
+  assert.deepStrictEqual(
+    [
+      String.raw`{"appName":"app","token":"\ud800"}`,
+      String.raw`{"appName":"a\udfff","token":"t","dryRun":true}`,
+      `{"appName":"app","token":"${String.raw`\ud800`.repeat(300)}"}`,
+      String.raw`{"appName":"app","token":"\ud83d\ude00"}`,
+      String.raw`{"appName":"app","token":["\ud800"]}`,
+      String.raw`{"token":"\ud800"}`,
+      String.raw`"\ud800"`,
+      String.raw`{"appName":"app","token":"t","dryRun":"\ud800"}`,
+      String.raw`{"appName":"app","token":"t","\ud800":1}`,
+      `{"appName":"app","token":1e999}`,
+      `{"appName":"app","token":"t","dryRun":1e999}`
+    ].map(decoded),
+    [
+      { appName: "app", token: "", dryRun: false },
+      { appName: "", token: "t", dryRun: true },
+      { appName: "app", token: "", dryRun: false },
+      { appName: "app", token: "😀", dryRun: false },
+      "token",
+      "appName",
+      "",
+      "dryRun",
+      "\ufffd",
+      "token",
+      "dryRun"
+    ]
+  )
+})
+
 it("texts that no UTF-8 can hold get a verdict like other wrong ones; what is no such item is still refused", () => {
   const decoded = (...items: ReadonlyArray<string>) =>
     Result.getOrThrow(TokenJson.decodeValidateTokens(Buffer.from(`{"items":[${items.join()}]}`))).items.map((one) =>
