@@ -121,18 +121,18 @@ export const followable = (
 }
 
 /**
- * Whether a replica that still answers may write with a key that was replaced, or (`comparedMs`, of a fingerprint
- * key) must find by it what was remembered.
+ * Why a key that was replaced cannot go yet, whatever rows say: `written`, a replica that still answers may write with it;
+ * `compared` (`comparedMs`, of a fingerprint key), it must find by it what was remembered. Null: it can.
  */
-export const mayBeWritten = (
+export const stillUsed = (
   key: AgedKey,
   ofService: ReadonlyArray<AgedKey>,
   { activationMs, comparedMs }: { readonly activationMs: number; readonly comparedMs: number }
-): boolean => {
+): "written" | "compared" | null => {
   // A tenant's old key opens as long as its material is there, retired or not: nothing to wait for.
-  if (key.tenantId !== null || key.state !== "retiring") return false
-  const isCompared = key.purpose === "fingerprint" && followedSince(key, ofService) < comparedMs
-  return isCompared || !isAbandoned(key, ofService, activationMs)
+  if (key.tenantId !== null || key.state !== "retiring") return null
+  if (key.purpose === "fingerprint" && followedSince(key, ofService) < comparedMs) return "compared"
+  return isAbandoned(key, ofService, activationMs) ? null : "written"
 }
 
 export interface Progress {

@@ -162,8 +162,15 @@ export class AuditRangeTooLong extends tagged<AuditRangeTooLong>()("AuditRangeTo
 
 // ---- keys
 export class KeyNotFound extends tagged<KeyNotFound>()("KeyNotFound", { keyId: Schema.String }) {}
-/** A row needs the key, or a replica may still write with it. `rows` are counted up to a limit. */
-export class KeyInUse extends tagged<KeyInUse>()("KeyInUse", { keyId: Schema.String, rows: Schema.Int }) {}
+/**
+ * `active`: new rows are written with the key; `rows`: some need it, counted up to a limit; `written`: a replica may still write
+ * with it; `compared`: remembered answers are found by it. Answers that an earlier build remembered do not say why.
+ */
+export class KeyInUse extends tagged<KeyInUse>()("KeyInUse", {
+  keyId: Schema.String,
+  rows: Schema.Int,
+  why: Schema.optionalKey(Schema.Literals(["active", "rows", "written", "compared"]))
+}) {}
 
 // ---- the outbox
 /** No event of that id is set aside. */

@@ -77,6 +77,14 @@ interface Row<E> {
 type Table = { readonly [Tag in ManagementError["_tag"]]: Row<Extract<ManagementError, { readonly _tag: Tag }>> }
 
 /** In words, by the reason in `details`. */
+/** Why a key cannot be retired, and what to do. */
+const whyKeyInUse = {
+  active: "The key is active: only one that another has followed can be retired",
+  rows: "Rows need the key: wait until keys.status is idle, or until the answers remembered under it have ended",
+  written: "A replica may still write with the key: wait for twice CM_KEYS_ACTIVATION after its rotation",
+  compared: "Remembered answers are found by the key: wait for CM_IDEMPOTENCY_TTL after its rotation"
+} as const
+
 const whyUnauthenticated: Readonly<Record<string, string>> = {
   missing: "A bearer token is needed",
   malformed: "The bearer token is not of an accepted kind",
@@ -224,8 +232,8 @@ const table: Table = {
   },
   KeyInUse: {
     code: "KEY_IN_USE",
-    reason: ({ rows }) => (rows > 0 ? "Rows need the key" : "The key is active, or may still be written with"),
-    details: ({ keyId, rows }) => ({ keyId, rows })
+    reason: ({ why }) => (why === undefined ? "The key is in use" : whyKeyInUse[why]),
+    details: ({ keyId, rows, why }) => ({ keyId, rows, ...(why === undefined ? {} : { why }) })
   },
   ProviderNotFound: {
     code: "PROVIDER_NOT_FOUND",

@@ -558,6 +558,12 @@ export const actors: ReadonlyArray<Mutant> = [
       from: "      workspace.provisional()\n",
       to: "",
       breaks: ["R-ACT-1", "R-SEC-12"]
+    },
+    {
+      id: "keys-active-one-is-retired",
+      from: 'const why = key.state === "active" ? "active" : used',
+      to: "const why = used",
+      breaks: ["P9", "R-SEC-17"]
     }
   ]),
   ...faultsIn(

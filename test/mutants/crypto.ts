@@ -184,6 +184,12 @@ export const crypto: ReadonlyArray<Mutant> = [
         from: "Math.ceil((moved * 1000) / rowsPerSecond - tookMs)",
         to: "Math.ceil((moved * 1000) / rowsPerSecond - 2 * tookMs)",
         breaks: ["R-SEC-4"]
+      },
+      {
+        id: "crypto-plan-compared-key-goes",
+        from: 'return "compared"',
+        to: "return null",
+        tests: [`${unit}/FingerprintRotation.test.ts`]
       }
     ]
   ),

@@ -532,6 +532,13 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "envelope.timeout > 0n && BigInt(now) < -"
     }
   ]),
+  ...faultsIn("src/protocols/Status.ts", { breaks: ["R-RUN-4"], tests: [`${unit}/status.test.ts`] }, [
+    {
+      id: "protocols-status-key-in-use-without-why",
+      from: 'why === undefined ? "The key is in use" : whyKeyInUse[why]',
+      to: '"The key is in use"'
+    }
+  ]),
   ...faultsIn("src/protocols/EcapValidation.ts", { breaks: ["R-DUR-2"], tests: [`${unit}/ecap.test.ts`] }, [
     {
       id: "protocols-ecap-answer-too-large-is-none",

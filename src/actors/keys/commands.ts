@@ -117,16 +117,16 @@ export const retireKey = (
   caller,
   load: { keys: { ids: [keyId], tenantKeys: false } },
   // Another command of its group wrote a row with it; alone it sees that row.
-  rejected: () => new errors.KeyInUse({ keyId, rows: 1 }),
+  rejected: () => new errors.KeyInUse({ keyId, rows: 1, why: "rows" }),
   decide: (workspace) => {
     const { keys } = workspace
     const key = keys.key(keyId)
     if (key === undefined) return Result.fail(new errors.KeyNotFound({ keyId }))
     if (key.state === "retired") return Result.succeed({ keyId })
     const rows = keys.rowsOf(keyId)
-    if (key.state === "active" || rows > 0 || RotationPlan.mayBeWritten(key, keys.ofService, options)) {
-      return Result.fail(new errors.KeyInUse({ keyId, rows }))
-    }
+    const used = rows > 0 ? "rows" : RotationPlan.stillUsed(key, keys.ofService, options)
+    const why = key.state === "active" ? "active" : used
+    if (why !== null) return Result.fail(new errors.KeyInUse({ keyId, rows, why }))
     keys.retire(key)
     writeDown(workspace, {
       events: options.events,
@@ -154,7 +154,7 @@ export const destroyTenantKeys = (
   caller,
   load: { keys: { ids: ended.map(({ keyId }) => keyId), tenantKeys: false } },
   // A row came under one of them meanwhile: at the next turn it is not among them.
-  rejected: () => new errors.KeyInUse({ keyId: ended[0]?.keyId ?? "", rows: 1 }),
+  rejected: () => new errors.KeyInUse({ keyId: ended[0]?.keyId ?? "", rows: 1, why: "rows" }),
   decide: (workspace) => {
     const { keys, now } = workspace
     const found = ended.flatMap((one) => {

@@ -20,23 +20,23 @@ const key = (keyId: string, more: Partial<AgedKey> = {}): AgedKey => ({
 
 describe("a key that was followed", () => {
   const old = key("old", { state: "retiring" })
-  const followedSince = (ageMs: number) => RotationPlan.mayBeWritten(old, [key("new", { ageMs }), old], writing)
+  const followedSince = (ageMs: number) => RotationPlan.stillUsed(old, [key("new", { ageMs }), old], writing)
 
   it("may still be written with for two activations: a replica may read late, and write late what it read", () => {
-    assert.isTrue(followedSince(0))
-    assert.isTrue(followedSince(activationMs))
-    assert.isTrue(followedSince(2 * activationMs - 1))
-    assert.isFalse(followedSince(2 * activationMs))
+    assert.strictEqual(followedSince(0), "written")
+    assert.strictEqual(followedSince(activationMs), "written")
+    assert.strictEqual(followedSince(2 * activationMs - 1), "written")
+    assert.isNull(followedSince(2 * activationMs))
   })
 
   it("is written with by nobody when it is retired or a tenant's, and by somebody when none of its kind followed it", () => {
     const active = key("new", { ageMs: 0 })
-    assert.isFalse(RotationPlan.mayBeWritten({ ...old, state: "retired" }, [active], writing))
-    assert.isFalse(RotationPlan.mayBeWritten({ ...old, tenantId: "acme" }, [active], writing))
+    assert.isNull(RotationPlan.stillUsed({ ...old, state: "retired" }, [active], writing))
+    assert.isNull(RotationPlan.stillUsed({ ...old, tenantId: "acme" }, [active], writing))
     const settled = { ...active, ageMs: 5 * activationMs }
-    assert.isFalse(RotationPlan.mayBeWritten(old, [settled], writing))
-    assert.isTrue(RotationPlan.mayBeWritten(old, [{ ...settled, purpose: "seal" }], writing))
-    assert.isTrue(RotationPlan.mayBeWritten(old, [{ ...settled, state: "retired" }], writing))
+    assert.isNull(RotationPlan.stillUsed(old, [settled], writing))
+    assert.strictEqual(RotationPlan.stillUsed(old, [{ ...settled, purpose: "seal" }], writing), "written")
+    assert.strictEqual(RotationPlan.stillUsed(old, [{ ...settled, state: "retired" }], writing), "written")
   })
 })
 

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { codes } from "../../../src/protocols/Status.ts"
+import * as errors from "../../../src/domain/errors.ts"
+import { codes, failureOf } from "../../../src/protocols/Status.ts"
 
 /** Contract 3.7, 8.2 and 10. */
 const contract: Readonly<Record<number, string>> = {
@@ -36,4 +37,34 @@ describe("codes", () => {
     ])
     assert.deepStrictEqual(rows.toSorted(), Object.entries(codes).toSorted())
   })
+})
+
+it("a key that cannot be retired says why, and what to do", () => {
+  const told = (rows: number, why?: "active" | "rows" | "written" | "compared") => {
+    const { code, details, reasonPhrase, statusCode } = failureOf(
+      new errors.KeyInUse({ keyId: "k", rows, ...(why === undefined ? {} : { why }) })
+    )
+    assert.deepStrictEqual([code, statusCode], ["KEY_IN_USE", 409])
+    return [details, reasonPhrase]
+  }
+  assert.deepStrictEqual(
+    [told(0, "active"), told(3, "rows"), told(0, "written"), told(0, "compared"), told(3)],
+    [
+      [{ keyId: "k", rows: 0, why: "active" }, "The key is active: only one that another has followed can be retired"],
+      [
+        { keyId: "k", rows: 3, why: "rows" },
+        "Rows need the key: wait until keys.status is idle, or until the answers remembered under it have ended"
+      ],
+      [
+        { keyId: "k", rows: 0, why: "written" },
+        "A replica may still write with the key: wait for twice CM_KEYS_ACTIVATION after its rotation"
+      ],
+      [
+        { keyId: "k", rows: 0, why: "compared" },
+        "Remembered answers are found by the key: wait for CM_IDEMPOTENCY_TTL after its rotation"
+      ],
+      // As an earlier build remembered it.
+      [{ keyId: "k", rows: 3 }, "The key is in use"]
+    ]
+  )
 })

@@ -276,16 +276,20 @@ describe("keys.retire", () => {
       const before = traces(all)
       const refused = Effect.fnUntraced(function* (keyId: string, caller = operator) {
         const error = yield* one.keys.retireKey(keyId, caller).pipe(Effect.flip)
-        return error._tag === "KeyInUse" ? [error._tag, error.rows] : [error._tag]
+        return error._tag === "KeyInUse" ? [error._tag, error.rows, error.why] : [error._tag]
       })
-      assert.deepStrictEqual(yield* refused(old), ["KeyInUse", 1])
-      assert.deepStrictEqual(yield* refused(idOf(all, "seal")), ["KeyInUse", 0])
-      assert.deepStrictEqual(yield* refused(idOf(all, "fingerprint")), ["KeyInUse", 0])
+      assert.deepStrictEqual(yield* refused(old), ["KeyInUse", 1, "rows"])
+      assert.deepStrictEqual(yield* refused(idOf(all, "seal")), ["KeyInUse", 0, "active"])
+      assert.deepStrictEqual(yield* refused(idOf(all, "fingerprint")), ["KeyInUse", 0, "active"])
       for (const keyId of [anId(), "not-an-id"]) assert.deepStrictEqual(yield* refused(keyId), ["KeyNotFound"])
-      assert.deepStrictEqual(yield* refused(old, withKey("k", "keys.retire")), ["KeyInUse", 1])
+      assert.deepStrictEqual(yield* refused(old, withKey("k", "keys.retire")), ["KeyInUse", 1, "rows"])
       assert.strictEqual(traces(all), before)
       all.world.tables.tokens.delete(token.tokenId)
-      assert.deepStrictEqual(yield* refused(old, withKey("k", "keys.retire")), ["KeyInUse", 1], "the first answer")
+      assert.deepStrictEqual(
+        yield* refused(old, withKey("k", "keys.retire")),
+        ["KeyInUse", 1, "rows"],
+        "the first answer"
+      )
       yield* one.keys.retireKey(old, operator)
     })
   )
