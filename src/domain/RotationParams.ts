@@ -1,5 +1,6 @@
 /** What both kinds of `rotation` have: parameters, and a refusal that names its place. Contract 10.1, 10.5. */
 import { Result } from "effect"
+import { hasAtMost } from "./Names.ts"
 
 export interface RotationError {
   readonly path: string
@@ -7,7 +8,7 @@ export interface RotationError {
 }
 
 export const paramsMax = 16
-/** In UTF-16 code units. */
+/** In code points. */
 const paramLengthMax = 2_048
 
 /** `path` within `rotation`; empty: `rotation` itself. */
@@ -23,6 +24,6 @@ export const isParams = (value: unknown): value is Readonly<Record<string, strin
     ([name, text]) =>
       /^[a-z][a-z0-9_]{0,63}$/u.test(name) &&
       typeof text === "string" &&
-      text.length <= paramLengthMax &&
+      hasAtMost(text, paramLengthMax) &&
       text.isWellFormed()
   )

@@ -8,11 +8,13 @@ import { Schema } from "effect"
 import { ErrorBody } from "../schema/AdminJson.ts"
 import * as Ecap from "../schema/Ecap.ts"
 import { type EventDescription, events } from "../schema/EventJson.ts"
+import { idempotencyKeyPattern } from "../schema/Field.ts"
 import { clientMessages } from "./ClientMessages.ts"
 import { serviceVersion } from "./Micro.ts"
 import type { Operation } from "./Operation.ts"
 import { endpointName } from "./OperationEndpoints.ts"
 import { type Described, platformEvents } from "./PlatformMessages.ts"
+import { correlationIdPattern } from "./RequestHeaders.ts"
 import { type Code, codes } from "./Status.ts"
 
 type Json = Readonly<Record<string, unknown>>
@@ -48,8 +50,16 @@ const jsonSchema = (schema: Schema.Constraint, closed: boolean): Json => {
 const requestHeaders: Json = {
   type: "object",
   properties: {
-    "Correlation-ID": { type: "string", description: "Echoed; made up when missing" },
-    "Idempotency-Key": { type: "string", description: "Within 24 hours the same request gives the first answer again" },
+    "Correlation-ID": {
+      type: "string",
+      pattern: `${correlationIdPattern.source}|^$`,
+      description: "Echoed; made up when missing or empty"
+    },
+    "Idempotency-Key": {
+      type: "string",
+      pattern: idempotencyKeyPattern.source,
+      description: "Within 24 hours the same request gives the first answer again"
+    },
     Authorization: { type: "string", description: "Bearer token, where one is asked for" },
     traceparent: {
       type: "string",

@@ -15,7 +15,8 @@ import { idempotencyKeyPattern, idempotencyKeyRule } from "../schema/Field.ts"
 import { ownText } from "./Responder.ts"
 import { errorLine, type Failure } from "./Status.ts"
 
-const correlationIdPattern = /^\P{C}{1,256}$/u
+/** What can be echoed: any text in one line, as long as what is kept of one. */
+export const correlationIdPattern = /^[^\p{Cc}]{1,256}$/u
 const errorLineLengthMax = 512
 
 const refused = (path: string, reason: string) => Result.fail(new InvalidRequest({ path, reason }))

@@ -6,6 +6,7 @@ import { Schema } from "effect"
 import { circuitKinds } from "../domain/Circuit.ts"
 import { durationMs } from "../domain/IsoDuration.ts"
 import { linearPattern } from "../domain/LinearPattern.ts"
+import { hasAtMost } from "../domain/Names.ts"
 import {
   clientAuths,
   errorKinds,
@@ -50,7 +51,7 @@ const keyLengthMax = 8_192
 const isShort = Schema.makeFilter((value: object) => {
   const text = JSON.stringify(value)
   if (/\\ud[89a-f]/u.test(text)) return "must be well-formed Unicode"
-  return text.length <= keyLengthMax || `must have at most ${keyLengthMax} characters`
+  return hasAtMost(text, keyLengthMax) || `must have at most ${keyLengthMax} characters`
 })
 const Status = Schema.Int.check(Schema.isBetween({ minimum: 100, maximum: 599 }))
 

@@ -50,7 +50,13 @@ export const promises: ReadonlyArray<Mutant> = [
     { breaks: ["R-ROT-3", "P6"], tests: ["test/unit/domain/RotationParams.test.ts"] },
     [
       { id: "domain-params-any-number", from: "length <= paramsMax &&", to: "length <= 100 * paramsMax &&" },
-      { id: "domain-params-of-any-length", from: "text.length <= paramLengthMax &&", to: "text.length >= 0 &&" },
+      { id: "domain-params-of-any-length", from: "hasAtMost(text, paramLengthMax) &&", to: "text.length >= 0 &&" },
+      {
+        id: "domain-params-in-units",
+        from: "hasAtMost(text, paramLengthMax) &&",
+        to: "text.length <= paramLengthMax &&",
+        breaks: ["R-INP-4"]
+      },
       { id: "domain-params-any-name", from: "/^[a-z][a-z0-9_]{0,63}$/u", to: "/^[a-z][a-z0-9_]{0,63}/u" }
     ]
   ),

@@ -405,6 +405,12 @@ export const protocols: ReadonlyArray<Mutant> = [
         from: "message.headers?.values(name, Match.IgnoreCase)",
         to: "message.headers?.values(name, Match.Exact)"
       },
+      {
+        id: "protocols-headers-id-without-joined-characters",
+        from: "/^[^\\p{Cc}]{1,256}$/u",
+        to: "/^\\P{C}{1,256}$/u",
+        tests: [management]
+      },
       { id: "protocols-headers-twice-is-once", from: "return more.length === 0 ?", to: "return more.length <= 1 ?" },
       {
         id: "protocols-headers-key-of-any-length",

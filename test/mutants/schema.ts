@@ -272,6 +272,12 @@ export const schema: ReadonlyArray<Mutant> = [
       from: "(durationMs(value) ?? 0) >= healthEveryMsMin",
       to: "(durationMs(value) ?? 0) >= 0"
     },
+    {
+      id: "schema-provider-key-in-units",
+      from: "return hasAtMost(text, keyLengthMax) ||",
+      to: "return text.length <= keyLengthMax ||",
+      breaks: ["R-INP-4"]
+    },
     { id: "schema-provider-lasts-no-time", from: "durationMs(value) !== 0", to: "durationMs(value) !== -1" }
   ])
 ]

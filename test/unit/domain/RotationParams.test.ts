@@ -6,10 +6,14 @@ import { isParams, paramsMax } from "../../../src/domain/RotationParams.ts"
 const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`p${n}`, "x"]))
 
 describe("parameters of a rotation", () => {
-  it.each([{}, { a: "" }, { account_1: "x".repeat(2_048) }, { [`a${"b".repeat(63)}`]: "ü" }, many(paramsMax)])(
-    "are taken: %#",
-    (params) => assert.isTrue(isParams(params))
-  )
+  it.each([
+    {},
+    { a: "" },
+    { account_1: "x".repeat(2_048) },
+    { a: "🔑".repeat(2_048) },
+    { [`a${"b".repeat(63)}`]: "ü" },
+    many(paramsMax)
+  ])("are taken: %#", (params) => assert.isTrue(isParams(params)))
   it.each([
     null,
     [],
@@ -17,6 +21,7 @@ describe("parameters of a rotation", () => {
     { a: 1 },
     { a: null },
     { a: "x".repeat(2_049) },
+    { a: "🔑".repeat(2_049) },
     { a: "\ud800" },
     { "": "x" },
     { A: "x" },

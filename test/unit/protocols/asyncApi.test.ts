@@ -38,6 +38,25 @@ describe("docs/asyncapi.yaml", () => {
     assert.include(page("platform.md"), "`platform.inbox_gap`")
   })
 
+  it("bounds the headers of a request as they are bounded where they are read, in code points", () => {
+    const { components } = asyncApi(operations) as {
+      components: { schemas: { requestHeaders: { properties: Record<string, { pattern?: string }> } } }
+    }
+    const fits = (name: string, value: string) =>
+      new RegExp(components.schemas.requestHeaders.properties[name]?.pattern ?? assert.fail(name), "u").test(value)
+    const [letter, key] = ["é", "\u{1f511}"]
+    assert.deepStrictEqual(
+      ["", letter.repeat(256), key.repeat(256), key.repeat(257), "a\u0000b", "a\nb"].map((id) =>
+        fits("Correlation-ID", id)
+      ),
+      [true, true, true, false, false, false]
+    )
+    assert.deepStrictEqual(
+      ["", "k", "k".repeat(128), "k".repeat(129), "a b", letter].map((one) => fits("Idempotency-Key", one)),
+      [false, true, true, false, false, false]
+    )
+  })
+
   it("refers only to what is in it", () => {
     const document = asyncApi(operations)
     const refs = Array.from(JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g), ([, path]) => path ?? "")

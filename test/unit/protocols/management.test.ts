@@ -745,6 +745,8 @@ describe("headers", () => {
   it("a correlation id of 256 characters is echoed, an empty one is none, a trace that is no trace is none", async () => {
     for (const [given, echoed] of [
       ["😀".repeat(256), /^(?:😀){256}$/u],
+      // Joined, private, and one that no version of Unicode has given a meaning yet.
+      ["👩\u200d💻 \ue000 \u{3fff0}", /^👩\u200d💻 \ue000 \u{3fff0}$/u],
       ["", /^[0-9a-f]{32}$/u]
     ] as const) {
       script(world, provision)

@@ -413,6 +413,12 @@ describe("a text is as long as JSON Schema counts it, in code points", () => {
   const texts = [
     ["a scope", 256, decodeRequest(StoreCredential), (text: string) => ({ ...store, scopes: [text] })],
     ["a client's id", 1_024, decodeRequest(PutProvider), (text: string) => ({ ...provider, client_id: text })],
+    [
+      "a provider's key, as JSON",
+      8_192 - '{"k":""}'.length,
+      decodeRequest(PutProvider),
+      (text: string) => ({ ...provider, client_key: { k: text } })
+    ],
     ["an entity of the audit", 256, decodeRequest(ListAudit), (text: string) => ({ entityId: text })]
   ] as const
   for (const [name, max, decode, request] of texts) {
