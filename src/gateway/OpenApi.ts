@@ -6,8 +6,10 @@
  */
 import { Schema } from "effect"
 import { events } from "../schema/EventJson.ts"
+import { idempotencyKeyPattern } from "../schema/Field.ts"
 import { described } from "./CredentialRows.ts"
 import { problemType } from "./Problem.ts"
+import { printable } from "./RequestHeaders.ts"
 import { type Parameter, partNames, type Row } from "./Row.ts"
 import { rows } from "./Table.ts"
 
@@ -71,15 +73,19 @@ const parameterOf = ({ about, byDefault, kind, maximum, minimum, name, values }:
   return { name, in: "query", description: about, schema, ...(kind === "list" ? { style: "form", explode: true } : {}) }
 }
 
-const header = (name: string, description: string): Json => ({
+const header = (name: string, description: string, pattern?: RegExp): Json => ({
   name,
   in: "header",
   description,
-  schema: { type: "string" }
+  schema: { type: "string", ...(pattern === undefined ? {} : { pattern: pattern.source }) }
 })
-const correlation = header("Correlation-ID", "Echoed; made up when missing")
+const correlation = header("Correlation-ID", "Echoed; made up when missing", printable)
 const trace = header("traceparent", "W3C trace context; one that is not of its form, or stands twice, is none")
-const idempotency = header("Idempotency-Key", "Within 24 hours the same request gives the first answer again")
+const idempotency = header(
+  "Idempotency-Key",
+  "Within 24 hours the same request gives the first answer again",
+  idempotencyKeyPattern
+)
 
 const tenant = header("Cm-Tenant", "With a token of the platform's own issuer: the tenant that it is for")
 

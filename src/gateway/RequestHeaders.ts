@@ -27,7 +27,8 @@ const once: ReadonlyArray<string> = [
   "if-none-match",
   "last-event-id"
 ]
-const printable = /^[\x21-\x7e][\x20-\x7e]{0,255}$/u
+/** A `Correlation-ID` over HTTP. */
+export const printable = /^[\x21-\x7e][\x20-\x7e]{0,255}$/u
 const bearerPattern = /^bearer +([A-Za-z0-9._~+/=-]+)$/iu
 const bearerBytesMax = 16_384
 const issuerLengthMax = 2_048

@@ -1,11 +1,11 @@
-// Verifies R-GWY-2, R-GWY-4.
+// Verifies R-GWY-2, R-GWY-4, R-GWY-7.
 /** What is read of a request, as pure functions: targets, headers, conditions. Each is total. */
 import type { IncomingMessage } from "node:http"
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"
 import { contentTag, heldTo, isKnown, isMatched, versionOf, versionTag } from "../../../src/gateway/Conditions.ts"
-import { jsonSchema } from "../../../src/gateway/OpenApi.ts"
-import { bearerOf, readHeaders } from "../../../src/gateway/RequestHeaders.ts"
+import { jsonSchema, openApi } from "../../../src/gateway/OpenApi.ts"
+import { bearerOf, passedOnRefusal, readHeaders } from "../../../src/gateway/RequestHeaders.ts"
 import { makeRouter } from "../../../src/gateway/Router.ts"
 import { rows } from "../../../src/gateway/Table.ts"
 import { parseTarget } from "../../../src/gateway/Target.ts"
@@ -96,6 +96,33 @@ describe("headers", () => {
       const read = readHeaders(messageOf(...(name === "Host" ? [] : [name, "1"]), other, "1"))
       assert.isTrue(Result.isFailure(read))
       assert.strictEqual(Result.isFailure(read) && read.failure.details.path, name.toLowerCase())
+    }
+  })
+
+  it("that are passed on are bounded in the document as they are where they are read", () => {
+    type Described = { readonly name?: string; readonly schema?: { readonly pattern?: string } }
+    const paths = openApi().paths as Record<string, Record<string, { readonly parameters?: ReadonlyArray<Described> }>>
+    const described = Object.values(paths).flatMap((methods) =>
+      Object.values(methods).flatMap(({ parameters = [] }) => parameters)
+    )
+    for (const name of ["Correlation-ID", "Idempotency-Key"]) {
+      const patterns = new Set(described.filter((one) => one.name === name).map(({ schema }) => schema?.pattern))
+      assert.strictEqual(patterns.size, 1)
+      for (const value of [
+        "a",
+        "a b",
+        " a",
+        "",
+        "é",
+        "a".repeat(128),
+        "a".repeat(129),
+        "a".repeat(256),
+        "a".repeat(257)
+      ]) {
+        const get = (asked: string) => (asked === name.toLowerCase() ? value : null)
+        const isTaken = passedOnRefusal({ get, trace: null }) === null
+        assert.strictEqual(new RegExp(Array.from(patterns)[0] ?? "", "u").test(value), isTaken, `${name} ${value}`)
+      }
     }
   })
 
