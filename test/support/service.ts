@@ -69,7 +69,8 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
   const keyFile = options.keyFile ?? join(folder, "keys.json")
   mkdirSync(folder, { recursive: true })
   const file = options.cwd === undefined ? process.env[testedService] : undefined
-  const child = spawn(process.execPath, [...nodeArguments, file ?? "src/main.ts"], {
+  const started = file === undefined ? ["src/main.ts"] : [join(import.meta.dirname, "compiledService.mjs"), file]
+  const child = spawn(process.execPath, [...nodeArguments, ...started], {
     cwd: options.cwd ?? root,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
