@@ -6,7 +6,8 @@
  * once, that `--seed` chooses (printed; else what the catalogue comes to: one commit has one sample), `--unit` faults whose nearest test needs no server, tried against unit tests only, `--whole` goes on to
  * whole projects before a fault counts as survived, `--open` only those that docs/mutants.md calls survived or not tried,
  * `--timeout=seconds` a limit for each test, `--jobs=2` copies at once, `--afresh` believes no earlier run, `--within=seconds` begins
- * with no other one after that, `--types` only whether every fault types, `--page` tries nothing and writes what is known into
+ * with no other one after that, `--passed=file` takes it from vitest's report of a run a moment ago that tests pass without a
+ * fault, `--types` only whether every fault types, `--page` tries nothing and writes what is known into
  * docs/mutants.md and the column of docs/requirements.md. A run that was stopped goes on where it was, by what it kept in
  * `.local/mutants.json` or in `--results=file`. Runs on the checkout's own Node.
  *
@@ -19,7 +20,7 @@ import { provide } from "./lib/install.mjs"
 import { makeCopy } from "./lib/mutantCopy.mjs"
 import { noticedByUnits, openOnes, writePages } from "./lib/mutantPages.mjs"
 import { openResults } from "./lib/mutantResults.mjs"
-import { baselines, testOf, tryFault } from "./lib/mutantRun.mjs"
+import { baselines, passedFiles, testOf, tryFault } from "./lib/mutantRun.mjs"
 import { untyped } from "./lib/mutantTypes.mjs"
 import { orExplain, Refusal, say } from "./lib/report.mjs"
 
@@ -38,6 +39,7 @@ const { values: options } = parseArgs({
     jobs: { type: "string", default: "2" },
     afresh: { type: "boolean", default: false },
     within: { type: "string" },
+    passed: { type: "string" },
     types: { type: "boolean", default: false },
     page: { type: "boolean", default: false }
   }
@@ -91,7 +93,7 @@ const shown = ({ id }, { by, said, state, test, ms }) => {
 const runAll = async (mutants) => {
   const limitMs = options.timeout === undefined ? undefined : 1_000 * Number(options.timeout)
   const results = openResults(options.results)
-  const baselineOf = baselines(results)
+  const baselineOf = baselines(results, options.passed === undefined ? undefined : passedFiles(options.passed))
   const outcomes = new Map()
   const waiting = mutants.filter((mutant) => {
     const known = options.afresh ? undefined : results.known(mutant)

@@ -4,9 +4,10 @@
  * A kill is a failed test, or a test that does not end within a limit in which it passes without the fault. A file that
  * cannot be loaded is none: the entry is wrong then. Nothing is believed of a test that fails without any fault.
  */
-import { mkdirSync, readFileSync, rmSync } from "node:fs"
-import { join } from "node:path"
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { join, relative } from "node:path"
 import { compileCache } from "./compileCache.mjs"
+import { checkout } from "./find.mjs"
 import { capture } from "./parts.mjs"
 
 /** A test takes this many times its usual time, on a machine that is busy with something else. */
@@ -89,8 +90,24 @@ export const runTest = async (copy, test, limitMs) => {
   }
 }
 
-/** How long a test takes without a fault, asked once; a test that fails without one is an error. */
-export const baselines = ({ pass, passed }) => {
+/** For how long a file's report does not count: until vitest has started, and the file is loaded. */
+const loadingMs = 5_000
+
+/** The files of which vitest's report says that all of their tests passed, and how long each took. */
+export const passedFiles = (reportFile) => {
+  if (!existsSync(reportFile)) return new Map()
+  const { testResults } = JSON.parse(readFileSync(reportFile, "utf8"))
+  const isWhole = ({ assertionResults, status }) =>
+    status === "passed" && assertionResults.length > 0 && assertionResults.every((test) => test.status === "passed")
+  return new Map(
+    testResults
+      .filter(isWhole)
+      .map(({ endTime, name, startTime }) => [relative(checkout, name), Math.round(endTime - startTime) + loadingMs])
+  )
+}
+
+/** How long a test takes without a fault, asked once unless `files` says it; a test that fails without one is an error. */
+export const baselines = ({ pass, passed }, files = new Map()) => {
   const under = new Map()
   const learn = async (copy, test) => {
     const { ms, said, verdict } = await runTest(copy, test, baselineLimitMs)
@@ -100,7 +117,7 @@ export const baselines = ({ pass, passed }) => {
     return { ms }
   }
   return async (copy, test) => {
-    const known = passed(test)
+    const known = passed(test) ?? files.get(testOf(test).file)
     if (known !== undefined) return { ms: known }
     if (!under.has(test)) under.set(test, learn(copy, test))
     return under.get(test)

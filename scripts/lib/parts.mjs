@@ -6,7 +6,7 @@
  * not having been run.
  */
 import { spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { cpSync, existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { compileCache } from "./compileCache.mjs"
 import { checkout } from "./find.mjs"
@@ -79,8 +79,8 @@ const count = (reportFile, code) => {
   }
 }
 
-/** One vitest project, or those that `projects` names. */
-export const suites = (name, env, projects = [name]) => ({
+/** One vitest project, or those that `projects` names; `keptAs` keeps vitest's report. */
+export const suites = (name, env, projects = [name], keptAs = undefined) => ({
   name,
   run: async (limitMs) => {
     // The tests' temporary folders lie in it, so that none outlives the part.
@@ -94,20 +94,22 @@ export const suites = (name, env, projects = [name]) => ({
       `--outputFile.json=${reportFile}`
     ]
     const { code, output } = await capture(bin("node"), [bin("vitest"), ...args], {
-      env: { NODE_COMPILE_CACHE: compileCache, ...env, TMPDIR: folder },
+      // Worth it where a service is started hundreds of times (`test/support/serviceBundle.ts`).
+      env: { NODE_COMPILE_CACHE: compileCache, CM_TEST_COMPILES_SERVICE: "1", ...env, TMPDIR: folder },
       limitMs
     })
     const counted = count(reportFile, code)
+    if (keptAs !== undefined && existsSync(reportFile)) cpSync(reportFile, keptAs)
     removeScratch(folder)
     return { ...counted, output }
   }
 })
 
 /** Types and lint, and the tests without servers; not those that walk through whole models, unless they are named. */
-export const checkParts = (projects = ["unit", "unit-counting"]) => [
+export const checkParts = (projects = ["unit", "unit-counting"], keptAs = undefined) => [
   program("types", bin("tsc"), ["--noEmit", "-p", "."]),
   program("lint", bin("biome"), ["check", "--error-on-warnings", "."]),
-  suites("unit", {}, projects)
+  suites("unit", {}, projects, keptAs)
 ]
 
 /** Runs one part within what is left of the time. */
