@@ -18,6 +18,8 @@ export class PasswordsBusy extends Schema.TaggedError<PasswordsBusy>()("Password
 
 /** Cost of new hashes: memory in KiB, passes. The second choice of OWASP's password storage sheet, 2024. */
 const cost = { memory: 19_456, passes: 2, parallelism: 1 } as const
+/** What a stored hash may cost: room for dearer ones than today's. One that says more would take the process's memory, or a turn for hours. */
+const costMax = { memory: 262_144, passes: 16, parallelism: 4 } as const
 const saltBytes = 16
 const hashBytes = 32
 /** Hashes under way at a time: half of Node's pool of four threads. */
@@ -51,10 +53,11 @@ const format = ({ hash, memory, parallelism, passes, salt }: Phc): string =>
 const parse = (text: string): Phc | null => {
   const [, memory, passes, parallelism, salt, hash] = phcPattern.exec(text) ?? []
   if (salt === undefined || hash === undefined) return null
+  const said = { memory: Number(memory), passes: Number(passes), parallelism: Number(parallelism) }
+  if (said.memory > costMax.memory || said.passes > costMax.passes || said.parallelism > costMax.parallelism)
+    return null
   return {
-    memory: Number(memory),
-    passes: Number(passes),
-    parallelism: Number(parallelism),
+    ...said,
     salt: Buffer.from(salt, "base64"),
     hash: Buffer.from(hash, "base64")
   }

@@ -105,7 +105,7 @@ const make = Effect.gen(function* () {
     random: (below) => randomInt(below),
     isForLate: (verified) => "right" in verified
   })
-  const isUsable = yield* usableRows
+  const { holds, isUsable } = yield* usableRows
   const fingerprintKey = randomBytes(32)
   const fingerprintOf = (username: string, password: string): Buffer =>
     createHmac("sha256", fingerprintKey).update(username).update("\0").update(password).digest()
@@ -217,7 +217,9 @@ const make = Effect.gen(function* () {
     fingerprint: Uint8Array,
     close: () => void
   ): Effect.fn.Return<Verified, CheckError> {
-    const found = yield* lookUp({ kind: "basic", username })
+    const row = yield* lookUp({ kind: "basic", username })
+    // Before it is hashed: what a hash costs is said by the row.
+    const found = row !== undefined && holds(row) ? row : undefined
     const isRight = yield* passwords.verify(password, found?.credential.passwordHash ?? null)
     if (!isRight || found === undefined || !isUsable(found)) return { answer: unauthenticated }
     close()

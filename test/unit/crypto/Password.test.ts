@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Redacted } from "effect"
+import { Cause, Effect, Exit, Fiber, Redacted } from "effect"
 import { concurrencyMax, Password, passwordBytesMax, waitingMax } from "../../../src/crypto/Password.ts"
 
 const withPassword = <A, E>(use: (password: Password["Service"]) => Effect.Effect<A, E>) =>
@@ -37,6 +37,18 @@ describe("Password", () => {
           "$argon2id$v=19$m=8192,t=3,p=1$MDEyMzQ1Njc4OWFiY2RlZg$1vwvXOMlVVXadxxE/xbWS0NTuA0s4OGO+AOTxiGbqKU"
         assert.isTrue(yield* password.verify(of("an old password"), stored))
         assert.isFalse(yield* password.verify(of("an old passwore"), stored))
+      })
+    )
+  )
+
+  it.live("does no work beyond what a hash of ours may cost, whoever wrote it", () =>
+    withPassword((password) =>
+      Effect.gen(function* () {
+        for (const cost of ["m=262145,t=1,p=1", "m=8192,t=17,p=1", "m=8192,t=1,p=5"]) {
+          const stored = `$argon2id$v=19$${cost}$MDEyMzQ1Njc4OWFiY2RlZg$1vwvXOMlVVXadxxE/xbWS0NTuA0s4OGO+AOTxiGbqKU`
+          const exit = yield* Effect.exit(password.verify(of("any"), stored))
+          assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause), cost)
+        }
       })
     )
   )
