@@ -6,7 +6,13 @@
  *
  * Source: contract, sections 8.4 and 8.5.
  */
-import { type TenantLimitName, type TokenSettings, tenantLimitNames } from "../domain/PlatformSettings.ts"
+import {
+  isTokenAlphabet,
+  isTokenLength,
+  type TenantLimitName,
+  type TokenSettings,
+  tenantLimitNames
+} from "../domain/PlatformSettings.ts"
 import { parseDuration } from "./Timestamp.ts"
 
 export type Parsed<A> =
@@ -24,16 +30,10 @@ const unknownIn = (record: Raw, known: ReadonlyArray<string>, prefix = ""): Read
 const isWhole = (value: unknown, min: number, max: number): value is number =>
   Number.isInteger(value) && (value as number) >= min && (value as number) <= max
 
-const alphabetCharacters = /^[^+#/.\p{Cc}\p{Cs}]{10,64}$/u
-
 /** `absent` and `null` are alike: the default. */
 const read = <A>(value: unknown, of: (value: unknown) => A | undefined): A | null | undefined =>
   value === undefined || value === null ? null : of(value)
 
-const alphabetOf = (value: unknown): string | undefined =>
-  typeof value === "string" && alphabetCharacters.test(value) && new Set(value).size === Array.from(value).length
-    ? value
-    : undefined
 const lifetimeOf = (value: unknown): number | undefined => {
   const duration = typeof value === "string" ? parseDuration(value) : null
   return duration === null || duration <= 0 ? undefined : duration
@@ -43,9 +43,9 @@ export const parseApplicationConfig = (raw: Raw): Parsed<TokenSettings> => {
   const given = own(raw, "ep-token")
   if (given !== undefined && given !== null && !isRecord(given)) return { problem: "ep-token is not an object" }
   const epToken = isRecord(given) ? given : {}
-  const length = read(own(epToken, "length"), (value) => (isWhole(value, 8, 256) ? value : undefined))
+  const length = read(own(epToken, "length"), (value) => (isTokenLength(value) ? value : undefined))
   if (length === undefined) return { problem: "ep-token.length is not a whole number from 8 to 256" }
-  const alphabet = read(own(epToken, "alphabet"), alphabetOf)
+  const alphabet = read(own(epToken, "alphabet"), (value) => (isTokenAlphabet(value) ? value : undefined))
   if (alphabet === undefined) return { problem: "ep-token.alphabet is not 10 to 64 different characters of a token" }
   const defaultLifetimeMs = read(own(epToken, "default-lifetime"), lifetimeOf)
   if (defaultLifetimeMs === undefined) return { problem: "ep-token.default-lifetime is not an ISO 8601 duration" }

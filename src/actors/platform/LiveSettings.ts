@@ -4,12 +4,14 @@
  * MariaDB holds what is in force; each replica reads what was changed there, after its own readings and
  * every few seconds for those of others. So a start while Tekton is away has what it knew.
  */
-import { Duration, Effect } from "effect"
-import { defaultTokenSettings, type TokenSettings } from "../../domain/PlatformSettings.ts"
+import { Duration, Effect, Metric } from "effect"
+import { defaultTokenSettings, storedTokenSettings } from "../../domain/PlatformSettings.ts"
 import * as Loop from "../../observability/Loop.ts"
+import * as Seldom from "../../observability/Seldom.ts"
 import { PlatformStore, type SettingsKind, type SettingsRow } from "../../store/PlatformStore.ts"
 import { ApplicationSettings } from "../tenant/ApplicationSettings.ts"
 import type { InForceSettings } from "../tenant/Platform.ts"
+import { rowsChanged } from "../tenant/RowTagging.ts"
 import { decideSettings, type SettingsRead } from "./decideSettings.ts"
 import type { Told } from "./Told.ts"
 
@@ -18,24 +20,44 @@ const lookEvery = Duration.seconds(2)
 const overlapMs = 30_000
 const shownMax = 1_000
 
+const changedRows = Metric.withAttributes(rowsChanged, { kind: "settings" })
+/** What a row of a tenant says, which no application is made by: null where it is none. */
+const shownSettings = (text: string | null): unknown => {
+  try {
+    return text === null ? null : JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
 export const make = Effect.fnUntraced(function* (told: Told) {
   const store = yield* PlatformStore
   const applications = yield* ApplicationSettings
+  const lines = yield* Seldom.make
   const rows = new Map<string, SettingsRow>()
   let readUpTo = 0
 
-  const take = (row: SettingsRow) => {
+  /** Answers whether it says something that may be in force; what else stands there was written by somebody else. */
+  const take = (row: SettingsRow): boolean => {
+    if (row.kind === "application") {
+      const settings = row.settings === null ? defaultTokenSettings : storedTokenSettings(row.settings)
+      if (settings === null) return false
+      applications.set(row.name, settings)
+    }
     rows.set(`${row.kind} ${row.name}`, row)
-    if (row.kind !== "application") return
-    applications.set(
-      row.name,
-      row.settings === null ? defaultTokenSettings : (JSON.parse(row.settings) as TokenSettings)
-    )
+    return true
   }
   const refresh = Effect.gen(function* () {
     for (const row of yield* store.settingsSince(Math.max(0, readUpTo - overlapMs))) {
       readUpTo = Math.max(readUpTo, row.changedAt)
-      take(row)
+      if (take(row)) continue
+      yield* Metric.update(changedRows, 1)
+      yield* lines.tell(
+        Effect.logError("the row of an application's settings was changed outside of the service, and is not taken", {
+          tenantId: row.tenantId,
+          appName: row.name
+        })
+      )
     }
   })
 
@@ -68,7 +90,10 @@ export const make = Effect.fnUntraced(function* (told: Told) {
     yield* refresh
   })
 
-  yield* Effect.ignore(refresh)
+  // A bug in it is no reason not to start: it is read again, and told each time.
+  yield* Effect.ignore(refresh).pipe(
+    Effect.catchDefect((defect) => Effect.logError("settings could not be read at the start", defect))
+  )
   yield* Effect.forkScoped(
     Loop.forever("platform settings", Effect.andThen(Effect.sleep(lookEvery), Effect.ignore(refresh)))
   )
@@ -80,7 +105,7 @@ export const make = Effect.fnUntraced(function* (told: Told) {
       .map(({ name, readAt, refused, refusedAt, settings, since, tenantId }) => ({
         name,
         tenantId,
-        settings: settings === null ? null : (JSON.parse(settings) as unknown),
+        settings: shownSettings(settings),
         since,
         readAt,
         refused,

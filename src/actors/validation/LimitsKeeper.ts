@@ -95,7 +95,10 @@ export const layer = Layer.effectDiscard(
         }
       }
     })
-    yield* Effect.ignore(all)
+    // A bug in it is no reason not to start: it is looked again, and told each time.
+    yield* Effect.ignore(all).pipe(
+      Effect.catchDefect((defect) => Effect.logError("the limits of tenants could not be read at the start", defect))
+    )
     yield* Effect.forkScoped(Loop.forever("tenants' limits", Effect.ignore(one)))
     yield* Effect.forkScoped(
       Loop.forever("all tenants' limits", Effect.andThen(Effect.sleep(lookEvery), Effect.ignore(all)))

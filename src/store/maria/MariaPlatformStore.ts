@@ -27,7 +27,13 @@ const endDoneSql = "UPDATE platform_tenants SET end_done = 1 WHERE tenant_id = ?
 const markNamedSql = `INSERT INTO platform_tenants (tenant_id, named_at) VALUES (?, ?)
   ON DUPLICATE KEY UPDATE named_at = GREATEST(COALESCE(named_at, 0), VALUES(named_at))`
 
-const settingsColumns = `SELECT kind, name, tenant_id, settings, since, read_at, refused, refused_at, changed_at
+/**
+ * Of all at once: no number of one row ends the reading, and one that says that it was changed later than now does not move
+ * the moment up to which all was read.
+ */
+const settingsColumns = `SELECT kind, name, tenant_id, settings, ${Columns.clampedSql("since")},
+    ${Columns.clampedSql("read_at")}, refused, ${Columns.clampedSql("refused_at")},
+    LEAST(${Columns.clampedSql("changed_at")}, ${Columns.momentSql})
   FROM platform_settings`
 const settingsSinceSql = `${settingsColumns} FORCE INDEX (ix_platform_settings_changed) WHERE changed_at >= ?`
 const settingsOfSql = (kind: string) => (marks: string) =>
@@ -72,8 +78,11 @@ const tenantOf = (row: Row): TenantRow => {
   }
 }
 
+const settingsKinds = ["application", "tenant"] as const
+/** Of a kind that this release knows. */
+const isKnown = (row: Row): boolean => settingsKinds.some((kind) => kind === row[0])
 const settingsOf = (row: Row): SettingsRow & { readonly changedAt: number } => ({
-  kind: Columns.word(row, 0, ["application", "tenant"] as const),
+  kind: Columns.word(row, 0, settingsKinds),
   name: Columns.text(row, 1),
   tenantId: Columns.text(row, 2),
   settings: Columns.textOrNull(row, 3),
@@ -121,7 +130,7 @@ const make = Effect.map(Mariadb, ({ query }) =>
 
     settingsSince: (changedAt) =>
       query("PlatformStore.settingsSince", async (session) =>
-        (await session.rows(settingsSinceSql, [changedAt])).map(settingsOf)
+        (await session.rows(settingsSinceSql, [changedAt])).filter(isKnown).map(settingsOf)
       ),
     settingsOf: (kind, names) =>
       query("PlatformStore.settingsOf", async (session) =>

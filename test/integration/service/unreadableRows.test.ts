@@ -102,3 +102,19 @@ it("tokens and credentials whose end has come are ended, but for the one that ca
   // Whoever looks for what is due to be refreshed, or told, goes on as well.
   assert.notInclude(service.output(), "a defect in background work")
 })
+
+it("a start meets rows that say what cannot be: it serves, and nothing is done as they say", async () => {
+  await raw.query("INSERT INTO tenants (tenant_id, created_at, limits) VALUES ('planted', 1, '{')")
+  const settings = `INSERT INTO platform_settings (kind, name, tenant_id, settings, since, read_at, changed_at)
+    VALUES ('application', ?, 'demo', ?, 1, 1, 1)`
+  await raw.query(settings, ["planted", "{"])
+  // A token of so many characters would keep the process from everything else for minutes.
+  const tooLong = { length: 200_000_000, alphabet: null, defaultLifetimeMs: null }
+  await raw.query(settings, ["app-demo", JSON.stringify(tooLong)])
+  const { keyFile } = service
+  await service.stop()
+  service = await startService({ natsUrl: inject("natsUrl"), databaseUrl: database.url, instance, keyFile })
+  const { token } = await must("demo", "token.provision", { appName: "app-demo", endpointId: "after" })
+  assert.strictEqual(token.length, 10)
+  assert.include(service.output(), "the row of an application's settings was changed outside of the service")
+})

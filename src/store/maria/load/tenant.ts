@@ -33,8 +33,12 @@ const columns = [
   "limits",
   "settings_mac"
 ]
-/** What `tenantOf` reads, of a table that is called so. */
-export const tenantColumns = (table: string): string => columns.map((column) => `${table}.${column}`).join(", ")
+const numbers = new Set(["created_at", "removed_at", "retention"])
+/** What `tenantOf` reads, of a table that is called so. Many are read together: no number of one ends the reading. */
+export const tenantColumns = (table: string): string =>
+  columns
+    .map((column) => (numbers.has(column) ? Columns.clampedSql(`${table}.${column}`) : `${table}.${column}`))
+    .join(", ")
 
 /** The clock is read after the lock was got, so that times within a tenant do not run backwards. */
 const lockSql = `SELECT c.revocation_seq, c.audit_seq, c.audit_hash, c.token_count, c.live_tokens, c.live_credentials,
@@ -45,13 +49,23 @@ const clockSql = `SELECT ${Columns.momentSql}`
 /** Counters outlive their tenant: its sequences never start again. */
 const makeCountersSql = "INSERT IGNORE INTO tenant_counters (tenant_id) VALUES (?)"
 
+const writtenOf = (text: string): Readonly<Record<string, unknown>> => {
+  try {
+    const written: unknown = JSON.parse(text)
+    return typeof written === "object" && written !== null ? (written as Readonly<Record<string, unknown>>) : {}
+  } catch {
+    return {}
+  }
+}
+/** What makes no sense was written by somebody else, and says nothing: whether the row holds, its tag tells. */
 const limitsOf = (text: string | null): TenantSettings["limits"] => {
-  const written: Readonly<Record<string, unknown>> = text === null ? {} : JSON.parse(text)
+  const written = text === null ? {} : writtenOf(text)
   return Object.fromEntries(
     tenantLimitNames.flatMap((name) => (typeof written[name] === "number" ? [[name, written[name]]] : []))
   )
 }
 
+/** Total, for the same reason. */
 export const tenantOf = (row: Row, at = 0): Tenant => {
   const issuer = Columns.textOrNull(row, at + 4)
   const { mac } = Columns.macOf(row, at + 9)
@@ -67,7 +81,7 @@ export const tenantOf = (row: Row, at = 0): Tenant => {
       issuer:
         issuer === null
           ? null
-          : { issuer, audience: Columns.text(row, at + 5), jwksUri: Columns.textOrNull(row, at + 6) },
+          : { issuer, audience: Columns.textOrNull(row, at + 5) ?? "", jwksUri: Columns.textOrNull(row, at + 6) },
       retentionMs: Columns.wholeOrNull(row, at + 7),
       limits: limitsOf(Columns.textOrNull(row, at + 8))
     }

@@ -165,3 +165,23 @@ it.effect("limits that somebody raised in the database are not taken: what was k
     assert.strictEqual(limits.get("fresh").tokens, 7)
   }).pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "None"))
 )
+
+it.effect("a bug in reading them keeps no replica from starting: the defaults hold", () =>
+  Effect.gen(function* () {
+    const world = yield* tenantWorld
+    const replica = yield* world.replica("one")
+    const limits = make(defaultLimits)
+    const store = TenantStore.of({ ...world.store, listTenants: () => Effect.die(new Error("a row that cannot be")) })
+    yield* Layer.build(
+      LimitsKeeper.layer.pipe(
+        Layer.provide([
+          Layer.succeed(Limits, limits),
+          Layer.succeed(HotState, replica.beliefs),
+          Layer.succeed(Keyring, keyringWith({ ids: ["k1"], isCurrent: true })),
+          Layer.succeed(TenantStore, store)
+        ])
+      )
+    )
+    assert.deepStrictEqual(limits.get("acme"), defaultLimits)
+  }).pipe(Effect.scoped)
+)
