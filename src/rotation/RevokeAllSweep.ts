@@ -7,6 +7,7 @@
  */
 import { Effect, Layer } from "effect"
 import { TokenEnder } from "../actors/tokens/TokenEnder.ts"
+import * as Seldom from "../observability/Seldom.ts"
 import { SweepConfig } from "./SweepConfig.ts"
 import * as TokenSweep from "./TokenSweep.ts"
 
@@ -14,12 +15,17 @@ const name = "token-revoke-all"
 /** Open ones that are gone on with in one round, the oldest first; those that are left out do not count. */
 const openMax = 200
 const atOnce = 4
+/** Of more that cannot be gone on with there is a line now and then, and not one for each. */
+const toldMax = 1_000
 
 /** Needs `TokenEnder`, `Sweeps`, `SweepConfig`, `Replica`. */
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { openRevokeAlls, revokeAllPiece } = yield* TokenEnder
     const { pieceMax } = yield* SweepConfig
+    const lines = yield* Seldom.make
+    /** What is left out and was told, until it goes on. */
+    const told = new Set<string>()
 
     /** Rounds until there is nothing that could be done. */
     const work = Effect.gen(function* () {
@@ -30,13 +36,26 @@ export const layer = Layer.effectDiscard(
         if (open.length === 0 || !(yield* TokenSweep.claim(name))) return
         yield* Effect.forEach(
           open,
-          (one) =>
-            Effect.catch(revokeAllPiece(one, pieceMax), (error) => {
+          (one) => {
+            const later = (line: Effect.Effect<void>) => {
               leftOut.add(one.operationId)
-              return Effect.logWarning("revoking a population of tokens goes on later").pipe(
-                Effect.annotateLogs({ tenantId: one.tenantId, operationId: one.operationId, reason: error._tag })
+              const { operationId, tenantId } = one
+              const said = Effect.annotateLogs(line, { tenantId, operationId })
+              if (told.has(operationId)) return Effect.void
+              if (told.size >= toldMax) return lines.tell(said)
+              told.add(operationId)
+              return said
+            }
+            return Effect.map(revokeAllPiece(one, pieceMax), () => void told.delete(one.operationId)).pipe(
+              Effect.catch(({ _tag: reason }) =>
+                later(Effect.logWarning("revoking a population of tokens goes on later", { reason }))
+              ),
+              // A row that cannot be read keeps no other tenant's tokens good.
+              Effect.catchDefect((defect) =>
+                later(Effect.logError("revoking a population of tokens met a bug, and goes on later", defect))
               )
-            }),
+            )
+          },
           { concurrency: atOnce, discard: true }
         )
       }

@@ -145,18 +145,14 @@ export const believeCredential = (
   return Effect.andThen(tellChanged(credential.tenantId, error, lines), Effect.fail(error))
 }
 
-/** Counted, and a line in the log, where one was to be gone on with or told of. */
-export const revokeAllChanged = ({ operationId, tenantId }: RevokeAll): Effect.Effect<never, RowChanged> =>
+const populationText = "the row of a population being revoked was changed outside of the service: nothing goes on by it"
+/** Counted, and a line in the log now and then, where one was to be gone on with or told of. */
+export const revokeAllChanged = (
+  { operationId, tenantId }: RevokeAll,
+  lines: Seldom
+): Effect.Effect<never, RowChanged> =>
   Metric.update(Metric.withAttributes(rowsChanged, { kind: "revoke-all" }), 1).pipe(
-    Effect.andThen(
-      Effect.logError(
-        "the row of a population being revoked was changed outside of the service: nothing goes on by it",
-        {
-          tenantId,
-          operationId
-        }
-      )
-    ),
+    Effect.andThen(lines.tell(Effect.logError(populationText, { tenantId, operationId }))),
     Effect.andThen(Effect.fail(new RowChanged({ kind: "revoke-all", id: operationId })))
   )
 

@@ -15,6 +15,7 @@ import { isInService, noSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
 import * as Pieces from "../../observability/Pieces.ts"
+import * as Seldom from "../../observability/Seldom.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
 import { ApplicationSettings } from "../tenant/ApplicationSettings.ts"
@@ -58,6 +59,7 @@ export const layer = Layer.effect(
     const store = yield* TenantStore
     const inForce = yield* InForce
     const keyring = yield* Keyring
+    const changedRows = yield* Seldom.make
     const ids = yield* Ids
     const settings = yield* ApplicationSettings
     const events = yield* EventWriter
@@ -221,7 +223,7 @@ export const layer = Layer.effect(
         })
         return yield* change(tenantId, command)
       }),
-      ...revokeAlls({ store, ids, keyring, liveTenant, change }),
+      ...revokeAlls({ store, ids, keyring, changedRows, liveTenant, change }),
       deleteTokens: Effect.fnUntraced(function* (tenantId, options, caller) {
         if (!("tokenId" in options)) {
           return yield* change(tenantId, commands.deleteTokensOfEndpoint(options.endpointId, caller))

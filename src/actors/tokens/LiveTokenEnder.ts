@@ -4,6 +4,7 @@ import { Effect, Layer } from "effect"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
 import { pieceAt, placeAfter } from "../../domain/TokenPopulation.ts"
+import * as Seldom from "../../observability/Seldom.ts"
 import type { RevokeAll } from "../../store/RevokeAll.ts"
 import { TenantStore } from "../../store/TenantStore.ts"
 import * as Background from "../tenant/Background.ts"
@@ -28,6 +29,7 @@ export const layer = Layer.effect(
     const store = yield* TenantStore
     const inForce = yield* InForce
     const keyring = yield* Keyring
+    const changedRows = yield* Seldom.make
 
     const revokeAllPiece = Effect.fnUntraced(function* (one: RevokeAll, limit: number) {
       const { population, tenantId } = one
@@ -55,7 +57,7 @@ export const layer = Layer.effect(
       openRevokeAlls: store.openRevokeAlls,
       revokeAllPiece: (one, limit) =>
         // Before its asker's name is used at all.
-        (revokeAllHolds(one, keyring) ? revokeAllPiece(one, limit) : revokeAllChanged(one)).pipe(
+        (revokeAllHolds(one, keyring) ? revokeAllPiece(one, limit) : revokeAllChanged(one, changedRows)).pipe(
           // Its tokens went with the tenant.
           Effect.catchTag("TenantNotFound", () =>
             Effect.as(Effect.mapError(store.dropRevokeAlls(one.tenantId), unavailable), 0)

@@ -10,6 +10,7 @@ import type { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
 import { isInService } from "../../domain/Tenant.ts"
 import { pieceAt, placeAfter, type TokenPopulation, walkBegin } from "../../domain/TokenPopulation.ts"
+import type { Seldom } from "../../observability/Seldom.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import type { TenantStore } from "../../store/TenantStore.ts"
 import type { Command } from "../tenant/Command.ts"
@@ -58,6 +59,7 @@ const requireApplications = Effect.fnUntraced(function* (
 
 export const revokeAlls = ({
   change,
+  changedRows,
   ids,
   keyring,
   liveTenant,
@@ -66,6 +68,7 @@ export const revokeAlls = ({
   readonly store: TenantStore["Service"]
   readonly ids: Ids["Service"]
   readonly keyring: Pick<Keyring["Service"], "rowHolds">
+  readonly changedRows: Seldom
   readonly liveTenant: Effect.Success<typeof ExistingTenant.make>
   readonly change: <A>(tenantId: string, command: Command<A>) => Effect.Effect<A, ChangeError>
 }): Pick<Tenants["Service"], "countPopulation" | "revokeAll" | "findRevokeAll"> => {
@@ -92,7 +95,7 @@ export const revokeAlls = ({
       yield* liveTenant(tenantId)
       const found = yield* Effect.mapError(store.findRevokeAll(tenantId, operationId), ExistingTenant.readFailed)
       if (found === undefined) return yield* new errors.RevokeAllNotFound()
-      return revokeAllHolds(found, keyring) ? found : yield* revokeAllChanged(found)
+      return revokeAllHolds(found, keyring) ? found : yield* revokeAllChanged(found, changedRows)
     })
   }
 }

@@ -1,6 +1,6 @@
 // Verifies R-TOK-12.
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, References } from "effect"
+import { Duration, Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { TokenEnder } from "../../../src/actors/tokens/TokenEnder.ts"
 import { RowChanged } from "../../../src/domain/errors.ts"
@@ -20,6 +20,10 @@ const rowOf = (operationId: string, startedAt: number): RevokeAll => ({
 describe("RevokeAllSweep", () => {
   it.effect("comes to a population behind however many rows that do not hold", () => {
     const changed = Array.from({ length: 450 }, (_, n) => rowOf(`changed ${n}`, n))
+    let lines = 0
+    const logger = Logger.make<unknown, void>(() => {
+      lines++
+    })
     let open = [...changed, rowOf("good", 1_000)]
     const asked: Array<number> = []
     const unused = () => Effect.die(new Error("not asked for"))
@@ -42,6 +46,7 @@ describe("RevokeAllSweep", () => {
           }),
         revokeAllPiece: (one) =>
           Effect.suspend(() => {
+            if (one.operationId === "changed 0") return Effect.die(new Error("a token that cannot be read"))
             if (one.operationId !== "good") {
               return Effect.fail(new RowChanged({ kind: "revoke-all", id: one.operationId }))
             }
@@ -55,12 +60,15 @@ describe("RevokeAllSweep", () => {
         pieceMax: 100,
         claimTtl: Duration.seconds(10)
       }),
-      Layer.succeed(References.MinimumLogLevel, "None")
+      Logger.layer([logger])
     )
     return Effect.gen(function* () {
       yield* TestClock.adjust("10 millis")
       assert.lengthOf(open, 450)
       assert.isAtMost(Math.max(...asked), 200 + 450)
+      assert.strictEqual(lines, 450)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(lines, 450, "each is told once")
     }).pipe(Effect.provide(RevokeAllSweep.layer.pipe(Layer.provide(parts))))
   })
 })
