@@ -7,7 +7,7 @@
  * Ids and token values are made here, before the command waits, so that an answer lost on the way
  * can be found again by its idempotency key; values are hashed when its turn has come.
  */
-import { Clock, Effect, Layer, Result } from "effect"
+import { Cause, Clock, Effect, Exit, Layer, Option, Result } from "effect"
 import { Keyring } from "../../crypto/Keyring.ts"
 import * as errors from "../../domain/errors.ts"
 import { globalTenantId, isEntityId, unknownEntityId } from "../../domain/Names.ts"
@@ -233,14 +233,16 @@ export const layer = Layer.effect(
       }),
       unregisterEndpoint: Effect.fnUntraced(function* (endpointId, caller) {
         const tenantIds = yield* Effect.mapError(store.tenantsOfEndpoint(endpointId), ExistingTenant.readFailed)
-        let deleted = 0
-        for (const tenantId of tenantIds) {
-          const answer = yield* change(tenantId, commands.deleteTokensOfEndpoint(endpointId, caller)).pipe(
-            Effect.catchTag("TenantNotFound", () => Effect.succeed({ deleted: 0 }))
+        // One that fails, by a bug included, keeps no other tenant's tokens good; asked again, the others do nothing twice.
+        const exits = yield* Effect.forEach(tenantIds, (tenantId) =>
+          change(tenantId, commands.deleteTokensOfEndpoint(endpointId, caller)).pipe(
+            Effect.catchTag("TenantNotFound", () => Effect.succeed({ deleted: 0 })),
+            Effect.exit
           )
-          deleted += answer.deleted
-        }
-        return { deleted }
+        )
+        const failed = gravest(exits)
+        if (failed !== undefined) return yield* failed
+        return { deleted: exits.reduce((sum, exit) => sum + (Exit.isSuccess(exit) ? exit.value.deleted : 0), 0) }
       }),
       transitionByValue: Effect.fnUntraced(function* (appName, token, target, caller) {
         const [application] = yield* Effect.mapError(store.findApplications([appName]), ExistingTenant.readFailed)
@@ -264,6 +266,14 @@ export const layer = Layer.effect(
     }
   })
 )
+
+/** Of what failed: what passes, since that is asked again until it has; else a bug; else what is committed. */
+const gravest = <A>(exits: ReadonlyArray<Exit.Exit<A, ChangeError>>): Exit.Exit<A, ChangeError> | undefined => {
+  const fails = (is: (error: ChangeError) => boolean) =>
+    exits.find((exit) => Exit.isFailure(exit) && Option.exists(Cause.findErrorOption(exit.cause), is))
+  const passes = ({ _tag }: ChangeError) => _tag === "Unavailable" || _tag === "TooManyRequests"
+  return fails(passes) ?? exits.find(Exit.hasDies) ?? exits.find(Exit.isFailure)
+}
 
 /** One for all: a batch may hold a thousand of them. */
 const ofNobody = Result.fail(errors.TokenNotFound.ofId(unknownEntityId))

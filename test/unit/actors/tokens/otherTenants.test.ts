@@ -1,8 +1,9 @@
 // Verifies R-ACC-7, R-TOK-7, R-TOK-8, R-PLT-3.
 /** What belongs to another tenant, or is out of service, is nothing of one's own; and no tenant stands in another's way. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { Effect, Exit, Result } from "effect"
 import { takeOutOfService } from "../../../../src/actors/tokens/commands/service.ts"
+import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { operator, tenantWorld } from "../../../support/tenantWorld.ts"
 
 const item = (endpointId: string, token: string) => ({ endpointId, token, expiresAt: null, description: null })
@@ -71,4 +72,31 @@ it.effect("an endpoint loses its tokens in every tenant, though one of these is 
     assert.strictEqual(deleted, 1)
     assert.isFalse(yield* isUsable("other", "value-beta"))
   })
+)
+
+it.effect(
+  "an endpoint loses its tokens in every other tenant, where one of these cannot be changed: that is told",
+  () =>
+    Effect.gen(function* () {
+      const { isUsable, tenants, world } = yield* setup
+      const real = world.store.transact
+      world.faults.transact = (tenantId, ...rest) =>
+        tenantId === "acme" ? Effect.die(new Error("a row that cannot be read")) : real(tenantId, ...rest)
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(tenants.unregisterEndpoint("e", operator))))
+      assert.isFalse(yield* isUsable("other", "value-beta"))
+    })
+)
+
+it.effect(
+  "what an unregistered endpoint leads to is asked again as long as a tenant cannot be asked, whatever another one says",
+  () =>
+    Effect.gen(function* () {
+      const { tenants, world } = yield* setup
+      const away = new StoreUnavailable({ operation: "transact", outcome: "none" })
+      for (const first of ["acme", "beta"]) {
+        world.faults.transact = (tenantId) => (tenantId === first ? Effect.die(new Error("a bug")) : Effect.fail(away))
+        const error = yield* Effect.flip(tenants.unregisterEndpoint("e", operator))
+        assert.strictEqual(error._tag, "Unavailable")
+      }
+    })
 )
