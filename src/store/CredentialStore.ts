@@ -144,6 +144,19 @@ export interface CredentialRef {
   readonly credentialId: string
 }
 
+/** Where a row stands in the index that a sweep goes along; behind it come the ones that are greater in this order. */
+export interface SweepPlace {
+  /** UNIX milliseconds of the end that has come. */
+  readonly dueAt: number
+  readonly credentialId: string
+  /** Of the secret; 0 where none is meant. */
+  readonly version: number
+}
+
+export interface PlacedRef extends CredentialRef {
+  readonly place: SweepPlace
+}
+
 export class CredentialStore extends Context.Service<
   CredentialStore,
   {
@@ -169,17 +182,23 @@ export class CredentialStore extends Context.Service<
     /** By name. */
     readonly services: (tenantId: string, query: PageQuery) => Effect.Effect<Page<TenantService>, StoreUnavailable>
 
-    // ---- what the sweeps look for, each by an index, oldest first
+    // ---- what the sweeps look for, each by an index, oldest first; behind a place, so that what stays there hides nothing
     /** Stored as active, and their end has come. */
-    readonly ended: (limit: number) => Effect.Effect<ReadonlyArray<CredentialRef>, StoreUnavailable>
-    /** With a secret that was only kept for an overlap that is over. */
-    readonly overlapsOver: (limit: number) => Effect.Effect<ReadonlyArray<CredentialRef>, StoreUnavailable>
+    readonly ended: (
+      limit: number,
+      after?: SweepPlace | null
+    ) => Effect.Effect<ReadonlyArray<PlacedRef>, StoreUnavailable>
+    /** With a secret that was only kept for an overlap that is over; one for each such version. */
+    readonly overlapsOver: (
+      limit: number,
+      after?: SweepPlace | null
+    ) => Effect.Effect<ReadonlyArray<PlacedRef>, StoreUnavailable>
     /** Active, ending within a threshold for which no notice was given yet. */
     readonly noticesDue: (
       thresholdsMs: ReadonlyArray<number>,
       limit: number
     ) => Effect.Effect<ReadonlyArray<CredentialRef>, StoreUnavailable>
-    /** Of tenants that were removed. */
+    /** Of tenants that were removed, in no order. */
     readonly orphaned: (limit: number) => Effect.Effect<ReadonlyArray<CredentialRef>, StoreUnavailable>
     /** Active credentials by service over all tenants, most first. */
     readonly activeCounts: (

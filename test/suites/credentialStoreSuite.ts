@@ -319,6 +319,16 @@ export const credentialStoreSuite = (
         const of = (some: ReadonlyArray<Credential>) => some.map((credential) => credential.credentialId)
         assert.deepStrictEqual(refIds(yield* store.ended(100), all), of(ended))
         assert.deepStrictEqual(refIds(yield* store.overlapsOver(100), all), [over.credentialId])
+        for (const [find, whose] of [
+          [store.ended, of(ended)],
+          [store.overlapsOver, [over.credentialId]]
+        ] as const) {
+          const seen: Array<string> = []
+          for (let [page] = [yield* find(1)]; page.length > 0; page = yield* find(1, page[0]!.place)) {
+            seen.push(...refIds(page, all))
+          }
+          assert.deepStrictEqual(seen, whose, "one by one, each once")
+        }
         const thresholds = [30 * day, 14 * day, 7 * day, day]
         assert.deepStrictEqual(refIds(yield* store.noticesDue(thresholds, 100), all).toSorted(), of(due).toSorted())
         assert.strictEqual((yield* store.noticesDue(thresholds, 2)).length, 2)

@@ -8,7 +8,7 @@
 
 import { Clock, Context, Effect, Layer, Metric } from "effect"
 import * as Seldom from "../../observability/Seldom.ts"
-import { type CredentialRef, CredentialStore } from "../../store/CredentialStore.ts"
+import { type CredentialRef, CredentialStore, type PlacedRef, type SweepPlace } from "../../store/CredentialStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import * as Background from "../tenant/Background.ts"
 import type { Command } from "../tenant/Command.ts"
@@ -39,7 +39,7 @@ export type SweepError = ChangeError | StoreUnavailable
 export class CredentialSweeps extends Context.Service<
   CredentialSweeps,
   {
-    /** Credentials whose end has come: marked as expired and announced. Answers how many were found. */
+    /** Credentials whose end has come: marked as expired and announced. Answers 0 when there is nothing more that can be done. */
     readonly expire: Effect.Effect<number, SweepError>
     /** Secrets kept for an overlap that is over: wiped. */
     readonly endOverlaps: Effect.Effect<number, SweepError>
@@ -147,6 +147,23 @@ const make = Effect.gen(function* () {
     return found.filter(({ credentialId }) => !resting.has(credentialId))
   })
 
+  /**
+   * A piece of a walk along what is due: where a page is full the next piece begins behind it, whatever came of the page. So
+   * rows that stay due, since nothing can be changed there, hide none behind them. From the beginning again after the last.
+   */
+  const walking = (
+    find: (limit: number, after: SweepPlace | null) => Effect.Effect<ReadonlyArray<PlacedRef>, StoreUnavailable>,
+    change: RowsAside.Change<ChangeError, never>
+  ) => {
+    let after: SweepPlace | null = null
+    return Effect.gen(function* () {
+      const found = yield* find(pieceMax, after)
+      const isFull = found.length === pieceMax
+      after = isFull ? found.at(-1)!.place : null
+      const done = yield* perTenant(found, change)
+      return isFull ? found.length : done
+    })
+  }
   const measure = Effect.gen(function* () {
     const counts = new Map<string, number>(Array.from(shownServices, (service) => [service, 0]))
     for (const { count, serviceName } of yield* store.activeCounts(servicesCountedMax)) {
@@ -159,8 +176,8 @@ const make = Effect.gen(function* () {
   })
 
   return CredentialSweeps.of({
-    expire: Effect.flatMap(store.ended(pieceMax), (refs) => perTenant(refs, expireOf)),
-    endOverlaps: Effect.flatMap(store.overlapsOver(pieceMax), (refs) => perTenant(refs, endOverlapsOf)),
+    expire: walking(store.ended, expireOf),
+    endOverlaps: walking(store.overlapsOver, endOverlapsOf),
     purge: Effect.flatMap(store.orphaned(pieceMax), (refs) => perTenant(refs, purgeOf)),
     notify: Effect.flatMap(noticesDue, (refs) => perTenant(refs, notifyOf)),
     measure

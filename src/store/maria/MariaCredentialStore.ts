@@ -6,7 +6,14 @@ import { Effect, Layer } from "effect"
 import { answerVersionBase, type Credential, isGlobal, type TenantService } from "../../domain/Credential.ts"
 import { globalTenantId } from "../../domain/Names.ts"
 import type { Page } from "../../domain/Page.ts"
-import { type CredentialQuery, type CredentialRef, CredentialStore, type CredentialView } from "../CredentialStore.ts"
+import {
+  type CredentialQuery,
+  type CredentialRef,
+  CredentialStore,
+  type CredentialView,
+  type PlacedRef,
+  type SweepPlace
+} from "../CredentialStore.ts"
 import * as Columns from "./Columns.ts"
 import {
   credentialColumns,
@@ -83,10 +90,21 @@ const historySql = `SELECT ${versionColumns.replace("sealed", "NULL")} FROM cred
   WHERE credential_id = ? AND tenant_id = ? AND version < ${answerVersionBase} ORDER BY version DESC LIMIT ?`
 const servicesSql = `SELECT ${serviceColumns} FROM tenant_services WHERE tenant_id = ? AND service_name > ?
   ORDER BY service_name LIMIT ?`
-const endedSql = `SELECT tenant_id, credential_id FROM credentials FORCE INDEX (ix_credentials_due)
-  WHERE due_at <= ${Columns.nowSql} ORDER BY due_at LIMIT ?`
-const overlapsOverSql = `SELECT tenant_id, credential_id FROM credential_versions
-  FORCE INDEX (ix_credential_versions_overlap) WHERE overlap_due_at <= ${Columns.nowSql} ORDER BY overlap_due_at LIMIT ?`
+/** A moment that stands before it is in no row of ours, and is not looked for. */
+const atFirst: SweepPlace = {
+  dueAt: Number.MIN_SAFE_INTEGER,
+  credentialId: "00000000-0000-0000-0000-000000000000",
+  version: 0
+}
+export const endedSql = `SELECT tenant_id, credential_id, due_at, 0
+  FROM credentials FORCE INDEX (ix_credentials_due)
+  WHERE due_at >= ? AND due_at <= ${Columns.nowSql} AND (due_at > ? OR credential_id > ?)
+  ORDER BY due_at, credential_id LIMIT ?`
+export const overlapsOverSql = `SELECT tenant_id, credential_id, overlap_due_at, version
+  FROM credential_versions FORCE INDEX (ix_credential_versions_overlap)
+  WHERE overlap_due_at >= ? AND overlap_due_at <= ${Columns.nowSql}
+    AND (overlap_due_at > ? OR credential_id > ? OR (credential_id = ? AND version > ?))
+  ORDER BY overlap_due_at, credential_id, version LIMIT ?`
 const orphanedSql = `SELECT c.tenant_id, c.credential_id FROM tenants n FORCE INDEX (ix_tenants_removed)
     STRAIGHT_JOIN credentials c FORCE INDEX (ix_credentials_tenant) ON c.tenant_id = n.tenant_id
   WHERE n.removed_at > 0 LIMIT ?`
@@ -102,6 +120,11 @@ const grantNoticesDueSql = `SELECT tenant_id, credential_id FROM credentials FOR
 const activeCountsSql = `SELECT service_name, COUNT(*) AS number FROM credentials FORCE INDEX (ix_credentials_service)
   WHERE is_active = 1 GROUP BY service_name ORDER BY number DESC, service_name LIMIT ?`
 
+const placedOf = (row: Row): PlacedRef => {
+  const ref = refOf(row)
+  const place = { dueAt: Columns.whole(row, 2), credentialId: ref.credentialId, version: Columns.whole(row, 3) }
+  return { ...ref, place }
+}
 const refOf = (row: Row): CredentialRef => ({ tenantId: Columns.text(row, 0), credentialId: Columns.uuid(row, 1) })
 
 const levelsOf = async (session: Session, sql: string): Promise<ReadonlyArray<number>> =>
@@ -158,12 +181,18 @@ const make = Effect.map(Mariadb, ({ query: read }) =>
         },
         tenantId
       ),
-    ended: (limit) =>
-      read("CredentialStore.ended", async (session) => (await session.rows(endedSql, [limit])).map(refOf)),
-    overlapsOver: (limit) =>
-      read("CredentialStore.overlapsOver", async (session) =>
-        (await session.rows(overlapsOverSql, [limit])).map(refOf)
-      ),
+    ended: (limit, after) =>
+      read("CredentialStore.ended", async (session) => {
+        const { credentialId, dueAt } = after ?? atFirst
+        const values = [dueAt, dueAt, Columns.uuidBytes(credentialId), limit]
+        return (await session.rows(endedSql, values)).map(placedOf)
+      }),
+    overlapsOver: (limit, after) =>
+      read("CredentialStore.overlapsOver", async (session) => {
+        const { credentialId, dueAt, version } = after ?? atFirst
+        const id = Columns.uuidBytes(credentialId)
+        return (await session.rows(overlapsOverSql, [dueAt, dueAt, id, id, version, limit])).map(placedOf)
+      }),
     orphaned: (limit) =>
       read("CredentialStore.orphaned", async (session) => (await session.rows(orphanedSql, [limit])).map(refOf)),
     noticesDue: (thresholdsMs, limit) =>

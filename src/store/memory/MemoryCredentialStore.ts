@@ -3,7 +3,13 @@ import { Clock, Effect, Layer } from "effect"
 import { answerVersionBase, type Credential, hasRunOut, isGlobal } from "../../domain/Credential.ts"
 import { overlapIsOver } from "../../domain/CredentialLifecycle.ts"
 import { globalTenantId } from "../../domain/Names.ts"
-import { type CredentialQuery, CredentialStore, type CredentialView } from "../CredentialStore.ts"
+import {
+  type CredentialQuery,
+  CredentialStore,
+  type CredentialView,
+  type PlacedRef,
+  type SweepPlace
+} from "../CredentialStore.ts"
 import { type MemoryCredentialTables, newestFirst } from "./MemoryCredentialTables.ts"
 import { MemoryDatabase } from "./MemoryDatabase.ts"
 
@@ -27,6 +33,25 @@ const refsOf = (
     const credential = tables.get(credentialId)
     return credential === undefined ? [] : [{ tenantId: credential.tenantId, credentialId }]
   })
+
+const placeOrder = (a: SweepPlace, b: SweepPlace): number =>
+  a.dueAt - b.dueAt ||
+  (a.credentialId < b.credentialId ? -1 : a.credentialId > b.credentialId ? 1 : a.version - b.version)
+
+const placeIn = ({ credentialId, dueAt, version }: SweepPlace): SweepPlace => ({ dueAt, credentialId, version })
+
+/** Those behind a place, in order. */
+const placedOf = (
+  tables: MemoryCredentialTables,
+  places: ReadonlyArray<SweepPlace>,
+  limit: number,
+  after: SweepPlace | null = null
+): ReadonlyArray<PlacedRef> =>
+  places
+    .toSorted(placeOrder)
+    .filter((place) => after === null || placeOrder(place, after) > 0)
+    .slice(0, limit)
+    .flatMap((place) => refsOf(tables, [place], 1).map((ref) => ({ ...ref, place })))
 
 const make = Effect.map(MemoryDatabase, ({ credentials: tables, tenants }) => {
   const step = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
@@ -70,25 +95,18 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables, tenants }) => {
         const content = found.slice(0, limit)
         return { content, next: found.length > limit ? (content.at(-1)?.serviceName ?? null) : null }
       }),
-    ended: (limit) =>
-      step((now) =>
-        refsOf(
-          tables,
-          tables
-            .all()
-            .filter((credential) => due(credential) <= now)
-            .toSorted(nearestFirst),
-          limit
-        )
-      ),
-    overlapsOver: (limit) =>
-      step((now) =>
-        refsOf(
-          tables,
-          tables.allVersions().filter((version) => overlapIsOver(version, now)),
-          limit
-        )
-      ),
+    ended: (limit, after) =>
+      step((now) => {
+        const ended = tables.all().filter((credential) => due(credential) <= now)
+        const places = ended.map((credential) => ({ ...credential, dueAt: due(credential), version: 0 }))
+        return placedOf(tables, places.map(placeIn), limit, after)
+      }),
+    overlapsOver: (limit, after) =>
+      step((now) => {
+        const over = tables.allVersions().filter((version) => overlapIsOver(version, now))
+        const places = over.map((version) => ({ ...version, dueAt: version.validUntil ?? 0 }))
+        return placedOf(tables, places.map(placeIn), limit, after)
+      }),
     orphaned: (limit) =>
       step(() =>
         refsOf(

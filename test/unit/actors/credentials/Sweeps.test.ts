@@ -92,6 +92,35 @@ describe("notices", () => {
   })
 })
 
+describe("ends and overlaps", () => {
+  it.effect("are not kept waiting by any number of rows that nothing can be done with", () =>
+    Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const { credentials, sweeps } = yield* world.replica("one")
+      const { credentialId: good } = yield* credentials.store("demo", request({ expiresAt: 5_000 }), caller)
+      const { credentials: rows } = world.tables
+      const version = rows.versionsOf(good)[0]!
+      yield* TestClock.adjust("1 minute")
+      // Two pieces of rows that came to their end before, of a tenant that there is none of.
+      for (let index = 0; index < 1_000; index++) {
+        const credentialId = `01900000-0000-7000-8000-${String(index).padStart(12, "0")}`
+        rows.put({ ...rows.get(good)!, credentialId, tenantId: "nobody", serviceName: `s${index}`, expiresAt: 1 })
+        rows.putVersion({ ...version, credentialId, state: "overlapping", validUntil: 1 })
+      }
+      rows.putVersion({ ...version, version: 7, state: "overlapping", validUntil: 2 })
+      for (const [sweep, isDone] of [
+        [sweeps.endOverlaps, () => rows.versionsOf(good).every(({ state }) => state !== "overlapping")],
+        [sweeps.expire, () => rows.get(good)!.state === "expired"]
+      ] as const) {
+        assert.deepStrictEqual([yield* sweep, yield* sweep, isDone()], [500, 500, false])
+        assert.deepStrictEqual([yield* sweep, isDone()], [1, true])
+        // From the beginning, and to the end: an empty last piece ends the turn.
+        assert.deepStrictEqual([yield* sweep, yield* sweep, yield* sweep], [500, 500, 0])
+      }
+    })
+  )
+})
+
 describe("counted refusals", () => {
   const histories: ReadonlyArray<{ readonly ends: ReadonlyArray<TransactionFate> }> = [
     { ends: ["is not done"] },
