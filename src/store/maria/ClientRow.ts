@@ -32,8 +32,10 @@ const columns = [
 ]
 export const clientColumns = columns.join(", ")
 export const clientColumnCount = columns.length
-/** The same of a table that a statement calls `c`. */
-export const clientColumnsOfC = columns.map((column) => `c.${column}`).join(", ")
+/** The same of a table that a statement calls `c`, and that is read for many tenants: no number ends the reading. */
+export const clientColumnsOfC = columns
+  .map((column) => (column.endsWith("_at") ? Columns.clampedSql(`c.${column}`) : `c.${column}`))
+  .join(", ")
 
 const nameOf = (row: Row): ClientName =>
   Columns.literal(row, 3, clientCredentialKinds) === "basic"
@@ -56,6 +58,34 @@ export const clientOf = (row: Row): ClientCredential => ({
   updatedBy: Columns.text(row, 15),
   ...Columns.macOf(row, 17)
 })
+
+/** Of a row that this service cannot have written: it has no tag, so it is nobody's right. */
+const changedClientOf = (row: Row, name: ClientName): ClientCredential => ({
+  credentialId: Columns.uuid(row, 0),
+  tenantId: Columns.text(row, 1),
+  clientId: null,
+  name,
+  passwordHash: null,
+  status: "Active",
+  version: 0,
+  reason: null,
+  description: null,
+  createdAt: 0,
+  updatedAt: 0,
+  createdBy: "",
+  updatedBy: ""
+})
+
+/** Total: `name` is whose hash the row has, and is looked for beside names of other tenants. */
+export const readClientOf = (row: Row, name: ClientName): ClientCredential => {
+  try {
+    return clientOf(row)
+  } catch {
+    return changedClientOf(row, name)
+  }
+}
+/** Of a row, in hexadecimal. */
+export const nameHashOf = (row: Row): string => Columns.bytes(row, 16).toString("hex")
 
 export const nameHashBytes = (name: ClientName): Buffer => Buffer.from(nameHash(name))
 

@@ -59,8 +59,9 @@ const checkpointColumns = "tenant_id, seq, hash, at, key_id, signature, number, 
 const checkpointsSql = `SELECT ${checkpointColumns} FROM audit_checkpoints
   WHERE tenant_id = ? AND seq >= ? ORDER BY seq LIMIT ?`
 const newestSql = `SELECT ${checkpointColumns} FROM audit_checkpoints WHERE tenant_id = ? ORDER BY seq DESC LIMIT 1`
-const headsSql = `SELECT t.tenant_id, c.audit_seq, c.audit_hash,
-    (SELECT COALESCE(MAX(p.seq), 0) FROM audit_checkpoints p WHERE p.tenant_id = t.tenant_id)
+/** Of all tenants, so that what somebody else wrote of one must not keep the others from being signed. */
+const headsSql = `SELECT t.tenant_id, ${Columns.clampedSql("c.audit_seq")}, c.audit_hash,
+    ${Columns.clampedSql("(SELECT COALESCE(MAX(p.seq), 0) FROM audit_checkpoints p WHERE p.tenant_id = t.tenant_id)")}
   FROM tenants t JOIN tenant_counters c ON c.tenant_id = t.tenant_id
   WHERE t.tenant_id > ? ORDER BY t.tenant_id LIMIT ?`
 

@@ -11,7 +11,15 @@ import {
 } from "../../domain/ClientCredential.ts"
 import type { Page } from "../../domain/Page.ts"
 import { type ClientQuery, ClientStore } from "../ClientStore.ts"
-import { clientColumnCount, clientColumns, clientColumnsOfC, clientOf, nameHashBytes } from "./ClientRow.ts"
+import {
+  clientColumnCount,
+  clientColumns,
+  clientColumnsOfC,
+  clientOf,
+  nameHashBytes,
+  nameHashOf,
+  readClientOf
+} from "./ClientRow.ts"
 import * as Columns from "./Columns.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Session, Value } from "./MariadbConnection.ts"
@@ -24,7 +32,7 @@ const findSql = `SELECT ${clientColumns} FROM client_credentials WHERE credentia
 
 /** The order of tables and the index are said, so that young statistics cannot choose a scan. */
 export const byNamesSql = (marks: string): string =>
-  `SELECT ${clientColumnsOfC}, k.revocation_seq
+  `SELECT ${clientColumnsOfC}, ${Columns.clampedSql("k.revocation_seq")}
   FROM client_credentials c FORCE INDEX (uq_client_credentials_name)
     STRAIGHT_JOIN tenants n FORCE INDEX (PRIMARY) ON n.tenant_id = c.tenant_id AND n.removed_at IS NULL
     STRAIGHT_JOIN tenant_counters k FORCE INDEX (PRIMARY) ON k.tenant_id = c.tenant_id
@@ -87,10 +95,13 @@ const make = Effect.gen(function* () {
     byNames: (names) =>
       database.lookup("ClientStore.byNames", async (reader) => {
         const rows = await Columns.lookUp(reader, byNamesSql, names.map(nameHashBytes))
+        const asked = new Map(names.map((name) => [nameHashBytes(name).toString("hex"), name]))
         const found = new Map(
-          rows.map((row): readonly [string, FoundClient] => {
-            const credential = clientOf(row)
-            return [nameKey(credential.name), { credential, readSeq: Columns.whole(row, clientColumnCount) }]
+          rows.flatMap((row): ReadonlyArray<readonly [string, FoundClient]> => {
+            const name = asked.get(nameHashOf(row))
+            if (name === undefined) return []
+            const credential = readClientOf(row, name)
+            return [[nameKey(credential.name), { credential, readSeq: Columns.whole(row, clientColumnCount) }]]
           })
         )
         // By the name itself, not by its hash.
