@@ -24,9 +24,16 @@ const takenOver = Metric.counter("cm_outbox_orphaned_revocations_total", {
 
 const everything: ReadonlyArray<RevocationTarget> = [{ kind: "tenant" }, { kind: "settings" }]
 
+/**
+ * More than any that is written, in UTF-8 as JSON. Replicas refuse a message that is too long, and who does not acknowledge
+ * loses its lease: so many of these as a message carries stay within it.
+ */
+const targetBytesMax = 700
+const isTooLong = (target: RevocationTarget): boolean => Buffer.byteLength(JSON.stringify(target)) > targetBytesMax
+
 const targetsOf = (stored: unknown): ReadonlyArray<RevocationTarget> => {
   const targets = targetsIn(stored)
-  if (targets === null || targets.length === 0) return everything
+  if (targets === null || targets.length === 0 || targets.some(isTooLong)) return everything
   return targets.map((target) => (target.kind === "settings" ? { kind: "settings" } : target))
 }
 

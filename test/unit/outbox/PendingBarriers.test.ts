@@ -2,6 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Coherence } from "../../../src/coherence/Coherence.ts"
+import { decodeApply, encode, inPieces } from "../../../src/coherence/Messages.ts"
 import type { Revocation } from "../../../src/domain/Revocation.ts"
 import { putOrphansInForce } from "../../../src/outbox/PendingBarriers.ts"
 import { memoryOutbox } from "../../support/memoryOutbox.ts"
@@ -46,4 +47,20 @@ it.effect("one whose row says nothing that can be read takes everything of the t
       assert.deepStrictEqual(yield* carried(stored), [{ kind: "tenant" }, { kind: "settings" }], JSON.stringify(stored))
     }
   })
+)
+
+it.effect(
+  "one whose row says more than a message between replicas may hold does so, too: no replica loses its lease",
+  () =>
+    Effect.gen(function* () {
+      const named = (appName: string) =>
+        Array.from({ length: 1_000 }, () => ({ kind: "application" as const, appName }))
+      assert.deepStrictEqual(yield* carried(named("\u20ac".repeat(1_024))), [{ kind: "tenant" }, { kind: "settings" }])
+      const longest = { ...token, appName: "\u20ac".repeat(64), cacheKey: "0".repeat(64), tokenId: "0".repeat(36) }
+      const many = Array.from({ length: 1_000 }, () => longest)
+      const kept = yield* carried(many)
+      assert.deepStrictEqual(kept, many)
+      const revocations = inPieces([{ tenantId: "demo", seq: 7, targets: kept! }])[0]!
+      assert.isNotNull(decodeApply(encode({ from: "one.1", id: 1, revocations })))
+    })
 )
