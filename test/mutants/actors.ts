@@ -293,6 +293,12 @@ export const actors: ReadonlyArray<Mutant> = [
       breaks: ["R-CLI-2"]
     },
     {
+      id: "clients-checks-a-changed-row-says-what-a-hash-costs",
+      from: "row !== undefined && holds(row) ? row : undefined",
+      to: "row",
+      breaks: ["P6", "R-SEC-30"]
+    },
+    {
       id: "clients-checks-rate-is-not-taken",
       from: "? answer : tooMany\n",
       to: '? answer : tenantId === "" ? tooMany : answer\n',
@@ -462,6 +468,12 @@ export const actors: ReadonlyArray<Mutant> = [
         id: "credentials-notice-changed-row-found-again",
         from: "found.filter(({ credentialId }) => !resting.has(credentialId))",
         to: "found.filter(({ credentialId }) => credentialId !== '')"
+      },
+      {
+        id: "credentials-ends-behind-rows-that-stay",
+        from: "after = isFull ? found.at(-1)!.place : null",
+        to: "after = null",
+        tests: [`${sweeps}#are not kept waiting`]
       },
       { id: "credentials-notice-behind-changed-rows", from: "pieceMax + resting.size", to: "pieceMax" }
     ]
@@ -1146,8 +1158,8 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "clients-usable-whatever-its-state",
-        from: "    if (!isGood(credential)) return false\n",
-        to: "",
+        from: "isGood(found.credential) && holds(found)",
+        to: "holds(found)",
         breaks: ["P1", "R-CLI-1"],
         tests: [checks, "test/integration/service/clients.test.ts"]
       }

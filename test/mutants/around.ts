@@ -183,8 +183,14 @@ export const around: ReadonlyArray<Mutant> = [
       },
       {
         id: "outbox-pending-of-nothing-is-nothing",
-        from: "targets === null || targets.length === 0",
-        to: "targets === null"
+        from: "targets.length === 0 || ",
+        to: ""
+      },
+      {
+        id: "outbox-pending-longer-than-a-message-may-be",
+        from: " || targets.some(isTooLong)",
+        to: "",
+        breaks: ["P1", "R-SEC-30"]
       }
     ]
   ),

@@ -326,6 +326,18 @@ export const crypto: ReadonlyArray<Mutant> = [
       from: "passes: 2, parallelism: 1 } as const",
       to: "passes: 1, parallelism: 1 } as const"
     },
+    {
+      id: "crypto-password-any-memory",
+      from: "said.memory > costMax.memory || ",
+      to: "",
+      breaks: ["P6", "R-CLI-8"]
+    },
+    {
+      id: "crypto-password-any-passes",
+      from: "said.passes > costMax.passes || ",
+      to: "",
+      breaks: ["P6", "R-CLI-8"]
+    },
     { id: "crypto-password-one-salt", from: "const saltBytes = 16", to: "const saltBytes = 8" }
   ]),
   ...faultsIn("src/crypto/HashKeys.ts", { breaks: ["R-SEC-17"], tests: [`${unit}/HashKeys.test.ts`, rotation] }, [

@@ -497,5 +497,16 @@ export const domain: ReadonlyArray<Mutant> = [
       from: "text.isWellFormed() && byteLength(text) <= passwordBytesMax",
       to: "text.isWellFormed() && byteLength(text) <= 4 * passwordBytesMax"
     }
-  ])
+  ]),
+  ...faultsIn(
+    "src/domain/PlatformSettings.ts",
+    { breaks: ["P6", "R-SEC-30"], tests: ["test/unit/domain/PlatformSettings.test.ts"] },
+    [
+      {
+        id: "domain-stored-token-of-any-length",
+        from: "length !== null && !isTokenLength(length)",
+        to: "length === undefined"
+      }
+    ]
+  )
 ]

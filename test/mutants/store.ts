@@ -5,6 +5,8 @@ const unit = "test/unit/store"
 const maria = "test/integration/store"
 const faults = `${maria}/maria/DatabaseFaults.test.ts`
 const guards = `${maria}/maria/Guards.test.ts`
+/** What is read for many tenants at once. */
+const many = `${maria}/PlantedMany.test.ts`
 
 export const store: ReadonlyArray<Mutant> = [
   ...faultsIn("src/store/maria/Writes.ts", { breaks: ["P2", "R-DUR-2"], tests: [`${unit}/maria/Writes.test.ts`] }, [
@@ -299,8 +301,55 @@ export const store: ReadonlyArray<Mutant> = [
   ...faultsIn(
     "src/store/maria/load/tenant.ts",
     { breaks: ["P2", "R-DUR-3"], tests: [guards, `${maria}/TenantStore.test.ts`] },
-    [{ id: "store-sql-tenant-not-locked", from: "WHERE c.tenant_id = ? FOR UPDATE", to: "WHERE c.tenant_id = ?" }]
+    [
+      { id: "store-sql-tenant-not-locked", from: "WHERE c.tenant_id = ? FOR UPDATE", to: "WHERE c.tenant_id = ?" },
+      {
+        id: "store-tenants-end-at-a-limit-that-is-none",
+        from: 'typeof written === "object" && written !== null ?',
+        to: 'typeof written === "object" ?',
+        breaks: ["R-SEC-30"],
+        tests: [many]
+      },
+      {
+        id: "store-tenants-end-at-a-number",
+        from: "numbers.has(column) ?",
+        to: "numbers.has(column) && column.length < 8 ?",
+        breaks: ["R-SEC-30"],
+        tests: [many]
+      }
+    ]
   ),
+  ...faultsIn("src/store/maria/MariaAuditStore.ts", { breaks: ["P8", "R-SEC-30"], tests: [many] }, [
+    {
+      id: "store-audit-heads-end-at-a-head",
+      from: '${Columns.clampedSql("c.audit_seq")}',
+      to: "c.audit_seq"
+    }
+  ]),
+  ...faultsIn("src/store/maria/ClientRow.ts", { breaks: ["P6", "R-SEC-30"], tests: [many] }, [
+    {
+      id: "store-logins-end-at-a-row-that-is-none",
+      from: "    return changedClientOf(row, name)\n",
+      to: "    return clientOf(row)\n"
+    },
+    { id: "store-logins-end-at-a-number", from: 'column.endsWith("_at")', to: 'column.endsWith("_on")' }
+  ]),
+  ...faultsIn("src/store/maria/MariaPlatformStore.ts", { breaks: ["R-SEC-30"], tests: [many] }, [
+    {
+      id: "store-settings-of-a-moment-to-come-hide-others",
+      from: 'LEAST(${Columns.clampedSql("changed_at")}, ${Columns.momentSql})',
+      to: '${Columns.clampedSql("changed_at")}'
+    },
+    { id: "store-settings-end-at-an-unknown-kind", from: ".filter(isKnown)", to: "" }
+  ]),
+  ...faultsIn("src/store/maria/RevokeAllRow.ts", { breaks: ["R-TOK-12", "R-SEC-30"], tests: [many] }, [
+    {
+      id: "store-populations-end-at-a-row-that-is-none",
+      from: "    return changedOf(row)\n",
+      to: '    throw new Error("it cannot be read")\n'
+    },
+    { id: "store-populations-end-at-a-number", from: "numbers.has(column) ?", to: "numbers.has(`${column} `) ?" }
+  ]),
   ...faultsIn(
     "src/store/maria/load/keys.ts",
     { breaks: ["R-SEC-12"], tests: [guards, `${maria}/KeyRotationStore.test.ts`] },
@@ -594,6 +643,12 @@ export const store: ReadonlyArray<Mutant> = [
     "src/store/maria/MariaCredentialStore.ts",
     { breaks: ["R-SEC-9"], tests: [`${maria}/MariaCredentialStore.test.ts`] },
     [
+      {
+        id: "store-sql-ends-of-one-moment-are-one",
+        from: "(due_at > ? OR credential_id > ?)",
+        to: "(due_at > ? OR credential_id > ? OR TRUE)",
+        breaks: ["R-SEC-30"]
+      },
       {
         id: "store-sql-notice-of-the-same-level",
         from: "threshold < (level === noNoticeYet",

@@ -109,6 +109,20 @@ export const tokens: ReadonlyArray<Mutant> = [
     { breaks: ["R-REV-9"], tests: [tenants, `${unit}/otherTenants.test.ts`] },
     [
       {
+        id: "tokens-live-unregistered-up-to-the-first-that-fails",
+        from: "            Effect.exit\n",
+        to: "            Effect.map((answer) => Effect.succeed(answer))\n",
+        breaks: ["R-TOK-8", "R-SEC-30"],
+        tests: [`${unit}/otherTenants.test.ts`]
+      },
+      {
+        id: "tokens-live-unregistered-is-given-up-while-a-tenant-is-away",
+        from: "fails(passes) ?? exits.find(Exit.hasDies) ?? exits.find(Exit.isFailure)",
+        to: "exits.find(Exit.hasDies) ?? exits.find(Exit.isFailure)",
+        breaks: ["R-TOK-8"],
+        tests: [`${unit}/otherTenants.test.ts`]
+      },
+      {
         id: "tokens-live-key-of-another-tenant",
         from: "return claim === null ? effect : Effect.andThen(actors.ask(globalTenantId, claim), effect)",
         to: 'return claim === null ? effect : Effect.andThen(actors.ask("", claim).pipe(Effect.ignore), effect)',

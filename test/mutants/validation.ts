@@ -480,6 +480,12 @@ export const validation: ReadonlyArray<Mutant> = [
     { breaks: ["R-LIM-1"], tests: [`${unit}/LimitsKeeper.test.ts`] },
     [
       {
+        id: "validation-limits-a-bug-ends-a-start",
+        from: "Effect.catchDefect((defect) =>",
+        to: "Effect.catch((defect: unknown) =>",
+        breaks: ["P10", "R-SEC-30"]
+      },
+      {
         id: "validation-limits-older-word-undoes",
         from: "else if (seq > (newest.get(tenantId) ?? 0)) {",
         to: "else if (seq > 0) {"
