@@ -5,7 +5,7 @@
  * generator that lives in the process (OpenSSL's, and what Node has drawn from it ahead): both would make
  * the same tokens and keys. The kernel's generator is told of a clone; so each draw asks it, late, and
  * mixes what it says with the process's own. Either of them alone is enough to be unpredictable. Texts that are
- * made in one go share a draw: no copy begins between them.
+ * made in one go, between two waits of the thread, share a draw, whoever asks for them: no copy begins between them.
  */
 import { createHash, randomFillSync } from "node:crypto"
 import { openSync, readSync } from "node:fs"
@@ -35,30 +35,49 @@ export const freshBytes = (count: number, kernel: (into: Uint8Array) => void = f
 /** Texts that share what the kernel and the process say once: their bytes are drawn and used in one go. */
 const textsOfDraw = 64
 
+/** What was drawn in this turn of the event loop and is not used yet. */
+let left: Uint8Array = new Uint8Array()
+let at = 0
+/** Draws in this turn: the first is for what is asked, since most turns make one text. */
+let draws = 0
+const forget = (): void => {
+  left.fill(0)
+  left = new Uint8Array()
+  at = 0
+  draws = 0
+}
+
+const drawMore = (texts: number, length: number, kernel: typeof fromKernel): void => {
+  if (draws === 0) queueMicrotask(forget)
+  left.fill(0)
+  left = freshBytes(2 * length * (draws === 0 ? Math.min(texts, textsOfDraw) : textsOfDraw), kernel)
+  at = 0
+  draws++
+}
+
 /** So many texts of so many characters of an alphabet of at most 256, each character as likely as any other. */
-export const freshTexts = (count: number, length: number, alphabet: string): ReadonlyArray<string> => {
+export const freshTexts = (
+  count: number,
+  length: number,
+  alphabet: string,
+  kernel = fromKernel
+): ReadonlyArray<string> => {
   const characters = Array.from(alphabet)
   // What is above the last whole multiple would make the first characters likelier.
   const end = 256 - (256 % characters.length)
   const texts: Array<string> = []
-  let drawn: Uint8Array = new Uint8Array()
-  let at = 0
   while (texts.length < count) {
     let text = ""
-    for (let left = length; left > 0; ) {
-      if (at === drawn.length) {
-        drawn.fill(0)
-        drawn = freshBytes(2 * length * Math.min(textsOfDraw, count - texts.length))
-        at = 0
-      }
-      const byte = drawn[at++]!
+    for (let missing = length; missing > 0; ) {
+      if (at === left.length) drawMore(count - texts.length, length, kernel)
+      const byte = left[at]!
+      left[at++] = 0
       if (byte >= end) continue
       text += characters[byte % characters.length]!
-      left--
+      missing--
     }
     texts.push(text)
   }
-  drawn.fill(0)
   return texts
 }
 

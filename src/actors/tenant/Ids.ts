@@ -4,7 +4,7 @@
  * Ids are UUIDv7 (RFC 9562, section 5.7): 48 bits of UNIX milliseconds, then a counter seeded at
  * random and raised within a millisecond (section 6.2, method 2), so the ids of one replica are
  * strictly ordered; the rest is random. Token values come from the operating system's generator,
- * without modulo bias, drawn for each or for those of a batch (`crypto/FreshRandom.ts`).
+ * without modulo bias, drawn for those that are made in one go (`crypto/FreshRandom.ts`).
  *
  * The random parts of ids are drawn ahead. A cloned virtual machine may draw the same, which is an id twice
  * only within the same millisecond: then the database refuses the second. An id is no secret.

@@ -1,6 +1,7 @@
 /** Two copies of one process differ as soon as the kernel tells them different things. */
 import { assert, describe, it } from "vitest"
 import { freshBytes, freshText, freshTexts } from "../../../src/crypto/FreshRandom.ts"
+import { settled } from "../../support/validationWorld.ts"
 
 describe("FreshRandom", () => {
   it("asks the kernel at each draw, and what it says decides", () => {
@@ -15,6 +16,26 @@ describe("FreshRandom", () => {
     assert.strictEqual(asked, 2)
     const draws = new Set(Array.from({ length: 1_000 }, () => Buffer.from(freshBytes(16)).toString("hex")))
     assert.strictEqual(draws.size, 1_000)
+  })
+
+  it("asks the kernel anew in each turn of the event loop, and twice for all that are made in one", async () => {
+    let asked = 0
+    const counting = (into: Uint8Array) => {
+      asked += 1
+      into.fill(0)
+    }
+    const one = () => freshTexts(1, 10, "0123456789", counting)[0]!
+    // What other tests drew is forgotten by then.
+    await settled()
+    const texts = Array.from({ length: 50 }, one)
+    assert.strictEqual(new Set(texts).size, 50)
+    assert.strictEqual(asked, 2, "one for the first alone, one for the others")
+    for (const turn of [3, 4, 5]) {
+      await settled()
+      texts.push(one())
+      assert.strictEqual(asked, turn, "nothing that was drawn before a wait is used behind it")
+    }
+    assert.strictEqual(new Set(texts).size, 53)
   })
 
   it("gives each character of an alphabet as often as any other", () => {
