@@ -26,6 +26,8 @@ export class Keyring extends Context.Service<
     readonly hashToken: (appName: string, value: string) => TokenHashed
     /** Under every key that a row may still have been written with, the active one first. */
     readonly hashTokenAll: (appName: string, value: string) => ReadonlyArray<TokenHashed>
+    /** The keys of `hashTokenAll`, in its order. */
+    readonly hashKeyIds: () => ReadonlyArray<string>
     /**
      * Whether the keys were read so lately that no row can have been written with one unknown here.
      * While they were not, "no such hash" proves nothing: it must not be answered as unknown.

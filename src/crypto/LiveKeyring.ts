@@ -254,6 +254,7 @@ export const make = Effect.gen(function* () {
       return { keyId, hash: now.hashKeys.hash(keyId, messageOf(appName, value)) }
     },
     hashTokenAll: (appName, value) => now.hashKeys.hashAll(now.hashIds, messageOf(appName, value)),
+    hashKeyIds: () => now.hashIds,
     isCurrent: () =>
       monotonicMs(clock) - now.readAtMonotonicMs < currentForMs &&
       clock.currentTimeMillisUnsafe() - now.readAtWallMs < currentForMs,

@@ -35,6 +35,7 @@ export const keyringOf = (
   return {
     hashToken: (appName, value) => hashTokenAll(appName, value)[0]!,
     hashTokenAll,
+    hashKeyIds: () => keys,
     isCurrent,
     fingerprint: unused,
     fingerprintAll: unused,

@@ -24,11 +24,7 @@ export type HashValue = (appName: string, value: string) => HashedValue
 export const keyed =
   (keyring: Keyring["Service"]) =>
   <A>(name: string, caller: Caller, count: number, make: (hash: HashValue) => Pieces<Command<A>>): Command<A> => {
-    const keyIds = (): string =>
-      keyring
-        .hashTokenAll("", "")
-        .map(({ keyId }) => keyId)
-        .join()
+    const keyIds = (): string => keyring.hashKeyIds().join()
     const hash: HashValue = (appName, value) => {
       const all = keyring.hashTokenAll(appName, value)
       return {

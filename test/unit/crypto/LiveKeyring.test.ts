@@ -209,6 +209,7 @@ describe("LiveKeyring", () => {
         all.map(({ keyId }) => keyId),
         [old.keyId, newKey.keyId]
       )
+      assert.deepStrictEqual(keyring.hashKeyIds(), [old.keyId, newKey.keyId])
       assert.deepStrictEqual(
         all.map(({ hash }) => hex(hash)),
         [hex(old.hash), expected]
