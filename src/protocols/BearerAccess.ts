@@ -32,6 +32,17 @@ const decisions = Metric.counter("cm_access_total", {
 const outcomeOf = (error: ManagementError): string =>
   error._tag === "Unauthenticated" ? error.reason : error._tag === "Unavailable" ? error.part : "forbidden"
 
+/** Counts without looking its metric up by its attributes each time: there are few of them. */
+const makeCounter = Effect.map(Effect.context<never>(), (context) => {
+  const counters = new Map<string, typeof decisions>()
+  return (by: string, outcome: string): void => {
+    const name = `${by} ${outcome}`
+    const counter = counters.get(name) ?? Metric.withAttributes(decisions, { by, outcome })
+    counters.set(name, counter)
+    counter.updateUnsafe(1, context)
+  }
+})
+
 const knownByBearer = (bus: BusCaller, client: string | null): KnownBy => ({
   by: "bearer",
   account: bus.by === "import" ? bus.account : null,
@@ -91,7 +102,7 @@ const make = Effect.gen(function* () {
     return yield* Effect.fromResult(decideBus(request, gatewayAccount))
   })
 
-  const count = (by: string, outcome: string) => Metric.update(Metric.withAttributes(decisions, { by, outcome }), 1)
+  const count = yield* makeCounter
 
   return Access.of({
     authorize: <R>(request: AccessRequest<R>): Effect.Effect<Granted, ManagementError, R> => {
@@ -104,8 +115,14 @@ const make = Effect.gen(function* () {
           : byBearer(authorization, row, request)
       const kind = authorization === null ? bus.by : "bearer"
       return granted.pipe(
-        Effect.tap(({ known }) => count(known.by, "allowed")),
-        Effect.tapError((error) => count(kind, outcomeOf(error)))
+        Effect.map((grant) => {
+          count(grant.known.by, "allowed")
+          return grant
+        }),
+        Effect.mapError((error) => {
+          count(kind, outcomeOf(error))
+          return error
+        })
       )
     }
   })

@@ -66,6 +66,11 @@ interface Asked<R> {
   readonly extra: string | null
 }
 
+/** With who asks, as the bus says: read once. */
+interface Received<R> extends Asked<R> {
+  readonly bus: BusCaller
+}
+
 /** Where a request goes, or why nowhere. */
 type Route<R> = Asked<R> | { readonly refusal: ManagementError }
 
@@ -157,10 +162,10 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const astray = new RateBucket()
   const endpointOf = OperationEndpoints.make(micro, protocol, instance, operations)
 
-  const enteringOf = (message: Msg, { extra, operation, tenantId }: Asked<R>): Places.Asking => ({
+  const enteringOf = (message: Msg, { bus, extra, operation, tenantId }: Received<R>): Places.Asking => ({
     tenant: tenantId,
     tenantMax: limits.get(tenantId === "" ? globalTenantId : tenantId).requestsInFlight,
-    asker: askerOf(busCallerOf(message, ownAccount), extra, gatewayAccount),
+    asker: askerOf(bus, extra, gatewayAccount),
     takesAway: operation.takesAway,
     always: operation.always,
     validates: operation.validates,
@@ -170,7 +175,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   /** Everything after the operation is known: payload, authorization, the operation itself. */
   const carryOutOnce = (
     message: Msg,
-    { extra, operation, tenantId }: Asked<R>,
+    { bus, extra, operation, tenantId }: Received<R>,
     { correlationId, trace }: From
   ): Effect.Effect<Reply, ManagementError, R> => {
     const bytesMax = Math.min(requestBytesMax, operation.bytesMax ?? requestBytesMax)
@@ -191,7 +196,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       operation: operation.name,
       tenantId: ofTenant,
       consumer: extra,
-      bus: busCallerOf(message, ownAccount),
+      bus,
       authorization: authorization.success,
       places: handler.success.places(tenantId)
     })
@@ -210,7 +215,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
    * The first request that names a new tenant asks the platform for it, and is then looked at anew from the
    * beginning: who may ask is a matter of that tenant.
    */
-  const carryOut = (message: Msg, to: Asked<R>, from: From) => {
+  const carryOut = (message: Msg, to: Received<R>, from: From) => {
     const once = carryOutOnce(message, to, from)
     if (to.operation.family !== "tenant") return once
     return Effect.catchIf(once, mayBeOfNewTenant, (error) =>
@@ -244,7 +249,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   }
 
   /** Runs in the fiber of the request; what comes of it is answered when that has ended, however it did. */
-  const work = (message: Msg, to: Asked<R>, from: From): Effect.Effect<Reply, ManagementError, R> => {
+  const work = (message: Msg, to: Received<R>, from: From): Effect.Effect<Reply, ManagementError, R> => {
     const { correlationId, trace } = from
     const told = Effect.tapCause(
       Effect.suspend(() => carryOut(message, to, from)),
@@ -293,7 +298,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   }
 
   /** It has a place, and its turn has come. */
-  const begin = (message: Msg, to: Asked<R>, request: ReturnType<typeof begun>, place: Places.Place) => {
+  const begin = (message: Msg, to: Received<R>, request: ReturnType<typeof begun>, place: Places.Place) => {
     let fiber: Fiber.Fiber<unknown, unknown> | undefined
     let isOverdue = false
     const end = deadlines.begin(() => {
@@ -320,9 +325,10 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     if (reply !== "allowed") {
       return counters.dropped(protocol, reply === "missing" ? "no_reply_subject" : "reply_subject_refused")
     }
-    const asked = route(message.subject)
-    if ("refusal" in asked) return goesNowhere(begun(message, asked), asked.refusal)
-    if (wrong !== null) return goesNowhere(begun(message, asked), wrong)
+    const routed = route(message.subject)
+    if ("refusal" in routed) return goesNowhere(begun(message, routed), routed.refusal)
+    if (wrong !== null) return goesNowhere(begun(message, routed), wrong)
+    const asked = { ...routed, bus: busCallerOf(message, ownAccount) }
     const line = lineOf(asked)
     const entering = enteringOf(message, asked)
     const place = inFlight.enter(entering)

@@ -1,7 +1,7 @@
 // Verifies R-ACC-8, R-BUS-15.
 /** A bearer token is judged by the issuer that the tenant has when it is answered, whatever it had when it was asked. */
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Effect, Layer, Metric } from "effect"
 import { AccessConfig } from "../../../src/access/AccessConfig.ts"
 import { grantsOf } from "../../../src/access/Grants.ts"
 import { Verifier } from "../../../src/access/Verifier.ts"
@@ -66,6 +66,27 @@ describe("a bearer token", () => {
       const refused = yield* Effect.flip(access.authorize(asked({})))
       assert.deepInclude(refused, { _tag: "Unauthenticated", reason: "issuer" })
     })
+  )
+
+  it.effect("is counted, as everybody is who asks, by how the caller was known and what came of it", () =>
+    Effect.gen(function* () {
+      const { access } = yield* setup
+      const counted = Effect.map(Metric.snapshot, (all) =>
+        all.flatMap(({ attributes, id, state }) =>
+          id === "cm_access_total" ? [[attributes?.by, attributes?.outcome, "count" in state ? state.count : null]] : []
+        )
+      )
+      const noIssuer = { authorization: null, tenantId: null }
+      yield* access.authorize(asked(noIssuer))
+      yield* access.authorize(asked(noIssuer))
+      yield* access.authorize(asked({}))
+      yield* Effect.flip(access.authorize(asked({ authorization: null })))
+      assert.sameDeepMembers(yield* counted, [
+        ["import", "allowed", 2],
+        ["bearer", "allowed", 1],
+        ["import", "missing", 1]
+      ])
+    }).pipe(Effect.provide(Layer.succeed(Metric.MetricRegistry, new Map())))
   )
 
   it.effect("does not make its bearer the gateway", () =>
