@@ -43,7 +43,8 @@ export interface SealingKey {
   readonly keyId: string
   /** Records sealed with it by this process. */
   uses: number
-  readonly idBytes: Uint8Array
+  /** What each of its records begins with: the format and the key's id. */
+  readonly header: Uint8Array
   readonly secret: KeyObject
   readonly nonces: HmacKey
 }
@@ -54,7 +55,8 @@ export const makeKey = (keyId: string, material: Uint8Array): SealingKey => {
   const derived = hmac(hmacKey(material), "cm-nonce-1")
   const nonces = hmacKey(derived, nonceRoom)
   derived.fill(0)
-  return { keyId, uses: 0, idBytes: KeyId.toBytes(keyId), secret: createSecretKey(material), nonces }
+  const header = Uint8Array.of(format, ...KeyId.toBytes(keyId))
+  return { keyId, uses: 0, header, secret: createSecretKey(material), nonces }
 }
 
 /** Random bytes are fetched for many nonces at once: one call to the generator costs more than a seal. */
@@ -77,12 +79,17 @@ const nonceOf = (key: SealingKey, random: Uint8Array, data: Uint8Array, plaintex
   return hmacOf(key.nonces, [random, lengthRoom, data, plaintext]).subarray(0, nonceLength)
 }
 
+/** Bytes of a place; a character of a text is three at most. */
+const placeRoom = 768
+/** Where additional data is put together, which holds no secret and is used before anything else is sealed or opened. */
+const dataRoom = Buffer.alloc(headerLength + placeRoom)
+
 /** `aad` must be well-formed: two ill-formed texts can have the same bytes, and would be one place. */
-const additionalData = (header: Uint8Array, aad: string): Buffer => {
-  const data = Buffer.allocUnsafe(headerLength + Buffer.byteLength(aad, "utf8"))
+const additionalData = ({ header }: SealingKey, aad: string): Uint8Array => {
+  const bytesMax = 3 * aad.length
+  const data = bytesMax <= placeRoom ? dataRoom : Buffer.allocUnsafe(headerLength + bytesMax)
   data.set(header, 0)
-  data.write(aad, headerLength, "utf8")
-  return data
+  return data.subarray(0, headerLength + data.write(aad, headerLength, "utf8"))
 }
 
 /**
@@ -96,9 +103,8 @@ export const seal = (key: SealingKey, aad: string, plaintext: Uint8Array, random
   if (key.uses >= usesMax) throw new Error("the key has sealed its limit of records")
   key.uses += 1
   const record = Buffer.allocUnsafeSlow(overhead + plaintext.byteLength)
-  record[0] = format
-  record.set(key.idBytes, 1)
-  const data = additionalData(record.subarray(0, headerLength), aad)
+  record.set(key.header, 0)
+  const data = additionalData(key, aad)
   const nonce = nonceOf(key, random, data, plaintext)
   record.set(nonce, headerLength)
   const cipher = createCipheriv("aes-256-gcm", key.secret, nonce, { authTagLength: tagLength })
@@ -119,11 +125,11 @@ export const keyIdOf = (record: Uint8Array): string | null => {
 }
 
 /** Whether it is a record that names this key. */
-const isOf = (key: SealingKey, record: Uint8Array): boolean =>
-  record.byteLength >= overhead &&
-  record.byteLength <= overhead + plaintextBytesMax &&
-  record[0] === format &&
-  key.idBytes.every((byte, index) => record[index + 1] === byte)
+const isOf = ({ header }: SealingKey, record: Uint8Array): boolean => {
+  if (record.byteLength < overhead || record.byteLength > overhead + plaintextBytesMax) return false
+  for (let at = 0; at < headerLength; at++) if (record[at] !== header[at]) return false
+  return true
+}
 
 /** The plaintext, or null: another key, another place, or not what was sealed. */
 export const open = (key: SealingKey, aad: string, record: Uint8Array): Uint8Array | null => {
@@ -131,7 +137,7 @@ export const open = (key: SealingKey, aad: string, record: Uint8Array): Uint8Arr
   const end = record.byteLength - tagLength
   const nonce = record.subarray(headerLength, headerLength + nonceLength)
   const decipher = createDecipheriv("aes-256-gcm", key.secret, nonce, { authTagLength: tagLength })
-  decipher.setAAD(additionalData(record.subarray(0, headerLength), aad))
+  decipher.setAAD(additionalData(key, aad))
   decipher.setAuthTag(record.subarray(end))
   const plaintext = decipher.update(record.subarray(headerLength + nonceLength, end))
   try {

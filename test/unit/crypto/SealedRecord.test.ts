@@ -66,7 +66,7 @@ describe("SealedRecord", () => {
         Buffer.from(SealedRecord.seal(one, "place", bytes, random))
           .subarray(17, 29)
           .toString("hex")
-      const data = Buffer.concat([Buffer.from([SealedRecord.format]), one.idBytes, Buffer.from("place")])
+      const data = Buffer.concat([Buffer.from([SealedRecord.format]), KeyId.toBytes(one.keyId), Buffer.from("place")])
       const size = Buffer.alloc(4)
       size.writeUInt32BE(data.byteLength)
       const message = Buffer.concat([random, size, data, plaintext])
@@ -81,6 +81,18 @@ describe("SealedRecord", () => {
     for (const [i, record] of records.entries()) {
       for (const [j, place] of places.entries()) {
         assert.strictEqual(text(SealedRecord.open(key, place, record)), i === j ? `at ${place}` : null)
+      }
+    }
+  })
+
+  it("a place of any length is told from every other, whichever was used before", () => {
+    const places = [255, 256, 257, 700, 768, 769, 5_000].flatMap((length) =>
+      ["x", "é", "漢"].flatMap((character) => ["a", "b"].map((end) => character.repeat(length - 1) + end))
+    )
+    const records = places.map((place) => SealedRecord.seal(key, place, Buffer.from("secret")))
+    for (const [i, record] of records.entries()) {
+      for (const [j, place] of places.entries()) {
+        assert.strictEqual(text(SealedRecord.open(key, place, record)), i === j ? "secret" : null)
       }
     }
   })
