@@ -19,11 +19,21 @@ export const crypto: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/crypto/SealedRecord.ts", { breaks: ["P5", "R-SEC-1"], tests: [`${unit}/SealedRecord.test.ts`] }, [
-    { id: "crypto-record-place-not-bound", from: '  data.write(aad, headerLength, "utf8")\n', to: "" },
+    { id: "crypto-record-place-not-bound", from: 'data.write(aad, headerLength, "utf8")', to: "aad.length" },
     {
       id: "crypto-record-header-not-bound",
       from: "  data.set(header, 0)\n",
       to: "  data.set(header.subarray(0, 0), 0)\n  data.fill(0, 0, headerLength)\n"
+    },
+    {
+      id: "crypto-record-of-another-key-is-opened",
+      from: "if (record[at] !== header[at]) return false",
+      to: "if (record[at] !== header[at] && at === 0) return false"
+    },
+    {
+      id: "crypto-record-long-place-is-cut",
+      from: "bytesMax <= placeRoom ? dataRoom : Buffer.allocUnsafe(headerLength + bytesMax)",
+      to: "bytesMax >= 0 ? dataRoom : Buffer.allocUnsafe(headerLength + bytesMax)"
     },
     {
       id: "crypto-record-nonce-without-place",
@@ -69,6 +79,11 @@ export const crypto: ReadonlyArray<Mutant> = [
       id: "crypto-keyring-current-by-one-clock",
       from: "monotonicMs(clock) - now.readAtMonotonicMs < currentForMs &&",
       to: "monotonicMs(clock) - now.readAtMonotonicMs < currentForMs ||"
+    },
+    {
+      id: "crypto-keyring-names-one-key-of-several",
+      from: "hashKeyIds: () => now.hashIds,",
+      to: "hashKeyIds: () => now.hashIds.slice(0, 1),"
     },
     {
       id: "crypto-keyring-writes-with-the-new-key-at-once",
@@ -438,6 +453,16 @@ export const crypto: ReadonlyArray<Mutant> = [
       id: "crypto-fresh-same-bytes-for-the-next",
       from: "    texts.push(text)\n",
       to: "    texts.push(text)\n    at = 0\n"
+    },
+    {
+      id: "crypto-fresh-draw-outlives-its-turn",
+      from: "  if (draws === 0) queueMicrotask(forget)\n",
+      to: ""
+    },
+    {
+      id: "crypto-fresh-each-text-a-draw",
+      from: "draws === 0 ? Math.min(texts, textsOfDraw) : textsOfDraw",
+      to: "Math.min(texts, textsOfDraw)"
     }
   ])
 ]

@@ -668,6 +668,13 @@ export const protocols: ReadonlyArray<Mutant> = [
         to: "sameIssuer(issuer, issuer)"
       },
       {
+        id: "protocols-bearer-all-outcomes-in-one-count",
+        from: "const name = `${by} ${outcome}`",
+        to: "const name = by",
+        breaks: ["R-BUS-2"],
+        tests: ["test/unit/protocols/bearerAccess.test.ts"]
+      },
+      {
         id: "protocols-bearer-gateways-own-is-anybodys",
         from: "!mayAskAsGateway(request, gatewayAccount)",
         to: "!mayAskAsGateway(request, gatewayAccount) && authorization === null",
