@@ -319,6 +319,9 @@ export const store: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/store/maria/CredentialRow.ts", { breaks: ["R-SEC-30"], tests: [many] }, [
+    { id: "store-sift-ends-at-a-number", from: "_(?:at|ms|urgency)$", to: "_(?:ms|urgency)$" }
+  ]),
   ...faultsIn("src/store/maria/MariaAuditStore.ts", { breaks: ["P8", "R-SEC-30"], tests: [many] }, [
     {
       id: "store-audit-heads-end-at-a-head",

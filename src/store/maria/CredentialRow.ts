@@ -26,6 +26,11 @@ const json = <A>(row: Row, index: number): A => JSON.parse(Columns.text(row, ind
 export const credentialColumns =
   "credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version, scopes, allowed_consumers, metadata, rotation, expires_at, noticed_ms, reason, created_at, updated_at, created_by, updated_by, mac, refresh, refresh_due_at, refresh_final_at, refresh_provider, refresh_queue, refresh_urgency, refresh_noticed_ms, rotating, rotator, former_refresh"
 export const credentialColumnCount = credentialColumns.split(", ").length
+/** The same where many tenants' are read: no number of one ends the reading. A row whose number was another does not hold. */
+export const clampedCredentialColumns = credentialColumns
+  .split(", ")
+  .map((column) => (/_(?:at|ms|urgency)$/u.test(column) ? Columns.clampedSql(column) : column))
+  .join(", ")
 
 export const credentialOf = (row: Row): Credential => {
   const noticedMs = Columns.whole(row, 13)

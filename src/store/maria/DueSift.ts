@@ -5,14 +5,14 @@
 import type { Credential } from "../../domain/Credential.ts"
 import type { DuePlace, Sifted, Sifting } from "../RefreshStore.ts"
 import * as Columns from "./Columns.ts"
-import { credentialColumnCount, credentialColumns, credentialOf } from "./CredentialRow.ts"
+import { clampedCredentialColumns, credentialColumnCount, credentialOf } from "./CredentialRow.ts"
 import type { TransactionResult } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
 
 /** No moment that can be read is before it. */
 const atFirst: DuePlace = { dueAt: Number.MIN_SAFE_INTEGER, credentialId: "00000000-0000-0000-0000-000000000000" }
 
-export const pageSql = `SELECT ${credentialColumns}, refresh_due_at FROM credentials FORCE INDEX (ix_credentials_refresh_due)
+export const pageSql = `SELECT ${clampedCredentialColumns}, refresh_due_at FROM credentials FORCE INDEX (ix_credentials_refresh_due)
   WHERE refresh_due_at >= ? AND refresh_due_at <= ${Columns.nowSql} AND (refresh_due_at > ? OR credential_id > ?)
   ORDER BY refresh_due_at, credential_id LIMIT ? FOR UPDATE SKIP LOCKED`
 const restSql = (marks: string): string =>

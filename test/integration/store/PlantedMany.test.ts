@@ -9,6 +9,7 @@ import { ClientStore } from "../../../src/store/ClientStore.ts"
 import { Mariadb } from "../../../src/store/maria/Mariadb.ts"
 import type { Value } from "../../../src/store/maria/MariadbConnection.ts"
 import { PlatformStore } from "../../../src/store/PlatformStore.ts"
+import { RefreshStore } from "../../../src/store/RefreshStore.ts"
 import { TenantStore } from "../../../src/store/TenantStore.ts"
 import { aName, aTenant } from "../../support/storeFixtures.ts"
 import { layerMariaStores } from "../../support/storeLayers.ts"
@@ -109,6 +110,28 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("w
       assert.deepStrictEqual(found.map(({ name }) => name).toSorted(), ["good", "late"])
       const until = (yield* store.now) + 1
       assert.isTrue(found.every(({ changedAt }) => changedAt <= until))
+    })
+  )
+
+  it.effect("is what is due to be refreshed, where one looks for changed rows: each rests, whatever stands in it", () =>
+    Effect.gen(function* () {
+      const store = yield* RefreshStore
+      const row = `INSERT INTO credentials (credential_id, tenant_id, service_name, type, owner_key, state, version, secret_version,
+        scopes, allowed_consumers, metadata, noticed_ms, created_at, updated_at, created_by, updated_by, refresh, refresh_due_at)
+        VALUES (?, 'planted', ?, 'oauth2', '', ?, 1, 1, '[]', '[]', '{}', 1, ?, 1, 'x', 'x', ?, ?)`
+      for (const [at, [state, createdAt, refresh]] of [
+        [0, 1, "{}"],
+        [0, beyond, "{}"],
+        [99, 1, "{}"],
+        [0, 1, "{"]
+      ].entries() as unknown as Iterable<[number, [number, Value, string]]>) {
+        yield* plant(row, [Buffer.alloc(16, at + 1), `s${at}`, state, createdAt, refresh, at + 1])
+      }
+      const sifted = yield* store.sift({ after: null, limit: 10, holds: () => false, forMs: 60_000 })
+      assert.deepStrictEqual(
+        sifted.changed.map(({ credentialId }) => credentialId.slice(0, 2)),
+        ["01", "02", "03", "04"]
+      )
     })
   )
 
