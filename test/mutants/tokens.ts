@@ -89,6 +89,23 @@ export const tokens: ReadonlyArray<Mutant> = [
         from: "const recordLast = Effect.andThen(recordAll, FiberSet.awaitEmpty(fibers))",
         to: "const recordLast = FiberSet.awaitEmpty(fibers)",
         breaks: ["R-TOK-3", "R-DUR-2"]
+      },
+      {
+        id: "tokens-first-uses-of-all-tenants-at-once",
+        from: "turns.withPermit(recordNext(tenantId))",
+        to: "recordNext(tenantId)",
+        breaks: ["R-LIM-5"]
+      },
+      {
+        id: "tokens-first-use-one-turn-for-all-of-a-tenant",
+        from: "FiberSet.run(\n          fibers,\n          Effect.ensuring(\n            recordTenant(tenantId)",
+        to: "FiberSet.run(\n          fibers,\n          Effect.ensuring(\n            turns.withPermit(Effect.suspend(() => Effect.forEach(Array.from({ length: 99 }), () => recordNext(tenantId))))",
+        breaks: ["R-LIM-5"]
+      },
+      {
+        id: "tokens-first-use-asks-for-nothing",
+        from: "piece.length === 0 ? Effect.void : recordPiece(tenantId, piece)",
+        to: "recordPiece(tenantId, piece)"
       }
     ]
   ),

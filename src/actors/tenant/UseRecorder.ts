@@ -5,8 +5,11 @@
  * Durable within a second while MariaDB answers, and once however many replicas saw the first use: the
  * command moves only what is still Inactive. What could not be recorded is kept and tried again. What is
  * not kept (beyond `pendingMax`, or after a bug) is `forgotten`, so that its next use is told again.
+ *
+ * However many tenants come alive at once, a few of them are asked at a time, piece by piece in turns: a thousand
+ * transactions that wait for their connection would take it from whoever revokes, and end before they had it.
  */
-import { Data, Effect, FiberSet, type Result, Schedule } from "effect"
+import { Data, Effect, FiberSet, type Result, Schedule, Semaphore } from "effect"
 import * as Loop from "../../observability/Loop.ts"
 import * as Background from "./Background.ts"
 import type { Command } from "./Command.ts"
@@ -17,6 +20,8 @@ import type { Caller } from "./Tenants.ts"
 export const pendingMax = 100_000
 /** Moved in one command. */
 export const pieceMax = 250
+/** Pieces of tenants that are asked at a time, of those that the loop takes: others find connections free. */
+export const piecesAtOnce = 3
 const every = "100 millis"
 /** How long an orderly stop waits for what is not recorded yet. */
 const stopLimit = "5 seconds"
@@ -79,10 +84,17 @@ export const make = Effect.fnUntraced(function* ({ command, forgotten, name }: U
       // A bug: logged by the actor.
       Effect.catchDefect(() => Effect.sync(() => piece.forEach(forgotten)))
     )
-  /** All that a tenant has now, piece by piece; one tenant that is slow holds up no other. */
+  const turns = Semaphore.makeUnsafe(piecesAtOnce)
+  /** What waited for its turn may have been taken meanwhile, by who wanted it at once. */
+  const recordNext = (tenantId: string) =>
+    Effect.suspend(() => {
+      const piece = take(tenantId)
+      return piece.length === 0 ? Effect.void : recordPiece(tenantId, piece)
+    })
+  /** All that a tenant has now, piece by piece, in turns with others; one tenant that is slow has one turn of several. */
   const recordTenant = Effect.fnUntraced(function* (tenantId: string) {
     for (let left = pending.get(tenantId)?.size ?? 0; left > 0; left -= pieceMax) {
-      yield* recordPiece(tenantId, take(tenantId))
+      yield* turns.withPermit(recordNext(tenantId))
     }
   })
 

@@ -1,4 +1,4 @@
-// Verifies R-TOK-3, R-ACT-6.
+// Verifies R-TOK-3, R-ACT-6, R-LIM-5.
 /** First uses on their way to the tenants' actors, over actors that do as they are told. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Result, Scope } from "effect"
@@ -128,6 +128,46 @@ describe("first uses", () => {
       yield* Effect.yieldNow
       assert.deepStrictEqual(recorded(uses), ids(0, 600))
       yield* uses.stop
+    })
+  )
+
+  it.effect("of however many tenants are asked for a few at a time, piece by piece in turns", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      const [tenants, each] = [20, 3 * UseRecorder.pieceMax]
+      const under: { way: number; most: number } = { way: 0, most: 0 }
+      const ends: Array<Deferred.Deferred<void>> = []
+      uses.behaviour.answer = () =>
+        Effect.gen(function* () {
+          under.most = Math.max(under.most, ++under.way)
+          const end = yield* Deferred.make<void>()
+          ends.push(end)
+          yield* Deferred.await(end)
+          under.way--
+        })
+      for (let n = 0; n < tenants; n++) for (const id of ids(n * each, each)) uses.tellUnsafe(`tenant ${n}`, id)
+      yield* TestClock.adjust("150 millis")
+      // One that never answers has a turn, and only one.
+      const [slow] = ends.splice(0, 1)
+      for (let turns = 0; turns < 2 * tenants; turns++) {
+        for (const end of ends.splice(0)) yield* Deferred.succeed(end, undefined)
+        yield* TestClock.adjust("150 millis")
+      }
+      assert.strictEqual(under.most, UseRecorder.piecesAtOnce)
+      const firstOfAll = uses.asked.slice(0, tenants).map(({ tenantId }) => tenantId)
+      assert.lengthOf(new Set(firstOfAll), tenants, "a tenant has its second turn before another its first")
+      assert.lengthOf(recorded(uses), tenants * each - 2 * UseRecorder.pieceMax)
+      // Asked for at once, what waits for a turn does not wait.
+      uses.recordNowUnsafe("tenant 0")
+      yield* TestClock.adjust("0 millis")
+      assert.lengthOf(recorded(uses), tenants * each)
+      for (const end of [slow!, ...ends]) yield* Deferred.succeed(end, undefined)
+      yield* uses.stop
+      assert.lengthOf(new Set(recorded(uses)), tenants * each)
+      assert.isTrue(
+        uses.asked.every(({ ids: asked }) => asked.length > 0),
+        "somebody was asked for nothing"
+      )
     })
   )
 
