@@ -70,6 +70,20 @@ export const store: ReadonlyArray<Mutant> = [
       from: "if (!isSent || isUndone(failure))",
       to: "if (isUndone(failure))",
       tests: ["test/integration/store/maria/PreparedLimit.test.ts"]
+    },
+    {
+      id: "store-begins-what-cannot-end",
+      from: "nowMs() - beganMs > waitMaxMs ?",
+      to: "nowMs() < beganMs ?",
+      breaks: ["R-LIM-5"],
+      tests: ["test/integration/store/maria/WaitedTooLong.test.ts"]
+    },
+    {
+      id: "store-late-one-takes-its-connection-with-it",
+      from: "Effect.fail(timedOut(false))",
+      to: "Effect.fail(timedOut(true))",
+      breaks: ["R-LIM-5"],
+      tests: ["test/integration/store/maria/WaitedTooLong.test.ts"]
     }
   ]),
   ...faultsIn("src/store/maria/Committings.ts", { breaks: ["P6"], tests: [`${unit}/maria/Committings.test.ts`] }, [

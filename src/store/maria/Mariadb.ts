@@ -3,7 +3,8 @@
  *
  * Promises:
  * - every operation ends within `CM_DB_TIMEOUT`, waiting for a connection and every repetition
- *   included; when it does not, its connection is thrown away, not returned;
+ *   included; when it does not, its connection is thrown away, not returned. What waited for a connection until
+ *   little of that time was left is not begun: it would not end, and keep a connection from what would;
  * - a transaction that the database undid because of others (deadlock, lock wait, snapshot conflict)
  *   runs again, a few times, after a short random wait; its body must not mind;
  * - `StoreUnavailable` has outcome `unknown` only when COMMIT was sent, or was next when the time was over, and what was
@@ -15,7 +16,7 @@
  * Look-ups have connections of their own, so that lists and changes never stand in their way.
  * An interrupted transaction is rolled back unless its COMMIT was already sent.
  */
-import { Context, Effect, Layer, Random } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Random } from "effect"
 import { Tracing } from "../../observability/Tracing.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import * as Bulkhead from "./Bulkhead.ts"
@@ -77,6 +78,8 @@ export class Mariadb extends Context.Service<
   )
 }
 
+/** Of an operation's time: who has waited longer for a connection has too little left to begin. */
+const waitPartMax = 0.75
 const repetitionsMax = 8
 const repetitionWaitMs = 15
 // ---- operations -------------------------------------------------------------
@@ -95,7 +98,7 @@ const unavailable = (operation: string, progress: Progress, cause: DatabaseFailu
     cause
   })
 
-const timedOut = () => new DatabaseFailure({ errno: 0, code: timedOutCode, constraint: null, fatal: true })
+const timedOut = (fatal: boolean) => new DatabaseFailure({ errno: 0, code: timedOutCode, constraint: null, fatal })
 
 const rollback = (connection: Connection): Effect.Effect<void, DatabaseFailure> =>
   fromSession(() => connection.rollback())
@@ -156,6 +159,7 @@ const inTransaction = <A>(
 
 const make = Effect.gen(function* () {
   const settings = yield* StoreConfig
+  const clock = yield* Clock.Clock
   const main = yield* Effect.acquireRelease(
     Effect.sync(() => makePool(settings, settings.connections)),
     (pool) => pool.close
@@ -169,7 +173,7 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<A, StoreUnavailable | ConstraintBroken> =>
     Effect.timeoutOrElse(body, {
       duration: settings.operationTimeout,
-      orElse: () => Effect.fail(timedOut())
+      orElse: () => Effect.fail(timedOut(true))
     }).pipe(
       Effect.catch((failure): Effect.Effect<never, StoreUnavailable | ConstraintBroken> => {
         // Whatever it is: it must not be tried again as if nothing had happened. A bug is told all the same.
@@ -187,6 +191,21 @@ const make = Effect.gen(function* () {
 
   const bulkhead = Bulkhead.make(settings.connections)
 
+  const nowMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const waitMaxMs = waitPartMax * Duration.toMillis(settings.operationTimeout)
+  /** Gives `body` a connection, unless that came too late for an operation that began then. */
+  const used = <A>(
+    beganMs: number,
+    mode: "each" | "together",
+    tenantId: string | null,
+    body: (connection: Connection) => Effect.Effect<A, DatabaseFailure>
+  ): Effect.Effect<A, DatabaseFailure> =>
+    bulkhead.within(tenantId)(
+      main.use(mode, (connection) =>
+        Effect.suspend(() => (nowMs() - beganMs > waitMaxMs ? Effect.fail(timedOut(false)) : body(connection)))
+      )
+    )
+
   const query = <A>(
     operation: string,
     body: (session: Session) => Promise<A>,
@@ -195,7 +214,7 @@ const make = Effect.gen(function* () {
     within(
       operation,
       { commitSent: false },
-      bulkhead.within(tenantId)(main.use("each", (connection) => fromSession(() => body(connection))))
+      Effect.suspend(() => used(nowMs(), "each", tenantId, (connection) => fromSession(() => body(connection))))
     ).pipe(Effect.catchTag("ConstraintBroken", (broken) => Effect.die(new Error(`${operation}: ${broken.constraint}`))))
 
   const again = (attempt: number) =>
@@ -209,9 +228,7 @@ const make = Effect.gen(function* () {
     transaction: (operation, body, tenantId = null) =>
       Effect.suspend(() => {
         const progress: Progress = { commitSent: false }
-        const once = bulkhead.within(tenantId)(
-          main.use("together", (connection) => inTransaction(connection, progress, body))
-        )
+        const once = used(nowMs(), "together", tenantId, (connection) => inTransaction(connection, progress, body))
         const attempt = (count: number): typeof once =>
           Effect.catch(once, (error) =>
             isRepeatable(error) && !progress.commitSent && count < repetitionsMax
