@@ -6,11 +6,15 @@
  *
  * - What is no more than a piece is done at once.
  * - Of all that is done in pieces, one piece is done in a turn of the event loop, first come, first served: however
- *   many lists are under way, the thread has a piece of one of them in hand.
+ *   many lists are under way, the thread has a piece of one of them in hand. Where a turn is long by what others do in it,
+ *   it has more than one, for an eighth of what the turn before took of the processor: pieces would come to nothing
+ *   between long turns.
  * - What holds rows of the database meanwhile (`runLocked`) has turns of its own: it waits for others of its kind, and
  *   not for whatever else a flood asks, while a tenant's changes wait for it and the time of its transaction runs.
+ * - So has the relay of events (`runEvents`): all tenants' events wait for it.
  */
-import { Effect, Semaphore } from "effect"
+import { threadCpuUsage } from "node:process"
+import { Clock, Effect, Semaphore } from "effect"
 
 /** Things of one piece: some 5 us each. */
 export const pieceMax = 64
@@ -36,9 +40,44 @@ export const atOnce = <A>(pieces: Pieces<A>): A => {
   }
 }
 
-/** The thread is one, and so is the turn of what is done in pieces. */
-const oneAtATime = () => Semaphore.makeUnsafe(1)
-const [turnOfAll, turnOfLocked] = [oneAtATime(), oneAtATime()]
+/** Processor time of this thread, in milliseconds: what other programs take of a turn makes it no longer. */
+const workedMs = (): number => {
+  const { system, user } = threadCpuUsage()
+  return (user + system) / 1_000
+}
+
+/** The thread is one, and so is the turn of what is done in pieces of a kind. */
+class Lane {
+  readonly turn = Semaphore.makeUnsafe(1)
+  /** What others had worked when its last piece ended, and did in the turn of the loop that came then; milliseconds. */
+  private endedAt = 0
+  private othersMs = 0
+  /** When the turn came. */
+  private resumedAt = Number.NEGATIVE_INFINITY
+
+  /** One piece of the turn, or as many as fit into its part of it. */
+  work<A>(pieces: Pieces<A>, size: number, nowMs: number): Done<A> | null {
+    // A turn that lies behind says nothing of this one.
+    const isLong = nowMs - this.resumedAt < freshMs && this.othersMs >= longTurnMs
+    const until = isLong ? workedMs() + this.othersMs * partOfTurn : 0
+    let done = piece(pieces, size)
+    while (done === null && isLong && workedMs() < until) done = piece(pieces, size)
+    this.endedAt = workedMs()
+    return done
+  }
+
+  /** The next turn has come. */
+  resume(nowMs: number): void {
+    this.resumedAt = nowMs
+    this.othersMs = workedMs() - this.endedAt
+  }
+}
+
+/** Of a turn of the event loop that others made long, so much goes to each kind of work in pieces. */
+export const [longTurnMs, partOfTurn] = [4, 1 / 8]
+/** Who goes on at once does so within that. */
+const freshMs = 1
+const [all, locked, events] = [new Lane(), new Lane(), new Lane()]
 
 interface Done<A> {
   readonly value: A
@@ -52,13 +91,17 @@ const piece = <A>(pieces: Pieces<A>, size: number): Done<A> | null => {
   return null
 }
 
-const inTurns = <A>(turn: Semaphore.Semaphore, count: number, pieces: Pieces<A>, size = pieceMax): Effect.Effect<A> => {
+const inTurns = <A>(lane: Lane, count: number, pieces: Pieces<A>, size = pieceMax): Effect.Effect<A> => {
   if (count <= size) return Effect.sync(() => atOnce(pieces))
-  const next: Effect.Effect<Done<A> | null> = turn.withPermit(
-    Effect.flatMap(
-      Effect.sync(() => piece(pieces, size)),
-      (done) => Effect.as(Effect.yieldNow, done)
-    )
+  const next: Effect.Effect<Done<A> | null> = lane.turn.withPermit(
+    Effect.flatMap(Clock.Clock, (clock) => {
+      const nowMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const done = lane.work(pieces, size, nowMs())
+      return Effect.map(Effect.yieldNow, () => {
+        lane.resume(nowMs())
+        return done
+      })
+    })
   )
   const rest: Effect.Effect<A> = Effect.flatMap(next, (done) => (done === null ? rest : Effect.succeed(done.value)))
   return rest
@@ -66,7 +109,11 @@ const inTurns = <A>(turn: Semaphore.Semaphore, count: number, pieces: Pieces<A>,
 
 /** `count`: how many things there are. */
 export const run = <A>(count: number, pieces: Pieces<A>, size = pieceMax): Effect.Effect<A> =>
-  inTurns(turnOfAll, count, pieces, size)
+  inTurns(all, count, pieces, size)
 
 /** The same inside a transaction. */
-export const runLocked = <A>(count: number, pieces: Pieces<A>): Effect.Effect<A> => inTurns(turnOfLocked, count, pieces)
+export const runLocked = <A>(count: number, pieces: Pieces<A>): Effect.Effect<A> => inTurns(locked, count, pieces)
+
+/** The same for the rows of the outbox. */
+export const runEvents = <A>(count: number, pieces: Pieces<A>, size = pieceMax): Effect.Effect<A> =>
+  inTurns(events, count, pieces, size)

@@ -29,6 +29,8 @@ const pauseMaxMs = 2_000
 /** Calls to the relay of another replica are no denser than this. */
 const callAgain = Duration.millis(5)
 const measureEvery = Duration.seconds(5)
+/** Rows are counted, which takes as long as there are many: of the time, this part. */
+const measureShare = 0.05
 
 // ---- metrics ------------------------------------------------------------------
 const termNumber = Metric.gauge("cm_outbox_term", { description: "The term of the relay held here, 0 when it is not" })
@@ -141,6 +143,15 @@ const make = Effect.gen(function* () {
     yield* Metric.update(oldestAge, oldestAgeMs)
   })
 
+  const measureSeldom = Effect.suspend(() => {
+    const began = monotonicMs()
+    const pause = () => Math.max(Duration.toMillis(measureEvery), (monotonicMs() - began) / measureShare)
+    return Effect.andThen(
+      Effect.ignore(measure),
+      Effect.suspend(() => Effect.sleep(pause()))
+    )
+  })
+
   const orphanedAgeMs = 2 * Duration.toMillis(lease)
   const takeOver = Effect.gen(function* () {
     if (held === null) return
@@ -163,7 +174,7 @@ const make = Effect.gen(function* () {
     if (held !== null) signal.wakeUnsafe()
   })
   yield* Effect.forkScoped(Loop.forever("relay", step))
-  yield* Effect.forkScoped(every("outbox depth", measureEvery, measure))
+  yield* Effect.forkScoped(Loop.forever("outbox depth", measureSeldom))
   yield* Effect.forkScoped(every("orphaned revocations", Duration.millis(orphanedAgeMs / 4), takeOver))
 
   return OutboxRelay.of({ termUnsafe: () => held?.term ?? null })

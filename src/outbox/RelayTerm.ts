@@ -160,6 +160,8 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
   // Rows may be large: how large they are is not known before the first look.
   let page = batchMax
   let window = page
+  /** What is read and not published in time is read again: fewer rows then, and more again when all of them were. */
+  let pageOfTime = pageMax
   let savedAt = 0
 
   const read = Effect.fnUntraced(function* (kind: StreamKind) {
@@ -240,7 +242,7 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
   const pageAfter = (seen: ReadonlyArray<OutboxRow>): number => {
     if (seen.length === 0) return pieceMax
     const bytes = seen.reduce((sum, { payload }) => sum + payload.length, 0)
-    return Math.max(batchMax, Math.min(pageMax, Math.floor((pageBytesMax * seen.length) / Math.max(1, bytes))))
+    return Math.max(batchMax, Math.min(pageOfTime, Math.floor((pageBytesMax * seen.length) / Math.max(1, bytes))))
   }
 
   const mark = Effect.fnUntraced(function* (rows: ReadonlyArray<OutboxRow>) {
@@ -267,9 +269,10 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
   /** What of the rows that were seen leaves now; what no stream shall have is set aside. */
   const choose = Effect.fnUntraced(function* (seen: ReadonlyArray<OutboxRow>, now: number) {
     // A stranger's row says nothing of this service, held or not: it holds nobody back.
-    const reasons = yield* Pieces.run(
+    const reasons = yield* Pieces.runEvents(
       seen.length,
-      Pieces.map(seen, (row) => foreignness(instance, row))
+      Pieces.map(seen, (row) => foreignness(instance, row)),
+      Pieces.lightPieceMax
     )
     const foreign = refusedBy(seen, (_, at) => reasons[at]!)
     yield* setAside(foreign, now)
@@ -367,6 +370,10 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
       const choice = yield* choose(onTheWay.size === 0 ? seen : seen.filter(({ id }) => !onTheWay.has(id)), now)
       limit = page + pieceMax
       published = yield* publishPage(choice, published.marking, sawAll ? null : limit, began + roundMs)
+      if (published.trouble === null) {
+        pageOfTime = published.isLeft ? Math.max(pieceMax, pageOfTime / 2) : Math.min(pageMax, pageOfTime * 2)
+        page = Math.min(page, pageOfTime)
+      }
       gone += choice.strange + published.sent
       progress ||= gone > 0 || choice.found.length > 0
       // A page that was read is published, unless the piece before it took far too long.

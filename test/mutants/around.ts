@@ -205,6 +205,30 @@ export const around: ReadonlyArray<Mutant> = [
       to: "ageOf(0) === 0 ? 0 : null"
     },
     {
+      id: "outbox-term-reads-again-what-it-cannot-send",
+      file: "src/outbox/RelayTerm.ts",
+      from: "published.isLeft ? Math.max(pieceMax, pageOfTime / 2)",
+      to: "published.isLeft ? pageOfTime",
+      breaks: ["R-LIM-5"],
+      tests: ["test/unit/outbox/RelayTerm.test.ts"]
+    },
+    {
+      id: "outbox-term-pages-stay-small",
+      file: "src/outbox/RelayTerm.ts",
+      from: "Math.min(pageMax, pageOfTime * 2)",
+      to: "pageOfTime",
+      breaks: ["R-LIM-5"],
+      tests: ["test/unit/outbox/RelayTerm.test.ts"]
+    },
+    {
+      id: "outbox-relay-counts-all-the-time",
+      file: "src/outbox/OutboxRelay.ts",
+      from: "(monotonicMs() - began) / measureShare",
+      to: "0",
+      breaks: ["R-LIM-5"],
+      tests: [relay]
+    },
+    {
       id: "outbox-pace-not-kept",
       file: "src/outbox/RelayTerm.ts",
       from: "      yield* pace(appended.sent.length, piece[0]?.createdAt ?? null)\n",
@@ -600,8 +624,30 @@ export const around: ReadonlyArray<Mutant> = [
       },
       {
         id: "observability-pieces-locked-wait-for-all",
-        from: "inTurns(turnOfLocked, count, pieces)",
-        to: "inTurns(turnOfAll, count, pieces)"
+        from: "inTurns(locked, count, pieces)",
+        to: "inTurns(all, count, pieces)"
+      },
+      {
+        id: "observability-pieces-relay-waits-for-all",
+        from: "inTurns(events, count, pieces, size)",
+        to: "inTurns(all, count, pieces, size)",
+        breaks: ["R-LIM-5"]
+      },
+      {
+        id: "observability-pieces-one-in-a-long-turn",
+        from: "workedMs() + this.othersMs * partOfTurn",
+        to: "workedMs()",
+        breaks: ["R-LIM-5"]
+      },
+      {
+        id: "observability-pieces-by-a-turn-of-long-ago",
+        from: "nowMs - this.resumedAt < freshMs && ",
+        to: ""
+      },
+      {
+        id: "observability-pieces-all-of-a-long-turn",
+        from: "[4, 1 / 8]",
+        to: "[4, 8]"
       }
     ]
   ),

@@ -208,7 +208,7 @@ const make = Effect.map(Mariadb, (database) => {
     unsent: (limit) =>
       Effect.flatMap(
         read("Outbox.unsent", (session) => session.rows(unsentSql, [limit])),
-        (rows) => Pieces.run(rows.length, Pieces.map(rows, outboxRowOf))
+        (rows) => Pieces.runEvents(rows.length, Pieces.map(rows, outboxRowOf))
       ),
     markSent: (term, ids) =>
       fenced("Outbox.markSent", term, (session) => {

@@ -1,6 +1,7 @@
-// Verifies R-EVT-1, R-EVT-2, R-EVT-4, R-EVT-5.
+// Verifies R-EVT-1, R-EVT-2, R-EVT-4, R-EVT-5, R-LIM-5.
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Schedule } from "effect"
+import { Clock, Duration, Effect, Layer, Schedule } from "effect"
+import { TestClock } from "effect/testing"
 import { blockedEvent } from "../../../src/outbox/BlockedEvent.ts"
 import { EventLog } from "../../../src/outbox/EventLog.ts"
 import { OutboxRelay } from "../../../src/outbox/OutboxRelay.ts"
@@ -544,6 +545,29 @@ describe("OutboxRelay", () => {
       yield* Layer.build(relayLayer({ replicaId: "fine", outbox: outbox.layer, log, termTtl }))
       yield* waitFor("the row to leave", () => outbox.rows().length === 0)
     })
+  )
+
+  it.effect("counts the rows that wait seldom where that takes long", () =>
+    Effect.gen(function* () {
+      const outbox = memoryOutbox()
+      const [startedAt, countingMs]: [Array<number>, number] = [[], 2_000]
+      const slowly = Layer.effect(
+        Outbox,
+        Effect.map(Outbox, (inner) => ({
+          ...inner,
+          depth: Effect.gen(function* () {
+            startedAt.push(yield* Clock.currentTimeMillis)
+            return yield* Effect.delay(inner.depth, Duration.millis(countingMs))
+          })
+        }))
+      ).pipe(Layer.provide(outbox.layer))
+      yield* Layer.build(relayLayer({ replicaId: "one", outbox: slowly, log: yield* forgetful }))
+      for (let seconds = 0; seconds < 120; seconds++) yield* TestClock.adjust("1 second")
+      // At first the relay may not have its term yet, and nothing is counted.
+      const apart = startedAt.slice(1).map((at, n) => at - startedAt[n]!)
+      assert.isAtLeast(apart.length, 2)
+      for (const between of apart) assert.strictEqual(between, countingMs + 20 * countingMs)
+    }).pipe(Effect.scoped)
   )
 
   it.live("is woken by another replica's commit", () =>

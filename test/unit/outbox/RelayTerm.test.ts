@@ -1,4 +1,4 @@
-// Verifies R-EVT-1.
+// Verifies R-EVT-1, R-LIM-5.
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -32,11 +32,12 @@ const write = (outbox: MemoryOutbox, count: number) => {
 
 /** The log in memory, where each message takes 300 ms. */
 const slowLog = Effect.gen(function* () {
-  const log = yield* EventLog.pipe(
-    Effect.provide(EventLog.layerMemory({ rememberedMax: 0, storing: TestClock.adjust(Duration.millis(300)) }))
-  )
+  const pace = { storesInMs: 300 }
+  const storing = Effect.suspend(() => TestClock.adjust(Duration.millis(pace.storesInMs)))
+  const log = yield* EventLog.pipe(Effect.provide(EventLog.layerMemory({ rememberedMax: 0, storing })))
   const slow = {
     log,
+    pace,
     ids: Effect.map(log.readAfter("events", 0), ({ eventIds }) => eventIds),
     reads: 0,
     onAppend: (): void => undefined,
@@ -109,6 +110,35 @@ describe("a term of the relay", () => {
         yield* slow.ids,
         Array.from({ length: 12 }, (_, n) => `e-${n}`)
       )
+    })
+  )
+
+  it.effect("reads fewer rows where not all were published in time, and more again when they are", () =>
+    Effect.gen(function* () {
+      const outbox = memoryOutbox()
+      const limits: Array<number> = []
+      const looked = Layer.effect(
+        Outbox,
+        Effect.map(Outbox, (inner) => ({
+          ...inner,
+          unsent: (limit: number) => {
+            limits.push(limit)
+            return inner.unsent(limit)
+          }
+        }))
+      ).pipe(Layer.provide(outbox.layer))
+      const slow = yield* slowLog
+      const { round } = yield* termOf(looked, slow.layer)
+      // Windows of four: a piece is of sixteen, a page of 64 at most.
+      write(outbox, 400)
+      for (let n = 0; n < 6; n++) yield* round
+      // A piece, and what is read ahead of the next one.
+      assert.isAtMost(Math.max(...limits.slice(-4)), 16 + 16, limits.join())
+      slow.pace.storesInMs = 0
+      limits.length = 0
+      while ((yield* round).hasMore);
+      assert.lengthOf(outbox.rows(), 0)
+      assert.isAtLeast(Math.max(...limits), 32 + 16, limits.join())
     })
   )
 
