@@ -93,7 +93,14 @@ export const scale: Group = {
     const large = await ground.service("large", { env })
     const population = await populate(ground, large.client, tenants, each)
     await credentials(large, stored)
-    await quiet(large.service.pid, 900_000)
+    // A thread that rests does not say that all events have left.
+    const eventsHaveLeft = async () =>
+      String((await large.client.admin("metrics")).body).includes("\ncm_outbox_rows 0\n")
+    const atRest = async () => {
+      await eventually(eventsHaveLeft, (have) => have, { limitMs: 900_000, what: "the relay having nothing left" })
+      await quiet(large.service.pid, 300_000)
+    }
+    await atRest()
     const load = await startLoad({ natsUrl: ground.natsUrl, requests: population, inFlight: 256 })
     ground.onStop(load.stop)
     const subject = validationSubject("large")
@@ -116,7 +123,7 @@ export const scale: Group = {
       { limitMs: 900_000, what: "all tokens being hot, and their first uses written" }
     )
     await sql.end()
-    await quiet(large.service.pid, 300_000)
+    await atRest()
     const sizes = [1_000, 10_000, 100_000, 1_000_000].filter((size) => size <= population.count)
     const curve: Curve = { name: "hot validations", points: [] }
     for (const size of sizes) {
