@@ -107,6 +107,7 @@ export default defineConfig({
           name: "chaos",
           include: ["test/chaos/**/*.test.ts"],
           exclude: bench,
+          globalSetup: ["test/support/serviceBundle.ts"],
           // Each on servers of its own, and waiting for most of its time; but starved, they judge answers that never came.
           maxWorkers: 2,
           testTimeout: 1_200_000

@@ -1,8 +1,8 @@
 /**
  * The service in one file, for the tests that start it: a start loads a thousand modules, and they start it some three
  * hundred times. Made once a run from the same source that `npm start` runs, so all that is tested is the source's; what
- * shows that it runs without this step starts `src/main.ts` (the tests of `npm start`, of the platform, of chaos, of the
- * commands of the documents). A setup of vitest: it runs before the processes that tests run in.
+ * shows that it runs without this step starts `src/main.ts` (the tests of `npm start`, of the platform, of the commands of the
+ * documents, and of chaos those that take a safeguard away). A setup of vitest: it runs before the processes that tests run in.
  *
  * In a run of many tests it is started here once and asked for a little, and leaves what V8 has compiled of it for the others
  * (`compiledService.mjs`): a third of the processor time of a start.
