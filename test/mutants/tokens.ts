@@ -75,8 +75,8 @@ export const tokens: ReadonlyArray<Mutant> = [
     [
       {
         id: "tokens-first-use-failed-piece-dropped",
-        from: "          for (const id of piece) tellUnsafe(tenantId, id)\n",
-        to: ""
+        from: 'if (error._tag !== "TenantNotFound") for (const id of piece) tellUnsafe(tenantId, id)',
+        to: "void error"
       },
       { id: "tokens-first-use-places-stay-taken", from: "    count -= piece.length\n", to: "" },
       {
@@ -92,20 +92,50 @@ export const tokens: ReadonlyArray<Mutant> = [
       },
       {
         id: "tokens-first-uses-of-all-tenants-at-once",
-        from: "turns.withPermit(recordNext(tenantId))",
-        to: "recordNext(tenantId)",
+        from: "Math.min(places - taken, line.size)",
+        to: "line.size",
         breaks: ["R-LIM-5"]
       },
       {
-        id: "tokens-first-use-one-turn-for-all-of-a-tenant",
-        from: "FiberSet.run(\n          fibers,\n          Effect.ensuring(\n            recordTenant(tenantId)",
-        to: "FiberSet.run(\n          fibers,\n          Effect.ensuring(\n            turns.withPermit(Effect.suspend(() => Effect.forEach(Array.from({ length: 99 }), () => recordNext(tenantId))))",
+        id: "tokens-first-uses-of-a-tenant-without-turns",
+        from: "void (goesOn && hasMore && line.add(tenantId))",
+        to: "void (goesOn && hasMore && ((rest) => (line.clear(), [tenantId, ...rest].forEach((id) => line.add(id))))([...line]))",
         breaks: ["R-LIM-5"]
       },
       {
         id: "tokens-first-use-asks-for-nothing",
-        from: "piece.length === 0 ? Effect.void : recordPiece(tenantId, piece)",
-        to: "recordPiece(tenantId, piece)"
+        from: "    if (piece.length === 0) return\n",
+        to: ""
+      },
+      {
+        id: "tokens-first-uses-slow-tenant-keeps-its-place",
+        from: "    if (slow >= slowMax) return",
+        to: "    if (slow >= 0) return",
+        breaks: ["R-LIM-5"]
+      },
+      {
+        id: "tokens-first-uses-any-number-is-slow",
+        from: "    if (slow >= slowMax) return",
+        to: "    if (slow >= 1e9) return",
+        breaks: ["R-LIM-5"]
+      },
+      {
+        id: "tokens-first-uses-slow-for-ever",
+        from: "      slow--\n",
+        to: "",
+        breaks: ["R-LIM-5"]
+      },
+      {
+        id: "tokens-first-uses-few-at-the-end",
+        from: "      places = piecesAtEnd\n",
+        to: "",
+        breaks: ["R-DUR-2"]
+      },
+      {
+        id: "tokens-first-uses-lost-in-silence",
+        from: "count + asked === 0",
+        to: "count >= 0",
+        breaks: ["R-DUR-2"]
       }
     ]
   ),

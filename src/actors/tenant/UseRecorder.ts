@@ -7,9 +7,10 @@
  * not kept (beyond `pendingMax`, or after a bug) is `forgotten`, so that its next use is told again.
  *
  * However many tenants come alive at once, a few of them are asked at a time, piece by piece in turns: a thousand
- * transactions that wait for their connection would take it from whoever revokes, and end before they had it.
+ * transactions that wait for their connection would take it from whoever revokes, and end before they had it. So then
+ * it takes longer than a second. A tenant that is slow has its place for half a second only, as long as few are.
  */
-import { Data, Effect, FiberSet, type Result, Schedule, Semaphore } from "effect"
+import { Data, Effect, Fiber, FiberSet, type Result, Schedule } from "effect"
 import * as Loop from "../../observability/Loop.ts"
 import * as Background from "./Background.ts"
 import type { Command } from "./Command.ts"
@@ -20,8 +21,11 @@ import type { Caller } from "./Tenants.ts"
 export const pendingMax = 100_000
 /** Moved in one command. */
 export const pieceMax = 250
-/** Pieces of tenants that are asked at a time, of those that the loop takes: others find connections free. */
-export const piecesAtOnce = 3
+/** Tenants that are asked at a time, of those that the loop takes: others find connections free. In an orderly stop, more. */
+export const [piecesAtOnce, piecesAtEnd] = [3, 10]
+/** After that a tenant's piece is slow, and waits without a place, as long as fewer than so many do. */
+const slowAfter = "500 millis"
+export const slowMax = 3
 const every = "100 millis"
 /** How long an orderly stop waits for what is not recorded yet. */
 const stopLimit = "5 seconds"
@@ -71,56 +75,100 @@ export const make = Effect.fnUntraced(function* ({ command, forgotten, name }: U
     return piece
   }
 
-  const recordPiece = (tenantId: string, piece: ReadonlyArray<string>) =>
-    Effect.flatMap(Background.caller("sweep"), (caller) => actors.ask(tenantId, command(piece, caller))).pipe(
-      Effect.asVoid,
+  /** Of all that were told and are neither recorded nor forgotten, those that a tenant was asked for. */
+  let asked = 0
+  /** Whether the rest of the tenant's may be asked for at once. */
+  const recordPiece = (tenantId: string, piece: ReadonlyArray<string>): Effect.Effect<boolean> => {
+    asked += piece.length
+    return Effect.flatMap(Background.caller("sweep"), (caller) => actors.ask(tenantId, command(piece, caller))).pipe(
+      Effect.as(true),
       Effect.catch((error) =>
         Effect.sync(() => {
           // A tenant that is gone has no first uses; everything else is tried again.
-          if (error._tag === "TenantNotFound") return
-          for (const id of piece) tellUnsafe(tenantId, id)
+          if (error._tag !== "TenantNotFound") for (const id of piece) tellUnsafe(tenantId, id)
+          return false
         })
       ),
       // A bug: logged by the actor.
-      Effect.catchDefect(() => Effect.sync(() => piece.forEach(forgotten)))
+      Effect.catchDefect(() =>
+        Effect.sync(() => {
+          piece.forEach(forgotten)
+          return false
+        })
+      ),
+      Effect.ensuring(
+        Effect.sync(() => {
+          asked -= piece.length
+        })
+      )
     )
-  const turns = Semaphore.makeUnsafe(piecesAtOnce)
-  /** What waited for its turn may have been taken meanwhile, by who wanted it at once. */
-  const recordNext = (tenantId: string) =>
-    Effect.suspend(() => {
-      const piece = take(tenantId)
-      return piece.length === 0 ? Effect.void : recordPiece(tenantId, piece)
-    })
-  /** All that a tenant has now, piece by piece, in turns with others; one tenant that is slow has one turn of several. */
-  const recordTenant = Effect.fnUntraced(function* (tenantId: string) {
-    for (let left = pending.get(tenantId)?.size ?? 0; left > 0; left -= pieceMax) {
-      yield* turns.withPermit(recordNext(tenantId))
-    }
-  })
+  }
 
-  const busy = new Set<string>()
   const fibers = yield* FiberSet.make<void>()
   const fork = yield* FiberSet.runtime(fibers)<never>()
-  const recordAll = Effect.suspend(() =>
-    Effect.forEach(
-      Array.from(pending.keys()).filter((tenantId) => !busy.has(tenantId)),
-      (tenantId) => {
-        busy.add(tenantId)
-        return FiberSet.run(
-          fibers,
-          Effect.ensuring(
-            recordTenant(tenantId),
-            Effect.sync(() => busy.delete(tenantId))
-          )
-        )
-      },
-      { discard: true }
+  /** Tenants in the order in which they are asked, and those that are being asked. */
+  const line = new Set<string>()
+  const busy = new Set<string>()
+  let [places, taken, slow] = [piecesAtOnce, 0, 0]
+
+  /** A piece of a tenant's; what it has besides is asked for behind all others. */
+  const recordOne = Effect.fnUntraced(function* (tenantId: string) {
+    const piece = take(tenantId)
+    // What waited for its turn may have been taken meanwhile, by who wanted it at once.
+    if (piece.length === 0) return
+    const hasMore = pending.has(tenantId)
+    busy.add(tenantId)
+    const recording = yield* FiberSet.run(
+      fibers,
+      recordPiece(tenantId, piece).pipe(
+        Effect.tap((goesOn) => Effect.sync(() => void (goesOn && hasMore && line.add(tenantId)))),
+        Effect.ensuring(Effect.sync(() => busy.delete(tenantId))),
+        Effect.asVoid
+      )
     )
-  )
+    const isDone = yield* Effect.timeoutOption(Fiber.await(recording), slowAfter)
+    if (isDone._tag === "Some") return
+    if (slow >= slowMax) return yield* Effect.asVoid(Fiber.await(recording))
+    slow++
+    recording.addObserver(() => {
+      slow--
+    })
+  })
+  const next = Effect.suspend(() => {
+    const [tenantId] = line
+    if (tenantId === undefined) return Effect.succeed(false)
+    line.delete(tenantId)
+    return Effect.as(recordOne(tenantId), true)
+  })
+  const works = Effect.ensuring(
+    Effect.repeat(next, { while: (wasOne) => wasOne }),
+    Effect.sync(() => {
+      taken--
+    })
+  ).pipe(Effect.asVoid)
+  const recordAll = Effect.suspend(() => {
+    for (const tenantId of pending.keys()) if (!busy.has(tenantId)) line.add(tenantId)
+    const begun = Math.max(0, Math.min(places - taken, line.size))
+    taken += begun
+    return Effect.replicateEffect(FiberSet.run(fibers, works), begun, { discard: true })
+  })
 
   // Those of a tenant that was busy come when it is not: so twice.
   const recordLast = Effect.andThen(recordAll, FiberSet.awaitEmpty(fibers))
-  yield* Effect.addFinalizer(() => Effect.andThen(recordLast, recordLast).pipe(Effect.timeoutOption(stopLimit)))
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      places = piecesAtEnd
+      return Effect.timeoutOption(Effect.andThen(recordLast, recordLast), stopLimit)
+    }).pipe(
+      Effect.andThen(
+        Effect.suspend(() =>
+          count + asked === 0
+            ? Effect.void
+            : Effect.logWarning("first uses were left unrecorded", { of: name, count: count + asked })
+        )
+      )
+    )
+  )
   yield* Effect.forkScoped(Loop.forever(name, Effect.delay(recordAll, every)))
 
   return {
@@ -129,7 +177,7 @@ export const make = Effect.fnUntraced(function* ({ command, forgotten, name }: U
       // All are taken before one is begun: a mailbox that is full refuses at once, and the piece is there to be taken again.
       const pieces = []
       for (let piece = take(tenantId); piece.length > 0; piece = take(tenantId)) pieces.push(piece)
-      for (const piece of pieces) fork(recordPiece(tenantId, piece))
+      for (const piece of pieces) fork(Effect.asVoid(recordPiece(tenantId, piece)))
     }
   } satisfies UseRecorder
 })

@@ -316,6 +316,6 @@ it.effect("a page is written in pieces that leave the thread to others", () =>
     })
     turns.end()
     assert.deepStrictEqual(page.content, rows)
-    assert.isAtLeast(new Set(writtenIn).size, Math.floor(pieceMax / Pieces.pieceMax / 2))
+    assert.isAtLeast(new Set(writtenIn).size, Math.floor(pieceMax / Pieces.pieceMax))
   })
 )

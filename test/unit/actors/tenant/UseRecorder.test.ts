@@ -1,7 +1,7 @@
 // Verifies R-TOK-3, R-ACT-6, R-LIM-5.
 /** First uses on their way to the tenants' actors, over actors that do as they are told. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Result, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { AnyCommand } from "../../../../src/actors/tenant/Command.ts"
 import { TenantActors } from "../../../../src/actors/tenant/TenantActors.ts"
@@ -131,43 +131,129 @@ describe("first uses", () => {
     })
   )
 
+  /** Answers when it is told to; `most` says how many were asked at a time. */
+  const held = (uses: Effect.Success<typeof world>) => {
+    const under = { way: 0, most: 0 }
+    const ends: Array<Deferred.Deferred<void>> = []
+    uses.behaviour.answer = () =>
+      Effect.gen(function* () {
+        under.most = Math.max(under.most, ++under.way)
+        const end = yield* Deferred.make<void>()
+        ends.push(end)
+        yield* Deferred.await(end)
+        under.way--
+      })
+    const endAll = Effect.suspend(() =>
+      Effect.forEach(ends.splice(0), (end) => Deferred.succeed(end, undefined), { discard: true })
+    )
+    return { endAll, ends, under }
+  }
+  const namesOf = (asked: ReadonlyArray<Asked>) => asked.map(({ tenantId }) => tenantId)
+
   it.effect("of however many tenants are asked for a few at a time, piece by piece in turns", () =>
     Effect.gen(function* () {
       const uses = yield* world
       const [tenants, each] = [20, 3 * UseRecorder.pieceMax]
-      const under: { way: number; most: number } = { way: 0, most: 0 }
-      const ends: Array<Deferred.Deferred<void>> = []
-      uses.behaviour.answer = () =>
-        Effect.gen(function* () {
-          under.most = Math.max(under.most, ++under.way)
-          const end = yield* Deferred.make<void>()
-          ends.push(end)
-          yield* Deferred.await(end)
-          under.way--
-        })
+      const { endAll, under } = held(uses)
       for (let n = 0; n < tenants; n++) for (const id of ids(n * each, each)) uses.tellUnsafe(`tenant ${n}`, id)
-      yield* TestClock.adjust("150 millis")
-      // One that never answers has a turn, and only one.
-      const [slow] = ends.splice(0, 1)
-      for (let turns = 0; turns < 2 * tenants; turns++) {
-        for (const end of ends.splice(0)) yield* Deferred.succeed(end, undefined)
-        yield* TestClock.adjust("150 millis")
+      while (recorded(uses).length < tenants * each || under.way > 0) {
+        yield* TestClock.adjust("100 millis")
+        yield* endAll
       }
       assert.strictEqual(under.most, UseRecorder.piecesAtOnce)
-      const firstOfAll = uses.asked.slice(0, tenants).map(({ tenantId }) => tenantId)
-      assert.lengthOf(new Set(firstOfAll), tenants, "a tenant has its second turn before another its first")
-      assert.lengthOf(recorded(uses), tenants * each - 2 * UseRecorder.pieceMax)
-      // Asked for at once, what waits for a turn does not wait.
-      uses.recordNowUnsafe("tenant 0")
-      yield* TestClock.adjust("0 millis")
-      assert.lengthOf(recorded(uses), tenants * each)
-      for (const end of [slow!, ...ends]) yield* Deferred.succeed(end, undefined)
-      yield* uses.stop
-      assert.lengthOf(new Set(recorded(uses)), tenants * each)
-      assert.isTrue(
-        uses.asked.every(({ ids: asked }) => asked.length > 0),
-        "somebody was asked for nothing"
+      assert.lengthOf(
+        new Set(namesOf(uses.asked.slice(0, tenants))),
+        tenants,
+        "one has its second turn before another its first"
       )
+      assert.lengthOf(new Set(recorded(uses)), tenants * each)
+      assert.isTrue(uses.asked.every(({ ids: some }) => some.length > 0))
+      yield* uses.stop
+    })
+  )
+
+  it.effect("of tenants that are slow hold nobody up while they are few, and are no more at a time then", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      const { endAll, under } = held(uses)
+      const slow = UseRecorder.piecesAtOnce
+      const quickBehind = Effect.fnUntraced(function* (kind: string) {
+        const before = uses.asked.length
+        for (let n = 0; n < slow; n++) uses.tellUnsafe(`${kind} ${n}`, `${kind} ${n}`)
+        yield* TestClock.adjust("100 millis")
+        uses.tellUnsafe("quick", `${kind} q`)
+        yield* TestClock.adjust("300 millis")
+        assert.lengthOf(uses.asked, before + slow)
+        yield* TestClock.adjust("300 millis")
+        assert.strictEqual(uses.asked.at(-1)?.tenantId, "quick")
+      })
+      const allEnd = Effect.gen(function* () {
+        while (under.way > 0) {
+          yield* endAll
+          yield* TestClock.adjust("100 millis")
+        }
+      })
+      yield* quickBehind("slow")
+      // As many slow ones again have the places for good.
+      for (let n = 0; n < 2 * slow; n++) uses.tellUnsafe(`slower ${n}`, `t ${n}`)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(under.way, UseRecorder.piecesAtOnce + UseRecorder.slowMax)
+      yield* allEnd
+      assert.lengthOf(new Set(recorded(uses)), slow + 1 + 2 * slow)
+      // And nothing of that is remembered.
+      yield* quickBehind("again")
+      yield* allEnd
+      under.most = 0
+      for (let n = 0; n < 20; n++) uses.tellUnsafe(`tenant ${n}`, `u ${n}`)
+      yield* TestClock.adjust("150 millis")
+      assert.strictEqual(under.most, UseRecorder.piecesAtOnce)
+      const stopping = yield* Effect.forkChild(uses.stop, { startImmediately: true })
+      while (stopping.pollUnsafe() === undefined) {
+        yield* endAll
+        yield* Effect.yieldNow
+      }
+      assert.isAbove(under.most, UseRecorder.piecesAtOnce)
+      assert.isAtMost(under.most, UseRecorder.piecesAtOnce + UseRecorder.piecesAtEnd)
+      assert.lengthOf(new Set(recorded(uses)), 2 * (slow + 1) + 2 * slow + 20)
+    })
+  )
+
+  it.effect("that wait for a turn are asked for at once when they are wanted now, and not again", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      const { endAll, under } = held(uses)
+      for (let n = 0; n < 20; n++) uses.tellUnsafe(`tenant ${n}`, `u ${n}`)
+      yield* TestClock.adjust("150 millis")
+      uses.recordNowUnsafe("tenant 19")
+      yield* TestClock.adjust("0 millis")
+      assert.strictEqual(uses.asked.at(-1)?.tenantId, "tenant 19")
+      while (under.way > 0) {
+        yield* endAll
+        yield* TestClock.adjust("100 millis")
+      }
+      assert.sameMembers(
+        recorded(uses),
+        Array.from({ length: 20 }, (_, n) => `u ${n}`)
+      )
+      assert.isTrue(uses.asked.every(({ ids: some }) => some.length > 0))
+      yield* uses.stop
+    })
+  )
+
+  it.effect("that a stop has no time for are counted in the log", () =>
+    Effect.gen(function* () {
+      const said: Array<unknown> = []
+      const log = Logger.make(({ message }) => void said.push(message))
+      yield* Effect.gen(function* () {
+        const uses = yield* world
+        uses.behaviour.answer = () => Effect.never
+        for (let n = 0; n < 20; n++) uses.tellUnsafe(`tenant ${n}`, `u ${n}`)
+        yield* TestClock.adjust("150 millis")
+        const stopping = yield* Effect.forkChild(uses.stop, { startImmediately: true })
+        yield* TestClock.adjust("5 seconds")
+        yield* Fiber.join(stopping)
+      }).pipe(Effect.provide(Logger.layer([log])))
+      assert.deepStrictEqual(said, [["first uses were left unrecorded", { of: "test", count: 20 }]])
     })
   )
 
