@@ -40,44 +40,75 @@ export const atOnce = <A>(pieces: Pieces<A>): A => {
   }
 }
 
-/** Processor time of this thread, in milliseconds: what other programs take of a turn makes it no longer. */
-const workedMs = (): number => {
+/** Of a turn of the event loop that others made long, so much goes to each kind of work in pieces. */
+const [longTurnMs, partOfTurn] = [4, 1 / 8]
+/** Who goes on at once does so within that. */
+const freshMs = 1
+
+/**
+ * Milliseconds for pieces in a turn, by the turn before it: how long it was, what the thread worked in it, and what of that
+ * were pieces, of whichever kind. What other programs take of a turn makes it no longer. The thread's clock moves in steps of some
+ * milliseconds, so `workedMs` is right on the average.
+ */
+export const roomMs = (turn: { readonly ms: number; readonly workedMs: number; readonly piecesMs: number }): number => {
+  const othersMs = Math.min(turn.ms, turn.workedMs) - turn.piecesMs
+  return othersMs < longTurnMs ? 0 : othersMs * partOfTurn
+}
+
+/** Processor time of this thread, in milliseconds. */
+const threadMs = (): number => {
   const { system, user } = threadCpuUsage()
   return (user + system) / 1_000
 }
 
-/** The thread is one, and so is the turn of what is done in pieces of a kind. */
-class Lane {
-  readonly turn = Semaphore.makeUnsafe(1)
-  /** What others had worked when its last piece ended, and did in the turn of the loop that came then; milliseconds. */
-  private endedAt = 0
-  private othersMs = 0
-  /** When the turn came. */
-  private resumedAt = Number.NEGATIVE_INFINITY
+/** What all lanes of a thread have spent in pieces. */
+interface Thread {
+  piecesMs: number
+}
 
-  /** One piece of the turn, or as many as fit into its part of it. */
-  work<A>(pieces: Pieces<A>, size: number, nowMs: number): Done<A> | null {
+/** The thread is one, and so is the turn of what is done in pieces of a kind. */
+export class Lane {
+  readonly turn = Semaphore.makeUnsafe(1)
+  private readonly thread: Thread
+  private readonly workedMs: () => number
+  /** When its last piece ended, and what all had worked then. */
+  private ended = { ms: 0, workedMs: 0, piecesMs: 0 }
+  /** When the turn of the loop came that it waited for, and the room in it. */
+  private resumedAt = Number.NEGATIVE_INFINITY
+  private room = 0
+
+  constructor(thread: Thread, workedMs = threadMs) {
+    this.thread = thread
+    this.workedMs = workedMs
+  }
+
+  /** One piece of the turn, or as many as fit into its room. `nowMs` goes forward only. */
+  work<A>(pieces: Pieces<A>, size: number, nowMs: () => number): Done<A> | null {
+    const began = nowMs()
+    const since = began - this.resumedAt
     // A turn that lies behind says nothing of this one.
-    const isLong = nowMs - this.resumedAt < freshMs && this.othersMs >= longTurnMs
-    const until = isLong ? workedMs() + this.othersMs * partOfTurn : 0
+    const room = since >= 0 && since < freshMs ? this.room : 0
     let done = piece(pieces, size)
-    while (done === null && isLong && workedMs() < until) done = piece(pieces, size)
-    this.endedAt = workedMs()
+    while (done === null && nowMs() - began < room) done = piece(pieces, size)
+    const ms = nowMs()
+    this.thread.piecesMs += ms - began
+    this.ended = { ms, workedMs: this.workedMs(), piecesMs: this.thread.piecesMs }
     return done
   }
 
   /** The next turn has come. */
-  resume(nowMs: number): void {
-    this.resumedAt = nowMs
-    this.othersMs = workedMs() - this.endedAt
+  resume(nowMs: () => number): void {
+    this.resumedAt = nowMs()
+    this.room = roomMs({
+      ms: this.resumedAt - this.ended.ms,
+      workedMs: this.workedMs() - this.ended.workedMs,
+      piecesMs: this.thread.piecesMs - this.ended.piecesMs
+    })
   }
 }
 
-/** Of a turn of the event loop that others made long, so much goes to each kind of work in pieces. */
-export const [longTurnMs, partOfTurn] = [4, 1 / 8]
-/** Who goes on at once does so within that. */
-const freshMs = 1
-const [all, locked, events] = [new Lane(), new Lane(), new Lane()]
+const thread: Thread = { piecesMs: 0 }
+const [all, locked, events] = [new Lane(thread), new Lane(thread), new Lane(thread)]
 
 interface Done<A> {
   readonly value: A
@@ -96,9 +127,9 @@ const inTurns = <A>(lane: Lane, count: number, pieces: Pieces<A>, size = pieceMa
   const next: Effect.Effect<Done<A> | null> = lane.turn.withPermit(
     Effect.flatMap(Clock.Clock, (clock) => {
       const nowMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-      const done = lane.work(pieces, size, nowMs())
+      const done = lane.work(pieces, size, nowMs)
       return Effect.map(Effect.yieldNow, () => {
-        lane.resume(nowMs())
+        lane.resume(nowMs)
         return done
       })
     })

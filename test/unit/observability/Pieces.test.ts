@@ -1,6 +1,5 @@
 // Verifies R-LIM-3, R-LIM-5.
 /** Work on many things leaves the thread to others, and comes to the same. */
-import { threadCpuUsage } from "node:process"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import * as Pieces from "../../../src/observability/Pieces.ts"
@@ -106,52 +105,9 @@ describe("work in pieces", () => {
         { concurrency: "unbounded" }
       )
       turns.end()
-      assert.isBelow(done.ofOthers, 16 * many.length)
+      assert.isAtMost(done.ofOthers, 4 * few.length)
       assert.isFalse(turnsOf[0]!.some((turn) => turnsOf[1]!.includes(turn)))
       yield* Fiber.interrupt(flood)
-    })
-  )
-
-  it.live("takes an eighth of turns that others make long, and so comes to its end in few of them", () =>
-    Effect.gen(function* () {
-      const [busyMs, pieces, pieceMs] = [40, 200, 0.1]
-      const workedMs = () => {
-        const { system, user } = threadCpuUsage()
-        return (user + system) / 1_000
-      }
-      const spin = (ms: number) => {
-        for (const until = workedMs() + ms; workedMs() < until; );
-      }
-      /** How long the thread worked in each turn; the last one is under way. */
-      const lengths: Array<number> = []
-      let [goesOn, lastAt] = [true, workedMs()]
-      const others = () => {
-        lengths.push(workedMs() - lastAt)
-        lastAt = workedMs()
-        spin(busyMs)
-        if (goesOn) setImmediate(others)
-      }
-      setImmediate(others)
-      // The first one again at the end: what it knows of turns is old by then.
-      for (const run of [Pieces.run, Pieces.runLocked, Pieces.runEvents, Pieces.run]) {
-        const workMs = new Map<number, number>()
-        const item = (n: number) => {
-          if (n % Pieces.pieceMax !== 0) return
-          spin(pieceMs)
-          workMs.set(lengths.length, (workMs.get(lengths.length) ?? 0) + pieceMs)
-        }
-        const count = pieces * Pieces.pieceMax
-        yield* run(count, Pieces.map(numbers(count), item))
-        // One piece in each turn would be as many turns.
-        assert.isBelow(workMs.size, pieces / 2)
-        const [first, ...others] = workMs
-        assert.isAtMost(first![1], pieceMs, "nothing is known of turns yet")
-        for (const [turn, ms] of others) {
-          const before = Math.max(...lengths.slice(Math.max(0, turn - 2), turn + 1))
-          assert.isAtMost(ms, before / 8 + 2 * pieceMs, `turn ${turn} of ${lengths.join()}`)
-        }
-      }
-      goesOn = false
     })
   )
 
@@ -175,7 +131,7 @@ describe("work in pieces", () => {
         few.length,
         Pieces.map(few, (n) => n)
       )
-      assert.isBelow(ofOthers, 32 * many.length)
+      assert.isAtMost(ofOthers, 2 * 4 * few.length)
       yield* Fiber.interrupt(flood)
     })
   )
@@ -235,4 +191,72 @@ describe("work in pieces", () => {
       )
     })
   )
+})
+
+describe("the room of pieces in a turn", () => {
+  it("is an eighth of what others worked in the turn before, where that was long", () => {
+    const { roomMs } = Pieces
+    assert.strictEqual(roomMs({ ms: 40, workedMs: 40, piecesMs: 0 }), 5)
+    assert.strictEqual(roomMs({ ms: 4, workedMs: 4, piecesMs: 0 }), 0.5)
+    assert.strictEqual(roomMs({ ms: 3.9, workedMs: 3.9, piecesMs: 0 }), 0)
+    // Other programs had the processor, or the clock of the thread moved by a step.
+    assert.strictEqual(roomMs({ ms: 400, workedMs: 8, piecesMs: 0 }), 1)
+    assert.strictEqual(roomMs({ ms: 1, workedMs: 8, piecesMs: 0 }), 0)
+    assert.strictEqual(roomMs({ ms: 40, workedMs: 40, piecesMs: 32 }), 1)
+    assert.strictEqual(roomMs({ ms: 40, workedMs: 40, piecesMs: 37 }), 0)
+  })
+
+  /** A piece takes a millisecond of a clock that goes by what is done. */
+  const world = () => {
+    const clock = { ms: 1_000 }
+    const nowMs = () => clock.ms
+    const thread = { piecesMs: 0 }
+    const make = () => new Pieces.Lane(thread, nowMs)
+    const work = (lane: Pieces.Lane, size = Pieces.pieceMax, now = nowMs): number => {
+      let count = 0
+      const endless = Pieces.map(numbers(1e5), () => {
+        count++
+        clock.ms += 1 / Pieces.pieceMax
+      })
+      lane.work(endless, size, now)
+      return count / size
+    }
+    /** What others do in the turn that comes then. */
+    const turn = (lane: Pieces.Lane, othersMs: number) => {
+      clock.ms += othersMs
+      lane.resume(nowMs)
+    }
+    return { clock, make, turn, work }
+  }
+
+  it("is had by who goes on in the turn that came, and by nobody later", () => {
+    const { clock, make, turn, work } = world()
+    const lane = make()
+    assert.strictEqual(work(lane), 1)
+    turn(lane, 40)
+    assert.strictEqual(work(lane), 5)
+    turn(lane, 3)
+    assert.strictEqual(work(lane), 1)
+    turn(lane, 40)
+    clock.ms += 1
+    assert.strictEqual(work(lane), 1)
+    turn(lane, 40)
+    // The clock of a test stands still, far behind.
+    assert.strictEqual(
+      work(lane, Pieces.pieceMax, () => 0),
+      1
+    )
+  })
+
+  it("is not made by pieces of other kinds", () => {
+    const { make, turn, work } = world()
+    const [one, other] = [make(), make()]
+    work(one)
+    work(other, 30 * Pieces.pieceMax)
+    turn(one, 2)
+    assert.strictEqual(work(one), 1)
+    work(other, 30 * Pieces.pieceMax)
+    turn(one, 16)
+    assert.strictEqual(work(one), 2)
+  })
 })
