@@ -29,8 +29,9 @@ const pauseMaxMs = 2_000
 /** Calls to the relay of another replica are no denser than this. */
 const callAgain = Duration.millis(5)
 const measureEvery = Duration.seconds(5)
-/** Rows are counted, which takes as long as there are many: of the time, this part. */
+/** Rows are counted, which takes as long as there are many: of the time, this part, but twice a minute at least. */
 const measureShare = 0.05
+const measureSeldomMs = 30_000
 
 // ---- metrics ------------------------------------------------------------------
 const termNumber = Metric.gauge("cm_outbox_term", { description: "The term of the relay held here, 0 when it is not" })
@@ -143,13 +144,13 @@ const make = Effect.gen(function* () {
     yield* Metric.update(oldestAge, oldestAgeMs)
   })
 
+  /** A count that failed took its time by waiting, and is made again as soon as any. */
   const measureSeldom = Effect.suspend(() => {
     const began = monotonicMs()
-    const pause = () => Math.max(Duration.toMillis(measureEvery), (monotonicMs() - began) / measureShare)
-    return Effect.andThen(
-      Effect.ignore(measure),
-      Effect.suspend(() => Effect.sleep(pause()))
-    )
+    return Effect.flatMap(Effect.isSuccess(measure), (isCounted) => {
+      const rest = isCounted ? Math.min(measureSeldomMs, (monotonicMs() - began) / measureShare) : 0
+      return Effect.sleep(Math.max(Duration.toMillis(measureEvery), rest))
+    })
   })
 
   const orphanedAgeMs = 2 * Duration.toMillis(lease)

@@ -102,6 +102,8 @@ interface Published {
   /** All that was published stands in its place. */
   readonly isPlain: boolean
   readonly isLeft: boolean
+  /** Not all was published, and for want of time alone. */
+  readonly isLate: boolean
 }
 
 interface Appended {
@@ -114,7 +116,7 @@ interface Appended {
 
 const nothingPublished: Published = {
   ...{ marking: null, reading: null, onTheWay: new Set<number>(), sent: 0 },
-  ...{ refused: [], trouble: null, isPlain: true, isLeft: false }
+  ...{ refused: [], trouble: null, isPlain: true, isLeft: false, isLate: false }
 }
 
 const awaited = (marking: Marking) => (marking === null ? Effect.void : Fiber.join(marking))
@@ -346,7 +348,8 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
       const { isCut, refused, trouble } = appended
       const onTheWay: ReadonlySet<number> = new Set(appended.sent.map(({ id }) => id))
       const isLeft = isCut || done < chosen.length
-      return { marking, reading, onTheWay, sent, refused, trouble, isPlain, isLeft }
+      const isLate = isCut || (isPlain && !isInTime && done < chosen.length)
+      return { marking, reading, onTheWay, sent, refused, trouble, isPlain, isLeft, isLate }
     }
   })
 
@@ -371,7 +374,7 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
       limit = page + pieceMax
       published = yield* publishPage(choice, published.marking, sawAll ? null : limit, began + roundMs)
       if (published.trouble === null) {
-        pageOfTime = published.isLeft ? Math.max(pieceMax, pageOfTime / 2) : Math.min(pageMax, pageOfTime * 2)
+        pageOfTime = published.isLate ? Math.max(pieceMax, pageOfTime / 2) : Math.min(pageMax, pageOfTime * 2)
         page = Math.min(page, pageOfTime)
       }
       gone += choice.strange + published.sent

@@ -207,8 +207,8 @@ export const around: ReadonlyArray<Mutant> = [
     {
       id: "outbox-term-reads-again-what-it-cannot-send",
       file: "src/outbox/RelayTerm.ts",
-      from: "published.isLeft ? Math.max(pieceMax, pageOfTime / 2)",
-      to: "published.isLeft ? pageOfTime",
+      from: "published.isLate ? Math.max(pieceMax, pageOfTime / 2)",
+      to: "published.isLate ? pageOfTime",
       breaks: ["R-LIM-5"],
       tests: ["test/unit/outbox/RelayTerm.test.ts"]
     },
@@ -221,9 +221,17 @@ export const around: ReadonlyArray<Mutant> = [
       tests: ["test/unit/outbox/RelayTerm.test.ts"]
     },
     {
+      id: "outbox-relay-counts-seldom-what-failed",
+      file: "src/outbox/OutboxRelay.ts",
+      from: "isCounted ? Math.min",
+      to: "isCounted !== null ? Math.min",
+      breaks: ["R-LIM-5"],
+      tests: [relay]
+    },
+    {
       id: "outbox-relay-counts-all-the-time",
       file: "src/outbox/OutboxRelay.ts",
-      from: "(monotonicMs() - began) / measureShare",
+      from: "Math.min(measureSeldomMs, (monotonicMs() - began) / measureShare)",
       to: "0",
       breaks: ["R-LIM-5"],
       tests: [relay]
@@ -635,19 +643,34 @@ export const around: ReadonlyArray<Mutant> = [
       },
       {
         id: "observability-pieces-one-in-a-long-turn",
-        from: "workedMs() + this.othersMs * partOfTurn",
-        to: "workedMs()",
+        from: "nowMs() - began < room",
+        to: "nowMs() < began",
         breaks: ["R-LIM-5"]
       },
       {
         id: "observability-pieces-by-a-turn-of-long-ago",
-        from: "nowMs - this.resumedAt < freshMs && ",
-        to: ""
+        from: "since >= 0 && since < freshMs",
+        to: "since >= 0"
       },
       {
-        id: "observability-pieces-all-of-a-long-turn",
-        from: "[4, 1 / 8]",
-        to: "[4, 8]"
+        id: "observability-pieces-by-a-clock-that-was-ahead",
+        from: "since >= 0 && since < freshMs",
+        to: "since < freshMs"
+      },
+      {
+        id: "observability-pieces-turns-long-by-other-programs",
+        from: "Math.min(turn.ms, turn.workedMs)",
+        to: "turn.ms"
+      },
+      {
+        id: "observability-pieces-turns-long-by-a-step-of-the-clock",
+        from: "Math.min(turn.ms, turn.workedMs)",
+        to: "turn.workedMs"
+      },
+      {
+        id: "observability-pieces-lanes-make-each-other-room",
+        from: "    this.thread.piecesMs += ms - began\n",
+        to: ""
       }
     ]
   ),

@@ -547,26 +547,40 @@ describe("OutboxRelay", () => {
     })
   )
 
-  it.effect("counts the rows that wait seldom where that takes long", () =>
+  it.effect("counts the rows that wait seldom where that takes long, and as ever where it failed", () =>
     Effect.gen(function* () {
       const outbox = memoryOutbox()
-      const [startedAt, countingMs]: [Array<number>, number] = [[], 2_000]
+      const counting = { ms: 1_000, fails: false }
+      let startedAt: Array<number> = []
       const slowly = Layer.effect(
         Outbox,
         Effect.map(Outbox, (inner) => ({
           ...inner,
           depth: Effect.gen(function* () {
             startedAt.push(yield* Clock.currentTimeMillis)
-            return yield* Effect.delay(inner.depth, Duration.millis(countingMs))
+            yield* Effect.delay(Effect.void, Duration.millis(counting.ms))
+            if (counting.fails) return yield* new StoreUnavailable({ operation: "depth", outcome: "none" })
+            return yield* inner.depth
           })
         }))
       ).pipe(Layer.provide(outbox.layer))
       yield* Layer.build(relayLayer({ replicaId: "one", outbox: slowly, log: yield* forgetful }))
-      for (let seconds = 0; seconds < 120; seconds++) yield* TestClock.adjust("1 second")
-      // At first the relay may not have its term yet, and nothing is counted.
-      const apart = startedAt.slice(1).map((at, n) => at - startedAt[n]!)
-      assert.isAtLeast(apart.length, 2)
-      for (const between of apart) assert.strictEqual(between, countingMs + 20 * countingMs)
+      for (const [ms, fails, apartMs] of [
+        [1_000, false, 21_000],
+        [100, false, 5_100],
+        [4_000, false, 34_000],
+        [4_000, true, 9_000]
+      ] as const) {
+        Object.assign(counting, { ms, fails })
+        // What waits by the counts before is over by then.
+        for (let seconds = 0; seconds < 60; seconds++) yield* TestClock.adjust("1 second")
+        startedAt = []
+        while (startedAt.length < 3) yield* TestClock.adjust("100 millis")
+        assert.deepStrictEqual(
+          startedAt.slice(1).map((at, n) => at - startedAt[n]!),
+          [apartMs, apartMs]
+        )
+      }
     }).pipe(Effect.scoped)
   )
 
