@@ -5,7 +5,8 @@
  * generator that lives in the process (OpenSSL's, and what Node has drawn from it ahead): both would make
  * the same tokens and keys. The kernel's generator is told of a clone; so each draw asks it, late, and
  * mixes what it says with the process's own. Either of them alone is enough to be unpredictable. Texts that are
- * made in one go, between two waits of the thread, share a draw, whoever asks for them: no copy begins between them.
+ * made in one go, between two waits of the thread, share a draw, whoever asks for them: only a copy that begins within
+ * those milliseconds draws them, too.
  */
 import { createHash, randomFillSync } from "node:crypto"
 import { openSync, readSync } from "node:fs"

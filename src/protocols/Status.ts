@@ -76,7 +76,6 @@ interface Row<E> {
 }
 type Table = { readonly [Tag in ManagementError["_tag"]]: Row<Extract<ManagementError, { readonly _tag: Tag }>> }
 
-/** In words, by the reason in `details`. */
 /** Why a key cannot be retired, and what to do. */
 const whyKeyInUse = {
   active: "The key is active: only one that another has followed can be retired",
@@ -85,6 +84,7 @@ const whyKeyInUse = {
   compared: "Remembered answers are found by the key: wait for CM_IDEMPOTENCY_TTL after its rotation"
 } as const
 
+/** In words, by the reason in `details`. */
 const whyUnauthenticated: Readonly<Record<string, string>> = {
   missing: "A bearer token is needed",
   malformed: "The bearer token is not of an accepted kind",

@@ -184,8 +184,17 @@ export class ValidationPath {
     else {
       const { length } = request
       if (!this.long.enter(length)) return reply.tooMany
-      const left = () => this.long.leave(length)
-      this.miss(texts.appName, texts.token, leaseHolds, wall, leaving(waiter, left))
+      let isInside = true
+      const left = () => {
+        if (isInside) this.long.leave(length)
+        isInside = false
+      }
+      try {
+        this.miss(texts.appName, texts.token, leaseHolds, wall, leaving(waiter, left))
+      } catch (bug) {
+        left()
+        throw bug
+      }
     }
     return undefined
   }

@@ -3,8 +3,8 @@
  *
  * Promises:
  * - every operation ends within `CM_DB_TIMEOUT`, waiting for a connection and every repetition
- *   included; when it does not, its connection is thrown away, not returned. What waited for a connection until
- *   little of that time was left is not begun: it would not end, and keep a connection from what would;
+ *   included; when it does not, its connection is thrown away, not returned. What has little of that time left when it
+ *   gets a connection is not begun, nor begun again: it would not end, and keep a connection from what would;
  * - a transaction that the database undid because of others (deadlock, lock wait, snapshot conflict)
  *   runs again, a few times, after a short random wait; its body must not mind;
  * - `StoreUnavailable` has outcome `unknown` only when COMMIT was sent, or was next when the time was over, and what was
@@ -78,7 +78,7 @@ export class Mariadb extends Context.Service<
   )
 }
 
-/** Of an operation's time: who has waited longer for a connection has too little left to begin. */
+/** Of an operation's time: when more is over, waiting and earlier attempts included, too little is left to begin. */
 const waitPartMax = 0.75
 const repetitionsMax = 8
 const repetitionWaitMs = 15
