@@ -67,29 +67,33 @@ const bundleService = async (): Promise<string> => {
 
 /** Of all that a start calls, and of a first request of each kind. */
 const compileService = async (): Promise<void> => {
-  const pair = await startPair()
-  const database = await freshDatabase(pair.mariadb.url)
-  const service = await startService({
-    natsUrl: pair.nats.url,
-    databaseUrl: database.url,
-    env: { WRITES_COMPILED: "1" }
-  })
-  const client = await connectClient({ natsUrl: pair.nats.url })
-  await client.ask("demo", "application.register", { appName: "app" })
-  const { body } = await client.ask("demo", "token.provision", { appName: "app", endpointId: "one" })
-  await client.validate("app", body.token)
-  const secret = {
-    service_name: "mailer",
-    type: "api_key",
-    credentials: { api_key: "one" },
-    allowed_consumers: ["mail"]
+  const stops: Array<() => Promise<unknown>> = []
+  try {
+    const pair = await startPair()
+    stops.push(pair.stop)
+    const database = await freshDatabase(pair.mariadb.url)
+    const service = await startService({
+      natsUrl: pair.nats.url,
+      databaseUrl: database.url,
+      env: { WRITES_COMPILED: "1" }
+    })
+    stops.push(service.stop)
+    const client = await connectClient({ natsUrl: pair.nats.url })
+    stops.push(client.close)
+    await client.ask("demo", "application.register", { appName: "app" })
+    const { body } = await client.ask("demo", "token.provision", { appName: "app", endpointId: "one" })
+    await client.validate("app", body.token)
+    const secret = {
+      service_name: "mailer",
+      type: "api_key",
+      credentials: { api_key: "one" },
+      allowed_consumers: ["mail"]
+    }
+    await client.ask("demo", "credential.store", secret)
+    await client.ask("demo", "credential.get.mail", { service_name: "mailer" })
+  } finally {
+    for (const stop of stops.toReversed()) await stop()
   }
-  await client.ask("demo", "credential.store", secret)
-  await client.ask("demo", "credential.get.mail", { service_name: "mailer" })
-  await client.close()
-  await service.stop()
-  await database.drop()
-  await pair.stop()
 }
 
 export default async (): Promise<void> => {
