@@ -73,14 +73,26 @@ class Wrongs {
   }
 }
 
+/** A round in which nothing came for so long has lost a reply, and would wait for it without an end. */
+const stallMs = 60_000
+const failsWhenStalled = (replies: () => number, fail: (error: Error) => void): (() => void) => {
+  let seen = -1
+  const timer = setInterval(() => {
+    if (replies() === seen) fail(new Error(`no reply for ${stallMs / 1_000} s, after ${seen}`))
+    seen = replies()
+  }, stallMs)
+  return () => clearInterval(timer)
+}
+
 /** A window of requests in flight. */
 const closedLoop = (sender: Sender, round: Round, inFlight: number): Promise<RoundResult> =>
-  new Promise((resolve) => {
+  new Promise((resolve, reject) => {
     const { inbox, nc, take } = sender
     const wrongs = new Wrongs(round)
     let [sent, replies, over] = [0, 0, false]
     const startedAt = performance.now()
     const options = { reply: `${inbox}.1` }
+    const ended = failsWhenStalled(() => replies, reject)
     const send = () => {
       sent++
       nc.publish(round.subject, take(), options)
@@ -92,6 +104,7 @@ const closedLoop = (sender: Sender, round: Round, inFlight: number): Promise<Rou
       if ((inFlight < 128 || (replies & 63) === 0) && performance.now() - startedAt >= round.milliseconds) over = true
       if (!over) send()
       else if (replies === sent) {
+        ended()
         const seconds = (performance.now() - startedAt) / 1_000
         resolve({ perSecond: replies / seconds, replies, ...wrongs.shown, p50: 0, p99: 0 })
       }
@@ -107,7 +120,9 @@ const openLoop = (sender: Sender, round: Round, perSecond: number): Promise<Roun
     const wrongs = new Wrongs(round)
     let [sent, replies, isOver] = [0, 0, false]
     const startedAt = performance.now()
+    const ended = failsWhenStalled(() => replies, reject)
     const finish = () => {
+      ended()
       clearInterval(timer)
       times.sort((a, b) => a - b)
       const at = (share: number) => times[Math.max(0, Math.ceil(times.length * share) - 1)]!
