@@ -706,6 +706,8 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "credentials-unread-takes-a-terms-place",
+        survives:
+          "an answer takes the place of whatever is no grant that is held (isKeptAt), so what lies there is in nobody's way: a second fence. Without it a planted row stays until that term comes",
         from: "      workspace.credentials.deleteVersion(credentialId, version.version)\n",
         to: '      workspace.credentials.putVersion({ ...version, state: "spare" })\n',
         tests: [`${refresher}#cannot be opened`, "test/integration/refresh/unread.test.ts"]
