@@ -55,22 +55,28 @@ const slowLog = Effect.gen(function* () {
   return slow
 })
 
+/** The outbox, and of how many rows each look at it was. */
+const notingLooks = (outbox: MemoryOutbox) => {
+  const limits: Array<number> = []
+  const looked = Layer.effect(
+    Outbox,
+    Effect.map(Outbox, (inner) => ({
+      ...inner,
+      unsent: (limit: number) => {
+        limits.push(limit)
+        return inner.unsent(limit)
+      }
+    }))
+  ).pipe(Layer.provide(outbox.layer))
+  return { limits, looked }
+}
+
 describe("a term of the relay", () => {
   it.effect("looks at one window of rows before it knows how large they are", () =>
     Effect.gen(function* () {
       const outbox = memoryOutbox()
       write(outbox, 100)
-      const limits: Array<number> = []
-      const looked = Layer.effect(
-        Outbox,
-        Effect.map(Outbox, (inner) => ({
-          ...inner,
-          unsent: (limit: number) => {
-            limits.push(limit)
-            return inner.unsent(limit)
-          }
-        }))
-      ).pipe(Layer.provide(outbox.layer))
+      const { limits, looked } = notingLooks(outbox)
       const { round } = yield* termOf(looked, EventLog.layerMemory({ rememberedMax: 0 }))
       yield* round
       assert.strictEqual(limits[0], 4)
@@ -116,17 +122,7 @@ describe("a term of the relay", () => {
   it.effect("reads fewer rows where not all were published in time, and more again when they are", () =>
     Effect.gen(function* () {
       const outbox = memoryOutbox()
-      const limits: Array<number> = []
-      const looked = Layer.effect(
-        Outbox,
-        Effect.map(Outbox, (inner) => ({
-          ...inner,
-          unsent: (limit: number) => {
-            limits.push(limit)
-            return inner.unsent(limit)
-          }
-        }))
-      ).pipe(Layer.provide(outbox.layer))
+      const { limits, looked } = notingLooks(outbox)
       const slow = yield* slowLog
       const { round } = yield* termOf(looked, slow.layer)
       // Windows of four: a piece is of sixteen, a page of 64 at most.
