@@ -38,7 +38,14 @@ describe("the simulated barrier", () => {
   })
   it("finds stale answers when the committer waits for leases that are shorter than those that are held", () => {
     const entryTiming = { leaseMs: 300, marginMs: 30 }
-    const result = simulate(world({ cut: { region: 2, atMs: 3_000, forMs: 8_000 }, outwaits: entryTiming }))
-    expect(result.stale).toBeGreaterThan(0)
+    const { random } = seededRandom("the simulation, with a fault")
+    let stale = 0
+    // Such committers evict nearly everybody, so in one world of 25 the region that is cut off held no lease to begin
+    // with: none in eight of eight comes once in 100,000 million.
+    for (let worlds = 0; worlds < 8; worlds++) {
+      const cut = { region: 2, atMs: 3_000, forMs: 8_000 }
+      stale += simulate(world({ cut, outwaits: entryTiming, random })).stale
+    }
+    expect(stale).toBeGreaterThan(0)
   })
 })
