@@ -6,7 +6,7 @@
  * once, that `--seed` chooses (printed; else what the catalogue comes to: one commit has one sample), `--unit` faults whose nearest test needs no server, tried against unit tests only, `--whole` goes on to
  * whole projects before a fault counts as survived, `--open` only those that docs/mutants.md calls survived or not tried,
  * `--timeout=seconds` a limit for each test, `--jobs=2` copies at once, `--afresh` believes no earlier run, `--within=seconds` begins
- * with no other one after that, `--passed=file` takes it from vitest's report of a run a moment ago that tests pass without a
+ * with no other one after that and gives those that are under way ten more, `--passed=file` takes it from vitest's report of a run a moment ago that tests pass without a
  * fault, `--types` only whether every fault types, `--page` tries nothing and writes what is known into
  * docs/mutants.md and the column of docs/requirements.md. A run that was stopped goes on where it was, by what it kept in
  * `.local/mutants.json` or in `--results=file`. Runs on the checkout's own Node.
@@ -23,6 +23,9 @@ import { openResults } from "./lib/mutantResults.mjs"
 import { baselines, passedFiles, testOf, tryFault } from "./lib/mutantRun.mjs"
 import { untyped } from "./lib/mutantTypes.mjs"
 import { orExplain, Refusal, say } from "./lib/report.mjs"
+
+/** For how long a fault that is under way when the time of `--within` is over is still tried. */
+const lastOneMs = 10_000
 
 const isUnit = (test) => testOf(test).project === "unit*"
 
@@ -102,14 +105,15 @@ const runAll = async (mutants) => {
   })
   if (outcomes.size > 0) say(`${outcomes.size} are known from earlier runs`)
   const until = options.within === undefined ? Infinity : performance.now() + 1_000 * Number(options.within)
+  const overAt = until + lastOneMs
   const next = () => (performance.now() < until ? waiting.shift() : undefined)
   const worker = async () => {
     const copy = makeCopy()
     for (let mutant = next(); mutant !== undefined; mutant = next()) {
-      let outcome = await tryFault(copy, mutant, testsOf(mutant), baselineOf, limitMs)
+      let outcome = await tryFault(copy, mutant, testsOf(mutant), baselineOf, limitMs, overAt)
       // Of a sample each was noticed once: a test that draws by chance has a second draw, and a test that failed by itself another try.
       if (options.sample !== undefined && (outcome.state === "survived" || outcome.state === "error")) {
-        outcome = await tryFault(copy, mutant, testsOf(mutant), baselines(results), limitMs)
+        outcome = await tryFault(copy, mutant, testsOf(mutant), baselines(results), limitMs, overAt)
       }
       outcomes.set(mutant, outcome)
       if (!options.unit || outcome.state === "killed" || mutant.tests.every(isUnit)) results.keep(mutant, outcome)

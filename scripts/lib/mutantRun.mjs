@@ -124,25 +124,27 @@ export const baselines = ({ pass, passed }, files = new Map()) => {
   }
 }
 
-export const limitOf = (ms) => Math.max(limitLeastMs, patience * ms)
+const limitOf = (ms) => Math.max(limitLeastMs, patience * ms)
 
 /**
  * The outcome of one fault: `{state: "killed" | "survived" | "error" | "busy", test?, by?, said?, ms}`; busy when the machine was
- * too busy to tell.
+ * too busy to tell, or `until` came, on the process's clock.
  */
-export const tryFault = async (copy, mutant, tests, baselineOf, limitMs) => {
+export const tryFault = async (copy, mutant, tests, baselineOf, limitMs, until = Infinity) => {
   let ms = 0
+  const limit = (usualMs) => Math.max(1, Math.min(limitMs ?? limitOf(usualMs), until - performance.now()))
   for (const test of tests) {
     const baseline = await baselineOf(copy, test)
     if (baseline.error !== undefined) return { state: "error", test, said: baseline.error, ms }
     if (baseline.busy !== undefined) return { state: "busy", test, said: baseline.busy, ms }
     const takeOut = copy.put(mutant)
-    const result = await runTest(copy, test, limitMs ?? limitOf(baseline.ms)).finally(takeOut)
+    const result = await runTest(copy, test, limit(baseline.ms)).finally(takeOut)
     ms += result.ms
     if (result.verdict === "unloadable") return { state: "error", test, said: result.said, ms }
     if (result.verdict === "timed out") {
+      if (performance.now() >= until) return { state: "busy", test, said: "its time was over", ms }
       // Is it the fault, or is the machine busy?
-      const now = await runTest(copy, test, limitMs ?? limitOf(baseline.ms))
+      const now = await runTest(copy, test, limit(baseline.ms))
       if (now.verdict !== "passed") return { state: "busy", test, said: "it does not end without a fault either", ms }
     }
     if (result.verdict !== "passed") return { state: "killed", test, by: result.by, said: result.said, ms }
