@@ -28,6 +28,7 @@ import { Keyring, NotOpenable } from "./Keyring.ts"
 import { tagLength } from "./RowTags.ts"
 import * as SealedRecord from "./SealedRecord.ts"
 import * as ServiceKeys from "./ServiceKeys.ts"
+import * as UsableKeys from "./UsableKeys.ts"
 
 /** In the order in which they are made: where there is any, there is the first. */
 const purposes = ["row-tag", "token-hash", "seal", "fingerprint"] as const satisfies ReadonlyArray<KeyPurpose>
@@ -53,6 +54,7 @@ interface Opened {
   readonly fingerprintKeys: ReadonlyMap<string, KeyObject>
   readonly rowTagId: string
   readonly rowTagWith: HmacKey
+  readonly known: UsableKeys.KnownIds
 }
 
 /** Room for what a row of a token says, so that it is hashed where it is written. */
@@ -84,13 +86,12 @@ const idsOf = (keys: ReadonlyArray<AgedKey>): ReadonlyArray<string> => keys.map(
 const sameSet = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>
   a.length === b.length && a.every((id) => b.includes(id))
 
-/** Opens a key, makes something of its bytes, and overwrites them. */
-const opened = <A>(key: AgedKey, use: (material: Uint8Array) => A) =>
-  Effect.map(ServiceKeys.open(key), ({ material }) => {
-    const made = use(material)
-    material.fill(0)
-    return made
-  })
+/** Of bytes that are overwritten. */
+const madeOf = <A>(material: Uint8Array, use: (material: Uint8Array) => A): A => {
+  const made = use(material)
+  material.fill(0)
+  return made
+}
 
 const lengthPrefix = (bytes: number): Uint8Array => {
   const prefix = Buffer.allocUnsafe(4)
@@ -109,13 +110,14 @@ const fingerprintWith = (key: KeyObject, parts: ReadonlyArray<string | Uint8Arra
 
 const monotonicMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
-/** Opens what is new since `before`; what is open already is not asked of the master key again. */
+/** Opens what is new since `before`. */
 const openAll = Effect.fnUntraced(function* (before: Opened | null) {
   const { keysActivation } = yield* CryptoConfig
   const clock = yield* Clock.Clock
-  const store = yield* KeyRotationStore
   const [readAtMonotonicMs, readAtWallMs] = [monotonicMs(clock), clock.currentTimeMillisUnsafe()]
-  const stored = (yield* store.serviceKeys).filter(usedHere)
+  const { keys: stored, known, materialOf, wipe } = yield* UsableKeys.read(usedHere, before?.known ?? null)
+  const opened = <A>(key: AgedKey, use: (material: Uint8Array) => A) =>
+    Effect.map(materialOf(key), (material) => madeOf(material, use))
   const activationMs = Duration.toMillis(keysActivation)
   const [[rowTag], hash, seal, fingerprints] = purposes.map((purpose) => ofPurpose(stored, purpose, activationMs)) as [
     ReadonlyArray<AgedKey>,
@@ -131,7 +133,7 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
       ? before.hashKeys
       : HashKeys.make(
           yield* Effect.forEach(hash, (key) =>
-            Effect.map(ServiceKeys.open(key), ({ material }) => ({ keyId: key.keyId, material }))
+            Effect.map(materialOf(key), (material) => ({ keyId: key.keyId, material }))
           )
         )
   const sealing = yield* Effect.forEach(seal, (key) => {
@@ -151,9 +153,11 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
     before?.rowTagId === rowTag.keyId
       ? before.rowTagWith
       : yield* opened(rowTag, (material) => hmacKey(material, rowRoom))
+  wipe()
   return {
     readAtMonotonicMs,
     readAtWallMs,
+    known,
     hashKeys,
     hashIds: idsOf(hash),
     sealWith: sealing[0]!,

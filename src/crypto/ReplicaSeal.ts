@@ -33,9 +33,9 @@ const read = Effect.gen(function* () {
   const stored = (yield* (yield* KeyStore).keys).filter(({ purpose }) => purpose === "replica-seal")
   const others = yield* Effect.forEach(
     stored.filter((key) => key.keyId !== active.stored.keyId && key.wrapped.length > 0),
-    ServiceKeys.open
+    ServiceKeys.openUnlessNobodys
   )
-  return [active, ...others].map(({ material }) => keyOf(material))
+  return [active.material, ...others.filter((material) => material !== null)].map(keyOf)
 })
 
 const make = Effect.map(read.pipe(atStart("the seal of replicas")), (keys) =>
@@ -51,5 +51,5 @@ const make = Effect.map(read.pipe(atStart("the seal of replicas")), (keys) =>
   })
 )
 
-/** Needs `KeyStore` and `MasterKey`. Makes the key at the first start. */
+/** Needs `KeyStore`, `KeyRotationStore` and `MasterKey`. Makes the key at the first start. */
 export const layer = Layer.effect(ReplicaSeal, make)

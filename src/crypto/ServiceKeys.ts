@@ -6,6 +6,7 @@
  * hand, before anything is written.
  */
 import { Clock, Effect } from "effect"
+import { KeyRotationStore } from "../store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../store/KeyStore.ts"
 import { freshBytes } from "./FreshRandom.ts"
 import { KeyFileMismatch } from "./KeyFileMismatch.ts"
@@ -28,6 +29,26 @@ export const open = Effect.fnUntraced(function* (stored: StoredKey) {
   const material = yield* master.unwrap(placeOf(stored), stored)
   return { stored, material } satisfies OpenedKey
 })
+
+const isNotOurs = ({ _tag, reason }: { readonly _tag: string; readonly reason?: MasterKeyError["reason"] }): boolean =>
+  _tag === "MasterKeyError" && (reason === "NotOpenable" || reason === "UnknownKey")
+
+/**
+ * The bytes of a stored key, or null where it is nobody's: it does not open, is not written with, and no row needs it. Whoever
+ * writes to the database can make such a row, and all replicas read it; without it nothing is missing. One that is active,
+ * or that a row needs, is not done without: what it is for would be answered as if it was not there.
+ */
+export const openUnlessNobodys = (stored: StoredKey) =>
+  Effect.map(open(stored), ({ material }): Uint8Array | null => material).pipe(
+    Effect.catchIf(isNotOurs, (error) =>
+      Effect.gen(function* () {
+        if (stored.state === "active" || (yield* (yield* KeyRotationStore).countRows(stored.keyId, 1)) > 0) {
+          return yield* Effect.fail(error)
+        }
+        return null
+      })
+    )
+  )
 
 /** A new key of fresh random bytes, or of `material`, wrapped by the active master key; stored nowhere yet. */
 export const makeCandidate = Effect.fnUntraced(function* (
@@ -83,6 +104,23 @@ export const mismatchOf = (options: {
     : null
 }
 
+/**
+ * The master keys that have to be at hand. One that was never noted wrapped nothing, since a replica notes its own first: who
+ * names it is a row that somebody else wrote, of a tenant that may not even be there. Not so for the keys of the service
+ * that are written with.
+ */
+export const neededOf = (
+  keys: ReadonlyArray<Pick<StoredKey, "state" | "masterKeyId" | "tenantId">>,
+  known: MasterKey["Service"]["fingerprints"]
+): ReadonlySet<string> => {
+  const noted = new Set(known.map(({ masterKeyId }) => masterKeyId))
+  const used = keys.filter(
+    ({ masterKeyId, state, tenantId }) =>
+      state !== "retired" && (noted.has(masterKeyId) || (state === "active" && tenantId === null))
+  )
+  return new Set(used.map(({ masterKeyId }) => masterKeyId))
+}
+
 /** Refuses a master key that the data was not written with; else remembers those at hand. */
 export const checkMasterKey = Effect.gen(function* () {
   const store = yield* KeyStore
@@ -91,7 +129,7 @@ export const checkMasterKey = Effect.gen(function* () {
   const hasData = yield* store.hasData
   const keys = yield* store.keys
   const known = yield* store.masterKeyFingerprints
-  const needed = new Set(keys.filter(({ state }) => state !== "retired").map(({ masterKeyId }) => masterKeyId))
+  const needed = neededOf(keys, known)
   const message = mismatchOf({ held: master.fingerprints, known, needed, hasData })
   if (message !== null) return yield* new KeyFileMismatch({ message })
   yield* Effect.forEach(

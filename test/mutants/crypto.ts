@@ -74,6 +74,29 @@ export const crypto: ReadonlyArray<Mutant> = [
     { id: "crypto-tags-provider-definition-left-out", from: "    entry.definition,\n", to: "" },
     { id: "crypto-tags-names-run-together", from: "`${part.length}:${part}`", to: "part" }
   ]),
+  ...faultsIn("src/crypto/UsableKeys.ts", { breaks: ["R-SEC-30"], tests: [keyring] }, [
+    {
+      id: "crypto-keys-nobodys-key-says-which-to-write-with",
+      from: "        continue\n      }\n      materials.set(key.keyId, material)",
+      to: "      } else materials.set(key.keyId, material)"
+    },
+    {
+      id: "crypto-keys-opened-at-each-look",
+      from: "if (before?.openedIds.has(key.keyId) !== true) {",
+      to: "if (before?.openedIds.has(key.keyId) !== null) {"
+    }
+  ]),
+  ...faultsIn(
+    "src/crypto/ReplicaSeal.ts",
+    { breaks: ["R-SEC-30"], tests: ["test/integration/service/sharedRows.test.ts"] },
+    [
+      {
+        id: "crypto-seal-nobodys-key-ends-the-start",
+        from: "    ServiceKeys.openUnlessNobodys\n",
+        to: "    (key) => Effect.map(ServiceKeys.open(key), ({ material }) => material)\n"
+      }
+    ]
+  ),
   ...faultsIn("src/crypto/LiveKeyring.ts", { breaks: ["P9", "R-SEC-17"], tests: [keyring] }, [
     {
       id: "crypto-keyring-current-by-one-clock",
@@ -326,6 +349,30 @@ export const crypto: ReadonlyArray<Mutant> = [
         from: "return active.keyId === candidate.stored.keyId ? candidate : yield* open(active)",
         to: "return active.keyId !== candidate.stored.keyId ? candidate : yield* open(active)",
         breaks: ["P9", "R-SEC-4"]
+      },
+      {
+        id: "crypto-service-needed-key-is-nobodys",
+        from: "countRows(stored.keyId, 1)) > 0",
+        to: "countRows(stored.keyId, 1)) > 1",
+        breaks: ["P1", "R-SEC-30"]
+      },
+      {
+        id: "crypto-service-active-key-is-nobodys",
+        from: 'if (stored.state === "active" || (yield*',
+        to: 'if (stored.state === "retired" || (yield*',
+        breaks: ["P9", "R-SEC-30"]
+      },
+      {
+        id: "crypto-service-key-of-no-master-ends-the-start",
+        from: '(reason === "NotOpenable" || reason === "UnknownKey")',
+        to: 'reason === "NotOpenable"',
+        breaks: ["R-SEC-30"]
+      },
+      {
+        id: "crypto-service-anybody-says-what-is-needed",
+        from: '(noted.has(masterKeyId) || (state === "active" && tenantId === null))',
+        to: '(!noted.has("") || (state === "active" && tenantId === null))',
+        breaks: ["R-SEC-30"]
       }
     ]
   ),

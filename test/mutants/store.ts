@@ -443,6 +443,20 @@ export const store: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/store/maria/KeyRow.ts", { breaks: ["R-SEC-4", "P8"], tests: [`${maria}/KeyStore.test.ts`] }, [
+    {
+      id: "store-row-key-made-at-no-moment",
+      from: 'const createdSql = Columns.clampedSql("created_at")',
+      to: 'const createdSql = "created_at"',
+      breaks: ["R-SEC-30"],
+      tests: [`${maria}/PlantedMany.test.ts`]
+    },
+    {
+      id: "store-row-key-of-any-age",
+      from: "Columns.clampedSql(`${Columns.nowSql} - ${createdSql}`)",
+      to: "`${Columns.nowSql} - ${createdSql}`",
+      breaks: ["R-SEC-30"],
+      tests: [`${maria}/PlantedMany.test.ts`]
+    },
     { id: "store-row-key-without-its-link", from: "...linkOf(Columns.textOrNull(row, 7))", to: "...linkOf(null)" }
   ]),
   ...faultsIn(
@@ -689,6 +703,13 @@ export const store: ReadonlyArray<Mutant> = [
     "src/store/maria/MariaKeyRotationStore.ts",
     { breaks: ["P9", "R-SEC-4"], tests: [`${maria}/KeyRotationStore.test.ts`] },
     [
+      {
+        id: "store-sql-end-of-a-key-at-no-moment",
+        from: '${Columns.clampedSql("k.ended_at")} + ${',
+        to: "k.ended_at + ${",
+        breaks: ["R-SEC-30"],
+        tests: [`${maria}/PlantedMany.test.ts`]
+      },
       {
         id: "store-sql-page-of-secrets-begins-with-the-last-row",
         from: "(credential_id = ? AND version > ?)",

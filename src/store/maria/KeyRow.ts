@@ -7,9 +7,13 @@ import type { Row } from "./MariadbConnection.ts"
 
 const names = ["key_id", "purpose", "tenant_id", "state", "master_key_id", "wrapped", "created_at", "link"]
 
+/** As they are written. */
 export const storedKeyColumns = names.join(", ")
+/** As they are read: keys are read all together, so no number of one row may end the reading. */
+const createdSql = Columns.clampedSql("created_at")
+export const readKeyColumns = names.map((name) => (name === "created_at" ? createdSql : name)).join(", ")
 /** With the age by the database's clock. */
-export const keyColumns = `${storedKeyColumns}, ${Columns.nowSql} - created_at`
+export const keyColumns = `${readKeyColumns}, ${Columns.clampedSql(`${Columns.nowSql} - ${createdSql}`)}`
 
 const linkOf = (link: string | null): { readonly link?: string } => (link === null ? {} : { link })
 

@@ -29,7 +29,8 @@ const eraseSql = `UPDATE data_keys k SET k.wrapped = ''
 const endedSql = `SELECT k.key_id, k.tenant_id, ${Columns.clampedSql("k.ended_at")},
     ${Columns.clampedSql("COALESCE(k.ended_retention, ?)")}
   FROM data_keys k FORCE INDEX (ix_data_keys_ended)
-  WHERE k.ended_at IS NOT NULL AND k.ended_at + COALESCE(k.ended_retention, ?) <= ${Columns.nowSql}
+  WHERE k.ended_at IS NOT NULL
+    AND ${Columns.clampedSql("k.ended_at")} + ${Columns.clampedSql("COALESCE(k.ended_retention, ?)")} <= ${Columns.nowSql}
     AND k.state <> 'active' AND k.wrapped <> '' AND NOT ${keyRows.neededSql}
   ORDER BY k.ended_at LIMIT ?`
 const usableSql = (marks: string): string =>

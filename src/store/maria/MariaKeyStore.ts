@@ -5,13 +5,13 @@
 import { Effect, Layer } from "effect"
 import { KeyStore, type StoredKey } from "../KeyStore.ts"
 import * as Columns from "./Columns.ts"
-import { storedKeyColumns, storedKeyOf } from "./KeyRow.ts"
+import { readKeyColumns, storedKeyColumns, storedKeyOf } from "./KeyRow.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Session } from "./MariadbConnection.ts"
 
-const allSql = `SELECT ${storedKeyColumns} FROM data_keys ORDER BY key_id`
+const allSql = `SELECT ${readKeyColumns} FROM data_keys ORDER BY key_id`
 const insertSql = `INSERT IGNORE INTO data_keys (${storedKeyColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
-const activeSql = `SELECT ${storedKeyColumns} FROM data_keys WHERE active_for = CONCAT(?, '/', ?)`
+const activeSql = `SELECT ${readKeyColumns} FROM data_keys WHERE active_for = CONCAT(?, '/', ?)`
 const fingerprintsSql = "SELECT master_key_id, fingerprint FROM master_keys ORDER BY master_key_id"
 const addFingerprintSql = `INSERT IGNORE INTO master_keys (master_key_id, fingerprint, created_at) VALUES (?, ?, ${Columns.nowSql})`
 const hasDataSql = `SELECT EXISTS (SELECT 1 FROM tokens) OR EXISTS (SELECT 1 FROM idempotency)

@@ -6,6 +6,8 @@ import { inject } from "vitest"
 import { nameHash } from "../../../src/domain/ClientCredential.ts"
 import { AuditStore } from "../../../src/store/AuditStore.ts"
 import { ClientStore } from "../../../src/store/ClientStore.ts"
+import { KeyRotationStore } from "../../../src/store/KeyRotationStore.ts"
+import { KeyStore } from "../../../src/store/KeyStore.ts"
 import { Mariadb } from "../../../src/store/maria/Mariadb.ts"
 import type { Value } from "../../../src/store/maria/MariadbConnection.ts"
 import { PlatformStore } from "../../../src/store/PlatformStore.ts"
@@ -71,6 +73,30 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("w
         [false, false, true, true, true, false]
       )
       assert.strictEqual(found[5]?.readSeq, Number.MAX_SAFE_INTEGER)
+    })
+  )
+
+  it.effect("is each key, whatever stands for its moments", () =>
+    Effect.gen(function* () {
+      const [keys, rotation] = [yield* KeyStore, yield* KeyRotationStore]
+      const row = `INSERT INTO data_keys (key_id, purpose, tenant_id, state, master_key_id, wrapped, created_at, ended_at,
+        ended_retention) VALUES (?, ?, ?, ?, 'm', 'w', ?, ?, ?)`
+      const moments = [beyond, "-9223372036854775808", 1]
+      for (const [at, moment] of moments.entries()) {
+        const end = moment === 1 ? [1, 1] : [moment, moment]
+        yield* plant(row, [Buffer.alloc(16, 1 + at), "planted", `ended${at}`, "retiring", moment, ...end])
+        yield* plant(row, [Buffer.alloc(16, 11 + at), "planted", null, "nonsense", moment, null, null])
+      }
+      const mine = (found: ReadonlyArray<{ readonly keyId: string; readonly purpose: string }>) =>
+        found.filter(({ purpose }) => purpose === "planted").map(({ keyId }) => keyId.slice(0, 2))
+      const ofService = ["0b", "0c", "0d"]
+      assert.deepStrictEqual(mine(yield* keys.keys), ["01", "02", "03", ...ofService])
+      assert.deepStrictEqual(mine(yield* rotation.serviceKeys).toSorted(), ofService)
+      assert.deepStrictEqual(mine(yield* rotation.listKeys({ limit: 100, after: null })).length, 6)
+      assert.includeMembers(
+        (yield* rotation.endedKeys(1_000, 100)).map(({ tenantId }) => tenantId),
+        ["ended2"]
+      )
     })
   )
 

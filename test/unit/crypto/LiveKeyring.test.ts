@@ -1,4 +1,4 @@
-// Verifies R-SEC-3.
+// Verifies R-SEC-3, R-SEC-30.
 import { createHmac, randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Effect, Layer } from "effect"
@@ -169,6 +169,65 @@ describe("LiveKeyring", () => {
       assert.strictEqual((yield* replica(master, world).pipe(Effect.flip))._tag, "KeyFileMismatch")
     })
   )
+
+  describe("a key's row that somebody else wrote", () => {
+    const planted = (world: KeyWorld, change: Partial<StoredKey>): StoredKey => {
+      const [one] = world.keys()
+      return { ...one!, keyId: "00000000-0000-7000-8000-000000000000", state: "retiring", ...change }
+    }
+    const others = [
+      { name: "moved here from another place", change: {} },
+      { name: "under a master key that there is none of", change: { masterKeyId: "unheard" } }
+    ] as const
+    const purposes = ["token-hash", "seal", "fingerprint", "row-tag"] as const
+    for (const { change, name } of others) {
+      it.effect(
+        `${name}, is left out by a start and by a replica that runs, and by what says which key to write with`,
+        () =>
+          Effect.gen(function* () {
+            for (const purpose of purposes) {
+              const world = yield* keyWorld
+              const master = masterOf(fileKeys(1))
+              const keyring = yield* replica(master, world)
+              const before = keyring.hashToken("app", "token")
+              // The key that is written with looks younger than it.
+              const active = (yield* world.rotation.activeKey(purpose, null))!
+              world.put(planted(world, { purpose, createdAt: active.createdAt - 60_000, ...change }))
+              yield* TestClock.adjust("25 seconds")
+              assert.isTrue(keyring.isCurrent(), purpose)
+              const started = yield* replica(master, world)
+              for (const one of [keyring, started]) {
+                assert.deepStrictEqual(one.hashToken("app", "token"), before)
+                assert.deepStrictEqual(one.hashKeyIds(), [before.keyId])
+                assert.strictEqual(one.fingerprint("a"), keyring.fingerprint("a"))
+                assert.strictEqual(
+                  Buffer.from(yield* started.open("p", one.seal("p", Buffer.from("x")))).toString(),
+                  "x"
+                )
+              }
+            }
+          })
+      )
+    }
+
+    it.effect("is not left out when it is the one to write with, nor when a row needs it", () =>
+      Effect.gen(function* () {
+        for (const state of ["active", "retiring"] as const) {
+          const world = yield* keyWorld
+          const master = masterOf(fileKeys(1))
+          const keyring = yield* replica(master, world)
+          const key = planted(world, { purpose: "token-hash", state })
+          world.put(key)
+          if (state === "retiring") {
+            world.tables.tokens.set("one", { hashKeyId: key.keyId } as Token)
+          }
+          assert.strictEqual((yield* replica(master, world).pipe(Effect.flip))._tag, "KeyFileMismatch", state)
+          yield* TestClock.adjust("25 seconds")
+          assert.isFalse(keyring.isCurrent(), state)
+        }
+      })
+    )
+  })
 
   it.effect("a passing fault of the master key is not called another key file", () =>
     Effect.gen(function* () {

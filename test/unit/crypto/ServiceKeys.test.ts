@@ -1,7 +1,7 @@
-// Verifies R-SEC-3.
+// Verifies R-SEC-3, R-SEC-30.
 /** Which key file belongs to which data: said before anything is written. */
 import { assert, describe, it } from "vitest"
-import { mismatchOf } from "../../../src/crypto/ServiceKeys.ts"
+import { mismatchOf, neededOf } from "../../../src/crypto/ServiceKeys.ts"
 
 const key = (masterKeyId: string, fingerprint = `of ${masterKeyId}`) => ({ masterKeyId, fingerprint })
 const says = (options: Partial<Parameters<typeof mismatchOf>[0]>) =>
@@ -19,5 +19,19 @@ describe("a key file", () => {
     assert.match(says({ needed: new Set(["a", "b"]) }) ?? "", /needs master key b, here is a/u)
     assert.match(says({ held: [key("b")], needed: new Set() }) ?? "", /another key file/u)
     assert.match(says({ known: [], needed: new Set() }) ?? "", /holds data, but not which master key/u)
+  })
+
+  it("has to hold what was noted, and what the service writes with; not what the row of some tenant names", () => {
+    const row = (masterKeyId: string, state: "active" | "retiring" | "retired", tenantId: string | null) => ({
+      ...{ masterKeyId, state, tenantId }
+    })
+    const rows = [
+      row("a", "retiring", "acme"),
+      row("b", "retired", "acme"),
+      row("c", "active", "acme"),
+      row("d", "retiring", null),
+      row("e", "active", null)
+    ]
+    assert.deepStrictEqual(Array.from(neededOf(rows, [key("a"), key("b")])), ["a", "e"])
   })
 })

@@ -1,0 +1,56 @@
+/**
+ * The service's keys as they stand in the database, without those that are nobody's: such a one is as if it was not there, and
+ * does not even say which one to write with. It is told once.
+ *
+ * What was opened before is not asked of the master key again.
+ */
+import { Effect } from "effect"
+import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
+import * as ServiceKeys from "./ServiceKeys.ts"
+
+export interface KnownIds {
+  /** Those that opened. */
+  readonly openedIds: ReadonlySet<string>
+  readonly nobodysIds: ReadonlySet<string>
+}
+
+const tellNobodys = ({ keyId, purpose }: AgedKey) =>
+  Effect.logError("a key does not open and no row needs it: somebody else wrote its row, and it is left out").pipe(
+    Effect.annotateLogs({ keyId, purpose })
+  )
+
+export const read = Effect.fnUntraced(function* (isUsed: (key: AgedKey) => boolean, before: KnownIds | null) {
+  const store = yield* KeyRotationStore
+  const keys: Array<AgedKey> = []
+  const [openedIds, nobodysIds] = [new Set<string>(), new Set<string>()]
+  const materials = new Map<string, Uint8Array>()
+  for (const key of (yield* store.serviceKeys).filter(isUsed)) {
+    if (before?.openedIds.has(key.keyId) !== true) {
+      const material = yield* ServiceKeys.openUnlessNobodys(key)
+      if (material === null) {
+        nobodysIds.add(key.keyId)
+        if (before?.nobodysIds.has(key.keyId) !== true) yield* tellNobodys(key)
+        continue
+      }
+      materials.set(key.keyId, material)
+    }
+    openedIds.add(key.keyId)
+    keys.push(key)
+  }
+  return {
+    keys,
+    known: { openedIds, nobodysIds } satisfies KnownIds,
+    /** The bytes of one, which the caller overwrites. */
+    materialOf: (key: AgedKey) => {
+      const material = materials.get(key.keyId)
+      materials.delete(key.keyId)
+      return material === undefined
+        ? Effect.map(ServiceKeys.open(key), (opened) => opened.material)
+        : Effect.succeed(material)
+    },
+    /** Overwrites what nobody took. */
+    wipe: () => {
+      for (const material of materials.values()) material.fill(0)
+    }
+  }
+})
