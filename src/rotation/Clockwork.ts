@@ -31,7 +31,7 @@ export const make = Effect.fnUntraced(function* (noun: string) {
 
   const turn = <E extends Failure>(name: string, work: Effect.Effect<void, E>) =>
     Effect.gen(function* () {
-      const mine = yield* sweeps.claim(`${noun}.${name}`, process, Duration.toMillis(claimFor))
+      const mine = yield* sweeps.hold(`${noun}.${name}`, process, Duration.toMillis(claimFor))
       if (mine) yield* work
     }).pipe(loggingFailure(name))
 

@@ -71,7 +71,7 @@ export const claim = Effect.fnUntraced(function* (sweep: string) {
   const sweeps = yield* Sweeps
   const { process } = yield* Replica
   const { claimTtl } = yield* SweepConfig
-  return yield* sweeps.claim(sweep, process, Duration.toMillis(claimTtl))
+  return yield* sweeps.hold(sweep, process, Duration.toMillis(claimTtl))
 })
 
 /** One pass. Answers how many tokens were changed; 0 when another replica has the sweep. */

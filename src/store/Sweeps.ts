@@ -11,6 +11,12 @@ export class Sweeps extends Context.Service<
   Sweeps,
   {
     readonly claim: (sweep: string, process: string, ttlMs: number) => Effect.Effect<boolean, StoreUnavailable>
+    /**
+     * As `claim`, for sweeps that look all the time: what this process claimed is its own for the first half of `ttlMs` without
+     * being asked for again, so a look that finds nothing writes nothing. For work that does once what it does twice, since a
+     * `true` makes no claim longer in that half.
+     */
+    readonly hold: (sweep: string, process: string, ttlMs: number) => Effect.Effect<boolean, StoreUnavailable>
     /** Gives up all that the process has claimed, so that nobody waits for its time to be over. */
     readonly release: (process: string) => Effect.Effect<void, StoreUnavailable>
     /** Tokens whose end has come and whose status does not say so yet, by an index, oldest end first; `place`: an endpoint in an application. */

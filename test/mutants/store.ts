@@ -626,6 +626,40 @@ export const store: ReadonlyArray<Mutant> = [
       to: "(last_used_at IS NULL OR last_used_at <> ?)"
     }
   ]),
+  ...faultsIn(
+    "src/store/maria/MariaSweeps.ts",
+    { breaks: ["P2"], tests: [`${maria}/maria/QueryPlans.test.ts`, `${maria}/Sweeps.test.ts`] },
+    [
+      {
+        id: "store-sql-sweep-held-for-ever",
+        from: "process && nowMs < known.untilMs) return true",
+        to: "process) return true"
+      },
+      {
+        id: "store-sql-sweep-held-by-another-process",
+        from: "known?.process === process && nowMs < known.untilMs",
+        to: "known !== undefined && nowMs < known.untilMs"
+      },
+      {
+        id: "store-sql-sweep-asked-for-at-every-look",
+        from: "untilMs: nowMs + ttlMs / 2 }",
+        to: "untilMs: nowMs }"
+      },
+      { id: "store-sql-sweep-held-after-it-was-given-up", from: "        forget(process)\n", to: "" },
+      {
+        id: "store-sql-removed-applications-not-looked-for",
+        from: "    OR EXISTS (SELECT 1 FROM applications FORCE INDEX (ix_applications_removed) WHERE removed_at IS NOT NULL)`",
+        to: "`",
+        breaks: ["R-TOK-7"]
+      },
+      {
+        id: "store-sql-removed-tenants-not-looked-for",
+        from: "    EXISTS (SELECT 1 FROM tenants FORCE INDEX (ix_tenants_removed) WHERE removed_at IS NOT NULL)\n    OR ",
+        to: "    ",
+        breaks: ["R-BUS-14"]
+      }
+    ]
+  ),
   ...faultsIn("src/store/maria/MariaSweeps.ts", { breaks: ["P2"], tests: [`${maria}/Sweeps.test.ts`] }, [
     {
       id: "store-sql-sweep-taken-from-its-holder",

@@ -26,6 +26,28 @@ export const sweepsSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
           )
         )
         assert.isFalse(yield* sweeps.claim(sweep, "one", ttlMs))
+        assert.isFalse(yield* sweeps.hold(sweep, "one", ttlMs))
+      })
+    )
+
+    it.effect("lets a process hold what it has claimed, and nobody else until its time is over", () =>
+      Effect.gen(function* () {
+        const sweeps = yield* Sweeps
+        const [sweep, short] = [aName("sweep"), aName("sweep")]
+        for (let look = 0; look < 3; look += 1) assert.isTrue(yield* sweeps.hold(sweep, "one", ttlMs))
+        assert.isFalse(yield* sweeps.hold(sweep, "two", ttlMs))
+        assert.isFalse(yield* sweeps.claim(sweep, "two", ttlMs))
+        assert.isTrue(yield* sweeps.hold(short, "one", 30))
+        yield* Effect.promise(() =>
+          eventually(
+            () => Effect.runPromise(sweeps.hold(short, "two", ttlMs)),
+            (held) => held
+          )
+        )
+        assert.isFalse(yield* sweeps.hold(short, "one", ttlMs))
+        yield* sweeps.release("one")
+        assert.isTrue(yield* sweeps.hold(sweep, "two", ttlMs))
+        assert.isFalse(yield* sweeps.hold(sweep, "one", ttlMs))
       })
     )
 

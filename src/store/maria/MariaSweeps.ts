@@ -2,7 +2,7 @@
  * `Sweeps` on MariaDB: every search goes along an index that holds nothing but what it looks for, so
  * a sweep over millions of tokens with nothing to do reads nothing.
  */
-import { Effect, Layer } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import { Sweeps } from "../Sweeps.ts"
 import * as Columns from "./Columns.ts"
 import { Mariadb } from "./Mariadb.ts"
@@ -30,6 +30,10 @@ export const orphansOfTenantsSql = `SELECT t.tenant_id, t.token_id
  * no revocation of its tenant is pending.
  */
 const nothingPendingSql = "NOT EXISTS (SELECT 1 FROM pending_revocations p WHERE p.tenant_id = a.tenant_id)"
+/** Nothing of what follows has anything to do otherwise. */
+const isAnythingRemovedSql = `SELECT
+    EXISTS (SELECT 1 FROM tenants FORCE INDEX (ix_tenants_removed) WHERE removed_at IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM applications FORCE INDEX (ix_applications_removed) WHERE removed_at IS NOT NULL)`
 const purgeApplicationsSql = `DELETE a FROM applications a
   WHERE a.removed_at > 0 AND a.token_count = 0 AND ${nothingPendingSql}`
 const purgeApplicationsOfTenantsSql = `DELETE a FROM tenants n
@@ -66,6 +70,24 @@ const claim = async (session: Session, sweep: string, process: string, ttlMs: nu
   return (await session.run(firstClaimSql, [sweep, process, ttlMs])) > 0
 }
 
+/** Nobody else can have a claim before its end, and the process's clock is read before the claim is asked for. */
+const heldClaims = (ask: Sweeps["Service"]["claim"]) => {
+  const held = new Map<string, { readonly process: string; readonly untilMs: number }>()
+  return {
+    hold: Effect.fnUntraced(function* (sweep: string, process: string, ttlMs: number) {
+      const nowMs = Number(yield* Clock.monotonicTimeNanos) / 1e6
+      const known = held.get(sweep)
+      if (known?.process === process && nowMs < known.untilMs) return true
+      const isMine = yield* ask(sweep, process, ttlMs)
+      if (isMine) held.set(sweep, { process, untilMs: nowMs + ttlMs / 2 })
+      return isMine
+    }),
+    forget: (process: string): void => {
+      for (const [sweep, claim] of held) if (claim.process === process) held.delete(sweep)
+    }
+  }
+}
+
 const orphans = async (session: Session, limit: number) => {
   const ofApplications = await session.rows(orphansOfApplicationsSql, [limit])
   const left = limit - ofApplications.length
@@ -75,6 +97,8 @@ const orphans = async (session: Session, limit: number) => {
 }
 
 const purgeRemoved = async (session: Session) => {
+  const [isAnythingRemoved] = await session.rows(isAnythingRemovedSql, [])
+  if (Columns.whole(isAnythingRemoved!, 0) === 0) return { applications: 0, tenants: 0 }
   const applications = (await session.run(purgeApplicationsSql)) + (await session.run(purgeApplicationsOfTenantsSql))
   await session.run(purgeServicesSql)
   await session.run(purgeProviderSecretsSql)
@@ -84,12 +108,18 @@ const purgeRemoved = async (session: Session) => {
   return { applications, tenants: await session.run(purgeTenantsSql) }
 }
 
-const make = Effect.map(Mariadb, (database) =>
-  Sweeps.of({
-    claim: (sweep, process, ttlMs) =>
-      database.query("Sweeps.claim", (session) => claim(session, sweep, process, ttlMs)),
+const make = Effect.map(Mariadb, (database) => {
+  const ask: Sweeps["Service"]["claim"] = (sweep, process, ttlMs) =>
+    database.query("Sweeps.claim", (session) => claim(session, sweep, process, ttlMs))
+  const { forget, hold } = heldClaims(ask)
+  return Sweeps.of({
+    claim: ask,
+    hold,
     release: (process) =>
-      Effect.asVoid(database.query("Sweeps.release", (session) => session.run(releaseSql, [process]))),
+      Effect.suspend(() => {
+        forget(process)
+        return Effect.asVoid(database.query("Sweeps.release", (session) => session.run(releaseSql, [process])))
+      }),
     endedTokens: (limit) =>
       database.query("Sweeps.endedTokens", async (session) => (await session.rows(endedSql, [limit])).map(endedOf)),
     orphanedTokens: (limit) => database.query("Sweeps.orphanedTokens", (session) => orphans(session, limit)),
@@ -97,6 +127,6 @@ const make = Effect.map(Mariadb, (database) =>
     purgeIdempotent: (ageMs, limit) =>
       database.query("Sweeps.purgeIdempotent", (session) => session.run(purgeIdempotentSql, [ageMs, limit]))
   })
-)
+})
 
 export const layer: Layer.Layer<Sweeps, never, Mariadb> = Layer.effect(Sweeps, make)

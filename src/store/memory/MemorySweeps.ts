@@ -52,8 +52,11 @@ const purgeIdempotent = (tables: MemoryTables, before: number, limit: number): n
 
 const make = Effect.map(MemoryDatabase, (tables) => {
   const step = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
+  const ask: Sweeps["Service"]["claim"] = (sweep, process, ttlMs) =>
+    step((now) => claim(tables, sweep, process, now + ttlMs, now))
   return Sweeps.of({
-    claim: (sweep, process, ttlMs) => step((now) => claim(tables, sweep, process, now + ttlMs, now)),
+    claim: ask,
+    hold: ask,
     release: (process) =>
       Effect.sync(() => {
         for (const [sweep, claim] of tables.sweeps) if (claim.process === process) tables.sweeps.delete(sweep)

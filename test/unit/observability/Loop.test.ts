@@ -65,14 +65,14 @@ type Turn = () => void
 
 const environment = ConfigProvider.layer(ConfigProvider.fromEnvRecord({}))
 const replica = Layer.succeed(Replica, replicaOf("cm", "one"))
-const sweepsWith = (turn: Turn) =>
-  Layer.mock(Sweeps, {
-    claim: () =>
-      Effect.sync(() => {
-        turn()
-        return false
-      })
-  })
+const sweepsWith = (turn: Turn) => {
+  const claim = () =>
+    Effect.sync(() => {
+      turn()
+      return false
+    })
+  return Layer.mock(Sweeps, { claim, hold: claim })
+}
 const nats = {
   control: {
     publish: () => {},
@@ -121,7 +121,7 @@ const credentialSweep = (method: "expire" | "measure") => (turn: Turn) => {
     measure: method === "measure" ? Effect.asVoid(works) : Effect.void
   })
   const settings = CredentialsConfig.layer.pipe(Layer.provide(environment))
-  const claims = Layer.mock(Sweeps, { claim: () => Effect.succeed(true) })
+  const claims = Layer.mock(Sweeps, { hold: () => Effect.succeed(true) })
   return Layer.build(CredentialExpirySweep.layer.pipe(Layer.provide([sweeps, settings, claims, replica])))
 }
 
@@ -144,7 +144,7 @@ const auditSweep = (method: "checkpoint" | "writeRefusals" | "finishCuts" | "ret
       )
     )
   )
-  const claims = Layer.mock(Sweeps, { claim: () => Effect.succeed(true) })
+  const claims = Layer.mock(Sweeps, { hold: () => Effect.succeed(true) })
   return Layer.build(AuditSweep.layer.pipe(Layer.provide([sweeps, settings, claims, replica])))
 }
 

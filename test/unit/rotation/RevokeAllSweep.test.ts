@@ -29,7 +29,8 @@ describe("RevokeAllSweep", () => {
     const unused = () => Effect.die(new Error("not asked for"))
     const parts = Layer.mergeAll(
       Layer.succeed(Sweeps, {
-        claim: () => Effect.succeed(true),
+        claim: unused,
+        hold: () => Effect.succeed(true),
         release: () => Effect.void,
         endedTokens: unused,
         orphanedTokens: unused,

@@ -67,7 +67,8 @@ const parts = (world: World) => {
     })
   return Layer.mergeAll(
     Layer.succeed(Sweeps, {
-      claim: (_sweep, process) => answer(() => world.holder === process),
+      claim: () => Effect.die(new Error("not asked for")),
+      hold: (_sweep, process) => answer(() => world.holder === process),
       release: (process) => Effect.sync(() => void world.released.push(process)),
       endedTokens: (limit) => answer(() => world.ended.slice(0, limit)),
       orphanedTokens: (limit) => answer(() => world.orphaned.slice(0, limit)),

@@ -16,6 +16,7 @@ import { Outbox } from "../../../../src/store/Outbox.ts"
 import { Sweeps } from "../../../../src/store/Sweeps.ts"
 import { TenantStore } from "../../../../src/store/TenantStore.ts"
 import { auditedBy } from "../../../support/auditedBy.ts"
+import { eventually } from "../../../support/eventually.ts"
 import {
   aMessage,
   aName,
@@ -40,6 +41,21 @@ const rowsRead = <A, E, R>(work: Effect.Effect<A, E, R>) =>
     yield* work
     const after = yield* reads
     return after - before
+  })
+
+/** How many statements it was, of those that change or read rows. */
+const statementsOf = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const database = yield* Mariadb
+    const counted = database.query("test", async (session) => {
+      const rows = await session.rows(
+        "SHOW SESSION STATUS WHERE Variable_name IN ('Com_select', 'Com_update', 'Com_update_multi', 'Com_insert', 'Com_delete', 'Com_delete_multi')"
+      )
+      return rows.reduce((sum, row) => sum + Number(row[1]), 0)
+    })
+    const before = yield* counted
+    yield* work
+    return (yield* counted) - before
   })
 
 /** Table to index, as the optimizer means to run it. */
@@ -109,6 +125,46 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         )
         // A few looks for each kind of thing that a removed tenant leaves, whatever there is of tokens.
         assert.isBelow(read, 300)
+      })
+    )
+
+    it.effect("a sweep that looks again, or finds nothing removed, does so for next to nothing", () =>
+      Effect.gen(function* () {
+        const sweeps = yield* Sweeps
+        const sweep = aName("sweep")
+        assert.isTrue(yield* sweeps.hold(sweep, "one", 60_000))
+        assert.strictEqual(yield* statementsOf(sweeps.hold(sweep, "one", 60_000)), 0)
+        yield* sweeps.release("one")
+        assert.isAbove(yield* statementsOf(sweeps.hold(sweep, "one", 60_000)), 0)
+        // One look whether there is anything removed.
+        assert.strictEqual(yield* statementsOf(sweeps.purgeRemoved), 1)
+        const { tenantId } = yield* aTenant
+        yield* transact(tenantId, {}, () => ({ tenantRemoved: true }))
+        assert.isAbove(yield* statementsOf(sweeps.purgeRemoved), 1)
+        assert.strictEqual(yield* statementsOf(sweeps.purgeRemoved), 1)
+        const another = yield* aTenant
+        yield* transact(another.tenantId, {}, () => ({ applicationsRemoved: [another.appName] }))
+        assert.isAbove(yield* statementsOf(sweeps.purgeRemoved), 1)
+      })
+    )
+
+    it.effect("a claim that is held is asked for again in time", () =>
+      Effect.gen(function* () {
+        const sweeps = yield* Sweeps
+        const database = yield* Mariadb
+        const sweep = aName("sweep")
+        assert.isTrue(yield* sweeps.hold(sweep, "one", 400))
+        // By whoever changes rows: only who asks sees it.
+        yield* database.query("test", (session) =>
+          session.run("UPDATE sweep_claims SET replica_id = 'two', expires_at = ? WHERE sweep = ?", [2 ** 45, sweep])
+        )
+        yield* Effect.promise(() =>
+          eventually(
+            () => Effect.runPromise(sweeps.hold(sweep, "one", 400)),
+            (held) => !held,
+            { limitMs: 30_000, what: "the claim being asked for again" }
+          )
+        )
       })
     )
 
