@@ -17,12 +17,13 @@ export interface Sent {
 
 interface Subscribed {
   readonly subject: string
+  /** Its tokens, cut once: a service has a hundred subscriptions, and a test publishes thousands of messages. */
+  readonly wanted: ReadonlyArray<string>
   readonly queue: string | undefined
   readonly callback: (error: Error | null, message: Msg) => void
 }
 
-const matches = (pattern: string, subject: string): boolean => {
-  const [wanted, given] = [pattern.split("."), subject.split(".")]
+const matches = (wanted: ReadonlyArray<string>, given: ReadonlyArray<string>): boolean => {
   const open = wanted.at(-1) === ">"
   return (
     (open ? given.length >= wanted.length : given.length === wanted.length) &&
@@ -45,7 +46,7 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
   const connection = {
     info: { max_payload: maxPayload },
     subscribe: (subject: string, given: { queue?: string; callback: Subscribed["callback"] }) => {
-      const subscribed: Subscribed = { subject, queue: given.queue, callback: given.callback }
+      const subscribed = { subject, wanted: subject.split("."), queue: given.queue, callback: given.callback }
       subscriptions.add(subscribed)
       return { drain: () => Promise.resolve(void subscriptions.delete(subscribed)) }
     },
@@ -78,8 +79,9 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
       }
     } as unknown as Msg
     const groups = new Set<string>()
-    const takers = Array.from(subscriptions).filter(({ queue, subject: pattern }) => {
-      if (!matches(pattern, subject)) return false
+    const tokens = subject.split(".")
+    const takers = Array.from(subscriptions).filter(({ queue, wanted }) => {
+      if (!matches(wanted, tokens)) return false
       if (queue === undefined) return true
       const first = !groups.has(queue)
       groups.add(queue)

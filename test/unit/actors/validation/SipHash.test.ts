@@ -7,7 +7,7 @@ const mask = (1n << 64n) - 1n
 
 /** SipHash-2-4-128 straight from its description, in whole 64-bit numbers. */
 const sipHash128 = (key: Uint8Array, message: Uint8Array): string => {
-  const word = (bytes: Uint8Array, at: number) => Buffer.from(bytes).readBigUInt64LE(at)
+  const word = (bytes: Uint8Array, at: number) => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at, true)
   const rotate = (value: bigint, by: bigint) => ((value << by) | (value >> (64n - by))) & mask
   const [k0, k1] = [word(key, 0), word(key, 8)]
   const v = [
