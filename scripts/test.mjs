@@ -11,7 +11,7 @@ import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { checkout, onPath } from "./lib/find.mjs"
 import { provide } from "./lib/install.mjs"
-import { checkParts, program, runParts, suites } from "./lib/parts.mjs"
+import { program, runParts, suites, unitParts } from "./lib/parts.mjs"
 import { orExplain, say } from "./lib/report.mjs"
 
 /** A run that hangs is ended; one that only takes its time on a busy machine is not. */
@@ -38,7 +38,7 @@ const recipes = () => {
 await orExplain(async () => {
   await provide()
   rmSync(unitReport, { force: true })
-  const [types, lint, unit] = checkParts(["unit*"], unitReport)
+  const [types, lint, unit] = unitParts(unitReport)
   const groups = [
     [types, lint],
     [unit],

@@ -7,6 +7,7 @@ import { Schema } from "effect"
 import { assert, it } from "vitest"
 import type { Declared } from "../../src/observability/Setting.ts"
 import { compileCache } from "../support/compileCache.ts"
+import { times } from "../support/times.ts"
 
 const root = join(import.meta.dirname, "../..")
 
@@ -59,7 +60,8 @@ const startWith = (env: Readonly<Record<string, string>>) =>
     )
   )
 
-it.each([
+/** Each is a process of its own, so `npm run check` starts one. */
+const wrong: ReadonlyArray<readonly [what: string, name: string, value: string, line: string]> = [
   ["a text", "CM_REPLICA_ID", "pl anted", "CM_REPLICA_ID must be a text of the form ^[A-Za-z0-9_-]{1,32}$"],
   ["a number", "CM_STREAM_REPLICAS", "planted", "CM_STREAM_REPLICAS must be a whole number, 1 to 5 (servers)"],
   ["a number out of range", "CM_STREAM_REPLICAS", "6", "CM_STREAM_REPLICAS must be a whole number, 1 to 5 (servers)"],
@@ -68,7 +70,9 @@ it.each([
   ["a flag", "CM_KEY_FILE_CREATE", "planted", "CM_KEY_FILE_CREATE must be true or false"],
   ["a relation", "CM_KEYS_ACTIVATION", "1 second", "CM_KEYS_ACTIVATION must be at least five times CM_KEYS_RELOAD"],
   ["a secret that is not there", "DATABASE_URL", "", "DATABASE_URL must be given"]
-])(
+]
+
+it.each(wrong.slice(0, times(wrong.length)))(
   "%s that is wrong stops the start with one line that names the variable and not its value",
   async (_, name, value, line) => {
     assert.deepStrictEqual(await startWith({ [name]: value }), { code: 1, printed: `${line}\n` })

@@ -10,6 +10,7 @@ import {
   retryAtOf
 } from "../../../src/domain/ProviderAnswer.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
+import { times } from "../../support/times.ts"
 
 const now = 1_800_000_000_000
 const plain = providerOf({ name: "plain", token_url: "https://example.com/token" })
@@ -333,7 +334,7 @@ it("whatever comes is read, and nothing is thrown", () => {
     "\u0000",
     "ok"
   ]
-  for (let round = 0; round < 20_000; round++) {
+  for (let round = 0; round < times(20_000); round++) {
     const body = Array.from({ length: below(12) }, () => pieces[below(pieces.length)]).join("")
     const name = [...builtInProviders.keys()][below(builtInProviders.size)]!
     const answer = read(built(name), raw(100 + below(500), body, { contentType: below(2) === 0 ? "" : "form" }))

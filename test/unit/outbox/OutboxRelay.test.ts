@@ -13,6 +13,7 @@ import { eventLogFaults, faulty } from "../../support/eventLogFaults.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type MemoryOutbox, memoryOutbox } from "../../support/memoryOutbox.ts"
 import { assertExactlyOnceInOrder, relayLayer, relayUntil, soloCoherence, streamOf } from "../../support/relayWorld.ts"
+import { times } from "../../support/times.ts"
 
 /** An event log that forgets every id at once, so that only the relay's own care prevents doubles. */
 const forgetful = Effect.map(
@@ -672,7 +673,7 @@ const run = (seed: number): Promise<void> =>
           ids.push(eventId)
           outbox.write({ eventId, tenantId: `tenant${entity % 3}` })
         }
-      }).pipe(Effect.repeat(Schedule.spaced("5 millis").pipe(Schedule.upTo({ times: 150 }))))
+      }).pipe(Effect.repeat(Schedule.spaced("5 millis").pipe(Schedule.upTo({ times: times(150) }))))
       // A relay that was deposed goes on publishing what it has in hand, as a slow one would.
       yield* Effect.scoped(
         Effect.gen(function* () {

@@ -9,8 +9,9 @@ import { eventually } from "../../support/eventually.ts"
 import { mutations } from "../../support/mutations.ts"
 import { type ProtocolWorld, protocolWorld, requestInfo } from "../../support/protocolWorld.ts"
 import { someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
+import { times } from "../../support/times.ts"
 
-const perSubject = 1_000
+const perSubject = times(1_000)
 const seed = Number(process.env.CM_TEST_SEED ?? 20_261_124)
 
 const json = new TextEncoder().encode(

@@ -5,6 +5,7 @@ import { plainReplyRule, replyRule } from "../../../src/protocols/Responder.ts"
 import { EndpointTokenStatusTransitionRequest } from "../../../src/schema/Ecap.ts"
 import { protocolWorld } from "../../support/protocolWorld.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
+import { times } from "../../support/times.ts"
 
 const refused = [
   "cm.v1.demo.token.delete",
@@ -34,7 +35,7 @@ describe("the reply subject", () => {
     const [rule, isPlain] = [replyRule("_INBOX.service"), plainReplyRule("_INBOX.service")]
     const parts = ["_INBOX", ".", "service", "a", "*", ">", " ", "\u00e9", "\u00a0", "_R_", "\u0000", "~", "\u007f"]
     const { random } = seededRandom("reply subjects")
-    const made = Array.from({ length: 20_000 }, () =>
+    const made = Array.from({ length: times(20_000) }, () =>
       Array.from({ length: 1 + Math.floor(random() * 6) }, () => parts[Math.floor(random() * parts.length)]).join("")
     )
     const begun = made.map((text) => `_INBOX.${text}`)

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { keptPerTenant, make as makeShares } from "../../../src/protocols/Shares.ts"
 import { make, pressedMax, pressedMs, sliceMs, stuckMs, waitsMax } from "../../../src/protocols/Turns.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
+import { times } from "../../support/times.ts"
 
 /** A loop that turns when it is told to, on which each request takes so long. */
 const world = (tookMs: (line: string) => number = () => sliceMs) => {
@@ -255,7 +256,7 @@ describe("requests begin in turns", () => {
   it("whatever comes: each begins or is refused once, in the order of its line, none waits while it may begin, bounds hold", () => {
     const { random, seed } = seededRandom("turns")
     const below = (n: number) => Math.floor(random() * n)
-    for (let run = 0; run < 200; run++) {
+    for (let run = 0; run < times(200); run++) {
       const { deadlineCount, overdue, passes, begun, refused, take, turn, turns } = world(
         () => below(3) * sliceMs * 0.7
       )

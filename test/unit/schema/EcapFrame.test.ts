@@ -6,6 +6,7 @@ import { keyOf, names, RequestFrame } from "../../../src/schema/EcapFrame.ts"
 import { encodeTail, endpointIdOfTail, ResponseWriter, withoutCorrelationId } from "../../../src/schema/EcapReply.ts"
 import * as vectors from "../../fixtures/ecapVectors.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
+import { times } from "../../support/times.ts"
 
 const common = [
   { name: "correlationId", type: "string" },
@@ -109,7 +110,7 @@ describe("EcapFrame reads requests", () => {
 
   it("exactly as an independent encoder wrote them, whatever is in them", () => {
     const { random, seed } = seededRandom("EcapFrame")
-    for (let run = 0; run < 2_000; run++) {
+    for (let run = 0; run < times(2_000); run++) {
       const value: RequestValue = {
         correlationId: randomText(random),
         timestamp: edges[Math.floor(random() * edges.length)]!,
@@ -232,7 +233,7 @@ describe("EcapFrame writes responses", () => {
   it("that an independent decoder reads back, whatever is in them", () => {
     const { random, seed } = seededRandom("EcapFrame responses")
     const nullable = () => (random() < 0.3 ? null : randomText(random))
-    for (let run = 0; run < 1_000; run++) {
+    for (let run = 0; run < times(1_000); run++) {
       const value = {
         correlationId: randomText(random),
         timestamp: 1_600_000_000_000 + Math.floor(random() * 1e12),
@@ -258,7 +259,7 @@ describe("EcapFrame writes responses", () => {
     const writer = new ResponseWriter()
     const { random, seed } = seededRandom("EcapFrame slabs")
     const kept: Array<{ bytes: Uint8Array; hex: string }> = []
-    for (let run = 0; run < 400; run++) {
+    for (let run = 0; run < times(400); run++) {
       const correlation = Buffer.alloc(Math.floor(random() ** 4 * 600_000), 0x61)
       const endpointId = "e".repeat(1 + Math.floor(random() * 9))
       const tail = encodeTail({ tokenId: "t", endpointId, statusCode: 200, reasonPhrase: null })

@@ -12,6 +12,7 @@ import * as Scmp from "../../../src/schema/Scmp.ts"
 import * as Tle from "../../../src/schema/Tle.ts"
 import { makeOracle, withTextsAsBytes } from "../../support/avroOracle.ts"
 import { mutations, randomFrom } from "../../support/mutations.ts"
+import { times } from "../../support/times.ts"
 
 const messages = [Ecap, Cap, Elce, Tle, Scmp].flatMap((module): ReadonlyArray<Message<Fields>> => Object.values(module))
 type Kind = keyof typeof kinds
@@ -48,7 +49,7 @@ describe("the encoding is that of another implementation", () => {
   for (const one of messages) {
     it(`of ${one.record}, both ways (seed 11)`, () => {
       const below = randomFrom(11)
-      for (let times = 0; times < 200; times++) {
+      for (let run = 0; run < 200; run++) {
         const value = randomValue(one, below)
         const bytes = one.encode(value)
         assertSame(Buffer.from(bytes), oracle.write(one.schema, value))
@@ -115,7 +116,7 @@ it("a run of any byte and an impossible length change nothing for the next messa
 
 it("a good message reads right after each of a hundred thousand that are nearly right (seed 17)", () => {
   const check = makeCheck()
-  const each = Math.ceil(100_000 / messages.length)
+  const each = Math.ceil(times(100_000) / messages.length)
   let oracle = makeOracle()
   let refused = 0
   for (const { bytes, one } of check.good) {
@@ -127,10 +128,10 @@ it("a good message reads right after each of a hundred thousand that are nearly 
       else assertSame(withTextsAsBytes(decoded), oracle.read(one.schema, payload))
     }
   }
-  assert.isAbove(refused, 10_000)
+  assert.isAbove(refused, times(10_000))
   // What the other one reads, and would write in just these bytes, is refused for a text that is not UTF-8 only.
   for (const { bytes, one } of check.good) {
-    for (const payload of mutations(bytes, 60, 19)) {
+    for (const payload of mutations(bytes, times(60), 19)) {
       if (one.decode(payload) !== null) continue
       oracle = makeOracle()
       const read = oracle.read(one.schema, payload)

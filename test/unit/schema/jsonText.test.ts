@@ -7,6 +7,7 @@ import { depthMax, parseJson, valuesMax } from "../../../src/schema/JsonText.ts"
 import { GetToken } from "../../../src/schema/TokenJson.ts"
 import { mutations } from "../../support/mutations.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
+import { times } from "../../support/times.ts"
 
 const { random, seed } = seededRandom("JSON texts")
 
@@ -163,7 +164,7 @@ describe("a number", () => {
   })
 
   it("is judged as exact arithmetic judges it, whatever it is", () => {
-    for (let count = 0; count < 20_000; count++) {
+    for (let count = 0; count < times(20_000); count++) {
       const digits =
         String(Math.floor(random() * 10 ** (1 + Math.floor(random() * 15)))) + String(Math.floor(random() * 10 ** 5))
       const power = Math.floor(random() * 40) - 20
@@ -291,7 +292,7 @@ describe(`texts at random (SEED=${seed})`, () => {
   it("are refused exactly when a key stands twice in an object", () => {
     const value = writer(random)
     let refused = 0
-    for (let count = 0; count < 20_000; count++) {
+    for (let count = 0; count < times(20_000); count++) {
       const { backslash, repeats, text } = value(5)
       const result = parse(text)
       assert.strictEqual(Result.isFailure(result), repeats || backslash, text)
@@ -299,13 +300,13 @@ describe(`texts at random (SEED=${seed})`, () => {
       else assert.strictEqual(result.failure, backslash ? withBackslash : twice)
       if (repeats) refused++
     }
-    assert.isAbove(refused, 1_000)
+    assert.isAbove(refused, times(1_000))
   })
 
   it("that were broken are refused, or are JSON without a key twice", () => {
     const value = writer(random)
     let taken = 0
-    for (let count = 0; count < 200; count++) {
+    for (let count = 0; count < times(200); count++) {
       for (const broken of mutations(bytes(value(4).text), 100, 1 + Math.floor(random() * 2 ** 31))) {
         const result = Result.map(parseJson(broken), ({ value }) => value)
         const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(broken)
@@ -321,6 +322,6 @@ describe(`texts at random (SEED=${seed})`, () => {
         }
       }
     }
-    assert.isAbove(taken, 500)
+    assert.isAbove(taken, times(500))
   })
 })

@@ -5,8 +5,9 @@ import { assert, it } from "vitest"
 import * as Json from "../../../src/schema/Json.ts"
 import * as TokenJson from "../../../src/schema/TokenJson.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
+import { times } from "../../support/times.ts"
 
-const rounds = 2_000
+const rounds = times(2_000)
 const texts = ["", "app", "a b", 'quote "', "back \\ slash", "line\nfeed", "\u0000", "\u007f", "ü", "😀", "\u2028", "x"]
 
 const { random, seed } = seededRandom("validation JSON")

@@ -6,6 +6,7 @@ import { lookedMax } from "../../../../src/actors/validation/NotedUses.ts"
 import { homeOf, RefIndex } from "../../../../src/actors/validation/RefIndex.ts"
 import { encodeTail } from "../../../../src/schema/EcapReply.ts"
 import { seededRandom } from "../../../support/seededRandom.ts"
+import { times } from "../../../support/times.ts"
 
 const idOf = (number: number): string => `0190a0b0-0000-7000-8000-${number.toString(16).padStart(12, "0")}`
 
@@ -43,7 +44,7 @@ describe("HotTable", () => {
     const { random, seed } = seededRandom("HotTable")
     const table = makeTable(100_000)
     const model = new Map<number, HotEntry>()
-    for (let step = 0; step < 40_000; step++) {
+    for (let step = 0; step < times(40_000); step++) {
       const number = Math.floor(random() * 3_000)
       const roll = random()
       if (roll < 0.5) {
@@ -258,7 +259,8 @@ describe("HotTable", () => {
     for (let now = 1; now < 200_000; now++) {
       table.use(refs[now % 2]!, now)
       table.takeUses(() => taken++, 1)
-      assert.strictEqual(table.usesNoted, 1)
+      // The assertion only has the word where it fails: it is slower than what it looks at.
+      if (table.usesNoted !== 1) assert.strictEqual(table.usesNoted, 1)
     }
     assert.strictEqual(taken, 199_999)
     assert.isBelow(listedOf(table), 100_000)
@@ -349,7 +351,7 @@ describe("RefIndex", () => {
     const { random, seed } = seededRandom("RefIndex")
     const index = new RefIndex()
     const present = new Map<number, number>()
-    for (let step = 1; step <= 20_000; step++) {
+    for (let step = 1; step <= times(20_000); step++) {
       const ref = 1 + Math.floor(random() * 400)
       const tag = present.get(ref)
       if (tag !== undefined) {
@@ -367,7 +369,7 @@ describe("RefIndex", () => {
       for (const [wanted, wantedTag] of present) {
         let at = homeOf(wantedTag, size)
         while (cells[at * 2] !== wanted && cells[at * 2] !== 0) at = (at + 1) % size
-        assert.strictEqual(cells[at * 2], wanted, `seed ${seed} step ${step}`)
+        if (cells[at * 2] !== wanted) assert.fail(`${wanted} is not found, seed ${seed} step ${step}`)
       }
     }
   })

@@ -5,6 +5,7 @@ import type { RevocationTarget } from "../../../../src/domain/Revocation.ts"
 import { EndpointTokenValidationRequest } from "../../../../src/schema/Ecap.ts"
 import * as ecap from "../../../support/ecap.ts"
 import { seededRandom } from "../../../support/seededRandom.ts"
+import { times } from "../../../support/times.ts"
 import { hashOf, settled, tokenIdOf, World } from "../../../support/validationWorld.ts"
 
 const ids = (number: number) => ({ tokenId: tokenIdOf(number), endpointId: `endpoint-${number}` })
@@ -974,7 +975,7 @@ describe("the path", () => {
     )
     const statuses = new Map<number, number>()
     const all: Array<ReturnType<World["ask"]>> = []
-    for (let run = 0; run < 10_000; run++) {
+    for (let run = 0; run < times(10_000); run++) {
       let bytes = Buffer.from(good)
       for (let changes = Math.floor(random() * 4); changes >= 0; changes--) {
         const at = Math.floor(random() * (bytes.length + 1))
