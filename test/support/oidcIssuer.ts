@@ -18,7 +18,7 @@ export interface Permission {
 export interface OidcIssuer {
   readonly issuer: string
   readonly audience: string
-  /** A token of the provider's, by a request to it. Its subject is `robot`. */
+  /** A token of the provider's, by a request to it; the same again to whoever wants the same. Its subject is `robot`. */
   readonly token: (scope?: string, permissions?: ReadonlyArray<Permission>) => Promise<string>
   /** New keys; the old ones are published no more. */
   readonly rotateKeys: () => Promise<void>
@@ -35,11 +35,16 @@ export const everyScope = Array.from(
   new Set([...Object.values(tenantScopes), ...Object.values(adminScopes)].flatMap(scopesOf))
 ).join(" ")
 
+/** A token is given again for as long as it is good for longer than a test takes. */
+const secondsGood = 1_200
+const givenAgainMs = 600_000
+
 const client = { id: "robot", secret: "a secret of the tests" }
 
 export const oidcIssuer = async (): Promise<OidcIssuer> => {
   let granted: ReadonlyArray<Permission> = []
   let keyNumber = 0
+  const given = new Map<string, { readonly token: string; readonly sinceMs: number }>()
   let handle: (request: IncomingMessage, response: ServerResponse) => unknown = () => undefined
   const server = createServer((request, response) => {
     if (self.answer !== null) self.answer(request, response)
@@ -77,13 +82,14 @@ export const oidcIssuer = async (): Promise<OidcIssuer> => {
             scope: everyScope,
             audience: "cm",
             accessTokenFormat: "jwt",
-            accessTokenTTL: 600,
+            accessTokenTTL: secondsGood,
             jwt: { sign: { alg: "ES256" } }
           })
         }
       }
     } as ConstructorParameters<typeof Provider>[1])
     handle = provider.callback()
+    given.clear()
   }
   await provide()
 
@@ -101,6 +107,9 @@ export const oidcIssuer = async (): Promise<OidcIssuer> => {
     },
     rotateKeys: provide,
     token: async (scope = "", permissions = []) => {
+      const wanted = JSON.stringify([scope, permissions])
+      const before = given.get(wanted)
+      if (before !== undefined && performance.now() - before.sinceMs < givenAgainMs) return before.token
       granted = permissions
       const body = new URLSearchParams({ grant_type: "client_credentials", ...(scope === "" ? {} : { scope }) })
       const answer = await fetch(`${issuer}/token`, {
@@ -111,9 +120,10 @@ export const oidcIssuer = async (): Promise<OidcIssuer> => {
         },
         body
       })
-      const given = (await answer.json()) as { readonly access_token?: string }
-      if (given.access_token === undefined) throw new Error(`the provider gave no token: ${JSON.stringify(given)}`)
-      return given.access_token
+      const { access_token: token, ...more } = (await answer.json()) as { readonly access_token?: string }
+      if (token === undefined) throw new Error(`the provider gave no token: ${JSON.stringify(more)}`)
+      given.set(wanted, { token, sinceMs: performance.now() })
+      return token
     },
     close: () =>
       new Promise((done) => {
