@@ -6,6 +6,7 @@
  * What it finds wrong is a list of sentences; it is empty when nobody was harmed.
  */
 import { readFileSync } from "node:fs"
+import { setTimeout as pause } from "node:timers/promises"
 import type { NatsConnection } from "@nats-io/transport-node"
 import * as ecap from "./ecap.ts"
 import { eventually } from "./eventually.ts"
@@ -20,6 +21,8 @@ const tenants = ["demo", "other"] as const
 const volleyMessages = 200
 /** Later than this, an answer is a wrong one. Generous: the machine may be busy with other things. */
 const inTimeMs = 60_000
+/** Between two turns of an observer: who asks without a pause keeps the processor from the volleys. */
+const turnEveryMs = 10
 /** By how much the process may have grown: what a burst leaves to the garbage collector is no leak. */
 const growthMax = 400 * 1_048_576
 
@@ -172,6 +175,8 @@ const attackerOf = (bus: ShippedBus, user: string): Promise<RawClient> =>
 
 export interface HostileOptions {
   readonly seconds: number
+  /** Ends after so many, though there is time left. */
+  readonly volleysMax?: number
   readonly random: () => number
   /** Heard after each volley. */
   readonly said?: (line: string) => void
@@ -185,9 +190,9 @@ export interface HostileResult {
   readonly wrong: ReadonlyArray<string>
 }
 
-/** Ends with the first volley after which something is wrong, or when its time is over. */
+/** Ends with the first volley after which something is wrong, or when its time is over or there were enough. */
 export const hostileRun = async (world: HostileWorld, options: HostileOptions): Promise<HostileResult> => {
-  const { random, said = () => {}, seconds } = options
+  const { random, said = () => {}, seconds, volleysMax = Number.POSITIVE_INFINITY } = options
   const { bus, service, users } = world
   const targets = hostileTargets(tenants)
   const raw: Record<string, RawClient> = {}
@@ -202,6 +207,7 @@ export const hostileRun = async (world: HostileWorld, options: HostileOptions): 
       const problem = await look().catch((error: unknown) => `${error}`)
       if (problem !== null) wrong.push(`${what}: ${problem}`)
       observed[what] = (observed[what] ?? 0) + 1
+      await pause(turnEveryMs)
     }
   })
 
@@ -252,7 +258,7 @@ export const hostileRun = async (world: HostileWorld, options: HostileOptions): 
   const until = performance.now() + seconds * 1_000
   let memoryAtFirst = 0
   let volleys = 0
-  while (performance.now() < until && wrong.length === 0) {
+  while (volleys < volleysMax && performance.now() < until && wrong.length === 0) {
     try {
       await nearlyRight(volleys)
       for (let count = 0; count < volleyMessages; count++) {
