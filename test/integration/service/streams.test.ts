@@ -3,6 +3,7 @@
  * Each stream and bucket of the service removed, emptied, and made by hand with other settings while the service
  * is under load: it is noticed within seconds and said, made again where that is safe, and nobody is answered wrongly.
  */
+import { setTimeout as pause } from "node:timers/promises"
 import { type JetStreamManager, jetstream, jetstreamManager, StorageType } from "@nats-io/jetstream"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Answer, type Client, connectClient } from "../../support/client.ts"
@@ -16,6 +17,8 @@ const streams = ["STM_EVENTS", "STM_REVOCATIONS", "STM_INBOX", "KV_STM_TOKENS", 
 const events = ["STM_EVENTS", "STM_REVOCATIONS"]
 const buckets = ["KV_STM_TOKENS", "KV_STM_METADATA", "KV_STM_LEASES"]
 const secondsMax = 60_000
+/** Between two turns of a user: some hundred requests a second are a load, and leave the machine to other suites. */
+const turnEveryMs = 30
 let database: FreshDatabase
 let service: Service
 let client: Client
@@ -34,7 +37,10 @@ const isReady = () =>
 /** Whoever uses the service meanwhile: a good token stays good, a revoked one is gone, metadata are there. */
 const user = async (credentialId: string) => {
   // What is not answered is as wrong as a wrong answer, and is told at the end.
-  while (isLoaded) await useOnce(credentialId).catch((error: unknown) => wrong.push(String(error)))
+  while (isLoaded) {
+    await useOnce(credentialId).catch((error: unknown) => wrong.push(String(error)))
+    await pause(turnEveryMs)
+  }
 }
 const useOnce = async (credentialId: string) => {
   const asked = performance.now()
