@@ -22,7 +22,7 @@ let client: Client
 let sql: Sql
 
 /** Nothing is hot, so that each validation reads its row. */
-const env = { CM_HOT_TOKENS_MAX: "0", CM_KV_CACHE: "false", CM_CREDENTIAL_SWEEP_EVERY: "100 millis" }
+const env = { CM_HOT_TOKENS_MAX: "0", CM_KV_CACHE: "false", CM_CREDENTIAL_SWEEP_EVERY: "1 second" }
 
 beforeAll(async () => {
   database = await freshDatabase(inject("databaseUrl"))
@@ -263,7 +263,7 @@ describe("whom a tenant believes", () => {
     await eventually(
       () => list(issuer),
       ({ status }) => status === 500,
-      { what: "the change is seen" }
+      { everyMs: 250, what: "the change is seen" }
     )
     for (const by of [issuer, other, null]) assert.deepStrictEqual(refusal(await list(by)), internal)
     const configured = await client.admin("tenants.configure", { tenantId: "believer", name: "Believer" })
