@@ -1,6 +1,6 @@
 /**
  * The service in one file, for the tests that start it: a start loads a thousand modules, and they start it some three
- * hundred times. Made once a run from the same source that `npm start` runs, so all that is tested is the source's; what
+ * hundred times. Made once for all runs of one source, the same that `npm start` runs, so all that is tested is the source's; what
  * shows that it runs without this step starts `src/main.ts` (the tests of `npm start`, of the platform, of the commands of the
  * documents, and of chaos those that take a safeguard away). A setup of vitest: it runs before the processes that tests run in.
  *
@@ -8,7 +8,17 @@
  * (`compiledService.mjs`): a third of the processor time of a start.
  */
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
 import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { type Plugin, rolldown } from "rolldown"
@@ -40,8 +50,27 @@ const forgetOld = (): void => {
   }
 }
 
-/** Its name follows from its text: runs of one source share it, and what Node has compiled of it. */
+/** A name that follows from all that the bundle is made of: the source, the packages, and how it is made. */
+const nameOfSource = (): string => {
+  const hash = createHash("sha256")
+  const files = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name, parentPath }) => join(parentPath, name))
+  for (const file of [join(root, "package-lock.json"), import.meta.filename, ...files.toSorted()]) {
+    hash.update(`${file}\n`).update(createHash("sha256").update(readFileSync(file)).digest())
+  }
+  return hash.digest("hex").slice(0, 16)
+}
+
+/** Runs of one source share it, and what was compiled of it; a run that goes on keeps it from being old. */
 const bundleService = async (): Promise<string> => {
+  mkdirSync(folder, { recursive: true })
+  const name = nameOfSource()
+  const file = join(folder, `${name}.cjs`)
+  const now = new Date()
+  for (const one of [file, `${file}.compiled`]) if (existsSync(one)) utimesSync(one, now, now)
+  forgetOld()
+  if (existsSync(file)) return file
   const built = await rolldown({
     input: join(root, "src", "main.ts"),
     platform: "node",
@@ -54,14 +83,11 @@ const bundleService = async (): Promise<string> => {
   const { output } = await built.generate({ format: "cjs", codeSplitting: false })
   await built.close()
   const text = `(function (exports, require, module, __filename, __dirname) {"use strict";${output[0].code}\n})`
-  mkdirSync(folder, { recursive: true })
-  forgetOld()
-  const file = join(folder, `${createHash("sha256").update(text).digest("hex").slice(0, 16)}.cjs`)
-  if (!existsSync(file)) {
-    const draft = `${file}.${process.pid}`
-    writeFileSync(draft, text)
-    renameSync(draft, file)
-  }
+  // Of a source that somebody changed meanwhile nobody knows which it was.
+  if (nameOfSource() !== name) return await bundleService()
+  const draft = `${file}.${process.pid}`
+  writeFileSync(draft, text)
+  renameSync(draft, file)
   return file
 }
 
