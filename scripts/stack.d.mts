@@ -64,6 +64,7 @@ export const findNatsServer: () => string | undefined
 export const findMariadb: () => { readonly server: string; readonly install: string } | undefined
 export const startNats: (options: NatsOptions) => Promise<Server>
 export const startMariadb: (options: MariadbOptions) => Promise<Server>
+export const makeMariadbData: (data: string) => Promise<void>
 /** The users of nats.conf. */
 export const busUsers: ReadonlyArray<string>
 export const newPasswords: () => Record<string, string>

@@ -36,6 +36,14 @@ const install = async (binary, data, env) => {
   renameSync(unfinished, data)
 }
 
+const noServer = () => new Error("there is no mariadbd 10.11 or newer; run npm start, which says what to install")
+
+/** The data of a server that was never started, to be copied as the `data` of others. */
+export const makeMariadbData = async (data, binaries = findMariadb()) => {
+  if (binaries === undefined) throw noServer()
+  await install(binaries.install, data, process.env)
+}
+
 const initStatements = ({ user, password, database, mayCreateDatabases }) =>
   [
     `CREATE DATABASE IF NOT EXISTS \`${database}\` CHARACTER SET utf8mb4;`,
@@ -119,9 +127,7 @@ const serve = async ({ binary, data, env, initFile, dir, port: wanted, mayMove, 
 export const startMariadb = async (options) => {
   const { dir, port, mayMove = false, user = "cm", database = "cm", args = [], onStart } = options
   const { password = randomBytes(18).toString("hex"), mayCreateDatabases = false, binaries = findMariadb() } = options
-  if (binaries === undefined) {
-    throw new Error("there is no mariadbd 10.11 or newer; run npm start, which says what to install")
-  }
+  if (binaries === undefined) throw noServer()
   mkdirSync(dir, { recursive: true })
   const data = join(dir, "data")
   // Its temporary files are named by pid: in a shared folder they can meet those of a server that was killed.

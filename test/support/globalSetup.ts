@@ -3,7 +3,7 @@
  * `inject("databaseUrl")`. Suites share it, so each uses a database, streams and subjects of its own.
  */
 import type { TestProject } from "vitest/node"
-import { forgetPorts, startPair } from "./servers.ts"
+import { forgetPorts, makeUnusedData, startPair, temporaryFolder } from "./servers.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -15,8 +15,13 @@ declare module "vitest" {
 
 export default async (project: TestProject): Promise<() => Promise<void>> => {
   forgetPorts()
+  const unused = temporaryFolder()
+  await makeUnusedData(unused.path)
   const pair = await startPair()
   project.provide("natsUrl", pair.nats.url)
   project.provide("databaseUrl", pair.mariadb.url)
-  return pair.stop
+  return async () => {
+    await pair.stop()
+    unused.remove()
+  }
 }

@@ -5,7 +5,17 @@
  * pauses a server starts its own pair; the suites of the "integration" project share the one that
  * `globalSetup` starts. Whatever a test run leaves behind ends with it.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as stack from "../../scripts/stack.mjs"
@@ -56,8 +66,27 @@ export const forgetPorts = (): void => {
 const withPort = async <Options extends { readonly port?: number; readonly mayMove?: boolean }>(options: Options) =>
   options.port === undefined ? { ...options, port: await freePort(), mayMove: true } : options
 export const startNats = async (options: NatsOptions): Promise<Server> => stack.startNats(await withPort(options))
-export const startMariadb = async (options: MariadbOptions): Promise<Server> =>
-  stack.startMariadb(await withPort(options))
+
+/** The environment's name for the data of a MariaDB that was never started: making it takes four times as long as a copy. */
+const unusedData = "CM_TEST_MARIADB_DATA"
+
+/** Made once for the whole run, in a folder of its own; the processes that tests run in begin after this. */
+export const makeUnusedData = async (folder: string): Promise<void> => {
+  const data = join(folder, "data")
+  await stack.makeMariadbData(data)
+  process.env[unusedData] = data
+}
+
+export const startMariadb = async (options: MariadbOptions): Promise<Server> => {
+  const data = join(options.dir, "data")
+  const unused = process.env[unusedData]
+  if (unused !== undefined && !existsSync(data)) {
+    // Whole or not at all.
+    cpSync(unused, `${data}.copied`, { recursive: true })
+    renameSync(`${data}.copied`, data)
+  }
+  return stack.startMariadb(await withPort(options))
+}
 
 /** A folder for one suite and the way to be rid of it. */
 export const temporaryFolder = (): { readonly path: string; readonly remove: () => void } => {
