@@ -25,7 +25,9 @@ const patience = {
   CM_LOGIN_WAIT_MAX: "10 seconds",
   CM_MISS_TIMEOUT: "10 seconds",
   CM_NATS_DIAL_TIMEOUT: "3 seconds",
-  CM_REQUEST_TIMEOUT: "1 minute"
+  CM_REQUEST_TIMEOUT: "1 minute",
+  // Its ten sweeps a second are half of what a replica does that nobody asks anything, and there are dozens of replicas.
+  CM_SWEEP_INTERVAL: "2 seconds"
 }
 
 /** The environment's name for a file that is the whole service; without it, and in another folder, the source is run. */
