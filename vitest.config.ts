@@ -9,6 +9,9 @@ const countingTests = ["admin", "events", "hostile", "replySubject"].map(
 /** It ends what hangs: what takes two seconds takes half a minute on a machine with fifty processes ready to run. */
 const limitMs = 300_000
 
+/** One more than there are cores of the least machine: some tests wait, for a server of theirs or for a process. */
+const unitWorkers = 3
+
 /** The short forms of the benchmark and of the simulation. Whatever else runs beside them only spoils figures. */
 const bench = ["test/chaos/bench.test.ts"]
 
@@ -68,6 +71,7 @@ export default defineConfig({
           name: "unit",
           include: ["test/unit/**/*.test.ts", "test/architecture.test.ts"],
           exclude: [...countingTests, ...models],
+          maxWorkers: unitWorkers,
           // Loading Effect anew for each file takes longer than the tests; none of them changes a module.
           isolate: false
         }
@@ -75,11 +79,18 @@ export default defineConfig({
       {
         extends: true,
         // Compare counters of the process, so each file gets its own.
-        test: { name: "unit-counting", include: countingTests }
+        test: { name: "unit-counting", include: countingTests, maxWorkers: unitWorkers }
       },
       {
         extends: true,
-        test: { name: "unit-models", include: models, isolate: false }
+        test: {
+          name: "unit-models",
+          include: models,
+          isolate: false,
+          maxWorkers: unitWorkers,
+          // Most of what a walk makes is thrown away at once.
+          execArgv: ["--max-semi-space-size=64"]
+        }
       },
       {
         extends: true,

@@ -12,7 +12,10 @@ export interface Pair {
   readonly processes: readonly [unknown, unknown]
 }
 
-/** Four numbers for each part of a state: its hash, and the one under changed names. */
+/**
+ * Four numbers for each part of a state: its hash with its place, and the one under changed names and places. Behind them
+ * four for the state: of each kind all hashes, one upon the other, so that a step changes them by what it changes.
+ */
 export type Parts = Int32Array
 
 const numbers = new Int32Array(4_096)
@@ -32,10 +35,8 @@ export class KnownStates<State extends Pair> {
   readonly #keys: ReadonlyArray<keyof State & string>
   readonly #one: number
   readonly #other: number
-  /** Of the state that is looked at, and what is hashed of it: as it is, and with places and names changed. */
+  /** Of the state that is looked at. */
   readonly #parts: Parts
-  readonly #asItIs: Int32Array
-  readonly #turned: Int32Array
   readonly #hashes = new Int32Array(4)
 
   /** `names`: what the two processes are called, in whatever a state says of them. */
@@ -43,10 +44,7 @@ export class KnownStates<State extends Pair> {
     this.#keys = (Object.keys(first) as Array<keyof State & string>).filter((key) => key !== "processes")
     this.#one = numberOf(names[0])
     this.#other = numberOf(names[1])
-    const parts = this.#keys.length + 2
-    this.#parts = new Int32Array(4 * parts)
-    this.#asItIs = new Int32Array(2 * parts)
-    this.#turned = new Int32Array(2 * parts)
+    this.#parts = new Int32Array(4 * (this.#keys.length + 3))
   }
 
   get size(): number {
@@ -57,58 +55,51 @@ export class KnownStates<State extends Pair> {
   add(state: State, former?: readonly [state: State, parts: Parts]): Parts | null {
     const parts = this.#parts
     const keys = this.#keys
-    for (let at = 0; at < keys.length; at++) {
-      const value = state[keys[at]!]
-      if (former !== undefined && former[0][keys[at]!] === value) this.#copy(former[1], at)
-      else this.#hash(value, at)
+    if (former === undefined) parts.fill(0)
+    else parts.set(former[1])
+    let part = 0
+    for (const key in state) {
+      if (key === "processes") continue
+      if (key !== keys[part]) throw new Error("a state has other fields than the first one")
+      const value = state[key]
+      if (former === undefined || former[0][key] !== value) this.#put(value, part, part, part)
+      part++
     }
+    if (part !== keys.length) throw new Error("a state has other fields than the first one")
     for (let at = 0; at < 2; at++) {
       const process = state.processes[at]
-      if (former !== undefined && former[0].processes[at] === process) this.#copy(former[1], keys.length + at)
-      else this.#hash(process, keys.length + at)
+      if (former === undefined || former[0].processes[at] !== process)
+        this.#put(process, part + at, part + at, part + 1 - at)
     }
-    if (!this.#isNew()) return null
-    if (Object.keys(state).length !== keys.length + 1) throw new Error("a state has other fields than the first one")
-    return parts.slice()
+    const ofState = parts.length - 4
+    const [one, other] = [parts[ofState]!, parts[ofState + 2]!]
+    const isFirst = one < other || (one === other && parts[ofState + 1]! <= parts[ofState + 3]!)
+    const from = isFirst ? ofState : ofState + 2
+    return this.#known.addHash(parts[from]!, parts[from + 1]!) ? parts.slice() : null
   }
 
-  #copy(from: Parts, part: number): void {
-    for (let at = 4 * part; at < 4 * part + 4; at++) this.#parts[at] = from[at]!
-  }
-
-  #hash(value: unknown, part: number): void {
+  /** A part of the state and what it makes of the state: at its place, and at the one that it has with places changed. */
+  #put(value: unknown, part: number, place: number, turnedPlace: number): void {
     const parts = this.#parts
-    namedAt.length = 0
-    const length = this.#write(value, 0)
-    if (length > numbers.length) throw new Error("a state is too large")
-    hashInto(parts, 4 * part, numbers, length)
-    if (namedAt.length === 0) {
-      parts[4 * part + 2] = parts[4 * part]!
-      parts[4 * part + 3] = parts[4 * part + 1]!
-      return
-    }
-    for (const at of namedAt) numbers[at] = numbers[at] === this.#one ? this.#other : this.#one
-    hashInto(parts, 4 * part + 2, numbers, length)
-  }
-
-  #isNew(): boolean {
-    const parts = this.#parts
-    const asItIs = this.#asItIs
-    const turned = this.#turned
     const hashes = this.#hashes
-    const last = asItIs.length - 2
-    for (let at = 0; at <= last; at += 2) {
-      // The two processes are the last parts.
-      const from = at === last ? at - 2 : at === last - 2 ? last : at
-      asItIs[at] = parts[2 * at]!
-      asItIs[at + 1] = parts[2 * at + 1]!
-      turned[at] = parts[2 * from + 2]!
-      turned[at + 1] = parts[2 * from + 3]!
+    namedAt.length = 0
+    const length = this.#write(value, 1)
+    if (length > numbers.length) throw new Error("a state is too large")
+    numbers[0] = place
+    hashInto(hashes, 0, numbers, length)
+    if (namedAt.length === 0 && place === turnedPlace) {
+      hashes[2] = hashes[0]!
+      hashes[3] = hashes[1]!
+    } else {
+      for (const at of namedAt) numbers[at] = numbers[at] === this.#one ? this.#other : this.#one
+      numbers[0] = turnedPlace
+      hashInto(hashes, 2, numbers, length)
     }
-    hashInto(hashes, 0, asItIs, asItIs.length)
-    hashInto(hashes, 2, turned, turned.length)
-    const isFirst = hashes[0]! < hashes[2]! || (hashes[0] === hashes[2] && hashes[1]! <= hashes[3]!)
-    return this.#known.addHash(hashes[isFirst ? 0 : 2]!, hashes[isFirst ? 1 : 3]!)
+    const ofState = parts.length - 4
+    for (let at = 0; at < 4; at++) {
+      parts[ofState + at]! ^= parts[4 * part + at]! ^ hashes[at]!
+      parts[4 * part + at] = hashes[at]!
+    }
   }
 
   /** Writes `value` behind `from`, and returns where that ends. */

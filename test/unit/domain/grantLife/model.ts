@@ -390,24 +390,25 @@ const sleeps = (state: State, index: 0 | 1): boolean => {
   return alive && claim !== null && (flying !== null || got !== null) && state.now >= claim.at + timing.doubtMs
 }
 
-function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index: 0 | 1): Generator<Step> {
+function ofProcess(scenario: Scenario, protocol: Protocol, state: State, index: 0 | 1, steps: Array<Step>): void {
   const process = state.processes[index]
   const put = (next: Partial<Process>) => withProcess(state, index, { ...process, ...next })
   const { left } = state
   if (!process.alive) {
-    yield [`${index} starts again`, { ...state, processes: withProcess(state, index, idle) }]
+    steps.push([`${index} starts again`, { ...state, processes: withProcess(state, index, idle) }])
     return
   }
   if (left.crashes > 0 && (process.claim !== null || process.got !== null)) {
     const after = { ...state, left: take(left, "crashes"), processes: put({ ...idle, alive: false }) }
-    yield [`${index} dies`, gone(scenario, state, after)]
+    steps.push([`${index} dies`, gone(scenario, state, after)])
   }
   const { claim } = process
   if (claim === null) {
     const stored = oldest(state.answers)
-    if (stored !== undefined) yield [`${index} settles term ${stored.term}`, settle(scenario, protocol, state, stored)]
+    if (stored !== undefined)
+      steps.push([`${index} settles term ${stored.term}`, settle(scenario, protocol, state, stored)])
     if (state.answers.some(({ isSpoiled }) => isSpoiled)) {
-      yield [`${index} notes what cannot be opened`, noted(scenario, protocol, state)]
+      steps.push([`${index} notes what cannot be opened`, noted(scenario, protocol, state)])
     }
     const decision = claimsOf(protocol, scenario, state, index)
     const isWanted = left.wanted > 0 || state.grant.doubtSince !== null || state.grant.claim !== null
@@ -420,11 +421,11 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
         processes: put({ claim: decision.claim, spent, asks: state.named }),
         leaked: giver(scenario, state, spent) !== state.named && decision.spends.grant !== state.holding.current.grant
       }
-      yield [`${index} claims term ${decision.claim.term} with grant ${spent}`, after]
+      steps.push([`${index} claims term ${decision.claim.term} with grant ${spent}`, after])
     }
     if (decision._tag === "Wait" || decision._tag === "ReconnectNeeded") {
       if (JSON.stringify(decision.state) !== JSON.stringify(state.grant)) {
-        yield [`${index} notes ${decision._tag}`, { ...state, grant: decision.state }]
+        steps.push([`${index} notes ${decision._tag}`, { ...state, grant: decision.state }])
       }
     }
     return
@@ -434,7 +435,7 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
     // What did not begin is still wanted.
     const wanted = given === undefined ? left : { ...left, wanted: left.wanted + 1 }
     const after = { ...state, left: wanted, grant: given ?? state.grant, processes: put(idle) }
-    yield [`${index} gives its claim${given === undefined ? ", which is over," : ""} back`, after]
+    steps.push([`${index} gives its claim${given === undefined ? ", which is over," : ""} back`, after])
     return
   }
   if (!process.sent) {
@@ -446,18 +447,18 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
       now: state.now
     }
     if (protocol.checksClaim && !Life.mayBegin(stands)) {
-      yield [`${index} has slept and gives its claim up`, { ...state, processes: put({ leaves: true }) }]
+      steps.push([`${index} has slept and gives its claim up`, { ...state, processes: put({ leaves: true }) }])
       return
     }
     if (left.hindrances > 0) {
       const after = { ...state, left: take(left, "hindrances"), processes: put({ leaves: true }) }
-      yield [`${index} cannot begin its exchange`, after]
+      steps.push([`${index} cannot begin its exchange`, after])
     }
     if (giver(scenario, state, process.spent) !== process.asks) {
-      yield [
+      steps.push([
         `${index} sends to another provider`,
         { ...state, processes: put({ sent: true, flying: { kind: "refused" } }) }
-      ]
+      ])
       return
     }
     const ofAside = state.aside !== null && process.spent < anew ? state.aside : null
@@ -467,33 +468,35 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
     const sent = { ...state, provider, aside, processes: put({ sent: true, flying }) }
     // Beyond all doubt the one who sleeps with the answer is not waited for.
     const givesUp = (provider.dead && !state.provider.dead) || ofAside !== null
-    yield [`${index} sends`, givesUp && sleeps(state, index) ? { ...sent, excuse: true } : sent]
+    steps.push([`${index} sends`, givesUp && sleeps(state, index) ? { ...sent, excuse: true } : sent])
     if (left.unreached > 0) {
       const after = {
         ...state,
         left: take(left, "unreached"),
         processes: put({ sent: true, got: { kind: "unknown" } })
       }
-      yield [`${index} sends, and it does not arrive`, after]
+      steps.push([`${index} sends, and it does not arrive`, after])
     }
     if (left.forgets > 0 && flying.kind === "granted" && flying.grant !== process.spent) {
       const forgotten: Received = { kind: "granted", grant: flying.grant + 50 }
       const after = { ...state, left: take(left, "forgets"), processes: put({ sent: true, flying: forgotten }) }
-      yield [`${index} sends, and the provider forgets what it answered`, after]
+      steps.push([`${index} sends, and the provider forgets what it answered`, after])
     }
     return
   }
   if (process.flying !== null) {
-    yield [`${index} receives`, { ...state, processes: put({ flying: null, got: process.flying }) }]
+    steps.push([`${index} receives`, { ...state, processes: put({ flying: null, got: process.flying }) }])
     if (left.lost > 0) {
       const after = { ...state, left: take(left, "lost"), processes: put({ flying: null, got: { kind: "unknown" } }) }
-      yield [`the answer to ${index} is lost`, gone(scenario, state, after)]
+      steps.push([`the answer to ${index} is lost`, gone(scenario, state, after)])
     }
     if (left.interrupts > 0) {
       const after = { ...state, left: take(left, "interrupts") }
-      yield protocol.isUninterruptible
-        ? [`the caller of ${index} goes away`, after]
-        : [`the caller of ${index} goes away`, { ...after, processes: withProcess(state, index, idle) }]
+      steps.push(
+        protocol.isUninterruptible
+          ? [`the caller of ${index} goes away`, after]
+          : [`the caller of ${index} goes away`, { ...after, processes: withProcess(state, index, idle) }]
+      )
     }
     return
   }
@@ -514,12 +517,12 @@ function* ofProcess(scenario: Scenario, protocol: Protocol, state: State, index:
       // A second one of the same term changes nothing.
       const isKept = (isLate && !protocol.storesLateAnswers) || state.answers.some((one) => one.term === term)
       const answers = isKept ? state.answers : [...state.answers, stored]
-      yield [`${index} stores its answer`, { ...state, answers, processes: done }]
+      steps.push([`${index} stores its answer`, { ...state, answers, processes: done }])
     } else {
       // Looked at first and written back where the version is still the one that was read.
       const fits = state.holding.current.version === spends
       const after = fits ? settle(scenario, protocol, state, stored) : state
-      yield [`${index} writes back${fits ? "" : ", and is refused"}`, { ...after, processes: done }]
+      steps.push([`${index} writes back${fits ? "" : ", and is refused"}`, { ...after, processes: done }])
     }
   }
 }
@@ -558,7 +561,7 @@ const mayTick = (scenario: Scenario, state: State): boolean => {
 
 export const stepsOf = (scenario: Scenario, protocol: Protocol, state: State): ReadonlyArray<Step> => {
   const steps: Array<Step> = []
-  for (const index of [0, 1] as const) steps.push(...ofProcess(scenario, protocol, state, index))
+  for (const index of [0, 1] as const) ofProcess(scenario, protocol, state, index, steps)
   if (state.now < scenario.ticks && mayTick(scenario, state)) {
     steps.push(["time passes", { ...state, now: state.now + 1 }])
   }
