@@ -13,6 +13,8 @@ import { syncBuiltinESMExports } from "node:module"
 
 const cell = new Int32Array(new SharedArrayBuffer(4))
 const heldUpMsMax = 4
+/** Awake for so long before the moment at which all try, that none is late for it; before that it leaves the processor alone. */
+const awakeMs = 4
 let random = 1 + (Number(process.argv[2]) >>> 0)
 /** xorshift, so that a run can be repeated as far as the machine lets it. */
 const nextBelow = (limit) => {
@@ -58,6 +60,7 @@ process.on("message", (told) => {
   }
   const { at, file } = told
   diesAt = told.diesAt
+  Atomics.wait(cell, 0, 0, Math.max(0, at - Date.now() - awakeMs))
   while (Date.now() < at) {}
   steps = 1
   held = tryLock(file)
