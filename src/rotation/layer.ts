@@ -6,6 +6,7 @@ import * as CredentialExpirySweep from "./CredentialExpirySweep.ts"
 import * as ExpirySweep from "./ExpirySweep.ts"
 import * as KeyErasureSweep from "./KeyErasureSweep.ts"
 import * as LiveRefresher from "./LiveRefresher.ts"
+import * as NumberSweep from "./NumberSweep.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 import * as RefreshLoop from "./RefreshLoop.ts"
 import * as RemovalSweep from "./RemovalSweep.ts"
@@ -22,6 +23,7 @@ export const refresher = LiveRefresher.layer
 export const background = Layer.mergeAll(
   ExpirySweep.layer,
   RemovalSweep.layer,
+  NumberSweep.layer,
   RevokeAllSweep.layer,
   AuditSweep.layer,
   KeyErasureSweep.layer,

@@ -16,6 +16,12 @@ import type { Revocation } from "../domain/Revocation.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 import type { OutboxEntry } from "./TenantStore.ts"
 
+/**
+ * No term runs for longer. One that ends later was written by somebody else, or the database's clock was put back: it is
+ * nobody's, or no event would leave for so long.
+ */
+export const termMsMax = 300_000
+
 export class TermLost extends Schema.TaggedError<TermLost>()("TermLost", { term: Schema.Int }) {}
 
 export interface OutboxRow extends Omit<OutboxEntry, "afterRevocation"> {

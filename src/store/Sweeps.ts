@@ -7,6 +7,12 @@
 import { Context, type Effect } from "effect"
 import type { StoreUnavailable } from "./StoreError.ts"
 
+/**
+ * No claim is for longer. One that ends later was written by somebody else, or the database's clock was put back: it is
+ * nobody's, or that work would rest for so long.
+ */
+export const claimMsMax = 600_000
+
 export class Sweeps extends Context.Service<
   Sweeps,
   {
@@ -34,5 +40,7 @@ export class Sweeps extends Context.Service<
     readonly purgeRemoved: Effect.Effect<{ readonly applications: number; readonly tenants: number }, StoreUnavailable>
     /** Deletes idempotent answers older than `ageMs`, at most `limit`. */
     readonly purgeIdempotent: (ageMs: number, limit: number) => Effect.Effect<number, StoreUnavailable>
+    /** Where numbers that the database gives to rows have run away, they are put back; names the tables. */
+    readonly putNumbersBack: Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   }
 >()("cm/store/Sweeps") {}

@@ -3,6 +3,7 @@ import { faultsIn, type Mutant } from "./Mutant.ts"
 
 const unit = "test/unit/store"
 const maria = "test/integration/store"
+const sharedRows = "test/integration/service/sharedRows.test.ts"
 const faults = `${maria}/maria/DatabaseFaults.test.ts`
 const guards = `${maria}/maria/Guards.test.ts`
 /** What is read for many tenants at once. */
@@ -352,6 +353,14 @@ export const store: ReadonlyArray<Mutant> = [
     { id: "store-logins-end-at-a-number", from: 'column.endsWith("_at")', to: 'column.endsWith("_on")' }
   ]),
   ...faultsIn("src/store/maria/MariaPlatformStore.ts", { breaks: ["R-SEC-30"], tests: [many] }, [
+    { id: "store-sql-issuer-for-nobody", from: "row[6] === null || row[7] === null", to: "row[6] === null" },
+    { id: "store-sql-tenant-ended-at-no-moment", from: '${Columns.clampedSql("p.ended_at")}', to: "p.ended_at" },
+    { id: "store-sql-withdrawal-at-no-moment", from: '${Columns.clampedSql("taken_at")}', to: "taken_at" },
+    {
+      id: "store-sql-inbox-seen-to-come",
+      from: "LEAST(GREATEST(seen_at, 0), ${Columns.momentSql})",
+      to: 'GREATEST(${Columns.clampedSql("seen_at")}, 0)'
+    },
     {
       id: "store-settings-of-a-moment-to-come-hide-others",
       from: 'LEAST(${Columns.clampedSql("changed_at")}, ${Columns.momentSql})',
@@ -591,23 +600,23 @@ export const store: ReadonlyArray<Mutant> = [
       },
       {
         id: "store-sql-relay-fence-lost",
-        from: "if (Columns.whole(row, 0) !== term) return",
-        to: "if (Columns.whole(row, 0) < term) return"
+        from: "Columns.whole(row, 0) !== term) return",
+        to: "Columns.whole(row, 0) < term) return"
       },
       {
         id: "store-sql-relay-term-taken-from-holder",
-        from: "holder !== null && holder !== process && expiresAt > now",
-        to: "holder !== null && holder !== process && expiresAt > now + 60_000"
+        from: "holder !== null && expiresAt > now &&",
+        to: "holder !== null && expiresAt > now + 60_000 &&"
       },
       {
         id: "store-sql-relay-same-term-for-the-next",
-        from: "const next = holder === process ? term : term + 1",
-        to: "const next = holder === null ? term + 1 : term"
+        from: "const next = holder === process ? term : follower",
+        to: "const next = holder === null ? follower : term"
       },
       {
         id: "store-sql-held-event-leaves",
-        from: "WHERE h.held_id IS NULL OR o.id <= h.held_id",
-        to: "WHERE h.held_id IS NULL OR o.id >= h.held_id",
+        from: "(h.held_id IS NULL OR o.id <= h.held_id)",
+        to: "(h.held_id IS NULL OR o.id >= h.held_id)",
         breaks: ["R-EVT-2"]
       },
       {
@@ -616,9 +625,49 @@ export const store: ReadonlyArray<Mutant> = [
         to: "DELETE FROM pending_revocations WHERE tenant_id = ? AND seq <= ?",
         breaks: ["P1", "R-EVT-2"]
       },
+      ...[
+        { id: "store-sql-term-for-years", from: "expiresAt <= now + termMsMax", to: "expiresAt >= termMsMax" },
+        { id: "store-sql-no-term-at-all", from: "    await session.run(makeTermSql)\n", to: "" },
+        {
+          id: "store-sql-term-of-any-number",
+          from: "term < termNumberMax ? term + 1 : now",
+          to: "term < 0 ? now : term + 1",
+          tests: [many]
+        },
+        {
+          id: "store-sql-place-that-no-stream-came-to",
+          from: "IF(sequence <= ${Number.MAX_SAFE_INTEGER}, sequence, NULL)",
+          to: "sequence"
+        }
+      ].map((fault) => ({ tests: [sharedRows], ...fault, breaks: ["P3", "R-SEC-30"] })),
+      {
+        id: "store-sql-revocation-committed-to-come",
+        from: " OR committed_at > ${Columns.nowSql} + ?)",
+        to: " OR committed_at < -?)",
+        breaks: ["P1", "R-SEC-30"],
+        tests: [`${maria}/PlantedPending.test.ts`]
+      },
       { id: "store-sql-order-of-events", from: "  ORDER BY o.id LIMIT ?`", to: "  ORDER BY o.id DESC LIMIT ?`" }
     ]
   ),
+  ...faultsIn("src/store/maria/RowNumbers.ts", { breaks: ["P2", "R-SEC-30"], tests: [sharedRows] }, [
+    {
+      id: "store-numbers-only-where-a-row-stands",
+      from: "AND AUTO_INCREMENT > ${awayFrom}`",
+      to: "AND AUTO_INCREMENT > 4096 * ${awayFrom} - 1`"
+    },
+    {
+      id: "store-numbers-rows-stay-where-they-are",
+      from: "WHERE ${column} > ${keptMax} ORDER BY",
+      to: "WHERE ${column} < 0 ORDER BY"
+    },
+    {
+      id: "store-numbers-count-goes-on-there",
+      from: "AUTO_INCREMENT = ${Columns.whole(last, 0) + 1}`",
+      to: "COMMENT = '${Columns.whole(last, 0) + 1}'`",
+      tests: [`${sharedRows}#of a turn at a provider`]
+    }
+  ]),
   ...faultsIn("src/store/maria/MariaTokenUse.ts", { breaks: ["R-TOK-9"], tests: [`${maria}/TokenUse.test.ts`] }, [
     {
       id: "store-sql-last-use-of-an-earlier-flush",
@@ -663,8 +712,15 @@ export const store: ReadonlyArray<Mutant> = [
   ...faultsIn("src/store/maria/MariaSweeps.ts", { breaks: ["P2"], tests: [`${maria}/Sweeps.test.ts`] }, [
     {
       id: "store-sql-sweep-taken-from-its-holder",
-      from: "(replica_id = ? OR expires_at <= ${Columns.nowSql})`",
-      to: "(replica_id = ? OR expires_at >= ${Columns.nowSql})`"
+      from: "(replica_id = ? OR expires_at <= ${Columns.nowSql} OR",
+      to: "(replica_id = ? OR expires_at >= ${Columns.nowSql} OR"
+    },
+    {
+      id: "store-sql-sweep-claimed-for-years",
+      from: " OR expires_at > ${Columns.nowSql} + ${claimMsMax})`",
+      to: ")`",
+      breaks: ["R-SEC-30"],
+      tests: [sharedRows]
     },
     {
       id: "store-sql-name-free-before-in-force",

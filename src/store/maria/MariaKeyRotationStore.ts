@@ -76,7 +76,9 @@ const movableKeysSql = `SELECT ${keyColumns} FROM data_keys k
 
 // ---- the run under way -------------------------------------------------------------
 
-const markSql = `SELECT started_at, total, moved, ${Columns.nowSql} - moving_since, ended_at FROM key_rotation WHERE id = 1`
+const markSql = `SELECT ${Columns.clampedSql("started_at")}, ${Columns.clampedSql("total")}, ${Columns.clampedSql("moved")},
+    ${Columns.clampedSql(`${Columns.nowSql} - ${Columns.clampedSql("moving_since")}`)}, IF(ended_at IS NULL, NULL, 1)
+  FROM key_rotation WHERE id = 1`
 const setLeftSql = `UPDATE key_rotation SET total = moved + ? WHERE id = 1 AND started_at = ? AND total IS NULL`
 const endMarkSql = `UPDATE key_rotation SET ended_at = ${Columns.momentSql} WHERE id = 1 AND started_at = ?`
 

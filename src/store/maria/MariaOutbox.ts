@@ -8,7 +8,7 @@
 import { Effect, Layer } from "effect"
 import { eventBytesMax, globalTenantId } from "../../domain/Names.ts"
 import * as Pieces from "../../observability/Pieces.ts"
-import { Outbox, type OutboxRow, type PendingRevocation, type SetAside, TermLost } from "../Outbox.ts"
+import { Outbox, type OutboxRow, type PendingRevocation, type SetAside, TermLost, termMsMax } from "../Outbox.ts"
 import type { OutboxEntry } from "../TenantStore.ts"
 import { insertOutboxSql, outboxStreams, outboxValues } from "./apply/outbox.ts"
 import * as Columns from "./Columns.ts"
@@ -20,20 +20,32 @@ import * as Writes from "./Writes.ts"
 
 // ---- the term ---------------------------------------------------------------
 
-const lockTermSql = `SELECT term, replica_id, expires_at, ${Columns.momentSql} FROM relay_term WHERE id = 1 FOR UPDATE`
+const lockTermSql = `SELECT ${Columns.clampedSql("term")}, replica_id, ${Columns.clampedSql("expires_at")}, ${Columns.momentSql}
+  FROM relay_term WHERE id = 1 FOR UPDATE`
+/** Where somebody else deleted it. With a number that no relay has had. */
+const makeTermSql = `INSERT IGNORE INTO relay_term (id, term, replica_id, expires_at) VALUES (1, ${Columns.momentSql}, NULL, 0)`
 const writeTermSql = "UPDATE relay_term SET term = ?, replica_id = ?, expires_at = ? WHERE id = 1"
 const releaseTermSql = "UPDATE relay_term SET replica_id = NULL, expires_at = 0 WHERE id = 1 AND replica_id = ?"
+
+/** No count of terms comes so far. */
+const termNumberMax = 2 ** 52
 
 const claimTerm = async (
   session: Session,
   process: string,
   ttlMs: number
 ): Promise<TransactionResult<number | null>> => {
-  const [row = []] = await session.rows(lockTermSql)
-  const [term, holder] = [Columns.whole(row, 0), Columns.textOrNull(row, 1)]
-  const [expiresAt, now] = [Columns.whole(row, 2), Columns.whole(row, 3)]
-  if (holder !== null && holder !== process && expiresAt > now) return { value: null, wrote: false }
-  const next = holder === process ? term : term + 1
+  let [row] = await session.rows(lockTermSql)
+  if (row === undefined) {
+    await session.run(makeTermSql)
+    ;[row] = await session.rows(lockTermSql)
+  }
+  const [term, holder] = [Columns.whole(row ?? [], 0), Columns.textOrNull(row ?? [], 1)]
+  const [expiresAt, now] = [Columns.whole(row ?? [], 2), Columns.whole(row ?? [], 3)]
+  const isHeld = holder !== null && expiresAt > now && expiresAt <= now + termMsMax
+  if (isHeld && holder !== process) return { value: null, wrote: false }
+  const follower = term < termNumberMax ? term + 1 : now
+  const next = holder === process ? term : follower
   await session.run(writeTermSql, [next, process, now + ttlMs])
   return { value: next, wrote: true }
 }
@@ -44,8 +56,8 @@ const underTerm = async (
   term: number,
   write: (session: Session) => Promise<Writes.Written>
 ): Promise<TransactionResult<boolean>> => {
-  const [row = []] = await session.rows(lockTermSql)
-  if (Columns.whole(row, 0) !== term) return { value: false, wrote: false }
+  const [row] = await session.rows(lockTermSql)
+  if (row === undefined || Columns.whole(row, 0) !== term) return { value: false, wrote: false }
   return { value: true, ...(await write(session)) }
 }
 
@@ -59,14 +71,14 @@ const isTooLongSql = `LENGTH(o.headers) + LENGTH(o.payload) > ${eventBytesMax}`
  */
 const unsentSql = `SELECT o.id, o.tenant_id, o.event_id, o.stream, o.subject, o.entity_key,
     IF(${isTooLongSql}, '', o.headers), IF(${isTooLongSql}, '', o.payload),
-    o.created_at, IF(o.id = h.held_id, 1, 0), IF(${isTooLongSql}, LENGTH(o.payload), NULL)
+    ${Columns.clampedSql("o.created_at")}, IF(o.id = h.held_id, 1, 0), IF(${isTooLongSql}, LENGTH(o.payload), NULL)
   FROM outbox o FORCE INDEX FOR ORDER BY (PRIMARY)
     LEFT JOIN (
       SELECT w.tenant_id, MIN(w.id) AS held_id
       FROM pending_revocations p STRAIGHT_JOIN outbox w ON w.tenant_id = p.tenant_id AND w.revocation_seq = p.seq
       GROUP BY w.tenant_id
     ) h ON h.tenant_id = o.tenant_id
-  WHERE h.held_id IS NULL OR o.id <= h.held_id
+  WHERE o.id <= ${Number.MAX_SAFE_INTEGER} AND (h.held_id IS NULL OR o.id <= h.held_id)
   ORDER BY o.id LIMIT ?`
 const deleteSql = (marks: string): string => `DELETE FROM outbox WHERE id IN (${marks})`
 /**
@@ -74,10 +86,11 @@ const deleteSql = (marks: string): string => `DELETE FROM outbox WHERE id IN (${
  * behind the last one, and wait for whoever is writing that.
  */
 const deleteRunSql = "DELETE FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
-const positionSql = "SELECT sequence FROM relay_position WHERE stream = ?"
+/** What no stream came to is no position. */
+const positionSql = `SELECT IF(sequence <= ${Number.MAX_SAFE_INTEGER}, sequence, NULL) FROM relay_position WHERE stream = ?`
 const savePositionSql = `INSERT INTO relay_position (stream, sequence) VALUES (?, ?)
   ON DUPLICATE KEY UPDATE sequence = VALUES(sequence)`
-const depthSql = `SELECT (SELECT COUNT(*) FROM outbox), (SELECT created_at FROM outbox ORDER BY id LIMIT 1),
+const depthSql = `SELECT (SELECT COUNT(*) FROM outbox), (SELECT ${Columns.clampedSql("created_at")} FROM outbox ORDER BY id LIMIT 1),
     ${Columns.nowSql}, (SELECT COUNT(*) FROM outbox_aside)`
 
 const copyAsideSql = `INSERT IGNORE INTO outbox_aside
@@ -85,12 +98,15 @@ const copyAsideSql = `INSERT IGNORE INTO outbox_aside
   SELECT id, tenant_id, event_id, stream, subject, entity_key, headers, payload, created_at, ?, ${Columns.nowSql}
   FROM outbox WHERE id = ?`
 const deleteOneSql = "DELETE FROM outbox WHERE id = ?"
-const asideSql = `SELECT ${asideColumns} FROM outbox_aside WHERE id > ? ORDER BY id LIMIT ?`
+const asideSql = `SELECT ${asideColumns} FROM outbox_aside WHERE id > ? AND id <= ${Number.MAX_SAFE_INTEGER} ORDER BY id LIMIT ?`
 
 /** What no sequence of this service is was written by somebody else, and is nobody's revocation. */
 const isSequenceSql = `seq <= ${Number.MAX_SAFE_INTEGER}`
-const pendingSql = `SELECT tenant_id, seq, targets, ${Columns.nowSql} - GREATEST(committed_at, 0)
-  FROM pending_revocations WHERE committed_at <= ${Columns.nowSql} - ? AND ${isSequenceSql} ORDER BY committed_at, tenant_id, seq LIMIT ?`
+/** So far ahead none is committed, unless somebody else wrote the row or the database's clock was put back: it waits for nothing. */
+const aheadMsMax = 60_000
+const pendingSql = `SELECT tenant_id, seq, targets, ${Columns.nowSql} - GREATEST(LEAST(committed_at, ${Number.MAX_SAFE_INTEGER}), 0)
+  FROM pending_revocations WHERE (committed_at <= ${Columns.nowSql} - ? OR committed_at > ${Columns.nowSql} + ?) AND ${isSequenceSql}
+  ORDER BY committed_at, tenant_id, seq LIMIT ?`
 const pendingOfSql = `SELECT MIN(seq), MAX(seq) FROM pending_revocations WHERE tenant_id = ? AND ${isSequenceSql}`
 const inForceSql = "DELETE FROM pending_revocations WHERE tenant_id = ? AND seq = ?"
 
@@ -232,7 +248,7 @@ const make = Effect.map(Mariadb, (database) => {
     position: (stream) =>
       read("Outbox.position", async (session) => {
         const [row] = await session.rows(positionSql, [stream])
-        return row === undefined ? null : Columns.whole(row, 0)
+        return row === undefined ? null : Columns.wholeOrNull(row, 0)
       }),
     savePosition: (term, stream, sequence) =>
       fenced("Outbox.savePosition", term, (session) =>
@@ -250,7 +266,7 @@ const make = Effect.map(Mariadb, (database) => {
     }),
     pendingRevocations: ({ limit, minAgeMs }) =>
       read("Outbox.pendingRevocations", async (session) =>
-        (await session.rows(pendingSql, [minAgeMs, limit])).map(pendingOf)
+        (await session.rows(pendingSql, [minAgeMs, aheadMsMax, limit])).map(pendingOf)
       ),
     pendingOf: (tenantId) =>
       read("Outbox.pendingOf", async (session) => {

@@ -11,7 +11,7 @@ const ofTenantsSql = (marks: string): string => `${applicationColumns} WHERE ten
 const namedSql = (marks: string): string => `${applicationColumns} WHERE app_name IN (${marks})`
 
 const tenantColumns = `SELECT COALESCE(t.tenant_id, p.tenant_id), t.tenant_id IS NULL, t.removed_at IS NOT NULL,
-    p.ended_at, p.named_at, p.end_done, t.issuer, t.audience, t.jwks_uri`
+    ${Columns.clampedSql("p.ended_at")}, ${Columns.clampedSql("p.named_at")}, p.end_done, t.issuer, t.audience, t.jwks_uri`
 const withMarks = `${tenantColumns} FROM tenants t LEFT JOIN platform_tenants p ON p.tenant_id = t.tenant_id`
 const onlyMarks = `${tenantColumns} FROM platform_tenants p LEFT JOIN tenants t ON t.tenant_id = p.tenant_id`
 const allTenantsSql = `${withMarks} UNION ${onlyMarks} WHERE t.tenant_id IS NULL`
@@ -48,13 +48,16 @@ const saveSettingsSql = `INSERT INTO platform_settings
     refused = IF(${isNewer}, VALUES(refused), refused), refused_at = IF(${isNewer}, VALUES(refused_at), refused_at),
     changed_at = IF(${isNewer}, VALUES(changed_at), changed_at), read_at = GREATEST(read_at, VALUES(read_at))`
 
-const withdrawalsSql =
-  "SELECT app_name, tenant_id, after_token_id, taken_at FROM application_withdrawals ORDER BY app_name LIMIT ?"
+const withdrawalsSql = `SELECT app_name, tenant_id, after_token_id, ${Columns.clampedSql("taken_at")}
+  FROM application_withdrawals ORDER BY app_name LIMIT ?`
 const tokensAfterSql = `SELECT token_id FROM tokens
   WHERE tenant_id = ? AND app_name = ? AND token_id > ? AND created_at <= ? ORDER BY token_id LIMIT ?`
 const dropWithdrawalSql = "DELETE FROM application_withdrawals WHERE app_name = ?"
 
-const seenSql = "SELECT made_at, lost_up_to, seen_at FROM platform_inbox WHERE id = 1"
+/** Nothing was made or seen later than now. */
+const seenSql = `SELECT LEAST(${Columns.clampedSql("made_at")}, ${Columns.momentSql}), ${Columns.clampedSql("lost_up_to")},
+    LEAST(GREATEST(seen_at, 0), ${Columns.momentSql})
+  FROM platform_inbox WHERE id = 1`
 const saveSeenSql = "REPLACE INTO platform_inbox (id, made_at, lost_up_to, seen_at) VALUES (1, ?, ?, ?)"
 
 const applicationOf = (row: Row): ApplicationRow => ({
@@ -72,7 +75,8 @@ const tenantOf = (row: Row): TenantRow => {
     row: Columns.whole(row, 1) === 1 ? "none" : Columns.whole(row, 2) === 1 ? "being_removed" : "served",
     mark: endedAt === null ? null : namedAt !== null && namedAt > endedAt && isDone ? "named_again" : "ended",
     issuer:
-      row[6] === null
+      // Both or neither, unless somebody else wrote it.
+      row[6] === null || row[7] === null
         ? null
         : { issuer: Columns.text(row, 6), audience: Columns.text(row, 7), jwksUri: Columns.textOrNull(row, 8) }
   }

@@ -3,13 +3,14 @@
  * a sweep over millions of tokens with nothing to do reads nothing.
  */
 import { Clock, Effect, Layer } from "effect"
-import { Sweeps } from "../Sweeps.ts"
+import { claimMsMax, Sweeps } from "../Sweeps.ts"
 import * as Columns from "./Columns.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
+import * as RowNumbers from "./RowNumbers.ts"
 
 const takeOverSql = `UPDATE sweep_claims SET replica_id = ?, expires_at = ${Columns.nowSql} + ?
-  WHERE sweep = ? AND (replica_id = ? OR expires_at <= ${Columns.nowSql})`
+  WHERE sweep = ? AND (replica_id = ? OR expires_at <= ${Columns.nowSql} OR expires_at > ${Columns.nowSql} + ${claimMsMax})`
 const firstClaimSql = `INSERT IGNORE INTO sweep_claims (sweep, replica_id, expires_at) VALUES (?, ?, ${Columns.nowSql} + ?)`
 const releaseSql = "UPDATE sweep_claims SET expires_at = 0 WHERE replica_id = ?"
 
@@ -125,7 +126,8 @@ const make = Effect.map(Mariadb, (database) => {
     orphanedTokens: (limit) => database.query("Sweeps.orphanedTokens", (session) => orphans(session, limit)),
     purgeRemoved: database.query("Sweeps.purgeRemoved", purgeRemoved),
     purgeIdempotent: (ageMs, limit) =>
-      database.query("Sweeps.purgeIdempotent", (session) => session.run(purgeIdempotentSql, [ageMs, limit]))
+      database.query("Sweeps.purgeIdempotent", (session) => session.run(purgeIdempotentSql, [ageMs, limit])),
+    putNumbersBack: database.query("Sweeps.putNumbersBack", RowNumbers.putNumbersBack)
   })
 })
 

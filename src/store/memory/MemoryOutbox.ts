@@ -1,13 +1,14 @@
 /** `Outbox` in memory; its clock is Effect's. */
 import { Clock, Effect, Layer } from "effect"
 import { globalTenantId } from "../../domain/Names.ts"
-import { Outbox, type OutboxRow, TermLost } from "../Outbox.ts"
+import { Outbox, type OutboxRow, TermLost, termMsMax } from "../Outbox.ts"
 import { MemoryDatabase, type MemoryTables, pair } from "./MemoryDatabase.ts"
 import { asideRowOf } from "./memoryAside.ts"
 
 const claimTerm = (tables: MemoryTables, process: string, ttlMs: number, now: number): number | null => {
   const { relay } = tables
-  if (relay.process !== null && relay.process !== process && relay.expiresAt > now) return null
+  const isHeld = relay.process !== null && relay.expiresAt > now && relay.expiresAt <= now + termMsMax
+  if (isHeld && relay.process !== process) return null
   if (relay.process !== process) relay.term += 1
   relay.process = process
   relay.expiresAt = now + ttlMs

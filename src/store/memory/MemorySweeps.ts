@@ -2,7 +2,7 @@
 import { Clock, Effect, Layer } from "effect"
 import { settingsOf } from "../../domain/Tenant.ts"
 import { endOf, hasEnded, type Token } from "../../domain/Token.ts"
-import { Sweeps } from "../Sweeps.ts"
+import { claimMsMax, Sweeps } from "../Sweeps.ts"
 import { isLive, MemoryDatabase, type MemoryTables, tokenCount } from "./MemoryDatabase.ts"
 import { endKeys } from "./memoryKeys.ts"
 
@@ -10,7 +10,8 @@ const refOf = ({ tenantId, tokenId }: Token) => ({ tenantId, tokenId })
 
 const claim = (tables: MemoryTables, sweep: string, process: string, expiresAt: number, now: number): boolean => {
   const held = tables.sweeps.get(sweep)
-  if (held !== undefined && held.process !== process && held.expiresAt > now) return false
+  const isHeld = held !== undefined && held.expiresAt > now && held.expiresAt <= now + claimMsMax
+  if (isHeld && held.process !== process) return false
   tables.sweeps.set(sweep, { process, expiresAt })
   return true
 }
@@ -77,7 +78,9 @@ const make = Effect.map(MemoryDatabase, (tables) => {
           .map(refOf)
       ),
     purgeRemoved: Effect.sync(() => purgeRemoved(tables)),
-    purgeIdempotent: (ageMs, limit) => step((now) => purgeIdempotent(tables, now - ageMs, limit))
+    purgeIdempotent: (ageMs, limit) => step((now) => purgeIdempotent(tables, now - ageMs, limit)),
+    // They are counted here.
+    putNumbersBack: Effect.succeed([])
   })
 })
 

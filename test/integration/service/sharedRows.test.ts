@@ -87,3 +87,74 @@ describe("a key", () => {
     for (const { output } of [one, two]) assert.notMatch(output(), /keys could not be read again|"loop":"keys"/u)
   })
 })
+
+describe("what says who does the work that replicas share", () => {
+  const stranger = "replica_id = 'stranger', expires_at"
+  it.each([
+    ["a term for years", `UPDATE relay_term SET term = term + 1, ${stranger} = 4102444800000`],
+    ["a term without an end", `UPDATE relay_term SET term = 18446744073709551615, ${stranger} = 9223372036854775807`],
+    ["no term at all", "DELETE FROM relay_term"],
+    ["claims of sweeps for years", `UPDATE sweep_claims SET ${stranger} = 4102444800000`],
+    ["claims of sweeps without an end", `UPDATE sweep_claims SET ${stranger} = 9223372036854775807`]
+  ])("is %s: the work goes on, and a replica that starts takes part", async (_, spoil) => {
+    await works()
+    await raw.query(spoil)
+    await works()
+    const appName = `gone${endpoints++}`
+    assert.strictEqual((await client.ask("demo", "application.register", { appName })).status, 201)
+    assert.strictEqual((await client.ask("demo", "application.remove", { appName })).status, 200)
+    const rows = async () =>
+      Number((await raw.query("SELECT COUNT(*) AS n FROM applications WHERE app_name = ?", [appName]))[0].n)
+    await eventually(rows, (count) => count === 0, { limitMs: 60_000, what: "the sweep of what was removed" })
+    await restartTwo()
+    await works()
+  })
+
+  it("is a place in a stream that no stream came to: events leave", async () => {
+    await works()
+    await raw.query("UPDATE relay_position SET sequence = 18446744073709551615")
+    // Whoever relays next reads it.
+    await raw.query("UPDATE relay_term SET term = term + 1, replica_id = NULL, expires_at = 0")
+    await works()
+  })
+})
+
+describe("a row with a number that no count came to", () => {
+  const planted = `INSERT INTO outbox (id, tenant_id, event_id, stream, subject, entity_key, headers, payload, created_at)
+    VALUES (?, 'spoiled', REPEAT('e', 16), 0, 's', 'k', '{}', '', 9223372036854775807)`
+  const changes = () => client.ask("demo", "token.provision", { appName: "app", endpointId: `e${endpoints++}` })
+
+  it.each(["18446744073709551615", "9007199254740993", "9007199254740991"])(
+    "%s in the outbox, and gone again at once or not: every tenant's changes are done again soon",
+    async (id) => {
+      for (const isGone of [false, true]) {
+        await works()
+        await raw.query(planted, [id])
+        if (isGone) await raw.query("DELETE FROM outbox WHERE tenant_id = 'spoiled'")
+        await eventually(changes, ({ status }) => status === 201, { limitMs: 60_000, what: "a change that is done" })
+        await works()
+        await raw.query("DELETE FROM outbox_aside")
+      }
+    }
+  )
+
+  it("of a turn at a provider: the next turns are counted on from those before", async () => {
+    const next = async () =>
+      Number(
+        (
+          await raw.query(`SELECT CAST(LEAST(AUTO_INCREMENT, 9007199254740991) AS SIGNED) AS n
+          FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'provider_turns'`)
+        )[0].n
+      )
+    await raw.query(`INSERT INTO provider_turns (turn_id, lane, taken_at, held_until)
+      VALUES (7, REPEAT('l', 16), 1, 0), (18446744073709551615, REPEAT('l', 16), 1, 0)`)
+    await eventually(next, (number) => number === 9, { limitMs: 60_000, what: "the next number" })
+    const rows: ReadonlyArray<{ readonly id: bigint }> = await raw.query(
+      "SELECT turn_id AS id FROM provider_turns ORDER BY 1"
+    )
+    assert.deepStrictEqual(
+      rows.map(({ id }) => Number(id)),
+      [7, 8]
+    )
+  })
+})

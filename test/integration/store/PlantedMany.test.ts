@@ -10,6 +10,7 @@ import { KeyRotationStore } from "../../../src/store/KeyRotationStore.ts"
 import { KeyStore } from "../../../src/store/KeyStore.ts"
 import { Mariadb } from "../../../src/store/maria/Mariadb.ts"
 import type { Value } from "../../../src/store/maria/MariadbConnection.ts"
+import { Outbox } from "../../../src/store/Outbox.ts"
 import { PlatformStore } from "../../../src/store/PlatformStore.ts"
 import { RefreshStore } from "../../../src/store/RefreshStore.ts"
 import { TenantStore } from "../../../src/store/TenantStore.ts"
@@ -136,6 +137,78 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("w
       assert.deepStrictEqual(found.map(({ name }) => name).toSorted(), ["good", "late"])
       const until = (yield* store.now) + 1
       assert.isTrue(found.every(({ changedAt }) => changedAt <= until))
+    })
+  )
+
+  it.effect("is what the platform said of tenants and applications, and where its inbox was seen", () =>
+    Effect.gen(function* () {
+      const store = yield* PlatformStore
+      const [good, spoiled] = [yield* aTenant, yield* aTenant]
+      const mark = "INSERT INTO platform_tenants (tenant_id, ended_at, named_at, end_done) VALUES (?, ?, ?, 1)"
+      yield* plant(mark, [spoiled.tenantId, beyond, beyond])
+      yield* plant(mark, [good.tenantId, 1, 2])
+      const marks = new Map((yield* store.tenants(null)).map(({ mark, tenantId }) => [tenantId, mark]))
+      assert.strictEqual(marks.get(good.tenantId), "named_again")
+      assert.strictEqual(marks.get(spoiled.tenantId), "ended")
+      const withdrawal = "INSERT INTO application_withdrawals VALUES (?, 'demo', REPEAT('x', 16), ?)"
+      yield* plant(withdrawal, ["aaa", beyond])
+      yield* plant(withdrawal, ["bbb", 1])
+      assert.deepStrictEqual(
+        (yield* store.withdrawals(10)).map(({ appName }) => appName),
+        ["aaa", "bbb"]
+      )
+      yield* plant("REPLACE INTO platform_inbox (id, made_at, lost_up_to, seen_at) VALUES (1, ?, ?, ?)", [
+        beyond,
+        beyond,
+        beyond
+      ])
+      const [seen, now] = [yield* store.inboxSeen, yield* store.now]
+      assert.isAtMost(seen!.madeAt, now)
+      assert.isAtMost(seen!.seenAt, now)
+    })
+  )
+
+  it.effect("is how far rows were moved to other keys", () =>
+    Effect.gen(function* () {
+      const store = yield* KeyRotationStore
+      for (const moment of [beyond, "-9223372036854775808"]) {
+        yield* plant(
+          `REPLACE INTO key_rotation (id, started_at, total, moved, moving_since, ended_at)
+          VALUES (1, ?, 18446744073709551615, 18446744073709551615, ?, ?)`,
+          [moment, moment, moment]
+        )
+        assert.isTrue((yield* store.mark)?.isOver)
+      }
+      yield* plant("DELETE FROM key_rotation")
+    })
+  )
+
+  it.effect("is the relay's term: after one of any number comes one that no relay has", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      yield* plant("UPDATE relay_term SET term = 18446744073709551615, replica_id = 'stranger', expires_at = 0")
+      const first = yield* outbox.claimTerm("one", 60_000)
+      yield* outbox.releaseTerm("one")
+      const second = yield* outbox.claimTerm("two", 60_000)
+      assert.isTrue(Number.isSafeInteger(second))
+      yield* outbox.savePosition(second!, "events", 1)
+      assert.strictEqual((yield* outbox.savePosition(first!, "events", 2).pipe(Effect.flip))._tag, "TermLost")
+      yield* outbox.releaseTerm("two")
+    })
+  )
+
+  it.effect("is what was set aside", () =>
+    Effect.gen(function* () {
+      const row = `INSERT INTO outbox_aside (id, tenant_id, event_id, stream, subject, entity_key, headers, payload, created_at,
+        reason, aside_at) VALUES (?, 'demo', REPEAT('e', 16), 0, 's', 'k', '{}', '', ?, 'r', ?)`
+      yield* plant(row, ["18446744073709551615", beyond, beyond])
+      yield* plant(row, [5, beyond, beyond])
+      const { content } = yield* (yield* Outbox).aside({ after: null, limit: 10 })
+      assert.deepStrictEqual(
+        content.map(({ id }) => id),
+        [5]
+      )
+      yield* plant("DELETE FROM outbox_aside")
     })
   )
 

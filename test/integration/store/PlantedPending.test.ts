@@ -16,7 +16,9 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("p
       for (const row of [
         ["18446744073709551615", 0, "[]"],
         [2, "-9223372036854775808", "not JSON"],
-        [3, 1, '[{"kind":"tenant"}]']
+        [3, 1, '[{"kind":"tenant"}]'],
+        // Nobody waits for a moment that is not theirs.
+        [4, "9223372036854775807", "[]"]
       ]) {
         yield* database.query("plant", (session) => session.run(plant, row))
       }
@@ -25,10 +27,11 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("p
         read.map(({ seq, targets }) => [seq, targets]),
         [
           [2, null],
-          [3, [{ kind: "tenant" }]]
+          [3, [{ kind: "tenant" }]],
+          [4, []]
         ]
       )
-      assert.deepStrictEqual(yield* outbox.pendingOf("demo"), { oldest: 2, newest: 3 })
+      assert.deepStrictEqual(yield* outbox.pendingOf("demo"), { oldest: 2, newest: 4 })
     })
   )
 })

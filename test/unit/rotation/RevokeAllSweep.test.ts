@@ -35,7 +35,8 @@ describe("RevokeAllSweep", () => {
         endedTokens: unused,
         orphanedTokens: unused,
         purgeRemoved: unused(),
-        purgeIdempotent: unused
+        purgeIdempotent: unused,
+        putNumbersBack: unused()
       }),
       Layer.succeed(TokenEnder, {
         endTokens: unused,

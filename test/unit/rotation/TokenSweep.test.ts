@@ -76,6 +76,7 @@ const parts = (world: World) => {
         world.purged += 1
         return { applications: 0, tenants: 0 }
       }),
+      putNumbersBack: Effect.succeed([]),
       purgeIdempotent: (_ageMs, limit) =>
         answer(() => {
           const deleted = Math.min(limit, world.oldAnswers)

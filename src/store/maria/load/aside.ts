@@ -4,8 +4,8 @@ import { outboxStreams } from "../apply/outbox.ts"
 import * as Columns from "../Columns.ts"
 import type { Row, Session } from "../MariadbConnection.ts"
 
-export const asideColumns =
-  "id, tenant_id, event_id, stream, subject, entity_key, LENGTH(payload), reason, created_at, aside_at"
+export const asideColumns = `id, tenant_id, event_id, stream, subject, entity_key, LENGTH(payload), reason,
+  LEAST(${Columns.clampedSql("created_at")}, ${Columns.momentSql}), LEAST(${Columns.clampedSql("aside_at")}, ${Columns.momentSql})`
 const selectSql = (marks: string): string => `SELECT ${asideColumns} FROM outbox_aside WHERE id IN (${marks})`
 
 export const asideRowOf = (row: Row): AsideRow => ({
