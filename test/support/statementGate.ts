@@ -1,8 +1,9 @@
 /**
  * A proxy in front of MariaDB that stops a client at a chosen statement: the statement and what is
  * behind it do not reach the server, or its answer does not reach the client. The connection stays as
- * it is until the client dies, so a test can kill it exactly there. Or the whole server goes away before a
- * chosen statement: every connection ends, and nobody gets another one until it is back.
+ * it is until the client dies or gives it up, so a test can kill it exactly there; at several at once, one on each
+ * connection. Or the whole server goes away before a chosen statement: every connection ends, and nobody gets another
+ * one until it is back.
  */
 import { createServer, connect as dial, type Server } from "node:net"
 
@@ -10,16 +11,21 @@ import { createServer, connect as dial, type Server } from "node:net"
 export interface Passing {
   /** The statement, and the values of a prepared one as they are sent. */
   readonly text: string
-  /** What came over this connection since the transaction before ended, this included. */
+  /** What came over this connection since the transaction before ended, or since this one began, this included. */
   readonly transaction: string
   /** It is COMMIT, or writes that go with theirs. */
   readonly commits: boolean
 }
 
+export interface Stopped {
+  /** Whether the client is there still: it has neither died nor given the connection up. */
+  readonly isHeld: () => boolean
+}
+
 export interface StatementGate {
   readonly port: number
   /** Stops the next statement that `is` picks; resolves when that has happened. */
-  readonly stopAt: (is: (passing: Passing) => boolean, when: "before" | "answered") => Promise<void>
+  readonly stopAt: (is: (passing: Passing) => boolean, when: "before" | "answered") => Promise<Stopped>
   /** Goes away before the next statement that `is` picks; resolves when that has happened. */
   readonly leaveAt: (is: (passing: Passing) => boolean) => Promise<void>
   readonly comeBack: () => void
@@ -29,7 +35,7 @@ export interface StatementGate {
 interface Stop {
   readonly is: (passing: Passing) => boolean
   readonly when: "before" | "answered" | "gone"
-  readonly done: () => void
+  readonly done: (stopped: Stopped) => void
 }
 
 // ---- the protocol, as far as it tells statements apart -----------------------------
@@ -47,6 +53,9 @@ const justPrepared = 0xffffffff
 
 /** COMMIT, or a statement that writes and commits. */
 export const commits = (text: string): boolean => /^(?:COMMIT|BEGIN NOT ATOMIC)/u.test(text)
+
+/** What was sent before it is no part of what follows. */
+const begins = (text: string): boolean => /^(?:ROLLBACK|SET autocommit)/u.test(text)
 
 /** Cuts a stream into whole packets, with their headers. */
 export const framer = () => {
@@ -108,7 +117,7 @@ export const statementGate = async (target: {
   readonly host: string
   readonly port: number
 }): Promise<StatementGate> => {
-  let stop: Stop | undefined
+  const stops = new Set<Stop>()
   let isAway = false
   const sockets = new Set<{ destroy: () => unknown }>()
   const endAll = () => {
@@ -124,6 +133,7 @@ export const statementGate = async (target: {
     let transaction = ""
     let sendsNothing = false
     let receivesNothing = false
+    const stopped: Stopped = { isHeld: () => sockets.has(client) }
     const end = () => {
       client.destroy()
       upstream.destroy()
@@ -140,24 +150,26 @@ export const statementGate = async (target: {
       let answered = (): void => undefined
       if (text !== null) {
         transaction += text
-        if (stop?.is({ text, transaction, commits: commits(text) }) === true) {
-          const stopped = stop
-          stop = undefined
+        const passing = { text, transaction, commits: commits(text) }
+        for (const stop of stops) {
+          if (!stop.is(passing)) continue
+          stops.delete(stop)
           sendsNothing = true
-          if (stopped.when === "gone") {
+          if (stop.when === "gone") {
             isAway = true
             endAll()
           }
-          if (stopped.when !== "answered") {
-            stopped.done()
+          if (stop.when !== "answered") {
+            stop.done(stopped)
             return
           }
           answered = () => {
             receivesNothing = true
-            stopped.done()
+            stop.done(stopped)
           }
+          break
         }
-        if (commits(text) || text.startsWith("ROLLBACK")) transaction = ""
+        if (passing.commits || begins(text)) transaction = ""
       }
       statements.passed(packet, answered)
       upstream.write(packet)
@@ -176,11 +188,11 @@ export const statementGate = async (target: {
     port: await listen(server),
     stopAt: (is, when) =>
       new Promise((done) => {
-        stop = { is, when, done }
+        stops.add({ is, when, done })
       }),
     leaveAt: (is) =>
       new Promise((done) => {
-        stop = { is, when: "gone", done }
+        stops.add({ is, when: "gone", done: () => done() })
       }),
     comeBack: () => {
       isAway = false
