@@ -1,6 +1,6 @@
 // Verifies R-SEC-4.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, References, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AuditSigner } from "../../../src/crypto/AuditSigner.ts"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
@@ -13,6 +13,7 @@ import * as RowTags from "../../../src/crypto/RowTags.ts"
 import { secretPurpose } from "../../../src/crypto/TenantKeys.ts"
 import type { Token } from "../../../src/domain/Token.ts"
 import { KeyRotationStore, neededRowsMax } from "../../../src/store/KeyRotationStore.ts"
+import { claimMsMax } from "../../../src/store/Sweeps.ts"
 import { credentialRow, nextId, versionRow } from "../../support/credentialRows.ts"
 import {
   fileKeys,
@@ -25,6 +26,12 @@ import {
 import { aToken, hex } from "../../support/storeFixtures.ts"
 
 type World = RotationWorld["world"]
+
+/** The longest that there may be. */
+const anothersClaim = Effect.map(Clock.currentTimeMillis, (now) => ({
+  process: "another",
+  expiresAt: now + claimMsMax
+}))
 
 const tagged = ({ rowTag }: RotationReplica["keyring"], token: Token): Token => ({
   ...token,
@@ -276,7 +283,7 @@ describe("key rotation", () => {
       yield* TestClock.adjust("1500 millis")
       assert.isAbove((yield* one.keys.keysStatus()).done, 0)
       for (const name of world.tables.sweeps.keys()) {
-        world.tables.sweeps.set(name, { process: "another", expiresAt: Number.MAX_SAFE_INTEGER })
+        world.tables.sweeps.set(name, yield* anothersClaim)
       }
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(moving)
@@ -373,7 +380,7 @@ describe("key rotation", () => {
       assert.strictEqual(yield* done, before, "one has it still")
       assert.strictEqual(world.tables.sweeps.size, 1)
       for (const sweep of world.tables.sweeps.keys()) {
-        world.tables.sweeps.set(sweep, { process: "another", expiresAt: Number.MAX_SAFE_INTEGER })
+        world.tables.sweeps.set(sweep, yield* anothersClaim)
       }
       yield* TestClock.adjust("10 seconds")
       assert.isDefined(fiber.pollUnsafe(), "one has stopped")
