@@ -140,7 +140,24 @@ export const promises: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn(
+    "src/actors/platform/WithdrawalSweep.ts",
+    { breaks: ["R-SEC-30"], tests: ["test/integration/service/unreadableRows.test.ts"] },
+    [
+      {
+        id: "platform-withdrawals-one-holds-all-up",
+        from: "Effect.catchDefect((defect) =>",
+        to: "Effect.catchIf(\n          (): boolean => false,\n          (defect) =>"
+      }
+    ]
+  ),
   ...faultsIn("src/actors/audit/Sweeps.ts", { breaks: ["P8", "R-AUD-9"], tests: [`${audit}/Cuts.test.ts`] }, [
+    {
+      id: "audit-sweep-one-cut-holds-all-up",
+      from: 'yield* orDied("a tenant\'s cut", tenantId, cuts.finish(tenantId, Cuts.pieceRows), 0)',
+      to: "yield* cuts.finish(tenantId, Cuts.pieceRows)",
+      breaks: ["R-SEC-30"]
+    },
     {
       id: "audit-retention-erases-untold",
       from: "    yield* notes.row(globalTenantId, caller, Cuts.actOf(piece.stub, piece.publicKey))\n    yield* cuts.cut(piece.stub)\n    return true\n",

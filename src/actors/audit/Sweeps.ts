@@ -182,9 +182,16 @@ const make = Effect.gen(function* () {
   })
 
   // ---- cuts
+  /** A row that makes no sense keeps the cuts of no other tenant waiting. */
+  const orDied = <A, E>(what: string, tenantId: string, work: Effect.Effect<A, E>, otherwise: A) =>
+    Effect.catchDefect(work, (defect) =>
+      Effect.as(Effect.annotateLogs(Effect.logError(`a sweep of ${what} died`, defect), { tenantId }), otherwise)
+    )
   const finishCuts = Effect.gen(function* () {
     let erased = 0
-    for (const tenantId of yield* cuts.unfinished(pieceMax)) erased += yield* cuts.finish(tenantId, Cuts.pieceRows)
+    for (const tenantId of yield* cuts.unfinished(pieceMax)) {
+      erased += yield* orDied("a tenant's cut", tenantId, cuts.finish(tenantId, Cuts.pieceRows), 0)
+    }
     return erased
   })
   const retentionMs = Duration.toMillis(retention)
@@ -214,7 +221,7 @@ const make = Effect.gen(function* () {
             Effect.as(Effect.logWarning("an audit is kept until the next turn", { tenantId, reason }), false)
           )
         )
-        if (yield* done) pieces += 1
+        if (yield* orDied("a tenant's retention", tenantId, done, false)) pieces += 1
       }
       if (found.length < pieceMax) return pieces
       after = found.at(-1)!

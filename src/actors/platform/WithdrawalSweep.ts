@@ -58,6 +58,12 @@ export const make = Effect.gen(function* () {
           Effect.logWarning("sessions of an application out of service are ended later").pipe(
             Effect.annotateLogs({ appName: withdrawal.appName, reason: error._tag })
           )
+        ),
+        // Of a row that makes no sense: the others are not kept waiting.
+        Effect.catchDefect((defect) =>
+          Effect.logError("sessions of an application out of service are not ended", defect).pipe(
+            Effect.annotateLogs({ appName: withdrawal.appName, tenantId: withdrawal.tenantId })
+          )
         )
       )
     }

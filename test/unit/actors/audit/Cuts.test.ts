@@ -106,6 +106,27 @@ describe("a cut", () => {
     })
   )
 
+  it.effect("that was interrupted is finished though another tenant's stub cannot be read", () =>
+    Effect.gen(function* () {
+      const { cut, replica, world } = yield* started
+      const before = rowsOf(world).slice(0, 11)
+      yield* cut(12)
+      world.tables.audit.set("demo", [...before, ...rowsOf(world)])
+      const stub = world.tables.stubs.get("demo")!
+      const unreadable: AuditStub = {
+        ...stub,
+        tenantId: "spoiled",
+        get signature(): Uint8Array {
+          throw new Error("a column that is not of its type")
+        }
+      }
+      world.tables.audit.set("spoiled", before)
+      world.tables.stubs.clear()
+      world.tables.stubs.set("spoiled", unreadable).set("demo", stub)
+      assert.strictEqual(yield* replica.sweeps.finishCuts, 11)
+    }).pipe(quiet)
+  )
+
   it.effect(
     "that was interrupted goes no further when its last row is another one by now: that stays as evidence",
     () =>
