@@ -19,13 +19,16 @@ const exported = (subjects: ReadonlyArray<string>, account: string) =>
 const imported = (subjects: ReadonlyArray<string>) =>
   subjects.map((subject) => `{ service: { account: CM, subject: "${subject}" }, share: true }`)
 
-/** Reads CM_NATS_PORT, CM_NATS_NAME and CM_NATS_STORE_DIR; `more` is added at its end. */
+/**
+ * Reads CM_NATS_PORT, CM_NATS_NAME and CM_NATS_STORE_DIR; `more` is added at its end. The streams of all instances of a test run
+ * reserve more than they ever hold, and more than the three quarters of a small disk that a server gives by itself.
+ */
 export const roleAccounts = (more = ""): string => `
 host: 127.0.0.1
 port: $CM_NATS_PORT
 server_name: $CM_NATS_NAME
 max_payload: 8MB
-jetstream { store_dir: $CM_NATS_STORE_DIR, sync_interval: always }
+jetstream { store_dir: $CM_NATS_STORE_DIR, sync_interval: always, max_file_store: 1TB }
 no_auth_user: inside
 accounts {
   CM {

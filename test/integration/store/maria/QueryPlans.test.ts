@@ -156,7 +156,10 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         assert.isTrue(yield* sweeps.hold(sweep, "one", 400))
         // By whoever changes rows: only who asks sees it.
         yield* database.query("test", (session) =>
-          session.run("UPDATE sweep_claims SET replica_id = 'two', expires_at = ? WHERE sweep = ?", [2 ** 45, sweep])
+          session.run(
+            "UPDATE sweep_claims SET replica_id = 'two', expires_at = (UNIX_TIMESTAMP() + 300) * 1000 WHERE sweep = ?",
+            [sweep]
+          )
         )
         yield* Effect.promise(() =>
           eventually(
