@@ -6,6 +6,7 @@
  * Verifies: R-SEC-30.
  */
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
+import { claimMsMax } from "../../../src/store/Sweeps.ts"
 import { type Answer, type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
 import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
@@ -21,8 +22,14 @@ let service: Service
 let client: Client
 let sql: Sql
 
+const claimMs = 1_000
 /** Nothing is hot, so that each validation reads its row. */
-const env = { CM_HOT_TOKENS_MAX: "0", CM_KV_CACHE: "false", CM_CREDENTIAL_SWEEP_EVERY: "1 second" }
+const env = {
+  CM_HOT_TOKENS_MAX: "0",
+  CM_KV_CACHE: "false",
+  CM_CREDENTIAL_SWEEP_EVERY: "1 second",
+  CM_SWEEP_CLAIM_TTL: `${claimMs} millis`
+}
 
 beforeAll(async () => {
   database = await freshDatabase(inject("databaseUrl"))
@@ -360,17 +367,29 @@ describe("a token", () => {
 })
 
 describe("a population that is being revoked", () => {
-  /** One that nothing goes on with while the row is changed: the sweep's claim is somebody else's. */
+  const sweep = "token-revoke-all"
+  /** The sweep's claim is somebody else's, once the service does not hold it any more without asking. */
+  const claimed = async () => {
+    await sql.query("INSERT IGNORE INTO sweep_claims (sweep, replica_id, expires_at) VALUES (?, 'nobody', 0)", [sweep])
+    const isTaken = async () => {
+      const { affectedRows } = await sql.query(
+        `UPDATE sweep_claims SET replica_id = 'nobody', expires_at = UNIX_TIMESTAMP(NOW(3)) * 1000 + ?
+          WHERE sweep = ? AND expires_at < UNIX_TIMESTAMP(NOW(3)) * 1000 + ?`,
+        [claimMsMax / 2, sweep, claimMs / 2]
+      )
+      return affectedRows === 1
+    }
+    await eventually(isTaken, Boolean, { what: "the end of the time in which the service holds its claim" })
+  }
+  /** One that nothing goes on with while the row is changed. */
   const begun = async () => {
-    await sql.query(
-      "REPLACE INTO sweep_claims (sweep, replica_id, expires_at) VALUES ('token-revoke-all', 'nobody', 9e15)"
-    )
+    await claimed()
     const { id, token } = await provisioned()
     assert.strictEqual((await ask("token.activate", { tokenId: id })).status, 200)
     const { body } = await ask("token.revoke-all", { applications: [appName], reason: "r" })
     return { token, operationId: String(body.operationId) }
   }
-  const release = () => sql.query("DELETE FROM sweep_claims WHERE sweep = 'token-revoke-all'")
+  const release = () => sql.query("DELETE FROM sweep_claims WHERE sweep = ?", [sweep])
   const statusOf = (operationId: string) => ask("token.revoke-all-status", { operationId })
   const rowsOf = async (operationId: string) => {
     const { body } = await ask("audit.list", { entityId: operationId, limit: 100 })

@@ -99,6 +99,15 @@ describe("what says who does the work that replicas share", () => {
   ])("is %s: the work goes on, and a replica that starts takes part", async (_, spoil) => {
     await works()
     await raw.query(spoil)
+    // Whoever held it goes on for a while without a look at the row.
+    const strangers = async () =>
+      Number(
+        (
+          await raw.query(`SELECT (SELECT COUNT(*) FROM relay_term WHERE replica_id = 'stranger')
+            + (SELECT COUNT(*) FROM sweep_claims WHERE sweep = 'removal' AND replica_id = 'stranger') AS n`)
+        )[0].n
+      )
+    await eventually(strangers, (count) => count === 0, { limitMs: 60_000, what: "the work being taken back" })
     await works()
     const appName = `gone${endpoints++}`
     assert.strictEqual((await client.ask("demo", "application.register", { appName })).status, 201)
