@@ -54,7 +54,7 @@ interface Opened {
   readonly fingerprintKeys: ReadonlyMap<string, KeyObject>
   readonly rowTagId: string
   readonly rowTagWith: HmacKey
-  readonly known: UsableKeys.KnownIds
+  readonly known: UsableKeys.Known
 }
 
 /** Room for what a row of a token says, so that it is hashed where it is written. */

@@ -30,23 +30,28 @@ export const open = Effect.fnUntraced(function* (stored: StoredKey) {
   return { stored, material } satisfies OpenedKey
 })
 
-const isNotOurs = ({ _tag, reason }: { readonly _tag: string; readonly reason?: MasterKeyError["reason"] }): boolean =>
-  _tag === "MasterKeyError" && (reason === "NotOpenable" || reason === "UnknownKey")
+const isNotOurs = (reason: MasterKeyError["reason"]): boolean => reason === "NotOpenable" || reason === "UnknownKey"
+
+const isNobodys = Effect.fnUntraced(function* (
+  { keyId, masterKeyId, state }: StoredKey,
+  reason: MasterKeyError["reason"]
+) {
+  if (state === "active" || !isNotOurs(reason)) return false
+  const noted = yield* (yield* KeyStore).masterKeyFingerprints
+  if (reason === "UnknownKey" && noted.some((one) => one.masterKeyId === masterKeyId)) return false
+  return (yield* (yield* KeyRotationStore).countRows(keyId, 1)) === 0
+})
 
 /**
  * The bytes of a stored key, or null where it is nobody's: it does not open, is not written with, and no row needs it. Whoever
  * writes to the database can make such a row, and all replicas read it; without it nothing is missing. One that is active,
- * or that a row needs, is not done without: what it is for would be answered as if it was not there.
+ * or that a row needs, is not done without: what it is for would be answered as if it was not there. Nor is one under a master
+ * key that was noted and is only not at hand here: replicas that have it may write with it at any moment.
  */
 export const openUnlessNobodys = (stored: StoredKey) =>
   Effect.map(open(stored), ({ material }): Uint8Array | null => material).pipe(
-    Effect.catchIf(isNotOurs, (error) =>
-      Effect.gen(function* () {
-        if (stored.state === "active" || (yield* (yield* KeyRotationStore).countRows(stored.keyId, 1)) > 0) {
-          return yield* Effect.fail(error)
-        }
-        return null
-      })
+    Effect.catchTag("MasterKeyError", (error) =>
+      Effect.flatMap(isNobodys(stored, error.reason), (is) => (is ? Effect.succeed(null) : Effect.fail(error)))
     )
   )
 
@@ -144,7 +149,7 @@ export const checkMasterKey = Effect.gen(function* () {
 
 /** At start, a key that does not open is a wrong master key and not a passing fault. */
 export const orMismatch = (error: MasterKeyError): KeyFileMismatch | MasterKeyError =>
-  error.reason === "NotOpenable" || error.reason === "UnknownKey"
+  isNotOurs(error.reason)
     ? new KeyFileMismatch({
         message: `the database was written with another key file: master key ${error.masterKeyId} does not open its keys (${error.detail})`
       })

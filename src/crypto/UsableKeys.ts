@@ -8,9 +8,9 @@ import { Effect } from "effect"
 import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
 import * as ServiceKeys from "./ServiceKeys.ts"
 
-export interface KnownIds {
-  /** Those that opened. */
-  readonly openedIds: ReadonlySet<string>
+export interface Known {
+  /** Where those stood that opened: what somebody moved since is another one. */
+  readonly openedPlaces: ReadonlySet<string>
   readonly nobodysIds: ReadonlySet<string>
 }
 
@@ -19,13 +19,14 @@ const tellNobodys = ({ keyId, purpose }: AgedKey) =>
     Effect.annotateLogs({ keyId, purpose })
   )
 
-export const read = Effect.fnUntraced(function* (isUsed: (key: AgedKey) => boolean, before: KnownIds | null) {
+export const read = Effect.fnUntraced(function* (isUsed: (key: AgedKey) => boolean, before: Known | null) {
   const store = yield* KeyRotationStore
   const keys: Array<AgedKey> = []
-  const [openedIds, nobodysIds] = [new Set<string>(), new Set<string>()]
+  const [openedPlaces, nobodysIds] = [new Set<string>(), new Set<string>()]
   const materials = new Map<string, Uint8Array>()
   for (const key of (yield* store.serviceKeys).filter(isUsed)) {
-    if (before?.openedIds.has(key.keyId) !== true) {
+    const place = ServiceKeys.placeOf(key)
+    if (before?.openedPlaces.has(place) !== true) {
       const material = yield* ServiceKeys.openUnlessNobodys(key)
       if (material === null) {
         nobodysIds.add(key.keyId)
@@ -34,12 +35,12 @@ export const read = Effect.fnUntraced(function* (isUsed: (key: AgedKey) => boole
       }
       materials.set(key.keyId, material)
     }
-    openedIds.add(key.keyId)
+    openedPlaces.add(place)
     keys.push(key)
   }
   return {
     keys,
-    known: { openedIds, nobodysIds } satisfies KnownIds,
+    known: { openedPlaces, nobodysIds } satisfies Known,
     /** The bytes of one, which the caller overwrites. */
     materialOf: (key: AgedKey) => {
       const material = materials.get(key.keyId)

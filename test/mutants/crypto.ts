@@ -82,8 +82,13 @@ export const crypto: ReadonlyArray<Mutant> = [
     },
     {
       id: "crypto-keys-opened-at-each-look",
-      from: "if (before?.openedIds.has(key.keyId) !== true) {",
-      to: "if (before?.openedIds.has(key.keyId) !== null) {"
+      from: "if (before?.openedPlaces.has(place) !== true) {",
+      to: "if (before?.openedPlaces.has(place) !== null) {"
+    },
+    {
+      id: "crypto-keys-moved-key-is-the-one-that-opened",
+      from: "const place = ServiceKeys.placeOf(key)",
+      to: 'const place = ServiceKeys.placeOf({ ...key, purpose: "seal" })'
     }
   ]),
   ...faultsIn(
@@ -352,20 +357,26 @@ export const crypto: ReadonlyArray<Mutant> = [
       },
       {
         id: "crypto-service-needed-key-is-nobodys",
-        from: "countRows(stored.keyId, 1)) > 0",
-        to: "countRows(stored.keyId, 1)) > 1",
+        from: "countRows(keyId, 1)) === 0",
+        to: "countRows(keyId, 1)) <= 1",
         breaks: ["P1", "R-SEC-30"]
       },
       {
         id: "crypto-service-active-key-is-nobodys",
-        from: 'if (stored.state === "active" || (yield*',
-        to: 'if (stored.state === "retired" || (yield*',
+        from: 'if (state === "active" || !isNotOurs',
+        to: 'if (state === "retired" || !isNotOurs',
+        breaks: ["P9", "R-SEC-30"]
+      },
+      {
+        id: "crypto-service-key-of-a-master-not-at-hand-is-nobodys",
+        from: 'if (reason === "UnknownKey" && noted.some(',
+        to: 'if (reason === "Malformed" && noted.some(',
         breaks: ["P9", "R-SEC-30"]
       },
       {
         id: "crypto-service-key-of-no-master-ends-the-start",
-        from: '(reason === "NotOpenable" || reason === "UnknownKey")',
-        to: 'reason === "NotOpenable"',
+        from: 'reason === "NotOpenable" || reason === "UnknownKey"\n',
+        to: 'reason === "NotOpenable"\n',
         breaks: ["R-SEC-30"]
       },
       {

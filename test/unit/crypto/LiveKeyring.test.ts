@@ -210,6 +210,37 @@ describe("LiveKeyring", () => {
       )
     }
 
+    it.effect("is left out by a replica that had opened it where it stood before", () =>
+      Effect.gen(function* () {
+        const world = yield* keyWorld
+        const master = masterOf(fileKeys(1))
+        const keyring = yield* replica(master, world)
+        const { keyId } = (yield* world.rotation.activeKey("seal", null))!
+        yield* rotate(world, master, "seal")
+        yield* TestClock.adjust("25 seconds")
+        const before = keyring.hashToken("app", "token")
+        world.put({ ...world.keys().find((key) => key.keyId === keyId)!, purpose: "token-hash" })
+        yield* TestClock.adjust("25 seconds")
+        assert.isTrue(keyring.isCurrent())
+        assert.deepStrictEqual(keyring.hashToken("app", "token"), before)
+        assert.deepStrictEqual(keyring.hashKeyIds(), [before.keyId])
+      })
+    )
+
+    it.effect("or a replica with a master key that is not at hand here, is not left out: it may be written with", () =>
+      Effect.gen(function* () {
+        const world = yield* keyWorld
+        const [mine, next] = fileKeys(1, 2)
+        const master = masterOf([mine!])
+        const keyring = yield* replica(master, world)
+        yield* replica(masterOf([next!, mine!]), world)
+        yield* rotate(world, masterOf([next!]), "token-hash")
+        yield* rotate(world, master, "token-hash")
+        yield* TestClock.adjust("25 seconds")
+        assert.isFalse(keyring.isCurrent())
+      })
+    )
+
     it.effect("is not left out when it is the one to write with, nor when a row needs it", () =>
       Effect.gen(function* () {
         for (const state of ["active", "retiring"] as const) {
