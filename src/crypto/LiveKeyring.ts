@@ -115,7 +115,7 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
   const { keysActivation } = yield* CryptoConfig
   const clock = yield* Clock.Clock
   const [readAtMonotonicMs, readAtWallMs] = [monotonicMs(clock), clock.currentTimeMillisUnsafe()]
-  const { keys: stored, known, materialOf, wipe } = yield* UsableKeys.read(usedHere, before?.known ?? null)
+  const { keys: stored, known, materialOf } = yield* UsableKeys.read(usedHere, before?.known ?? null)
   const opened = <A>(key: AgedKey, use: (material: Uint8Array) => A) =>
     Effect.map(materialOf(key), (material) => madeOf(material, use))
   const activationMs = Duration.toMillis(keysActivation)
@@ -153,7 +153,6 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
     before?.rowTagId === rowTag.keyId
       ? before.rowTagWith
       : yield* opened(rowTag, (material) => hmacKey(material, rowRoom))
-  wipe()
   return {
     readAtMonotonicMs,
     readAtWallMs,
@@ -166,7 +165,7 @@ const openAll = Effect.fnUntraced(function* (before: Opened | null) {
     rowTagId: rowTag.keyId,
     rowTagWith
   } satisfies Opened
-})
+}, Effect.scoped)
 
 /**
  * The key of rows' tags is made with the database. Where it is missing later no row can be believed: the

@@ -2,7 +2,7 @@
  * The service's keys as they stand in the database, without those that are nobody's: such a one is as if it was not there, and
  * does not even say which one to write with. It is told once.
  *
- * What was opened before is not asked of the master key again.
+ * What was opened before is not asked of the master key again. The bytes that nobody took are overwritten with the scope.
  */
 import { Effect } from "effect"
 import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
@@ -24,6 +24,11 @@ export const read = Effect.fnUntraced(function* (isUsed: (key: AgedKey) => boole
   const keys: Array<AgedKey> = []
   const [openedPlaces, nobodysIds] = [new Set<string>(), new Set<string>()]
   const materials = new Map<string, Uint8Array>()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const material of materials.values()) material.fill(0)
+    })
+  )
   for (const key of (yield* store.serviceKeys).filter(isUsed)) {
     const place = ServiceKeys.placeOf(key)
     if (before?.openedPlaces.has(place) !== true) {
@@ -48,10 +53,6 @@ export const read = Effect.fnUntraced(function* (isUsed: (key: AgedKey) => boole
       return material === undefined
         ? Effect.map(ServiceKeys.open(key), (opened) => opened.material)
         : Effect.succeed(material)
-    },
-    /** Overwrites what nobody took. */
-    wipe: () => {
-      for (const material of materials.values()) material.fill(0)
     }
   }
 })

@@ -86,6 +86,12 @@ export const crypto: ReadonlyArray<Mutant> = [
       to: "if (before?.openedPlaces.has(place) !== null) {"
     },
     {
+      id: "crypto-keys-opened-in-vain-stay-in-memory",
+      from: "for (const material of materials.values()) material.fill(0)",
+      to: "for (const material of materials.values()) material.fill(1)",
+      breaks: ["P5"]
+    },
+    {
       id: "crypto-keys-moved-key-is-the-one-that-opened",
       from: "const place = ServiceKeys.placeOf(key)",
       to: 'const place = ServiceKeys.placeOf({ ...key, purpose: "seal" })'

@@ -369,6 +369,29 @@ describe("LiveKeyring", () => {
     })
   )
 
+  it.effect("overwrites what it opened where it comes to nothing, since another key does not open", () =>
+    Effect.gen(function* () {
+      const world = yield* keyWorld
+      const local = LocalMasterKey.make(fileKeys(1))
+      const unwrapped: Array<Uint8Array> = []
+      const noting = MasterKey.of({
+        ...local,
+        unwrap: (place, wrapped) =>
+          Effect.tap(local.unwrap(place, wrapped), (material) => Effect.sync(() => unwrapped.push(material)))
+      })
+      const master = Layer.succeed(MasterKey, noting)
+      const keyring = yield* replica(master, world)
+      yield* rotate(world, master, "seal")
+      const hash = (yield* world.rotation.activeKey("token-hash", null))!
+      world.put({ ...hash, keyId: "ffffffff-0000-7000-8000-000000000000" })
+      unwrapped.length = 0
+      yield* TestClock.adjust("25 seconds")
+      assert.isFalse(keyring.isCurrent())
+      assert.isAbove(unwrapped.length, 0)
+      for (const material of unwrapped) assert.isTrue(material.every((byte) => byte === 0))
+    })
+  )
+
   it.effect("a record under a key it does not know makes it look at once", () =>
     Effect.gen(function* () {
       const world = yield* keyWorld
