@@ -1,6 +1,7 @@
 /** Bounds of the relay. */
-import { Config, Context, Layer } from "effect"
+import { Config, Context, Duration, Layer } from "effect"
 import * as Setting from "../observability/Setting.ts"
+import { termMsMax } from "../store/Outbox.ts"
 
 const config = Config.all({
   batchMax: Setting.int({
@@ -22,7 +23,7 @@ const config = Config.all({
   termTtl: Setting.duration({
     name: "CM_OUTBOX_TERM_TTL",
     min: "1 second",
-    max: "5 minutes",
+    max: Duration.millis(termMsMax),
     byDefault: "5 seconds",
     about: "How long a relay may be silent before another replica takes its place."
   }),

@@ -1,6 +1,7 @@
 /** How often the sweeps look, and how much they take at once. */
-import { Config, Context, Layer } from "effect"
+import { Config, Context, Duration, Layer } from "effect"
 import * as Setting from "../observability/Setting.ts"
+import { claimMsMax } from "../store/Sweeps.ts"
 
 const config = Config.all({
   interval: Setting.duration({
@@ -21,7 +22,7 @@ const config = Config.all({
   claimTtl: Setting.duration({
     name: "CM_SWEEP_CLAIM_TTL",
     min: "1 second",
-    max: "10 minutes",
+    max: Duration.millis(claimMsMax),
     byDefault: "10 seconds",
     about: "How long a sweep belongs to the replica that claimed it last."
   })

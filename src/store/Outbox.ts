@@ -17,8 +17,8 @@ import type { StoreUnavailable } from "./StoreError.ts"
 import type { OutboxEntry } from "./TenantStore.ts"
 
 /**
- * No term runs for longer. One that ends later was written by somebody else, or the database's clock was put back: it is
- * nobody's, or no event would leave for so long.
+ * No term runs for longer, whatever is set. One that ends later was written by somebody else, or the database's clock was put
+ * back: it is nobody's, or no event would leave for so long.
  */
 export const termMsMax = 300_000
 

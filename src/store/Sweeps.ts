@@ -8,8 +8,8 @@ import { Context, type Effect } from "effect"
 import type { StoreUnavailable } from "./StoreError.ts"
 
 /**
- * No claim is for longer. One that ends later was written by somebody else, or the database's clock was put back: it is
- * nobody's, or that work would rest for so long.
+ * No claim is for longer, whatever is set. One that ends later was written by somebody else, or the database's clock was put
+ * back: it is nobody's, or that work would rest for so long.
  */
 export const claimMsMax = 600_000
 
