@@ -101,7 +101,7 @@ export default defineConfig({
           // As with the unit tests: what is loaded is loaded once for each worker.
           isolate: false,
           // Its tests wait for servers and processes more than they work.
-          maxWorkers: 6
+          maxWorkers: 7
         }
       },
       {

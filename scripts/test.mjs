@@ -23,7 +23,7 @@ const unitReport = join(checkout, ".local", "unit-report.json")
 /** As many of a tenth of the faults as can be tried within a minute, each against unit tests. */
 const faults = () =>
   program("mutants", "scripts/mutants.mjs", [
-    ...["--unit", "--sample=0.1", "--within=60", "--afresh"],
+    ...["--unit", "--sample=0.1", "--within=45", "--afresh"],
     `--passed=${unitReport}`
   ])
 

@@ -137,31 +137,42 @@ const keysAreAsAudited = async (what: string): Promise<void> => {
   )
 }
 
-/** The events of the stream, in order. */
-const eventsOf = async (type: string) => {
-  const manager = await jetstreamManager(client.nc, { timeout: 60_000 })
-  const { state } = await manager.streams.info("KEYDUR_EVENTS")
-  const found: Array<{ readonly keyIds?: ReadonlyArray<string>; readonly keyId?: string }> = []
-  for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
-    const message = await manager.streams.getMessage("KEYDUR_EVENTS", { seq })
-    if (message?.subject === `${instance}.events.v1.global.${type}`) found.push(message.json())
-  }
-  return found
+interface KeyEvent {
+  readonly keyIds?: ReadonlyArray<string>
+  readonly keyId?: string
 }
+const ofKeys = `${instance}.events.v1.global.keys.`
+/** What the stream held when it was last read; it only grows. */
+const told: Array<{ readonly subject: string; readonly event: KeyEvent }> = []
+let readUpTo = 0
+const readEvents = async (): Promise<void> => {
+  const manager = await jetstreamManager(client.nc, { timeout: 60_000, checkAPI: false })
+  const { state } = await manager.streams.info("KEYDUR_EVENTS")
+  for (let seq = Math.max(state.first_seq, readUpTo + 1); seq <= state.last_seq; seq++) {
+    const message = await manager.streams.getMessage("KEYDUR_EVENTS", { seq })
+    if (message?.subject.startsWith(ofKeys) === true) told.push({ subject: message.subject, event: message.json() })
+    readUpTo = seq
+  }
+}
+/** The events of the stream, in order. */
+const eventsOf = (type: string): ReadonlyArray<KeyEvent> =>
+  told.filter(({ subject }) => subject === `${instance}.events.v1.global.${type}`).map(({ event }) => event)
 const eventsAreAsAudited = async (): Promise<void> => {
   // What retires by itself meanwhile is told a moment later.
-  const said = async () => ({
-    audit: {
+  const said = async () => {
+    const audit = {
       rotated: (await auditRows("keys.rotated")).map(({ diff }) =>
         everyPurpose.flatMap((purpose) => (diff[purpose] === undefined ? [] : [diff[purpose][1]]))
       ),
       retired: (await auditRows("keys.retired")).map(({ entityId }) => entityId)
-    },
-    events: {
-      rotated: (await eventsOf("keys.rotated")).map(({ keyIds }) => keyIds),
-      retired: (await eventsOf("keys.retired")).map(({ keyId }) => keyId)
     }
-  })
+    await readEvents()
+    const events = {
+      rotated: eventsOf("keys.rotated").map(({ keyIds }) => keyIds),
+      retired: eventsOf("keys.retired").map(({ keyId }) => keyId)
+    }
+    return { audit, events }
+  }
   const { audit, events } = await eventually(said, ({ audit, events }) => isDeepStrictEqual(audit, events), {
     limitMs: 120_000,
     what: "the events of all that was done to keys, and no others"
