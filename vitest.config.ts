@@ -119,8 +119,8 @@ export default defineConfig({
           include: ["test/chaos/**/*.test.ts"],
           exclude: bench,
           globalSetup: ["test/support/serviceBundle.ts"],
-          // Each on servers of its own, and waiting for most of its time; but starved, they judge answers that never came.
-          maxWorkers: 2,
+          // Each on servers of its own, and waiting for much of its time. More of them, starved, judge answers that never came.
+          maxWorkers: 3,
           testTimeout: 1_200_000
         }
       },
