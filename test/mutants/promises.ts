@@ -154,8 +154,8 @@ export const promises: ReadonlyArray<Mutant> = [
   ...faultsIn("src/actors/audit/Sweeps.ts", { breaks: ["P8", "R-AUD-9"], tests: [`${audit}/Cuts.test.ts`] }, [
     {
       id: "audit-sweep-one-cut-holds-all-up",
-      from: 'yield* orDied("a tenant\'s cut", tenantId, cuts.finish(tenantId, Cuts.pieceRows), 0)',
-      to: "yield* cuts.finish(tenantId, Cuts.pieceRows)",
+      from: '.pipe(unlessItDies("a tenant\'s cut", 0), Effect.annotateLogs({ tenantId }))',
+      to: "",
       breaks: ["R-SEC-30"]
     },
     {

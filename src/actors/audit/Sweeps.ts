@@ -10,7 +10,7 @@ import { AuditStore, type TenantHead } from "../../store/AuditStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import * as Background from "../tenant/Background.ts"
 import type { Command } from "../tenant/Command.ts"
-import { goingOn } from "../tenant/goingOn.ts"
+import { goingOn, unlessItDies } from "../tenant/goingOn.ts"
 import { TenantActors } from "../tenant/TenantActors.ts"
 import type { Caller, ChangeError } from "../tenant/Tenants.ts"
 import { AuditAlarm } from "./AuditAlarm.ts"
@@ -182,15 +182,12 @@ const make = Effect.gen(function* () {
   })
 
   // ---- cuts
-  /** A row that makes no sense keeps the cuts of no other tenant waiting. */
-  const orDied = <A, E>(what: string, tenantId: string, work: Effect.Effect<A, E>, otherwise: A) =>
-    Effect.catchDefect(work, (defect) =>
-      Effect.as(Effect.annotateLogs(Effect.logError(`a sweep of ${what} died`, defect), { tenantId }), otherwise)
-    )
   const finishCuts = Effect.gen(function* () {
     let erased = 0
     for (const tenantId of yield* cuts.unfinished(pieceMax)) {
-      erased += yield* orDied("a tenant's cut", tenantId, cuts.finish(tenantId, Cuts.pieceRows), 0)
+      erased += yield* cuts
+        .finish(tenantId, Cuts.pieceRows)
+        .pipe(unlessItDies("a tenant's cut", 0), Effect.annotateLogs({ tenantId }))
     }
     return erased
   })
@@ -221,7 +218,8 @@ const make = Effect.gen(function* () {
             Effect.as(Effect.logWarning("an audit is kept until the next turn", { tenantId, reason }), false)
           )
         )
-        if (yield* orDied("a tenant's retention", tenantId, done, false)) pieces += 1
+        if (yield* done.pipe(unlessItDies("a tenant's retention", false), Effect.annotateLogs({ tenantId })))
+          pieces += 1
       }
       if (found.length < pieceMax) return pieces
       after = found.at(-1)!

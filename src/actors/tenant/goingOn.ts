@@ -1,6 +1,12 @@
 /** Background work over many tenants: one whose turn fails, by a bug included, is said and keeps no other waiting. */
 import { Effect } from "effect"
 
+/** A bug is said, and `otherwise` is the answer. */
+export const unlessItDies =
+  <A>(what: string, otherwise: A) =>
+  <E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.catchDefect(work, (defect) => Effect.as(Effect.logError(`a sweep of ${what} died`, defect), otherwise))
+
 /**
  * Answers whether it was done.
  *
@@ -18,6 +24,6 @@ export const goingOn = <E extends { readonly _tag: string }>(
         ? Effect.succeed(false)
         : Effect.as(Effect.logWarning(`${what} wait for the next turn`, { error: error._tag }), false)
     ),
-    Effect.catchDefect((defect) => Effect.as(Effect.logError(`a sweep of ${what} died`, defect), false)),
+    unlessItDies(what, false),
     Effect.annotateLogs({ tenantId })
   )
