@@ -18,7 +18,7 @@ import { scale } from "./measures/scale.ts"
 import { moving, opening, secrets } from "./measures/secrets.ts"
 import { memory, validation } from "./measures/validation.ts"
 import { provisioning, relaying } from "./measures/writing.ts"
-import { type Group, type Measured, measureGroup, type Options, type Plot } from "./support/measure.ts"
+import { type Group, isOutOfReach, type Measured, measureGroup, type Options, type Plot } from "./support/measure.ts"
 import { svg } from "./support/plot.ts"
 import { machine, machineShown } from "./support/report.ts"
 import { markdownTable, textTable } from "./support/table.ts"
@@ -131,7 +131,8 @@ const run = async (): Promise<number> => {
   const measured = inOrder()
   console.log(`\n${head.join("\n")}\n\n${textTable(measured)}`)
   const missed = measured.filter(({ isHeld }) => isHeld === false)
-  console.log(`\n${measured.filter(({ isHeld }) => isHeld === true).length} goals held, ${missed.length} not`)
+  const held = measured.filter(({ isHeld }) => isHeld === true).length
+  console.log(`\n${held} goals held, ${missed.length} not, ${missed.filter(isOutOfReach).length} of those out of reach`)
   for (const group of failed) console.log(`not measured: ${group}`)
   console.log(`written: ${values.out}`)
   return failed.length > 0 || verdicts.wrong > 0 ? 1 : 0

@@ -4,7 +4,8 @@
  * A group has sides: the service, and what it is compared with, each doing one round when it is asked to.
  * All sides of a group take turns, round by round, in an order that turns round too, so that what the
  * machine does besides meets each of them alike. A row of the table is two sides, or one that is held
- * against a fixed bound.
+ * against a fixed bound. A goal may have a limit beside it: the least program that does what any program
+ * would have to do, as one more side of its group. What that one does not reach, nothing of ours could.
  */
 import { type Ground, startGround } from "./ground.ts"
 import { median } from "./report.ts"
@@ -23,6 +24,8 @@ export interface Row {
   readonly unit: string
   /** Of the ratio of the medians, ours to the baseline. */
   readonly goal?: Goal
+  /** Sides that are least programs for the same; the best of them is the limit. They do nothing without a goal. */
+  readonly limits?: ReadonlyArray<string>
   readonly note?: string
 }
 
@@ -74,6 +77,13 @@ export interface Figure {
   readonly rounds: number
 }
 
+/** A least program, as it was measured. */
+export interface Limit extends Figure {
+  readonly name: string
+  /** To the baseline of the row, as ours is; without one, the median. */
+  readonly ratio: number
+}
+
 export interface Measured {
   readonly group: string
   readonly measure: string
@@ -84,6 +94,8 @@ export interface Measured {
   readonly goal?: Goal
   /** `null` where there is no goal. */
   readonly isHeld: boolean | null
+  /** The best first. */
+  readonly limits?: ReadonlyArray<Limit>
   readonly note?: string
 }
 
@@ -112,10 +124,22 @@ const takeTurns = async (prepared: Prepared, rounds: number): Promise<Map<string
   return taken
 }
 
+/** The best first. */
+const limitsOf = (limits: ReadonlyArray<Limit>, goal: Goal): ReadonlyArray<Limit> =>
+  limits.toSorted((a, b) => ("atLeast" in goal ? b.ratio - a.ratio : a.ratio - b.ratio))
+
+/** No program reaches it on this machine, as far as its least programs say. */
+export const isOutOfReach = ({ goal, limits = [] }: Measured): boolean =>
+  limits[0] !== undefined && holds(limits[0].ratio, goal) === false
+
 const rowOf = (group: Group, taken: Map<string, ReadonlyArray<number>>, row: Row): Measured => {
   const ours = figure(taken.get(row.ours)!)
   const values = row.baseline === undefined ? undefined : taken.get(row.baseline)!
   const ratio = values === undefined ? undefined : ours.median / median(values)
+  const limits = (row.limits ?? []).map((name): Limit => {
+    const least = figure(taken.get(name)!)
+    return { name, ratio: values === undefined ? least.median : least.median / median(values), ...least }
+  })
   return {
     group: group.id,
     measure: row.measure,
@@ -125,6 +149,7 @@ const rowOf = (group: Group, taken: Map<string, ReadonlyArray<number>>, row: Row
     ...(ratio === undefined ? {} : { ratio }),
     ...(row.goal === undefined ? {} : { goal: row.goal }),
     isHeld: holds(ratio ?? ours.median, row.goal),
+    ...(limits.length === 0 || row.goal === undefined ? {} : { limits: limitsOf(limits, row.goal) }),
     ...(row.note === undefined ? {} : { note: row.note })
   }
 }

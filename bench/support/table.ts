@@ -1,5 +1,5 @@
 /** The one table, for a screen and for Markdown. */
-import type { Goal, Measured } from "./measure.ts"
+import { type Figure, type Goal, isOutOfReach, type Measured } from "./measure.ts"
 
 const digits = (value: number): string => {
   if (!Number.isFinite(value)) return "-"
@@ -10,20 +10,30 @@ const digits = (value: number): string => {
 const goalShown = (goal: Goal | undefined): string =>
   goal === undefined ? "-" : "atLeast" in goal ? `>= ${goal.atLeast}` : `<= ${goal.atMost}`
 
-const heldShown = (isHeld: boolean | null): string => (isHeld === null ? "-" : isHeld ? "held" : "NOT held")
+const figureShown = ({ max, median, min }: Figure, unit: string): string =>
+  `${digits(median)} (${digits(min)} to ${digits(max)})${unit === "" ? "" : ` ${unit}`}`
 
-const titles = ["measure", "ours", "baseline", "ratio", "goal", "held or not"] as const
+const heldShown = (one: Measured): string => {
+  if (one.isHeld === null) return "-"
+  return one.isHeld ? "held" : isOutOfReach(one) ? "NOT held, out of reach" : "NOT held"
+}
+
+const limitShown = ({ limits: [least] = [], unit }: Measured): string =>
+  least === undefined ? "-" : `${least.ratio.toFixed(2)}: ${figureShown(least, unit)}`
+
+/** `least program` is the limit of the machine: the ratio that it reaches, and its figure. */
+const titles = ["measure", "ours", "baseline", "ratio", "goal", "least program", "held or not"] as const
 
 const cells = (one: Measured): ReadonlyArray<string> => {
   const { baseline, measure, note, ours, ratio, unit } = one
-  const figure = ({ max, median, min }: Measured["ours"]) => `${digits(median)} (${digits(min)} to ${digits(max)})`
   return [
     note === undefined ? measure : `${measure}; ${note}`,
-    `${figure(ours)} ${unit}`,
-    baseline === undefined ? "-" : `${baseline.name}: ${figure(baseline)}`,
+    figureShown(ours, unit),
+    baseline === undefined ? "-" : `${baseline.name}: ${figureShown(baseline, "")}`,
     ratio === undefined ? "-" : ratio.toFixed(2),
     goalShown(one.goal),
-    heldShown(one.isHeld)
+    limitShown(one),
+    heldShown(one)
   ]
 }
 
