@@ -22,7 +22,7 @@ printMachine()
 const ground = await startGround()
 try {
   const asked = floods.filter((kind) => kinds.includes(kind))
-  const taken = await prepareFairness(ground, milliseconds, asked, true)
+  const taken = await prepareFairness(ground, milliseconds, asked)
   console.log(`${rounds} rounds of ${milliseconds} ms each, ${floodInFlight} of the flood in flight`)
   let worst = 0
   for (const kind of asked) {

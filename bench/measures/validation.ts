@@ -1,5 +1,13 @@
 /** Validations of hot and of cold tokens, against responders that do less, or ask something else for each. */
-import { type Load, rightRound, startAskingEcho, startEcho, startLoad, startRedis } from "../support/children.ts"
+import {
+  type Load,
+  rightRound,
+  startAskingEcho,
+  startEcho,
+  startLeastRead,
+  startLoad,
+  startRedis
+} from "../support/children.ts"
 import {
   appName,
   base64,
@@ -11,10 +19,18 @@ import {
   validationSubject
 } from "../support/ground.ts"
 import { hotTokenBytes } from "../support/hotBytes.ts"
+import { copyTokens } from "../support/leastRead.ts"
 import type { Group, Row, Side } from "../support/measure.ts"
 
 const inFlight = 256
 const batchSize = 1_000
+/** Requests in a statement of the least program, and its connections: which is best depends on the machine. */
+const leastOf = [
+  [256, 1],
+  [256, 2],
+  [128, 2],
+  [64, 4]
+] as const
 
 export const validation: Group = {
   id: "validation",
@@ -38,6 +54,7 @@ export const validation: Group = {
       requests[instance] = made.map(({ token }) => validationRequest(token))
       if (instance === "hot") values.push(...made.map(({ token }) => token))
     }
+    await copyTokens(cold.database.url)
     const redis = await startRedis()
     if (redis !== null) onStop(redis.stop)
     const bytes = validationBytes
@@ -70,6 +87,14 @@ export const validation: Group = {
       "a MariaDB select each": await rate("select", requests.hot!)
     }
     if (redis !== null) sides["a Redis GET each"] = await rate("redis", requests.hot!)
+    const limits: Array<string> = []
+    for (const [most, connections] of isQuick ? leastOf.slice(0, 1) : leastOf) {
+      const name = `least${most}x${connections}`
+      const asked = { natsUrl, subject: validationSubject(name), bytes, url: cold.database.url }
+      onStop((await startLeastRead(asked, { most, connections })).stop)
+      limits.push(`least program: statements of ${most} on ${connections}`)
+      sides[limits.at(-1)!] = await rate(name, requests.cold!)
+    }
 
     // A batch needs values that are there: as many as it may hold, those that are there over and over.
     const items = Array.from({ length: batchSize }, (_, n) => ({ appName, token: values[n % values.length]! }))
@@ -102,7 +127,8 @@ export const validation: Group = {
         ours: "cold",
         baseline: "echo",
         unit,
-        goal: { atLeast: 0.5 }
+        goal: { atLeast: 0.5 },
+        limits
       }
     ]
     if (redis === null) console.log("redis-server is not installed: the row against it is left out")

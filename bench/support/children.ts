@@ -50,11 +50,17 @@ const start = async (name: string, args: ReadonlyArray<string>): Promise<Child> 
 export const startEcho = (natsUrl: string, subject: string, bytes: number): Promise<Child> =>
   start("./echo.ts", [natsUrl, subject, String(bytes)])
 
-/** An echo that asks something else once for each request: `url` is MariaDB's, or Redis' port. */
+/** An echo that asks something else once for each request: `url` is MariaDB's, or Redis' port. Least: it asks nothing. */
 export const startAskingEcho = (
-  kind: "kv" | "select" | "redis",
+  kind: "kv" | "select" | "redis" | "least",
   { bytes, natsUrl, subject, url = "" }: { natsUrl: string; subject: string; bytes: number; url?: string }
 ): Promise<Child> => start("./echo.ts", [natsUrl, subject, String(bytes), kind, url])
+
+/** The least program for validations that MariaDB answers; `copyTokens` comes before. */
+export const startLeastRead = (
+  { bytes, natsUrl, subject, url }: { natsUrl: string; subject: string; bytes: number; url: string },
+  { connections, most }: { readonly most: number; readonly connections: number }
+): Promise<Child> => start("./leastRead.ts", [natsUrl, subject, String(bytes), url, String(most), String(connections)])
 
 /** A flood, which ends when it is asked to, and says what it was. */
 export const startFlood = async (

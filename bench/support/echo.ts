@@ -1,12 +1,14 @@
 /**
  * The baselines: each answers every request with the same bytes, of the length that it is told, after what
- * it is compared for: nothing at all, one get of a key-value bucket, one select, one Redis GET.
+ * it is compared for: nothing at all, one get of a key-value bucket, one select, one Redis GET. `least` is nothing
+ * at all, too, by the shortest way of answering that we know.
  *
- * `echo.ts <nats url> <subject> <bytes> [kv|select|redis] [url of what it asks]`
+ * `echo.ts <nats url> <subject> <bytes> [kv|select|redis|least] [url of what it asks]`
  */
 import { Kvm } from "@nats-io/kv"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { createPool } from "mariadb"
+import { Replies } from "../../src/nats/Replies.ts"
 import { connectSql } from "../../test/support/freshDatabase.ts"
 import { connectRedis } from "./redis.ts"
 
@@ -53,12 +55,14 @@ const ask =
       : kind === "redis"
         ? await overRedis()
         : null
+const replies = kind === "least" ? new Replies(nc) : null
 let next = 0
 nc.subscribe(subject!, {
   queue: "echo",
   callback: (error, message) => {
     if (error !== null) return
-    if (ask === null) message.respond(reply)
+    if (replies !== null) replies.send(message, reply)
+    else if (ask === null) message.respond(reply)
     else void ask(next++ % keys).then(() => message.respond(reply))
   }
 })
