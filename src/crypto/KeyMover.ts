@@ -84,6 +84,8 @@ export const make = Effect.gen(function* () {
   const pageRows = Math.min(pageMax, keysMoveRate)
 
   const claim = sweeps.claim(sweepName, process, Duration.toMillis(claimFor))
+  /** Who has it not looks for that, and writes nothing. */
+  const isPerhapsOurs = sweeps.hold(sweepName, process, Duration.toMillis(claimFor))
   const paced = MovePages.make(claim, Duration.toMillis(claimFor), keysMoveRate)
   /** A page that is not full is the last one. */
   const lastOf = <Row>(rows: ReadonlyArray<Row>): Row | null => (rows.length < pageRows ? null : (rows.at(-1) ?? null))
@@ -256,7 +258,7 @@ export const make = Effect.gen(function* () {
 
   /** One turn: everything that can be done now. Whatever fails with one key does not stop the others. */
   const turn = Effect.gen(function* () {
-    if (!(yield* claim)) return
+    if (!(yield* isPerhapsOurs) || !(yield* claim)) return
     yield* goingOn("wrapping keys", rewrap)
     yield* goingOn("counting rows to move", progress.keep)
     yield* goingOn("moving rows", moveAll)

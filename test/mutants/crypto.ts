@@ -265,6 +265,12 @@ export const crypto: ReadonlyArray<Mutant> = [
       to: "if (active === undefined || !RotationPlan.isSettled(active, 0 * activationMs)) return\n"
     },
     {
+      id: "crypto-mover-asks-without-a-look",
+      from: "!(yield* isPerhapsOurs) || !(yield* claim)",
+      to: "!(yield* claim)",
+      breaks: ["P10"]
+    },
+    {
       id: "crypto-mover-claims-once",
       file: "src/crypto/MovePages.ts",
       from: "      if (!(yield* claimed)) return\n      const before",

@@ -675,26 +675,76 @@ export const store: ReadonlyArray<Mutant> = [
       to: "(last_used_at IS NULL OR last_used_at <> ?)"
     }
   ]),
+  ...faultsIn("src/store/maria/HeldClaims.ts", { breaks: ["P2"], tests: [`${unit}/maria/HeldClaims.test.ts`] }, [
+    {
+      id: "store-sql-sweep-held-for-ever",
+      from: "if (mine !== undefined && from < mine.untilMs) return true",
+      to: "if (mine !== undefined) return true"
+    },
+    {
+      id: "store-sql-sweep-held-by-another-process",
+      from: "held.get(sweep)?.process === process ? held.get(sweep) : undefined",
+      to: "held.get(sweep)"
+    },
+    { id: "store-sql-sweep-asked-for-at-every-look", from: "untilMs: asked + ttlMs / 2 }", to: "untilMs: asked }" },
+    {
+      id: "store-sql-sweep-held-after-it-was-given-up",
+      from: "if (claim.process === process) held.delete(sweep)\n        return forgetRead",
+      to: "if (claim.process !== process) held.delete(sweep)\n        return forgetRead"
+    },
+    {
+      id: "store-sweep-of-another-asked-for-at-every-look",
+      from: "isKnown && (yield* isAnothers(sweep, process))",
+      to: "!isKnown && (yield* isAnothers(sweep, process))",
+      breaks: ["P10"]
+    },
+    {
+      id: "store-sweeps-looked-at-one-by-one",
+      from: "Exit.isSuccess(exit) ? lookEvery : Duration.zero",
+      to: "Duration.zero",
+      breaks: ["P10"]
+    },
+    {
+      id: "store-sweeps-that-cannot-be-looked-at-rest",
+      from: "Exit.isSuccess(exit) ? lookEvery : Duration.zero",
+      to: "lookEvery",
+      breaks: ["P10"]
+    },
+    {
+      id: "store-sweep-of-who-died-waits-for-the-next-read",
+      from: " && (yield* nowMs) < claim.untilMs",
+      to: "",
+      breaks: ["P10"]
+    },
+    {
+      id: "store-sweep-of-ones-own-looked-at-as-anothers",
+      from: "claim !== undefined && claim.process !== process",
+      to: "claim !== undefined",
+      breaks: ["P10"]
+    },
+    {
+      id: "store-sweep-made-longer-asked-for-at-every-look",
+      from: "        held.delete(sweep)\n        yield* forgetRead\n",
+      to: "        held.delete(sweep)\n",
+      breaks: ["P10"]
+    },
+    {
+      id: "store-sql-sweep-claimed-for-years-looks-like-anothers",
+      from: " AND expires_at <= ${Columns.nowSql} + ${claimMsMax}`",
+      to: "`",
+      breaks: ["R-SEC-30"],
+      tests: [`${maria}/Sweeps.test.ts`]
+    }
+  ]),
   ...faultsIn(
     "src/store/maria/MariaSweeps.ts",
     { breaks: ["P2"], tests: [`${maria}/maria/QueryPlans.test.ts`, `${maria}/Sweeps.test.ts`] },
     [
       {
-        id: "store-sql-sweep-held-for-ever",
-        from: "process && nowMs < known.untilMs) return true",
-        to: "process) return true"
+        id: "store-sql-sweep-given-up-is-held-still",
+        from: "        forget(process),\n",
+        to: "        Effect.void,\n"
       },
-      {
-        id: "store-sql-sweep-held-by-another-process",
-        from: "known?.process === process && nowMs < known.untilMs",
-        to: "known !== undefined && nowMs < known.untilMs"
-      },
-      {
-        id: "store-sql-sweep-asked-for-at-every-look",
-        from: "untilMs: nowMs + ttlMs / 2 }",
-        to: "untilMs: nowMs }"
-      },
-      { id: "store-sql-sweep-held-after-it-was-given-up", from: "        forget(process)\n", to: "" },
       {
         id: "store-sql-removed-applications-not-looked-for",
         from: "    OR EXISTS (SELECT 1 FROM applications FORCE INDEX (ix_applications_removed) WHERE removed_at IS NOT NULL)`",

@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { replicaOf } from "../../src/observability/Replica.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
-import { Sweeps } from "../../src/store/Sweeps.ts"
+import { claimMsMax, Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
 import { eventually } from "../support/eventually.ts"
 import { aHash, aName, aTenant, aToken, hex, insert, look, nextRevocation, transact } from "../support/storeFixtures.ts"
@@ -48,6 +48,17 @@ export const sweepsSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
         yield* sweeps.release("one")
         assert.isTrue(yield* sweeps.hold(sweep, "two", ttlMs))
         assert.isFalse(yield* sweeps.hold(sweep, "one", ttlMs))
+      })
+    )
+
+    it.effect("takes a claim for nobody's that ends later than any may", () =>
+      Effect.gen(function* () {
+        const sweeps = yield* Sweeps
+        const sweep = aName("sweep")
+        assert.isTrue(yield* sweeps.claim(sweep, "one", claimMsMax - ttlMs))
+        assert.isFalse(yield* sweeps.hold(sweep, "two", ttlMs))
+        assert.isTrue(yield* sweeps.claim(sweep, "one", claimMsMax + ttlMs))
+        assert.isTrue(yield* sweeps.hold(sweep, "two", ttlMs))
       })
     )
 

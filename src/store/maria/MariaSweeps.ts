@@ -2,9 +2,10 @@
  * `Sweeps` on MariaDB: every search goes along an index that holds nothing but what it looks for, so
  * a sweep over millions of tokens with nothing to do reads nothing.
  */
-import { Clock, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { claimMsMax, Sweeps } from "../Sweeps.ts"
 import * as Columns from "./Columns.ts"
+import * as HeldClaims from "./HeldClaims.ts"
 import { Mariadb } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
 import * as RowNumbers from "./RowNumbers.ts"
@@ -71,24 +72,6 @@ const claim = async (session: Session, sweep: string, process: string, ttlMs: nu
   return (await session.run(firstClaimSql, [sweep, process, ttlMs])) > 0
 }
 
-/** Nobody else can have a claim before its end, and the process's clock is read before the claim is asked for. */
-const heldClaims = (ask: Sweeps["Service"]["claim"]) => {
-  const held = new Map<string, { readonly process: string; readonly untilMs: number }>()
-  return {
-    hold: Effect.fnUntraced(function* (sweep: string, process: string, ttlMs: number) {
-      const nowMs = Number(yield* Clock.monotonicTimeNanos) / 1e6
-      const known = held.get(sweep)
-      if (known?.process === process && nowMs < known.untilMs) return true
-      const isMine = yield* ask(sweep, process, ttlMs)
-      if (isMine) held.set(sweep, { process, untilMs: nowMs + ttlMs / 2 })
-      return isMine
-    }),
-    forget: (process: string): void => {
-      for (const [sweep, claim] of held) if (claim.process === process) held.delete(sweep)
-    }
-  }
-}
-
 const orphans = async (session: Session, limit: number) => {
   const ofApplications = await session.rows(orphansOfApplicationsSql, [limit])
   const left = limit - ofApplications.length
@@ -109,18 +92,19 @@ const purgeRemoved = async (session: Session) => {
   return { applications, tenants: await session.run(purgeTenantsSql) }
 }
 
-const make = Effect.map(Mariadb, (database) => {
+const make = Effect.gen(function* () {
+  const database = yield* Mariadb
   const ask: Sweeps["Service"]["claim"] = (sweep, process, ttlMs) =>
     database.query("Sweeps.claim", (session) => claim(session, sweep, process, ttlMs))
-  const { forget, hold } = heldClaims(ask)
+  const { forget, hold } = yield* HeldClaims.make(ask, (body) => database.query("Sweeps.hold", body))
   return Sweeps.of({
     claim: ask,
     hold,
     release: (process) =>
-      Effect.suspend(() => {
-        forget(process)
-        return Effect.asVoid(database.query("Sweeps.release", (session) => session.run(releaseSql, [process])))
-      }),
+      Effect.andThen(
+        forget(process),
+        Effect.asVoid(database.query("Sweeps.release", (session) => session.run(releaseSql, [process])))
+      ),
     endedTokens: (limit) =>
       database.query("Sweeps.endedTokens", async (session) => (await session.rows(endedSql, [limit])).map(endedOf)),
     orphanedTokens: (limit) => database.query("Sweeps.orphanedTokens", (session) => orphans(session, limit)),

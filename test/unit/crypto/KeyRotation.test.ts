@@ -6,14 +6,16 @@ import { AuditSigner } from "../../../src/crypto/AuditSigner.ts"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import * as KeyMover from "../../../src/crypto/KeyMover.ts"
 import * as KeyRotation from "../../../src/crypto/KeyRotation.ts"
+import { Keyring } from "../../../src/crypto/Keyring.ts"
 import * as LiveTenantKeys from "../../../src/crypto/LiveTenantKeys.ts"
 import { MasterKey } from "../../../src/crypto/MasterKey.ts"
 import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
 import * as RowTags from "../../../src/crypto/RowTags.ts"
-import { secretPurpose } from "../../../src/crypto/TenantKeys.ts"
+import { secretPurpose, TenantKeys } from "../../../src/crypto/TenantKeys.ts"
 import type { Token } from "../../../src/domain/Token.ts"
+import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
 import { KeyRotationStore, neededRowsMax } from "../../../src/store/KeyRotationStore.ts"
-import { claimMsMax } from "../../../src/store/Sweeps.ts"
+import { claimMsMax, Sweeps } from "../../../src/store/Sweeps.ts"
 import { credentialRow, nextId, versionRow } from "../../support/credentialRows.ts"
 import {
   fileKeys,
@@ -269,6 +271,28 @@ describe("key rotation", () => {
         assert.notStrictEqual(row(good).hashKeyId, before.hashKeyId)
         assert.isTrue(one.keyring.rowHolds(row(good).mac, RowTags.ofToken(row(good))))
       })
+  )
+
+  it.effect("a mover that is another's is looked at, and not asked for", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const sweeps = {
+        hold: () => Effect.sync(() => asked.push("look") === 0),
+        claim: () => Effect.sync(() => asked.push("claim") > 0)
+      }
+      const { keysActivation, keysErase, keysMoveRate } = yield* CryptoConfig.config
+      const { turn } = yield* KeyMover.make.pipe(
+        Effect.provideService(CryptoConfig, { keysActivation, keysErase, keysMoveRate } as never),
+        Effect.provideService(Replica, replicaOf("cm", "two")),
+        Effect.provideService(Sweeps, sweeps as never),
+        Effect.provideService(KeyRotationStore, {} as never),
+        Effect.provideService(MasterKey, {} as never),
+        Effect.provideService(TenantKeys, {} as never),
+        Effect.provideService(Keyring, {} as never)
+      )
+      yield* turn
+      assert.deepStrictEqual(asked, ["look"])
+    })
   )
 
   it.effect("a mover whose claim went to another one stops before its claim would have run out", () =>

@@ -148,6 +148,27 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
       })
     )
 
+    it.effect("sweeps that are another's are looked at by one read for all of them", () =>
+      Effect.gen(function* () {
+        const sweeps = yield* Sweeps
+        const names = Array.from({ length: 10 }, () => aName("sweep"))
+        for (const sweep of names) assert.isTrue(yield* sweeps.claim(sweep, "one", 60_000))
+        const round = Effect.forEach(names, (sweep) => sweeps.hold(sweep, "two", 60_000))
+        yield* round
+        const began = performance.now()
+        const statements = yield* statementsOf(Effect.repeat(round, { times: 4 }))
+        assert.isAtMost(statements, 1 + Math.ceil((performance.now() - began) / 1_000))
+        yield* sweeps.release("one")
+        yield* Effect.promise(() =>
+          eventually(
+            () => Effect.runPromise(round),
+            (held) => held.every(Boolean),
+            { limitMs: 30_000, what: "the sweeps being taken over" }
+          )
+        )
+      })
+    )
+
     it.effect("a claim that is held is asked for again in time", () =>
       Effect.gen(function* () {
         const sweeps = yield* Sweeps
