@@ -5,7 +5,8 @@
  * The key is followed by others (`keys.rotate`), each signed by the one before it (`AuditKeyLink.ts`). What is
  * believed begins at a key that the master key opened, and goes back along links that both keys signed: no row,
  * no state and no date of the database is believed by itself. A key that follows others and is not signed by
- * the one before it is refused: that ends a start, and later nothing is signed and nothing judged.
+ * the one before it is refused: that ends a start, and later nothing is signed and nothing judged. A row that is
+ * not active and does not open is nobody's, and as if it was not there.
  *
  * Who signs or judges reads the keys again first when that was longer ago than `CM_KEYS_RELOAD`, so a new key is
  * taken live; it signs once every replica must know it (`CM_KEYS_ACTIVATION`).
@@ -16,6 +17,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import type { AuditKeyLink as Link } from "../domain/AuditKeyLink.ts"
 import { type AgedKey, KeyRotationStore } from "../store/KeyRotationStore.ts"
+import type { KeyStore } from "../store/KeyStore.ts"
 import { atStart } from "../store/StartWait.ts"
 import { StoreUnavailable } from "../store/StoreError.ts"
 import * as AuditKeyLink from "./AuditKeyLink.ts"
@@ -24,6 +26,7 @@ import { KeyFileMismatch } from "./KeyFileMismatch.ts"
 import type { MasterKey } from "./MasterKey.ts"
 import { graceFactor } from "./RotationPlan.ts"
 import * as ServiceKeys from "./ServiceKeys.ts"
+import * as UsableKeys from "./UsableKeys.ts"
 
 export interface AuditSignature {
   readonly keyId: string
@@ -75,9 +78,13 @@ const pairOf = (keyId: string, seed: Uint8Array): Pair => {
   return { keyId, privateKey, publicText: createPublicKey(privateKey).export({ format: "jwk" }).x ?? "" }
 }
 
-interface Known {
-  readonly readAtMs: number
+interface Opened {
   readonly pairs: ReadonlyMap<string, Pair>
+  readonly nobodysIds: ReadonlySet<string>
+}
+
+interface Known extends Opened {
+  readonly readAtMs: number
   readonly signing: Pair
   readonly newest: Pair
   readonly keys: ReadonlyMap<string, AuditKeyLink.TrustedKey>
@@ -114,13 +121,15 @@ const newestOf = (
 ): Pair | KeyFileMismatch => {
   const active = stored.find(({ state }) => state === "active")
   const first = pairs.get(active?.keyId ?? "")
-  if (first === undefined) return refused(active?.keyId ?? "", "is gone")
-  const newest = lastFrom(first, pairs, Array.from(links.values()))
-  if (newest instanceof KeyFileMismatch) return newest
-  const isOnly = stored.every(({ keyId }) => keyId === newest.keyId)
-  const isSigned = links.get(newest.keyId)?.public_key === newest.publicText
-  return isOnly || isSigned ? newest : refused(newest.keyId, "is not signed by the one before it")
+  return first === undefined
+    ? refused(active?.keyId ?? "", "is gone")
+    : lastFrom(first, pairs, Array.from(links.values()))
 }
+
+const tellBefore = ({ keyId }: AgedKey) =>
+  Effect.logError(
+    "a signing key was before the first one, its row says, and no step leads from it: what it signed is not verified. Restore data_keys, or delete the row where audit-signing was never rotated"
+  ).pipe(Effect.annotateLogs({ keyId }))
 
 const monotonicMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
@@ -129,31 +138,64 @@ const make = Effect.gen(function* () {
   const activationMs = Duration.toMillis(keysActivation)
   const store = yield* KeyRotationStore
   const clock = yield* Clock.Clock
-  const context = yield* Effect.context<MasterKey>()
+  const context = yield* Effect.context<MasterKey | KeyStore | KeyRotationStore>()
 
-  const openNew = Effect.fnUntraced(function* (stored: ReadonlyArray<AgedKey>, before: ReadonlyMap<string, Pair>) {
+  const opened = (key: AgedKey) =>
+    ServiceKeys.openUnlessNobodys(key).pipe(
+      Effect.map((material) => (material === null ? null : pairOf(key.keyId, material))),
+      Effect.provide(context)
+    )
+
+  /** Those that may sign or be followed, and those that are nobody's. */
+  const openNew = Effect.fnUntraced(function* (stored: ReadonlyArray<AgedKey>, before: Opened) {
     const pairs = new Map<string, Pair>()
+    const nobodysIds = new Set<string>()
     for (const key of stored) {
       if (key.state === "retired" || key.wrapped.byteLength === 0) continue
-      const opened = before.get(key.keyId)
-      if (opened === undefined) pairs.set(key.keyId, pairOf(key.keyId, (yield* ServiceKeys.open(key)).material))
-      else pairs.set(key.keyId, opened)
+      const pair = before.pairs.get(key.keyId) ?? (yield* opened(key))
+      if (pair !== null) pairs.set(key.keyId, pair)
+      else {
+        nobodysIds.add(key.keyId)
+        if (!before.nobodysIds.has(key.keyId)) yield* UsableKeys.tellNobodys(key)
+      }
     }
-    return pairs
-  }, Effect.provide(context))
+    return { pairs, nobodysIds }
+  })
 
-  const read = Effect.fnUntraced(function* (before: ReadonlyMap<string, Pair>) {
+  /**
+   * A key that no step leads to is the first: refused when another one opens, which was before it then. Whether a row whose
+   * material is erased was a key, nothing tells; what it signed is not verified.
+   */
+  const checkFirst = Effect.fnUntraced(function* (
+    { keyId: firstId }: Pair,
+    stored: ReadonlyArray<AgedKey>,
+    { nobodysIds, pairs }: Effect.Success<ReturnType<typeof openNew>>,
+    before: Opened
+  ) {
+    for (const key of stored) {
+      const { keyId, state, wrapped } = key
+      if (keyId === firstId || nobodysIds.has(keyId) || (state !== "retired" && wrapped.byteLength === 0)) continue
+      const isTrue = pairs.has(keyId) || (wrapped.byteLength > 0 && (yield* opened(key)) !== null)
+      if (isTrue) return yield* refused(firstId, "is not signed by the one before it")
+      nobodysIds.add(keyId)
+      if (!before.nobodysIds.has(keyId)) yield* tellBefore(key)
+    }
+  })
+
+  const read = Effect.fnUntraced(function* (before: Opened) {
     const [readAtMs, nowMs] = [monotonicMs(clock), clock.currentTimeMillisUnsafe()]
     const stored = yield* store.keysOf("audit-signing")
-    const pairs = yield* openNew(stored, before)
+    const found = yield* openNew(stored, before)
     const links = new Map(
       stored.flatMap(({ keyId, link: text }) => {
         const link = AuditKeyLink.read(text)
         return link?.key_id === keyId ? [[keyId, link] as const] : []
       })
     )
+    const { nobodysIds, pairs } = found
     const newest = newestOf(stored, pairs, links)
     if (newest instanceof KeyFileMismatch) return yield* newest
+    if (links.get(newest.keyId)?.public_key !== newest.publicText) yield* checkFirst(newest, stored, found, before)
     const trusted = AuditKeyLink.trustedFrom(newest.keyId, newest.publicText, links)
     const link = links.get(newest.keyId)
     const previous = link === undefined ? undefined : pairs.get(link.previous_key_id)
@@ -161,17 +203,17 @@ const make = Effect.gen(function* () {
     // What the row says of its age makes it wait for no longer than the link, which both keys signed.
     const isSettled = age >= activationMs || link === undefined || nowMs > link.until
     const signing = isSettled || previous === undefined ? newest : previous
-    return { readAtMs, pairs, signing, newest, ...trusted } satisfies Known
+    return { readAtMs, pairs, nobodysIds, signing, newest, ...trusted } satisfies Known
   })
 
   let known: Known = yield* ServiceKeys.ensure("audit-signing", null).pipe(
     Effect.tap(({ material }) => Effect.sync(() => material.fill(0))),
-    Effect.andThen(read(new Map())),
+    Effect.andThen(read({ pairs: new Map(), nobodysIds: new Set() })),
     atStart("the audit's keys"),
     Effect.catchTag("MasterKeyError", (error) => Effect.fail(ServiceKeys.orMismatch(error)))
   )
   const isFresh = () => monotonicMs(clock) - known.readAtMs < Duration.toMillis(keysReload)
-  const reload = Effect.suspend(() => read(known.pairs)).pipe(
+  const reload = Effect.suspend(() => read(known)).pipe(
     Effect.andThen((next) =>
       Effect.sync(() => {
         known = next

@@ -14,7 +14,7 @@ export interface Known {
   readonly nobodysIds: ReadonlySet<string>
 }
 
-const tellNobodys = ({ keyId, purpose }: AgedKey) =>
+export const tellNobodys = ({ keyId, purpose }: Pick<AgedKey, "keyId" | "purpose">) =>
   Effect.logError("a key does not open and no row needs it: somebody else wrote its row, and it is left out").pipe(
     Effect.annotateLogs({ keyId, purpose })
   )

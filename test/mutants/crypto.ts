@@ -505,8 +505,26 @@ export const crypto: ReadonlyArray<Mutant> = [
       {
         id: "crypto-signer-follower-need-not-be-signed",
         breaks: ["P8", "R-AUD-3", "R-AUD-11"],
-        from: "return isOnly || isSigned ? newest",
-        to: "return isOnly || isSigned || first !== undefined ? newest"
+        from: 'if (isTrue) return yield* refused(firstId, "is not signed by the one before it")\n',
+        to: ""
+      },
+      {
+        id: "crypto-signer-retired-key-was-none",
+        breaks: ["P8", "R-AUD-11"],
+        from: "|| (wrapped.byteLength > 0 && (yield* opened(key)) !== null)",
+        to: "|| (yield* Effect.succeed(false))"
+      },
+      {
+        id: "crypto-signer-erased-row-ends-a-start",
+        breaks: ["P10", "R-SEC-30"],
+        from: "if (isTrue) return yield*",
+        to: "if (isTrue || wrapped.byteLength === 0) return yield*"
+      },
+      {
+        id: "crypto-signer-row-that-is-no-key-ends-a-start",
+        breaks: ["P10", "R-SEC-30"],
+        from: "    ServiceKeys.openUnlessNobodys(key).pipe(\n      Effect.map((material) => (material === null ? null :",
+        to: "    ServiceKeys.open(key).pipe(\n      Effect.map(({ material }) => (material === null ? null :"
       }
     ]
   ),

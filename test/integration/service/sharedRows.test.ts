@@ -65,26 +65,39 @@ const restartTwo = async () => {
 describe("a key", () => {
   beforeEach(() => works())
 
-  const plant = (purpose: string, change: { tenant?: string; master?: string; createdAt?: string; id: number }) =>
+  interface Planted {
+    readonly id: number
+    readonly tenant?: string
+    readonly master?: string
+    readonly createdAt?: string
+    readonly isEmpty?: boolean
+  }
+  const plant = (purpose: string, { createdAt = "1", id, isEmpty, master, tenant }: Planted) =>
     raw.query(
       `INSERT INTO data_keys (key_id, purpose, tenant_id, state, master_key_id, wrapped, created_at)
-        SELECT ?, ?, ?, 'retiring', COALESCE(?, master_key_id), wrapped, ? FROM data_keys LIMIT 1`,
-      [Buffer.alloc(16, change.id), purpose, change.tenant ?? null, change.master ?? null, change.createdAt ?? "1"]
+        SELECT ?, ?, ?, 'retiring', COALESCE(?, master_key_id), IF(?, '', wrapped), ? FROM data_keys LIMIT 1`,
+      [Buffer.alloc(16, id), purpose, tenant ?? null, master ?? null, isEmpty === true, createdAt]
     )
 
   it("that makes no sense, does not open or names a master key that there is none of, ends no start and no work", async () => {
     await plant("tenant-data", { id: 1, tenant: "spoiled", createdAt: "9007199254740993" })
     await plant("tenant-data", { id: 2, tenant: "spoiled", master: "unheard" })
-    for (const [at, purpose] of ["token-hash", "seal", "fingerprint", "row-tag", "replica-seal", "nothing"].entries()) {
+    const purposes = ["token-hash", "seal", "fingerprint", "row-tag", "replica-seal", "audit-signing", "nothing"]
+    for (const [at, purpose] of purposes.entries()) {
       await plant(purpose, { id: 10 + at })
       await plant(purpose, { id: 20 + at, master: "unheard", createdAt: "-9223372036854775808" })
+      await plant(purpose, { id: 30 + at, isEmpty: true })
     }
     const tells = () => [one, two].map(({ output }) => output().includes("a key does not open and no row needs it"))
     await eventually(tells, (both) => both.every((is) => is), { limitMs: 60_000, what: "both having told it" })
     await works()
     await restartTwo()
     await works()
-    for (const { output } of [one, two]) assert.notMatch(output(), /keys could not be read again|"loop":"keys"/u)
+    const signed = await client.admin("audit.sign", { tenantId: "demo" })
+    assert.strictEqual(signed.status, 200, JSON.stringify(signed.body))
+    for (const { output } of [one, two]) {
+      assert.notMatch(output(), /keys could not be read again|"loop":"keys"|neither signed nor judged/u)
+    }
   })
 })
 

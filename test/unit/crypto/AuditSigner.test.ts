@@ -272,17 +272,58 @@ describe("somebody who writes the database", () => {
       const { previous_signature: _1, signature: _2, ...said } = { ...link, key_id: keyId, public_key: mine.publicText }
       const row: StoredKey = { ...all.second, keyId, state: "retiring", link: linked(said, leaked, mine.privateKey) }
       assert.isNotNull(AuditKeyLink.read(row.link), "it is a good step, in itself")
-      all.world.put(row)
-      assert.match(yield* starting(all), /^KeyFileMismatch/, "it does not open")
-      all.world.put({ ...row, wrapped: none })
-      assert.strictEqual(yield* starting(all), "starts")
-      yield* TestClock.adjust("10 seconds")
-      const signature = signWith(null, bytes, mine.privateKey)
-      for (const { signer } of [all.one, yield* all.replica]) {
-        yield* signer.ready
-        assert.isFalse(signer.verify(keyId, bytes, signature, all.at))
-        assert.strictEqual((yield* signer.sign(bytes)).keyId, all.second.keyId)
+      for (const wrapped of [row.wrapped, none]) {
+        all.world.put({ ...row, wrapped })
+        assert.strictEqual(yield* starting(all), "starts")
+        yield* TestClock.adjust("10 seconds")
+        const signature = signWith(null, bytes, mine.privateKey)
+        for (const { signer } of [all.one, yield* all.replica]) {
+          yield* signer.ready
+          assert.isFalse(signer.verify(keyId, bytes, signature, all.at))
+          assert.strictEqual((yield* signer.sign(bytes)).keyId, all.second.keyId)
+        }
       }
+      all.world.put({ ...row, state: "active" })
+      all.world.put({ ...all.second, state: "retiring" })
+      assert.match(yield* starting(all), /^KeyFileMismatch/, "it does not open")
+    })
+  )
+
+  it.effect(
+    "ends no start, and keeps nobody from signing, by rows that are no keys, whatever they say of themselves",
+    () =>
+      Effect.gen(function* () {
+        const all = yield* signingWorld
+        const [first] = all.signing()
+        const rows = (["retiring", "retired"] as const).flatMap((state) =>
+          [none, first!.wrapped].map((wrapped, n) => ({
+            ...{ ...first!, state, wrapped },
+            keyId: `0193b0a0-0000-7000-8000-00000000${state.length}00${n}`
+          }))
+        )
+        for (const row of rows) all.world.put(row)
+        yield* TestClock.adjust("10 seconds")
+        for (const { signer } of [all.one, yield* all.replica]) {
+          assert.strictEqual((yield* signer.sign(bytes)).keyId, first!.keyId)
+          for (const { keyId } of rows) assert.isNull(signer.publicKeyOf(keyId))
+        }
+      })
+  )
+
+  it.effect("takes no step away, while the key before it opens, retired or not", () =>
+    Effect.gen(function* () {
+      const all = yield* rotatedOnce
+      const { link: _, ...unlinked } = all.second
+      all.world.put(unlinked)
+      for (const state of ["retiring", "retired"] as const) {
+        all.world.put({ ...all.first, state })
+        assert.match(yield* starting(all), /^KeyFileMismatch: .* is not signed by the one before it/)
+      }
+      // Nothing opens any more what was signed before it: it is as good as deleted.
+      all.world.put({ ...all.first, state: "retired", wrapped: none })
+      const two = yield* all.replica
+      assert.strictEqual((yield* two.signer.sign(bytes)).keyId, all.second.keyId)
+      assert.isFalse(two.signer.verify(all.old.keyId, bytes, all.old.signature, all.at))
     })
   )
 })
