@@ -6,6 +6,7 @@
  */
 import { Effect, Layer } from "effect"
 import { layerEnvironment, layerReplica } from "./Config.ts"
+import { alone } from "./gateway/alone.ts"
 import * as gateway from "./gateway/layer.ts"
 import * as Process from "./launch/Process.ts"
 import { NatsConfig } from "./nats/NatsConfig.ts"
@@ -13,13 +14,11 @@ import * as observability from "./observability/layer.ts"
 
 const say = (line: string) => Effect.sync(() => void process.stdout.write(`${line}\n`))
 
-const Gateway = gateway
-  .alone(say)
-  .pipe(
-    Layer.provideMerge(observability.layerOf("credential-management-gateway")),
-    Layer.provideMerge(Layer.mergeAll(NatsConfig.layer, observability.settings, gateway.settings)),
-    Layer.provideMerge(layerReplica),
-    Layer.provide(layerEnvironment)
-  )
+const Gateway = alone(say).pipe(
+  Layer.provideMerge(observability.layerOf("credential-management-gateway")),
+  Layer.provideMerge(Layer.mergeAll(NatsConfig.layer, observability.settings, gateway.settings)),
+  Layer.provideMerge(layerReplica),
+  Layer.provide(layerEnvironment)
+)
 
 Process.run(Effect.never.pipe(Effect.provide(Gateway)))

@@ -225,10 +225,23 @@ const sources = read("src/**/*.ts")
 const tests = [...read("test/**/*.ts"), ...read("bench/**/*.ts")]
 const scripts = read("scripts/**/*.mjs")
 
-/** Whoever imports one of these reads the whole HTTP client of Node with it, at every start: a twentieth of its work. */
+/** What few need and every start would load, a twentieth of its work each; and who is loaded by those few alone. */
+const costly: ReadonlyArray<readonly [what: RegExp, how: string, loadedLater: ReadonlyArray<string>]> = [
+  [/^node:https?$/u, "ask process.getBuiltinModule for it, where it is used", []],
+  [/^(?:jose|pino-pretty)$/u, "import() it, where it is used", []],
+  [/^effect\/(?:http|observability)$/u, "import() what needs it", ["src/observability/SpanExport.ts"]],
+  [/\bSpanExport\.ts$/u, "import() it", []],
+  [
+    /\bgateway\/alone\.ts$|^\.\/alone\.ts$|^\.\/Gateway\.ts$/u,
+    "import() it",
+    ["src/gatewayMain.ts", "src/gateway/alone.ts"]
+  ]
+]
 const wrongStart = ({ file, text }: Source): ReadonlyArray<string> =>
-  [...text.matchAll(/^import (?!type\b)[^"]*"(node:https?)"/gmu)].map(
-    ([, name]) => `${file} imports ${name}: ask process.getBuiltinModule for it, where it is used`
+  [...text.matchAll(/^import (?!type\b)[^"]*"([^"]+)"/gmu)].flatMap(([, name]) =>
+    costly.flatMap(([what, how, loadedLater]) =>
+      what.test(name!) && !loadedLater.includes(file) ? [`${file} imports ${name}: ${how}`] : []
+    )
   )
 
 /** A room opens with its page: short, and it names the module to read first. */
@@ -276,6 +289,9 @@ describe("the rules can be broken", () => {
     ["a folder of no table", wrongImports, "src/elsewhere/A.ts", ""],
     ["the environment", wrongEnvironment, "src/nats/A.ts", "const x = process.env.HOME"],
     ["a slow start", wrongStart, "src/platform/A.ts", 'import { type Server, request } from "node:http"'],
+    ["one by a library", wrongStart, "src/access/A.ts", 'import { compactVerify } from "jose"'],
+    ["one by spans", wrongStart, "src/observability/Tracing.ts", 'import { on } from "./SpanExport.ts"'],
+    ["one by the gateway", wrongStart, "src/gateway/layer.ts", 'import { alone } from "./alone.ts"'],
     ["a subscription past the door", wrongDoor, "src/cache/A.ts", "control.subscribe(subject, options)"],
     [
       "a callback past the door",

@@ -19,7 +19,7 @@ import {
   validationRequest,
   validationSubject
 } from "../support/ground.ts"
-import type { Curve, Group, Side } from "../support/measure.ts"
+import type { Curve, Group } from "../support/measure.ts"
 
 const atOnce = 8
 
@@ -83,7 +83,7 @@ const credentials = (placed: Placed, count: number): Promise<void> =>
 export const scale: Group = {
   id: "scale",
   title: "a million tokens in a thousand tenants",
-  prepare: async ({ isQuick, milliseconds, plot }, ground) => {
+  prepare: async ({ isQuick, milliseconds, plot, rounds }, ground) => {
     const [tenants, each, stored] = isQuick ? [4, 250, 200] : [1_000, 1_000, 100_000]
     const env = {
       CM_HOT_TOKENS_MAX: "1100000",
@@ -101,6 +101,24 @@ export const scale: Group = {
       await quiet(large.service.pid, 300_000)
     }
     await atRest()
+    // Before anybody asks: first and last uses of a million tokens are written for minutes behind the answers.
+    const started = async () => {
+      const began = performance.now()
+      const more = await startService({
+        asShipped: true,
+        natsUrl: ground.natsUrl,
+        databaseUrl: large.database.url,
+        instance: "large",
+        replica: "late",
+        keyFile: large.service.keyFile,
+        env
+      })
+      const seconds = (performance.now() - began) / 1_000
+      await more.stop()
+      return seconds
+    }
+    const starts: Array<number> = []
+    for (let round = 0; round <= rounds; round++) starts.push(await started())
     const load = await startLoad({ natsUrl: ground.natsUrl, requests: population, inFlight: 256 })
     ground.onStop(load.stop)
     const subject = validationSubject("large")
@@ -138,24 +156,13 @@ export const scale: Group = {
       isLogarithmic: true,
       curves: [curve]
     })
-    const started: Side = async () => {
-      const began = performance.now()
-      const more = await startService({
-        asShipped: true,
-        natsUrl: ground.natsUrl,
-        databaseUrl: large.database.url,
-        instance: "large",
-        replica: "late",
-        keyFile: large.service.keyFile,
-        env
-      })
-      const seconds = (performance.now() - began) / 1_000
-      await more.stop()
-      return seconds
-    }
     const [all, few] = [population.count, Math.min(1_000, population.count)]
     return {
-      sides: { "all tokens": () => rate(all), "1,000 tokens": () => rate(few), start: started },
+      sides: {
+        "all tokens": () => rate(all),
+        "1,000 tokens": () => rate(few),
+        start: () => Promise.resolve(starts.shift()!)
+      },
       rows: [
         {
           measure: `hot validation, ${all.toLocaleString("en")} tokens in ${tenants.toLocaleString("en")} tenants`,

@@ -5,7 +5,7 @@
  * or with private parts are passed over, and the number and size of what is kept is bounded. Sets that say the
  * same give the same key object, so that what was verified with a key is known to be with one that is still there.
  */
-import { importJWK, type JWK } from "jose"
+import type { importJWK, JWK } from "jose"
 import type { Algorithm } from "./BearerToken.ts"
 
 export const keysMax = 32
@@ -80,11 +80,11 @@ export const parseKeySet = (body: unknown, before: ReadonlyArray<Key> = []): Rea
 export const candidates = (keys: ReadonlyArray<Key>, algorithm: Algorithm, keyId: string | null): ReadonlyArray<Key> =>
   keys.filter((key) => key.algorithms.includes(algorithm) && (keyId === null || key.keyId === keyId))
 
-/** Rejects for what cannot be made a key of. */
-export const importKey = (key: Key, algorithm: Algorithm): ReturnType<typeof importJWK> => {
+/** Rejects for what cannot be made a key of. @param make the library's */
+export const importKey = (make: typeof importJWK, key: Key, algorithm: Algorithm): ReturnType<typeof importJWK> => {
   const present = key.imported.get(algorithm)
   if (present !== undefined) return present
-  const importing = importJWK(key.jwk, algorithm)
+  const importing = make(key.jwk, algorithm)
   key.imported.set(algorithm, importing)
   return importing
 }

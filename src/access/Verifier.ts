@@ -11,7 +11,6 @@
  */
 import { createHash } from "node:crypto"
 import { Clock, Context, Duration, Effect, Layer, Result } from "effect"
-import { compactVerify } from "jose"
 import { Unauthenticated, Unavailable } from "../domain/errors.ts"
 import { type Issuer, platformName } from "../domain/Issuer.ts"
 import { AccessConfig } from "./AccessConfig.ts"
@@ -61,6 +60,8 @@ export class Verifier extends Context.Service<
 const platformKey = ""
 
 const refuse = (reason: RefusalReason) => Effect.fail(new Unauthenticated({ reason }))
+/** In 46 modules, so it is loaded where it is used and not with every start. */
+const jose = Effect.promise(() => import("jose"))
 const away = () => new Unavailable({ part: "issuer", committed: false })
 
 const make = Effect.gen(function* () {
@@ -101,13 +102,15 @@ const make = Effect.gen(function* () {
   }
 
   const madeBy = (token: string, { algorithm }: Read, key: Key): Effect.Effect<boolean> =>
-    Effect.promise(() =>
-      importKey(key, algorithm)
-        .then((imported) => compactVerify(token, imported, { algorithms: [algorithm] }))
-        .then(
-          () => true,
-          () => false
-        )
+    Effect.flatMap(jose, ({ compactVerify, importJWK }) =>
+      Effect.promise(() =>
+        importKey(importJWK, key, algorithm)
+          .then((imported) => compactVerify(token, imported, { algorithms: [algorithm] }))
+          .then(
+            () => true,
+            () => false
+          )
+      )
     )
 
   /** The key of the issuer that signed the token. */

@@ -1,25 +1,14 @@
 /**
  * The room `gateway`: the optional HTTP door, a client of the bus and nothing else.
  *
- * `alone` is a process of its own, whose bus user is NATS_USER. `inside` is the same within the service, off by default,
- * with a bus user and a connection of its own: what the gateway may is what that user may.
+ * `alone.ts` is a process of its own, whose bus user is NATS_USER. `inside` is the same within the service, off by default
+ * and then not even loaded, with a bus user and a connection of its own: what the gateway may is what that user may.
  */
 import { Effect, Layer } from "effect"
 import { NatsConfig } from "../nats/NatsConfig.ts"
-import * as NatsConnection from "../nats/NatsConnection.ts"
-import * as Bus from "./Bus.ts"
-import * as Gateway from "./Gateway.ts"
 import { GatewayConfig, insideUser } from "./GatewayConfig.ts"
 
 export const settings = GatewayConfig.layer
-
-/** Listens, and says so with `tell`. Needs `Replica`, `NatsConfig`, `GatewayConfig`. */
-export const alone = (tell: (line: string) => Effect.Effect<void>) =>
-  Layer.effectDiscard(
-    Effect.flatMap(Gateway.start, ({ address, adminAddress }) =>
-      tell(`ready: the HTTP gateway on ${address}${adminAddress === null ? "" : `, for operators on ${adminAddress}`}`)
-    )
-  ).pipe(Layer.provide(Bus.layer), Layer.provide(Layer.fresh(NatsConnection.layer)))
 
 /** The service's bus, as another user of it. */
 const ownUser = Layer.effect(
@@ -31,7 +20,12 @@ const ownUser = Layer.effect(
 )
 
 export const inside = Layer.unwrap(
-  Effect.map(GatewayConfig, ({ inService }) =>
-    inService === "off" ? Layer.empty : alone((line) => Effect.logInfo(line)).pipe(Layer.provide(ownUser))
+  Effect.flatMap(GatewayConfig, ({ inService }) =>
+    inService === "off"
+      ? Effect.succeed(Layer.empty)
+      : Effect.map(
+          Effect.promise(() => import("./alone.ts")),
+          ({ alone }) => alone((line) => Effect.logInfo(line)).pipe(Layer.provide(ownUser))
+        )
   )
 )

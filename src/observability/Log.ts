@@ -9,7 +9,6 @@
  */
 import { Cause, Config, Context, Effect, Layer, Logger, type LogLevel, References } from "effect"
 import pino from "pino"
-import pretty from "pino-pretty"
 import { Replica } from "./Replica.ts"
 import * as Setting from "./Setting.ts"
 
@@ -85,12 +84,15 @@ export const makePino = (stream: pino.DestinationStream, base: Readonly<Record<s
     stream
   )
 
+/** Loaded for who looks: thirty modules. */
+const coloured = Effect.promise(() => import("pino-pretty").then(({ default: pretty }) => pretty({ sync: true })))
+
 /** Replaces Effect's default logger for everything built on top of it. Flushes when released. */
 export const layer: Layer.Layer<never, never, LogConfig | Replica> = Layer.unwrap(
   Effect.gen(function* () {
     const { level } = yield* LogConfig
     const { instance, replicaId } = yield* Replica
-    const stream = process.stdout.isTTY === true ? pretty({ sync: true }) : pino.destination({ dest: 1, sync: true })
+    const stream = process.stdout.isTTY === true ? yield* coloured : pino.destination({ dest: 1, sync: true })
     const log = yield* Effect.acquireRelease(
       Effect.sync(() => makePino(stream, { instance, replica: replicaId })),
       (opened) => Effect.sync(() => opened.flush())

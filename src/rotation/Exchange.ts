@@ -7,7 +7,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { Clock, Effect, Result } from "effect"
-import { importJWK, type JWK, SignJWT } from "jose"
+import type { JWK } from "jose"
 import type { ProviderInForce } from "../actors/credentials/Providers.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
 import { fillUrl, type Provider, type RefreshReason } from "../domain/Provider.ts"
@@ -38,8 +38,18 @@ export interface Kept {
 
 const assertionSeconds = 60
 
-const signedAssertion = (provider: Provider, url: string, clientId: string, key: string, nowMs: number) =>
-  Effect.tryPromise(async () => {
+/** In 46 modules, so it is loaded where it is used and not with every start. */
+const jose = Effect.promise(() => import("jose"))
+
+const signedAssertion = Effect.fnUntraced(function* (
+  provider: Provider,
+  url: string,
+  clientId: string,
+  key: string,
+  nowMs: number
+) {
+  const { importJWK, SignJWT } = yield* jose
+  return yield* Effect.tryPromise(async () => {
     const jwk = JSON.parse(key) as JWK
     const algorithm = jwk.alg ?? (jwk.kty === "RSA" ? "RS256" : jwk.kty === "OKP" ? "EdDSA" : "ES256")
     const audience = provider.assertion_audience === "issuer" ? (provider.issuer ?? url) : url
@@ -54,6 +64,7 @@ const signedAssertion = (provider: Provider, url: string, clientId: string, key:
       .setExpirationTime(now + assertionSeconds)
       .sign(await importJWK(jwk, algorithm))
   })
+})
 
 const failure = (reason: string): Kept["outcome"] => ({ _tag: "Failure", reason, mayHaveArrived: false })
 

@@ -416,7 +416,7 @@ const onTheWay: ReadonlyArray<Mutant> = [
       to: 'const audit = tenant("tenant:credentials:read")'
     }
   ]),
-  ...faultsIn("src/observability/Tracing.ts", { breaks: ["R-TRC-2", "P6"], tests: [tracing] }, [
+  ...faultsIn("src/observability/SpanExport.ts", { breaks: ["R-TRC-2", "P6"], tests: [tracing] }, [
     {
       id: "observability-spans-without-bound",
       from: "if (inSecond <= spansMax) return true",
@@ -427,12 +427,13 @@ const onTheWay: ReadonlyArray<Mutant> = [
       from: "    this.stack = word\n",
       to: "",
       breaks: ["R-TRC-3", "P5"]
-    },
+    }
+  ]),
+  ...faultsIn("src/observability/Tracing.ts", { breaks: ["R-TRC-3", "P5"], tests: [tracing] }, [
     {
       id: "observability-span-tells-the-error-itself",
       from: '    ? error._tag\n    : "error"',
-      to: "    ? error._tag\n    : String(error)",
-      breaks: ["R-TRC-3", "P5"]
+      to: "    ? error._tag\n    : String(error)"
     }
   ]),
   ...faultsIn("src/store/maria/TracedStatements.ts", { breaks: ["R-TRC-2"], tests: [tracing] }, [
