@@ -85,7 +85,7 @@ export const miss: Group = {
     onStop(kv.stop)
     await copyTokens(database.url)
     const asked = { natsUrl, subject: validationSubject("least"), bytes: validationBytes, url: database.url }
-    onStop((await startLeastRead(asked, { most: 1, connections: 1 })).stop)
+    onStop((await startLeastRead({ ...asked, most: 1, connections: 1 })).stop)
     const requests = made.map(({ token }) => validationRequest(token))
     const load = await startLoad({ natsUrl, requests, inFlight: 1 })
     onStop(load.stop)

@@ -19,18 +19,18 @@ import {
   validationSubject
 } from "../support/ground.ts"
 import { hotTokenBytes } from "../support/hotBytes.ts"
-import { copyTokens } from "../support/leastRead.ts"
+import { copyTokens, type LeastReadSetup } from "../support/leastRead.ts"
 import type { Group, Row, Side } from "../support/measure.ts"
 
 const inFlight = 256
 const batchSize = 1_000
-/** Requests in a statement of the least program, and its connections: which is best depends on the machine. */
-const leastOf = [
-  [256, 1],
-  [256, 2],
-  [128, 2],
-  [64, 4]
-] as const
+/** Which grouping is best depends on the machine. */
+const leastOf: Readonly<Record<string, Pick<LeastReadSetup, "most" | "connections" | "tags">>> = {
+  "least program: 128 in a statement, 2 connections": { most: 128, connections: 2 },
+  "least program: 256 in a statement, 1 connection": { most: 256, connections: 1 },
+  "least program: 64 in a statement, 4 connections": { most: 64, connections: 4 },
+  "least program: 128, 2, tags of rows compared": { most: 128, connections: 2, tags: true }
+}
 
 export const validation: Group = {
   id: "validation",
@@ -87,13 +87,11 @@ export const validation: Group = {
       "a MariaDB select each": await rate("select", requests.hot!)
     }
     if (redis !== null) sides["a Redis GET each"] = await rate("redis", requests.hot!)
-    const limits: Array<string> = []
-    for (const [most, connections] of isQuick ? leastOf.slice(0, 1) : leastOf) {
-      const name = `least${most}x${connections}`
-      const asked = { natsUrl, subject: validationSubject(name), bytes, url: cold.database.url }
-      onStop((await startLeastRead(asked, { most, connections })).stop)
-      limits.push(`least program: statements of ${most} on ${connections}`)
-      sides[limits.at(-1)!] = await rate(name, requests.cold!)
+    const least = isQuick ? Object.entries(leastOf).slice(0, 1) : Object.entries(leastOf)
+    for (const [index, [name, grouped]] of least.entries()) {
+      const asked = { natsUrl, subject: validationSubject(`least${index}`), bytes, url: cold.database.url }
+      onStop((await startLeastRead({ ...asked, ...grouped })).stop)
+      sides[name] = await rate(`least${index}`, requests.cold!)
     }
 
     // A batch needs values that are there: as many as it may hold, those that are there over and over.
@@ -128,7 +126,7 @@ export const validation: Group = {
         baseline: "echo",
         unit,
         goal: { atLeast: 0.5 },
-        limits
+        limits: least.map(([name]) => name)
       }
     ]
     if (redis === null) console.log("redis-server is not installed: the row against it is left out")

@@ -10,6 +10,7 @@ import * as ecap from "../../test/support/ecap.ts"
 import { eventually } from "../../test/support/eventually.ts"
 import { freePort } from "../../test/support/servers.ts"
 import type { Flooded } from "./flood.ts"
+import type { LeastReadSetup } from "./leastRead.ts"
 import type { LoadSetup, Round, RoundResult } from "./load.ts"
 
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
@@ -57,10 +58,8 @@ export const startAskingEcho = (
 ): Promise<Child> => start("./echo.ts", [natsUrl, subject, String(bytes), kind, url])
 
 /** The least program for validations that MariaDB answers; `copyTokens` comes before. */
-export const startLeastRead = (
-  { bytes, natsUrl, subject, url }: { natsUrl: string; subject: string; bytes: number; url: string },
-  { connections, most }: { readonly most: number; readonly connections: number }
-): Promise<Child> => start("./leastRead.ts", [natsUrl, subject, String(bytes), url, String(most), String(connections)])
+export const startLeastRead = (setup: LeastReadSetup): Promise<Child> =>
+  start("./leastRead.ts", [JSON.stringify(setup)])
 
 /** A flood, which ends when it is asked to, and says what it was. */
 export const startFlood = async (

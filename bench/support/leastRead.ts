@@ -1,16 +1,20 @@
 /**
  * The least that answering every validation by a read of MariaDB comes to, whoever does it: what came while statements were
  * under way is asked for in one, over the same rows and index, by the columns without which nobody could say what is answered.
- * No hash of a token, no tag of a row, no telling whose row is whose, no limit, no time; the same bytes for all.
+ * One keyed hash for each, since values are stored as that; no telling whose row is whose, no limit, no time, the same
+ * bytes for all. With tags each row is proven by one more keyed hash, as the service does it, and nothing else is added.
  *
- * `leastRead.ts <nats url> <subject> <bytes> <database url> <requests in a statement, at most> <connections>`
+ * `leastRead.ts <LeastReadSetup as JSON>`
  */
 import { connect, type Msg } from "@nats-io/transport-node"
+import { hmac, hmacKey } from "../../src/crypto/Hmac.ts"
 import { Replies } from "../../src/nats/Replies.ts"
 import { connectSql } from "../../test/support/freshDatabase.ts"
 import { type BareRead, openBareRead } from "./bareStatement.ts"
 
 const table = "bench_least_tokens"
+/** As long as the text of a row that is tagged. */
+const ofRow = "r".repeat(208)
 
 /** For all least programs on that database. */
 export const copyTokens = async (url: string): Promise<void> => {
@@ -26,14 +30,20 @@ const sqlOf = (count: number): string =>
   `SELECT hash, token_id, endpoint_id, status, expires_at FROM ${table} FORCE INDEX (PRIMARY)
   WHERE hash IN (${Array(count).fill("?").join(", ")})`
 
-const main = async (
-  natsUrl: string,
-  subject: string,
-  bytes: number,
-  url: string,
-  most: number,
-  connections: number
-) => {
+export interface LeastReadSetup {
+  readonly natsUrl: string
+  readonly subject: string
+  /** Of an answer. */
+  readonly bytes: number
+  /** The database's. */
+  readonly url: string
+  /** Requests in a statement. */
+  readonly most: number
+  readonly connections: number
+  readonly tags?: boolean
+}
+
+const main = async ({ bytes, connections, most, natsUrl, subject, tags = false, url }: LeastReadSetup) => {
   const sql = await connectSql(url)
   const hashes: ReadonlyArray<Buffer> = (await sql.query(`SELECT hash FROM ${table} ORDER BY token_id`)).map(
     (row: { readonly hash: Buffer }) => row.hash
@@ -45,16 +55,21 @@ const main = async (
   for (let n = 0; n < connections; n++) idle.push(await openBareRead(url, sqlOf, reading))
   const nc = await connect({ servers: natsUrl, noAsyncTraces: true })
   const replies = new Replies(nc)
+  const key = hmacKey(new Uint8Array(32), 256)
   const reply = new Uint8Array(bytes).fill(0x61)
   let waiting: Array<Msg> = []
   let [next, isTurn] = [0, false]
   const ask = async (read: BareRead, group: ReadonlyArray<Msg>): Promise<void> => {
+    for (const { data } of group) hmac(key, data)
     const rows = await read(group.map(() => hashes[next++ % hashes.length]!))
     if (rows !== group.length) throw new Error(`${rows} rows for ${group.length} tokens`)
     idle.push(read)
     // What waits is under way before anybody is answered.
     pump()
-    for (const message of group) replies.send(message, reply)
+    for (const message of group) {
+      if (tags) hmac(key, ofRow)
+      replies.send(message, reply)
+    }
   }
   const pump = () => {
     isTurn = false
@@ -80,7 +95,4 @@ const main = async (
   process.on("message", () => void nc.close().then(() => process.exit(0)))
 }
 
-if (process.argv[1] === import.meta.filename) {
-  const [natsUrl = "", subject = "", bytes, url = "", most, connections] = process.argv.slice(2)
-  await main(natsUrl, subject, Number(bytes), url, Number(most), Number(connections))
-}
+if (process.argv[1] === import.meta.filename) await main(JSON.parse(process.argv[2]!))
