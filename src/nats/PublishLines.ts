@@ -18,10 +18,11 @@ export type LineRefusal =
   | "InvalidArgumentError"
   | "InvalidSubjectError"
 
-const slabBytes = 0x4_0000
 const [carriageReturn, lineFeed] = [0x0d, 0x0a]
 const unfitSubject = /\s/u
 const unfitHeader = /[\r\n]/u
+
+const nothing = Buffer.alloc(0)
 
 /** Names of headers that were found fit: those of events are a dozen. */
 const namesMax = 64
@@ -30,23 +31,31 @@ export class PublishLines {
   private readonly connection: NatsConnection
   private readonly protocol: Protocol
   private readonly fitNames = new Set<string>()
-  private slab = Buffer.allocUnsafeSlow(slabBytes)
+  private readonly slabBytes: number
+  private readonly keepsSlab: boolean
+  private slab: Buffer<ArrayBuffer> = nothing
   /** Of the slab: what was handed over ends, and what was written ends. */
   private given = 0
   private used = 0
   private count = 0
   private messageBytes = 0
 
-  constructor(connection: NatsConnection) {
+  /** `keepsSlab`: whether memory is used on behind what was handed over; without it nothing of that is kept here. */
+  constructor(connection: NatsConnection, { keepsSlab = true, slabBytes = 0x4_0000 } = {}) {
     const protocol = protocolOf(connection)
     if (protocol === null) {
       throw new Error("the NATS library takes bytes elsewhere than it did: src/nats/Protocol.ts has to follow")
     }
     this.connection = connection
     this.protocol = protocol
+    this.keepsSlab = keepsSlab
+    this.slabBytes = slabBytes
   }
 
-  /** Null: it will be sent. `own` are whole lines of headers, each with its end, which stand behind `headers`. */
+  /**
+   * Null: it will be sent. `own` are whole lines of headers, each with its end, which stand behind `headers`. An empty
+   * `reply` is none.
+   */
   put(
     subject: string,
     reply: string,
@@ -63,7 +72,8 @@ export class PublishLines {
     block += `${own}\r\n`
     const headerBytes = Buffer.byteLength(block)
     const bytes = headerBytes + payload.length
-    return this.write(subject, bytes, `HPUB ${subject} ${reply} ${headerBytes} ${bytes}\r\n${block}`, payload)
+    const to = reply === "" ? subject : `${subject} ${reply}`
+    return this.write(subject, bytes, `HPUB ${to} ${headerBytes} ${bytes}\r\n${block}`, payload)
   }
 
   /** The same without headers. */
@@ -79,6 +89,7 @@ export class PublishLines {
     this.messageBytes = 0
     protocol.outMsgs += count
     protocol.outBytes += messageBytes
+    if (!this.keepsSlab) this.renew(nothing)
     protocol.sendCommand(slab.subarray(given, used))
   }
 
@@ -115,7 +126,11 @@ export class PublishLines {
   private makeRoom(bytes: number): void {
     if (this.used + bytes <= this.slab.length) return
     this.flush()
-    this.slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, bytes))
+    this.renew(Buffer.allocUnsafeSlow(Math.max(this.slabBytes, bytes)))
+  }
+
+  private renew(slab: Buffer<ArrayBuffer>): void {
+    this.slab = slab
     this.given = 0
     this.used = 0
   }

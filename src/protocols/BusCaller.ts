@@ -14,7 +14,8 @@
  *
  * Source: contract, section 8.1.
  */
-import { Match, type Msg } from "@nats-io/transport-node"
+import type { Msg } from "@nats-io/transport-node"
+import { headerValues } from "./RequestHeaders.ts"
 
 export type BusCaller =
   /** Of another account; the user is null where the import does not share it. */
@@ -37,10 +38,9 @@ const bus: BusCaller = { by: "bus" }
 export const busCallerOf = (message: Pick<Msg, "headers" | "reply">, ownAccount: string): BusCaller => {
   if (message.reply?.startsWith(importedReply) !== true) return bus
   try {
-    const alike = message.headers?.values(requestInfo, Match.IgnoreCase) ?? []
-    const exact = message.headers?.values(requestInfo, Match.Exact) ?? []
-    if (exact.length !== 1 || alike.length !== 1) return nobody
-    const { acc, user }: { readonly acc?: unknown; readonly user?: unknown } = JSON.parse(exact[0]!)
+    const [said, ...more] = headerValues(message.headers, requestInfo)
+    if (said === undefined || more.length > 0 || !message.headers?.has(requestInfo)) return nobody
+    const { acc, user }: { readonly acc?: unknown; readonly user?: unknown } = JSON.parse(said)
     if (typeof acc !== "string" || !accountPattern.test(acc) || acc === ownAccount) return nobody
     if (user === undefined) return { by: "import", account: acc, user: null }
     return typeof user === "string" && userPattern.test(user) ? { by: "import", account: acc, user } : nobody

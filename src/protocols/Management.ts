@@ -22,6 +22,7 @@ import { WaitingPlace } from "../actors/tenant/WaitingPlace.ts"
 import { InvalidRequest, Unavailable } from "../domain/errors.ts"
 import { globalTenantId } from "../domain/Names.ts"
 import { RateBucket } from "../domain/TenantLimits.ts"
+import { Answers } from "../nats/Answers.ts"
 import { Nats } from "../nats/Nats.ts"
 import * as CorrelationIds from "../observability/CorrelationIds.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
@@ -47,7 +48,7 @@ import {
   traceOf
 } from "./RequestHeaders.ts"
 import * as RequestSpan from "./RequestSpan.ts"
-import { payloadBytesMax, type ReplyTo, replyRule, replyTo, send } from "./Responder.ts"
+import { payloadBytesMax, replyRule } from "./Responder.ts"
 import { errorLine, type Failure, failureOf, internal, type ManagementError } from "./Status.ts"
 import { managementSubjects, parseSubject } from "./Subject.ts"
 import { listen, type NotTaken } from "./Subscription.ts"
@@ -153,6 +154,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const run = Effect.runForkWith(context)
   const route = makeRouter(instance, operations)
   const rule = replyRule(nats.inboxPrefix)
+  const answers = new Answers(nats.requests)
   const inFlight = Places.make(requestsInFlightMax)
   const limits = yield* Limits
   const spans = yield* RequestSpan.make
@@ -225,21 +227,23 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     )
   }
 
-  const answer = (to: Pick<ReplyTo, "respond">, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
+  const answer = (to: string, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
     const encoded = Exit.isSuccess(exit)
       ? Result.mapError(encodeBody(exit.value.body, payloadBytesMax(nats.requests)), failureOf)
       : Result.fail(failureFrom(exit.cause))
     const failure = Result.isFailure(encoded) ? encoded.failure : null
     const statusCode = failure?.statusCode ?? (Exit.isSuccess(exit) ? exit.value.statusCode : internal.statusCode)
-    const body = Result.isSuccess(encoded) ? encoded.success : JSON.stringify({ error: { ...failure, correlationId } })
-    if (!send(to, body, answerHeaders(correlationId, statusCode, failure))) {
+    const body = Result.isSuccess(encoded)
+      ? encoded.success
+      : Buffer.from(JSON.stringify({ error: { ...failure, correlationId } }))
+    if (!answers.send(to, body, answerHeaders(correlationId, statusCode, failure))) {
       counters.dropped(protocol, "answer_not_sent")
     }
     return { statusCode, code: failure?.code ?? null, error: failure === null ? undefined : errorLine(failure) }
   }
 
   /** A bug in answering is answered, too. */
-  const finish = (to: ReplyTo, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
+  const finish = (to: string, correlationId: string, exit: Exit.Exit<Reply, ManagementError>) => {
     try {
       return answer(to, correlationId, exit)
     } catch (defect) {
@@ -260,7 +264,8 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
 
   /** What every request leaves behind, carried out or refused. `ended` keeps nothing of the message but `bytes`. */
   const begun = (message: Msg, to: Route<R>) => {
-    const reply = replyTo(nats.requests, message)
+    // Not the message, which keeps its payload, its headers, and all else that the socket's read brought with it.
+    const { reply = "" } = message
     const startedAt = clock.monotonicTimeNanosUnsafe()
     const correlationId = correlationIdOf(message) ?? newCorrelationId()
     const sent = traceOf(message)
@@ -270,7 +275,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
     return {
       correlationId,
       trace: span === null ? sent : span.trace,
-      bytes: reply.bytes + correlationId.length,
+      bytes: reply.length + correlationId.length,
       ended: (exit: Exit.Exit<Reply, ManagementError>) => {
         const { code, error, statusCode } = finish(reply, correlationId, exit)
         span?.end(statusCode >= 500 ? code : null, { "cm.status": statusCode })
@@ -354,7 +359,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const notTaken = (message: Msg, why: NotTaken) => {
     if (why === "headers_unreadable") return take(message, headersRefused)
     counters.dropped(protocol, "bug")
-    if (rule(message.reply) === "allowed") answer(message, newCorrelationId(), Exit.die("not taken"))
+    if (rule(message.reply) === "allowed") answer(message.reply ?? "", newCorrelationId(), Exit.die("not taken"))
   }
 
   // Released last to first: the subscriptions are drained, then this waits for what they brought.
@@ -365,9 +370,10 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
         orElse: () => Effect.logError("requests were left without an answer", { count: inFlight.count() })
       }),
       Effect.andThen(
-        Effect.promise(() => nats.requests.flush().catch(() => undefined)).pipe(
-          Effect.timeoutOrElse({ duration: flushTimeout, orElse: () => Effect.void })
-        )
+        Effect.promise(() => {
+          answers.flush()
+          return nats.requests.flush().catch(() => undefined)
+        }).pipe(Effect.timeoutOrElse({ duration: flushTimeout, orElse: () => Effect.void }))
       )
     )
   )

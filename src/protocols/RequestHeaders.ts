@@ -5,7 +5,7 @@
  * spelling, its value once. Twice is refused, whichever spellings: of two readers each could see another one.
  * `traceparent` decides nothing: a wrong one is none.
  */
-import { headers, Match, type Msg, type MsgHdrs } from "@nats-io/transport-node"
+import type { Msg, MsgHdrs } from "@nats-io/transport-node"
 import { Result } from "effect"
 import type { Caller } from "../actors/tenant/Tenants.ts"
 import { InvalidRequest } from "../domain/errors.ts"
@@ -21,10 +21,26 @@ const errorLineLengthMax = 512
 
 const refused = (path: string, reason: string) => Result.fail(new InvalidRequest({ path, reason }))
 
+const none: ReadonlyArray<string> = []
+
+/** Of all spellings of a name, which is in ASCII. The library's own search makes a list of all names for each. */
+export const headerValues = (headers: MsgHdrs | undefined, name: string): ReadonlyArray<string> => {
+  let found = none
+  if (headers === undefined) return found
+  for (const [spelled, values] of headers) {
+    if (spelled.length !== name.length || spelled.toLowerCase() !== name.toLowerCase()) continue
+    found = found === none ? values : [...found, ...values]
+  }
+  return found
+}
+
+const notSent: Result.Result<string | null, InvalidRequest> = Result.succeed(null)
+
 /** A header's value, whatever the spelling of its name; null when it was not sent, empty when it was and says nothing. */
 export const readHeader = (message: Msg, name: string): Result.Result<string | null, InvalidRequest> => {
-  const [value = null, ...more] = message.headers?.values(name, Match.IgnoreCase) ?? []
-  return more.length === 0 ? Result.succeed(value) : refused(name, "must be sent once")
+  const values = headerValues(message.headers, name)
+  if (values.length === 0) return notSent
+  return values.length === 1 ? Result.succeed(values[0]!) : refused(name, "must be sent once")
 }
 
 /** The same where one that was not sent once is as good as none. */
@@ -75,13 +91,16 @@ export const idempotencyOf = (
 }
 
 /** The headers of every answer; those of an error beside them. */
-export const answerHeaders = (correlationId: string, statusCode: number, failure: Failure | null): MsgHdrs => {
-  const sent = headers()
-  sent.set("Correlation-ID", correlationId)
-  sent.set("Cm-Status", String(statusCode))
-  if (failure !== null) {
-    sent.set("Nats-Service-Error-Code", String(failure.statusCode))
-    sent.set("Nats-Service-Error", errorLine(failure).slice(0, errorLineLengthMax))
+export const answerHeaders = (
+  correlationId: string,
+  statusCode: number,
+  failure: Failure | null
+): Readonly<Record<string, string>> => {
+  const sent = { "Correlation-ID": correlationId, "Cm-Status": String(statusCode) }
+  if (failure === null) return sent
+  return {
+    ...sent,
+    "Nats-Service-Error-Code": String(failure.statusCode),
+    "Nats-Service-Error": errorLine(failure).slice(0, errorLineLengthMax).trim()
   }
-  return sent
 }

@@ -335,6 +335,32 @@ export const around: ReadonlyArray<Mutant> = [
       to: "if (this.state !== inLine || this.as > -1) return"
     }
   ]),
+  ...faultsIn("src/nats/Answers.ts", { breaks: ["R-BUS-3", "P10"], tests: ["test/unit/nats/Answers.test.ts"] }, [
+    {
+      id: "nats-answers-stay-where-they-are",
+      from: "      queueMicrotask(this.onTurnEnd)\n",
+      to: ""
+    },
+    {
+      id: "nats-answers-refused-is-told-as-sent",
+      from: 'if (lines.put(subject, "", named, "", payload) !== null) return false',
+      to: 'if (lines.put(subject, "", named, "", payload) !== null) return true',
+      breaks: ["R-BUS-1"]
+    }
+  ]),
+  ...faultsIn("src/nats/PublishLines.ts", { breaks: ["R-BUS-3"], tests: ["test/unit/nats/Answers.test.ts"] }, [
+    {
+      id: "nats-answers-ask-for-an-answer",
+      from: 'reply === "" ? subject',
+      to: 'reply === "-" ? subject'
+    },
+    {
+      id: "nats-answers-are-kept",
+      from: "if (!this.keepsSlab) this.renew(nothing)",
+      to: "if (!this.keepsSlab && given > used) this.renew(nothing)",
+      breaks: ["P5"]
+    }
+  ]),
   ...faultsIn("src/nats/Replies.ts", { breaks: ["R-TOK-2", "P10"], tests: ["test/unit/nats/Replies.test.ts"] }, [
     {
       id: "nats-replies-memory-is-written-again",

@@ -75,8 +75,8 @@ export const protocols: ReadonlyArray<Mutant> = [
     },
     {
       id: "protocols-caller-named-twice",
-      from: "exact.length !== 1 || alike.length !== 1",
-      to: "exact.length < 1 || alike.length < 1"
+      from: "said === undefined || more.length > 0 ||",
+      to: "said === undefined || more.length > 9 ||"
     },
     {
       id: "protocols-caller-by-any-reply",
@@ -350,7 +350,7 @@ export const protocols: ReadonlyArray<Mutant> = [
     },
     {
       id: "protocols-management-large-ones-refused-at-once",
-      from: "bytes: reply.bytes + correlationId.length,",
+      from: "bytes: reply.length + correlationId.length,",
       to: "bytes: message.data.length + (message.headers?.toString().length ?? 0),",
       breaks: ["R-LIM-3"]
     },
@@ -402,8 +402,8 @@ export const protocols: ReadonlyArray<Mutant> = [
     [
       {
         id: "protocols-headers-one-spelling",
-        from: "message.headers?.values(name, Match.IgnoreCase)",
-        to: "message.headers?.values(name, Match.Exact)"
+        from: "spelled.toLowerCase() !== name.toLowerCase()",
+        to: "spelled !== name"
       },
       {
         id: "protocols-headers-id-without-joined-characters",
@@ -411,7 +411,11 @@ export const protocols: ReadonlyArray<Mutant> = [
         to: "/^\\P{C}{1,256}$/u",
         tests: [management]
       },
-      { id: "protocols-headers-twice-is-once", from: "return more.length === 0 ?", to: "return more.length <= 1 ?" },
+      {
+        id: "protocols-headers-twice-is-once",
+        from: "return values.length === 1 ?",
+        to: "return values.length <= 2 ?"
+      },
       {
         id: "protocols-headers-key-of-any-length",
         from: "return idempotencyKeyPattern.test(key)",
