@@ -10,6 +10,7 @@ import * as ecap from "../../test/support/ecap.ts"
 import { eventually } from "../../test/support/eventually.ts"
 import { freePort } from "../../test/support/servers.ts"
 import type { Flooded } from "./flood.ts"
+import type { LeastSetup } from "./leastProgram.ts"
 import type { LeastReadSetup } from "./leastRead.ts"
 import type { LoadSetup, Round, RoundResult } from "./load.ts"
 
@@ -123,6 +124,21 @@ export const startLoad = async (setup: LoadSetup): Promise<Load> => {
       child.send(round)
       return result
     },
+    stop: () => {
+      child.send("stop")
+      return ended(child)
+    }
+  }
+}
+
+/** A least program (`leastProgram.ts`), which hears one subject. */
+export const startLeastProgram = async (setup: LeastSetup): Promise<Child> => {
+  const child = fork(file("./leastProgram.ts"), { serialization: "advanced" })
+  const ready = nextMessage(child)
+  child.send(setup)
+  await ready
+  return {
+    pid: child.pid!,
     stop: () => {
       child.send("stop")
       return ended(child)

@@ -128,9 +128,14 @@ const takeTurns = async (prepared: Prepared, rounds: number): Promise<Map<string
 const limitsOf = (limits: ReadonlyArray<Limit>, goal: Goal): ReadonlyArray<Limit> =>
   limits.toSorted((a, b) => ("atLeast" in goal ? b.ratio - a.ratio : a.ratio - b.ratio))
 
-/** No program reaches it on this machine, as far as its least programs say. */
+/** Not even the best round of a least program reached it. */
 export const isOutOfReach = ({ goal, limits = [] }: Measured): boolean =>
-  limits[0] !== undefined && holds(limits[0].ratio, goal) === false
+  goal !== undefined &&
+  limits.length > 0 &&
+  limits.every(({ max, median, min, ratio }) => {
+    const best = ("atLeast" in goal ? max : min) / median
+    return holds(ratio * best, goal) === false
+  })
 
 const rowOf = (group: Group, taken: Map<string, ReadonlyArray<number>>, row: Row): Measured => {
   const ours = figure(taken.get(row.ours)!)
