@@ -44,8 +44,8 @@ export class AuditCuts extends Context.Service<
     readonly save: (stub: AuditStub) => Effect.Effect<void, StoreUnavailable>
     /** Deletes rows up to `last`, the oldest first, at most `limit`. Answers how many. */
     readonly erase: (tenantId: string, last: number, limit: number) => Effect.Effect<number, StoreUnavailable>
-    /** Tenants that have rows which their stub covers. */
-    readonly unfinished: (limit: number) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
+    /** Tenants that have rows which their stub covers. By id, after `after`. */
+    readonly unfinished: (after: string, limit: number) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
     /** Names that no tenant has any more, whose audit still has its last row, and nothing since `ageMs`. By id, after `after`. */
     readonly abandoned: (
       ageMs: number,

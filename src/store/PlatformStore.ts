@@ -82,7 +82,8 @@ export class PlatformStore extends Context.Service<
     /** Does not undo what was read later. */
     readonly saveSettings: (rows: ReadonlyArray<SettingsRow>) => Stored<void>
 
-    readonly withdrawals: (limit: number) => Stored<ReadonlyArray<Withdrawal>>
+    /** By name, after `after`. */
+    readonly withdrawals: (after: string, limit: number) => Stored<ReadonlyArray<Withdrawal>>
     /** Those that were there when it went out of service. */
     readonly tokensAfter: (withdrawal: Withdrawal, limit: number) => Stored<ReadonlyArray<string>>
     readonly dropWithdrawal: (appName: string) => Stored<void>

@@ -148,14 +148,56 @@ export const promises: ReadonlyArray<Mutant> = [
         id: "platform-withdrawals-one-holds-all-up",
         from: "Effect.catchDefect((defect) =>",
         to: "Effect.catchIf(\n          (): boolean => false,\n          (defect) =>"
+      },
+      {
+        id: "platform-withdrawals-bad-ones-stand-before-the-others",
+        from: 'after = found.length < applicationsMax ? "" : found.at(-1)!.appName',
+        to: 'after = found.length < 0 ? found.at(-1)!.appName : ""',
+        tests: ["test/unit/actors/platform/WithdrawalSweep.test.ts"]
+      },
+      {
+        id: "platform-withdrawals-bad-ones-do-not-rest",
+        from: "if (resting.size < restingMax) resting",
+        to: "if (resting.size > restingMax) resting",
+        tests: ["test/unit/actors/platform/WithdrawalSweep.test.ts"]
+      },
+      {
+        id: "platform-withdrawals-bad-ones-rest-for-ever",
+        from: "if (until <= now) resting.delete",
+        to: "if (until <= 0) resting.delete",
+        tests: ["test/unit/actors/platform/WithdrawalSweep.test.ts"]
+      },
+      {
+        id: "platform-withdrawals-bad-ones-fill-the-log",
+        from: "yield* lines.tell(Effect.annotateLogs(line, { appName, tenantId }))",
+        to: "yield* Effect.annotateLogs(line, { appName, tenantId })",
+        tests: ["test/unit/actors/platform/WithdrawalSweep.test.ts"]
       }
     ]
   ),
   ...faultsIn("src/actors/audit/Sweeps.ts", { breaks: ["P8", "R-AUD-9"], tests: [`${audit}/Cuts.test.ts`] }, [
     {
       id: "audit-sweep-one-cut-holds-all-up",
-      from: '.pipe(unlessItDies("a tenant\'s cut", 0), Effect.annotateLogs({ tenantId }))',
+      from: '.pipe(unlessItDies("a tenant\'s cut", 0, diedLines), Effect.annotateLogs({ tenantId }))',
       to: "",
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "audit-sweep-bad-cuts-stand-before-the-others",
+      from: 'cutsAfter = found.length < pieceMax ? "" : found.at(-1)!',
+      to: 'cutsAfter = found.length < 0 ? found.at(-1)! : ""',
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "audit-sweep-bad-cuts-end-the-turn",
+      from: 'return cutsAfter === "" ? erased : found.length',
+      to: "return erased",
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "audit-sweep-bad-cuts-fill-the-log",
+      from: '.pipe(unlessItDies("a tenant\'s cut", 0, diedLines)',
+      to: '.pipe(unlessItDies("a tenant\'s cut", 0)',
       breaks: ["R-SEC-30"]
     },
     {

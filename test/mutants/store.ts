@@ -352,7 +352,17 @@ export const store: ReadonlyArray<Mutant> = [
     },
     { id: "store-logins-end-at-a-number", from: 'column.endsWith("_at")', to: 'column.endsWith("_on")' }
   ]),
+  ...faultsIn(
+    "src/store/maria/MariaAuditCuts.ts",
+    { breaks: ["R-SEC-30"], tests: [`${maria}/MariaAuditStore.test.ts`] },
+    [{ id: "store-sql-cuts-read-from-the-first", from: "WHERE s.tenant_id > ? AND", to: "WHERE s.tenant_id >= ? AND" }]
+  ),
   ...faultsIn("src/store/maria/MariaPlatformStore.ts", { breaks: ["R-SEC-30"], tests: [many] }, [
+    {
+      id: "store-sql-withdrawals-read-from-the-first",
+      from: "FROM application_withdrawals WHERE app_name > ?",
+      to: "FROM application_withdrawals WHERE app_name >= ?"
+    },
     { id: "store-sql-issuer-for-nobody", from: "row[6] === null || row[7] === null", to: "row[6] === null" },
     { id: "store-sql-tenant-ended-at-no-moment", from: '${Columns.clampedSql("p.ended_at")}', to: "p.ended_at" },
     { id: "store-sql-withdrawal-at-no-moment", from: '${Columns.clampedSql("taken_at")}', to: "taken_at" },

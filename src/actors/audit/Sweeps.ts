@@ -6,6 +6,7 @@
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, Layer, Metric, Option, Result, Schedule } from "effect"
 import { globalTenantId } from "../../domain/Names.ts"
+import * as Seldom from "../../observability/Seldom.ts"
 import { AuditStore, type TenantHead } from "../../store/AuditStore.ts"
 import type { StoreUnavailable } from "../../store/StoreError.ts"
 import * as Background from "../tenant/Background.ts"
@@ -43,7 +44,7 @@ export class AuditSweeps extends Context.Service<
      * before; if not, told of. Answers 0 when all tenants were looked at.
      */
     readonly checkpoint: Effect.Effect<number, ChangeError | StoreUnavailable>
-    /** What a cut that was interrupted has left: deleted. Answers 0 when there is nothing more. */
+    /** What a cut that was interrupted has left: deleted. Answers 0 when all were looked at and nothing was left. */
     readonly finishCuts: Effect.Effect<number, StoreUnavailable>
     /**
      * Audits of removed tenants that are older than their retention: cut to the end, a piece of each, told in the
@@ -182,14 +183,20 @@ const make = Effect.gen(function* () {
   })
 
   // ---- cuts
+  const diedLines = yield* Seldom.make
+  const keptLines = yield* Seldom.make
+  /** Where the next piece of them begins: behind a full page, whatever came of it. */
+  let cutsAfter = ""
   const finishCuts = Effect.gen(function* () {
+    const found = yield* cuts.unfinished(cutsAfter, pieceMax)
+    cutsAfter = found.length < pieceMax ? "" : found.at(-1)!
     let erased = 0
-    for (const tenantId of yield* cuts.unfinished(pieceMax)) {
+    for (const tenantId of found) {
       erased += yield* cuts
         .finish(tenantId, Cuts.pieceRows)
-        .pipe(unlessItDies("a tenant's cut", 0), Effect.annotateLogs({ tenantId }))
+        .pipe(unlessItDies("a tenant's cut", 0, diedLines), Effect.annotateLogs({ tenantId }))
     }
-    return erased
+    return cutsAfter === "" ? erased : found.length
   })
   const retentionMs = Duration.toMillis(retention)
   /** Answers whether a piece of it went. */
@@ -215,10 +222,13 @@ const make = Effect.gen(function* () {
       for (const tenantId of found) {
         const done = retainOne(tenantId).pipe(
           Effect.catch(({ _tag: reason }) =>
-            Effect.as(Effect.logWarning("an audit is kept until the next turn", { tenantId, reason }), false)
+            Effect.as(
+              keptLines.tell(Effect.logWarning("an audit is kept until the next turn", { tenantId, reason })),
+              false
+            )
           )
         )
-        if (yield* done.pipe(unlessItDies("a tenant's retention", false), Effect.annotateLogs({ tenantId })))
+        if (yield* done.pipe(unlessItDies("a tenant's retention", false, diedLines), Effect.annotateLogs({ tenantId })))
           pieces += 1
       }
       if (found.length < pieceMax) return pieces

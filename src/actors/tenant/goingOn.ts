@@ -1,11 +1,15 @@
 /** Background work over many tenants: one whose turn fails, by a bug included, is said and keeps no other waiting. */
 import { Effect } from "effect"
+import type { Seldom } from "../../observability/Seldom.ts"
 
 /** A bug is said, and `otherwise` is the answer. */
 export const unlessItDies =
-  <A>(what: string, otherwise: A) =>
+  <A>(what: string, otherwise: A, lines?: Seldom) =>
   <E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.catchDefect(work, (defect) => Effect.as(Effect.logError(`a sweep of ${what} died`, defect), otherwise))
+    Effect.catchDefect(work, (defect) => {
+      const line = Effect.logError(`a sweep of ${what} died`, defect)
+      return Effect.as(lines === undefined ? line : lines.tell(line), otherwise)
+    })
 
 /**
  * Answers whether it was done.

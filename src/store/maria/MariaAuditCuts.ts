@@ -15,7 +15,8 @@ const updateSql = `UPDATE audit_stubs SET first_seq = ?, last_seq = ?, hash = ?,
   WHERE tenant_id = ? AND last_seq < ?`
 const eraseSql = "DELETE FROM audit WHERE tenant_id = ? AND seq <= ? ORDER BY seq LIMIT ?"
 const unfinishedSql = `SELECT s.tenant_id FROM audit_stubs s
-  WHERE EXISTS (SELECT 1 FROM audit a WHERE a.tenant_id = s.tenant_id AND a.seq <= s.last_seq) LIMIT ?`
+  WHERE s.tenant_id > ? AND EXISTS (SELECT 1 FROM audit a WHERE a.tenant_id = s.tenant_id AND a.seq <= s.last_seq)
+  ORDER BY s.tenant_id LIMIT ?`
 const abandonedSql = `SELECT c.tenant_id FROM tenant_counters c
     STRAIGHT_JOIN audit a ON a.tenant_id = c.tenant_id AND a.seq = c.audit_seq
   WHERE c.tenant_id > ? AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = c.tenant_id)
@@ -49,9 +50,9 @@ const make = Effect.map(Mariadb, ({ query }) =>
       }),
     erase: (tenantId, last, limit) =>
       query("AuditCuts.erase", (session) => session.run(eraseSql, [tenantId, last, limit]), tenantId),
-    unfinished: (limit) =>
+    unfinished: (after, limit) =>
       query("AuditCuts.unfinished", async (session) =>
-        (await session.rows(unfinishedSql, [limit])).map((row) => Columns.text(row, 0))
+        (await session.rows(unfinishedSql, [after, limit])).map((row) => Columns.text(row, 0))
       ),
     abandoned: (ageMs, after, limit) =>
       query("AuditCuts.abandoned", async (session) =>

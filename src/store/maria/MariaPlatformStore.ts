@@ -49,7 +49,7 @@ const saveSettingsSql = `INSERT INTO platform_settings
     changed_at = IF(${isNewer}, VALUES(changed_at), changed_at), read_at = GREATEST(read_at, VALUES(read_at))`
 
 const withdrawalsSql = `SELECT app_name, tenant_id, after_token_id, ${Columns.clampedSql("taken_at")}
-  FROM application_withdrawals ORDER BY app_name LIMIT ?`
+  FROM application_withdrawals WHERE app_name > ? ORDER BY app_name LIMIT ?`
 const tokensAfterSql = `SELECT token_id FROM tokens
   WHERE tenant_id = ? AND app_name = ? AND token_id > ? AND created_at <= ? ORDER BY token_id LIMIT ?`
 const dropWithdrawalSql = "DELETE FROM application_withdrawals WHERE app_name = ?"
@@ -157,9 +157,9 @@ const make = Effect.map(Mariadb, ({ query }) =>
         )
       }),
 
-    withdrawals: (limit) =>
+    withdrawals: (after, limit) =>
       query("PlatformStore.withdrawals", async (session) =>
-        (await session.rows(withdrawalsSql, [limit])).map((row) => ({
+        (await session.rows(withdrawalsSql, [after, limit])).map((row) => ({
           appName: Columns.text(row, 0),
           tenantId: Columns.text(row, 1),
           afterTokenId: Columns.uuid(row, 2),

@@ -17,12 +17,16 @@ const make = Effect.map(MemoryDatabase, (tables) =>
         tables.audit.set(tenantId, rows.slice(count))
         return count
       }),
-    unfinished: (limit) =>
+    unfinished: (after, limit) =>
       Effect.sync(() =>
         Array.from(tables.stubs.values())
-          .filter(({ last, tenantId }) => (tables.audit.get(tenantId) ?? []).some(({ seq }) => seq <= last))
-          .slice(0, limit)
+          .filter(
+            ({ last, tenantId }) =>
+              tenantId > after && (tables.audit.get(tenantId) ?? []).some(({ seq }) => seq <= last)
+          )
           .map(({ tenantId }) => tenantId)
+          .toSorted()
+          .slice(0, limit)
       ),
     abandoned: (ageMs, after, limit) =>
       Effect.map(Clock.currentTimeMillis, (now) =>

@@ -154,8 +154,12 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("w
       yield* plant(withdrawal, ["aaa", beyond])
       yield* plant(withdrawal, ["bbb", 1])
       assert.deepStrictEqual(
-        (yield* store.withdrawals(10)).map(({ appName }) => appName),
+        (yield* store.withdrawals("", 10)).map(({ appName }) => appName),
         ["aaa", "bbb"]
+      )
+      assert.deepStrictEqual(
+        (yield* store.withdrawals("aaa", 10)).map(({ appName }) => appName),
+        ["bbb"]
       )
       yield* plant("REPLACE INTO platform_inbox (id, made_at, lost_up_to, seen_at) VALUES (1, ?, ?, ?)", [
         beyond,

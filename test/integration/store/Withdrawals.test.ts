@@ -14,7 +14,7 @@ const move = (tenantId: string, appName: string, out: boolean) =>
 const withdrawalOf = (name: string) =>
   Effect.gen(function* () {
     const store = yield* PlatformStore
-    return (yield* store.withdrawals(1_000)).find(({ appName }) => appName === name)
+    return (yield* store.withdrawals("", 1_000)).find(({ appName }) => appName === name)
   })
 
 layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("withdrawals", (it) => {

@@ -1,7 +1,7 @@
 // Verifies R-AUD-8, R-AUD-9.
 /** Cutting an audit: what is left verifies from a signed stub, and by no other; nothing goes that was not signed. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, References } from "effect"
+import { Effect, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
 import { pieceRows } from "../../../../src/actors/audit/Cuts.ts"
 import { busPrincipal } from "../../../../src/domain/Principal.ts"
@@ -124,6 +124,41 @@ describe("a cut", () => {
       world.tables.stubs.clear()
       world.tables.stubs.set("spoiled", unreadable).set("demo", stub)
       assert.strictEqual(yield* replica.sweeps.finishCuts, 11)
+    }).pipe(quiet)
+  )
+
+  it.effect("that was interrupted is finished behind however many that cannot be, which do not fill the log", () =>
+    Effect.gen(function* () {
+      const { cut, replica, world } = yield* started
+      const before = rowsOf(world).slice(0, 11)
+      yield* cut(12)
+      world.tables.audit.set("demo", [...before, ...rowsOf(world)])
+      const stub = world.tables.stubs.get("demo")!
+      const names = Array.from({ length: 1_200 }, (_, n) => `a${String(n).padStart(4, "0")}`)
+      for (const [n, tenantId] of names.entries()) {
+        world.tables.audit.set(tenantId, before)
+        const unreadable: AuditStub = {
+          ...{ ...stub, tenantId },
+          get signature(): Uint8Array {
+            throw new Error("a column that is not of its type")
+          }
+        }
+        // Of another tenant, or of nobody that can be read.
+        world.tables.stubs.set(tenantId, n % 2 === 0 ? { ...stub, tenantId } : unreadable)
+      }
+      const lines: Array<string> = []
+      const logger = Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])
+      const pieces: Array<number> = []
+      const finished = replica.sweeps.finishCuts.pipe(
+        Effect.provide(logger),
+        Effect.provideService(References.MinimumLogLevel, "Info")
+      )
+      for (let piece = 0; piece < 3; piece++) pieces.push(yield* finished)
+      assert.strictEqual(seqs(world)[0], 12)
+      // From the beginning again, where there is nothing more to do.
+      pieces.push(yield* finished)
+      assert.deepStrictEqual(pieces, [500, 500, 11, 500])
+      assert.lengthOf(lines, 1)
     }).pipe(quiet)
   )
 
