@@ -9,7 +9,7 @@
  * in use everywhere yet is left alone. It needs no rows to be moved before, so it may be repeated any
  * time after that. The audit's signing key and the fingerprint key are rotated when they are named (docs/keys.md).
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import type { Page } from "../domain/Page.ts"
 import { type AgedKey, KeyRotationStore, neededRowsMax } from "../store/KeyRotationStore.ts"
 import type { KeyPurpose, KeyState } from "../store/KeyStore.ts"
@@ -27,7 +27,7 @@ export interface ListedKey {
   readonly state: KeyState
   /** UNIX milliseconds. */
   readonly createdAt: number
-  /** How many rows need it, counted up to `neededRowsMax`. */
+  /** How many rows need it, counted up to `neededRowsMax`; of a fingerprint key, remembered answers that may be found by it. */
   readonly rows: number
 }
 
@@ -68,7 +68,16 @@ const successorOf = Effect.fnUntraced(function* (key: AgedKey) {
 export const make = Effect.gen(function* () {
   const store = yield* KeyRotationStore
   const context = yield* Effect.context<MasterKey | AuditSigner>()
-  const { keysMoveRate } = yield* CryptoConfig
+  const { keysActivation, keysMoveRate } = yield* CryptoConfig
+  const activationMs = Duration.toMillis(keysActivation)
+
+  /** No row says which fingerprint key it was made with: those are counted that were written while it was in use. */
+  const rowsOf = (key: AgedKey) =>
+    key.purpose === "fingerprint" && key.tenantId === null && key.state !== "retired"
+      ? Effect.flatMap(store.serviceKeys, (ofService) =>
+          store.countRemembered(RotationPlan.rememberedAges(key, ofService, activationMs), neededRowsMax)
+        )
+      : store.countRows(key.keyId, neededRowsMax)
 
   return KeyRotation.of({
     successorsOf: (keys) =>
@@ -80,12 +89,10 @@ export const make = Effect.gen(function* () {
     list: Effect.fnUntraced(function* ({ after, limit }) {
       // One more tells whether there is a next page.
       const keys = yield* store.listKeys({ limit: limit + 1, after })
-      const content = yield* Effect.forEach(keys.slice(0, limit), ({ createdAt, keyId, purpose, state, tenantId }) =>
-        Effect.map(
-          store.countRows(keyId, neededRowsMax),
-          (rows): ListedKey => ({ keyId, purpose, tenantId, state, createdAt, rows })
-        )
-      )
+      const content = yield* Effect.forEach(keys.slice(0, limit), (key) => {
+        const { createdAt, keyId, purpose, state, tenantId } = key
+        return Effect.map(rowsOf(key), (rows): ListedKey => ({ keyId, purpose, tenantId, state, createdAt, rows }))
+      })
       return { content, next: keys.length > limit ? (content.at(-1)?.keyId ?? null) : null }
     })
   })

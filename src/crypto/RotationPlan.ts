@@ -5,7 +5,7 @@
  * successor of a token hash key has its layers and a cover of its own (`HashKeys.ts`): every stored hash can
  * follow, and the old key itself is needed by nobody any more. See decisions/key-rotation.md.
  */
-import type { AgedKey, RotationMark } from "../store/KeyRotationStore.ts"
+import type { AgedKey, AgesMs, RotationMark } from "../store/KeyRotationStore.ts"
 import type { KeyPurpose, StoredKey } from "../store/KeyStore.ts"
 import { freshBytes } from "./FreshRandom.ts"
 import { coverLength } from "./HashCover.ts"
@@ -55,6 +55,15 @@ const followedSince = (key: AgedKey, ofService: ReadonlyArray<AgedKey>): number 
     0,
     ...ofService.filter(({ ageMs, purpose }) => purpose === key.purpose && ageMs < key.ageMs).map(({ ageMs }) => ageMs)
   )
+
+/**
+ * How old the answers are that were remembered under a fingerprint key, or may have been: from when it was made until nobody
+ * wrote with it any more.
+ */
+export const rememberedAges = (key: AgedKey, ofService: ReadonlyArray<AgedKey>, activationMs: number): AgesMs => ({
+  oldest: key.ageMs,
+  youngest: Math.max(0, followedSince(key, ofService) - activationMs * graceFactor)
+})
 
 /** Of the service's retiring keys, those that may be tried to be retired now: no row may need them. */
 export const leftBehind = (ofService: ReadonlyArray<AgedKey>, activationMs: number): ReadonlyArray<AgedKey> =>

@@ -15,9 +15,11 @@ export interface Known {
 }
 
 export const tellNobodys = ({ keyId, purpose }: Pick<AgedKey, "keyId" | "purpose">) =>
-  Effect.logError("a key does not open and no row needs it: somebody else wrote its row, and it is left out").pipe(
-    Effect.annotateLogs({ keyId, purpose })
-  )
+  Effect.logError(
+    purpose === "fingerprint"
+      ? "a key does not open and is left out: somebody else wrote its row, or changed that of a key that was followed; what was remembered under such a one is carried out again when it is repeated"
+      : "a key does not open and no row needs it: somebody else wrote its row, and it is left out"
+  ).pipe(Effect.annotateLogs({ keyId, purpose }))
 
 export const read = Effect.fnUntraced(function* (isUsed: (key: AgedKey) => boolean, before: Known | null) {
   const store = yield* KeyRotationStore

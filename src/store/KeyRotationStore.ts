@@ -11,7 +11,8 @@
  * service does to keys by itself (too old, used too often, not needed any more) is done here.
  *
  * "A row needs a key": the hash of a token was made with it, a secret's version or an idempotent
- * answer is sealed with it. `retire` refuses while a row does.
+ * answer is sealed with it. `retire` refuses while a row does. What is found by a fingerprint key says nothing of it, and is
+ * counted by its age (`countRemembered`).
  *
  * Its layers: `MemoryKeyRotationStore.ts`, `MariaKeyRotationStore.ts`. Both pass
  * `test/suites/keyRotationStoreSuite.ts`.
@@ -63,6 +64,12 @@ export interface RotationMark {
   readonly movingMs: number | null
   /** Nothing was left; what has to be moved after that belongs to the next run. */
   readonly isOver: boolean
+}
+
+/** From the youngest to the oldest, both of them too, by the database's clock. */
+export interface AgesMs {
+  readonly youngest: number
+  readonly oldest: number
 }
 
 /** So many rows, and where to go on; null: they were the last. */
@@ -181,6 +188,8 @@ export class KeyRotationStore extends Context.Service<
     // Counting reads so many rows as it is told and no more: tables may be larger than a statement's time.
     /** Rows that need a key, counted up to `limit`. */
     readonly countRows: (keyId: string, limit: number) => Effect.Effect<number, StoreUnavailable>
+    /** Remembered answers that are so old, counted up to `limit`: no row says which fingerprint key it is found by. */
+    readonly countRemembered: (ages: AgesMs, limit: number) => Effect.Effect<number, StoreUnavailable>
     /** Rows under retiring keys that can be moved, counted up to `limit`. */
     readonly countMovable: (limit: number) => Effect.Effect<number, StoreUnavailable>
     /** The same under these keys, whatever their state; `countKeysMax` of them at most. */

@@ -374,6 +374,30 @@ export const crypto: ReadonlyArray<Mutant> = [
         breaks: ["P1", "R-SEC-30"]
       },
       {
+        id: "crypto-keys-nothing-is-found-by-a-fingerprint-key",
+        file: "src/crypto/KeyRotation.ts",
+        from: 'key.purpose === "fingerprint" &&',
+        to: 'key.purpose === "row-tag" &&',
+        breaks: ["R-SEC-47"],
+        tests: ["test/unit/crypto/FingerprintRotation.test.ts"]
+      },
+      {
+        id: "crypto-keys-retired-fingerprint-key-is-needed",
+        file: "src/crypto/KeyRotation.ts",
+        from: ' && key.state !== "retired"\n',
+        to: "\n",
+        breaks: ["R-SEC-47"],
+        tests: ["test/unit/crypto/FingerprintRotation.test.ts"]
+      },
+      {
+        id: "crypto-keys-remembered-after-it-was-followed",
+        file: "src/crypto/RotationPlan.ts",
+        from: "followedSince(key, ofService) - activationMs * graceFactor)",
+        to: "activationMs * graceFactor - followedSince(key, ofService))",
+        breaks: ["R-SEC-47"],
+        tests: ["test/unit/crypto/FingerprintRotation.test.ts"]
+      },
+      {
         id: "crypto-service-active-key-is-nobodys",
         from: 'if (state === "active" || !isNotOurs',
         to: 'if (state === "retired" || !isNotOurs',

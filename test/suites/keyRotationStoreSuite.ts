@@ -184,6 +184,29 @@ export const keyRotationStoreSuite = (
       })
     )
 
+    it.effect("counts remembered answers by their age", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { tenantId } = yield* aTenant
+        const { now } = yield* look(tenantId)
+        // So old that nobody else's are.
+        const year = 31_536_000_000
+        const ages = [50, 51, 51, 52].map((years) => years * year)
+        yield* transact(tenantId, {}, () => ({
+          idempotent: ages.map((age) => ({
+            ...{ keyHash: hex(aHash()), fingerprint: "f", sealedAnswer: new Uint8Array([1]), revocationSeq: null },
+            createdAt: now - age
+          }))
+        }))
+        const between = (from: number, to: number, limit = 100) =>
+          store.countRemembered({ youngest: from * year, oldest: to * year }, limit)
+        assert.strictEqual(yield* between(49.5, 52.5), 4)
+        assert.strictEqual(yield* between(50.5, 51.5), 2)
+        assert.strictEqual(yield* between(49.5, 52.5, 3), 3)
+        assert.strictEqual(yield* between(48, 49.5), 0)
+      })
+    )
+
     it.effect("a retired key that a row needs after all is revived; one that none needs is erased in time", () =>
       Effect.gen(function* () {
         const store = yield* KeyRotationStore

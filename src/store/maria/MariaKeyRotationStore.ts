@@ -177,6 +177,8 @@ const make = Effect.gen(function* () {
       database.query("KeyRotationStore.countRows", (session) =>
         keyRows.countNeeded(session, Columns.uuidBytes(keyId), limit)
       ),
+    countRemembered: (ages, limit) =>
+      database.query("KeyRotationStore.countRemembered", (session) => keyRows.countRemembered(session, ages, limit)),
     countMovable: (limit) =>
       database.query("KeyRotationStore.countMovable", (session) => keyRows.countMovable(session, limit)),
     countMovableUnder: (keyIds, limit) =>

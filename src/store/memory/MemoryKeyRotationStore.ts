@@ -166,6 +166,14 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
       }),
 
     countRows: (keyId, limit) => step(() => Math.min(limit, rowsOf(tables, keyId))),
+    countRemembered: ({ oldest, youngest }, limit) =>
+      step((now) => {
+        const isOfAge = (age: number) => age >= youngest && age <= oldest
+        return Math.min(
+          limit,
+          count(Array.from(tables.idempotency.values()), ({ createdAt }) => isOfAge(now - createdAt))
+        )
+      }),
     countMovable: (limit) =>
       step(() => Math.min(limit, retiring().flatMap((key) => movableUnder(tables, key.keyId)).length)),
     countMovableUnder: (keyIds, limit) =>

@@ -89,7 +89,11 @@ describe("a key", () => {
       await plant(purpose, { id: 30 + at, isEmpty: true })
     }
     const tells = () => [one, two].map(({ output }) => output().includes("a key does not open and no row needs it"))
-    await eventually(tells, (both) => both.every((is) => is), { limitMs: 60_000, what: "both having told it" })
+    const toldOfRemembered = () =>
+      [one, two].map(({ output }) => output().includes("what was remembered under such a one"))
+    for (const told of [tells, toldOfRemembered]) {
+      await eventually(told, (both) => both.every((is) => is), { limitMs: 60_000, what: "both having told it" })
+    }
     await works()
     await restartTwo()
     await works()

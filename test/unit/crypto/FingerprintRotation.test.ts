@@ -58,6 +58,30 @@ describe("rotating the fingerprint key", () => {
     })
   )
 
+  it.effect("the list of keys counts what may be found by each: what was remembered while it was written with", () =>
+    Effect.gen(function* () {
+      const { keysOf, one } = yield* fingerprintWorld
+      const rows = Effect.gen(function* () {
+        const { content } = yield* one.keys.listKeys({ limit: 100, after: null })
+        return content.filter(({ purpose }) => purpose === "fingerprint").map(({ rows }) => rows)
+      })
+      assert.deepStrictEqual(yield* rows, [0])
+      yield* once(one, "a")
+      assert.deepStrictEqual(yield* rows, [1])
+      yield* TestClock.adjust("1 minute")
+      yield* one.keys.rotateKeys(operator, fingerprint)
+      yield* TestClock.adjust("5 seconds")
+      // By the old key still.
+      yield* once(one, "b")
+      yield* TestClock.adjust("1 minute")
+      yield* once(one, "c")
+      assert.deepStrictEqual(yield* rows, [2, 2], "nobody knows of the second which of the two it was")
+      yield* TestClock.adjust("2 days")
+      yield* one.keys.retireKey(keysOf("fingerprint")[0]!.keyId, operator)
+      assert.strictEqual((yield* rows)[0], 0, "nothing is found by it any more")
+    })
+  )
+
   it.effect("a replica that may not know the key another one remembers by does nothing a second time: 503", () =>
     Effect.gen(function* () {
       const { keysOf, one, replica, world } = yield* fingerprintWorld

@@ -5,7 +5,7 @@
  * however large the tables are.
  */
 
-import type { CountedSlice } from "../../KeyRotationStore.ts"
+import type { AgesMs, CountedSlice } from "../../KeyRotationStore.ts"
 import * as Columns from "../Columns.ts"
 import type { Session } from "../MariadbConnection.ts"
 
@@ -27,6 +27,20 @@ const neededCountSql = `SELECT ${upTo("SELECT 1 FROM tokens WHERE hash_key_id = 
 export const countNeeded = async (session: Session, keyId: Buffer, limit: number): Promise<number> => {
   const [row = []] = await session.rows(neededCountSql, [keyId, limit, keyId, limit, keyId, limit])
   return Math.min(limit, Columns.whole(row, 0))
+}
+
+const rememberedSql = `SELECT ${upTo(
+  `SELECT 1 FROM idempotency WHERE created_at BETWEEN ${Columns.nowSql} - ? AND ${Columns.nowSql} - ?`
+)}`
+
+/** How many remembered answers are so old, counted up to a limit. */
+export const countRemembered = async (
+  session: Session,
+  { oldest, youngest }: AgesMs,
+  limit: number
+): Promise<number> => {
+  const [row = []] = await session.rows(rememberedSql, [oldest, youngest, limit])
+  return Columns.whole(row, 0)
 }
 
 // ---- rows that can be moved --------------------------------------------------------

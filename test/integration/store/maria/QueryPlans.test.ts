@@ -308,6 +308,13 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         assert.isBelow(yield* rowsRead(store.movableKeys({ limit: 10, after: null })), 30)
         assert.isBelow(yield* rowsRead(store.countMovable(100)), 400)
         assert.isBelow(yield* rowsRead(store.countRows(key.keyId, 100)), 400)
+        const answers = Array.from({ length: 1_000 }, () => ({
+          ...{ keyHash: anId(), fingerprint: "f", sealedAnswer: new Uint8Array([1]), revocationSeq: null, createdAt: 1 }
+        }))
+        yield* transact(tenantId, {}, () => ({ idempotent: answers }))
+        const ages = { youngest: 0, oldest: Number.MAX_SAFE_INTEGER }
+        assert.isBelow(yield* rowsRead(store.countRemembered(ages, 100)), 400)
+        assert.isBelow(yield* rowsRead(store.countRemembered({ youngest: 0, oldest: 1 }, 100)), 100)
         assert.isBelow(yield* rowsRead(store.countMovableUnder([key.keyId], 100)), 400)
         const middle = yield* store.countMovableSlice(key.keyId, null, 1_500)
         assert.strictEqual(middle.rows, 1_500)
