@@ -183,11 +183,16 @@ export const store: ReadonlyArray<Mutant> = [
         to: "hashColumn)), hotTokenOf(row)]"
       },
       {
-        id: "store-lookup-number-takes-all",
-        from: 'safeSql("c.revocation_seq")',
-        to: '"c.revocation_seq"'
+        id: "store-lookup-number-is-no-token",
+        from: "readOrNull(row) ?? readOrNull(row.map(cut)) ??",
+        to: "readOrNull(row) ??"
       }
     ]
+  ),
+  ...faultsIn(
+    "src/store/maria/Lookups.ts",
+    { breaks: ["P6", "R-SEC-30"], tests: ["test/integration/store/PlantedTokens.test.ts"] },
+    [{ id: "store-lookup-number-takes-all", from: ", roundsNumbers: true }", to: " }" }]
   ),
   ...faultsIn(
     "src/store/AuditChain.ts",
@@ -913,6 +918,17 @@ export const store: ReadonlyArray<Mutant> = [
       breaks: ["P10", "R-BUS-10"]
     }
   ]),
+  ...faultsIn(
+    "src/store/maria/MariadbConnection.ts",
+    { breaks: ["R-BUS-10"], tests: [`${maria}/maria/KeptStatements.test.ts`] },
+    [
+      {
+        id: "store-connection-keeps-every-statement",
+        from: "if (kept.size < keptMax) kept.set",
+        to: "if (kept.size < keptMax * keptMax) kept.set"
+      }
+    ]
+  ),
   ...faultsIn("src/store/maria/MariadbConnection.ts", { breaks: ["P2"], tests: [guards, faults] }, [
     {
       id: "store-maria-snapshot-of-the-first-read",

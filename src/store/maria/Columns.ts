@@ -129,6 +129,16 @@ export const within = (max: number, what: string, rows: ReadonlyArray<Row>): Rea
   return rows
 }
 
+/** One text for each list of marks, of which there are few: a text that is made anew is hashed anew wherever it is looked for. */
+export const remembered = (sql: (marks: string) => string): ((marks: string) => string) => {
+  const texts = new Map<string, string>()
+  return (marks) => {
+    const text = texts.get(marks) ?? sql(marks)
+    texts.set(marks, text)
+    return text
+  }
+}
+
 /** The same for a look-up. */
 export const lookUp = (
   { read }: Reader,

@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(function* (
   const openFor = (asked: Asked): void => {
     const opening = new AbortController()
     asked.stop = () => opening.abort()
-    open(settings, { statementTimeoutMs }, opening.signal).then(
+    open(settings, { statementTimeoutMs, roundsNumbers: true }, opening.signal).then(
       (connection) => {
         if (asked.isOver) connection.giveUp()
         else {

@@ -13,14 +13,10 @@ import { Mariadb } from "./Mariadb.ts"
 import type { Row } from "./MariadbConnection.ts"
 import { endsOf } from "./TokenRow.ts"
 
-/** The connector refuses a whole answer for one number beyond these: one that somebody else wrote is cut to them. */
-const safe = Number.MAX_SAFE_INTEGER
-const safeSql = (column: string): string => `CAST(GREATEST(LEAST(${column}, ${safe}), -${safe}) AS SIGNED)`
-
 /** The order of tables and the index are said, so that young statistics cannot choose a scan. */
 export const byHashSql = (marks: string): string =>
-  `SELECT t.tenant_id, t.app_name, t.token_id, t.endpoint_id, t.status, t.version, ${safeSql("t.expires_at")},
-    ${safeSql("t.overlap_ends_at")}, t.ended_by, ${safeSql("c.revocation_seq")}, t.hash, t.mac
+  `SELECT t.tenant_id, t.app_name, t.token_id, t.endpoint_id, t.status, t.version, t.expires_at, t.overlap_ends_at,
+    t.ended_by, c.revocation_seq, t.hash, t.mac
   FROM tokens t FORCE INDEX (PRIMARY)
     STRAIGHT_JOIN applications a FORCE INDEX (PRIMARY) ON a.app_name = t.app_name AND a.removed_at IS NULL
       AND a.out_of_service IS NULL
@@ -65,14 +61,21 @@ const changedTokenOf = (row: Row): HotToken => ({
   cacheKey: Columns.bytes(row, hashColumn).toString("hex")
 })
 
-/** Total: a statement asks for many tenants, and one row that somebody else wrote must not take the others' answers. */
-const readOf = (row: Row): HotToken => {
+const safe = Number.MAX_SAFE_INTEGER
+/** A number that no whole one is sure of stands at the end of those: somebody else wrote it. */
+const cut = (value: unknown): unknown =>
+  typeof value === "number" && !Number.isSafeInteger(value) ? Math.max(-safe, Math.min(safe, value)) : value
+
+const readOrNull = (row: Row): HotToken | null => {
   try {
     return hotTokenOf(row)
   } catch {
-    return changedTokenOf(row)
+    return null
   }
 }
+
+/** Total: a statement asks for many tenants, and one row that somebody else wrote must not take the others' answers. */
+const readOf = (row: Row): HotToken => readOrNull(row) ?? readOrNull(row.map(cut)) ?? changedTokenOf(row)
 
 const bufferOf = (bytes: Uint8Array): Buffer =>
   bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -88,15 +91,16 @@ const inOrderOf = (hashes: ReadonlyArray<Buffer>, rows: ReadonlyArray<Row>): Rea
 
 const make = Effect.gen(function* () {
   const { lookup } = yield* Mariadb
+  const [sqlByHash, sqlOfApplications] = [Columns.remembered(byHashSql), Columns.remembered(applicationsSql)]
   return TokenLookup.of({
     byHash: (hashes) =>
       lookup("TokenLookup.byHash", (reader) => {
         const asked = hashes.map(bufferOf)
-        return Columns.lookUp(reader, byHashSql, asked).then((rows) => inOrderOf(asked, rows))
+        return Columns.lookUp(reader, sqlByHash, asked).then((rows) => inOrderOf(asked, rows))
       }),
     applications: (appNames) =>
       lookup("TokenLookup.applications", (reader) =>
-        Columns.lookUp(reader, applicationsSql, Array.from(new Set(appNames))).then((rows) =>
+        Columns.lookUp(reader, sqlOfApplications, Array.from(new Set(appNames))).then((rows) =>
           rows.map((row) => ({ appName: Columns.text(row, 0), tenantId: Columns.text(row, 1) }))
         )
       )

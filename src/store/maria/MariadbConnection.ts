@@ -60,12 +60,16 @@ export interface Connection extends Session, Reader, Pick<Flights.Flights, "begi
 export interface ConnectionOptions {
   /** Zero: no limit, for migrations. */
   readonly statementTimeoutMs: number
+  /** A whole number that is too large to be exact comes as one near it, for who looks at each; otherwise it ends its statement. */
+  readonly roundsNumbers?: boolean
 }
 
 /** What the server must take in one packet; batches are cut to it. Its default, checked at start. */
 export const packetMaxBytes = 16 * 1024 * 1024
 /** Statements that a connection keeps prepared. */
 export const preparedMax = 256
+/** Of them, that look-ups have at hand. They are few, in few sizes. */
+const keptMax = 32
 
 interface Target {
   readonly host: string
@@ -157,7 +161,7 @@ const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, s
     bigIntAsNumber: true,
     decimalAsNumber: true,
     insertIdAsNumber: true,
-    checkNumberRange: true,
+    checkNumberRange: options.roundsNumbers !== true,
     autoJsonMap: false,
     rowsAsArray: true,
     foundRows: true,
@@ -222,16 +226,20 @@ const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => 
   const isCommitting = Committings.make()
   const execute = <A>(sql: string, values: ReadonlyArray<Value> = []): Promise<A> =>
     add({ sql, isBatch: false }, () => connection.execute<A>(sql, values))
+  const kept = new Map<string, mariadb.Prepare>()
   /**
    * Prepared first, as in a flight: where the server cannot, the connector gets rows of the statement before, which it has not
-   * asked for, and dies of them with the process.
+   * asked for, and dies of them with the process. What is kept here spares the connector's looking for it twice each time.
    */
   const read = async (sql: string, values: ReadonlyArray<Value>): Promise<ReadonlyArray<Row>> => {
+    const known = kept.get(sql)
+    if (known !== undefined) return known.execute(values)
     const prepared = await connection.prepare(sql)
+    if (kept.size < keptMax) kept.set(sql, prepared)
     try {
-      return await connection.execute<ReadonlyArray<Row>>(sql, values)
+      return await prepared.execute(values)
     } finally {
-      prepared.close()
+      if (kept.get(sql) !== prepared) prepared.close()
     }
   }
   return {

@@ -23,6 +23,18 @@ describe("lists of values", () => {
   })
 })
 
+describe("the text of a look-up", () => {
+  it("is made once for each size of its list", () => {
+    const made: Array<string> = []
+    const sqlOf = Columns.remembered((marks) => {
+      made.push(marks)
+      return `SELECT ${marks}`
+    })
+    for (const marks of ["?", "?, ?", "?", "?, ?"]) assert.strictEqual(sqlOf(marks), `SELECT ${marks}`)
+    assert.deepStrictEqual(made, ["?", "?, ?"])
+  })
+})
+
 describe("ids", () => {
   it("are the same text after their stay in a column", () => {
     const id = "01890a5d-ac96-774b-bcce-b302099a8057"
