@@ -201,7 +201,7 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
     for (const wave of wavesOf(rows)) {
       let open = wave.filter((row) => !stopped.has(entityOf(row)))
       while (open.length > 0) {
-        if (sent.length > 0 && monotonicMs() >= until) return appended(null, true)
+        if (sent.length + refused.length > 0 && monotonicMs() >= until) return appended(null, true)
         const concluded = yield* appendOnce(kind, open, until)
         sent.push(...concluded.sent)
         if (concluded.refused !== null) {
@@ -214,6 +214,14 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
     }
     return appended(null, false)
   })
+
+  /** Those that were refused before are tried behind the others, each with what follows it of its entity. */
+  const refusedLast = (rows: ReadonlyArray<OutboxRow>): ReadonlyArray<OutboxRow> => {
+    if (refusals.size === 0) return rows
+    const entities = new Set(rows.filter(({ id }) => refusals.has(id)).map(entityOf))
+    const isLast = (row: OutboxRow) => entities.has(entityOf(row))
+    return entities.size === 0 ? rows : [...rows.filter((row) => !isLast(row)), ...rows.filter(isLast)]
+  }
 
   /** Counts a refusal; answers whether it was the last that is waited for. */
   const isRefusedForGood = ({ row }: Refused, now: number): boolean => {
@@ -287,7 +295,7 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
     // Only of what would leave now: a signature takes as long to check as many rows take to look at.
     const forged = refusedBy(candidates, (row) => forgery(checkpoints.isOwn, row))
     yield* setAside(forged, now)
-    const chosen = without(candidates, forged)
+    const chosen = refusedLast(without(candidates, forged))
     return { found, chosen, strange: foreign.length + forged.length, isLeft: rest.length > chosen.length }
   })
 
@@ -371,7 +379,8 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
       page = pageAfter(seen)
       const { onTheWay } = published
       const choice = yield* choose(onTheWay.size === 0 ? seen : seen.filter(({ id }) => !onTheWay.has(id)), now)
-      limit = page + pieceMax
+      // Those that were refused stay in front.
+      limit = page + pieceMax + refusals.size
       published = yield* publishPage(choice, published.marking, sawAll ? null : limit, began + roundMs)
       if (published.trouble === null) {
         pageOfTime = published.isLate ? Math.max(pieceMax, pageOfTime / 2) : Math.min(pageMax, pageOfTime * 2)
@@ -393,8 +402,9 @@ export const make = Effect.fnUntraced(function* (term: number, batchMax: number,
       // Whatever else is known to be in a stream has no row any more, when all rows were seen.
       if (sawAll) inStream.clear()
       yield* savePositions(now)
-      progress ||= aside.length > 0
-      window = progress || sawAll ? page : Math.min(window * 2, windowMax)
+      // Where the time was over behind some that were refused, the others have not been tried.
+      progress ||= aside.length > 0 || (published.isLate && refused.length > 0)
+      window = Math.min(progress || sawAll ? page + refusals.size : window * 2, windowMax)
       const isLeft = !sawAll || choice.isLeft || published.isLeft
       const result: Round = {
         sent: gone + aside.length,

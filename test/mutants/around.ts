@@ -63,8 +63,22 @@ export const around: ReadonlyArray<Mutant> = [
     {
       id: "outbox-term-waves-of-any-time",
       tests: ["test/unit/outbox/RelayTerm.test.ts"],
-      from: "if (sent.length > 0 && monotonicMs() >= until)",
+      from: "if (sent.length + refused.length > 0 && monotonicMs() >= until)",
       to: "if (sent.length < 0)"
+    },
+    {
+      id: "outbox-term-refused-ones-of-any-time",
+      tests: ["test/unit/outbox/RelayTerm.test.ts"],
+      breaks: ["P10", "R-LIM-5"],
+      from: "if (sent.length + refused.length > 0 && monotonicMs() >= until)",
+      to: "if (sent.length > 0 && monotonicMs() >= until)"
+    },
+    {
+      id: "outbox-term-refused-ones-before-the-others",
+      tests: ["test/unit/outbox/RelayTerm.test.ts"],
+      breaks: ["P10"],
+      from: "const chosen = refusedLast(without(candidates, forged))",
+      to: "const chosen = without(candidates, forged)"
     },
     {
       id: "outbox-term-one-piece-more",

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
-import { EventLog } from "../../../src/outbox/EventLog.ts"
+import { EventLog, Outcome } from "../../../src/outbox/EventLog.ts"
 import { outcomesOf } from "../../../src/outbox/NatsEventLog.ts"
 import * as RelayTerm from "../../../src/outbox/RelayTerm.ts"
 import { Outbox } from "../../../src/store/Outbox.ts"
@@ -117,6 +117,53 @@ describe("a term of the relay", () => {
         Array.from({ length: 12 }, (_, n) => `e-${n}`)
       )
     })
+  )
+
+  it.effect(
+    "tries no more rows behind that time, though the first ones were all refused, and the others before those",
+    () =>
+      Effect.gen(function* () {
+        const outbox = memoryOutbox()
+        for (let n = 0; n < 24; n++) outbox.write({ eventId: `bad${n}-0` })
+        for (let n = 0; n < 3; n++) outbox.write({ eventId: `good-${n}` })
+        const slow = yield* slowLog
+        slow.pace.storesInMs = 0
+        const log = Layer.succeed(EventLog, {
+          readAfter: slow.log.readAfter,
+          // Nothing follows one that was refused.
+          append: (kind, last, entries, until) => {
+            const at = entries.findIndex(({ eventId }) => eventId.startsWith("bad"))
+            if (at === -1) return slow.log.append(kind, last, entries, until)
+            const refused = Effect.as(TestClock.adjust("300 millis"), [
+              Outcome.Refused({ reason: "too large" }),
+              ...entries.slice(at + 1).map(() => Outcome.Misplaced())
+            ])
+            return at === 0
+              ? refused
+              : Effect.zipWith(slow.log.append(kind, last, entries.slice(0, at)), refused, (one, other) => [
+                  ...one,
+                  ...other
+                ])
+          }
+        })
+        const good = Effect.map(slow.ids, (ids) => ids.filter((id) => id.startsWith("good")))
+        const { round } = yield* termOf(outbox.layer, log)
+        const now = Clock.currentTimeMillis
+        const began = yield* now
+        let leftAt: number | null = null
+        for (let rounds = 0; outbox.rows().length > 0; rounds++) {
+          assert.isBelow(rounds, 100)
+          const at = yield* now
+          const { hasMore } = yield* round
+          assert.isAtMost((yield* now) - at, 2_000)
+          if ((yield* good).length === 3) leftAt ??= yield* now
+          if (!hasMore) yield* TestClock.adjust("1 second")
+        }
+        assert.deepStrictEqual(yield* good, ["good-0", "good-1", "good-2"])
+        // Once each, and before any is tried again.
+        assert.isAtMost(leftAt! - began, 24 * 300 + 1_200)
+        assert.lengthOf(outbox.aside, 24)
+      })
   )
 
   it.effect("reads fewer rows where not all were published in time, and more again when they are", () =>
