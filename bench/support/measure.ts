@@ -137,7 +137,12 @@ export const isOutOfReach = ({ goal, limits = [] }: Measured): boolean =>
     return holds(ratio * best, goal) === false
   })
 
-const rowOf = (group: Group, taken: Map<string, ReadonlyArray<number>>, row: Row): Measured => {
+/** A row of the table, of all rounds of all sides. */
+export const rowOf = (
+  group: Pick<Group, "id">,
+  taken: ReadonlyMap<string, ReadonlyArray<number>>,
+  row: Row
+): Measured => {
   const ours = figure(taken.get(row.ours)!)
   const values = row.baseline === undefined ? undefined : taken.get(row.baseline)!
   const ratio = values === undefined ? undefined : ours.median / median(values)
