@@ -11,6 +11,7 @@ import type { CacheKey } from "./ValidationCache.ts"
 
 /** Grows with every change of the array's meaning. */
 const format = 2
+const formatCharacter = String.fromCharCode(format)
 
 const NaturalNumber = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
@@ -33,7 +34,6 @@ const Entry = Schema.Tuple([
 ])
 const decodeEntry = Schema.decodeUnknownResult(Schema.fromJsonString(Entry))
 
-const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 export const encode = (token: HotToken): Uint8Array => {
@@ -49,11 +49,7 @@ export const encode = (token: HotToken): Uint8Array => {
     token.ending,
     token.readSeq
   ]
-  const json = encoder.encode(JSON.stringify(entry))
-  const value = new Uint8Array(json.length + 1)
-  value[0] = format
-  value.set(json, 1)
-  return value
+  return Buffer.from(formatCharacter + JSON.stringify(entry))
 }
 
 export const decode = (value: Uint8Array, key: CacheKey): HotToken | null => {

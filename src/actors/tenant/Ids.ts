@@ -20,13 +20,21 @@ export const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const tailBytes = 8
 const tails = Buffer.alloc(tailBytes * 256)
 let tailsAt = tails.byteLength
+/** In hexadecimal, with the variant of RFC 9562 in its first two bits. */
 const takeTail = (): string => {
   if (tailsAt === tails.byteLength) {
     randomFillSync(tails)
     tailsAt = 0
   }
+  tails[tailsAt] = (tails[tailsAt]! & 0x3f) | 0x80
   tailsAt += tailBytes
   return tails.toString("hex", tailsAt - tailBytes, tailsAt)
+}
+
+/** The milliseconds of an id, as its first two groups. */
+const timeGroups = (ms: number): string => {
+  const time = ms.toString(16).padStart(12, "0")
+  return `${time.slice(0, 8)}-${time.slice(8)}`
 }
 
 export class Ids extends Context.Service<
@@ -44,20 +52,19 @@ export class Ids extends Context.Service<
       const clock = yield* Clock.Clock
       const { tokenLength } = yield* TenantsConfig
       let lastMs = 0
+      let lastTime = timeGroups(lastMs)
       let counter = 0
+      const begin = (ms: number, first: number) => {
+        lastMs = ms
+        lastTime = timeGroups(ms)
+        counter = first
+      }
       const next = () => {
         const now = clock.currentTimeMillisUnsafe()
-        if (now > lastMs) {
-          lastMs = now
-          counter = randomInt(0x400)
-        } else if (++counter > 0xfff) {
-          lastMs += 1
-          counter = 0
-        }
+        if (now > lastMs) begin(now, randomInt(0x400))
+        else if (++counter > 0xfff) begin(lastMs + 1, 0)
         const tail = takeTail()
-        const time = lastMs.toString(16).padStart(12, "0")
-        const variant = ((Number.parseInt(tail.slice(0, 1), 16) & 0x3) | 0x8).toString(16)
-        return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, "0")}-${variant}${tail.slice(1, 4)}-${tail.slice(4, 16)}`
+        return `${lastTime}-7${counter.toString(16).padStart(3, "0")}-${tail.slice(0, 4)}-${tail.slice(4)}`
       }
       const tokenValues: Ids["Service"]["tokenValues"] = (count, length, alphabet) =>
         freshTexts(count, length ?? tokenLength, alphabet ?? tokenAlphabet)
