@@ -93,14 +93,18 @@ const make = Effect.gen(function* () {
   })
 
   /** Whether the tenant has an issuer is asked only where that decides. */
-  const byBus = Effect.fnUntraced(function* <R>(row: Row | undefined, request: AccessRequest<R>) {
+  const byBus = <R>(row: Row | undefined, request: AccessRequest<R>): Effect.Effect<Granted, ManagementError> => {
     const { consumer, family, tenantId } = request
     const asked = { family, row, namesConsumer: consumer !== null, busTrust: config.busTrust }
-    const depends = needsBearer({ ...asked, hasIssuer: true }) !== needsBearer({ ...asked, hasIssuer: false })
-    const hasIssuer = depends && (yield* issuerOf(tenantId)) !== null
-    if (needsBearer({ ...asked, hasIssuer })) return yield* new Unauthenticated({ reason: "missing" })
-    return yield* Effect.fromResult(decideBus(request, gatewayAccount))
-  })
+    const decided = (needsOne: boolean): Effect.Effect<Granted, ManagementError> =>
+      needsOne
+        ? Effect.fail(new Unauthenticated({ reason: "missing" }))
+        : Effect.fromResult(decideBus(request, gatewayAccount))
+    const [withIssuer, without] = [true, false].map((hasIssuer) => needsBearer({ ...asked, hasIssuer }))
+    return withIssuer === without
+      ? decided(without!)
+      : Effect.flatMap(issuerOf(tenantId), (issuer) => decided(issuer === null ? without! : withIssuer!))
+  }
 
   const count = yield* makeCounter
 

@@ -14,7 +14,7 @@
  * Longer than 300 lines because a request's way, from its message to its one answer, is one promise.
  */
 import type { Msg } from "@nats-io/transport-node"
-import { Cause, Clock, Effect, Exit, type Fiber, Layer, Option, Result } from "effect"
+import { Cause, Clock, Context, Effect, Exit, type Fiber, Layer, Option, References, Result } from "effect"
 import * as HeldRefusals from "../actors/tenant/HeldRefusals.ts"
 import { Limits } from "../actors/tenant/Limits.ts"
 import { Platform } from "../actors/tenant/Platform.ts"
@@ -152,6 +152,7 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   const counters = yield* makeCounters
   const context = yield* Effect.context<R>()
   const run = Effect.runForkWith(context)
+  const annotations = Context.get(context, References.CurrentLogAnnotations)
   const route = makeRouter(instance, operations)
   const rule = replyRule(nats.inboxPrefix)
   const answers = new Answers(nats.requests)
@@ -202,11 +203,17 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       authorization: authorization.success,
       places: handler.success.places(tenantId)
     })
-    return Effect.flatMap(authorized, ({ among = null, ...principal }) =>
+    return Effect.flatMap(authorized, ({ among = null, known, principal }) =>
       handler.success.handle({
         tenantId: ofTenant ?? "",
         among,
-        caller: { ...principal, correlationId, idempotency: idempotency.success, ...(trace === null ? {} : { trace }) },
+        caller: {
+          principal,
+          known,
+          correlationId,
+          idempotency: idempotency.success,
+          ...(trace === null ? {} : { trace })
+        },
         extra,
         answerBytesMax: payloadBytesMax(nats.requests)
       })
@@ -253,14 +260,22 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
   }
 
   /** Runs in the fiber of the request; what comes of it is answered when that has ended, however it did. */
-  const work = (message: Msg, to: Received<R>, from: From): Effect.Effect<Reply, ManagementError, R> => {
-    const { correlationId, trace } = from
-    const told = Effect.tapCause(
-      Effect.suspend(() => carryOut(message, to, from)),
-      logBug
+  const work = (message: Msg, to: Received<R>, from: From): Effect.Effect<Reply, ManagementError, R> =>
+    spans.within(
+      Effect.tapCause(
+        Effect.suspend(() => carryOut(message, to, from)),
+        logBug
+      ),
+      from.trace
     )
-    return spans.within(Effect.annotateLogs(told, { correlationId, subject: message.subject }), trace)
-  }
+
+  /** For the fiber of a request: where it waits, and what its lines of the log are found by. */
+  const contextOf = (message: Msg, to: Received<R>, { correlationId }: From, place: Places.Place) =>
+    Context.add(
+      Context.add(context, WaitingPlace, Places.waitingPlace(place, to.operation.takesAway)),
+      References.CurrentLogAnnotations,
+      { ...annotations, correlationId, subject: message.subject }
+    )
 
   /** What every request leaves behind, carried out or refused. `ended` keeps nothing of the message but `bytes`. */
   const begun = (message: Msg, to: Route<R>) => {
@@ -317,12 +332,8 @@ const make = Effect.fnUntraced(function* <R>(operations: ReadonlyArray<Operation
       place.leave()
     }
     // A fiber outlives its end where others still name it: it must not keep the answer.
-    const working = Effect.provideService(
-      work(message, to, request),
-      WaitingPlace,
-      Places.waitingPlace(place, to.operation.takesAway)
-    )
-    fiber = run(Effect.asVoid(Effect.onExit(working, (exit) => Effect.sync(() => ended(exit)))))
+    const working = Effect.asVoid(Effect.onExit(work(message, to, request), (exit) => Effect.sync(() => ended(exit))))
+    fiber = Effect.runForkWith(contextOf(message, to, request, place))(working)
   }
 
   const take = (message: Msg, wrong: ManagementError | null = null) => {

@@ -147,9 +147,10 @@ export const tokenOperations = [
     statuses: [201],
     errors: ["APPLICATION_NOT_FOUND", "TOKEN_EXISTS", "LIMIT_REACHED"],
     touches: ({ appName, endpointId }) => Effect.succeed([{ endpointId, appNames: [appName] }]),
-    handle: Effect.fnUntraced(function* ({ appName, ...item }, { caller, tenantId }) {
+    handle: Effect.fnUntraced(function* (request, { caller, tenantId }) {
       const tenants = yield* Tenants
-      return newToken(yield* lift(yield* tenants.provisionTokens(tenantId, appName, [provisionItem(item)], caller)))
+      const items = [provisionItem(request)]
+      return newToken(yield* lift(yield* tenants.provisionTokens(tenantId, request.appName, items, caller)))
     })
   }),
   operation({

@@ -100,17 +100,19 @@ const make = Effect.gen(function* () {
       )
     })
 
-  /** Not from an answer that somebody else is waiting for: it may be from before the tenant was configured. */
+  /**
+   * What is remembered held when it was read. What is not is not taken from an answer that somebody else is waiting for: it may
+   * be from before the tenant was configured.
+   */
   const find = (tenantId: string) =>
     Effect.suspend(() => {
       const tenant = recall(tenantId)
-      return tenant === undefined ? ask(tenantId) : Effect.succeed(tenant)
+      return tenant === undefined ? askAnew(tenantId) : Effect.succeed(tenant)
     })
 
-  /** What is remembered held when it was read. */
-  const believed = Effect.fnUntraced(function* (tenantId: string) {
+  const askAnew = Effect.fnUntraced(function* (tenantId: string) {
     const tenant = yield* Effect.mapError(
-      find(tenantId),
+      ask(tenantId),
       () => new errors.Unavailable({ part: "database", committed: false })
     )
     if (tenant === undefined || recall(tenantId) === tenant || settingsHold(tenant, keyring)) return tenant
@@ -122,7 +124,7 @@ const make = Effect.gen(function* () {
   })
 
   return KnownTenants.of({
-    find: believed,
+    find,
     require: (tenantId) =>
       exists(tenantId).pipe(
         Effect.mapError(() => new errors.Unavailable({ part: "database", committed: false })),
