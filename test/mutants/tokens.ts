@@ -156,6 +156,13 @@ export const tokens: ReadonlyArray<Mutant> = [
     { breaks: ["R-REV-9"], tests: [tenants, `${unit}/otherTenants.test.ts`] },
     [
       {
+        id: "tokens-live-a-repetition-makes-another-value",
+        from: "drawn ??= ids.tokenValues(missing, length, alphabet)",
+        to: "drawn = ids.tokenValues(missing, length, alphabet)",
+        breaks: ["R-SEC-17"],
+        tests: [`${unit}/KeyedCommand.test.ts`]
+      },
+      {
         id: "tokens-live-unregistered-up-to-the-first-that-fails",
         from: "            Effect.exit\n",
         to: "            Effect.map((answer) => Effect.succeed(answer))\n",

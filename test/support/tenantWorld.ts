@@ -95,6 +95,18 @@ export const tenantWorld = Effect.gen(function* () {
   /** Revocations whose barrier does not end before `release`. */
   const held: Array<{ readonly revocation: Revocation; readonly done: Deferred.Deferred<void> }> = []
   const state = { hold: false }
+  /** How often values of tokens were asked for, by all replicas. */
+  const drawn = { count: 0 }
+  const countingIds = Layer.effect(
+    Ids,
+    Effect.map(Ids, (ids) => ({
+      ...ids,
+      tokenValues: (...asked: Parameters<Ids["Service"]["tokenValues"]>) => {
+        drawn.count++
+        return ids.tokenValues(...asked)
+      }
+    }))
+  ).pipe(Layer.provide(Ids.layer))
   type Listener = Parameters<Coherence["Service"]["onInForceUnsafe"]>[0]
   const listeners: Array<Listener> = []
   const markInForce = (revocations: ReadonlyArray<Revocation>) =>
@@ -220,7 +232,7 @@ export const tenantWorld = Effect.gen(function* () {
           Layer.provideMerge(KnownTenants.layer),
           Layer.provideMerge(FirstUse.layer),
           Layer.provideMerge(EventWriter.layer),
-          Layer.provideMerge(Ids.layer),
+          Layer.provideMerge(countingIds),
           Layer.provideMerge(coherence),
           Layer.provideMerge(HotState.layer),
           Layer.provideMerge(Layer.merge(Layer.succeed(TenantStore, store), clientStore)),
@@ -263,6 +275,7 @@ export const tenantWorld = Effect.gen(function* () {
     held,
     state,
     passwords,
+    drawn,
     /** What a barrier's end does: the held revocations are in force. */
     release
   }

@@ -19,7 +19,7 @@ export type HashValue = (appName: string, value: string) => HashedValue
 
 /**
  * `make` is called once for each turn, and may be left between two of its `count` values. Ids and new values are made
- * before it, so that a repetition finds them.
+ * once, so that a repetition finds them.
  */
 export const keyed =
   (keyring: Keyring["Service"]) =>

@@ -96,15 +96,18 @@ export const layer = Layer.effect(
     const keyedCommand = keyed(keyring)
     const provision = (tenantId: string, appName: string, items: ReadonlyArray<ProvisionItem>, caller: Caller) => {
       const { alphabet, defaultLifetimeMs, length } = settings.of(appName)
-      const drawn = ids.tokenValues(items.filter(({ token }) => token === null).length, length, alphabet)
-      let used = 0
-      const made = items.map((item) => ({ item, tokenId: ids.next(), value: item.token ?? drawn[used++]! }))
-      return keyedCommand("token.provision", caller, made.length, function* (hash) {
-        const plans = yield* Pieces.map(made, ({ item, tokenId, value }) => ({
+      const named = items.map((item) => ({ item, tokenId: ids.next() }))
+      const missing = items.filter(({ token }) => token === null).length
+      /** Drawn when the command's turn has come, with those of its group, which share a draw; once, so that a repetition finds them. */
+      let drawn: ReadonlyArray<string> | undefined
+      return keyedCommand("token.provision", caller, named.length, function* (hash) {
+        drawn ??= ids.tokenValues(missing, length, alphabet)
+        const left = drawn.values()
+        const plans = yield* Pieces.map(named, ({ item, tokenId }) => ({
           ...item,
           tokenId,
           lifetimeMs: defaultLifetimeMs,
-          hashed: hash(appName, value)
+          hashed: hash(appName, item.token ?? left.next().value!)
         }))
         return commands.provision(appName, plans, caller, limits.get(tenantId).tokens)
       })

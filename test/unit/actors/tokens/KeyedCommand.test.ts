@@ -90,6 +90,41 @@ describe("a change that waited while keys were rotated", () => {
   )
 })
 
+describe("values that are made for new tokens", () => {
+  const unnamed = { ...item, token: null }
+
+  it.effect("are drawn when the turn of their change has come, with those of its group", () =>
+    Effect.gen(function* () {
+      const { tenants, world } = yield* setup(false)
+      const goOn = yield* block(world, tenants.registerApplication("acme", "other", operator))
+      const waiting = yield* Effect.forEach(["a", "b"], (endpointId) =>
+        start(tenants.provisionTokens("acme", "app", [{ ...unnamed, endpointId }, item], operator))
+      )
+      assert.strictEqual(world.drawn.count, 0)
+      yield* goOn
+      const made = (yield* Fiber.joinAll(waiting)).map(([first]) => Result.getOrThrow(first!).token)
+      assert.strictEqual(world.drawn.count, 2)
+      assert.strictEqual(new Set(made).size, 2)
+    })
+  )
+
+  it.effect("are found by a repetition of their change", () =>
+    Effect.gen(function* () {
+      const { tenants, world } = yield* setup(false)
+      const { faults, keys, store } = world
+      const looked: Array<ReadonlyArray<string>> = []
+      faults.transact = (tenantId, load, decide) => {
+        keys.isCurrent = looked.push(load.tokenHashes) > 1
+        return store.transact(tenantId, load, decide)
+      }
+      yield* tenants.provisionTokens("acme", "app", [unnamed], operator)
+      assert.lengthOf(looked, 2)
+      assert.deepStrictEqual(looked[0], looked[1])
+      assert.strictEqual(world.drawn.count, 1)
+    })
+  )
+})
+
 describe("while keys may be missing", () => {
   it.effect("nothing is looked for or written by value, and what is named by its id goes on", () =>
     Effect.gen(function* () {
