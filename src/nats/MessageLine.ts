@@ -28,7 +28,6 @@ interface Parser {
   }
   parse: (piece: Uint8Array) => void
   processMsgArgs: (line: Uint8Array) => void
-  protoParseInt: (digits: Uint8Array, max?: number) => number
   fail: (line: Uint8Array, label: string) => Error
 }
 
@@ -38,38 +37,54 @@ const sizeMax = 0x400_0000
 const isParser = (parser: Partial<Parser> | undefined): parser is Parser =>
   typeof parser?.parse === "function" &&
   typeof parser.processMsgArgs === "function" &&
-  typeof parser.protoParseInt === "function" &&
   typeof parser.fail === "function" &&
   typeof parser.state === "number"
 
-const wordsOf = (line: Uint8Array): Array<Uint8Array> => {
-  const words: Array<Uint8Array> = []
-  let start = 0
+/** Where the words of a line begin, of which a message's has five at most. */
+const starts = new Uint32Array(6)
+
+/** How many there are; more than there is room for are as wrong as one too many. */
+const countWords = (line: Uint8Array): number => {
+  let count = 1
   for (let at = 0; at < line.length; at++) {
     if (line[at] !== blank) continue
-    words.push(line.subarray(start, at))
-    start = at + 1
+    if (count === starts.length) return count
+    starts[count++] = at + 1
   }
-  words.push(line.subarray(start))
-  return words
+  return count
+}
+
+const [zero, nine, digitsMax] = [0x30, 0x39, 15]
+
+/** The number that stands there; -1 for anything else. Its bytes are not cut out: every message has two or three. */
+const numberIn = (line: Uint8Array, start: number, end: number): number => {
+  if (start >= end || end - start > digitsMax) return -1
+  let number = 0
+  for (let at = start; at < end; at++) {
+    const digit = line[at]!
+    if (digit < zero || digit > nine) return -1
+    number = number * 10 + (digit - zero)
+  }
+  return number
 }
 
 function readWords(this: Parser, line: Uint8Array): void {
   const { hdr, ma } = this
-  const words = wordsOf(line)
-  const withHeaders = hdr >= 0
-  const size = this.protoParseInt(words.pop() ?? line, sizeMax)
-  if (withHeaders) ma.hdr = this.protoParseInt(words.pop() ?? line, sizeMax)
-  const [subject, sid, reply, more] = words
-  ma.sid = this.protoParseInt(sid ?? line)
-  ma.size = size
-  if (subject === undefined || more !== undefined || ma.sid < 0 || size < 0 || (withHeaders && !isWithin(ma))) {
+  const count = countWords(line)
+  const [withHeaders, last] = [hdr >= 0, count - 1]
+  const named = withHeaders ? last - 1 : last
+  const size = numberIn(line, starts[last]!, line.length)
+  const headerSize = withHeaders ? numberIn(line, starts[named]!, starts[last]! - 1) : 0
+  const sid = named < 2 || named > 3 ? -1 : numberIn(line, starts[1]!, starts[2]! - 1)
+  if (sid < 0 || headerSize < 0 || size < headerSize || size > sizeMax) {
     throw this.fail(line, "the line before a message")
   }
-  ma.subject = subject
-  ma.reply = reply
+  ma.sid = sid
+  ma.size = size
+  if (withHeaders) ma.hdr = headerSize
+  ma.subject = line.subarray(0, starts[1]! - 1)
+  ma.reply = named === 3 ? line.subarray(starts[2], starts[3]! - 1) : undefined
 }
-const isWithin = ({ hdr, size }: Parser["ma"]): boolean => hdr >= 0 && hdr <= size
 
 /** The state of a parser of this kind within such a line. */
 const withinLine = (like: Parser): number => {

@@ -343,6 +343,8 @@ export const around: ReadonlyArray<Mutant> = [
       from: "if (line[at] !== blank) continue",
       to: "if (line[at] !== blank && line[at] !== 0x0d) continue"
     },
+    { id: "nats-line-of-six-words", from: "named < 2 || named > 3 ?", to: "named < 2 ?" },
+    { id: "nats-line-headers-longer-than-all", from: "size < headerSize ||", to: "size < 0 ||" },
     {
       id: "nats-line-in-two-reads-is-the-librarys",
       from: "if (this.state !== inLine) return",

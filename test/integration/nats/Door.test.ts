@@ -194,6 +194,24 @@ const readIn = (pieces: ReadonlyArray<Uint8Array>): ReadonlyArray<string> => {
   return read
 }
 
+it.each([
+  "MSG s 1",
+  "MSG 5",
+  "MSG s  5",
+  "MSG s a 5",
+  "MSG s -1 5",
+  "MSG s 1 r x 5",
+  "MSG s 1 r 5x",
+  "MSG s 1 r 67108865",
+  "MSG s 1 r 0000000000000005",
+  "HMSG s 12 12",
+  "HMSG s 1 13 12",
+  "HMSG s 1 r x 12 12",
+  "HMSG s 1 r x y z 12 12"
+])("a line that is none before a message is refused, and no message made of it: %s", (line) => {
+  assert.throws(() => readIn([Buffer.from(`${line}\r\nNATS/1.0\r\n\r\n\r\n`)]))
+})
+
 it("wherever a read ends, the server's lines are the server's, and a payload is a payload", () => {
   const stranger = "MSG cm.v1.demo.token.revoke 1 _R_.a.b 2\r\n{}\r\n"
   const payload = `\r\n${stranger}${stranger}`
