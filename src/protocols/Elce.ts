@@ -22,6 +22,7 @@ export const kinds = Effect.map(Tenants, (tenants) => [
     type: "unregistered",
     name: "endpoint.lifecycle.unregistered",
     decode: UnregisteredEvent.decode,
+    about: ({ endpointId }) => (endpointIdPattern.test(endpointId) ? { endpointId } : {}),
     // No token can belong to an endpoint whose id could not have been provisioned.
     act: ({ correlationId, endpointId }, { bytes, id }) =>
       endpointIdPattern.test(endpointId)

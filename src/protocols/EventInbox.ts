@@ -48,12 +48,15 @@ export interface InboxKind<E extends { readonly correlationId: string }> {
   readonly name: string
   /** Null: not such an event. */
   readonly decode: (bytes: Uint8Array) => E | null
+  /** What it is about, for the log: whoever reads that an event was given up does by hand what it asked for. */
+  readonly about: (event: E) => Readonly<Record<string, string>>
   /** What it does; refusals mean that there was nothing to do. */
   readonly act: (event: E, heard: Heard) => Effect.Effect<unknown, ChangeError>
 }
 
 interface Prepared {
   readonly correlationId: string
+  readonly about: Readonly<Record<string, string>>
   readonly act: Effect.Effect<unknown, ChangeError>
 }
 
@@ -66,6 +69,7 @@ type AnyKind = {
 
 /** A kind whose event's type nobody has to know any more. */
 export const inboxKind = <E extends { readonly correlationId: string }>({
+  about,
   act,
   decode,
   name,
@@ -79,7 +83,11 @@ export const inboxKind = <E extends { readonly correlationId: string }>({
     const decoded = decode(data)
     if (decoded === null) return null
     const event = decoded.correlationId === "" ? { ...decoded, correlationId: newCorrelationId() } : decoded
-    return { correlationId: event.correlationId, act: Effect.suspend(() => act(event, { at, id, bytes: data })) }
+    return {
+      correlationId: event.correlationId,
+      about: about(event),
+      act: Effect.suspend(() => act(event, { at, id, bytes: data }))
+    }
   }
 })
 
@@ -118,7 +126,7 @@ export const serve = Effect.fnUntraced(function* (
     return Effect.andThen(count(error._tag === "NotYetInForce" ? "done" : "nothing_to_do"), done(message))
   }
 
-  const carryOut = (kind: AnyKind, message: InboxMessage, { act, correlationId }: Prepared) =>
+  const carryOut = (kind: AnyKind, message: InboxMessage, { about, act, correlationId }: Prepared) =>
     act.pipe(
       Effect.tapError((error) =>
         isAway(error) ? Effect.sync(() => counters.heard(kind.protocol, kind.type, "tried_again")) : Effect.void
@@ -127,7 +135,7 @@ export const serve = Effect.fnUntraced(function* (
       Effect.raceFirst(Effect.forever(Effect.andThen(Effect.sleep(sayWorkingEvery), message.working))),
       Effect.exit,
       Effect.flatMap((exit) => outcome(kind, message, exit)),
-      Effect.annotateLogs({ protocol: kind.protocol, type: kind.type, correlationId })
+      Effect.annotateLogs({ protocol: kind.protocol, type: kind.type, correlationId, ...about })
     )
 
   const handle = (message: InboxMessage) => {

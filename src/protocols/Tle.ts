@@ -16,6 +16,7 @@ import { UnregisteredEvent, UpdatedEvent } from "../schema/Tle.ts"
 import { inboxKind } from "./EventInbox.ts"
 
 const protocol = "tle"
+const about = ({ tenantId }: { readonly tenantId: string }) => (tenantIdPattern.test(tenantId) ? { tenantId } : {})
 
 export const kinds = Effect.gen(function* () {
   const tenants = yield* Tenants
@@ -26,6 +27,7 @@ export const kinds = Effect.gen(function* () {
       type: "unregistered",
       name: "tenant.lifecycle.unregistered",
       decode: UnregisteredEvent.decode,
+      about,
       act: ({ correlationId, tenantId }, { at }) =>
         tenantIdPattern.test(tenantId)
           ? platform.tenantUnregistered(
@@ -40,6 +42,7 @@ export const kinds = Effect.gen(function* () {
       type: "updated",
       name: "tenant.lifecycle.updated",
       decode: UpdatedEvent.decode,
+      about,
       act: ({ tenantId }, { at }) =>
         tenantIdPattern.test(tenantId) ? platform.tenantUpdated(tenantId, at) : Effect.void
     })

@@ -446,6 +446,12 @@ export const protocols: ReadonlyArray<Mutant> = [
         breaks: ["R-PLT-9"]
       },
       {
+        id: "protocols-inbox-given-up-event-is-not-named",
+        from: "correlationId, ...about })",
+        to: "correlationId })",
+        breaks: ["R-PLT-9"]
+      },
+      {
         id: "protocols-inbox-not-tried-again",
         from: "while: (error) => isAway(error) && !closing",
         to: "while: (error) => isAway(error) && closing",

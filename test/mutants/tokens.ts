@@ -170,6 +170,13 @@ export const tokens: ReadonlyArray<Mutant> = [
         tests: [`${unit}/otherTenants.test.ts`]
       },
       {
+        id: "tokens-live-unregistered-but-in-one-tenant-untold",
+        from: "Effect.tapDefect(() =>\n              Effect.logError(",
+        to: "Effect.tapDefect(() =>\n              Effect.logDebug(",
+        breaks: ["R-SEC-30"],
+        tests: [`${unit}/otherTenants.test.ts`]
+      },
+      {
         id: "tokens-live-unregistered-is-given-up-while-a-tenant-is-away",
         from: "fails(passes) ?? exits.find(Exit.hasDies) ?? exits.find(Exit.isFailure)",
         to: "exits.find(Exit.hasDies) ?? exits.find(Exit.isFailure)",

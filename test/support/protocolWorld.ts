@@ -1,5 +1,5 @@
 /** All protocols on a paper bus with scripted tenants: what a test asks, and what comes back. */
-import { ConfigProvider, Context, Duration, Effect, Exit, Layer, Logger, Scope } from "effect"
+import { ConfigProvider, Context, Duration, Effect, Exit, Layer, Logger, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AccessConfig } from "../../src/access/AccessConfig.ts"
 import { Limits } from "../../src/actors/tenant/Limits.ts"
@@ -74,8 +74,9 @@ export const protocolWorld = async (
   const inbox = paperInbox()
   const tenants = scriptedTenants()
   const logged: Array<string> = []
-  const collect = Logger.make(({ cause, message }) => {
-    logged.push(`${JSON.stringify(message)} ${cause.reasons.map((reason) => reason._tag).join(" ")}`)
+  const collect = Logger.make(({ cause, fiber, message }) => {
+    const about = JSON.stringify(fiber.getRef(References.CurrentLogAnnotations))
+    logged.push(`${JSON.stringify(message)} ${cause.reasons.map((reason) => reason._tag).join(" ")} ${about}`)
   })
   const parts = Layer.mergeAll(
     bus.layer,

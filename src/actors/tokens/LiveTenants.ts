@@ -240,6 +240,12 @@ export const layer = Layer.effect(
         const exits = yield* Effect.forEach(tenantIds, (tenantId) =>
           change(tenantId, commands.deleteTokensOfEndpoint(endpointId, caller)).pipe(
             Effect.catchTag("TenantNotFound", () => Effect.succeed({ deleted: 0 })),
+            Effect.tapDefect(() =>
+              Effect.logError("the tokens of an endpoint that is unregistered stay in one tenant", {
+                tenantId,
+                endpointId
+              })
+            ),
             Effect.exit
           )
         )

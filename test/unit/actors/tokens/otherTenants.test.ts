@@ -1,7 +1,7 @@
 // Verifies R-ACC-7, R-TOK-7, R-TOK-8, R-PLT-3.
 /** What belongs to another tenant, or is out of service, is nothing of one's own; and no tenant stands in another's way. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Exit, Result } from "effect"
+import { Effect, Exit, Logger, References, Result } from "effect"
 import { takeOutOfService } from "../../../../src/actors/tokens/commands/service.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { operator, tenantWorld } from "../../../support/tenantWorld.ts"
@@ -82,7 +82,18 @@ it.effect(
       const real = world.store.transact
       world.faults.transact = (tenantId, ...rest) =>
         tenantId === "acme" ? Effect.die(new Error("a row that cannot be read")) : real(tenantId, ...rest)
-      assert.isTrue(Exit.hasDies(yield* Effect.exit(tenants.unregisterEndpoint("e", operator))))
+      const lines: Array<string> = []
+      const unregistered = tenants
+        .unregisterEndpoint("e", operator)
+        .pipe(
+          Effect.provide(Logger.layer([Logger.make(({ message }) => lines.push(JSON.stringify(message)))])),
+          Effect.provideService(References.MinimumLogLevel, "Info")
+        )
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(unregistered)))
+      assert.deepStrictEqual(
+        lines.filter((line) => line.includes("stay in one tenant")).map((line) => /"tenantId":"\w+"/u.exec(line)?.[0]),
+        ['"tenantId":"acme"']
+      )
       assert.isFalse(yield* isUsable("other", "value-beta"))
     })
 )
