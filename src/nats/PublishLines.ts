@@ -40,7 +40,10 @@ export class PublishLines {
   private count = 0
   private messageBytes = 0
 
-  /** `keepsSlab`: whether memory is used on behind what was handed over; without it nothing of that is kept here. */
+  /**
+   * `keepsSlab`: whether memory is used on behind what was handed over, for a connection that is much used; without it
+   * nothing of that is kept here, nor much memory for it elsewhere.
+   */
   constructor(connection: NatsConnection, { keepsSlab = true, slabBytes = 0x4_0000 } = {}) {
     const protocol = protocolOf(connection)
     if (protocol === null) {
@@ -89,8 +92,24 @@ export class PublishLines {
     this.messageBytes = 0
     protocol.outMsgs += count
     protocol.outBytes += messageBytes
-    if (!this.keepsSlab) this.renew(nothing)
-    protocol.sendCommand(slab.subarray(given, used))
+    protocol.sendCommand(this.keepsSlab ? slab.subarray(given, used) : this.taken())
+  }
+
+  /**
+   * What was written, in memory that holds little else: a slow server may let it wait, and that of each turn beside it. Of a
+   * slab that is nearly empty it is copied, and nothing of it stays there.
+   */
+  private taken(): Uint8Array {
+    const { slab, used } = this
+    if (used > slab.length / 2 || slab.length > this.slabBytes) {
+      this.renew(nothing)
+      return slab.subarray(0, used)
+    }
+    const copied = Buffer.allocUnsafeSlow(used)
+    slab.copy(copied, 0, 0, used)
+    slab.fill(0, 0, used)
+    this.renew(slab)
+    return copied
   }
 
   private write(subject: string, bytes: number, text: string, payload: Uint8Array): LineRefusal | null {

@@ -372,9 +372,21 @@ export const around: ReadonlyArray<Mutant> = [
     },
     {
       id: "nats-answers-are-kept",
-      from: "if (!this.keepsSlab) this.renew(nothing)",
-      to: "if (!this.keepsSlab && given > used) this.renew(nothing)",
+      from: "    slab.fill(0, 0, used)\n",
+      to: "",
       breaks: ["P5"]
+    },
+    {
+      id: "nats-answers-are-written-over",
+      from: "      this.renew(nothing)\n      return",
+      to: "      this.renew(slab)\n      return",
+      breaks: ["R-BUS-1", "P5"]
+    },
+    {
+      id: "nats-answers-wait-in-memory-for-a-turn",
+      from: "used > slab.length / 2 || slab.length > this.slabBytes",
+      to: "used > 0",
+      breaks: ["P6", "P10"]
     }
   ]),
   ...faultsIn("src/nats/Replies.ts", { breaks: ["R-TOK-2", "P10"], tests: ["test/unit/nats/Replies.test.ts"] }, [

@@ -78,6 +78,34 @@ describe("answers with headers", () => {
     assert.strictEqual(new Set(memory).size, 3)
   })
 
+  it("take little more memory than they are long, while a slow server lets them wait", async () => {
+    const waiting: Array<Uint8Array> = []
+    const { connection, protocol } = paper()
+    protocol.sendCommand = (command) => void waiting.push(command)
+    const answers = new Answers(connection)
+    for (const length of [0, 150, 3_000, 9_000]) {
+      for (let n = 0; n < 3; n++) answers.send("_INBOX.a", new Uint8Array(length), { "Cm-Status": "200" })
+      await turn()
+      answers.send("_INBOX.a", new Uint8Array(length), { "Cm-Status": "200" })
+      await turn()
+    }
+    const sum = (lengths: ReadonlyArray<number>) => lengths.reduce((all, one) => all + one, 0)
+    const held = sum(Array.from(new Set(waiting.map(({ buffer }) => buffer)), ({ byteLength }) => byteLength))
+    assert.isAtMost(held, 2 * sum(waiting.map(({ length }) => length)))
+  })
+
+  it("leave nothing behind in the memory that the next turn writes to", async () => {
+    const { connection } = paper()
+    const answers = new Answers(connection)
+    const { lines } = answers as unknown as { readonly lines: { readonly slab: Buffer } }
+    for (const length of [10, 3_000, 9_000]) {
+      answers.send("_INBOX.a", Buffer.alloc(length, "secret"), { "Cm-Status": "200" })
+      assert.isTrue(lines.slab.includes("secret"))
+      await turn()
+      assert.isFalse(lines.slab.includes("secret"))
+    }
+  })
+
   it("that cannot be sent are told: too large, of two lines, of a closed connection", async () => {
     const { commands, connection, state } = paper()
     const answers = new Answers(connection)
