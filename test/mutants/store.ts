@@ -454,6 +454,22 @@ export const store: ReadonlyArray<Mutant> = [
   ...faultsIn("src/store/maria/Columns.ts", { breaks: ["R-LIM-4"], tests: [`${maria}/PlantedRows.test.ts`] }, [
     { id: "store-load-reads-what-may-not-be", from: "if (rows.length > max) throw", to: "if (rows.length < 0) throw" }
   ]),
+  ...faultsIn(
+    "src/store/maria/load/credentials.ts",
+    { breaks: ["R-ACC-7"], tests: ["test/unit/store/maria/loadCredentials.test.ts"] },
+    [
+      {
+        id: "store-load-newest-after-the-active",
+        from: "Columns.rowsIn(session, newestInSlots, unique(slots), [tenantId])",
+        to: "loadActive(session, tenantId, unique(slots)).then(() => Columns.rowsIn(session, newestInSlots, unique(slots), [tenantId]))"
+      },
+      {
+        id: "store-load-newest-beside-the-active",
+        from: "!taken.has(slotOf(credential))",
+        to: "taken.size >= 0"
+      }
+    ]
+  ),
   ...faultsIn("src/store/maria/load/credentials.ts", { breaks: ["R-LIM-4"], tests: [`${maria}/PlantedRows.test.ts`] }, [
     {
       id: "store-load-versions-without-number",

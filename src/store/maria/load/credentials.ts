@@ -92,12 +92,17 @@ const slotOf = (credential: Credential): string => slotKey(credential.serviceNam
 const loadActive = async (session: Session, tenantId: string, slots: ReadonlyArray<string>) =>
   (await Columns.rowsIn(session, activeInSlots, slots, [tenantId])).map(credentialOf)
 
-/** The active one of each slot, or else the newest. */
+/**
+ * The active one of each slot, or else the newest. Both are asked for at once: what is stored is new as a rule, and a name
+ * that is read seldom has one of the global tenant's.
+ */
 const loadSlots = async (session: Session, tenantId: string, slots: ReadonlyArray<string>) => {
-  const active = await loadActive(session, tenantId, unique(slots))
+  const [active, newest] = await Promise.all([
+    loadActive(session, tenantId, unique(slots)),
+    Columns.rowsIn(session, newestInSlots, unique(slots), [tenantId])
+  ])
   const taken = new Set(active.map(slotOf))
-  const rest = unique(slots).filter((slot) => !taken.has(slot))
-  return [...active, ...(await Columns.rowsIn(session, newestInSlots, rest, [tenantId])).map(credentialOf)]
+  return [...active, ...newest.map(credentialOf).filter((credential) => !taken.has(slotOf(credential)))]
 }
 
 const loadIds = async (session: Session, tenantId: string, ids: ReadonlyArray<string>) => {
@@ -147,7 +152,7 @@ const grouped = (versions: ReadonlyArray<CredentialVersion>): ReadonlyMap<string
 }
 
 /**
- * One round trip for what most requests need: an id, or a slot with an active credential. What was
+ * One round trip for what most requests need: an id, or a slot with an active credential or with none. What was
  * found in another way (an ended one, the active one of an ended one's slot) costs one more.
  */
 export const loadCredentials = async (
