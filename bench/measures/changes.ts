@@ -124,7 +124,7 @@ const leastRevoker = async (ground: Ground, placed: Placed, count: number) => {
     answer = await must(client, "demo", operation, { tokenId: token!.tokenId })
   })
   const left = [...(await copyTokens(sql, program, count))]
-  await startLeast(
+  const countRows = await startLeast(
     { ground, placed, sql },
     {
       program,
@@ -152,7 +152,13 @@ const leastRevoker = async (ground: Ground, placed: Placed, count: number) => {
       for (const id of left.splice(0, times)) taken.push(await timed(() => revoke(id)))
       return taken
     },
-    together: (times: number) => Promise.all(left.splice(0, times).map(revoke))
+    together: (times: number) => Promise.all(left.splice(0, times).map(revoke)),
+    check: async () => {
+      const [row] = await sql.query(`SELECT COUNT(*) AS n FROM ${leastTable(program, "tokens")} WHERE status = 3`)
+      const [asked, revoked, audited] = [count - left.length, Number(row.n), await countRows("audit")]
+      if (revoked !== asked || audited !== asked)
+        throw new Error(`${asked} revocations, ${revoked} rows, ${audited} audited`)
+    }
   }
 }
 
@@ -229,6 +235,6 @@ export const revocation: Group = {
       })
     }
     await quiet(first.service.pid)
-    return { sides, rows }
+    return { sides, rows, check: least.check }
   }
 }

@@ -28,6 +28,11 @@ import {
   type Sample
 } from "./leastRows.ts"
 
+interface Read {
+  readonly sql: string
+  readonly values: ReadonlyArray<Cell>
+}
+
 export interface LeastSetup {
   readonly natsUrl: string
   readonly databaseUrl: string
@@ -40,7 +45,7 @@ export interface LeastSetup {
   /** Columns that are told by the request, and the names they have there. */
   readonly told?: Readonly<Record<string, string>>
   /** Read in each group, and not looked at. */
-  readonly read?: ReadonlyArray<{ readonly sql: string; readonly values: ReadonlyArray<Cell> }>
+  readonly read?: ReadonlyArray<Read>
   /** Run for each request, with the id of the token that it names. */
   readonly update?: string
   /** A row for each group, deleted behind its answers. */
@@ -55,6 +60,12 @@ export interface LeastSetup {
 
 const publishWindow = 256
 const tidyAfterMs = 10
+const fewRows = 8
+
+interface Step {
+  readonly sql: string
+  readonly rows: ReadonlyArray<Array<Cell>>
+}
 
 const openSql = async (databaseUrl: string) => {
   const socket = new net.Socket().setNoDelay(true)
@@ -137,17 +148,35 @@ const main = async (setup: LeastSetup): Promise<void> => {
 
   /** Numbers of pending rows: written so far, in force, deleted. */
   let [pendingSeq, inForce, ended] = [0, 0, 0]
+  /** In one write, and one flight. Few rows are one statement with their COMMIT, which is quicker than a statement each. */
+  const send = async (steps: ReadonlyArray<Step>, reads: ReadonlyArray<Read>): Promise<void> => {
+    const few = steps.flatMap(({ rows, sql: text }) => rows.map((values) => ({ text, values })))
+    if (few.length <= fewRows && reads.length === 0) {
+      const text = `BEGIN NOT ATOMIC ${few.map((one) => `${one.text};`).join(" ")} COMMIT; END`
+      await sql.execute(
+        text,
+        few.flatMap(({ values }) => values)
+      )
+      return
+    }
+    socket.cork()
+    const answered: Array<Promise<unknown>> = reads.map((one) => sql.execute(one.sql, [...one.values]))
+    for (const { rows, sql: text } of steps)
+      answered.push(rows.length === 1 ? sql.execute(text, rows[0]) : sql.batch(text, rows as Array<Array<Cell>>))
+    answered.push(sql.query("COMMIT"))
+    socket.uncork()
+    await Promise.all(answered)
+  }
   /** Answers the events that it committed. */
   const write = async (items: ReadonlyArray<Item>): Promise<ReadonlyArray<Event>> => {
     const events: Array<Event> = []
-    const statements: Array<() => Promise<unknown>> = []
+    const steps: Array<Step> = []
     if (items.length > 0) {
       const made = items.map((item) => ({ id: newId(), item }))
-      for (const { sql: text, values } of read) statements.push(() => sql.execute(text, [...values]))
       const { update } = setup
       if (update !== undefined) {
         const ids = items.map(({ tokenId }) => [Buffer.from(String(tokenId).replaceAll("-", ""), "hex")])
-        statements.push(() => sql.batch(update, ids))
+        steps.push({ sql: update, rows: ids })
       }
       for (const { event, idAt, row, sql: text } of makers) {
         const rows = made.map(row)
@@ -157,30 +186,23 @@ const main = async (setup: LeastSetup): Promise<void> => {
             events.push({ id: outboxId, of: event })
           }
         }
-        statements.push(() => sql.batch(text, rows))
+        steps.push({ sql: text, rows })
       }
       if (pendingMaker !== null) {
-        const row = pendingMaker.row(made[0]!)
+        steps.push({ sql: pendingMaker.sql, rows: [pendingMaker.row(made[0]!)] })
         pendingSeq++
-        statements.push(() => sql.execute(pendingMaker.sql, row))
       }
-      statements.push(() => sql.execute(countersSql, [items.length, random(32)]))
+      steps.push({ sql: countersSql, rows: [[items.length, random(32)]] })
     }
     if (inForce > ended) {
-      const values = [ended + 1, inForce]
+      steps.push({ sql: inForceSql, rows: [[ended + 1, inForce]] })
       ended = inForce
-      statements.push(() => sql.execute(inForceSql, values))
     }
     if (left > deleted) {
-      const [first, last] = [deleted + 1, left]
-      deleted = last
-      statements.push(() => sql.execute(sentSql, [first, last, last - first + 1]))
+      steps.push({ sql: sentSql, rows: [[deleted + 1, left, left - deleted]] })
+      deleted = left
     }
-    statements.push(() => sql.query("COMMIT"))
-    socket.cork()
-    const answered = statements.map((send) => send())
-    socket.uncork()
-    await Promise.all(answered)
+    await send(steps, items.length === 0 ? [] : read)
     return events
   }
 
