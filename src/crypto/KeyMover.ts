@@ -55,6 +55,8 @@ const sweepName = "key-rotation"
 const claimFor = Duration.seconds(15)
 /** Rows of one page at most: one second's worth of the rate, within this. */
 export const pageMax = 500
+/** So many are made in one go, a millisecond of the thread: then others have it, and what the database said is heard. */
+const pieceRows = 32
 /** Keys read at once; where not all are gone through, the rest waits for the next turn. */
 const keysPerTurn = 1_000
 /** A tenant's key without rows is retired by itself when it is this old. */
@@ -70,6 +72,9 @@ const unopenable = Metric.counter("cm_key_rows_unopenable_total", {
   description: "Secrets met while moving that do not open: tampered with, or in another place than they were made for",
   incremental: true
 })
+
+const leaving = (made: number): Effect.Effect<void> =>
+  made > 0 && made % pieceRows === 0 ? Effect.yieldNow : Effect.void
 
 export const make = Effect.gen(function* () {
   const { keysActivation, keysErase, keysMoveRate } = yield* CryptoConfig
@@ -114,7 +119,8 @@ export const make = Effect.gen(function* () {
         const moves: Array<HashMove> = []
         const givenBefore = given.size
         const rows = yield* store.hashedRows(from.keyId, pageRows, after)
-        for (const row of rows) {
+        for (const [index, row] of rows.entries()) {
+          yield* leaving(index)
           const newHash = rowHolds(row.mac, RowTags.ofToken(row)) ? hashMover.move(row.hash) : null
           if (newHash !== null) {
             moves.push({ ...row, newHash, newMac: rowTag(RowTags.ofToken(row, newHash)) })
@@ -162,7 +168,8 @@ export const make = Effect.gen(function* () {
           Effect.succeed(null)
         )
         let sealer: (TenantSealer & { readonly tenantId: string }) | null = null
-        for (const row of rows) {
+        for (const [index, row] of rows.entries()) {
+          yield* leaving(index)
           const { credentialId, tenantId, version } = row
           const place = { credentialId, version, purpose: secretPurpose }
           const plaintext: Uint8Array | null = yield* opened(opener, row, place)

@@ -265,6 +265,12 @@ export const crypto: ReadonlyArray<Mutant> = [
       to: "if (active === undefined || !RotationPlan.isSettled(active, 0 * activationMs)) return\n"
     },
     {
+      id: "crypto-mover-keeps-the-thread",
+      from: "made % pieceRows === 0",
+      to: "made % pageMax === 0",
+      breaks: ["P10"]
+    },
+    {
       id: "crypto-mover-asks-without-a-look",
       from: "!(yield* isPerhapsOurs) || !(yield* claim)",
       to: "!(yield* claim)",

@@ -11,7 +11,7 @@ import * as LiveTenantKeys from "../../../src/crypto/LiveTenantKeys.ts"
 import { MasterKey } from "../../../src/crypto/MasterKey.ts"
 import * as RotationPlan from "../../../src/crypto/RotationPlan.ts"
 import * as RowTags from "../../../src/crypto/RowTags.ts"
-import { secretPurpose, TenantKeys } from "../../../src/crypto/TenantKeys.ts"
+import { secretPurpose, TenantKeys, type TenantKeyUnavailable } from "../../../src/crypto/TenantKeys.ts"
 import type { Token } from "../../../src/domain/Token.ts"
 import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
 import { KeyRotationStore, neededRowsMax } from "../../../src/store/KeyRotationStore.ts"
@@ -71,6 +71,7 @@ const plantSecret = Effect.fnUntraced(function* (
   })
   return { tenantId, place, text }
 })
+const plantSecretOf = (world: World, one: RotationReplica, text: string) => plantSecret(world, one, "acme", text)
 const opened = Effect.fnUntraced(function* (
   world: World,
   { tenantKeys }: RotationReplica,
@@ -427,6 +428,37 @@ describe("key rotation", () => {
       const keys = new Set(world.tables.credentials.allVersions().map(({ keyId }) => keyId))
       assert.strictEqual(keys.size, 1)
       for (const keyId of keys) assert.isAtLeast(world.tables.keyLife.uses.get(keyId!) ?? 0, count)
+    })
+  )
+
+  it.effect.each([
+    ["secrets", plantSecretOf],
+    ["tokens", (world, one, text) => Effect.sync(() => plantToken(world, one, text))]
+  ] as ReadonlyArray<
+    readonly [
+      string,
+      (world: World, one: RotationReplica, text: string) => Effect.Effect<unknown, TenantKeyUnavailable>
+    ]
+  >)("leaves the thread to others while it makes a page of %s", ([, plant]) =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* rotationWorld({ CM_KEYS_MOVE_RATE: "100000" })
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const count = 400
+      for (let n = 0; n < count; n++) yield* plant(world, one, `s${n}`)
+      yield* one.keys.rotateKeys(operator)
+      yield* TestClock.adjust("1 minute")
+      let ticks = 0
+      /** Turns of the process's own loop, in which requests come in. */
+      let ticking = setImmediate(function tick() {
+        ticks += 1
+        ticking = setImmediate(tick)
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearImmediate(ticking)))
+      yield* turns(one)
+      const { done } = yield* one.keys.keysStatus()
+      assert.strictEqual(done, count)
+      assert.isAtLeast(ticks, 12, "at the most 32 of them in one go")
     })
   )
 
