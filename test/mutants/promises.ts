@@ -190,8 +190,14 @@ export const promises: ReadonlyArray<Mutant> = [
     },
     {
       id: "audit-sweep-bad-cuts-end-the-turn",
-      from: 'return cutsAfter === "" ? erased : found.length',
-      to: "return erased",
+      from: 'if (cutsAfter !== "") return found.length',
+      to: 'if (cutsAfter !== "" && found.length < 0) return found.length',
+      breaks: ["R-SEC-30"]
+    },
+    {
+      id: "audit-sweep-long-cut-before-bad-ones-waits",
+      from: 'if (cutsAfter !== "") return found.length',
+      to: 'if (cutsAfter !== "") return (cutRows = 0) || found.length',
       breaks: ["R-SEC-30"]
     },
     {

@@ -187,16 +187,20 @@ const make = Effect.gen(function* () {
   const keptLines = yield* Seldom.make
   /** Where the next piece of them begins: behind a full page, whatever came of it. */
   let cutsAfter = ""
+  /** Since the first piece: of a long one more may be left, however many bad ones stood behind it. */
+  let cutRows = 0
   const finishCuts = Effect.gen(function* () {
     const found = yield* cuts.unfinished(cutsAfter, pieceMax)
     cutsAfter = found.length < pieceMax ? "" : found.at(-1)!
-    let erased = 0
     for (const tenantId of found) {
-      erased += yield* cuts
+      cutRows += yield* cuts
         .finish(tenantId, Cuts.pieceRows)
         .pipe(unlessItDies("a tenant's cut", 0, diedLines), Effect.annotateLogs({ tenantId }))
     }
-    return cutsAfter === "" ? erased : found.length
+    if (cutsAfter !== "") return found.length
+    const erased = cutRows
+    cutRows = 0
+    return erased
   })
   const retentionMs = Duration.toMillis(retention)
   /** Answers whether a piece of it went. */

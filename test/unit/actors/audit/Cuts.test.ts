@@ -163,6 +163,27 @@ describe("a cut", () => {
   )
 
   it.effect(
+    "that was interrupted is looked for again while there was something of one, whatever stands behind it",
+    () =>
+      Effect.gen(function* () {
+        const { cut, replica, world } = yield* started
+        const before = rowsOf(world).slice(0, 11)
+        yield* cut(12)
+        world.tables.audit.set("demo", [...before, ...rowsOf(world)])
+        const stub = world.tables.stubs.get("demo")!
+        for (let n = 0; n < 600; n++) {
+          const tenantId = `z${String(n).padStart(4, "0")}`
+          world.tables.audit.set(tenantId, before)
+          world.tables.stubs.set(tenantId, { ...stub, tenantId })
+        }
+        const pieces: Array<number> = []
+        for (let piece = 0; piece < 4; piece++) pieces.push(yield* replica.sweeps.finishCuts)
+        // Of a longer one there would have been more.
+        assert.deepStrictEqual(pieces, [500, 11, 500, 0])
+      }).pipe(quiet)
+  )
+
+  it.effect(
     "that was interrupted goes no further when its last row is another one by now: that stays as evidence",
     () =>
       Effect.gen(function* () {
