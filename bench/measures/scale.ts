@@ -157,10 +157,12 @@ export const scale: Group = {
       curves: [curve]
     })
     const [all, few] = [population.count, Math.min(1_000, population.count)]
+    // Last uses are written for half a second of every five: a round sees two of those, and not one or none.
+    const long = isQuick ? milliseconds : Math.max(milliseconds, 10_000)
     return {
       sides: {
-        "all tokens": () => rate(all),
-        "1,000 tokens": () => rate(few),
+        "all tokens": () => rate(all, long),
+        "1,000 tokens": () => rate(few, long),
         start: () => Promise.resolve(starts.shift()!)
       },
       rows: [
