@@ -9,7 +9,7 @@
  * Sending never throws: a closed connection or an answer over the server's limit is told to the
  * caller of `send`, which counts it.
  */
-import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/transport-node"
+import type { Msg, NatsConnection } from "@nats-io/transport-node"
 
 const prefixes = ["_INBOX.", "_R_.", "kaa.v1.replica."] as const
 /** Room that an answer's headers may take of the server's `max_payload`. */
@@ -78,9 +78,9 @@ export interface ReplyTo extends Pick<Msg, "respond"> {
  */
 export const replyTo = (connection: NatsConnection, { reply = "" }: Msg): ReplyTo => ({
   bytes: reply.length,
-  respond: (payload, options) => {
+  respond: (payload) => {
     if (reply === "") return false
-    connection.publish(reply, payload, options)
+    connection.publish(reply, payload)
     return true
   }
 })
@@ -88,10 +88,10 @@ export const replyTo = (connection: NatsConnection, { reply = "" }: Msg): ReplyT
 /** The same text, with memory of its own: what was cut out of a longer one keeps all of that. */
 export const ownText = (text: string): string => Buffer.from(text, "utf8").toString("utf8")
 
-/** False when the answer could not be handed to the connection. */
-export const send = (message: Pick<Msg, "respond">, payload: Uint8Array | string, headers?: MsgHdrs): boolean => {
+/** False when the answer could not be handed to the connection. One with headers goes by `nats/Answers.ts`. */
+export const send = (message: Pick<Msg, "respond">, payload: Uint8Array | string): boolean => {
   try {
-    return headers === undefined ? message.respond(payload) : message.respond(payload, { headers })
+    return message.respond(payload)
   } catch {
     return false
   }

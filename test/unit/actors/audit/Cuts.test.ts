@@ -32,6 +32,23 @@ const started = Effect.gen(function* () {
   return { world, replica, verify, cut }
 })
 
+/** A cut up to row 12 whose process died behind its stub: as before the rows went. */
+const interrupted = Effect.gen(function* () {
+  const all = yield* started
+  const before = rowsOf(all.world).slice(0, 11)
+  yield* all.cut(12)
+  all.world.tables.audit.set("demo", [...before, ...rowsOf(all.world)])
+  return { ...all, before, stub: all.world.tables.stubs.get("demo")! }
+})
+
+const unreadable = (stub: AuditStub, tenantId: string): AuditStub => ({
+  ...stub,
+  tenantId,
+  get signature(): Uint8Array {
+    throw new Error("a column that is not of its type")
+  }
+})
+
 describe("a cut", () => {
   it.effect("takes rows up to a signed one, never beyond the newest; the rest verifies and is signed on", () =>
     Effect.gen(function* () {
@@ -108,43 +125,22 @@ describe("a cut", () => {
 
   it.effect("that was interrupted is finished though another tenant's stub cannot be read", () =>
     Effect.gen(function* () {
-      const { cut, replica, world } = yield* started
-      const before = rowsOf(world).slice(0, 11)
-      yield* cut(12)
-      world.tables.audit.set("demo", [...before, ...rowsOf(world)])
-      const stub = world.tables.stubs.get("demo")!
-      const unreadable: AuditStub = {
-        ...stub,
-        tenantId: "spoiled",
-        get signature(): Uint8Array {
-          throw new Error("a column that is not of its type")
-        }
-      }
+      const { before, replica, stub, world } = yield* interrupted
       world.tables.audit.set("spoiled", before)
       world.tables.stubs.clear()
-      world.tables.stubs.set("spoiled", unreadable).set("demo", stub)
+      world.tables.stubs.set("spoiled", unreadable(stub, "spoiled")).set("demo", stub)
       assert.strictEqual(yield* replica.sweeps.finishCuts, 11)
     }).pipe(quiet)
   )
 
   it.effect("that was interrupted is finished behind however many that cannot be, which do not fill the log", () =>
     Effect.gen(function* () {
-      const { cut, replica, world } = yield* started
-      const before = rowsOf(world).slice(0, 11)
-      yield* cut(12)
-      world.tables.audit.set("demo", [...before, ...rowsOf(world)])
-      const stub = world.tables.stubs.get("demo")!
+      const { before, replica, stub, world } = yield* interrupted
       const names = Array.from({ length: 1_200 }, (_, n) => `a${String(n).padStart(4, "0")}`)
       for (const [n, tenantId] of names.entries()) {
         world.tables.audit.set(tenantId, before)
-        const unreadable: AuditStub = {
-          ...{ ...stub, tenantId },
-          get signature(): Uint8Array {
-            throw new Error("a column that is not of its type")
-          }
-        }
         // Of another tenant, or of nobody that can be read.
-        world.tables.stubs.set(tenantId, n % 2 === 0 ? { ...stub, tenantId } : unreadable)
+        world.tables.stubs.set(tenantId, n % 2 === 0 ? { ...stub, tenantId } : unreadable(stub, tenantId))
       }
       const lines: Array<string> = []
       const logger = Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])
@@ -166,11 +162,7 @@ describe("a cut", () => {
     "that was interrupted is looked for again while there was something of one, whatever stands behind it",
     () =>
       Effect.gen(function* () {
-        const { cut, replica, world } = yield* started
-        const before = rowsOf(world).slice(0, 11)
-        yield* cut(12)
-        world.tables.audit.set("demo", [...before, ...rowsOf(world)])
-        const stub = world.tables.stubs.get("demo")!
+        const { before, replica, stub, world } = yield* interrupted
         for (let n = 0; n < 600; n++) {
           const tenantId = `z${String(n).padStart(4, "0")}`
           world.tables.audit.set(tenantId, before)
