@@ -70,7 +70,10 @@ export class Outbox extends Context.Service<
      */
     readonly claimTerm: (process: string, ttlMs: number) => Effect.Effect<number | null, StoreUnavailable>
     readonly releaseTerm: (process: string) => Effect.Effect<void, StoreUnavailable>
-    /** Oldest first, at most `limit` rows. */
+    /**
+     * Oldest first, at most `limit` rows; fewer only where there are no more. Of a tenant with a row that is held, none
+     * behind it, unless those of very many tenants would fill the answer.
+     */
     readonly unsent: (limit: number) => Effect.Effect<ReadonlyArray<OutboxRow>, StoreUnavailable>
     /** Removes the rows: they are in the stream. */
     readonly markSent: (term: number, ids: ReadonlyArray<number>) => Effect.Effect<void, StoreUnavailable | TermLost>

@@ -613,13 +613,6 @@ export const store: ReadonlyArray<Mutant> = [
         to: "FROM relay_term WHERE id = 1"
       },
       {
-        id: "store-sql-relay-is-handed-large-rows",
-        breaks: ["R-EVT-5"],
-        tests: [`${maria}/maria/LargeRows.test.ts`],
-        from: "LENGTH(o.payload) > ${eventBytesMax}`",
-        to: "LENGTH(o.payload) > 16 * ${eventBytesMax}`"
-      },
-      {
         id: "store-sql-relay-deletes-behind-its-rows",
         from: "WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
         to: "WHERE id BETWEEN ? AND ? AND id > -?"
@@ -643,12 +636,6 @@ export const store: ReadonlyArray<Mutant> = [
         id: "store-sql-relay-same-term-for-the-next",
         from: "const next = holder === process ? term : follower",
         to: "const next = holder === null ? follower : term"
-      },
-      {
-        id: "store-sql-held-event-leaves",
-        from: "(h.held_id IS NULL OR o.id <= h.held_id)",
-        to: "(h.held_id IS NULL OR o.id >= h.held_id)",
-        breaks: ["R-EVT-2"]
       },
       {
         id: "store-sql-all-in-force-of-a-tenant",
@@ -677,10 +664,47 @@ export const store: ReadonlyArray<Mutant> = [
         to: " OR committed_at < -?)",
         breaks: ["P1", "R-SEC-30"],
         tests: [`${maria}/PlantedPending.test.ts`]
-      },
-      { id: "store-sql-order-of-events", from: "  ORDER BY o.id LIMIT ?`", to: "  ORDER BY o.id DESC LIMIT ?`" }
+      }
     ]
   ),
+  ...faultsIn("src/store/maria/load/outbox.ts", { breaks: ["P3", "R-EVT-1"], tests: [`${maria}/Outbox.test.ts`] }, [
+    {
+      id: "store-sql-relay-is-handed-large-rows",
+      breaks: ["R-EVT-5"],
+      tests: [`${maria}/maria/LargeRows.test.ts`],
+      from: "LENGTH(o.payload) > ${eventBytesMax}`",
+      to: "LENGTH(o.payload) > 16 * ${eventBytesMax}`"
+    },
+    {
+      id: "store-sql-held-event-leaves",
+      from: "IF(p.seq IS NULL, 0, 1)",
+      to: "IF(p.seq IS NULL, 0, 0)",
+      breaks: ["R-EVT-2"]
+    },
+    { id: "store-sql-order-of-events", from: "  ORDER BY o.id LIMIT ?`", to: "  ORDER BY o.id DESC LIMIT ?`" },
+    {
+      id: "store-unsent-held-fill-the-answer",
+      from: "rows.length === limit && before.length < limit",
+      to: "rows.length > limit && before.length < limit"
+    },
+    {
+      id: "store-unsent-others-twice",
+      from: "found.push(...before.filter((row) => lastOf.has(tenantOf(row))))",
+      to: "found.push(...before)"
+    },
+    {
+      id: "store-unsent-short-where-there-is-more",
+      from: "> Columns.listSizeMax) return merged(found, rows, limit)",
+      to: "> Columns.listSizeMax) return merged(found, before, limit)",
+      tests: ["test/unit/store/maria/unsent.test.ts"]
+    },
+    {
+      id: "store-unsent-tenant-of-two-statements",
+      from: "    const rows = await session.rows(unsentSql(chunk.marks), [...chunk.values, limit])\n",
+      to: "    const rows = (await session.rows(unsentSql(chunk.marks), [...chunk.values, limit])).filter((row) => idOf(row) > (found[0]?.[0] ?? 0))\n",
+      tests: ["test/unit/store/maria/unsent.test.ts"]
+    }
+  ]),
   ...faultsIn("src/store/maria/RowNumbers.ts", { breaks: ["P2", "R-SEC-30"], tests: [sharedRows] }, [
     {
       id: "store-numbers-only-where-a-row-stands",

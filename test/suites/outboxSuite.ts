@@ -130,6 +130,38 @@ export const outboxSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
       })
     )
 
+    it.effect("gives out what stands before, between and behind the held messages of many tenants", () =>
+      Effect.gen(function* () {
+        const outbox = yield* Outbox
+        const [one, two, three] = [yield* aTenant, yield* aTenant, yield* aTenant]
+        yield* transact(one.tenantId, {}, () => ({ outbox: [aMessage({ subject: "before" })] }))
+        for (const { tenantId } of [one, two, three]) {
+          const held = Array.from({ length: 40 }, () => ({ subject: "held" }))
+          yield* revoke(tenantId, held)
+          yield* transact(tenantId, {}, () => ({ outbox: held.map(() => aMessage({ subject: "hidden" })) }))
+        }
+        const other = yield* aTenant
+        yield* transact(other.tenantId, {}, () => ({ outbox: [aMessage({ subject: "behind" }), aMessage()] }))
+        const all = yield* unsentOf(one.tenantId, two.tenantId, three.tenantId, other.tenantId)
+        const everybodys = yield* outbox.unsent(10_000)
+        // Small pages, each of which a tenant fills with what it may not have told.
+        const behind = all.findIndex(({ subject }) => subject === "behind")
+        const limit = everybodys.findIndex(({ id }) => id === all[behind]!.id) + 1
+        const some = yield* outbox.unsent(limit)
+        assert.deepStrictEqual(some, everybodys.slice(0, limit))
+        assert.deepStrictEqual(
+          all.map(({ held, subject, tenantId }) => [tenantId, subject, held]).slice(0, behind + 1),
+          [
+            [one.tenantId, "before", false],
+            [one.tenantId, "held", true],
+            [two.tenantId, "held", true],
+            [three.tenantId, "held", true],
+            [other.tenantId, "behind", false]
+          ]
+        )
+      })
+    )
+
     it.effect("lists pending revocations that are old enough, with what they revoke", () =>
       Effect.gen(function* () {
         const outbox = yield* Outbox

@@ -6,14 +6,15 @@
  * after, and an older relay changes nothing afterwards.
  */
 import { Effect, Layer } from "effect"
-import { eventBytesMax, globalTenantId } from "../../domain/Names.ts"
+import { globalTenantId } from "../../domain/Names.ts"
 import * as Pieces from "../../observability/Pieces.ts"
-import { Outbox, type OutboxRow, type PendingRevocation, type SetAside, TermLost, termMsMax } from "../Outbox.ts"
+import { Outbox, type PendingRevocation, type SetAside, TermLost, termMsMax } from "../Outbox.ts"
 import type { OutboxEntry } from "../TenantStore.ts"
-import { insertOutboxSql, outboxStreams, outboxValues } from "./apply/outbox.ts"
+import { insertOutboxSql, outboxValues } from "./apply/outbox.ts"
 import * as Columns from "./Columns.ts"
 import type { DatabaseFailure } from "./DatabaseFailure.ts"
 import { asideColumns, asideRowOf } from "./load/aside.ts"
+import { outboxRowOf, unsentRows } from "./load/outbox.ts"
 import { fromSession, Mariadb, type TransactionResult } from "./Mariadb.ts"
 import type { Row, Session } from "./MariadbConnection.ts"
 import * as Writes from "./Writes.ts"
@@ -63,23 +64,6 @@ const underTerm = async (
 
 // ---- rows -------------------------------------------------------------------
 
-/** No event is longer when it is written, so what is can never leave: its length is handed over, and headers that are none. */
-const isTooLongSql = `LENGTH(o.headers) + LENGTH(o.payload) > ${eventBytesMax}`
-/**
- * Of a tenant with a row that is held, the rows up to that one and none behind it: they may not
- * leave, and must not fill the answer.
- */
-const unsentSql = `SELECT o.id, o.tenant_id, o.event_id, o.stream, o.subject, o.entity_key,
-    IF(${isTooLongSql}, '', o.headers), IF(${isTooLongSql}, '', o.payload),
-    ${Columns.clampedSql("o.created_at")}, IF(o.id = h.held_id, 1, 0), IF(${isTooLongSql}, LENGTH(o.payload), NULL)
-  FROM outbox o FORCE INDEX FOR ORDER BY (PRIMARY)
-    LEFT JOIN (
-      SELECT w.tenant_id, MIN(w.id) AS held_id
-      FROM pending_revocations p STRAIGHT_JOIN outbox w ON w.tenant_id = p.tenant_id AND w.revocation_seq = p.seq
-      GROUP BY w.tenant_id
-    ) h ON h.tenant_id = o.tenant_id
-  WHERE o.id <= ${Number.MAX_SAFE_INTEGER} AND (h.held_id IS NULL OR o.id <= h.held_id)
-  ORDER BY o.id LIMIT ?`
 const deleteSql = (marks: string): string => `DELETE FROM outbox WHERE id IN (${marks})`
 /**
  * Ids that follow each other, every one of which is to go: half the work of a list. Without the limit it would read the row
@@ -131,41 +115,6 @@ const runsOf = (ids: ReadonlyArray<number>): Runs => {
     start = end
   }
   return { runs, apart }
-}
-
-/** Null: not the object of texts that this service writes. */
-const headersOf = (text: string): Readonly<Record<string, string>> | null => {
-  try {
-    const headers: unknown = JSON.parse(text)
-    if (typeof headers !== "object" || headers === null || Array.isArray(headers)) return null
-    for (const name in headers) {
-      if (typeof (headers as Record<string, unknown>)[name] !== "string") return null
-    }
-    return headers as Readonly<Record<string, string>>
-  } catch {
-    return null
-  }
-}
-
-/** Total: one row that somebody else wrote must not keep all others from leaving. */
-const outboxRowOf = (row: Row): OutboxRow => {
-  const headers = headersOf(Columns.text(row, 6))
-  const stream = outboxStreams[Columns.whole(row, 3)]
-  const bytes = Columns.wholeOrNull(row, 10)
-  return {
-    id: Columns.whole(row, 0),
-    tenantId: Columns.text(row, 1),
-    eventId: Columns.uuid(row, 2),
-    stream: stream ?? "events",
-    subject: Columns.text(row, 4),
-    entityKey: Columns.text(row, 5),
-    headers: headers ?? {},
-    payload: Columns.view(row, 7),
-    createdAt: Columns.whole(row, 8),
-    held: Columns.whole(row, 9) === 1,
-    ...(bytes === null ? {} : { bytes }),
-    ...(headers === null || stream === undefined ? { unreadable: true } : {})
-  }
 }
 
 const moveAside = async (session: Session, rows: ReadonlyArray<SetAside>, told: ReadonlyArray<OutboxEntry>) => {
@@ -223,7 +172,7 @@ const make = Effect.map(Mariadb, (database) => {
       Effect.asVoid(read("Outbox.releaseTerm", (session) => session.run(releaseTermSql, [process]))),
     unsent: (limit) =>
       Effect.flatMap(
-        read("Outbox.unsent", (session) => session.rows(unsentSql, [limit])),
+        read("Outbox.unsent", (session) => unsentRows(session, limit)),
         (rows) => Pieces.runEvents(rows.length, Pieces.map(rows, outboxRowOf))
       ),
     markSent: (term, ids) =>

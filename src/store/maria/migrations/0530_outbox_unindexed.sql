@@ -1,0 +1,2 @@
+ALTER TABLE outbox
+  DROP KEY IF EXISTS ix_outbox_revocation
