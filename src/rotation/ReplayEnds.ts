@@ -32,9 +32,16 @@ export class AnnouncementsLost extends Schema.TaggedError<AnnouncementsLost>()("
 
 const caller: Caller = { ...servicePrincipal("recovery"), correlationId: "recovery", idempotency: null }
 const reason = "ended after the backup that was put back"
+const moot: ReadonlyArray<ChangeError["_tag"]> = [
+  "TenantNotFound",
+  "TokenNotFound",
+  "CredentialNotFound",
+  "ClientCredentialNotFound",
+  "TransitionNotAllowed",
+  "CredentialRevoked"
+]
 /** There is no such thing in this history, or it has ended: nothing to end. */
-const isMoot = ({ _tag }: ChangeError): boolean =>
-  ["TenantNotFound", "TokenNotFound", "TransitionNotAllowed", "CredentialNotFound", "CredentialRevoked"].includes(_tag)
+const isMoot = ({ _tag }: ChangeError): boolean => moot.includes(_tag)
 const isPassing = ({ _tag }: { readonly _tag: string }): boolean =>
   ["TooManyRequests", "Unavailable", "NotYetInForce", "StoreUnavailable", "PublishedEndsUnavailable"].includes(_tag)
 

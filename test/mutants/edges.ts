@@ -474,6 +474,19 @@ export const edges: ReadonlyArray<Mutant> = [
     ]
   ),
 
+  ...faultsIn("src/rotation/ReplayEnds.ts", { breaks: ["R-REC-1"], tests: ["test/unit/rotation/ReplayEnds.test.ts"] }, [
+    {
+      id: "rotation-replay-stops-at-a-client-of-later",
+      from: '  "ClientCredentialNotFound",\n',
+      to: ""
+    },
+    {
+      id: "rotation-replay-over-though-a-token-lives",
+      from: "        else if (!isMoot(result.failure)) return yield* result.failure\n",
+      to: ""
+    }
+  ]),
+
   // ---- nats.conf
   ...faultsIn("nats.conf", { breaks: ["R-BUS-8"], tests: [permissions] }, [
     {
