@@ -288,6 +288,57 @@ const stored: ReadonlyArray<Mutant> = [
       id: "scripts-restore-beside-another-key-file",
       from: 'if (hasKeys && hasOwn && (await sha256(keyFile)) !== files["keys.json"]) {',
       to: "if (hasKeys && !hasOwn && keyFile === undefined) {"
+    },
+    {
+      id: "scripts-restore-of-another-version",
+      from: "if (version !== 1 || ",
+      to: "if (",
+      tests: [`${restored}#write over no backup`]
+    },
+    {
+      id: "scripts-restore-keys-for-everybody",
+      from: "    chmodSync(keyFile, 0o600)\n",
+      to: "",
+      breaks: ["P5"],
+      tests: [`${restored}#write over no backup`]
+    },
+    {
+      id: "scripts-restore-with-a-gap-unasked",
+      from: 'values["accept-gap"] === true)',
+      to: 'values["accept-gap"] !== false)',
+      breaks: ["R-REC-1"],
+      tests: [`${restored}#write over no backup`]
+    }
+  ]),
+  ...faultsIn("scripts/backup.mjs", { breaks: ["R-REC-2"], tests: [`${restored}#write over no backup`] }, [
+    {
+      id: "scripts-backup-over-another",
+      from: '  if (existsSync(join(folder, "backup.json"))) throw',
+      to: '  if (!existsSync(folder) && databaseUrl === "") throw'
+    },
+    {
+      id: "scripts-backup-keys-unasked",
+      from: 'values["without-keys"] !== true && ',
+      to: "",
+      breaks: ["P5"]
+    },
+    {
+      id: "scripts-backup-keys-for-everybody",
+      from: '    chmodSync(join(folder, "keys.json"), 0o600)\n',
+      to: "",
+      breaks: ["P5"]
+    }
+  ]),
+  ...faultsIn("scripts/replay-revocations.mjs", { breaks: ["R-REC-1"], tests: [`${restored}#mark since when`] }, [
+    {
+      id: "scripts-replay-marks-what-is-replayed",
+      from: " WHERE replayed_at IS NULL;",
+      to: ";"
+    },
+    {
+      id: "scripts-replay-since-any-word",
+      from: '  if (Number.isNaN(since)) throw new Refusal("--since takes a moment: 2026-01-31T12:00:00Z")\n',
+      to: ""
     }
   ])
 ]
@@ -934,6 +985,11 @@ const rotatedByAnother: ReadonlyArray<Mutant> = [
         id: "rotation-of-another-is-always-pending",
         from: "=> cameTo(credential, first) ?? failed(",
         to: "=> failed("
+      },
+      {
+        id: "rotation-begun-and-not-taken-is-called-undone",
+        from: 'error._tag === "Unavailable" || error._tag === "TooManyRequests" ?',
+        to: 'error._tag === "Unavailable" ?'
       },
       {
         id: "rotation-by-hand-is-not-the-new-secret",

@@ -1,7 +1,7 @@
 // Verifies R-REC-1, R-REC-2.
 /** A backup that is put back: what ended after it has ended again before anything is answered. Real servers, real files. */
 import { execFile } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
@@ -107,6 +107,9 @@ describe("a backup", () => {
     await client.ask("demo", "token.activate", { tokenId: of("resumed").tokenId })
     await client.ask("demo", "credential.revoke", { credential_id: credential.body.credential_id })
     await client.ask("demo", "client-credential.revoke", { credentialId: basic.body.credentialId })
+    // Made after it as well: there is nothing of it to end.
+    const brief = await client.ask("demo", "client-credential.create-basic", { username: "rst-brief" })
+    await client.ask("demo", "client-credential.revoke", { credentialId: brief.body.credentialId })
     assert.strictEqual((await client.admin("tenants.remove", { tenantId: "rst-gone" })).status, 200)
     const later = await provision("later")
     assert.strictEqual(await statusOf(later.token), 200)
@@ -221,4 +224,60 @@ describe("a backup", () => {
     assert.strictEqual((await script("replay-revocations", ["--accept-gap"], to)).code, 0)
     services.push(await startService({ ...env, instance: "rstlost" }))
   }, 300_000)
+})
+
+describe("the tools of a backup", () => {
+  const modeOf = (file: string) => statSync(file).mode & 0o777
+  const marksOf = async (database: FreshDatabase) => {
+    const connection = await connectSql(database.url)
+    const rows = await connection.query("SELECT backup_at, accept_gap, replayed_at FROM restore_mark")
+    await connection.end()
+    return rows.map((row: Record<string, unknown>) => [
+      Number(row.backup_at),
+      row.accept_gap,
+      row.replayed_at === null ? "to be replayed" : "replayed"
+    ])
+  }
+
+  it("write over no backup, take keys only where they may, and leave both to their owner alone", async () => {
+    const keys = join(folder, "lax-keys.json")
+    writeFileSync(keys, "{}", { mode: 0o644 })
+    const env = { DATABASE_URL: (await newDatabase()).url, CM_KEY_FILE: keys }
+    const [whole, bare] = [join(folder, "whole"), join(folder, "bare")]
+    assert.strictEqual((await script("backup", [whole], env)).code, 0)
+    assert.strictEqual(modeOf(join(whole, "keys.json")), 0o600)
+    const manifest = join(whole, "backup.json")
+    const before = readFileSync(manifest, "utf8")
+    assert.match((await script("backup", [whole], env)).said, /holds a backup already/u)
+    assert.strictEqual(readFileSync(manifest, "utf8"), before)
+    assert.strictEqual((await script("backup", [bare, "--without-keys"], env)).code, 0)
+    assert.isFalse(existsSync(join(bare, "keys.json")))
+
+    // As it comes from where modes are not kept.
+    chmodSync(join(whole, "keys.json"), 0o644)
+    const second = await newDatabase()
+    const to = { DATABASE_URL: second.url, CM_KEY_FILE: join(folder, "back-keys.json") }
+    writeFileSync(manifest, before.replace('"version": 1', '"version": 2'))
+    assert.match((await script("restore", [whole], to)).said, /of another version/u)
+    writeFileSync(manifest, before)
+    assert.strictEqual((await script("restore", [whole], to)).code, 0)
+    assert.strictEqual(modeOf(to.CM_KEY_FILE), 0o600)
+    assert.deepStrictEqual(await marksOf(second), [[JSON.parse(before).at, 0, "to be replayed"]])
+  })
+
+  it("mark since when, and nothing more of what is carried out again already", async () => {
+    const database = await newDatabase()
+    const mark = (...args: ReadonlyArray<string>) =>
+      script("replay-revocations", args, { DATABASE_URL: database.url, CM_KEY_FILE: keyFile })
+    assert.match((await mark("--since", "yesterday")).said, /--since takes a moment/u)
+    const since = "2026-01-31T12:00:00Z"
+    assert.strictEqual((await mark("--since", since)).code, 0)
+    assert.strictEqual((await mark("--accept-gap")).code, 0)
+    assert.deepStrictEqual(await marksOf(database), [[Date.parse(since), 1, "to be replayed"]])
+    const connection = await connectSql(database.url)
+    await connection.query("UPDATE restore_mark SET replayed_at = 1")
+    await connection.end()
+    assert.match((await mark("--accept-gap")).said, /nothing is marked/u)
+    assert.deepStrictEqual(await marksOf(database), [[Date.parse(since), 1, "replayed"]])
+  })
 })
