@@ -1094,6 +1094,13 @@ export const actors: ReadonlyArray<Mutant> = [
         tests: [`${refresher}#cannot be opened`]
       },
       {
+        id: "rotation-refresh-keeps-the-old-type-of-token",
+        from: "        ...(tokenType === null ? {} : { token_type: tokenType })\n",
+        to: "",
+        breaks: ["R-REF-3"],
+        tests: [`${refresher}#puts all that the provider answered`]
+      },
+      {
         id: "rotation-refresh-own-answer-by-an-old-look",
         from: "settle(job, { ...request, seenVersion: version })",
         to: "settle(job, request)",

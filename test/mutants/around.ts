@@ -235,6 +235,14 @@ export const around: ReadonlyArray<Mutant> = [
       tests: ["test/unit/outbox/RelayTerm.test.ts"]
     },
     {
+      id: "outbox-term-short-one-sends-for-a-second",
+      file: "src/outbox/RelayTerm.ts",
+      from: "Math.min(pieceMs, ttlMs * pieceOfTerm)",
+      to: "pieceMs",
+      breaks: ["R-LIM-5"],
+      tests: ["test/unit/outbox/RelayTerm.test.ts"]
+    },
+    {
       id: "outbox-relay-counts-seldom-what-failed",
       file: "src/outbox/OutboxRelay.ts",
       from: "isCounted ? Math.min",
@@ -620,6 +628,21 @@ export const around: ReadonlyArray<Mutant> = [
       id: "nats-plan-mirror-unnoticed",
       from: "...foreign.filter((field) => now.config[field] !== undefined)",
       to: "...foreign.filter((field) => now.config[field] === null)"
+    },
+    {
+      id: "nats-plan-inbox-ids-outlive-its-messages",
+      from: "nanos(Math.min(Duration.toMillis(kvDuplicateWindow), Duration.toMillis(limits.inboxAge)))",
+      to: "nanos(Duration.toMillis(kvDuplicateWindow))"
+    },
+    {
+      id: "nats-plan-other-memory-of-ids-hurts",
+      from: '  "duplicate_window",\n  "description"\n',
+      to: '  "description"\n'
+    },
+    {
+      id: "nats-plan-emptied-of-one-more",
+      from: "before.state.messages >= emptiedMin",
+      to: "before.state.messages > emptiedMin"
     }
   ]),
   ...faultsIn(

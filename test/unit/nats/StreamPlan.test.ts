@@ -63,6 +63,14 @@ describe("plansOf", () => {
     }
     for (const plan of plans.slice(0, 2)) assert.isTrue(plan.deny_purge, `${plan.name} may be purged`)
   })
+
+  it("remembers no id for longer than it keeps a message, however short that is: no server takes it", () => {
+    const short = Duration.seconds(1)
+    const ages = { eventsAge: short, inboxAge: short, tokensAge: short, metadataAge: short }
+    for (const plan of plansOf("cm", { ...limits, ...ages })) {
+      assert.strictEqual(plan.duplicate_window, plan.max_age, plan.name)
+    }
+  })
 })
 
 describe("differenceOf", () => {
@@ -95,6 +103,8 @@ describe("changesOf", () => {
     assert.deepStrictEqual(changesOf(info(), info({}, { messages: 0 }, "now"), plan), [{ kind: "remade" }])
     const emptied = changesOf(info({}, { messages: 300 }), info(), plan)
     assert.deepStrictEqual(emptied, [{ kind: "emptied", messages: 300 }])
+    const few = (messages: number) => changesOf(info({}, { messages }), info(), plan)
+    assert.deepStrictEqual([few(9), few(10)], [[], [{ kind: "emptied", messages: 10 }]])
     const inbox = plans.find(({ name }) => name === "CM_INBOX")!
     const [full, empty] = [{ messages: 300 }, { messages: 0 }].map((state) => ({ config: inbox, state, created: "t" }))
     assert.deepStrictEqual(changesOf(full as never, empty as never, inbox), [])
@@ -102,7 +112,13 @@ describe("changesOf", () => {
 
   it("tells how much is kept from what hurts, and sees what no plan has", () => {
     const settings = (fields: ReadonlyArray<string>, hurts: boolean) => [{ kind: "settings" as const, fields, hurts }]
-    assert.deepStrictEqual(changesOf(null, info({ max_age: 1 }), plan), settings(["max_age"], false))
+    const kept = { max_age: 1, max_bytes: 1, max_msgs: 1, num_replicas: 1, duplicate_window: 1, description: "x" }
+    for (const [field, value] of Object.entries(kept)) {
+      assert.deepStrictEqual(
+        changesOf(null, info({ [field]: value }), { max_msgs: -1, ...plan }),
+        settings([field], false)
+      )
+    }
     assert.deepStrictEqual(changesOf(null, info({ storage: "memory" }), plan), settings(["storage"], true))
     assert.deepStrictEqual(changesOf(null, info({ subjects: ["x"] }), plan), settings(["subjects"], true))
     const republished = info({ republish: { src: ">", dest: "cm.v1.>" } })

@@ -11,9 +11,9 @@ import { OwnCheckpoints } from "../../../src/store/OwnCheckpoints.ts"
 import { type MemoryOutbox, memoryOutbox } from "../../support/memoryOutbox.ts"
 
 /** A term of its own, of windows of four. */
-const termOf = Effect.fnUntraced(function* (outbox: Layer.Layer<Outbox>, log: Layer.Layer<EventLog>) {
-  const claimed = yield* Outbox.use(({ claimTerm }) => claimTerm("one", 5_000)).pipe(Effect.provide(outbox))
-  return yield* RelayTerm.make(claimed!, 4, () => Effect.void, 5_000).pipe(
+const termOf = Effect.fnUntraced(function* (outbox: Layer.Layer<Outbox>, log: Layer.Layer<EventLog>, ttlMs = 5_000) {
+  const claimed = yield* Outbox.use(({ claimTerm }) => claimTerm("one", ttlMs)).pipe(Effect.provide(outbox))
+  return yield* RelayTerm.make(claimed!, 4, () => Effect.void, ttlMs).pipe(
     Effect.provide(
       Layer.mergeAll(
         outbox,
@@ -101,6 +101,17 @@ describe("a term of the relay", () => {
         while ((yield* round).hasMore);
         assert.lengthOf(outbox.rows(), 0)
       })
+  )
+
+  it.effect("sends of a piece no more than goes in a fifth of a short term, which it has to renew in between", () =>
+    Effect.gen(function* () {
+      const outbox = memoryOutbox()
+      write(outbox, 12)
+      const slow = yield* slowLog
+      slow.pace.storesInMs = 100
+      const { round } = yield* termOf(outbox.layer, slow.layer, 1_000)
+      assert.deepStrictEqual(yield* round, { sent: 2, hasMore: true, trouble: null })
+    })
   )
 
   it.effect("begins no wave of a piece behind that time", () =>

@@ -200,6 +200,21 @@ describe("a look at a token that never expires", () => {
 })
 
 describe("a refresh", () => {
+  it.effect("puts all that the provider answered into the secret, and leaves what it said nothing of", () =>
+    Effect.gen(function* () {
+      const { credentials, put, refresher, script, store } = yield* begin
+      const answered = { access_token: "access-2", refresh_token: "refresh-2", token_type: "DPoP" }
+      script.answer = () => Promise.resolve({ status: 200, body: { ...answered, expires_in: 3_600 } })
+      yield* put()
+      const own = { access_token: "access-1", refresh_token: "refresh-1", token_type: "Bearer", client_id: "own" }
+      const id = yield* store({ secret: Redacted.make(own) })
+      yield* refresher.refresh("demo", id, caller)
+      const options = { consumer: { by: "subject", name: "mail" }, sealTo: null, minTtlMs: null } as const
+      const { secret } = yield* credentials.get("demo", { credentialId: id }, options, caller)
+      assert.deepStrictEqual(secret._tag === "Clear" ? Redacted.value(secret.value) : null, { ...own, ...answered })
+    })
+  )
+
   it.effect("is not asked where a changed row said, though the row is as it was again when it is claimed", () =>
     Effect.gen(function* () {
       const { asked, base, put, refresher, row, script, store, world } = yield* begin

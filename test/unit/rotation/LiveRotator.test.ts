@@ -1,5 +1,6 @@
 // Verifies R-ROT-10, R-SEC-30.
 /** A rotation that is asked for at one replica and ended by another, over memory stores and a rotator on a bus of paper. */
+import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { createCurve } from "@nats-io/nkeys"
 import { Effect, Layer, Metric, Redacted } from "effect"
@@ -7,13 +8,13 @@ import { rowsChanged } from "../../../src/actors/tenant/RowTagging.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import { Nats } from "../../../src/nats/Nats.ts"
-import { credentialWorld } from "../../support/credentialWorld.ts"
+import { credentialWorldWith } from "../../support/credentialWorld.ts"
 
 const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
 
 /** Two replicas, a credential, and a rotator that does every step, or what `answers` says for it. */
-const begin = Effect.gen(function* () {
-  const world = yield* credentialWorld
+const beginWith = Effect.fnUntraced(function* (settings: Readonly<Record<string, string>>) {
+  const world = yield* credentialWorldWith(settings)
   const steps: Array<string> = []
   const during = new Map<string, () => Promise<unknown>>()
   const answers = new Map<string, object>()
@@ -75,8 +76,10 @@ const begin = Effect.gen(function* () {
     },
     caller
   )
-  return { answers, betweenSetAndTest, credentialId, during, other, rotate, row, steps, storeByHand, world }
+  const asked = { betweenSetAndTest, credentialId, credentials, other, rotate, storeByHand }
+  return { ...asked, answers, during, row, steps, world }
 })
+const begin = beginWith({})
 
 describe("a rotation that another replica ends between two of our steps", () => {
   it.effect("is answered as what it came to, and not as one that may not begin", () =>
@@ -134,6 +137,26 @@ describe("a rotation that has begun", () => {
       assert.deepInclude(yield* Effect.flip(rotate), { _tag: "Unavailable", committed: null })
       during.delete("set")
       world.fates.set("demo", ["succeeds"])
+    })
+  )
+
+  it.effect("is called undone by nobody when the tenant has too much to do meanwhile", () =>
+    Effect.gen(function* () {
+      const { credentials, during, rotate, world } = yield* beginWith({ CM_MAILBOX_CAPACITY: "1" })
+      const gate = Promise.withResolvers<void>()
+      const changes: Array<Promise<unknown>> = []
+      // One is under way, and another one waits for it: the tenant takes no more.
+      during.set("set", async () => {
+        world.beforeTransactions.push(Effect.promise(() => gate.promise))
+        for (let n = 0; n < 2; n++) {
+          changes.push(Effect.runPromise(credentials.enableService("demo", "crm", caller)))
+          await setImmediate()
+        }
+      })
+      const failed = yield* Effect.flip(rotate)
+      gate.resolve()
+      yield* Effect.promise(() => Promise.all(changes))
+      assert.deepInclude(failed, { _tag: "Unavailable", committed: null })
     })
   )
 
