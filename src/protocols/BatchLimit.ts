@@ -3,7 +3,11 @@ import { Effect } from "effect"
 import { Limits } from "../actors/tenant/Limits.ts"
 import { InvalidRequest } from "../domain/errors.ts"
 
-export const withinBatch = Effect.fnUntraced(function* (tenantId: string, path: string, items: ReadonlyArray<unknown>) {
+export const withinBatch = Effect.fnUntraced(function* (
+  tenantId: string,
+  path: string,
+  items: { readonly length: number }
+) {
   const limits = yield* Limits
   const { batchItems } = limits.get(tenantId)
   if (items.length > batchItems) {

@@ -108,7 +108,7 @@ export const operation = <
   readonly handle: (
     request: NoInfer<T>,
     asked: Asked
-  ) => Effect.Effect<A["Type"] | Replied<A["Type"]>, ManagementError, R>
+  ) => Effect.Effect<A["Type"] | Replied<A["Type"]> | JsonBytes, ManagementError, R>
 }): Operation<R> => {
   const statuses = options.statuses ?? [200]
   const decode =
@@ -153,6 +153,14 @@ export class Replied<A> implements Reply {
   }
 }
 
+/** An answer that is there already as what is sent of it: JSON of what the operation answers. */
+export class JsonBytes {
+  readonly bytes: Uint8Array
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+}
+
 /** Answers whose JSON is there already. */
 const encoded = new WeakMap<object, string>()
 
@@ -186,7 +194,7 @@ const textOf = (body: unknown): string => {
 
 /** The body's bytes, or the refusal of an answer that does not fit into a message. */
 export const encodeBody = (body: unknown, bytesMax: number): Result.Result<Uint8Array, PayloadTooLarge> => {
-  const bytes = Buffer.from(textOf(body), "utf8")
+  const bytes = body instanceof JsonBytes ? body.bytes : Buffer.from(textOf(body), "utf8")
   return bytes.length <= bytesMax
     ? Result.succeed(bytes)
     : Result.fail(new PayloadTooLarge({ part: "answer", bytesMax }))

@@ -5,13 +5,15 @@
  * A malformed item of a batch has the verdict 400, with what is wrong beside it.
  */
 import { Effect, Result } from "effect"
-import { Tenants } from "../actors/tenant/Tenants.ts"
+import { Tenants, type ValidationAnswer } from "../actors/tenant/Tenants.ts"
 import * as Pieces from "../observability/Pieces.ts"
+import { PlainItems } from "../schema/PlainItems.ts"
 import * as Json from "../schema/TokenJson.ts"
 import { withinBatch } from "./BatchLimit.ts"
-import { answerOfItems, operation } from "./Operation.ts"
+import { answerOfItems, JsonBytes, operation } from "./Operation.ts"
 import { failureOf } from "./Status.ts"
 
+const jsonOf = (answer: ValidationAnswer): string => JSON.stringify(answer)
 const withoutIds = { tokenId: null, endpointId: null, status: null }
 
 export const tokenValidationOperations = [
@@ -38,6 +40,11 @@ export const tokenValidationOperations = [
     handle: Effect.fnUntraced(function* ({ items }, { tenantId }) {
       yield* withinBatch(tenantId, "items", items)
       const tenants = yield* Tenants
+      if (items instanceof PlainItems) {
+        const { others, written } = yield* tenants.validatePlain(tenantId, items)
+        const texts = yield* Pieces.run(others.length, Pieces.map(others, jsonOf), Pieces.lightPieceMax)
+        return new JsonBytes(written.join(texts))
+      }
       const taken = items.flatMap((item) => (Result.isSuccess(item) ? [item.success] : []))
       const verdicts = (yield* tenants.validate(tenantId, taken, { dryRun: false })).values()
       const verdictOf = (item: (typeof items)[number]) => {

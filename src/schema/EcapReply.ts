@@ -47,12 +47,23 @@ const put = (into: Buffer, at: number, text: string | null, stringBranch: 0 | 1)
 export const tailTokenIdAt = 3
 export const tokenIdBytes = 36
 
-/** The endpoint id in a tail made by `encodeTail` with both ids. */
+const endpointIdLengthAt = tailTokenIdAt + tokenIdBytes + 1
+
+/** How many bytes the endpoint id has in a tail made by `encodeTail` with both ids. */
+export const endpointIdBytesOfTail = (bytes: Uint8Array, tailStart: number): number => {
+  const at = tailStart + endpointIdLengthAt
+  const first = bytes[at]!
+  return (first < 0x80 ? first : (first & 0x7f) | (bytes[at + 1]! << 7)) >>> 1
+}
+
+/** Where those bytes begin. */
+export const endpointIdStartOfTail = (tailStart: number, endpointIdBytes: number): number =>
+  tailStart + endpointIdLengthAt + lengthBytes(endpointIdBytes)
+
 export const endpointIdOfTail = (bytes: Uint8Array, tailStart: number): string => {
-  let at = tailStart + tailTokenIdAt + tokenIdBytes + 1
-  let length = bytes[at++]!
-  if (length >= 0x80) length = (length & 0x7f) | (bytes[at++]! << 7)
-  return textOf(bytes, at, at + (length >>> 1)) ?? ""
+  const length = endpointIdBytesOfTail(bytes, tailStart)
+  const start = endpointIdStartOfTail(tailStart, length)
+  return textOf(bytes, start, start + length) ?? ""
 }
 
 /** A response without its correlation id: for a caller whose id makes the answer larger than a message may be. */

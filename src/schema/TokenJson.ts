@@ -3,11 +3,13 @@
  *
  * A record never holds the token's value; only the answers to `provision` and `rotate` do.
  */
-import { Effect, Schema, SchemaGetter, SchemaIssue } from "effect"
+import { Effect, Result, Schema, SchemaGetter, SchemaIssue } from "effect"
+import type { InvalidRequest } from "../domain/errors.ts"
 import { tokenValueLengthMax } from "../domain/Names.ts"
 import { type TokenStatus as Status, type Token, tokenStatuses } from "../domain/Token.ts"
 import * as Field from "./Field.ts"
-import { decodeBatch, decodeJudged } from "./Json.ts"
+import { decodeBatch, decodeJudged, type Items } from "./Json.ts"
+import { type PlainItems, readPlainItems } from "./PlainItems.ts"
 import { formatDate, IsoDate, IsoDuration } from "./Timestamp.ts"
 
 // ---- requests ---------------------------------------------------------------
@@ -163,7 +165,8 @@ const plainItem = (one: unknown): typeof ValidationItem.Type | undefined => {
   for (const key in one) if (key !== "appName" && key !== "token") return undefined
   return { appName, token }
 }
-export const decodeValidateTokens = decodeBatch({
+/** By the parser and the schema, whatever it is. */
+export const decodeAnyItems = decodeBatch({
   schema: ValidateTokens,
   rest: Field.Nothing,
   list: "items",
@@ -171,6 +174,13 @@ export const decodeValidateTokens = decodeBatch({
   quick: plainItem,
   judgesTexts: true
 })
+/** What is plain is read where it lies, and is the same to whoever asks for its texts. */
+export const decodeValidateTokens = (
+  payload: Uint8Array
+): Result.Result<{ readonly items: PlainItems | Items<typeof ValidationItem> }, InvalidRequest> => {
+  const items = readPlainItems(payload)
+  return items === null ? decodeAnyItems(payload) : Result.succeed({ items })
+}
 
 // ---- answers ----------------------------------------------------------------
 

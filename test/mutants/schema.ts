@@ -4,6 +4,88 @@ import { faultsIn, type Mutant } from "./Mutant.ts"
 const unit = "test/unit/schema"
 
 export const schema: ReadonlyArray<Mutant> = [
+  ...faultsIn(
+    "src/schema/PlainItems.ts",
+    { breaks: ["R-INP-4", "R-INP-5", "R-TOK-2"], tests: [`${unit}/plainItems.test.ts`] },
+    [
+      {
+        id: "schema-plain-escapes-as-they-stand",
+        from: "if (byte < space || byte >= 0x80 || byte === backslash) return false",
+        to: "if (byte < space || byte >= 0x80) return false"
+      },
+      {
+        id: "schema-plain-controls",
+        from: "if (byte < space || byte >= 0x80 || byte === backslash) return false",
+        to: "if (byte >= 0x80 || byte === backslash) return false"
+      },
+      {
+        id: "schema-plain-bytes-beyond-ascii",
+        from: "if (byte < space || byte >= 0x80 || byte === backslash) return false",
+        to: "if (byte < space || byte === backslash) return false"
+      },
+      {
+        id: "schema-plain-one-field-twice",
+        from: "    if (at === seen) return false\n",
+        to: "    if (at < 0) return false\n"
+      },
+      {
+        id: "schema-plain-texts-of-any-length",
+        from: " || reader.end - reader.start > tokenValueLengthMax) return false",
+        to: ") return false"
+      },
+      {
+        id: "schema-plain-batches-of-any-size",
+        from: "const most = Math.min(batchItemsMax, Math.ceil(payload.length / itemBytesMin))",
+        to: "const most = Math.max(batchItemsMax, Math.ceil(payload.length / itemBytesMin))"
+      },
+      {
+        id: "schema-plain-bytes-behind",
+        from: " || !reader.isAtEnd()) return null",
+        to: ") return null"
+      },
+      {
+        id: "schema-plain-key-that-begins-alike",
+        from: "    if (this.end - this.start !== text.length) return false\n",
+        to: ""
+      },
+      {
+        id: "schema-plain-fields-in-one-order",
+        from: "reader.isText(appNameKey) ? appNameAt : reader.isText(tokenKey) ? tokenAt : seen",
+        to: "reader.isText(appNameKey) ? appNameAt : reader.isText(tokenKey) && field > 0 ? tokenAt : seen"
+      },
+      {
+        id: "schema-plain-lies-at-the-beginning",
+        from: "Buffer.from(payload.buffer, payload.byteOffset, payload.length)",
+        to: "Buffer.from(payload.buffer, 0, payload.length)"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/schema/VerdictsJson.ts",
+    { breaks: ["R-TOK-2", "R-INP-5"], tests: [`${unit}/verdictsJson.test.ts`] },
+    [
+      {
+        id: "schema-verdicts-ids-as-they-are",
+        from: "if (byte < space || byte >= 0x80 || byte === quote || byte === backslash) return false",
+        to: "if (byte < space || byte >= 0x80 || byte === quote) return false"
+      },
+      {
+        id: "schema-verdicts-id-of-any-length",
+        from: "    if (endpointIdBytes > endpointIdBytesMax) return false\n",
+        to: ""
+      },
+      {
+        id: "schema-verdicts-part-of-one-stays",
+        from: "    if (!copyPlain(from, endpointIdStart, endpointIdBytes, bytes, endpointIdAt)) return false\n",
+        to: "    this.used = endpointIdAt\n    if (!copyPlain(from, endpointIdStart, endpointIdBytes, bytes, endpointIdAt)) return false\n"
+      },
+      {
+        id: "schema-verdicts-one-is-missing",
+        from: "if (texts.length !== places.length) throw",
+        to: "if (texts.length > places.length) throw"
+      }
+    ]
+  ),
   ...faultsIn("src/schema/Field.ts", { breaks: ["R-INP-4"], tests: [`${unit}/limits.test.ts#code points`] }, [
     {
       id: "schema-field-length-in-units",

@@ -12,13 +12,25 @@ export const tokens: ReadonlyArray<Mutant> = [
     [
       {
         id: "tokens-validations-of-a-batch-in-one-go",
-        from: "Pieces.run(items.length, asking, ",
-        to: "Pieces.run(0, asking, "
+        from: "Pieces.run(count, asking(), ",
+        to: "Pieces.run(0, asking(), "
       },
       {
         id: "tokens-validations-in-the-order-of-their-answers",
         from: "answers[at] = answer",
-        to: "answers[items.length - left] = answer",
+        to: "answers[answers.indexOf(undefined as never)] = answer",
+        breaks: ["R-TOK-2"]
+      },
+      {
+        id: "tokens-validations-told-in-the-order-of-their-answers",
+        from: "others[place] = answer",
+        to: "others.push(answer)",
+        breaks: ["R-TOK-2"]
+      },
+      {
+        id: "tokens-validations-read-in-place-are-dry",
+        from: "items.token(at), false, (answer)",
+        to: "items.token(at), true, (answer)",
         breaks: ["R-TOK-2"]
       },
       {

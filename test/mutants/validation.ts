@@ -6,6 +6,8 @@ const live = `${unit}/LiveValidator.test.ts`
 const model = "test/unit/coherence/protocol.test.ts"
 const p1 = ["P1", "R-REV-1"]
 
+const written = { tests: [`${unit}/writtenVerdicts.test.ts`] }
+
 export const validation: ReadonlyArray<Mutant> = [
   ...faultsIn(
     "src/actors/validation/ValidationPath.ts",
@@ -21,6 +23,43 @@ export const validation: ReadonlyArray<Mutant> = [
         from: "if (!this.long.enter(length)) return reply.tooMany",
         to: "this.long.enter(length)",
         breaks: ["R-INP-2"]
+      },
+      {
+        id: "validation-written-for-any-tenant",
+        from: "if (!isActive || tenants[hot.tenantIndex(ref)]!.tenantId !== tenantId) return false",
+        to: "if (!isActive || tenants[hot.tenantIndex(ref)]!.tenantId === undefined || tenantId === undefined) return false",
+        ...written
+      },
+      {
+        id: "validation-written-active-before-its-first-use",
+        from: "const isActive = (hot.flags(ref) & inactiveFlag) === 0 && wall < hot.expiresAt(ref)",
+        to: "const isActive = wall < hot.expiresAt(ref)",
+        ...written
+      },
+      {
+        id: "validation-written-beyond-its-end",
+        from: "(hot.flags(ref) & inactiveFlag) === 0 && wall < hot.expiresAt(ref)",
+        to: "(hot.flags(ref) & inactiveFlag) === 0 && wall <= hot.expiresAt(ref)",
+        ...written
+      },
+      {
+        id: "validation-written-without-the-lease",
+        from: "const ref = this.findHot(this.options.lease.holds(this.monotonic, wall))",
+        to: "const ref = this.findHot(true)",
+        ...written,
+        breaks: p1
+      },
+      {
+        id: "validation-written-is-no-use",
+        from: "      this.noteUse(ref, wall)\n      // Last",
+        to: "      // Last",
+        ...written
+      },
+      {
+        id: "validation-written-bug-is-the-batch-s",
+        from: "    } catch (bug) {\n      this.options.onBug(bug)\n      return false\n",
+        to: "    } catch (bug) {\n      this.options.onBug(bug)\n      throw bug\n",
+        ...written
       }
     ]
   ),

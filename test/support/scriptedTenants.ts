@@ -12,8 +12,9 @@ import { Providers } from "../../src/actors/credentials/Providers.ts"
 import { Rotators } from "../../src/actors/credentials/Rotators.ts"
 import { Keys } from "../../src/actors/keys/Keys.ts"
 import { BlockedEvents } from "../../src/actors/tenant/BlockedEvents.ts"
-import { Tenants, type TokenRecord, type ValidationAnswer } from "../../src/actors/tenant/Tenants.ts"
+import { Tenants, type TokenRecord, type ValidationAnswer, type Verdicts } from "../../src/actors/tenant/Tenants.ts"
 import { Validator } from "../../src/actors/validation/Validator.ts"
+import { VerdictsWriter } from "../../src/schema/VerdictsJson.ts"
 
 /** What is asked of the audit has its noun before it here: `auditList`. */
 type AuditMethods = { readonly [M in keyof Audit["Service"] as `audit${Capitalize<M>}`]: Audit["Service"][M] }
@@ -94,6 +95,7 @@ export const scriptedValidator = (
   Layer.succeed(Validator, {
     answerUnsafe,
     validateUnsafe: (_tenantId, _appName, _token, _dryRun, done) => done(verdict(200)),
+    writeUnsafe: () => false,
     tenantOfUnsafe: tenantOf,
     drained,
     inFlight: () => 0
@@ -106,6 +108,13 @@ export const verdict = (statusCode: ValidationAnswer["statusCode"]): ValidationA
   endpointId: null,
   status: null
 })
+
+/** The verdicts of a batch, none of which was written. */
+export const toldVerdicts = (...others: ReadonlyArray<ValidationAnswer>): Verdicts => {
+  const written = new VerdictsWriter(others.length)
+  for (const _ of others) written.leave()
+  return { written, others }
+}
 
 export const someTokenId = "01939f2c-7a1b-7c3d-8e4f-0123456789ab"
 

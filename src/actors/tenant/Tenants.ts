@@ -17,6 +17,8 @@ import type { Application, Tenant, TenantSettings } from "../../domain/Tenant.ts
 import type { Token, TokenStatus } from "../../domain/Token.ts"
 import type { TokenPopulation } from "../../domain/TokenPopulation.ts"
 import type { Trace } from "../../observability/Trace.ts"
+import type { PlainItems } from "../../schema/PlainItems.ts"
+import type { VerdictsWriter } from "../../schema/VerdictsJson.ts"
 import type { RevokeAll } from "../../store/RevokeAll.ts"
 
 /** Who asks, and how to recognise the same request again. */
@@ -90,6 +92,13 @@ export interface ValidationAnswer {
   readonly tokenId: string | null
   readonly endpointId: string | null
   readonly status: TokenStatus | null
+}
+
+/** The answers to a batch that was read where it lies. */
+export interface Verdicts {
+  /** With a place for each of the others. */
+  readonly written: VerdictsWriter
+  readonly others: ReadonlyArray<ValidationAnswer>
 }
 
 export class Tenants extends Context.Service<
@@ -218,6 +227,8 @@ export class Tenants extends Context.Service<
       items: ReadonlyArray<{ readonly appName: string; readonly token: string }>,
       options: { readonly dryRun: boolean }
     ) => Effect.Effect<ReadonlyArray<ValidationAnswer>, ReadError>
+    /** The same of items that were read where they lie, and no dry run; answered with the same verdicts. */
+    readonly validatePlain: (tenantId: string, items: PlainItems) => Effect.Effect<Verdicts, ReadError>
 
     // ---- the replica itself
     /** Tenants with an actor here, messages waiting, hot entries. For health and metrics. */

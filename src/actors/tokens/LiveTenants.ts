@@ -71,7 +71,7 @@ export const layer = Layer.effect(
 
     // ---- tenants
     const liveTenant = yield* ExistingTenant.make
-    const validate = yield* validations.make(liveTenant)
+    const { validate, validatePlain } = yield* validations.make(liveTenant)
     /** An actor is made only for a tenant that exists: a flood of invented names makes none. */
     const change = <A>(tenantId: string, command: Command<A>) =>
       actors.isResidentUnsafe(tenantId)
@@ -266,6 +266,7 @@ export const layer = Layer.effect(
       }),
 
       validate: (tenantId, items, { dryRun }) => validate(tenantId, items, dryRun),
+      validatePlain,
 
       census: Effect.sync(() => ({
         actors: actors.residentUnsafe(),

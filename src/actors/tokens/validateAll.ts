@@ -4,7 +4,9 @@
  */
 import { Effect } from "effect"
 import * as Pieces from "../../observability/Pieces.ts"
-import type { ValidationAnswer } from "../tenant/Tenants.ts"
+import type { PlainItems } from "../../schema/PlainItems.ts"
+import { VerdictsWriter } from "../../schema/VerdictsJson.ts"
+import type { ValidationAnswer, Verdicts } from "../tenant/Tenants.ts"
 import type { Validator } from "../validation/Validator.ts"
 
 export interface Question {
@@ -22,24 +24,23 @@ export const validateOne = (
     validateUnsafe(tenantId, appName, token, dryRun, (answer) => resume(Effect.succeed(answer)))
   )
 
-/** Answers in the order of `items`. What the validator throws is a defect of this request. */
-export const validateAll = Effect.fnUntraced(function* (
-  validator: Validator["Service"],
-  tenantId: string,
-  items: ReadonlyArray<Question>,
-  dryRun: boolean
-) {
-  const answers = new Array<ValidationAnswer>(items.length)
-  let left = items.length
+/**
+ * Asks for each of so many, in pieces, and ends when each has been told, once. What `ask` throws is a defect of this request.
+ */
+const askEach = Effect.fnUntraced(function* (count: number, ask: (at: number, told: () => void) => void) {
+  let left = count
   let wake = () => {}
-  const asking = Pieces.map(items, ({ appName, token }, at) =>
-    validator.validateUnsafe(tenantId, appName, token, dryRun, (answer) => {
-      answers[at] = answer
-      left--
-      if (left === 0) wake()
-    })
-  )
-  yield* Pieces.run(items.length, asking, Pieces.lightPieceMax)
+  const told = () => {
+    left--
+    if (left === 0) wake()
+  }
+  function* asking() {
+    for (let at = 0; at < count; at++) {
+      ask(at, told)
+      yield
+    }
+  }
+  yield* Pieces.run(count, asking(), Pieces.lightPieceMax)
   if (left > 0) {
     yield* Effect.callback<void>((resume) => {
       // This fiber may have been left since it looked, and the last answer may have come.
@@ -47,5 +48,43 @@ export const validateAll = Effect.fnUntraced(function* (
       wake = () => resume(Effect.void)
     })
   }
+})
+
+/** Answers in the order of `items`. */
+export const validateAll = Effect.fnUntraced(function* (
+  validator: Validator["Service"],
+  tenantId: string,
+  items: ReadonlyArray<Question>,
+  dryRun: boolean
+) {
+  const answers = new Array<ValidationAnswer>(items.length)
+  yield* askEach(items.length, (at, told) => {
+    const { appName, token } = items[at]!
+    validator.validateUnsafe(tenantId, appName, token, dryRun, (answer) => {
+      answers[at] = answer
+      told()
+    })
+  })
   return answers as ReadonlyArray<ValidationAnswer>
+})
+
+/** Verdicts in the order of `items`: written, where the token is hot and good, else told. */
+export const writeAll = Effect.fnUntraced(function* (
+  validator: Validator["Service"],
+  tenantId: string,
+  items: PlainItems
+): Generator<Effect.Effect<void>, Verdicts, never> {
+  const written = new VerdictsWriter(items.length)
+  const others: Array<ValidationAnswer> = []
+  let places = 0
+  yield* askEach(items.length, (at, told) => {
+    if (validator.writeUnsafe(tenantId, items, at, written)) return told()
+    written.leave()
+    const place = places++
+    validator.validateUnsafe(tenantId, items.appName(at), items.token(at), false, (answer) => {
+      others[place] = answer
+      told()
+    })
+  })
+  return { written, others }
 })

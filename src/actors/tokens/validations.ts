@@ -9,11 +9,12 @@
  */
 import { Effect } from "effect"
 import { type TenantNotFound, Unavailable } from "../../domain/errors.ts"
+import type { PlainItems } from "../../schema/PlainItems.ts"
 import { ActorsConfig } from "../tenant/ActorsConfig.ts"
 import type { ValidationAnswer } from "../tenant/Tenants.ts"
 import { KnownTenants } from "../validation/KnownTenants.ts"
 import { Validator } from "../validation/Validator.ts"
-import { type Question, validateAll } from "./validateAll.ts"
+import { type Question, validateAll, writeAll } from "./validateAll.ts"
 
 type Answers = ReadonlyArray<ValidationAnswer>
 
@@ -49,9 +50,20 @@ export const make = Effect.fnUntraced(function* (
       Effect.catchTag("Unavailable", () => Effect.succeed(false))
     )
 
-  return Effect.fnUntraced(function* (tenantId: string, items: ReadonlyArray<Question>, dryRun: boolean) {
-    const answers = yield* validateAll(validator, tenantId, items, dryRun)
+  /** The answers, none of which was kept back that would show the tenant. */
+  const ofTheTenant = Effect.fnUntraced(function* (tenantId: string, answers: Answers) {
     if (showTheTenant(answers) || tellNothing(answers) || (yield* isThere(tenantId))) return answers
     return answers.map((answer) => (answer.statusCode === 404 ? notKnown : answer))
   })
+
+  return {
+    validate: Effect.fnUntraced(function* (tenantId: string, items: ReadonlyArray<Question>, dryRun: boolean) {
+      return yield* ofTheTenant(tenantId, yield* validateAll(validator, tenantId, items, dryRun))
+    }),
+    validatePlain: Effect.fnUntraced(function* (tenantId: string, items: PlainItems) {
+      const verdicts = yield* writeAll(validator, tenantId, items)
+      const { others, written } = verdicts
+      return written.active > 0 ? verdicts : { written, others: yield* ofTheTenant(tenantId, others) }
+    })
+  }
 })

@@ -146,6 +146,7 @@ const make = Effect.gen(function* () {
   const validator: Validator["Service"] = {
     answerUnsafe: path.answerUnsafe,
     validateUnsafe: path.validateUnsafe,
+    writeUnsafe: path.writeUnsafe,
     tenantOfUnsafe: path.tenantOfUnsafe,
     drained: () => path.quiet().then(() => Effect.runPromiseWith(context)(refusals.end)),
     inFlight: path.inFlight

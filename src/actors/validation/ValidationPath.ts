@@ -14,6 +14,7 @@
 import { appNamePattern, isTokenValue } from "../../domain/Names.ts"
 import { verdict } from "../../domain/TokenLifecycle.ts"
 import { keyOf, names, RequestFrame } from "../../schema/EcapFrame.ts"
+import { keyBytesMax } from "../../schema/PlainItems.ts"
 import { LongRequests, usualBytesMax } from "../tenant/LongRequests.ts"
 import { chunkOf } from "./Arena.ts"
 import { inactiveFlag, rotatedFlag, toldFlag } from "./HotRecord.ts"
@@ -32,6 +33,7 @@ export interface ValidationPathOptions extends MissesOptions {
 export class ValidationPath {
   private readonly sip: SipHash
   private readonly frame = new RequestFrame()
+  private readonly itemKey = new Uint8Array(keyBytesMax)
   private readonly misses: Misses
   private readonly long = new LongRequests()
   private readonly options: ValidationPathOptions
@@ -116,6 +118,25 @@ export class ValidationPath {
     } catch (bug) {
       this.options.onBug(bug)
       this.misses.answer(waiter, reply.broken, wall)
+    }
+  }
+
+  readonly writeUnsafe: Validator["Service"]["writeUnsafe"] = (tenantId, items, item, verdicts) => {
+    try {
+      if (!this.isTurn) this.beginTurn()
+      const { itemKey, wall } = this
+      this.sip.hash(itemKey, 0, items.putKey(itemKey, item))
+      const ref = this.findHot(this.options.lease.holds(this.monotonic, wall))
+      if (ref === 0) return false
+      const { hot, tenants } = this.options.beliefs
+      const isActive = (hot.flags(ref) & inactiveFlag) === 0 && wall < hot.expiresAt(ref)
+      if (!isActive || tenants[hot.tenantIndex(ref)]!.tenantId !== tenantId) return false
+      this.noteUse(ref, wall)
+      // Last: what was written is answered.
+      return verdicts.putActive(hot.bytesOf(ref), hot.tailStart(ref))
+    } catch (bug) {
+      this.options.onBug(bug)
+      return false
     }
   }
 

@@ -8,6 +8,8 @@
  * `statusCode` is handed out for counting; the bytes are the whole reply.
  */
 import { Context } from "effect"
+import type { PlainItems } from "../../schema/PlainItems.ts"
+import type { VerdictsWriter } from "../../schema/VerdictsJson.ts"
 import type { ValidationAnswer } from "../tenant/Tenants.ts"
 
 export type Respond = (reply: Uint8Array, statusCode: number) => void
@@ -31,6 +33,11 @@ export class Validator extends Context.Service<
       dryRun: boolean,
       done: (answer: ValidationAnswer) => void
     ) => void
+    /**
+     * Writes the verdict of the tenant's item of a batch, where it is that of a hot and good token; false: `validateUnsafe` is
+     * to be asked, and nothing is written.
+     */
+    readonly writeUnsafe: (tenantId: string, items: PlainItems, item: number, verdicts: VerdictsWriter) => boolean
     /**
      * Whose application it is, as far as this replica knows, for who shares out places and turns; null where it does
      * not know, which it asks for then. It decides nothing else.

@@ -15,9 +15,10 @@ import { Access } from "../../../src/protocols/Access.ts"
 import { astrayPerSecond } from "../../../src/protocols/Management.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { pressedMax, stuckMs, waitsMax } from "../../../src/protocols/Turns.ts"
+import { readPlainItems } from "../../../src/schema/PlainItems.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
-import { someTime, someToken, someTokenId, verdict } from "../../support/scriptedTenants.ts"
+import { someTime, someToken, someTokenId, toldVerdicts, verdict } from "../../support/scriptedTenants.ts"
 
 const date = "2026-11-24T10:20:30.123Z"
 const application = {
@@ -95,6 +96,12 @@ const turner: KnownRotator = {
 const shownTurner = { name: "turner", kind: "webhook", origin: "tenant", seal_to: sealTo }
 
 /** One right request of every operation that reaches `Tenants`. */
+const twoItems = (token: string) => ({
+  items: [
+    { appName: "app", token },
+    { appName: "app", token: "b" }
+  ]
+})
 const cases: ReadonlyArray<Case> = [
   {
     operation: "application.register",
@@ -373,21 +380,17 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     operation: "token.validate-batch",
-    ask: {
-      items: [
-        { appName: "app", token: "a" },
-        { appName: "app", token: "b" }
-      ]
-    },
+    ask: twoItems("a"),
+    calls: "validatePlain",
+    args: ["demo", readPlainItems(Buffer.from(JSON.stringify(twoItems("a"))))],
+    gives: Effect.sync(() => toldVerdicts(verdict(200), verdict(404))),
+    body: { results: [verdict(200), verdict(404)] }
+  },
+  {
+    operation: "token.validate-batch",
+    ask: twoItems("ü"),
     calls: "validate",
-    args: [
-      "demo",
-      [
-        { appName: "app", token: "a" },
-        { appName: "app", token: "b" }
-      ],
-      { dryRun: false }
-    ],
+    args: ["demo", twoItems("ü").items, { dryRun: false }],
     gives: Effect.succeed([verdict(200), verdict(404)]),
     body: { results: [verdict(200), verdict(404)] }
   },

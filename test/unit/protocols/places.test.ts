@@ -15,7 +15,7 @@ import {
   waitingPerTenant
 } from "../../../src/protocols/Places.ts"
 import { protocolWorld } from "../../support/protocolWorld.ts"
-import { someToken, verdict } from "../../support/scriptedTenants.ts"
+import { someToken, toldVerdicts, verdict } from "../../support/scriptedTenants.ts"
 
 const asking = (tenant: string, changes: Partial<Asking> = {}): Asking => ({
   tenant,
@@ -146,7 +146,8 @@ describe("a tenant that has all its requests in flight", () => {
     const { held, release, world } = await busy()
     Object.assign(world.tenants.script, {
       getToken: () => Effect.as(held, someToken()),
-      validate: () => Effect.as(Effect.yieldNow, [verdict(200)])
+      validate: () => Effect.as(Effect.yieldNow, [verdict(200)]),
+      validatePlain: () => Effect.map(Effect.yieldNow, () => toldVerdicts(verdict(200)))
     })
     const ordinary = world.tenant("token.get", { tokenId: "a" })
     const item = { appName: "app", token: "value" }

@@ -2,8 +2,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scheduler } from "effect"
 import type { ValidationAnswer } from "../../../../src/actors/tenant/Tenants.ts"
-import { validateAll } from "../../../../src/actors/tokens/validateAll.ts"
+import { validateAll, writeAll } from "../../../../src/actors/tokens/validateAll.ts"
 import type { Validator } from "../../../../src/actors/validation/Validator.ts"
+import { encodeTail } from "../../../../src/schema/EcapReply.ts"
+import { type PlainItems, readPlainItems } from "../../../../src/schema/PlainItems.ts"
+import { seededRandom } from "../../../support/seededRandom.ts"
 
 const answerOf = (token: string): ValidationAnswer => ({
   statusCode: 200,
@@ -18,6 +21,7 @@ const itemsOf = (count: number) => Array.from({ length: count }, (_, n) => ({ ap
 const asked = (validateUnsafe: Validator["Service"]["validateUnsafe"]): Validator["Service"] => ({
   answerUnsafe: () => assert.fail("asked in bytes"),
   validateUnsafe,
+  writeUnsafe: () => assert.fail("asked where an item lies"),
   tenantOfUnsafe: () => assert.fail("asked whose it is"),
   drained: () => Promise.resolve(),
   inFlight: () => 0
@@ -113,6 +117,64 @@ describe("validations of one request", () => {
       yield* Effect.promise(() => new Promise((turn) => setImmediate(() => setImmediate(turn))))
       assert.strictEqual(given, before)
       assert.isBelow(given, 1_000)
+    })
+  )
+})
+
+/** The same items, read where they lie. */
+const plainOf = (count: number): PlainItems =>
+  readPlainItems(Buffer.from(JSON.stringify({ items: itemsOf(count) }))) ?? assert.fail("not plain")
+const activeOf = (token: string) => {
+  const [tokenId, endpointId] = [token.padEnd(36, "."), `of-${token}`]
+  const tail = encodeTail({ tokenId, endpointId, statusCode: 200, reasonPhrase: null })
+  return { answer: { ...answerOf(token), tokenId, endpointId }, tail }
+}
+/** Of those that are hot the verdict is written; the others are told, when `validateUnsafe` likes. */
+const written = (isHot: (token: string) => boolean, validateUnsafe: Validator["Service"]["validateUnsafe"]) => ({
+  ...asked(validateUnsafe),
+  writeUnsafe: ((tenantId, items, item, verdicts) => {
+    assert.strictEqual(tenantId, "acme")
+    return isHot(items.token(item)) && verdicts.putActive(activeOf(items.token(item)).tail, 0)
+  }) satisfies Validator["Service"]["writeUnsafe"]
+})
+const joined = ({ others, written: verdicts }: Effect.Success<ReturnType<typeof writeAll>>) =>
+  JSON.parse(Buffer.from(verdicts.join(others.map((other) => JSON.stringify(other)))).toString()).results
+
+describe("validations of one request that were read where they lie", () => {
+  const { random, seed } = seededRandom("validations of one request")
+
+  it.live("are in the order of the items, whichever are hot, and in whatever order the others are answered", () =>
+    Effect.gen(function* () {
+      for (const [count, share] of [
+        [1, 0],
+        [1, 1],
+        [300, 0],
+        [300, 0.5],
+        [1_000, 0.9],
+        [1_000, 1]
+      ] as const) {
+        const hot = new Set(itemsOf(count).flatMap(({ token }) => (random() < share ? [token] : [])))
+        const waiting: Array<() => void> = []
+        const late = written(
+          (token) => hot.has(token),
+          (_tenantId, appName, token, dryRun, done) => {
+            assert.deepStrictEqual([appName, dryRun], ["app", false])
+            const answer = () => done(answerOf(token))
+            if (random() < 0.3) answer()
+            else waiting.push(answer)
+          }
+        )
+        let isOver = false
+        const tell = () => {
+          for (const answer of waiting.splice(0).toReversed()) answer()
+          if (!isOver) setImmediate(tell)
+        }
+        setImmediate(tell)
+        const results = joined(yield* writeAll(late, "acme", plainOf(count)))
+        isOver = true
+        const expected = itemsOf(count).map(({ token }) => (hot.has(token) ? activeOf(token).answer : answerOf(token)))
+        assert.deepStrictEqual(results, expected, `SEED=${seed}`)
+      }
     })
   )
 })

@@ -66,7 +66,7 @@ it.effect("a tenant that is not there has no tokens of another one", () =>
 
 it.effect("where MariaDB does not say what any of the tokens is, nobody waits for it a second time", () =>
   Effect.gen(function* () {
-    const validate = yield* validations.make(() => Effect.die("asked"))
+    const { validate } = yield* validations.make(() => Effect.die("asked"))
     const answers = yield* validate("acme", [good, unknown], true)
     assert.deepStrictEqual(
       answers.map(({ statusCode }) => statusCode),
@@ -82,6 +82,7 @@ it.effect("where MariaDB does not say what any of the tokens is, nobody waits fo
       answerUnsafe: () => {},
       validateUnsafe: (_tenantId, _appName, _token, _dryRun, done) =>
         done({ statusCode: 503, reasonPhrase: null, tokenId: null, endpointId: null, status: null }),
+      writeUnsafe: () => false,
       tenantOfUnsafe: () => null,
       drained: () => Promise.resolve(),
       inFlight: () => 0
