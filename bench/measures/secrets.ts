@@ -35,7 +35,8 @@ export const opening: Group = {
           ours: "opened",
           baseline: "echo",
           unit: "/s",
-          goal: { atLeast: 0.6 }
+          goal: { atLeast: 0.6 },
+          note: "answered by the service's own lines"
         }
       ]
     }
