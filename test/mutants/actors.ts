@@ -238,6 +238,16 @@ export const actors: ReadonlyArray<Mutant> = [
         id: "audit-checkpoint-shorter-than-signed",
         from: "if (head.seq < place.seq) return",
         to: "if (head.seq < place.seq - 1_000) return"
+      },
+      {
+        id: "audit-checkpoint-nothing-left-is-nothing-lost",
+        from: "if (head.seq === 0 && last === null) return",
+        to: "if (head.seq === 0) return"
+      },
+      {
+        id: "audit-checkpoint-signed-is-signed-anew",
+        from: "if (stored?.seq === head.seq) return",
+        to: "if (stored?.seq === head.seq && stored.number === 0) return"
       }
     ]
   ),

@@ -210,6 +210,13 @@ export const promises: ReadonlyArray<Mutant> = [
       id: "audit-retention-erases-untold",
       from: "    yield* notes.row(globalTenantId, caller, Cuts.actOf(piece.stub, piece.publicKey))\n    yield* cuts.cut(piece.stub)\n    return true\n",
       to: "    yield* cuts.cut(piece.stub)\n    return true\n"
+    },
+    {
+      id: "audit-sweep-nothing-left-is-nothing-lost",
+      from: "(known?.seq ?? 0) === seq && (known === null || known.hash === hash)",
+      to: "(seq === 0 || (known?.seq === seq && known.hash === hash))",
+      breaks: ["P8", "R-AUD-3"],
+      tests: [`${audit}/Forgery.test.ts`]
     }
   ]),
   ...faultsIn("src/actors/audit/Verification.ts", { breaks: ["R-SEC-15"], tests: [`${audit}/Verification.test.ts`] }, [

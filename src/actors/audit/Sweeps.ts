@@ -167,7 +167,8 @@ const make = Effect.gen(function* () {
   })
   const isSigned = ({ hash, seq, signedSeq, tenantId }: TenantHead) => {
     const known = heads.knownUnsafe(tenantId)
-    return seq === 0 || (signedSeq === seq && known?.seq === seq && known.hash === hash)
+    // A chain without a row is as it was signed where nothing of it ever was.
+    return signedSeq === seq && (known?.seq ?? 0) === seq && (known === null || known.hash === hash)
   }
   /** Where the next piece begins; the last tenant of the one before. */
   let after = ""

@@ -82,6 +82,22 @@ describe("a chain written anew, with hashes and counters that fit and no checkpo
     }
   }
 
+  it.effect("is found though no row is left of it, and none comes", () =>
+    Effect.gen(function* () {
+      for (const forget of [(_: World) => {}, deleteCheckpoints]) {
+        const { replica, world } = yield* started
+        rewrite(world, () => true)
+        forget(world)
+        yield* replica.sweeps.checkpoint
+        assert.deepStrictEqual(replica.alarm.brokenUnsafe(), ["demo"])
+        assert.strictEqual(
+          ((yield* Effect.flip(replica.audit.sign("demo", someone))) as { readonly reason?: string }).reason,
+          "its audit is broken at 1: the row is missing"
+        )
+      }
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
   it.effect("is found though an old checkpoint is announced again, and one that nobody signed", () =>
     Effect.gen(function* () {
       const { replica, world } = yield* started
@@ -171,6 +187,10 @@ describe("an honest chain", () => {
       const verdict = yield* two.audit.verify("demo", whole, someone)
       assert.deepStrictEqual([verdict.valid, verdict.checked, verdict.published?.seq], [true, 15, 15])
       assert.isEmpty(two.alarm.brokenUnsafe())
+      // Who is started later finds it signed.
+      const three = yield* world.replica("three")
+      yield* three.sweeps.checkpoint
+      assert.deepStrictEqual([announced(world).length, checkpoints(world).length], [3, 1])
     })
   )
 })
