@@ -143,6 +143,54 @@ export const actors: ReadonlyArray<Mutant> = [
         id: "credentials-rotation-generations-begin-again",
         from: "const forgotten = afterForgotten(workspace.now)",
         to: "const forgotten = afterForgotten(0)"
+      },
+      {
+        id: "credentials-rotation-gone-entry-of-any-name",
+        from: "refresh?.own === true && refresh.provider === name",
+        to: "refresh?.own === true && name !== undefined",
+        breaks: ["R-ROT-1", "R-SEC-30"]
+      },
+      {
+        id: "credentials-rotation-entry-deleted-meanwhile",
+        from: "return found === undefined\n",
+        to: "return found === null\n",
+        breaks: ["R-REF-5", "R-ROT-5"],
+        tests: ["test/unit/actors/credentials/RotatorFields.test.ts"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/tenant/CredentialWorkspace.ts",
+    { breaks: ["R-SEC-8", "R-SEC-10"], tests: ["test/unit/actors/tenant/CredentialWorkspace.test.ts"] },
+    [
+      {
+        id: "credentials-workspace-tenant-switches-nothing-global",
+        from: "new Set([this.tenantId, credential.tenantId === globalTenantId ? globalTenantId : this.tenantId])",
+        to: "new Set([credential.tenantId === globalTenantId ? globalTenantId : this.tenantId])"
+      },
+      {
+        id: "credentials-workspace-any-global-owner",
+        from: '          : ownerKey(credential.owner) === "")',
+        to: "          : credential.tenantId === globalTenantId)",
+        breaks: ["P5", "R-SEC-10"]
+      },
+      {
+        id: "credentials-workspace-provider-put-and-deleted",
+        from: "    this.providersDeleted.delete(entry.name)\n",
+        to: "",
+        breaks: ["R-REF-5"]
+      },
+      {
+        id: "credentials-workspace-provider-of-a-moment-ago-is-unused",
+        from: "this.providersInUse.has(name) || this.isNamed(({ refresh }) => refresh?.provider === name)",
+        to: "this.providersInUse.has(name)",
+        breaks: ["R-REF-5"]
+      },
+      {
+        id: "credentials-workspace-rotator-of-a-moment-ago-is-unused",
+        from: "this.rotatorsInUse.has(name) || this.isNamed(({ rotating }) => rotating?.rotator === name)",
+        to: "this.rotatorsInUse.has(name)",
+        breaks: ["R-ROT-5"]
       }
     ]
   ),

@@ -38,7 +38,15 @@ import {
 import type { ChangedCredential, CredentialMetadata, StoreRequest, UpdateRequest } from "./Credentials.ts"
 import { metadataOf } from "./Metadata.ts"
 import { firstRefresh, type RefreshSetup, refreshTakenUp, withRefresh } from "./RefreshCommands.ts"
-import { beginning, changeRefusal, forgetRotation, ownEntryGone, rotatingAfter } from "./RotationChange.ts"
+import {
+  beginning,
+  changeRefusal,
+  forgetRotation,
+  ownEntryGone,
+  ownEntryLacks,
+  ownEntryOf,
+  rotatingAfter
+} from "./RotationChange.ts"
 import { withRotating } from "./RotationSteps.ts"
 import type { RotatorSetup } from "./Rotators.ts"
 
@@ -59,7 +67,8 @@ export const store = (
     credentials: {
       ...noCredentials,
       slots: [slotKey(request.serviceName, ownerKey(request.owner))],
-      serviceNames: [request.serviceName]
+      serviceNames: [request.serviceName],
+      ...ownEntryOf(setup)
     }
   },
   rejected: () => new errors.CredentialExists({ serviceName: request.serviceName, credentialId: null }),
@@ -67,6 +76,8 @@ export const store = (
     const { owner, secret: redacted, serviceName, ...rest } = request
     const past = inThePast(request.expiresAt, workspace.now)
     if (past !== undefined) return Result.fail(past)
+    const lacks = ownEntryLacks(workspace, setup)
+    if (lacks !== undefined) return Result.fail(lacks)
     const active = workspace.credentials.activeInSlot(serviceName, owner)
     const decision = Lifecycle.decideStore(active, workspace.now)
     if (decision._tag === "Exists") return Result.fail(exists(serviceName, decision))
@@ -140,7 +151,7 @@ export const update = (
 ): Command<CredentialMetadata> => ({
   name: "credential.update",
   caller,
-  load: { credentials: { ...noCredentials, ids: [request.credentialId] } },
+  load: { credentials: { ...noCredentials, ids: [request.credentialId], ...ownEntryOf(setup?.refresh ?? null) } },
   decide: (workspace) => {
     const found = findOwn(workspace, request.credentialId, request.expectedVersion)
     if (Result.isFailure(found)) return Result.fail(found.failure)
@@ -164,7 +175,7 @@ export const update = (
       const reason = "must name a rotator while the secret has its admin_username or admin_password: rotate them out"
       return Result.fail(new errors.InvalidRequest({ path: "rotation", reason }))
     }
-    const gone = ownEntryGone(before, setup?.refresh ?? null)
+    const gone = ownEntryGone(before, setup?.refresh ?? null) ?? ownEntryLacks(workspace, setup?.refresh ?? null)
     if (gone !== undefined) return Result.fail(gone)
     const unended =
       setup === null ? undefined : changeRefusal(before, request.rotation ?? null, setup.refresh, workspace.now)

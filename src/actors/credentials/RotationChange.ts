@@ -9,6 +9,7 @@ import {
   pendingVersion,
   type Rotating
 } from "../../domain/Rotating.ts"
+import type { CredentialLoad } from "../../store/CredentialStore.ts"
 import type { Workspace } from "../tenant/Workspace.ts"
 import type { RefreshSetup } from "./RefreshCommands.ts"
 import { withRotating } from "./RotationSteps.ts"
@@ -48,6 +49,22 @@ export const ownEntryGone = ({ refresh, rotating }: Credential, setup: Setup): e
   const { name } = setup.provider
   return refresh?.own === true && refresh.provider === name
     ? new errors.RowChanged({ kind: "provider", id: name })
+    : undefined
+}
+
+/** The tenant's own entry that is meant: until a credential names it, it may be deleted, so it is looked for once more. */
+export const ownEntryOf = (setup: Setup): Pick<CredentialLoad, "providers" | "rotators"> => {
+  if (setup?.own !== true) return {}
+  return "rotator" in setup ? { rotators: [setup.rotator] } : { providers: [setup.provider.name] }
+}
+
+/** Deleted since it was found. For a command that loads `ownEntryOf` the same. */
+export const ownEntryLacks = ({ credentials }: Workspace, setup: Setup): errors.InvalidRequest | undefined => {
+  if (setup?.own !== true) return undefined
+  const kind = "rotator" in setup ? "rotator" : "provider"
+  const found = "rotator" in setup ? credentials.rotator(setup.rotator) : credentials.provider(setup.provider.name)
+  return found === undefined
+    ? new errors.InvalidRequest({ path: `rotation.${kind}`, reason: `is not a ${kind} that the tenant knows` })
     : undefined
 }
 

@@ -127,8 +127,9 @@ export class CredentialWorkspace {
     return this.providers.get(name)
   }
 
+  /** By a credential that a command before made or changed, too. */
   isProviderInUse(name: string): boolean {
-    return this.providersInUse.has(name)
+    return this.providersInUse.has(name) || this.isNamed(({ refresh }) => refresh?.provider === name)
   }
 
   /** Those that the commands before made included; what they deleted still counts. */
@@ -141,7 +142,13 @@ export class CredentialWorkspace {
   }
 
   isRotatorInUse(name: string): boolean {
-    return this.rotatorsInUse.has(name)
+    return this.rotatorsInUse.has(name) || this.isNamed(({ rotating }) => rotating?.rotator === name)
+  }
+
+  private isNamed(names: (credential: Credential) => boolean): boolean {
+    return Array.from(this.credentials.values()).some(
+      (credential) => credential.tenantId === this.tenantId && credential.state !== "revoked" && names(credential)
+    )
   }
 
   /** As `providerCount`. */

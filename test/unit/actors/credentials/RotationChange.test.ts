@@ -3,7 +3,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { update } from "../../../../src/actors/credentials/Commands.ts"
-import { changeRefusal, rotatingAfter } from "../../../../src/actors/credentials/RotationChange.ts"
+import type { RefreshSetup } from "../../../../src/actors/credentials/RefreshCommands.ts"
+import { changeRefusal, ownEntryGone, rotatingAfter } from "../../../../src/actors/credentials/RotationChange.ts"
 import type { RotatorSetup } from "../../../../src/actors/credentials/Rotators.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import type { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
@@ -118,4 +119,20 @@ it("a rotation that is taken up again begins behind every generation and term of
   const erp = { ...setup, rotator: "erp" }
   const other = rotatingAfter(workspaceAt(begun + week), before, { ...rotation, rotator: "erp" }, erp).rotating!
   assert.deepStrictEqual([other.generation, other.term], [spent.generation, spent.term], "known, it goes on from there")
+})
+
+it("an own entry that is gone lets nobody go on under its name, and stands in no other's way", () => {
+  const before = { refresh: { provider: "crm", own: true }, rotating: { rotator: "crm", own: true } } as Credential
+  const provider = (name: string, own?: true) => ({ provider: { name }, own }) as unknown as RefreshSetup
+  const goneFor = (next: RefreshSetup | RotatorSetup | null) => ownEntryGone(before, next)?.kind
+  assert.deepStrictEqual([goneFor(provider("crm")), goneFor(setup)], ["provider", "rotator"])
+  for (const next of [
+    null,
+    provider("crm", true),
+    provider("erp"),
+    { ...setup, own: true },
+    { ...setup, rotator: "erp" }
+  ]) {
+    assert.isUndefined(goneFor(next as RotatorSetup | null))
+  }
 })

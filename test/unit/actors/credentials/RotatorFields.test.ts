@@ -100,6 +100,49 @@ it.effect("a tenant's own rotator whose row is gone is followed by no other of i
   })
 )
 
+it.effect.each(["provider", "rotator"] as const)(
+  "a tenant's own %s that is deleted while a credential is stored for it, or changed to it, is named by none",
+  (kind) =>
+    Effect.gen(function* () {
+      const made = yield* credentialWorld
+      const { credentials } = yield* made.replica("one", true)
+      const { providers, rotators } = yield* made.replica("two", true)
+      const definition = { name: "crm", token_url: "https://crm.example/token" }
+      const secrets = { clientSecrets: ["s"], clientKey: null }
+      const generate = { length: 32, alphabet: "abcdefghijklmnopqrstuvwxyz012345" }
+      const [put, remove] =
+        kind === "provider"
+          ? [
+              providers.put("demo", { definition, clientId: "id", secrets }, caller),
+              providers.remove("demo", "crm", caller)
+            ]
+          : [
+              rotators.put("demo", { name: "crm", seal_to: createCurve().getPublicKey(), generate }, caller),
+              rotators.remove("demo", "crm", caller)
+            ]
+      const rotation = kind === "provider" ? { provider: "crm" } : { rotator: "crm", every: "P30D" }
+      const type = kind === "provider" ? "oauth" : "basic"
+      const secret = kind === "provider" ? { access_token: "a", refresh_token: "r" } : { username: "u", password: "p" }
+      const plain = request(secret, { type, rotation: null, serviceName: "another" })
+      const { credentialId } = yield* credentials.store("demo", plain, caller)
+      const update = { ...nothingElse, credentialId, expectedVersion: null, rotation }
+      for (const change of [
+        credentials.store("demo", request(secret, { type, rotation }), caller),
+        credentials.update("demo", update, caller)
+      ]) {
+        yield* put
+        made.beforeTransactions.push(Effect.orDie(remove))
+        assert.deepInclude(yield* Effect.flip(change), { _tag: "InvalidRequest", path: `rotation.${kind}` })
+        assert.isEmpty(made.beforeTransactions)
+      }
+      const { refresh, rotating } = made.tables.credentials.get(credentialId)!
+      assert.deepStrictEqual([refresh, rotating, made.tables.credentials.all().length], [undefined, undefined, 1])
+      yield* put
+      yield* credentials.update("demo", update, caller)
+      assert.include((yield* Effect.flip(remove))._tag, "InUse")
+    })
+)
+
 it.effect(
   "each reading of a rotation is believed by itself: a row changed between two names nobody to seal a secret for",
   () =>
