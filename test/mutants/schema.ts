@@ -143,6 +143,13 @@ export const schema: ReadonlyArray<Mutant> = [
         from: "return id === malformed ? id : shortOrNone(id)",
         to: "return id",
         breaks: ["R-INP-2"]
+      },
+      {
+        id: "schema-avro-long-correlation-id-is-sent",
+        from: "Writer.text(shortOrNone(id))",
+        to: "Writer.text(id)",
+        breaks: ["R-INP-2", "R-EVT-6"],
+        tests: ["test/unit/actors/tenant/EventWriter.test.ts"]
       }
     ]
   ),

@@ -245,6 +245,16 @@ export const tenant: ReadonlyArray<Mutant> = [
         id: "tenant-tagging-changed-settings-are-tagged",
         from: "(before === undefined || !holding.settings())",
         to: "(before === undefined || (!holding.settings() && loaded.now < 0))"
+      },
+      {
+        id: "tenant-tagging-settings-of-a-tenant-made-now",
+        from: "createdAt: before?.createdAt ?? loaded.now,",
+        to: "createdAt: loaded.now,"
+      },
+      {
+        id: "tenant-tagging-settings-of-a-removed-tenant-are-nobodys",
+        from: "(before?.removedAt ?? loaded.now) : (before?.removedAt ?? null)",
+        to: "(before?.removedAt ?? loaded.now) : null"
       }
     ]
   ),
@@ -266,8 +276,24 @@ export const tenant: ReadonlyArray<Mutant> = [
         id: "tenant-events-too-many-ids",
         from: "facts.slice(index * tokenIdsMax, (index + 1) * tokenIdsMax)",
         to: "facts.slice(index * tokenIdsMax)",
-        survives: "an endpoint has at most a thousand tokens, so there is never a second event: a second fence",
         breaks: ["R-EVT-6", "R-EVT-3"]
+      },
+      {
+        id: "tenant-events-ten-thousand-ids",
+        from: "const tokenIdsMax = 1_000",
+        to: "const tokenIdsMax = 10_000",
+        breaks: ["R-EVT-6"]
+      },
+      {
+        id: "tenant-events-unchanged-ones-of-all-applications",
+        from: "const key = `${token.appName}/${token.endpointId}`",
+        to: "const key = token.endpointId"
+      },
+      {
+        id: "tenant-events-sessions-by-the-tokens-version",
+        from: '"ce-entityversion": String(workspace.nextSeq)',
+        to: '"ce-entityversion": String(tokens[0]!.version)',
+        breaks: ["R-EVT-3", "R-EVT-2"]
       },
       {
         id: "tenant-events-before-in-force",

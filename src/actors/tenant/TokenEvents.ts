@@ -12,7 +12,7 @@
  * one message makes several. An event that could never leave would hold back its entity for ever.
  */
 import { Context, Effect, Layer } from "effect"
-import { eventBytesMax, isCorrelationId } from "../../domain/Names.ts"
+import { eventBytesMax } from "../../domain/Names.ts"
 import type { Token } from "../../domain/Token.ts"
 import * as Pieces from "../../observability/Pieces.ts"
 import { Replica } from "../../observability/Replica.ts"
@@ -120,7 +120,7 @@ export class EventWriter extends Context.Service<
           entityKey: `endpoint/${appName}/${endpointId}`,
           headers: { "ce-entityversion": String(workspace.nextSeq) },
           payload: EndpointTokenRevokedEvent.encode({
-            correlationId: toldCorrelationId(workspace.correlationIdOf({ correlationId })),
+            correlationId: workspace.correlationIdOf({ correlationId }),
             timestamp: BigInt(workspace.now),
             timeout: 0n,
             appName,
@@ -200,9 +200,6 @@ export const bodyOf = (data: Readonly<Record<string, unknown>>): Uint8Array => {
   const short = Object.fromEntries(Object.entries(data).filter(([name]) => !leftOut.includes(name)))
   return encoder.encode(JSON.stringify({ ...short, leftOut }))
 }
-
-/** One that is longer than a caller may give is left out. */
-const toldCorrelationId = (id: string): string => (isCorrelationId(id) ? id : "")
 
 const takesAway = (fact: TokenFact): boolean =>
   fact.type !== "provisioned" && fact.type !== "activated" && fact.type !== "reactivated"

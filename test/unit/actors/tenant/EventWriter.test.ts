@@ -1,13 +1,21 @@
 // Verifies R-EVT-2, R-EVT-3, R-EVT-6.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
-import { bodyOf } from "../../../../src/actors/tenant/TokenEvents.ts"
+import { Effect, Layer, Result } from "effect"
+import { Ids } from "../../../../src/actors/tenant/Ids.ts"
+import { bodyOf, EventWriter } from "../../../../src/actors/tenant/TokenEvents.ts"
+import type { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
 import { eventBytesMax } from "../../../../src/domain/Names.ts"
+import type { Token } from "../../../../src/domain/Token.ts"
+import * as Pieces from "../../../../src/observability/Pieces.ts"
+import { Replica, replicaOf } from "../../../../src/observability/Replica.ts"
 import { EndpointTokenRevokedEvent } from "../../../../src/schema/Ecap.ts"
+import type { OutboxEntry } from "../../../../src/store/TenantStore.ts"
 import { operator, tenantWorld } from "../../../support/tenantWorld.ts"
 
 const correlationIdOf = (payload: Uint8Array | undefined) =>
   EndpointTokenRevokedEvent.decode(payload ?? new Uint8Array())?.correlationId
+
+const someIds = Layer.succeed(Ids, { next: () => "id", tokenValue: () => "value", tokenValues: () => [] })
 
 describe("events of tokens", () => {
   const begun = Effect.gen(function* () {
@@ -63,6 +71,67 @@ describe("events of tokens", () => {
   )
 })
 
+describe("the end of sessions", () => {
+  it.live("has a number that rises with each that is told of an endpoint, whatever the tokens' versions", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
+      yield* tenants.registerApplication("acme", "app", operator)
+      const item = { endpointId: "e", token: null, expiresAt: null, description: null }
+      for (let times = 0; times < 3; times++) {
+        yield* tenants.provisionTokens("acme", "app", [item], operator)
+        yield* tenants.deleteTokens("acme", { endpointId: "e" }, operator)
+      }
+      const numbers = Array.from(world.tables.outbox.values())
+        .filter(({ entry }) => entry.stream === "revocations")
+        .map(({ entry }) => Number(entry.headers["ce-entityversion"]))
+      assert.lengthOf(new Set(numbers), 3)
+      assert.deepStrictEqual(
+        numbers,
+        numbers.toSorted((one, other) => one - other)
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("of tokens that did not change is told by application and endpoint, a thousand ids in one event", () =>
+    Effect.gen(function* () {
+      const { endSessions, ofFacts } = yield* EventWriter
+      const workspace = {
+        now: 0,
+        nextSeq: 1,
+        targetCount: 1,
+        facts: [],
+        correlationIdOf: () => "c"
+      } as unknown as Workspace
+      const token = (appName: string, tokenId: string) => ({ appName, endpointId: "e", tokenId }) as Token
+      const told = (entries: ReadonlyArray<OutboxEntry>) =>
+        entries
+          .filter(({ stream }) => stream === "revocations")
+          .map(({ payload }) => EndpointTokenRevokedEvent.decode(payload))
+          .map((one) => [one?.appName, one?.tokenIds.length])
+      const tokens = [token("app", "1"), token("other", "2"), token("app", "3")]
+      assert.deepStrictEqual(told(endSessions(workspace, tokens, "c")), [
+        ["app", 2],
+        ["other", 1]
+      ])
+      const facts = Array.from({ length: 1_001 }, (_, number) => ({
+        type: "deleted",
+        token: token("app", String(number)),
+        previousStatus: "Active",
+        reason: null,
+        endsSessions: true,
+        caller: operator
+      }))
+      const pieces = ofFacts({ ...workspace, facts } as unknown as Workspace)
+      assert.deepStrictEqual(told(Pieces.atOnce(pieces)), [
+        ["app", 1_000],
+        ["app", 1]
+      ])
+    }).pipe(Effect.provide(Layer.provide(EventWriter.layer, [someIds, Layer.succeed(Replica, replicaOf("cm", "one"))])))
+  )
+})
+
 describe("an event is bounded when it is written", () => {
   it.live("one long correlation id is left out of the event, and silences nobody", () =>
     Effect.gen(function* () {
@@ -87,6 +156,8 @@ describe("an event is bounded when it is written", () => {
         rows.map(({ payload }) => correlationIdOf(payload)),
         ["", "", ids[2]]
       )
+      // Whoever reads one hears it without; it is not even sent.
+      for (const { payload } of rows) assert.isBelow(payload.length, 2_000)
     }).pipe(Effect.scoped)
   )
 

@@ -3,8 +3,9 @@
 import { assert, describe, it } from "vitest"
 import { holdingIn, tagged } from "../../../../src/actors/tenant/RowTagging.ts"
 import * as RowTags from "../../../../src/crypto/RowTags.ts"
+import { noSettings, type TenantSettings, withSettings } from "../../../../src/domain/Tenant.ts"
 import { atOnce } from "../../../../src/observability/Pieces.ts"
-import type { Loaded } from "../../../../src/store/TenantStore.ts"
+import type { Changes, Loaded } from "../../../../src/store/TenantStore.ts"
 import { credentialRow, nextId } from "../../../support/credentialRows.ts"
 import { aToken, noChanges } from "../../../support/storeFixtures.ts"
 import { tagOf } from "../../../support/tenantWorld.ts"
@@ -95,6 +96,24 @@ describe("a tenant's settings", () => {
       atOnce(tagged("acme", loaded, changes, holdingIn(loaded, tagger), tagger)).tenantSettingsMac
     assert.instanceOf(macOf(loadedWith({})), Uint8Array)
     assert.isUndefined(macOf(loadedWith({ tenant: { ...tenant, settingsMac: tagOf("something else") } })))
+  })
+
+  it("are tagged as they stand then: made when they were, and removed once", () => {
+    const macOf = (removedAt: number | null, change: Partial<Changes>) => {
+      const before = { ...tenant, removedAt }
+      const loaded = loadedWith({
+        tenant: { ...before, settingsMac: tagOf(RowTags.ofTenantSettings(before)) }
+      })
+      return atOnce(tagged("acme", loaded, { ...noChanges, ...change }, holdingIn(loaded, tagger), tagger))
+        .tenantSettingsMac
+    }
+    const tagAt = (removedAt: number | null, settings: TenantSettings = noSettings) =>
+      tagOf(RowTags.ofTenantSettings(withSettings({ ...tenant, removedAt }, settings)))
+    const change = { tenantConfigured: configured }
+    assert.deepStrictEqual(macOf(null, change), tagAt(null, configured.settings))
+    assert.deepStrictEqual(macOf(4_000, change), tagAt(4_000, configured.settings))
+    assert.deepStrictEqual(macOf(null, { tenantRemoved: true }), tagAt(5_000))
+    assert.deepStrictEqual(macOf(4_000, { tenantRemoved: true }), tagAt(4_000))
   })
 })
 
