@@ -276,6 +276,11 @@ export const edges: ReadonlyArray<Mutant> = [
       to: 'parameter.kind === "list" && Object.hasOwn(read, name)'
     },
     {
+      id: "gateway-parameters-value-given-twice",
+      from: "before.includes(value.success) ? before : [...before, value.success]",
+      to: "[...before, value.success]"
+    },
+    {
       id: "gateway-parameters-unknown",
       from: "if (parameter === undefined) return Result.fail",
       to: "if (parameter === undefined) continue\n    if (text.length < 0) return Result.fail"

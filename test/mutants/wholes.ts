@@ -435,6 +435,17 @@ const onTheWay: ReadonlyArray<Mutant> = [
         id: "gateway-tls-new-certificate-waits-for-a-start",
         from: "    server.setSecureContext({",
         to: "    if (saidWrong) server.setSecureContext({"
+      },
+      {
+        id: "gateway-tls-certificate-of-before-stays-away",
+        from: "    present = read\n",
+        to: ""
+      },
+      {
+        id: "gateway-tls-half-a-pair-is-none",
+        from: 'certificateFile === "" && keyFile === "" ?',
+        to: 'certificateFile === "" || keyFile === "" ?',
+        tests: ["test/unit/gateway/Tls.test.ts"]
       }
     ]
   ),
@@ -529,6 +540,44 @@ const starting: ReadonlyArray<Mutant> = [
       to: 'import { ManagedElsewhere } from "../domain/errors.ts"\nimport "../store/PlatformStore.ts"\n'
     }
   ]),
+  ...faultsIn(
+    "src/gateway/CredentialRows.ts",
+    { breaks: ["R-GWY-1"], tests: [`${gateway}/rows.test.ts#14: services are listed`] },
+    [
+      {
+        id: "gateway-rows-services-in-one-page",
+        from: "    answer: ServicePage,\n    statuses: [200],\n    query: pageParameters,\n",
+        to: "    answer: ServicePage,\n    statuses: [200],\n"
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/gateway/OtherRows.ts",
+    { breaks: ["R-GWY-1"], tests: [`${gateway}/rows.test.ts#15: applications are listed`] },
+    [
+      {
+        id: "gateway-rows-applications-in-one-page",
+        from: "    answer: ApplicationPage,\n    statuses: [200],\n    query: pageParameters,\n",
+        to: "    answer: ApplicationPage,\n    statuses: [200],\n"
+      }
+    ]
+  ),
+  ...faultsIn("src/gateway/Handler.ts", { breaks: ["R-GWY-1"], tests: [`${gateway}/rows.test.ts#12: PUT rotate`] }, [
+    {
+      id: "gateway-handler-any-conflict-is-a-precondition",
+      from: 'version !== null && why.code === "VERSION_CONFLICT"',
+      to: 'why.code === "VERSION_CONFLICT"'
+    }
+  ]),
+  ...faultsIn(
+    "src/gateway/TenantByIssuer.ts",
+    { breaks: ["R-GWY-9", "P6"], tests: ["test/unit/gateway/TenantByIssuer.test.ts"] },
+    [
+      { id: "gateway-tenant-first-answer-for-ever", from: "          asking.delete(issuer)\n", to: "" },
+      { id: "gateway-tenant-one-question-more", from: "asking.size >= questionsMax", to: "asking.size > questionsMax" },
+      { id: "gateway-tenant-nobody-is-asked-together", from: "      asking.set(issuer, deferred)\n", to: "" }
+    ]
+  ),
   ...faultsIn("src/gateway/TenantByIssuer.ts", { breaks: ["R-RUN-2"], tests: [house] }, [
     {
       id: "gateway-tenant-by-the-machines-clock",

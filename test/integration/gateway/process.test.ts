@@ -176,6 +176,14 @@ it("its certificate is read again when it changes, and one that is none changes 
     (name) => name === "second",
     { limitMs: 120_000, what: "the new certificate" }
   )
+  // The one of before, which was kept for a while, is a new one then.
+  copyFileSync(first.cert, cert)
+  copyFileSync(first.key, key)
+  await eventually(
+    () => served(gateway.url),
+    (name) => name === "first",
+    { limitMs: 120_000, what: "the certificate of before" }
+  )
   assert.strictEqual(await gateway.stop(), 0)
 })
 

@@ -304,6 +304,8 @@ it("12: PUT rotate gives it a new secret, if it has the version that is named", 
     412,
     "PRECONDITION_FAILED"
   ])
+  const old = { credentials: { api_key: "k" }, expected_version: 1 }
+  assert.deepStrictEqual(told(await world.ask("PUT", `${path}/rotate`, old)), [409, "VERSION_CONFLICT"])
   assert.deepStrictEqual(
     told(await world.ask("PUT", `/api/v1/credentials/${unknownId}/rotate`, { credentials: { api_key: "k" } })),
     [404, "CREDENTIAL_NOT_FOUND"]
@@ -341,6 +343,10 @@ it("14: services are listed, disabled and enabled", async () => {
     services.map(({ service_name }: { service_name: string }) => service_name),
     "s14"
   )
+  const page = (await world.ask("GET", "/api/v1/services?limit=1")).body
+  assert.deepStrictEqual(page.content, services.slice(0, 1))
+  const { body } = await world.ask("GET", `/api/v1/services?cursor=${page.next_cursor}`)
+  assert.deepStrictEqual(body.content.slice(0, services.length - 1), services.slice(1))
 })
 
 it("15: applications are listed, registered (201, then 200) and removed with the number of their tokens", async () => {
@@ -352,6 +358,11 @@ it("15: applications are listed, registered (201, then 200) and removed with the
     ({ appName }: { appName: string }) => appName
   )
   assert.sameMembers(names, [app, "others"])
+  const page = (await world.ask("GET", "/api/v1/applications?limit=1")).body
+  assert.deepStrictEqual(
+    page.content.map(({ appName }: { appName: string }) => appName),
+    names.slice(0, 1)
+  )
   const removed = await world.ask("DELETE", "/api/v1/applications/others")
   assert.deepStrictEqual([removed.status, removed.body], [200, { deleted: 1 }])
 })

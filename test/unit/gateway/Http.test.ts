@@ -95,7 +95,8 @@ describe("parameters", () => {
         readQuery(row, [
           ["limit", "7"],
           ["status", "A"],
-          ["status", "B"]
+          ["status", "B"],
+          ["status", "A"]
         ])
       ),
       { limit: 7, status: ["A", "B"] }
