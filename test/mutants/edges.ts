@@ -136,6 +136,7 @@ export const edges: ReadonlyArray<Mutant> = [
     { id: "platform-address-metadata-service", from: '  ["169.254.0.0", 16],\n', to: "" },
     { id: "platform-address-carrier-range", from: '["100.64.0.0", 10]', to: '["100.64.0.0", 16]' },
     { id: "platform-address-six-to-four", from: '  ["2002::", 16],\n', to: "" },
+    { id: "platform-address-relay-anycast", from: '  ["192.88.99.0", 24],\n', to: "" },
     { id: "platform-address-with-a-zone", from: '!address.includes("%") && global', to: "global" }
   ]),
   ...faultsIn(
@@ -198,6 +199,16 @@ export const edges: ReadonlyArray<Mutant> = [
       id: "platform-own-token-refused-is-kept",
       from: "if (present === old) present = null",
       to: "if (present !== old) present = null"
+    },
+    {
+      id: "platform-own-token-refused-late-takes-the-next",
+      from: "if (present === old) present = null",
+      to: "present = null"
+    },
+    {
+      id: "platform-own-token-given-up-for-all",
+      from: "Exit.hasInterrupts(exit) ? Exit.fail(interrupted) : exit",
+      to: "exit"
     }
   ]),
   ...faultsIn("src/platform/SystemClient.ts", { breaks: ["R-PLT-5"], tests: [clients] }, [

@@ -367,6 +367,25 @@ export const schema: ReadonlyArray<Mutant> = [
       to: "return text.length <= keyLengthMax ||",
       breaks: ["R-INP-4"]
     },
-    { id: "schema-provider-lasts-no-time", from: "durationMs(value) !== 0", to: "durationMs(value) !== -1" }
+    { id: "schema-provider-lasts-no-time", from: "durationMs(value) !== 0", to: "durationMs(value) !== -1" },
+    {
+      id: "schema-provider-refreshed-at-its-end",
+      from: "maximum: 0.95",
+      to: "maximum: 1",
+      tests: ["test/unit/schema/ProviderJson.test.ts"]
+    },
+    {
+      id: "schema-provider-any-number-of-parameters",
+      from: "text(2_048)).check(few(32))",
+      to: "text(2_048)).check(few(1e9))",
+      breaks: ["R-INP-4", "P6"],
+      tests: ["test/unit/schema/ProviderJson.test.ts"]
+    },
+    {
+      id: "schema-provider-any-number-of-rules",
+      from: "Schema.Array(ErrorRule).check(Schema.isMaxLength(64))",
+      to: "Schema.Array(ErrorRule)",
+      breaks: ["R-INP-4", "P6"]
+    }
   ])
 ]

@@ -937,6 +937,34 @@ const outside: ReadonlyArray<Mutant> = [
         id: "credentials-by-hand-beside-a-rotation",
         from: "withRotating(credential, Life.afterHand(credential.rotating, now))",
         to: "withRotating(credential, { ...credential.rotating, nextRotationAt: now + credential.rotating.everyMs })"
+      },
+      {
+        id: "credentials-rotation-without-overlap-has-one",
+        from: "overlap_until: overlapUntil > workspace.now ? iso(overlapUntil) : null,",
+        to: "overlap_until: iso(overlapUntil),",
+        breaks: ["R-ROT-4"],
+        tests: ["test/unit/rotation/LiveRotator.test.ts"]
+      },
+      {
+        id: "credentials-rotation-old-one-ends-at-once",
+        from: 'state: "spare", validUntil: overlapUntil',
+        to: 'state: "spare", validUntil: workspace.now',
+        breaks: ["R-ROT-4"],
+        tests: ["test/unit/rotation/LiveRotator.test.ts"]
+      },
+      {
+        id: "credentials-rotation-told-backwards",
+        from: "    version: [before.version, credential.version],\n    credentials: [old",
+        to: "    version: [credential.version, before.version],\n    credentials: [old",
+        breaks: ["R-ROT-4"],
+        tests: ["test/unit/rotation/LiveRotator.test.ts"]
+      },
+      {
+        id: "credentials-rotation-recovers-untold",
+        from: "if (before.rotating?.toldAt !== null) {",
+        to: "if (before.rotating === undefined) {",
+        breaks: ["R-REF-12"],
+        tests: ["test/unit/rotation/LiveRotator.test.ts"]
       }
     ]
   ),

@@ -80,6 +80,12 @@ describe("a whole answer that is no JSON", () => {
     assert.isUndefined(({} as Record<string, unknown>)["the.new/one"])
   })
 
+  it("with characters that are escaped, each in its way", () => {
+    const body = String.raw`{'access_token':'at','refresh_token':'a\u002Bb\x2fc\/d\u00e9\n\'e\\f','expires_in':3600 => 1}`
+    const { fields } = granted(read(plain, raw(200, body)))
+    assert.strictEqual(fields.refreshToken, "a+b/c/dé\n'e\\f")
+  })
+
   it.each([
     ["the one that was sent", `{"access_token":"at","refresh_token":"${sent[0]}",}`],
     ["an access token alone", '{"access_token":"at",}'],

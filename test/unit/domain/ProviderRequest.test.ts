@@ -56,6 +56,17 @@ describe("a request to a provider", () => {
     assert.strictEqual(searchParams.get("client_secret"), client.secret)
   })
 
+  it("has nothing in a secret's place that is not stored", () => {
+    const token_params = {
+      one: "{credentials.access_token}",
+      none: "<{credentials.other}>",
+      odd: "{credentials.toString}"
+    }
+    const { body } = build({ ...plain, token_params })
+    const { none, odd, one } = Object.fromEntries(new URLSearchParams(body!))
+    assert.deepStrictEqual([one, none, odd], ["live", "<>", ""])
+  })
+
   it("tells every secret that is in it", () => {
     for (const provider of builtInProviders.values()) {
       const { body, headers, secrets, url } = build(provider, "https://example.com/token")

@@ -5,6 +5,7 @@ import {
   bounded,
   dueAt,
   newRefresh,
+  noticedBefore,
   type Refresh,
   refreshIsDue,
   shownRefreshState
@@ -57,6 +58,12 @@ describe("when somebody looks at it again", () => {
     assert.deepStrictEqual(lookOf(refreshOf({ isFinal: true, doubtSince: 7 })), [null, false])
   })
 
+  it("when its health is to be looked at, where that comes first, and while there is a grant", () => {
+    const health = { nextAt: now + 60_000, failures: 0, toldAt: null }
+    assert.deepStrictEqual(lookOf({ ...refreshOf({}), health }), [now + 60_000, false])
+    assert.deepStrictEqual(lookOf({ ...refreshOf({ isFinal: true }), health }), [null, false])
+  })
+
   it("at once where it is in doubt and nobody is at it, and where another grant is left after a refusal", () => {
     assert.deepStrictEqual(lookOf(refreshOf({ doubtSince: now - 9_000 })), [now - 9_000, true])
     const refused = { reason: "invalid_grant", at: now - 1, httpStatus: 400 } as const
@@ -64,6 +71,15 @@ describe("when somebody looks at it again", () => {
     const health = { nextAt: now + 60_000, failures: 0, toldAt: null }
     assert.deepStrictEqual(lookOf({ ...refreshOf({ doubtSince: now - 9_000 }), health }), [now - 9_000, true])
   })
+})
+
+it("a notice of a grant's end is remembered while the end is as near as then, and no longer", () => {
+  const week = 7 * 86_400_000
+  assert.strictEqual(noticedBefore(week, now + week - 1, now), week)
+  assert.strictEqual(noticedBefore(week, now + week, now), week)
+  assert.isNull(noticedBefore(week, now + week + 1, now))
+  assert.isNull(noticedBefore(week, null, now))
+  assert.isNull(noticedBefore(null, now + week, now))
 })
 
 describe("what is held", () => {

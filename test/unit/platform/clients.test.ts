@@ -1,10 +1,10 @@
 // Verifies R-PLT-5, R-PLT-6.
 /** Both clients against the stand-ins: strict servers over real HTTP that can be slow, wrong, large or down. */
-import { ConfigProvider, Context, Effect, Exit, Layer, Scope } from "effect"
+import { ConfigProvider, Context, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
 import { afterEach, assert, describe, it } from "vitest"
 import { httpAddressProblem } from "../../../src/domain/HttpAddress.ts"
 import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
-import { renewAtOf } from "../../../src/platform/ClientCredentials.ts"
+import * as ClientCredentials from "../../../src/platform/ClientCredentials.ts"
 import { PlatformConfig } from "../../../src/platform/PlatformConfig.ts"
 import { Tekton } from "../../../src/platform/Tekton.ts"
 import { TenantManager } from "../../../src/platform/TenantManager.ts"
@@ -83,6 +83,33 @@ describe("the Tenant Manager", () => {
     const eight = Array.from({ length: 8 }, () => fresh.clients.tenants.tenants)
     await run(Effect.all(eight, { concurrency: 8 }))
     assert.strictEqual(fresh.manager.tokensIssued(), 1)
+  })
+  it("is asked for one token for all who were refused with the same one, however late they were told", async () => {
+    const { manager } = await world()
+    const { client, tokenUrl } = manager
+    const settings = { tokenUrl, clientId: client.id, clientSecret: Option.some(Redacted.make(client.secret)) }
+    const { refused, token } = await run(
+      ClientCredentials.make({
+        system: "tenant manager",
+        client: { ...settings, clientSecretFile: "" },
+        scope: "kaa:tenant:read",
+        limits: { timeout: Duration.seconds(5), bytesMax: 65_536 }
+      })
+    )
+    const first = await run(token)
+    await run(refused(first))
+    const second = await run(token)
+    assert.notStrictEqual(second, first)
+    await run(refused(first))
+    assert.strictEqual(await run(token), second)
+    assert.strictEqual(manager.tokensIssued(), 2)
+  })
+  it("gives a token to who waits for it, though who asked for it has given up", async () => {
+    const { clients, manager } = await world()
+    manager.put("a")
+    const [first, second] = [Effect.runFork(clients.tenants.tenants), Effect.runFork(clients.tenants.tenants)]
+    await run(Fiber.interrupt(first))
+    assert.lengthOf(await run(Fiber.join(second)), 1)
   })
   it("fails typed when it is slow, down, wrong, too long or full of garbage, and works again afterwards", async () => {
     const { clients, manager } = await world()
@@ -198,8 +225,8 @@ describe("addresses and tokens", () => {
     assert.match(error, says)
   })
   it("a token is renewed before its end, and a short one after half of its life", () => {
-    assert.strictEqual(renewAtOf(0, 300), 270_000)
-    assert.strictEqual(renewAtOf(0, 20), 10_000)
-    assert.strictEqual(renewAtOf(1_000, undefined), 31_000)
+    assert.strictEqual(ClientCredentials.renewAtOf(0, 300), 270_000)
+    assert.strictEqual(ClientCredentials.renewAtOf(0, 20), 10_000)
+    assert.strictEqual(ClientCredentials.renewAtOf(1_000, undefined), 31_000)
   })
 })

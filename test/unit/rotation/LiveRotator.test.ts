@@ -63,6 +63,7 @@ const beginWith = Effect.fnUntraced(function* (settings: Readonly<Record<string,
     })
     world.beforeTransactions.push(...Array<Effect.Effect<unknown>>(20).fill(look))
   }
+  const rotateFor = (overlapMs: number) => refresher.refresh("demo", credentialId, caller, overlapMs)
   const rotate = refresher.refresh("demo", credentialId, caller)
   /** At the other replica. */
   const storeByHand = other.credentials.rotate(
@@ -76,8 +77,10 @@ const beginWith = Effect.fnUntraced(function* (settings: Readonly<Record<string,
     },
     caller
   )
-  const asked = { betweenSetAndTest, credentialId, credentials, other, rotate, storeByHand }
-  return { ...asked, answers, during, row, steps, world }
+  const told = (type: string) =>
+    world.events().flatMap(({ body, headers }) => (headers["ce-type"] === `credential.${type}` ? [body] : []))
+  const asked = { betweenSetAndTest, credentialId, credentials, other, rotate, rotateFor, storeByHand }
+  return { ...asked, answers, during, row, steps, told, world }
 })
 const begin = beginWith({})
 
@@ -166,6 +169,46 @@ describe("a rotation that has begun", () => {
       world.fates.set("demo", ["is not done"])
       assert.deepInclude(yield* Effect.flip(rotate), { _tag: "Unavailable", committed: false })
       assert.deepStrictEqual(steps, [])
+    })
+  )
+})
+
+describe("a rotation that ends well", () => {
+  it.effect("tells of the new secret and until when the old one is there, as an event, a row and a version", () =>
+    Effect.gen(function* () {
+      for (const [overlapMs, until, old] of [
+        [0, null, {}],
+        [90_000, "1970-01-01T00:01:30.000Z", { state: "spare", validUntil: 90_000, reason: "rotated" }]
+      ] as const) {
+        const { credentialId, rotateFor, told, world } = yield* begin
+        const { version } = yield* rotateFor(overlapMs)
+        assert.strictEqual(version, 2)
+        const [event, ...others] = told("rotated")
+        assert.deepInclude(event, { version, cause: "rotator", expires_at: null, overlap_until: until })
+        assert.deepStrictEqual([others.length, told("recovered").length], [0, 0])
+        const row = world.tables.audit.get("demo")?.find(({ action }) => action === "credential.rotated")
+        const diff: object = JSON.parse(row?.diff ?? "{}")
+        assert.deepInclude(diff, { cause: "rotator", rotator: "crm", generation: 1, version: [1, 2] })
+        assert.deepInclude(
+          world.tables.credentials.versionsOf(credentialId).find((one) => one.version === 1),
+          old
+        )
+      }
+    })
+  )
+
+  it.effect("tells that it has recovered where its failure was told, and not else", () =>
+    Effect.gen(function* () {
+      const { answers, rotate, told } = yield* begin
+      answers.set("set", { ok: false, permanent: false, reason: "not now" })
+      assert.deepInclude(yield* Effect.flip(rotate), { _tag: "RotatorFailed", permanent: false })
+      answers.clear()
+      const { version } = yield* rotate
+      assert.deepStrictEqual([told("refresh_failed").length, told("rotated").length], [1, 1])
+      assert.deepStrictEqual(
+        told("recovered").map((event) => event.version),
+        [version]
+      )
     })
   )
 })

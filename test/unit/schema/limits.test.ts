@@ -117,7 +117,7 @@ const open =
 type Json = Readonly<Record<string, unknown>>
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** The texts of a request that nothing bounds. */
+/** The texts and lists of a request that nothing bounds. */
 const unbounded = (name: string, schema: unknown, path = ""): ReadonlyArray<string> => {
   if (Array.isArray(schema)) return schema.flatMap((one) => unbounded(name, one, path))
   if (!isObject(schema)) return []
@@ -136,14 +136,15 @@ const unbounded = (name: string, schema: unknown, path = ""): ReadonlyArray<stri
         (typeof check.format === "string" && formats.has(check.format)) ||
         String(check.description).endsWith("in any case")
     )
+  const isShort = schema.type !== "array" || checks.some(({ maxItems }) => typeof maxItems === "number")
   const isClosed =
     schema.additionalProperties === undefined ||
     typeof schema.additionalProperties === "boolean" ||
     open.test(`${name} ${path}`)
-  return [...(isBounded && (isClosed || fields.length > 0) ? [] : [path]), ...inner, ...items, ...named]
+  return [...(isBounded && isShort && (isClosed || fields.length > 0) ? [] : [path]), ...inner, ...items, ...named]
 }
 
-describe("every text of a request has a bound in its schema", () => {
+describe("every text and every list of a request has a bound in its schema", () => {
   for (const operation of operations) {
     it(operation.name, () => {
       assert.deepStrictEqual(unbounded(operation.name, Schema.toJsonSchemaDocument(operation.request).schema), [])
@@ -152,9 +153,10 @@ describe("every text of a request has a bound in its schema", () => {
   it("and one without would be found", () => {
     const request = Schema.Struct({
       a: Schema.String,
-      b: Schema.Array(Schema.Struct({ c: Schema.optionalKey(Schema.String) }))
+      b: Schema.Array(Schema.Struct({ c: Schema.optionalKey(Schema.String) })),
+      d: Schema.Array(Schema.Int).check(Schema.isMaxLength(7))
     })
-    assert.deepStrictEqual(unbounded("x", Schema.toJsonSchemaDocument(request).schema), ["a", "b[].c"])
+    assert.deepStrictEqual(unbounded("x", Schema.toJsonSchemaDocument(request).schema), ["a", "b", "b[].c"])
   })
 })
 
