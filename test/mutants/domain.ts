@@ -331,6 +331,11 @@ export const domain: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/domain/ProviderBody.ts", { breaks: ["R-REF-3", "P7"], tests: [answers] }, [
     {
+      id: "domain-body-escapes-in-decimal",
+      from: "Number.parseInt(four ?? two!, 16)",
+      to: "Number.parseInt(four ?? two!, 10)"
+    },
+    {
       id: "domain-body-any-run-of-blanks-behind-a-name",
       from: "\\\\1\\\\s{0,64}",
       to: "\\\\1\\\\s*",
@@ -399,6 +404,11 @@ export const domain: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/domain/ProviderRequest.ts", { breaks: ["R-REF-5"], tests: [`${unit}/ProviderRequest.test.ts`] }, [
+    {
+      id: "domain-request-field-that-nobody-stored",
+      from: 'Object.hasOwn(secret, field) ? secret[field]! : ""',
+      to: 'secret[field] ?? ""'
+    },
     { id: "domain-request-id-not-encoded", from: "basic(formEncoded(id), ", to: "basic(id, " },
     {
       id: "domain-request-secret-not-hidden",
@@ -446,6 +456,19 @@ export const domain: ReadonlyArray<Mutant> = [
         from: "        .slice(0, correlationIdLengthMax)\n",
         to: "",
         tests: ["test/unit/protocols/ecap.test.ts#any length"]
+      },
+      {
+        id: "domain-names-half-is-kept-of-a-wide-one",
+        from: "id.slice(0, correlationIdLengthMax * 2)",
+        to: "id.slice(0, correlationIdLengthMax)",
+        tests: [`${unit}/Names.test.ts`]
+      },
+      {
+        id: "domain-names-half-a-character-in-a-token",
+        from: "tokenValuePattern.test(text) && text.isWellFormed()",
+        to: "tokenValuePattern.test(text)",
+        breaks: ["R-INP-3"],
+        tests: [`${unit}/Names.test.ts`]
       }
     ]
   ),
@@ -484,6 +507,8 @@ export const domain: ReadonlyArray<Mutant> = [
         from: "if (this.left < 1) return false",
         to: "if (this.left < -1_000) return false"
       },
+      { id: "domain-limits-a-tenth-of-the-misses", from: "missesPerSecond: 20_000", to: "missesPerSecond: 2_000" },
+      { id: "domain-limits-a-tenth-of-the-logins", from: "loginsPerSecond: 200,", to: "loginsPerSecond: 20," },
       {
         id: "domain-limits-bucket-refills-by-milliseconds",
         from: "((nowMs - this.at) * perSecond) / 1_000",
@@ -491,6 +516,51 @@ export const domain: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/domain/TokenPopulation.ts", { breaks: ["R-TOK-12"], tests: [`${unit}/TokenPopulation.test.ts`] }, [
+    {
+      id: "domain-population-next-street-from-its-middle",
+      from: "{ street: place.street + 1, after: null }",
+      to: "{ street: place.street + 1, after: place.after }"
+    },
+    {
+      id: "domain-population-never-used-is-oldest",
+      from: "(token.lastUsedAt ?? token.createdAt) < population.unusedSince",
+      to: "(token.lastUsedAt ?? 0) < population.unusedSince"
+    },
+    {
+      id: "domain-population-endpoints-of-any-application",
+      from: "applications: street.endpointId === null ? null : population.applications,",
+      to: "applications: null,"
+    }
+  ]),
+  ...faultsIn(
+    "src/domain/CredentialShape.ts",
+    { breaks: ["P6", "R-INP-4"], tests: [`${unit}/CredentialShape.test.ts`] },
+    [
+      {
+        id: "domain-shape-names-weigh-nothing",
+        from: "bytes += bytesOf(name) + bytesOf(item as string)",
+        to: "bytes += bytesOf(item as string)"
+      },
+      {
+        id: "domain-shape-one-byte-less",
+        from: "return bytes > secretBytesMax\n",
+        to: "return bytes >= secretBytesMax\n"
+      }
+    ]
+  ),
+  ...faultsIn("src/domain/Refresh.ts", { breaks: ["R-REF-12"], tests: [`${unit}/Refresh.test.ts`] }, [
+    {
+      id: "domain-refresh-health-has-no-time",
+      from: "[wantedAt(refresh), refresh.health?.nextAt ?? null]",
+      to: "[wantedAt(refresh)]"
+    },
+    {
+      id: "domain-refresh-notice-at-each-renewal",
+      from: "end - now <= noticedMs ? noticedMs",
+      to: "end - now < noticedMs ? noticedMs"
+    }
+  ]),
   ...faultsIn("src/domain/ClientCredential.ts", { breaks: ["R-CLI-7"], tests: [`${unit}/ClientCredential.test.ts`] }, [
     {
       id: "domain-client-password-counted-in-characters",

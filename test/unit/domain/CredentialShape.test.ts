@@ -1,9 +1,16 @@
 // Verifies R-INP-5.
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { fieldsMax, parseSecret, valueBytesMax } from "../../../src/domain/CredentialShape.ts"
+import { fieldsMax, parseSecret, secretBytesMax, valueBytesMax } from "../../../src/domain/CredentialShape.ts"
 
 const planted = "planted-secret-value"
+
+/** Three fields whose names and values have so many bytes together. */
+const ofBytes = (bytes: number): Record<string, string> => ({
+  a: "x".repeat(valueBytesMax),
+  b: "x".repeat(valueBytesMax - 5),
+  é: "x".repeat(bytes - 2 * valueBytesMax + 1)
+})
 
 const accepted: ReadonlyArray<readonly [string, Record<string, string>]> = [
   ["basic", { username: "u", password: "p" }],
@@ -16,6 +23,7 @@ const accepted: ReadonlyArray<readonly [string, Record<string, string>]> = [
   ["free", { a: "" }],
   ["smtp", { host: "h", options: "" }],
   ["toString", { anything: "v" }],
+  ["free", ofBytes(secretBytesMax)],
   ["free", { "API Key": "v", Schlüssel: "v", ["😀".repeat(128)]: "v" }]
 ]
 
@@ -46,7 +54,7 @@ const refused: ReadonlyArray<readonly [string, unknown, string]> = [
   ["free", { a: null }, "credentials.a"],
   ["free", { a: "x".repeat(valueBytesMax + 1) }, "credentials.a"],
   ["free", { a: "é".repeat(valueBytesMax / 2 + 1) }, "credentials.a"],
-  ["free", Object.fromEntries(["a", "b", "c"].map((name) => [name, "x".repeat(valueBytesMax)])), "credentials"],
+  ["free", ofBytes(secretBytesMax + 1), "credentials"],
   ["free", Object.fromEntries(Array.from({ length: fieldsMax + 1 }, (_, n) => [`f${n}`, "v"])), "credentials"]
 ]
 

@@ -9,6 +9,18 @@ const limited = (own: Partial<TenantLimits>) =>
   Layer.succeed(Limits, { get: () => ({ ...defaultLimits, ...own }), setUnsafe: () => {} })
 const item = (endpointId: string) => ({ endpointId, token: null, expiresAt: null, description: null })
 
+it("a tenant has the contract's limits where nobody set others", () => {
+  assert.deepStrictEqual(defaultLimits, {
+    requestsInFlight: 256,
+    missesPerSecond: 20_000,
+    tokens: 10_000_000,
+    credentials: 100_000,
+    clientCredentials: 100_000,
+    loginsPerSecond: 200,
+    batchItems: 1_000
+  })
+})
+
 describe("a tenant's stock of tokens", () => {
   it.live("is bounded: what is not Revoked counts, in the same group too", () =>
     Effect.gen(function* () {
