@@ -77,6 +77,12 @@ export const access: ReadonlyArray<Mutant> = [
       id: "access-verifier-bytes-never-given-back",
       from: "rememberedBytes -= remembered.get(hash)?.bytes ?? 0",
       to: "rememberedBytes -= 0 * (remembered.get(hash)?.bytes ?? 0)"
+    },
+    {
+      id: "access-verifier-issued-to-no-client",
+      from: "client: claims.client,",
+      to: "client: null,",
+      breaks: ["R-AUD-1"]
     }
   ]),
   ...faultsIn("src/access/Decision.ts", { breaks: ["R-ACC-2"], tests: [`${unit}/Decision.test.ts`] }, [
@@ -142,6 +148,11 @@ export const access: ReadonlyArray<Mutant> = [
       from: "entries.size <= config.issuersMax && bytes",
       to: "entries.size <= 100 * config.issuersMax && bytes",
       breaks: ["R-ACC-4", "P6"]
+    },
+    {
+      id: "access-keys-fresh-past-the-limit",
+      from: "Math.min(Duration.toMillis(config.jwksRefresh), staleMs / 2)",
+      to: "Duration.toMillis(config.jwksRefresh)"
     }
   ]),
   ...faultsIn(
@@ -167,6 +178,11 @@ export const access: ReadonlyArray<Mutant> = [
         id: "access-set-key-of-another-name",
         from: "(keyId === null || key.keyId === keyId)",
         to: "(keyId === null || key.keyId !== null)"
+      },
+      {
+        id: "access-set-edwards-key-without-a-point",
+        from: 'jwk.crv === "Ed25519" && isText(jwk.x, 128)',
+        to: 'jwk.crv === "Ed25519"'
       },
       {
         id: "access-set-key-for-another-use",

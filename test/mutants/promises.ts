@@ -141,6 +141,22 @@ export const promises: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn(
+    "src/actors/platform/Told.ts",
+    { breaks: ["R-PLT-5"], tests: ["test/unit/actors/platform/Told.test.ts"] },
+    [
+      {
+        id: "platform-told-failed-was-never-read",
+        from: "(systems.get(system)?.readAt ?? null)",
+        to: "null"
+      },
+      {
+        id: "platform-told-refused-just-now-is-forgotten",
+        from: "if (of === system && at < before)",
+        to: "if (of === system)"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/actors/platform/WithdrawalSweep.ts",
     { breaks: ["R-SEC-30"], tests: ["test/integration/service/unreadableRows.test.ts"] },
     [

@@ -111,6 +111,11 @@ export const protocols: ReadonlyArray<Mutant> = [
       to: "one.overdue < 1e9 ||"
     },
     {
+      id: "protocols-turns-held-by-who-waits-aside",
+      from: "      if (isAside) end()\n",
+      to: ""
+    },
+    {
       id: "protocols-turns-refuse-what-is-next",
       from: "line.waiting[0] === one && ready.has(line)",
       to: "line.waiting[0] === one && !ready.has(line)"
@@ -424,13 +429,34 @@ export const protocols: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/protocols/AdminOperations.ts", { breaks: ["R-AUD-5"], tests: [`${unit}/admin.test.ts`] }, [
+    {
+      id: "protocols-admin-settings-are-looked-at-untold",
+      from: '      yield* tell("config.shown", caller)\n',
+      to: ""
+    },
+    { id: "protocols-admin-stops-untold", from: '      yield* tell("replica.drained", caller)\n', to: "" }
+  ]),
+  ...faultsIn("src/protocols/Tle.ts", { breaks: ["R-PLT-9"], tests: [`${unit}/events.test.ts`] }, [
+    {
+      id: "protocols-tle-reads-what-names-no-tenant",
+      from: "tenantIdPattern.test(tenantId) ? platform.tenantUpdated(tenantId, at) : Effect.void",
+      to: "platform.tenantUpdated(tenantId, at)"
+    }
+  ]),
   ...faultsIn("src/protocols/Subject.ts", { breaks: ["R-BUS-4", "P6"], tests: [`${unit}/subject.test.ts`] }, [
     {
       id: "protocols-subject-any-tenant",
       from: "if (tenantId === undefined || !tenantIdPattern.test(tenantId)) return",
       to: 'if (tenantId === undefined || (!tenantIdPattern.test(tenantId) && tenantId === "")) return'
     },
-    { id: "protocols-subject-more-tokens", from: "|| rest.length > 0) return", to: "|| rest.length > 1) return" }
+    { id: "protocols-subject-more-tokens", from: "|| rest.length > 0) return", to: "|| rest.length > 1) return" },
+    {
+      id: "protocols-subject-shorter-consumer",
+      from: "/^[A-Za-z0-9_-]{1,64}$/u",
+      to: "/^[A-Za-z0-9_-]{1,32}$/u",
+      breaks: ["R-BUS-4"]
+    }
   ]),
   ...faultsIn(
     "src/protocols/EventInbox.ts",
@@ -676,6 +702,12 @@ export const protocols: ReadonlyArray<Mutant> = [
         id: "protocols-bearer-issuer-changed-meanwhile",
         from: "sameIssuer(issuer, yield* issuerOf(tenantId))",
         to: "sameIssuer(issuer, issuer)"
+      },
+      {
+        id: "protocols-bearer-client-is-not-told",
+        from: "knownByBearer(bus, verified.client)",
+        to: "knownByBearer(bus, null)",
+        breaks: ["R-AUD-1"]
       },
       {
         id: "protocols-bearer-all-outcomes-in-one-count",

@@ -181,6 +181,11 @@ export const schema: ReadonlyArray<Mutant> = [
       from: "isExact(timestampHigh) && isExact(this.high)",
       to: "isExact(timestampHigh) || isExact(this.high)",
       breaks: ["R-TOK-2"]
+    },
+    {
+      id: "schema-frame-long-text-is-text",
+      from: " && isText(bytes, frame.tokenStart, frame.tokenEnd)",
+      to: ""
     }
   ]),
   ...faultsIn(

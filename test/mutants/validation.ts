@@ -442,6 +442,12 @@ export const validation: ReadonlyArray<Mutant> = [
         to: "    if (!Array.isArray(alike)) return\n    if (alike.length === 1) this.byHash.delete(miss.h0)\n",
         breaks: ["P1", "R-REV-5"],
         tests: [`${unit}/MissLines.test.ts`, live]
+      },
+      {
+        id: "validation-lines-who-waits-is-let-go-too",
+        from: "      this.misses = misses.slice(this.head)\n      this.head = 0\n",
+        to: "      this.misses = misses.slice(this.head)\n",
+        breaks: ["R-TOK-2", "P6"]
       }
     ]
   ),
@@ -545,6 +551,12 @@ export const validation: ReadonlyArray<Mutant> = [
     "src/actors/validation/LiveValidator.ts",
     { breaks: ["R-TOK-9"], tests: [`${unit}/LiveValidatorLayer.test.ts`] },
     [
+      {
+        id: "validation-drained-before-the-refused-know",
+        from: "path.quiet().then(() => Effect.runPromiseWith(context)(refusals.end))",
+        to: "path.quiet()",
+        breaks: ["P6", "R-LIM-3"]
+      },
       {
         id: "validation-uses-failed-piece-dropped",
         from: "    if (!written) keep()\n",

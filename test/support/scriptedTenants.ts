@@ -55,12 +55,12 @@ export const scriptedTenants = (): ScriptedTenants => {
       }
     }
   })
-  /** Its methods, with the noun before them. Nothing is answered by `tell`: rows are tested over stores. */
+  /** Its methods, with the noun before them. `tell` has no script: what becomes of rows is tested over stores. */
   const named = <A extends object>(noun: string): A =>
     new Proxy({} as A, {
       get: (_, method: string) =>
         method === "tell"
-          ? () => Effect.void
+          ? (...args: ReadonlyArray<unknown>) => Effect.sync(() => void calls.push({ method: `${noun}Tell`, args }))
           : method === "circuitsOf"
             ? () => Effect.succeed([])
             : Reflect.get(service, `${noun}${method[0]!.toUpperCase()}${method.slice(1)}`)

@@ -17,6 +17,10 @@ describe("a key of an issuer", () => {
     assert.deepStrictEqual(keysOf({ ...rsa, n: "A".repeat(341) }), [], "less than 2048 bits")
     assert.deepStrictEqual(keysOf({ kty: "oct", k: "AA", kid: "o" }), [])
     assert.deepStrictEqual(keysOf({ ...curve, crv: "secp256k1" }), [])
+    const edwards = { kty: "OKP", crv: "Ed25519", x: "AA", kid: "e" }
+    assert.deepStrictEqual(keysOf(edwards), ["e"])
+    assert.deepStrictEqual(keysOf({ ...edwards, x: undefined }), [])
+    assert.deepStrictEqual(keysOf({ ...edwards, crv: "X25519" }), [])
     assert.isNull(parseKeySet({ keys: {} }))
   })
 

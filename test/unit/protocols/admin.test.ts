@@ -1,5 +1,7 @@
+// Verifies R-AUD-5.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schema, Scope } from "effect"
+import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
 import * as Setting from "../../../src/observability/Setting.ts"
 import { operations } from "../../../src/protocols/OperationTable.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -10,6 +12,13 @@ const matchesShape = (name: string, body: unknown): void => {
   const shape = operations.find((operation) => operation.name === name)?.answer
   Schema.decodeUnknownSync(shape as Schema.Codec<unknown>, { onExcessProperty: "error" })(body)
 }
+
+/** What was told to the audit of `global`, and of whom. */
+const audited = ({ tenants }: Awaited<ReturnType<typeof protocolWorld>>) =>
+  tenants.calls
+    .filter(({ method }) => method === "auditTell")
+    .map(({ args: [act, caller] }) => [act, (caller as Caller).principal])
+const ofReplica = (action: string) => [{ action, entityType: "replica", entityId: "one", diff: null }, "ADMIN/admin"]
 
 describe("about the replica", () => {
   it("health lives and says what does not work; ready answers 503 with the reasons", async () => {
@@ -63,6 +72,7 @@ describe("about the replica", () => {
     matchesShape("config.show", body)
     const names = body.settings.map(({ name }: { name: string }) => name)
     assert.includeMembers(names, ["CM_REQUEST_BYTES_MAX", "CM_ELCE_ORIGINATORS", "CM_DRAIN_TIMEOUT"])
+    assert.deepStrictEqual(audited(world), [ofReplica("config.shown")], "who looked at them is in the audit")
     await world.close()
   })
 
@@ -90,6 +100,7 @@ describe("about the replica", () => {
     const world = await protocolWorld()
     const answer = await world.admin("drain")
     assert.deepStrictEqual(answer.body, { replicaId: "one", draining: true })
+    assert.deepStrictEqual(audited(world), [ofReplica("replica.drained")])
     await Effect.runPromise(world.shutdown.requested)
     assert.strictEqual((await world.admin("health")).body.status, "stopping")
     assert.strictEqual((await world.admin("ready")).status, 503)

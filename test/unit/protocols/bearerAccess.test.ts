@@ -33,7 +33,7 @@ const setup = Effect.gen(function* () {
           world.during()
           return {
             principal: "bearer:acme/anna",
-            client: null,
+            client: "web",
             grants: grantsOf({ scope: "endpoint:read" }, "tenant")
           }
         }),
@@ -59,7 +59,9 @@ describe("a bearer token", () => {
   it.effect("is accepted while the tenant's issuer stays, and refused when it is another one at the end", () =>
     Effect.gen(function* () {
       const { access, world } = yield* setup
-      assert.strictEqual((yield* access.authorize(asked({}))).principal, "bearer:acme/anna")
+      const { known, principal } = yield* access.authorize(asked({}))
+      assert.strictEqual(principal, "bearer:acme/anna")
+      assert.deepStrictEqual(known, { by: "bearer", account: "ADMIN", user: "anna", client: "web" })
       world.during = () => {
         world.issuer = second
       }

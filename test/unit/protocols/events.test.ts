@@ -1,14 +1,17 @@
 // Verifies R-PLT-9.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { Platform } from "../../../src/actors/tenant/Platform.ts"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { servicePrincipal } from "../../../src/domain/Principal.ts"
+import * as TleListener from "../../../src/protocols/Tle.ts"
 import * as Elce from "../../../src/schema/Elce.ts"
 import * as Tle from "../../../src/schema/Tle.ts"
 import * as ecap from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
+import { scriptedTenants } from "../../support/scriptedTenants.ts"
 
 const gone = (endpointId: string) =>
   Elce.UnregisteredEvent.encode({
@@ -222,4 +225,35 @@ describe("21/TLE", () => {
     )
     await world.close()
   })
+
+  it.effect("what is the id of no tenant is read by nobody, and ended by nobody", () =>
+    Effect.gen(function* () {
+      const named: Array<string> = []
+      const names = (tenantId: string) => Effect.sync(() => void named.push(tenantId))
+      const kinds = yield* TleListener.kinds.pipe(
+        Effect.provideService(Platform, {
+          ...(yield* Platform),
+          tenantUpdated: names,
+          tenantUnregistered: names
+        }),
+        Effect.provide(scriptedTenants().layer)
+      )
+      const message = {
+        subject: tle,
+        isUnreadable: false,
+        at: 1,
+        id: "1",
+        deliveries: 1,
+        done: Effect.succeed(true),
+        working: Effect.void,
+        later: () => Effect.void
+      }
+      for (const tenantId of ["not a tenant id", "x".repeat(65), "demo"]) {
+        for (const { prepare } of kinds) {
+          yield* prepare({ ...message, data: tenantEvent(tenantId) }, () => "c")!.act
+        }
+      }
+      assert.deepStrictEqual(named, ["demo", "demo"])
+    })
+  )
 })

@@ -68,3 +68,14 @@ it("a key that cannot be retired says why, and what to do", () => {
     ]
   )
 })
+
+it("a row that was changed outside of the service is called what it is", () => {
+  const told = (kind: "token" | "client" | "revoke-all") =>
+    failureOf(new errors.RowChanged({ kind, id: "i" })).reasonPhrase
+  assert.deepStrictEqual(
+    [told("token"), told("client"), told("revoke-all")],
+    ["token", "client credential", "population"].map(
+      (name) => `The stored ${name} was changed outside of the service, and is not used`
+    )
+  )
+})

@@ -14,6 +14,8 @@ describe("a management subject", () => {
   const known: ReadonlyArray<readonly [string, Subject]> = [
     ["cm.v1.demo.token.provision", tenant("token.provision")],
     ["cm.v1.demo.credential.get.mail", tenant("credential.get", "mail")],
+    [`cm.v1.demo.credential.get.${"x".repeat(64)}`, tenant("credential.get", "x".repeat(64))],
+    [`cm.v1.demo.credential.get.${"x".repeat(65)}`, unknown],
     ["cm.v1.demo.credential.get.ma*l", unknown],
     ["cm.v1.demo.credential.get.a.b", unknown],
     ["cm.v1.demo.token", unknown],

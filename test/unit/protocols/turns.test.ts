@@ -2,7 +2,7 @@
 
 import { assert, describe, it } from "@effect/vitest"
 import { keptPerTenant, make as makeShares } from "../../../src/protocols/Shares.ts"
-import { make, pressedMax, pressedMs, sliceMs, stuckMs, waitsMax } from "../../../src/protocols/Turns.ts"
+import { make, pressedMax, pressedMs, sliceMs, stuckMs, waitsMax, withinTurn } from "../../../src/protocols/Turns.ts"
 import { seededRandom } from "../../support/seededRandom.ts"
 import { times } from "../../support/times.ts"
 
@@ -334,4 +334,20 @@ describe("requests begin in turns", () => {
     assert.isAtLeast(begun.filter((line) => line === "loud takes away").length, pressedMax)
     assert.include(begun, "quiet takes away")
   })
+})
+
+it("who gives its place back to wait has ended for its line, and then or at its end, once", () => {
+  const ended: Array<string> = []
+  const turns = { ...world().turns, ended: (line: string) => void ended.push(line) }
+  let [isRoom, left] = [false, 0]
+  const inTurn = () => withinTurn(turns, "a", { leave: () => void left++, aside: () => isRoom })
+  const place = inTurn()
+  assert.deepStrictEqual([place.aside(), ended.length], [false, 0])
+  isRoom = true
+  assert.deepStrictEqual([place.aside(), ended.length], [true, 1])
+  assert.deepStrictEqual([place.aside(), ended.length], [true, 1])
+  place.leave()
+  assert.deepStrictEqual([left, ended.length], [1, 1])
+  inTurn().leave()
+  assert.deepStrictEqual([left, ended.length], [2, 2])
 })

@@ -192,6 +192,18 @@ describe("EcapFrame reads requests", () => {
     }
   })
 
+  it("as undecodable when a text is not UTF-8, though another one is too long to be looked at", () => {
+    for (const [appName, token] of [
+      ["a", "t".repeat(2_000)],
+      ["a".repeat(2_000), "t"]
+    ] as const) {
+      const bytes = Buffer.from(encode({ correlationId: "", timestamp: 0n, timeout: 0n, appName, token }))
+      assert.deepInclude(read(bytes), { names: "invalid" })
+      bytes[bytes.length - 1] = 0xff
+      assert.deepInclude(read(bytes), { names: "undecodable" })
+    }
+  })
+
   it("and counts names in code points, not in bytes or UTF-16 units", () => {
     const astral = "\u{1f600}"
     const of = (token: string) => read(encode({ correlationId: "", timestamp: 0n, timeout: 0n, appName: "a", token }))

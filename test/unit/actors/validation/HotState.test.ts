@@ -168,6 +168,22 @@ describe("a revocation sequence that somebody else wrote", () => {
     assert.strictEqual(await status(made, 1), 410)
   })
 
+  it("set back after the application was removed and made again: what is read of it since is kept", async () => {
+    const { alarms, made } = world()
+    made.seqs.set("acme", 900)
+    for (const kind of ["application", "tenant"] as const) {
+      made.beliefs.applyUnsafe({ tenantId: "acme", seq: 900, targets: [{ kind, appName: "app" }] })
+    }
+    assert.strictEqual(await status(made, 1), 200)
+    made.seqs.set("acme", 0)
+    made.revoke(2, { status: "Revoked", ending: "revoked" })
+    made.kv.clear()
+    assert.strictEqual(await status(made, 2), 410)
+    assert.deepStrictEqual(alarms, ["acme"])
+    assert.strictEqual(await status(made, 1), 200)
+    assert.strictEqual(made.beliefs.hotCount(), 1)
+  })
+
   it("in the shared cache is not believed above what is known", () => {
     const { beliefs, lease } = beliefsWith()
     beliefs.cover("acme", 5, lease.generation, beliefs.sequences.tick)

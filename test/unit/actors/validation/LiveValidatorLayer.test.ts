@@ -311,6 +311,20 @@ describe("the validator's layer", () => {
     })
   )
 
+  it.effect("is drained when those over a limit know it, too, though they are told a moment later", () =>
+    Effect.gen(function* () {
+      const { validate, validator } = yield* setup({ missesPerTenantMax: 1, missesMax: 2 })
+      yield* validate("value1")
+      const told: Array<number> = []
+      for (const value of ["a", "b", "c"]) {
+        validator.validateUnsafe(null, "app", value, false, ({ statusCode }) => told.push(statusCode))
+      }
+      assert.isEmpty(told)
+      yield* Effect.promise(() => validator.drained())
+      assert.sameMembers(told, [200, 429, 429])
+    })
+  )
+
   it.effect("ends what hangs, by itself", () =>
     Effect.gen(function* () {
       const { state, validate, validator } = yield* setup({})

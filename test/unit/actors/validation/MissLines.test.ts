@@ -130,6 +130,14 @@ describe("MissLines", () => {
     }
   })
 
+  it("has everybody who waits, in their order, behind any number of those that were taken", () => {
+    const lines = new MissLines<Miss>()
+    const numbers = Array.from({ length: 4_000 }, (_, number) => number)
+    for (const number of numbers) lines.add(missOf(number, 0))
+    const taken = [...lines.takeTurns(3_900), ...lines.takeTurns(60), ...lines.takeOverdue(0)]
+    assert.deepStrictEqual(names(taken), numbers)
+  })
+
   it("keeps no token's value once nobody waits", () => {
     const lines = new MissLines<Miss>()
     const misses = [0, 1, 2].map((number) => missOf(number, 0))
