@@ -567,8 +567,27 @@ const starting: ReadonlyArray<Mutant> = [
       id: "gateway-handler-any-conflict-is-a-precondition",
       from: 'version !== null && why.code === "VERSION_CONFLICT"',
       to: 'why.code === "VERSION_CONFLICT"'
+    },
+    {
+      id: "gateway-handler-room-is-never-given-back",
+      from: "(giveBack) => giveBacks.push(giveBack)",
+      to: "() => {}",
+      breaks: ["R-GWY-4", "P6"],
+      tests: [`${gateway}/hostile.test.ts#4 MiB of body fit`]
     }
   ]),
+  ...faultsIn(
+    "src/gateway/OpenApi.ts",
+    { breaks: ["R-GWY-7"], tests: [`${gateway}/openapi.test.ts#2a: says of each parameter`] },
+    [
+      {
+        id: "gateway-openapi-nothing-by-default",
+        from: "    ...(byDefault === undefined ? {} : { default: byDefault })\n",
+        to: ""
+      },
+      { id: "gateway-openapi-lists-of-anything", from: "{ ...types.list, items: one }", to: "{ ...types.list }" }
+    ]
+  ),
   ...faultsIn(
     "src/gateway/TenantByIssuer.ts",
     { breaks: ["R-GWY-9", "P6"], tests: ["test/unit/gateway/TenantByIssuer.test.ts"] },

@@ -224,9 +224,11 @@ it("32 KiB of headers fit, more is 431, and so is far more", async () => {
   await fine()
 })
 
-it("4 MiB of body fit, one byte more is 413, in one piece and in chunks, and hears the answer while it sends", async () => {
+it("4 MiB of body fit, however often, one byte more is 413, in one piece and in chunks, and hears the answer while it sends", async () => {
   const body = (bytes: number) => `{"appName":"${"a".repeat(bytes - 14)}"}`
-  assert.strictEqual((await http(gateway.url, "POST", list, { token, body: body(4_194_304) })).status, 200)
+  for (let times = 0; times < 17; times++) {
+    assert.strictEqual((await http(gateway.url, "POST", list, { token, body: body(4_194_304) })).status, 200)
+  }
   const whole = await http(gateway.url, "POST", list, { token, body: body(4_194_305) })
   assert.deepStrictEqual([whole.status, whole.body.code], [413, "PAYLOAD_TOO_LARGE"])
   const chunk = `100000\r\n${"a".repeat(1_048_576)}\r\n`

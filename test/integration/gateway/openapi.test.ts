@@ -35,6 +35,17 @@ it("2: has every row of the table and nothing else, each with an id of its own",
   assert.strictEqual(new Set(ids).size, ids.length)
 })
 
+it("2a: says of each parameter what it may be, and what is meant without it", () => {
+  const { parameters } = api.paths["/api/v1/endpoints/{endpointId}/tokens"].get
+  const schemas = Object.fromEntries(
+    parameters.map(({ name, schema }: { name: string; schema: object }) => [name, schema])
+  )
+  assert.deepInclude(schemas.limit, { type: "integer", minimum: 1, maximum: 1_000, default: 20 })
+  assert.deepInclude(schemas.order, { type: "string", enum: ["ASC", "DESC"], default: "DESC" })
+  assert.strictEqual(schemas.status.type, "array")
+  assert.includeMembers(schemas.status.items.enum, ["Active", "Revoked"])
+})
+
 it("3: its examples are taken, and answered with a status and fields that it names", async () => {
   const known: Record<string, string> = { appName: "meters", endpointId: "e1", service_name: "mailer" }
   const nounOf = (path: string) => path.split("/")[3]!
