@@ -427,6 +427,14 @@ export const validation: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/actors/validation/Sequences.ts", { breaks: ["R-SEC-30"], tests: [`${unit}/HotState.test.ts`] }, [
+    {
+      id: "validation-sequence-removal-of-before-stays",
+      from: "    for (const application of tenant.applications.values()) application.epochSeq = 0\n",
+      to: ""
+    },
+    { id: "validation-sequence-tenants-end-of-before-stays", from: "    tenant.epochSeq = 0\n", to: "" }
+  ]),
   ...faultsIn(
     "src/actors/validation/MissLines.ts",
     { breaks: ["R-BUS-9", "P6"], tests: [`${unit}/MissLines.test.ts`] },
