@@ -145,6 +145,19 @@ export const actors: ReadonlyArray<Mutant> = [
         to: "const forgotten = afterForgotten(0)"
       },
       {
+        id: "credentials-rotation-leaves-its-secrets-to-a-provider",
+        file: "src/actors/credentials/Commands.ts",
+        from: "  forgetRotation(workspace, before)\n  const first",
+        to: "  const first"
+      },
+      {
+        id: "credentials-rotation-second-rotator-forgets-the-grants",
+        file: "src/actors/credentials/Commands.ts",
+        from: "const formerRefresh = before.refresh ?? before.formerRefresh",
+        to: "const formerRefresh = before.refresh",
+        breaks: ["P7", "R-REF-24"]
+      },
+      {
         id: "credentials-rotation-gone-entry-of-any-name",
         from: "refresh?.own === true && refresh.provider === name",
         to: "refresh?.own === true && name !== undefined",

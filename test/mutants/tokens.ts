@@ -423,6 +423,41 @@ export const tokens: ReadonlyArray<Mutant> = [
       to: "expectedVersion === null || expectedVersion >= token.version - 1"
     }
   ]),
+  ...faultsIn(
+    "src/actors/tokens/commands/applications.ts",
+    { breaks: ["R-REV-8", "P1"], tests: ["test/unit/actors/tokens/takesAway.test.ts"] },
+    [
+      {
+        id: "tokens-application-gone-before-in-force",
+        from: "      workspace.alreadyGone()\n      return Result.fail(new errors.ApplicationNotFound",
+        to: "      return Result.fail(new errors.ApplicationNotFound"
+      },
+      {
+        id: "tokens-application-removed-with-nobody-knows-how-many",
+        from: "diff: { tokens: deleted }",
+        to: "diff: null",
+        breaks: ["P8"]
+      }
+    ]
+  ),
+  ...faultsIn(
+    "src/actors/tokens/commands/tokenRows.ts",
+    { breaks: ["R-REV-8", "P1"], tests: ["test/unit/actors/tokens/takesAway.test.ts"] },
+    [
+      {
+        id: "tokens-value-gone-before-in-force",
+        from: "Result.fail(notFound(workspace, new errors.TokenNotFound({ tokenId: null })))",
+        to: "Result.fail(new errors.TokenNotFound({ tokenId: null }))"
+      }
+    ]
+  ),
+  ...faultsIn("src/actors/tokens/commands/provision.ts", { breaks: ["P8"], tests: [commands] }, [
+    {
+      id: "tokens-provision-usual-life-is-not-told",
+      from: "{ appName, endpointId: token.endpointId, expiresAt: token.expiresAt }",
+      to: "{ appName, endpointId: token.endpointId, expiresAt: plan.expiresAt }"
+    }
+  ]),
   ...faultsIn("src/actors/tokens/commands/endings.ts", { breaks: ["R-TOK-1"], tests: [commands] }, [
     {
       id: "tokens-delete-any-version",

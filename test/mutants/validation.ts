@@ -427,6 +427,20 @@ export const validation: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/actors/validation/Misses.ts", { breaks: ["R-ACT-5", "P6"], tests: [`${unit}/Misses.test.ts`] }, [
+    {
+      id: "validation-misses-one-tenant-has-all-places",
+      from: "Math.min(settings.missesPerTenantMax, Math.ceil(settings.missesMax / 2))",
+      to: "settings.missesPerTenantMax"
+    }
+  ]),
+  ...faultsIn("src/actors/validation/HotState.ts", { breaks: ["P1", "R-REV-4"], tests: [`${unit}/HotState.test.ts`] }, [
+    {
+      id: "validation-state-keeps-what-has-no-record",
+      from: "    if (application.index < 0) return\n    hot.put",
+      to: "    hot.put"
+    }
+  ]),
   ...faultsIn("src/actors/validation/Sequences.ts", { breaks: ["R-SEC-30"], tests: [`${unit}/HotState.test.ts`] }, [
     {
       id: "validation-sequence-removal-of-before-stays",

@@ -332,6 +332,7 @@ it("13: PATCH, history, revoke and DELETE a credential", async () => {
 
 it("14: services are listed, disabled and enabled", async () => {
   const path = (await store("s14")).header("location")!
+  await store("s14b")
   assert.deepInclude((await world.ask("POST", "/api/v1/services/s14/disable", { reason: "unpaid" })).body, {
     is_active: false,
     reason: "unpaid"

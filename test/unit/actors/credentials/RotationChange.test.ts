@@ -3,13 +3,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { update } from "../../../../src/actors/credentials/Commands.ts"
-import type { RefreshSetup } from "../../../../src/actors/credentials/RefreshCommands.ts"
+import { firstRefresh, type RefreshSetup } from "../../../../src/actors/credentials/RefreshCommands.ts"
 import { changeRefusal, ownEntryGone, rotatingAfter } from "../../../../src/actors/credentials/RotationChange.ts"
 import type { RotatorSetup } from "../../../../src/actors/credentials/Rotators.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import type { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
-import type { Credential } from "../../../../src/domain/Credential.ts"
+import type { Credential, CredentialVersion, JsonObject } from "../../../../src/domain/Credential.ts"
+import { providerOf } from "../../../../src/domain/Provider.ts"
 import { newRotating, pendingVersion, type Rotating } from "../../../../src/domain/RotationLife.ts"
+import { credentialRow, versionRow } from "../../../support/credentialRows.ts"
 
 const now = 1_000
 const rotation = { rotator: "crm", every: "P30D", params: { account: "a" } }
@@ -135,4 +137,64 @@ it("an own entry that is gone lets nobody go on under its name, and stands in no
   ]) {
     assert.isUndefined(goneFor(next as RotatorSetup | null))
   }
+})
+
+describe("a credential that goes from one rotation to another", () => {
+  const at = Date.UTC(2026, 6, 1)
+  const acme = providerOf({ name: "acme", token_url: "https://acme.example/token" })
+  const ofAcme = {
+    provider: acme,
+    rotation: { provider: "acme" },
+    lane: "l",
+    queue: "q",
+    chance: 0
+  } as unknown as RefreshSetup
+  /** The credential after it, and what was done to its versions. */
+  const changed = (over: Partial<Credential>, to: JsonObject | null, refresh: RefreshSetup | RotatorSetup | null) => {
+    const before = credentialRow({ secretVersion: 3, version: 3, ...over })
+    const versions = [2, 3, pendingVersion(1)].map((version) => versionRow(before, { version }))
+    const [after, done]: [Array<Credential>, Array<unknown>] = [[], []]
+    const workspace = {
+      now: at,
+      credentials: {
+        own: () => before,
+        currentVersion: () => versions[1],
+        versionsOf: () => versions,
+        service: () => undefined,
+        update: (row: Credential) => after.push(row),
+        deleteVersion: (_: string, version: number) => done.push(["deleted", version]),
+        putVersion: ({ sealed, version }: CredentialVersion) => done.push([sealed, version])
+      },
+      holds: { credential: () => true },
+      record: () => {}
+    } as unknown as Workspace
+    const nothingElse = { allowedConsumers: undefined, scopes: undefined, expiresAt: undefined, metadata: undefined }
+    const request = { ...nothingElse, credentialId: before.credentialId, rotation: to, expectedVersion: null }
+    const checked = { secretVersion: 3, refresh, isAdministrative: false }
+    assert.isTrue(Result.isSuccess(update(request, { principal: "admin" } as Caller, checked).decide(workspace)))
+    return { after: after[0], done }
+  }
+  const rotating: Rotating = {
+    ...newRotating("crm", 60_000, 0),
+    generation: 1,
+    cleanups: [{ step: "retire", generation: 0, version: 2, since: 0, dueAt: 0, attempts: 1, reason: null }]
+  }
+
+  it("leaves no secret behind that the rotator held", () => {
+    const { after, done } = changed({ rotation, rotating }, { provider: "acme" }, ofAcme)
+    assert.deepStrictEqual([after?.rotating, after?.refresh?.provider], [undefined, "acme"])
+    assert.sameDeepMembers(done, [
+      [null, 2],
+      ["deleted", pendingVersion(1)]
+    ])
+  })
+
+  it("keeps what is known of its grants for who names a provider again, however many rotators come between", () => {
+    const refresh = firstRefresh(ofAcme, versionRow(credentialRow({ secretVersion: 3 })), at)
+    const { after } = changed({ rotation: { provider: "acme" }, refresh }, rotation, setup)
+    assert.deepStrictEqual([after?.refresh, after?.formerRefresh], [undefined, refresh])
+    const known = { rotation, rotating, formerRefresh: refresh }
+    const erp = changed(known, { ...rotation, rotator: "erp" }, { ...setup, rotator: "erp" })
+    assert.deepStrictEqual([erp.after?.rotating?.rotator, erp.after?.formerRefresh], ["erp", refresh])
+  })
 })

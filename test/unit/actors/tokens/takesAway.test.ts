@@ -93,3 +93,39 @@ it.effect("an application taken out of service: application", () =>
     assert.isTrue(isAnswered)
   })
 )
+
+const gone: ReadonlyArray<readonly [what: string, ask: (parts: Parts) => Effect.Effect<unknown, unknown>]> = [
+  ["an application, by its name", ({ tenants }) => tenants.removeApplication("acme", "app", operator)],
+  ["a token, by its id", ({ tenants, tokenId }) => tenants.deleteTokens("acme", { tokenId }, operator)],
+  [
+    "a token, by its value",
+    ({ tenants }) => tenants.transitionTokens("acme", [{ appName: "app", token: "value-1" }], revoked, operator)
+  ]
+]
+it.effect.each(gone)("that there is no such thing any more is said when that is in force: %s", ([what, ask]) =>
+  Effect.gen(function* () {
+    const parts = yield* setup
+    const { tenants, tokenId, world } = parts
+    const take = what.startsWith("a token")
+      ? tenants.deleteTokens("acme", { tokenId }, operator)
+      : tenants.removeApplication("acme", "app", operator)
+    yield* Effect.forkChild(take, { startImmediately: true })
+    yield* TestClock.adjust("1 second")
+    const asked = yield* Effect.forkChild(Effect.result(ask(parts)), { startImmediately: true })
+    yield* TestClock.adjust("1 second")
+    assert.isUndefined(asked.pollUnsafe(), "answered before it was in force")
+    yield* world.release
+    yield* TestClock.adjust("1 second")
+    assert.include(JSON.stringify(yield* Fiber.join(asked)), "NotFound")
+  })
+)
+
+it.effect("how many tokens went with an application is in the audit", () =>
+  Effect.gen(function* () {
+    const { tenants, world } = yield* setup
+    world.state.hold = false
+    assert.deepStrictEqual(yield* tenants.removeApplication("acme", "app", operator), { deleted: 1 })
+    const row = world.tables.audit.get("acme")?.find(({ action }) => action === "application.removed")
+    assert.deepStrictEqual([row?.entityId, JSON.parse(row?.diff ?? "null")], ["app", { tokens: 1 }])
+  })
+)

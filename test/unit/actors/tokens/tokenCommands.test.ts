@@ -284,6 +284,16 @@ describe("provision", () => {
     assert.isNull(Result.getOrThrow(made({ lifetimeMs: null })).record.expiresAt)
   })
 
+  it("says in the audit where a token is and when it ends, by whatever that was decided", () => {
+    const workspace = workspaceOf([])
+    provision(workspace, 2, { lifetimeMs: 5_000 })
+    const [{ action, diff } = assert.fail("no row")] = workspace.changes().audit
+    assert.deepStrictEqual(
+      [action, diff],
+      ["token.provisioned", { appName: "app", endpointId: "e", expiresAt: now + 5_000 }]
+    )
+  })
+
   it("says to every replica that there is such a value by now", () => {
     const workspace = workspaceOf([])
     provision(workspace, 2)

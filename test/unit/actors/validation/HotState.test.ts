@@ -5,6 +5,7 @@ import { Beliefs } from "../../../../src/actors/validation/HotState.ts"
 import { LeaseState } from "../../../../src/coherence/Coherence.ts"
 import type { HotToken } from "../../../../src/domain/HotToken.ts"
 import type { RevocationTarget } from "../../../../src/domain/Revocation.ts"
+import { encodeTail } from "../../../../src/schema/EcapReply.ts"
 import { tokenIdOf, World } from "../../../support/validationWorld.ts"
 
 const limits = { tenantsMax: 10, applicationsMax: 10, applicationsPerTenantMax: 2 }
@@ -85,6 +86,11 @@ describe("the removal of an application that there is no record of", () => {
     assert.strictEqual(beliefs.application("three", beliefs.tenant("acme")).index, -1, "beyond the limit of records")
     const cached = tokenOf(1, { appName: "three", readSeq: 1 })
     assert.isTrue(beliefs.believes(cached, true))
+    const tail = encodeTail({ tokenId: cached.tokenId, endpointId: "e", statusCode: 200, reasonPhrase: null })
+    beliefs.keep(1, 2, 3, 4, cached, tail, true)
+    assert.strictEqual(beliefs.hotCount(), 0)
+    beliefs.keep(1, 2, 3, 4, { ...cached, appName: "two" }, tail, true)
+    assert.strictEqual(beliefs.hotCount(), 1)
     beliefs.applyUnsafe({ tenantId: "acme", seq: 2, targets: [{ kind: "application", appName: "three" }] })
     assert.isFalse(beliefs.believes(cached, true))
     assert.isTrue(beliefs.believes({ ...cached, readSeq: 2 }, true))

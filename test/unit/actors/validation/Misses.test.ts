@@ -59,6 +59,21 @@ describe("requests for the same token", () => {
   })
 })
 
+it("one tenant waits in half of all places at most, however many it may have", async () => {
+  const world = new World({ missesPerTenantMax: 100, missesMax: 6 })
+  world.add(1)
+  await world.answer("app", "warm")
+  world.hold = true
+  const asked = ["a", "b", "c", "d"].map((value) => world.ask("app", value))
+  assert.deepStrictEqual(
+    asked.map(({ statusCode }) => statusCode),
+    [0, 0, 0, 429]
+  )
+  await settled()
+  world.hold = false
+  for (const sent of world.sent.splice(0)) await sent.answer()
+})
+
 describe("a request whose application is looked for", () => {
   it("gives its place back, found or not, and is waited for at the end", async () => {
     const world = new World({ missesMax: 4, missesPerTenantMax: 4 })
