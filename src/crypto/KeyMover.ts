@@ -44,7 +44,6 @@ import {
   secretPurpose,
   TenantKeys,
   type TenantKeyUnavailable,
-  type TenantOpener,
   type TenantSealer
 } from "./TenantKeys.ts"
 
@@ -73,8 +72,7 @@ const unopenable = Metric.counter("cm_key_rows_unopenable_total", {
   incremental: true
 })
 
-const leaving = (made: number): Effect.Effect<void> =>
-  made > 0 && made % pieceRows === 0 ? Effect.yieldNow : Effect.void
+const isPieceMade = (made: number): boolean => made > 0 && made % pieceRows === 0
 
 export const make = Effect.gen(function* () {
   const { keysActivation, keysErase, keysMoveRate } = yield* CryptoConfig
@@ -120,7 +118,7 @@ export const make = Effect.gen(function* () {
         const givenBefore = given.size
         const rows = yield* store.hashedRows(from.keyId, pageRows, after)
         for (const [index, row] of rows.entries()) {
-          yield* leaving(index)
+          if (isPieceMade(index)) yield* Effect.yieldNow
           const newHash = rowHolds(row.mac, RowTags.ofToken(row)) ? hashMover.move(row.hash) : null
           if (newHash !== null) {
             moves.push({ ...row, newHash, newMac: rowTag(RowTags.ofToken(row, newHash)) })
@@ -152,13 +150,8 @@ export const make = Effect.gen(function* () {
         version
       })
     })
-    /** With the key of the page where that does it, as it nearly always does. */
-    const opened = (opener: TenantOpener | null, { sealed, tenantId }: SealedRow, place: SecretPlace) => {
-      const plaintext = opener?.open(tenantId, place, sealed) ?? null
-      return plaintext !== null
-        ? Effect.succeed(plaintext)
-        : Effect.catchTag(tenantKeys.openFor(tenantId, place, sealed), "NotOpenable", () => Effect.succeed(null))
-    }
+    const openedWithItsKey = ({ sealed, tenantId }: SealedRow, place: SecretPlace) =>
+      Effect.catchTag(tenantKeys.openFor(tenantId, place, sealed), "NotOpenable", () => Effect.succeed(null))
     yield* paced<SealedRow, SealedMove, MoveError>({
       make: Effect.fnUntraced(function* (after) {
         const moves: Array<SealedMove> = []
@@ -169,10 +162,12 @@ export const make = Effect.gen(function* () {
         )
         let sealer: (TenantSealer & { readonly tenantId: string }) | null = null
         for (const [index, row] of rows.entries()) {
-          yield* leaving(index)
-          const { credentialId, tenantId, version } = row
+          if (isPieceMade(index)) yield* Effect.yieldNow
+          const { credentialId, sealed, tenantId, version } = row
           const place = { credentialId, version, purpose: secretPurpose }
-          const plaintext: Uint8Array | null = yield* opened(opener, row, place)
+          // With the key of the page where that does it, as it nearly always does.
+          const plaintext: Uint8Array | null =
+            opener?.open(tenantId, place, sealed) ?? (yield* openedWithItsKey(row, place))
           if (plaintext === null) {
             yield* giveUp(row)
             continue
@@ -188,9 +183,9 @@ export const make = Effect.gen(function* () {
             plaintext.fill(0)
             return { moves, givenUp: given.size - givenBefore, last: null }
           }
-          const { keyId, sealed } = sealer.seal(place, plaintext)
+          const made = sealer.seal(place, plaintext)
           plaintext.fill(0)
-          moves.push({ ...row, newKeyId: keyId, newSealed: sealed })
+          moves.push({ tenantId, credentialId, version, sealed, newKeyId: made.keyId, newSealed: made.sealed })
         }
         return { moves, givenUp: given.size - givenBefore, last: lastOf(rows) }
       }),

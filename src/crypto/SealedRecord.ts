@@ -102,7 +102,7 @@ export const seal = (key: SealingKey, aad: string, plaintext: Uint8Array, random
   if (plaintext.byteLength > plaintextBytesMax) throw new Error("plaintext is too long to seal")
   if (key.uses >= usesMax) throw new Error("the key has sealed its limit of records")
   key.uses += 1
-  const record = Buffer.allocUnsafeSlow(overhead + plaintext.byteLength)
+  const record = Buffer.allocUnsafe(overhead + plaintext.byteLength)
   record.set(key.header, 0)
   const data = additionalData(key, aad)
   const nonce = nonceOf(key, random, data, plaintext)

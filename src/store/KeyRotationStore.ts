@@ -35,13 +35,18 @@ export interface HashMove extends HashedRow {
   readonly newMac: Uint8Array | undefined
 }
 
-/** The sealed secret of one version of a credential. */
+/** The sealed secret of one version of a credential. What it says is in its tag, which is its end. */
 export interface SealedRow {
   readonly tenantId: string
   readonly credentialId: string
   readonly version: number
   readonly sealed: Uint8Array
 }
+
+/** Bytes of the tag that a sealed record ends with. */
+export const tagBytes = 16
+/** By it a row is told from what was read: no two records of one place and key have the same, whatever they hold. */
+export const tagOf = (sealed: Uint8Array): Uint8Array => sealed.subarray(-tagBytes)
 
 /** Where a page ended: the next one begins after it. Null: with the first row. */
 export type HashedPlace = Pick<HashedRow, "tenantId" | "tokenId"> | null

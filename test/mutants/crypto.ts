@@ -318,8 +318,8 @@ export const crypto: ReadonlyArray<Mutant> = [
     },
     {
       id: "crypto-mover-unopenable-is-tried-for-ever",
-      from: "newSealed: sealed })\n        }\n        return { moves, givenUp: given.size - givenBefore,",
-      to: "newSealed: sealed })\n        }\n        return { moves, givenUp: given.size + 0 * givenBefore,"
+      from: "newSealed: made.sealed })\n        }\n        return { moves, givenUp: given.size - givenBefore,",
+      to: "newSealed: made.sealed })\n        }\n        return { moves, givenUp: given.size + 0 * givenBefore,"
     }
   ]),
   ...faultsIn("src/crypto/KeyFile.ts", { breaks: ["R-SEC-3"], tests: [`${unit}/LocalMasterKey.test.ts`] }, [

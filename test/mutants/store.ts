@@ -454,6 +454,10 @@ export const store: ReadonlyArray<Mutant> = [
   ...faultsIn("src/store/maria/Columns.ts", { breaks: ["R-LIM-4"], tests: [`${maria}/PlantedRows.test.ts`] }, [
     { id: "store-load-reads-what-may-not-be", from: "if (rows.length > max) throw", to: "if (rows.length < 0) throw" }
   ]),
+  ...faultsIn("src/store/maria/Columns.ts", { breaks: ["P9"], tests: ["test/unit/store/maria/Columns.test.ts"] }, [
+    { id: "store-id-of-any-character", from: "(high | low) >= noNibble", to: "(high & low) >= noNibble" },
+    { id: "store-id-without-its-dashes", from: "text.charCodeAt(at++) !== dash", to: "text.charCodeAt(at++) < 0" }
+  ]),
   ...faultsIn(
     "src/store/maria/load/credentials.ts",
     { breaks: ["R-ACC-7"], tests: ["test/unit/store/maria/loadCredentials.test.ts"] },
@@ -548,8 +552,13 @@ export const store: ReadonlyArray<Mutant> = [
       },
       {
         id: "store-sql-moves-a-secret-that-was-rotated",
-        from: "AND tenant_id = ? AND key_id = ? AND sealed = ?`",
-        to: "AND tenant_id = ? AND (key_id = ? OR sealed = ?)`"
+        from: "AND tenant_id = ? AND key_id = ? AND RIGHT(sealed, ${tagBytes}) = ?`",
+        to: "AND tenant_id = ? AND (key_id = ? OR RIGHT(sealed, ${tagBytes}) = ?)`"
+      },
+      {
+        id: "store-sql-moves-a-secret-of-another-tag",
+        from: "RIGHT(sealed, ${tagBytes}) = ?`",
+        to: "LENGTH(sealed) >= LENGTH(?)`"
       }
     ]
   ),

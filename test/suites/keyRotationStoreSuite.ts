@@ -336,6 +336,8 @@ export const keyRotationStoreSuite = (
         const moves = page.map((row) => ({ ...row, newKeyId: to.keyId, newSealed: aHash() }))
         const misread = moves.map((move) => ({ ...move, sealed: aHash() }))
         assert.strictEqual(yield* store.moveSealed(from.keyId, misread), 0, "what stands there is not what was read")
+        const ofAnotherTag = moves.map((move) => ({ ...move, sealed: move.sealed.with(-1, ~move.sealed.at(-1)!) }))
+        assert.strictEqual(yield* store.moveSealed(from.keyId, ofAnotherTag), 0, "nor where its end alone is another")
         assert.strictEqual(yield* store.moveSealed(from.keyId, moves), 1)
         assert.strictEqual(yield* store.moveSealed(from.keyId, moves), 0)
         assert.deepStrictEqual(

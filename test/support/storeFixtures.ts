@@ -14,7 +14,10 @@ export const anId = (): string => `01890000-0000-7000-8000-${next().toString(16)
 export const aName = (prefix: string): string => `${prefix}-${next()}`
 export const aHash = (): Uint8Array => {
   const bytes = Buffer.alloc(32, 0x5a)
-  bytes.writeUInt32BE(next(), 0)
+  const count = next()
+  // At both ends: some of what is stored is told from others by its end.
+  bytes.writeUInt32BE(count, 0)
+  bytes.writeUInt32BE(count, bytes.length - 4)
   return new Uint8Array(bytes)
 }
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")

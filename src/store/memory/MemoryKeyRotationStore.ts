@@ -9,7 +9,8 @@ import {
   movePageMax,
   type Retired,
   type SealedMove,
-  type SealedPlace
+  type SealedPlace,
+  tagOf
 } from "../KeyRotationStore.ts"
 import type { StoredKey } from "../KeyStore.ts"
 import { hexOf, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
@@ -62,7 +63,8 @@ const moveHash = (tables: MemoryTables, fromKeyId: string, toKeyId: string, move
 
 const moveSealed = (tables: MemoryTables, fromKeyId: string, move: SealedMove): boolean => {
   const version = tables.credentials.versionsOf(move.credentialId).find((found) => found.version === move.version)
-  if (version?.keyId !== fromKeyId || version.sealed === null || !same(version.sealed, move.sealed)) return false
+  if (version?.keyId !== fromKeyId || version.sealed === null) return false
+  if (!same(tagOf(version.sealed), tagOf(move.sealed))) return false
   const versions = [{ ...version, sealed: move.newSealed, keyId: move.newKeyId }]
   tables.credentials.apply({ inserted: [], updated: [], deleted: [], versions, services: [] })
   return true

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { hmac } from "../../../src/crypto/Hmac.ts"
 import * as KeyId from "../../../src/crypto/KeyId.ts"
 import * as SealedRecord from "../../../src/crypto/SealedRecord.ts"
+import { tagOf } from "../../../src/store/KeyRotationStore.ts"
 
 const newKey = () => SealedRecord.makeKey(KeyId.makeKeyId(1_764_000_000_000), randomBytes(32))
 const key = newKey()
@@ -136,12 +137,15 @@ describe("SealedRecord", () => {
     assert.isNull(SealedRecord.keyIdOf(Buffer.alloc(100, 1)))
   })
 
-  it("never repeats a nonce in twenty thousand records, and equal plaintexts give unequal records", () => {
-    const nonces = new Set<string>()
+  it("never repeats a nonce or a tag in twenty thousand records, and equal plaintexts give unequal records", () => {
+    const [nonces, tags] = [new Set<string>(), new Set<string>()]
     for (let i = 0; i < 20_000; i++) {
-      nonces.add(Buffer.from(SealedRecord.seal(key, "p", Buffer.alloc(1)).subarray(17, 29)).toString("latin1"))
+      const record = SealedRecord.seal(key, "p", Buffer.alloc(1))
+      nonces.add(Buffer.from(record.subarray(17, 29)).toString("latin1"))
+      tags.add(Buffer.from(tagOf(record)).toString("latin1"))
     }
     assert.strictEqual(nonces.size, 20_000)
+    assert.strictEqual(tags.size, 20_000)
   })
 
   it("a key counts its uses and refuses past its limit", () => {

@@ -1,6 +1,6 @@
 /** Moves rows from one key to another, within a transaction, under their tenant's lock. */
 
-import type { HashMove, SealedMove } from "../../KeyRotationStore.ts"
+import { type HashMove, type SealedMove, tagBytes, tagOf } from "../../KeyRotationStore.ts"
 import * as Columns from "../Columns.ts"
 import { lockTenant } from "../load/tenant.ts"
 import type { TransactionResult } from "../Mariadb.ts"
@@ -13,7 +13,7 @@ import type { Session, Value } from "../MariadbConnection.ts"
 const moveHashSql = `UPDATE tokens FORCE INDEX (uq_tokens_id) SET hash = ?, hash_key_id = ?, mac = ?
   WHERE token_id = ? AND tenant_id = ? AND hash_key_id = ? AND hash = ? AND mac <=> ?`
 const moveSealedSql = `UPDATE credential_versions FORCE INDEX (PRIMARY) SET sealed = ?, key_id = ?
-  WHERE credential_id = ? AND version = ? AND tenant_id = ? AND key_id = ? AND sealed = ?`
+  WHERE credential_id = ? AND version = ? AND tenant_id = ? AND key_id = ? AND RIGHT(sealed, ${tagBytes}) = ?`
 /** The run under way, where there is one. */
 const addMovedSql = `UPDATE key_rotation SET moved = moved + ?, moving_since = COALESCE(moving_since, ${Columns.momentSql})
   WHERE id = 1`
@@ -35,7 +35,7 @@ const sealedValues = (from: Buffer, to: Buffer, move: SealedMove): ReadonlyArray
   move.version,
   move.tenantId,
   from,
-  Columns.sameBytes(move.sealed)
+  Columns.sameBytes(tagOf(move.sealed))
 ]
 
 /** One kind of row, for `moveOfTenant`. */

@@ -56,6 +56,20 @@ describe("ids", () => {
       assert.strictEqual(Columns.uuidBytesOrNull(text), null)
     }
   })
+
+  it("are none when any one character is another", () => {
+    const id = "01890a5d-ac96-774b-bcce-b302099a8057"
+    // The third but last has the low byte of a 1, the last that of a dash.
+    const others = ["/", ":", "`", "g", "A", "-", "0", "f", "\0", "\u007f", "\u0080", "\u0131", "\ud800", "\u012d"]
+    const usual = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/u
+    for (let at = 0; at < id.length; at++) {
+      for (const other of others) {
+        const text = id.slice(0, at) + other + id.slice(at + 1)
+        const bytes = usual.test(text) ? Buffer.from(text.replaceAll("-", ""), "hex") : null
+        assert.deepStrictEqual(Columns.uuidBytesOrNull(text), bytes, JSON.stringify(text))
+      }
+    }
+  })
 })
 
 describe("columns", () => {
