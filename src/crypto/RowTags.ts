@@ -35,24 +35,24 @@ const text = (
 ): RowText => JSON.stringify([`cm-row-${kind}-1`, ...parts])
 
 type Ends = Pick<Token, "expiresAt" | "overlapEndsAt" | "endedBy">
-type TokenRow = Pick<HotToken, "tokenId" | "cacheKey" | "status" | "version" | "tenantId" | "appName" | "endpointId">
+type TokenRow = Pick<HotToken, "tokenId" | "status" | "version" | "tenantId" | "appName" | "endpointId">
 
 /** A text with its length before it: read in one way only, and cheaper than JSON for who reads rows by the thousand. */
 const counted = (part: string): string => `${part.length}:${part}`
 
-const tokenText = (token: TokenRow, { endedBy, expiresAt, overlapEndsAt }: Ends): RowText =>
-  `cm-row-token-1 ${token.tokenId} ${token.cacheKey} ${token.status} ${token.version} ${expiresAt} ${overlapEndsAt} ${endedBy} ${counted(
+const tokenText = (token: TokenRow, cacheKey: string, { endedBy, expiresAt, overlapEndsAt }: Ends): RowText =>
+  `cm-row-token-1 ${token.tokenId} ${cacheKey} ${token.status} ${token.version} ${expiresAt} ${overlapEndsAt} ${endedBy} ${counted(
     token.tenantId
   )} ${counted(token.appName)} ${counted(token.endpointId)}`
 
 /** Of a token as a validation reads it, or null where its row has no tag. */
 export const ofHotToken = (token: HotToken): RowText | null =>
-  token.tag === undefined ? null : tokenText(token, token.tag)
+  token.tag === undefined ? null : tokenText(token, token.cacheKey, token.tag)
 
 /** Of a token as a change reads it, with its own hash or the one that it moves to. */
 export const ofToken = (token: Token, hash = token.hash): RowText => {
-  const cacheKey = Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString("hex")
-  return tokenText({ ...token, cacheKey }, token)
+  const bytes = hash instanceof Buffer ? hash : Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength)
+  return tokenText(token, bytes.toString("hex"), token)
 }
 
 export const ofCredential = (credential: Credential): RowText =>

@@ -49,9 +49,16 @@ const must = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(`a decision ${what}`)
 }
 
-/** Whatever a message's frame adds, there is room for it. */
-const fitsMessage = ({ headers, payload, subject }: OutboxEntry): boolean =>
-  Buffer.byteLength(subject) + Buffer.byteLength(JSON.stringify(headers)) + payload.length <= eventBytesMax
+/** Bytes of a character in JSON, at most. */
+const jsonBytesMax = 6
+
+/** Whatever a message's frame adds, there is room for it. Nearly all are so short that their headers need not be written to see it. */
+export const fitsMessage = ({ headers, payload, subject }: OutboxEntry): boolean => {
+  let characters = subject.length + 1
+  for (const name in headers) characters += name.length + headers[name]!.length + jsonBytesMax
+  if (jsonBytesMax * characters + payload.length < eventBytesMax) return true
+  return Buffer.byteLength(subject) + Buffer.byteLength(JSON.stringify(headers)) + payload.length <= eventBytesMax
+}
 
 export const checkChanges = (tenantId: string, load: Load, loaded: Loaded, changes: Changes): void => {
   const creates = changes.tenantCreated !== undefined

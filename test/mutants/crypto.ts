@@ -57,8 +57,8 @@ export const crypto: ReadonlyArray<Mutant> = [
     { id: "crypto-tags-secret-version-left-out", from: "    credential.secretVersion,\n", to: "" },
     {
       id: "crypto-tags-token-status-left-out",
-      from: "${token.cacheKey} ${token.status} ${token.version}",
-      to: "${token.cacheKey} ${token.version}"
+      from: "${cacheKey} ${token.status} ${token.version}",
+      to: "${cacheKey} ${token.version}"
     },
     {
       id: "crypto-tags-token-overlap-left-out",

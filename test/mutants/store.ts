@@ -451,6 +451,16 @@ export const store: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/store/checkChanges.ts", { breaks: ["R-EVT-6"], tests: [`${unit}/checkChanges.test.ts`] }, [
+    {
+      id: "store-check-characters-for-bytes",
+      from: "if (jsonBytesMax * characters + payload.length < eventBytesMax)",
+      to: "if (characters + payload.length < eventBytesMax)"
+    }
+  ]),
+  ...faultsIn("src/store/maria/apply/audit.ts", { breaks: ["P8"], tests: [`${maria}/MariaAuditStore.test.ts`] }, [
+    { id: "store-audit-first-hash-for-all", from: "if (hash !== text)", to: 'if (text === "")' }
+  ]),
   ...faultsIn("src/store/maria/Columns.ts", { breaks: ["R-LIM-4"], tests: [`${maria}/PlantedRows.test.ts`] }, [
     { id: "store-load-reads-what-may-not-be", from: "if (rows.length > max) throw", to: "if (rows.length < 0) throw" }
   ]),

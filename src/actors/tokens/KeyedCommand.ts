@@ -12,7 +12,7 @@ import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import type { HashedValue } from "./commands/tokenRows.ts"
 
-const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+const toHex = (bytes: Uint8Array): string => (bytes instanceof Buffer ? bytes : Buffer.from(bytes)).toString("hex")
 
 /** A value under every key that is alive, the one to write with first. */
 export type HashValue = (appName: string, value: string) => HashedValue

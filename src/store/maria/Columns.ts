@@ -103,7 +103,7 @@ export const literal = <A>(row: Row, index: number, literals: ReadonlyArray<A>):
 /** A row's tag as a part of what the row says; none where there is none. */
 export const macOf = (row: Row, index: number): { readonly mac?: Uint8Array } =>
   row[index] === null ? {} : { mac: new Uint8Array(bytes(row, index)) }
-export const macValue = (mac: Uint8Array | undefined): Buffer | null => (mac === undefined ? null : Buffer.from(mac))
+export const macValue = (mac: Uint8Array | undefined): Buffer | null => (mac === undefined ? null : sameBytes(mac))
 
 /** Reads `IN (…)` lists of any length: `sql` is given the marks. The rows of all pieces, in no order. */
 export const rowsIn = async (

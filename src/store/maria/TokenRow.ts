@@ -86,7 +86,7 @@ export const tokenValues = (token: Token): ReadonlyArray<Value> => [
   token.description,
   token.createdBy,
   token.updatedBy,
-  Buffer.from(token.hash),
+  Columns.sameBytes(token.hash),
   Columns.uuidBytes(token.hashKeyId),
   Columns.macValue(token.mac)
 ]

@@ -7,26 +7,38 @@ const insertSql = `INSERT INTO audit
       action, entity_type, entity_id, diff, prev_hash, hash)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-export const applyAudit = (session: Session, rows: ReadonlyArray<AuditRow>): ReadonlyArray<Promise<unknown>> => [
-  session.batch(
-    insertSql,
-    rows.map((row) => [
-      row.tenantId,
-      row.seq,
-      row.at,
-      row.version,
-      row.actor,
-      row.by,
-      row.account,
-      row.user,
-      row.client,
-      row.correlationId,
-      row.action,
-      row.entityType,
-      row.entityId,
-      row.diff,
-      Buffer.from(row.prevHash, "hex"),
-      Buffer.from(row.hash, "hex")
-    ])
-  )
-]
+/** A row's hash is the next one's `prevHash`: its bytes are made once. */
+const bytesOfHashes = () => {
+  let [text, bytes] = ["", Buffer.alloc(0)]
+  return (hash: string): Buffer => {
+    if (hash !== text) [text, bytes] = [hash, Buffer.from(hash, "hex")]
+    return bytes
+  }
+}
+
+export const applyAudit = (session: Session, rows: ReadonlyArray<AuditRow>): ReadonlyArray<Promise<unknown>> => {
+  const bytesOf = bytesOfHashes()
+  return [
+    session.batch(
+      insertSql,
+      rows.map((row) => [
+        row.tenantId,
+        row.seq,
+        row.at,
+        row.version,
+        row.actor,
+        row.by,
+        row.account,
+        row.user,
+        row.client,
+        row.correlationId,
+        row.action,
+        row.entityType,
+        row.entityId,
+        row.diff,
+        bytesOf(row.prevHash),
+        bytesOf(row.hash)
+      ])
+    )
+  ]
+}

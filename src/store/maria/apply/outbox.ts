@@ -23,7 +23,7 @@ export const outboxValues = (
   entry.subject,
   entry.entityKey,
   JSON.stringify(entry.headers),
-  Buffer.from(entry.payload),
+  Columns.sameBytes(entry.payload),
   now,
   revocationSeq
 ]
