@@ -168,7 +168,7 @@ export type SettleDecision = Data.TaggedEnum<{
 }>
 export const SettleDecision = Data.taggedEnum<SettleDecision>()
 
-const isOf = (state: Rotating, work: Work): boolean =>
+export const isOf = (state: Rotating, work: Work): boolean =>
   work.kind === "step"
     ? state.underWay?.generation === work.generation && state.underWay.step === work.step
     : state.cleanups.some(({ version }) => version === work.version)

@@ -125,7 +125,8 @@ export const make = Effect.fnUntraced(function* (changedRows: Seldom) {
   ): Effect.fn.Return<StepQuestion | null, ChangeError> {
     const { credential, versions } = yield* standingOf(job)
     const { rotating } = credential
-    if (rotating === undefined || rotating.claim?.term !== claim.term) return null
+    // What was stored by hand leaves the claim where it is, and nothing to do for it.
+    if (rotating?.claim?.term !== claim.term || !Life.isOf(rotating, work)) return null
     const use = parseRotatorUse(credential.type, credential.rotation ?? {})
     if (Result.isFailure(use)) return yield* new errors.RefreshNotConfigured({ credentialId: job.credentialId })
     const at = (place: number) => versions.find(({ version }) => version === place)

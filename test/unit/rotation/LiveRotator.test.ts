@@ -118,6 +118,22 @@ describe("a rotation that another replica ends between two of our steps", () => 
     })
   )
 
+  it.effect("is answered with it, too, when it was stored between the claim of a step and its question", () =>
+    Effect.gen(function* () {
+      const { rotate, row, steps, storeByHand, world } = yield* begin
+      let isDone = false
+      const look = Effect.suspend(() => {
+        const { claim, underWay } = row().rotating!
+        if (isDone || underWay?.step !== "set" || claim === null) return Effect.void
+        isDone = true
+        return Effect.orDie(storeByHand)
+      })
+      world.beforeLooks.push(...Array<Effect.Effect<void>>(20).fill(Effect.asVoid(look)))
+      const { version } = yield* rotate
+      assert.deepStrictEqual([row().secretVersion, isDone, steps], [version, true, []])
+    })
+  )
+
   it.effect.each(["set", "test"])(
     "is answered with it, too, when it was stored while the rotator was at its %s",
     (step) =>
