@@ -267,6 +267,12 @@ export const around: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/outbox/OutboxRelay.ts", { breaks: ["P3", "R-EVT-1"], tests: [relay] }, [
     {
+      id: "outbox-relay-renews-when-it-is-over",
+      from: "if (now - claimedAt < ttlMs / 3) return held",
+      to: "if (now - claimedAt < ttlMs) return held",
+      tests: [`${relay}#renews its term`]
+    },
+    {
       id: "outbox-relay-lost-term-goes-on",
       from: "TermLost: () => Effect.andThen(stepDown,",
       to: "TermLost: () => Effect.andThen(Effect.void,",

@@ -34,6 +34,12 @@ export const coherence: ReadonlyArray<Mutant> = [
     { breaks: [...p1, "R-REV-2"], tests: [`${unit}/Barrier.test.ts`, `${unit}/protocol.test.ts`] },
     [
       {
+        id: "coherence-barrier-vanished-anew-each-time",
+        from: "awaited.push(before.frozen ? before : {",
+        to: "awaited.push({",
+        breaks: ["R-REV-2"]
+      },
+      {
         id: "coherence-barrier-half-a-listing",
         from: "end.pending === 0 && end.upTo >= barrier",
         to: "end.upTo >= barrier"

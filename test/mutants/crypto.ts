@@ -52,7 +52,15 @@ export const crypto: ReadonlyArray<Mutant> = [
       breaks: ["P9"]
     }
   ]),
+  ...faultsIn("src/crypto/AuditKeyLink.ts", { breaks: ["P8", "R-AUD-11"], tests: [`${unit}/AuditKeyLink.test.ts`] }, [
+    {
+      id: "crypto-audit-link-of-a-key-of-the-same-name",
+      from: "if (link === undefined || link.public_key !== text) break",
+      to: "if (link === undefined) break"
+    }
+  ]),
   ...faultsIn("src/crypto/RowTags.ts", { breaks: ["R-SEC-30"], tests: [`${unit}/RowTags.test.ts`] }, [
+    { id: "crypto-tags-population-left-out", from: "    one.population,\n", to: "" },
     { id: "crypto-tags-consumers-left-out", from: "    credential.allowedConsumers,\n", to: "" },
     { id: "crypto-tags-secret-version-left-out", from: "    credential.secretVersion,\n", to: "" },
     {

@@ -884,6 +884,13 @@ export const store: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/store/CredentialStore.ts", { breaks: ["R-DUR-2"], tests: [`${unit}/CredentialStore.test.ts`] }, [
+    {
+      id: "store-group-counts-services-where-all-do",
+      from: "loads.some((load) => load.countServices)",
+      to: "loads.every((load) => load.countServices)"
+    }
+  ]),
   ...faultsIn(
     "src/store/maria/MariaCredentialStore.ts",
     { breaks: ["R-SEC-9"], tests: [`${maria}/MariaCredentialStore.test.ts`] },

@@ -8,6 +8,7 @@ const micro = `${whole}/protocols/micro.test.ts`
 const attack = `${whole}/bus/attack.test.ts`
 const tenantAccounts = `${whole}/bus/tenantAccounts.test.ts`
 const exported = `${whole}/service/audit.test.ts#takes an export, which goes on where it was cut off`
+const offline = "test/unit/auditVerify.test.ts"
 const restored = `${whole}/service/restore.test.ts`
 const compose = `${whole}/bus/composeTls.test.ts`
 const gateway = `${whole}/gateway`
@@ -270,6 +271,48 @@ const stored: ReadonlyArray<Mutant> = [
       id: "scripts-verify-anybodys-signature",
       from: '    if (!isPoint(point)) return { signed, broken: { seq, reason: "the signed checkpoint is not good" } }\n',
       to: ""
+    },
+    {
+      id: "scripts-verify-cut-of-another-tenant",
+      from: "cutAnswers.filter((stub) => stub.tenant_id === tenant)",
+      to: "cutAnswers",
+      tests: [offline]
+    },
+    {
+      id: "scripts-verify-checkpoint-of-another-tenant",
+      from: "of === tenant && signature !== undefined",
+      to: "of !== undefined && signature !== undefined",
+      tests: [offline]
+    },
+    {
+      id: "scripts-verify-checkpoints-differ",
+      from: "if ((signed.get(previousSeq) ?? previousHash) !== previousHash) {",
+      to: "if (previousSeq > seq) {",
+      tests: [offline]
+    },
+    {
+      id: "scripts-verify-counts-what-it-has-not",
+      from: "  checked += 1\n",
+      to: "  checked = row.seq\n",
+      tests: [offline]
+    },
+    {
+      id: "scripts-verify-nothing-lacks-nothing",
+      from: "if (firstBroken === null && lastSigned > place.seq)",
+      to: "if (firstBroken === null && rows.length > 0 && lastSigned > place.seq)",
+      tests: [offline]
+    },
+    {
+      id: "scripts-verify-repairs-untold",
+      from: "  repaired.push(row.seq)\n",
+      to: "",
+      tests: [offline]
+    },
+    {
+      id: "scripts-verify-repairs-whole-characters",
+      from: 'units[at] !== "\\ufffd" || !(unit >= 0xd800 && unit <= 0xdfff)',
+      to: 'units[at] !== "\\ufffd"',
+      tests: [offline]
     }
   ]),
   ...faultsIn("scripts/restore.mjs", { breaks: ["R-REC-2"], tests: [restored] }, [
@@ -933,6 +976,11 @@ const outside: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn("src/rotation/Webhook.ts", { breaks: ["R-ROT-5"], tests: [rotators] }, [
     {
+      id: "rotation-webhook-made-secret-alone",
+      from: "done({ ...current, [field]: generated(definition.generate) })",
+      to: "done({ [field]: generated(definition.generate) })"
+    },
+    {
       id: "rotation-webhook-says-two-things-and-is-believed",
       from: "  const parsed = parseJson(bytes)\n",
       to: "  const parsed = Result.try(() => ({ value: JSON.parse(new TextDecoder().decode(bytes)) as unknown, flaws: [] as ReadonlyArray<unknown> }))\n"
@@ -1086,6 +1134,12 @@ const rotatedByAnother: ReadonlyArray<Mutant> = [
         id: "rotation-begun-and-not-taken-is-called-undone",
         from: 'error._tag === "Unavailable" || error._tag === "TooManyRequests" ?',
         to: 'error._tag === "Unavailable" ?'
+      },
+      {
+        id: "rotation-by-hand-is-taken-for-a-lost-secret",
+        from: "if (rotating?.claim?.term !== claim.term || !Life.isOf(rotating, work)) return null",
+        to: "if (rotating?.claim?.term !== claim.term) return null",
+        tests: ["test/unit/rotation/LiveRotator.test.ts#between the claim of a step and its question"]
       },
       {
         id: "rotation-by-hand-is-not-the-new-secret",

@@ -50,22 +50,42 @@ const rows = (() => {
   return made
 })()
 
-const pointOf = (seq: number, key: Key, at: number, number = seq) => {
-  const [row, before] = [rows[seq - 1]!, rows[seq - 2]]
+/** Two rows of before it was written down how an actor is known: the first says `entityId`, the second `diff`. */
+const oldRows = (entityId: string, action: string, diff: object) => {
+  const unknown = { by: null, account: null, user: null, client: null, correlationId: null }
+  const row = (seq: number, of: { entityId: string; action: string; diff: object | null }, prevHash: string) => {
+    const said = { seq, at: 1_000 * seq, actor: "a", entityType: "token", ...of, prevHash }
+    const diffText = of.diff === null ? null : JSON.stringify(of.diff)
+    const hash = linkHash({ ...said, ...unknown, tenantId: tenant, version: 1, diff: diffText })
+    const { diff: own, ...shown } = said
+    return { ...shown, at: new Date(said.at).toISOString(), ...(own === null ? {} : { diff: own }), hash }
+  }
+  const first = row(1, { entityId, action: "token.refused", diff: null }, genesisHash(tenant))
+  return [first, row(2, { entityId: "x", action, diff }, first.hash)] as const
+}
+
+const pointOf = (seq: number, key: Key, at: number, number = seq, before = rows[seq - 2], tenantId = tenant) => {
+  const row = rows[seq - 1]!
   const previous = before === undefined ? null : { seq: before.seq, hash: before.hash }
-  const signature = sign(
-    null,
-    signedBytes({ tenantId: tenant, seq, hash: row.hash, at, number, previous }),
-    key.privateKey
-  )
+  const signature = sign(null, signedBytes({ tenantId, seq, hash: row.hash, at, number, previous }), key.privateKey)
   return {
-    ...{ tenant_id: tenant, seq, hash: row.hash, at, number },
+    ...{ tenant_id: tenantId, seq, hash: row.hash, at, number },
     ...{ previous_seq: previous?.seq ?? null, previous_hash: previous?.hash ?? null },
     ...{ key_id: key.keyId, public_key: key.publicKey, signature: signature.toString("base64url") }
   }
 }
 const points = [pointOf(1, one, 1_500), pointOf(2, two, 2_500)]
 const end = (audit_keys: ReadonlyArray<unknown>) => ({ ...pointOf(3, three, 5_000), audit_keys })
+
+interface Verdict {
+  readonly valid: boolean
+  readonly checked: number
+  readonly anchoredAt?: number
+  readonly cut?: { readonly seq: number }
+  readonly repaired?: ReadonlyArray<number>
+  readonly signingKeys?: number
+  readonly firstBroken?: { readonly seq: number; readonly reason: string }
+}
 
 const verified = async (publicKey: string, exported: ReadonlyArray<unknown>, announced: ReadonlyArray<unknown>) => {
   const folder = mkdtempSync(join(tmpdir(), "cm-audit-"))
@@ -77,7 +97,7 @@ const verified = async (publicKey: string, exported: ReadonlyArray<unknown>, ann
   return promisify(execFile)(process.execPath, [...args, `--public-key=${publicKey}`])
     .then(({ stdout }) => stdout)
     .catch((error: { readonly stdout: string }) => error.stdout)
-    .then((stdout) => JSON.parse(stdout) as { valid: boolean; signingKeys?: number; firstBroken?: { reason: string } })
+    .then((stdout) => JSON.parse(stdout) as Verdict)
     .finally(() => rmSync(folder, { recursive: true }))
 }
 
@@ -122,5 +142,39 @@ describe("audit-verify over keys that were followed", () => {
   it("says so when a key has two followers: one of them was made with a key that was lost", async () => {
     const verdict = await verified(one.publicKey, [...rows, end([...links, linkOf(one, forger, 2_000)])], points)
     assert.strictEqual(verdict.firstBroken?.reason, "two keys follow one signing key")
+  })
+})
+
+describe("audit-verify of an export", () => {
+  const key = one.publicKey
+
+  it("looks at nothing of another tenant: neither at its checkpoints nor at its cuts", async () => {
+    const foreign = { ...pointOf(3, one, 1_900, 9, rows[1], "other"), hash: "00".repeat(32) }
+    const cut = { stub: { tenant_id: "other", first: 1, last: 2, hash: "00".repeat(32), count: 2, by: "a", at: 1 } }
+    const verdict = await verified(key, [cut, ...rows], [pointOf(1, one, 1_500), foreign])
+    assert.deepStrictEqual([verdict.valid, verdict.checked, verdict.cut], [true, 3, undefined], JSON.stringify(verdict))
+  })
+
+  it("is broken where two signed checkpoints tell of one row what it was, and not the same", async () => {
+    const other = { seq: 2, hash: "00".repeat(32) } as (typeof rows)[number]
+    const verdict = await verified(key, rows, [pointOf(2, one, 1_500), pointOf(3, one, 1_900, 3, other)])
+    assert.deepInclude(verdict.firstBroken, { seq: 2, reason: "two signed checkpoints differ" })
+  })
+
+  it("says how many rows it has checked, wherever they begin, and lacks those that were signed behind them", async () => {
+    assert.deepInclude(await verified(key, rows.slice(1), []), { valid: true, checked: 2, anchoredAt: 1 })
+    const none = await verified(key, [], [pointOf(2, one, 1_500)])
+    assert.deepInclude(none, { valid: false, checked: 0 })
+    assert.deepInclude(none.firstBroken, { seq: 1, reason: "the row is missing" })
+  })
+
+  it("takes back halves of characters that a note gives back, says where, and nothing else that a note says", async () => {
+    const told = async (was: string, stands: string, unit: number) => {
+      const [row, note] = oldRows(was, "audit.repaired", { row: 1, lost: [[1, unit]] })
+      return verified(key, [{ ...row, entityId: stands }, note], [])
+    }
+    assert.deepInclude(await told("t\ud800", "t\ufffd", 0xd800), { valid: true, repaired: [1] })
+    assert.deepInclude((await told("tA", "t\ufffd", 0x41)).firstBroken, { seq: 1, reason: "the row was changed" })
+    assert.deepInclude((await told("t\ud800", "t\ufffd", 0xd801)).firstBroken, { seq: 1 })
   })
 })

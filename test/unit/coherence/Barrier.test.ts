@@ -89,6 +89,12 @@ describe("a barrier round", () => {
     expect(isOver(over, 20_000)).toBe(true)
   })
 
+  it("waits for a vanished entry from when it was missed first, however often it is missed after that", () => {
+    let round = begin(listing(0, 11, entry("a.x", 5)), known)
+    for (const atMs of [1_000, 2_000, 3_000, 4_000]) round = observe(round, listing(atMs, 12), timing).round
+    expect(isOver(expire(round, 1_002 + outwaitMs).round, 20_000)).toBe(true)
+  })
+
   it("waits for the rights of an older bucket unless an entry proves that this one is old", () => {
     const young = { heldMs: 0 }
     const rounds = {

@@ -5,9 +5,11 @@ import { hmac, hmacKey } from "../../../src/crypto/Hmac.ts"
 import * as RowTags from "../../../src/crypto/RowTags.ts"
 import type { ClientCredential } from "../../../src/domain/ClientCredential.ts"
 import type { HotToken } from "../../../src/domain/HotToken.ts"
+import { busPrincipal } from "../../../src/domain/Principal.ts"
 import type { ProviderEntry } from "../../../src/domain/ProviderEntry.ts"
 import type { Refresh } from "../../../src/domain/Refresh.ts"
 import type { TenantSettings } from "../../../src/domain/Tenant.ts"
+import type { RevokeAll } from "../../../src/store/RevokeAll.ts"
 import { credentialRow } from "../../support/credentialRows.ts"
 
 const tag = { mac: new Uint8Array(16), expiresAt: null, overlapEndsAt: null, endedBy: null }
@@ -131,6 +133,27 @@ describe("RowTags", () => {
       RowTags.ofProvider
     )
     assert.strictEqual(new Set(ofEntries).size, ofEntries.length)
+  })
+
+  it("that of a population which is being revoked covers every word of it", () => {
+    const one: RevokeAll = {
+      operationId: token.tokenId,
+      tenantId: "demo",
+      population: { applications: ["app"], endpointIds: null, createdBefore: null, createdBy: null, unusedSince: null },
+      reason: null,
+      asker: busPrincipal,
+      correlationId: "c",
+      matched: 3,
+      isAtLeast: false,
+      done: 1,
+      place: { street: 0, after: null },
+      startedAt: 1,
+      finishedAt: null
+    }
+    const text = RowTags.ofRevokeAll(one)
+    for (const name of Object.keys(one)) {
+      assert.notStrictEqual(RowTags.ofRevokeAll({ ...one, [name]: "other" }), text, name)
+    }
   })
 
   it("a tenant's covers which services are off, in whatever order they are told", () => {

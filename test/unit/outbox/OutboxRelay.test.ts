@@ -585,6 +585,30 @@ describe("OutboxRelay", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("renews its term long before that is over, so that nobody takes it meanwhile", () =>
+    Effect.gen(function* () {
+      const outbox = memoryOutbox()
+      const claimedAt: Array<number> = []
+      const noting = Layer.effect(
+        Outbox,
+        Effect.map(Outbox, (inner) => ({
+          ...inner,
+          claimTerm: (process: string, ttlMs: number) =>
+            Effect.flatMap(Clock.currentTimeMillis, (at) => {
+              claimedAt.push(at)
+              return inner.claimTerm(process, ttlMs)
+            })
+        }))
+      ).pipe(Layer.provide(outbox.layer))
+      const termTtl = Duration.seconds(6)
+      yield* Layer.build(relayLayer({ replicaId: "one", outbox: noting, log: yield* forgetful, termTtl }))
+      for (let n = 0; n < 200; n++) yield* TestClock.adjust("100 millis")
+      const apart = claimedAt.slice(1).map((at, n) => at - claimedAt[n]!)
+      assert.isAtLeast(apart.length, 6)
+      assert.isAtMost(Math.max(...apart), 3_000)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("is woken by another replica's commit", () =>
     Effect.gen(function* () {
       const log = yield* forgetful

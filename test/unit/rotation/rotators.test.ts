@@ -7,7 +7,7 @@ import type { NatsConnection } from "@nats-io/transport-node"
 import { Context, Effect, Layer } from "effect"
 import { CurveBox } from "../../../src/crypto/CurveBox.ts"
 import type { Secret } from "../../../src/domain/CredentialShape.ts"
-import { builtInRotators, type KnownRotator } from "../../../src/domain/Rotator.ts"
+import { builtInRotators, type KnownRotator, type RotatorFields } from "../../../src/domain/Rotator.ts"
 import { mariadbUser } from "../../../src/rotation/MariadbUser.ts"
 import { done, type StepAnswer, type StepQuestion } from "../../../src/rotation/RotatorStep.ts"
 import { webhook } from "../../../src/rotation/Webhook.ts"
@@ -135,7 +135,7 @@ interface Heard {
 /** What it answers; `seal` for whoever asked. */
 type Said = string | ((seal: (value: unknown) => { readonly sealed: string; readonly sealed_by: string }) => string)
 
-const serviceThat = (answer: Said) => {
+const serviceThat = (answer: Said, more: Partial<RotatorFields> = {}) => {
   const key = createCurve()
   const heard: Array<Heard> = []
   const connection = {
@@ -156,6 +156,7 @@ const serviceThat = (answer: Said) => {
       return { data: Buffer.from(typeof answer === "string" ? answer : answer(seal)) }
     }
   } as unknown as NatsConnection
+  const definition: RotatorFields = { name: "crm", seal_to: key.getPublicKey(), ...more }
   const rotator: KnownRotator = {
     name: "crm",
     kind: "webhook",
@@ -164,7 +165,7 @@ const serviceThat = (answer: Said) => {
       tenantId: "demo",
       name: "crm",
       version: 1,
-      definition: { name: "crm", seal_to: key.getPublicKey() },
+      definition,
       updatedAt: 1
     }
   }
@@ -268,6 +269,17 @@ describe("webhook", () => {
       }
       const believed: ReadonlyArray<Said> = [answers(null), answers({}), sealing({ old: current, new: fresh })]
       for (const one of believed) assert.deepStrictEqual(yield* serviceThat(one).ask({ step: "set" }), done())
+    })
+  )
+
+  it.effect("is not asked for a secret that is made for it: one word is new, and all others are as they were", () =>
+    Effect.gen(function* () {
+      const { ask, heard } = serviceThat(yes, { generate: { length: 32, alphabet: "ab" } })
+      const answer = yield* ask({ step: "prepare", secret: null })
+      assert.isEmpty(heard)
+      const { password, ...others } = (answer._tag === "Done" ? answer.secret : null) ?? {}
+      assert.match(String(password), /^[ab]{32}$/u)
+      assert.deepStrictEqual(others, { username: "app_a" })
     })
   )
 
