@@ -36,6 +36,11 @@ afterAll(async () => {
 const users = busUsers.filter((user) => user !== "sys")
 
 const secretReaders = ["mail", "chat", "whatsapp"]
+/**
+ * Whose keys an operator may ask for one by one, by a subject of as many words as a key has. What ends with `>` would let
+ * somebody write a reply subject into it (bus/routes.test.ts).
+ */
+const buckets = ["CM_TOKENS", "CM_METADATA"]
 /** Leases are between replicas: nobody else looks at them. */
 const leases = "KV_CM_LEASES"
 const streams = ["CM_EVENTS", "CM_REVOCATIONS", "CM_INBOX", "KV_CM_TOKENS", "KV_CM_METADATA", leases]
@@ -120,7 +125,7 @@ const mayPublish: ReadonlyArray<readonly [subject: string, who: ReadonlyArray<st
       [`$JS.API.STREAM.INFO.${stream}`, looking(stream)],
       [`$JS.API.STREAM.MSG.GET.${stream}`, looking(stream)],
       [`$JS.API.DIRECT.GET.${stream}`, stream === "CM_INBOX" ? ["service"] : looking(stream)],
-      [`$JS.API.DIRECT.GET.${stream}.a.b`, stream === "CM_INBOX" ? ["service"] : looking(stream)],
+      [`$JS.API.DIRECT.GET.${stream}.a.b`, ["service"]],
       [`$JS.API.CONSUMER.INFO.${stream}.c`, looking(stream)],
       [`$JS.API.CONSUMER.LIST.${stream}`, stream === leases ? [] : ["operator"]],
       [`$JS.API.CONSUMER.NAMES.${stream}`, stream === leases ? [] : ["operator"]],
@@ -137,6 +142,13 @@ const mayPublish: ReadonlyArray<readonly [subject: string, who: ReadonlyArray<st
       [`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`, []]
     ]
   ),
+  ...buckets.flatMap((bucket): ReadonlyArray<readonly [string, ReadonlyArray<string>]> => {
+    const key = `$JS.API.DIRECT.GET.KV_${bucket}.$KV.${bucket}.demo`
+    return [
+      [`${key}.a`, ["operator", "service"]],
+      [`${key}.a.b`, ["service"]]
+    ]
+  }),
   ["$JS.API.STREAM.INFO.OTHER", []],
   ["$JS.API.STREAM.MSG.GET.OTHER", []],
   ["$JS.API.DIRECT.GET.OTHER", []],

@@ -541,6 +541,11 @@ export const edges: ReadonlyArray<Mutant> = [
       from: '            "$JS.API.STREAM.UPDATE.CM_EVENTS"\n',
       to: '            "$JS.API.STREAM.UPDATE.CM_EVENTS"\n            "$JS.API.STREAM.DELETE.CM_EVENTS"\n'
     },
+    {
+      id: "conf-operator-asks-by-any-subject",
+      from: '            "$JS.API.DIRECT.GET.KV_CM_METADATA.$KV.CM_METADATA.*.*"\n',
+      to: '            "$JS.API.DIRECT.GET.KV_CM_METADATA.>"\n'
+    },
     { id: "conf-service-answers-anybody", from: '            "_INBOX.comms.>"\n', to: '            "_INBOX.>"\n' }
   ]),
 

@@ -41,6 +41,12 @@ const bus: ReadonlyArray<Mutant> = [
       from: '        password: $CM_BUS_COMMS\n        allowed_connection_types: ["STANDARD"]\n',
       to: "        password: $CM_BUS_COMMS\n",
       tests: [`${attack}#users of CM come in as plain clients only`]
+    },
+    {
+      id: "conf-jetstream-answers-any-number-of-words",
+      from: '{ service: "$JS.API.DIRECT.GET.KV_CM_TOKENS.$KV.CM_TOKENS.*.*", accounts',
+      to: '{ service: "$JS.API.DIRECT.GET.KV_CM_TOKENS.>", accounts',
+      tests: [`${whole}/bus/routes.test.ts#nothing that JetStream answers is exported`]
     }
   ]),
   ...faultsIn("ops/tenant-accounts.conf", { breaks: ["R-BUS-17"], tests: [tenantAccounts] }, [

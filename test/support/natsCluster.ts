@@ -1,14 +1,16 @@
-/** Three NATS servers that find each other, without users, for tests of what a cluster does differently. */
+/** Three NATS servers that find each other, without users unless they are given, for tests of what a cluster does differently. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { freePort, type Server, startNats, temporaryFolder } from "./servers.ts"
 
-const configText = `
+const withoutUsers = `
 host: 127.0.0.1
 port: $CM_NATS_PORT
 server_name: $CM_NATS_NAME
 max_payload: 8MB
 jetstream { store_dir: $CM_NATS_STORE_DIR }
+`
+const routesText = `
 cluster { name: test, host: 127.0.0.1, port: $CM_TEST_CLUSTER_PORT, routes: $CM_TEST_ROUTES }
 `
 
@@ -19,10 +21,13 @@ export interface NatsCluster {
   readonly stop: () => Promise<void>
 }
 
-export const startNatsCluster = async (): Promise<NatsCluster> => {
+/** @param options.config what each server is configured with beside its routes, such as the shipped file; `env` is for it */
+export const startNatsCluster = async (
+  options: { readonly config?: string; readonly env?: Readonly<Record<string, string>> } = {}
+): Promise<NatsCluster> => {
   const folder = temporaryFolder()
   const configFile = join(folder.path, "nats.conf")
-  writeFileSync(configFile, configText)
+  writeFileSync(configFile, `${options.config ?? withoutUsers}${routesText}`)
   const ports = [await freePort(), await freePort(), await freePort()]
   const routes = `[${ports.map((port) => `nats://127.0.0.1:${port}`).join(", ")}]`
   const servers = await Promise.all(
@@ -31,7 +36,7 @@ export const startNatsCluster = async (): Promise<NatsCluster> => {
         dir: join(folder.path, String(index)),
         name: `node-${index + 1}`,
         configFile,
-        env: { CM_TEST_CLUSTER_PORT: String(port), CM_TEST_ROUTES: routes }
+        env: { ...options.env, CM_TEST_CLUSTER_PORT: String(port), CM_TEST_ROUTES: routes }
       })
     )
   )
