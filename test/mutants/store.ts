@@ -835,6 +835,18 @@ export const store: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn("src/store/maria/MariaSweeps.ts", { breaks: ["P2"], tests: [`${maria}/Sweeps.test.ts`] }, [
     {
+      id: "store-sql-providers-of-those-who-stay-go",
+      from: '"DELETE p FROM providers p JOIN tenants n ON n.tenant_id = p.tenant_id WHERE n.removed_at IS NOT NULL"',
+      to: '"DELETE p FROM providers p JOIN tenants n ON n.tenant_id = p.tenant_id WHERE n.removed_at IS NULL"',
+      tests: [`${maria}/Sweeps.test.ts#providers and rotators`]
+    },
+    {
+      id: "store-sql-rotators-of-those-who-go-stay",
+      from: "  await session.run(purgeRotatorsSql)\n",
+      to: "",
+      tests: [`${maria}/Sweeps.test.ts#providers and rotators`]
+    },
+    {
       id: "store-sql-sweep-taken-from-its-holder",
       from: "(replica_id = ? OR expires_at <= ${Columns.nowSql} OR",
       to: "(replica_id = ? OR expires_at >= ${Columns.nowSql} OR"

@@ -1,16 +1,31 @@
 /** What every `Sweeps` promises. Run it against each layer that claims to be one. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
+import type { ProviderEntry } from "../../src/domain/ProviderEntry.ts"
+import type { RotatorEntry } from "../../src/domain/Rotator.ts"
 import { replicaOf } from "../../src/observability/Replica.ts"
 import { Outbox } from "../../src/store/Outbox.ts"
+import { RefreshStore } from "../../src/store/RefreshStore.ts"
 import { claimMsMax, Sweeps } from "../../src/store/Sweeps.ts"
 import { TenantStore } from "../../src/store/TenantStore.ts"
+import { changesOf, loadOf } from "../support/credentialRows.ts"
 import { eventually } from "../support/eventually.ts"
-import { aHash, aName, aTenant, aToken, hex, insert, look, nextRevocation, transact } from "../support/storeFixtures.ts"
+import {
+  aHash,
+  aName,
+  anId,
+  aTenant,
+  aToken,
+  hex,
+  insert,
+  look,
+  nextRevocation,
+  transact
+} from "../support/storeFixtures.ts"
 
 const ttlMs = 60_000
 
-export const sweepsSuite = (name: string, stores: Layer.Layer<TenantStore | Outbox | Sweeps, unknown>) =>
+export const sweepsSuite = (name: string, stores: Layer.Layer<TenantStore | Outbox | RefreshStore | Sweeps, unknown>) =>
   layer(stores, { excludeTestServices: true })(`Sweeps (${name})`, (it) => {
     it.effect("hands a sweep to one replica until its time is over", () =>
       Effect.gen(function* () {
@@ -160,6 +175,49 @@ export const sweepsSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
         const other = yield* aTenant
         yield* transact(other.tenantId, {}, () => ({ applicationsInserted: [appName] }))
         assert.strictEqual((yield* store.findApplications([appName]))[0]?.tenantId, other.tenantId)
+      })
+    )
+
+    it.effect("takes a removed tenant's providers and rotators away, and nobody else's", () =>
+      Effect.gen(function* () {
+        const sweeps = yield* Sweeps
+        const store = yield* RefreshStore
+        const tenants = [yield* aTenant, yield* aTenant] as const
+        for (const { tenantId } of tenants) {
+          const provider: ProviderEntry = {
+            ...{ tenantId, name: "own", providerId: anId(), version: 1, clientId: null, secrets: 0, hasKey: false },
+            ...{ definition: { name: "own", token_url: "https://provider.example/token" }, updatedAt: 5 }
+          }
+          const rotator = { tenantId, name: "own", version: 1, definition: { name: "own", seal_to: "X" }, updatedAt: 5 }
+          const changes = changesOf({ providers: [provider], rotators: [rotator as RotatorEntry] })
+          yield* TenantStore.use(({ transact: change }) =>
+            change(tenantId, loadOf({}), () => ({ changes, result: undefined }))
+          )
+        }
+        const [gone, stays] = tenants
+        const entries = Effect.forEach(tenants, ({ tenantId }) =>
+          Effect.map(Effect.all([store.providers(tenantId, "own"), store.rotators(tenantId, "own")]), (found) =>
+            found.map(({ length }) => length)
+          )
+        )
+        yield* sweeps.purgeRemoved
+        assert.deepStrictEqual(yield* entries, [
+          [1, 1],
+          [1, 1]
+        ])
+        yield* transact(gone.tenantId, {}, (loaded) => ({
+          tenantRemoved: true,
+          revocation: nextRevocation(gone.tenantId, loaded)
+        }))
+        yield* sweeps.purgeRemoved
+        assert.deepStrictEqual(
+          yield* entries,
+          [
+            [0, 0],
+            [1, 1]
+          ],
+          `${stays.tenantId} is there`
+        )
       })
     )
 

@@ -79,6 +79,16 @@ export class MemoryCredentialTables {
     for (const { serviceName } of this.servicesOf(tenantId)) this.services.delete(`${tenantId}/${serviceName}`)
   }
 
+  /** What a removed tenant had beside its credentials. */
+  deleteEntries(tenantId: string): void {
+    for (const [key, { providerId, tenantId: of }] of this.providers) {
+      if (of !== tenantId) continue
+      this.versions.delete(providerId)
+      this.providers.delete(key)
+    }
+    for (const [key, { tenantId: of }] of this.rotators) if (of === tenantId) this.rotators.delete(key)
+  }
+
   isOn(tenantId: string, serviceName: string): boolean {
     return this.services.get(`${tenantId}/${serviceName}`)?.isActive ?? true
   }

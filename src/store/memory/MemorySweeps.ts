@@ -30,6 +30,7 @@ const purgeRemoved = (tables: MemoryTables) => {
     const tokens = tokenCount(tables, (token) => token.tenantId === tenantId)
     if (removedAt !== null) {
       tables.credentials.deleteServices(tenantId)
+      tables.credentials.deleteEntries(tenantId)
       endKeys(tables, tenantId, settingsOf(tables.tenants.get(tenantId)).retentionMs, removedAt)
     }
     const credentials =
