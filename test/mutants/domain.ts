@@ -390,6 +390,8 @@ export const domain: ReadonlyArray<Mutant> = [
       from: "refreshToken !== null && !sent.includes(refreshToken)",
       to: "refreshToken !== null && !isError && !sent.includes(refreshToken)"
     },
+    { id: "domain-answer-not-ok-is-a-grant", from: '  at(body, "/ok") === false ||\n', to: "" },
+    { id: "domain-answer-empty-error-is-one", from: ' && at(body, "/error") !== "")', to: ")" },
     {
       id: "domain-answer-retry-in-milliseconds",
       from: "now + Number(text) * 1_000",

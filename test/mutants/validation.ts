@@ -432,6 +432,12 @@ export const validation: ReadonlyArray<Mutant> = [
       id: "validation-misses-one-tenant-has-all-places",
       from: "Math.min(settings.missesPerTenantMax, Math.ceil(settings.missesMax / 2))",
       to: "settings.missesPerTenantMax"
+    },
+    {
+      id: "validation-misses-bug-is-a-limit",
+      from: "      this.options.onBug(bug)\n      this.answerAll(waiting, reply.broken, now)",
+      to: "      this.options.onBug(bug)\n      this.answerAll(waiting, reply.tooMany, now)",
+      breaks: ["R-TOK-2"]
     }
   ]),
   ...faultsIn("src/actors/validation/HotState.ts", { breaks: ["P1", "R-REV-4"], tests: [`${unit}/HotState.test.ts`] }, [

@@ -486,11 +486,6 @@ const onTheWay: ReadonlyArray<Mutant> = [
         to: "    if (saidWrong) server.setSecureContext({"
       },
       {
-        id: "gateway-tls-certificate-of-before-stays-away",
-        from: "    present = read\n",
-        to: ""
-      },
-      {
         id: "gateway-tls-half-a-pair-is-none",
         from: 'certificateFile === "" && keyFile === "" ?',
         to: 'certificateFile === "" || keyFile === "" ?',

@@ -293,6 +293,17 @@ describe("what went wrong is told apart", () => {
     assert.strictEqual(answer.kind === "granted" ? null : answer.reason, reason)
   })
 
+  it("an error that repeats what was sent is no grant, whatever the status; an empty one is none", () => {
+    const [refresh_token = ""] = sent
+    for (const error of [{ ok: false }, { error: "x" }]) {
+      assert.strictEqual(read(plain, raw(200, { ...error, refresh_token })).kind, "unknown")
+    }
+    for (const none of [{ ok: true }, { error: null }, { error: "" }]) {
+      const { fields } = granted(read(plain, raw(200, { ...none, refresh_token })))
+      assert.deepInclude(fields, { refreshToken: refresh_token, accessToken: null })
+    }
+  })
+
   it("Retry-After in both forms, and neither in the past nor for ever", () => {
     assert.strictEqual(retryAtOf("120", now), now + 120_000)
     assert.strictEqual(retryAtOf(new Date(now + 5_000).toUTCString(), now), now + 5_000)

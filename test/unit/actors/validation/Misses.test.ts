@@ -74,6 +74,19 @@ it("one tenant waits in half of all places at most, however many it may have", a
   for (const sent of world.sent.splice(0)) await sent.answer()
 })
 
+it("whose row is met by a bug is told 500, each who waits for it once, and gives its place back", async () => {
+  const world = new World()
+  world.add(1)
+  await world.answer("app", "warm")
+  world.beliefs.keep = () => {
+    throw new Error("a bug")
+  }
+  const first = world.ask("app", "value1")
+  const second = await world.answer("app", "value1")
+  assert.deepStrictEqual([first.count, first.statusCode, second.statusCode], [1, 500, 500])
+  assert.deepStrictEqual([world.bugs.length, world.path.inFlight()], [1, 0])
+})
+
 describe("a request whose application is looked for", () => {
   it("gives its place back, found or not, and is waited for at the end", async () => {
     const world = new World({ missesMax: 4, missesPerTenantMax: 4 })
