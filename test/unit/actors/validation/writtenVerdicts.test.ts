@@ -42,10 +42,11 @@ describe("the verdict of an item that lies in its request", () => {
           endsAt: random() < 0.3 ? world.now + below(4) : null
         })
       })
+      let answered = 0
       const steps = [
         () => {
-          const number = below(tokens.length)
-          return world.answer(tokens[number]!.appName, `value${number}`)
+          answered = below(tokens.length)
+          return world.answer(tokens[answered]!.appName, `value${answered}`)
         },
         () =>
           world.revoke(
@@ -53,14 +54,15 @@ describe("the verdict of an item that lies in its request", () => {
             among([{ status: "Suspended" }, { status: "Active" }, { endsAt: world.now }])
           ),
         () => world.lapse(),
-        () => world.renew(),
+        ...Array.from({ length: 3 }, () => () => world.renew()),
         () => void world.now++
       ]
       for (let step = 0; step < 40; step++) {
         await (random() < 0.6 ? steps[0] : among(steps))!()
         // Requests of one turn are judged by one moment.
         await Promise.resolve()
-        const number = below(tokens.length)
+        // Of all others few are hot: another look at the one that was answered last nearly always finds it.
+        const number = random() < 0.5 ? answered : below(tokens.length)
         const [token, value] = [
           tokens[number]!,
           random() < 0.8 ? `value${number}` : among(["value", "a/b", "", "x".repeat(256)])
@@ -78,7 +80,7 @@ describe("the verdict of an item that lies in its request", () => {
       }
       assert.deepStrictEqual(world.bugs, [])
     }
-    assert.isAbove(Math.min(seen.written, seen.told), times(60))
+    assert.isAbove(Math.min(seen.written, seen.told), times(60) / 3)
   })
 
   it("is a use of the token where it is written, and none of another tenant's or of one that is Inactive", async () => {
