@@ -16,6 +16,17 @@ export const tokens: ReadonlyArray<Mutant> = [
         to: "Pieces.run(0, asking(), "
       },
       {
+        id: "tokens-validations-of-a-batch-answered-as-one",
+        from: "first !== undefined && items.length === 1",
+        to: "first !== undefined"
+      },
+      {
+        id: "tokens-validation-of-one-is-a-use",
+        from: "validateOne(validator, tenantId, first, dryRun)",
+        to: "validateOne(validator, tenantId, first, false)",
+        breaks: ["R-TOK-2"]
+      },
+      {
         id: "tokens-validations-in-the-order-of-their-answers",
         from: "answers[at] = answer",
         to: "answers[answers.indexOf(undefined as never)] = answer",

@@ -57,6 +57,9 @@ export const validateAll = Effect.fnUntraced(function* (
   items: ReadonlyArray<Question>,
   dryRun: boolean
 ) {
+  const [first] = items
+  // Nearly every request asks for one: no generator and no pieces for it.
+  if (first !== undefined && items.length === 1) return [yield* validateOne(validator, tenantId, first, dryRun)]
   const answers = new Array<ValidationAnswer>(items.length)
   yield* askEach(items.length, (at, told) => {
     const { appName, token } = items[at]!

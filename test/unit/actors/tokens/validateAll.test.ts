@@ -41,6 +41,22 @@ describe("validations of one request", () => {
     )
   }
 
+  for (const count of [1, 2]) {
+    for (const isDry of [true, false]) {
+      it.live(`${count} of them, dry ${isDry}, are asked so`, () =>
+        Effect.gen(function* () {
+          const dry: Array<boolean> = []
+          const noting = asked((_tenantId, _appName, token, dryRun, done) => {
+            dry.push(dryRun)
+            done(answerOf(token))
+          })
+          yield* validateAll(noting, "acme", itemsOf(count), isDry)
+          assert.deepStrictEqual(dry, new Array(count).fill(isDry))
+        })
+      )
+    }
+  }
+
   it.live("are in the order of the items, however late and in whatever order each is answered", () =>
     Effect.gen(function* () {
       const waiting: Array<() => void> = []
@@ -66,7 +82,7 @@ describe("validations of one request", () => {
           const late = asked((_tenantId, _appName, token, _dryRun, done) => {
             answerIn(turns, () => done(answerOf(token)))
           })
-          const asking = validateAll(late, "acme", itemsOf(1), false)
+          const asking = validateAll(late, "acme", itemsOf(2), false)
           const fiber = yield* Effect.forkChild(Effect.provideService(asking, Scheduler.MaxOpsBeforeYield, steps))
           for (let left = 30; left > 0; left--) yield* turn
           assert.isDefined(fiber.pollUnsafe(), `left after ${steps} steps, answered after ${turns} turns`)
