@@ -57,7 +57,7 @@ export class ValidationPath {
     }
   }
 
-  // ---- the two ways in -----------------------------------------------------------------
+  // ---- the ways in ---------------------------------------------------------------------
 
   readonly answerUnsafe: Validator["Service"]["answerUnsafe"] = (request, respond, keepLittle) => {
     let responded = false

@@ -115,6 +115,22 @@ describe("the verdict of an item that lies in its request", () => {
     }
   })
 
+  it("is not written when the lease has run out by either clock, though nobody has said so", async () => {
+    const world = new World()
+    world.add(1)
+    await world.answer("app", "value1")
+    const { generation } = world.lease
+    for (const clock of ["trustedUntilMonotonicMs", "trustedUntilWallMs"] as const) {
+      await Promise.resolve()
+      assert.isDefined(written(world, "acme", "app", "value1"))
+      await Promise.resolve()
+      world.lease[clock] = 0
+      assert.isUndefined(written(world, "acme", "app", "value1"), clock)
+      world.lease[clock] = Number.POSITIVE_INFINITY
+    }
+    assert.strictEqual(world.lease.generation, generation)
+  })
+
   it("is left to who asks by its texts where a bug is met, which is told", async () => {
     const world = new World()
     world.add(1)
