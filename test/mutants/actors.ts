@@ -1092,6 +1092,20 @@ export const actors: ReadonlyArray<Mutant> = [
       }
     ]
   ),
+  ...faultsIn("src/rotation/LiveRefresher.ts", { breaks: ["R-REF-13"], tests: [`${refresher}#turn at a provider`] }, [
+    {
+      id: "rotation-refresh-keeps-its-turn-without-a-claim",
+      from: 'if (claimed._tag !== "Claimed") yield* endTurn(turn, known.route, noneAsked)',
+      to: ""
+    }
+  ]),
+  ...faultsIn("src/rotation/Clockwork.ts", { breaks: ["P2"], tests: ["test/unit/rotation/Clockwork.test.ts"] }, [
+    {
+      id: "rotation-clockwork-sweeps-with-anothers-claim",
+      from: "if (mine) yield* work",
+      to: "if (mine || !mine) yield* work"
+    }
+  ]),
   ...faultsIn(
     "src/rotation/LiveRefresher.ts",
     { breaks: ["R-REF-29"], tests: [`${refresher}#picked and can come to nothing`] },

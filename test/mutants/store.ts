@@ -835,6 +835,12 @@ export const store: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn("src/store/maria/MariaSweeps.ts", { breaks: ["P2"], tests: [`${maria}/Sweeps.test.ts`] }, [
     {
+      id: "store-orphans-second-look-has-the-whole-limit",
+      tests: ["test/unit/store/maria/lostRaces.test.ts"],
+      from: "session.rows(orphansOfTenantsSql, [left])",
+      to: "session.rows(orphansOfTenantsSql, [limit])"
+    },
+    {
       id: "store-sql-providers-of-those-who-stay-go",
       from: '"DELETE p FROM providers p JOIN tenants n ON n.tenant_id = p.tenant_id WHERE n.removed_at IS NOT NULL"',
       to: '"DELETE p FROM providers p JOIN tenants n ON n.tenant_id = p.tenant_id WHERE n.removed_at IS NULL"',
@@ -1180,6 +1186,12 @@ export const store: ReadonlyArray<Mutant> = [
     { breaks: ["P7", "R-REF-27"], tests: [`${maria}/MariaRefreshStore.test.ts`] },
     [
       {
+        id: "store-answer-not-tried-again-after-a-lost-race",
+        tests: ["test/unit/store/maria/lostRaces.test.ts"],
+        from: "return put > 0 || putAnswer(session, tenantId, answer)",
+        to: "return put > 0"
+      },
+      {
         id: "store-answer-kept-out-by-an-unknown-state",
         tests: [`${maria}/maria/LargeRows.test.ts`],
         from: "const state = versionStates[stateNumber]",
@@ -1227,6 +1239,12 @@ export const store: ReadonlyArray<Mutant> = [
     "src/store/maria/ProviderCircuits.ts",
     { breaks: ["R-REF-15"], tests: [`${maria}/MariaRefreshStore.test.ts`] },
     [
+      {
+        id: "store-turns-open-circuit-says-until-when",
+        tests: ["test/unit/store/maria/lostRaces.test.ts"],
+        from: "retryAfterMs: Math.max(1, until - now)",
+        to: "retryAfterMs: Math.max(1, until)"
+      },
       {
         id: "store-turns-open-circuit-is-passed",
         from: "for (const row of passes ? [] : circuits) {",

@@ -274,6 +274,20 @@ const stored: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("scripts/audit-verify.mjs", { breaks: ["P8", "R-AUD-7"], tests: [exported] }, [
     {
+      id: "scripts-verify-accepted-is-not-broken",
+      from: "process.exit(verdict.valid ? 0 : 1)",
+      to: "process.exit(verdict.valid || accepted.length > 0 ? 0 : 1)",
+      breaks: ["P8", "R-AUD-10"],
+      tests: [offline]
+    },
+    {
+      id: "scripts-verify-accepted-unsigned",
+      from: "(point) => publicKeyText === undefined || isPoint(point)",
+      to: "() => true",
+      breaks: ["P8", "R-AUD-10"],
+      tests: [offline]
+    },
+    {
       id: "scripts-verify-anybodys-signature",
       from: '    if (!isPoint(point)) return { signed, broken: { seq, reason: "the signed checkpoint is not good" } }\n',
       to: ""
@@ -360,6 +374,27 @@ const stored: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("scripts/backup.mjs", { breaks: ["R-REC-2"], tests: [`${restored}#write over no backup`] }, [
+    {
+      id: "scripts-backup-over-a-dump",
+      tests: ["test/unit/backup.test.ts"],
+      from: 'openSync(join(folder, "database.sql"), "wx", 0o600)',
+      to: 'openSync(join(folder, "database.sql"), "w", 0o600)'
+    },
+    {
+      id: "scripts-backup-of-many-moments",
+      file: "scripts/lib/databaseTools.mjs",
+      tests: ["test/unit/backup.test.ts"],
+      from: '"--single-transaction", ',
+      to: ""
+    },
+    {
+      id: "scripts-backup-from-any-server",
+      file: "scripts/lib/databaseTools.mjs",
+      breaks: ["R-SEC-31", "P5"],
+      tests: ["test/unit/backup.test.ts"],
+      from: '["ssl", "ssl-verify-server-cert", ...ca]',
+      to: '["ssl", ...ca]'
+    },
     {
       id: "scripts-backup-over-another",
       from: '  if (existsSync(join(folder, "backup.json"))) throw',
@@ -543,6 +578,12 @@ const onTheWay: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/store/maria/TracedStatements.ts", { breaks: ["R-TRC-2"], tests: [tracing] }, [
+    {
+      id: "store-traced-failed-statement-is-good",
+      tests: ["test/unit/observability/tracing.test.ts"],
+      from: 'span.end("failed")',
+      to: "span.end(null)"
+    },
     {
       id: "store-traced-statements-beside-their-operation",
       from: "inSpan((session) => sessionIn(session, begin, span.trace)),",

@@ -1,4 +1,4 @@
-/** Verifies R-AUD-11: the offline verifier follows the audit's signing keys, and is led to no key by whoever lacks one. */
+/** Verifies R-AUD-10, R-AUD-11: the offline verifier follows the audit's signing keys, and is led to no key by whoever lacks one. */
 import { execFile } from "node:child_process"
 import { generateKeyPairSync, sign } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -64,12 +64,19 @@ const oldRows = (entityId: string, action: string, diff: object) => {
   return [first, row(2, { entityId: "x", action, diff }, first.hash)] as const
 }
 
-const pointOf = (seq: number, key: Key, at: number, number = seq, before = rows[seq - 2], tenantId = tenant) => {
-  const row = rows[seq - 1]!
+const pointOf = (
+  seq: number,
+  key: Key,
+  at: number,
+  number = seq,
+  before = rows[seq - 2],
+  tenantId = tenant,
+  hash = rows[seq - 1]!.hash
+) => {
   const previous = before === undefined ? null : { seq: before.seq, hash: before.hash }
-  const signature = sign(null, signedBytes({ tenantId, seq, hash: row.hash, at, number, previous }), key.privateKey)
+  const signature = sign(null, signedBytes({ tenantId, seq, hash, at, number, previous }), key.privateKey)
   return {
-    ...{ tenant_id: tenantId, seq, hash: row.hash, at, number },
+    ...{ tenant_id: tenantId, seq, hash, at, number },
     ...{ previous_seq: previous?.seq ?? null, previous_hash: previous?.hash ?? null },
     ...{ key_id: key.keyId, public_key: key.publicKey, signature: signature.toString("base64url") }
   }
@@ -77,7 +84,25 @@ const pointOf = (seq: number, key: Key, at: number, number = seq, before = rows[
 const points = [pointOf(1, one, 1_500), pointOf(2, two, 2_500)]
 const end = (audit_keys: ReadonlyArray<unknown>) => ({ ...pointOf(3, three, 5_000), audit_keys })
 
+/** Row 3 is not the one that was signed first, and that is accepted. */
+const acceptanceBy = (key: Key) => {
+  const said = { ...pointOf(3, key, 4_000, 3), accepted: { ...loss, by: "operator", reason: "restored" } }
+  const { accepted, at, hash, number, previous_hash, previous_seq, seq } = said
+  const numbered = [tenant, seq, hash, at, number, previous_seq, previous_hash]
+  const bytes = JSON.stringify([
+    "cm-audit-acceptance-1",
+    ...numbered,
+    loss.lost_seq,
+    loss.lost_hash,
+    ...[accepted.by, accepted.reason]
+  ])
+  return { ...said, signature: sign(null, Buffer.from(bytes), key.privateKey).toString("base64url") }
+}
+const loss = { lost_seq: 3, lost_hash: "00".repeat(32) }
+const lostPoint = () => pointOf(3, one, 3_000, 2, rows[1], tenant, loss.lost_hash)
+
 interface Verdict {
+  readonly accepted?: ReadonlyArray<{ readonly lost: unknown; readonly from: unknown }>
   readonly valid: boolean
   readonly checked: number
   readonly anchoredAt?: number
@@ -95,9 +120,9 @@ const verified = async (publicKey: string, exported: ReadonlyArray<unknown>, ann
   }
   const args = [script, file("export", exported), "--tenant", tenant, "--checkpoints", file("points", announced)]
   return promisify(execFile)(process.execPath, [...args, `--public-key=${publicKey}`])
-    .then(({ stdout }) => stdout)
-    .catch((error: { readonly stdout: string }) => error.stdout)
-    .then((stdout) => JSON.parse(stdout) as Verdict)
+    .then(({ stdout }) => ({ code: 0, stdout }))
+    .catch((error: { readonly code: number; readonly stdout: string }) => error)
+    .then(({ code, stdout }) => ({ code, ...(JSON.parse(stdout) as Verdict) }))
     .finally(() => rmSync(folder, { recursive: true }))
 }
 
@@ -176,5 +201,53 @@ describe("audit-verify of an export", () => {
     assert.deepInclude(await told("t\ud800", "t\ufffd", 0xd800), { valid: true, repaired: [1] })
     assert.deepInclude((await told("tA", "t\ufffd", 0x41)).firstBroken, { seq: 1, reason: "the row was changed" })
     assert.deepInclude((await told("t\ud800", "t\ufffd", 0xd801)).firstBroken, { seq: 1 })
+  })
+})
+
+describe("audit-verify of an audit that lacks what was signed", () => {
+  const key = one.publicKey
+  const last = rows[2]!
+  const next = (action: string, entityId: string, diff: object) => {
+    const said = { seq: 4, at: 4_000, actor: "a", action, entityType: "audit", entityId }
+    const none = { by: "bus", account: null, user: null, client: null, correlationId: "c" }
+    const chained = {
+      ...said,
+      ...none,
+      tenantId: tenant,
+      version: 2 as const,
+      diff: JSON.stringify(diff),
+      prevHash: last.hash
+    }
+    const shown = { by: "bus", correlationId: "c", diff, prevHash: last.hash, hash: linkHash(chained) }
+    return { ...said, at: new Date(said.at).toISOString(), ...shown }
+  }
+
+  it("holds where that was accepted, says so, and is broken all the same by what is wrong behind it", async () => {
+    const points = [pointOf(1, one, 1_500), lostPoint()]
+    assert.deepInclude(await verified(key, rows, points), { code: 1, valid: false })
+    const good = await verified(key, rows, [...points, acceptanceBy(one)])
+    assert.deepInclude(good, { code: 0, valid: true, checked: 3 })
+    assert.deepInclude(good.accepted?.[0], {
+      lost: { seq: 3, hash: loss.lost_hash },
+      from: { seq: 3, hash: last.hash }
+    })
+    const row = next("token.refused", "t", {})
+    const broken = await verified(key, [...rows, { ...row, actor: "b" }], [...points, acceptanceBy(one)])
+    assert.deepInclude(broken, { code: 1, valid: false })
+    assert.deepInclude(broken.firstBroken, { seq: 4, reason: "the row was changed" })
+    assert.lengthOf(broken.accepted!, 1)
+  })
+
+  it("takes the word of no row for it that the service did not sign", async () => {
+    const forged = next("audit.accepted", "accepted-losses", acceptanceBy(forger))
+    const verdict = await verified(key, [...rows, forged], [pointOf(1, one, 1_500)])
+    assert.deepInclude(verdict, { code: 0, valid: true, checked: 4 })
+    assert.isUndefined(verdict.accepted)
+    const lacking = await verified(key, [...rows, forged], [pointOf(1, one, 1_500), lostPoint()])
+    assert.deepInclude(lacking, { code: 1, valid: false })
+    const own = next("audit.accepted", "accepted-losses", acceptanceBy(one))
+    const told = await verified(key, [...rows, own], [pointOf(1, one, 1_500), lostPoint()])
+    assert.deepInclude(told, { code: 0, valid: true, checked: 4 })
+    assert.lengthOf(told.accepted!, 1)
   })
 })

@@ -13,6 +13,7 @@ import { foreignness } from "../../../src/outbox/OwnEvent.ts"
 import * as PublishSpans from "../../../src/outbox/PublishSpans.ts"
 import * as RequestSpan from "../../../src/protocols/RequestSpan.ts"
 import type { Mariadb } from "../../../src/store/maria/Mariadb.ts"
+import type { Session } from "../../../src/store/maria/MariadbConnection.ts"
 import { summaryOf, traced } from "../../../src/store/maria/TracedStatements.ts"
 import { environment } from "../../support/bus.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -233,4 +234,35 @@ it("a row whose traceparent is none is no event of this service", () => {
   assert.isNull(foreignness("cm", row(text)))
   assert.strictEqual(foreignness("cm", row("planted")), "foreign header")
   assert.strictEqual(foreignness("cm", row(`${text}x`)), "foreign header")
+})
+
+it("a statement that failed is told as failed, and the operation that it failed for by the tag of its error", async () => {
+  const ends: Array<readonly [string, string | null]> = []
+  const begin: Begin = ({ name }) => ({
+    trace: { ...one, spanId: `span of ${name}` },
+    end: (error) => void ends.push([name, error])
+  })
+  const session: Session = {
+    rows: async () => [],
+    run: async () => {
+      throw new Error("secret")
+    },
+    batch: async () => 0,
+    command: async () => undefined
+  }
+  const database = {
+    query: (_: string, body: (given: Session) => Promise<unknown>) =>
+      Effect.tryPromise({ try: () => body(session), catch: () => ({ _tag: "Planted" }) })
+  } as unknown as Mariadb["Service"]
+  const { query } = traced({ begin }, database)
+  const asked = query("Test.ask", async (given) => {
+    await given.rows("SELECT a FROM tokens")
+    return given.run("UPDATE tokens SET a = 1")
+  })
+  await Effect.runPromiseExit(Effect.provideService(asked, CurrentTrace, { parent: one, also: [] }))
+  assert.deepStrictEqual(ends, [
+    ["SELECT tokens", null],
+    ["UPDATE tokens", "failed"],
+    ["Test.ask", "Planted"]
+  ])
 })

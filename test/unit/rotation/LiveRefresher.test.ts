@@ -389,6 +389,30 @@ describe("a turn at a provider that is asked one at a time", () => {
       assert.strictEqual((yield* Fiber.join(next)).version, 3)
     })
   )
+
+  it.effect("ends with its claim, where that is not had", () =>
+    Effect.gen(function* () {
+      const { asked, credentials, put, refresher, script, store, world } = yield* begin
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+      yield* put({ parallel: 1 })
+      const id = yield* store({ expiresAt: 60 * minute })
+      world.beforeTurns.push(Effect.orDie(credentials.disableService("demo", "outlook", null, caller)))
+      const refused = yield* Effect.flip(refresher.refresh("demo", id, caller))
+      assert.deepInclude(refused, { _tag: "ServiceInactive" })
+      assert.deepStrictEqual([asked.length, world.beforeTurns.length], [0, 0])
+      yield* credentials.enableService("demo", "outlook", caller)
+      const next = yield* Effect.forkChild(refresher.refresh("demo", id, caller))
+      const what = "the next exchange, though no time passes"
+      yield* Effect.promise(() =>
+        eventually(
+          () => asked.length,
+          (count) => count === 1,
+          { limitMs: 20_000, what }
+        )
+      )
+      assert.strictEqual((yield* Fiber.join(next)).version, 2)
+    })
+  )
 })
 
 describe("a turn that lasts too short for its exchange", () => {
