@@ -14,6 +14,7 @@
  * Pure. Last use, notices given and texts that only describe are not covered.
  */
 import { createHash } from "node:crypto"
+import { hexOf } from "../domain/Bytes.ts"
 import type { ClientCredential } from "../domain/ClientCredential.ts"
 import { type Credential, ownerKey } from "../domain/Credential.ts"
 import type { HotToken } from "../domain/HotToken.ts"
@@ -50,10 +51,7 @@ export const ofHotToken = (token: HotToken): RowText | null =>
   token.tag === undefined ? null : tokenText(token, token.cacheKey, token.tag)
 
 /** Of a token as a change reads it, with its own hash or the one that it moves to. */
-export const ofToken = (token: Token, hash = token.hash): RowText => {
-  const bytes = hash instanceof Buffer ? hash : Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength)
-  return tokenText(token, bytes.toString("hex"), token)
-}
+export const ofToken = (token: Token, hash = token.hash): RowText => tokenText(token, hexOf(hash), token)
 
 export const ofCredential = (credential: Credential): RowText =>
   text("credential", [

@@ -9,7 +9,8 @@
 /** A tenant id: one NATS subject token, without wildcards. */
 export const tenantIdPattern = /^[A-Za-z0-9_-]{1,64}$/u
 export const appNamePattern = /^[a-z0-9_-]{1,64}$/u
-export const endpointIdPattern = /^[A-Za-z0-9._~-]{1,128}$/u
+export const endpointIdLengthMax = 128
+export const endpointIdPattern = new RegExp(`^[A-Za-z0-9._~-]{1,${endpointIdLengthMax}}$`, "u")
 /** A token's value: 16/ECAP allows anything but `+ # / .`. */
 export const tokenValuePattern = /^[^+#/.]{1,256}$/u
 export const instanceNamePattern = /^(?!kaa$)[a-z][a-z0-9_-]{0,31}$/u

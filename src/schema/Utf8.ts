@@ -5,12 +5,10 @@
  * a character like any other.
  */
 import { isUtf8 } from "node:buffer"
+import { bufferOf } from "../domain/Bytes.ts"
 
 /** Beyond this length a native check is quicker than a loop. */
 const loopBytesMax = 128
-
-const viewOf = (bytes: Uint8Array): Buffer =>
-  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /** Whether a range is UTF-8. */
 export const isText = (bytes: Uint8Array, start: number, end: number): boolean => {
@@ -24,7 +22,7 @@ export const isText = (bytes: Uint8Array, start: number, end: number): boolean =
 /** The text of a range, or null when it is not UTF-8. */
 export const textOf = (bytes: Uint8Array, start: number, end: number): string | null => {
   for (let at = start; at < end; at++) {
-    if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(at, end)) ? viewOf(bytes).toString("utf8", start, end) : null
+    if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(at, end)) ? bufferOf(bytes).toString("utf8", start, end) : null
   }
-  return viewOf(bytes).toString("latin1", start, end)
+  return bufferOf(bytes).toString("latin1", start, end)
 }

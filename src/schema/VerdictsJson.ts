@@ -5,6 +5,7 @@
  * its ids stand. It is, byte for byte, what `JSON.stringify` makes of the same `ValidationAnswer`. For any other a place is
  * left, and its text is told at the end.
  */
+import { endpointIdLengthMax } from "../domain/Names.ts"
 import { endpointIdBytesOfTail, endpointIdStartOfTail, tailTokenIdAt, tokenIdBytes } from "./EcapReply.ts"
 
 // Each verdict has a comma behind it, the last one too, until the end.
@@ -14,10 +15,8 @@ const beforeEndpointId = Buffer.from('","endpointId":"')
 const afterIds = Buffer.from('","status":"Active"},')
 const end = Buffer.from("]}")
 
-/** As many as an endpoint's id may have. */
-const endpointIdBytesMax = 128
 const verdictBytesMax =
-  beforeTokenId.length + tokenIdBytes + beforeEndpointId.length + endpointIdBytesMax + afterIds.length
+  beforeTokenId.length + tokenIdBytes + beforeEndpointId.length + endpointIdLengthMax + afterIds.length
 
 const [space, quote, backslash] = [0x20, 0x22, 0x5c]
 
@@ -46,7 +45,7 @@ export class VerdictsWriter {
   putActive(from: Uint8Array, tailStart: number): boolean {
     const { bytes } = this
     const endpointIdBytes = endpointIdBytesOfTail(from, tailStart)
-    if (endpointIdBytes > endpointIdBytesMax) return false
+    if (endpointIdBytes > endpointIdLengthMax) return false
     const tokenIdAt = this.used + beforeTokenId.length
     const endpointIdAt = tokenIdAt + tokenIdBytes + beforeEndpointId.length
     const endpointIdStart = endpointIdStartOfTail(tailStart, endpointIdBytes)

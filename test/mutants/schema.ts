@@ -71,7 +71,7 @@ export const schema: ReadonlyArray<Mutant> = [
       },
       {
         id: "schema-verdicts-id-of-any-length",
-        from: "    if (endpointIdBytes > endpointIdBytesMax) return false\n",
+        from: "    if (endpointIdBytes > endpointIdLengthMax) return false\n",
         to: ""
       },
       {

@@ -194,8 +194,8 @@ export const tenant: ReadonlyArray<Mutant> = [
     },
     {
       id: "tenant-workspace-inserted-twice-in-a-group",
-      from: "    this.byHash.set(hex(token.hash), token.tokenId)\n",
-      to: "    if (this.now < 0) this.byHash.set(hex(token.hash), token.tokenId)\n",
+      from: "    this.byHash.set(hexOf(token.hash), token.tokenId)\n",
+      to: "    if (this.now < 0) this.byHash.set(hexOf(token.hash), token.tokenId)\n",
       breaks: ["R-SEC-17"]
     },
     {

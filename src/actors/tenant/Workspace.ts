@@ -9,7 +9,9 @@
  *
  * Longer than 300 lines because all that a group decides together stands in one value.
  */
+
 import { Result } from "effect"
+import { hexOf } from "../../domain/Bytes.ts"
 import type { Refusal } from "../../domain/errors.ts"
 import { TenantNotFound } from "../../domain/errors.ts"
 import type { Appearance, RevocationTarget } from "../../domain/Revocation.ts"
@@ -72,8 +74,6 @@ export type AuditCaller = Pick<Caller, "principal" | "known" | "correlationId">
 /** An event tells whoever hears it in which trace it came about. */
 export const inTrace = (entry: OutboxEntry, trace: Trace | undefined): OutboxEntry =>
   trace === undefined ? entry : { ...entry, headers: { ...entry.headers, traceparent: formatTraceparent(trace) } }
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
 
 export class Workspace {
   readonly loaded: Loaded
@@ -202,7 +202,7 @@ export class Workspace {
   delete(token: Token): void {
     this.tokensAdded -= Number(countsAsToken(this.tokens.get(token.tokenId)))
     this.tokens.delete(token.tokenId)
-    this.byHash.delete(hex(token.hash))
+    this.byHash.delete(hexOf(token.hash))
     this.updated.delete(token.tokenId)
     if (!this.inserted.delete(token.tokenId)) this.deleted.add(token.tokenId)
     this.endpointCounts.set(token.endpointId, this.endpointCount(token.endpointId) - 1)
@@ -266,7 +266,7 @@ export class Workspace {
 
   tokenTarget(token: Token, usableUntil: number | null = null): RevocationTarget {
     const { appName, tokenId, version } = token
-    return { kind: "token", tokenId, appName, cacheKey: hex(token.hash), version, usableUntil }
+    return { kind: "token", tokenId, appName, cacheKey: hexOf(token.hash), version, usableUntil }
   }
 
   /** Something may be usable now that a replica remembers as unknown or refused. */
@@ -275,7 +275,7 @@ export class Workspace {
   }
 
   appearToken(token: Token): void {
-    this.appear({ kind: "token", cacheKey: hex(token.hash) })
+    this.appear({ kind: "token", cacheKey: hexOf(token.hash) })
   }
 
   alreadyGone(): void {
@@ -426,6 +426,6 @@ export class Workspace {
 
   private index(token: Token): void {
     this.tokens.set(token.tokenId, token)
-    this.byHash.set(hex(token.hash), token.tokenId)
+    this.byHash.set(hexOf(token.hash), token.tokenId)
   }
 }

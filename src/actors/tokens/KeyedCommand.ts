@@ -7,12 +7,11 @@
  * can stand under another. If not, nothing is decided: the command is prepared again, or answered 503.
  */
 import type { Keyring } from "../../crypto/Keyring.ts"
+import { hexOf } from "../../domain/Bytes.ts"
 import type { Pieces } from "../../observability/Pieces.ts"
 import type { Command } from "../tenant/Command.ts"
 import type { Caller } from "../tenant/Tenants.ts"
 import type { HashedValue } from "./commands/tokenRows.ts"
-
-const toHex = (bytes: Uint8Array): string => (bytes instanceof Buffer ? bytes : Buffer.from(bytes)).toString("hex")
 
 /** A value under every key that is alive, the one to write with first. */
 export type HashValue = (appName: string, value: string) => HashedValue
@@ -31,7 +30,7 @@ export const keyed =
         value,
         hash: all[0]!.hash,
         hashKeyId: all[0]!.keyId,
-        hashes: all.map((hashed) => toHex(hashed.hash))
+        hashes: all.map((hashed) => hexOf(hashed.hash))
       }
     }
     return {

@@ -12,9 +12,11 @@
  *
  * Nothing waits for ever: `sweep`, called regularly, ends what is overdue.
  */
+
 import type { ValidationCache } from "../../cache/ValidationCache.ts"
 import type { Keyring, TokenHashed } from "../../crypto/Keyring.ts"
 import * as RowTags from "../../crypto/RowTags.ts"
+import { hexOf } from "../../domain/Bytes.ts"
 import type { HotToken } from "../../domain/HotToken.ts"
 import { isUsable } from "../../domain/TokenLifecycle.ts"
 import { StoreUnavailable } from "../../store/StoreError.ts"
@@ -66,8 +68,6 @@ export interface MissQueueOptions<M extends Miss> {
   readonly statementsMax: number
   readonly timeoutMs: number
 }
-
-const hex = ({ buffer, byteOffset, length }: Uint8Array) => Buffer.from(buffer, byteOffset, length).toString("hex")
 
 /** One statement, but where a key that has just come made it too long. */
 const inParts = (hashes: ReadonlyArray<Uint8Array>, ask: TokenLookup["Service"]["byHash"]) => {
@@ -273,7 +273,7 @@ export class MissQueue<M extends Miss> {
     for (const miss of misses) {
       miss.cacheAsked = true
       for (const { hash } of this.hashesOf(miss)) {
-        const cacheKey = hex(hash)
+        const cacheKey = hexOf(hash)
         byKey.set(cacheKey, miss)
         keys.push({ tenantId: miss.application.tenant.tenantId, cacheKey })
       }

@@ -4,6 +4,7 @@
  * What comes out of the database is checked as it is read: a column of another type than the schema
  * gives is a defect.
  */
+import { bufferOf } from "../../domain/Bytes.ts"
 import type { Reader, Row, Session, Value } from "./MariadbConnection.ts"
 
 /** Of a character of an id, what it counts for; every other one counts for `noNibble`. */
@@ -35,8 +36,7 @@ export const uuidBytes = (text: string): Buffer => {
 }
 
 /** The same bytes as the connector takes them, without a copy. For what is not overwritten before it was sent. */
-export const sameBytes = (bytes: Uint8Array): Buffer =>
-  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+export const sameBytes: (bytes: Uint8Array) => Buffer = bufferOf
 
 export const uuidBytesOf = (texts: Iterable<string>): ReadonlyArray<Buffer> => {
   const found: Array<Buffer> = []

@@ -77,9 +77,6 @@ const readOrNull = (row: Row): HotToken | null => {
 /** Total: a statement asks for many tenants, and one row that somebody else wrote must not take the others' answers. */
 const readOf = (row: Row): HotToken => readOrNull(row) ?? readOrNull(row.map(cut)) ?? changedTokenOf(row)
 
-const bufferOf = (bytes: Uint8Array): Buffer =>
-  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
 /** A string of one character a byte: a key for a map at half the price of hexadecimal. */
 const keyOf = (hash: Buffer): string => hash.toString("latin1")
 
@@ -95,7 +92,7 @@ const make = Effect.gen(function* () {
   return TokenLookup.of({
     byHash: (hashes) =>
       lookup("TokenLookup.byHash", (reader) => {
-        const asked = hashes.map(bufferOf)
+        const asked = hashes.map(Columns.sameBytes)
         return Columns.lookUp(reader, sqlByHash, asked).then((rows) => inOrderOf(asked, rows))
       }),
     applications: (appNames) =>

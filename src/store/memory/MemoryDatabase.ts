@@ -133,9 +133,6 @@ export class MemoryDatabase extends Context.Service<MemoryDatabase, MemoryTables
 /** A key of two parts; the first is a tenant id, which holds no slash. */
 export const pair = (tenantId: string, rest: string | number): string => `${tenantId}/${rest}`
 
-export const hexOf = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")
-
 /** Nothing of it validates any more. */
 export const isLive = (tables: MemoryTables, token: Token): boolean =>
   tables.tenants.get(token.tenantId)?.removedAt === null && tables.applications.get(token.appName)?.removedAt === null

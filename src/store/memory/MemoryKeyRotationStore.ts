@@ -1,5 +1,7 @@
 /** `KeyRotationStore` in memory. */
+
 import { Clock, Effect, Layer } from "effect"
+import { hexOf } from "../../domain/Bytes.ts"
 import type { Token } from "../../domain/Token.ts"
 import {
   type AgedKey,
@@ -13,7 +15,7 @@ import {
   tagOf
 } from "../KeyRotationStore.ts"
 import type { StoredKey } from "../KeyStore.ts"
-import { hexOf, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
+import { MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
 import { beginMark, replaceKey, retireKey, rowsOf, setState } from "./memoryKeys.ts"
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0

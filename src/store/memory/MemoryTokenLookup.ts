@@ -1,9 +1,11 @@
 /** `TokenLookup` in memory. */
+
 import { Effect, Layer } from "effect"
+import { hexOf } from "../../domain/Bytes.ts"
 import { type HotToken, hotTokenOf, tagOf } from "../../domain/HotToken.ts"
 import { isInService } from "../../domain/Tenant.ts"
 import { TokenLookup } from "../TokenLookup.ts"
-import { hexOf, isLive, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
+import { isLive, MemoryDatabase, type MemoryTables } from "./MemoryDatabase.ts"
 
 const hotToken = (tables: MemoryTables, cacheKey: string): HotToken | undefined => {
   const token = tables.tokens.get(tables.tokenByHash.get(cacheKey) ?? "")

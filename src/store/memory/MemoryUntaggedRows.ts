@@ -1,8 +1,10 @@
 /** `UntaggedRows` in memory. */
+
 import { Effect, Layer } from "effect"
+import { hexOf } from "../../domain/Bytes.ts"
 import type { Tenant } from "../../domain/Tenant.ts"
 import { type Tagged, type UntaggedKind, UntaggedRows } from "../UntaggedRows.ts"
-import { hexOf, MemoryDatabase } from "./MemoryDatabase.ts"
+import { MemoryDatabase } from "./MemoryDatabase.ts"
 import { taggedTenant } from "./MemoryTenantStore.ts"
 
 const kindOf = <A extends { readonly mac?: Uint8Array | undefined }>(

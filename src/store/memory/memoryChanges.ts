@@ -4,13 +4,14 @@
  * `rejection` names the key that MariaDB would find broken; only a change without one is applied, so
  * a change is written whole or not at all.
  */
+import { hexOf } from "../../domain/Bytes.ts"
 import { noSettings, settingsOf, withSettings } from "../../domain/Tenant.ts"
 import type { Token } from "../../domain/Token.ts"
 import * as Pieces from "../../observability/Pieces.ts"
 import { chain, headAfter } from "../AuditChain.ts"
 import type { Changes, Loaded } from "../TenantStore.ts"
 import { applyClients, brokenClients } from "./MemoryClientStore.ts"
-import { hexOf, type MemoryTables, pair } from "./MemoryDatabase.ts"
+import { type MemoryTables, pair } from "./MemoryDatabase.ts"
 import { applyAside } from "./memoryAside.ts"
 import { applyKeys, brokenKey, endKeys } from "./memoryKeys.ts"
 import { applyRevokeAlls } from "./memoryRevokeAll.ts"

@@ -1,4 +1,5 @@
 /** Keys in the memory tables: what needs them, and how they change. The twin of `load/keys.ts` and `apply/keys.ts`. */
+import { hexOf } from "../../domain/Bytes.ts"
 import {
   type AgedKey,
   type KeyChanges,
@@ -9,7 +10,7 @@ import {
 } from "../KeyRotationStore.ts"
 import type { KeyState, StoredKey } from "../KeyStore.ts"
 import type { Changes } from "../TenantStore.ts"
-import { hexOf, type MemoryTables } from "./MemoryDatabase.ts"
+import type { MemoryTables } from "./MemoryDatabase.ts"
 
 /** The key that a sealed record names: bytes 1 to 16. */
 const keyOfRecord = (record: Uint8Array): string => hexOf(record.subarray(1, 17))
