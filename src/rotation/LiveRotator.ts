@@ -3,7 +3,7 @@
  *
  *   next step (claimed, durable) ──> look once more ──> the rotator ──> what came of it (durable) ──> next step
  *
- * Runs on the fibre of `LiveRefresher`, which nobody's going away ends. Whoever comes after a crash goes on where
+ * Runs on the fibre of `RefreshFlights`, which nobody's going away ends. Whoever comes after a crash goes on where
  * the last step was written down: each may be done again. The rules are `domain/RotationLife.ts`; docs/rotators.md.
  *
  * Longer than 300 lines because the steps are read in their order.

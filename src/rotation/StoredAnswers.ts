@@ -4,7 +4,7 @@
  *
  * Promises: an answer is read as it is stored, but for one that this process has just put there; one that cannot be opened
  * holds up none behind it, and is told; what is settled here was settled by nobody before. When that is to be done is
- * `LiveRefresher.ts`, what comes of it `domain/GrantLife.ts`.
+ * `RefreshAttempt.ts`, what comes of it `domain/GrantLife.ts`.
  */
 import { Effect, Metric, Random, Result } from "effect"
 import type * as DescribeCache from "../actors/credentials/DescribeCache.ts"
@@ -215,3 +215,5 @@ export const make = Effect.fnUntraced(function* (
 
   return { openText, settling, settleOldest, settleOwn }
 })
+
+export type StoredAnswers = Effect.Success<ReturnType<typeof make>>

@@ -791,6 +791,7 @@ export const actors: ReadonlyArray<Mutant> = [
     [
       {
         id: "rotation-refresh-begins-without-a-last-look",
+        file: "src/rotation/GrantExchange.ts",
         from: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) })) return null",
         to: "if (!Life.mayBegin({ ...stands, unsettled: standing.versions.some(isAnswer) }) && claim.term < 0) return null",
         breaks: ["P7", "R-REF-10"],
@@ -798,6 +799,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-revokes-another-providers-answer",
+        file: "src/rotation/RevokedGrants.ts",
         from: "if (giver !== null && !Life.isSameProvider(giver, refresh)) continue",
         to: "",
         breaks: ["R-REF-17", "R-REF-28"],
@@ -805,6 +807,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-answer-is-not-settled-soon",
+        file: "src/rotation/RefreshFlights.ts",
         from: "if (course.isKept && (isAway(cause) || Cause.hasDies(cause))) settleSoon(job)",
         to: "",
         breaks: ["P7", "R-REF-26"],
@@ -812,6 +815,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-answer-waits-though-mariadb-is-back",
+        file: "src/rotation/Ended.ts",
         from: '["Unavailable", "TooManyRequests"].includes(errorOf(cause)?._tag ?? "")',
         to: 'errorOf(cause)?._tag === "TooManyRequests"',
         breaks: ["P7", "R-REF-26"],
@@ -819,18 +823,21 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-failure-behind-a-kept-answer-is-undone",
+        file: "src/rotation/RefreshFlights.ts",
         from: "failed(course.isKept ? failedBehind(error) : error)",
         to: "failed(error)",
         tests: [`${refresher}#not called undone`]
       },
       {
         id: "rotation-refresh-look-that-fails-meanwhile-is-undone",
-        from: 'const databaseFailedMeanwhile = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: null })',
-        to: 'const databaseFailedMeanwhile = (_: StoreUnavailable) => new errors.Unavailable({ part: "database", committed: false })',
+        file: "src/rotation/Ended.ts",
+        from: 'new errors.Unavailable({ part: "database", committed: null })',
+        to: 'new errors.Unavailable({ part: "database", committed: false })',
         tests: [`${refresher}#not called undone`]
       },
       {
         id: "rotation-refresh-answer-is-settled-soon-without-back-off",
+        file: "src/rotation/RefreshFlights.ts",
         from: "settleSoon(asking, afterMs * 2)",
         to: "settleSoon(asking, afterMs)",
         breaks: ["R-REF-26"],
@@ -838,24 +845,28 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-ends-with-the-stop",
+        file: "src/rotation/RefreshFlights.ts",
         from: "Effect.asVoid, Effect.uninterruptible",
         to: "Effect.asVoid",
         tests: [`${refresher}#under way`]
       },
       {
         id: "rotation-refresh-answer-let-go",
+        file: "src/rotation/GrantExchange.ts",
         from: ": Effect.andThen(Effect.sleep(lookEvery), keepAnswer(tenantId, answer))",
         to: ": Effect.succeed(false)",
         tests: [`${refresher}#under way`]
       },
       {
         id: "rotation-refresh-answer-let-go-by-a-bug",
+        file: "src/rotation/GrantExchange.ts",
         from: "Effect.andThen(Effect.sleep(lookAgainAfterBug), keepAnswer(tenantId, answer))",
         to: "Effect.succeed(false)",
         tests: [`${refresher}#under way`]
       },
       {
         id: "rotation-refresh-settles-only-its-own",
+        file: "src/rotation/RefreshAttempt.ts",
         from: "      if (standing.versions.some(isAnswer)) {",
         to: "      if (mine !== null && standing.versions.some(isAnswer)) {",
         breaks: ["P7", "R-REF-10"],
@@ -863,6 +874,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-each-caller-exchanges",
+        file: "src/rotation/RefreshFlights.ts",
         from: "      if (under !== undefined) {\n        // What",
         to: "      if (under !== undefined && !asking.asked) {\n        // What",
         breaks: ["R-REF-8"],
@@ -870,6 +882,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-claim-kept",
+        file: "src/rotation/RefreshAttempt.ts",
         from: "begun ? comeBack(job) : giveBack(",
         to: "begun || claimed.claim.term > 0 ? Effect.void : giveBack(",
         breaks: ["P7", "R-REF-22"],
@@ -877,13 +890,15 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-claim-given-back-though-it-began",
-        from: "            begun = true\n",
-        to: "            begun = begun && true\n",
+        file: "src/rotation/RefreshAttempt.ts",
+        from: "      begun = true\n",
+        to: "      begun = begun && true\n",
         breaks: ["P7", "R-REF-10"],
         tests: [`${refresher}#does not begin`, "test/integration/refresh/refresh.test.ts"]
       },
       {
         id: "rotation-refresh-another-claim-of-the-term-given-back",
+        file: "src/rotation/RefreshAttempt.ts",
         from: "const holder = `${process}.${++claimCount}`",
         to: "const holder = `${process}`",
         breaks: ["P7", "R-REF-22"],
@@ -891,6 +906,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-unknown-claim-kept",
+        file: "src/rotation/RefreshAttempt.ts",
         from: "if (isPerhapsDone(cause)) fork(",
         to: "if (!isPerhapsDone(cause)) fork(",
         breaks: ["R-REF-22"],
@@ -898,13 +914,15 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-waits-for-what-was-given-back",
-        from: "if (Life.wasGivenBack(refresh.grant, term)) return null",
-        to: "if (Life.wasGivenBack(refresh.grant, term) && !job.asked) return null",
+        file: "src/rotation/RefreshAttempt.ts",
+        from: "if (Life.wasGivenBack(refresh.grant, term)) return again",
+        to: "if (Life.wasGivenBack(refresh.grant, term) && !job.asked) return again",
         breaks: ["R-REF-22"],
         tests: [`${refresher}#does not begin`]
       },
       {
         id: "rotation-refresh-all-at-work",
+        file: "src/rotation/RefreshWork.ts",
         from: "new AtWork(atWorkMax)",
         to: "new AtWork(100 * atWorkMax)",
         breaks: ["R-REF-23"],
@@ -912,6 +930,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-waits-for-its-provider-at-work",
+        file: "src/rotation/RefreshWork.ts",
         from: "const leave = ({ place }: Job) => Effect.sync(() => atWork.leave(place))",
         to: "const leave = ({ place }: Job) => Effect.sync(() => place.hurried && atWork.leave(place))",
         breaks: ["R-REF-23"],
@@ -919,13 +938,15 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-who-asks-waits-in-the-line",
-        from: "if (asking.asked) atWork.hurry(under.job.place)",
-        to: "if (asking.asked && under.job.asked) atWork.hurry(under.job.place)",
+        file: "src/rotation/RefreshFlights.ts",
+        from: "if (asking.asked) hurry(under.job)",
+        to: "if (asking.asked && under.job.asked) hurry(under.job)",
         breaks: ["R-REF-23"],
         tests: [`${refresher}#nobody waits for`]
       },
       {
         id: "rotation-refresh-begins-in-a-stop",
+        file: "src/rotation/HeldTurns.ts",
         from: "return (yield* reaches(turn, known)) && !(yield* stopsBefore(job))",
         to: "return yield* reaches(turn, known)",
         breaks: ["P7", "R-REF-25"],
@@ -933,13 +954,15 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-revocation-begins-in-a-stop",
+        file: "src/rotation/RevokedGrants.ts",
         from: "if (!(yield* again)) return null",
-        to: "if (!(yield* reaches(turn, known))) return null",
+        to: "",
         breaks: ["R-REF-25"],
         tests: [`${refresher}#once the stop`]
       },
       {
         id: "rotation-refresh-stop-waits-for-a-pause",
+        file: "src/rotation/RefreshFlights.ts",
         from: "? pause : Effect.raceFirst(pause, shutdown.requested)",
         to: "? pause : pause",
         breaks: ["R-REF-25", "R-REF-26"],
@@ -947,6 +970,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-stop-settles-without-a-pause",
+        file: "src/rotation/RefreshFlights.ts",
         from: "yield* (yield* shutdown.isRequested) ? pause : Effect.raceFirst(pause, shutdown.requested)",
         to: "yield* Effect.raceFirst(pause, shutdown.requested)",
         breaks: ["R-REF-25", "R-REF-26"],
@@ -954,6 +978,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-stop-waits-for-a-bug",
+        file: "src/rotation/RefreshFlights.ts",
         from: 'if (ended._tag === "Failed" && isAway(Cause.fail(ended.error))) settleSoon(asking)',
         to: "settleSoon(asking)",
         breaks: ["R-REF-25", "R-REF-26"],
@@ -961,6 +986,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-stop-settles-once",
+        file: "src/rotation/RefreshFlights.ts",
         from: 'if (ended._tag === "Failed" && isAway(Cause.fail(ended.error))) settleSoon(asking)',
         to: "",
         breaks: ["R-REF-25", "R-REF-26"],
@@ -968,6 +994,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-bug-is-called-unavailable",
+        file: "src/rotation/RefreshFlights.ts",
         from: "          died === undefined\n",
         to: "          died === undefined || job.asked\n",
         tests: [`${refresher}#met a bug`]
@@ -980,6 +1007,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-revocation-hindered-by-what-is-planted",
+        file: "src/rotation/RevokedGrants.ts",
         from: "        unread.push(version.version)\n        return Effect.succeed(null)\n",
         to: "        unread.push(version.version)\n        return openText(job.tenantId, version)\n",
         breaks: ["P5", "R-REF-17"],
@@ -987,6 +1015,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-revocation-hindered-is-told-to-nobody",
+        file: "src/rotation/RevokedGrants.ts",
         from: 'if (unread.length > 0) yield* tellUnread(job.tenantId, job.credentialId, unread, "not revoked")',
         to: 'if (unread.length > 9) yield* tellUnread(job.tenantId, job.credentialId, unread, "not revoked")',
         breaks: ["R-REF-17"],
@@ -994,6 +1023,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresher-refused-token-keeps-the-others",
+        file: "src/rotation/RevokedGrants.ts",
         from: 'if (came.failure !== null && came.result._tag !== "ok") break',
         to: "if (came.failure !== null) break",
         breaks: ["R-REF-17"],
@@ -1001,6 +1031,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresher-refused-token-forgotten",
+        file: "src/rotation/RevokedGrants.ts",
         from: "failure: came.failure ?? next.failure }",
         to: "failure: next.failure }",
         breaks: ["R-REF-17"],
@@ -1008,6 +1039,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresher-revocation-asks-a-provider-that-is-down",
+        file: "src/rotation/RevokedGrants.ts",
         from: 'if (came.failure !== null && came.result._tag !== "ok") break',
         to: "",
         breaks: ["R-REF-17"],
@@ -1015,6 +1047,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-revocation-of-a-part-is-whole",
+        file: "src/rotation/RevokedGrants.ts",
         from: "came.failure === null && !isWhole ?",
         to: "came.failure === null && !isWhole && secrets.length === 0 ?",
         breaks: ["P5", "R-REF-17"],
@@ -1022,13 +1055,15 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-cut-keeps-its-claim",
-        from: "            begun = false\n",
-        to: "            begun = begun || true\n",
+        file: "src/rotation/RefreshAttempt.ts",
+        from: "      begun = false\n",
+        to: "      begun = begun || true\n",
         breaks: ["P7", "R-REF-22"],
         tests: [`${refresher}#once the stop`, `${refresher}#next secret cannot be tried`]
       },
       {
         id: "rotation-look-put-off-is-nobodys",
+        file: "src/rotation/HealthWatch.ts",
         from: "if (seen === null) return yield* putOff(job)",
         to: "if (seen === null) return idle",
         breaks: ["R-REF-25"],
@@ -1036,13 +1071,15 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-put-off-is-nobodys",
+        file: "src/rotation/RefreshWork.ts",
         from: "Effect.ignore(store.putBack(credentialId, 0))",
-        to: "Effect.ignore(store.putBack(credentialId, pickedMs))",
+        to: "Effect.ignore(store.putBack(credentialId, 15_000))",
         breaks: ["R-REF-25"],
         tests: [`${refresher}#once the stop`]
       },
       {
         id: "rotation-refresh-stop-waits-for-no-giving-back",
+        file: "src/rotation/GrantExchange.ts",
         from: "fork(Effect.delay(giveBack(job, known, holder, term, tries - 1), giveBackEvery))",
         to: "Effect.runFork(Effect.delay(giveBack(job, known, holder, term, tries - 1), giveBackEvery))",
         breaks: ["R-REF-25"],
@@ -1050,6 +1087,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-outlasts-its-turn",
+        file: "src/rotation/HeldTurns.ts",
         from: "now + lastsMs <= until",
         to: "now <= until",
         breaks: ["R-REF-13"],
@@ -1057,6 +1095,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-begins-after-its-turn",
+        file: "src/rotation/HeldTurns.ts",
         from: "store.keepTurn(id, route, lastsMs), () => false)",
         to: "Effect.as(store.keepTurn(id, route, lastsMs), true), () => false)",
         breaks: ["R-REF-13"],
@@ -1085,6 +1124,7 @@ export const actors: ReadonlyArray<Mutant> = [
       },
       {
         id: "rotation-refresh-turn-stays-taken",
+        file: "src/rotation/HeldTurns.ts",
         from: "store.endTurn(id, route, result, chance)",
         to: "store.endTurn(-id, route, result, chance)",
         breaks: ["R-REF-13"],
@@ -1095,7 +1135,8 @@ export const actors: ReadonlyArray<Mutant> = [
   ...faultsIn("src/rotation/LiveRefresher.ts", { breaks: ["R-REF-13"], tests: [`${refresher}#turn at a provider`] }, [
     {
       id: "rotation-refresh-keeps-its-turn-without-a-claim",
-      from: 'if (claimed._tag !== "Claimed") yield* endTurn(turn, known.route, noneAsked)',
+      file: "src/rotation/RefreshAttempt.ts",
+      from: "    yield* endTurn(turn, known.route, noneAsked)\n",
       to: ""
     }
   ]),
@@ -1112,30 +1153,40 @@ export const actors: ReadonlyArray<Mutant> = [
     [
       {
         id: "rotation-refresh-changed-row-does-not-rest",
+        file: "src/rotation/RefreshFlights.ts",
         from: "Effect.andThen(rest(job, course.version, restMs), () => {",
         to: "Effect.andThen(rest(job, course.version, 0), () => {"
       },
       {
         id: "rotation-refresh-unread-row-does-not-rest",
+        file: "src/rotation/RefreshFlights.ts",
         from: "course.version === null ? rest(job, null, unreadRestMs) : Effect.void",
         to: "course.version !== null ? rest(job, null, unreadRestMs) : Effect.void"
       },
       {
         id: "rotation-refresh-nothing-to-refresh-stays-due",
-        from: "        yield* rest(job, credential.version, null)\n",
-        to: "        yield* rest(job, credential.version, 0)\n"
+        file: "src/rotation/RefreshAttempt.ts",
+        from: "        yield* rest(job, credential.version, null)\n        return failed(",
+        to: "        yield* rest(job, credential.version, 0)\n        return failed("
       },
       {
         id: "rotation-refresh-revoked-stays-due",
-        from: 'if (credential.refresh.atProvider !== "pending")',
-        to: 'if (credential.refresh.atProvider !== "pending" && now < 0)'
+        file: "src/rotation/RefreshAttempt.ts",
+        from: 'if (credential.refresh.atProvider !== "pending") {',
+        to: 'if (credential.refresh.atProvider !== "pending" && now < 0) {'
       },
       {
         id: "rotation-refresh-unopened-secret-untold",
+        file: "src/rotation/RefreshReading.ts",
         from: "(error) => tellChanged(tenantId, error, changedRows))",
         to: "() => Effect.void)"
       },
-      { id: "rotation-refresh-each-death-is-a-line", from: "          deaths.tell,\n", to: "" }
+      {
+        id: "rotation-refresh-each-death-is-a-line",
+        file: "src/rotation/RefreshFlights.ts",
+        from: "          deaths.tell,\n",
+        to: ""
+      }
     ]
   ),
   ...faultsIn(

@@ -21,7 +21,8 @@ export interface GrantMutant {
 
 const nobody = { secretThatLives: 0, manyRefreshes: 0, copyByHand: 0, connectedAnew: 0 }
 const life = "domain/GrantLife.ts"
-const refresher = "rotation/LiveRefresher.ts"
+const attempt = "rotation/RefreshAttempt.ts"
+const exchange = "rotation/GrantExchange.ts"
 const commands = "actors/credentials/RefreshCommands.ts"
 
 export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMutant>> = {
@@ -35,7 +36,7 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
       },
       { file: life, from: "    state.claim?.term === claim.term &&\n", to: "" },
       {
-        file: refresher,
+        file: attempt,
         from: "      if (claim !== null && now < claim.until) {\n",
         to: "      if (claim !== null && now < 0) {\n"
       }
@@ -46,25 +47,9 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
     name: "the provider's answer is looked at before it is stored",
     edits: [
       {
-        file: refresher,
-        from: 'import * as commands from "../actors/credentials/RefreshCommands.ts"\n',
-        to: [
-          'import * as commands from "../actors/credentials/RefreshCommands.ts"',
-          'import * as Sealing from "../actors/credentials/Sealing.ts"',
-          ""
-        ].join("\n")
-      },
-      {
-        file: refresher,
+        file: exchange,
         from: "    return (yield* keepAnswer(job.tenantId, answer)) ? { kept, standing } : null\n",
-        to: [
-          "    const seals = yield* Effect.mapError(tenantKeys.sealerFor(job.tenantId), keyFailed)",
-          "    const looked = yield* settling(job, known, standing.credential.refresh!, kept, standing)",
-          "    const sealing = Sealing.sealerOf(keyring)(job.tenantId, seals)",
-          "    yield* actors.ask(job.tenantId, commands.settle(looked, sealing, events, job.caller))",
-          "    return { kept, standing }",
-          ""
-        ].join("\n")
+        to: "    return { kept, standing }\n"
       },
       {
         file: commands,
