@@ -3,8 +3,8 @@ import { ConfigProvider, Effect, Layer } from "effect"
 import * as AwsKmsMasterKey from "../../../src/crypto/AwsKmsMasterKey.ts"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import { MasterKey } from "../../../src/crypto/MasterKey.ts"
-import { triesMax } from "../../../src/crypto/RemoteKeyCall.ts"
 import { masterKeySuite } from "../../suites/masterKeySuite.ts"
+import { key, remoteMasterKeySuite } from "../../suites/remoteMasterKeySuite.ts"
 import { kmsKeyArn, startKmsStub } from "../../support/kmsStub.ts"
 
 // The SDK takes credentials from its own sources; these are none of anybody's.
@@ -31,37 +31,9 @@ const setup = Effect.fnUntraced(function* (timeout = "10 seconds") {
   const context = yield* Layer.build(layerOf(env))
   return { stub, master: yield* MasterKey.pipe(Effect.provide(context)) }
 })
-/** Long enough for an answer that comes, where some never come. */
-const limitFor = (fault: string): string => (fault === "hang" ? "2 seconds" : "10 seconds")
-const key = Buffer.alloc(32, 0x5a)
 
 describe("AwsKmsMasterKey", () => {
-  it.live("passes over throttling, faults, lost answers and answers that never come, as often as it tries", () =>
-    Effect.gen(function* () {
-      for (const fault of ["throttle", "break", "lose", "hang"] as const) {
-        const { master, stub } = yield* setup(limitFor(fault))
-        stub.faults[fault] = triesMax - 1
-        const wrapped = yield* master.wrap("place", key)
-        stub.faults[fault] = triesMax - 1
-        assert.deepStrictEqual(Buffer.from(yield* master.unwrap("place", wrapped)), key, fault)
-      }
-    })
-  )
-
-  it.live("then gives up, with the situation named, and not before", () =>
-    Effect.gen(function* () {
-      const expected = { throttle: "Throttled", break: "Unreachable", lose: "Unreachable", hang: "TimedOut" } as const
-      for (const fault of ["throttle", "break", "lose", "hang"] as const) {
-        const { master, stub } = yield* setup(limitFor(fault))
-        stub.faults[fault] = triesMax
-        const before = stub.seen.length
-        const error = yield* master.wrap("place", key).pipe(Effect.flip)
-        assert.strictEqual(error.reason, expected[fault])
-        assert.isTrue(error.isRetryable)
-        assert.strictEqual(stub.seen.length - before, triesMax)
-      }
-    })
-  )
+  remoteMasterKeySuite(setup)
 
   it.live("what does not pass by itself is not tried again, and named", () =>
     Effect.gen(function* () {

@@ -5,9 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import { MasterKey } from "../../../src/crypto/MasterKey.ts"
-import { triesMax } from "../../../src/crypto/RemoteKeyCall.ts"
 import * as VaultMasterKey from "../../../src/crypto/VaultMasterKey.ts"
 import { masterKeySuite } from "../../suites/masterKeySuite.ts"
+import { key, remoteMasterKeySuite } from "../../suites/remoteMasterKeySuite.ts"
 import { startVaultDevServer } from "../../support/vaultDevServer.ts"
 import { startVaultStub } from "../../support/vaultStub.ts"
 
@@ -57,37 +57,9 @@ const setup = Effect.fnUntraced(function* (timeout = "10 seconds") {
   })
   return { stub, master }
 })
-/** Long enough for an answer that comes, where some never come. */
-const limitFor = (fault: string): string => (fault === "hang" ? "2 seconds" : "10 seconds")
-const key = Buffer.alloc(32, 0x5a)
 
 describe("VaultMasterKey", () => {
-  it.live("passes over throttling, faults, lost answers and answers that never come, as often as it tries", () =>
-    Effect.gen(function* () {
-      for (const fault of ["throttle", "break", "lose", "hang"] as const) {
-        const { master, stub } = yield* setup(limitFor(fault))
-        stub.faults[fault] = triesMax - 1
-        const wrapped = yield* master.wrap("place", key)
-        stub.faults[fault] = triesMax - 1
-        assert.deepStrictEqual(Buffer.from(yield* master.unwrap("place", wrapped)), key, fault)
-      }
-    })
-  )
-
-  it.live("then gives up, with the situation named, and not before", () =>
-    Effect.gen(function* () {
-      const expected = { throttle: "Throttled", break: "Unreachable", lose: "Unreachable", hang: "TimedOut" } as const
-      for (const fault of ["throttle", "break", "lose", "hang"] as const) {
-        const { master, stub } = yield* setup(limitFor(fault))
-        stub.faults[fault] = triesMax
-        const before = stub.seen.length
-        const error = yield* master.wrap("place", key).pipe(Effect.flip)
-        assert.strictEqual(error.reason, expected[fault])
-        assert.isTrue(error.isRetryable)
-        assert.strictEqual(stub.seen.length - before, triesMax)
-      }
-    })
-  )
+  remoteMasterKeySuite(setup)
 
   it.live("a sealed server and one that is not there are told apart, and both may pass", () =>
     Effect.gen(function* () {

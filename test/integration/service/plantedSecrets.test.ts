@@ -12,7 +12,8 @@ import { connect } from "@nats-io/transport-node"
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
 import { eventually } from "../../support/eventually.ts"
-import { connectSql, type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
+import { plantedSearch } from "../../support/plantedSearch.ts"
 import { temporaryFolder } from "../../support/servers.ts"
 import { type Service, startService } from "../../support/service.ts"
 
@@ -47,19 +48,8 @@ afterAll(async () => {
   folder.remove()
 })
 
-const formsOf = (value: string): ReadonlyArray<string> => [
-  value,
-  Buffer.from(value).toString("hex"),
-  Buffer.from(value).toString("base64").replace(/=+$/u, ""),
-  Buffer.from(value).toString("base64url")
-]
-const assertNowhere = (place: string, text: string) => {
-  const folded = text.toLowerCase()
-  for (const value of planted) {
-    for (const form of formsOf(value))
-      assert.isFalse(folded.includes(form.toLowerCase()), `${place} holds a planted secret`)
-  }
-}
+const { assertNowhere, searchStreams, searchTables } = plantedSearch(planted)
+
 const ask = async (operation: string, body: unknown) => {
   const answer = await client.ask("demo", operation, body)
   answers.push(JSON.stringify(answer.body))
@@ -127,36 +117,11 @@ describe("planted secrets", () => {
       (info) => info.state.messages >= 4
     )
     assert.isAbove((await manager.streams.info("KV_PLS_METADATA")).state.messages, 0)
-    for (const stream of streams) {
-      const { state } = await manager.streams.info(stream)
-      let read = 0
-      for (let sequence = Math.max(1, state.first_seq); sequence <= state.last_seq; sequence++) {
-        // Null is a sequence whose message another one has replaced; what cannot be read fails.
-        const message = await manager.streams.getMessage(stream, { seq: sequence })
-        if (message === null) continue
-        read++
-        const headers = Array.from(message.header.keys(), (name) => `${name}: ${message.header.get(name)}`).join("\n")
-        assertNowhere(stream, `${message.subject}\n${headers}\n${Buffer.from(message.data).toString("latin1")}`)
-      }
-      // A bucket's entries may be written anew meanwhile; an event stays.
-      if (stream.startsWith("KV_")) assert.isTrue(read > 0 || state.messages === 0, stream)
-      else assert.strictEqual(read, state.messages, stream)
-    }
+    await searchStreams(client.nc, streams)
   })
 
   it("are in no table and no log line", async () => {
-    const connection = await connectSql(database.url)
-    const tables: ReadonlyArray<Record<string, string>> = await connection.query("SHOW TABLES")
-    for (const row of tables) {
-      const [table] = Object.values(row)
-      const rows: ReadonlyArray<Record<string, unknown>> = await connection.query(`SELECT * FROM \`${table}\``)
-      for (const found of rows) {
-        for (const value of Object.values(found)) {
-          assertNowhere(`table ${table}`, Buffer.isBuffer(value) ? value.toString("latin1") : String(value))
-        }
-      }
-    }
-    await connection.end()
+    await searchTables(database.url)
     assertNowhere("the log", service.output())
     assert.match(service.output(), /"msg":"ready"/u)
   })
