@@ -193,6 +193,29 @@ export interface Changes {
   readonly auditCheckpoints?: ReadonlyArray<AuditCheckpoint> | undefined
 }
 
+/** Nothing is loaded but the tenant. */
+export const emptyLoad: Load = {
+  tokenIds: [],
+  tokenHashes: [],
+  endpointIds: [],
+  endpointCounts: [],
+  appNames: [],
+  idempotencyKeyHashes: []
+}
+
+export const noChanges: Changes = {
+  tokensInserted: [],
+  tokensUpdated: [],
+  tokensDeleted: [],
+  applicationsInserted: [],
+  applicationsRemoved: [],
+  tenantRemoved: false,
+  revocation: null,
+  outbox: [],
+  idempotent: [],
+  audit: []
+}
+
 export class StatementRejected extends Schema.TaggedError<StatementRejected>()("StatementRejected", {
   /** The unique key or rule, as `table.key`. */
   constraint: Schema.String

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import { servicePrincipal } from "../domain/Principal.ts"
-import type { AuditAct, AuditWho, Changes, Load, TenantStore } from "./TenantStore.ts"
+import { type AuditAct, type AuditWho, emptyLoad, type Load, noChanges, type TenantStore } from "./TenantStore.ts"
 
 export const tenantCreated = (tenantId: string, name: string | null): AuditAct => ({
   action: "tenant.created",
@@ -16,38 +16,17 @@ export const tenantCreated = (tenantId: string, name: string | null): AuditAct =
 const { known, principal } = servicePrincipal("service")
 const who: AuditWho = { actor: principal, known, correlationId: "" }
 
-const load: Load = {
-  tokenIds: [],
-  tokenHashes: [],
-  endpointIds: [],
-  endpointCounts: [],
-  appNames: [],
-  idempotencyKeyHashes: [],
-  createsTenant: true
-}
-
-const nothing: Changes = {
-  tokensInserted: [],
-  tokensUpdated: [],
-  tokensDeleted: [],
-  applicationsInserted: [],
-  applicationsRemoved: [],
-  tenantRemoved: false,
-  revocation: null,
-  outbox: [],
-  idempotent: [],
-  audit: []
-}
+const load: Load = { ...emptyLoad, createsTenant: true }
 
 export const createTenant =
   (transact: TenantStore["Service"]["transact"]): TenantStore["Service"]["createTenant"] =>
   (tenantId, name, macsOf) =>
     transact(tenantId, load, ({ now, tenant }) =>
       tenant !== undefined
-        ? { changes: nothing, result: "exists" as const }
+        ? { changes: noChanges, result: "exists" as const }
         : {
             changes: {
-              ...nothing,
+              ...noChanges,
               tenantCreated: { name },
               ...macsOf?.({ tenantId, name, createdAt: now, removedAt: null }),
               audit: [{ ...who, ...tenantCreated(tenantId, name) }]

@@ -1,7 +1,7 @@
 /** Credentials, versions and changes for store suites, with what a test does not care about filled in. */
 import type { Credential, CredentialVersion } from "../../src/domain/Credential.ts"
 import { type CredentialChanges, type CredentialLoad, noCredentials } from "../../src/store/CredentialStore.ts"
-import type { Changes, Load } from "../../src/store/TenantStore.ts"
+import { type Changes, emptyLoad, type Load, noChanges } from "../../src/store/TenantStore.ts"
 
 let counter = 0
 /** UUIDv7 texts in ascending order. */
@@ -46,27 +46,13 @@ export const versionRow = (credential: Credential, over: Partial<CredentialVersi
 })
 
 export const loadOf = (credentials: Partial<CredentialLoad>, others: Partial<Load> = {}): Load => ({
-  tokenIds: [],
-  tokenHashes: [],
-  endpointIds: [],
-  endpointCounts: [],
-  appNames: [],
-  idempotencyKeyHashes: [],
+  ...emptyLoad,
   ...others,
   credentials: { ...noCredentials, ...credentials }
 })
 
 export const changesOf = (credentials: Partial<CredentialChanges>, others: Partial<Changes> = {}): Changes => ({
-  tokensInserted: [],
-  tokensUpdated: [],
-  tokensDeleted: [],
-  applicationsInserted: [],
-  applicationsRemoved: [],
-  tenantRemoved: false,
-  revocation: null,
-  outbox: [],
-  idempotent: [],
-  audit: [],
+  ...noChanges,
   ...others,
   credentials: { inserted: [], updated: [], deleted: [], versions: [], services: [], ...credentials }
 })

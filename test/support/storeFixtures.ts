@@ -1,7 +1,15 @@
 /** Rows and transactions for store suites: unique in a run, so that suites can share a database. */
 import { Effect } from "effect"
 import type { Token } from "../../src/domain/Token.ts"
-import { type Changes, type Load, type Loaded, type OutboxEntry, TenantStore } from "../../src/store/TenantStore.ts"
+import {
+  type Changes,
+  emptyLoad,
+  type Load,
+  type Loaded,
+  noChanges,
+  type OutboxEntry,
+  TenantStore
+} from "../../src/store/TenantStore.ts"
 
 let last = 0
 const next = (): number => {
@@ -21,28 +29,6 @@ export const aHash = (): Uint8Array => {
   return new Uint8Array(bytes)
 }
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
-
-export const emptyLoad: Load = {
-  tokenIds: [],
-  tokenHashes: [],
-  endpointIds: [],
-  endpointCounts: [],
-  appNames: [],
-  idempotencyKeyHashes: []
-}
-
-export const noChanges: Changes = {
-  tokensInserted: [],
-  tokensUpdated: [],
-  tokensDeleted: [],
-  applicationsInserted: [],
-  applicationsRemoved: [],
-  tenantRemoved: false,
-  revocation: null,
-  outbox: [],
-  idempotent: [],
-  audit: []
-}
 
 export const hashKeyId = "01890000-0000-7000-8000-ffffffffffff"
 

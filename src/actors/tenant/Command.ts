@@ -61,15 +61,6 @@ export const countOf = ({ inPieces }: AnyCommand): number => inPieces?.count ?? 
 /** A command whose answer's type its asker remembers. */
 export type AnyCommand = Command<unknown>
 
-export const emptyLoad: Load = {
-  tokenIds: [],
-  tokenHashes: [],
-  endpointIds: [],
-  endpointCounts: [],
-  appNames: [],
-  idempotencyKeyHashes: []
-}
-
 const union = (
   loads: ReadonlyArray<Partial<Load>>,
   key: Exclude<keyof Load, "credentials" | "clients" | "keys" | "createsTenant" | "aside">

@@ -6,9 +6,9 @@ import { inject } from "vitest"
 import { tokensPerEndpointMax } from "../../../src/domain/Names.ts"
 import { Mariadb } from "../../../src/store/maria/Mariadb.ts"
 import { tokenColumnNames } from "../../../src/store/maria/TokenRow.ts"
-import { type Load, TenantStore } from "../../../src/store/TenantStore.ts"
+import { emptyLoad, type Load, noChanges, TenantStore } from "../../../src/store/TenantStore.ts"
 import { changesOf, credentialRow, loadOf, versionRow } from "../../support/credentialRows.ts"
-import { aTenant, aToken, emptyLoad, insert, noChanges } from "../../support/storeFixtures.ts"
+import { aTenant, aToken, insert } from "../../support/storeFixtures.ts"
 import { layerMariaStores } from "../../support/storeLayers.ts"
 
 const run = (sql: string, values: ReadonlyArray<string | number | Uint8Array> = []) =>

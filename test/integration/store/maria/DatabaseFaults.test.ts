@@ -12,24 +12,14 @@ import { openConnection } from "../../../../src/store/maria/MariadbConnection.ts
 import * as MariaStores from "../../../../src/store/maria/MariaStores.ts"
 import { StoreConfig, type StoreSettings } from "../../../../src/store/maria/StoreConfig.ts"
 import type { StoreUnavailable } from "../../../../src/store/StoreError.ts"
-import { TenantStore } from "../../../../src/store/TenantStore.ts"
+import { emptyLoad, noChanges, TenantStore } from "../../../../src/store/TenantStore.ts"
 import { TokenLookup } from "../../../../src/store/TokenLookup.ts"
 import { auditedBy } from "../../../support/auditedBy.ts"
 import { eventually } from "../../../support/eventually.ts"
 import { connectSql, type FreshDatabase, freshDatabase } from "../../../support/freshDatabase.ts"
 import { type Server, startMariadb, temporaryFolder } from "../../../support/servers.ts"
 import { statementProxy } from "../../../support/statementProxy.ts"
-import {
-  aHash,
-  aName,
-  aTenant,
-  aToken,
-  emptyLoad,
-  insert,
-  look,
-  noChanges,
-  transact
-} from "../../../support/storeFixtures.ts"
+import { aHash, aName, aTenant, aToken, insert, look, transact } from "../../../support/storeFixtures.ts"
 import { settingsOf } from "../../../support/storeLayers.ts"
 
 type Stores = Layer.Success<typeof MariaStores.layer>

@@ -8,7 +8,7 @@ import { removeTenant } from "../../../../src/actors/tokens/commands/application
 import * as commands from "../../../../src/actors/tokens/commands/tokens.ts"
 import { TokenNotFound } from "../../../../src/domain/errors.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
-import type { IdempotentAnswer } from "../../../../src/store/TenantStore.ts"
+import { type IdempotentAnswer, noChanges } from "../../../../src/store/TenantStore.ts"
 import { aMessage } from "../../../support/storeFixtures.ts"
 import { operator, type TenantWorld, tenantWorld, withKey } from "../../../support/tenantWorld.ts"
 
@@ -18,22 +18,10 @@ const loseNextCommit = ({ faults, store }: TenantWorld): void => {
     delete faults.transact
     const decided = store.transact(tenantId, load, (loaded) => {
       decide(loaded)
-      return { changes: nothing, result: null }
+      return { changes: noChanges, result: null }
     })
     return Effect.andThen(decided, new StoreUnavailable({ operation: "test", outcome: "unknown" }))
   }
-}
-const nothing = {
-  tokensInserted: [],
-  tokensUpdated: [],
-  tokensDeleted: [],
-  applicationsInserted: [],
-  applicationsRemoved: [],
-  tenantRemoved: false,
-  revocation: null,
-  outbox: [],
-  idempotent: [],
-  audit: []
 }
 
 describe("a commit whose outcome is unknown", () => {

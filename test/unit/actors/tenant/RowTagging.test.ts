@@ -5,9 +5,9 @@ import { holdingIn, tagged } from "../../../../src/actors/tenant/RowTagging.ts"
 import * as RowTags from "../../../../src/crypto/RowTags.ts"
 import { noSettings, type TenantSettings, withSettings } from "../../../../src/domain/Tenant.ts"
 import { atOnce } from "../../../../src/observability/Pieces.ts"
-import type { Changes, Loaded } from "../../../../src/store/TenantStore.ts"
+import { type Changes, type Loaded, noChanges } from "../../../../src/store/TenantStore.ts"
 import { credentialRow, nextId } from "../../../support/credentialRows.ts"
-import { aToken, noChanges } from "../../../support/storeFixtures.ts"
+import { aToken } from "../../../support/storeFixtures.ts"
 import { tagOf } from "../../../support/tenantWorld.ts"
 
 const tagger = {
