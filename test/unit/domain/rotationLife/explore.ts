@@ -1,49 +1,28 @@
-/** Walks every state that a scenario can reach, breadth first: the first violation found is a shortest one. */
-import { KnownStates, type Parts } from "../../../support/KnownStates.ts"
-import { initial, names, type Protocol, type Scenario, type State, stepsOf, violationOf } from "./model.ts"
+/** Walks every state that a scenario can reach. */
+import { type Walked, walkStates } from "../../../support/walkStates.ts"
+import { initial, names, type Protocol, type Scenario, stepsOf, violationOf } from "./model.ts"
 
-export interface Exploration {
-  readonly states: number
+export interface Exploration extends Walked {
   /** States after a switch; a walk without any proves nothing. */
   readonly switchedStates: number
   /** States in which an old secret was seen to be dead and nothing is left to do. */
   readonly cleanStates: number
-  readonly cut: boolean
-  readonly violation: ReadonlyArray<string> | null
 }
 
 export const explore = (scenario: Scenario, protocol: Protocol, statesMax: number): Exploration => {
-  const first = initial(scenario)
-  const known = new KnownStates(first, names)
-  const parents = [-1]
-  const labels = [""]
-  const traceOf = (index: number, last: string): ReadonlyArray<string> => {
-    const trace = [last]
-    for (let at = index; at > 0; at = parents[at]!) trace.unshift(labels[at]!)
-    return trace
-  }
-  let frontier: ReadonlyArray<readonly [number, State, Parts]> = [[0, first, known.add(first)!]]
   let switchedStates = 0
   let cleanStates = 0
-  while (frontier.length > 0) {
-    const next: Array<readonly [number, State, Parts]> = []
-    for (const [index, state, ofState] of frontier) {
-      for (const [label, after] of stepsOf(protocol, state)) {
-        const parts = known.add(after, [state, ofState])
-        if (parts === null) continue
-        const id = parents.push(index) - 1
-        labels.push(label)
-        if (after.switched > 0) switchedStates++
-        if (after.switched > 0 && after.rotating.cleanups.length === 0 && after.rotating.underWay === null)
-          cleanStates++
-        const wrong = violationOf(scenario, after)
-        const found = { states: known.size, switchedStates, cleanStates }
-        if (wrong !== null) return { ...found, cut: false, violation: traceOf(id, wrong) }
-        if (known.size >= statesMax) return { ...found, cut: true, violation: null }
-        next.push([id, after, parts])
-      }
-    }
-    frontier = next
-  }
-  return { states: known.size, switchedStates, cleanStates, cut: false, violation: null }
+  const walked = walkStates({
+    first: initial(scenario),
+    names,
+    stepsOf: (state) => stepsOf(protocol, state),
+    violationOf: (state) => violationOf(scenario, state),
+    reached: ({ rotating, switched }) => {
+      if (switched > 0) switchedStates++
+      if (switched > 0 && rotating.cleanups.length === 0 && rotating.underWay === null) cleanStates++
+      return true
+    },
+    statesMax
+  })
+  return { ...walked, switchedStates, cleanStates }
 }
