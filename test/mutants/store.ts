@@ -6,6 +6,7 @@ const maria = "test/integration/store"
 const sharedRows = "test/integration/service/sharedRows.test.ts"
 const faults = `${maria}/maria/DatabaseFaults.test.ts`
 const guards = `${maria}/maria/Guards.test.ts`
+const plans = `${maria}/maria/QueryPlans.test.ts`
 /** What is read for many tenants at once. */
 const many = `${maria}/PlantedMany.test.ts`
 
@@ -562,13 +563,62 @@ export const store: ReadonlyArray<Mutant> = [
       },
       {
         id: "store-sql-moves-a-secret-that-was-rotated",
-        from: "AND tenant_id = ? AND key_id = ? AND RIGHT(sealed, ${tagBytes}) = ?`",
-        to: "AND tenant_id = ? AND (key_id = ? OR RIGHT(sealed, ${tagBytes}) = ?)`"
+        from: "AND key_id = ?\n    AND RIGHT(sealed, ${tagBytes}) = ${own}`",
+        to: "AND (key_id = ? OR RIGHT(sealed, ${tagBytes}) = ${own})`"
       },
       {
         id: "store-sql-moves-a-secret-of-another-tag",
-        from: "RIGHT(sealed, ${tagBytes}) = ?`",
-        to: "LENGTH(sealed) >= LENGTH(?)`"
+        from: "RIGHT(sealed, ${tagBytes}) = ${own}`",
+        to: "LENGTH(sealed) >= LENGTH(${own})`"
+      },
+      {
+        id: "store-sql-moves-a-secret-to-its-neighbours-record",
+        from: "...moves.map(({ newSealed }) => Columns.sameBytes(newSealed)),",
+        to: "...moves.map((_, nth) => Columns.sameBytes(moves.at(nth - 1)!.newSealed)),"
+      },
+      {
+        id: "store-sql-moves-a-secret-of-its-neighbours-tag",
+        from: "...moves.map(({ sealed }) => Columns.sameBytes(tagOf(sealed)))",
+        to: "...moves.map((_, nth) => Columns.sameBytes(tagOf(moves.at(nth - 1)!.sealed)))"
+      },
+      {
+        id: "store-sql-moves-secrets-by-their-credential-alone",
+        from: "FIELD(CONCAT(credential_id, version), ",
+        to: "FIELD(CONCAT(credential_id, 1), "
+      },
+      {
+        id: "store-sql-moved-secrets-are-all-that-were-asked-for",
+        from: ".reduce((sum, rows) => sum + rows, 0)",
+        to: ".reduce((sum) => sum, moves.length)"
+      },
+      {
+        id: "store-sql-moves-secrets-under-the-first-ones-key",
+        from: "bytes > pieceBytesMax || move.newKeyId !== newKeyId",
+        to: "bytes > pieceBytesMax || newKeyId.length < 0"
+      },
+      {
+        id: "store-sql-moves-large-secrets-in-one-statement",
+        from: "bytes > pieceBytesMax || move.newKeyId",
+        to: "bytes < 0 || move.newKeyId",
+        tests: [plans]
+      },
+      {
+        id: "store-sql-moves-secrets-one-by-one",
+        from: "pieceSizes.find((size) => size <= rows) ?? 1",
+        to: "pieceSizes.find((size) => size * rows < 0) ?? 1",
+        tests: [plans]
+      },
+      {
+        id: "store-sql-moves-secrets-past-their-index",
+        from: "WHERE (credential_id, version) IN",
+        to: "WHERE (credential_id, version + 0) IN",
+        tests: [plans]
+      },
+      {
+        id: "store-sql-moves-secrets-while-somebody-changes-them",
+        from: "    AND RIGHT(sealed, ${tagBytes}) = ${own}`",
+        to: "    AND ${own} IS NOT NULL`",
+        tests: [guards]
       }
     ]
   ),

@@ -4,6 +4,7 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { Cause, Effect, Exit, type Layer } from "effect"
+import type { CredentialVersion } from "../../src/domain/Credential.ts"
 import { AuditStore } from "../../src/store/AuditStore.ts"
 import {
   type CountedSlice,
@@ -69,6 +70,10 @@ const versionUnder = Effect.fnUntraced(function* (tenantId: string, keyId: strin
   )
   return version
 })
+
+/** What stands in a row that was changed, where it was. */
+const changedTo = (over: Partial<CredentialVersion> | undefined, keyId: string) =>
+  over === undefined ? {} : { keyId, ...over }
 
 export const keyRotationStoreSuite = (
   name: string,
@@ -345,6 +350,75 @@ export const keyRotationStoreSuite = (
           [[version.credentialId, moves[0]!.newSealed]]
         )
         assert.strictEqual((yield* store.sealedRows(from.keyId, 100)).length, 0)
+      })
+    )
+
+    it.effect("moves each of many secrets to its own record; what changed meanwhile stays, wherever in the page", () =>
+      Effect.gen(function* () {
+        const [store, tenants] = [yield* KeyRotationStore, yield* TenantStore]
+        const [from, to, another] = [yield* tenantKey, yield* tenantKey, yield* tenantKey]
+        const { tenantId } = yield* aTenant
+        const bytes = (length: number) => Uint8Array.from([...new Uint8Array(length), ...aHash()])
+        const alike = (letter: string) => new Uint8Array(Buffer.from(letter.repeat(40)))
+        // Ids that differ by a letter's case, if their bytes were letters; versions with one digit and two.
+        const front = nextId().slice(0, -12).replace("7000", "7001") + hex(aHash()).slice(0, 10)
+        const rows = ["41", "42", "61", "62", "63", "64"]
+          .map((end) => credentialRow({ tenantId, serviceName: aName("service"), credentialId: `${front}${end}` }))
+          .map((credential) => ({
+            credential,
+            versions: Array.from({ length: 12 }, (_, n) =>
+              versionRow(credential, { version: n + 1, keyId: from.keyId, sealed: bytes(7 * n) })
+            )
+          }))
+        const written = rows.flatMap(({ versions }) => versions)
+        // Somebody copied one row's record into another row: each is told by its place all the same.
+        written[5] = { ...written[5]!, sealed: written[44]!.sealed }
+        written[30] = { ...written[30]!, sealed: alike("a") }
+        const inserted = rows.map(({ credential }) => credential)
+        yield* tenants.transact(tenantId, loadOf({}), () => ({
+          changes: changesOf({ inserted, versions: written }),
+          result: undefined
+        }))
+        const page = yield* store.sealedRows(from.keyId, 100)
+        assert.deepStrictEqual(
+          page.map(({ sealed }) => sealed),
+          written.map(({ sealed }) => sealed)
+        )
+        const moves = page.map((row, n) => ({
+          ...row,
+          newKeyId: (n < 65 || n === 71 ? to : another).keyId,
+          newSealed: bytes(200 - n)
+        }))
+        // First, last, in the middle, at the ends of statements; changed, wiped, moved by another one, and gone.
+        const changed = new Map<number, Partial<CredentialVersion>>([
+          [0, { sealed: bytes(3) }],
+          [30, { sealed: alike("A") }],
+          [63, { sealed: null, keyId: null, state: "revoked" }],
+          [64, { sealed: bytes(3), keyId: another.keyId }],
+          [71, { sealed: bytes(3) }]
+        ])
+        const gone = 40
+        yield* tenants.transact(tenantId, loadOf({ ids: inserted.map(({ credentialId }) => credentialId) }), () => ({
+          changes: changesOf({
+            versions: Array.from(changed, ([n, over]) => ({ ...written[n]!, ...over })),
+            versionsDeleted: [written[gone]!]
+          }),
+          result: undefined
+        }))
+        assert.strictEqual(yield* store.moveSealed(from.keyId, moves), moves.length - changed.size - 1)
+        const placeOf = ({ credentialId, version }: Pick<SealedRow, "credentialId" | "version">) =>
+          `${credentialId}/${version}`
+        const expected = moves.flatMap(({ newKeyId, newSealed, ...row }, n) => {
+          const { keyId, sealed } = { keyId: newKeyId, sealed: newSealed, ...changedTo(changed.get(n), from.keyId) }
+          return n === gone || sealed === null ? [] : [[placeOf(row), keyId, hex(sealed)]]
+        })
+        const found: Array<ReadonlyArray<string>> = []
+        for (const { keyId } of [from, to, another])
+          for (const row of yield* store.sealedRows(keyId, 100)) found.push([placeOf(row), keyId, hex(row.sealed)])
+        const byPlace = ([one = ""]: ReadonlyArray<string | null>, [other = ""]: ReadonlyArray<string | null>) =>
+          one! < other! ? -1 : 1
+        assert.deepStrictEqual(found.toSorted(byPlace), expected.toSorted(byPlace))
+        assert.strictEqual(yield* store.moveSealed(from.keyId, moves), 0, "a second time it does nothing")
       })
     )
 

@@ -3,7 +3,7 @@
  *
  * Rows are moved tenant by tenant, each tenant's in a transaction that locks its counters first, as
  * every change of a tenant does: what such a change has read cannot move under it. A move names what
- * it read, so repeating it does nothing. However many rows, it is two statements a tenant: the move, and
+ * it read, so repeating it does nothing. However many rows, it is two round trips a tenant: the moves, and
  * its number added to the run's.
  */
 import { Effect, Layer } from "effect"

@@ -12,9 +12,20 @@ import { KeyRotationStore } from "../../../../src/store/KeyRotationStore.ts"
 import { Mariadb } from "../../../../src/store/maria/Mariadb.ts"
 import { StoreConfig } from "../../../../src/store/maria/StoreConfig.ts"
 import { Outbox } from "../../../../src/store/Outbox.ts"
+import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../../../support/credentialRows.ts"
 import { eventually } from "../../../support/eventually.ts"
 import { connectSql } from "../../../support/freshDatabase.ts"
-import { aMessage, anId, aTenant, aToken, insert, nextRevocation, transact } from "../../../support/storeFixtures.ts"
+import {
+  aHash,
+  aMessage,
+  aName,
+  anId,
+  aTenant,
+  aToken,
+  insert,
+  nextRevocation,
+  transact
+} from "../../../support/storeFixtures.ts"
 import { layerMariaStores } from "../../../support/storeLayers.ts"
 
 /** What no second row may have. Columns in order; `PRIMARY` where rows lie. */
@@ -246,6 +257,51 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("a
         store.moveHashes(from, to, [move])
       )
       assert.deepStrictEqual([waited, answer], [true, 1])
+    })
+  )
+
+  it.effect("the mover of secrets, while rows of its page are changed by hand: those stay as they were changed", () =>
+    Effect.gen(function* () {
+      const { tenantId } = yield* aTenant
+      const [from, to] = [yield* aKey("retiring", tenantId), yield* aKey("active", tenantId)]
+      const bytes = (text: string) => new Uint8Array(Buffer.from(text))
+      const rows = Array.from({ length: 69 }, () => {
+        const credential = credentialRow({ tenantId, serviceName: aName("service"), credentialId: nextId() })
+        return { credential, version: versionRow(credential, { keyId: from, sealed: aHash() }) }
+      })
+      const inserted = rows.map(({ credential }) => credential)
+      const versions = rows.map(({ version }) => version)
+      yield* transact(tenantId, loadOf({}), () => changesOf({ inserted, versions }))
+      const store = yield* KeyRotationStore
+      const moves = (yield* store.sealedRows(from, 100)).map((row) => ({
+        ...row,
+        newKeyId: to,
+        newSealed: bytes(`moved ${row.credentialId}`)
+      }))
+      const ids = moves.map(({ credentialId }) => credentialId)
+      // First, in the middle, last of a statement, first of the next one, last of all.
+      const byHand = [0, 31, 63, 64, 68].map((place) => ids[place]!)
+      const { answer, waited } = yield* behindStranger(
+        {
+          sql: `UPDATE credential_versions SET sealed = 'somewhat changed by hand'
+            WHERE credential_id IN (${byHand.map(() => "?").join()})`,
+          values: byHand.map((id) => Buffer.from(id.replaceAll("-", ""), "hex"))
+        },
+        store.moveSealed(from, moves)
+      )
+      assert.deepStrictEqual([waited, answer], [true, ids.length - byHand.length])
+      const under = (keyId: string) =>
+        Effect.map(store.sealedRows(keyId, 100), (found) =>
+          found.map(({ credentialId, sealed }) => [credentialId, Buffer.from(sealed).toString()])
+        )
+      assert.deepStrictEqual(
+        yield* under(from),
+        byHand.map((id) => [id, "somewhat changed by hand"])
+      )
+      assert.deepStrictEqual(
+        yield* under(to),
+        ids.filter((id) => !byHand.includes(id)).map((id) => [id, `moved ${id}`])
+      )
     })
   )
 })

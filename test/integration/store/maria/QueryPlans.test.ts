@@ -16,6 +16,7 @@ import { Outbox } from "../../../../src/store/Outbox.ts"
 import { Sweeps } from "../../../../src/store/Sweeps.ts"
 import { TenantStore } from "../../../../src/store/TenantStore.ts"
 import { auditedBy } from "../../../support/auditedBy.ts"
+import { changesOf, credentialRow, loadOf, nextId, versionRow } from "../../../support/credentialRows.ts"
 import { eventually } from "../../../support/eventually.ts"
 import {
   aMessage,
@@ -207,6 +208,44 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
           (yield* planOf(sealedSql, [id, id, id, 1, 20])).get("credential_versions"),
           "ix_credential_versions_key"
         )
+      })
+    )
+
+    it.effect("a page of secrets is moved by few statements, which read its rows and no others", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { tenantId } = yield* aTenant
+        const [from, to] = [anId(), anId()]
+        const written = Effect.fnUntraced(function* (keyId: string, count: number, bytes: number) {
+          const credential = credentialRow({ tenantId, serviceName: aName("service"), credentialId: nextId() })
+          const versions = Array.from({ length: count }, (_, n) =>
+            versionRow(credential, { version: n + 1, keyId, sealed: new Uint8Array(bytes).fill(n) })
+          )
+          yield* transact(tenantId, loadOf({}), () => changesOf({ inserted: [credential], versions }))
+        })
+        const counts = { moved: 0, rows: 0, statements: 0 }
+        const moving = Effect.gen(function* () {
+          const rows = yield* store.sealedRows(from, 500)
+          const moves = rows.map((row) => ({ ...row, newKeyId: to, newSealed: row.sealed.map((byte) => byte ^ 1) }))
+          counts.statements = yield* statementsOf(
+            Effect.gen(function* () {
+              counts.rows = yield* rowsRead(
+                Effect.gen(function* () {
+                  counts.moved = yield* store.moveSealed(from, moves)
+                })
+              )
+            })
+          )
+        })
+        for (let n = 0; n < 4; n += 1) yield* written(n === 2 ? from : anId(), 500, 100)
+        yield* moving
+        assert.strictEqual(counts.moved, 500)
+        assert.isBelow(counts.rows, 3 * 500)
+        assert.isAtMost(counts.statements, 16)
+        yield* written(from, 8, 600 * 1024)
+        yield* moving
+        assert.strictEqual(counts.moved, 8)
+        assert.isAtLeast(counts.statements, 8, "large ones are not put into one statement")
       })
     )
 
