@@ -173,7 +173,7 @@ export const make = Effect.gen(function* () {
             continue
           }
           if (sealer === null || sealer.tenantId !== tenantId || sealer.isSpent()) {
-            const next: TenantSealer = yield* Effect.onError(tenantKeys.sealerFor(tenantId), () =>
+            const next: TenantSealer = yield* Effect.onError(tenantKeys.sealerFor(tenantId, rows.length - index), () =>
               Effect.sync(() => plaintext.fill(0))
             )
             sealer = { ...next, tenantId }

@@ -86,14 +86,19 @@ export const make = Effect.gen(function* () {
       Effect.provide(context)
     )
 
+  /** Takes so many of the key's count, or a block. False when it has been used so often that another one must follow. */
+  const takeUses = Effect.fnUntraced(function* (held: WarmKey, records = usesBlock) {
+    const taken = Math.max(usesBlock, records)
+    const uses = yield* rotation.addUses(held.key.keyId, taken)
+    if (uses > config.tenantKeyUsesMax) return false
+    held.usesLeft += taken
+    return true
+  })
+
   /** False when the key has been used so often, or is so old, that another one must follow. */
   const mayGoOn = Effect.fnUntraced(function* (present: AgedKey, held: WarmKey) {
     if (present.ageMs >= Duration.toMillis(config.tenantKeyAgeMax)) return false
-    if (held.usesLeft > 1) return true
-    const uses = yield* rotation.addUses(present.keyId, usesBlock)
-    if (uses > config.tenantKeyUsesMax) return false
-    held.usesLeft += usesBlock
-    return true
+    return held.usesLeft > 1 || (yield* takeUses(held))
   })
 
   const findActive = Effect.fnUntraced(function* (tenantId: string) {
@@ -114,8 +119,10 @@ export const make = Effect.gen(function* () {
     timeToLive: keep(activeFor)
   })
 
-  const sealerFor = (tenantId: string): Effect.Effect<TenantSealer, TenantKeyUnavailable> =>
+  const sealerFor = (tenantId: string, records = 1): Effect.Effect<TenantSealer, TenantKeyUnavailable> =>
     Cache.get(active, tenantId).pipe(
+      // Where the key is at its end, with what is left of it.
+      Effect.tap((held) => (records > Math.max(1, held.usesLeft) ? takeUses(held, records) : Effect.void)),
       Effect.tap((held) => (held.usesLeft > 1 ? Effect.void : Cache.invalidate(active, tenantId))),
       Effect.map((held) => ({
         keyId: held.key.keyId,

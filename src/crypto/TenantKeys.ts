@@ -52,7 +52,8 @@ export interface TenantOpener {
 export class TenantKeys extends Context.Service<
   TenantKeys,
   {
-    readonly sealerFor: (tenantId: string) => Effect.Effect<TenantSealer, TenantKeyUnavailable>
+    /** `records`: so many are meant to be sealed, for which no count is waited for again where the key goes on so long. */
+    readonly sealerFor: (tenantId: string, records?: number) => Effect.Effect<TenantSealer, TenantKeyUnavailable>
     readonly sealFor: (
       tenantId: string,
       place: SecretPlace,

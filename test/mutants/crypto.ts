@@ -193,6 +193,16 @@ export const crypto: ReadonlyArray<Mutant> = [
         to: "if (uses > config.tenantKeyUsesMax + usesBlock) return false"
       },
       {
+        id: "crypto-tenant-keys-count-of-many-taken-in-blocks",
+        from: "takeUses(held, records) : Effect.void",
+        to: "takeUses(held) : Effect.void"
+      },
+      {
+        id: "crypto-tenant-keys-of-many-sealed-without-a-count",
+        from: "held.usesLeft += taken",
+        to: "held.usesLeft += 2 * taken"
+      },
+      {
         id: "crypto-tenant-keys-of-another-purpose",
         survives:
           "a key of another purpose is no tenant's, and is refused by that as soon as it is open: a second fence",

@@ -157,8 +157,10 @@ const make = Effect.gen(function* () {
     addUses: (keyId, uses) =>
       database.query("KeyRotationStore.addUses", async (session) => {
         const id = Columns.uuidBytes(keyId)
-        await session.run("UPDATE data_keys SET uses = uses + ? WHERE key_id = ?", [uses, id])
-        const [row] = await session.rows("SELECT uses FROM data_keys WHERE key_id = ?", [id])
+        const [, [row]] = await Promise.all([
+          session.run("UPDATE data_keys SET uses = uses + ? WHERE key_id = ?", [uses, id]),
+          session.rows("SELECT uses FROM data_keys WHERE key_id = ?", [id])
+        ])
         return row === undefined ? 0 : Columns.whole(row, 0)
       }),
     rewrap: (key, next) =>

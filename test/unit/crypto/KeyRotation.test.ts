@@ -431,6 +431,27 @@ describe("key rotation", () => {
     })
   )
 
+  it.effect("no key seals more than it may while many are moved to it, and another one follows", () =>
+    Effect.gen(function* () {
+      const usesMax = 1_000
+      const { replica, world } = yield* rotationWorld({
+        CM_TENANT_KEY_USES_MAX: `${usesMax}`,
+        CM_KEYS_MOVE_RATE: "500"
+      })
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      for (let n = 0; n < 1_600; n++) yield* plantSecret(world, one, "acme", `s${n}`)
+      yield* one.keys.rotateKeys(operator)
+      yield* TestClock.adjust("1 minute")
+      yield* turns(one)
+      const counts = new Map<string, number>()
+      for (const { keyId } of world.tables.credentials.allVersions()) counts.set(keyId!, (counts.get(keyId!) ?? 0) + 1)
+      assert.isAtLeast(counts.size, 2)
+      for (const [keyId, count] of counts)
+        assert.isAtMost(count, Math.min(usesMax, world.tables.keyLife.uses.get(keyId) ?? 0))
+    })
+  )
+
   it.effect.each([
     ["secrets", plantSecretOf],
     ["tokens", (world, one, text) => Effect.sync(() => plantToken(world, one, text))]

@@ -166,6 +166,28 @@ describe("LiveTenantKeys", () => {
     })
   )
 
+  it.effect("who seals many takes the count of all of them at once, and no more than the key has", () =>
+    Effect.gen(function* () {
+      const { replica, rotation } = yield* setup({ CM_TENANT_KEY_USES_MAX: "2000" })
+      const keys = yield* replica
+      const byKey = new Map<string, number>()
+      /** Until the sealer is spent, or so many. */
+      const sealed = Effect.fnUntraced(function* (records: number) {
+        const sealer = yield* keys.sealerFor("acme", records)
+        let count = 0
+        for (; count < records && !sealer.isSpent(); count++) sealer.seal(place, secret)
+        byKey.set(sealer.keyId, (byKey.get(sealer.keyId) ?? 0) + count)
+        assert.isAtLeast(yield* rotation.addUses(sealer.keyId, 0), byKey.get(sealer.keyId)!)
+        return count
+      })
+      assert.deepStrictEqual([yield* sealed(700), yield* sealed(700)], [700, 700])
+      assert.strictEqual(byKey.size, 1)
+      for (let records = 0; records < 5_000; ) records += yield* sealed(700)
+      assert.isAtLeast(byKey.size, 3)
+      for (const uses of byKey.values()) assert.isAtMost(uses, 2_000)
+    })
+  )
+
   it.effect("a key that is used now and then, for long, is not worn out by being held", () =>
     Effect.gen(function* () {
       const { replica } = yield* setup({ CM_TENANT_KEY_USES_MAX: "2000" })
