@@ -91,7 +91,10 @@ export const make = Effect.gen(function* () {
   const isPerhapsOurs = sweeps.hold(sweepName, process, Duration.toMillis(claimFor))
   const paced = MovePages.make(claim, Duration.toMillis(claimFor), keysMoveRate)
   /** A page that is not full is the last one. */
-  const lastOf = <Row>(rows: ReadonlyArray<Row>): Row | null => (rows.length < pageRows ? null : (rows.at(-1) ?? null))
+  const pageOf = <Row>(rows: ReadonlyArray<Row>): MovePages.Rows<Row> => ({
+    rows,
+    last: rows.length < pageRows ? null : (rows.at(-1) ?? null)
+  })
   const progress = MoveProgress.make(store, claim)
   const open = (key: AgedKey) =>
     Effect.provide(
@@ -113,10 +116,10 @@ export const make = Effect.gen(function* () {
     /** Changed outside of the service, and met in this turn already. */
     const given = new Set<string>()
     yield* paced<HashedRow, HashMove, MoveError>({
-      make: Effect.fnUntraced(function* (after) {
+      read: (after) => Effect.map(store.hashedRows(from.keyId, pageRows, after), pageOf),
+      make: Effect.fnUntraced(function* (rows) {
         const moves: Array<HashMove> = []
         const givenBefore = given.size
-        const rows = yield* store.hashedRows(from.keyId, pageRows, after)
         for (const [index, row] of rows.entries()) {
           if (isPieceMade(index)) yield* Effect.yieldNow
           const newHash = rowHolds(row.mac, RowTags.ofToken(row)) ? hashMover.move(row.hash) : null
@@ -131,7 +134,7 @@ export const make = Effect.gen(function* () {
             })
           }
         }
-        return { moves, givenUp: given.size - givenBefore, last: lastOf(rows) }
+        return { moves, givenUp: given.size - givenBefore, isEnd: false }
       }),
       write: (moves) => store.moveHashes(from.keyId, active.keyId, moves)
     }).pipe(Effect.ensuring(Effect.sync(hashMover.wipe)))
@@ -153,10 +156,10 @@ export const make = Effect.gen(function* () {
     const openedWithItsKey = ({ sealed, tenantId }: SealedRow, place: SecretPlace) =>
       Effect.catchTag(tenantKeys.openFor(tenantId, place, sealed), "NotOpenable", () => Effect.succeed(null))
     yield* paced<SealedRow, SealedMove, MoveError>({
-      make: Effect.fnUntraced(function* (after) {
+      read: (after) => Effect.map(store.sealedRows(from.keyId, pageRows, after), pageOf),
+      make: Effect.fnUntraced(function* (rows) {
         const moves: Array<SealedMove> = []
         const givenBefore = given.size
-        const rows = yield* store.sealedRows(from.keyId, pageRows, after)
         const opener = yield* Effect.catchTag(tenantKeys.openerOf(from.keyId), "NotOpenable", () =>
           Effect.succeed(null)
         )
@@ -181,13 +184,13 @@ export const make = Effect.gen(function* () {
           // For some seconds a replica goes on with the key that was the active one; the next turn moves the rows.
           if (sealer.keyId === from.keyId) {
             plaintext.fill(0)
-            return { moves, givenUp: given.size - givenBefore, last: null }
+            return { moves, givenUp: given.size - givenBefore, isEnd: true }
           }
           const made = sealer.seal(place, plaintext)
           plaintext.fill(0)
           moves.push({ tenantId, credentialId, version, sealed, newKeyId: made.keyId, newSealed: made.sealed })
         }
-        return { moves, givenUp: given.size - givenBefore, last: lastOf(rows) }
+        return { moves, givenUp: given.size - givenBefore, isEnd: false }
       }),
       write: (moves) => store.moveSealed(from.keyId, moves)
     })

@@ -4,6 +4,7 @@ import { faultsIn, type Mutant } from "./Mutant.ts"
 const unit = "test/unit/crypto"
 const keyring = `${unit}/LiveKeyring.test.ts`
 const rotation = `${unit}/KeyRotation.test.ts`
+const pages = `${unit}/MovePages.test.ts`
 
 export const crypto: ReadonlyArray<Mutant> = [
   ...faultsIn("src/crypto/Hmac.ts", { breaks: ["P5", "R-SEC-1"], tests: [`${unit}/SealedRecord.test.ts`] }, [
@@ -311,6 +312,37 @@ export const crypto: ReadonlyArray<Mutant> = [
       file: "src/crypto/MovePages.ts",
       from: "if (next === null && isIdle) return",
       to: "if (next === null) return"
+    },
+    {
+      id: "crypto-mover-goes-on-behind-the-end",
+      file: "src/crypto/MovePages.ts",
+      from: "const upcoming = page.isEnd ? null : ahead",
+      to: "const upcoming = ahead",
+      tests: [pages]
+    },
+    {
+      id: "crypto-mover-makes-nothing-while-it-writes",
+      file: "src/crypto/MovePages.ts",
+      from: "{ concurrency: 3 }",
+      to: "{ concurrency: 1 }",
+      breaks: ["P10"],
+      tests: [pages]
+    },
+    {
+      id: "crypto-mover-keeps-no-pace",
+      file: "src/crypto/MovePages.ts",
+      from: "if (pauseMs > 0) yield* Effect.sleep",
+      to: "if (pauseMs < 0) yield* Effect.sleep",
+      breaks: ["P10"],
+      tests: [pages]
+    },
+    {
+      id: "crypto-mover-writes-what-was-made-before-the-claim-went",
+      file: "src/crypto/MovePages.ts",
+      from: "      if (!(yield* claimed)) return\n      const before",
+      to: "      if (!(yield* claimed) && isIdle) return\n      const before",
+      breaks: ["P10"],
+      tests: [pages, rotation]
     },
     {
       id: "crypto-mover-seals-more-than-it-took",
