@@ -1,9 +1,11 @@
 /**
  * The least that moving sealed records to another key comes to, whoever does it: each record read, opened and sealed
  * anew by AES-256-GCM, and written, in transactions of as many rows as the baseline's. While a page is written the
- * next one is read and made. No lock of a tenant, no comparing with what was read, no tag, no count of uses.
+ * next one is read and made; a hundred rows are written by one statement. No lock of a tenant, no comparing with what
+ * was read, no tag, no count of uses.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from "node:crypto"
+import type { UpsertResult } from "mariadb"
 import { connectSql } from "../../test/support/freshDatabase.ts"
 
 const algorithm = "aes-256-gcm"
@@ -12,6 +14,8 @@ const [nonceLength, tagLength] = [12, 16]
 const headerLength = 17
 const overhead = headerLength + nonceLength + tagLength
 const table = "bench_least_versions"
+/** Of a statement: many open the table as often, more are looked for in a longer list. */
+const statementRows = 100
 
 interface Key {
   readonly id: Buffer
@@ -83,18 +87,33 @@ export const makeLeastMover = async ({ databaseUrl, pageRows, rows, secretBytes 
     const nonces = randomBytes(nonceLength * page.length)
     return page.map(([id, version, record], n) => {
       const nonce = nonces.subarray(n * nonceLength, (n + 1) * nonceLength)
-      return [seal(next, nonce, open(key, record)), next.id, id, version] as const
+      return { id, version, record: seal(next, nonce, open(key, record)) }
     })
   }
-  const write = async (page: ReadonlyArray<ReadonlyArray<unknown>>): Promise<number> => {
+  const writeSql = (count: number): string => {
+    const list = (each: string) => Array(count).fill(each).join(", ")
+    return `UPDATE ${table} FORCE INDEX (PRIMARY)
+      SET sealed = ELT(FIELD(credential_id, ${list("?")}), ${list("?")}), key_id = ?
+      WHERE (credential_id, version) IN (${list("(?, ?)")})`
+  }
+  /** Each credential has one version. */
+  const write = async (page: Awaited<ReturnType<typeof made>>, to: Buffer): Promise<number> => {
     const begun = writer.query("START TRANSACTION")
-    const written = await writer.batch(
-      `UPDATE ${table} FORCE INDEX (PRIMARY) SET sealed = ?, key_id = ? WHERE credential_id = ? AND version = ?`,
-      page as Array<Array<unknown>>
-    )
-    await begun
+    const written: Array<Promise<UpsertResult>> = []
+    for (let at = 0; at < page.length; at += statementRows) {
+      const rows = page.slice(at, at + statementRows)
+      const ids = rows.map(({ id }) => id)
+      const values = [
+        ...ids,
+        ...rows.map(({ record }) => record),
+        to,
+        ...rows.flatMap(({ id, version }) => [id, version])
+      ]
+      written.push(writer.execute(writeSql(rows.length), values))
+    }
+    const results = await Promise.all([begun, ...written])
     await writer.query("COMMIT")
-    return [written].flat().reduce((sum, { affectedRows }) => sum + affectedRows, 0)
+    return results.slice(1).reduce((sum, { affectedRows }) => sum + affectedRows, 0)
   }
   return {
     end: async () => {
@@ -107,7 +126,7 @@ export const makeLeastMover = async ({ databaseUrl, pageRows, rows, secretBytes 
       const startedAt = performance.now()
       let moved = 0
       for (let page = await made(Buffer.alloc(16), next); page.length > 0; ) {
-        const [written, following] = await Promise.all([write(page), made(page.at(-1)![2], next)])
+        const [written, following] = await Promise.all([write(page, next.id), made(page.at(-1)!.id, next)])
         moved += written
         page = following
       }
