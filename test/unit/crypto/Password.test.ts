@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Redacted } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Logger, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { concurrencyMax, Password, passwordBytesMax, waitingMax } from "../../../src/crypto/Password.ts"
+import { eventually } from "../../support/eventually.ts"
 
 const withPassword = <A, E>(use: (password: Password["Service"]) => Effect.Effect<A, E>) =>
   Effect.flatMap(Password, use).pipe(Effect.provide(Password.layer))
@@ -18,6 +20,27 @@ describe("Password", () => {
       })
     )
   )
+
+  it.effect("measures what a hash takes behind the start, of which it would take a core", () => {
+    const said: Array<string> = []
+    const collect = Logger.make(({ message }) => {
+      if (String(message).startsWith("password hashes are measured")) said.push("measured")
+    })
+    return Effect.gen(function* () {
+      const password = yield* Password
+      // Whatever was begun before has ended by then.
+      for (let count = 0; count < 3; count++) yield* password.hash(of("x"))
+      assert.deepStrictEqual(said, [])
+      yield* TestClock.adjust("1 second")
+      yield* Effect.promise(() =>
+        eventually(
+          () => said.length,
+          (count) => count === 1,
+          { what: "the measurement" }
+        )
+      )
+    }).pipe(Effect.provide(Password.layer.pipe(Layer.provideMerge(Logger.layer([collect])))))
+  })
 
   it.live("stores no part of it, and equal passwords differently", () =>
     withPassword((password) =>
