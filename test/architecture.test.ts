@@ -229,7 +229,7 @@ const scripts = read("scripts/**/*.mjs")
 const costly: ReadonlyArray<readonly [what: RegExp, how: string, loadedLater: ReadonlyArray<string>]> = [
   [/^node:https?$/u, "ask process.getBuiltinModule for it, where it is used", []],
   [/^(?:jose|pino-pretty)$/u, "import() it, where it is used", []],
-  [/^effect\/(?:http|observability)$/u, "import() what needs it", ["src/observability/SpanExport.ts"]],
+  [/^effect\/(?:http|observability)(?:\/|$)/u, "import() what needs it", ["src/observability/SpanExport.ts"]],
   [/\bSpanExport\.ts$/u, "import() it", []],
   [
     /\bgateway\/alone\.ts$|^\.\/alone\.ts$|^\.\/Gateway\.ts$/u,
@@ -290,6 +290,12 @@ describe("the rules can be broken", () => {
     ["the environment", wrongEnvironment, "src/nats/A.ts", "const x = process.env.HOME"],
     ["a slow start", wrongStart, "src/platform/A.ts", 'import { type Server, request } from "node:http"'],
     ["one by a library", wrongStart, "src/access/A.ts", 'import { compactVerify } from "jose"'],
+    [
+      "one by metrics",
+      wrongStart,
+      "src/observability/A.ts",
+      'import { format } from "effect/observability/PrometheusMetrics"'
+    ],
     ["one by spans", wrongStart, "src/observability/Tracing.ts", 'import { on } from "./SpanExport.ts"'],
     ["one by the gateway", wrongStart, "src/gateway/layer.ts", 'import { alone } from "./alone.ts"'],
     ["a subscription past the door", wrongDoor, "src/cache/A.ts", "control.subscribe(subject, options)"],

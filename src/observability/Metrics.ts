@@ -6,7 +6,6 @@
  * never from a request, so the number of series is bounded.
  */
 import { type Context, Effect, Metric } from "effect"
-import { format } from "effect/observability/PrometheusMetrics"
 
 const requests = Metric.counter("cm_requests_total", {
   description: "Requests answered, by protocol, operation and status",
@@ -74,5 +73,8 @@ export const makeCounters: Effect.Effect<Counters> = Effect.map(
   }
 )
 
-/** All metrics of this process in Prometheus' text format. */
-export const prometheusText: Effect.Effect<string> = format()
+/** All metrics of this process in Prometheus' text format, whose module knows how to serve them over HTTP, too: read when they are asked for. */
+export const prometheusText: Effect.Effect<string> = Effect.flatMap(
+  Effect.promise(() => import("effect/observability/PrometheusMetrics")),
+  ({ format }) => format()
+)
