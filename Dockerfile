@@ -16,4 +16,4 @@ RUN mkdir /keys && chown node:node /keys && chmod 700 /keys
 USER node
 
 # SIGTERM reaches the service itself, which answers what it has in hand and ends.
-CMD ["node", "--min-semi-space-size=16", "src/main.ts"]
+CMD ["node", "--min-semi-space-size=16", "--import", "./src/launch/Resolution.ts", "src/main.ts"]

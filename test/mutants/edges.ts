@@ -549,6 +549,21 @@ export const edges: ReadonlyArray<Mutant> = [
     { id: "conf-service-answers-anybody", from: '            "_INBOX.comms.>"\n', to: '            "_INBOX.>"\n' }
   ]),
 
+  // ---- launch
+  ...faultsIn("src/launch/Resolution.ts", { breaks: ["R-RUN-1"], tests: ["test/unit/launch/Resolution.test.ts"] }, [
+    {
+      id: "launch-resolution-asks-node-for-ours",
+      from: 'isOurs && specifier.endsWith(".ts")',
+      to: 'isOurs && specifier.endsWith(".mts")'
+    },
+    {
+      id: "launch-resolution-asks-node-for-effect",
+      from: 'specifier.endsWith(".js")',
+      to: 'specifier.endsWith(".ts")'
+    },
+    { id: "launch-resolution-forgets-packages", from: "    packages.set(specifier, found)\n", to: "" }
+  ]),
+
   // ---- scripts
   ...faultsIn("scripts/lib/watchdog.sh", { breaks: ["R-RUN-1"], tests: ["test/integration/watchdog.test.ts"] }, [
     {
