@@ -486,7 +486,12 @@ export const crypto: ReadonlyArray<Mutant> = [
       to: "              waiting -= 0\n",
       breaks: ["R-CLI-8"]
     },
-    { id: "crypto-password-measured-in-the-start", from: "        Effect.delay(firstMeasuredAfter),\n", to: "" },
+    {
+      id: "crypto-password-measured-in-the-start",
+      from: "        Effect.delay(firstMeasuredAfter),\n",
+      to: "",
+      breaks: ["R-RUN-1"]
+    },
     {
       id: "crypto-password-cheaper-hash",
       from: "passes: 2, parallelism: 1 } as const",
