@@ -154,13 +154,28 @@ export const store: ReadonlyArray<Mutant> = [
   ...faultsIn("src/store/maria/Flights.ts", { breaks: ["P2", "R-DUR-2"], tests: [`${unit}/maria/Flights.test.ts`] }, [
     {
       id: "store-flights-alone-is-not-prepared",
-      from: "new Set(flight.flatMap(",
-      to: "new Set((flight.length === 1 ? [] : flight).flatMap("
+      from: "if (batches.size + lacking.size === 0) return []",
+      to: "if (batches.size + lacking.size <= 1) return []"
     },
     {
       id: "store-flights-keep-what-was-prepared-beside-a-failure",
-      from: "      return letGo(prepared)\n",
-      to: "      return\n"
+      from: "      letGo(given)\n",
+      to: ""
+    },
+    {
+      id: "store-flights-prepared-each-time",
+      from: "sql !== null && !kept.has(sql)",
+      to: "sql !== null"
+    },
+    {
+      id: "store-flights-keep-for-ever",
+      from: "if (kept.size <= keptMax) return",
+      to: "if (kept.size >= 0) return"
+    },
+    {
+      id: "store-flights-used-last-goes-first",
+      from: "    kept.delete(sql)\n    kept.set(sql, prepared)\n",
+      to: ""
     },
     {
       id: "store-flights-commit-sent-unheard",

@@ -20,6 +20,8 @@ import type * as mariadb from "mariadb"
 
 /** Statements sent at once at most; more wait until those were answered. */
 const flightMax = 64
+/** Statements that are at hand as they were prepared: those used last. */
+export const keptMax = 64
 
 /** Whether each statement commits by itself, or what is done waits for COMMIT. Null: not known. */
 export type Mode = "each" | "together" | null
@@ -28,6 +30,9 @@ export type Mode = "each" | "together" | null
 interface Transaction {
   failure: { readonly cause: unknown } | null
 }
+
+/** Hands it to the connector, as it was prepared; a batch, and what is not prepared, gets null. */
+export type Send<A> = (prepared: mariadb.Prepare | null) => Promise<A>
 
 interface Step {
   /**
@@ -40,14 +45,14 @@ interface Step {
   /** Its text, where it is prepared. */
   readonly sql: string | null
   readonly isBatch: boolean
-  readonly send: () => Promise<unknown>
+  readonly send: Send<unknown>
   readonly resolve: (result: unknown) => void
   readonly reject: (cause: unknown) => void
 }
 
 export interface Flights {
   /** `send` hands it to the connector, when its turn has come. */
-  readonly add: <A>(statement: Pick<Step, "sql" | "isBatch">, send: () => Promise<A>) => Promise<A>
+  readonly add: <A>(statement: Pick<Step, "sql" | "isBatch">, send: Send<A>) => Promise<A>
   /**
    * What is started from now on is one transaction, until it is committed or rolled back. Once a
    * statement of it has failed, those behind it fail the same way, and COMMIT is not sent.
@@ -56,7 +61,7 @@ export interface Flights {
   /** Sent when all before it was answered; `sending` is called just before. */
   readonly commit: (sending: () => void) => Promise<void>
   /** The same for a statement that ends the transaction itself, where it does not fail. */
-  readonly last: <A>(sql: string, send: () => Promise<A>) => Promise<A>
+  readonly last: <A>(sql: string, send: Send<A>) => Promise<A>
   /** Runs whatever failed before. When it fails itself, the connection is given up. */
   readonly rollback: () => Promise<void>
   /** Where nothing is under way: what the next statement finds. */
@@ -78,27 +83,65 @@ export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () 
     mode = wanted
   }
 
-  /**
-   * All of them, one that goes alone too, before anything is sent: the connector would send what it is to run with it, and
-   * where the server cannot prepare it (it keeps so many) it runs the one that was prepared before, with these values.
-   * What was prepared once takes no round trip. Each is kept from being closed until its flight is over.
-   */
-  const prepare = async (flight: ReadonlyArray<Step>, prepared: Array<mariadb.Prepare>): Promise<void> => {
-    const sqls = new Set(flight.flatMap(({ sql }) => (sql === null ? [] : [sql])))
-    const asked = await Promise.allSettled(Array.from(sqls, (sql) => connection.prepare(sql)))
-    for (const one of asked) if (one.status === "fulfilled") prepared.push(one.value)
-    for (const one of asked) if (one.status === "rejected") throw one.reason
-  }
+  /** The one used last is the last. */
+  const kept = new Map<string, mariadb.Prepare>()
 
   const letGo = (prepared: ReadonlyArray<mariadb.Prepare>): void => {
     for (const statement of prepared) statement.close()
+  }
+
+  const askFor = async (sqls: ReadonlyArray<string>): Promise<ReadonlyArray<mariadb.Prepare>> => {
+    const asked = await Promise.allSettled(sqls.map((sql) => connection.prepare(sql)))
+    const given = asked.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))
+    for (const one of asked) {
+      if (one.status === "fulfilled") continue
+      letGo(given)
+      throw one.reason
+    }
+    return given
+  }
+
+  /**
+   * All of them, one that goes alone too, before anything is sent: the connector would send what it is to run with it, and
+   * where the server cannot prepare it (it keeps so many) it runs the one that was prepared before, with these values.
+   * What was prepared once takes no round trip: one statement is at hand, where the connector would look for it twice, by a
+   * text that it makes anew. For a batch it looks by itself and has to find it: that is asked for each time. Answers what
+   * must not be closed until the flight is over.
+   */
+  const prepare = async (flight: ReadonlyArray<Step>): Promise<ReadonlyArray<mariadb.Prepare>> => {
+    const [batches, lacking] = [new Set<string>(), new Set<string>()]
+    for (const { isBatch, sql } of flight) {
+      if (sql !== null && isBatch) batches.add(sql)
+      else if (sql !== null && !kept.has(sql)) lacking.add(sql)
+    }
+    if (batches.size + lacking.size === 0) return []
+    const given = await askFor([...batches, ...lacking])
+    for (const [at, sql] of Array.from(lacking).entries()) kept.set(sql, given[batches.size + at]!)
+    return given.slice(0, batches.size)
+  }
+
+  const atHand = ({ isBatch, sql }: Step): mariadb.Prepare | null => {
+    if (sql === null || isBatch) return null
+    const prepared = kept.get(sql)!
+    kept.delete(sql)
+    kept.set(sql, prepared)
+    return prepared
+  }
+
+  /** When nothing is under way. */
+  const forgetOldest = (): void => {
+    for (const [sql, prepared] of kept) {
+      if (kept.size <= keptMax) return
+      kept.delete(sql)
+      prepared.close()
+    }
   }
 
   /** In one write. */
   const start = (flight: ReadonlyArray<Step>): Promise<ReadonlyArray<PromiseSettledResult<unknown>>> => {
     socket.cork()
     try {
-      return Promise.allSettled(flight.map(async ({ send }) => send()))
+      return Promise.allSettled(flight.map(async (step) => step.send(atHand(step))))
     } finally {
       socket.uncork()
     }
@@ -124,16 +167,16 @@ export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () 
   const fly = async (flight: ReadonlyArray<Step>): Promise<void> => {
     const { kind, transaction } = flight[0]!
     if (transaction !== null && transaction.failure !== null) return fail(flight, transaction.failure.cause)
-    const prepared: Array<mariadb.Prepare> = []
+    let batches: ReadonlyArray<mariadb.Prepare>
     try {
       if (kind === "statement" || kind === "last") await changeMode(transaction === null ? "each" : "together")
-      await prepare(flight, prepared)
+      batches = await prepare(flight)
     } catch (cause) {
-      fail(flight, cause)
-      return letGo(prepared)
+      return fail(flight, cause)
     }
     settle(flight, await start(flight))
-    letGo(prepared)
+    letGo(batches)
+    forgetOldest()
   }
 
   const takeFlight = (): ReadonlyArray<Step> => {
@@ -151,7 +194,7 @@ export const make = (connection: mariadb.Connection, socket: Socket, giveUp: () 
     isSending = false
   }
 
-  const enqueue = <A>(step: Pick<Step, "kind" | "sql" | "isBatch">, send: () => Promise<A>): Promise<A> => {
+  const enqueue = <A>(step: Pick<Step, "kind" | "sql" | "isBatch">, send: Send<A>): Promise<A> => {
     const result = new Promise<A>((resolve, reject) => {
       queue.push({ ...step, transaction: current, send, resolve: resolve as Step["resolve"], reject })
       if (!isSending) void sendAll()

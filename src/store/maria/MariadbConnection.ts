@@ -225,7 +225,7 @@ const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => 
   const { add, begin, commit, last, mode, rollback } = Flights.make(connection, socket, giveUp)
   const isCommitting = Committings.make()
   const execute = <A>(sql: string, values: ReadonlyArray<Value> = []): Promise<A> =>
-    add({ sql, isBatch: false }, () => connection.execute<A>(sql, values))
+    add({ sql, isBatch: false }, (prepared) => prepared!.execute(values))
   const kept = new Map<string, mariadb.Prepare>()
   /**
    * Prepared first, as in a flight: where the server cannot, the connector gets rows of the statement before, which it has not
@@ -252,9 +252,9 @@ const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => 
         return Promise.all([Promise.all(sent), commit(sending)]).then(([given]) => given.flatMap(rowsGiven))
       }
       const values = writes.flatMap((write) => write.values)
-      const send = () => {
+      const send: Flights.Send<Given | ReadonlyArray<Given>> = (prepared) => {
         sending()
-        return connection.execute<Given | ReadonlyArray<Given>>(sql, values)
+        return prepared!.execute(values)
       }
       return last(sql, send).then((given) => (Array.isArray(given) ? given.flatMap(rowsGiven) : []))
     },

@@ -124,4 +124,50 @@ describe("statements that were started", () => {
     assert.strictEqual(await told(flights.last("last", send("last"))), "Error: no more of them")
     assert.deepStrictEqual(sent, [])
   })
+
+  /** Says which statements were prepared, by the server, and closed; and what each was sent with. */
+  const preparing = () => {
+    const [prepared, closed, sentWith]: [Array<string>, Array<string>, Array<string | null>] = [[], [], []]
+    const connection = {
+      prepare: (sql: string) => {
+        prepared.push(sql)
+        return Promise.resolve({ sql, close: () => closed.push(sql) })
+      },
+      query: () => Promise.resolve()
+    } as unknown as Connection
+    const socket = { cork: () => undefined, uncork: () => undefined } as unknown as Socket
+    const flights = Flights.make(connection, socket, () => undefined)
+    const send: Flights.Send<void> = (statement) => {
+      sentWith.push((statement as unknown as { readonly sql: string } | null)?.sql ?? null)
+      return Promise.resolve()
+    }
+    return { closed, flights, prepared, send, sentWith }
+  }
+
+  it("are prepared once, and sent as they were prepared; a batch is asked for each time", async () => {
+    const { closed, flights, prepared, send, sentWith } = preparing()
+    for (let time = 0; time < 2; time++) {
+      const started = [
+        flights.add({ sql: "one", isBatch: false }, send),
+        flights.add({ sql: "many", isBatch: true }, send)
+      ]
+      await Promise.all(started)
+    }
+    assert.deepStrictEqual(prepared, ["many", "one", "many"])
+    assert.deepStrictEqual(sentWith, ["one", null, "one", null])
+    assert.deepStrictEqual(closed, ["many", "many"], "the other one is kept")
+  })
+
+  it("are let go of when so many others were used since", async () => {
+    const { closed, flights, prepared, send } = preparing()
+    const use = (sql: string) => flights.add({ sql, isBatch: false }, send)
+    const names = Array.from({ length: Flights.keptMax }, (_, at) => `statement ${at}`)
+    for (const name of names) await use(name)
+    await use(names[0]!)
+    assert.deepStrictEqual(closed, [])
+    await use("one more")
+    assert.deepStrictEqual(closed, [names[1]])
+    await use(names[0]!)
+    assert.lengthOf(prepared, Flights.keptMax + 1)
+  })
 })
