@@ -82,6 +82,8 @@ export class Coherence extends Context.Service<
      * in force. A hint: it may be lost, and may come for nothing. Must not throw.
      */
     readonly onInForceUnsafe: (listener: (tenantId: string, isOwn: boolean) => void) => void
+    /** Somebody waits until the store is told: what is in force waits for nothing more to be told with it. Must not throw. */
+    readonly tellNowUnsafe: () => void
     /** Why this replica may not trust its caches right now, or null. For readiness. */
     readonly lapse: Effect.Effect<string | null>
     /**
@@ -122,6 +124,7 @@ export class Coherence extends Context.Service<
       return {
         putInForce,
         putInForceAndTell: putInForce,
+        tellNowUnsafe: () => {},
         announceUnsafe: (appearance: Appearance) => applier.appearUnsafe(appearance),
         onInForceUnsafe: (listener: (tenantId: string, isOwn: boolean) => void) => void listeners.push(listener),
         lapse: Effect.succeed(null),

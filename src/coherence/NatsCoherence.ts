@@ -11,18 +11,17 @@
  * A message that is not applied is not acknowledged, and its sender takes this replica's lease away.
  */
 import type { Msg } from "@nats-io/transport-node"
-import { type Context, Deferred, Duration, Effect, Equal, Layer, Metric, Queue, Schedule } from "effect"
+import { type Context, Deferred, Duration, Effect, Equal, Layer, Metric, Schedule } from "effect"
 import type { Appearance, Revocation } from "../domain/Revocation.ts"
 import * as Door from "../nats/Door.ts"
 import { Nats } from "../nats/Nats.ts"
 import * as StreamWatch from "../nats/StreamWatch.ts"
-import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
-import { Outbox } from "../store/Outbox.ts"
 import { settledAtMs } from "./Barrier.ts"
 import { Applier, BarrierTimeout, Coherence } from "./Coherence.ts"
 import { CoherenceConfig, timingOf } from "./CoherenceConfig.ts"
 import * as Metrics from "./CoherenceMetrics.ts"
+import * as InForceMarks from "./InForceMarks.ts"
 import { outwaitMs } from "./Lease.ts"
 import * as LeaseBucket from "./LeaseBucket.ts"
 import * as LeaseKeeper from "./LeaseKeeper.ts"
@@ -39,8 +38,6 @@ import * as Rounds from "./Rounds.ts"
 
 /** Revocations that may be under way at once in one replica; more are left to the relay. */
 const underWayMax = 100_000
-const markAgain = Schedule.spaced("250 millis")
-const lastMarkLimit = Duration.seconds(1)
 
 const make = Effect.gen(function* () {
   const { control } = yield* Nats
@@ -48,7 +45,6 @@ const make = Effect.gen(function* () {
   const config = yield* CoherenceConfig
   const { barrierTimeout } = config
   const applier = yield* Applier
-  const outbox = yield* Outbox
   const context: Context.Context<never> = yield* Effect.context<never>()
   const on = subjects(instance)
 
@@ -101,26 +97,7 @@ const make = Effect.gen(function* () {
       publishUnsafe(on.inForce, encode({ from: process, tenantIds: part }))
     }
   }
-  let inForce: Array<Rounds.Pending> = []
-  const arrivals = yield* Queue.sliding<void>(1)
-  const mark = Effect.gen(function* () {
-    if (inForce.length === 0) yield* Queue.take(arrivals)
-    const pending = inForce
-    inForce = []
-    const keys = pending.map(({ revocation: { seq, tenantId } }) => ({ tenantId, seq }))
-    if (keys.length === 0) return
-    yield* outbox.markInForce(keys).pipe(
-      Effect.tapError(() => Metric.update(Metrics.markRetries, 1)),
-      Effect.retry(markAgain),
-      Effect.onError(() =>
-        Effect.sync(() => {
-          inForce = [...pending, ...inForce]
-        })
-      )
-    )
-    for (const { told } of pending) told()
-    tellInForceUnsafe(Array.from(new Set(keys.map(({ tenantId }) => tenantId))))
-  })
+  const marks = yield* InForceMarks.make(tellInForceUnsafe)
 
   // ---- other replicas ----------------------------------------------------------
   const bucket = yield* LeaseBucket.make
@@ -134,18 +111,9 @@ const make = Effect.gen(function* () {
   const keeper = yield* LeaseKeeper.make(bucket, process)
   const rounds = yield* Rounds.make(bucket, process, keeper.ownKey, (batch) => {
     for (const pending of batch) pending.inForce()
-    inForce.push(...batch)
-    Queue.offerUnsafe(arrivals, undefined)
+    marks.enqueueUnsafe(batch)
   })
   yield* listen(on.ack(process), decodeAck, rounds.acknowledgedUnsafe)
-  // What is in force when this ends: else the relay would carry it once more, two leases later.
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => (inForce.length === 0 ? Effect.void : mark)).pipe(
-      Effect.timeoutOption(lastMarkLimit),
-      Effect.ignore
-    )
-  )
-  yield* Effect.forkScoped(Loop.forever("in force", Effect.orDie(mark)))
 
   // ---- one revocation ----------------------------------------------------------
   interface UnderWay {
@@ -210,6 +178,7 @@ const make = Effect.gen(function* () {
       publishUnsafe(on.appear, encode({ from: process, ...appearance }))
     },
     onInForceUnsafe: (listener) => void listeners.push(listener),
+    tellNowUnsafe: marks.tellNowUnsafe,
     lapse: Effect.sync(keeper.lapse),
     settled
   })

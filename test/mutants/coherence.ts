@@ -218,18 +218,6 @@ export const coherence: ReadonlyArray<Mutant> = [
       to: "    publishUnsafe(on.ack(from), encode({ from: process, id }))\n    for (const revocation of revocations) applier.applyUnsafe(revocation)"
     },
     {
-      id: "coherence-nats-unmarked-is-forgotten",
-      from: "inForce = [...pending, ...inForce]",
-      to: "inForce = [...inForce]",
-      breaks: ["R-EVT-2", "P3"]
-    },
-    {
-      id: "coherence-nats-others-are-not-told",
-      from: "    tellInForceUnsafe(Array.from(new Set(keys.map(({ tenantId }) => tenantId))))",
-      to: "    if (keys.length < 0) tellInForceUnsafe([])",
-      breaks: ["R-REV-9"]
-    },
-    {
       id: "coherence-nats-own-copy-is-not-dropped",
       from: "    applier.applyUnsafe(revocation)\n    const late",
       to: "    const late"
@@ -245,14 +233,42 @@ export const coherence: ReadonlyArray<Mutant> = [
       from: 'carry(revocation, "inForce")',
       to: 'carry(revocation, "told")',
       breaks: ["R-REV-9"]
-    },
-    {
-      id: "coherence-nats-untold-at-the-end",
-      from: "inForce.length === 0 ? Effect.void : mark",
-      to: "inForce.length >= 0 ? Effect.void : mark",
-      breaks: ["R-EVT-2"]
     }
   ]),
+  ...faultsIn(
+    "src/coherence/InForceMarks.ts",
+    { breaks: ["R-EVT-2", "P3"], tests: [`${unit}/InForceMarks.test.ts`, live] },
+    [
+      {
+        id: "coherence-marks-unmarked-is-forgotten",
+        from: "inForce = [...pending, ...inForce]",
+        to: "inForce = [...inForce]"
+      },
+      {
+        id: "coherence-marks-others-are-not-told",
+        from: "    told(Array.from(new Set(keys.map(({ tenantId }) => tenantId))))",
+        to: "    if (keys.length < 0) told([])",
+        breaks: ["R-REV-9"]
+      },
+      {
+        id: "coherence-marks-untold-at-the-end",
+        from: "inForce.length === 0 ? Effect.void : mark",
+        to: "inForce.length >= 0 ? Effect.void : mark"
+      },
+      {
+        id: "coherence-marks-each-by-itself",
+        from: "Effect.andThen(Effect.orDie(mark), rest)",
+        to: "Effect.orDie(mark)",
+        breaks: ["R-REV-9"]
+      },
+      {
+        id: "coherence-marks-whoever-waits",
+        from: "      Queue.offerUnsafe(waiters, undefined)",
+        to: "      void waiters",
+        breaks: ["R-REV-9"]
+      }
+    ]
+  ),
   ...faultsIn("src/coherence/LeaseBucket.ts", { breaks: ["P1"], tests: [live] }, [
     {
       id: "coherence-bucket-may-be-purged",

@@ -131,6 +131,12 @@ export const tenant: ReadonlyArray<Mutant> = [
         to: "exit.value.oldest < waiter.seq"
       },
       {
+        id: "tenant-in-force-store-is-told-in-its-own-time",
+        from: "    coherence.tellNowUnsafe()\n",
+        to: "",
+        breaks: ["R-REV-9"]
+      },
+      {
         id: "tenant-in-force-up-to-the-oldest",
         from: "waiter.seq ??= exit.value?.newest ?? 0",
         to: "waiter.seq ??= exit.value?.oldest ?? 0"

@@ -22,6 +22,7 @@ export const soloCoherence = (putInForce: (revocation: Revocation) => Effect.Eff
     putInForceAndTell: putInForce,
     announceUnsafe: () => {},
     onInForceUnsafe: () => {},
+    tellNowUnsafe: () => {},
     lapse: Effect.succeed(null),
     settled: Effect.void
   })

@@ -195,6 +195,7 @@ export const tenantWorld = Effect.gen(function* () {
       },
       putInForceAndTell: () => Effect.die("only the relay asks for this"),
       onInForceUnsafe: (listener: Listener) => void listeners.push(listener),
+      tellNowUnsafe: () => {},
       lapse: Effect.succeed(null),
       settled: Effect.void
     }))

@@ -86,6 +86,7 @@ const make = Effect.gen(function* () {
     const present = lines.get(tenantId)
     const line = present ?? { waiting: new Set(), news: makeNews() }
     line.waiting.add(waiter)
+    coherence.tellNowUnsafe()
     Queue.offerUnsafe(line.news, undefined)
     if (present === undefined) {
       lines.set(tenantId, line)

@@ -18,6 +18,7 @@ const carried = Effect.fnUntraced(function* (targets: unknown) {
     putInForceAndTell: (revocation) => Effect.sync(() => void carriedNow.push(revocation)),
     announceUnsafe: unused,
     onInForceUnsafe: unused,
+    tellNowUnsafe: unused,
     lapse: Effect.succeed(null),
     settled: Effect.void
   })

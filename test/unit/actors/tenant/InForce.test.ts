@@ -12,6 +12,8 @@ type Pending = { readonly oldest: number; readonly newest: number } | null
 
 /** `InForce` over a store that answers when it is told to, and a hand to say the word. */
 const setup = Effect.gen(function* () {
+  /** How many questions had been asked when it was said that somebody waits. */
+  const hurries: Array<number> = []
   const questions: Array<Deferred.Deferred<Pending, StoreUnavailable>> = []
   const listeners: Array<(tenantId: string, isOwn: boolean) => void> = []
   const outbox = Effect.map(Layer.build(memoryOutbox().layer), (context) => ({
@@ -32,6 +34,7 @@ const setup = Effect.gen(function* () {
           putInForceAndTell: () => Effect.void,
           announceUnsafe: () => {},
           onInForceUnsafe: (listener) => void listeners.push(listener),
+          tellNowUnsafe: () => void hurries.push(questions.length),
           lapse: Effect.succeed(null),
           settled: Effect.void
         })
@@ -54,7 +57,7 @@ const setup = Effect.gen(function* () {
   const say = (tenantId: string) => {
     for (const listener of listeners) listener(tenantId, true)
   }
-  return { inForce, questions, answer, settle, start, isOver, say }
+  return { inForce, questions, hurries, answer, settle, start, isOver, say }
 })
 
 const pending = (oldest: number, newest = oldest) => Exit.succeed({ oldest, newest })
@@ -74,6 +77,19 @@ describe("what waits to be in force", () => {
       yield* answer(2, pending(4))
       assert.isTrue(isOver(fiber))
       yield* Fiber.join(fiber)
+    })
+  )
+
+  it.effect("is told to the store at once, since somebody waits", () =>
+    Effect.gen(function* () {
+      const { answer, hurries, inForce, settle, start } = yield* setup
+      const first = yield* start(inForce.upTo("acme", 1))
+      yield* settle
+      const second = yield* start(inForce.upTo("acme", 1))
+      yield* answer(1, none)
+      yield* answer(2, none)
+      assert.deepStrictEqual(hurries, [0, 1])
+      yield* Effect.andThen(Fiber.join(first), Fiber.join(second))
     })
   )
 
