@@ -11,19 +11,21 @@
  * acknowledges no write. Hence the barrier's sequence, which the listing must have reached.
  */
 import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream"
-import { createInbox, type Msg, nanos } from "@nats-io/transport-node"
-import { Clock, type Context, Duration, Effect, Metric, Schema } from "effect"
-import * as Door from "../nats/Door.ts"
+import { type Msg, nanos } from "@nats-io/transport-node"
+import { Clock, type Context, Duration, Effect, Schema } from "effect"
+import * as AckInbox from "../nats/AckInbox.ts"
 import { Nats } from "../nats/Nats.ts"
 import { NatsConfig } from "../nats/NatsConfig.ts"
+import { PublishLines } from "../nats/PublishLines.ts"
 import { differenceOf, type StreamPlan } from "../nats/StreamPlan.ts"
+import * as Deadlines from "../observability/Deadlines.ts"
 import { Replica } from "../observability/Replica.ts"
 import { accepts, type Entry, type EntryState, type Listing, type Seen, seenAfter, seenNothing } from "./Barrier.ts"
 import { monotonicMsUnsafe } from "./Coherence.ts"
 import { CoherenceConfig, timingOf } from "./CoherenceConfig.ts"
 import * as Metrics from "./CoherenceMetrics.ts"
 import type { LeaseTiming } from "./Lease.ts"
-import { barrierKey, bucketOf, decodeEntry, encodeEntry } from "./LeaseEntry.ts"
+import { barrierKey, bucketOf, type Decoded, decodeEntry, encodeEntry } from "./LeaseEntry.ts"
 import { LeaseSeal } from "./LeaseSeal.ts"
 
 export class BucketError extends Schema.TaggedError<BucketError>()("BucketError", {
@@ -79,11 +81,6 @@ export const planOf = (bucket: string, replicas: number, settings: CoherenceConf
   deny_purge: true
 })
 
-interface RawListing {
-  readonly entries: ReadonlyArray<Entry>
-  readonly end: { readonly pending: number; readonly upTo: number }
-}
-
 /** What the server says it says last: an entry may have been stored with headers of the same names. */
 const numberOf = (msg: Msg, header: string): number => {
   const text = msg.headers?.last(header) ?? ""
@@ -97,29 +94,34 @@ export const make = Effect.gen(function* () {
   const { streams } = yield* NatsConfig
   const clock = yield* Clock.Clock
   const context: Context.Context<never> = yield* Effect.context<never>()
-  const open = yield* Door.make
   const seal = yield* LeaseSeal
   const timing = timingOf(settings)
   const bucket = bucketOf(instance)
   const plan = planOf(bucket, streams.replicas, settings)
   const prefix = `$KV.${bucket}.`
   const timeout = Math.min(writeTimeoutMsMax, Math.max(100, timing.leaseMs / 3))
-  const listRequest = JSON.stringify({ multi_last: [`${prefix}>`] })
+  const listSubject = `$JS.API.DIRECT.GET.KV_${bucket}`
+  const listRequest = Buffer.from(JSON.stringify({ multi_last: [`${prefix}>`] }))
+  const barrier = { bucket, key: barrierKey(replicaId) }
+  const barrierBody = encodeEntry(seal, barrier, "released", 0, timing)
   let seen = seenNothing
+  const heard = (before: Seen, sequence: number): void => {
+    seen = seenAfter(seen, before, sequence, monotonicMsUnsafe(clock))
+  }
 
   const api = <A>(request: () => Promise<A>) => Effect.tryPromise({ try: request, catch: asBucketError })
 
-  const publish = (key: string, body: Uint8Array, revision: number | null) =>
+  const publish = (key: string, body: Uint8Array, revision: number) =>
     Effect.suspend(() => {
       const before = seen
       return api(() =>
         jetstream.publish(`${prefix}${key}`, body, {
           timeout,
-          ...(revision === null ? {} : { expect: { lastSubjectSequence: revision } })
+          expect: { lastSubjectSequence: revision }
         })
       ).pipe(
         Effect.map(({ seq }) => {
-          seen = seenAfter(seen, before, seq, monotonicMsUnsafe(clock))
+          heard(before, seq)
           return seq
         })
       )
@@ -147,56 +149,87 @@ export const make = Effect.gen(function* () {
     yield* Effect.logInfo(`lease bucket ${bucket} changed: ${changeable.join(", ")}`)
   })
 
-  const decodeMessage = (msg: Msg): Entry | null => {
+  /** What stood under each key when it was last listed: a seal is proven once for the same bytes. */
+  let proven = new Map<string, { readonly bytes: Uint8Array; readonly decoded: Decoded }>()
+  const decodeMessage = (msg: Msg, proving: typeof proven): Entry | null => {
     const subject = msg.headers?.last("Nats-Subject") ?? ""
     if (!subject.startsWith(prefix)) return null
     const place = { bucket, key: subject.slice(prefix.length) }
-    const decoded = decodeEntry(seal, place, numberOf(msg, "Nats-Sequence"), msg.data, timing)
+    const revision = numberOf(msg, "Nats-Sequence")
+    const before = proven.get(place.key)
+    const known = before !== undefined && Buffer.compare(before.bytes, msg.data) === 0 ? before : undefined
+    const decoded = known?.decoded ?? decodeEntry(seal, place, revision, msg.data, timing)
     if (decoded === null) return null
-    if (!decoded.isSealed) Metrics.entriesRefused.updateUnsafe(1, context)
-    return decoded.entry
+    if (decoded.isSealed) proving.set(place.key, known ?? { bytes: Buffer.from(msg.data), decoded })
+    else Metrics.entriesRefused.updateUnsafe(1, context)
+    return { ...decoded.entry, revision }
   }
 
-  // One subscription for each listing, ended with it: the client's own call would leak it.
-  const ask = Effect.callback<RawListing, BucketError>((resume) => {
-    const entries: Array<Entry> = []
-    const fail = (cause?: unknown) => resume(Effect.fail(new BucketError({ reason: "unavailable", cause })))
-    const onMessage = (msg: Msg) => {
-      // A stored message with a status line of its own is no status: the server names its subject.
-      const status = msg.headers?.has("Nats-Subject") === true ? 0 : (msg.headers?.code ?? 0)
-      if (status === 204) {
-        const end = { pending: numberOf(msg, "Nats-Num-Pending"), upTo: numberOf(msg, "Nats-UpTo-Sequence") }
-        return resume(Effect.succeed({ entries, end }))
-      }
-      if (status >= 400 || msg.headers === undefined) return fail(`status ${status}`)
-      const entry = decodeMessage(msg)
-      if (entry !== null) entries.push(entry)
-    }
-    try {
-      const inbox = createInbox(inboxPrefix)
-      const subscription = open(control, inbox, { take: onMessage, unreadable: onMessage, ended: fail })
-      control.publish(`$JS.API.DIRECT.GET.KV_${bucket}`, listRequest, { reply: inbox })
-      return Effect.sync(() => subscription.unsubscribe())
-    } catch (cause) {
-      fail(cause)
-    }
-  }).pipe(
-    Effect.timeoutOrElse({
-      duration: listingLimit,
-      orElse: () => Effect.fail(new BucketError({ reason: "unavailable" }))
-    })
-  )
+  // ---- the barrier and its listing: callbacks, since every revocation waits for them
+  const lines = new PublishLines(control, { slabBytes: 0x4000 })
+  const waits = new Map<number, (msg: Msg) => void>()
+  let count = 0
+  // One subscription for all listings, each with a subject of its own: what comes late for one is nobody's.
+  const inbox = yield* AckInbox.make(control, inboxPrefix, (number, msg) => waits.get(number)?.(msg))
+  const acknowledgements = yield* Deadlines.make("barriers", Duration.millis(timeout))
+  const listings = yield* Deadlines.make("listings", listingLimit)
 
-  const list = Effect.gen(function* () {
+  const list = Effect.callback<Listing, BucketError>((resume) => {
     const sentMs = monotonicMsUnsafe(clock)
-    const key = barrierKey(replicaId)
-    const barrier = yield* publish(key, encodeEntry(seal, { bucket, key }, "released", 0, timing), null)
-    for (let attempt = 0; attempt < listingAttemptsMax; attempt++) {
-      const { end, entries } = yield* ask
-      if (accepts(barrier, end)) return { sentMs, receivedMs: monotonicMsUnsafe(clock), barrier, entries }
-      yield* Metric.update(Metrics.listingsRefused, 1)
+    const before = seen
+    let stop = (): void => {}
+
+    const fail = (cause: unknown): void => {
+      stop()
+      resume(Effect.fail(new BucketError({ reason: "unavailable", cause })))
     }
-    return yield* new BucketError({ reason: "unavailable" })
+    /** One question, and whoever takes what comes; `stop` ends it. */
+    const ask = (limit: Deadlines.Deadlines, subject: string, payload: Uint8Array, take: (msg: Msg) => void): void => {
+      stop()
+      const number = count++
+      const ended = limit.begin(() => fail("no answer in time"))
+      stop = () => {
+        ended()
+        waits.delete(number)
+      }
+      waits.set(number, take)
+      try {
+        inbox.listen()
+        const refusal = lines.putPlain(subject, `${inbox.prefix}${number}`, payload)
+        lines.flush()
+        if (refusal !== null) fail(refusal)
+      } catch (cause) {
+        fail(cause)
+      }
+    }
+    const askListing = (sequence: number, attempt: number): void => {
+      const entries: Array<Entry> = []
+      const proving: typeof proven = new Map()
+      ask(listings, listSubject, listRequest, (msg) => {
+        // A stored message with a status line of its own is no status: the server names its subject.
+        const status = msg.headers?.has("Nats-Subject") === true ? 0 : (msg.headers?.code ?? 0)
+        if (status === 204) {
+          const end = { pending: numberOf(msg, "Nats-Num-Pending"), upTo: numberOf(msg, "Nats-UpTo-Sequence") }
+          if (!accepts(sequence, end)) {
+            Metrics.listingsRefused.updateUnsafe(1, context)
+            return attempt < listingAttemptsMax ? askListing(sequence, attempt + 1) : fail("an old listing")
+          }
+          stop()
+          proven = proving
+          return resume(Effect.succeed({ sentMs, receivedMs: monotonicMsUnsafe(clock), barrier: sequence, entries }))
+        }
+        if (status >= 400 || msg.headers === undefined) return fail(`status ${status}`)
+        const entry = decodeMessage(msg, proving)
+        if (entry !== null) entries.push(entry)
+      })
+    }
+    ask(acknowledgements, `${prefix}${barrier.key}`, barrierBody, (msg) => {
+      const ack = AckInbox.ackOf(msg)
+      if (ack.kind !== "stored") return fail(ack)
+      heard(before, ack.sequence)
+      askListing(ack.sequence, 1)
+    })
+    return Effect.sync(() => stop())
   })
 
   const leaseBucket: LeaseBucket = {

@@ -104,6 +104,13 @@ export const targetsIn = (stored: unknown): ReadonlyArray<RevocationTarget> | nu
 export const encode = (message: ApplyMessage | AckMessage | AppearMessage | InForceMessage): Uint8Array =>
   encoder.encode(JSON.stringify(message))
 
+/** Whether `process` wrote it, told without decoding: what one says to all comes back to it. What looks otherwise is decoded. */
+export const isBy = (bytes: Uint8Array, process: string): boolean => {
+  const head = `{"from":"${process}",`
+  if (bytes.length < head.length) return false
+  return Buffer.from(bytes.buffer, bytes.byteOffset, head.length).toString("latin1") === head
+}
+
 export const subjects = (instance: string) => ({
   apply: `${instance}.internal.v1.apply`,
   appear: `${instance}.internal.v1.appear`,

@@ -31,6 +31,7 @@ import {
   decodeApply,
   decodeInForce,
   encode,
+  isBy,
   subjects,
   tenantsPerMessageMax
 } from "./Messages.ts"
@@ -70,6 +71,7 @@ const make = Effect.gen(function* () {
         open(control, subject, {
           take: (msg: Msg) => {
             try {
+              if (isBy(msg.data, process)) return
               const message = decode(msg.data)
               if (message === null) refuseUnsafe()
               else if (message.from !== process) handle(message)
@@ -144,8 +146,11 @@ const make = Effect.gen(function* () {
 
   const carry = Effect.fnUntraced(function* (revocation: Revocation, until: "inForce" | "told") {
     applier.applyUnsafe(revocation)
-    const late = Metric.update(Metrics.barrierTimeouts, 1).pipe(
-      Effect.andThen(Effect.fail(new BarrierTimeout({ seq: revocation.seq })))
+    const late = Effect.suspend(() =>
+      Effect.andThen(
+        Metric.update(Metrics.barrierTimeouts, 1),
+        Effect.fail(new BarrierTimeout({ seq: revocation.seq }))
+      )
     )
     const started = startUnsafe(revocation)
     if (started === null) return yield* late

@@ -269,7 +269,42 @@ export const coherence: ReadonlyArray<Mutant> = [
       }
     ]
   ),
-  ...faultsIn("src/coherence/LeaseBucket.ts", { breaks: ["P1"], tests: [live] }, [
+  ...faultsIn("src/coherence/Messages.ts", { breaks: ["R-REV-6"], tests: [`${unit}/Messages.test.ts`] }, [
+    {
+      id: "coherence-messages-of-the-same-length-are-own",
+      from: '.toString("latin1") === head',
+      to: '.toString("latin1").length === head.length'
+    }
+  ]),
+  ...faultsIn("src/coherence/LeaseBucket.ts", { breaks: ["P1"], tests: [`${unit}/LeaseBucket.test.ts`, live] }, [
+    {
+      id: "coherence-bucket-proven-whatever-it-says",
+      from: "Buffer.compare(before.bytes, msg.data) === 0",
+      to: "before.bytes !== msg.data",
+      breaks: ["P1", "R-BUS-31"]
+    },
+    {
+      id: "coherence-bucket-proven-under-another-key",
+      from: "proven.get(place.key)",
+      to: "[...proven.values()].at(-1)",
+      breaks: ["P1", "R-BUS-31"]
+    },
+    {
+      id: "coherence-bucket-renewal-unnoticed",
+      from: "{ ...decoded.entry, revision }",
+      to: "decoded.entry"
+    },
+    {
+      id: "coherence-bucket-late-answers-count",
+      from: "        waits.delete(number)\n",
+      to: ""
+    },
+    {
+      id: "coherence-bucket-seal-proven-each-time",
+      from: "known ?? { bytes: Buffer.from(msg.data), decoded }",
+      to: "{ bytes: Buffer.alloc(0), decoded }",
+      breaks: ["R-REV-6"]
+    },
     {
       id: "coherence-bucket-may-be-purged",
       from: "deny_purge: true",
@@ -278,15 +313,13 @@ export const coherence: ReadonlyArray<Mutant> = [
     },
     {
       id: "coherence-bucket-write-without-revision",
-      from: "...(revision === null ? {} : { expect: { lastSubjectSequence: revision } })",
-      to: "...(revision !== null ? {} : { expect: {} })"
+      from: "expect: { lastSubjectSequence: revision }",
+      to: "expect: {}"
     },
     {
       id: "coherence-bucket-any-listing-will-do",
-      survives:
-        "one server, as the tests have it, shows what it has just acknowledged; the rule is tried without one by `coherence-barrier-older-listing`",
-      from: "if (accepts(barrier, end)) return",
-      to: "if (accepts(0, end)) return"
+      from: "if (!accepts(sequence, end))",
+      to: "if (!accepts(0, end))"
     }
   ]),
   ...faultsIn(

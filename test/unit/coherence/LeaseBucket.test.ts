@@ -1,12 +1,181 @@
-// Verifies R-REV-1.
-/** What the bucket of leases is made as: nothing in it goes before its age, by whoever's hand. */
-import { Duration } from "effect"
-import { assert, it } from "vitest"
-import type { CoherenceConfig } from "../../../src/coherence/CoherenceConfig.ts"
-import { planOf } from "../../../src/coherence/LeaseBucket.ts"
+// Verifies R-REV-1, R-BUS-31.
+/** What the bucket of leases is made as, and what is believed of what a server on paper answers. */
+import { assert, describe, it } from "@effect/vitest"
+import { headers, type Msg } from "@nats-io/transport-node"
+import { Duration, Effect, Fiber, Layer, References } from "effect"
+import { TestClock } from "effect/testing"
+import { CoherenceConfig } from "../../../src/coherence/CoherenceConfig.ts"
+import * as LeaseBucket from "../../../src/coherence/LeaseBucket.ts"
+import { encodeEntry } from "../../../src/coherence/LeaseEntry.ts"
+import { LeaseSeal } from "../../../src/coherence/LeaseSeal.ts"
+import { Nats } from "../../../src/nats/Nats.ts"
+import { NatsConfig } from "../../../src/nats/NatsConfig.ts"
+import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
+
+const timing = { leaseMs: 3_000, marginMs: 300 }
+const [bucket, one, two] = ["CM_LEASES", "lease.one.x.0", "lease.two.x.0"]
+
+/** A server that has these entries, and answers as `answers` says. */
+const setup = Effect.gen(function* () {
+  const plain = yield* LeaseSeal
+  const proofs: Array<string> = []
+  const seal = {
+    tagOf: plain.tagOf,
+    matches: (text: string, tag: string) => {
+      proofs.push(text)
+      return plain.matches(text, tag)
+    }
+  }
+  const entries = new Map<string, { bytes: Uint8Array; revision: number }>()
+  const write = (key: string, state: "held" | "released", heldMs: number, as = key) =>
+    entries.set(as, { bytes: encodeEntry(plain, { bucket, key }, state, heldMs, timing), revision: ++world.last })
+  const world = { last: 5, upTo: (last: number) => last, isSilent: false }
+  const subscribed: Array<string> = []
+  const asked: Array<{ subject: string; reply: string }> = []
+  let callback: (error: Error | null, message: Msg) => void = () => {}
+  const say = (subject: string, data: Uint8Array, named: Record<string, string> | null, code = 0) => {
+    const lines = named === null ? undefined : headers(code, code === 0 ? "" : "EOB")
+    for (const [name, value] of Object.entries(named ?? {})) lines?.set(name, value)
+    callback(null, { subject, data, headers: lines } as unknown as Msg)
+  }
+  const answer = (subject: string, reply: string) => {
+    if (world.isSilent) return
+    if (subject.startsWith("$KV.")) {
+      world.last++
+      return say(reply, Buffer.from(JSON.stringify({ stream: `KV_${bucket}`, seq: world.last })), null)
+    }
+    for (const [key, { bytes, revision }] of entries) {
+      say(reply, bytes, { "Nats-Subject": `$KV.${bucket}.${key}`, "Nats-Sequence": String(revision) })
+    }
+    const end = { "Nats-Num-Pending": "0", "Nats-UpTo-Sequence": String(world.upTo(world.last)) }
+    say(reply, new Uint8Array(), end, 204)
+  }
+  const control = {
+    info: { max_payload: 1_048_576 },
+    subscribe: (subject: string, options: { callback: typeof callback }) => {
+      subscribed.push(subject)
+      callback = options.callback
+      return { unsubscribe: () => {} }
+    },
+    protocol: {
+      outMsgs: 0,
+      outBytes: 0,
+      isClosed: () => false,
+      sendCommand: (command: Uint8Array) => {
+        const [, subject = "", reply = ""] = Buffer.from(command).toString("latin1").split(" ")
+        asked.push({ subject, reply })
+        queueMicrotask(() => answer(subject, reply))
+      }
+    }
+  }
+  const parts = Layer.mergeAll(
+    Layer.succeed(Nats, { control, inboxPrefix: "_INBOX.cm" } as unknown as Nats["Service"]),
+    Layer.succeed(NatsConfig, { streams: { replicas: 1 } } as unknown as NatsConfig["Service"]),
+    Layer.succeed(Replica, replicaOf("cm", "one")),
+    Layer.succeed(LeaseSeal, seal),
+    Layer.succeed(CoherenceConfig, {
+      lease: Duration.millis(timing.leaseMs),
+      marginPercent: 10,
+      barrierTimeout: Duration.seconds(10),
+      bucketAge: Duration.hours(1)
+    }),
+    Layer.succeed(References.MinimumLogLevel, "None")
+  )
+  const made = yield* LeaseBucket.make.pipe(Effect.provide(parts))
+  return { asked, list: made.list, proofs, say, seen: made.seen, subscribed, world, write }
+}).pipe(Effect.provide(LeaseSeal.layerWith("of these replicas")))
+
+describe("a listing", () => {
+  it.effect("has one subscription with all others, and proves an entry once for as long as it says the same", () =>
+    Effect.gen(function* () {
+      const { list, proofs, subscribed, write } = yield* setup
+      write(one, "held", 0)
+      write(two, "held", 10)
+      for (let time = 0; time < 3; time++) {
+        const { entries } = yield* list
+        assert.deepStrictEqual(
+          entries.map(({ key, state }) => [key, state]),
+          [
+            [one, "held"],
+            [two, "held"]
+          ]
+        )
+      }
+      assert.lengthOf(subscribed, 1)
+      assert.lengthOf(proofs, 2)
+      write(two, "released", 20)
+      const { entries } = yield* list
+      assert.deepStrictEqual(
+        entries.map(({ heldMs, state }) => [heldMs, state]),
+        [
+          [0, "held"],
+          [20, "released"]
+        ]
+      )
+      assert.lengthOf(proofs, 3)
+    })
+  )
+
+  it.effect("shows the revision of a renewal that says the same", () =>
+    Effect.gen(function* () {
+      const { list, write } = yield* setup
+      write(two, "held", 10)
+      const [before] = (yield* list).entries
+      write(two, "held", 10)
+      const [after] = (yield* list).entries
+      assert.isAbove(after!.revision, before!.revision)
+    })
+  )
+
+  it.effect("believes no copy of an entry that it has just proven", () =>
+    Effect.gen(function* () {
+      const { list, write } = yield* setup
+      write(one, "released", 10)
+      yield* list
+      write(one, "released", 10, two)
+      for (let time = 0; time < 2; time++) {
+        const { entries } = yield* list
+        assert.deepStrictEqual(
+          entries.map(({ key, state }) => [key, state]),
+          [
+            [one, "released"],
+            [two, "held"]
+          ]
+        )
+      }
+    })
+  )
+
+  it.effect("is asked for again while it is older than its barrier, and is none in the end", () =>
+    Effect.gen(function* () {
+      const { asked, list, seen, world } = yield* setup
+      world.upTo = (last) => last - 1
+      const failed = yield* Effect.flip(list)
+      assert.strictEqual(failed.reason, "unavailable")
+      assert.strictEqual(new Set(asked.map(({ reply }) => reply)).size, 4, "a barrier, and a subject for each question")
+      assert.strictEqual(seen().highest, world.last)
+    })
+  )
+
+  it.effect("hears nothing that comes late for another one", () =>
+    Effect.gen(function* () {
+      const { asked, list, say, world } = yield* setup
+      world.isSilent = true
+      const listing = yield* Effect.forkChild(Effect.flip(list), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      const failed = yield* Fiber.join(listing)
+      assert.strictEqual(failed.reason, "unavailable", "no answer in time")
+      const { reply } = asked[0]!
+      say(reply, Buffer.from(JSON.stringify({ stream: `KV_${bucket}`, seq: 7 })), null)
+      assert.lengthOf(asked, 1)
+      world.isSilent = false
+      assert.strictEqual((yield* list).barrier, world.last)
+    })
+  )
+})
 
 it("an entry of a lease is neither purged nor deleted, gives way to no other, and lies on disk", () => {
-  const plan = planOf("CM_LEASES", 3, { bucketAge: Duration.minutes(10) } as CoherenceConfig["Service"])
+  const plan = LeaseBucket.planOf("CM_LEASES", 3, { bucketAge: Duration.minutes(10) } as CoherenceConfig["Service"])
   assert.deepInclude(plan, {
     name: "KV_CM_LEASES",
     num_replicas: 3,

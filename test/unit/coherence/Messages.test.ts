@@ -8,7 +8,8 @@ import {
   decodeApply,
   decodeInForce,
   encode,
-  inPieces
+  inPieces,
+  isBy
 } from "../../../src/coherence/Messages.ts"
 import type { Revocation, RevocationTarget } from "../../../src/domain/Revocation.ts"
 
@@ -33,6 +34,16 @@ describe("messages between replicas", () => {
     expect(decodeAppear(encode(appear))).toEqual(appear)
     const inForce = { from: "one.Abc", tenantIds: ["acme", "else"] }
     expect(decodeInForce(encode(inForce))).toEqual(inForce)
+  })
+
+  it("are known for one's own without being decoded, and for nobody else's", () => {
+    const own = encode({ from: "one.Abc", id: 7 })
+    expect(isBy(own, "one.Abc")).toBe(true)
+    // Bytes stand in the middle of what was read.
+    expect(isBy(new Uint8Array([0, ...own, 0]).subarray(1, own.length + 1), "one.Abc")).toBe(true)
+    for (const other of ["one.Ab", "one.Abcd", "one.abc", "two.Abc"]) expect(isBy(own, other)).toBe(false)
+    expect(isBy(bytes('{"from":"one.Ab'), "one.Abc")).toBe(false)
+    expect(isBy(bytes(""), "one.Abc")).toBe(false)
   })
 
   it("are null when they make no sense, whatever the bytes", () => {
