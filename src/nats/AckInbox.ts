@@ -1,10 +1,12 @@
 /**
  * Where a publisher hears what streams acknowledge: one subscription for all that it publishes.
  *
- * A message's reply subject is `prefix` and its number; what comes is handed on with that number.
+ * A message's reply subject is `prefix` and its number; what comes is handed on with that number. Who hears the messages sees
+ * their reply subjects, and a server delivers stored messages onto any subject: so what is seen of one inbox says nothing of
+ * another one. The library's names follow each other.
  */
+import { randomBytes } from "node:crypto"
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node"
-import { nuid } from "@nats-io/transport-node"
 import { Clock, Effect } from "effect"
 import * as Seldom from "../observability/Seldom.ts"
 import * as Door from "./Door.ts"
@@ -50,7 +52,7 @@ export const make = Effect.fnUntraced(function* (
   inboxPrefix: string,
   take: (number: number, message: Msg) => void
 ) {
-  const prefix = `${inboxPrefix}.${nuid.next()}.`
+  const prefix = `${inboxPrefix}.${randomBytes(16).toString("hex")}.`
   const open = yield* Door.make
   const clock = yield* Clock.Clock
   const ends = yield* Seldom.make

@@ -442,6 +442,13 @@ export const around: ReadonlyArray<Mutant> = [
         from: 'typeof stream !== "string" || stream === "" || !isCount(seq)',
         to: "!isCount(seq)"
       },
+      {
+        id: "nats-inbox-known-by-another",
+        from: 'randomBytes(16).toString("hex")',
+        to: 'randomBytes(16).fill(0).toString("hex")',
+        breaks: ["P1", "R-BUS-31"],
+        tests: ["test/unit/coherence/LeaseBucket.test.ts"]
+      },
       { id: "nats-publish-ended-inbox-stays-ended", from: "        subscription = null\n", to: "" },
       {
         id: "nats-publish-refused-inbox-is-asked-for-by-each",

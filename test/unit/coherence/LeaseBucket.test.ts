@@ -116,6 +116,14 @@ describe("a listing", () => {
     })
   )
 
+  it.effect("is answered where nobody expects it who has seen another inbox of this process", () =>
+    Effect.gen(function* () {
+      const [own, other] = [(yield* setup).subscribed[0]!, (yield* setup).subscribed[0]!]
+      assert.match(own, /^_INBOX\.cm\.[0-9a-f]{32}\.\*$/u)
+      assert.notStrictEqual(own.slice(0, 20), other.slice(0, 20))
+    })
+  )
+
   it.effect("shows the revision of a renewal that says the same", () =>
     Effect.gen(function* () {
       const { list, write } = yield* setup
