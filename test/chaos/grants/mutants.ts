@@ -23,6 +23,7 @@ const nobody = { secretThatLives: 0, manyRefreshes: 0, copyByHand: 0, connectedA
 const life = "domain/GrantLife.ts"
 const attempt = "rotation/RefreshAttempt.ts"
 const exchange = "rotation/GrantExchange.ts"
+const answers = "rotation/StoredAnswers.ts"
 const commands = "actors/credentials/RefreshCommands.ts"
 
 export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMutant>> = {
@@ -50,6 +51,11 @@ export const grantMutants: Readonly<Record<"claim" | "answer" | "fence", GrantMu
         file: exchange,
         from: "    return (yield* keepAnswer(job.tenantId, answer)) ? { kept, standing } : null\n",
         to: "    return { kept, standing }\n"
+      },
+      {
+        file: answers,
+        from: "    if (request.granted === null || request.failure !== null) return undefined\n    return yield* settle(job, { ...request, seenVersion: version })",
+        to: "    return yield* settle(job, request)"
       },
       {
         file: commands,
