@@ -9,7 +9,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
+import { argumentsOf } from "../scripts/lib/arguments.mjs"
 import { changes, revocation } from "./measures/changes.ts"
 import { fairness } from "./measures/fairness.ts"
 import { latency, miss } from "./measures/latency.ts"
@@ -41,7 +41,8 @@ const groups: ReadonlyArray<Group> = [
   scale
 ]
 
-const { values } = parseArgs({
+const { misused, values } = argumentsOf(import.meta.filename, {
+  call: "npm run bench --",
   options: {
     groups: { type: "string" },
     rounds: { type: "string" },
@@ -57,7 +58,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 const whole = (name: "rounds" | "milliseconds", fallback: number): number => {
   const given = values[name]
   const value = Number(given ?? fallback)
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} is a whole number from 1 on`)
+  if (!Number.isSafeInteger(value) || value < 1) misused(`--${name} is a whole number from 1 on`)
   return value
 }
 
@@ -65,8 +66,7 @@ const chosen = (): ReadonlyArray<Group> => {
   if (values.groups === undefined) return groups
   const names = values.groups.split(",")
   const unknown = names.filter((name) => !groups.some(({ id }) => id === name))
-  if (unknown.length > 0)
-    throw new Error(`no such group: ${unknown.join(", ")}; there are ${groups.map(({ id }) => id)}`)
+  if (unknown.length > 0) misused(`no such group: ${unknown.join(", ")}; there are ${groups.map(({ id }) => id)}`)
   return groups.filter(({ id }) => names.includes(id))
 }
 

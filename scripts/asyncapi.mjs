@@ -1,9 +1,13 @@
-// Writes docs/asyncapi.yaml from the operation table; `--check` only tells whether it is up to date.
-// Needs Node 24: it imports the sources as they are.
+/**
+ * `npm run asyncapi`: writes docs/asyncapi.yaml from the operation table; `--check` only tells whether it is up to date.
+ *
+ * Runs on the checkout's own Node: it imports the sources as they are.
+ */
 import { readFileSync, writeFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { asyncApi } from "../src/protocols/AsyncApi.ts"
 import { everyOperation } from "../src/protocols/OperationTable.ts"
+import { argumentsOf } from "./lib/arguments.mjs"
 
 export const file = resolve(import.meta.dirname, "../docs/asyncapi.yaml")
 
@@ -38,7 +42,11 @@ export const render = () =>
   `# Written by scripts/asyncapi.mjs from the operation table. Do not edit.\n${lines(asyncApi(everyOperation)).join("\n")}\n`
 
 if (process.argv[1] === import.meta.filename) {
-  if (process.argv.includes("--check")) {
+  const { values } = argumentsOf(import.meta.filename, {
+    call: "npm run asyncapi --",
+    options: { check: { type: "boolean" } }
+  })
+  if (values.check === true) {
     if (readFileSync(file, "utf8") !== render()) {
       console.error("docs/asyncapi.yaml is not up to date: run node scripts/asyncapi.mjs")
       process.exitCode = 1

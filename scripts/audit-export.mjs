@@ -6,30 +6,28 @@
  * line that was cut off by a crash is dropped. `npm run audit:verify` checks such a file without the service.
  *
  * Asks as the user of NATS_USER and NATS_PASSWORD (or NATS_CREDS) at NATS_URL, who needs the operator's rights; without
- * NATS_URL the stack that `npm start` runs, as `operator`. Prints one line of JSON; exit code 0: whole and signed.
+ * NATS_URL the stack that `npm start` runs, as `operator`. Prints one line of JSON; exit code 0: whole and signed,
+ * 1: the service did not give all rows up to its signed head, 2: it was not reached, or refused.
  */
 import { appendFileSync, existsSync, readFileSync, truncateSync } from "node:fs"
-import { parseArgs } from "node:util"
 import { connect, credsAuthenticator } from "@nats-io/transport-node"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { tlsOf } from "./lib/bus.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
 
-const usage = "usage: audit-export <out.jsonl> --tenant <id> [--page <rows>]\n"
 const stop = (text) => {
   process.stderr.write(text)
   process.exit(2)
 }
-const { positionals, values } = (() => {
-  try {
-    const options = { tenant: { type: "string" }, page: { type: "string", default: "1000" } }
-    return parseArgs({ allowPositionals: true, options })
-  } catch {
-    return stop(usage)
-  }
-})()
-const [file] = positionals
+const { misused, operands, values } = argumentsOf(import.meta.filename, {
+  call: "npm run audit:export --",
+  operands: { shown: "<out.jsonl> --tenant=<id>", least: 1, most: 1 },
+  options: { tenant: { type: "string" }, page: { type: "string", default: "1000" } }
+})
+const [file] = operands
 const { page, tenant } = values
-if (positionals.length !== 1 || tenant === undefined || !/^[1-9][0-9]{0,3}$/u.test(page)) stop(usage)
+if (tenant === undefined) misused("--tenant is missing")
+if (!/^[1-9][0-9]{0,3}$/u.test(page)) misused("--page is a number of rows from 1 to 9999")
 
 const busOf = () => {
   const { CM_INSTANCE_NAME: instance = "cm", NATS_CREDS, NATS_PASSWORD, NATS_URL, NATS_USER } = process.env
@@ -64,9 +62,13 @@ const lastRow = () => {
 }
 
 const { instance, options } = busOf()
-const nc = await connect(options)
+/** What is written already stays: the same command goes on behind it. */
+const unanswered = (what) => (error) => stop(`${what}: ${error.message}\n`)
+const nc = await connect(options).catch(unanswered("the bus was not reached"))
 const ask = async (operation, body) => {
-  const message = await nc.request(`${instance}.admin.v1.${operation}`, JSON.stringify(body), { timeout: 30_000 })
+  const message = await nc
+    .request(`${instance}.admin.v1.${operation}`, JSON.stringify(body), { timeout: 30_000 })
+    .catch(unanswered(`${operation} was not answered`))
   const answer = message.json()
   if (message.headers?.get("Cm-Status") === "200") return answer
   const { code, reasonPhrase } = answer.error ?? {}

@@ -19,31 +19,21 @@
  */
 import { createHash, createPublicKey, verify } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { parseArgs } from "node:util"
+import { argumentsOf } from "./lib/arguments.mjs"
 
-const usage =
-  "usage: audit-verify <export.jsonl> --tenant <id> [--checkpoints <file> --public-key=<key>] [--from <row>]\n"
 const stop = (text) => {
   process.stderr.write(text)
   process.exit(2)
 }
 const text = { type: "string" }
-const options = { tenant: text, checkpoints: text, "public-key": text, from: text }
-const { positionals, values } = (() => {
-  try {
-    return parseArgs({ allowPositionals: true, options })
-  } catch {
-    return stop(usage)
-  }
-})()
+const { misused, operands, values } = argumentsOf(import.meta.filename, {
+  call: "npm run audit:verify --",
+  operands: { shown: "<export.jsonl> --tenant=<id> [--public-key=… [--checkpoints=…]]", least: 1, most: 1 },
+  options: { tenant: text, checkpoints: text, "public-key": text, from: text }
+})
 const { checkpoints: checkpointsFile, from, "public-key": publicKeyText, tenant } = values
-if (
-  positionals.length !== 1 ||
-  tenant === undefined ||
-  (checkpointsFile !== undefined && publicKeyText === undefined)
-) {
-  stop(usage)
-}
+if (tenant === undefined) misused("--tenant is missing")
+if (checkpointsFile !== undefined && publicKeyText === undefined) misused("--checkpoints needs --public-key")
 
 const linesOf = (file) => {
   try {
@@ -106,7 +96,7 @@ const isGivenUp = (point) =>
   accepted.some((loss) => (point.number ?? 0) < loss.number && point.seq > (loss.previous_seq ?? 0))
 
 /** Files and lines are read once. */
-const exported = linesOf(positionals[0]).flatMap((value) => value.content ?? [value])
+const exported = linesOf(operands[0]).flatMap((value) => value.content ?? [value])
 const told = checkpointsFile === undefined ? [] : linesOf(checkpointsFile)
 
 const isSignedBy = (publicKey, bytes, signature) => {

@@ -19,7 +19,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { dump, query } from "./lib/databaseTools.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
 import { orExplain, Refusal, say } from "./lib/report.mjs"
@@ -31,13 +31,13 @@ const sha256 = async (file) => {
   return hash.digest("hex")
 }
 
+const { operands, values } = argumentsOf(import.meta.filename, {
+  call: "npm run backup --",
+  operands: { shown: "<folder>", least: 1, most: 1 },
+  options: { "without-keys": { type: "boolean" } }
+})
 await orExplain(async () => {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { "without-keys": { type: "boolean" } }
-  })
-  const [folder] = positionals
-  if (positionals.length !== 1) throw new Refusal("usage: backup <folder> [--without-keys]")
+  const [folder] = operands
   const { databaseUrl, keyFile } = placesOf(process.env, runningIn(localDirOf(process.env)))
   if (databaseUrl === undefined) throw new Refusal("nothing runs here, and DATABASE_URL is not set")
   if (existsSync(join(folder, "backup.json"))) throw new Refusal(`${folder} holds a backup already`)

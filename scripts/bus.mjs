@@ -8,9 +8,11 @@
  * `npm start` has written as contexts into CM_LOCAL_DIR (default `.local`). Takes the CLI that NATS_CLI
  * names, or `nats`.
  */
+import { argumentsOf } from "./lib/arguments.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
 import { orExplain, Refusal, say, shellWord } from "./lib/report.mjs"
 
+argumentsOf(import.meta.filename, { call: "node scripts/bus.mjs" })
 await orExplain(async () => {
   const dir = localDirOf(process.env)
   const running = runningIn(dir)

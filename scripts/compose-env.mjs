@@ -6,11 +6,13 @@
 import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { busUsers, newPassword } from "./lib/bus.mjs"
 import { makeStackCertificates } from "./lib/certificates.mjs"
 import { checkout } from "./lib/find.mjs"
 import { say } from "./lib/report.mjs"
 
+argumentsOf(import.meta.filename, { call: "npm run compose:env" })
 const file = join(checkout, ".env")
 const names = [
   ...busUsers.map((user) => `CM_BUS_${user.toUpperCase()}`),

@@ -1,5 +1,5 @@
 /**
- * The whole story against the running service, printed as a person would type it.
+ * `npm run demo`: the whole story against the running service, printed as a person would type it.
  *
  * Reads run.json of `npm start`, uses the bus's own users with their own rights, and ends with 0 only
  * if every answer was the right one. It cleans up after itself and can be run again and again.
@@ -7,9 +7,11 @@
 import { randomBytes } from "node:crypto"
 import { connect } from "@nats-io/transport-node"
 import avsc from "avsc"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { tlsOf } from "./lib/bus.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
 
+argumentsOf(import.meta.filename, { call: "npm run demo" })
 const dir = localDirOf(process.env)
 const running = runningIn(dir)
 if (running === undefined) {

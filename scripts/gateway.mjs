@@ -7,8 +7,11 @@
  */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { checkout } from "./lib/find.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
+
+argumentsOf(import.meta.filename, { call: "npm run gateway" })
 
 const ofRunning = () => {
   if (process.env.NATS_URL !== undefined) return {}

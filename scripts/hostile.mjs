@@ -6,19 +6,23 @@
  */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { checkout } from "./lib/find.mjs"
 import { provide } from "./lib/install.mjs"
 import { orExplain } from "./lib/report.mjs"
 
-const optionOf = (name) =>
-  process.argv.flatMap((argument) => (argument.startsWith(`--${name}=`) ? [argument.slice(name.length + 3)] : []))[0]
+const { misused, values } = argumentsOf(import.meta.filename, {
+  call: "npm run hostile --",
+  options: { minutes: { type: "string", default: "5" }, seed: { type: "string" } }
+})
+const seconds = Math.round(60 * Number(values.minutes))
+if (!(seconds > 0)) misused("--minutes is a number above 0")
 
 await orExplain(async () => {
   await provide()
   const bin = join(checkout, "node_modules", ".bin")
   const test = join("test", "integration", "service", "hostileRun.test.ts")
-  const seconds = Math.round(60 * Number(optionOf("minutes") ?? "5"))
-  const seed = optionOf("seed")
+  const { seed } = values
   const child = spawn(join(bin, "node"), [join(bin, "vitest"), "run", "--project", "integration", test], {
     cwd: checkout,
     stdio: "inherit",

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { argumentsOf } from "./lib/arguments.mjs"
 
 const uuidv7 = () => {
   const bytes = randomBytes(16)
@@ -14,11 +15,11 @@ const uuidv7 = () => {
   return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/u, "$1-$2-$3-$4-$5")
 }
 
-const file = process.argv[2]
-if (file === undefined) {
-  console.error("usage: node scripts/master-key.mjs <key file>")
-  process.exit(2)
-}
+const { operands } = argumentsOf(import.meta.filename, {
+  call: "node scripts/master-key.mjs",
+  operands: { shown: "<key file>", least: 1, most: 1 }
+})
+const [file] = operands
 const content = JSON.parse(readFileSync(file, "utf8"))
 if (content.version !== 1 || !Array.isArray(content.masterKeys)) {
   console.error(`${file} is not a key file of version 1`)

@@ -15,7 +15,7 @@
  * too busy to tell.
  */
 import { createHash } from "node:crypto"
-import { parseArgs } from "node:util"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { provide } from "./lib/install.mjs"
 import { makeCopy } from "./lib/mutantCopy.mjs"
 import { noticedByUnits, openOnes, writePages } from "./lib/mutantPages.mjs"
@@ -29,7 +29,8 @@ const lastOneMs = 10_000
 
 const isUnit = (test) => testOf(test).project === "unit*"
 
-const { values: options } = parseArgs({
+const { values: options } = argumentsOf(import.meta.filename, {
+  call: "npm run mutants --",
   options: {
     only: { type: "string" },
     sample: { type: "string" },

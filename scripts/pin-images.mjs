@@ -8,11 +8,14 @@
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { checkout } from "./lib/find.mjs"
 import { say } from "./lib/report.mjs"
 
-const { values } = parseArgs({ options: { check: { type: "boolean" }, registry: { type: "string" } } })
+const { values } = argumentsOf(import.meta.filename, {
+  call: "npm run images:pin --",
+  options: { check: { type: "boolean" }, registry: { type: "string" } }
+})
 const registry = values.registry ?? "https://registry-1.docker.io"
 const accepted = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
 const pattern = /^(\s*image:\s+|FROM\s+)([a-z0-9/._-]+):([A-Za-z0-9._-]+)(?:@(sha256:[0-9a-f]{64}))?/gmu

@@ -12,10 +12,15 @@ import { connect } from "@nats-io/transport-node"
 import { everyScope, oidcIssuer } from "../test/support/oidcIssuer.ts"
 import { startTekton } from "../test/support/standIns/tekton.ts"
 import { startTenantManager } from "../test/support/standIns/tenantManager.ts"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { tlsOf } from "./lib/bus.mjs"
 import { checkout } from "./lib/find.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
 
+const { values } = argumentsOf(import.meta.filename, {
+  call: "npm run platform --",
+  options: { demo: { type: "boolean", default: false } }
+})
 const say = (line) => process.stdout.write(`${line}\n`)
 const tenantIds = ["acme", "beta"]
 const readScopes = "endpoint:read application:read tenant:credentials:read tenant:audit:read"
@@ -108,7 +113,7 @@ const validate = async (appName, token, expected) => {
   say(`${statusCode === expected ? "✓" : "✗"} cm.v1.acme.token.validate ${statusCode} endpoint ${endpointId}`)
 }
 
-if (process.argv.includes("--demo")) {
+if (values.demo) {
   const acme = issuers.get("acme")
   const token = await acme.token(everyScope)
   const reader = await acme.token(readScopes)

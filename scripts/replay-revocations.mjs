@@ -6,14 +6,17 @@
  * since then, before it answers anything. Too early a moment costs time, too late a one revives rights. Without
  * `--since` what a restore marked is kept, and `--accept-gap` lets it start though the streams do not reach back.
  */
-import { parseArgs } from "node:util"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { query } from "./lib/databaseTools.mjs"
 import { localDirOf, runningIn } from "./lib/localDir.mjs"
 import { orExplain, Refusal, say } from "./lib/report.mjs"
 import { mark, placesOf } from "./lib/restoreMark.mjs"
 
+const { values } = argumentsOf(import.meta.filename, {
+  call: "npm run replay-revocations --",
+  options: { since: { type: "string" }, "accept-gap": { type: "boolean" } }
+})
 await orExplain(async () => {
-  const { values } = parseArgs({ options: { since: { type: "string" }, "accept-gap": { type: "boolean" } } })
   const { databaseUrl } = placesOf(process.env, runningIn(localDirOf(process.env)))
   if (databaseUrl === undefined) throw new Refusal("nothing runs here, and DATABASE_URL is not set")
   const acceptGap = values["accept-gap"] === true

@@ -4,11 +4,13 @@
  */
 import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { clearLeftovers, localDirOf, take } from "./lib/localDir.mjs"
 import { orExplain, Refusal, say } from "./lib/report.mjs"
 
 const kept = ["mariadb", "nats", "nats.conf", "keys.json", "local.json", "log", "pids", "run.json"]
 
+argumentsOf(import.meta.filename, { call: "npm run reset" })
 await orExplain(async () => {
   const dir = localDirOf(process.env)
   // Without this file nothing of ours is there, and a folder of that name is somebody else's.

@@ -11,7 +11,7 @@
 import { createHash } from "node:crypto"
 import { chmodSync, closeSync, copyFileSync, createReadStream, existsSync, openSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { load, query } from "./lib/databaseTools.mjs"
 import { orExplain, Refusal, say } from "./lib/report.mjs"
 import { mark, placesOf } from "./lib/restoreMark.mjs"
@@ -22,10 +22,13 @@ const sha256 = async (file) => {
   return hash.digest("hex")
 }
 
+const { operands, values } = argumentsOf(import.meta.filename, {
+  call: "npm run restore --",
+  operands: { shown: "<folder>", least: 1, most: 1 },
+  options: { "accept-gap": { type: "boolean" } }
+})
 await orExplain(async () => {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { "accept-gap": { type: "boolean" } } })
-  const [folder] = positionals
-  if (positionals.length !== 1) throw new Refusal("usage: restore <folder> [--accept-gap]")
+  const [folder] = operands
   const { databaseUrl, keyFile } = placesOf(process.env, undefined)
   if (databaseUrl === undefined) throw new Refusal("DATABASE_URL is not set: it names the empty database")
   const manifest = join(folder, "backup.json")

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { checkout } from "./lib/find.mjs"
 
 /** `sha512-<base64>` as CycloneDX writes it. @param {string | undefined} integrity */
@@ -55,6 +56,10 @@ export const billOf = (lockText, all) => {
 }
 
 if (import.meta.filename === process.argv[1]) {
+  const { values } = argumentsOf(import.meta.filename, {
+    call: "npm run sbom --",
+    options: { all: { type: "boolean", default: false } }
+  })
   const text = readFileSync(join(checkout, "package-lock.json"), "utf8")
-  process.stdout.write(`${JSON.stringify(billOf(text, process.argv.includes("--all")), null, 2)}\n`)
+  process.stdout.write(`${JSON.stringify(billOf(text, values.all), null, 2)}\n`)
 }

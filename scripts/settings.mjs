@@ -7,7 +7,13 @@
 import { globSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { checkout } from "./lib/find.mjs"
+
+const { values } = argumentsOf(import.meta.filename, {
+  call: "npm run settings --",
+  options: { json: { type: "boolean", default: false } }
+})
 
 const cell = (text) => text.replaceAll("|", "\\|").replaceAll("\n", " ")
 
@@ -42,5 +48,5 @@ ${rows.join("\n")}
 }
 
 const settings = await allSettings()
-if (process.argv.includes("--json")) process.stdout.write(JSON.stringify({ settings, page: page(settings) }))
+if (values.json) process.stdout.write(JSON.stringify({ settings, page: page(settings) }))
 else writeFileSync(join(checkout, "docs", "settings.md"), page(settings))

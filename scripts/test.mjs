@@ -9,6 +9,7 @@
  */
 import { rmSync } from "node:fs"
 import { join } from "node:path"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { checkout, onPath } from "./lib/find.mjs"
 import { provide } from "./lib/install.mjs"
 import { program, runParts, suites, unitParts } from "./lib/parts.mjs"
@@ -35,6 +36,7 @@ const recipes = () => {
   return []
 }
 
+argumentsOf(import.meta.filename, { call: "npm test" })
 await orExplain(async () => {
   await provide()
   rmSync(unitReport, { force: true })

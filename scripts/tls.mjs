@@ -5,11 +5,16 @@
  * production certificates come from your own authority.
  */
 import { join, resolve } from "node:path"
+import { argumentsOf } from "./lib/arguments.mjs"
 import { makeStackCertificates } from "./lib/certificates.mjs"
 import { checkout } from "./lib/find.mjs"
 import { say } from "./lib/report.mjs"
 
-const [given, ...names] = process.argv.slice(2)
+const { operands } = argumentsOf(import.meta.filename, {
+  call: "npm run tls:dev --",
+  operands: { shown: "[folder] [names…]", least: 0, most: Number.POSITIVE_INFINITY }
+})
+const [given, ...names] = operands
 const folder = resolve(given ?? join(checkout, ".local/tls"))
 makeStackCertificates(folder, names.length > 0 ? names : ["localhost", "127.0.0.1"])
 say(`wrote ${folder}: ca.pem, service.pem and service-key.pem, and nats/ and mariadb/ with ca.pem, cert.pem, key.pem`)

@@ -10,13 +10,14 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
+import { argumentsOf } from "../../scripts/lib/arguments.mjs"
 import { seededRandom } from "../../test/support/seededRandom.ts"
 import { svg } from "../support/plot.ts"
 import { measureReal } from "./real.ts"
 import { simulate, type WorldOptions, type WorldResult } from "./World.ts"
 
-const { values } = parseArgs({
+const { misused, values } = argumentsOf(import.meta.filename, {
+  call: "npm run simulate --",
   options: {
     seed: { type: "string" },
     seconds: { type: "string" },
@@ -27,7 +28,7 @@ const { values } = parseArgs({
 })
 if (values.seed !== undefined) process.env.SEED = values.seed
 const seconds = Number(values.seconds ?? (values.quick ? 5 : 20))
-if (!(seconds > 0)) throw new Error("--seconds is a number above 0")
+if (!(seconds > 0)) misused("--seconds is a number above 0")
 
 const timing = { leaseMs: 3_000, marginMs: 300 }
 const { random, seed } = seededRandom("simulation")

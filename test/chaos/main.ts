@@ -1,11 +1,14 @@
 /**
- * Long runs: `npm run chaos -- --seed=7 --minutes=10 [--replicas=2] [--bus=1|3] [--rate=3000]`, or
- * `npm run chaos -- --mutants` for every build with a safeguard off. Ends with 0 only when nothing was wrong.
+ * `npm run chaos -- --seed=7 --minutes=10`: replicas under a nemesis for a while, and a checker's verdict.
+ *
+ * Options: `--seed`, `--minutes` (5), `--replicas` (2), `--bus` servers (1 or 3), `--rate` validations a
+ * second at most (4000); `--mutants` tries builds with a safeguard off instead. docs/chaos.md says more.
+ * The exit code is 0 only when nothing was wrong.
  */
 import { writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
+import { argumentsOf } from "../../scripts/lib/arguments.mjs"
 import { seededRandom } from "../support/seededRandom.ts"
 import { catchMutant, mutants } from "./mutants.ts"
 import { type RoundReport, runRound, shown } from "./round.ts"
@@ -74,7 +77,8 @@ const tryMutants = async (): Promise<number> => {
   return missed
 }
 
-const { values } = parseArgs({
+const { values } = argumentsOf(import.meta.filename, {
+  call: "npm run chaos --",
   options: {
     seed: { type: "string" },
     minutes: { type: "string", default: "5" },

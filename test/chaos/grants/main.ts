@@ -1,9 +1,16 @@
 /**
- * `npm run grants`: no grant is lost in so many refreshes, or a build that lacks a safeguard does lose some.
- * The options are told in scripts/grants.mjs; docs/grants.md says what is counted.
+ * `npm run grants`: 100,000 refreshes of OAuth grants at a hostile provider, by three replicas that are killed,
+ * paused and cut off meanwhile; ends with 0 only when no grant was lost and no secret was said.
+ *
+ * Options: `--refreshes=100000`, `--seed`, `--quick` (1,000), `--grants` (600 credentials), `--rest` seconds
+ * at most between two troubles (6), `--rate` of people's doings a second (8), `--scale` stretches all
+ * terms for a machine that is busy (1), `--minutes` at most, `--round` refreshes (20,000) until every grant is
+ * looked at once more; `--out` a file of figures: the whole rounds in it are counted on, so a run that was
+ * ended goes on behind the last one. `--mutant=claim|answer|fence` takes one safeguard
+ * away from a copy of the source, and ends with 0 when grants are lost. docs/grants.md says more.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
-import { parseArgs } from "node:util"
+import { argumentsOf } from "../../../scripts/lib/arguments.mjs"
 import { seededRandom } from "../../support/seededRandom.ts"
 import { copySource } from "../sourceCopy.ts"
 import { startGround } from "../World.ts"
@@ -12,7 +19,8 @@ import { type GrantMutant, grantMutants, makeGrantMutant } from "./mutants.ts"
 import { type Figures, type RunOptions, type RunResult, run } from "./run.ts"
 import { add, line, type Part, shownPart, sumOf, type Total, wholeOf } from "./sum.ts"
 
-const { values } = parseArgs({
+const { misused, values } = argumentsOf(import.meta.filename, {
+  call: "npm run grants --",
   options: {
     seed: { type: "string" },
     refreshes: { type: "string", default: "100000" },
@@ -32,7 +40,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 
 const mutantOf = (name: string): GrantMutant => {
   const found = Object.entries(grantMutants).find(([key]) => key === name)?.[1]
-  if (found === undefined) throw new Error(`--mutant is one of ${Object.keys(grantMutants).join(", ")}`)
+  if (found === undefined) return misused(`--mutant is one of ${Object.keys(grantMutants).join(", ")}`)
   return found
 }
 
