@@ -75,15 +75,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "already so is answered at once",
     file: "actors/tenant/GroupCommit.ts",
-    from: 'decided.inForce === "earlier" ? Effect.andThen(whenEarlierInForce(tenantId, seqBefore), barrier)',
-    to: 'decided.inForce === "earlier" ? Effect.void',
+    from: "? Effect.andThen(whenEarlierInForce(tenantId, seqBefore, decided.answer), barrier)",
+    to: "? Effect.void",
     scenario: "repetitions while apply messages are lost"
   },
   {
     name: "already so does not wait for its own group",
     file: "actors/tenant/GroupCommit.ts",
-    from: "Effect.andThen(whenEarlierInForce(tenantId, seqBefore), barrier)",
-    to: "whenEarlierInForce(tenantId, seqBefore)",
+    from: "Effect.andThen(whenEarlierInForce(tenantId, seqBefore, decided.answer), barrier)",
+    to: "whenEarlierInForce(tenantId, seqBefore, decided.answer)",
     scenario: "repetitions while apply messages are lost"
   }
 ]

@@ -149,6 +149,7 @@ export const tenantWorld = Effect.gen(function* () {
     putInForce?: Coherence["Service"]["putInForce"]
     transact?: TenantStore["Service"]["transact"]
     findTenants?: TenantStore["Service"]["findTenants"]
+    pendingOf?: Outbox["Service"]["pendingOf"]
     /** Done before tokens are counted, and before the number is answered. */
     aroundCount?: Effect.Effect<unknown>
     byNames?: (
@@ -168,6 +169,11 @@ export const tenantWorld = Effect.gen(function* () {
           Effect.tap(realStore.countTokens(...args), () => aroundCount)
         )
       })
+  }
+
+  const outbox: Outbox["Service"] = {
+    ...realOutbox,
+    pendingOf: (tenantId) => (faults.pendingOf ?? realOutbox.pendingOf)(tenantId)
   }
 
   const realClients = Context.get(database, ClientStore)
@@ -221,7 +227,7 @@ export const tenantWorld = Effect.gen(function* () {
       OutboxSignal.layer,
       LeaseView.layer,
       settings,
-      Layer.succeedContext(database)
+      Layer.succeedContext(Context.add(database, Outbox, outbox))
     )
     return Layer.build(
       Layer.fresh(

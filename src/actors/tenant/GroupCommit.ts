@@ -249,12 +249,13 @@ export const layer = Layer.effect(
     }
 
     // ---- answering, after the commit
-    const whenEarlierInForce = (tenantId: string, seq: number): Effect.Effect<void, ChangeError> =>
+    /** What was refused changed nothing, whatever the refusal waits for. */
+    const whenEarlierInForce = (tenantId: string, seq: number, answer: Answer): Effect.Effect<void, ChangeError> =>
       inForce
         .upTo(tenantId, seq)
         .pipe(
           Effect.catchTag("StoreUnavailable", () =>
-            Effect.fail(new errors.Unavailable({ part: "database", committed: true }))
+            Effect.fail(new errors.Unavailable({ part: "database", committed: !isRefused(answer) }))
           )
         )
 
@@ -277,13 +278,18 @@ export const layer = Layer.effect(
             answer === null ? RowTagging.answerChanged(tenantId, keyHash) : Effect.succeed(answer)
           )
         )
-        const ready = revocationSeq === null ? Effect.void : whenEarlierInForce(tenantId, revocationSeq)
-        return replyWhen(asked, Effect.andThen(ready, opened))
+        const told = (answer: Answer) =>
+          revocationSeq === null
+            ? Effect.succeed(answer)
+            : Effect.as(whenEarlierInForce(tenantId, revocationSeq, answer), answer)
+        return replyWhen(asked, Effect.flatMap(opened, told))
       }
       if (decided.inForce === "now") return asked.reply(Exit.succeed(decided.answer))
       // What it found gone may have been taken away by its own group.
       const ready =
-        decided.inForce === "earlier" ? Effect.andThen(whenEarlierInForce(tenantId, seqBefore), barrier) : barrier
+        decided.inForce === "earlier"
+          ? Effect.andThen(whenEarlierInForce(tenantId, seqBefore, decided.answer), barrier)
+          : barrier
       return replyWhen(asked, Effect.as(ready, decided.answer))
     }
 
@@ -403,6 +409,13 @@ function* answered(
   const newestSeq = workspace.targetCount > 0 ? workspace.nextSeq : workspace.loaded.revocationSeq
   const revocationSeq = takesAway || waitsForEarlier ? newestSeq : null
   return { decided, provisional, revocationSeq }
+}
+
+/** Nothing of what it was asked for is done, by it or before it. */
+const isRefused = (answer: Answer): boolean => {
+  if (Result.isFailure(answer)) return true
+  const each = Array.isArray(answer.success) ? answer.success : []
+  return each.length > 0 && each.every((one) => Result.isResult(one) && Result.isFailure(one))
 }
 
 /** A group is one transaction: it stands in the first trace, and is linked to the others. */

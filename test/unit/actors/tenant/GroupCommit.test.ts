@@ -406,3 +406,39 @@ describe("a group that dies after its commit", () => {
     })
   )
 })
+
+describe("an answer that waits for an earlier change, of which the store cannot say whether it is in force", () => {
+  it.effect("says that it is done where it is, and not where it was refused, also when it is asked for again", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
+      yield* tenants.registerApplication("acme", "app", operator)
+      const item = { endpointId: "e", token: null, expiresAt: null, description: null }
+      const made = yield* tenants.provisionTokens("acme", "app", [item, item], operator)
+      const [tokenId, other] = made.map((one) => Result.getOrThrow(one).record.tokenId) as [string, string]
+      const change = (target: "Active" | "Revoked", key?: string, ...others: ReadonlyArray<string>) =>
+        tenants.transitionTokens(
+          "acme",
+          [tokenId, ...others].map((one) => ({ tokenId: one })),
+          { target, expectedVersion: null, reason: null },
+          key === undefined ? operator : withKey(key, "token.transition")
+        )
+      world.state.hold = true
+      const revocation = yield* Effect.forkChild(Effect.exit(change("Revoked", "first")), { startImmediately: true })
+      yield* TestClock.adjust("100 millis")
+      assert.lengthOf(world.held, 1)
+      world.faults.pendingOf = () => Effect.fail(new StoreUnavailable({ operation: "test", outcome: "none" }))
+      const told = (asked: ReturnType<typeof change>) =>
+        Effect.map(Effect.flip(asked), (error) => error._tag === "Unavailable" && error.committed)
+      assert.isTrue(yield* told(change("Revoked", "first")), "the same again")
+      assert.isTrue(yield* told(change("Revoked")), "already so")
+      // Kept with its key, and asked for again with it.
+      for (const key of ["second", "second"]) assert.isFalse(yield* told(change("Active", key)), "refused")
+      // Of two one is done.
+      assert.isTrue(yield* told(change("Active", undefined, other)), "refused in part")
+      yield* world.release
+      yield* Fiber.join(revocation)
+    })
+  )
+})
