@@ -122,6 +122,8 @@ export class ValidationPath {
   }
 
   readonly writeUnsafe: Validator["Service"]["writeUnsafe"] = (tenantId, items, item, verdicts) => {
+    // What was written is answered, whatever comes of noting it.
+    let isWritten = false
     try {
       if (!this.isTurn) this.beginTurn()
       const { itemKey, wall } = this
@@ -131,13 +133,13 @@ export class ValidationPath {
       const { hot, tenants } = this.options.beliefs
       const isActive = (hot.flags(ref) & inactiveFlag) === 0 && wall < hot.expiresAt(ref)
       if (!isActive || tenants[hot.tenantIndex(ref)]!.tenantId !== tenantId) return false
-      this.noteUse(ref, wall)
-      // Last: what was written is answered.
-      return verdicts.putActive(hot.bytesOf(ref), hot.tailStart(ref))
+      isWritten = verdicts.putActive(hot.bytesOf(ref), hot.tailStart(ref))
+      // One that is not written goes by its texts, and is used there.
+      if (isWritten) this.noteUse(ref, wall)
     } catch (bug) {
       this.options.onBug(bug)
-      return false
     }
+    return isWritten
   }
 
   readonly tenantOfUnsafe: Validator["Service"]["tenantOfUnsafe"] = (appName) =>

@@ -1,5 +1,6 @@
 // Verifies R-INP-2, R-TOK-2, R-REV-4, R-REV-5, R-BUS-9, R-BUS-10, R-ACT-5.
 import { assert, describe, it } from "@effect/vitest"
+import { toldMax } from "../../../../src/actors/validation/FirstUse.ts"
 import type { HotToken } from "../../../../src/domain/HotToken.ts"
 import type { RevocationTarget } from "../../../../src/domain/Revocation.ts"
 import { EndpointTokenValidationRequest } from "../../../../src/schema/Ecap.ts"
@@ -879,6 +880,19 @@ describe("first use", () => {
       await world.answer("app", "value1")
       assert.strictEqual(world.firstUsed.length, 2)
     }
+  })
+
+  it("of a hot token is told once, however many others were told since", async () => {
+    const world = new World()
+    world.add(1, { status: "Inactive" })
+    for (let time = 0; time < 3; time++) await world.answer("app", "value1")
+    for (let count = 0; count < toldMax; count++) world.firstUses.tell("acme", `other ${count}`)
+    world.firstUsed.length = 0
+    await world.answer("app", "value1")
+    assert.deepStrictEqual(world.firstUsed, [])
+    // One that is not hot is told again, and not more than are remembered are kept of them.
+    world.firstUses.tell("acme", tokenIdOf(1))
+    assert.deepStrictEqual(world.firstUsed, [`acme ${tokenIdOf(1)}`])
   })
 
   it("is not told for a dry run, a refusal, or another tenant's question", async () => {

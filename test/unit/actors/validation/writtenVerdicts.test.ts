@@ -110,7 +110,11 @@ describe("the verdict of an item that lies in its request", () => {
       world.add(number, { endpointId })
       await world.answer("app", `value${number}`)
       await Promise.resolve()
+      const { hits } = world.path
+      world.beliefs.hot.takeUses(() => {})
       assert.isUndefined(written(world, "acme", "app", `value${number}`), endpointId)
+      // Where it is asked for by its texts it is a use, and nowhere else.
+      assert.deepStrictEqual([world.beliefs.hot.usesNoted, world.path.hits], [0, hits], endpointId)
       assert.strictEqual(world.validate("acme", "app", `value${number}`).answer?.endpointId, endpointId)
     }
   })
@@ -144,5 +148,17 @@ describe("the verdict of an item that lies in its request", () => {
     assert.strictEqual(world.bugs.length, 1)
     world.lease.holds = holds
     assert.isDefined(written(world, "acme", "app", "value1"))
+  })
+
+  it("is answered once where it was written, though a bug is met when its use is noted", async () => {
+    const world = new World()
+    world.add(1)
+    await world.answer("app", "value1")
+    await Promise.resolve()
+    world.beliefs.hot.use = () => {
+      throw new Error("a bug")
+    }
+    assert.isDefined(written(world, "acme", "app", "value1"))
+    assert.strictEqual(world.bugs.length, 1)
   })
 })
