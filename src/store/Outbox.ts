@@ -72,7 +72,7 @@ export class Outbox extends Context.Service<
     readonly releaseTerm: (process: string) => Effect.Effect<void, StoreUnavailable>
     /**
      * Oldest first, at most `limit` rows; fewer only where there are no more. Of a tenant with a row that is held, none
-     * behind it, unless those of very many tenants would fill the answer.
+     * behind it, but where half of a large answer may leave, and where those of very many tenants would fill it.
      */
     readonly unsent: (limit: number) => Effect.Effect<ReadonlyArray<OutboxRow>, StoreUnavailable>
     /** Removes the rows: they are in the stream. */

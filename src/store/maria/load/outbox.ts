@@ -6,7 +6,8 @@
  * reads them, so that no index has to say it, which would be written and deleted with each row. Where a page is full, and
  * holds what stands behind a held row, another one is read without those tenants: from the beginning, so
  * that the rows of one tenant are always of one statement. Begun behind the last row, it would see a tenant's later row and not
- * the earlier one, where both were committed in between.
+ * the earlier one, where both were committed in between. Of a large page of which half may leave, all is given out: to
+ * read that half again for the other one would cost more than it brings.
  */
 import { eventBytesMax } from "../../../domain/Names.ts"
 import type { OutboxRow } from "../../Outbox.ts"
@@ -28,6 +29,8 @@ const unsentSql = Columns.remembered(
 
 /** Pages of an answer. Of the last one all is given out, in its order: whoever takes it knows by the first held row what to hold back. */
 export const pagesMax = 16
+/** Of so few rows no half is enough: they are read again. */
+export const fewRows = 256
 
 const idOf = (row: Row): number => Columns.whole(row, 0)
 const tenantOf = (row: Row): string => Columns.text(row, 1)
@@ -45,9 +48,9 @@ export const unsentRows = async (session: Pick<Session, "rows">, limit: number):
     const isBefore = (row: Row) => idOf(row) <= (lastOf.get(tenantOf(row)) ?? Number.POSITIVE_INFINITY)
     const before = rows.filter(isBefore)
     for (const tenantId of lastOf.keys()) stopped.add(tenantId)
-    const isFull = rows.length === limit && before.length < limit
-    if (!isFull) return merged(found, before, limit)
-    if (page === pagesMax || stopped.size > Columns.listSizeMax) return merged(found, rows, limit)
+    if (rows.length < limit || before.length === limit) return merged(found, before, limit)
+    const isEnough = limit > fewRows && 2 * before.filter((row) => !isHeld(row)).length >= limit
+    if (isEnough || page === pagesMax || stopped.size > Columns.listSizeMax) return merged(found, rows, limit)
     found.push(...before.filter((row) => lastOf.has(tenantOf(row))))
   }
 }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { outboxRowOf, pagesMax, unsentRows } from "../../../../src/store/maria/load/outbox.ts"
+import { fewRows, outboxRowOf, pagesMax, unsentRows } from "../../../../src/store/maria/load/outbox.ts"
 import type { Row, Session, Value } from "../../../../src/store/maria/MariadbConnection.ts"
 
 interface Stored {
@@ -70,6 +70,31 @@ describe("a look at what has to leave", () => {
       { id: 8, tenantId: "b", held: false },
       { id: 9, tenantId: "late", held: false }
     ])
+  })
+
+  it("is read once more only where it is short, or less than half of it may leave", async () => {
+    const limit = fewRows + 2
+    const half = limit / 2
+    const others = Array.from({ length: limit }, (_, at) => ({ id: 10_000 + at, tenantId: "b" }))
+    const idsOf = async (held: number, most: number) => {
+      const { session, statements } = serverOf([...heldRows("a", 1, held), ...others])
+      const found = (await seen(session, most)).map(({ id }) => id)
+      return { found, statements: statements() }
+    }
+    const enough = await idsOf(half, limit)
+    assert.strictEqual(enough.statements, 1)
+    assert.deepStrictEqual(enough.found, [
+      ...Array.from({ length: half }, (_, at) => 1 + at),
+      ...others.slice(0, half).map(({ id }) => id)
+    ])
+    for (const [held, most] of [
+      [half + 1, limit],
+      [2, fewRows]
+    ] as const) {
+      const { found, statements } = await idsOf(held, most)
+      assert.strictEqual(statements, 2)
+      assert.deepStrictEqual(found, [1, ...others.slice(0, most - 1).map(({ id }) => id)])
+    }
   })
 
   it("is never shorter than it may be while there is more, however many tenants wait", async () => {
