@@ -27,6 +27,8 @@ export interface Waiting<E, G> {
   /** What is asked for, for who reads the log. */
   readonly what: string
   readonly limit: Duration.Duration
+  /** Before it is asked again. */
+  readonly pause?: Duration.Duration
   /** Why there was no answer, where another attempt may bring one; null where none will. */
   readonly passingOf: (error: E) => string | null
   readonly gaveUp: (limit: string, why: string) => G
@@ -35,7 +37,7 @@ export interface Waiting<E, G> {
 /** Between attempts it can be interrupted at once. */
 export const untilAnswered = Effect.fnUntraced(function* <A, E, R, G>(
   question: Effect.Effect<A, E, R>,
-  { gaveUp, limit, passingOf, what }: Waiting<E, G>
+  { gaveUp, limit, passingOf, pause = attemptAgain, what }: Waiting<E, G>
 ) {
   const begun = yield* Clock.currentTimeMillis
   for (let saidAt = Number.NEGATIVE_INFINITY; ; ) {
@@ -49,7 +51,7 @@ export const untilAnswered = Effect.fnUntraced(function* <A, E, R, G>(
       saidAt = now
       yield* Effect.logInfo("waiting for MariaDB").pipe(Effect.annotateLogs({ for: what, why }))
     }
-    yield* Effect.sleep(attemptAgain)
+    yield* Effect.sleep(pause)
   }
 })
 

@@ -7,6 +7,9 @@
  * recorded after it succeeded, since MariaDB commits every change of schema by itself; each is
  * written so that running it again after a crash in between does no harm.
  *
+ * A step that needs a table for itself waits for who has it open, a backup perhaps, and all others wait behind it: so it
+ * waits a second at a time, lets them through in between, says so, and gives up after `CM_DB_MIGRATION_WAIT`.
+ *
  * A server that takes no connection, being on its way up or too busy, or cuts it off, is waited for as the bus is; one
  * that refuses the user, or lacks the database, is not.
  *
@@ -19,7 +22,7 @@ import { warnOf } from "../../observability/Transport.ts"
 import { untilAnswered } from "../StartWait.ts"
 import { StoreUnavailable } from "../StoreError.ts"
 import * as Columns from "./Columns.ts"
-import { type DatabaseFailure, fromUnknown, isUnreachable } from "./DatabaseFailure.ts"
+import { type DatabaseFailure, fromUnknown, isRepeatable, isUnreachable } from "./DatabaseFailure.ts"
 import { type Connection, openConnection, packetMaxBytes, parseDatabaseUrl, preparedMax } from "./MariadbConnection.ts"
 import { isFarInClear, StoreConfig, type StoreSettings } from "./StoreConfig.ts"
 
@@ -98,27 +101,50 @@ const takeLock = async (connection: Connection, waitSeconds: number): Promise<vo
   }
 }
 
-const runSteps = async (connection: Connection, known: ReadonlyArray<Migration>): Promise<number> => {
-  await connection.command(createTableSql)
-  const rows = await connection.rows("SELECT number, name FROM schema_migrations ORDER BY number")
+/** In whole seconds: as long as a step may keep others from a table that it waits for. They have as long before it tries again. */
+const tableWaitSeconds = 1
+const tableWaitSql = `SET SESSION lock_wait_timeout = ${tableWaitSeconds}`
+
+/** Done when nobody is in its way any more. */
+const oneStep = (what: string, limit: Duration.Duration, run: () => Promise<void>) =>
+  untilAnswered(attempt(run), {
+    what,
+    limit,
+    pause: Duration.seconds(tableWaitSeconds),
+    passingOf: (error) =>
+      error._tag === "DatabaseFailure" && isRepeatable(error) ? "somebody else has its table open" : null,
+    gaveUp: (within) =>
+      new SchemaRefused({
+        reason:
+          `somebody else, a backup or a long query, had the table open for ${within} that ${what} changes: ` +
+          "SHOW PROCESSLIST names it; when it has ended, start again"
+      })
+  })
+
+const runSteps = Effect.fnUntraced(function* (
+  connection: Connection,
+  known: ReadonlyArray<Migration>,
+  limit: Duration.Duration
+) {
+  yield* attempt(() => connection.command(tableWaitSql))
+  yield* oneStep("the table of schema steps", limit, () => connection.command(createTableSql))
+  const rows = yield* attempt(() => connection.rows("SELECT number, name FROM schema_migrations ORDER BY number"))
   const applied = new Map(rows.map((row) => [Columns.whole(row, 0), Columns.text(row, 1)]))
   for (const [number, name] of applied) {
     const step = known.find((candidate) => candidate.number === number)
     if (step?.name !== name) {
-      throw new SchemaRefused({
+      return yield* new SchemaRefused({
         reason: `the database has step ${number} (${name}), which this program does not know: it was migrated by a newer one`
       })
     }
   }
-  let done = 0
-  for (const step of known) {
-    if (applied.has(step.number)) continue
-    await connection.command(step.sql)
-    await connection.run(recordSql, [step.number, step.name])
-    done += 1
+  const missing = known.filter(({ number }) => !applied.has(number))
+  for (const { name, number, sql } of missing) {
+    yield* oneStep(`schema step ${number} (${name})`, limit, () => connection.command(sql))
+    yield* attempt(() => connection.run(recordSql, [number, name]))
   }
-  return done
-}
+  return missing.length
+})
 
 const checkUrl = (settings: StoreSettings): Effect.Effect<void, SchemaRefused> =>
   Effect.try({
@@ -140,10 +166,10 @@ const migrateOnce = (known: ReadonlyArray<Migration>, settings: StoreSettings) =
           attempt(() => checkServer(connection, settings)),
           (warnings) => Effect.forEach(warnings, (warning) => Effect.logWarning(warning))
         ),
-        attempt(async () => {
-          await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))
-          return await runSteps(connection, known)
-        })
+        Effect.andThen(
+          attempt(() => takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))),
+          runSteps(connection, known, settings.migrationWait)
+        )
       )
     ),
     Effect.scoped,

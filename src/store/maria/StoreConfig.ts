@@ -89,7 +89,8 @@ const settings = Config.all({
     min: "1 second",
     max: "1 hour",
     byDefault: "10 minutes",
-    about: "How long a starting replica waits for another one that is migrating the schema."
+    about:
+      "How long a starting replica waits for another one that is migrating the schema, and a step of that for a table that somebody else has open."
   })
 })
 

@@ -1,7 +1,7 @@
 /** How the schema is brought up to date, by one replica or many. */
 import { type AddressInfo, connect, createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit, Logger } from "effect"
+import { Cause, Duration, Effect, Exit, Logger, References } from "effect"
 import { inject } from "vitest"
 import { knownMigrations, type Migration, migrate } from "../../../../src/store/maria/Migrations.ts"
 import { StoreConfig, type StoreSettings } from "../../../../src/store/maria/StoreConfig.ts"
@@ -166,6 +166,61 @@ describe("migrations", () => {
       doneOf(await run(database))
       for (const { number } of known) await raw.query("DELETE FROM schema_migrations WHERE number = ?", [number])
       assert.strictEqual(doneOf(await run(database)), known.length)
+    }))
+
+  it("keep nobody for long from a table that somebody else has open, say so, and go on when it is free", () =>
+    inDatabase(async (database, raw) => {
+      doneOf(await run(database, [step(1, table("one"))]))
+      const [reader, writer] = [await connectSql(database.url), await connectSql(database.url)]
+      const said: Array<string> = []
+      const collect = Logger.make(({ fiber, message }) => {
+        said.push(`${message} ${JSON.stringify(fiber.getRef(References.CurrentLogAnnotations))}`)
+      })
+      try {
+        await reader.query("BEGIN")
+        await reader.query("SELECT * FROM one")
+        // It would wait for as long as the reader does; the test does not.
+        await writer.query("SET SESSION lock_wait_timeout = 60")
+        const settings = StoreConfig.of(settingsOf(database.url, { migrationWait: Duration.minutes(2) }))
+        const steps = [step(1, table("one")), step(2, "ALTER TABLE one ADD COLUMN more INT NOT NULL DEFAULT 0")]
+        const migrating = Effect.runPromiseExit(
+          migrate(steps).pipe(Effect.provideService(StoreConfig, settings), Effect.provide(Logger.layer([collect])))
+        )
+        for (let id = 1; id <= 2; id++) {
+          await eventually(
+            async (): Promise<ReadonlyArray<unknown>> =>
+              await raw.query(
+                `SELECT id FROM information_schema.processlist
+                  WHERE db = ? AND info LIKE 'ALTER%' AND state = 'Waiting for table metadata lock'`,
+                [database.name]
+              ),
+            (waiting) => waiting.length > 0,
+            { what: "a step that waits for the table" }
+          )
+          await writer.query("INSERT INTO one (id) VALUES (?)", [id])
+        }
+        assert.deepStrictEqual(await recorded(raw), [1])
+        assert.include(said.join("\n"), "schema step 2 (step_2)")
+        assert.include(said.join("\n"), "somebody else has its table open")
+        await reader.query("COMMIT")
+        assert.strictEqual(doneOf(await migrating), 1)
+        assert.deepStrictEqual(await recorded(raw), [1, 2])
+      } finally {
+        await reader.end()
+        await writer.end()
+      }
+    }))
+
+  it("give up a table that somebody else has open for too long, in words that say whom to look for", () =>
+    inDatabase(async (database, raw) => {
+      doneOf(await run(database, [step(1, table("one"))]))
+      await raw.query("BEGIN")
+      await raw.query("SELECT * FROM one")
+      const steps = [step(1, table("one")), step(2, "ALTER TABLE one ADD COLUMN more INT")]
+      const reason = reasonOf(await run(database, steps, { migrationWait: Duration.seconds(2) }))
+      assert.include(reason, "had the table open for 2s that schema step 2 (step_2) changes: SHOW PROCESSLIST names it")
+      await raw.query("COMMIT")
+      assert.strictEqual(doneOf(await run(database, steps)), 1)
     }))
 
   it("refuse a database that a newer program has migrated", () =>
