@@ -61,6 +61,16 @@ const picked = (limit: number, of: ReadonlyArray<Credential>) =>
     ({ refs }) => refs.map(({ credentialId }) => credentialId).filter((id) => of.some((one) => one.credentialId === id))
   )
 
+/** A credential of that route, due now. */
+const dueAt = ({ lane, queue }: Route) =>
+  Effect.gen(function* () {
+    const tenantId = yield* newTenant
+    const refreshDueAt = (yield* Clock.currentTimeMillis) - 1_000
+    const due = credentialRow({ tenantId, serviceName: "s", refresh: refreshed({ lane, queue }), refreshDueAt })
+    yield* write(tenantId, { inserted: [due] })
+    return due
+  })
+
 /** An attempt whose turn ended before it was made longer says nothing: it is made again with twice the time. */
 const inTime = <A, E, R>(attempt: (holdMs: number) => Effect.Effect<A | undefined, E, R>) =>
   Effect.gen(function* () {
@@ -446,11 +456,14 @@ export const refreshStoreSuite = (
           views.map(({ of, state }) => [of, state]),
           [["provider", "open"]]
         )
+        const due = yield* dueAt(first)
+        assert.deepStrictEqual(yield* picked(1_000, [due]), [])
         // Whoever passes, and is answered, closes it for all.
         const turn = yield* turnAt(second, { passes: true })
         assert.strictEqual(turn._tag, "Taken")
         assert.deepStrictEqual(yield* ended(turn, second, { _tag: "ok" }), [{ of: "provider", to: "closed", forMs: 0 }])
         assert.strictEqual((yield* turnAt(first))._tag, "Taken")
+        assert.deepStrictEqual(yield* picked(1_000, [due]), [due.credentialId])
         assert.deepStrictEqual(yield* RefreshStore.use((store) => store.circuits(first.provider)), [])
       })
     )
@@ -526,14 +539,46 @@ export const refreshStoreSuite = (
       Effect.gen(function* () {
         const first = newRoute()
         const second = { ...newRoute(), circuit: first.circuit, provider: first.provider }
+        const due = yield* dueAt(first)
         for (let count = 0; count < 2; count++) yield* exchanged(first, { _tag: "client" })
         assert.deepStrictEqual(yield* exchanged(first, { _tag: "client" }), [
           { of: "client", to: "open", forMs: 5_000 }
         ])
         assert.deepInclude(yield* turnAt(first), { _tag: "Open", of: "client" })
         assert.strictEqual((yield* turnAt(second))._tag, "Taken")
+        assert.deepStrictEqual(yield* picked(1_000, [due]), [])
         yield* RefreshStore.use((store) => store.forgetCircuits(first.provider))
+        // What is due there is looked at again at once, and not when the circuit would have let one try.
+        assert.deepStrictEqual(yield* picked(1_000, [due]), [due.credentialId])
         assert.strictEqual((yield* turnAt(first))._tag, "Taken")
+      })
+    )
+
+    it.effect("picks nothing of a client before the time that its provider asked for, whatever a circuit says", () =>
+      Effect.gen(function* () {
+        const limited = { _tag: "limited", retryAfterMs: 600_000 } as const
+        // A circuit that is open for a shorter time than that.
+        const failing = newRoute()
+        const due = yield* dueAt(failing)
+        yield* exchanged(failing, limited)
+        for (let count = 0; count < 3; count++) yield* exchanged(failing, { _tag: "client" }, {}, noTime)
+        assert.deepStrictEqual(yield* picked(1_000, [due]), [])
+        // One that somebody tries for a shorter time.
+        const tried = yield* inTime((holdMs) =>
+          Effect.gen(function* () {
+            const [route, short] = [newRoute(), newRoute()]
+            const due = yield* dueAt(route)
+            yield* exchanged(route, limited)
+            for (let count = 0; count < 3; count++) yield* exchanged(route, { _tag: "client" }, {}, noTime)
+            assert.strictEqual((yield* turnAt(route, { holdMs }))._tag, "Taken")
+            const given = { parallel: 1, holdMs }
+            yield* turnAt(short, given)
+            const isTried = (yield* turnAt(route))._tag === "Open"
+            return isTried ? { due, given, short } : undefined
+          })
+        )
+        yield* over(tried.short, tried.given)
+        assert.deepStrictEqual(yield* picked(1_000, [tried.due]), [])
       })
     )
 

@@ -1,4 +1,5 @@
 // Verifies R-REV-6, R-RUN-8, R-BUS-31, R-BUS-32.
+import { headers } from "@nats-io/transport-node"
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest"
 import { freshInstance } from "../../support/bus.ts"
 import {
@@ -201,6 +202,30 @@ describe("coherence over NATS", () => {
       await two.nats.requests.flush()
       expect(await one.putInForce(freshRevocation())).toBe("in force")
       // It may have taken another right since, which covers every tenant anew.
+      expect(two.holds() && two.lease.generation === generation).toBe(false)
+    }
+  })
+
+  it("waits for a replica over whose entry a message stands that says it is the listing's end, or another entry", async () => {
+    const [one, two] = [await start("one"), await start("two")]
+    await settle(one)
+    two.deaf = true
+    const bucket = one.bucket.slice(3)
+    const end = headers(204, "EOB")
+    end.set("Nats-Num-Pending", "0")
+    end.set("Nats-UpTo-Sequence", "999999999999999")
+    const another = headers()
+    another.set("Nats-Subject", `$KV.${bucket}.barrier.one`)
+    another.set("Nats-Sequence", "1")
+    for (const forged of [end, another, end, another]) {
+      await eventually(two.holds, Boolean, { everyMs: 1, what: "the lease of two" })
+      const { generation } = two.lease
+      const { state } = await one.nats.jetstreamManager.streams.info(one.bucket, { subjects_filter: ">" })
+      for (const subject of Object.keys(state.subjects ?? {})) {
+        if (subject.includes(".lease.two.")) two.nats.requests.publish(subject, "", { headers: forged })
+      }
+      await two.nats.requests.flush()
+      expect(await one.putInForce(freshRevocation())).toBe("in force")
       expect(two.holds() && two.lease.generation === generation).toBe(false)
     }
   })

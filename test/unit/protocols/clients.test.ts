@@ -5,7 +5,7 @@ import { Effect, Redacted } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import type { ClientRecord } from "../../../src/actors/clients/Clients.ts"
 import { wireKeyOf } from "../../../src/actors/clients/HotClients.ts"
-import { holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
+import { heldBytesMax, holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
 import { type ClientAnswer, refusal } from "../../../src/domain/ClientCredential.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { refusedAtOnce } from "../../../src/protocols/ClientAuthentication.ts"
@@ -207,6 +207,15 @@ it("a login over a limit is answered 429 a moment later, with its id, and all of
     ).then(answered)
     assert.sameDeepMembers(told, wanted)
   }
+  // Of so much nothing is kept: it is answered at once.
+  hot = undefined
+  const correlationId = "😀".repeat(heldBytesMax / 4)
+  for (const [tail, fields] of questions) ask(tail, { ...fields, correlationId })
+  for (let turns = 0; turns < 10; turns++) await new Promise((resolve) => setImmediate(resolve))
+  assert.sameDeepMembers(
+    answered(),
+    wanted.map(([tail]) => [tail, correlationId, 429])
+  )
   for (const [tail, fields] of questions) ask(tail, fields)
   assert.isEmpty(answered())
   await world.close()

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit } from "effect"
 import { afterAll, beforeAll } from "vitest"
-import { holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
+import { heldBytesMax, holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { checkTransition, transitionAnswer } from "../../../src/protocols/Ecap.ts"
@@ -271,8 +271,8 @@ describe("many 16/ECAP status transitions of one tenant", () => {
       })
     const statuses: Array<number> = []
     let asked = 0
-    const ask = (appName: string, targetStatus = "Active", user = "anna") =>
-      world.bus.publish(subject, Request.encode({ ...right, appName, targetStatus }), {
+    const ask = (appName: string, targetStatus = "Active", user = "anna", { correlationId } = right) =>
+      world.bus.publish(subject, Request.encode({ ...right, appName, targetStatus, correlationId }), {
         reply: `_R_.many.${asked++}`,
         headers: { "Nats-Request-Info": requestInfo("ADMIN", user) }
       })
@@ -304,6 +304,25 @@ describe("many 16/ECAP status transitions of one tenant", () => {
     await world.pass(holdMs)
     await turn()
     assert.deepStrictEqual(statuses, Array(30).fill(429))
+    await close()
+  })
+
+  it("are refused at once where much would be kept of them until then, which is their correlation id", async () => {
+    const { ask, close, statuses, turn, world } = await setup(1)
+    ask("loud")
+    await turn()
+    // As many bytes, whatever the characters are made of.
+    for (const correlationId of ["a".repeat(heldBytesMax), "😀".repeat(heldBytesMax / 4)]) {
+      ask("loud", "Active", "anna", { ...right, correlationId })
+      await turn()
+      assert.deepStrictEqual(statuses.splice(0), [429])
+    }
+    ask("loud", "Active", "anna", { ...right, correlationId: "a".repeat(heldBytesMax - 100) })
+    await turn()
+    assert.isEmpty(statuses)
+    await world.pass(holdMs)
+    await turn()
+    assert.deepStrictEqual(statuses, [429])
     await close()
   })
 

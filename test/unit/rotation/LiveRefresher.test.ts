@@ -1079,7 +1079,7 @@ const hangingAt = Effect.fnUntraced(function* (definition: Partial<ProviderField
       }
     )
   )
-  const parts = { asked, asking, credentials, eventsOf, id, isSettled, other, row, scope, shutdown, world }
+  const parts = { asked, asking, credentials, eventsOf, id, isSettled, other, row, scope, script, shutdown, world }
   return { ...parts, answer: gate.resolve }
 })
 const hanging = hangingAt({ refresh_tokens: "rotate" })
@@ -1131,6 +1131,32 @@ describe("an exchange under way", () => {
       yield* other.due("demo", id)
       yield* isSettled
       assert.lengthOf(asked, 1)
+    })
+  )
+
+  it.effect("whose answer is settled when what it brought has ended by itself brings nothing back", () =>
+    Effect.gen(function* () {
+      for (const late of [false, true]) {
+        const { answer, asking, id, isSettled, other, row, scope, script, world } = yield* hanging
+        world.fates.set("demo", ["is not done"])
+        answer()
+        yield* Fiber.join(asking)
+        // Who asked is gone, and tries no more.
+        const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(stopping)
+        assert.strictEqual(row(id).secretVersion, 1)
+        world.fates.delete("demo")
+        // What is asked for next, as it has ended, is not had.
+        script.answer = () => Promise.resolve({ status: 503, body: {} })
+        world.tables.credentials.put(world.tagged({ ...row(id), state: "expired", reason: "expired" }))
+        if (late) yield* TestClock.adjust("2 hours")
+        yield* other.due("demo", id)
+        yield* isSettled
+        const { expiresAt, state } = row(id)
+        const now = yield* Clock.currentTimeMillis
+        assert.deepStrictEqual([state, expiresAt! > now], late ? ["expired", false] : ["active", true])
+      }
     })
   )
 

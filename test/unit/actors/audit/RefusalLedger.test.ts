@@ -23,6 +23,27 @@ const countOf = ({ diff }: AuditEntry): number => Number(diff?.count)
 const sumOf = ({ entries }: RefusalBatch): number => entries.map(countOf).reduce((a, b) => a + b, 0)
 
 describe("RefusalLedger", () => {
+  it("remembers nothing of what is over", () => {
+    const ledger = new RefusalLedger(100, 3)
+    const next = ids()
+    const rows = () => Object.values(ledger).flatMap((value) => (value instanceof Map ? [...value.keys()] : []))
+    for (let n = 0; n < 20; n++) {
+      for (const id of ["a", "b", "c", "d", "e"]) {
+        ledger.note("demo", by(`actor ${n}`, id), n)
+        const { undo } = ledger.note(`tenant ${n}`, by("mallory", id), n)
+        if (n % 2 === 0) undo()
+        else ledger.note(`tenant ${n}`, by("mallory", id), n)
+      }
+    }
+    assert.isNotEmpty(rows())
+    const batches = ledger.take(100, next)
+    assert.isNotEmpty(batches)
+    for (const [at, batch] of batches.entries()) if (at % 2 === 0) ledger.notWritten(batch)
+    for (const batch of ledger.take(100, next)) ledger.written(batch)
+    assert.deepStrictEqual(rows(), [])
+    assert.strictEqual(ledger.counted, 0)
+  })
+
   it("gives the first a row, counts those that follow, and gives their number when the while is over", () => {
     const ledger = new RefusalLedger(10, 10)
     const next = ids()

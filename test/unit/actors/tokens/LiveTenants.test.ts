@@ -4,6 +4,7 @@ import { Effect, Exit, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { createTenant, registerApplication } from "../../../../src/actors/tokens/commands/applications.ts"
 import { takeOutOfService } from "../../../../src/actors/tokens/commands/service.ts"
+import { globalTenantId } from "../../../../src/domain/Names.ts"
 import { noSettings } from "../../../../src/domain/Tenant.ts"
 import { encodeTenant } from "../../../../src/schema/TenantJson.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
@@ -94,6 +95,19 @@ describe("creating a tenant", () => {
       assert.deepStrictEqual(yield* remove("acme"), { deleted: 0 })
       assert.strictEqual((yield* Effect.flip(remove("beta")))._tag, "IdempotencyKeyReused")
       assert.deepStrictEqual(yield* remove("acme"), { deleted: 0 })
+    })
+  )
+
+  it.effect("is known by its key beside what the same key stands for with the platform's own tenant", () =>
+    Effect.gen(function* () {
+      const world = yield* tenantWorld
+      const { tenants } = yield* world.replica("one")
+      const caller = withKey("k", "tenants.configure")
+      const configured = yield* tenants.configureTenant(globalTenantId, { name: "Ours" }, caller)
+      assert.deepInclude(configured, { tenantId: globalTenantId, name: "Ours" })
+      const again = yield* tenants.configureTenant(globalTenantId, { name: "Ours" }, caller)
+      assert.deepStrictEqual(encodeTenant(again), encodeTenant(configured))
+      assert.strictEqual((yield* world.store.findTenants([globalTenantId]))[0]?.name, "Ours")
     })
   )
 
