@@ -228,6 +228,20 @@ describe("coherence over NATS", () => {
       expect(await one.putInForce(freshRevocation())).toBe("in force")
       expect(two.holds() && two.lease.generation === generation).toBe(false)
     }
+    two.deaf = false
+    // One over nobody's entry is outwaited like any other: it hides nothing, and holds nobody up for as long as it lies there.
+    const nobodys = `$KV.${bucket}.lease.nobody.x.0`
+    const last = async () => {
+      const message = await one.nats.jetstreamManager.streams.getMessage(one.bucket, { last_by_subj: nobodys })
+      return message?.seq ?? 0
+    }
+    for (const forged of [end, headers(404, "No Messages"), headers(503, "No Responders"), another]) {
+      two.nats.requests.publish(nobodys, "", { headers: forged })
+      await two.nats.requests.flush()
+      const planted = await last()
+      expect(await one.putInForce(freshRevocation())).toBe("in force")
+      await eventually(last, (seq) => seq > planted, { limitMs: 10_000, what: "something in its place" })
+    }
   })
 
   it("lets many revocations share few barriers", async () => {

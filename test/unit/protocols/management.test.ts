@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import { heldBytesMax, holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
+import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
 import { unknownEntityId } from "../../../src/domain/Names.ts"
 import { servicePrincipal } from "../../../src/domain/Principal.ts"
@@ -17,7 +18,7 @@ import { operations } from "../../../src/protocols/OperationTable.ts"
 import { pressedMax, stuckMs, waitsMax } from "../../../src/protocols/Turns.ts"
 import { readPlainItems } from "../../../src/schema/PlainItems.ts"
 import { eventually } from "../../support/eventually.ts"
-import { type ProtocolWorld, protocolWorld } from "../../support/protocolWorld.ts"
+import { type ProtocolWorld, protocolWorld, type SentHeaders } from "../../support/protocolWorld.ts"
 import { someTime, someToken, someTokenId, toldVerdicts, verdict } from "../../support/scriptedTenants.ts"
 
 const date = "2026-11-24T10:20:30.123Z"
@@ -757,6 +758,23 @@ describe("headers", () => {
       assert.strictEqual(answer.status, 201)
       assert.match(answer.header("Correlation-ID"), echoed)
     }
+  })
+
+  it("a trace that is sent twice, whatever the spelling, is none, and nothing is refused for it (R-INP-6)", async () => {
+    const [one, other] = ["a", "b"].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`) as [string, string]
+    const traceOf = async (headers: SentHeaders) => {
+      script(world, provision)
+      assert.strictEqual((await world.tenant("token.provision", ask, headers)).status, 201)
+      return (callerOf() as Caller).trace ?? null
+    }
+    assert.deepInclude(await traceOf({ traceparent: one }), { traceId: "a".repeat(32) })
+    assert.deepInclude(await traceOf({ Traceparent: other }), { traceId: "b".repeat(32) })
+    for (const headers of [
+      { traceparent: [one, other] },
+      { traceparent: [one, one] },
+      { traceparent: one, Traceparent: other }
+    ])
+      assert.isNull(await traceOf(headers))
   })
 
   it("a missing correlation id is made up, and is the one the tenants see", async () => {

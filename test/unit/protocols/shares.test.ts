@@ -131,6 +131,25 @@ describe("shares of what is worked on at once", () => {
     await idle
   })
 
+  it("are not idle while one of any kind is taken, however many of another are", async () => {
+    const shares = make(5)
+    const kinds = [entering("a"), entering("b", { takesAway: true }), entering("", { always: true })]
+    for (const left of kinds) {
+      for (const other of kinds) {
+        const [stays, leaves] = [shares.enter(left), [shares.enter(other), shares.enter(other)]]
+        let isIdle = false
+        const idle = Effect.runPromise(shares.idle).then(() => {
+          isIdle = true
+        })
+        for (const leave of leaves) leave!()
+        await new Promise((done) => setImmediate(done))
+        assert.isFalse(isIdle)
+        stays!()
+        await idle
+      }
+    }
+  })
+
   it("are idle when every place was given back", async () => {
     const shares = make(5)
     const places = [entering("a"), entering("a", { takesAway: true }), entering("", { always: true })].map(shares.enter)

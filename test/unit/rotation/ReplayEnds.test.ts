@@ -1,7 +1,7 @@
 // Verifies R-REC-1.
 /** What a replica carries out again before it answers anything, of rights that this history may know or not. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Result } from "effect"
+import { Cause, Effect, Exit, Layer, Result } from "effect"
 import { AuditNotes } from "../../../src/actors/audit/AuditNotes.ts"
 import { ClientCredentialNotFound, RowChanged, TokenNotFound } from "../../../src/domain/errors.ts"
 import * as ReplayEnds from "../../../src/rotation/ReplayEnds.ts"
@@ -11,10 +11,13 @@ import { scriptedTenants } from "../../support/scriptedTenants.ts"
 const eventOf = (type: string, subject: string): Announced => ({ type, tenantId: "demo", subject, at: 1_000_000 })
 
 /** A database of a moment before those events; what was written down when all was carried out, or nothing was. */
-const replaying = (events: ReadonlyArray<Announced>) => {
+const replaying = (
+  events: ReadonlyArray<Announced>,
+  { acceptGap = false, first = 1 }: { readonly acceptGap?: boolean; readonly first?: number } = {}
+) => {
   const { layer, script } = scriptedTenants()
   const written: Array<Readonly<Record<string, unknown>>> = []
-  const page = (of: ReadonlyArray<Announced>) => Effect.succeed({ events: of, next: null, first: 1 })
+  const page = (of: ReadonlyArray<Announced>) => Effect.succeed({ events: of, next: null, first })
   const replay = Effect.exit(
     Effect.scoped(
       Layer.build(
@@ -22,7 +25,7 @@ const replaying = (events: ReadonlyArray<Announced>) => {
           Layer.provide([
             layer,
             Layer.succeed(RestoreMark, {
-              pending: Effect.succeed({ backupAt: 1_000_000, acceptGap: false }),
+              pending: Effect.succeed({ backupAt: 1_000_000, acceptGap }),
               replayed: Effect.sync(() => void written.push({ replayed: true }))
             }),
             Layer.succeed(PublishedEnds, {
@@ -62,6 +65,31 @@ describe("a replay of what ended after a backup", () => {
       const [row, end] = written
       assert.deepInclude(row, { revoked: 1, clients: 1 })
       assert.deepStrictEqual(end, { replayed: true })
+    })
+  )
+
+  it.effect("begins nothing where what was announced since may be gone, unless that was accepted, which is told", () =>
+    Effect.gen(function* () {
+      const events = [eventOf("token.revoked", "token"), eventOf("client-credential.revoked", "client")]
+      for (const acceptGap of [false, true]) {
+        const { replay, script, written } = replaying(events, { acceptGap, first: 5 })
+        let ended = 0
+        const end = Effect.sync(() => void ended++)
+        script.transitionTokens = (_, refs) =>
+          Effect.as(
+            end,
+            refs.map(() => Result.succeed({} as never))
+          )
+        script.clientsTransition = () => Effect.as(end, {} as never)
+        const exit = yield* replay
+        if (acceptGap) {
+          assert.isTrue(Exit.isSuccess(exit))
+          assert.deepInclude(written[0], { gap_accepted: true, revoked: 1 })
+        } else {
+          assert.instanceOf(Cause.squash(Exit.isFailure(exit) ? exit.cause : Cause.empty), ReplayEnds.AnnouncementsLost)
+          assert.deepStrictEqual([ended, written], [0, []])
+        }
+      }
     })
   )
 

@@ -202,3 +202,28 @@ it.effect("a step that was claimed before its replica stops is not begun, and is
     assert.deepStrictEqual([row().rotating?.attempts, row().rotating?.term], [1, 2])
   })
 )
+
+it.effect("another interval counts from the last rotation, and what is over by it is due now and not before", () =>
+  Effect.gen(function* () {
+    const day = 86_400_000
+    const made = yield* credentialWorld
+    const { credentials, rotators } = yield* made.replica("one")
+    yield* rotators.put("demo", { name: "crm", seal_to: createCurve().getPublicKey() }, caller)
+    const named = { type: "basic", rotation: { rotator: "crm", every: "P30D" } }
+    const secret = { username: "u", password: "a password" }
+    const { credentialId } = yield* credentials.store("demo", request(secret, named), caller)
+    const row = () => made.tables.credentials.get(credentialId)!
+    // The world's time begins at 0.
+    const lastRotatedAt = -40 * day
+    made.tables.credentials.put(made.tagged({ ...row(), rotating: { ...row().rotating!, lastRotatedAt } }))
+    for (const [every, due] of [
+      ["P60D", 20 * day],
+      ["P20D", 0]
+    ] as const) {
+      const changed = { ...nothingElse, credentialId, rotation: { rotator: "crm", every }, expectedVersion: null }
+      yield* credentials.update("demo", changed, caller)
+      const { nextRotationAt } = row().rotating!
+      assert.deepStrictEqual([nextRotationAt, row().refreshDueAt], [due, due], every)
+    }
+  })
+)

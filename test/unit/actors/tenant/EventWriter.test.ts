@@ -4,6 +4,7 @@ import { Effect, Layer, Result } from "effect"
 import { Ids } from "../../../../src/actors/tenant/Ids.ts"
 import { bodyOf, EventWriter } from "../../../../src/actors/tenant/TokenEvents.ts"
 import type { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
+import { activateOnFirstUse } from "../../../../src/actors/tokens/commands/tokens.ts"
 import { eventBytesMax } from "../../../../src/domain/Names.ts"
 import type { Token } from "../../../../src/domain/Token.ts"
 import * as Pieces from "../../../../src/observability/Pieces.ts"
@@ -20,7 +21,7 @@ const someIds = Layer.succeed(Ids, { next: () => "id", tokenValue: () => "value"
 describe("events of tokens", () => {
   const begun = Effect.gen(function* () {
     const world = yield* tenantWorld
-    const { tenants } = yield* world.replica("one")
+    const { commit, tenants } = yield* world.replica("one")
     yield* tenants.createTenant({ tenantId: "acme", name: null }, operator)
     const made: Array<string> = []
     for (const appName of ["app", "other"]) {
@@ -31,7 +32,7 @@ describe("events of tokens", () => {
       }
     }
     const entries = () => Array.from(world.tables.outbox.values(), ({ entry }) => entry)
-    return { entries, made, tenants }
+    return { commit, entries, made, tenants }
   })
 
   it.live("say the end of sessions once for each application and endpoint, with all ids", () =>
@@ -46,6 +47,27 @@ describe("events of tokens", () => {
         [
           ["app", "shared", made.slice(0, 2).toSorted()],
           ["other", "shared", made.slice(2).toSorted()]
+        ]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("say no end of sessions where a token is made, used first, activated, or rotated with an overlap", () =>
+    Effect.gen(function* () {
+      const { commit, entries, made, tenants } = yield* begun
+      const [used, asked] = made as [string, string]
+      yield* commit.serve("acme", [{ command: activateOnFirstUse([used], operator), reply: () => {} }])
+      const active = { target: "Active", expectedVersion: null, reason: null } as const
+      yield* tenants.transitionTokens("acme", [{ tokenId: asked }], active, operator)
+      yield* tenants.rotateToken("acme", { tokenId: asked, overlapMs: 60_000, token: null }, operator)
+      assert.deepStrictEqual(
+        entries().map(({ headers, stream }) => [headers["ce-type"], stream]),
+        [
+          ...made.map(() => ["token.provisioned", "events"]),
+          ["token.activated", "events"],
+          ["token.activated", "events"],
+          ["token.rotated", "events"],
+          ["token.provisioned", "events"]
         ]
       )
     }).pipe(Effect.scoped)

@@ -3,6 +3,7 @@
 
 import { Result } from "effect"
 import { assert, describe, it } from "vitest"
+import type { AnyCommand } from "../../../../src/actors/tenant/Command.ts"
 import { allHold } from "../../../../src/actors/tenant/RowTagging.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import { Workspace } from "../../../../src/actors/tenant/Workspace.ts"
@@ -116,6 +117,28 @@ describe("transition", () => {
     const ran = atOnce(workspaceOf([tokenWith({})]).run(commands.deleteToken(idOf(2), caller)))
     assert.isTrue(Result.isFailure(ran.result))
     assert.isTrue(ran.waitsForEarlier)
+  })
+
+  it("a change raises a token's version by one, whoever makes it, and its row and its event have the same", () => {
+    const wanted = { target: "Suspended", expectedVersion: null, reason: null } as const
+    const changing: Record<string, readonly [AnyCommand, Partial<Token>]> = {
+      asked: [commands.transition([{ tokenId: idOf(1) }], wanted, caller), {}],
+      used: [commands.activateOnFirstUse([idOf(1)], caller), { status: "Inactive" }],
+      ended: [commands.endTokens([idOf(1)], caller), { expiresAt: now }],
+      deleted: [commands.deleteToken(idOf(1), caller), {}],
+      purged: [commands.purgeTokens([idOf(1)], caller), {}]
+    }
+    for (const [what, [command, row]] of Object.entries(changing)) {
+      const workspace = workspaceOf([tokenWith(row)])
+      assert.isTrue(Result.isSuccess(atOnce(workspace.run(command)).result), what)
+      assert.deepStrictEqual(
+        workspace.facts.map(({ token }) => token.version),
+        [4],
+        what
+      )
+      const versions = workspace.changes().tokensUpdated.map(({ version }) => version)
+      assert.deepStrictEqual(versions, what === "deleted" || what === "purged" ? [] : [4], what)
+    }
   })
 
   it("an ended token is Revoked whatever its row says", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Logger, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { ActorsConfig } from "../../../../src/actors/tenant/ActorsConfig.ts"
 import type { ValidationAnswer } from "../../../../src/actors/tenant/Tenants.ts"
@@ -98,6 +98,25 @@ const setup = Effect.fnUntraced(function* (own: Partial<typeof settings>) {
 })
 
 describe("the validator's layer", () => {
+  it.effect("tells each second what it has counted since", () =>
+    Effect.gen(function* () {
+      const names = ["cm_validation_hot_hits_total", "cm_validation_statements_total", "cm_hot_tokens"]
+      const told = Effect.map(Metric.snapshot, (all) =>
+        names.map((name) => {
+          const state = all.find(({ id }) => id === name)?.state as { count?: number; value?: number } | undefined
+          return Number(state?.count ?? state?.value ?? 0)
+        })
+      )
+      const { validate } = yield* setup({})
+      const [hits = 0, statements = 0] = yield* told
+      for (let time = 0; time < 4; time++) yield* validate("value1")
+      for (let second = 0; second < 2; second++) {
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(yield* told, [hits + 3, statements + 1, 1])
+      }
+    })
+  )
+
   it.effect("records last uses in batches, the newest of each token, and not at each validation", () =>
     Effect.gen(function* () {
       const { recorded, validate } = yield* setup({})

@@ -1,8 +1,8 @@
 // Verifies R-INP-2, R-LIM-3.
 import { assert, describe, it } from "vitest"
 import { heldBytesMax } from "../../../../src/actors/tenant/HeldRefusals.ts"
-import { tooMany } from "../../../../src/actors/validation/ValidationReply.ts"
-import { waiterForBytes } from "../../../../src/actors/validation/Waiter.ts"
+import { badRequest, tooMany } from "../../../../src/actors/validation/ValidationReply.ts"
+import { leaving, waiterForBytes, waiterForTexts } from "../../../../src/actors/validation/Waiter.ts"
 import { EndpointTokenValidationRequest, EndpointTokenValidationResponse } from "../../../../src/schema/Ecap.ts"
 import { RequestFrame } from "../../../../src/schema/EcapFrame.ts"
 
@@ -33,6 +33,19 @@ describe("who waits with a request in bytes", () => {
     const answers = replies.map((reply) => EndpointTokenValidationResponse.decode(reply))
     assert.lengthOf(answers, 1)
     assert.deepInclude(answers[0], { correlationId: "c-1", statusCode: 429 })
+  })
+
+  it("is answered once, as is who waits with texts, whatever comes behind it", () => {
+    const request = { correlationId: "c", timestamp: 0n, timeout: 0n, appName: "app", token: "t" }
+    const read = Buffer.from(EndpointTokenValidationRequest.encode(request))
+    const frame = new RequestFrame()
+    assert.isTrue(frame.read(read))
+    const statuses: Array<number> = []
+    const bytes = waiterForBytes(read, frame, (_, status) => void statuses.push(status))
+    const texts = waiterForTexts(null, false, ({ statusCode }) => void statuses.push(statusCode))
+    const left = leaving(texts, () => void statuses.push(0))
+    for (const waiter of [bytes, left]) for (const answer of [tooMany, badRequest]) waiter.answer(answer, 0)
+    assert.deepStrictEqual(statuses, [429, 0, 429])
   })
 
   it("makes no copy of a correlation id that is longer than what is held", () => {

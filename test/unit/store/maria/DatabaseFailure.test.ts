@@ -7,6 +7,8 @@ import {
   DatabaseFailure,
   fromUnknown,
   isOfStatement,
+  isPassing,
+  isUnreachable,
   uniqueKeyPattern
 } from "../../../../src/store/maria/DatabaseFailure.ts"
 
@@ -26,6 +28,30 @@ describe("a failure of writes that went with their COMMIT", () => {
       assert.isFalse(isOfStatement(failure(errno)), `${errno}`)
     assert.isFalse(isOfStatement(failure(-1)), "an exception of our own code")
     assert.isFalse(isOfStatement(failure(1205, { fatal: true })), "a connection that is gone")
+  })
+})
+
+describe("a failure that passes by itself", () => {
+  it("is one of a server that is not reached, that was lost against others, or that took too long", () => {
+    for (const errno of [1040, 1053, 1203, 45_009, 45_012, 1213, 1205, 1020, 1317, 1927, 1969, 45_013, 45_026])
+      assert.isTrue(isPassing(failure(errno)), `${errno}`)
+    for (const code of ["ECONNREFUSED", "ETIMEDOUT", "TIMED_OUT"]) assert.isTrue(isPassing(failure(0, { code })), code)
+    for (const errno of [1045, 1049, 1062, 1064, -1, 0]) assert.isFalse(isPassing(failure(errno)), `${errno}`)
+    for (const errno of [1213, 1969]) assert.isFalse(isUnreachable(failure(errno)), `${errno}`)
+  })
+})
+
+describe("what is thrown that is none of the database's", () => {
+  it("has the code that the machine gives it, and else none, and is never met as if it were another", () => {
+    const of = (cause: unknown) => fromUnknown(cause)
+    const refused = Object.assign(new Error("x"), { code: "ECONNREFUSED" })
+    for (const cause of [refused, new AggregateError([refused])])
+      assert.deepInclude(of(cause), { errno: 0, code: "ECONNREFUSED", fatal: true })
+    const strange = [null, undefined, "ECONNREFUSED", { code: "ECONNREFUSED" }, new AggregateError([])]
+    for (const cause of [...strange, new Error("x"), Object.assign(new Error("x"), { code: 5 })])
+      assert.deepInclude(of(cause), { errno: -1, code: "NOT_OF_THE_DATABASE", fatal: true, cause })
+    const own = failure(1213)
+    assert.strictEqual(of(own), own)
   })
 })
 
