@@ -135,6 +135,12 @@ export const actors: ReadonlyArray<Mutant> = [
     { breaks: ["R-ROT-1"], tests: ["test/unit/actors/credentials/RotationChange.test.ts"] },
     [
       {
+        id: "credentials-rotation-new-interval-is-due-at-once",
+        from: "nextRotationAt: Math.max(workspace.now, from + everyMs)",
+        to: "nextRotationAt: Math.min(workspace.now, from + everyMs)",
+        tests: ["test/unit/actors/credentials/RotatorFields.test.ts"]
+      },
+      {
         id: "credentials-rotation-generations-outrun-the-clock",
         from: "Math.max(generation, term) <= afterForgotten(now)",
         to: "Math.min(generation, term) <= afterForgotten(now)"
@@ -257,6 +263,12 @@ export const actors: ReadonlyArray<Mutant> = [
     "src/actors/audit/RefusalLedger.ts",
     { breaks: ["R-SEC-13", "R-AUD-4"], tests: [`${audit}/RefusalLedger.test.ts`] },
     [
+      {
+        id: "audit-ledger-empty-counts-are-kept",
+        from: "if (named === 0) this.named.delete(group)",
+        to: "if (named < 0) this.named.delete(group)",
+        breaks: ["P6"]
+      },
       {
         id: "audit-ledger-any-number-of-ids",
         from: "(this.named.get(group) ?? 0) < this.idsMax",
@@ -693,6 +705,13 @@ export const actors: ReadonlyArray<Mutant> = [
     "src/actors/credentials/RefreshCommands.ts",
     { breaks: ["P7", "R-REF-11"], tests: [`${refresher}#what an exchange brings`] },
     [
+      {
+        id: "credentials-refresh-ended-answer-lives",
+        from: "const lives = expiresAt === null || expiresAt > now",
+        to: "const lives = expiresAt === null || expiresAt > 0",
+        breaks: ["R-REF-11", "R-SEC-8"],
+        tests: [`${refresher}#ended by itself brings nothing back`]
+      },
       {
         id: "credentials-refresh-aside-grant-not-held",
         from: "      holding = Life.withSpare(marked, { ...one, ...of })\n",

@@ -312,6 +312,25 @@ export const coherence: ReadonlyArray<Mutant> = [
       tests: [`${unit}/LeaseBucket.test.ts`]
     },
     {
+      id: "coherence-bucket-first-of-two-names",
+      from: 'msg.headers?.last("Nats-Subject")',
+      to: 'msg.headers?.get("Nats-Subject")',
+      tests: [`${live}#waits for a replica over whose entry`]
+    },
+    {
+      id: "coherence-bucket-stored-message-ends-the-listing",
+      survives: "the servers that are supported take such a line off a message when they store it. A second fence",
+      from: 'msg.headers?.has("Nats-Subject") === true ? 0 : (msg.headers?.code ?? 0)',
+      to: "msg.headers?.code ?? 0",
+      tests: [`${live}#waits for a replica over whose entry`]
+    },
+    {
+      id: "coherence-bucket-first-of-two-sequences",
+      from: "msg.headers?.last(header)",
+      to: "msg.headers?.get(header)",
+      tests: [`${live}#waits for a replica over whose entry`]
+    },
+    {
       id: "coherence-bucket-write-without-revision",
       from: "expect: { lastSubjectSequence: revision }",
       to: "expect: {}"

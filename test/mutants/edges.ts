@@ -492,6 +492,17 @@ export const edges: ReadonlyArray<Mutant> = [
 
   ...faultsIn("src/rotation/ReplayEnds.ts", { breaks: ["R-REC-1"], tests: ["test/unit/rotation/ReplayEnds.test.ts"] }, [
     {
+      id: "rotation-replay-goes-on-over-a-gap",
+      from: "  if (!reachesBack && !restored.acceptGap) return yield* new AnnouncementsLost()\n",
+      to: "",
+      breaks: ["P1", "R-REC-1"]
+    },
+    {
+      id: "rotation-replay-gap-is-not-told",
+      from: "gap_accepted: restored.acceptGap && !reachesBack",
+      to: "gap_accepted: restored.acceptGap && reachesBack"
+    },
+    {
       id: "rotation-replay-stops-at-a-client-of-later",
       from: '  "ClientCredentialNotFound",\n',
       to: ""
@@ -565,6 +576,26 @@ export const edges: ReadonlyArray<Mutant> = [
   ]),
 
   // ---- scripts
+  ...faultsIn("scripts/lib/arguments.mjs", { breaks: ["R-RUN-15"], tests: ["test/unit/commands.test.ts"] }, [
+    { id: "scripts-arguments-misused-ends-well", from: "process.exit(2)", to: "process.exit(0)" },
+    { id: "scripts-arguments-asked-for-help-goes-on", from: "if (help === true) {", to: "if (help === false) {" },
+    {
+      id: "scripts-arguments-too-many-go-on",
+      from: "if (positionals.length > operands.most) misused(",
+      to: "if (positionals.length > operands.most + 9) misused("
+    },
+    {
+      id: "scripts-arguments-too-few-go-on",
+      from: "if (positionals.length < operands.least) misused(",
+      to: "if (positionals.length < operands.least - 1) misused("
+    },
+    {
+      id: "scripts-reset-takes-anything",
+      file: "scripts/reset.mjs",
+      from: 'argumentsOf(import.meta.filename, { call: "npm run reset" })',
+      to: "void argumentsOf"
+    }
+  ]),
   ...faultsIn("scripts/lib/watchdog.sh", { breaks: ["R-RUN-1"], tests: ["test/integration/watchdog.test.ts"] }, [
     {
       id: "scripts-watchdog-ends-servers-first",

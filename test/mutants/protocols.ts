@@ -265,6 +265,12 @@ export const protocols: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/protocols/Shares.ts", { breaks: ["R-ACT-2"], tests: [`${unit}/shares.test.ts`] }, [
+    {
+      id: "protocols-shares-idle-while-one-is-taken",
+      from: "if (ordinaryCount + keptCount + alwaysCount > 0) return",
+      to: "if (ordinaryCount + keptCount - alwaysCount > 0) return",
+      breaks: ["R-DUR-2"]
+    },
     { id: "protocols-shares-tenants-place-stays-taken", from: "      tenants.add(tenant, -1)\n", to: "" },
     {
       id: "protocols-shares-askers-place-stays-taken",
@@ -417,6 +423,12 @@ export const protocols: ReadonlyArray<Mutant> = [
         tests: [management]
       },
       {
+        id: "protocols-headers-first-of-two-traces",
+        from: 'parseTraceparent(headerOf(message, "traceparent"))',
+        to: 'parseTraceparent(headerValues(message.headers, "traceparent")[0] ?? null)',
+        tests: [management]
+      },
+      {
         id: "protocols-headers-twice-is-once",
         from: "return values.length === 1 ?",
         to: "return values.length <= 2 ?"
@@ -539,6 +551,12 @@ export const protocols: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/protocols/ClientAuthentication.ts", { breaks: ["R-CLI-7"], tests: [`${unit}/clients.test.ts`] }, [
     {
+      id: "protocols-clients-long-id-is-held",
+      from: "refusals.hold(to.bytes + Buffer.byteLength(correlationId), once)",
+      to: "refusals.hold(to.bytes + [...correlationId].length, once)",
+      breaks: ["P6", "R-INP-2"]
+    },
+    {
       id: "protocols-clients-place-stays-taken",
       from: "      inFlight.leave()\n",
       to: "",
@@ -608,6 +626,18 @@ export const protocols: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/protocols/Ecap.ts", { breaks: ["R-TOK-2"], tests: [`${unit}/ecap.test.ts`] }, [
+    {
+      id: "protocols-ecap-long-id-is-held",
+      from: "refusals.hold(to.bytes + Buffer.byteLength(correlationId), () => {",
+      to: "refusals.hold(to.bytes, () => {",
+      breaks: ["P6", "R-INP-2"]
+    },
+    {
+      id: "protocols-ecap-long-id-is-counted-in-units",
+      from: "refusals.hold(to.bytes + Buffer.byteLength(correlationId), () => {",
+      to: "refusals.hold(to.bytes + correlationId.length, () => {",
+      breaks: ["P6", "R-INP-2"]
+    },
     {
       id: "protocols-ecap-late-transition",
       from: "BigInt(now) > request.timestamp + request.timeout",

@@ -40,6 +40,17 @@ export const store: ReadonlyArray<Mutant> = [
     { breaks: ["P2", "R-DUR-4"], tests: [`${unit}/maria/DatabaseFailure.test.ts`] },
     [
       {
+        id: "store-failure-lost-race-does-not-pass",
+        from: "isUnreachable(failure) || isRepeatable(failure) || cutShort",
+        to: "isUnreachable(failure) || (isRepeatable(failure) && failure.fatal) || cutShort",
+        breaks: ["P10", "R-DUR-4"]
+      },
+      {
+        id: "store-failure-of-anything-with-a-code",
+        from: 'first instanceof Error && "code" in first && typeof first.code',
+        to: "typeof (first as { readonly code?: unknown })?.code"
+      },
+      {
         id: "store-constraint-is-of-the-first-statements-table",
         from: "uniqueKeyPattern.exec(key)?.groups?.table ?? first",
         to: "first"
@@ -753,6 +764,25 @@ export const store: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn("src/store/maria/load/outbox.ts", { breaks: ["P3", "R-EVT-1"], tests: [`${maria}/Outbox.test.ts`] }, [
     {
+      id: "store-outbox-read-again-for-a-row",
+      from: "2 * before.filter((row) => !isHeld(row)).length >= limit",
+      to: "before.length > limit",
+      breaks: ["P6", "R-EVT-1"],
+      tests: [`${unit}/maria/unsent.test.ts`]
+    },
+    {
+      id: "store-outbox-filled-by-what-may-not-leave",
+      from: "2 * before.filter((row) => !isHeld(row)).length >= limit",
+      to: "4 * before.filter((row) => !isHeld(row)).length >= limit",
+      tests: [`${unit}/maria/unsent.test.ts`]
+    },
+    {
+      id: "store-outbox-short-page-of-what-may-not-leave",
+      from: "limit > fewRows && 2",
+      to: "limit > 0 && 2",
+      tests: [`${unit}/maria/unsent.test.ts`]
+    },
+    {
       id: "store-sql-relay-is-handed-large-rows",
       breaks: ["R-EVT-5"],
       tests: [`${maria}/maria/LargeRows.test.ts`],
@@ -768,8 +798,8 @@ export const store: ReadonlyArray<Mutant> = [
     { id: "store-sql-order-of-events", from: "  ORDER BY o.id LIMIT ?`", to: "  ORDER BY o.id DESC LIMIT ?`" },
     {
       id: "store-unsent-held-fill-the-answer",
-      from: "rows.length === limit && before.length < limit",
-      to: "rows.length > limit && before.length < limit"
+      from: "if (rows.length < limit || before.length === limit) return",
+      to: "if (rows.length <= limit || before.length === limit) return"
     },
     {
       id: "store-unsent-others-twice",
@@ -1133,19 +1163,35 @@ export const store: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn("src/store/maria/Migrations.ts", { breaks: ["R-RUN-1"], tests: [`${maria}/maria/Migrations.test.ts`] }, [
     {
+      id: "store-migrations-keep-a-table-from-all",
+      from: "const tableWaitSeconds = 1\n",
+      to: "const tableWaitSeconds = 86_400\n",
+      breaks: ["P10", "R-RUN-1"]
+    },
+    {
+      id: "store-migrations-try-a-table-once",
+      from: 'error._tag === "DatabaseFailure" && isRepeatable(error) ?',
+      to: 'error._tag === "DatabaseFailure" && error.errno === 0 ?'
+    },
+    {
+      id: "store-migrations-never-give-a-table-up",
+      from: "    what,\n    limit,\n    pause:",
+      to: "    what,\n    limit: Duration.infinity,\n    pause:"
+    },
+    {
       id: "store-migrations-warn-not-of-prepared-statements",
       from: "if (prepared > Columns.whole(row, 3)) {",
       to: "if (prepared > 2 * Columns.whole(row, 3)) {"
     },
     {
       id: "store-migrations-without-lock",
-      from: "          await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))\n",
-      to: "          if (known.length === 0) await takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))\n"
+      from: "attempt(() => takeLock(connection, Math.ceil(Duration.toSeconds(settings.migrationWait)))),\n",
+      to: "attempt(async () => (known.length === 0 ? takeLock(connection, 1) : undefined)),\n"
     },
     {
       id: "store-migrations-recorded-first",
-      from: "    await connection.command(step.sql)\n    await connection.run(recordSql, [step.number, step.name])",
-      to: "    await connection.run(recordSql, [step.number, step.name])\n    await connection.command(step.sql)"
+      from: "    yield* oneStep(`schema step ${number} (${name})`, limit, () => connection.command(sql))\n    yield* attempt(() => connection.run(recordSql, [number, name]))\n",
+      to: "    yield* attempt(() => connection.run(recordSql, [number, name]))\n    yield* oneStep(`schema step ${number} (${name})`, limit, () => connection.command(sql))\n"
     },
     {
       id: "store-migrations-newer-schema",
@@ -1227,6 +1273,18 @@ export const store: ReadonlyArray<Mutant> = [
         id: "store-pool-connection-of-the-other-mode",
         from: "connection.mode() === wanted",
         to: "connection.mode() !== wanted"
+      },
+      {
+        id: "store-pool-kept-for-one-clean-reason",
+        breaks: ["P3", "R-DUR-6"],
+        from: "return exit.cause.reasons.every(",
+        to: "return exit.cause.reasons.some("
+      },
+      {
+        id: "store-pool-kept-after-a-fatal-failure",
+        breaks: ["P3", "R-DUR-6"],
+        from: "!(reason.error instanceof DatabaseFailure && reason.error.fatal)",
+        to: "reason.error !== undefined"
       }
     ]
   ),
@@ -1319,6 +1377,29 @@ export const store: ReadonlyArray<Mutant> = [
         id: "store-turns-made-longer-with-what-others-try",
         from: 'SET probe_until = ? WHERE circuit = ? AND probe_until = ?"\nconst endProbeSql',
         to: 'SET probe_until = ? WHERE circuit = ? AND probe_until <> ?"\nconst endProbeSql'
+      },
+      {
+        id: "store-turns-closed-for-less-than-was-asked-for",
+        from: "SET closed_until = GREATEST(closed_until, ${Columns.momentSql} + ?)",
+        to: "SET closed_until = ${Columns.momentSql} + ?",
+        breaks: ["R-REF-14"]
+      },
+      {
+        id: "store-turns-tried-for-less-than-was-asked-for",
+        file: "src/store/maria/ProviderTurns.ts",
+        from: "SET closed_until = GREATEST(closed_until, ?)",
+        to: "SET closed_until = ?",
+        breaks: ["R-REF-14"]
+      },
+      {
+        id: "store-turns-forgotten-circuit-keeps-its-queues",
+        from: '  await session.run(openSql("provider"), [provider])\n',
+        to: ""
+      },
+      {
+        id: "store-turns-closed-circuit-keeps-its-queues",
+        from: '  await session.run(openSql(of === "provider" ? "circuit" : "lane"), [key])\n',
+        to: ""
       }
     ]
   ),

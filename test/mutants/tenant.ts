@@ -15,6 +15,24 @@ export const tenant: ReadonlyArray<Mutant> = [
       to: "else if (error.isPassing === false && group.length > 1_000_000) return singly(tenantId, group)"
     },
     {
+      id: "tenant-commit-waits-in-vain-for-nothing-done",
+      from: "committed: !isRefused(answer) }",
+      to: "committed: false }",
+      breaks: ["R-DUR-4"]
+    },
+    {
+      id: "tenant-commit-refused-one-is-committed",
+      from: "committed: !isRefused(answer) }",
+      to: "committed: true }",
+      breaks: ["R-DUR-4"]
+    },
+    {
+      id: "tenant-commit-refused-in-part-is-not-committed",
+      from: "each.every((one) =>",
+      to: "each.some((one) =>",
+      breaks: ["R-DUR-4"]
+    },
+    {
       id: "tenant-commit-answer-outlives-its-time",
       from: "workspace.now - before.createdAt >= answersLiveMs",
       to: "workspace.now - before.createdAt >= 100 * answersLiveMs",

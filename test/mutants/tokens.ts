@@ -6,6 +6,28 @@ const commands = `${unit}/tokenCommands.test.ts`
 const tenants = `${unit}/LiveTenants.test.ts`
 
 export const tokens: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/actors/tokens/commands/transition.ts", { breaks: ["P3", "R-EVT-3"], tests: [] }, [
+    {
+      id: "tokens-first-use-ends-sessions",
+      from: 'previousStatus: "Inactive", reason: null, endsSessions: false, caller',
+      to: 'previousStatus: "Inactive", reason: null, endsSessions: true, caller',
+      tests: ["test/unit/actors/tenant/EventWriter.test.ts"]
+    }
+  ]),
+  ...faultsIn("src/actors/tokens/commands/endings.ts", { breaks: ["P3", "R-EVT-1"], tests: [commands] }, [
+    {
+      id: "tokens-end-raises-the-version-twice",
+      from: "        version: token.version + 1,\n        updatedAt: workspace.now,",
+      to: "        version: token.version + 2,\n        updatedAt: workspace.now,"
+    }
+  ]),
+  ...faultsIn("src/actors/tokens/commands/adminKey.ts", { breaks: ["R-BUS-5"], tests: [tenants] }, [
+    {
+      id: "tokens-admin-key-is-kept-where-its-answer-is",
+      from: "operation: `admin ${caller.idempotency.operation}`",
+      to: "operation: caller.idempotency.operation"
+    }
+  ]),
   ...faultsIn(
     "src/actors/tokens/validateAll.ts",
     { breaks: ["R-BUS-35", "R-LIM-3", "P6"], tests: [`${unit}/validateAll.test.ts`, `${unit}/pieces.test.ts`] },

@@ -51,14 +51,14 @@ export const validation: ReadonlyArray<Mutant> = [
       },
       {
         id: "validation-written-is-no-use",
-        from: "      this.noteUse(ref, wall)\n      // Last",
-        to: "      // Last",
+        from: "if (isWritten) this.noteUse(ref, wall)",
+        to: "if (isWritten) void wall",
         ...written
       },
       {
         id: "validation-written-bug-is-the-batch-s",
-        from: "    } catch (bug) {\n      this.options.onBug(bug)\n      return false\n",
-        to: "    } catch (bug) {\n      this.options.onBug(bug)\n      throw bug\n",
+        from: "      this.options.onBug(bug)\n    }\n    return isWritten",
+        to: "      this.options.onBug(bug)\n      throw bug\n    }\n    return isWritten",
         ...written
       }
     ]
@@ -242,6 +242,23 @@ export const validation: ReadonlyArray<Mutant> = [
     { id: "validation-tombstones-count-is-not-given-back", from: "    this.count--\n", to: "" }
   ]),
   ...faultsIn("src/actors/validation/Waiter.ts", { breaks: ["R-LIM-3"], tests: [`${unit}/Waiter.test.ts`] }, [
+    {
+      id: "validation-waiter-of-bytes-answered-twice",
+      from: "      answered = true\n      respond(",
+      to: "      respond(",
+      breaks: ["R-TOK-2"]
+    },
+    {
+      id: "validation-waiter-of-texts-answered-twice",
+      from: "      answered = true\n      // Only",
+      to: "      // Only",
+      breaks: ["R-TOK-2"]
+    },
+    {
+      id: "validation-waiter-leaves-twice",
+      from: "      isWaiting = false\n",
+      to: ""
+    },
     {
       id: "validation-waiter-keeps-what-was-read",
       from: "new Uint8Array(request.subarray(correlationStart, correlationEnd))",
@@ -519,6 +536,26 @@ export const validation: ReadonlyArray<Mutant> = [
       from: "if (ref !== 0) beliefs.hot.setTold(ref, false)",
       to: "if (ref < 0) beliefs.hot.setTold(ref, false)",
       breaks: ["R-TOK-3"]
+    },
+    {
+      id: "validation-path-hot-one-told-again",
+      from: "      hot.setTold(ref, true)\n",
+      to: "",
+      breaks: ["R-TOK-3"]
+    },
+    {
+      id: "validation-path-use-of-what-is-not-written",
+      from: "if (isWritten) this.noteUse(ref, wall)",
+      to: "this.noteUse(ref, wall)",
+      breaks: ["R-TOK-9"],
+      tests: [`${unit}/writtenVerdicts.test.ts`]
+    },
+    {
+      id: "validation-path-written-is-answered-twice",
+      from: "      this.options.onBug(bug)\n    }\n    return isWritten",
+      to: "      this.options.onBug(bug)\n      return false\n    }\n    return isWritten",
+      breaks: ["R-TOK-2"],
+      tests: [`${unit}/writtenVerdicts.test.ts`]
     }
   ]),
   ...faultsIn(
@@ -579,6 +616,12 @@ export const validation: ReadonlyArray<Mutant> = [
     "src/actors/validation/LiveValidator.ts",
     { breaks: ["R-TOK-9"], tests: [`${unit}/LiveValidatorLayer.test.ts`] },
     [
+      {
+        id: "validation-counts-are-not-told",
+        from: '  yield* every("validation metrics", metricsEvery, makePublish(path.counts))\n',
+        to: "  void [metricsEvery, makePublish]\n",
+        breaks: ["P10"]
+      },
       {
         id: "validation-drained-before-the-refused-know",
         from: "path.quiet().then(() => Effect.runPromiseWith(context)(refusals.end))",

@@ -270,6 +270,24 @@ const stored: ReadonlyArray<Mutant> = [
       id: "scripts-export-begins-with-its-last-row",
       from: "const from = last + 1",
       to: "const from = last"
+    },
+    {
+      id: "scripts-export-not-whole-ends-well",
+      from: "process.exit(isWhole ? 0 : 1)",
+      to: "process.exit(0)",
+      tests: ["test/integration/auditExport.test.ts"]
+    },
+    {
+      id: "scripts-export-not-whole-is-signed",
+      from: "if (isWhole) appendFileSync(",
+      to: "if (last > 0) appendFileSync(",
+      tests: ["test/integration/auditExport.test.ts"]
+    },
+    {
+      id: "scripts-export-unanswered-ends-well",
+      from: "stop(`${what}: ${error.message}\\n`)",
+      to: "process.exit(0)",
+      tests: ["test/integration/auditExport.test.ts"]
     }
   ]),
   ...faultsIn("scripts/audit-verify.mjs", { breaks: ["P8", "R-AUD-7"], tests: [exported] }, [
