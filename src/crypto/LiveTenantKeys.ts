@@ -8,7 +8,8 @@
  * A key that was retired or destroyed leaves memory within `dropEvery`; a removed tenant's at once (`forget`).
  *
  * Uses are counted in the database in blocks, taken before they are used: a replica that dies wastes
- * the rest of its block, so the count is never below the truth.
+ * the rest of its block. What is sealed by those who asked in one moment may be more than was left, and is taken with the
+ * next block; by no more than that the count is ever below the truth.
  */
 import { Cache, Duration, Effect, Exit, Layer } from "effect"
 import * as Loop from "../observability/Loop.ts"
@@ -119,11 +120,18 @@ export const make = Effect.gen(function* () {
     timeToLive: keep(activeFor)
   })
 
+  /** Where a key is at its end, with what is left of it; where nothing is, the next one. */
+  const activeWithUses = Effect.fnUntraced(function* (tenantId: string, records: number) {
+    for (;;) {
+      const held = yield* Cache.get(active, tenantId)
+      if (records > Math.max(1, held.usesLeft)) yield* takeUses(held, records)
+      if (held.usesLeft < 2) yield* Cache.invalidate(active, tenantId)
+      if (held.usesLeft > 0) return held
+    }
+  })
+
   const sealerFor = (tenantId: string, records = 1): Effect.Effect<TenantSealer, TenantKeyUnavailable> =>
-    Cache.get(active, tenantId).pipe(
-      // Where the key is at its end, with what is left of it.
-      Effect.tap((held) => (records > Math.max(1, held.usesLeft) ? takeUses(held, records) : Effect.void)),
-      Effect.tap((held) => (held.usesLeft > 1 ? Effect.void : Cache.invalidate(active, tenantId))),
+    activeWithUses(tenantId, records).pipe(
       Effect.map((held) => ({
         keyId: held.key.keyId,
         isSpent: () => held.usesLeft < 1,

@@ -195,8 +195,13 @@ export const crypto: ReadonlyArray<Mutant> = [
       },
       {
         id: "crypto-tenant-keys-count-of-many-taken-in-blocks",
-        from: "takeUses(held, records) : Effect.void",
-        to: "takeUses(held) : Effect.void"
+        from: "held.usesLeft)) yield* takeUses(held, records)",
+        to: "held.usesLeft)) yield* takeUses(held)"
+      },
+      {
+        id: "crypto-tenant-keys-one-record-without-a-count",
+        from: "if (held.usesLeft > 0) return held",
+        to: "if (held.usesLeft > -1) return held"
       },
       {
         id: "crypto-tenant-keys-of-many-sealed-without-a-count",

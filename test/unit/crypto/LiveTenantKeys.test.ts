@@ -188,6 +188,36 @@ describe("LiveTenantKeys", () => {
     })
   )
 
+  it.effect("whoever seals, one or many at a time, no record is sealed that is not in the key's count", () =>
+    Effect.gen(function* () {
+      const usesMax = 1_256
+      const { replica, rotation } = yield* setup({ CM_TENANT_KEY_USES_MAX: `${usesMax}` })
+      const keys = yield* replica
+      const byKey = new Map<string, number>()
+      const counted = Effect.fnUntraced(function* (keyId: string) {
+        const sealed = (byKey.get(keyId) ?? 0) + 1
+        byKey.set(keyId, sealed)
+        assert.isAtMost(sealed, usesMax)
+        assert.isAtLeast(yield* rotation.addUses(keyId, 0), sealed)
+      })
+      /** As pages of a mover: another sealer where one is spent. */
+      for (let page = 0; page < 6; page++) {
+        let sealer = yield* keys.sealerFor("acme", 500)
+        for (let n = 0; n < 500; n++) {
+          if (sealer.isSpent()) sealer = yield* keys.sealerFor("acme", 500 - n)
+          yield* counted(sealer.seal(place, secret).keyId)
+        }
+      }
+      assert.isAtLeast(byKey.size, 3)
+      /** Down to nothing, by one who seals many; then by those who seal one. */
+      for (let round = 0; round < 3; round++) {
+        const sealer = yield* keys.sealerFor("acme")
+        while (!sealer.isSpent()) yield* counted(sealer.seal(place, secret).keyId)
+        for (let n = 0; n < 3; n++) yield* counted((yield* keys.sealFor("acme", place, secret)).keyId)
+      }
+    })
+  )
+
   it.effect("a key that is used now and then, for long, is not worn out by being held", () =>
     Effect.gen(function* () {
       const { replica } = yield* setup({ CM_TENANT_KEY_USES_MAX: "2000" })
