@@ -119,6 +119,20 @@ export const tokens: ReadonlyArray<Mutant> = [
     { breaks: ["R-TOK-3"], tests: [`${unit}/FirstUseRecorder.test.ts`, "test/unit/actors/tenant/UseRecorder.test.ts"] },
     [
       {
+        id: "tenant-uses-asked-without-an-end-while-that-fails",
+        from: "for (const id of piece) tellUnsafe(tenantId, id)\n          return false",
+        to: "for (const id of piece) tellUnsafe(tenantId, id)\n          return true",
+        breaks: ["P6", "P10"],
+        tests: ["test/unit/actors/tenant/UseRecorder.test.ts"]
+      },
+      {
+        id: "tenant-uses-asked-without-an-end-after-a-bug",
+        from: "piece.forEach(forgotten)\n          return false",
+        to: "piece.forEach(forgotten)\n          return true",
+        breaks: ["P6"],
+        tests: ["test/unit/actors/tenant/UseRecorder.test.ts"]
+      },
+      {
         id: "tokens-first-use-failed-piece-dropped",
         from: 'if (error._tag !== "TenantNotFound") for (const id of piece) tellUnsafe(tenantId, id)',
         to: "void error"

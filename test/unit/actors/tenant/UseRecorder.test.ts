@@ -102,6 +102,23 @@ describe("first uses", () => {
     })
   )
 
+  it.effect("are asked for once a turn while that fails, however many there are", () =>
+    Effect.gen(function* () {
+      const bug = Effect.die(new Error("planted"))
+      for (const fails of [Effect.fail(away), bug]) {
+        const uses = yield* world
+        uses.behaviour.answer = () => (uses.asked.length > 100 ? Effect.never : fails)
+        for (const id of ids(0, 600)) uses.tellUnsafe("acme", id)
+        for (let turn = 1; turn <= 3; turn++) {
+          yield* TestClock.adjust("100 millis")
+          assert.lengthOf(uses.asked, turn)
+        }
+        uses.behaviour.answer = () => Effect.void
+        yield* uses.stop
+      }
+    })
+  )
+
   it.effect("that met a bug, or for which there is no room, are told again at the next use", () =>
     Effect.gen(function* () {
       const uses = yield* world
