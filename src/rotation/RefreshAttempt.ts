@@ -24,7 +24,7 @@ import { isAnswer } from "../domain/Credential.ts"
 import * as errors from "../domain/errors.ts"
 import type { GrantTiming } from "../domain/Grant.ts"
 import * as Life from "../domain/GrantLife.ts"
-import { refreshIsDue } from "../domain/Refresh.ts"
+import { type Refresh, refreshIsDue } from "../domain/Refresh.ts"
 import { Replica } from "../observability/Replica.ts"
 import type * as Seldom from "../observability/Seldom.ts"
 import { RefreshStore, type Standing } from "../store/RefreshStore.ts"
@@ -61,7 +61,7 @@ const again: Again = { _tag: "Again" }
 
 /** The provider was asked, and its answer is kept. */
 interface Made {
-  readonly _tag: "Spent"
+  readonly _tag: "Made"
   readonly term: number
   readonly spent: Spent
 }
@@ -126,11 +126,10 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
   const claimAndSpend = Effect.fnUntraced(function* (
     job: Job,
     { credential, now }: Standing,
+    refresh: Refresh,
     known: Known
   ): Effect.fn.Return<Ended | Again | Made, ChangeError> {
     const { asked, credentialId, tenantId } = job
-    const refresh = credential.refresh
-    if (refresh === undefined) return again
     const sealer = yield* Effect.mapError(tenantKeys.sealerFor(tenantId), keyFailed)
     const { graceUntil } = refresh
     const hurries = typeof graceUntil === "number" && now < graceUntil
@@ -212,7 +211,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
         endTurn(turn, known.route, resultOf(Exit.isSuccess(exit) ? (exit.value?.kept ?? null) : null, known.provider))
       )
     )
-    return spent === null ? failed(new errors.RefreshPending({ credentialId })) : { _tag: "Spent", term, spent }
+    return spent === null ? failed(new errors.RefreshPending({ credentialId })) : { _tag: "Made", term, spent }
   })
 
   /** What is to be done next, until there is an end. */
@@ -267,9 +266,9 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
       if (!asked && !refreshIsDue(credential.refresh, now) && (credential.refresh.health?.nextAt ?? now + 1) <= now) {
         return yield* watch(job, standing, known)
       }
-      const came = yield* claimAndSpend(job, standing, known)
+      const came = yield* claimAndSpend(job, standing, credential.refresh, known)
       if (came._tag === "Again") continue
-      if (came._tag !== "Spent") return came
+      if (came._tag !== "Made") return came
       mine = came.term
       course.isKept = true
       const settled = yield* settleOwn(job, came.spent, known)

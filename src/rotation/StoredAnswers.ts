@@ -213,7 +213,7 @@ export const make = Effect.fnUntraced(function* (
     return yield* settle(job, { ...request, seenVersion: version })
   })
 
-  return { openText, settling, settleOldest, settleOwn }
+  return { settling, settleOldest, settleOwn }
 })
 
 export type StoredAnswers = Effect.Success<ReturnType<typeof make>>
