@@ -576,7 +576,7 @@ export const edges: ReadonlyArray<Mutant> = [
   ]),
 
   // ---- scripts
-  ...faultsIn("scripts/lib/arguments.mjs", { breaks: ["R-RUN-15"], tests: ["test/unit/commands.test.ts"] }, [
+  ...faultsIn("scripts/lib/arguments.mjs", { breaks: ["R-RUN-15"], tests: ["test/integration/commands.test.ts"] }, [
     { id: "scripts-arguments-misused-ends-well", from: "process.exit(2)", to: "process.exit(0)" },
     { id: "scripts-arguments-asked-for-help-goes-on", from: "if (help === true) {", to: "if (help === false) {" },
     {
