@@ -9,7 +9,12 @@
  *
  * A read of JetStream by itself proves nothing: a leader that is cut off answers from the past, but
  * acknowledges no write. Hence the barrier's sequence, which the listing must have reached.
+ *
+ * Nor does an answer prove who was asked: a server delivers what one stream acknowledges, holds or ends with onto any
+ * subject that is named to it. So an acknowledgement names the bucket's stream, a listing shows the barrier itself, and
+ * nobody knows where a question is answered before it is asked.
  */
+import { randomInt } from "node:crypto"
 import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream"
 import { type Msg, nanos } from "@nats-io/transport-node"
 import { Clock, type Context, Duration, Effect, Schema } from "effect"
@@ -81,6 +86,9 @@ export const planOf = (bucket: string, replicas: number, settings: CoherenceConf
   deny_purge: true
 })
 
+/** More than anybody can try while a question is open. */
+const numbersMax = 2 ** 48 - 1
+
 /** What the server says it says last: an entry may have been stored with headers of the same names. */
 const numberOf = (msg: Msg, header: string): number => {
   const text = msg.headers?.last(header) ?? ""
@@ -151,11 +159,8 @@ export const make = Effect.gen(function* () {
 
   /** What stood under each key when it was last listed: a seal is proven once for the same bytes. */
   let proven = new Map<string, { readonly bytes: Uint8Array; readonly decoded: Decoded }>()
-  const decodeMessage = (msg: Msg, proving: typeof proven): Entry | null => {
-    const subject = msg.headers?.last("Nats-Subject") ?? ""
-    if (!subject.startsWith(prefix)) return null
-    const place = { bucket, key: subject.slice(prefix.length) }
-    const revision = numberOf(msg, "Nats-Sequence")
+  const decodeMessage = (msg: Msg, key: string, revision: number, proving: typeof proven): Entry | null => {
+    const place = { bucket, key }
     const before = proven.get(place.key)
     const known = before !== undefined && Buffer.compare(before.bytes, msg.data) === 0 ? before : undefined
     const decoded = known?.decoded ?? decodeEntry(seal, place, revision, msg.data, timing)
@@ -168,7 +173,6 @@ export const make = Effect.gen(function* () {
   // ---- the barrier and its listing: callbacks, since every revocation waits for them
   const lines = new PublishLines(control, { slabBytes: 0x4000 })
   const waits = new Map<number, (msg: Msg) => void>()
-  let count = 0
   // One subscription for all listings, each with a subject of its own: what comes late for one is nobody's.
   const inbox = yield* AckInbox.make(control, inboxPrefix, (number, msg) => waits.get(number)?.(msg))
   const acknowledgements = yield* Deadlines.make("barriers", Duration.millis(timeout))
@@ -186,7 +190,7 @@ export const make = Effect.gen(function* () {
     /** One question, and whoever takes what comes; `stop` ends it. */
     const ask = (limit: Deadlines.Deadlines, subject: string, payload: Uint8Array, take: (msg: Msg) => void): void => {
       stop()
-      const number = count++
+      const number = randomInt(numbersMax)
       const ended = limit.begin(() => fail("no answer in time"))
       stop = () => {
         ended()
@@ -205,12 +209,14 @@ export const make = Effect.gen(function* () {
     const askListing = (sequence: number, attempt: number): void => {
       const entries: Array<Entry> = []
       const proving: typeof proven = new Map()
+      /** Whether the barrier was in it. Entries come as they were written: so was all that was acknowledged before. */
+      let isBehindBarrier = false
       ask(listings, listSubject, listRequest, (msg) => {
         // A stored message with a status line of its own is no status: the server names its subject.
         const status = msg.headers?.has("Nats-Subject") === true ? 0 : (msg.headers?.code ?? 0)
         if (status === 204) {
           const end = { pending: numberOf(msg, "Nats-Num-Pending"), upTo: numberOf(msg, "Nats-UpTo-Sequence") }
-          if (!accepts(sequence, end)) {
+          if (!isBehindBarrier || !accepts(sequence, end)) {
             Metrics.listingsRefused.updateUnsafe(1, context)
             return attempt < listingAttemptsMax ? askListing(sequence, attempt + 1) : fail("an old listing")
           }
@@ -219,12 +225,16 @@ export const make = Effect.gen(function* () {
           return resume(Effect.succeed({ sentMs, receivedMs: monotonicMsUnsafe(clock), barrier: sequence, entries }))
         }
         if (status >= 400 || msg.headers === undefined) return fail(`status ${status}`)
-        const entry = decodeMessage(msg, proving)
+        const subject = msg.headers.last("Nats-Subject")
+        if (!subject.startsWith(prefix)) return
+        const [key, revision] = [subject.slice(prefix.length), numberOf(msg, "Nats-Sequence")]
+        if (key === barrier.key && revision >= sequence) isBehindBarrier = true
+        const entry = decodeMessage(msg, key, revision, proving)
         if (entry !== null) entries.push(entry)
       })
     }
     ask(acknowledgements, `${prefix}${barrier.key}`, barrierBody, (msg) => {
-      const ack = AckInbox.ackOf(msg)
+      const ack = AckInbox.ackOf(msg, plan.name)
       if (ack.kind !== "stored") return fail(ack)
       heard(before, ack.sequence)
       askListing(ack.sequence, 1)

@@ -6,8 +6,8 @@
  * - `appear`: something may be usable now;
  * - `in-force`: the store was told that revocations of these tenants are in force.
  *
- * None carries a reply subject. Only the service's own bus user may publish here; what arrives is
- * checked all the same, and what makes no sense is null.
+ * None carries a reply subject or headers: what does was stored somewhere, and was not said here. Only the service's own bus
+ * user may publish here; what arrives is checked all the same, and what makes no sense is null.
  */
 import { Exit, Schema } from "effect"
 import type { Appearance, Revocation, RevocationTarget } from "../domain/Revocation.ts"

@@ -71,6 +71,8 @@ const make = Effect.gen(function* () {
         open(control, subject, {
           take: (msg: Msg) => {
             try {
+              // A server that is asked for stored messages delivers them onto any subject, in anybody's words; not bare.
+              if (msg.headers !== undefined || msg.reply) return refuseUnsafe()
               if (isBy(msg.data, process)) return
               const message = decode(msg.data)
               if (message === null) refuseUnsafe()

@@ -32,13 +32,18 @@ export interface AckInbox {
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-/** What a server answers: JSON with a sequence or an error; a status line where there is no stream. */
-export const ackOf = (msg: Msg): Ack => {
+/**
+ * What a server answers: JSON with a sequence or an error; a status line where there is no stream. Another stream than
+ * `from` acknowledges nothing, nor does a stored message whose body says what an acknowledgement says: the server names its
+ * subject, or where to acknowledge it.
+ */
+export const ackOf = (msg: Msg, from?: string): Ack => {
   try {
+    if (msg.headers?.has("Nats-Subject") === true || msg.reply) return { kind: "unknown", reason: "a stored message" }
     if (msg.data.length === 0) return { kind: "unknown", reason: `status ${msg.headers?.code ?? 0}` }
     const { duplicate, error, seq, stream } = JSON.parse(Buffer.from(msg.data).toString("utf8"))
     if (isCount(error?.err_code)) return { kind: "error", code: error.err_code }
-    if (typeof stream !== "string" || stream === "" || !isCount(seq))
+    if (typeof stream !== "string" || stream === "" || !isCount(seq) || stream !== (from ?? stream))
       return { kind: "unknown", reason: "no answer of a stream" }
     return { kind: "stored", sequence: seq, duplicate: duplicate === true }
   } catch {

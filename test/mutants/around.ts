@@ -449,6 +449,20 @@ export const around: ReadonlyArray<Mutant> = [
         breaks: ["P1", "R-BUS-31"],
         tests: ["test/unit/coherence/LeaseBucket.test.ts"]
       },
+      {
+        id: "nats-inbox-stored-message-acknowledges",
+        from: 'msg.headers?.has("Nats-Subject") === true || msg.reply',
+        to: "msg.reply",
+        breaks: ["P1", "R-BUS-36"],
+        tests: ["test/unit/coherence/LeaseBucket.test.ts"]
+      },
+      {
+        id: "nats-inbox-delivered-message-acknowledges",
+        from: 'msg.headers?.has("Nats-Subject") === true || msg.reply',
+        to: 'msg.headers?.has("Nats-Subject") === true',
+        breaks: ["P1", "R-BUS-36"],
+        tests: ["test/unit/coherence/LeaseBucket.test.ts"]
+      },
       { id: "nats-publish-ended-inbox-stays-ended", from: "        subscription = null\n", to: "" },
       {
         id: "nats-publish-refused-inbox-is-asked-for-by-each",

@@ -3,6 +3,7 @@ import { faultsIn, type Mutant } from "./Mutant.ts"
 
 const unit = "test/unit/coherence"
 const live = "test/integration/coherence/NatsCoherence.test.ts"
+const forged = "test/integration/coherence/ForgedAnswers.test.ts"
 const p1 = ["P1", "R-REV-1"]
 
 export const coherence: ReadonlyArray<Mutant> = [
@@ -218,6 +219,20 @@ export const coherence: ReadonlyArray<Mutant> = [
       to: "    publishUnsafe(on.ack(from), encode({ from: process, id }))\n    for (const revocation of revocations) applier.applyUnsafe(revocation)"
     },
     {
+      id: "coherence-nats-stored-messages-speak",
+      from: "msg.headers !== undefined || msg.reply",
+      to: "msg.reply",
+      breaks: ["P1", "R-BUS-36"],
+      tests: [forged]
+    },
+    {
+      id: "coherence-nats-delivered-messages-speak",
+      from: "msg.headers !== undefined || msg.reply",
+      to: "msg.headers !== undefined",
+      breaks: ["P1", "R-BUS-36"],
+      tests: [forged]
+    },
+    {
       id: "coherence-nats-own-copy-is-not-dropped",
       from: "    applier.applyUnsafe(revocation)\n    const late",
       to: "    const late"
@@ -313,8 +328,8 @@ export const coherence: ReadonlyArray<Mutant> = [
     },
     {
       id: "coherence-bucket-first-of-two-names",
-      from: 'msg.headers?.last("Nats-Subject")',
-      to: 'msg.headers?.get("Nats-Subject")',
+      from: 'msg.headers.last("Nats-Subject")',
+      to: 'msg.headers.get("Nats-Subject")',
       tests: [`${live}#waits for a replica over whose entry`]
     },
     {
@@ -337,8 +352,32 @@ export const coherence: ReadonlyArray<Mutant> = [
     },
     {
       id: "coherence-bucket-any-listing-will-do",
-      from: "if (!accepts(sequence, end))",
-      to: "if (!accepts(0, end))"
+      from: "!accepts(sequence, end)",
+      to: "!accepts(0, end)"
+    },
+    {
+      id: "coherence-bucket-end-without-the-barrier",
+      from: "!isBehindBarrier || !accepts",
+      to: "!accepts",
+      breaks: ["P1", "R-BUS-36"]
+    },
+    {
+      id: "coherence-bucket-end-behind-an-older-barrier",
+      from: "key === barrier.key && revision >= sequence",
+      to: "key === barrier.key",
+      breaks: ["P1", "R-BUS-36"]
+    },
+    {
+      id: "coherence-bucket-answered-where-it-was-before",
+      from: "randomInt(numbersMax)",
+      to: "randomInt(1)",
+      breaks: ["P1", "R-BUS-36"]
+    },
+    {
+      id: "coherence-bucket-acknowledged-by-any-stream",
+      from: "AckInbox.ackOf(msg, plan.name)",
+      to: "AckInbox.ackOf(msg)",
+      breaks: ["P1", "R-BUS-36"]
     }
   ]),
   ...faultsIn(

@@ -1,4 +1,4 @@
-// Verifies R-REV-1, R-BUS-31.
+// Verifies R-REV-1, R-BUS-31, R-BUS-36.
 /** What the bucket of leases is made as, and what is believed of what a server on paper answers. */
 import { assert, describe, it } from "@effect/vitest"
 import { headers, type Msg } from "@nats-io/transport-node"
@@ -27,21 +27,31 @@ const setup = Effect.gen(function* () {
     }
   }
   const entries = new Map<string, { bytes: Uint8Array; revision: number }>()
-  const write = (key: string, state: "held" | "released", heldMs: number, as = key) =>
+  /** Listed as they were written: the newest last. */
+  const write = (key: string, state: "held" | "released", heldMs: number, as = key) => {
+    entries.delete(as)
     entries.set(as, { bytes: encodeEntry(plain, { bucket, key }, state, heldMs, timing), revision: ++world.last })
-  const world = { last: 5, upTo: (last: number) => last, isSilent: false }
+  }
+  const world = {
+    last: 5,
+    upTo: (last: number) => last,
+    isSilent: false,
+    /** What comes from elsewhere before the answer. */
+    before: (_subject: string, _reply: string): void => {}
+  }
   const subscribed: Array<string> = []
   const asked: Array<{ subject: string; reply: string }> = []
   let callback: (error: Error | null, message: Msg) => void = () => {}
-  const say = (subject: string, data: Uint8Array, named: Record<string, string> | null, code = 0) => {
+  const say = (subject: string, data: Uint8Array, named: Record<string, string> | null, code = 0, reply = "") => {
     const lines = named === null ? undefined : headers(code, code === 0 ? "" : "EOB")
     for (const [name, value] of Object.entries(named ?? {})) lines?.set(name, value)
-    callback(null, { subject, data, headers: lines } as unknown as Msg)
+    callback(null, { subject, data, reply, headers: lines } as unknown as Msg)
   }
   const answer = (subject: string, reply: string) => {
     if (world.isSilent) return
+    world.before(subject, reply)
     if (subject.startsWith("$KV.")) {
-      world.last++
+      write(subject.slice(`$KV.${bucket}.`.length), "released", 0)
       return say(reply, Buffer.from(JSON.stringify({ stream: `KV_${bucket}`, seq: world.last })), null)
     }
     for (const [key, { bytes, revision }] of entries) {
@@ -121,6 +131,58 @@ describe("a listing", () => {
       const [own, other] = [(yield* setup).subscribed[0]!, (yield* setup).subscribed[0]!]
       assert.match(own, /^_INBOX\.cm\.[0-9a-f]{32}\.\*$/u)
       assert.notStrictEqual(own.slice(0, 20), other.slice(0, 20))
+    })
+  )
+
+  it.effect("is answered where nobody knows before it is asked", () =>
+    Effect.gen(function* () {
+      const { asked, list } = yield* setup
+      for (let time = 0; time < 10; time++) yield* list
+      const numbers = asked.map(({ reply }) => Number(reply.split(".").at(-1)))
+      assert.lengthOf(numbers, 20)
+      assert.isTrue(numbers.every((number, at) => at === 0 || Math.abs(number - numbers[at - 1]!) > 1_000))
+    })
+  )
+
+  it.effect("is not over where another stream's answer ends", () =>
+    Effect.gen(function* () {
+      const { list, say, world, write } = yield* setup
+      write(two, "held", 10)
+      const foreign = { "Nats-Num-Pending": "0", "Nats-UpTo-Sequence": "900000" }
+      const old = { "Nats-Subject": `$KV.${bucket}.barrier.one`, "Nats-Sequence": "5" }
+      let ends = 0
+      world.before = (subject, reply) => {
+        if (subject.startsWith("$KV.") || ends++ > 1) return
+        // A barrier of long ago, too, on the second time.
+        if (ends === 2) say(reply, new Uint8Array(), old)
+        say(reply, new Uint8Array(), foreign, 204)
+      }
+      const { entries } = yield* list
+      assert.strictEqual(ends, 3)
+      assert.deepStrictEqual(
+        entries.map(({ key, state }) => [key, state]),
+        [[two, "held"]]
+      )
+    })
+  )
+
+  it.effect("follows no barrier that another stream has acknowledged, nor a stored message that says so", () =>
+    Effect.gen(function* () {
+      const { asked, list, say, seen, world } = yield* setup
+      const said = (stream: string) => Buffer.from(JSON.stringify({ stream, seq: 900_000 }))
+      const forgeries: ReadonlyArray<(reply: string) => void> = [
+        (reply) => say(reply, said("KV_CM_TOKENS"), null),
+        (reply) => say(reply, said(`KV_${bucket}`), { "Nats-Subject": "anything", "Nats-Sequence": "1" }),
+        (reply) => say(reply, said(`KV_${bucket}`), null, 0, "$JS.ACK.STREAM.consumer.1.1.1.1.0")
+      ]
+      for (const forge of forgeries) {
+        world.before = (_subject, reply) => forge(reply)
+        assert.strictEqual((yield* Effect.flip(list)).reason, "unavailable")
+      }
+      assert.lengthOf(asked, forgeries.length, "no listing was asked for")
+      assert.strictEqual(seen().highest, 0)
+      world.before = () => {}
+      assert.strictEqual((yield* list).barrier, world.last)
     })
   )
 
