@@ -53,6 +53,8 @@ const unanswered: Ack = { kind: "unknown", reason: "no answer in time" }
 interface Chain {
   /** The number in the first one's reply subject; the others' follow. */
   readonly base: number
+  /** Whoever hears the messages knows where they are acknowledged, and can have another stream's acknowledgement sent there. */
+  readonly stream: string
   readonly acknowledge: (at: number, ack: Ack) => void
   readonly sent: () => number
 }
@@ -65,8 +67,8 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
   const chains = new Set<Chain>()
   let count = 0
   const inbox = yield* AckInbox.make(connection, inboxPrefix, (number: number, message: Msg) => {
-    for (const { acknowledge, base, sent } of chains) {
-      if (number >= base && number < base + sent()) return acknowledge(number - base, AckInbox.ackOf(message))
+    for (const { acknowledge, base, sent, stream } of chains) {
+      if (number >= base && number < base + sent()) return acknowledge(number - base, AckInbox.ackOf(message, stream))
     }
   })
 
@@ -116,7 +118,7 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
         isPumping = true
         queueMicrotask(pump)
       }
-      const chain: Chain = { base, acknowledge, sent: () => sent }
+      const chain: Chain = { base, stream, acknowledge, sent: () => sent }
       chains.add(chain)
 
       /** Ends when all that was sent is acknowledged, or none has been for as long as the limit, or that long behind the time. */

@@ -487,6 +487,12 @@ export const around: ReadonlyArray<Mutant> = [
         from: '{ kind: "unknown", reason: "no answer in time" }',
         to: '{ kind: "unsent", reason: "InvalidArgumentError" }'
       },
+      {
+        id: "nats-publish-stored-by-another-stream",
+        from: "AckInbox.ackOf(message, stream)",
+        to: "AckInbox.ackOf(message)",
+        breaks: ["P3", "R-EVT-1"]
+      },
       { id: "nats-publish-one-answer-counts-twice", from: "        if (acks[at] !== undefined) return\n", to: "" },
       { id: "nats-publish-first-in-company", from: "answered === 0 ? 1 : windowMax", to: "windowMax" },
       {

@@ -325,6 +325,7 @@ describe("messages for a stream", () => {
         "[]",
         "null",
         { stream: "", seq: 1 },
+        { stream: "another", seq: 1 },
         { stream: "S" },
         { stream: "S", seq: -1 },
         { seq: 1 }
