@@ -23,6 +23,7 @@ import { Nats } from "../nats/Nats.ts"
 import { NatsConfig } from "../nats/NatsConfig.ts"
 import { PublishLines } from "../nats/PublishLines.ts"
 import { differenceOf, type StreamPlan } from "../nats/StreamPlan.ts"
+import { isStoredMessage } from "../nats/storedMessage.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
 import { Replica } from "../observability/Replica.ts"
 import { accepts, type Entry, type EntryState, type Listing, type Seen, seenAfter, seenNothing } from "./Barrier.ts"
@@ -212,8 +213,8 @@ export const make = Effect.gen(function* () {
       /** Whether the barrier was in it. Entries come as they were written: so was all that was acknowledged before. */
       let isBehindBarrier = false
       ask(listings, listSubject, listRequest, (msg) => {
-        // A stored message with a status line of its own is no status: the server names its subject.
-        const status = msg.headers?.has("Nats-Subject") === true ? 0 : (msg.headers?.code ?? 0)
+        // A stored message with a status line of its own is no status.
+        const status = isStoredMessage(msg) ? 0 : (msg.headers?.code ?? 0)
         if (status === 204) {
           const end = { pending: numberOf(msg, "Nats-Num-Pending"), upTo: numberOf(msg, "Nats-UpTo-Sequence") }
           if (!isBehindBarrier || !accepts(sequence, end)) {

@@ -10,6 +10,7 @@ import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node"
 import { Clock, Effect } from "effect"
 import * as Seldom from "../observability/Seldom.ts"
 import * as Door from "./Door.ts"
+import { isStoredMessage } from "./storedMessage.ts"
 
 export type Ack =
   | { readonly kind: "stored"; readonly sequence: number; readonly duplicate: boolean }
@@ -35,11 +36,11 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 /**
  * What a server answers: JSON with a sequence or an error; a status line where there is no stream. Another stream than
  * `from` acknowledges nothing, nor does a stored message whose body says what an acknowledgement says: the server names its
- * subject, or where to acknowledge it.
+ * sequence, or where to acknowledge it.
  */
 export const ackOf = (msg: Msg, from?: string): Ack => {
   try {
-    if (msg.headers?.has("Nats-Subject") === true || msg.reply) return { kind: "unknown", reason: "a stored message" }
+    if (isStoredMessage(msg) || msg.reply) return { kind: "unknown", reason: "a stored message" }
     if (msg.data.length === 0) return { kind: "unknown", reason: `status ${msg.headers?.code ?? 0}` }
     const { duplicate, error, seq, stream } = JSON.parse(Buffer.from(msg.data).toString("utf8"))
     if (isCount(error?.err_code)) return { kind: "error", code: error.err_code }

@@ -6,13 +6,20 @@
  * from the past: who needs more than that checks it (`outbox` by compare-and-set, `actors` by the
  * sequence in each entry).
  *
+ * A server delivers what any stream holds, and the end of such an answer, onto any subject that is named to it: so where a
+ * question is answered is drawn by lot, and who has seen the reply subject of one knows none of another.
+ *
  * A request never fails. `complete` says that the server's end marker came; without it the messages
  * are those that had arrived when the time was up.
  */
+import { randomBytes, randomInt } from "node:crypto"
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
-import { nuid } from "@nats-io/transport-node"
 import { type Duration, Effect } from "effect"
 import * as Door from "./Door.ts"
+import { isStoredMessage } from "./storedMessage.ts"
+
+/** More than anybody can try while a question is open. */
+const numbersMax = 2 ** 48 - 1
 
 /** Subjects one request may name; the server refuses more than 1,024. */
 export const subjectsMax = 256
@@ -69,20 +76,19 @@ const storedMessageOf = (msg: Msg): StoredMessage => ({
 
 /**
  * 204 ends an answer; 404 is an answer that holds nothing; 503 means that no server has the stream right now.
- * A message that was stored with such a line of its own ends nothing: the server names its subject.
+ * A message that was stored with such a line of its own ends nothing.
  */
 const endOf = (msg: Msg): { readonly complete: boolean } | null => {
-  const code = msg.headers?.has("Nats-Subject") === true ? 0 : (msg.headers?.code ?? 0)
+  const code = isStoredMessage(msg) ? 0 : (msg.headers?.code ?? 0)
   if (code === 204 || code === 404) return { complete: true }
   return msg.headers === undefined || code >= 400 ? { complete: false } : null
 }
 
 /** The subscription lives as long as the scope. `inboxPrefix` is the connection's own. */
 export const make = Effect.fnUntraced(function* (connection: NatsConnection, inboxPrefix: string) {
-  const inbox = `${inboxPrefix}.${nuid.next()}`
+  const inbox = `${inboxPrefix}.${randomBytes(16).toString("hex")}`
   const waiting = new Map<string, Waiting>()
   const open = yield* Door.make
-  let count = 0
 
   // Of a stored message with headers that break the rules, what can be read is there: the server's own, too.
   const onMessage = (msg: Msg) => {
@@ -99,7 +105,7 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
 
   const ask = (stream: string, request: unknown, limit: Duration.Duration): Effect.Effect<DirectAnswer> =>
     Effect.suspend(() => {
-      const reply = `${inbox}.${count++}`
+      const reply = `${inbox}.${randomInt(numbersMax)}`
       const messages: Array<StoredMessage> = []
       const answer = Effect.callback<DirectAnswer>((resume) => {
         waiting.set(reply, { messages, done: (complete) => resume(Effect.succeed({ messages, complete })) })

@@ -431,6 +431,26 @@ export const around: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn(
+    "src/nats/DirectGet.ts",
+    { breaks: ["P1", "R-BUS-36"], tests: ["test/integration/nats/DirectGet.test.ts"] },
+    [
+      { id: "nats-direct-questions-are-counted", from: "randomInt(numbersMax)", to: "waiting.size" },
+      {
+        id: "nats-direct-nobody-asked-is-a-message",
+        file: "src/nats/storedMessage.ts",
+        from: '"Nats-Sequence"',
+        to: '"Nats-Subject"',
+        breaks: ["P10", "R-BUS-36"]
+      },
+      {
+        id: "nats-direct-end-is-no-end",
+        from: "if (code === 204 || code === 404) return { complete: true }",
+        to: "if (code === 204) return { complete: true }",
+        breaks: ["P4"]
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/nats/AckInbox.ts",
     {
       breaks: ["P3", "R-EVT-1"],
@@ -451,15 +471,15 @@ export const around: ReadonlyArray<Mutant> = [
       },
       {
         id: "nats-inbox-stored-message-acknowledges",
-        from: 'msg.headers?.has("Nats-Subject") === true || msg.reply',
+        from: "isStoredMessage(msg) || msg.reply",
         to: "msg.reply",
         breaks: ["P1", "R-BUS-36"],
         tests: ["test/unit/coherence/LeaseBucket.test.ts"]
       },
       {
         id: "nats-inbox-delivered-message-acknowledges",
-        from: 'msg.headers?.has("Nats-Subject") === true || msg.reply',
-        to: 'msg.headers?.has("Nats-Subject") === true',
+        from: "isStoredMessage(msg) || msg.reply",
+        to: "isStoredMessage(msg)",
         breaks: ["P1", "R-BUS-36"],
         tests: ["test/unit/coherence/LeaseBucket.test.ts"]
       },

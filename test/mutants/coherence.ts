@@ -335,7 +335,7 @@ export const coherence: ReadonlyArray<Mutant> = [
     {
       id: "coherence-bucket-stored-message-ends-the-listing",
       survives: "the servers that are supported take such a line off a message when they store it. A second fence",
-      from: 'msg.headers?.has("Nats-Subject") === true ? 0 : (msg.headers?.code ?? 0)',
+      from: "isStoredMessage(msg) ? 0 : (msg.headers?.code ?? 0)",
       to: "msg.headers?.code ?? 0",
       tests: [`${live}#waits for a replica over whose entry`]
     },
