@@ -14,11 +14,11 @@
  * subject that is named to it. So an acknowledgement names the bucket's stream, a listing shows the barrier itself, and
  * nobody knows where a question is answered before it is asked.
  */
-import { randomInt } from "node:crypto"
 import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream"
 import { type Msg, nanos } from "@nats-io/transport-node"
 import { Clock, type Context, Duration, Effect, Schema } from "effect"
 import * as AckInbox from "../nats/AckInbox.ts"
+import { drawNumber } from "../nats/drawn.ts"
 import { Nats } from "../nats/Nats.ts"
 import { NatsConfig } from "../nats/NatsConfig.ts"
 import { PublishLines } from "../nats/PublishLines.ts"
@@ -86,9 +86,6 @@ export const planOf = (bucket: string, replicas: number, settings: CoherenceConf
   // Entries that were purged would be missed in a listing, while their owners still trust them.
   deny_purge: true
 })
-
-/** More than anybody can try while a question is open. */
-const numbersMax = 2 ** 48 - 1
 
 /** What the server says it says last: an entry may have been stored with headers of the same names. */
 const numberOf = (msg: Msg, header: string): number => {
@@ -191,7 +188,7 @@ export const make = Effect.gen(function* () {
     /** One question, and whoever takes what comes; `stop` ends it. */
     const ask = (limit: Deadlines.Deadlines, subject: string, payload: Uint8Array, take: (msg: Msg) => void): void => {
       stop()
-      const number = randomInt(numbersMax)
+      const number = drawNumber()
       const ended = limit.begin(() => fail("no answer in time"))
       stop = () => {
         ended()

@@ -2,14 +2,13 @@
  * Where a publisher hears what streams acknowledge: one subscription for all that it publishes.
  *
  * A message's reply subject is `prefix` and its number; what comes is handed on with that number. Who hears the messages sees
- * their reply subjects, and a server delivers stored messages onto any subject: so what is seen of one inbox says nothing of
- * another one. The library's names follow each other.
+ * their reply subjects: what is seen of one inbox says nothing of another one.
  */
-import { randomBytes } from "node:crypto"
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node"
 import { Clock, Effect } from "effect"
 import * as Seldom from "../observability/Seldom.ts"
 import * as Door from "./Door.ts"
+import { drawInbox } from "./drawn.ts"
 import { isStoredMessage } from "./storedMessage.ts"
 
 export type Ack =
@@ -58,7 +57,7 @@ export const make = Effect.fnUntraced(function* (
   inboxPrefix: string,
   take: (number: number, message: Msg) => void
 ) {
-  const prefix = `${inboxPrefix}.${randomBytes(16).toString("hex")}.`
+  const prefix = `${drawInbox(inboxPrefix)}.`
   const open = yield* Door.make
   const clock = yield* Clock.Clock
   const ends = yield* Seldom.make

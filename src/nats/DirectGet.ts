@@ -6,20 +6,16 @@
  * from the past: who needs more than that checks it (`outbox` by compare-and-set, `actors` by the
  * sequence in each entry).
  *
- * A server delivers what any stream holds, and the end of such an answer, onto any subject that is named to it: so where a
- * question is answered is drawn by lot, and who has seen the reply subject of one knows none of another.
+ * Where a question is answered is drawn by lot: who has seen the reply subject of one knows none of another.
  *
  * A request never fails. `complete` says that the server's end marker came; without it the messages
  * are those that had arrived when the time was up.
  */
-import { randomBytes, randomInt } from "node:crypto"
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
 import { type Duration, Effect } from "effect"
 import * as Door from "./Door.ts"
+import { drawInbox, drawNumber } from "./drawn.ts"
 import { isStoredMessage } from "./storedMessage.ts"
-
-/** More than anybody can try while a question is open. */
-const numbersMax = 2 ** 48 - 1
 
 /** Subjects one request may name; the server refuses more than 1,024. */
 export const subjectsMax = 256
@@ -86,7 +82,7 @@ const endOf = (msg: Msg): { readonly complete: boolean } | null => {
 
 /** The subscription lives as long as the scope. `inboxPrefix` is the connection's own. */
 export const make = Effect.fnUntraced(function* (connection: NatsConnection, inboxPrefix: string) {
-  const inbox = `${inboxPrefix}.${randomBytes(16).toString("hex")}`
+  const inbox = drawInbox(inboxPrefix)
   const waiting = new Map<string, Waiting>()
   const open = yield* Door.make
 
@@ -105,7 +101,7 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
 
   const ask = (stream: string, request: unknown, limit: Duration.Duration): Effect.Effect<DirectAnswer> =>
     Effect.suspend(() => {
-      const reply = `${inbox}.${randomInt(numbersMax)}`
+      const reply = `${inbox}.${drawNumber()}`
       const messages: Array<StoredMessage> = []
       const answer = Effect.callback<DirectAnswer>((resume) => {
         waiting.set(reply, { messages, done: (complete) => resume(Effect.succeed({ messages, complete })) })

@@ -434,7 +434,7 @@ export const around: ReadonlyArray<Mutant> = [
     "src/nats/DirectGet.ts",
     { breaks: ["P1", "R-BUS-36"], tests: ["test/integration/nats/DirectGet.test.ts"] },
     [
-      { id: "nats-direct-questions-are-counted", from: "randomInt(numbersMax)", to: "waiting.size" },
+      { id: "nats-direct-questions-are-counted", from: "drawNumber()", to: "waiting.size" },
       {
         id: "nats-direct-nobody-asked-is-a-message",
         file: "src/nats/storedMessage.ts",
@@ -464,6 +464,7 @@ export const around: ReadonlyArray<Mutant> = [
       },
       {
         id: "nats-inbox-known-by-another",
+        file: "src/nats/drawn.ts",
         from: 'randomBytes(16).toString("hex")',
         to: 'randomBytes(16).fill(0).toString("hex")',
         breaks: ["P1", "R-BUS-31"],

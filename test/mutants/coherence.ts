@@ -369,8 +369,8 @@ export const coherence: ReadonlyArray<Mutant> = [
     },
     {
       id: "coherence-bucket-answered-where-it-was-before",
-      from: "randomInt(numbersMax)",
-      to: "randomInt(1)",
+      from: "drawNumber()",
+      to: "0",
       breaks: ["P1", "R-BUS-36"]
     },
     {
