@@ -732,6 +732,29 @@ export const around: ReadonlyArray<Mutant> = [
       id: "observability-loop-spins-on-a-bug",
       from: "            Effect.andThen(Effect.sleep(pauseAfterDefect)),\n",
       to: "            Effect.andThen(Duration.toMillis(pauseAfterDefect) < 0 ? Effect.never : Effect.void),\n"
+    },
+    {
+      id: "observability-loop-what-comes-during-a-step-is-lost",
+      from: "      Effect.andThen(some.close),\n      Effect.andThen(step),\n",
+      to: "      Effect.andThen(Effect.tap(step, () => some.close)),\n",
+      breaks: ["R-RUN-16"]
+    },
+    {
+      id: "observability-loop-never-rests",
+      from: "(isMore ? Effect.sync(wakeUnsafe) : Effect.void)",
+      to: "(isMore ? Effect.sync(wakeUnsafe) : Effect.sync(wakeUnsafe))",
+      breaks: ["R-RUN-16"]
+    },
+    {
+      id: "observability-loop-rests-before-all-is-done",
+      from: "(isMore ? Effect.sync(wakeUnsafe) : Effect.void)",
+      to: "(isMore ? Effect.void : Effect.void)",
+      breaks: ["R-RUN-16"]
+    },
+    {
+      id: "observability-loop-rests-after-a-bug",
+      from: "      Effect.onError(() => Effect.sync(wakeUnsafe)),\n",
+      to: ""
     }
   ]),
   ...faultsIn(

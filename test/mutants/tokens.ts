@@ -137,6 +137,19 @@ export const tokens: ReadonlyArray<Mutant> = [
         from: 'if (error._tag !== "TenantNotFound") for (const id of piece) tellUnsafe(tenantId, id)',
         to: "void error"
       },
+      { id: "tenant-uses-idle-nobody-looks", from: "    wakeUnsafe()\n", to: "" },
+      {
+        id: "tenant-uses-idle-looked-for-all-the-time",
+        from: "Effect.map(recordAll, () => count > 0)",
+        to: "Effect.map(recordAll, () => count >= 0)",
+        breaks: ["R-RUN-16"],
+        tests: ["test/unit/actors/tenant/UseRecorder.test.ts"]
+      },
+      {
+        id: "tenant-uses-idle-what-is-left",
+        from: "Effect.map(recordAll, () => count > 0)",
+        to: "Effect.map(recordAll, () => false)"
+      },
       { id: "tokens-first-use-places-stay-taken", from: "    count -= piece.length\n", to: "" },
       {
         id: "tokens-first-use-overflow-is-not-forgotten",

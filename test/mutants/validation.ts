@@ -284,6 +284,49 @@ export const validation: ReadonlyArray<Mutant> = [
     { breaks: ["R-BUS-9", "P6"], tests: [`${unit}/Misses.test.ts`, live] },
     [
       {
+        id: "validation-idle-name-asked-for-hangs",
+        from: "      this.options.onSome?.()\n      this.directory.ask(question.appName",
+        to: "      this.directory.ask(question.appName",
+        tests: [`${unit}/LiveValidatorLayer.test.ts`]
+      },
+      {
+        id: "validation-idle-name-wished-for-hangs",
+        from: "      this.options.onSome?.()\n      this.directory.wish(appName)",
+        to: "      this.directory.wish(appName)",
+        tests: [`${unit}/LiveValidatorLayer.test.ts`]
+      },
+      {
+        id: "validation-idle-token-asked-for-hangs",
+        from: "    this.options.onSome?.()\n    if (open",
+        to: "    if (open",
+        tests: [`${unit}/LiveValidatorLayer.test.ts`]
+      },
+      {
+        id: "validation-idle-with-questions-open",
+        from: "return this.count > 0 || ",
+        to: "return ",
+        tests: [`${unit}/LiveValidatorLayer.test.ts`]
+      },
+      {
+        id: "validation-idle-with-names-asked-for",
+        from: "this.count > 0 || this.directory.isWaiting || ",
+        to: "this.count > 0 || ",
+        tests: [`${unit}/LiveValidatorLayer.test.ts`]
+      },
+      {
+        id: "validation-idle-on-refusals",
+        from: "this.directory.isWaiting || this.withNegatives.size > 0",
+        to: "this.directory.isWaiting",
+        tests: [`${unit}/LiveValidatorLayer.test.ts`]
+      },
+      {
+        id: "validation-idle-swept-all-the-time",
+        from: "this.count > 0 || this.directory.isWaiting",
+        to: "this.count >= 0 || this.directory.isWaiting",
+        breaks: ["R-RUN-16"],
+        tests: [`${unit}/LiveValidatorLayer.test.ts`]
+      },
+      {
         id: "validation-misses-one-place-of-several-given-back",
         from: "for (const { tenant } of waiting) tenant.waiting--",
         to: "waiting[0]!.tenant.waiting--"
@@ -337,7 +380,7 @@ export const validation: ReadonlyArray<Mutant> = [
       },
       {
         id: "validation-misses-whose-it-is-stays-unknown",
-        from: "    if (known === undefined) this.directory.wish(appName)\n",
+        from: "      this.directory.wish(appName)\n",
         to: "",
         breaks: ["R-LIM-3"]
       },

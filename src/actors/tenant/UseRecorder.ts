@@ -53,6 +53,7 @@ export const make = Effect.fnUntraced(function* ({ command, forgotten, name }: U
   const actors = yield* TenantActors
   const pending = new Map<string, Set<string>>()
   let count = 0
+  let wakeUnsafe = () => {}
 
   const tellUnsafe = (tenantId: string, id: string): void => {
     const ids = pending.get(tenantId) ?? new Set()
@@ -63,6 +64,7 @@ export const make = Effect.fnUntraced(function* ({ command, forgotten, name }: U
     }
     pending.set(tenantId, ids.add(id))
     count++
+    wakeUnsafe()
   }
 
   const take = (tenantId: string): ReadonlyArray<string> => {
@@ -169,7 +171,11 @@ export const make = Effect.fnUntraced(function* ({ command, forgotten, name }: U
       )
     )
   )
-  yield* Effect.forkScoped(Loop.forever(name, Effect.delay(recordAll, every)))
+  wakeUnsafe = yield* Loop.whileSome(
+    name,
+    every,
+    Effect.map(recordAll, () => count > 0)
+  )
 
   return {
     tellUnsafe,

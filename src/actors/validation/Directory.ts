@@ -100,7 +100,11 @@ export class Directory {
     if (this.waitingCount < wishedMax && !this.waiting.has(appName)) this.ask(appName, () => {})
   }
 
-  /** Gives up on a statement that takes too long. Called regularly. */
+  get isWaiting(): boolean {
+    return this.sent !== null || this.waiting.size > 0
+  }
+
+  /** Gives up on a statement that takes too long. Called regularly while anything waits. */
   sweep(): void {
     const { sent } = this
     if (sent === null || this.options.monotonicMs() - sent.sentAt < this.options.timeoutMs) return

@@ -98,6 +98,7 @@ const make = Effect.gen(function* () {
       })
     )
   }
+  let sweepUnsafe = () => {}
   const path = new ValidationPath({
     settings,
     beliefs,
@@ -117,6 +118,7 @@ const make = Effect.gen(function* () {
         Effect.logError("the row of a token was changed outside of the service, and is not used", { tenantId, tokenId })
       )
     },
+    onSome: () => sweepUnsafe(),
     sipKey: makeSipKey()
   })
   const flushSome = flushUses(beliefs, tokenUse.record, flushShare * Duration.toMillis(settings.lastUseInterval))
@@ -139,7 +141,7 @@ const make = Effect.gen(function* () {
     Loop.forever(loop, Effect.delay(step, interval)).pipe(Effect.forkScoped)
   // After the loops have ended, so that it is the only one that writes.
   yield* Effect.addFinalizer(() => flushLast)
-  yield* every("validation sweep", sweepEvery, Effect.sync(path.sweep))
+  sweepUnsafe = yield* Loop.whileSome("validation sweep", sweepEvery, Effect.sync(path.sweep))
   yield* every("last uses", settings.lastUseInterval, flushSome)
   yield* every("validation metrics", metricsEvery, makePublish(path.counts))
   yield* Effect.addFinalizer(() => refusals.end)

@@ -10,7 +10,7 @@
  * every request that was waiting when its statement was sent; whether it may be kept is `Beliefs`' to
  * say. When MariaDB fails, what the cache can answer is answered, the rest is `unavailable`.
  *
- * Nothing waits for ever: `sweep`, called regularly, ends what is overdue.
+ * Nothing waits for ever: `sweep`, called regularly while anything waits, ends what is overdue.
  */
 
 import type { ValidationCache } from "../../cache/ValidationCache.ts"

@@ -62,6 +62,8 @@ export interface MissesOptions {
   /** Tells the refusal of what is over a limit, now or later; at once without it. */
   readonly hold?: HeldRefusals["hold"]
   readonly onChanged: (row: HotToken) => void
+  /** From now on there is something to sweep, until a sweep says that there is nothing. Must not throw; nobody sweeps without it. */
+  readonly onSome?: () => void
 }
 
 export class Misses {
@@ -108,6 +110,7 @@ export class Misses {
     else if (known !== undefined) this.wait(known, question, leaseHolds, now)
     else {
       this.count++
+      this.options.onSome?.()
       this.directory.ask(question.appName, (found) => this.located(found, question))
     }
   }
@@ -116,12 +119,15 @@ export class Misses {
   tenantOf(appName: string): string | null {
     const { lease, monotonicMs, now } = this.options
     const known = this.directory.find(appName, lease.holds(monotonicMs(), now()))
-    if (known === undefined) this.directory.wish(appName)
+    if (known === undefined) {
+      this.options.onSome?.()
+      this.directory.wish(appName)
+    }
     return known === undefined || known === "unknown" ? null : known.tenant.tenantId
   }
 
-  /** Gives up what is overdue. Called regularly. */
-  sweep(): void {
+  /** Gives up what is overdue. Called regularly while there is anything; answers whether there is. */
+  sweep(): boolean {
     try {
       this.directory.sweep()
       this.queue.sweep()
@@ -129,7 +135,10 @@ export class Misses {
       for (const tenant of this.withNegatives) if (tenant.negatives.trim(now)) this.withNegatives.delete(tenant)
     } catch (bug) {
       this.options.onBug(bug)
+      return true
     }
+    // Names that nobody waits for are asked for as well.
+    return this.count > 0 || this.directory.isWaiting || this.withNegatives.size > 0
   }
 
   /** Resolves when no question is open. */
@@ -183,6 +192,7 @@ export class Misses {
     }
     tenant.waiting++
     this.count++
+    this.options.onSome?.()
     if (open !== undefined) {
       open.waiting.push({ waiter, tenant })
       return
@@ -268,6 +278,7 @@ export class Misses {
   private remember({ application, h0, h1, h2, h3, negativeEpoch }: WaitedMiss, answer: reply.Answer, now: number) {
     application.tenant.negatives.put(h0, h1, h2, h3, now, negativeEpoch, answer)
     this.withNegatives.add(application.tenant)
+    this.options.onSome?.()
   }
 
   private left(count: number): void {

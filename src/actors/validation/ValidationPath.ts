@@ -150,7 +150,8 @@ export class ValidationPath {
   /** Resolves when nothing waits. */
   readonly quiet = (): Promise<void> => this.misses.quiet()
 
-  readonly sweep = (): void => this.misses.sweep()
+  /** Called regularly while there is anything; answers whether there is. */
+  readonly sweep = (): boolean => this.misses.sweep()
 
   /** What the metrics say of the path. */
   readonly counts = (): Counts => ({

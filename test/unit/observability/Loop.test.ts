@@ -1,4 +1,4 @@
-// Verifies R-RUN-8, R-ACT-6.
+// Verifies R-RUN-8, R-RUN-16, R-ACT-6.
 /**
  * Background work outlives a bug: a turn that dies is followed by others, wherever it is that it dies.
  * Each row starts one loop over neighbours of the test's own, of which one calls `turn` each time.
@@ -46,6 +46,7 @@ import { TokenUse } from "../../../src/store/TokenUse.ts"
 import { freshRevocation } from "../../support/coherenceReplicas.ts"
 import { memoryOutbox } from "../../support/memoryOutbox.ts"
 import { relayLayer } from "../../support/relayWorld.ts"
+import { countingSleeps } from "../../support/sleepsAsked.ts"
 import { hashOf, keyringOf, tokenIdOf } from "../../support/validationWorld.ts"
 import { keyWorld } from "../crypto/keyWorld.ts"
 
@@ -324,6 +325,76 @@ describe("after a turn that died there are others", () => {
         (yield* counted).map(({ state }) => state),
         [{ count: 1, incremental: true }] as never
       )
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+})
+
+describe("work that is looked after while there is some", () => {
+  /** Left: how many of its next steps say that there is more. */
+  const world = Effect.gen(function* () {
+    const seen = { steps: 0, left: 0, during: () => {} }
+    const step = Effect.sync(() => {
+      seen.steps++
+      seen.during()
+      return seen.left-- > 0
+    })
+    return { seen, wakeUnsafe: yield* Loop.whileSome("some", "50 millis", step) }
+  })
+
+  it.effect("is looked at as soon after it has come as it is while there always is some", () =>
+    Effect.gen(function* () {
+      const { seen, wakeUnsafe } = yield* world
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(seen.steps, 0)
+      wakeUnsafe()
+      seen.left = 3
+      yield* TestClock.adjust("49 millis")
+      assert.strictEqual(seen.steps, 0)
+      yield* TestClock.adjust("1 millis")
+      for (let step = 1; step <= 4; step++) {
+        assert.strictEqual(seen.steps, step)
+        yield* TestClock.adjust("50 millis")
+      }
+      assert.strictEqual(seen.steps, 4)
+    })
+  )
+
+  it.effect("takes no timer while there is none", () =>
+    countingSleeps((sleeps) =>
+      Effect.gen(function* () {
+        const { wakeUnsafe } = yield* world
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(sleeps(), 0)
+        wakeUnsafe()
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(sleeps(), 1)
+      })
+    )
+  )
+
+  it.effect("is looked at again when more comes during a step", () =>
+    Effect.gen(function* () {
+      const { seen, wakeUnsafe } = yield* world
+      seen.during = () => {
+        seen.during = () => {}
+        wakeUnsafe()
+      }
+      wakeUnsafe()
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(seen.steps, 2)
+    })
+  )
+
+  it.effect("is looked at again after a step that died", () =>
+    Effect.gen(function* () {
+      const { seen, wakeUnsafe } = yield* world
+      seen.during = () => {
+        seen.during = () => {}
+        throw new Error("died on purpose")
+      }
+      wakeUnsafe()
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(seen.steps, 2)
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 })

@@ -1,4 +1,4 @@
-// Verifies R-TOK-3, R-ACT-6, R-LIM-5.
+// Verifies R-TOK-3, R-ACT-6, R-LIM-5, R-RUN-16.
 /** First uses on their way to the tenants' actors, over actors that do as they are told. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, Result, Scope } from "effect"
@@ -8,6 +8,7 @@ import { TenantActors } from "../../../../src/actors/tenant/TenantActors.ts"
 import type { Caller } from "../../../../src/actors/tenant/Tenants.ts"
 import * as UseRecorder from "../../../../src/actors/tenant/UseRecorder.ts"
 import * as errors from "../../../../src/domain/errors.ts"
+import { countingSleeps } from "../../../support/sleepsAsked.ts"
 
 interface Asked {
   readonly tenantId: string
@@ -64,6 +65,26 @@ describe("first uses", () => {
       }
       yield* uses.stop
     })
+  )
+
+  it.effect("cost no timer while there are none, and are recorded as early after a rest", () =>
+    countingSleeps((sleeps) =>
+      Effect.gen(function* () {
+        const uses = yield* world
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(sleeps(), 0)
+        for (const [turn, id] of ids(0, 3).entries()) {
+          uses.tellUnsafe("acme", id)
+          yield* TestClock.adjust("100 millis")
+          assert.deepStrictEqual(recorded(uses), ids(0, turn + 1))
+        }
+        yield* TestClock.adjust("1 hour")
+        const before = sleeps()
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(sleeps(), before)
+        yield* uses.stop
+      })
+    )
   )
 
   it.effect("that are wanted now while the mailbox refuses at once are asked for once, and wait for their turn", () =>

@@ -1,3 +1,4 @@
+// Verifies R-RUN-16.
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Logger, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -15,6 +16,7 @@ import { encodeTail } from "../../../../src/schema/EcapReply.ts"
 import { StoreUnavailable } from "../../../../src/store/StoreError.ts"
 import { TokenLookup } from "../../../../src/store/TokenLookup.ts"
 import { TokenUse, type TokenUsed, usesPerCallMax } from "../../../../src/store/TokenUse.ts"
+import { countingSleeps } from "../../../support/sleepsAsked.ts"
 import { hashOf, keyringOf, tokenIdOf } from "../../../support/validationWorld.ts"
 
 const settings = {
@@ -36,6 +38,8 @@ const setup = Effect.fnUntraced(function* (own: Partial<typeof settings>) {
   const state = {
     failUses: false,
     hang: false,
+    hangNames: false,
+    isThere: true,
     onRecord: () => {},
     /** What the store waits for before it has written anything. */
     before: Effect.void as Effect.Effect<void>
@@ -60,8 +64,9 @@ const setup = Effect.fnUntraced(function* (own: Partial<typeof settings>) {
       keyringOf(["k1"], () => true)
     ),
     Layer.succeed(TokenLookup, {
-      byHash: () => (state.hang ? new Promise<never>(() => {}) : Promise.resolve([row])),
-      applications: () => Promise.resolve([{ appName: "app", tenantId: "acme" }])
+      byHash: () => (state.hang ? new Promise<never>(() => {}) : Promise.resolve([state.isThere ? row : undefined])),
+      applications: () =>
+        state.hangNames ? new Promise<never>(() => {}) : Promise.resolve([{ appName: "app", tenantId: "acme" }])
     }),
     Layer.succeed(TokenUse, {
       record: (uses) =>
@@ -358,6 +363,53 @@ describe("the validator's layer", () => {
       assert.strictEqual(answer?.statusCode, 503)
       assert.strictEqual(validator.inFlight(), 0)
     })
+  )
+
+  it.effect("ends what hangs as early after a rest of an hour: a name, a token, and a name that nobody waits for", () =>
+    Effect.gen(function* () {
+      const { state, validate, validator } = yield* setup({})
+      const given: Array<number> = []
+      const ask = (value: string) =>
+        validator.validateUnsafe(null, "app", value, false, ({ statusCode }) => given.push(statusCode))
+      yield* TestClock.adjust("1 hour")
+      state.hangNames = true
+      ask("value1")
+      yield* TestClock.adjust("2050 millis")
+      assert.deepStrictEqual(given, [503])
+      yield* TestClock.adjust("1 hour")
+      assert.isNull(validator.tenantOfUnsafe("app"))
+      yield* TestClock.adjust("2050 millis")
+      state.hangNames = false
+      // Not behind the one that was given up.
+      assert.strictEqual((yield* validate("value1")).statusCode, 200)
+      yield* TestClock.adjust("1 hour")
+      state.hang = true
+      ask("other")
+      yield* Effect.promise(() => Promise.resolve())
+      yield* TestClock.adjust("2050 millis")
+      assert.deepStrictEqual(given, [503, 503])
+    })
+  )
+
+  it.effect("lets go of refusals that it remembered when they are over, and rests then", () =>
+    countingSleeps((sleeps) =>
+      Effect.gen(function* () {
+        const { beliefs, state, validator } = yield* setup({ lastUseInterval: Duration.hours(2) })
+        state.isThere = false
+        const refused = yield* Effect.callback<number>((resume) =>
+          validator.validateUnsafe(null, "app", "other", false, ({ statusCode }) => resume(Effect.succeed(statusCode)))
+        )
+        assert.strictEqual(refused, 404)
+        const { negatives } = beliefs.tenant("acme")
+        assert.strictEqual(negatives.count, 1)
+        yield* TestClock.adjust("1050 millis")
+        assert.strictEqual(negatives.count, 0)
+        // What is left are the counts, each second.
+        const before = sleeps()
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(sleeps() - before, 60)
+      })
+    )
   )
 })
 
