@@ -66,10 +66,12 @@ export interface ConnectionOptions {
 
 /** What the server must take in one packet; batches are cut to it. Its default, checked at start. */
 export const packetMaxBytes = 16 * 1024 * 1024
-/** Statements that a connection keeps prepared. */
-export const preparedMax = 256
-/** Of them, that look-ups have at hand. They are few, in few sizes. */
+/** Statements that the connector keeps prepared, those that it was asked for last. */
+const cachedMax = 256
+/** That look-ups have at hand. They are few, in few sizes. */
 const keptMax = 32
+/** That a connection keeps prepared: those at hand are used without the connector, which may hold them for long unused. */
+export const preparedMax = cachedMax + Math.max(keptMax, Flights.keptMax)
 
 interface Target {
   readonly host: string
@@ -166,7 +168,7 @@ const connectorOptions = (settings: StoreSettings, options: ConnectionOptions, s
     rowsAsArray: true,
     foundRows: true,
     maxAllowedPacket: packetMaxBytes,
-    prepareCacheLength: preparedMax
+    prepareCacheLength: cachedMax
   } satisfies mariadb.ConnectionConfig & Record<string, unknown>
 }
 

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Logger, References } from "effect"
 import { inject } from "vitest"
+import { preparedMax } from "../../../../src/store/maria/MariadbConnection.ts"
 import { knownMigrations, type Migration, migrate } from "../../../../src/store/maria/Migrations.ts"
 import { StoreConfig, type StoreSettings } from "../../../../src/store/maria/StoreConfig.ts"
 import { eventually } from "../../../support/eventually.ts"
@@ -45,7 +46,7 @@ describe("a start", () => {
   it("warns where its connections could keep more statements prepared than the server keeps", () =>
     inDatabase(async (database, raw) => {
       const [row] = (await raw.query("SELECT @@max_prepared_stmt_count AS most")) as ReadonlyArray<{ most: bigint }>
-      const fit = Math.floor(Number(row!.most) / 256) - 1
+      const fit = Math.floor(Number(row!.most) / preparedMax) - 1
       const said: Array<string> = []
       const collect = Logger.make(({ message }) => void said.push(String(message)))
       const start = (connections: number) => {
@@ -58,7 +59,7 @@ describe("a start", () => {
       const before = said.length
       await start(fit + 1)
       assert.lengthOf(said, 2 * before + 1)
-      assert.include(said.at(-1), `less than the ${256 * (fit + 2)} statements`)
+      assert.include(said.at(-1), `less than the ${preparedMax * (fit + 2)} statements`)
     }))
 })
 
