@@ -14,6 +14,7 @@ import * as net from "node:net"
 import { checkServerIdentity, type PeerCertificate } from "node:tls"
 import { Duration, Redacted } from "effect"
 import * as mariadb from "mariadb"
+import { allOf } from "./AllWritten.ts"
 import * as Committings from "./Committings.ts"
 import { DatabaseFailure } from "./DatabaseFailure.ts"
 import * as Flights from "./Flights.ts"
@@ -27,8 +28,11 @@ export interface Session {
   readonly rows: (sql: string, values?: ReadonlyArray<Value>) => Promise<ReadonlyArray<Row>>
   /** Answers the number of rows that matched. */
   readonly run: (sql: string, values?: ReadonlyArray<Value>) => Promise<number>
-  /** One statement for many rows of values, in one round trip; nothing for none. Answers the number of rows that matched. */
-  readonly batch: (sql: string, rows: ReadonlyArray<ReadonlyArray<Value>>) => Promise<number>
+  /**
+   * One statement for many rows of values, in one round trip; nothing for none. Answers the number of rows that matched.
+   * `each`: every one of them has a row, and where one seems to have none it fails (`AllWritten.ts`).
+   */
+  readonly batch: (sql: string, rows: ReadonlyArray<ReadonlyArray<Value>>, matches?: "each") => Promise<number>
   /** Unprepared, for what cannot be prepared (transactions, locks, schema). */
   readonly command: (sql: string) => Promise<void>
 }
@@ -265,10 +269,12 @@ const make = (connection: mariadb.Connection, socket: net.Socket, giveUp: () => 
     rows: (sql, values) => execute<ReadonlyArray<Row>>(sql, values),
     read,
     run: (sql, values) => execute<mariadb.UpsertResult>(sql, values).then((done) => done.affectedRows),
-    batch: (sql, rows) =>
+    batch: (sql, rows, matches) =>
       rows.length === 0
         ? Promise.resolve(0)
-        : add({ sql, isBatch: true }, () => connection.batch<BatchResult>(sql, rows)).then(matchedBy),
+        : add({ sql, isBatch: true }, () => connection.batch<BatchResult>(sql, rows))
+            .then(matchedBy)
+            .then(allOf(matches === "each" ? rows.length : 0)),
     command: (sql) => add({ sql: null, isBatch: false }, () => connection.query(sql)).then(() => undefined),
     isValid: () => connection.isValid(),
     giveUp,

@@ -44,7 +44,8 @@ const sessionIn = (session: Session, begin: Begin, parent: Trace): Session => {
   return {
     rows: (sql, values) => spanned(sql, () => session.rows(sql, values)),
     run: (sql, values) => spanned(sql, () => session.run(sql, values)),
-    batch: (sql, rows) => (rows.length === 0 ? session.batch(sql, rows) : spanned(sql, () => session.batch(sql, rows))),
+    batch: (sql, rows, matches) =>
+      rows.length === 0 ? session.batch(sql, rows) : spanned(sql, () => session.batch(sql, rows, matches)),
     command: session.command
   }
 }

@@ -54,8 +54,10 @@ const make = (): Writes => {
     session: {
       rows: (sql, values) => note({}, (session) => session.rows(sql, values)),
       run: (sql, values) => note({}, (session) => session.run(sql, values)),
-      batch: (sql, rows) =>
-        rows.length === 0 ? give(Promise.resolve(0)) : note(manyRows(sql, rows), (session) => session.batch(sql, rows)),
+      batch: (sql, rows, matches) =>
+        rows.length === 0
+          ? give(Promise.resolve(0))
+          : note(manyRows(sql, rows), (session) => session.batch(sql, rows, matches)),
       command: (sql) => note({}, (session) => session.command(sql))
     },
     few: (started) => {

@@ -52,7 +52,8 @@ export const applyApplications = (
   ),
   session.batch(
     removeSql,
-    changes.applicationsRemoved.toSorted().map((appName) => [loaded.now, appName, tenantId])
+    changes.applicationsRemoved.toSorted().map((appName) => [loaded.now, appName, tenantId]),
+    "each"
   ),
   session.batch(
     moveSql,

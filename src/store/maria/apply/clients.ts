@@ -1,6 +1,7 @@
 /** Writes what was decided about client credentials: deletes first, so that a name is free before another takes it. */
 import type { ClientCredential } from "../../../domain/ClientCredential.ts"
 import type { ClientChanges } from "../../ClientStore.ts"
+import { allOf } from "../AllWritten.ts"
 import { clientColumnCount, clientColumns, clientValues } from "../ClientRow.ts"
 import * as Columns from "../Columns.ts"
 import type { Session, Value } from "../MariadbConnection.ts"
@@ -37,8 +38,8 @@ export const applyClients = (
     ? []
     : [
         ...Columns.chunksOf(changes.deleted.toSorted().map(Columns.uuidBytes)).map((chunk) =>
-          session.run(deleteSql(chunk.marks), [tenantId, ...chunk.values])
+          session.run(deleteSql(chunk.marks), [tenantId, ...chunk.values]).then(allOf(chunk.count))
         ),
-        session.batch(updateSql, changes.updated.toSorted(byId).map(updateValues)),
+        session.batch(updateSql, changes.updated.toSorted(byId).map(updateValues), "each"),
         session.batch(insertSql, changes.inserted.toSorted(byId).map(clientValues))
       ]

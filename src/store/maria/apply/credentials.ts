@@ -5,6 +5,7 @@
 import type { Credential } from "../../../domain/Credential.ts"
 import type { AuditCheckpoint } from "../../AuditStore.ts"
 import type { CredentialChanges } from "../../CredentialStore.ts"
+import { allOf } from "../AllWritten.ts"
 import * as Columns from "../Columns.ts"
 import {
   credentialColumnCount,
@@ -74,9 +75,11 @@ export const applyCredentials = (
   if (changes === undefined) return []
   const deleted = Columns.chunksOf(changes.deleted.toSorted().map(Columns.uuidBytes))
   return [
-    ...deleted.map((chunk) => session.run(deleteSql(chunk.marks), [tenantId, ...chunk.values])),
+    ...deleted.map((chunk) =>
+      session.run(deleteSql(chunk.marks), [tenantId, ...chunk.values]).then(allOf(chunk.count))
+    ),
     ...deleted.map((chunk) => session.run(deleteVersionsSql(chunk.marks), chunk.values)),
-    session.batch(updateSql, changes.updated.toSorted(endingFirst).map(updateValues)),
+    session.batch(updateSql, changes.updated.toSorted(endingFirst).map(updateValues), "each"),
     session.batch(insertSql, changes.inserted.toSorted(byId).map(credentialValues)),
     session.batch(
       versionSql,

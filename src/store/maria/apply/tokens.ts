@@ -6,6 +6,7 @@
  */
 import type { Token } from "../../../domain/Token.ts"
 import type { Changes } from "../../TenantStore.ts"
+import { allOf } from "../AllWritten.ts"
 import * as Columns from "../Columns.ts"
 import { DatabaseFailure } from "../DatabaseFailure.ts"
 import type { Row, Session, Value } from "../MariadbConnection.ts"
@@ -61,11 +62,11 @@ export const applyTokens = (
   changes: Pick<Changes, "tokensInserted" | "tokensUpdated" | "tokensDeleted">
 ): ReadonlyArray<Promise<unknown>> => [
   ...Columns.chunksOf(changes.tokensDeleted.toSorted().map(Columns.uuidBytes)).map((chunk) =>
-    session.run(deleteSql(chunk.marks), [tenantId, ...chunk.values])
+    session.run(deleteSql(chunk.marks), [tenantId, ...chunk.values]).then(allOf(chunk.count))
   ),
   ...Columns.chunksOf(keyIdsOf(changes.tokensInserted)).map((chunk) =>
     session.rows(keyStatesSql(chunk.marks), chunk.values).then(mustNotBeRetired)
   ),
-  session.batch(updateSql, changes.tokensUpdated.toSorted(byId).map(updateValues)),
+  session.batch(updateSql, changes.tokensUpdated.toSorted(byId).map(updateValues), "each"),
   session.batch(insertSql, changes.tokensInserted.toSorted(byId).map(tokenValues))
 ]
