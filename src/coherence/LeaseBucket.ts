@@ -13,6 +13,9 @@
  * Nor does an answer prove who was asked: a server delivers what one stream acknowledges, holds or ends with onto any
  * subject that is named to it. So an acknowledgement names the bucket's stream, a listing shows the barrier itself, and
  * nobody knows where a question is answered before it is asked.
+ *
+ * Nor does its end prove that all of it came: where a connection or a route is lost and had anew in the middle, what was
+ * under way there is missing, and what is behind it comes. Each message names the one before it.
  */
 import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, RetentionPolicy, StorageType } from "@nats-io/jetstream"
 import { type Msg, nanos } from "@nats-io/transport-node"
@@ -209,14 +212,21 @@ export const make = Effect.gen(function* () {
       const proving: typeof proven = new Map()
       /** Whether the barrier was in it. Entries come as they were written: so was all that was acknowledged before. */
       let isBehindBarrier = false
+      /** Whether each came behind the one that it names, and so all of them. */
+      let isWhole = true
+      let last = 0
+      const follows = (msg: Msg): void => {
+        if (numberOf(msg, "Nats-Last-Sequence") !== last) isWhole = false
+      }
       ask(listings, listSubject, listRequest, (msg) => {
         // A stored message with a status line of its own is no status.
         const status = isStoredMessage(msg) ? 0 : (msg.headers?.code ?? 0)
         if (status === 204) {
           const end = { pending: numberOf(msg, "Nats-Num-Pending"), upTo: numberOf(msg, "Nats-UpTo-Sequence") }
-          if (!isBehindBarrier || !accepts(sequence, end)) {
+          follows(msg)
+          if (!isWhole || !isBehindBarrier || !accepts(sequence, end)) {
             Metrics.listingsRefused.updateUnsafe(1, context)
-            return attempt < listingAttemptsMax ? askListing(sequence, attempt + 1) : fail("an old listing")
+            return attempt < listingAttemptsMax ? askListing(sequence, attempt + 1) : fail("an old or broken listing")
           }
           stop()
           proven = proving
@@ -226,6 +236,8 @@ export const make = Effect.gen(function* () {
         const subject = msg.headers.last("Nats-Subject")
         if (!subject.startsWith(prefix)) return
         const [key, revision] = [subject.slice(prefix.length), numberOf(msg, "Nats-Sequence")]
+        follows(msg)
+        last = revision
         if (key === barrier.key && revision >= sequence) isBehindBarrier = true
         const entry = decodeMessage(msg, key, revision, proving)
         if (entry !== null) entries.push(entry)

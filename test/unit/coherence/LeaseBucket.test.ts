@@ -2,7 +2,7 @@
 /** What the bucket of leases is made as, and what is believed of what a server on paper answers. */
 import { assert, describe, it } from "@effect/vitest"
 import { headers, type Msg } from "@nats-io/transport-node"
-import { Duration, Effect, Fiber, Layer, References } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, References } from "effect"
 import { TestClock } from "effect/testing"
 import { CoherenceConfig } from "../../../src/coherence/CoherenceConfig.ts"
 import * as LeaseBucket from "../../../src/coherence/LeaseBucket.ts"
@@ -36,6 +36,8 @@ const setup = Effect.gen(function* () {
     last: 5,
     upTo: (last: number) => last,
     isSilent: false,
+    /** Whether it does not come, as its number says, of those of one answer. */
+    isLost: (_at: number, _of: number): boolean => false,
     /** What comes from elsewhere before the answer. */
     before: (_subject: string, _reply: string): void => {}
   }
@@ -54,10 +56,14 @@ const setup = Effect.gen(function* () {
       write(subject.slice(`$KV.${bucket}.`.length), "released", 0)
       return say(reply, Buffer.from(JSON.stringify({ stream: `KV_${bucket}`, seq: world.last })), null)
     }
+    let [at, before] = [0, 0]
     for (const [key, { bytes, revision }] of entries) {
-      say(reply, bytes, { "Nats-Subject": `$KV.${bucket}.${key}`, "Nats-Sequence": String(revision) })
+      const place = { "Nats-Subject": `$KV.${bucket}.${key}`, "Nats-Sequence": String(revision) }
+      if (!world.isLost(at++, entries.size)) say(reply, bytes, { ...place, "Nats-Last-Sequence": String(before) })
+      before = revision
     }
-    const end = { "Nats-Num-Pending": "0", "Nats-UpTo-Sequence": String(world.upTo(world.last)) }
+    const upTo = String(world.upTo(world.last))
+    const end = { "Nats-Num-Pending": "0", "Nats-Last-Sequence": String(before), "Nats-UpTo-Sequence": upTo }
     say(reply, new Uint8Array(), end, 204)
   }
   const control = {
@@ -148,14 +154,15 @@ describe("a listing", () => {
     Effect.gen(function* () {
       const { list, say, world, write } = yield* setup
       write(two, "held", 10)
-      const foreign = { "Nats-Num-Pending": "0", "Nats-UpTo-Sequence": "900000" }
-      const old = { "Nats-Subject": `$KV.${bucket}.barrier.one`, "Nats-Sequence": "5" }
+      const foreign = { "Nats-Num-Pending": "0", "Nats-Last-Sequence": "0", "Nats-UpTo-Sequence": "900000" }
+      const place = { "Nats-Subject": `$KV.${bucket}.barrier.one`, "Nats-Last-Sequence": "0" }
+      const old = { ...place, "Nats-Sequence": "5" }
       let ends = 0
       world.before = (subject, reply) => {
         if (subject.startsWith("$KV.") || ends++ > 1) return
         // A barrier of long ago, too, on the second time.
         if (ends === 2) say(reply, new Uint8Array(), old)
-        say(reply, new Uint8Array(), foreign, 204)
+        say(reply, new Uint8Array(), { ...foreign, "Nats-Last-Sequence": ends === 2 ? "5" : "0" }, 204)
       }
       const { entries } = yield* list
       assert.strictEqual(ends, 3)
@@ -163,6 +170,28 @@ describe("a listing", () => {
         entries.map(({ key, state }) => [key, state]),
         [[two, "held"]]
       )
+    })
+  )
+
+  it.effect("is asked for again where one of its entries was lost on its way, whichever that is", () =>
+    Effect.gen(function* () {
+      const { asked, list, world, write } = yield* setup
+      for (const key of [one, two, "lease.three.x.0"]) write(key, "held", 10)
+      // Renewed behind the barrier, so that one is lost there, too.
+      world.before = (subject) => (subject.startsWith("$KV.") ? undefined : write(two, "held", 20))
+      for (const lost of [0, 1, 3]) {
+        let answers = 0
+        world.isLost = (at) => {
+          if (at === 0) answers++
+          return answers === 1 && at === lost
+        }
+        const before = asked.length
+        const { entries } = yield* list
+        assert.lengthOf(entries, 3)
+        assert.lengthOf(asked, before + 3, "a barrier, and two questions")
+      }
+      world.isLost = (at) => at === 0
+      assert.strictEqual((yield* Effect.flip(list)).reason, "unavailable")
     })
   )
 
@@ -224,6 +253,30 @@ describe("a listing", () => {
       assert.strictEqual(failed.reason, "unavailable")
       assert.strictEqual(new Set(asked.map(({ reply }) => reply)).size, 4, "a barrier, and a subject for each question")
       assert.strictEqual(seen().highest, world.last)
+    })
+  )
+
+  it.effect("has its own time behind its barrier's, and none of two at once has the other's answer", () =>
+    Effect.gen(function* () {
+      const { asked, list, say, world, write } = yield* setup
+      write(two, "held", 10)
+      const [first, second] = yield* Effect.all([list, list], { concurrency: 2 })
+      assert.deepStrictEqual([first.barrier, second.barrier], [world.last - 1, world.last])
+      assert.deepStrictEqual(first.entries, second.entries)
+      world.isSilent = true
+      const before = asked.length
+      const listing = yield* Effect.forkChild(Effect.exit(list), { startImmediately: true })
+      yield* TestClock.adjust("900 millis")
+      const stored = Buffer.from(JSON.stringify({ stream: `KV_${bucket}`, seq: 900 }))
+      say(asked[before]!.reply, stored, null)
+      yield* TestClock.adjust("900 millis")
+      assert.isUndefined(listing.pollUnsafe(), "the listing has a second, too")
+      const { reply } = asked[before + 1]!
+      yield* TestClock.adjust("100 millis")
+      const ended = yield* Fiber.join(listing)
+      assert.isTrue(Exit.isFailure(ended), "and no more")
+      say(reply, new Uint8Array(), { "Nats-Num-Pending": "0", "Nats-UpTo-Sequence": "900" }, 204)
+      assert.lengthOf(asked, before + 2)
     })
   )
 
