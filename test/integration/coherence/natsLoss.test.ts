@@ -1,4 +1,7 @@
+import { Effect, Metric } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { BarrierTimeout } from "../../../src/coherence/Coherence.ts"
+import * as Metrics from "../../../src/coherence/CoherenceMetrics.ts"
 import { freshInstance } from "../../support/bus.ts"
 import { freshRevocation, lease, type RunningReplica, startReplica } from "../../support/coherenceReplicas.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -17,6 +20,7 @@ describe("coherence when the bus is lost", () => {
     running = []
   })
   afterEach(async () => {
+    Reflect.deleteProperty(BarrierTimeout.prototype, "seq")
     for (const server of servers) if (!server.hasEnded()) server.kill("SIGCONT")
     await Promise.all(running.map(({ stop }) => stop()))
     await Promise.all(servers.map((server) => server.stop()))
@@ -75,6 +79,33 @@ describe("coherence when the bus is lost", () => {
     const after = freshRevocation()
     expect(await two.putInForce(after)).toBe("in force")
     expect(one.applied).toContainEqual(after)
+  })
+
+  it("counts a revocation that is late, and says which it was; for one that is in time nothing of that is made", async () => {
+    const made: Array<unknown> = []
+    Object.defineProperty(BarrierTimeout.prototype, "seq", {
+      configurable: true,
+      set(seq: unknown) {
+        made.push(seq)
+        Object.defineProperty(this, "seq", { value: seq, enumerable: true })
+      }
+    })
+    const server = await startNats({ dir: folder.path })
+    servers.push(server)
+    const { one } = await startBoth(server.url)
+    const counted = () => one.run(Effect.map(Metric.value(Metrics.barrierTimeouts), ({ count }) => count))
+    const before = await counted()
+    for (let time = 0; time < 3; time++) expect(await one.putInForce(freshRevocation())).toBe("in force")
+    expect(made).toEqual([])
+    expect(await counted()).toBe(before)
+
+    server.kill("SIGKILL")
+    await server.exited
+    const late = freshRevocation()
+    const error = await one.run(Effect.orDie(Effect.flip(one.coherence.putInForce(late))))
+    expect(error).toMatchObject({ _tag: "BarrierTimeout", seq: late.seq })
+    expect(made).toEqual([late.seq])
+    expect(await counted()).toBe(before + 1)
   })
 
   it("goes on when the leader of a three-node cluster stops answering", async () => {
