@@ -106,7 +106,7 @@ const tableWaitSeconds = 1
 const tableWaitSql = `SET SESSION lock_wait_timeout = ${tableWaitSeconds}`
 
 /** Done when nobody is in its way any more. */
-const oneStep = (what: string, limit: Duration.Duration, run: () => Promise<void>) =>
+const oneStep = <A>(what: string, limit: Duration.Duration, run: () => Promise<A>) =>
   untilAnswered(attempt(run), {
     what,
     limit,
@@ -128,7 +128,9 @@ const runSteps = Effect.fnUntraced(function* (
 ) {
   yield* attempt(() => connection.command(tableWaitSql))
   yield* oneStep("the table of schema steps", limit, () => connection.command(createTableSql))
-  const rows = yield* attempt(() => connection.rows("SELECT number, name FROM schema_migrations ORDER BY number"))
+  const rows = yield* oneStep("the table of schema steps", limit, () =>
+    connection.rows("SELECT number, name FROM schema_migrations ORDER BY number")
+  )
   const applied = new Map(rows.map((row) => [Columns.whole(row, 0), Columns.text(row, 1)]))
   for (const [number, name] of applied) {
     const step = known.find((candidate) => candidate.number === number)
@@ -141,7 +143,9 @@ const runSteps = Effect.fnUntraced(function* (
   const missing = known.filter(({ number }) => !applied.has(number))
   for (const { name, number, sql } of missing) {
     yield* oneStep(`schema step ${number} (${name})`, limit, () => connection.command(sql))
-    yield* attempt(() => connection.run(recordSql, [number, name]))
+    yield* oneStep(`the record of schema step ${number} (${name})`, limit, () =>
+      connection.run(recordSql, [number, name])
+    )
   }
   return missing.length
 })

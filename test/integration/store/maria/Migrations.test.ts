@@ -212,6 +212,32 @@ describe("migrations", () => {
       }
     }))
 
+  it("wait for the table of steps, too, when a step is done and somebody else lets nobody write there", () =>
+    inDatabase(async (database, raw) => {
+      doneOf(await run(database, [step(1, table("one"))]))
+      const said: Array<string> = []
+      const collect = Logger.make(({ fiber }) => {
+        said.push(JSON.stringify(fiber.getRef(References.CurrentLogAnnotations)))
+      })
+      await raw.query("LOCK TABLES schema_migrations READ")
+      const settings = StoreConfig.of(settingsOf(database.url, { migrationWait: Duration.minutes(2) }))
+      const migrating = Effect.runPromiseExit(
+        migrate([step(1, table("one")), step(2, table("two"))]).pipe(
+          Effect.provideService(StoreConfig, settings),
+          Effect.provide(Logger.layer([collect]))
+        )
+      )
+      const ended = migrating.then(() => true)
+      await eventually(
+        () => Promise.race([ended, said.some((text) => text.includes("record of schema step 2"))]),
+        Boolean,
+        { what: "a step that waits to be recorded" }
+      )
+      await raw.query("UNLOCK TABLES")
+      assert.strictEqual(doneOf(await migrating), 1)
+      assert.deepStrictEqual(await recorded(raw), [1, 2])
+    }))
+
   it("give up a table that somebody else has open for too long, in words that say whom to look for", () =>
     inDatabase(async (database, raw) => {
       doneOf(await run(database, [step(1, table("one"))]))
