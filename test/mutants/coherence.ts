@@ -3,6 +3,7 @@ import { faultsIn, type Mutant } from "./Mutant.ts"
 
 const unit = "test/unit/coherence"
 const live = "test/integration/coherence/NatsCoherence.test.ts"
+const loss = "test/integration/coherence/natsLoss.test.ts"
 const forged = "test/integration/coherence/ForgedAnswers.test.ts"
 const p1 = ["P1", "R-REV-1"]
 
@@ -233,6 +234,20 @@ export const coherence: ReadonlyArray<Mutant> = [
       tests: [forged]
     },
     {
+      id: "coherence-nats-late-before-it-is",
+      from: "const late = Effect.suspend(() =>\n",
+      to: "const late = ((effect: Effect.Effect<never, BarrierTimeout>) => effect)(\n",
+      breaks: ["R-REV-6"],
+      tests: [`${loss}#counts a revocation that is late`]
+    },
+    {
+      id: "coherence-nats-late-uncounted",
+      from: "Metric.update(Metrics.barrierTimeouts, 1),",
+      to: "Effect.void,",
+      breaks: ["R-REV-6"],
+      tests: [`${loss}#counts a revocation that is late`]
+    },
+    {
       id: "coherence-nats-own-copy-is-not-dropped",
       from: "    applier.applyUnsafe(revocation)\n    const late",
       to: "    const late"
@@ -354,6 +369,18 @@ export const coherence: ReadonlyArray<Mutant> = [
       id: "coherence-bucket-any-listing-will-do",
       from: "!accepts(sequence, end)",
       to: "!accepts(0, end)"
+    },
+    {
+      id: "coherence-bucket-listing-with-a-gap",
+      from: "!isWhole || !isBehindBarrier",
+      to: "!isBehindBarrier",
+      tests: [`${unit}/LeaseBucket.test.ts`, "test/integration/coherence/LostEntries.test.ts"]
+    },
+    {
+      id: "coherence-bucket-gap-before-the-end",
+      from: "          follows(msg)\n",
+      to: "",
+      tests: [`${unit}/LeaseBucket.test.ts`]
     },
     {
       id: "coherence-bucket-end-without-the-barrier",

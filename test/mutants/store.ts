@@ -179,6 +179,18 @@ export const store: ReadonlyArray<Mutant> = [
       to: "sql !== null"
     },
     {
+      id: "store-flights-keep-one-for-another",
+      from: "kept.set(sql, given[batches.size + at]!)",
+      to: "kept.set(sql, given[at]!)"
+    },
+    {
+      id: "store-flights-answer-of-the-one-before",
+      from: "const result = results[index]!",
+      to: "const result = results[Math.max(0, index - 1)]!",
+      breaks: ["P1", "P2", "P5"],
+      tests: [`${maria}/maria/OwnAnswers.test.ts`]
+    },
+    {
       id: "store-flights-keep-for-ever",
       from: "if (kept.size <= keptMax) return",
       to: "if (kept.size >= 0) return"
@@ -1098,6 +1110,42 @@ export const store: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn(
+    "src/store/maria/AllWritten.ts",
+    { breaks: ["P1", "P2", "R-DUR-2"], tests: [`${unit}/maria/allWritten.test.ts`] },
+    [
+      {
+        id: "store-all-written-unseen",
+        from: "if (changed >= rows) return changed",
+        to: "if (rows >= 0) return changed"
+      }
+    ]
+  ),
+  ...["tokens", "credentials", "clients"].flatMap((what) =>
+    faultsIn(
+      `src/store/maria/apply/${what}.ts`,
+      { breaks: ["P1", "P2", "R-DUR-2"], tests: [`${unit}/maria/allWritten.test.ts`] },
+      [
+        { id: `store-${what}-perhaps-changed`, from: '.map(updateValues), "each")', to: ".map(updateValues))" },
+        { id: `store-${what}-perhaps-deleted`, from: ".then(allOf(chunk.count))", to: "" }
+      ]
+    )
+  ),
+  ...faultsIn(
+    "src/store/maria/apply/applications.ts",
+    { breaks: ["P1", "P2", "R-DUR-2"], tests: [`${unit}/maria/allWritten.test.ts`] },
+    [{ id: "store-applications-perhaps-removed", from: '    "each"\n', to: "" }]
+  ),
+  ...faultsIn(
+    "src/store/maria/Writes.ts",
+    { breaks: ["P1", "P2", "R-DUR-2"], tests: [`${unit}/maria/allWritten.test.ts`] },
+    [{ id: "store-writes-perhaps-all", from: "session.batch(sql, rows, matches)", to: "session.batch(sql, rows)" }]
+  ),
+  ...faultsIn(
+    "src/store/maria/MariadbConnection.ts",
+    { breaks: ["P1", "P2", "R-DUR-2"], tests: [`${maria}/maria/OwnAnswers.test.ts`] },
+    [{ id: "store-connection-perhaps-all", from: 'matches === "each" ? rows.length : 0', to: "0" }]
+  ),
+  ...faultsIn(
     "src/store/maria/MariadbConnection.ts",
     { breaks: ["R-BUS-10"], tests: [`${maria}/maria/KeptStatements.test.ts`] },
     [
@@ -1105,6 +1153,16 @@ export const store: ReadonlyArray<Mutant> = [
         id: "store-connection-keeps-every-statement",
         from: "if (kept.size < keptMax) kept.set",
         to: "if (kept.size < keptMax * keptMax) kept.set"
+      },
+      {
+        id: "store-connection-counts-what-the-connector-keeps",
+        from: "preparedMax = cachedMax + Math.max(keptMax, Flights.keptMax)",
+        to: "preparedMax = cachedMax"
+      },
+      {
+        id: "store-connection-counts-each-statement-twice",
+        from: "preparedMax = cachedMax + Math.max(keptMax, Flights.keptMax)",
+        to: "preparedMax = 2 * cachedMax + Flights.keptMax"
       }
     ]
   ),
@@ -1190,8 +1248,14 @@ export const store: ReadonlyArray<Mutant> = [
     },
     {
       id: "store-migrations-recorded-first",
-      from: "    yield* oneStep(`schema step ${number} (${name})`, limit, () => connection.command(sql))\n    yield* attempt(() => connection.run(recordSql, [number, name]))\n",
-      to: "    yield* attempt(() => connection.run(recordSql, [number, name]))\n    yield* oneStep(`schema step ${number} (${name})`, limit, () => connection.command(sql))\n"
+      from: "limit, () => connection.command(sql))\n    yield* oneStep(`the record of schema step ${number} (${name})`, limit, () =>\n      connection.run(recordSql, [number, name])\n    )\n",
+      to: "limit, () => connection.run(recordSql, [number, name]))\n    yield* oneStep(`the record of schema step ${number} (${name})`, limit, () =>\n      connection.command(sql)\n    )\n"
+    },
+    {
+      id: "store-migrations-record-a-step-once",
+      from: "    yield* oneStep(`the record of schema step ${number} (${name})`, limit, () =>\n      connection.run(recordSql, [number, name])\n    )\n",
+      to: "    yield* attempt(() => connection.run(recordSql, [number, name]))\n",
+      breaks: ["P10", "R-RUN-1"]
     },
     {
       id: "store-migrations-newer-schema",
