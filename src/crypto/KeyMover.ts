@@ -20,6 +20,7 @@
 import { Duration, Effect, Layer, Metric } from "effect"
 import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
+import { DueWork } from "../store/DueWork.ts"
 import {
   type AgedKey,
   type HashedRow,
@@ -292,7 +293,8 @@ const goingOn = (what: string, work: Effect.Effect<void, MoveError>, keyId?: str
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { keysMoveEvery } = yield* CryptoConfig
-    const { turn } = yield* make
-    yield* Effect.forkScoped(Loop.forever("key mover", Effect.andThen(turn, Effect.sleep(keysMoveEvery))))
+    const ages = { masterKeyId: (yield* MasterKey).activeId, sealUsesMax }
+    const some = yield* (yield* DueWork).seek({ work: ["rows or keys to be moved"], every: keysMoveEvery, ages })
+    yield* Effect.forkScoped(Loop.forever("key mover", Effect.andThen((yield* make).turn, some)))
   })
 )

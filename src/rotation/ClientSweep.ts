@@ -8,7 +8,8 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { interval } = yield* SweepConfig
     const { purge } = yield* ClientSweeps
-    const { every, swept } = yield* Clockwork.make("clients")
-    yield* every("removed", interval, swept("removed", purge))
+    const { swept, whenDue } = yield* Clockwork.make("clients")
+    const work = ["applications or tenants that were removed"] as const
+    yield* whenDue("removed", { work, every: interval }, swept("removed", purge))
   })
 )

@@ -6,6 +6,7 @@
 import { Duration, Effect } from "effect"
 import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
+import { DueWork, type Sought } from "../store/DueWork.ts"
 import { Sweeps } from "../store/Sweeps.ts"
 
 /** Pieces of one turn; the rest waits for the next, so that no kind of work starves another. */
@@ -28,6 +29,7 @@ const pieces = Effect.fnUntraced(function* <E>(piece: Effect.Effect<number, E>) 
 export const make = Effect.fnUntraced(function* (noun: string) {
   const { process } = yield* Replica
   const sweeps = yield* Sweeps
+  const dueWork = yield* DueWork
 
   const turn = <E extends Failure>(name: string, work: Effect.Effect<void, E>) =>
     Effect.gen(function* () {
@@ -35,13 +37,19 @@ export const make = Effect.fnUntraced(function* (noun: string) {
       if (mine) yield* work
     }).pipe(loggingFailure(name))
 
+  const again = <R>(name: string, once: Effect.Effect<void>, wait: Effect.Effect<void, never, R>) =>
+    Effect.andThen(once, wait).pipe(
+      Effect.annotateLogs({ sweep: name }),
+      (turn) => Loop.forever(`${noun} ${name}`, turn),
+      Effect.forkScoped
+    )
+
   return {
+    /** Now and then whenever there may be some of it, by a look every so often. */
+    whenDue: (name: string, sought: Sought, once: Effect.Effect<void>) =>
+      Effect.flatMap(dueWork.seek(sought), (some) => again(name, once, some)),
     every: (name: string, interval: Duration.Input, once: Effect.Effect<void>) =>
-      Effect.andThen(once, Effect.sleep(interval)).pipe(
-        Effect.annotateLogs({ sweep: name }),
-        (turn) => Loop.forever(`${noun} ${name}`, turn),
-        Effect.forkScoped
-      ),
+      again(name, once, Effect.sleep(interval)),
     /** A piece of work that answers how much it found, on one replica, until there is no more. */
     swept: <E extends Failure>(name: string, piece: Effect.Effect<number, E>) => turn(name, pieces(piece))
   }

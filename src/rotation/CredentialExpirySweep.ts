@@ -12,13 +12,22 @@ import * as Clockwork from "./Clockwork.ts"
 const measureEvery = Duration.seconds(15)
 
 const make = Effect.gen(function* () {
-  const { sweepEvery } = yield* CredentialsConfig
+  const { noticesMs, sweepEvery } = yield* CredentialsConfig
   const credentials = yield* CredentialSweeps
-  const { every, swept } = yield* Clockwork.make("credentials")
+  const { every, swept, whenDue } = yield* Clockwork.make("credentials")
 
-  yield* every(
+  yield* whenDue(
     "ends",
-    sweepEvery,
+    {
+      work: [
+        "credentials that ended",
+        "overlaps that are over",
+        "notices to be given",
+        "applications or tenants that were removed"
+      ],
+      every: sweepEvery,
+      ages: { noticeMs: Math.max(0, ...noticesMs) }
+    },
     swept("expire", credentials.expire).pipe(
       Effect.andThen(swept("overlaps", credentials.endOverlaps)),
       Effect.andThen(swept("notices", credentials.notify)),

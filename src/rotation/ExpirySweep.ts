@@ -20,6 +20,10 @@ export const layer = Layer.effectDiscard(
     const { endTokens } = yield* TokenEnder
     yield* TokenSweep.releaseAtEnd
     const change = RowsAside.around(name, endTokens)
-    yield* TokenSweep.forkEvery(name, TokenSweep.pass({ name, find: sweeps.endedTokens, change }))
+    yield* TokenSweep.forkEvery(
+      name,
+      { work: ["tokens that ended"] },
+      TokenSweep.pass({ name, find: sweeps.endedTokens, change })
+    )
   })
 )

@@ -17,6 +17,6 @@ export const layer = Layer.effectDiscard(
         })
       }
     })
-    yield* TokenSweep.forkEvery(numbers, look)
+    yield* TokenSweep.forkEvery(numbers, { work: ["numbers that ran away"] }, look)
   })
 )

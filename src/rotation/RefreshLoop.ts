@@ -11,6 +11,7 @@ import { Duration, Effect, FiberSet, Latch, Layer } from "effect"
 import { Refresher } from "../actors/credentials/Refresher.ts"
 import * as Loop from "../observability/Loop.ts"
 import { Shutdown } from "../observability/Shutdown.ts"
+import { DueWork } from "../store/DueWork.ts"
 import { RefreshStore } from "../store/RefreshStore.ts"
 import { RefreshConfig } from "./RefreshConfig.ts"
 
@@ -29,6 +30,7 @@ export const layer = Layer.effectDiscard(
     const store = yield* RefreshStore
     const refresher = yield* Refresher
     const shutdown = yield* Shutdown
+    const some = yield* (yield* DueWork).seek({ work: ["refreshes that are due"], every: interval })
     const underWay = yield* FiberSet.make<void>()
     const fork = yield* FiberSet.runtime(underWay)<never>()
     const ended = Latch.makeUnsafe(false)
@@ -50,7 +52,7 @@ export const layer = Layer.effectDiscard(
     const turn = Effect.gen(function* () {
       yield* ended.close
       const more = yield* look
-      if (!more) return yield* Effect.sleep(Duration.toMillis(interval))
+      if (!more) return yield* some
       yield* Effect.sleep(restMs)
       yield* Effect.timeoutOption(ended.await, Duration.toMillis(interval))
     })

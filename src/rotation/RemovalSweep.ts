@@ -21,7 +21,7 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const sweeps = yield* Sweeps
     const { purgeTokens } = yield* TokenEnder
-    const { idempotencyTtl } = yield* TenantsConfig
+    const answersMs = Duration.toMillis((yield* TenantsConfig).idempotencyTtl)
 
     const change = RowsAside.around(removal, purgeTokens)
     const removed = Effect.gen(function* () {
@@ -34,13 +34,13 @@ export const layer = Layer.effectDiscard(
     })
     const answers = Effect.gen(function* () {
       while (yield* TokenSweep.claim(idempotency)) {
-        const deleted = yield* sweeps.purgeIdempotent(Duration.toMillis(idempotencyTtl), answersMax)
+        const deleted = yield* sweeps.purgeIdempotent(answersMs, answersMax)
         if (deleted < answersMax) return
       }
     })
 
     yield* TokenSweep.releaseAtEnd
-    yield* TokenSweep.forkEvery(removal, removed)
-    yield* TokenSweep.forkEvery(idempotency, answers)
+    yield* TokenSweep.forkEvery(removal, { work: ["applications or tenants that were removed"] }, removed)
+    yield* TokenSweep.forkEvery(idempotency, { work: ["answers that are too old"], ages: { answersMs } }, answers)
   })
 )

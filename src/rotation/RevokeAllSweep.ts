@@ -61,6 +61,6 @@ export const layer = Layer.effectDiscard(
       }
     })
     yield* TokenSweep.releaseAtEnd
-    yield* TokenSweep.forkEvery(name, work)
+    yield* TokenSweep.forkEvery(name, { work: ["open revocations of populations"] }, work)
   })
 )

@@ -8,6 +8,7 @@
 import { Duration, Effect, Metric } from "effect"
 import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
+import { DueWork, type Sought } from "../store/DueWork.ts"
 import type { StoreUnavailable } from "../store/StoreError.ts"
 import { Sweeps } from "../store/Sweeps.ts"
 import { SweepConfig } from "./SweepConfig.ts"
@@ -125,17 +126,22 @@ export const releaseAtEnd = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => sweeps.release(process).pipe(Effect.ignore, Effect.timeoutOption(releaseLimit)))
 })
 
-/** Runs `work` now and then every interval, for as long as the scope lives. What fails is tried with the next look. */
+/**
+ * Runs `work` now and then whenever there may be some, by a look each interval, for as long as the scope lives. What fails is
+ * tried with the next look.
+ */
 export const forkEvery = Effect.fnUntraced(function* <R>(
   sweep: string,
+  sought: Omit<Sought, "every">,
   work: Effect.Effect<unknown, StoreUnavailable, R>
 ) {
   const { interval } = yield* SweepConfig
+  const some = yield* (yield* DueWork).seek({ ...sought, every: interval })
   const look = work.pipe(
     Effect.catchTag("StoreUnavailable", ({ operation }) =>
       Effect.logWarning("a sweep waits for the database").pipe(Effect.annotateLogs({ sweep, operation }))
     ),
-    Effect.andThen(Effect.sleep(interval))
+    Effect.andThen(some)
   )
   yield* Effect.forkScoped(Loop.forever(sweep, look))
 })

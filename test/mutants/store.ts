@@ -856,6 +856,154 @@ export const store: ReadonlyArray<Mutant> = [
       to: "(last_used_at IS NULL OR last_used_at <> ?)"
     }
   ]),
+  ...faultsIn("src/store/DueLooks.ts", { breaks: ["R-RUN-16"], tests: [`${unit}/DueLooks.test.ts`] }, [
+    {
+      id: "store-due-everybody-is-woken",
+      from: "seeker.work.some((one) => ended.value.has(one))",
+      to: "seeker.work.some((one) => ended.value.has(one) || true)"
+    },
+    {
+      id: "store-due-nobody-is-woken-by-a-failure",
+      from: "!Exit.isSuccess(ended) || seeker.work",
+      to: "Exit.isSuccess(ended) && seeker.work",
+      breaks: ["R-TOK-4"]
+    },
+    {
+      id: "store-due-all-wait-for-a-look-that-hangs",
+      from: "      const ended = yield* Fiber.await(looking).pipe(\n        Effect.raceFirst(Effect.forever(Effect.andThen(Effect.sleep(every), lateness)))\n      )\n",
+      to: "      const ended = yield* Fiber.await(looking)\n      if (seekers.size < 0) yield* lateness\n",
+      breaks: ["R-TOK-4"]
+    },
+    {
+      id: "store-due-woken-by-a-hanging-look-once",
+      from: "Effect.forever(Effect.andThen(Effect.sleep(every), lateness))",
+      to: "Effect.andThen(Effect.andThen(Effect.sleep(every), lateness), Effect.never)",
+      breaks: ["R-TOK-4"]
+    },
+    {
+      id: "store-due-what-a-late-look-brings-is-lost",
+      from: "const lateness = Effect.sync(() => wake(seekers, () => true))",
+      to: "const lateness = Effect.andThen(Effect.sync(() => wake(seekers, () => true)), Fiber.interrupt(looking))"
+    },
+    { id: "store-due-a-look-for-each-loop", from: "      groups.set(ms, seekers)\n", to: "" },
+    { id: "store-due-all-look-as-often", from: "const known = groups.get(ms)", to: "const [known] = groups.values()" },
+    {
+      id: "store-due-looked-for-when-its-loop-is-gone",
+      from: "() => Effect.sync(() => seekers.delete(seeker))",
+      to: "() => Effect.sync(() => seekers.has(seeker))"
+    },
+    {
+      id: "store-due-found-once-and-for-ever",
+      from: "Effect.asVoid(seeker.some.close)",
+      to: "Effect.asVoid(seeker.some.await)"
+    }
+  ]),
+  ...faultsIn("src/store/maria/MariaDueWork.ts", { breaks: ["R-RUN-16"], tests: [`${maria}/DueWork.test.ts`] }, [
+    {
+      id: "store-sql-due-tokens-found-late",
+      from: "FORCE INDEX (ix_tokens_due) WHERE due_at <= ${Columns.nowSql}",
+      to: "FORCE INDEX (ix_tokens_due) WHERE due_at < ${Columns.nowSql} - 1800000000000",
+      breaks: ["R-TOK-4"]
+    },
+    {
+      id: "store-sql-due-tenants-are-forgotten",
+      from: "FORCE INDEX (ix_tenants_removed) WHERE removed_at IS NOT NULL",
+      to: "FORCE INDEX (ix_tenants_removed) WHERE removed_at IS NULL AND removed_at IS NOT NULL"
+    },
+    {
+      id: "store-sql-due-answers-of-any-age",
+      from: "created_at < ${Columns.nowSql} - ?",
+      to: "created_at < ${Columns.nowSql} + ?"
+    },
+    {
+      id: "store-sql-due-keys-of-any-age",
+      from: "COALESCE(ended_retention, ?)",
+      to: "COALESCE(0 * ?, ended_retention)"
+    },
+    { id: "store-sql-due-notices-of-any-end", from: "AND due_at <= ${Columns.nowSql} + ?)", to: "AND due_at > ?)" },
+    {
+      id: "store-sql-due-needed-keys-stay-retired",
+      from: "(k.wrapped <> '' OR ${neededSql})",
+      to: "k.wrapped <> ''",
+      breaks: ["R-SEC-4"]
+    },
+    {
+      id: "store-sql-due-keys-stay-under-their-master-key",
+      from: "WHERE master_key_id <> ? AND",
+      to: "WHERE master_key_id = '' AND master_key_id <> ? AND",
+      breaks: ["R-SEC-4"]
+    },
+    {
+      id: "store-sql-due-sealing-key-is-never-worn",
+      from: "AND uses >= ?",
+      to: "AND uses < 0 AND uses >= ?",
+      breaks: ["R-SEC-4"]
+    },
+    {
+      id: "store-sql-due-run-does-not-end",
+      from: "FROM key_rotation WHERE ended_at IS NULL",
+      to: "FROM key_rotation WHERE ended_at < 0",
+      breaks: ["R-SEC-4"]
+    },
+    {
+      id: "store-sql-due-grants-give-no-notice",
+      from: "WHERE refresh_noticed_ms >= 0",
+      to: "WHERE refresh_noticed_ms < 0"
+    }
+  ]),
+  ...faultsIn(
+    "src/rotation/KeyErasureSweep.ts",
+    { breaks: ["R-SEC-45"], tests: ["test/unit/rotation/dueWork.test.ts"] },
+    [
+      {
+        id: "rotation-due-erasure-is-not-woken",
+        from: 'work: ["keys of removed tenants"]',
+        to: 'work: ["keys of the service that were followed"]'
+      },
+      {
+        id: "rotation-due-credentials-of-removed-tenants-stay",
+        file: "src/rotation/CredentialExpirySweep.ts",
+        from: '        "notices to be given",\n        "applications or tenants that were removed"\n',
+        to: '        "notices to be given"\n'
+      },
+      {
+        id: "rotation-due-refreshes-are-not-woken",
+        file: "src/rotation/RefreshLoop.ts",
+        from: 'work: ["refreshes that are due"]',
+        to: "work: []",
+        breaks: ["R-REF-9"]
+      },
+      {
+        id: "rotation-due-answers-kept-for-ever",
+        file: "src/rotation/RemovalSweep.ts",
+        from: "ages: { answersMs } }",
+        to: "ages: { answersMs: 10 * answersMs } }",
+        breaks: ["R-ACT-1"]
+      },
+      {
+        id: "rotation-due-rows-are-not-moved",
+        file: "src/crypto/KeyMover.ts",
+        from: 'work: ["rows or keys to be moved"]',
+        to: "work: []",
+        breaks: ["R-SEC-4"]
+      },
+      {
+        id: "rotation-due-withdrawals-are-not-woken",
+        file: "src/actors/platform/WithdrawalSweep.ts",
+        from: 'work: ["applications out of service"]',
+        to: "work: []",
+        breaks: ["R-PLT-11"],
+        tests: ["test/unit/actors/platform/WithdrawalSweep.test.ts"]
+      },
+      {
+        id: "rotation-due-looks-by-itself-all-the-same",
+        file: "src/rotation/TokenSweep.ts",
+        from: "    Effect.andThen(some)\n",
+        to: "    Effect.andThen(Effect.raceFirst(some, Effect.sleep(interval)))\n",
+        breaks: ["R-RUN-16"]
+      }
+    ]
+  ),
   ...faultsIn("src/store/maria/HeldClaims.ts", { breaks: ["P2"], tests: [`${unit}/maria/HeldClaims.test.ts`] }, [
     {
       id: "store-sql-sweep-held-for-ever",

@@ -13,6 +13,7 @@ import { Clock, Duration, Effect } from "effect"
 import * as Loop from "../../observability/Loop.ts"
 import { Replica } from "../../observability/Replica.ts"
 import * as Seldom from "../../observability/Seldom.ts"
+import { DueWork } from "../../store/DueWork.ts"
 import { PlatformStore, type Withdrawal } from "../../store/PlatformStore.ts"
 import { Sweeps } from "../../store/Sweeps.ts"
 import { InForce } from "../tenant/InForce.ts"
@@ -90,5 +91,6 @@ export const make = Effect.gen(function* () {
       )
     }
   })
-  yield* Effect.forkScoped(Loop.forever(sweep, Effect.andThen(Effect.sleep(lookEvery), Effect.ignore(look))))
+  const some = yield* (yield* DueWork).seek({ work: ["applications out of service"], every: lookEvery })
+  yield* Effect.forkScoped(Loop.forever(sweep, Effect.andThen(some, Effect.ignore(look))))
 })

@@ -7,6 +7,7 @@ import * as MariaAuditCuts from "./MariaAuditCuts.ts"
 import * as MariaAuditStore from "./MariaAuditStore.ts"
 import * as MariaClientStore from "./MariaClientStore.ts"
 import * as MariaCredentialStore from "./MariaCredentialStore.ts"
+import * as MariaDueWork from "./MariaDueWork.ts"
 import { Mariadb } from "./Mariadb.ts"
 import * as MariaKeyRotationStore from "./MariaKeyRotationStore.ts"
 import * as MariaKeyStore from "./MariaKeyStore.ts"
@@ -31,6 +32,7 @@ export const layer = Layer.mergeAll(
   MariaUntaggedRows.layer,
   MariaOutbox.layer,
   MariaSweeps.layer,
+  MariaDueWork.layer,
   MariaRestoreMark.layer,
   MariaKeyStore.layer,
   MariaCredentialStore.layer,

@@ -25,7 +25,7 @@ const [keptMax, awayFrom] = [2 ** 51, 2 ** 52]
 /** Whoever changes something meanwhile waits for so long at most. */
 const waitSeconds = 2
 
-const awaySql = `SELECT TABLE_NAME FROM information_schema.TABLES
+export const numbersAwaySql = `SELECT TABLE_NAME FROM information_schema.TABLES
   WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (${tables.map(({ table }) => `'${table}'`).join(", ")})
     AND AUTO_INCREMENT > ${awayFrom}`
 const keptSql = ({ column, others, table }: Numbered): string =>
@@ -54,7 +54,7 @@ const putBack = async (session: Session, numbered: Numbered): Promise<void> => {
 
 /** Names the tables that it put right. */
 export const putNumbersBack = async (session: Session): Promise<ReadonlyArray<string>> => {
-  const away = (await session.rows(awaySql)).map((row) => Columns.text(row, 0))
+  const away = (await session.rows(numbersAwaySql)).map((row) => Columns.text(row, 0))
   for (const numbered of tables) if (away.includes(numbered.table)) await putBack(session, numbered)
   return away
 }

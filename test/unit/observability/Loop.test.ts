@@ -179,7 +179,7 @@ const loops: Record<string, (turn: Turn) => Effect.Effect<unknown, unknown, Scop
   "a loop of nothing but turns": (turn) =>
     Effect.forkScoped(Loop.forever("test", Effect.delay(Effect.sync(turn), "1 second"))),
   "a sweep of tokens": (turn) =>
-    TokenSweep.forkEvery("test", Effect.sync(turn)).pipe(
+    TokenSweep.forkEvery("test", { work: [] }, Effect.sync(turn)).pipe(
       Effect.provide(
         Layer.succeed(SweepConfig, { interval: Duration.seconds(1), pieceMax: 1, claimTtl: Duration.seconds(1) })
       )

@@ -4,9 +4,11 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { inject } from "vitest"
 import { AuditStore } from "../../../../src/store/AuditStore.ts"
+import { works } from "../../../../src/store/DueWork.ts"
 import { KeyRotationStore } from "../../../../src/store/KeyRotationStore.ts"
 import { KeyStore } from "../../../../src/store/KeyStore.ts"
 import { byEndpointSql, byHashSql as byHashSqlOfLoad, byIdSql } from "../../../../src/store/maria/load/tokens.ts"
+import * as MariaDueWork from "../../../../src/store/maria/MariaDueWork.ts"
 import { Mariadb } from "../../../../src/store/maria/Mariadb.ts"
 import { hashedSql, sealedSql } from "../../../../src/store/maria/MariaKeyRotationStore.ts"
 import { endedSql, orphansOfApplicationsSql, orphansOfTenantsSql } from "../../../../src/store/maria/MariaSweeps.ts"
@@ -126,6 +128,24 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         )
         // A few looks for each kind of thing that a removed tenant leaves, whatever there is of tokens.
         assert.isBelow(read, 300)
+      })
+    )
+
+    it.effect("a look for all work that finds none is one statement, and reads next to nothing", () =>
+      Effect.gen(function* () {
+        const { appName, tenantId } = yield* filler
+        // Ends that come later, thousands of them as of tokens.
+        const ends = Array.from({ length: 500 }, () =>
+          credentialRow({ tenantId, serviceName: aName("s"), expiresAt: 4_102_444_800_000 })
+        )
+        yield* transact(tenantId, {}, () => changesOf({ inserted: ends, versions: ends.map((one) => versionRow(one)) }))
+        yield* insert([aToken(tenantId, appName, { expiresAt: 4_102_444_800_000 })])
+        const look = MariaDueWork.look(yield* Mariadb)
+        const noneYet = { answersMs: 86_400_000, retentionMs: 86_400_000, noticeMs: 86_400_000 }
+        const ofTokens = yield* look(["tokens that ended"], noneYet)
+        assert.strictEqual(ofTokens.size, 0)
+        assert.strictEqual(yield* statementsOf(look(works, noneYet)), 1)
+        assert.isBelow(yield* rowsRead(look(works, noneYet)), 100)
       })
     )
 

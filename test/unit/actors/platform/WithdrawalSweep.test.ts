@@ -1,13 +1,14 @@
-// Verifies R-SEC-30.
+// Verifies R-SEC-30, R-RUN-16.
 /** Withdrawals of applications that make no sense, however many, keep none behind them waiting and do not fill the log. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Exit, Logger, Scope } from "effect"
+import { Duration, Effect, Exit, Latch, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as WithdrawalSweep from "../../../../src/actors/platform/WithdrawalSweep.ts"
 import { InForce } from "../../../../src/actors/tenant/InForce.ts"
 import { TenantActors } from "../../../../src/actors/tenant/TenantActors.ts"
 import { EventWriter } from "../../../../src/actors/tenant/TokenEvents.ts"
 import { Replica, replicaOf } from "../../../../src/observability/Replica.ts"
+import { DueWork, type Sought } from "../../../../src/store/DueWork.ts"
 import { PlatformStore, type Withdrawal } from "../../../../src/store/PlatformStore.ts"
 import { Sweeps } from "../../../../src/store/Sweeps.ts"
 
@@ -78,5 +79,24 @@ it.effect("are tried once an hour, and told once a second at most", () =>
     assert.isAtMost(lines.length, 3)
     yield* TestClock.adjust("2 minutes")
     assert.lengthOf(asked, 2 * spoiled.length)
+  })
+)
+
+it.effect("are looked for when a look for all work has found one", () =>
+  Effect.gen(function* () {
+    const some = yield* Latch.make()
+    const sought: Array<Sought> = []
+    const seek = (one: Sought) =>
+      Effect.sync(() => {
+        sought.push(one)
+        return Effect.andThen(some.await, Effect.asVoid(some.close))
+      })
+    const { left } = yield* world([aWithdrawal("b", "demo")]).pipe(Effect.provideService(DueWork, { seek }))
+    yield* TestClock.adjust("1 hour")
+    assert.isTrue(left.has("b"))
+    assert.deepStrictEqual(sought, [{ work: ["applications out of service"], every: Duration.seconds(1) }])
+    yield* some.open
+    yield* TestClock.adjust("1 millis")
+    assert.isFalse(left.has("b"))
   })
 )
