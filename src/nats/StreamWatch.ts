@@ -11,7 +11,7 @@
  * A JetStream that does not answer is no news of a stream; readiness and the lease say that already.
  */
 import { JetStreamApiCodes, JetStreamApiError, type StreamInfo } from "@nats-io/jetstream"
-import { type Context, Duration, Effect, Layer, Metric, Result } from "effect"
+import { type Context, Duration, Effect, Latch, Layer, Metric, Result } from "effect"
 import { Readiness } from "../observability/Health.ts"
 import * as Loop from "../observability/Loop.ts"
 import { Replica } from "../observability/Replica.ts"
@@ -40,8 +40,15 @@ const unknown = Symbol("unknown")
 type Looked = StreamInfo | null | typeof unknown
 type Settings = Extract<ChangeFound, { readonly kind: "settings" }>
 
-/** Looks at one stream for as long as the scope lives. `existed`: whoever made it has, so that its absence is news. */
-export const watch = Effect.fnUntraced(function* (plan: StreamPlan, existed: boolean) {
+/**
+ * Looks at one stream for as long as the scope lives, each time that `time` is over. `existed`: whoever made it has, so that
+ * its absence is news.
+ */
+export const watch = Effect.fnUntraced(function* (
+  plan: StreamPlan,
+  existed: boolean,
+  time: Effect.Effect<unknown> = Effect.sleep(lookEvery)
+) {
   const { jetstreamManager } = yield* Nats
   const readiness = yield* Readiness
   const context: Context.Context<never> = yield* Effect.context<never>()
@@ -100,7 +107,7 @@ export const watch = Effect.fnUntraced(function* (plan: StreamPlan, existed: boo
   })
 
   const step = Effect.gen(function* () {
-    yield* Effect.sleep(lookEvery)
+    yield* time
     const now = yield* look
     // Not made yet: whoever needs it is about to.
     if (now === unknown || (now === null && before === null && !existed)) return
@@ -134,7 +141,10 @@ const make = Effect.gen(function* () {
   const { instance } = yield* Replica
   /** They exist once. */
   yield* Streams
-  yield* Effect.forEach(plansOf(instance, limits), (plan) => watch(plan, true), { discard: true })
+  // Their questions leave together. One that is not answered yet misses the next look, and keeps no other from it.
+  const second = Latch.makeUnsafe()
+  yield* Effect.forEach(plansOf(instance, limits), (plan) => watch(plan, true, second.await), { discard: true })
+  yield* Effect.forkScoped(Loop.forever("seconds of streams", Effect.andThen(Effect.sleep(lookEvery), second.release)))
 })
 
 /** All of `StreamPlan`; the lease bucket is watched by its owner. Needs `Nats`, `NatsConfig`, `Replica`, `Streams`, `Readiness`. */

@@ -648,6 +648,19 @@ export const around: ReadonlyArray<Mutant> = [
       to: "if (info.max_payload < 0 * payloadBytesMin) {"
     }
   ]),
+  ...faultsIn("src/nats/StreamWatch.ts", { breaks: ["R-BUS-19"], tests: ["test/unit/nats/StreamWatch.test.ts"] }, [
+    {
+      id: "nats-watch-a-timer-for-each-stream",
+      from: "watch(plan, true, second.await)",
+      to: "watch(plan, true)",
+      breaks: ["R-RUN-16"]
+    },
+    {
+      id: "nats-watch-looks-once",
+      from: "Effect.andThen(Effect.sleep(lookEvery), second.release)",
+      to: "Effect.andThen(Effect.sleep(lookEvery), second.release).pipe(Effect.andThen(Effect.never))"
+    }
+  ]),
   ...faultsIn("src/nats/StreamPlan.ts", { breaks: ["R-BUS-19"], tests: ["test/unit/nats/StreamPlan.test.ts"] }, [
     {
       id: "nats-plan-events-may-be-purged",
