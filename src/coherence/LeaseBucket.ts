@@ -26,7 +26,7 @@ import { Nats } from "../nats/Nats.ts"
 import { NatsConfig } from "../nats/NatsConfig.ts"
 import { PublishLines } from "../nats/PublishLines.ts"
 import { differenceOf, type StreamPlan } from "../nats/StreamPlan.ts"
-import { isStoredMessage } from "../nats/storedMessage.ts"
+import { isNextAfter, isStoredMessage } from "../nats/storedMessage.ts"
 import * as Deadlines from "../observability/Deadlines.ts"
 import { Replica } from "../observability/Replica.ts"
 import { accepts, type Entry, type EntryState, type Listing, type Seen, seenAfter, seenNothing } from "./Barrier.ts"
@@ -216,7 +216,7 @@ export const make = Effect.gen(function* () {
       let isWhole = true
       let last = 0
       const follows = (msg: Msg): void => {
-        if (numberOf(msg, "Nats-Last-Sequence") !== last) isWhole = false
+        if (!isNextAfter(msg, last)) isWhole = false
       }
       ask(listings, listSubject, listRequest, (msg) => {
         // A stored message with a status line of its own is no status.

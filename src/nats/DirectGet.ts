@@ -8,14 +8,14 @@
  *
  * Where a question is answered is drawn by lot: who has seen the reply subject of one knows none of another.
  *
- * A request never fails. `complete` says that the server's end marker came; without it the messages
- * are those that had arrived when the time was up.
+ * A request never fails. `complete` says that the server's end marker came, and all before it; without it the messages
+ * are those that had arrived when the time was up, or before one was missing.
  */
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
 import { type Duration, Effect } from "effect"
 import * as Door from "./Door.ts"
 import { drawInbox, drawNumber } from "./drawn.ts"
-import { isStoredMessage } from "./storedMessage.ts"
+import { isNextAfter, isStoredMessage } from "./storedMessage.ts"
 
 /** Subjects one request may name; the server refuses more than 1,024. */
 export const subjectsMax = 256
@@ -59,6 +59,8 @@ export interface DirectGet {
 
 interface Waiting {
   readonly messages: Array<StoredMessage>
+  /** The sequence of the last one, or 0. */
+  last: number
   readonly done: (complete: boolean) => void
 }
 
@@ -71,13 +73,15 @@ const storedMessageOf = (msg: Msg): StoredMessage => ({
 })
 
 /**
- * 204 ends an answer; 404 is an answer that holds nothing; 503 means that no server has the stream right now.
+ * 204 ends an answer, one that is missing before it, too; 404 is an answer that holds nothing; 503 means that no server has the stream right now.
  * A message that was stored with such a line of its own ends nothing.
  */
-const endOf = (msg: Msg): { readonly complete: boolean } | null => {
+const endOf = (msg: Msg, last: number): { readonly complete: boolean } | null => {
   const code = isStoredMessage(msg) ? 0 : (msg.headers?.code ?? 0)
-  if (code === 204 || code === 404) return { complete: true }
-  return msg.headers === undefined || code >= 400 ? { complete: false } : null
+  if (code === 204) return { complete: isNextAfter(msg, last) }
+  // In the middle: one that is there cannot be read.
+  if (code === 404) return { complete: last === 0 }
+  return msg.headers === undefined || code >= 400 || !isNextAfter(msg, last) ? { complete: false } : null
 }
 
 /** The subscription lives as long as the scope. `inboxPrefix` is the connection's own. */
@@ -90,9 +94,14 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
   const onMessage = (msg: Msg) => {
     const waiter = waiting.get(msg.subject)
     if (waiter === undefined) return
-    const end = endOf(msg)
-    if (end !== null) waiter.done(end.complete)
-    else waiter.messages.push(storedMessageOf(msg))
+    const end = endOf(msg, waiter.last)
+    if (end !== null) {
+      waiting.delete(msg.subject)
+      return waiter.done(end.complete)
+    }
+    const stored = storedMessageOf(msg)
+    waiter.messages.push(stored)
+    waiter.last = stored.sequence
   }
   yield* Effect.acquireRelease(
     Effect.sync(() => open(connection, `${inbox}.*`, { take: onMessage, unreadable: onMessage })),
@@ -104,7 +113,7 @@ export const make = Effect.fnUntraced(function* (connection: NatsConnection, inb
       const reply = `${inbox}.${drawNumber()}`
       const messages: Array<StoredMessage> = []
       const answer = Effect.callback<DirectAnswer>((resume) => {
-        waiting.set(reply, { messages, done: (complete) => resume(Effect.succeed({ messages, complete })) })
+        waiting.set(reply, { messages, last: 0, done: (complete) => resume(Effect.succeed({ messages, complete })) })
         try {
           connection.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply })
         } catch {

@@ -280,6 +280,17 @@ describe("a listing", () => {
     })
   )
 
+  it.effect("is none, and waits for nothing, where nobody is there to be asked", () =>
+    Effect.gen(function* () {
+      const { list, say, world } = yield* setup
+      // As a server says it: with the subject that was asked.
+      world.before = (subject, reply) => {
+        if (!subject.startsWith("$KV.")) say(reply, new Uint8Array(), { "Nats-Subject": subject }, 503)
+      }
+      assert.strictEqual((yield* Effect.flip(list)).reason, "unavailable")
+    })
+  )
+
   it.effect("hears nothing that comes late for another one", () =>
     Effect.gen(function* () {
       const { asked, list, say, world } = yield* setup
