@@ -4,6 +4,7 @@ import { faultsIn, type Mutant } from "./Mutant.ts"
 const relay = "test/unit/outbox/OutboxRelay.test.ts"
 const chain = "test/unit/outbox/Chain.test.ts"
 const log = "test/unit/outbox/EventLog.test.ts"
+const direct = "test/unit/nats/DirectGet.test.ts"
 
 export const around: ReadonlyArray<Mutant> = [
   ...faultsIn("src/outbox/RelayTerm.ts", { breaks: ["P3", "R-EVT-1"], tests: [relay] }, [
@@ -440,13 +441,43 @@ export const around: ReadonlyArray<Mutant> = [
         file: "src/nats/storedMessage.ts",
         from: '"Nats-Sequence"',
         to: '"Nats-Subject"',
-        breaks: ["P10", "R-BUS-36"]
+        breaks: ["P10", "R-BUS-36"],
+        tests: ["test/unit/coherence/LeaseBucket.test.ts"]
       },
       {
         id: "nats-direct-end-is-no-end",
-        from: "if (code === 204 || code === 404) return { complete: true }",
-        to: "if (code === 204) return { complete: true }",
+        from: "if (code === 404) return { complete: last === 0 }",
+        to: "if (code === 404) return { complete: false }",
         breaks: ["P4"]
+      },
+      {
+        id: "nats-direct-unread-in-the-middle",
+        from: "complete: last === 0",
+        to: "complete: true",
+        breaks: ["P1"],
+        tests: [direct]
+      },
+      {
+        id: "nats-direct-end-behind-what-is-lost",
+        from: "complete: isNextAfter(msg, last)",
+        to: "complete: true",
+        breaks: ["P1"],
+        tests: [direct]
+      },
+      {
+        id: "nats-direct-message-behind-what-is-lost",
+        from: " || !isNextAfter(msg, last) ?",
+        to: " ?",
+        breaks: ["P1"],
+        tests: [direct]
+      },
+      {
+        id: "nats-direct-one-that-a-message-says-it-follows",
+        file: "src/nats/storedMessage.ts",
+        from: 'msg.headers?.last("Nats-Last-Sequence")',
+        to: 'msg.headers?.get("Nats-Last-Sequence")',
+        breaks: ["P1"],
+        tests: [direct]
       }
     ]
   ),
