@@ -9,12 +9,14 @@ import { Outbox } from "../../../src/store/Outbox.ts"
 const setup = Effect.gen(function* () {
   const marked: Array<ReadonlyArray<number>> = []
   const told: Array<ReadonlyArray<string>> = []
-  const world = { deaths: 0 }
+  const world = { deaths: 0, hold: Promise.resolve() }
   const markInForce = (revocations: ReadonlyArray<{ readonly seq: number }>) =>
     Effect.suspend(() => {
       if (world.deaths-- > 0) return Effect.die(new Error("died on purpose"))
-      marked.push(revocations.map(({ seq }) => seq))
-      return Effect.void
+      return Effect.andThen(
+        Effect.promise(() => world.hold),
+        Effect.sync(() => void marked.push(revocations.map(({ seq }) => seq)))
+      )
     })
   const marks = yield* InForceMarks.make((tenantIds) => told.push(tenantIds)).pipe(
     Effect.provide(Layer.mock(Outbox, { markInForce })),
@@ -71,6 +73,29 @@ describe("what is in force is told to the store", () => {
       yield* someoneWaits
       assert.deepStrictEqual(marked, [[1], [2]])
     })
+  )
+
+  it.effect(
+    "at once behind what it is told already, when somebody waits since; and nobody waits for it once more",
+    () =>
+      Effect.gen(function* () {
+        const { inForce, marked, pass, someoneWaits, world } = yield* setup
+        const { promise, resolve } = Promise.withResolvers<void>()
+        world.hold = promise
+        yield* inForce(1)
+        yield* inForce(2)
+        yield* someoneWaits
+        yield* someoneWaits
+        assert.deepStrictEqual(marked, [])
+        yield* Effect.sync(resolve)
+        yield* pass(0)
+        assert.deepStrictEqual(marked, [[1], [2]])
+        yield* inForce(3)
+        yield* pass(24)
+        assert.deepStrictEqual(marked, [[1], [2]], "two words end one rest")
+        yield* pass(1)
+        assert.deepStrictEqual(marked, [[1], [2], [3]])
+      })
   )
 
   it.effect("after a bug there, with what comes later", () =>
