@@ -292,6 +292,12 @@ export const coherence: ReadonlyArray<Mutant> = [
         breaks: ["R-REV-9"]
       },
       {
+        id: "coherence-marks-each-word-ends-a-rest",
+        from: "const waiters = yield* Queue.sliding<void>(1)",
+        to: "const waiters = yield* Queue.unbounded<void>()",
+        breaks: ["R-REV-9"]
+      },
+      {
         id: "coherence-marks-whoever-waits",
         from: "      Queue.offerUnsafe(waiters, undefined)",
         to: "      void waiters",
