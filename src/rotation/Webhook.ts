@@ -61,34 +61,37 @@ export const webhook = Effect.fnUntraced(function* (
   }
   const left = yield* mayBegin
   if (left === null) return { _tag: "Late" }
-  const conversation = curveBox.conversation()
-  const sealed = (value: Secret) => {
-    const plaintext = encoder.encode(JSON.stringify(value))
-    const box = { sealed: conversation.seal(definition.seal_to, plaintext), sealed_by: conversation.key }
-    plaintext.fill(0)
-    return box
-  }
   const [old, next] = step === "retire" ? [secret, current] : [current, secret]
-  const body = {
-    tenantId,
-    credential_id: credentialId,
-    generation,
-    step,
-    params: use.params,
-    secrets: {
-      ...(old === null ? {} : { old: sealed(old) }),
-      ...(next === null ? {} : { new: sealed(next) })
-    }
-  }
   const subject = `${instance}.rotators.v1.${rotator.name}.${step}`
-  const asked = yield* Effect.result(
-    request(connection, subject, encoder.encode(JSON.stringify(body)), Math.max(1, Math.min(timeoutMs, left)))
+  return yield* Effect.acquireUseRelease(
+    Effect.sync(curveBox.conversation),
+    (conversation) =>
+      Effect.suspend(() => {
+        const sealed = (value: Secret) => {
+          const plaintext = encoder.encode(JSON.stringify(value))
+          const box = { sealed: conversation.seal(definition.seal_to, plaintext), sealed_by: conversation.key }
+          plaintext.fill(0)
+          return box
+        }
+        const body = {
+          tenantId,
+          credential_id: credentialId,
+          generation,
+          step,
+          params: use.params,
+          secrets: {
+            ...(old === null ? {} : { old: sealed(old) }),
+            ...(next === null ? {} : { new: sealed(next) })
+          }
+        }
+        const payload = encoder.encode(JSON.stringify(body))
+        return Effect.match(request(connection, subject, payload, Math.max(1, Math.min(timeoutMs, left))), {
+          onFailure: (answer) => answer,
+          onSuccess: (message) => read(message, question, { old, new: next }, conversation.open)
+        })
+      }),
+    (conversation) => Effect.sync(conversation.end)
   )
-  const answer = Result.isFailure(asked)
-    ? asked.failure
-    : read(asked.success, question, { old, new: next }, conversation.open)
-  conversation.end()
-  return answer
 })
 
 interface Sent extends Readonly<Record<string, Secret | null>> {

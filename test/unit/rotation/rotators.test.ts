@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { createCurve } from "@nats-io/nkeys"
 import type { NatsConnection } from "@nats-io/transport-node"
-import { Context, Effect, Layer } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer } from "effect"
 import { CurveBox } from "../../../src/crypto/CurveBox.ts"
 import type { Secret } from "../../../src/domain/CredentialShape.ts"
 import { builtInRotators, type KnownRotator, type RotatorFields } from "../../../src/domain/Rotator.ts"
@@ -132,11 +132,37 @@ interface Heard {
   readonly secrets: Record<string, Secret>
 }
 
+/** The texts of secrets that a conversation had in memory, and whether its key is forgotten. */
+interface Kept {
+  readonly plaintexts: Array<Uint8Array>
+  isEnded: boolean
+}
+const watched = (curveBox: CurveBox["Service"], kept: Kept): CurveBox["Service"] => ({
+  ...curveBox,
+  conversation: () => {
+    const conversation = curveBox.conversation()
+    const keeping = <A extends Uint8Array | null>(plaintext: A): A => {
+      if (plaintext !== null) kept.plaintexts.push(plaintext)
+      return plaintext
+    }
+    return {
+      ...conversation,
+      seal: (recipient, plaintext) => conversation.seal(recipient, keeping(plaintext)),
+      open: (sealed, from) => keeping(conversation.open(sealed, from)),
+      end: () => {
+        conversation.end()
+        kept.isEnded = true
+      }
+    }
+  }
+})
+
 /** What it answers; `seal` for whoever asked. */
 type Said = string | ((seal: (value: unknown) => { readonly sealed: string; readonly sealed_by: string }) => string)
 
-const serviceThat = (answer: Said, more: Partial<RotatorFields> = {}) => {
+const serviceThat = (answer: Said | Error, more: Partial<RotatorFields> = {}, cut?: () => void) => {
   const key = createCurve()
+  const kept: Kept = { plaintexts: [], isEnded: false }
   const heard: Array<Heard> = []
   const connection = {
     request: async (subject: string, payload: Uint8Array, { timeout }: { readonly timeout: number }) => {
@@ -148,6 +174,11 @@ const serviceThat = (answer: Said, more: Partial<RotatorFields> = {}) => {
         JSON.parse(Buffer.from(key.open(Buffer.from(sealed, "base64"), sealed_by)!).toString())
       ])
       heard.push({ subject, timeoutMs: timeout, secrets: Object.fromEntries(opened) })
+      if (answer instanceof Error) throw answer
+      if (cut !== undefined) {
+        cut()
+        return new Promise(() => {})
+      }
       const [asker] = Object.values(secrets).map(({ sealed_by }) => sealed_by)
       const seal = (value: unknown) => {
         const sealed = key.seal(Buffer.from(typeof value === "string" ? value : JSON.stringify(value)), asker!)
@@ -172,10 +203,15 @@ const serviceThat = (answer: Said, more: Partial<RotatorFields> = {}) => {
   const ask = (over: Partial<StepQuestion>, timeoutMs = 1_000): Effect.Effect<StepAnswer> =>
     Effect.scoped(
       Effect.flatMap(box, (curveBox) =>
-        webhook(question({ rotator, ...over }), { connection, instance: "cm", curveBox, timeoutMs })
+        webhook(question({ rotator, ...over }), {
+          connection,
+          instance: "cm",
+          curveBox: watched(curveBox, kept),
+          timeoutMs
+        })
       )
     )
-  return { ask, heard }
+  return { ask, heard, kept }
 }
 const yes = JSON.stringify({ ok: true })
 
@@ -210,6 +246,56 @@ describe("webhook", () => {
       )
       assert.deepStrictEqual(yield* ask({ mayBegin: Effect.succeed(null) }), { _tag: "Late" })
       assert.strictEqual(heard.length, 2)
+    })
+  )
+
+  const unsure = new Error("the connection is closed")
+  const late = Object.assign(new Error("too late"), { name: "TimeoutError" })
+  it.effect("that says nothing was not reached, or not in time: it is asked again", () =>
+    Effect.gen(function* () {
+      const nobody = { _tag: "Failed", permanent: false } as const
+      assert.deepInclude(yield* serviceThat(unsure).ask({}), { ...nobody, reason: "provider_down" })
+      assert.deepInclude(yield* serviceThat(late).ask({}), { ...nobody, reason: "timeout" })
+    })
+  )
+
+  it.effect("says no for good where it says so in one word, and for now otherwise", () =>
+    Effect.gen(function* () {
+      for (const [permanent, isForGood] of [
+        [true, true],
+        [false, false],
+        ["true", false],
+        [1, false],
+        [undefined, false]
+      ] as const) {
+        const answer = yield* serviceThat(JSON.stringify({ ok: false, permanent, reason: "busy" })).ask({})
+        assert.deepInclude(answer, { _tag: "Failed", reason: "unknown", permanent: isForGood }, String(permanent))
+      }
+    })
+  )
+
+  it.effect("leaves nothing of a secret behind in memory, whatever came of the question", () =>
+    Effect.gen(function* () {
+      const answers = [
+        (seal: (value: unknown) => unknown) =>
+          JSON.stringify({ ok: true, secrets: { old: seal(current), new: seal(fresh) } }),
+        (seal: (value: unknown) => unknown) => JSON.stringify({ ok: true, secrets: { new: seal("no JSON") } }),
+        unsure
+      ]
+      for (const answer of answers) {
+        const { ask, kept } = serviceThat(answer)
+        yield* ask({ step: "set" })
+        assert.isAtLeast(kept.plaintexts.length, answer === unsure ? 2 : 3)
+        for (const plaintext of kept.plaintexts) assert.isTrue(plaintext.every((byte) => byte === 0))
+        assert.isTrue(kept.isEnded)
+      }
+      const asked = Deferred.makeUnsafe<void>()
+      const { ask, kept } = serviceThat(yes, {}, () => Deferred.doneUnsafe(asked, Effect.void))
+      const asking = yield* Effect.forkChild(ask({ step: "set" }))
+      yield* Deferred.await(asked)
+      yield* Fiber.interrupt(asking)
+      assert.strictEqual(kept.plaintexts.length, 2)
+      assert.isTrue(kept.isEnded, "of one that is cut, too")
     })
   )
 
