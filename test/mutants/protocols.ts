@@ -601,6 +601,36 @@ export const protocols: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/protocols/EcapValidation.ts", { breaks: ["R-DUR-2"], tests: [`${unit}/ecap.test.ts`] }, [
     {
+      id: "protocols-ecap-validation-not-taken-is-not-counted",
+      from: "    counters.dropped(protocol, why)\n",
+      to: "",
+      breaks: ["R-BUS-2"]
+    },
+    {
+      id: "protocols-ecap-validation-not-sent-is-not-counted",
+      from: '          counters.dropped(protocol, "answer_not_sent")\n',
+      to: "",
+      breaks: ["R-BUS-2"]
+    },
+    {
+      id: "protocols-ecap-validation-refusal-not-sent-is-not-counted",
+      from: 'if (!send(message, bytes)) counters.dropped(protocol, "answer_not_sent")',
+      to: "send(message, bytes)",
+      breaks: ["R-BUS-2"]
+    },
+    {
+      id: "protocols-ecap-validation-bug-is-the-callers",
+      from: 'why === "bug" ? 500 : 400',
+      to: 'why === "bug" ? 400 : 500',
+      breaks: ["R-BUS-2"]
+    },
+    {
+      id: "protocols-ecap-validation-refusal-goes-anywhere",
+      from: '    if (rule(message.reply) !== "allowed") return\n',
+      to: "",
+      breaks: ["R-BUS-3"]
+    },
+    {
       id: "protocols-ecap-answer-too-large-is-none",
       from: " && !replies.send(answerable, withoutCorrelationId(bytes))",
       to: "",
@@ -626,6 +656,36 @@ export const protocols: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/protocols/Ecap.ts", { breaks: ["R-TOK-2"], tests: [`${unit}/ecap.test.ts`] }, [
+    {
+      id: "protocols-ecap-not-taken-is-not-counted",
+      from: "    counters.dropped(protocol, why)\n",
+      to: "",
+      breaks: ["R-BUS-2"]
+    },
+    {
+      id: "protocols-ecap-not-sent-is-not-counted",
+      from: 'if (!sent) counters.dropped(protocol, "answer_not_sent")',
+      to: "void sent",
+      breaks: ["R-BUS-2"]
+    },
+    {
+      id: "protocols-ecap-bug-is-the-callers",
+      from: 'why === "bug" ? 500 : 400',
+      to: 'why === "bug" ? 400 : 500',
+      breaks: ["R-BUS-2"]
+    },
+    {
+      id: "protocols-ecap-refusal-goes-anywhere",
+      from: '    if (rule(message.reply) !== "allowed") return\n',
+      to: "",
+      breaks: ["R-BUS-3"]
+    },
+    {
+      id: "protocols-ecap-refusals-are-told-as-bugs",
+      from: "Exit.isFailure(exit) && Cause.hasDies(exit.cause)\n",
+      to: "Exit.isFailure(exit) && !Cause.hasDies(exit.cause)\n",
+      breaks: ["R-BUS-2"]
+    },
     {
       id: "protocols-ecap-long-id-is-held",
       from: "refusals.hold(to.bytes + Buffer.byteLength(correlationId), () => {",

@@ -60,7 +60,12 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
   const publish = (
     subject: string,
     data: Uint8Array | string,
-    given: { readonly reply?: string; readonly headers?: Readonly<Record<string, string | ReadonlyArray<string>>> } = {}
+    given: {
+      readonly reply?: string
+      readonly headers?: Readonly<Record<string, string | ReadonlyArray<string>>>
+      /** Its headers are none that the library reads. */
+      readonly isUnreadable?: boolean
+    } = {}
   ): number => {
     const bytes = typeof data === "string" ? encoder.encode(data) : data
     const received = headers()
@@ -78,6 +83,12 @@ export const paperBus = (options: { readonly maxPayload?: number } = {}) => {
         return true
       }
     } as unknown as Msg
+    if (given.isUnreadable === true) {
+      const get = () => {
+        throw new Error("headers that break the rules")
+      }
+      Object.defineProperty(message, "headers", { configurable: true, get })
+    }
     const groups = new Set<string>()
     const tokens = subject.split(".")
     const takers = Array.from(subscriptions).filter(({ queue, wanted }) => {

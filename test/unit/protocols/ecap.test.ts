@@ -1,10 +1,11 @@
-// Verifies R-INP-2, R-LIM-3.
+// Verifies R-BUS-2, R-BUS-3, R-INP-2, R-LIM-3.
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import { heldBytesMax, holdMs } from "../../../src/actors/tenant/HeldRefusals.ts"
 import type { ChangeError } from "../../../src/actors/tenant/Tenants.ts"
 import * as errors from "../../../src/domain/errors.ts"
+import { prometheusText } from "../../../src/observability/Metrics.ts"
 import { checkTransition, transitionAnswer } from "../../../src/protocols/Ecap.ts"
 import { pressedMax, stuckMs, waitsMax } from "../../../src/protocols/Turns.ts"
 import {
@@ -17,6 +18,16 @@ import { type ProtocolWorld, protocolWorld, requestInfo } from "../../support/pr
 
 const subject = "kaa.v1.service.cm.ecap.ep-token-status-transition-request"
 const right = { correlationId: "c-1", timestamp: 0n, timeout: 0n, appName: "app", token: "t", targetStatus: "Revoked" }
+
+const verdict = {
+  correlationId: "c",
+  timestamp: 7n,
+  timeout: 0n,
+  tokenId: null,
+  endpointId: null,
+  statusCode: 404,
+  reasonPhrase: null
+}
 
 it("a service that is stopped waits for the validations it has taken", async () => {
   let isAsked = false
@@ -231,9 +242,13 @@ describe("16/ECAP status transition", () => {
   })
 
   it("a bug is answered 500 without detail and logged", async () => {
+    const told = () => world.logged.filter((line) => line.includes("met a bug")).length
     world.tenants.script.transitionByValue = () => Effect.die(new Error("planted"))
     assert.deepInclude(await transition({}), { statusCode: 500, reasonPhrase: null })
-    assert.isTrue(world.logged.some((line) => line.includes("bug")))
+    assert.strictEqual(told(), 1)
+    world.tenants.script.transitionByValue = () => Effect.fail(new errors.TokenNotFound({ tokenId: null }))
+    await transition({})
+    assert.strictEqual(told(), 1, "a refusal is none")
   })
 
   it("one more than may be in flight is answered 429", async () => {
@@ -393,6 +408,75 @@ describe("many 16/ECAP status transitions of one tenant", () => {
     await turn()
     assert.deepStrictEqual(statuses, [429, 429, 200, 200, 200, 200])
   })
+})
+
+describe("what cannot be taken or answered is counted, and answered as far as it can be", () => {
+  const dropped = async (reason: string): Promise<number> => {
+    const lines = (await Effect.runPromise(prometheusText)).split("\n")
+    const counted = lines.find(
+      (line) => /^cm_messages_dropped_total\{.*protocol="ecap"/.test(line) && line.includes(`reason="${reason}"`)
+    )
+    return Number(counted?.split(" ").at(-1) ?? 0)
+  }
+  const planted = () => {
+    throw new Error("planted")
+  }
+  const kinds = {
+    "a validation": ["kaa.v1.service.cm.ecap.ep-token-request", Uint8Array.of(9), ecap.ValidationResponse],
+    "a transition": [subject, Request.encode(right), ecap.TransitionResponse]
+  } as const
+
+  for (const [kind, [to, payload, answer]] of Object.entries(kinds)) {
+    const from = (reply: string) => ({ reply, headers: { "Nats-Request-Info": requestInfo("ADMIN", "anna") } })
+    /** What is counted for one such message, and what it is answered. */
+    const outcome = async (
+      reason: string,
+      given: { readonly reply?: string; readonly isUnreadable?: boolean },
+      maxPayload?: number
+    ) => {
+      const world = await protocolWorld({
+        answerUnsafe: planted,
+        tenantOf: planted,
+        ...(maxPayload === undefined ? {} : { maxPayload })
+      })
+      const before = await dropped(reason)
+      world.bus.publish(to, payload, { ...from("_R_.a"), ...given })
+      const counted = (await dropped(reason)) - before
+      const answers = world.bus.sent.map(({ data, subject: at }) => {
+        const { correlationId, statusCode } = answer.fromBuffer(Buffer.from(data))
+        return [at, correlationId, statusCode]
+      })
+      await world.close()
+      return [counted, answers]
+    }
+
+    it(`${kind} whose headers break the rules, or that met a bug`, async () => {
+      const broken = { isUnreadable: true }
+      assert.deepStrictEqual(await outcome("headers_unreadable", broken), [1, [["_R_.a", "", 400]]])
+      assert.deepStrictEqual(await outcome("bug", {}), [1, [["_R_.a", "", 500]]])
+      // Nobody is answered whom the service does not answer otherwise.
+      const stranger = { ...broken, reply: "kaa.v1.service.other" }
+      assert.deepStrictEqual(await outcome("headers_unreadable", stranger), [1, []])
+    })
+
+    it(`${kind} whose answer cannot be sent, and is not even without an id`, async () => {
+      assert.deepStrictEqual(await outcome("answer_not_sent", { isUnreadable: true }, 2), [1, []])
+      const world = await protocolWorld({
+        maxPayload: 2,
+        validator: () => ({ bytes: EndpointTokenValidationResponse.encode(verdict), statusCode: 404 })
+      })
+      const before = await dropped("answer_not_sent")
+      world.tenants.script.transitionByValue = () => Effect.void
+      world.bus.publish(to, payload, from("_R_.a"))
+      await eventually(
+        async () => (await dropped("answer_not_sent")) - before,
+        (counted) => counted === 1,
+        { everyMs: 1, what: "an answer that was not sent is counted" }
+      )
+      assert.isEmpty(world.bus.sent)
+      await world.close()
+    })
+  }
 })
 
 describe("16/ECAP validation", () => {
