@@ -4,6 +4,7 @@ import { EventEmitter } from "node:events"
 import type { ServerResponse } from "node:http"
 import { assert, it } from "@effect/vitest"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { Bus } from "../../../src/gateway/Bus.ts"
 import * as EventStream from "../../../src/gateway/EventStream.ts"
 import type { Exchange } from "../../../src/gateway/Exchange.ts"
@@ -25,10 +26,13 @@ const endless = Layer.sync(Bus, () => {
   })
 })
 
+const textMax = 10_000
+
 /** `reads`: whether what is written leaves. */
 class PaperResponse extends EventEmitter {
   readonly reads: boolean
   writableLength = 0
+  text = ""
   written = 0
   destroyed = false
   closed = false
@@ -42,11 +46,13 @@ class PaperResponse extends EventEmitter {
   }
   write(text: string): boolean {
     this.written += text.length
+    if (this.text.length < textMax) this.text += text
     if (!this.reads) this.writableLength += text.length
     if (this.written > 20_000_000) this.destroy()
     return true
   }
-  end(): this {
+  end(text = ""): this {
+    this.text += text
     this.writableEnded = true
     return this
   }
@@ -134,7 +140,12 @@ const readers = Effect.gen(function* () {
       response.destroy()
       return Fiber.join(serving)
     })
-    return { goes, refused: ended !== undefined && Exit.isSuccess(ended) ? ended.value : null }
+    return {
+      ended: Fiber.join(serving),
+      goes,
+      text: () => response.text,
+      refused: ended !== undefined && Exit.isSuccess(ended) ? ended.value : null
+    }
   })
 })
 
@@ -145,6 +156,89 @@ it.effect("goes on behind what was shown last, page by page", () => {
     const one = yield* read("acme")
     assert.deepStrictEqual(asked, ["a-0", "a-1", "a-2"])
     assert.strictEqual(yield* one.goes, "served")
+  }).pipe(Effect.provide(Layer.merge(layer, config({}))))
+})
+
+/** Answers of a service, one after the other, the last one for ever; a status without a page is a refusal. */
+const ofAnswers = (answers: ReadonlyArray<number | { readonly code: string; readonly status: number }>) => {
+  const asked: Array<string | undefined> = []
+  const heard = new Set<() => void>()
+  const layer = Layer.succeed(
+    Bus,
+    Bus.of({
+      instance: "cm",
+      isUp: () => true,
+      hear: (_tenantId, tell) => {
+        heard.add(tell)
+        return () => void heard.delete(tell)
+      },
+      ask: (_subject, body) =>
+        Effect.sync(() => {
+          const { after } = JSON.parse(String(body)) as { readonly after?: string }
+          const given = answers[Math.min(asked.length, answers.length - 1)]!
+          asked.push(after)
+          const isPage = typeof given === "number"
+          const content = isPage ? [{ id: `a-${given}`, type: "t", data: {} }] : []
+          const answer = isPage
+            ? { content, last: `a-${given}`, more: false }
+            : { error: { code: given.code, statusCode: given.status, reasonPhrase: "why" } }
+          return {
+            status: isPage ? 200 : given.status,
+            correlationId: "",
+            data: Buffer.from(JSON.stringify(answer))
+          }
+        })
+    })
+  )
+  const news = Effect.gen(function* () {
+    for (const tell of heard) tell()
+    for (let turn = 0; turn < 40; turn++) yield* Effect.yieldNow
+  })
+  return { asked, heard, layer, news }
+}
+const away = { code: "UNAVAILABLE", status: 503 }
+
+it.effect(
+  "a stream that is away ends no reading that has begun: it goes on where it was, at the next news or heartbeat",
+  () => {
+    const { asked, heard, layer, news } = ofAnswers([1, away, { code: "TOO_MANY_REQUESTS", status: 429 }, away, 2])
+    return Effect.gen(function* () {
+      const read = yield* readers
+      const one = yield* read("acme")
+      assert.deepStrictEqual(asked, ["a-0"])
+      for (let time = 0; time < 2; time++) yield* news
+      assert.deepStrictEqual(asked, ["a-0", "a-1", "a-1"])
+      // Nobody tells; and it is not asked again and again meanwhile.
+      yield* TestClock.adjust("14 seconds")
+      assert.strictEqual(asked.length, 3)
+      yield* TestClock.adjust("1 second")
+      yield* news
+      assert.deepStrictEqual(asked.slice(3), ["a-1", "a-1"])
+      yield* news
+      assert.strictEqual(asked.at(-1), "a-2")
+      assert.isNull(one.refused)
+      assert.strictEqual(one.text().match(/^id: /gmu)?.length, 2 + asked.filter((after) => after === "a-2").length)
+      assert.strictEqual(yield* one.goes, "served")
+      assert.strictEqual(heard.size, 0)
+    }).pipe(Effect.provide(Layer.merge(layer, config({ CM_GATEWAY_HEARTBEAT: "15 seconds" }))))
+  }
+)
+
+it.effect("while the stream is away no reading begins, and its place is free again", () =>
+  Effect.gen(function* () {
+    const read = yield* readers
+    for (let time = 0; time < 3; time++) assert.strictEqual((yield* read("acme")).refused, "UNAVAILABLE")
+  }).pipe(Effect.provide(Layer.merge(ofAnswers([away]).layer, config({ CM_GATEWAY_READERS_MAX: "1" }))))
+)
+
+it.effect("what is no passing refusal ends a reading, in words", () => {
+  const { layer, news } = ofAnswers([1, { code: "FORBIDDEN", status: 403 }])
+  return Effect.gen(function* () {
+    const read = yield* readers
+    const one = yield* read("acme")
+    yield* news
+    assert.match(one.text(), /^event: problem\ndata: \{.*FORBIDDEN/mu)
+    assert.strictEqual(yield* one.ended, "served")
   }).pipe(Effect.provide(Layer.merge(layer, config({}))))
 })
 

@@ -3,7 +3,7 @@
 import { Effect, Layer, Result } from "effect"
 import { assert, it } from "vitest"
 import { KnownTenants } from "../../../src/actors/validation/KnownTenants.ts"
-import { EventPages } from "../../../src/nats/EventPages.ts"
+import { EventPages, EventsUnavailable, PlaceGone } from "../../../src/nats/EventPages.ts"
 import type { Asked } from "../../../src/protocols/Operation.ts"
 import { everyOperation } from "../../../src/protocols/OperationTable.ts"
 
@@ -29,4 +29,20 @@ it("a page may be asked for with 1,000 events like any other list, and has at mo
   }
   assert.deepStrictEqual(counts, [100, 1, 256, 256, 256])
   for (const limit of [1_001, -1, 1.5]) assert.isTrue(Result.isFailure(request(limit)), String(limit))
+})
+
+it("a stream that is away is another time's, and a place that is gone is gone", async () => {
+  const { handle } = Result.getOrThrow(request(1))
+  const tenants = Layer.succeed(KnownTenants, { find: () => Effect.undefined, require: () => Effect.void })
+  for (const [error, told] of [
+    [new EventsUnavailable(), { _tag: "Unavailable", part: "events", committed: null }],
+    [new PlaceGone(), { _tag: "EventGone" }]
+  ] as const) {
+    const pages = Layer.succeed(EventPages, { read: () => Effect.fail(error) })
+    const work = handle({ among: null } as unknown as Asked).pipe(
+      Effect.flip,
+      Effect.provide(Layer.merge(pages, tenants))
+    )
+    assert.deepInclude(await Effect.runPromise(work as Effect.Effect<object>), told)
+  }
 })
