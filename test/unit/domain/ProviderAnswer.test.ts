@@ -174,6 +174,26 @@ describe("an answer that did not come whole", () => {
     }
   })
 
+  it("gives the one of its own place, whatever else bears its name, in texts too, and however deep the end is", () => {
+    const decoy = '"refresh_token":"not-this-one"'
+    const bodies = [
+      `{"x":{${decoy}},"refresh_token":"new-one","y":{${decoy},"z":[1]},"expires_in":3600}`,
+      `{"q":"a } b ] c","x":[{${decoy}}],"refresh_token":"new-one","y":[[{${decoy},"n":[1,2,{}]}]],"z":1}`,
+      `{"q":"\\"{[","r":"\\\\","x":{"a":1,"y":[{${decoy},"n":1}]},"refresh_token":"new-one","y":{${decoy}},"w":"a, \\"b, "}`,
+      `{"x":{"y":[[],{},[{${decoy}}],{"a":{}}]},"refresh_token":"new-one","n":null,"t":true,"w":"}",  "y":{${decoy}}}`
+    ]
+    for (const body of bodies) {
+      assert.doesNotThrow(() => JSON.parse(body))
+      const behind = body.indexOf('"new-one"') + '"new-one"'.length
+      for (let length = 0; length <= body.length; length++) {
+        const text = body.slice(0, length)
+        const answer = cut(text)
+        if (length < behind) assert.strictEqual(answer.kind, "unknown", text)
+        else assert.strictEqual(granted(answer).fields.refreshToken, "new-one", text)
+      }
+    }
+  })
+
   it("as a form gives what is ended by another field", () => {
     const form = { contentType: "application/x-www-form-urlencoded" }
     assert.strictEqual(cut("access_token=a&refresh_token=new-on", form).kind, "unknown")
