@@ -181,6 +181,30 @@ export const coherence: ReadonlyArray<Mutant> = [
     { breaks: [...p1, "R-REV-10"], tests: [`${unit}/LeaseKeeper.test.ts`, live] },
     [
       {
+        id: "coherence-keeper-each-refusal-is-told",
+        from: "refusals++ === 0 ? ",
+        to: "refusals++ >= 0 ? ",
+        breaks: ["R-REV-10"]
+      },
+      {
+        id: "coherence-keeper-no-refusal-is-told",
+        from: "refusals++ === 0 ? ",
+        to: "refusals++ < 0 ? ",
+        breaks: ["R-REV-10"]
+      },
+      {
+        id: "coherence-keeper-next-row-is-not-told",
+        from: "      refusals = 0\n",
+        to: "",
+        breaks: ["R-REV-10"]
+      },
+      {
+        id: "coherence-keeper-refusal-is-no-reason",
+        from: '      reason = "the lease bucket does not answer"\n',
+        to: "",
+        breaks: ["R-REV-10"]
+      },
+      {
         id: "coherence-keeper-lost-while-taken",
         from: "if (losses !== lossesBefore)",
         to: "if (losses < lossesBefore)"

@@ -331,6 +331,41 @@ export const domain: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/domain/ProviderBody.ts", { breaks: ["R-REF-3", "P7"], tests: [answers] }, [
     {
+      id: "domain-body-closed-at-a-quote-of-a-text",
+      from: 'else if (inText) at += char === "\\\\" ? 1 : 0',
+      to: "else if (inText) at += 0"
+    },
+    {
+      id: "domain-body-closed-behind-an-escape",
+      from: 'else if (inText) at += char === "\\\\" ? 1 : 0',
+      to: 'else if (inText) at += char === "\\\\" ? 2 : 0'
+    },
+    {
+      id: "domain-body-lists-stay-open",
+      from: 'else if (char === "}" || char === "]") open.pop()',
+      to: 'else if (char === "}") open.pop()'
+    },
+    {
+      id: "domain-body-objects-stay-open",
+      from: 'else if (char === "}" || char === "]") open.pop()',
+      to: 'else if (char === "]") open.pop()'
+    },
+    {
+      id: "domain-body-braces-in-texts-count",
+      from: "if (char === '\"') inText = !inText\n    else if (inText) at",
+      to: "if (char === '\"') inText = false\n    else if (inText) at"
+    },
+    {
+      id: "domain-body-closed-from-the-outside",
+      from: 'open.toReversed().join("")',
+      to: 'open.join("")'
+    },
+    {
+      id: "domain-body-commas-in-texts-count",
+      from: 'else if (char === "," && !inText) commaAt = at',
+      to: 'else if (char === ",") commaAt = at'
+    },
+    {
       id: "domain-body-escapes-in-decimal",
       from: "Number.parseInt(four ?? two!, 16)",
       to: "Number.parseInt(four ?? two!, 10)"

@@ -11,6 +11,85 @@ const permissions = "test/integration/permissions.test.ts"
 const tokenSweep = "test/unit/rotation/TokenSweep.test.ts"
 
 export const edges: ReadonlyArray<Mutant> = [
+  ...faultsIn("src/nats/EventPages.ts", { breaks: ["R-GWY-6"], tests: ["test/integration/nats/EventPages.test.ts"] }, [
+    {
+      id: "nats-pages-away-is-gone",
+      from: "catch: () => new EventsUnavailable()",
+      to: "catch: () => new PlaceGone() as unknown as EventsUnavailable"
+    },
+    {
+      id: "nats-pages-place-of-another-stream",
+      from: "bornThen !== born || ",
+      to: "bornThen === undefined || "
+    },
+    {
+      id: "nats-pages-place-that-never-was",
+      from: " || sequence > state.last_seq ||",
+      to: " ||"
+    },
+    {
+      id: "nats-pages-first-one-left-is-gone",
+      from: "sequence + 1 < state.first_seq",
+      to: "sequence < state.first_seq"
+    },
+    {
+      id: "nats-pages-full-one-is-the-last",
+      from: "more: messages.length >= count",
+      to: "more: messages.length > count"
+    },
+    {
+      id: "nats-pages-place-stays-before-what-is-others",
+      from: "last: isBehind ? after : end",
+      to: "last: isBehind ? end : after"
+    }
+  ]),
+  ...faultsIn(
+    "src/protocols/GatewayOperations.ts",
+    { breaks: ["R-GWY-6"], tests: ["test/unit/protocols/eventReads.test.ts"] },
+    [{ id: "protocols-gateway-away-is-gone", from: 'error._tag === "PlaceGone" ?', to: 'error._tag !== "PlaceGone" ?' }]
+  ),
+  ...faultsIn("src/rotation/HeldTurns.ts", { breaks: ["R-REF-15"], tests: ["test/unit/rotation/HeldTurns.test.ts"] }, [
+    {
+      id: "rotation-turns-provider-that-is-down-is-well",
+      from: 'read.kind === "granted" || read.kind === "refused"',
+      to: 'read.kind === "granted" || read.kind !== "refused"'
+    },
+    {
+      id: "rotation-turns-clients-circuit-is-the-providers",
+      from: 'turn.of === "client" ? "invalid_client" : "provider_down"',
+      to: 'turn.of === "client" ? "provider_down" : "invalid_client"'
+    },
+    {
+      id: "rotation-turns-limited-without-a-time",
+      from: "read.retryAt === null ? limitedMs : ",
+      to: "read.retryAt === null ? 0 : ",
+      breaks: ["R-REF-14"]
+    },
+    {
+      id: "rotation-turns-put-back-beyond-its-pick",
+      from: "Math.min(retryAfterMs, pickedMs - 1)",
+      to: "Math.max(retryAfterMs, pickedMs - 1)",
+      breaks: ["R-REF-13"]
+    },
+    {
+      id: "rotation-turns-waited-for-beyond-the-time",
+      from: "if (waited + retryAfterMs > turnWaitMs) {",
+      to: "if (retryAfterMs > turnWaitMs) {",
+      breaks: ["R-REF-13"]
+    }
+  ]),
+  ...faultsIn("src/rotation/Ended.ts", { breaks: ["R-REF-16"], tests: ["test/unit/rotation/HeldTurns.test.ts"] }, [
+    {
+      id: "rotation-ended-doubt-before-the-end",
+      from: "if (refresh.grant.isFinal) return",
+      to: "if (refresh.grant.isFinal && refresh.grant.doubtSince === null) return"
+    },
+    {
+      id: "rotation-ended-comes-again-long-ago",
+      from: "Math.max(0, nextAttemptAt - now)",
+      to: "nextAttemptAt - now"
+    }
+  ]),
   ...faultsIn("src/platform/decideTenants.ts", { breaks: ["R-PLT-1", "R-PLT-2"], tests: [decisions] }, [
     {
       id: "platform-tenants-missing-on-one-page",
@@ -395,6 +474,36 @@ export const edges: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/gateway/EventStream.ts", { breaks: ["R-GWY-6"], tests: ["test/unit/gateway/EventStream.test.ts"] }, [
+    {
+      id: "gateway-events-end-while-the-stream-is-away",
+      from: "status === 503 || status === 429",
+      to: "status === 429"
+    },
+    {
+      id: "gateway-events-end-of-too-many-requests",
+      from: "status === 503 || status === 429",
+      to: "status === 503"
+    },
+    {
+      id: "gateway-events-any-refusal-passes",
+      from: "} else if (!passes(page)) {",
+      to: "} else if (!passes(page) && page.status < 0) {"
+    },
+    {
+      id: "gateway-events-asked-again-and-again-while-away",
+      from: 'if (!("content" in page && page.more)) {',
+      to: 'if ("content" in page && !page.more) {'
+    },
+    {
+      id: "gateway-events-wait-for-news-alone",
+      from: "Effect.timeoutOption(news.await, heartbeat)",
+      to: "Effect.asSome(news.await)"
+    },
+    {
+      id: "gateway-events-heard-of-for-ever",
+      from: "(unhear) => Effect.sync(unhear)",
+      to: "() => Effect.void"
+    },
     {
       id: "gateway-events-place-stays-taken",
       from: "      if (count === 0) perTenant.delete(tenantId)\n      else perTenant.set(tenantId, count)\n",

@@ -5,6 +5,32 @@ const life = "test/unit/domain/rotationLife/RotationLife.test.ts"
 const audit = "test/unit/actors/audit"
 
 export const promises: ReadonlyArray<Mutant> = [
+  ...faultsIn(
+    "src/domain/RotationLife.ts",
+    { breaks: ["R-ROT-1", "R-ROT-4"], tests: ["test/unit/domain/rotationLife/Decisions.test.ts"] },
+    [
+      {
+        id: "domain-rotation-first-promise-ends-the-wait",
+        from: "const promisedUntil = Math.max(...promised",
+        to: "const promisedUntil = Math.min(...promised"
+      },
+      {
+        id: "domain-rotation-left-alone-for-less-than-an-hour",
+        from: "Math.max(outcome.retryAt, now + failedForGoodAgainMs)",
+        to: "Math.min(outcome.retryAt, now + failedForGoodAgainMs)"
+      },
+      {
+        id: "domain-rotation-waits-for-the-last-old-secret",
+        from: "const until = Math.min(...state.cleanups",
+        to: "const until = Math.max(...state.cleanups"
+      },
+      {
+        id: "domain-rotation-given-up-waits-more-than-a-day",
+        from: "now + Math.min(state.everyMs, dayMs)",
+        to: "now + Math.max(state.everyMs, dayMs)"
+      }
+    ]
+  ),
   ...faultsIn("src/domain/RotationLife.ts", { breaks: ["P7", "R-ROT-1", "R-ROT-2"], tests: [life] }, [
     {
       id: "domain-rotation-claim-taken-from-its-holder",
@@ -192,6 +218,48 @@ export const promises: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn("src/actors/audit/Sweeps.ts", { breaks: ["P8", "R-AUD-9"], tests: [`${audit}/Cuts.test.ts`] }, [
+    {
+      id: "audit-sweep-refusals-of-a-gone-tenant-are-counted-on",
+      from: '        refusals.written(batch)\n        yield* Effect.logWarning("counted refusals of a tenant that is gone"',
+      to: '        yield* Effect.logWarning("counted refusals of a tenant that is gone"',
+      breaks: ["R-SEC-13"],
+      tests: ["test/unit/actors/credentials/Sweeps.test.ts"]
+    },
+    {
+      id: "audit-sweep-refusals-of-a-removed-tenant-go",
+      from: "  onRemovedTenant: true,\n",
+      to: "",
+      breaks: ["R-SEC-13"],
+      tests: ["test/unit/actors/credentials/Sweeps.test.ts"]
+    },
+    {
+      id: "audit-sweep-refusals-wait-untold",
+      from: "if (waiting > 0) yield* Effect.logWarning(",
+      to: "if (waiting < 0) yield* Effect.logWarning(",
+      breaks: ["R-SEC-13"],
+      tests: ["test/unit/actors/credentials/Sweeps.test.ts"]
+    },
+    {
+      id: "audit-sweep-refusals-lost-untold",
+      from: "return lost === 0\n",
+      to: "return lost >= 0\n",
+      breaks: ["R-SEC-13"],
+      tests: ["test/unit/actors/credentials/Sweeps.test.ts"]
+    },
+    {
+      id: "audit-sweep-refusals-written-at-once",
+      from: "now - windowMs)",
+      to: "now)",
+      breaks: ["R-SEC-13"],
+      tests: ["test/unit/actors/credentials/Sweeps.test.ts"]
+    },
+    {
+      id: "audit-sweep-refusals-that-wait-count-as-written",
+      from: "return done.length - waiting",
+      to: "return done.length",
+      breaks: ["R-SEC-13"],
+      tests: ["test/unit/actors/credentials/Sweeps.test.ts"]
+    },
     {
       id: "audit-sweep-one-cut-holds-all-up",
       from: '.pipe(unlessItDies("a tenant\'s cut", 0, diedLines), Effect.annotateLogs({ tenantId }))',

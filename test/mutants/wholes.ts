@@ -18,6 +18,7 @@ const cluster = `${whole}/cluster.test.ts`
 const beside = `${whole}/refresh/beside.test.ts`
 const fair = "test/unit/store/FairPick.test.ts"
 const mariadbUser = `${whole}/rotators/mariadbUser.test.ts`
+const signing = "test/unit/rotation/Exchange.test.ts"
 const rotators = "test/unit/rotation/rotators.test.ts"
 
 /** On the bus: who may say what, and what is heard. */
@@ -1000,6 +1001,30 @@ const outside: ReadonlyArray<Mutant> = [
         to: 'if (readAnswer({ provider, raw, sent, defaultLifeMs: null }).kind !== "transient") return last'
       },
       {
+        id: "rotation-exchange-assertion-for-the-other-audience",
+        from: 'provider.assertion_audience === "issuer" ?',
+        to: 'provider.assertion_audience !== "issuer" ?',
+        tests: [signing]
+      },
+      {
+        id: "rotation-exchange-assertion-for-no-issuer",
+        from: '=== "issuer" ? (provider.issuer ?? url) : url',
+        to: '=== "issuer" ? url : url',
+        tests: [signing]
+      },
+      {
+        id: "rotation-exchange-assertion-for-where-it-revokes",
+        from: "const audience = fillUrl(provider.token_url, ",
+        to: "const audience = fillUrl(template, ",
+        tests: [signing]
+      },
+      {
+        id: "rotation-exchange-assertion-for-hours",
+        from: "now + assertionSeconds",
+        to: "now + 1_000 * assertionSeconds",
+        tests: [signing]
+      },
+      {
         id: "rotation-exchange-assertion-for-nobody",
         from: "      .setAudience(audience)\n",
         to: "      .setAudience(`${audience}/`)\n",
@@ -1035,6 +1060,34 @@ const outside: ReadonlyArray<Mutant> = [
     ]
   ),
   ...faultsIn("src/rotation/Webhook.ts", { breaks: ["R-ROT-5"], tests: [rotators] }, [
+    {
+      id: "rotation-webhook-what-is-sent-stays-in-memory",
+      from: "          plaintext.fill(0)\n",
+      to: "",
+      breaks: ["P5", "R-ROT-5"]
+    },
+    {
+      id: "rotation-webhook-what-is-answered-stays-in-memory",
+      from: "  plaintext?.fill(0)\n",
+      to: "",
+      breaks: ["P5", "R-ROT-5"]
+    },
+    {
+      id: "rotation-webhook-key-of-a-cut-question-stays",
+      from: "(conversation) => Effect.sync(conversation.end)",
+      to: '(conversation, exit) => (exit._tag === "Success" ? Effect.sync(conversation.end) : Effect.void)',
+      breaks: ["P5", "R-ROT-5"]
+    },
+    {
+      id: "rotation-webhook-any-no-is-for-good",
+      from: "permanent === true, words",
+      to: "permanent !== false, words"
+    },
+    {
+      id: "rotation-webhook-late-one-is-away",
+      from: 'name === "TimeoutError" ? "timeout"',
+      to: 'name === "Timeout" ? "timeout"'
+    },
     {
       id: "rotation-webhook-made-secret-alone",
       from: "done({ ...current, [field]: generated(definition.generate) })",

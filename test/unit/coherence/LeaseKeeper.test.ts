@@ -1,6 +1,6 @@
 // Verifies R-REV-10.
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Layer, Queue, References, Scope } from "effect"
+import { Context, Duration, Effect, Layer, Logger, Queue, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type Entry, seenNothing } from "../../../src/coherence/Barrier.ts"
 import { LeaseState, LeaseView, monotonicMsUnsafe } from "../../../src/coherence/Coherence.ts"
@@ -38,6 +38,7 @@ const setup = Effect.gen(function* () {
     })
   }
   const writes: Array<Write> = []
+  const logged: Array<string> = []
   const world = { isUp: true, takesAway: false, answersAfter: "0 millis" as Duration.Input, onWrite: (_: Write) => {} }
   const clock = yield* Effect.clockWith(Effect.succeed)
   const unavailable = new BucketError({ reason: "unavailable" })
@@ -79,7 +80,7 @@ const setup = Effect.gen(function* () {
       barrierTimeout: Duration.seconds(10),
       bucketAge: Duration.hours(1)
     }),
-    Layer.succeed(References.MinimumLogLevel, "None")
+    Logger.layer([Logger.make<unknown, void>(({ message }) => void logged.push(String([message].flat()[0])))])
   )
   const scope = yield* Scope.make()
   const context = Context.add(yield* Layer.build(parts), Scope.Scope, scope)
@@ -91,7 +92,7 @@ const setup = Effect.gen(function* () {
   const holds = () => lease.holds(monotonicMsUnsafe(clock), clock.currentTimeMillisUnsafe())
   const happens = (type: string) => Effect.andThen(Queue.offer(events, { type }), turns)
   yield* turns
-  return { writes, world, keeper, lease, pass, holds, happens, turns }
+  return { writes, world, keeper, lease, logged, pass, holds, happens, turns }
 })
 
 describe("the keeper of the lease", () => {
@@ -119,6 +120,24 @@ describe("the keeper of the lease", () => {
       yield* pass("200 millis")
       assert.isTrue(holds())
       assert.notStrictEqual(writes.at(-1)?.key, writes[0]?.key)
+    })
+  )
+
+  it.effect("tells of the first refusal of a row, and of the next row's; why it does not hold is asked for", () =>
+    Effect.gen(function* () {
+      const { happens, keeper, logged, pass, world } = yield* setup
+      const refusals = () => logged.filter((line) => line === "lease not taken").length
+      for (const row of [1, 2]) {
+        world.isUp = false
+        yield* happens("disconnect")
+        assert.strictEqual(keeper.lapse(), "the bus connection is lost")
+        for (let time = 0; time < 10; time++) yield* pass("100 millis")
+        assert.strictEqual(refusals(), row)
+        assert.strictEqual(keeper.lapse(), "the lease bucket does not answer")
+        world.isUp = true
+        yield* pass("200 millis")
+        assert.isNull(keeper.lapse())
+      }
     })
   )
 

@@ -156,6 +156,47 @@ describe("counted refusals", () => {
       })
   )
 
+  it.effect("are written when their while is over and not before, and how many were is answered", () =>
+    Effect.gen(function* () {
+      const world = yield* credentialWorld
+      const replica = yield* world.replica("one")
+      const { credentialId } = yield* replica.credentials.store("demo", request(), caller)
+      yield* refuse(replica, credentialId, 10)
+      const write = replica.sweeps.writeRefusals({ all: false })
+      yield* TestClock.adjust("29 seconds")
+      assert.deepStrictEqual([yield* write, told(world)], [0, [1]])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([yield* write, told(world)], [1, [1, 9]])
+    })
+  )
+
+  it.effect("that wait, or whose tenant is gone, are told of; those of a removed tenant are written still", () => {
+    const lines: Array<string> = []
+    const collect = Logger.make(({ message }) => void lines.push(JSON.stringify(message)))
+    return Effect.gen(function* () {
+      const { world, write } = yield* nineCounted
+      world.fates.set("demo", ["is not done"])
+      assert.strictEqual(yield* write, 0)
+      assert.lengthOf(
+        lines.filter((line) => /counted refusals wait for the next turn.*"batches":1/u.test(line)),
+        1
+      )
+      world.fates.delete("demo")
+      yield* world.removeTenant("demo")
+      assert.strictEqual(yield* write, 1)
+      assert.deepStrictEqual(told(world), [1, 9])
+
+      const gone = yield* nineCounted
+      gone.world.tables.tenants.delete("demo")
+      assert.strictEqual(yield* gone.write, 1)
+      const ofGone = () => lines.filter((line) => /of a tenant that is gone.*"tenantId":"demo","rows":1/u.test(line))
+      assert.lengthOf(ofGone(), 1)
+      // Nobody counts them any more.
+      assert.strictEqual(yield* gone.write, 0)
+      assert.lengthOf(ofGone(), 1)
+    }).pipe(Effect.provide(Logger.layer([collect])))
+  })
+
   it.effect("are neither lost nor told of twice when their writing is interrupted", () =>
     Effect.gen(function* () {
       const { world, write } = yield* nineCounted
