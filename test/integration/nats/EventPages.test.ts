@@ -79,6 +79,19 @@ describe("pages of a tenant's events", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.live("are not to be had while no copy of the stream answers, and nobody is told to ask again at once", () => {
+    const { layer, parts } = world()
+    return Effect.gen(function* () {
+      const { manager, read, stream, tell } = yield* parts
+      const begun = yield* read("one", null, 2)
+      yield* tell("one", "a")
+      yield* Effect.promise(() => manager.update(stream, { allow_direct: false }))
+      assert.strictEqual((yield* Effect.flip(read("one", begun.last, 2)))._tag, "EventsUnavailable")
+      yield* Effect.promise(() => manager.update(stream, { allow_direct: true }))
+      assert.deepStrictEqual(textsOf(yield* read("one", begun.last, 2)), ["a"])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.live("are gone where something behind their place has left the stream, and where it is not there yet", () => {
     const { layer, parts } = world()
     return Effect.gen(function* () {
