@@ -18,6 +18,11 @@ export const edges: ReadonlyArray<Mutant> = [
       to: "catch: () => new PlaceGone() as unknown as EventsUnavailable"
     },
     {
+      id: "nats-pages-unanswered-is-asked-again-at-once",
+      from: "    if (!complete && messages.length === 0) return yield* new EventsUnavailable()\n",
+      to: ""
+    },
+    {
       id: "nats-pages-place-of-another-stream",
       from: "bornThen !== born || ",
       to: "bornThen === undefined || "
