@@ -11,10 +11,8 @@
  * - Secrets are opened and sealed again with their tenant's active key. One that does not open stays
  *   where it is, is counted and named in the log, and keeps its key from being retired.
  * - Keys under an older master key are wrapped by the active one.
- * - Tenants' keys that nothing needs any more are retired after a day, retired keys that a row needs
- *   after all come back, and the material of long retired ones is erased.
- *
- * What fails is logged and tried again at the next turn.
+ * - Tenants' keys that nothing needs any more are retired after a day, retired keys that a row needs after all come
+ *   back, and the material of long retired ones is erased. What fails is logged and tried again at the next turn.
  */
 
 import { Duration, Effect, Layer, Metric } from "effect"
@@ -25,6 +23,7 @@ import {
   type AgedKey,
   type HashedRow,
   type HashMove,
+  isSealedPageFull,
   KeyRotationStore,
   type SealedMove,
   type SealedRow
@@ -91,11 +90,6 @@ export const make = Effect.gen(function* () {
   /** Who has it not looks for that, and writes nothing. */
   const isPerhapsOurs = sweeps.hold(sweepName, process, Duration.toMillis(claimFor))
   const paced = MovePages.make(claim, Duration.toMillis(claimFor), keysMoveRate)
-  /** A page that is not full is the last one. */
-  const pageOf = <Row>(rows: ReadonlyArray<Row>): MovePages.Rows<Row> => ({
-    rows,
-    last: rows.length < pageRows ? null : (rows.at(-1) ?? null)
-  })
   const progress = MoveProgress.make(store, claim)
   const open = (key: AgedKey) =>
     Effect.provide(
@@ -117,7 +111,10 @@ export const make = Effect.gen(function* () {
     /** Changed outside of the service, and met in this turn already. */
     const given = new Set<string>()
     yield* paced<HashedRow, HashMove, MoveError>({
-      read: (after) => Effect.map(store.hashedRows(from.keyId, pageRows, after), pageOf),
+      read: (after) =>
+        Effect.map(store.hashedRows(from.keyId, pageRows, after), (rows) =>
+          MovePages.pageOf(rows, rows.length >= pageRows)
+        ),
       make: Effect.fnUntraced(function* (rows) {
         const moves: Array<HashMove> = []
         const givenBefore = given.size
@@ -157,7 +154,10 @@ export const make = Effect.gen(function* () {
     const openedWithItsKey = ({ sealed, tenantId }: SealedRow, place: SecretPlace) =>
       Effect.catchTag(tenantKeys.openFor(tenantId, place, sealed), "NotOpenable", () => Effect.succeed(null))
     yield* paced<SealedRow, SealedMove, MoveError>({
-      read: (after) => Effect.map(store.sealedRows(from.keyId, pageRows, after), pageOf),
+      read: (after) =>
+        Effect.map(store.sealedRows(from.keyId, pageRows, after), (rows) =>
+          MovePages.pageOf(rows, isSealedPageFull(rows, pageRows))
+        ),
       make: Effect.fnUntraced(function* (rows) {
         const moves: Array<SealedMove> = []
         const givenBefore = given.size

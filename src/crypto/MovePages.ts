@@ -17,6 +17,12 @@ export interface Rows<Row> {
   readonly last: Row | null
 }
 
+/** One that is not full is the last. */
+export const pageOf = <Row>(rows: ReadonlyArray<Row>, isFull: boolean): Rows<Row> => ({
+  rows,
+  last: isFull ? (rows.at(-1) ?? null) : null
+})
+
 /** What is to be done with a page. */
 export interface Page<Move> {
   readonly moves: ReadonlyArray<Move>

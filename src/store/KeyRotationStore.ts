@@ -137,6 +137,11 @@ export type Retired = "retired" | "inUse" | "active" | "unknown"
 
 /** Rows of one page at most. */
 export const movePageMax = 1_000
+/** A page of sealed records ends with the one that brings it there, however few those are. */
+export const sealedPageBytesMax = 8_388_608
+/** Whether there may be more behind a page of sealed records of which `limit` were asked for. */
+export const isSealedPageFull = (rows: ReadonlyArray<SealedRow>, limit: number): boolean =>
+  rows.length >= limit || rows.reduce((bytes, { sealed }) => bytes + sealed.byteLength, 0) >= sealedPageBytesMax
 /** Keys that are counted under at once at most. */
 export const countKeysMax = 256
 
@@ -225,7 +230,10 @@ export class KeyRotationStore extends Context.Service<
       toKeyId: string,
       moves: ReadonlyArray<HashMove>
     ) => Effect.Effect<number, StoreUnavailable>
-    /** Secrets that are sealed with a key, after a place, ascending: credential by credential. */
+    /**
+     * Secrets that are sealed with a key, after a place, ascending: credential by credential. `isSealedPageFull` says whether
+     * there may be more.
+     */
     readonly sealedRows: (
       keyId: string,
       limit: number,

@@ -295,6 +295,11 @@ export const crypto: ReadonlyArray<Mutant> = [
       breaks: ["P10"]
     },
     {
+      id: "crypto-mover-ends-behind-a-page-of-long-records",
+      from: "pageOf(rows, isSealedPageFull(rows, pageRows))",
+      to: "pageOf(rows)"
+    },
+    {
       id: "crypto-mover-asks-without-a-look",
       from: "!(yield* isPerhapsOurs) || !(yield* claim)",
       to: "!(yield* claim)",

@@ -1205,6 +1205,25 @@ export const store: ReadonlyArray<Mutant> = [
         tests: [`${maria}/PlantedMany.test.ts`]
       },
       {
+        id: "store-sql-page-of-secrets-of-any-length",
+        from: "if (bytes >= sealedPageBytesMax) break",
+        to: "if (bytes < 0) break",
+        breaks: ["P10"]
+      },
+      {
+        id: "store-sql-long-secrets-sent-beyond-the-page",
+        from: "IF(LENGTH(sealed) > ${shortRecordBytes}, '', sealed)",
+        to: "IF(LENGTH(sealed) > 64 * ${shortRecordBytes}, '', sealed)",
+        breaks: ["P10"],
+        tests: [plans]
+      },
+      {
+        id: "store-sql-long-secret-of-another-version",
+        from: "WHERE credential_id = ? AND version = ? AND key_id = ? AND sealed IS NOT NULL`",
+        to: "WHERE credential_id = ? AND version <= ? AND key_id = ? AND sealed IS NOT NULL ORDER BY version LIMIT 1`",
+        tests: [`${maria}/maria/LargeRows.test.ts`]
+      },
+      {
         id: "store-sql-page-of-secrets-begins-with-the-last-row",
         from: "(credential_id = ? AND version > ?)",
         to: "(credential_id = ? AND version >= ?)"

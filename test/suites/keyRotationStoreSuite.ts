@@ -10,12 +10,14 @@ import {
   type CountedSlice,
   type HashedPlace,
   type HashedRow,
+  isSealedPageFull,
   KeyRotationStore,
   keyNeededConstraint,
   movePageMax,
   neededRowsMax,
   type SealedPlace,
-  type SealedRow
+  type SealedRow,
+  sealedPageBytesMax
 } from "../../src/store/KeyRotationStore.ts"
 import { type KeyPurpose, KeyStore, type StoredKey } from "../../src/store/KeyStore.ts"
 import { Sweeps } from "../../src/store/Sweeps.ts"
@@ -455,6 +457,36 @@ export const keyRotationStoreSuite = (
           sealed.push(...page.map(({ credentialId, version }) => `${credentialId}/${version}`))
         }
         assert.deepStrictEqual([sealed.length, sealed], [6, Array.from(new Set(sealed)).toSorted()])
+      })
+    )
+
+    it.effect("ends a page of secrets with the one that brings it to its bytes, and goes on behind that", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const key = yield* tenantKey
+        const { tenantId } = yield* aTenant
+        const version = yield* versionUnder(tenantId, key.keyId)
+        const [half, small] = [new Uint8Array(sealedPageBytesMax / 8), new Uint8Array(100)]
+        const versions = Array.from({ length: 12 }, (_, n) => ({
+          ...version,
+          version: n + 2,
+          sealed: n % 3 === 2 ? small : half
+        }))
+        yield* TenantStore.use((stores) =>
+          stores.transact(tenantId, loadOf({ ids: [version.credentialId] }), () => ({
+            changes: changesOf({ versions }),
+            result: undefined
+          }))
+        )
+        const pages: Array<ReadonlyArray<number>> = []
+        for (let [after, isFull]: [SealedPlace, boolean] = [null, true]; isFull; ) {
+          const page: ReadonlyArray<SealedRow> = yield* store.sealedRows(key.keyId, 100, after)
+          pages.push(page.map((row) => row.version))
+          isFull = isSealedPageFull(page, 100)
+          after = page.at(-1) ?? null
+        }
+        // The eighth of eight that are an eighth of a page each is the twelfth: of every three one is small.
+        assert.deepStrictEqual(pages, [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], [13]])
       })
     )
 

@@ -7,7 +7,14 @@
  * its number added to the run's.
  */
 import { Effect, Layer } from "effect"
-import { KeyRotationStore, movePageMax, type Retired } from "../KeyRotationStore.ts"
+import {
+  KeyRotationStore,
+  movePageMax,
+  type Retired,
+  type SealedPlace,
+  type SealedRow,
+  sealedPageBytesMax
+} from "../KeyRotationStore.ts"
 import type { KeyState, StoredKey } from "../KeyStore.ts"
 import * as keyMoves from "./apply/keyMoves.ts"
 import { beginMarkSql, demoteSql, insertSql, insertValues, retireSql } from "./apply/keys.ts"
@@ -16,7 +23,7 @@ import { readSealedSql } from "./CredentialRow.ts"
 import { keyColumns, keyOf } from "./KeyRow.ts"
 import * as keyRows from "./load/keyRows.ts"
 import { Mariadb, type TransactionResult } from "./Mariadb.ts"
-import type { Session } from "./MariadbConnection.ts"
+import type { Row, Session } from "./MariadbConnection.ts"
 import { sureTransaction } from "./SureTransaction.ts"
 import { tokenColumns, tokenOf } from "./TokenRow.ts"
 
@@ -65,14 +72,53 @@ const retire = async (session: Session, keyId: Buffer): Promise<Retired> => {
 export const hashedSql = `SELECT ${tokenColumns} FROM tokens FORCE INDEX (ix_tokens_hash_key)
   WHERE hash_key_id = ? AND (tenant_id > ? OR (tenant_id = ? AND token_id > ?))
   ORDER BY hash_key_id, tenant_id, token_id LIMIT ?`
-export const sealedSql = `SELECT tenant_id, credential_id, version, ${readSealedSql}
+/** A record that is longer is read by itself, if the page has room for it: a full page of others is not larger than it may be. */
+export const shortRecordBytes = sealedPageBytesMax / 512
+export const sealedSql = `SELECT tenant_id, credential_id, version, LENGTH(${readSealedSql}), IF(LENGTH(sealed) > ${shortRecordBytes}, '', sealed)
   FROM credential_versions FORCE INDEX (ix_credential_versions_key)
   WHERE key_id = ? AND (credential_id > ? OR (credential_id = ? AND version > ?)) AND sealed IS NOT NULL
   ORDER BY key_id, credential_id, version LIMIT ?`
+const longRecordSql = `SELECT ${readSealedSql} FROM credential_versions
+  WHERE credential_id = ? AND version = ? AND key_id = ? AND sealed IS NOT NULL`
 const firstId = Buffer.alloc(16)
 const movableKeysSql = `SELECT ${keyColumns} FROM data_keys k
   WHERE k.state = 'retiring' AND k.key_id > ? AND ${keyRows.movableSql}
     AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = k.tenant_id AND t.removed_at IS NOT NULL) ORDER BY k.key_id LIMIT ?`
+
+/** The rows up to the one that fills the page. A long record that has gone since its row was read is left out. */
+const sealedPage = async (
+  session: Session,
+  key: Buffer,
+  limit: number,
+  after: SealedPlace
+): Promise<ReadonlyArray<SealedRow>> => {
+  const id = after === null ? firstId : Columns.uuidBytes(after.credentialId)
+  const page: Array<Promise<SealedRow | null> | SealedRow> = []
+  let bytes = 0
+  for (const row of await session.rows(sealedSql, [key, id, id, after?.version ?? 0, limit])) {
+    if (bytes >= sealedPageBytesMax) break
+    const [length, version] = [Columns.whole(row, 3), Columns.whole(row, 2)]
+    bytes += length
+    const read = (found: Row, at: number): SealedRow => {
+      // Gone with the page: it may stay where it was read.
+      const sealed = Columns.bytes(found, at)
+      return {
+        tenantId: Columns.text(row, 0),
+        credentialId: Columns.uuid(row, 1),
+        version,
+        sealed: new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.byteLength)
+      }
+    }
+    page.push(
+      length <= shortRecordBytes
+        ? read(row, 4)
+        : session
+            .rows(longRecordSql, [Columns.bytes(row, 1), version, key])
+            .then(([found]) => (found === undefined ? null : read(found, 0)))
+    )
+  }
+  return (await Promise.all(page)).filter((row) => row !== null)
+}
 
 // ---- the run under way -------------------------------------------------------------
 
@@ -208,20 +254,9 @@ const make = Effect.gen(function* () {
       return moveAll("moveHashes", moves, keyMoves.hashes(from, to))
     },
     sealedRows: (keyId, limit, after = null) =>
-      database.query("KeyRotationStore.sealedRows", async (session) => {
-        const id = after === null ? firstId : Columns.uuidBytes(after.credentialId)
-        const values = [Columns.uuidBytes(keyId), id, id, after?.version ?? 0, Math.min(limit, movePageMax)]
-        return (await session.rows(sealedSql, values)).map((row) => {
-          // Gone with the page: it may stay where it was read.
-          const sealed = Columns.bytes(row, 3)
-          return {
-            tenantId: Columns.text(row, 0),
-            credentialId: Columns.uuid(row, 1),
-            version: Columns.whole(row, 2),
-            sealed: new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.byteLength)
-          }
-        })
-      }),
+      database.query("KeyRotationStore.sealedRows", (session) =>
+        sealedPage(session, Columns.uuidBytes(keyId), Math.min(limit, movePageMax), after)
+      ),
     moveSealed: (fromKeyId, moves) => {
       const from = Columns.uuidBytes(fromKeyId)
       return moveAll("moveSealed", moves, keyMoves.sealed(from))

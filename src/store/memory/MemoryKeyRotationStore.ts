@@ -12,6 +12,7 @@ import {
   type Retired,
   type SealedMove,
   type SealedPlace,
+  sealedPageBytesMax,
   tagOf
 } from "../KeyRotationStore.ts"
 import type { StoredKey } from "../KeyStore.ts"
@@ -211,8 +212,8 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
         )
       ),
     sealedRows: (keyId, limit, after = null) =>
-      step(() =>
-        tables.credentials
+      step(() => {
+        const rows = tables.credentials
           .allVersions()
           .flatMap(({ credentialId, keyId: own, sealed, version }) => {
             const tenantId = tables.credentials.get(credentialId)?.tenantId
@@ -223,7 +224,13 @@ export const make = (tables: MemoryTables): KeyRotationStore["Service"] => {
           .filter((row) => after === null || byVersion(row, after) > 0)
           .toSorted(byVersion)
           .slice(0, Math.min(limit, movePageMax))
-      ),
+        let bytesBefore = 0
+        return rows.filter(({ sealed }) => {
+          const isOfPage = bytesBefore < sealedPageBytesMax
+          bytesBefore += sealed.byteLength
+          return isOfPage
+        })
+      }),
     moveSealed: (fromKeyId, moves) =>
       step((now) =>
         moved(

@@ -14,7 +14,7 @@ import * as RowTags from "../../../src/crypto/RowTags.ts"
 import { secretPurpose, TenantKeys, type TenantKeyUnavailable } from "../../../src/crypto/TenantKeys.ts"
 import type { Token } from "../../../src/domain/Token.ts"
 import { Replica, replicaOf } from "../../../src/observability/Replica.ts"
-import { KeyRotationStore, neededRowsMax } from "../../../src/store/KeyRotationStore.ts"
+import { KeyRotationStore, neededRowsMax, sealedPageBytesMax } from "../../../src/store/KeyRotationStore.ts"
 import { claimMsMax, Sweeps } from "../../../src/store/Sweeps.ts"
 import { credentialRow, nextId, versionRow } from "../../support/credentialRows.ts"
 import {
@@ -345,6 +345,31 @@ describe("key rotation", () => {
       for (const good of secrets.slice(3)) assert.strictEqual(yield* opened(world, one, good), good.text)
       const error = yield* one.keys.retireKey(old, operator).pipe(Effect.flip)
       assert.deepStrictEqual([error._tag, error._tag === "KeyInUse" && error.rows], ["KeyInUse", 3])
+    })
+  )
+
+  it.effect("long secrets that do not open, more than a page holds, hold up none that stands behind them", () =>
+    Effect.gen(function* () {
+      const { replica, world } = yield* rotationWorld()
+      const one = yield* replica
+      yield* TestClock.adjust("1 minute")
+      const secrets = yield* Effect.forEach(["1", "2", "3", "4", "5"], (text) => plantSecret(world, one, "acme", text))
+      const tables = world.tables.credentials
+      const inOrder = secrets.toSorted((a, b) => (a.place.credentialId < b.place.credentialId ? -1 : 1))
+      const good = inOrder.pop()!
+      const versionOf = ({ place }: typeof good) => tables.versionsOf(place.credentialId)[0]!
+      const sealed = new Uint8Array(sealedPageBytesMax / inOrder.length).fill(1)
+      const versions = inOrder.map((bad) => ({ ...versionOf(bad), sealed }))
+      tables.apply({ inserted: [], updated: [], deleted: [], services: [], versions })
+      const old = versionOf(good).keyId
+      yield* one.keys.rotateKeys(operator)
+      yield* TestClock.adjust("1 minute")
+      yield* turns(one, 1)
+      assert.deepStrictEqual(
+        [...inOrder, good].map((secret) => versionOf(secret).keyId === old),
+        [true, true, true, true, false]
+      )
+      assert.strictEqual(yield* opened(world, one, good), good.text)
     })
   )
 

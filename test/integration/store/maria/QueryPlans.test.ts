@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { inject } from "vitest"
 import { AuditStore } from "../../../../src/store/AuditStore.ts"
 import { works } from "../../../../src/store/DueWork.ts"
-import { KeyRotationStore } from "../../../../src/store/KeyRotationStore.ts"
+import { KeyRotationStore, sealedPageBytesMax } from "../../../../src/store/KeyRotationStore.ts"
 import { KeyStore } from "../../../../src/store/KeyStore.ts"
 import { byEndpointSql, byHashSql as byHashSqlOfLoad, byIdSql } from "../../../../src/store/maria/load/tokens.ts"
 import * as MariaDueWork from "../../../../src/store/maria/MariaDueWork.ts"
@@ -44,6 +44,19 @@ const rowsRead = <A, E, R>(work: Effect.Effect<A, E, R>) =>
     yield* work
     const after = yield* reads
     return after - before
+  })
+
+/** How many bytes the server sent for it. */
+const bytesSent = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const database = yield* Mariadb
+    const sent = database.query("test", async (session) => {
+      const rows = await session.rows("SHOW SESSION STATUS LIKE 'Bytes_sent'")
+      return Number(rows[0]![1])
+    })
+    const before = yield* sent
+    yield* work
+    return (yield* sent) - before
   })
 
 /** How many statements it was, of those that change or read rows. */
@@ -266,6 +279,23 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         yield* moving
         assert.strictEqual(counts.moved, 8)
         assert.isAtLeast(counts.statements, 8, "large ones are not put into one statement")
+      })
+    )
+
+    it.effect("of long secrets no more are sent than a page holds", () =>
+      Effect.gen(function* () {
+        const store = yield* KeyRotationStore
+        const { tenantId } = yield* aTenant
+        const keyId = anId()
+        const credential = credentialRow({ tenantId, serviceName: aName("service"), credentialId: nextId() })
+        const versions = Array.from({ length: 12 }, (_, n) =>
+          versionRow(credential, { version: n + 1, keyId, sealed: new Uint8Array(sealedPageBytesMax / 8).fill(n) })
+        )
+        yield* transact(tenantId, loadOf({}), () => changesOf({ inserted: [credential] }))
+        for (const version of versions) yield* transact(tenantId, loadOf({}), () => changesOf({ versions: [version] }))
+        const sent = yield* bytesSent(store.sealedRows(keyId, 100))
+        assert.isAtLeast(sent, sealedPageBytesMax)
+        assert.isBelow(sent, 1.1 * sealedPageBytesMax)
       })
     )
 
