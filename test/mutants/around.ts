@@ -535,6 +535,11 @@ export const around: ReadonlyArray<Mutant> = [
     { breaks: ["P3", "R-EVT-1"], tests: ["test/unit/nats/StreamPublish.test.ts"] },
     [
       {
+        id: "nats-publish-next-ones-first-is-the-last-ones",
+        from: "number < base + sent()",
+        to: "number <= base + sent()"
+      },
+      {
         id: "nats-publish-unanswered-is-refused",
         from: '{ kind: "unknown", reason: "no answer in time" }',
         to: '{ kind: "unsent", reason: "InvalidArgumentError" }'

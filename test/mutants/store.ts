@@ -1370,6 +1370,11 @@ export const store: ReadonlyArray<Mutant> = [
     { breaks: ["R-RUN-1"], tests: ["test/unit/store/StartWait.test.ts", "test/integration/service/starting.test.ts"] },
     [
       {
+        id: "store-start-pauses-as-usual",
+        from: "yield* Effect.sleep(pause)",
+        to: "yield* Effect.sleep(attemptAgain)"
+      },
+      {
         id: "store-start-asks-once",
         from: "if (why === null) return",
         to: "if (why !== undefined) return"

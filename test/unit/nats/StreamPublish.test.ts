@@ -150,6 +150,29 @@ describe("messages for a stream", () => {
       })
   )
 
+  it.effect("of two at once have each their own acknowledgements, also where one begins behind the other's last", () =>
+    Effect.gen(function* () {
+      const bus = paper()
+      const { publishChain } = yield* StreamPublish.make(bus.connection, "_INBOX.test")
+      const [one, other] = [
+        yield* Effect.forkChild(publishChain(messages(3), place(6)), { startImmediately: true }),
+        yield* Effect.forkChild(publishChain(messages(2), place(50)), { startImmediately: true })
+      ]
+      // All of the first are sent, and none but its first is acknowledged when the other's are.
+      store(bus, bus.sent[0]!)
+      yield* turn
+      const [, second, ...rest] = bus.sent
+      store(bus, second!)
+      yield* turn
+      for (const sent of [...rest, bus.sent.at(-1)!].toReversed()) store(bus, sent)
+      yield* turn
+      for (const chain of [one, other]) assert.isDefined(chain.pollUnsafe())
+      const sequences = (acks: ReadonlyArray<Ack>) => acks.map((ack) => ack.kind === "stored" && ack.sequence)
+      assert.deepStrictEqual(sequences(yield* Fiber.join(other)), [51, 52])
+      assert.deepStrictEqual(sequences(yield* Fiber.join(one)), [7, 8, 9])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("are no more on their way than the window says, and the next go as soon as some are acknowledged", () =>
     Effect.gen(function* () {
       const bus = paper()

@@ -4,7 +4,7 @@ import { Duration, Effect, Fiber, type Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type * as crypto from "../../../src/crypto/layer.ts"
 import type * as FirstTenants from "../../../src/launch/FirstTenants.ts"
-import { atStart, NotAnswered, StartWait } from "../../../src/store/StartWait.ts"
+import { atStart, NotAnswered, StartWait, untilAnswered } from "../../../src/store/StartWait.ts"
 import { StoreUnavailable } from "../../../src/store/StoreError.ts"
 
 /** Whether a room can fail to start for a question that it asked once. */
@@ -37,6 +37,23 @@ describe("a question at the start", () => {
       yield* TestClock.adjust("750 millis")
       assert.strictEqual(yield* Fiber.join(running), "keys")
       assert.strictEqual(asked(), 4)
+    })
+  )
+
+  it.effect("is asked again after the pause that it says", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const question = Effect.suspend(() => (++asked < 3 ? Effect.fail("busy") : Effect.succeed("there")))
+      const waiting = { what: "a table", limit: Duration.seconds(20), passingOf: () => "busy", gaveUp: () => "gave up" }
+      const running = yield* Effect.forkChild(untilAnswered(question, { ...waiting, pause: Duration.seconds(3) }), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("2999 millis")
+      assert.strictEqual(asked, 1)
+      yield* TestClock.adjust("1 milli")
+      assert.strictEqual(asked, 2)
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(yield* Fiber.join(running), "there")
     })
   )
 
