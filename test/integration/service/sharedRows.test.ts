@@ -124,11 +124,23 @@ describe("what says who does the work that replicas share", () => {
             + (SELECT COUNT(*) FROM sweep_claims WHERE sweep = 'removal' AND replica_id = 'stranger') AS n`)
         )[0].n
       )
-    await eventually(strangers, (count) => count === 0, { limitMs: 60_000, what: "the work being taken back" })
+    const removed = async () => {
+      const appName = `gone${endpoints++}`
+      assert.strictEqual((await client.ask("demo", "application.register", { appName })).status, 201)
+      assert.strictEqual((await client.ask("demo", "application.remove", { appName })).status, 200)
+      return appName
+    }
+    // Nobody claims a sweep that has nothing to do.
+    await eventually(
+      () => removed().then(strangers),
+      (count) => count === 0,
+      {
+        limitMs: 60_000,
+        what: "the work being taken back"
+      }
+    )
     await works()
-    const appName = `gone${endpoints++}`
-    assert.strictEqual((await client.ask("demo", "application.register", { appName })).status, 201)
-    assert.strictEqual((await client.ask("demo", "application.remove", { appName })).status, 200)
+    const appName = await removed()
     const rows = async () =>
       Number((await raw.query("SELECT COUNT(*) AS n FROM applications WHERE app_name = ?", [appName]))[0].n)
     await eventually(rows, (count) => count === 0, { limitMs: 60_000, what: "the sweep of what was removed" })
