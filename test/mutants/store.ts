@@ -574,8 +574,15 @@ export const store: ReadonlyArray<Mutant> = [
     [
       {
         id: "store-sql-key-of-answers-is-not-needed",
-        from: "\n  OR EXISTS (SELECT 1 FROM idempotency i WHERE i.seal_key_id = k.key_id))`",
-        to: ")`"
+        from: "(${anyToken} OR ${anyVersion} OR ${anyAnswer})",
+        to: "(${anyToken} OR ${anyVersion})"
+      },
+      {
+        id: "store-sql-needed-keys-by-reading-all-rows",
+        from: "`(SELECT 1 FROM ${table} r FORCE INDEX (${index}) WHERE r.${column} = k.key_id LIMIT 1) IS NOT NULL`",
+        to: "`EXISTS (SELECT 1 FROM ${table} r FORCE INDEX (${index}) WHERE r.${column} = k.key_id)`",
+        breaks: ["R-RUN-16"],
+        tests: [plans]
       },
       {
         id: "store-sql-rows-of-versions-not-counted",

@@ -1,3 +1,4 @@
+// Verifies R-RUN-16.
 /** That what runs often, or over many rows, goes along an index and reads little. */
 
 import { assert, layer } from "@effect/vitest"
@@ -159,6 +160,29 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
         assert.strictEqual(ofTokens.size, 0)
         assert.strictEqual(yield* statementsOf(look(works, noneYet)), 1)
         assert.isBelow(yield* rowsRead(look(works, noneYet)), 100)
+      })
+    )
+
+    it.effect("that no row needs a key that rests is seen without reading the rows of others", () =>
+      Effect.gen(function* () {
+        yield* filler
+        const database = yield* Mariadb
+        yield* database.query("test", async (session) => {
+          for (let key = 1; key <= 3; key++) {
+            await session.command(`INSERT INTO data_keys SET key_id = UNHEX(REPEAT('f${key}', 16)), purpose = 'token-hash',
+              state = 'retired', master_key_id = 'm', wrapped = '', created_at = 1`)
+          }
+          await session.command("ANALYZE TABLE data_keys, tokens")
+        })
+        const look = MariaDueWork.look(database)(["rows or keys to be moved"], {
+          masterKeyId: "m",
+          sealUsesMax: 2 ** 30
+        })
+        yield* look
+        assert.isBelow(yield* rowsRead(look), 100)
+        yield* database.query("test", (session) =>
+          session.command("DELETE FROM data_keys WHERE purpose = 'token-hash' AND wrapped = ''")
+        )
       })
     )
 
