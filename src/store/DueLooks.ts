@@ -33,8 +33,8 @@ export const make = Effect.fnUntraced(function* (look: Look) {
         Effect.raceFirst(Effect.forever(Effect.andThen(Effect.sleep(every), lateness)))
       )
       wake(seekers, (seeker) => !Exit.isSuccess(ended) || seeker.work.some((one) => ended.value.has(one)))
-      // A bug in it is told.
-      if (Exit.isFailure(ended) && !Exit.hasFails(ended)) yield* ended
+      // A bug in it is told. One that was interrupted is followed by the next.
+      if (Exit.hasDies(ended)) yield* ended
     }).pipe(Effect.ignore)
 
   const groupOf = (every: Duration.Duration) =>

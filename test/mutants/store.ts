@@ -870,6 +870,12 @@ export const store: ReadonlyArray<Mutant> = [
       to: "seeker.work.some((one) => ended.value.has(one) || true)"
     },
     {
+      id: "store-due-looks-end-with-one-that-is-interrupted",
+      from: "if (Exit.hasDies(ended)) yield* ended",
+      to: "if (Exit.isFailure(ended) && !Exit.hasFails(ended)) yield* ended",
+      breaks: ["R-TOK-4"]
+    },
+    {
       id: "store-due-nobody-is-woken-by-a-failure",
       from: "!Exit.isSuccess(ended) || seeker.work",
       to: "Exit.isSuccess(ended) && seeker.work",

@@ -123,6 +123,20 @@ describe("looks for work that is due", () => {
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 
+  it.effect("that are interrupted are followed by others; the loops look by themselves meanwhile", () =>
+    Effect.gen(function* () {
+      const { found, loop, looks, state } = yield* world
+      const one = yield* loop({ work: [ended] })
+      state.answer = Effect.interrupt
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(one.count, 1)
+      state.answer = Effect.succeed(found)
+      found.add(ended)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([looks.length, one.count], [2, 2])
+    })
+  )
+
   it.effect("wake again who was at work when more was found", () =>
     Effect.gen(function* () {
       const { found, loop } = yield* world
