@@ -13,6 +13,8 @@
  * - Keys under an older master key are wrapped by the active one.
  * - Tenants' keys that nothing needs any more are retired after a day, retired keys that a row needs after all come
  *   back, and the material of long retired ones is erased. What fails is logged and tried again at the next turn.
+ *
+ * Longer than 300 lines because all that a turn does with keys shares its claim, its pace and what is said of a failure.
  */
 
 import { Duration, Effect, Layer, Metric } from "effect"
@@ -56,6 +58,8 @@ const claimFor = Duration.seconds(15)
 export const pageMax = 500
 /** So many are made in one go, a millisecond of the thread: then others have it, and what the database said is heard. */
 const pieceRows = 32
+/** Whether a row needs a key that is erased, which opens nothing any more, is asked of each of them: as seldom as that. */
+const seldomTurns = 30
 /** Keys read at once; where not all are gone through, the rest waits for the next turn. */
 const keysPerTurn = 1_000
 /** A tenant's key without rows is retired by itself when it is this old. */
@@ -294,7 +298,13 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { keysMoveEvery } = yield* CryptoConfig
     const ages = { masterKeyId: (yield* MasterKey).activeId, sealUsesMax }
-    const some = yield* (yield* DueWork).seek({ work: ["rows or keys to be moved"], every: keysMoveEvery, ages })
-    yield* Effect.forkScoped(Loop.forever("key mover", Effect.andThen((yield* make).turn, some)))
+    const { seek } = yield* DueWork
+    const some = yield* seek({ work: ["rows or keys to be moved"], every: keysMoveEvery, ages })
+    const seldom = yield* seek({
+      work: ["erased keys that rows need"],
+      every: Duration.times(keysMoveEvery, seldomTurns)
+    })
+    const awaitMore = Effect.raceFirst(some, seldom)
+    yield* Effect.forkScoped(Loop.forever("key mover", Effect.andThen((yield* make).turn, awaitMore)))
   })
 )

@@ -21,6 +21,7 @@ export const works = [
   "keys of removed tenants",
   "keys of the service that were followed",
   "rows or keys to be moved",
+  "erased keys that rows need",
   "applications out of service",
   "numbers that ran away",
   "credentials that ended",

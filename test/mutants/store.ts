@@ -936,8 +936,8 @@ export const store: ReadonlyArray<Mutant> = [
     { id: "store-sql-due-notices-of-any-end", from: "AND due_at <= ${Columns.nowSql} + ?)", to: "AND due_at > ?)" },
     {
       id: "store-sql-due-needed-keys-stay-retired",
-      from: "(k.wrapped <> '' OR ${neededSql})",
-      to: "k.wrapped <> ''",
+      from: "k.wrapped = '' AND ${neededSql}",
+      to: "k.wrapped = '' AND NOT ${neededSql}",
       breaks: ["R-SEC-4"]
     },
     {
@@ -997,6 +997,13 @@ export const store: ReadonlyArray<Mutant> = [
         id: "rotation-due-rows-are-not-moved",
         file: "src/crypto/KeyMover.ts",
         from: 'work: ["rows or keys to be moved"]',
+        to: "work: []",
+        breaks: ["R-SEC-4"]
+      },
+      {
+        id: "rotation-due-erased-keys-are-not-looked-for",
+        file: "src/crypto/KeyMover.ts",
+        from: 'work: ["erased keys that rows need"]',
         to: "work: []",
         breaks: ["R-SEC-4"]
       },

@@ -41,12 +41,16 @@ const questions: Readonly<Record<Work, Question>> = {
   ),
   "rows or keys to be moved": {
     sql: `(EXISTS (SELECT 1 FROM data_keys FORCE INDEX (ix_data_keys_state) WHERE state = 'retiring')
-      OR EXISTS (SELECT 1 FROM data_keys k FORCE INDEX (ix_data_keys_state) WHERE k.state = 'retired' AND (k.wrapped <> '' OR ${neededSql}))
+      OR EXISTS (SELECT 1 FROM data_keys k FORCE INDEX (ix_data_keys_state) WHERE k.state = 'retired' AND k.wrapped <> '')
       OR EXISTS (SELECT 1 FROM data_keys WHERE master_key_id <> ? AND wrapped <> '')
       OR EXISTS (SELECT 1 FROM data_keys WHERE active_for = 'seal/' AND uses >= ?)
       OR EXISTS (SELECT 1 FROM key_rotation WHERE ended_at IS NULL))`,
     values: ({ masterKeyId, sealUsesMax }) => [masterKeyId ?? "", sealUsesMax ?? 0]
   },
+  // Erased keys stay for ever, and each is asked about.
+  "erased keys that rows need": asked(
+    `SELECT 1 FROM data_keys k FORCE INDEX (ix_data_keys_state) WHERE k.state = 'retired' AND k.wrapped = '' AND ${neededSql}`
+  ),
   "applications out of service": asked("SELECT 1 FROM application_withdrawals"),
   "numbers that ran away": asked(numbersAwaySql),
   "credentials that ended": asked(

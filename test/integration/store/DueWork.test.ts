@@ -23,8 +23,8 @@ const ages = {
 }
 
 const run = (sql: string) => Mariadb.use((database) => database.query("test", (session) => session.command(sql)))
-const moved = "rows or keys to be moved"
-const others = works.filter((work) => work !== moved)
+const [moved, erased] = ["rows or keys to be moved", "erased keys that rows need"] as const
+const others = works.filter((work) => work !== moved && work !== erased)
 const foundOf = (work: ReadonlyArray<Work>) => Mariadb.use((database) => MariaDueWork.look(database)(work, ages))
 const found = foundOf(others)
 const key = (id: number, own: string) =>
@@ -44,7 +44,8 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("a
     "tells of keys that have to be moved, or their rows, or brought back or erased, and of none that rest",
     () =>
       Effect.gen(function* () {
-        const isDue = Effect.map(foundOf([moved]), (work) => work.has(moved))
+        const due = Effect.map(foundOf([moved, erased]), (work) => Array.from(work))
+        const isDue = Effect.map(due, (work) => work.includes(moved))
         const { appName, tenantId } = yield* aTenant
         const idOf = (id: string) => `UNHEX('${id.replaceAll("-", "")}')`
         const drop = run("DELETE FROM data_keys WHERE active_for IS NULL OR active_for <> 'token-hash/'")
@@ -75,10 +76,12 @@ layer(layerMariaStores(inject("databaseUrl")), { excludeTestServices: true })("a
         yield* drop
         yield* run(`INSERT INTO data_keys SET key_id = ${idOf(hashKeyId)}, purpose = 'token-hash', state = 'retired',
         master_key_id = 'm', wrapped = '', created_at = 1`)
-        assert.isTrue(yield* isDue, "a row needs it")
+        assert.deepStrictEqual(yield* due, [erased], "a row needs it")
+        yield* run("UPDATE data_keys SET wrapped = 'w'")
+        assert.deepStrictEqual(yield* due, [moved])
         yield* run("DELETE FROM data_keys")
         yield* run("DELETE FROM tokens")
-        assert.isFalse(yield* isDue)
+        assert.deepStrictEqual(yield* due, [])
       })
   )
 

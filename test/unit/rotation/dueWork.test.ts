@@ -43,6 +43,7 @@ const goesOn: Readonly<Record<Exclude<Work, "applications out of service">, Read
   "keys of removed tenants": ["erase keys"],
   "keys of the service that were followed": ["retire keys"],
   "rows or keys to be moved": ["claim the moving"],
+  "erased keys that rows need": ["claim the moving"],
   "numbers that ran away": ["put numbers back"],
   "credentials that ended": ends,
   "overlaps that are over": ends,

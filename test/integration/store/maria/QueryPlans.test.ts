@@ -174,7 +174,7 @@ layer(layerMariaStores(inject("databaseUrl"), { connections: 1 }), { excludeTest
           }
           await session.command("ANALYZE TABLE data_keys, tokens")
         })
-        const look = MariaDueWork.look(database)(["rows or keys to be moved"], {
+        const look = MariaDueWork.look(database)(["rows or keys to be moved", "erased keys that rows need"], {
           masterKeyId: "m",
           sealUsesMax: 2 ** 30
         })
