@@ -627,6 +627,24 @@ export const tokens: ReadonlyArray<Mutant> = [
     { breaks: ["R-TOK-12"], tests: [`${unit}/revokeAll.test.ts`, "test/integration/rotation/revokeAll.test.ts"] },
     [
       {
+        id: "tokens-revoke-all-believes-a-short-page",
+        from: "(isMore(second, first) ? second : first)",
+        to: "(isMore(second, first) ? first : first)",
+        breaks: ["P1", "R-TOK-12"]
+      },
+      {
+        id: "tokens-revoke-all-believes-the-second-page",
+        from: "(isMore(second, first) ? second : first)",
+        to: "(isMore(second, first) ? second : second)",
+        breaks: ["P1", "R-TOK-12"]
+      },
+      {
+        id: "tokens-revoke-all-believes-the-end",
+        from: "than.next === null && page.next !== null",
+        to: "than.next === null && page.next === null",
+        breaks: ["P1", "R-TOK-12"]
+      },
+      {
         id: "tokens-revoke-all-done-before-in-force",
         from: '      yield* Effect.catchTag(inForce.all(tenantId), "StoreUnavailable", () => Effect.fail(unavailable()))\n',
         to: '      if (place.street < 0) yield* Effect.catchTag(inForce.all(tenantId), "StoreUnavailable", () => Effect.fail(unavailable()))\n'

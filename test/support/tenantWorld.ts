@@ -149,6 +149,7 @@ export const tenantWorld = Effect.gen(function* () {
     putInForce?: Coherence["Service"]["putInForce"]
     transact?: TenantStore["Service"]["transact"]
     findTenants?: TenantStore["Service"]["findTenants"]
+    listTokens?: TenantStore["Service"]["listTokens"]
     pendingOf?: Outbox["Service"]["pendingOf"]
     /** Done before tokens are counted, and before the number is answered. */
     aroundCount?: Effect.Effect<unknown>
@@ -161,6 +162,7 @@ export const tenantWorld = Effect.gen(function* () {
     ...realStore,
     transact: (...args) => (faults.transact ?? realStore.transact)(...args),
     findTenants: (...args) => (faults.findTenants ?? realStore.findTenants)(...args),
+    listTokens: (...args) => Effect.suspend(() => (faults.listTokens ?? realStore.listTokens)(...args)),
     countTokens: (...args) =>
       Effect.suspend(() => {
         const { aroundCount = Effect.void } = faults

@@ -88,6 +88,47 @@ describe("a population of tokens", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("leaves none good where a page of them is answered as if there were no more", () =>
+    Effect.gen(function* () {
+      const { all, begin, one, provision, revoked, rowOf, statusOf } = yield* world
+      const { listTokens } = all.store
+      yield* provision(10)
+      for (const shown of [0, 2]) {
+        // Each first reading is cut short, or each second.
+        for (const cut of [0, 1]) {
+          const tokenIds = yield* provision(3, `f${shown}${cut}`)
+          const { operationId } = yield* begin({ createdBefore: null })
+          let readings = 0
+          all.faults.listTokens = (...args) =>
+            Effect.map(listTokens(...args), (page) =>
+              readings++ % 2 === cut ? { content: page.content.slice(0, shown), next: null } : page
+            )
+          while ((yield* one.ender.openRevokeAlls(10)).length > 0) yield* one.ender.revokeAllPiece(yield* rowOf, 20)
+          delete all.faults.listTokens
+          assert.isNotNull((yield* statusOf(operationId)).finishedAt)
+          assert.includeMembers(yield* revoked, tokenIds)
+        }
+      }
+      assert.lengthOf(yield* revoked, 22)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("goes on behind a page that is empty and not the last, however it is answered", () =>
+    Effect.gen(function* () {
+      const { all, begin, one, provision, revoked, rowOf } = yield* world
+      const { listTokens } = all.store
+      const tokenIds = yield* provision(3)
+      yield* begin()
+      let readings = 0
+      all.faults.listTokens = (owner, query) =>
+        query.after === null
+          ? Effect.succeed({ content: [], next: readings++ % 2 === 0 ? null : tokenIds[0]! })
+          : listTokens(owner, { ...query, after: null })
+      while ((yield* one.ender.openRevokeAlls(10)).length > 0) yield* one.ender.revokeAllPiece(yield* rowOf, 20)
+      assert.sameMembers(yield* revoked, tokenIds)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("has none that was used in time meanwhile", () =>
     Effect.gen(function* () {
       const { all, begin, one, provision, revoked, rowOf } = yield* world
