@@ -1233,7 +1233,7 @@ export const store: ReadonlyArray<Mutant> = [
       {
         id: "store-sql-long-secrets-sent-beyond-the-page",
         from: "IF(LENGTH(sealed) > ${shortRecordBytes}, '', sealed)",
-        to: "IF(LENGTH(sealed) > 64 * ${shortRecordBytes}, '', sealed)",
+        to: "IF(LENGTH(sealed) > 256 * ${shortRecordBytes}, '', sealed)",
         breaks: ["P10"],
         tests: [plans]
       },

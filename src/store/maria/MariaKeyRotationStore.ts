@@ -72,8 +72,8 @@ const retire = async (session: Session, keyId: Buffer): Promise<Retired> => {
 export const hashedSql = `SELECT ${tokenColumns} FROM tokens FORCE INDEX (ix_tokens_hash_key)
   WHERE hash_key_id = ? AND (tenant_id > ? OR (tenant_id = ? AND token_id > ?))
   ORDER BY hash_key_id, tenant_id, token_id LIMIT ?`
-/** A record that is longer is read by itself, if the page has room for it: a full page of others is not larger than it may be. */
-export const shortRecordBytes = sealedPageBytesMax / 512
+/** A record that is longer is read by itself, if the page has room for it: of others so many as a page may have fit into it. */
+const shortRecordBytes = Math.floor(sealedPageBytesMax / movePageMax)
 export const sealedSql = `SELECT tenant_id, credential_id, version, LENGTH(${readSealedSql}), IF(LENGTH(sealed) > ${shortRecordBytes}, '', sealed)
   FROM credential_versions FORCE INDEX (ix_credential_versions_key)
   WHERE key_id = ? AND (credential_id > ? OR (credential_id = ? AND version > ?)) AND sealed IS NOT NULL
