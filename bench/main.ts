@@ -10,10 +10,11 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { argumentsOf } from "../scripts/lib/arguments.mjs"
-import { changes, revocation } from "./measures/changes.ts"
+import { changes } from "./measures/changes.ts"
 import { fairness } from "./measures/fairness.ts"
 import { latency, miss } from "./measures/latency.ts"
 import { replicas } from "./measures/replicas.ts"
+import { revocations } from "./measures/revocations.ts"
 import { scale } from "./measures/scale.ts"
 import { moving, opening, secrets } from "./measures/secrets.ts"
 import { memory, validation } from "./measures/validation.ts"
@@ -31,7 +32,7 @@ const groups: ReadonlyArray<Group> = [
   miss,
   replicas,
   changes,
-  revocation,
+  ...revocations,
   opening,
   secrets,
   moving,
