@@ -1,6 +1,12 @@
 /** What the actors say about credentials and services, as it is answered. */
 import { Redacted } from "effect"
-import type { CredentialMetadata, HandedOut, RefreshShown, VersionEntry } from "../actors/credentials/Credentials.ts"
+import type {
+  CredentialMetadata,
+  HandedOut,
+  RefreshShown,
+  RetirePending,
+  VersionEntry
+} from "../actors/credentials/Credentials.ts"
 import type { TenantService } from "../domain/Credential.ts"
 import { reasonWords } from "../domain/Refresh.ts"
 import {
@@ -38,6 +44,19 @@ const encodeRefresh = (refresh: RefreshShown | null): (typeof MetadataAnswer.Typ
             })
       }
 
+const encodeRetirePending = (pending: ReadonlyArray<RetirePending> | null) =>
+  pending === null
+    ? {}
+    : {
+        retire_pending: pending.map((one) => ({
+          generation: one.generation,
+          since: formatDate(one.since),
+          attempts: one.attempts,
+          ...(one.reason === null ? {} : { reason: one.reason }),
+          next_attempt_at: formatDate(one.nextAttemptAt)
+        }))
+      }
+
 const common = (credential: CredentialMetadata) => ({
   credential_id: credential.credentialId,
   tenant_id: credential.tenantId,
@@ -51,17 +70,7 @@ const common = (credential: CredentialMetadata) => ({
   created_at: formatDate(credential.createdAt),
   updated_at: formatDate(credential.updatedAt),
   refresh: encodeRefresh(credential.refresh),
-  ...(credential.retirePending === null
-    ? {}
-    : {
-        retire_pending: credential.retirePending.map((one) => ({
-          generation: one.generation,
-          since: formatDate(one.since),
-          attempts: one.attempts,
-          ...(one.reason === null ? {} : { reason: one.reason }),
-          next_attempt_at: formatDate(one.nextAttemptAt)
-        }))
-      })
+  ...encodeRetirePending(credential.retirePending ?? null)
 })
 
 export const encodeMetadata = (credential: CredentialMetadata): typeof MetadataAnswer.Type => ({

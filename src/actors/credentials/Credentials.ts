@@ -80,8 +80,11 @@ export interface CredentialMetadata {
   readonly updatedBy: string
   /** Null where nothing is refreshed. */
   readonly refresh: RefreshShown | null
-  /** Old secrets whose taking away failed, and is tried until they are seen to be dead; null where nothing is rotated. */
-  readonly retirePending: ReadonlyArray<RetirePending> | null
+  /**
+   * Old secrets whose taking away failed, and is tried until they are seen to be dead; null where nothing is rotated. An
+   * answer that was remembered before there were rotators does not say.
+   */
+  readonly retirePending?: ReadonlyArray<RetirePending> | null
 }
 
 export interface RetirePending {
