@@ -69,7 +69,7 @@ const common = (credential: CredentialMetadata) => ({
   version: credential.version,
   created_at: formatDate(credential.createdAt),
   updated_at: formatDate(credential.updatedAt),
-  refresh: encodeRefresh(credential.refresh),
+  refresh: encodeRefresh(credential.refresh ?? null),
   ...encodeRetirePending(credential.retirePending ?? null)
 })
 

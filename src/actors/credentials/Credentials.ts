@@ -78,8 +78,8 @@ export interface CredentialMetadata {
   readonly updatedAt: number
   readonly createdBy: string
   readonly updatedBy: string
-  /** Null where nothing is refreshed. */
-  readonly refresh: RefreshShown | null
+  /** Null where nothing is refreshed. An answer that was remembered before anything was does not say. */
+  readonly refresh?: RefreshShown | null
   /**
    * Old secrets whose taking away failed, and is tried until they are seen to be dead; null where nothing is rotated. An
    * answer that was remembered before there were rotators does not say.

@@ -14,7 +14,8 @@
  * that refuses the user, or lacks the database, is not.
  *
  * A database that has been migrated further than this program knows is refused: an older replica
- * must not write into it.
+ * must not write into it, unless an operator says so by taking the record of those steps away. What runs while a newer one
+ * migrates goes on: so a step takes nothing away that the release before it reads, and refuses nothing that it writes.
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { Data, Duration, Effect, Redacted } from "effect"
@@ -121,6 +122,15 @@ const oneStep = <A>(what: string, limit: Duration.Duration, run: () => Promise<A
       })
   })
 
+/** All of them by number: whoever goes back takes away the record of these and of no others. */
+const migratedByNewer = (steps: ReadonlyArray<readonly [number, string]>): SchemaRefused =>
+  new SchemaRefused({
+    reason:
+      `the database has the schema steps ${steps.map(([number, name]) => `${number} (${name})`).join(", ")}, ` +
+      "which this program does not know: a newer release migrated it. Start that release; " +
+      '"Going back" in docs/operations.md says how to return to this one'
+  })
+
 const runSteps = Effect.fnUntraced(function* (
   connection: Connection,
   known: ReadonlyArray<Migration>,
@@ -132,14 +142,9 @@ const runSteps = Effect.fnUntraced(function* (
     connection.rows("SELECT number, name FROM schema_migrations ORDER BY number")
   )
   const applied = new Map(rows.map((row) => [Columns.whole(row, 0), Columns.text(row, 1)]))
-  for (const [number, name] of applied) {
-    const step = known.find((candidate) => candidate.number === number)
-    if (step?.name !== name) {
-      return yield* new SchemaRefused({
-        reason: `the database has step ${number} (${name}), which this program does not know: it was migrated by a newer one`
-      })
-    }
-  }
+  const names = new Map(known.map(({ name, number }) => [number, name]))
+  const newer = Array.from(applied).filter(([number, name]) => names.get(number) !== name)
+  if (newer.length > 0) return yield* migratedByNewer(newer)
   const missing = known.filter(({ number }) => !applied.has(number))
   for (const { name, number, sql } of missing) {
     yield* oneStep(`schema step ${number} (${name})`, limit, () => connection.command(sql))

@@ -2,7 +2,7 @@
 /**
  * Answers that an earlier release kept for an `Idempotency-Key` are given again by this one, whoever was asked first.
  *
- * `rememberedAnswers.json` holds what a release of November 2026 kept, operation by operation, and what it answered. It is
+ * `rememberedAnswers.json` holds what builds of November 2026 kept, operation by operation, and what they answered. It is
  * not made anew: a field that was added since is not in it, as it is not in the rows of those who come from there. Without
  * `provider.put`, of which what is kept is not what is shown.
  */

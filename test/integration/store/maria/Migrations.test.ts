@@ -1,4 +1,6 @@
+// Verifies R-RUN-17.
 /** How the schema is brought up to date, by one replica or many. */
+import { readFileSync } from "node:fs"
 import { type AddressInfo, connect, createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Logger, References } from "effect"
@@ -252,13 +254,72 @@ describe("migrations", () => {
 
   it("refuse a database that a newer program has migrated", () =>
     inDatabase(async (database, raw) => {
-      const steps = [step(1, table("one")), step(2, table("two"))]
+      // A step that was made later need not have the greater number.
+      const steps = [step(1, table("one")), step(2, table("two")), step(3, table("three")), step(4, table("four"))]
       doneOf(await run(database, steps))
       assert.include(
-        reasonOf(await run(database, steps.slice(0, 1))),
-        "step 2 (step_2), which this program does not know"
+        reasonOf(await run(database, [steps[0]!, steps[2]!])),
+        "the database has the schema steps 2 (step_2), 4 (step_4), which this program does not know: " +
+          'a newer release migrated it. Start that release; "Going back" in docs/operations.md says how to return'
       )
-      assert.deepStrictEqual(await recorded(raw), [1, 2])
+      assert.include(
+        reasonOf(await run(database, [...steps.slice(0, 3), { ...steps[3]!, name: "another" }])),
+        "the schema steps 4 (step_4), which"
+      )
+      const page = readFileSync(new URL("../../../../docs/operations.md", import.meta.url), "utf8")
+      assert.match(page, /^\*\*Going back\.\*\* /mu)
+      assert.deepStrictEqual(await recorded(raw), [1, 2, 3, 4])
+    }))
+
+  it("go back to an older program where the record of the newer steps is taken away, and forward again", () =>
+    inDatabase(async (database, raw) => {
+      const known = knownMigrations()
+      const [newer, former] = [known.slice(-3), known.slice(0, -3)]
+      doneOf(await run(database, former))
+      const columns = async () =>
+        (
+          (await raw.query(
+            `SELECT table_name AS t, column_name AS c, column_type AS k, is_nullable AS n, column_default AS d
+            FROM information_schema.columns WHERE table_schema = ? AND table_name <> 'schema_migrations' ORDER BY t, c`,
+            [database.name]
+          )) as ReadonlyArray<Record<string, unknown>>
+        ).map((row) => JSON.stringify(row))
+      const before = await columns()
+      assert.strictEqual(doneOf(await run(database)), 3)
+      const after = await columns()
+      // What the older one reads is all there, as it was.
+      assert.includeMembers(after, before)
+      const named = newer.map(({ name, number }) => `${number} (${name})`).join(", ")
+      assert.include(reasonOf(await run(database, former)), `the schema steps ${named}, which`)
+      await raw.query("DELETE FROM schema_migrations WHERE number IN (?)", [newer.map(({ number }) => number)])
+      assert.strictEqual(doneOf(await run(database, former)), 0)
+      assert.strictEqual(doneOf(await run(database)), 3)
+      assert.deepStrictEqual(await columns(), after)
+      assert.deepStrictEqual(
+        await recorded(raw),
+        known.map(({ number }) => number)
+      )
+    }))
+
+  it("do no harm when all of them are run again", () =>
+    inDatabase(async (database, raw) => {
+      const { length } = knownMigrations()
+      doneOf(await run(database))
+      const shown = async () => {
+        const rows = (await raw.query("SHOW TABLES")) as ReadonlyArray<Record<string, string>>
+        const made: Array<string> = []
+        for (const row of rows) {
+          const [shape] = (await raw.query(`SHOW CREATE TABLE ${Object.values(row)[0]}`)) as ReadonlyArray<
+            Record<string, string>
+          >
+          made.push(shape!["Create Table"]!)
+        }
+        return made
+      }
+      const before = await shown()
+      await raw.query("DELETE FROM schema_migrations")
+      assert.strictEqual(doneOf(await run(database)), length)
+      assert.deepStrictEqual(await shown(), before)
     }))
 
   it("wait for a server that takes no connection yet", { timeout: 300_000 }, () =>
