@@ -122,11 +122,14 @@ const oneStep = <A>(what: string, limit: Duration.Duration, run: () => Promise<A
       })
   })
 
+const listed = (steps: ReadonlyArray<readonly [number, string]>): string =>
+  steps.map(([number, name]) => `${number} (${name})`).join(", ")
+
 /** All of them by number: whoever goes back takes away the record of these and of no others. */
 const migratedByNewer = (steps: ReadonlyArray<readonly [number, string]>): SchemaRefused =>
   new SchemaRefused({
     reason:
-      `the database has the schema steps ${steps.map(([number, name]) => `${number} (${name})`).join(", ")}, ` +
+      `the database has the schema steps ${listed(steps)}, ` +
       "which this program does not know: a newer release migrated it. Start that release; " +
       '"Going back" in docs/operations.md says how to return to this one'
   })
@@ -151,6 +154,10 @@ const runSteps = Effect.fnUntraced(function* (
     yield* oneStep(`the record of schema step ${number} (${name})`, limit, () =>
       connection.run(recordSql, [number, name])
     )
+  }
+  if (applied.size > 0 && missing.length > 0) {
+    const steps = listed(missing.map(({ name, number }) => [number, name] as const))
+    yield* Effect.logInfo(`schema steps done: ${steps}; replicas of the release before go on, and do not start again`)
   }
   return missing.length
 })

@@ -285,11 +285,18 @@ describe("migrations", () => {
           )) as ReadonlyArray<Record<string, unknown>>
         ).map((row) => JSON.stringify(row))
       const before = await columns()
-      assert.strictEqual(doneOf(await run(database)), 3)
+      const said: Array<string> = []
+      const collect = Logger.make(({ message }) => void said.push(String(message)))
+      const settings = StoreConfig.of(settingsOf(database.url, {}))
+      const done = await Effect.runPromise(
+        migrate().pipe(Effect.provideService(StoreConfig, settings), Effect.provide(Logger.layer([collect])))
+      )
+      assert.strictEqual(done, 3)
       const after = await columns()
       // What the older one reads is all there, as it was.
       assert.includeMembers(after, before)
       const named = newer.map(({ name, number }) => `${number} (${name})`).join(", ")
+      assert.include(said, `schema steps done: ${named}; replicas of the release before go on, and do not start again`)
       assert.include(reasonOf(await run(database, former)), `the schema steps ${named}, which`)
       await raw.query("DELETE FROM schema_migrations WHERE number IN (?)", [newer.map(({ number }) => number)])
       assert.strictEqual(doneOf(await run(database, former)), 0)
