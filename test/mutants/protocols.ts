@@ -7,6 +7,22 @@ const caller = `${unit}/busCaller.test.ts`
 
 export const protocols: ReadonlyArray<Mutant> = [
   ...faultsIn(
+    "src/protocols/CredentialAnswers.ts",
+    { breaks: ["R-ACT-1", "R-BUS-5"], tests: [`${unit}/rememberedAnswers.test.ts`] },
+    [
+      {
+        id: "protocols-answers-all-know-of-rotators",
+        from: "encodeRetirePending(credential.retirePending ?? null)",
+        to: "encodeRetirePending(credential.retirePending as null)"
+      },
+      {
+        id: "protocols-answers-all-know-of-refreshes",
+        from: "encodeRefresh(credential.refresh ?? null)",
+        to: "encodeRefresh(credential.refresh as null)"
+      }
+    ]
+  ),
+  ...faultsIn(
     "src/protocols/GatewayOperations.ts",
     { breaks: ["R-GWY-6"], tests: ["test/unit/protocols/eventReads.test.ts"] },
     [

@@ -1451,8 +1451,21 @@ export const store: ReadonlyArray<Mutant> = [
     },
     {
       id: "store-migrations-newer-schema",
-      from: "    if (step?.name !== name) {",
-      to: "    if (step !== undefined && step.name !== name) {"
+      from: "names.get(number) !== name)",
+      to: "(names.get(number) ?? name) !== name)",
+      breaks: ["R-RUN-1", "R-RUN-17"]
+    },
+    {
+      id: "store-migrations-names-one-newer-step",
+      from: "migratedByNewer(newer)",
+      to: "migratedByNewer(newer.slice(0, 1))",
+      breaks: ["R-RUN-17"]
+    },
+    {
+      id: "store-migrations-forward-untold",
+      from: "if (applied.size > 0 && missing.length > 0) {",
+      to: "if (applied.size > missing.length + 1_000) {",
+      breaks: ["R-RUN-17"]
     },
     {
       id: "store-migrations-asks-for-the-server-once",
@@ -1823,5 +1836,23 @@ export const store: ReadonlyArray<Mutant> = [
       breaks,
       tests: [guards]
     })
-  )
+  ),
+
+  // ---- migrations: what the release before goes on with
+  {
+    id: "store-schema-column-that-the-release-before-does-not-write",
+    file: "src/store/maria/migrations/0520_credentials_former_refresh.sql",
+    from: "former_refresh MEDIUMTEXT NULL",
+    to: "former_refresh MEDIUMTEXT NOT NULL",
+    breaks: ["R-RUN-17"],
+    tests: ["test/unit/store/maria/schemaSteps.test.ts#takes nothing from a replica"]
+  },
+  {
+    id: "store-schema-step-that-runs-once",
+    file: "src/store/maria/migrations/0521_provider_turns_numbered.sql",
+    from: "ADD COLUMN IF NOT EXISTS lane_turn",
+    to: "ADD COLUMN lane_turn",
+    breaks: ["R-RUN-17"],
+    tests: [`${maria}/maria/Migrations.test.ts#are run again`]
+  }
 ]
