@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { assert, describe, it } from "vitest"
+import { anchorsOf } from "../support/markdown.ts"
 
 const root = resolve(import.meta.dirname, "../..")
 const docs = join(root, "docs")
@@ -25,15 +26,6 @@ const scripts = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
   .scripts
 const quoted = (row: string) => Array.from(row.matchAll(/`([^`]+)`/gu), ([, name]) => name!)
 const isFile = (name: string) => /^(?:test|ops|scripts|src)\/|\.test\.ts$/u.test(name)
-/** GitHub's rule for the anchor of a heading. */
-const anchorOf = (heading: string) =>
-  heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-    .trim()
-    .replace(/\s/gu, "-")
-const headingsOf = (file: string) =>
-  Array.from(readFileSync(file, "utf8").matchAll(/^#{1,6} (.*)$/gmu), ([, heading]) => anchorOf(heading!))
 
 describe("the questionnaire", () => {
   it("has answers", () => {
@@ -64,7 +56,7 @@ describe("the questionnaire", () => {
       const [page = "", anchor] = target!.split("#")
       const file = page === "" ? join(docs, "questionnaire.md") : join(docs, page)
       assert.isTrue(existsSync(file), target)
-      if (anchor !== undefined) assert.include(headingsOf(file), anchor, target)
+      if (anchor !== undefined) assert.isTrue(anchorsOf(file).has(anchor), target)
       assert.isTrue(dirname(file).startsWith(root))
     }
   })
