@@ -21,7 +21,7 @@ const config = Config.all({
     min: 0,
     max: 50_000_000,
     byDefault: 1_000_000,
-    about: "Tokens a replica keeps in memory, about 155 bytes each; beyond it the least used give way. 0 keeps none."
+    about: "Tokens a replica keeps in memory, about 150 bytes each; beyond it the least used give way. 0 keeps none."
   }),
   kvCache: Setting.flag({
     name: "CM_KV_CACHE",
