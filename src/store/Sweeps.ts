@@ -32,10 +32,13 @@ export class Sweeps extends Context.Service<
       ReadonlyArray<{ readonly tenantId: string; readonly tokenId: string; readonly place: string }>,
       StoreUnavailable
     >
-    /** Token ids that still stand under a removed application or tenant. */
+    /** Tokens that still stand under a removed application or tenant, with their `place`. */
     readonly orphanedTokens: (
       limit: number
-    ) => Effect.Effect<ReadonlyArray<{ readonly tenantId: string; readonly tokenId: string }>, StoreUnavailable>
+    ) => Effect.Effect<
+      ReadonlyArray<{ readonly tenantId: string; readonly tokenId: string; readonly place: string }>,
+      StoreUnavailable
+    >
     /** Deletes the rows of removed applications and tenants that no token needs any more, so that names are free again. A removed tenant's data keys end before its row goes. */
     readonly purgeRemoved: Effect.Effect<{ readonly applications: number; readonly tenants: number }, StoreUnavailable>
     /** Deletes idempotent answers older than `ageMs`, at most `limit`. */

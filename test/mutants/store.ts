@@ -1110,6 +1110,13 @@ export const store: ReadonlyArray<Mutant> = [
   ),
   ...faultsIn("src/store/maria/MariaSweeps.ts", { breaks: ["P2"], tests: [`${maria}/Sweeps.test.ts`] }, [
     {
+      id: "store-orphans-of-one-endpoint-taken-for-many",
+      from: "t.token_id, t.app_name, t.endpoint_id\n  FROM applications a",
+      to: "t.token_id, t.app_name, t.token_id\n  FROM applications a",
+      tests: [`${maria}/Sweeps.test.ts#removed application or tenant`, "test/integration/rotation/sweeps.test.ts"],
+      breaks: ["R-EVT-3"]
+    },
+    {
       id: "store-orphans-second-look-has-the-whole-limit",
       tests: ["test/unit/store/maria/lostRaces.test.ts"],
       from: "session.rows(orphansOfTenantsSql, [left])",

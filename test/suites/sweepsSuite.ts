@@ -143,8 +143,12 @@ export const sweepsSuite = (name: string, stores: Layer.Layer<TenantStore | Outb
         yield* insert([orphan])
         yield* transact(one.tenantId, {}, () => ({ applicationsRemoved: [one.appName] }))
         yield* transact(other.tenantId, {}, () => ({ tenantRemoved: true }))
-        const found = (yield* sweeps.orphanedTokens(10_000)).map((token) => token.tokenId)
+        const orphans = yield* sweeps.orphanedTokens(10_000)
+        const found = orphans.map((token) => token.tokenId)
         assert.includeMembers(found, [gone.tokenId, orphan.tokenId])
+        for (const { appName, endpointId, tokenId } of [gone, orphan]) {
+          assert.strictEqual(orphans.find((token) => token.tokenId === tokenId)?.place, `${appName}/${endpointId}`)
+        }
         assert.notInclude(found, stays.tokenId)
         assert.strictEqual((yield* sweeps.orphanedTokens(1)).length, 1)
       })

@@ -18,11 +18,11 @@ const releaseSql = "UPDATE sweep_claims SET expires_at = 0 WHERE replica_id = ?"
 /** `due_at` is null for a token that is Revoked already. */
 export const endedSql = `SELECT tenant_id, token_id, app_name, endpoint_id FROM tokens FORCE INDEX (ix_tokens_due)
   WHERE due_at <= ${Columns.nowSql} ORDER BY due_at LIMIT ?`
-export const orphansOfApplicationsSql = `SELECT t.tenant_id, t.token_id
+export const orphansOfApplicationsSql = `SELECT t.tenant_id, t.token_id, t.app_name, t.endpoint_id
   FROM applications a FORCE INDEX (ix_applications_removed)
     STRAIGHT_JOIN tokens t FORCE INDEX (ix_tokens_application) ON t.tenant_id = a.tenant_id AND t.app_name = a.app_name
   WHERE a.removed_at > 0 LIMIT ?`
-export const orphansOfTenantsSql = `SELECT t.tenant_id, t.token_id
+export const orphansOfTenantsSql = `SELECT t.tenant_id, t.token_id, t.app_name, t.endpoint_id
   FROM tenants n FORCE INDEX (ix_tenants_removed)
     STRAIGHT_JOIN tokens t FORCE INDEX (ix_tokens_tenant) ON t.tenant_id = n.tenant_id
   WHERE n.removed_at > 0 LIMIT ?`
@@ -64,8 +64,11 @@ const endKeysSql = `UPDATE tenants a FORCE INDEX (ix_tenants_removed)
   WHERE a.removed_at > 0 AND k.ended_at IS NULL AND k.wrapped <> ''`
 const purgeIdempotentSql = `DELETE FROM idempotency WHERE created_at < ${Columns.nowSql} - ? ORDER BY created_at LIMIT ?`
 
-const tokenRefOf = (row: Row) => ({ tenantId: Columns.text(row, 0), tokenId: Columns.uuid(row, 1) })
-const endedOf = (row: Row) => ({ ...tokenRefOf(row), place: `${Columns.text(row, 2)}/${Columns.text(row, 3)}` })
+const tokenRefOf = (row: Row) => ({
+  tenantId: Columns.text(row, 0),
+  tokenId: Columns.uuid(row, 1),
+  place: `${Columns.text(row, 2)}/${Columns.text(row, 3)}`
+})
 
 const claim = async (session: Session, sweep: string, process: string, ttlMs: number): Promise<boolean> => {
   if ((await session.run(takeOverSql, [process, ttlMs, sweep, process])) > 0) return true
@@ -106,7 +109,7 @@ const make = Effect.gen(function* () {
         Effect.asVoid(database.query("Sweeps.release", (session) => session.run(releaseSql, [process])))
       ),
     endedTokens: (limit) =>
-      database.query("Sweeps.endedTokens", async (session) => (await session.rows(endedSql, [limit])).map(endedOf)),
+      database.query("Sweeps.endedTokens", async (session) => (await session.rows(endedSql, [limit])).map(tokenRefOf)),
     orphanedTokens: (limit) => database.query("Sweeps.orphanedTokens", (session) => orphans(session, limit)),
     purgeRemoved: database.query("Sweeps.purgeRemoved", purgeRemoved),
     purgeIdempotent: (ageMs, limit) =>

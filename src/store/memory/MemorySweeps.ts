@@ -6,7 +6,11 @@ import { claimMsMax, Sweeps } from "../Sweeps.ts"
 import { isLive, MemoryDatabase, type MemoryTables, tokenCount } from "./MemoryDatabase.ts"
 import { endKeys } from "./memoryKeys.ts"
 
-const refOf = ({ tenantId, tokenId }: Token) => ({ tenantId, tokenId })
+const refOf = ({ appName, endpointId, tenantId, tokenId }: Token) => ({
+  tenantId,
+  tokenId,
+  place: `${appName}/${endpointId}`
+})
 
 const claim = (tables: MemoryTables, sweep: string, process: string, expiresAt: number, now: number): boolean => {
   const held = tables.sweeps.get(sweep)
@@ -69,7 +73,7 @@ const make = Effect.map(MemoryDatabase, (tables) => {
           .filter((token) => token.status !== "Revoked" && hasEnded(token, now))
           .toSorted((a, b) => (endOf(a) ?? 0) - (endOf(b) ?? 0))
           .slice(0, limit)
-          .map((token) => ({ ...refOf(token), place: `${token.appName}/${token.endpointId}` }))
+          .map(refOf)
       ),
     orphanedTokens: (limit) =>
       Effect.sync(() =>

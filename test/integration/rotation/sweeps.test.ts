@@ -1,7 +1,8 @@
-// Verifies R-TOK-4, R-TOK-7.
+// Verifies R-EVT-3, R-TOK-4, R-TOK-7.
 /** What the sweeps do, seen from outside: two replicas as processes on real servers. */
 import { afterAll, assert, beforeAll, describe, inject, it } from "vitest"
 import { type Client, connectClient } from "../../support/client.ts"
+import { RevokedEvent } from "../../support/ecap.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type FreshDatabase, freshDatabase } from "../../support/freshDatabase.ts"
 import { inTime, reached } from "../../support/inTime.ts"
@@ -21,6 +22,12 @@ interface Heard {
   readonly version: string
 }
 const heard: Array<Heard> = []
+interface Revoked {
+  readonly appName: string
+  readonly endpointId: string
+  readonly tokenIds: ReadonlyArray<string>
+}
+const revoked: Array<Revoked> = []
 
 beforeAll(async () => {
   database = await freshDatabase(inject("databaseUrl"))
@@ -37,6 +44,11 @@ beforeAll(async () => {
         tokenId: (msg.json() as { tokenId?: string }).tokenId,
         version: msg.headers?.get("ce-entityversion") ?? ""
       })
+    }
+  })
+  client.nc.subscribe(`kaa.v1.events.${instance}.endpoint.token.revoked`, {
+    callback: (_error, msg) => {
+      revoked.push(RevokedEvent.fromBuffer(Buffer.from(msg.data)) as Revoked)
     }
   })
   await client.nc.flush()
@@ -87,12 +99,18 @@ describe("the sweeps", () => {
     assert.strictEqual(record.status, "Revoked")
   })
 
-  it("delete the tokens of a removed application, and then its name is free again", async () => {
+  it("delete the tokens of a removed application, one revocation an endpoint, and then its name is free again", async () => {
     const appName = "short-lived"
     assert.strictEqual((await client.ask("demo", "application.register", { appName })).status, 201)
-    const items = Array.from({ length: 600 }, (_, n) => ({ endpointId: `orphan-${n}` }))
+    const endpoints = 200
+    const items = Array.from({ length: 3 * endpoints }, (_, n) => ({ endpointId: `orphan-${n % endpoints}` }))
     const { body } = await client.ask("demo", "token.provision-batch", { appName, items })
-    const [first] = body.results as ReadonlyArray<{ readonly tokenId: string; readonly token: string }>
+    const made = body.results as ReadonlyArray<{
+      readonly tokenId: string
+      readonly token: string
+      readonly endpointId: string
+    }>
+    const [first] = made
     const removed = await client.ask("demo", "application.remove", { appName })
     assert.deepStrictEqual([removed.status, removed.body], [200, { deleted: items.length }])
     assert.strictEqual((await client.validate(appName, first!.token)).statusCode, 404)
@@ -109,5 +127,17 @@ describe("the sweeps", () => {
     )
     assert.strictEqual(new Set(deleted.map(({ tokenId }) => tokenId)).size, items.length)
     assert.strictEqual(deleted.length, items.length)
+    const told = await eventually(
+      () => revoked.filter((event) => event.appName === appName),
+      (found) => found.flatMap(({ tokenIds }) => tokenIds).length >= items.length,
+      { limitMs: 120_000, what: "a revocation of each token" }
+    )
+    assert.deepStrictEqual(
+      told.map(({ endpointId, tokenIds }) => [endpointId, tokenIds.toSorted()]).toSorted(),
+      Array.from(
+        Map.groupBy(made, ({ endpointId }) => endpointId),
+        ([endpointId, ofEndpoint]) => [endpointId, ofEndpoint.map(({ tokenId }) => tokenId).toSorted()]
+      ).toSorted()
+    )
   })
 })

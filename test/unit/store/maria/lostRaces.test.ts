@@ -79,7 +79,7 @@ describe("an open circuit", () => {
 describe("tokens of what was removed", () => {
   const uuid = (n: number) => Buffer.from(n.toString(16).padStart(32, "0"), "hex")
   const rowsOf = (count: number, first: number): ReadonlyArray<Row> =>
-    Array.from({ length: count }, (_, at) => ["demo", uuid(first + at)])
+    Array.from({ length: count }, (_, at) => ["demo", uuid(first + at), "meters", "meter-1"])
 
   it.effect("are never more than asked for, both looks together", () => {
     const limits: Array<Value> = []
