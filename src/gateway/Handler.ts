@@ -14,7 +14,7 @@ import { heldTo, preconditionFailed } from "./Conditions.ts"
 import type { EventStream } from "./EventStream.ts"
 import { type Exchange, hasBody, type Room, readBody, sendAnswer, sendProblem } from "./Exchange.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
-import { readFields, readQuery, requestOf, typeRefusal } from "./Parameters.ts"
+import { byCallersName, readFields, readQuery, requestOf, typeRefusal } from "./Parameters.ts"
 import { internal, invalid, type Problem, problem, refusalOf } from "./Problem.ts"
 import type { PublicRow } from "./PublicRow.ts"
 import { type Bearer, bearerOf, passedOnRefusal, type RequestHeaders, readHeaders } from "./RequestHeaders.ts"
@@ -146,7 +146,9 @@ export const make = Effect.fnUntraced(function* (parts: Parts) {
       carryOut: (asked) =>
         askBus(tenantId, bearer, row.operation, asked, trace, idempotent).pipe(
           Effect.mapError((why) =>
-            version !== null && why.code === "VERSION_CONFLICT" ? preconditionFailed(why.details) : why
+            version !== null && why.code === "VERSION_CONFLICT"
+              ? preconditionFailed(why.details)
+              : byCallersName(row, why)
           )
         ),
       look: (operation, asked) => askBus(tenantId, bearer, operation, asked, trace, passedOn)

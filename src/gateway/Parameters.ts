@@ -92,6 +92,15 @@ export const readFields = (row: Pick<Row, "body">, bytes: Uint8Array): Result.Re
   return Result.succeed(read)
 }
 
+/** A refusal of a field of the body names it as it stands there, not as the operation calls it. */
+export const byCallersName = ({ body }: Pick<Row, "body">, why: Problem): Problem => {
+  const { path, reason } = why.details
+  if (why.code !== "INVALID_REQUEST" || typeof path !== "string" || typeof reason !== "string") return why
+  const [field = ""] = path.split(/[.[]/u, 1)
+  const name = Object.entries(body?.fields ?? {}).find(([, of]) => of === field)?.[0] ?? field
+  return name === field ? why : invalid(`${name}${path.slice(field.length)}`, reason)
+}
+
 /** What the operation is asked, of all of that. */
 export const requestOf = (row: Row, path: Fields, query: Fields, body: Fields): Fields => {
   const request: Record<string, unknown> = { ...row.fixed, ...body }

@@ -366,6 +366,11 @@ export const edges: ReadonlyArray<Mutant> = [
   ]),
   ...faultsIn("src/gateway/Parameters.ts", { breaks: ["R-GWY-1", "R-GWY-4"], tests: [http] }, [
     {
+      id: "gateway-parameters-refused-by-the-operations-name",
+      from: "find(([, of]) => of === field)",
+      to: "find(([name]) => name === field)"
+    },
+    {
       id: "gateway-parameters-given-twice",
       from: 'parameter.kind !== "list" && Object.hasOwn(read, name)',
       to: 'parameter.kind === "list" && Object.hasOwn(read, name)'

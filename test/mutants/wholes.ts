@@ -673,6 +673,12 @@ const starting: ReadonlyArray<Mutant> = [
       to: 'why.code === "VERSION_CONFLICT"'
     },
     {
+      id: "gateway-handler-refused-by-the-operations-name",
+      from: "byCallersName(row, why)",
+      to: "why",
+      tests: [`${gateway}/rows.test.ts#4: PATCH a token`]
+    },
+    {
       id: "gateway-handler-room-is-never-given-back",
       from: "(giveBack) => giveBacks.push(giveBack)",
       to: "() => {}",

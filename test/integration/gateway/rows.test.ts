@@ -151,6 +151,16 @@ it("4: PATCH a token changes its status, if it has the version that If-Match nam
   assert.deepStrictEqual(told(await patch({ status: "Active" })), [409, "TRANSITION_NOT_ALLOWED"])
   assert.deepStrictEqual(told(await patch({ targetStatus: "Active" })), [400, "INVALID_REQUEST"])
   assert.deepStrictEqual(told(await patch({})), [400, "INVALID_REQUEST"])
+  // What is wrong is named as it stands in the request over HTTP.
+  for (const [body, field] of [
+    [{}, "status"],
+    [{ status: "Inactive" }, "status"],
+    [{ status: "Revoked", reason: "x".repeat(257) }, "reason"]
+  ] as const) {
+    const refused = await patch(body)
+    assert.deepStrictEqual([refused.status, refused.body.details.path], [400, field])
+    assert.isTrue(refused.body.detail.startsWith(`${field}: `), refused.body.detail)
+  }
 })
 
 it("4a: what a false If-Match forbids is not carried out, whichever row it is", async () => {

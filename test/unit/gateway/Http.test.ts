@@ -6,8 +6,8 @@ import { Effect, Result } from "effect"
 import { assert, describe, it } from "vitest"
 import { contentTag, isKnown, versionOf, versionTag } from "../../../src/gateway/Conditions.ts"
 import { bodyBytesMax, type Exchange, makeRoom, readBody } from "../../../src/gateway/Exchange.ts"
-import { readFields, readQuery, requestOf, typeRefusal } from "../../../src/gateway/Parameters.ts"
-import { type Problem, problem, problemHeaders, refusalOf } from "../../../src/gateway/Problem.ts"
+import { byCallersName, readFields, readQuery, requestOf, typeRefusal } from "../../../src/gateway/Parameters.ts"
+import { invalid, type Problem, problem, problemHeaders, refusalOf } from "../../../src/gateway/Problem.ts"
 import { bearerOf, headerBytesMax, passedOnRefusal, readHeaders } from "../../../src/gateway/RequestHeaders.ts"
 import { makeRouter } from "../../../src/gateway/Router.ts"
 import type { Parameter, Row } from "../../../src/gateway/Row.ts"
@@ -229,6 +229,27 @@ describe("a body", () => {
 })
 
 describe("a refusal of the service", () => {
+  it("names a field of the body by the caller's name", () => {
+    const row = { body: { fields: { status: "targetStatus", reason: "reason" }, required: [], example: {} } }
+    for (const [of, is] of [
+      ["targetStatus", "status"],
+      ["targetStatus[0].x", "status[0].x"],
+      ["targetStatuses", "targetStatuses"],
+      ["reason", "reason"],
+      ["", ""]
+    ] as const) {
+      const told = (asked: Pick<Row, "body">, path: string) => {
+        const { detail, details, status } = byCallersName(asked, invalid(path, "Missing key"))
+        return [status, detail, details.path, details.reason]
+      }
+      const detail = is === "" ? "Missing key" : `${is}: Missing key`
+      assert.deepStrictEqual(told(row, of), [400, detail, is, "Missing key"])
+      assert.strictEqual(told({}, of)[2], of)
+    }
+    const other = problem("UNAVAILABLE", "Not now", { details: { path: "targetStatus", reason: "x" } })
+    assert.strictEqual(byCallersName(row, other), other)
+  })
+
   it("is one only with a status of a failure", () => {
     const body = (statusCode: number) => ({ error: { code: "TOKEN_NOT_FOUND", statusCode, reasonPhrase: "x" } })
     assert.strictEqual(refusalOf(body(404))?.status, 404)
