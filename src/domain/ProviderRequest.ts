@@ -34,7 +34,12 @@ const filledIn = (text: string, secret: Readonly<Record<string, string>>): strin
     Object.hasOwn(secret, field) ? secret[field]! : ""
   )
 
-const userAgent = { Accept: "application/json", "User-Agent": "credential-management" }
+/** Whoever says nothing of codings is sent any of them (RFC 9110, section 12.5.3). */
+const userAgent = {
+  Accept: "application/json",
+  "Accept-Encoding": "identity",
+  "User-Agent": "credential-management"
+}
 const secretLengthMin = 4
 
 /** Says who the client is, where the provider wants to read it. */

@@ -17,7 +17,7 @@ export class BodyTooLong extends Error {
  *
  * @param chunks null: there is no body
  * @param announced `Content-Length`, if there was one
- * @param kept where what arrives is put, for who has to have it though it did not come whole
+ * @param kept where what arrives is put, the piece that was too much among it, for who has to have it though it did not come whole
  */
 export const readBody = async (
   chunks: AsyncIterable<Uint8Array> | null,
@@ -29,8 +29,8 @@ export const readBody = async (
   let bytes = 0
   for await (const chunk of chunks ?? []) {
     bytes += chunk.byteLength
-    if (bytes > bytesMax) throw new BodyTooLong()
     kept.push(chunk)
+    if (bytes > bytesMax) throw new BodyTooLong()
   }
   return Buffer.concat(kept)
 }

@@ -7,7 +7,9 @@
  * anything, and may be without TLS.
  *
  * A failure says whether the request may have arrived: before the connection stood, nothing did. What had
- * come of an answer that did not come whole is handed over with it: it may be the only copy of what it holds.
+ * come of an answer that did not come whole is handed over with it: it may be the only copy of what it holds. For the same
+ * reason a head that is not as it should be is read as far as it can be, and a body that was coded though nobody asked
+ * for that is decoded.
  */
 import { lookup as lookUp } from "node:dns/promises"
 import type { IncomingMessage, RequestOptions } from "node:http"
@@ -15,9 +17,12 @@ import { isIP } from "node:net"
 import { setImmediate as turnOfLoop } from "node:timers/promises"
 import { Data, Effect } from "effect"
 import { BodyTooLong, readBody } from "../http/BoundedBody.ts"
+import { decoded } from "./ContentCoding.ts"
+import { listen, read } from "./HeardBytes.ts"
 import { isPublicAddress } from "./PublicAddress.ts"
 
 export const answerBytesMax = 65_536
+const headBytesMax = 65_536
 
 export interface GuardedRequest {
   readonly method: "GET" | "POST"
@@ -120,18 +125,40 @@ const checkedAddress = async (url: URL, options: GuardOptions, signal: AbortSign
   return first
 }
 
+/** The head of a body, as text. */
+const textIn = (body: Uint8Array | undefined): string =>
+  Buffer.from(body ?? [])
+    .subarray(0, answerBytesMax)
+    .toString("utf8")
+
+/** What came, where the parser of HTTP made nothing of it. */
+const unparsed = (bytes: Buffer | null): GuardedAnswer | null => {
+  const heard = bytes === null ? null : read(bytes)
+  if (heard === null) return null
+  const { body, contentCoding, contentType, status } = heard
+  return { status, contentType, retryAfter: null, body: textIn(decoded(body, contentCoding)) }
+}
+
 const exchange = (url: URL, address: string, request: GuardedRequest, signal: AbortSignal) =>
   new Promise<GuardedAnswer>((resolve, reject) => {
     let connected = false
     let received: (() => GuardedAnswer) | undefined
+    let heard: (() => Buffer) | undefined
+    const came = (): GuardedAnswer | null => {
+      const parsed = received?.() ?? null
+      return parsed === null || parsed.body === "" ? (unparsed(heard?.() ?? null) ?? parsed) : parsed
+    }
     const fail = (reason: GuardedHttpError["reason"]) =>
-      reject(new GuardedHttpError({ reason, mayHaveArrived: connected, received: received?.() ?? null }))
+      reject(new GuardedHttpError({ reason, mayHaveArrived: connected, received: came() }))
     const isTls = url.protocol === "https:"
     const family = isIP(address)
     const options: RequestOptions & { servername?: string } = {
       method: request.method,
       headers: { ...request.headers, Host: url.host, Connection: "close" },
       agent: false,
+      // What stands behind a head that is not as it should be may be the only copy of what it holds.
+      insecureHTTPParser: true,
+      maxHeaderSize: headBytesMax,
       // Whatever is asked for, this is the address that was checked.
       lookup: (_host, { all }, found) =>
         all === true ? found(null, [{ address, family }]) : found(null, address, family)
@@ -140,19 +167,24 @@ const exchange = (url: URL, address: string, request: GuardedRequest, signal: Ab
     if (isTls && isIP(hostname) === 0) options.servername = hostname
     const take = (answer: IncomingMessage) => {
       const kept: Array<Uint8Array> = []
-      const answered = (): GuardedAnswer => ({
+      const bodyOf = () => decoded(Buffer.concat(kept).subarray(0, answerBytesMax), answer.headers["content-encoding"])
+      const answerOf = (body: Uint8Array | undefined): GuardedAnswer => ({
         status: answer.statusCode ?? 0,
         contentType: answer.headers["content-type"]?.toLowerCase() ?? "",
         retryAfter: answer.headers["retry-after"] ?? null,
-        body: Buffer.concat(kept).subarray(0, answerBytesMax).toString("utf8")
+        body: textIn(body)
       })
       received = () => {
         // What came in one piece with what broke it has been read by nobody yet.
         for (let rest = answer.read(); rest !== null; rest = answer.read()) kept.push(rest as Buffer)
-        return answered()
+        return answerOf(bodyOf())
       }
       readBody(answer, answerBytesMax, null, kept).then(
-        () => resolve(answered()),
+        () => {
+          const body = bodyOf()
+          if (body !== undefined && body.byteLength <= answerBytesMax) resolve(answerOf(body))
+          else fail("too_long")
+        },
         (cause: unknown) => {
           fail(cause instanceof BodyTooLong ? "too_long" : signal.aborted ? "timeout" : "unreachable")
           sent.destroy()
@@ -166,12 +198,18 @@ const exchange = (url: URL, address: string, request: GuardedRequest, signal: Ab
         { ...options, protocol: url.protocol, hostname, port: portOf(url), path: `${url.pathname}${url.search}` },
         take
       )
-    sent.on("socket", (socket) =>
+    sent.on("socket", (socket) => {
+      heard = listen(socket, headBytesMax + answerBytesMax)
       socket.once(isTls ? "secureConnect" : "connect", () => {
         connected = true
       })
-    )
+    })
     sent.on("error", () => fail("unreachable"))
+    // To another protocol: nobody asked for that, and no answer in this one follows.
+    sent.on("upgrade", (_, socket) => {
+      fail("unreachable")
+      socket.destroy()
+    })
     // Who slept may wake with its time over and the answer in its socket: that is read before it gives up.
     const giveUp = () => {
       const end = () => {

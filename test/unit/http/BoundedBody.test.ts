@@ -56,3 +56,9 @@ it("a stream that fails is told as it failed, and bytes that are no UTF-8 are no
   assert.strictEqual(((await failure(readBody(broken, 10))) as Error).message, "cut")
   assert.throws(() => textOf(Buffer.from([0xff])), TypeError)
 })
+
+it("the piece that was too much is kept, for who has to have what came", async () => {
+  const kept: Array<Uint8Array> = []
+  assert.instanceOf(await failure(readBody(of("abc", "def"), 5, null, kept)), BodyTooLong)
+  assert.strictEqual(Buffer.concat(kept).toString(), "abcdef")
+})

@@ -3,6 +3,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { createServer as createTcpServer } from "node:net"
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib"
 import { Effect, Exit, Option } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { answerBytesMax, type GuardedHttpError, send, urlProblem } from "../../../src/platform/GuardedHttp.ts"
@@ -274,6 +275,93 @@ describe("a request", () => {
     answer = (request) =>
       void request.socket.end(`${head}${long.length.toString(16)}\r\n${long}\r\n5\r\nhello\r\nZZZ\r\n`)
     assert.isAtMost(errorOf(await ask(`http://127.0.0.1:${port}/`)).received!.body.length, answerBytesMax)
+  })
+
+  const granted = '{"access_token":"a-2","refresh_token":"r-2"}'
+  const length = `Content-Length: ${granted.length}\r\n`
+  const chunked = "Transfer-Encoding: chunked\r\n"
+  const inChunks = `${granted.length.toString(16)}\r\n${granted}\r\n0\r\n\r\n`
+  const says =
+    (text: string | Buffer): RequestListener =>
+    (request) =>
+      void request.socket.end(text)
+  it.each([
+    ["a header with a control character", `HTTP/1.1 200 OK\r\nX-A: a\x01b\r\n${length}\r\n${granted}`],
+    ["a header of 40,000 bytes", `HTTP/1.1 200 OK\r\nX-A: ${"x".repeat(40_000)}\r\n${length}\r\n${granted}`],
+    ["3,000 headers", `HTTP/1.1 200 OK\r\n${"X-A: b\r\n".repeat(3_000)}${length}\r\n${granted}`],
+    ["a length and chunks", `HTTP/1.1 200 OK\r\n${length}${chunked}\r\n${inChunks}`],
+    ["lines that end in a line feed alone", `HTTP/1.1 200 OK\n${length.trim()}\n\n${granted}`],
+    ["a length and chunks, and a status without words", `HTTP/1.1 200\r\n${length}${chunked}\r\n${inChunks}`]
+  ])("is answered by a head with %s", async (_, said) => {
+    answer = says(said)
+    const exit = await ask(`http://127.0.0.1:${port}/`)
+    assert.isTrue(Exit.isSuccess(exit))
+    assert.deepInclude((exit as Exit.Success<object>).value, { status: 200, body: granted })
+  })
+
+  it.each([
+    ["a blank before a colon", `HTTP/1.1 200 OK\r\nX-A : b\r\n${length}\r\n${granted}`],
+    ["a name of two words", `HTTP/1.1 200 OK\r\nX A: b\r\n${length}\r\n${granted}`],
+    ["a line that is no header", `HTTP/1.1 200 OK\r\nX-A\r\n${length}\r\n${granted}`],
+    ["the same length twice", `HTTP/1.1 200 OK\r\n${length}${length}\r\n${granted}`],
+    ["a length beyond all numbers", `HTTP/1.1 200 OK\r\nContent-Length: ${"9".repeat(24)}\r\n\r\n${granted}`],
+    ["another version", `HTTP/2 200\r\n${length}\r\n${granted}`]
+  ])("hands over what stands behind a head with %s", async (_, said) => {
+    answer = says(said)
+    const { mayHaveArrived, received } = errorOf(await ask(`http://127.0.0.1:${port}/`))
+    assert.isTrue(mayHaveArrived)
+    assert.deepInclude(received, { status: 200, body: granted })
+  })
+
+  it("hands over what a head without an end of its first chunk holds, and nothing of half a head", async () => {
+    answer = says(`HTTP/1.1 200 OK\r\n${chunked}\r\nzz\r\n${granted}`)
+    assert.include(errorOf(await ask(`http://127.0.0.1:${port}/`)).received?.body, granted)
+    answer = says(`HTTP/1.1 200 OK\r\nX-A : ${granted}\r\n`)
+    assert.isNull(errorOf(await ask(`http://127.0.0.1:${port}/`)).received)
+  })
+
+  it("that is answered with another protocol is over at once", async () => {
+    answer = says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+    assert.strictEqual(errorOf(await ask(`http://127.0.0.1:${port}/`)).reason, "unreachable")
+  })
+
+  const coded = (coding: string, body: Uint8Array) =>
+    says(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Encoding: ${coding}\r\n\r\n`), body]))
+  it.each([
+    ["gzip", gzipSync(granted)],
+    ["X-GZIP", gzipSync(granted)],
+    ["deflate", deflateSync(granted)],
+    ["br", brotliCompressSync(granted)],
+    ["deflate, gzip", gzipSync(deflateSync(granted))],
+    ["identity", Buffer.from(granted)],
+    ["gzip", Buffer.from(granted)],
+    ["of-nobody", Buffer.from(granted)]
+  ])("is answered by a body that was coded unasked: %s", async (coding, body) => {
+    answer = coded(coding, body)
+    const exit = await ask(`http://127.0.0.1:${port}/`)
+    assert.isTrue(Exit.isSuccess(exit) && exit.value.body === granted)
+  })
+
+  it("hands over what a coded answer held before it broke off or became too long, and no more than its limit", async () => {
+    const whole = gzipSync(`${granted}${Array.from({ length: 2_000 }, (_, index) => index).join()}`)
+    answer = (request, response) => {
+      response.writeHead(200, { "Content-Encoding": "gzip", "Content-Length": whole.length })
+      response.write(whole.subarray(0, whole.length / 2), () => request.socket.destroySoon())
+    }
+    assert.include(errorOf(await ask(`http://127.0.0.1:${port}/`)).received?.body, granted)
+    answer = coded("gzip", gzipSync(`${granted}${" ".repeat(answerBytesMax)}`))
+    const long = errorOf(await ask(`http://127.0.0.1:${port}/`))
+    assert.deepStrictEqual([long.reason, long.received?.body.length], ["too_long", answerBytesMax])
+    assert.include(long.received?.body, granted)
+    for (const [coding, bomb] of [
+      ["gzip", gzipSync(Buffer.alloc(30 * answerBytesMax, "{"))],
+      ["br", brotliCompressSync(Buffer.alloc(30 * answerBytesMax, "{"))]
+    ] as const) {
+      assert.isBelow(bomb.length, answerBytesMax)
+      answer = coded(coding, bomb)
+      const { reason, received } = errorOf(await ask(`http://127.0.0.1:${port}/`))
+      assert.deepStrictEqual([reason, received?.body], ["too_long", ""])
+    }
   })
 
   it("whose answer lies in the socket when a sleeper wakes with its time over is answered", async () => {
