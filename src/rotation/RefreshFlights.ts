@@ -111,14 +111,16 @@ export const make = Effect.fnUntraced(function* (
       const ended = Deferred.makeUnsafe<Ended>()
       const job: Job = { ...asking, place: place(asking.asked) }
       flights.set(key, { ended, job })
-      fork(
-        Effect.flatMap(whole(job), (result) =>
-          Effect.suspend(() => {
-            flights.delete(key)
-            return Deferred.succeed(ended, result)
-          })
-        ).pipe(Effect.asVoid, Effect.uninterruptible)
+      const ends = (result: Ended) =>
+        Effect.suspend(() => {
+          flights.delete(key)
+          return Deferred.succeed(ended, result)
+        })
+      // Also by a bug in what is said of it: nobody joins what ends never.
+      const whatever = Effect.catchDefect(whole(job), (defect) =>
+        Effect.as(deaths.tell(Effect.logError("a refresh died", defect)), { _tag: "Died", defect } as const)
       )
+      fork(Effect.flatMap(whatever, ends).pipe(Effect.asVoid, Effect.uninterruptible))
       return Deferred.await(ended)
     })
 
