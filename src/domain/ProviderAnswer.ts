@@ -19,7 +19,7 @@ export interface RawAnswer {
   readonly contentType: string
   readonly retryAfter: string | null
   readonly body: string
-  /** When it was received, UNIX milliseconds. */
+  /** When it was received, UNIX milliseconds of the database's clock: ends that follow from it are compared with that. */
   readonly receivedAt: number
   /** The answer did not come whole, for this reason; `body` is what came of it. */
   readonly cutShort?: RefreshReason

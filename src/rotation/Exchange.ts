@@ -6,7 +6,7 @@
  * happens is an outcome that is kept.
  */
 import { randomUUID } from "node:crypto"
-import { Clock, Effect, Result } from "effect"
+import { Effect, Result } from "effect"
 import type { JWK } from "jose"
 import type { ProviderInForce } from "../actors/credentials/Providers.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
@@ -86,6 +86,8 @@ interface Asking {
   readonly guard: GuardOptions
   /** Whether the same may be asked once more, as the client with its next secret: time has gone by. */
   readonly again: Effect.Effect<boolean>
+  /** By the database's clock, which decides over what is received here: this machine's own may be off. */
+  readonly now: Effect.Effect<number>
 }
 
 /**
@@ -93,7 +95,7 @@ interface Asking {
  * not be tried now. Refused as a client nothing was spent, and whether the client is known is not.
  */
 const askAsClient = Effect.fnUntraced(function* (
-  { again, guard, known, provider, rotation, secret }: Asking,
+  { again, guard, known, now, provider, rotation, secret }: Asking,
   template: string,
   build: (url: string, client: ProviderClient) => BuiltRequest
 ): Effect.fn.Return<Pick<Kept, "outcome" | "sent"> | null> {
@@ -107,8 +109,7 @@ const askAsClient = Effect.fnUntraced(function* (
     if (provider.client_auth === "private_key_jwt") {
       const key = known.secrets.clientKey
       if (key === null || client.id === null || audience._tag === "Wrong") return last
-      const now = yield* Clock.currentTimeMillis
-      const signed = yield* Effect.result(signedAssertion(provider, audience.url, client.id, key, now))
+      const signed = yield* Effect.result(signedAssertion(provider, audience.url, client.id, key, yield* now))
       if (Result.isFailure(signed)) return last
       client = { ...client, assertion: signed.success }
     }
@@ -118,15 +119,14 @@ const askAsClient = Effect.fnUntraced(function* (
     if (Result.isFailure(answered)) {
       const { mayHaveArrived, reason, received } = answered.failure
       if (received !== null) {
-        const receivedAt = yield* Clock.currentTimeMillis
         return {
-          outcome: { _tag: "Answer", raw: { ...received, receivedAt, cutShort: reasonOfFailure(reason) } },
+          outcome: { _tag: "Answer", raw: { ...received, receivedAt: yield* now, cutShort: reasonOfFailure(reason) } },
           sent
         }
       }
       return { outcome: { _tag: "Failure", reason, mayHaveArrived }, sent }
     }
-    const raw: RawAnswer = { ...answered.success, receivedAt: yield* Clock.currentTimeMillis }
+    const raw: RawAnswer = { ...answered.success, receivedAt: yield* now }
     last = { outcome: { _tag: "Answer", raw }, sent }
     if (readAnswer({ provider, raw, sent, defaultLifeMs: null }).kind !== "client") return last
   }

@@ -16,7 +16,7 @@ import type { GuardOptions } from "../platform/GuardedHttp.ts"
 import { RefreshStore } from "../store/RefreshStore.ts"
 import { isAway } from "./Ended.ts"
 import { exchange, type Kept } from "./Exchange.ts"
-import type { HeldTurn, HeldTurns } from "./HeldTurns.ts"
+import { type HeldTurn, type HeldTurns, since } from "./HeldTurns.ts"
 import type { Job } from "./RefreshJob.ts"
 import type { RefreshReading } from "./RefreshReading.ts"
 import type { RefreshWork } from "./RefreshWork.ts"
@@ -102,7 +102,8 @@ export const make = Effect.fnUntraced(function* (
       Effect.map(lastLook, (seen) => seen !== null),
       () => false
     )
-    const asking = { known: known.known, provider, rotation, secret, scopes: credential.scopes, guard, again }
+    const now = yield* since(standing.now)
+    const asking = { known: known.known, provider, rotation, secret, scopes: credential.scopes, guard, again, now }
     const done = yield* Effect.andThen(begins, exchange(asking))
     const outcome = done === null ? "cut" : done.outcome._tag.toLowerCase()
     yield* Metric.update(Metric.withAttributes(exchanges, { outcome }), 1)

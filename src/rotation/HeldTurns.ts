@@ -54,6 +54,13 @@ export const resultOf = (kept: Kept | null, provider: Provider): TurnResult => {
   }
 }
 
+/** By the clock that only goes on. */
+const elapsedMs = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
+/** Each moment from now on, where now is `moment` by another clock. */
+export const since = (moment: number): Effect.Effect<Effect.Effect<number>> =>
+  Effect.map(elapsedMs, (from) => Effect.map(elapsedMs, (at) => moment + at - from))
+
 export interface TurnTimes {
   /** A turn is held so long without being made longer. */
   readonly holdMs: number
@@ -63,9 +70,6 @@ export interface TurnTimes {
 
 export const make = Effect.fnUntraced(function* ({ stopsBefore }: RefreshWork, { exchangeMs, holdMs }: TurnTimes) {
   const store = yield* RefreshStore
-
-  /** By the clock that only goes on. */
-  const elapsedMs = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
   /** Null: not now, and it comes again by itself. */
   const takeTurn = Effect.fnUntraced(function* (

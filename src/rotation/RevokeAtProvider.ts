@@ -33,6 +33,7 @@ export const revokeAt = Effect.fnUntraced(function* (
     readonly secret: Secret
     readonly guard: GuardOptions
     readonly again: Effect.Effect<boolean>
+    readonly now: Effect.Effect<number>
   },
   revokeUrl: string
 ): Effect.fn.Return<{ readonly failure: RevocationSettling["failure"]; readonly result: TurnResult } | null> {

@@ -18,7 +18,7 @@ import type * as Seldom from "../observability/Seldom.ts"
 import type { GuardOptions } from "../platform/GuardedHttp.ts"
 import type { Standing } from "../store/RefreshStore.ts"
 import type { Kept } from "./Exchange.ts"
-import { type HeldTurns, noneAsked } from "./HeldTurns.ts"
+import { type HeldTurns, noneAsked, since } from "./HeldTurns.ts"
 import type { Job } from "./RefreshJob.ts"
 import type { RefreshReading } from "./RefreshReading.ts"
 import type { RefreshWork } from "./RefreshWork.ts"
@@ -113,11 +113,12 @@ export const make = Effect.fnUntraced(function* (
         Effect.gen(function* () {
           let came: Revoked = secrets.length === 0 ? nothingToRevoke : doneAtProvider
           const again = mayBeginNow(job, turn, known)
+          const now = yield* since(standing.now)
           for (const secret of secrets) {
             // One that is refused keeps none of the others alive; a provider that is down, or a client's fault, does.
             if (came.failure !== null && came.result._tag !== "ok") break
             if (!(yield* again)) return null
-            const next: Revoked | null = yield* away(job, revokeAt({ ...known, secret, guard, again }, url))
+            const next: Revoked | null = yield* away(job, revokeAt({ ...known, secret, guard, again, now }, url))
             if (next === null) return null
             came = { result: next.result, failure: came.failure ?? next.failure }
           }

@@ -28,6 +28,9 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
+/** By the database's clock: this machine's own is another one. */
+const now = 1_700_000_000_000
+
 const keys = async (alg: string, more: Partial<JWK>) => {
   const pair = await generateKeyPair(alg, { extractable: true })
   const publicKey = { ...(await exportJWK(pair.publicKey)), ...more }
@@ -50,14 +53,17 @@ const signed = async (fields: Partial<ProviderFields>, alg = "ES256", more: Part
     rotation: { provider: "p", params: { realm: "one" } },
     secret: { refresh_token: "old" },
     guard: { allowedHosts: new Set([new URL(base).host]), timeoutMs: 10_000 },
-    again: Effect.succeed(true)
+    again: Effect.succeed(true),
+    now: Effect.succeed(now)
   }
   const asked = await Effect.runPromise(
     revokes ? revokeToken(asking, `${base}/{realm}/revoke`) : exchange({ ...asking, scopes: [] })
   )
-  assert.strictEqual(asked?.outcome._tag, "Answer")
+  assert(asked?.outcome._tag === "Answer")
+  assert.strictEqual(asked.outcome.raw.receivedAt, now)
   const { assertion, path } = heard.at(-1)!
-  const { payload, protectedHeader } = await jwtVerify(assertion, createLocalJWKSet({ keys: [publicKey] }))
+  const options = { currentDate: new Date(now) }
+  const { payload, protectedHeader } = await jwtVerify(assertion, createLocalJWKSet({ keys: [publicKey] }), options)
   return { path, payload, protectedHeader }
 }
 
@@ -82,7 +88,7 @@ it("an assertion is for the token endpoint, or for the issuer where the entry sa
 it("an assertion says who asks, for a minute, and is another one each time", async () => {
   const one = await signed({})
   const { exp = 0, iat = 0, iss, sub } = one.payload
-  assert.deepStrictEqual([iss, sub, exp - iat], ["our-client", "our-client", 60])
+  assert.deepStrictEqual([iss, sub, exp - iat, iat], ["our-client", "our-client", 60, now / 1_000])
   assert.isString(one.payload.jti)
   assert.notStrictEqual((await signed({})).payload.jti, one.payload.jti)
 })

@@ -6,6 +6,7 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { setImmediate } from "node:timers/promises"
+import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Logger, Metric, Redacted, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -58,7 +59,7 @@ const standIn = Effect.acquireRelease(
 
 const begin = Effect.gen(function* () {
   const provider = yield* standIn
-  const { asked, base, host, script } = provider
+  const { asked, base, host, script, server } = provider
   const world = yield* credentialWorldWith({ CM_PROVIDER_HOSTS_ALLOWED: host })
   const { credentials, providers, refresher, shutdown } = yield* world.replica("one", true)
   const put = (definition: Partial<ProviderFields> = {}) =>
@@ -95,7 +96,8 @@ const begin = Effect.gen(function* () {
   const revoke = (credentialId: string) =>
     credentials.revoke("demo", { credentialId, reason: null, expectedVersion: null, atProvider: true }, caller)
   const eventsOf = (type: string) => world.events().filter(({ body }) => body.event_type === `credential.${type}`)
-  return { asked, base, credentials, eventsOf, providers, put, refresher, revoke, row, script, shutdown, store, world }
+  const answers = { asked, base, script, server }
+  return { ...answers, credentials, eventsOf, providers, put, refresher, revoke, row, shutdown, store, world }
 })
 
 const health = (base: string, path = "me") => ({
@@ -1359,6 +1361,54 @@ describe("an exchange under way", () => {
           [1, true]
         ]
       )
+    })
+  )
+
+  it.effect("brings an end by the database's clock, though this machine's own is set ahead meanwhile", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let aheadMs = 0
+      const set: Clock.Clock = Object.assign(Object.create(clock), {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + aheadMs,
+        currentTimeMillis: Effect.suspend(() => Effect.map(clock.currentTimeMillis, (now) => now + aheadMs))
+      })
+      const { put, refresher, row, script, store } = yield* Effect.provideService(begin, Clock.Clock, set)
+      script.answer = () => {
+        aheadMs = 10 * minute
+        return Promise.resolve({ status: 200, body: { access_token: "access-2", expires_in: 3_600 } })
+      }
+      yield* put()
+      const id = yield* store()
+      const from = clock.currentTimeMillisUnsafe()
+      yield* Effect.provideService(refresher.refresh("demo", id, caller), Clock.Clock, set)
+      assert.strictEqual(row(id).expiresAt, from + 3_600_000)
+    })
+  )
+
+  it.effect("whose head is no HTTP, or whose body was coded unasked, brings the only live grant all the same", () =>
+    Effect.gen(function* () {
+      const granted = JSON.stringify({ access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 })
+      const coded = gzipSync(granted)
+      const heads = [
+        `HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: ${granted.length}\r\n\r\n`,
+        `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${coded.length}\r\n\r\n`
+      ]
+      for (const [index, body] of [granted, coded].entries()) {
+        const { credentials, put, refresher, server, store } = yield* begin
+        server.removeAllListeners("request")
+        server.on("request", (request) =>
+          request.socket.end(Buffer.concat([Buffer.from(heads[index]!), Buffer.from(body)]))
+        )
+        yield* put({ refresh_tokens: "rotate" })
+        const id = yield* store()
+        yield* refresher.refresh("demo", id, caller)
+        const options = { consumer: { by: "subject", name: "mail" }, sealTo: null, minTtlMs: null } as const
+        const { secret } = yield* credentials.get("demo", { credentialId: id }, options, caller)
+        assert.deepStrictEqual(secret._tag === "Clear" ? Redacted.value(secret.value) : null, {
+          access_token: "access-2",
+          refresh_token: "refresh-2"
+        })
+      }
     })
   )
 
