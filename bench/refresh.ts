@@ -61,7 +61,7 @@ const looks = Effect.gen(function* () {
     const took: Array<number> = []
     for (let look = 0; look < 21; look++) {
       const began = performance.now()
-      yield* database.query("bench", (session) => DuePick.choose(session, 64, backlog, look * 10_000))
+      yield* database.query("bench", (session) => DuePick.choose(session, { limit: 64 }, backlog, look * 10_000))
       if (look > 0) took.push(performance.now() - began)
     }
     const largest = Math.max(...took).toFixed(1)

@@ -2,7 +2,8 @@
  * What is due is refreshed, in claimed pieces: each replica takes a few, those nearest to their final end
  * first, each provider's in turn, and nobody else is given them for a while.
  *
- * Bounded: so many are under way at most; the rest waits in the database. While more is due than there is
+ * Bounded: so many are under way at most, and of one tenant no more than leaves room for others (`store/FairPick.ts`), however
+ * long its providers take; the rest waits in the database. While more is due than there is
  * room for, the next look follows as soon as one has ended and hardly any wait to begin; else after
  * `CM_REFRESH_INTERVAL`. What was taken and not begun, because the replica died or the provider's rate is used up,
  * is given out again. Once the stop was begun nothing is taken.
@@ -34,14 +35,25 @@ export const layer = Layer.effectDiscard(
     const underWay = yield* FiberSet.make<void>()
     const fork = yield* FiberSet.runtime(underWay)<never>()
     const ended = Latch.makeUnsafe(false)
+    const ofTenants = new Map<string, number>()
+    const count = (tenantId: string, by: 1 | -1) => {
+      const left = (ofTenants.get(tenantId) ?? 0) + by
+      if (left === 0) ofTenants.delete(tenantId)
+      else ofTenants.set(tenantId, left)
+    }
 
     const look = Effect.gen(function* () {
       if (yield* shutdown.isRequested) return false
       const room = piece - (yield* FiberSet.size(underWay))
       if (room <= 0 || refresher.waitingUnsafe() > waitingMax) return true
-      const { more, refs } = yield* store.pick(room)
+      const { more, refs } = yield* store.pick(room, ofTenants)
       for (const { credentialId, tenantId } of refs) {
-        fork(Effect.ensuring(refresher.due(tenantId, credentialId), ended.open))
+        count(tenantId, 1)
+        const ends = Effect.andThen(
+          Effect.sync(() => count(tenantId, -1)),
+          ended.open
+        )
+        fork(Effect.ensuring(refresher.due(tenantId, credentialId), ends))
       }
       return more
     }).pipe(

@@ -3,13 +3,16 @@
  *
  * Each queue (a client at a provider's address) gives one in turn, so that nobody waits behind another's
  * backlog; within a queue those go first that are nearest to their grant's final end. No queue gives more
- * than its rate and parallelism leave. All times are UNIX milliseconds.
+ * than its rate and parallelism leave, and no tenant takes the room of all others: it is given another one as long as it has
+ * less under way than `sharesOfFree` times what is free, so that some of it is left whatever one tenant's providers take their
+ * time with. All times are UNIX milliseconds.
  */
 import { hurriedQueue } from "../domain/Refresh.ts"
 import { rotatorQueue } from "../domain/Rotating.ts"
 
 export interface DueRow {
   readonly credentialId: string
+  readonly tenantId: string
   readonly queue: string
   /** The earliest moment after which waiting costs a grant. */
   readonly urgency: number
@@ -29,13 +32,18 @@ export interface QueueRoom {
 
 /** Of a queue that is not known: the least that a provider is asked at a time. */
 const newQueueRoom = 4
+/** With 3 a tenant that is alone has three quarters of the room. */
+const sharesOfFree = 3
 /** Those that no provider's room bounds. */
 const unbounded: ReadonlySet<string> = new Set([hurriedQueue, rotatorQueue])
 
 export const fairPick = (
   due: ReadonlyArray<DueRow>,
   rooms: ReadonlyArray<QueueRoom>,
-  limit: number
+  /** So many are free. */
+  limit: number,
+  /** How many each tenant has under way beside those. Without it nobody has a share. */
+  underWay?: ReadonlyMap<string, number>
 ): { readonly chosen: ReadonlyArray<DueRow>; readonly more: boolean } => {
   const known = new Map(rooms.map((room) => [room.queue, room]))
   const free = new Map<string, number>()
@@ -51,24 +59,38 @@ export const fairPick = (
       queue,
       lane: laneOf(queue),
       rows: rows.toSorted((a, b) => a.urgency - b.urgency),
-      next: 0
+      next: 0,
+      given: 0
     }))
     .toSorted((a, b) => a.rows[0]!.urgency - b.rows[0]!.urgency)
   const chosen: Array<DueRow> = []
+  const ofTenants = new Map(underWay)
+  const ofTenant = ({ tenantId }: DueRow): number => ofTenants.get(tenantId) ?? 0
+  const isOverShare = (row: DueRow): boolean =>
+    underWay !== undefined && ofTenant(row) >= sharesOfFree * (limit - chosen.length)
   let moved = true
+  let passed = false
   while (moved && chosen.length < limit) {
     moved = false
     for (const line of open) {
       const room = free.get(line.lane) ?? (unbounded.has(line.queue) ? limit : newQueueRoom)
+      if (chosen.length >= limit || room <= 0) continue
+      for (let row = line.rows[line.next]; row !== undefined && isOverShare(row); row = line.rows[line.next]) {
+        line.next++
+        passed = true
+      }
       const row = line.rows[line.next]
-      if (chosen.length >= limit || room <= 0 || row === undefined) continue
+      if (row === undefined) continue
       chosen.push(row)
+      ofTenants.set(row.tenantId, ofTenant(row) + 1)
       line.next++
+      line.given++
       free.set(line.lane, room - 1)
       moved = true
     }
   }
   // What a rate holds back comes with the next minute; what waits for room, as soon as somebody has ended.
-  const more = open.some(({ lane, next, rows }) => next < rows.length && (rated.get(lane) ?? 1) > next)
+  const more =
+    passed || open.some(({ given, lane, next, rows }) => next < rows.length && (rated.get(lane) ?? 1) > given)
   return { chosen, more }
 }

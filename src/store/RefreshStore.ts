@@ -121,10 +121,11 @@ export class RefreshStore extends Context.Service<
   RefreshStore,
   {
     /**
-     * Credentials that are due, as `FairPick.ts` chooses, at most `limit`; none of a queue that is closed. Nobody
-     * else is given them for `pickedMs`, unless something is decided of them before.
+     * Credentials that are due, as `FairPick.ts` chooses, at most `limit`; none of a queue that is closed, and none of a
+     * tenant that has its share of what is free `underWay` already, where that is said. Nobody else is given them for `pickedMs`, unless something
+     * is decided of them before.
      */
-    readonly pick: (limit: number) => Effect.Effect<Picked, StoreUnavailable>
+    readonly pick: (limit: number, underWay?: ReadonlyMap<string, number>) => Effect.Effect<Picked, StoreUnavailable>
     /** One that was given and did not begin: it is due again after `inMs`. */
     readonly putBack: (credentialId: string, inMs: number) => Effect.Effect<void, StoreUnavailable>
     /**

@@ -333,6 +333,50 @@ export const refreshStoreSuite = (
       })
     )
 
+    it.effect("picks no more of a tenant than its share of what is free, and what is another one's beside it", () =>
+      Effect.gen(function* () {
+        const store = yield* RefreshStore
+        const now = yield* Clock.currentTimeMillis
+        const of = (tenantId: string, count: number, endsIn: number) =>
+          Effect.gen(function* () {
+            const rows = Array.from({ length: count }, (_, index) =>
+              credentialRow({
+                tenantId,
+                serviceName: `s${index}`,
+                refresh: refreshed({ grantExpiresAt: now + endsIn }),
+                refreshDueAt: now - 1_000
+              })
+            )
+            yield* write(tenantId, { inserted: rows })
+            return rows
+          })
+        // What others have left.
+        yield* store.pick(1_000)
+        const [slow, other] = [yield* newTenant, yield* newTenant]
+        const many = yield* of(slow, 12, -9_000_000)
+        const one = yield* of(other, 1, 9_000_000_000)
+        const given = Effect.fnUntraced(function* (limit: number, underWay: ReadonlyMap<string, number>) {
+          const { more, refs } = yield* store.pick(limit, underWay)
+          return { more, slow: refs.filter(({ tenantId }) => tenantId === slow).length, refs }
+        })
+        const first = yield* given(8, new Map())
+        assert.deepStrictEqual([first.slow, first.more], [6, true])
+        const second = yield* given(2, new Map([[slow, 6]]))
+        assert.strictEqual(second.slow, 0)
+        assert.isTrue(second.more)
+        const seen = [...first.refs, ...second.refs].map(({ credentialId }) => credentialId)
+        assert.includeMembers(
+          seen,
+          one.map(({ credentialId }) => credentialId)
+        )
+        assert.lengthOf(yield* picked(100, many), 6)
+        for (const rows of [many, one]) {
+          const ids = rows.map(({ credentialId }) => credentialId)
+          yield* write(rows[0]!.tenantId, { updated: rows.map((row) => ({ ...row, refreshDueAt: null })) }, ids)
+        }
+      })
+    )
+
     it.effect("gives out again what was put back, and does not move what was decided since", () =>
       Effect.gen(function* () {
         const tenantId = yield* newTenant

@@ -26,7 +26,7 @@ const examinedMax = 5_000
 /** A backlog's queues are listed anew so often. */
 const listEveryMs = 2_000
 
-export const dueSql = `SELECT credential_id, refresh_queue, ${Columns.clampedSql("refresh_urgency")}
+export const dueSql = `SELECT credential_id, refresh_queue, ${Columns.clampedSql("refresh_urgency")}, tenant_id
   FROM credentials FORCE INDEX (ix_credentials_refresh_due)
   WHERE refresh_due_at <= ${Columns.nowSql} ORDER BY refresh_due_at LIMIT ${lookMax}`
 /** The subquery's limit keeps the optimizer from reading all of `credentials` at once. */
@@ -35,10 +35,10 @@ export const queuesSql = `SELECT q.queue FROM refresh_queues q
     SELECT c.refresh_due_at FROM credentials c FORCE INDEX (ix_credentials_refresh_queue_due)
     WHERE c.refresh_queue = q.queue AND c.refresh_due_at IS NOT NULL ORDER BY c.refresh_due_at LIMIT 1)
   LIMIT ${queuesMax}`
-export const queueDueSql = `SELECT credential_id, refresh_queue, ${Columns.clampedSql("refresh_urgency")}
+export const queueDueSql = `SELECT credential_id, refresh_queue, ${Columns.clampedSql("refresh_urgency")}, tenant_id
   FROM credentials FORCE INDEX (ix_credentials_refresh_queue_due)
   WHERE refresh_queue = ? AND refresh_due_at <= ${Columns.nowSql} ORDER BY refresh_due_at LIMIT ?`
-export const queueUrgentSql = `SELECT credential_id, refresh_queue, ${Columns.clampedSql("refresh_urgency")}
+export const queueUrgentSql = `SELECT credential_id, refresh_queue, ${Columns.clampedSql("refresh_urgency")}, tenant_id
   FROM credentials FORCE INDEX (ix_credentials_refresh_queue_urgency)
   WHERE refresh_queue = ? AND refresh_due_at <= ${Columns.nowSql}
   ORDER BY refresh_urgency LIMIT ? ROWS EXAMINED ${examinedMax}`
@@ -72,6 +72,7 @@ const restSql = `UPDATE credentials SET refresh_due_at = ${Columns.nowSql} + ?
 
 const dueOf = (row: Row): DueRow => ({
   credentialId: Columns.uuid(row, 0),
+  tenantId: Columns.text(row, 3),
   queue: row[1] === null ? "" : Columns.bytes(row, 1).toString("hex"),
   urgency: Columns.wholeOrNull(row, 2) ?? Number.MAX_SAFE_INTEGER
 })
@@ -131,11 +132,17 @@ const rowsOfQueue = async (session: Session, queue: string, limit: number): Prom
 const once = (rows: ReadonlyArray<DueRow>): ReadonlyArray<DueRow> =>
   Array.from(new Map(rows.map((row) => [row.credentialId, row])).values())
 
+export interface Wanted {
+  readonly limit: number
+  /** How many each tenant has under way. */
+  readonly underWay?: ReadonlyMap<string, number> | undefined
+}
+
 /** Chooses; nothing is locked or changed. `now` paces the listing of queues alone. */
-export const choose = async (session: Session, limit: number, backlog: Backlog, now: number) => {
+export const choose = async (session: Session, { limit, underWay }: Wanted, backlog: Backlog, now: number) => {
   const oldest = (await session.rows(dueSql)).map(dueOf)
   const seen = Array.from(new Set(oldest.map(({ queue }) => queue))).filter((queue) => queue !== "")
-  if (oldest.length < lookMax) return fairPick(oldest, await roomsOf(session, seen), limit)
+  if (oldest.length < lookMax) return fairPick(oldest, await roomsOf(session, seen), limit, underWay)
   const inTurn = await queuesInTurn(session, backlog, now)
   const turn = Array.from(new Set([hurriedQueue, rotatorQueue, ...seen.slice(0, queuesAtOnce), ...inTurn]))
   const rooms = await roomsOf(session, turn)
@@ -146,7 +153,7 @@ export const choose = async (session: Session, limit: number, backlog: Backlog, 
     Math.min(rowsPerQueueMax, Math.floor(rowsAtOnce / Math.max(1, open.length)))
   )
   const rows = await Promise.all(open.map((queue) => rowsOfQueue(session, queue, each)))
-  return fairPick(once([...rows.flat(), ...oldest.filter(({ queue }) => queue === "")]), rooms, limit)
+  return fairPick(once([...rows.flat(), ...oldest.filter(({ queue }) => queue === "")]), rooms, limit, underWay)
 }
 
 export const take = async (

@@ -153,11 +153,11 @@ const make = Effect.map(Mariadb, (database) => {
   const knownQueues: Turns.KnownQueues = new Map()
   const transaction = sureTransaction(database, "RefreshStore")
   return RefreshStore.of({
-    pick: (limit) =>
+    pick: (limit, underWay) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         const { chosen, more } = yield* database.query("RefreshStore.look", (session) =>
-          DuePick.choose(session, limit, backlog, now)
+          DuePick.choose(session, { limit, underWay }, backlog, now)
         )
         if (chosen.length === 0) return { refs: [], more }
         return { refs: yield* transaction("pick", (session) => DuePick.take(session, chosen, pickedMs)), more }

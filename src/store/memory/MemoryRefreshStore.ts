@@ -101,16 +101,16 @@ const make = Effect.map(MemoryDatabase, ({ credentials: tables }) => {
     })
 
   return RefreshStore.of({
-    pick: (limit) =>
+    pick: (limit, underWay) =>
       step((now) => {
         const due = tables.all().filter(({ refreshDueAt }) => (refreshDueAt ?? Number.POSITIVE_INFINITY) <= now)
-        const rows = due.flatMap(({ credentialId, refresh, rotating }) => {
+        const rows = due.flatMap(({ credentialId, refresh, rotating, tenantId }) => {
           if (refresh !== undefined) {
-            return [{ credentialId, queue: queueOf(refresh), urgency: urgencyOf(refresh) }]
+            return [{ credentialId, tenantId, queue: queueOf(refresh), urgency: urgencyOf(refresh) }]
           }
-          return rotating === undefined ? [] : [{ credentialId, queue: rotatorQueue, urgency: never }]
+          return rotating === undefined ? [] : [{ credentialId, tenantId, queue: rotatorQueue, urgency: never }]
         })
-        const { chosen, more } = fairPick(rows, roomsAt(now), limit)
+        const { chosen, more } = fairPick(rows, roomsAt(now), limit, underWay)
         const refs = chosen.map(({ credentialId }) => {
           const one = tables.get(credentialId)!
           tables.put({ ...one, refreshDueAt: now + pickedMs })

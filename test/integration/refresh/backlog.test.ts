@@ -69,14 +69,18 @@ layer(layerMariaStores(inject("databaseUrl"), settings), { excludeTestServices: 
           yield* insert(grants + 10, 2_000, route(), `${dayMs}`)
           yield* insert(1, 10_000, crowd, "-MOD(seq * 7919, 604800000)")
           const small = yield* readsOf(
-            Effect.flatMap(Mariadb, (database) => database.query("t", (session) => choose(session, 64, noBacklog(), 0)))
+            Effect.flatMap(Mariadb, (database) =>
+              database.query("t", (session) => choose(session, { limit: 64 }, noBacklog(), 0))
+            )
           )
           for (let from = 10_001; from <= grants; from += 38_000)
             yield* insert(from, 38_000, crowd, "-MOD(seq * 7919, 604800000)")
           yield* insert(900_001, 3, few, "-1000")
           yield* run("ANALYZE TABLE credentials")
           const large = yield* readsOf(
-            Effect.flatMap(Mariadb, (database) => database.query("t", (session) => choose(session, 64, noBacklog(), 0)))
+            Effect.flatMap(Mariadb, (database) =>
+              database.query("t", (session) => choose(session, { limit: 64 }, noBacklog(), 0))
+            )
           )
           assert.isBelow(large.reads, 20_000, "entries that a look reads")
           assert.isBelow(large.reads, small.reads * 2, "a look at twenty times as many")

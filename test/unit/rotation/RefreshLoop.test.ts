@@ -7,6 +7,7 @@ import { Refresher } from "../../../src/actors/credentials/Refresher.ts"
 import { Shutdown } from "../../../src/observability/Shutdown.ts"
 import { RefreshConfig } from "../../../src/rotation/RefreshConfig.ts"
 import * as RefreshLoop from "../../../src/rotation/RefreshLoop.ts"
+import { type DueRow, fairPick } from "../../../src/store/FairPick.ts"
 import { RefreshStore } from "../../../src/store/RefreshStore.ts"
 
 const begin = Effect.gen(function* () {
@@ -53,7 +54,51 @@ const begin = Effect.gen(function* () {
   return { seen, shutdown: Context.get(context, Shutdown) }
 })
 
+/** Two tenants whose grants are due: the providers of one never answer, those of the other one at once. */
+const beside = Effect.gen(function* () {
+  const due = new Map<string, DueRow>()
+  const owed = (tenantId: string, count: number, urgency: number) => {
+    for (let index = 0; index < count; index++) {
+      const credentialId = `${tenantId} ${index}`
+      due.set(credentialId, { credentialId, tenantId, queue: credentialId, urgency })
+    }
+  }
+  const begun: Array<string> = []
+  const store = Layer.mock(RefreshStore, {
+    pick: (limit, underWay) =>
+      Effect.sync(() => {
+        const { chosen, more } = fairPick([...due.values()], [], limit, underWay)
+        for (const { credentialId } of chosen) due.delete(credentialId)
+        return { refs: chosen, more }
+      })
+  })
+  const refresher = Layer.mock(Refresher, {
+    due: (tenantId) =>
+      Effect.suspend(() => {
+        begun.push(tenantId)
+        return tenantId === "slow" ? Effect.never : Effect.void
+      }),
+    waitingUnsafe: () => 0
+  })
+  const settings = ConfigProvider.layer(ConfigProvider.fromEnvRecord({ CM_REFRESH_PIECE: "16" }))
+  const config = RefreshConfig.layer.pipe(Layer.provide(settings))
+  yield* Layer.build(RefreshLoop.layer.pipe(Layer.provide([Shutdown.layer, store, refresher, config])))
+  return { owed, begun: (tenantId: string) => begun.filter((one) => one === tenantId).length }
+})
+
 describe("the loop of refreshes", () => {
+  it.effect("begins what is due of others, however many one tenant has at providers that do not answer", () =>
+    Effect.gen(function* () {
+      const { begun, owed } = yield* beside
+      owed("slow", 1_000, 1)
+      yield* TestClock.adjust("60 seconds")
+      assert.strictEqual(begun("slow"), 12)
+      owed("other", 100, 2)
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual([begun("slow"), begun("other")], [12, 100])
+    })
+  )
+
   it.effect("takes no more while what it took waits to begin, and goes on when hardly any does", () =>
     Effect.gen(function* () {
       const { seen } = yield* begin

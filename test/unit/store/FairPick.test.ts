@@ -5,7 +5,14 @@ import { hurriedQueue } from "../../../src/domain/Refresh.ts"
 import { type DueRow, fairPick, type QueueRoom } from "../../../src/store/FairPick.ts"
 
 const due = (queue: string, ...urgencies: ReadonlyArray<number>): ReadonlyArray<DueRow> =>
-  urgencies.map((urgency) => ({ credentialId: `${queue}${urgency}`, queue, urgency }))
+  urgencies.map((urgency) => ({
+    credentialId: `${queue}${urgency}`,
+    tenantId: `of ${queue} ${urgency}`,
+    queue,
+    urgency
+  }))
+const dueOf = (tenantId: string, queue: string, ...urgencies: ReadonlyArray<number>): ReadonlyArray<DueRow> =>
+  due(queue, ...urgencies).map((row) => ({ ...row, tenantId }))
 const room = (queue: string, over: Partial<QueueRoom> = {}): QueueRoom => ({
   queue,
   lane: `lane of ${queue}`,
@@ -40,6 +47,25 @@ describe("what is picked", () => {
   it("is few of a queue that nobody knows yet, and as many as there is room for of those in a hurry", () => {
     assert.lengthOf(ids(due("new", 1, 2, 3, 4, 5, 6), [], 10), 4)
     assert.lengthOf(ids(due(hurriedQueue, 1, 2, 3, 4, 5, 6), [], 10), 6)
+  })
+
+  it("leaves a quarter of the room to others, whatever one tenant waits for and however near its grants' ends are", () => {
+    const many = Array.from({ length: 20 }, (_, index) => dueOf("slow", `s${index}`, index)).flat()
+    const rooms = many.map(({ queue }) => room(queue))
+    const none = new Map<string, number>()
+    assert.lengthOf(ids(many, rooms, 16, none), 12)
+    assert.isTrue(fairPick(many, rooms, 16, none).more)
+    // Its share is under way: nothing more of it, in queues of its own or in another's, until one has ended.
+    const others = dueOf("other", "s0", 90, 91)
+    const share = new Map([["slow", 12]])
+    assert.deepStrictEqual(
+      fairPick([...many, ...others], rooms, 4, share).chosen.map(({ credentialId }) => credentialId),
+      ["s090", "s091"]
+    )
+    assert.deepStrictEqual(ids(many, rooms, 5, new Map([["slow", 11]])), ["s00"])
+    // One alone that has none under way is given the last place.
+    assert.lengthOf(ids(many, rooms, 1, none), 1)
+    assert.deepStrictEqual(Array.from(share), [["slow", 12]], "what it was told is as it was")
   })
 
   it("says that more is due where room comes with the next that ends, not where a rate is used up", () => {
