@@ -62,7 +62,7 @@ const signed = Metric.counter("cm_audit_checkpoints_total", {
 })
 
 /** What became of a batch of counted refusals, from what its asker was answered. */
-const becameOf = (
+export const becameOf = (
   exit: Exit.Exit<number, ChangeError>
 ): "written" | "not written" | "nowhere to write" | "not known" => {
   if (Exit.isSuccess(exit)) return "written"

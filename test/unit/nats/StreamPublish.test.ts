@@ -1,4 +1,6 @@
 // Verifies R-EVT-1.
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import type { Msg, NatsConnection } from "@nats-io/transport-node"
 import { Clock, Duration, Effect, Fiber } from "effect"
@@ -115,7 +117,35 @@ const acksOf = Effect.fnUntraced(function* (
 })
 const kindsOf = (acks: ReadonlyArray<Ack>) => acks.map(({ kind }) => kind)
 
+setFlagsFromString("--expose-gc")
+const collectGarbage = runInNewContext("gc") as () => void
+
 describe("messages for a stream", () => {
+  it.effect("are kept no longer than they are published, answered or not", () =>
+    Effect.gen(function* () {
+      const bus = paper()
+      const { publishChain } = yield* StreamPublish.make(bus.connection, "_INBOX.test")
+      /** Nothing here holds on to what was published. */
+      const published = Effect.fnUntraced(function* (isAnswered: boolean) {
+        const sending = messages(1)
+        const payload = new WeakRef(sending[0]!.payload)
+        const fiber = yield* Effect.forkChild(publishChain(sending, place(6)), { startImmediately: true })
+        if (isAnswered) store(bus, bus.sent.at(-1)!)
+        else yield* TestClock.adjust(limit)
+        assert.deepStrictEqual(kindsOf(yield* Fiber.join(fiber)), [isAnswered ? "stored" : "unknown"])
+        return payload
+      })
+      const all = [yield* published(true), yield* published(false)]
+      yield* published(true)
+      yield* turn
+      collectGarbage()
+      assert.deepStrictEqual(
+        all.map((payload) => payload.deref()),
+        [undefined, undefined]
+      )
+    })
+  )
+
   it.effect(
     "go in their order, the first alone and each behind the one before, and each has its own acknowledgement",
     () =>

@@ -957,6 +957,26 @@ describe("a claim whose exchange does not begin", () => {
     })
   )
 
+  it.effect("is tried thirty times to be given back, a second apart, and then runs out", () =>
+    Effect.gen(function* () {
+      const { grant, id, refresher, world } = yield* hindered
+      world.beforeLooks.push(Effect.void, Effect.void, dies)
+      world.fates.set("demo", ["succeeds", "is not done"])
+      let transactions = 0
+      const counts = Effect.sync(() => void transactions++)
+      world.beforeTransactions.push(...Array.from({ length: 100 }, () => counts))
+      yield* Effect.exit(refresher.refresh("demo", id, caller))
+      const pass = Effect.andThen(
+        TestClock.adjust("1 second"),
+        Effect.promise(() => setImmediate())
+      )
+      yield* Effect.repeat(pass, { times: 14 })
+      assert.isBelow(transactions, 1 + 30)
+      yield* Effect.repeat(pass, { times: 40 })
+      assert.deepStrictEqual([transactions, grant().claim?.term], [1 + 30, 1])
+    })
+  )
+
   it.effect("is given back though nobody knew whether it was committed", () =>
     Effect.gen(function* () {
       const { asked, grant, id, isGivenBack, refresher, second, world } = yield* hindered

@@ -295,6 +295,23 @@ describe("first uses", () => {
     })
   )
 
+  it.effect("are recorded, also a single one that was told while its tenant was busy", () =>
+    Effect.gen(function* () {
+      const uses = yield* world
+      const hold = yield* Deferred.make<void>()
+      uses.behaviour.answer = () => Deferred.await(hold)
+      uses.tellUnsafe("acme", "first")
+      yield* TestClock.adjust("150 millis")
+      uses.tellUnsafe("acme", "second")
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(recorded(uses), ["first"])
+      yield* Deferred.succeed(hold, undefined)
+      yield* TestClock.adjust("200 millis")
+      assert.deepStrictEqual(recorded(uses), ["first", "second"])
+      yield* uses.stop
+    })
+  )
+
   it.effect("are recorded before an orderly stop, those of a tenant that was busy too", () =>
     Effect.gen(function* () {
       const uses = yield* world
