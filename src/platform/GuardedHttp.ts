@@ -20,6 +20,7 @@ import { BodyTooLong, readBody } from "../http/BoundedBody.ts"
 import { decoded } from "./ContentCoding.ts"
 import { listen, read } from "./HeardBytes.ts"
 import { isPublicAddress } from "./PublicAddress.ts"
+import { lookUpPublic } from "./PublicLookup.ts"
 
 export const answerBytesMax = 65_536
 const headBytesMax = 65_536
@@ -54,8 +55,8 @@ export interface GuardOptions {
   /** Lower case, `host` or `host:port`. */
   readonly allowedHosts: ReadonlySet<string>
   readonly timeoutMs: number
-  /** All addresses of a name; the system's own look-up unless given. */
-  readonly resolve?: (hostname: string) => Promise<ReadonlyArray<string>>
+  /** The addresses of a name. Unless given the system's own look-up says those of a listed host, and of others `PublicLookup`. */
+  readonly resolve?: (hostname: string, signal: AbortSignal) => Promise<ReadonlyArray<string>>
 }
 
 const systemResolve = async (hostname: string): Promise<ReadonlyArray<string>> =>
@@ -118,7 +119,8 @@ const inTime = <A>(promise: Promise<A>, signal: AbortSignal): Promise<A> =>
 /** The address to connect to: the first, when all that the name has are public or the host is listed. */
 const checkedAddress = async (url: URL, options: GuardOptions, signal: AbortSignal): Promise<string> => {
   const host = bare(url.hostname)
-  const addresses = isIP(host) !== 0 ? [host] : await inTime((options.resolve ?? systemResolve)(host), signal)
+  const resolve = options.resolve ?? (isListed(url, options) ? systemResolve : lookUpPublic)
+  const addresses = isIP(host) !== 0 ? [host] : await inTime(resolve(host, signal), signal)
   const [first] = addresses
   if (first === undefined) throw before("unreachable")
   if (!isListed(url, options) && !addresses.every(isPublicAddress)) throw blocked

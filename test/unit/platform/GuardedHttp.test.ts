@@ -1,5 +1,7 @@
 // Verifies R-REF-6.
 /** A URL that a tenant wrote makes this service knock at no door of its own network. */
+import { createHook } from "node:async_hooks"
+import { lookup } from "node:dns/promises"
 import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { createServer as createTcpServer } from "node:net"
@@ -228,6 +230,24 @@ describe("a request", () => {
     const never = new Promise<ReadonlyArray<string>>(() => undefined)
     const late = errorOf(await ask("https://late.example.com/", { resolve: () => never, timeoutMs: 200 }))
     assert.deepStrictEqual([late.reason, late.mayHaveArrived], ["timeout", false])
+  })
+
+  it("to a listed name goes where this machine's own hosts are, which no name server knows", async () => {
+    const [found] = await lookup("localhost", { all: true, verbatim: true })
+    const local = createServer((_, response) => void response.end("{}"))
+    await new Promise<void>((done) => void local.listen(0, found!.address, done))
+    const host = `localhost:${(local.address() as AddressInfo).port}`
+    assert.isTrue(Exit.isSuccess(await ask(`http://${host}/x`, { allowed: [host] })))
+    local.close()
+  })
+
+  it("to another name takes none of the few threads in which the system looks up", async () => {
+    const begun = new Set<string>()
+    const hook = createHook({ init: (_, type) => void begun.add(type) }).enable()
+    await ask("https://host.of.a.tenant.example/x", { timeoutMs: 200 })
+    hook.disable()
+    assert.includeMembers(Array.from(begun), ["QUERYWRAP"])
+    assert.notInclude(Array.from(begun), "GETADDRINFOREQWRAP")
   })
 
   it("tells the server the name that was asked for, never the address", async () => {
