@@ -9,6 +9,7 @@ import { edges } from "./edges.ts"
 import type { Mutant } from "./Mutant.ts"
 import { promises } from "./promises.ts"
 import { protocols } from "./protocols.ts"
+import { refresh } from "./refresh.ts"
 import { schema } from "./schema.ts"
 import { store } from "./store.ts"
 import { tenant } from "./tenant.ts"
@@ -27,6 +28,7 @@ export const catalogue: ReadonlyArray<Mutant> = [
   ...tokens,
   ...protocols,
   ...actors,
+  ...refresh,
   ...store,
   ...around,
   ...edges,

@@ -379,6 +379,13 @@ it("whatever comes is read, and nothing is thrown", () => {
   }
 })
 
+it("a token with half a character is none: it would be kept, and sent, as another one", () => {
+  const one = granted(read(plain, raw(200, '{"access_token":"at\\ud800","refresh_token":"new-one"}')))
+  assert.deepStrictEqual([one.fields.accessToken, one.fields.refreshToken], [null, "new-one"])
+  const other = granted(read(plain, raw(200, '{"access_token":"at","refresh_token":"new\\udc00"}')))
+  assert.deepStrictEqual([other.fields.accessToken, other.fields.refreshToken], ["at", null])
+})
+
 describe("a provider that is down", () => {
   it("spent nothing when it says when to come again, and perhaps spent the grant when it says nothing", () => {
     assert.strictEqual(read(plain, raw(503, {}, { retryAfter: "7" })).kind, "transient")

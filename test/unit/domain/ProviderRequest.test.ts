@@ -24,6 +24,8 @@ describe("a request to a provider", () => {
     const { body, headers, method } = build({ ...plain, client_auth: "post" })
     assert.strictEqual(method, "POST")
     assert.strictEqual(headers["Content-Type"], "application/x-www-form-urlencoded")
+    // Without a word of codings a server may choose one.
+    assert.strictEqual(headers["Accept-Encoding"], "identity")
     assert.deepStrictEqual(Object.fromEntries(new URLSearchParams(body!)), {
       grant_type: "refresh_token",
       refresh_token: secret.refresh_token,

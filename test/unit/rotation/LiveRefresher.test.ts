@@ -1592,6 +1592,59 @@ describe("a revocation at the provider", () => {
     })
   )
 
+  it.effect("sends the provider that is named nothing that the one before has answered meanwhile", () =>
+    Effect.gen(function* () {
+      const { asked, base, credentials, put, refresher, revoke, row, script, store } = yield* begin
+      const gate = Promise.withResolvers<{ status: number; body: unknown }>()
+      script.answer = ({ path }) => (path === "/token" ? gate.promise : Promise.resolve({ status: 200, body: {} }))
+      yield* put({ refresh_tokens: "rotate" })
+      yield* put({ name: "other", refresh_tokens: "rotate", revoke_url: `${base}/other` })
+      const id = yield* store()
+      const refresh = yield* Effect.forkChild(Effect.exit(refresher.refresh("demo", id, caller)))
+      yield* Effect.promise(() =>
+        eventually(
+          () => asked.length,
+          (count) => count === 1,
+          { limitMs: 20_000, everyMs: 5, what: "the exchange" }
+        )
+      )
+      yield* credentials.update("demo", updating(id, { provider: "other" }), caller)
+      assert.strictEqual((yield* revoke(id)).atProvider, "failed")
+      gate.resolve({ status: 200, body: { access_token: "access-2", refresh_token: "refresh-2", expires_in: 3_600 } })
+      yield* Fiber.join(refresh)
+      yield* TestClock.adjust("1 minute")
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual(
+        asked.slice(1).map(({ body, path }) => [path, new URLSearchParams(body).get("token")]),
+        [["/other", "refresh-1"]]
+      )
+      assert.strictEqual(row(id).refresh?.atProvider, "revoked")
+    })
+  )
+
+  it.effect("waits for who died with a claim no longer than it could still come with a grant", () =>
+    Effect.gen(function* () {
+      const { asked, put, refresher, revoke, row, store, world } = yield* begin
+      yield* put({ refresh_tokens: "rotate" })
+      const id = yield* store()
+      const [at, known] = [yield* Clock.currentTimeMillis, row(id)]
+      const claim = { term: 1, holder: "a dead one", spends: 1, at, until: at + minute, beginBy: at + minute }
+      const grant = { ...known.refresh!.grant, term: 1, claim }
+      world.tables.credentials.put(world.tagged({ ...known, refresh: { ...known.refresh!, grant } }))
+      assert.strictEqual((yield* revoke(id)).atProvider, "failed")
+      yield* TestClock.adjust("4 minutes")
+      yield* refresher.due("demo", id)
+      assert.isEmpty(asked)
+      yield* TestClock.adjust("1 minute")
+      yield* refresher.due("demo", id)
+      assert.deepStrictEqual(
+        asked.map(({ path }) => path),
+        ["/revoke"]
+      )
+      assert.strictEqual(row(id).refresh?.atProvider, "revoked")
+    })
+  )
+
   it.effect("whose provider is gone is tried ever less often, and its secret goes after a week", () =>
     Effect.gen(function* () {
       const { providers, put, refresher, revoke, row, script, store, world } = yield* begin
