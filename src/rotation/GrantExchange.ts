@@ -22,8 +22,8 @@ import type { RefreshReading } from "./RefreshReading.ts"
 import type { RefreshWork } from "./RefreshWork.ts"
 import type { Known, Spent } from "./StoredAnswers.ts"
 
-const lookEvery = Duration.millis(250)
-const lookAgainAfterBug = Duration.seconds(5)
+const keepAgainEvery = Duration.millis(250)
+const keepAgainAfterBug = Duration.seconds(5)
 const giveBackEvery = Duration.seconds(1)
 /** What is not given back by then runs out. */
 const giveBackTries = 30
@@ -33,13 +33,19 @@ const exchanges = Metric.counter("credential_refresh_exchanges_total", {
   incremental: true
 })
 
-export const make = Effect.fnUntraced(function* (
-  describeCache: Effect.Success<typeof DescribeCache.make>,
-  guard: GuardOptions,
-  { fork }: RefreshWork,
-  { openHeld, standingOf }: RefreshReading,
-  { mayBeginNow }: HeldTurns
-) {
+/** What an exchange is made of. */
+export interface Parts {
+  readonly describeCache: Effect.Success<typeof DescribeCache.make>
+  readonly guard: GuardOptions
+  readonly work: RefreshWork
+  readonly reading: RefreshReading
+  readonly turns: HeldTurns
+}
+
+export const make = Effect.fnUntraced(function* ({ describeCache, guard, reading, turns, work }: Parts) {
+  const { fork } = work
+  const { openHeld, standingOf } = reading
+  const { mayBeginNow } = turns
   const actors = yield* TenantActors
   const store = yield* RefreshStore
 
@@ -49,9 +55,9 @@ export const make = Effect.fnUntraced(function* (
       Cause.hasDies(cause)
         ? Effect.andThen(
             Effect.logError("an answer of a provider could not be stored, and is tried again", cause),
-            Effect.andThen(Effect.sleep(lookAgainAfterBug), keepAnswer(tenantId, answer))
+            Effect.andThen(Effect.sleep(keepAgainAfterBug), keepAnswer(tenantId, answer))
           )
-        : Effect.andThen(Effect.sleep(lookEvery), keepAnswer(tenantId, answer))
+        : Effect.andThen(Effect.sleep(keepAgainEvery), keepAnswer(tenantId, answer))
     )
 
   /** Where nothing of a claim began. While the database is away it is tried again, and nobody waits for that. */

@@ -19,14 +19,21 @@ import type { RefreshReading } from "./RefreshReading.ts"
 import type { RefreshWork } from "./RefreshWork.ts"
 import type { Known } from "./StoredAnswers.ts"
 
-export const make = Effect.fnUntraced(function* (
-  describeCache: Effect.Success<typeof DescribeCache.make>,
-  guard: GuardOptions,
-  { away, putOff }: RefreshWork,
-  { openHeld }: RefreshReading,
-  { endTurn, mayBeginNow, takeTurn }: HeldTurns,
-  changedRows: Seldom.Seldom
-) {
+/** What a look is made of. */
+export interface Parts {
+  readonly describeCache: Effect.Success<typeof DescribeCache.make>
+  readonly guard: GuardOptions
+  readonly work: RefreshWork
+  readonly reading: RefreshReading
+  readonly turns: HeldTurns
+  readonly changedRows: Seldom.Seldom
+}
+
+export const make = Effect.fnUntraced(function* (parts: Parts) {
+  const { changedRows, describeCache, guard } = parts
+  const { away, putOff } = parts.work
+  const { openHeld } = parts.reading
+  const { endTurn, mayBeginNow, takeTurn } = parts.turns
   const actors = yield* TenantActors
   const keyring = yield* Keyring
   const events = yield* CredentialEvents

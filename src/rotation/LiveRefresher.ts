@@ -53,11 +53,12 @@ const make = Effect.gen(function* () {
   const reading = yield* RefreshReading.make(changedRows)
   const turns = yield* HeldTurns.make(work, { holdMs: timing.claimMs, exchangeMs })
   const answers = yield* StoredAnswers.make(describeCache, timing)
-  const exchange = yield* GrantExchange.make(describeCache, guard, work, reading, turns)
-  const watch = yield* HealthWatch.make(describeCache, guard, work, reading, turns, changedRows)
-  const revoking = yield* RevokedGrants.make(timing, guard, work, reading, turns, answers, changedRows)
-  const parts = { describeCache, timing, changedRows, work, reading, turns, exchange, answers, watch, revoking }
-  const { join } = yield* RefreshFlights.make(timing, work, yield* RefreshAttempt.make(parts), changedRows)
+  const parts = { describeCache, timing, guard, changedRows, work, reading, turns, answers }
+  const exchange = yield* GrantExchange.make(parts)
+  const watch = yield* HealthWatch.make(parts)
+  const revoking = yield* RevokedGrants.make(parts)
+  const attempt = yield* RefreshAttempt.make({ ...parts, exchange, watch, revoking })
+  const { join } = yield* RefreshFlights.make(timing, work, attempt, changedRows)
   const { fork } = work
 
   /** What is no one's to wait for, an exchange under way or not. */

@@ -34,6 +34,7 @@ import { RefreshStore, type Standing } from "../store/RefreshStore.ts"
 import { mariadbUser } from "./MariadbUser.ts"
 import * as OpenVersion from "./OpenVersion.ts"
 import { keyFailed } from "./OpenVersion.ts"
+import { lookEvery, looksMax } from "./otherReplica.ts"
 import { perhapsDone } from "./perhapsDone.ts"
 import { RotatorConfig } from "./RotatorConfig.ts"
 import { type StepAnswer, type StepQuestion, steps } from "./RotatorStep.ts"
@@ -57,8 +58,6 @@ export type RotationEnded =
 const failed = (error: ChangeError): RotationEnded => ({ _tag: "Failed", error })
 const idle: RotationEnded = { _tag: "Idle" }
 const stepsMax = 32
-const lookEvery = Duration.millis(250)
-const looksMax = 64
 /** Rotations that nobody asked for, under way here at once: a slow rotator holds up nobody's refreshes. */
 const underWayMax = 16
 const ofTenantMax = 4

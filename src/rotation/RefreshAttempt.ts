@@ -11,7 +11,7 @@
  * - who asks while another replica is at it gets what comes of that one.
  * How an answer is settled is `StoredAnswers.ts`, the rules are `domain/GrantLife.ts`.
  */
-import { Duration, Effect, Exit } from "effect"
+import { Effect, Exit } from "effect"
 import type * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
 import * as commands from "../actors/credentials/RefreshCommands.ts"
@@ -34,15 +34,14 @@ import type { HealthWatch } from "./HealthWatch.ts"
 import { type HeldTurn, type HeldTurns, noneAsked, resultOf } from "./HeldTurns.ts"
 import * as LiveRotator from "./LiveRotator.ts"
 import { keyFailed } from "./OpenVersion.ts"
+import { lookEvery, looksMax } from "./otherReplica.ts"
 import type { Job } from "./RefreshJob.ts"
 import type { RefreshReading } from "./RefreshReading.ts"
 import type { RefreshWork } from "./RefreshWork.ts"
 import type { RevokedGrants } from "./RevokedGrants.ts"
 import type { Known, Spent, StoredAnswers } from "./StoredAnswers.ts"
 
-const looksMax = 64
 const stepsMax = 12
-const lookEvery = Duration.millis(250)
 const encoder = new TextEncoder()
 
 /** How far one came, for whoever has to say what becomes of it when it fails. */

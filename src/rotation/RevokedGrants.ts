@@ -33,15 +33,23 @@ const nothingToRevoke: Revoked = {
   result: { _tag: "none" }
 }
 
-export const make = Effect.fnUntraced(function* (
-  timing: GrantTiming,
-  guard: GuardOptions,
-  { away, putOff }: RefreshWork,
-  { knownOf, openText, standingOf }: RefreshReading,
-  { endTurn, mayBeginNow, takeTurn }: HeldTurns,
-  { settling }: StoredAnswers.StoredAnswers,
-  changedRows: Seldom.Seldom
-) {
+/** What a revocation is made of. */
+export interface Parts {
+  readonly timing: GrantTiming
+  readonly guard: GuardOptions
+  readonly work: RefreshWork
+  readonly reading: RefreshReading
+  readonly turns: HeldTurns
+  readonly answers: StoredAnswers.StoredAnswers
+  readonly changedRows: Seldom.Seldom
+}
+
+export const make = Effect.fnUntraced(function* (parts: Parts) {
+  const { changedRows, guard, timing } = parts
+  const { away, putOff } = parts.work
+  const { knownOf, openText, standingOf } = parts.reading
+  const { endTurn, mayBeginNow, takeTurn } = parts.turns
+  const { settling } = parts.answers
   const actors = yield* TenantActors
   const keyring = yield* Keyring
 

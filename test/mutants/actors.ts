@@ -872,14 +872,14 @@ export const actors: ReadonlyArray<Mutant> = [
       {
         id: "rotation-refresh-answer-let-go",
         file: "src/rotation/GrantExchange.ts",
-        from: ": Effect.andThen(Effect.sleep(lookEvery), keepAnswer(tenantId, answer))",
+        from: ": Effect.andThen(Effect.sleep(keepAgainEvery), keepAnswer(tenantId, answer))",
         to: ": Effect.succeed(false)",
         tests: [`${refresher}#under way`]
       },
       {
         id: "rotation-refresh-answer-let-go-by-a-bug",
         file: "src/rotation/GrantExchange.ts",
-        from: "Effect.andThen(Effect.sleep(lookAgainAfterBug), keepAnswer(tenantId, answer))",
+        from: "Effect.andThen(Effect.sleep(keepAgainAfterBug), keepAnswer(tenantId, answer))",
         to: "Effect.succeed(false)",
         tests: [`${refresher}#under way`]
       },
