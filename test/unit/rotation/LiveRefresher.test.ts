@@ -1816,6 +1816,21 @@ describe("an answer with a new refresh token and nothing to hand out", () => {
 })
 
 describe("who asks for a refresh", () => {
+  it.effect("has one, though it is time to look whether the token is alive", () =>
+    Effect.gen(function* () {
+      const { asked, base, put, refresher, script, store } = yield* begin
+      script.answer = () => Promise.resolve({ status: 200, body: { access_token: "access-2" } })
+      yield* put({ health: health(base) })
+      const id = yield* store()
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual((yield* refresher.refresh("demo", id, caller)).version, 2)
+      assert.deepStrictEqual(
+        asked.map(({ path }) => path),
+        ["/token"]
+      )
+    })
+  )
+
   const rotation = (credentialId: string, expectedVersion: number | null): RotateRequest => ({
     credentialId,
     secret: null,
@@ -2568,6 +2583,67 @@ describe("who waits for a provider", () => {
       yield* TestClock.adjust("1 hour")
       yield* refused(get(minute))
       assert.isEmpty(asked)
+    })
+  )
+})
+
+describe("a provider that is left alone, since it failed five times", () => {
+  it.effect("is asked no more for who only reads, and all the same for a person who asks", () =>
+    Effect.gen(function* () {
+      const { asked, put, refresher, script, store } = yield* begin
+      script.answer = () => Promise.resolve({ status: 503, body: {} })
+      yield* put()
+      const ids = yield* Effect.forEach(["a", "b", "c", "d", "e", "f"], (serviceName) =>
+        store({ serviceName, expiresAt: minute })
+      )
+      yield* TestClock.adjust("1 minute")
+      for (const id of ids.slice(0, 5)) yield* refresher.due("demo", id)
+      assert.lengthOf(asked, 5)
+      yield* refresher.due("demo", ids[5]!)
+      yield* refresher.settled("demo", ids[5]!, caller)
+      assert.lengthOf(asked, 5)
+      yield* Effect.exit(refresher.refresh("demo", ids[5]!, caller))
+      assert.lengthOf(asked, 6)
+    })
+  )
+
+  it.effect("is asked all the same with a grant that may have been spent, and for as long as its grace lasts", () =>
+    Effect.gen(function* () {
+      const { asked, put, refresher, script, store } = yield* begin
+      script.answer = () => Promise.resolve({ status: 503, body: {} })
+      yield* put({ refresh_tokens: "rotate_with_grace", grace: "PT1M" })
+      const ids = yield* Effect.forEach(["a", "b", "c", "d", "e", "f"], (serviceName) =>
+        store({ serviceName, expiresAt: serviceName === "f" ? 60 * minute : minute })
+      )
+      yield* TestClock.adjust("1 minute")
+      for (const id of ids.slice(0, 5)) yield* refresher.due("demo", id)
+      // One tries, and in vain: it is left alone for longer.
+      yield* TestClock.adjust("5 seconds")
+      yield* refresher.due("demo", ids[0]!)
+      assert.lengthOf(asked, 6)
+      yield* refresher.due("demo", ids[1]!)
+      assert.lengthOf(asked, 7)
+      // The others' graces are over, and it is left alone again since just now.
+      yield* TestClock.adjust("1 minute")
+      yield* Effect.exit(refresher.refresh("demo", ids[5]!, caller))
+      assert.lengthOf(asked, 8)
+      yield* refresher.due("demo", ids[2]!)
+      assert.lengthOf(asked, 8)
+    })
+  )
+
+  it.effect("is asked no more whether a token is alive", () =>
+    Effect.gen(function* () {
+      const { asked, base, put, refresher, script, store } = yield* begin
+      script.answer = () => Promise.resolve({ status: 503, body: {} })
+      yield* put({ health: health(base) })
+      const ids = yield* Effect.forEach(["a", "b", "c", "d", "e", "f"], (serviceName) => store({ serviceName }))
+      yield* TestClock.adjust("1 minute")
+      for (const id of ids) yield* refresher.due("demo", id)
+      assert.deepStrictEqual(
+        asked.map(({ path }) => path),
+        Array(5).fill("/me")
+      )
     })
   )
 })

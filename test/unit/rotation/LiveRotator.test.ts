@@ -3,12 +3,14 @@
 import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { createCurve } from "@nats-io/nkeys"
-import { Effect, Layer, Metric, Redacted } from "effect"
+import { Effect, Fiber, Layer, Metric, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { rowsChanged } from "../../../src/actors/tenant/RowTagging.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
 import { busPrincipal } from "../../../src/domain/Principal.ts"
 import { Nats } from "../../../src/nats/Nats.ts"
 import { credentialWorldWith } from "../../support/credentialWorld.ts"
+import { eventually } from "../../support/eventually.ts"
 
 const caller: Caller = { ...busPrincipal, correlationId: "c", idempotency: null }
 
@@ -244,6 +246,72 @@ describe("a secret that cannot be opened", () => {
       assert.deepInclude(yield* Effect.flip(rotate), { _tag: "RowChanged", kind: "credential" })
       assert.strictEqual(yield* told, before + 1)
       assert.isEmpty(steps)
+    })
+  )
+})
+
+describe("rotations that nobody asked for", () => {
+  it.effect("are under way a few at a time, of one tenant and of all, and who asks waits for none of them", () =>
+    Effect.gen(function* () {
+      const { credentials, during, other, steps, world } = yield* begin
+      const tenants = ["demo", "two", "three", "four", "five"]
+      const due: Array<readonly [tenantId: string, credentialId: string]> = []
+      for (const tenantId of tenants) {
+        if (tenantId !== "demo") {
+          yield* world.addTenant(tenantId)
+          const seal_to = createCurve().getPublicKey()
+          const generate = { length: 32, alphabet: "abcdefghijklmnopqrstuvwxyz" }
+          yield* other.rotators.put(tenantId, { name: "crm", seal_to, generate }, caller)
+        }
+        for (let index = 0; index < 6; index++) {
+          const { credentialId } = yield* credentials.store(
+            tenantId,
+            {
+              ...{ serviceName: `s${index}`, type: "basic", owner: { level: "tenant" }, scopes: [], expiresAt: null },
+              ...{ allowedConsumers: ["mail"], metadata: {}, rotation: { rotator: "crm", every: "P1D" } },
+              secret: Redacted.make({ username: "app", password: "planted-first" })
+            },
+            caller
+          )
+          due.push([tenantId, credentialId])
+        }
+      }
+      const answered = Promise.withResolvers<void>()
+      during.set("set", () => answered.promise)
+      yield* TestClock.adjust("25 hours")
+      const begun = (isOf: (tenantId: string) => boolean) =>
+        Effect.forEach(due, ([tenantId, credentialId]) =>
+          isOf(tenantId) ? Effect.forkChild(other.refresher.due(tenantId, credentialId)) : Effect.void
+        )
+      const asked = (count: number) =>
+        Effect.promise(() =>
+          eventually(
+            () => steps.length,
+            (seen) => seen >= count,
+            { limitMs: 20_000, everyMs: 5, what: "the rotator is asked" }
+          )
+        )
+      yield* begun((tenantId) => tenantId === "demo")
+      yield* asked(4)
+      yield* begun((tenantId) => tenantId !== "demo")
+      yield* asked(16)
+      for (let turn = 0; turn < 20; turn++) yield* Effect.promise(() => setImmediate())
+      assert.lengthOf(steps, 16)
+      const [, last] = due[5]!
+      const person = yield* Effect.forkChild(other.refresher.refresh("demo", last, caller))
+      yield* asked(17)
+      answered.resolve()
+      yield* Fiber.join(person)
+      // Each has given its place back.
+      yield* Effect.promise(() =>
+        eventually(
+          () => steps.filter((step) => step === "test").length,
+          (count) => count === 17,
+          { limitMs: 20_000, everyMs: 5, what: "all that were under way" }
+        )
+      )
+      for (const [tenantId, credentialId] of due) yield* other.refresher.due(tenantId, credentialId)
+      assert.strictEqual(steps.filter((step) => step === "set").length, due.length)
     })
   )
 })
