@@ -136,7 +136,7 @@ const textIn = (body: Uint8Array | undefined): string =>
 /** What came, where the parser of HTTP made nothing of it. */
 const unparsed = (bytes: Buffer | null): GuardedAnswer | null => {
   const heard = bytes === null ? null : read(bytes)
-  if (heard === null) return null
+  if (heard === null || heard.body.byteLength === 0) return null
   const { body, contentCoding, contentType, status } = heard
   return { status, contentType, retryAfter: null, body: textIn(decoded(body, contentCoding)) }
 }

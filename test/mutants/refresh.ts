@@ -20,6 +20,12 @@ export const refresh: ReadonlyArray<Mutant> = [
       to: "? parsed : parsed"
     },
     {
+      id: "platform-guarded-no-answer-is-one",
+      from: " || heard.body.byteLength === 0",
+      to: "",
+      breaks: ["R-REF-12"]
+    },
+    {
       id: "platform-guarded-other-protocol-takes-its-time",
       from: '      fail("unreachable")\n      socket.destroy()',
       to: "      socket.destroy()",
@@ -194,7 +200,12 @@ export const refresh: ReadonlyArray<Mutant> = [
         from: "await roomsOf(session, seen), limit, underWay)",
         to: "await roomsOf(session, seen), limit)"
       },
-      { id: "store-due-backlog-without-shares", from: "rooms, limit, underWay)", to: "rooms, limit)" }
+      {
+        id: "store-due-backlog-without-shares",
+        from: "rooms, limit, underWay)",
+        to: "rooms, limit)",
+        tests: ["test/integration/store/DueShares.test.ts"]
+      }
     ]
   ),
   ...faultsIn("src/rotation/GrantExchange.ts", { breaks: ["R-REF-22"], tests: [`${refresher}#thirty times`] }, [

@@ -333,11 +333,13 @@ describe("a request", () => {
     assert.deepInclude(received, { status: 200, body: granted })
   })
 
-  it("hands over what a head without an end of its first chunk holds, and nothing of half a head", async () => {
+  it("hands over what a head without an end of its first chunk holds, and nothing of half a head or of one before the answer", async () => {
     answer = says(`HTTP/1.1 200 OK\r\n${chunked}\r\nzz\r\n${granted}`)
     assert.include(errorOf(await ask(`http://127.0.0.1:${port}/`)).received?.body, granted)
-    answer = says(`HTTP/1.1 200 OK\r\nX-A : ${granted}\r\n`)
-    assert.isNull(errorOf(await ask(`http://127.0.0.1:${port}/`)).received)
+    for (const said of [`HTTP/1.1 200 OK\r\nX-A : ${granted}\r\n`, "HTTP/1.1 100 Continue\r\n\r\n"]) {
+      answer = says(said)
+      assert.isNull(errorOf(await ask(`http://127.0.0.1:${port}/`)).received)
+    }
   })
 
   it("that is answered with another protocol is over at once", async () => {
