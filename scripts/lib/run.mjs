@@ -133,6 +133,9 @@ const provideServers = async (dir, instance, stack, env) => {
 const givenUser = ({ NATS_USER: user, NATS_PASSWORD: password }) =>
   user === undefined ? {} : { service: { user, password, inboxPrefix: `_INBOX.${user}` } }
 
+/** Whether a Tenant Manager says which tenants there are; nobody else adds one then. */
+const isManaged = ({ CM_TENANT_MANAGER_URL: url = "" }) => url !== ""
+
 /** The service's environment: what a person has set, what this system decides. */
 const serviceEnvironment = ({ dir, env, instance, servers, replica }) => {
   const ownKeyFile = join(dir, "keys.json")
@@ -143,7 +146,7 @@ const serviceEnvironment = ({ dir, env, instance, servers, replica }) => {
     ...servers.tls,
     ...(servers.ownBus ? { NATS_USER: "service", NATS_PASSWORD: servers.users.service.password } : {}),
     ...(env.CM_KEY_FILE === undefined ? { CM_KEY_FILE: ownKeyFile, CM_KEY_FILE_CREATE: "true" } : {}),
-    CM_DEV_TENANTS: env.CM_DEV_TENANTS ?? "demo",
+    CM_DEV_TENANTS: env.CM_DEV_TENANTS ?? (isManaged(env) ? "" : "demo"),
     ...(replica === undefined ? {} : { CM_REPLICA_ID: replica })
   }
 }
@@ -165,10 +168,12 @@ const startReplicas = async ({ dir, env, instance, servers, stack, replicas }) =
 }
 
 /** For a shell as it is; `scripts/bus.mjs` makes the shorter form of it. */
-const firstCommand = (dir, instance, servers) => {
-  const [user, request] = servers.ownBus
-    ? ["admin", `${instance}.v1.demo.application.register '{"appName":"meters"}'`]
-    : ["service", "'$SRV.PING' ''"]
+const firstCommand = (dir, env, instance, servers) => {
+  const [user, request] = !servers.ownBus
+    ? ["service", "'$SRV.PING' ''"]
+    : isManaged(env)
+      ? ["operator", `${instance}.admin.v1.tenants.list ''`]
+      : ["admin", `${instance}.v1.demo.application.register '{"appName":"meters"}'`]
   return `try: XDG_CONFIG_HOME=${shellWord(dir)} nats --context ${user} request ${request}`
 }
 
@@ -203,7 +208,7 @@ const start = async ({ dir, env, replicas, stack, since }) => {
   const names = services.map(({ ready }) => ready.replica).join(", ")
   // In one piece, so that whoever waits for the first line has the second one, too.
   say(
-    `ready in ${elapsed}: ${instance} (${names}) on ${servers.natsUrl}, details in ${join(dir, "run.json")}\n${firstCommand(dir, instance, servers)}`
+    `ready in ${elapsed}: ${instance} (${names}) on ${servers.natsUrl}, details in ${join(dir, "run.json")}\n${firstCommand(dir, env, instance, servers)}`
   )
   const show = await readable()
   return services.map(({ child }) => tail(child.logFile, show))

@@ -1,4 +1,4 @@
-// Verifies R-RUN-13.
+// Verifies R-PLT-10, R-RUN-13.
 /**
  * `npm run platform`, from outside: everything is up and reachable as it says, its demo tells right from wrong, and whoever dies
  * or says stop, nothing is left.
@@ -10,6 +10,7 @@ import { afterAll, afterEach, assert, it, vi } from "vitest"
 import { eventually } from "../support/eventually.ts"
 import { http } from "../support/gateway.ts"
 import { isRunning, notedIn, npmStart, type Started } from "../support/npmStart.ts"
+import { rawClient } from "../support/rawClient.ts"
 import { temporaryFolder } from "../support/servers.ts"
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -77,7 +78,15 @@ const shell = (line: string) =>
 
 it("it says where everything is, each line is true, and a stop leaves nothing and ends with 0", async () => {
   const started = start()
-  await started.ready()
+  const { natsUrl, users } = await started.ready()
+  // No tenant but the Tenant Manager's, and the reserved one.
+  const operator = await rawClient({ port: Number(new URL(natsUrl).port), ...users.operator! })
+  const listed = await operator.ask({ subject: "cm.admin.v1.tenants.list" })
+  operator.close()
+  assert.deepStrictEqual(
+    JSON.parse(listed.data.toString()).content.map(({ tenantId }: { readonly tenantId: string }) => tenantId),
+    ["acme", "beta", "global"]
+  )
   const output = await eventually(started.output, (text) => (text.match(/^ {2}try: /gmu) ?? []).length === 2, {
     limitMs: 120_000,
     what: "a line to paste for each tenant"

@@ -755,6 +755,13 @@ const starting: ReadonlyArray<Mutant> = [
       to: "stack.watch(service)"
     },
     {
+      id: "scripts-run-a-tenant-beside-the-managers",
+      from: '(isManaged(env) ? "" : "demo")',
+      to: '"demo"',
+      breaks: ["R-PLT-10"],
+      tests: [`${whole}/platform.test.ts#it says where everything is`]
+    },
+    {
       id: "scripts-run-says-that-it-runs",
       from: '  rmSync(join(dir, "run.json"), { force: true })\n',
       to: ""
