@@ -50,7 +50,8 @@ export const readQuery = (row: Pick<Row, "query">, query: Target["query"]): Resu
 }
 
 const nameLengthMax = 100
-const jsonPattern = /^application\/json *(?:; *charset *= *"?utf-8"? *)?$/iu
+/** RFC 9110, section 5.6.6: a semicolon may stand there without a parameter. */
+const jsonPattern = /^application\/json[ \t]*(?:;[ \t]*(?:charset[ \t]*=[ \t]*"?utf-8"?[ \t]*)?)*$/iu
 
 /** A body without a type is none of JSON; one that is encoded is none either, RFC 9110 sections 8.4 and 15.5.16. */
 export const typeRefusal = (contentType: string | null, contentEncoding: string | null): Problem | null => {

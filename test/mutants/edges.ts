@@ -408,8 +408,8 @@ export const edges: ReadonlyArray<Mutant> = [
     },
     {
       id: "gateway-parameters-other-charset",
-      from: '/^application\\/json *(?:; *charset *= *"?utf-8"? *)?$/iu',
-      to: "/^application\\/json *(?:;.*)?$/iu"
+      from: '/^application\\/json[ \\t]*(?:;[ \\t]*(?:charset[ \\t]*=[ \\t]*"?utf-8"?[ \\t]*)?)*$/iu',
+      to: "/^application\\/json[ \\t]*(?:;.*)?$/iu"
     }
   ]),
   ...faultsIn("src/gateway/Conditions.ts", { breaks: ["R-GWY-1"], tests: [http] }, [

@@ -129,10 +129,24 @@ describe("parameters", () => {
   })
 
   it("of a body are JSON in UTF-8, and known", () => {
-    for (const type of ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"']) {
+    const jsonInUtf8 = [
+      "application/json",
+      "Application/JSON; charset=UTF-8",
+      'application/json;charset="utf-8"',
+      "application/json;",
+      "application/json ;\tcharset=utf-8 ; "
+    ]
+    for (const type of jsonInUtf8) {
       assert.isNull(typeRefusal(type, null), type)
     }
-    for (const type of [null, "text/plain", "application/json; charset=latin1", "application/jsonx"]) {
+    for (const type of [
+      null,
+      "text/plain",
+      "application/json; charset=latin1",
+      "application/json; charset=utf-8; charset=latin1",
+      "application/jsonx",
+      `application/json${"; ".repeat(8_000)}x`
+    ]) {
       assert.strictEqual(typeRefusal(type, null)?.code, "UNSUPPORTED_MEDIA_TYPE", String(type))
     }
     assert.isNull(typeRefusal("application/json", "Identity"))
