@@ -3,7 +3,7 @@
 import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { createCurve } from "@nats-io/nkeys"
-import { Effect, Fiber, Layer, Metric, Redacted } from "effect"
+import { Clock, Effect, Fiber, Layer, Metric, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { rowsChanged } from "../../../src/actors/tenant/RowTagging.ts"
 import type { Caller } from "../../../src/actors/tenant/Tenants.ts"
@@ -246,6 +246,21 @@ describe("a secret that cannot be opened", () => {
       assert.deepInclude(yield* Effect.flip(rotate), { _tag: "RowChanged", kind: "credential" })
       assert.strictEqual(yield* told, before + 1)
       assert.isEmpty(steps)
+    })
+  )
+})
+
+describe("the overlap of a rotation", () => {
+  it.effect("is half of the time between two at most, asked for or usual", () =>
+    Effect.gen(function* () {
+      const { rotate, rotateFor, row } = yield* beginWith({ CM_ROTATOR_OVERLAP: "20 hours" })
+      const [hour, now] = [3_600_000, yield* Clock.currentTimeMillis]
+      const ends = () => row().rotating!.cleanups.map(({ dueAt }) => dueAt - now)
+      yield* rotate
+      assert.deepStrictEqual(ends(), [12 * hour])
+      yield* TestClock.adjust("13 hours")
+      yield* rotateFor(20 * hour)
+      assert.deepStrictEqual(ends().at(-1), 25 * hour)
     })
   )
 })
