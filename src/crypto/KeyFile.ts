@@ -4,7 +4,7 @@
  *     { "version": 1, "masterKeys": [{ "id": <uuid>, "key": <32 bytes, base64>, "createdDate": <ISO 8601> }] }
  *
  * The newest key is the active one, the others still open what they wrapped. The file must be
- * readable by its owner only. What is wrong with it is said in one line that repeats nothing of its
+ * readable by its owner only; one of root's may be readable by its group, too. What is wrong with it is said in one line that repeats nothing of its
  * content. `create` never overwrites, and a reader never sees half a file: it is written beside,
  * made durable, and then given its name, unless another process was first.
  */
@@ -76,11 +76,19 @@ const withDescriptor = <A>(file: string, flags: string, mode: number, use: (desc
   }
 }
 
+/**
+ * Whether others than the service may use the file. What root mounts for another user is read by that user's group, as a Secret
+ * of Kubernetes is: nobody else could have put it there, and nobody of the group may change it. (PostgreSQL takes its private
+ * key by the same rule.)
+ */
+export const isExposed = (file: { readonly mode: number; readonly uid: number }, ownUid: number | undefined): boolean =>
+  (file.mode & (file.uid === 0 && ownUid !== 0 ? 0o037 : 0o077)) !== 0
+
 /** Rights are read from the open file, not from its name, so it cannot be exchanged in between. */
 const readChecked = (file: string): { readonly text: string } | KeyFileUnusable =>
   withDescriptor(file, "r", 0, (descriptor) => {
-    const { mode, size } = fs.fstatSync(descriptor)
-    if ((mode & 0o077) !== 0) {
+    const { mode, size, uid } = fs.fstatSync(descriptor)
+    if (isExposed({ mode, uid }, process.getuid?.())) {
       const rights = (mode & 0o777).toString(8).padStart(4, "0")
       return new KeyFileUnusable({
         problem: "exposed",

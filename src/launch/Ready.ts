@@ -3,17 +3,17 @@
  * file is there only while the service answers; one that a killed predecessor left says nothing of
  * this process and goes first. Whoever waits for the stop is told when it is begun.
  */
-import { rmSync, writeFileSync } from "node:fs"
 import { Effect, Layer } from "effect"
 import { Coherence } from "../coherence/Coherence.ts"
 import { Nats } from "../nats/Nats.ts"
 import { untilReady } from "../observability/Health.ts"
 import { Replica } from "../observability/Replica.ts"
 import { Shutdown } from "../observability/Shutdown.ts"
+import * as ReadyFile from "./ReadyFile.ts"
 import { StartConfig } from "./StartConfig.ts"
 
 export const layerNotReady = Layer.effectDiscard(
-  Effect.map(StartConfig, ({ readyFile }) => (readyFile === "" ? undefined : rmSync(readyFile, { force: true })))
+  Effect.map(StartConfig, ({ readyFile }) => (readyFile === "" ? undefined : ReadyFile.clear(readyFile)))
 )
 
 export const layer = Layer.effectDiscard(
@@ -32,10 +32,6 @@ export const layer = Layer.effectDiscard(
     if (yield* shutdown.isRequested) return
     yield* Effect.logInfo("ready")
     if (readyFile === "") return
-    const told = JSON.stringify({ instance, replica: replicaId, pid: process.pid })
-    yield* Effect.acquireRelease(
-      Effect.sync(() => writeFileSync(readyFile, told)),
-      () => Effect.sync(() => rmSync(readyFile, { force: true }))
-    )
+    yield* ReadyFile.hold(readyFile, JSON.stringify({ instance, replica: replicaId, pid: process.pid }))
   })
 )

@@ -13,7 +13,8 @@ const config = Config.all({
     name: "CM_READY_FILE",
     pattern: /^.{0,4096}$/u,
     byDefault: "",
-    about: "A file that is written when the service is ready, for whoever started it, and goes with it. Empty: none."
+    about:
+      "A file that is written when the service is ready, touched every 5 seconds while it runs, and goes with it. Empty: none."
   }),
   tenants: Setting.text({
     name: "CM_DEV_TENANTS",

@@ -4,8 +4,8 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
-import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { assert, describe, it, vi } from "@effect/vitest"
+import { ConfigProvider, Effect, Exit, Layer } from "effect"
 import { CryptoConfig } from "../../../src/crypto/CryptoConfig.ts"
 import * as KeyFile from "../../../src/crypto/KeyFile.ts"
 import * as LocalMasterKey from "../../../src/crypto/LocalMasterKey.ts"
@@ -98,6 +98,28 @@ describe("key file", () => {
         fs.chmodSync(file, mode)
         yield* open({ CM_KEY_FILE: file })
       }
+    })
+  )
+
+  it("a file of root's may be read by the group of a service that is another user, and by nobody else", () => {
+    const [root, own, other] = [0, 1000, 1001]
+    const taken = (mode: number, uid: number, ownUid: number | undefined) => !KeyFile.isExposed({ mode, uid }, ownUid)
+    for (const mode of [0o100440, 0o100640, 0o100400, 0o100600]) assert.isTrue(taken(mode, root, own))
+    for (const mode of [0o100444, 0o100460, 0o100450, 0o100660, 0o100642]) assert.isFalse(taken(mode, root, own))
+    for (const uid of [own, other]) assert.isFalse(taken(0o100440, uid, own))
+    assert.isFalse(taken(0o100440, root, root))
+    assert.isTrue(taken(0o100400, own, own))
+  })
+
+  it.effect("a mounted file is told from one of its own by who the service is", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* folder, "keys.json")
+      write(file, fileOf(fileKey("2026-01-01T00:00:00.000Z")), 0o440)
+      const isRoots = fs.statSync(file).uid === 0
+      const asWhom = vi.spyOn(process, "getuid").mockReturnValue(1000)
+      yield* Effect.addFinalizer(() => Effect.sync(() => asWhom.mockRestore()))
+      const opened = yield* Effect.exit(open({ CM_KEY_FILE: file }))
+      assert.strictEqual(Exit.isSuccess(opened), isRoots)
     })
   )
 
