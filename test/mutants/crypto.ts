@@ -383,7 +383,11 @@ export const crypto: ReadonlyArray<Mutant> = [
     }
   ]),
   ...faultsIn("src/crypto/KeyFile.ts", { breaks: ["R-SEC-3"], tests: [`${unit}/LocalMasterKey.test.ts`] }, [
-    { id: "crypto-file-readable-by-the-group", from: "(mode & 0o077) !== 0", to: "(mode & 0o007) !== 0" },
+    { id: "crypto-file-readable-by-the-group", from: "0o037 : 0o077)", to: "0o037 : 0o007)" },
+    { id: "crypto-file-written-by-roots-group", from: "0o037 : 0o077)", to: "0o007 : 0o077)" },
+    { id: "crypto-file-of-anybody-as-roots", from: "file.uid === 0 && ownUid !== 0", to: "ownUid !== 0" },
+    { id: "crypto-file-roots-own-as-mounted", from: "file.uid === 0 && ownUid !== 0", to: "file.uid === 0" },
+    { id: "crypto-file-mounted-is-refused", from: "{ mode, uid }, process.getuid?.()", to: "{ mode, uid }, 0" },
     {
       id: "crypto-file-one-name-for-two-keys",
       from: "if (new Set(keys.map(({ id }) => id)).size !== keys.length) return null",

@@ -19,6 +19,8 @@ const beside = `${whole}/refresh/beside.test.ts`
 const fair = "test/unit/store/FairPick.test.ts"
 const mariadbUser = `${whole}/rotators/mariadbUser.test.ts`
 const signing = "test/unit/rotation/Exchange.test.ts"
+const readyFile = "test/unit/launch/ReadyFile.test.ts"
+const kubernetes = "test/unit/kubernetes.test.ts#what is shipped"
 const rotators = "test/unit/rotation/rotators.test.ts"
 
 /** On the bus: who may say what, and what is heard. */
@@ -729,12 +731,54 @@ const starting: ReadonlyArray<Mutant> = [
       id: "launch-ready-before-it-is",
       from: "Effect.raceFirst(untilReady, shutdown.requested)",
       to: "Effect.raceFirst(untilReady, Effect.void)"
-    },
+    }
+  ]),
+  ...faultsIn("src/launch/ReadyFile.ts", { breaks: ["R-RUN-5"], tests: [readyFile] }, [
     {
       id: "launch-ready-after-it-was",
-      from: "() => Effect.sync(() => rmSync(readyFile, { force: true }))",
+      from: "() => Effect.sync(() => rmSync(file, { force: true }))",
       to: "() => Effect.void"
     }
+  ]),
+  ...faultsIn("src/launch/ReadyFile.ts", { breaks: ["R-RUN-18"], tests: [readyFile] }, [
+    {
+      id: "launch-ready-is-touched-once",
+      from: 'Effect.forkScoped(Loop.forever("the ready file", touch))',
+      to: "Effect.forkScoped(touch)"
+    },
+    { id: "launch-ready-is-gone-all-the-time", from: "if (!wasTouched && !saidWrong) {", to: "if (!wasTouched) {" }
+  ]),
+  ...faultsIn("Dockerfile", { breaks: ["R-RUN-18"], tests: [`${readyFile}#the image's health check`] }, [
+    { id: "docker-health-however-old", from: "-mmin -1)", to: "-mmin -100)" }
+  ]),
+  ...faultsIn(
+    "compose.yaml",
+    { breaks: ["R-RUN-19"], tests: ["test/unit/containers.test.ts#compose.yaml looks at a replica's health"] },
+    [{ id: "compose-health-however-old", from: "-mmin -1)", to: "-mmin -100)" }]
+  ),
+  ...faultsIn("ops/kubernetes/service.yaml", { breaks: ["R-RUN-19", "P10"], tests: [kubernetes] }, [
+    {
+      id: "kubernetes-killed-before-it-has-stopped",
+      from: "terminationGracePeriodSeconds: 45",
+      to: "terminationGracePeriodSeconds: 30"
+    },
+    { id: "kubernetes-key-file-is-roots-alone", from: "        fsGroup: 1000\n", to: "" },
+    {
+      id: "kubernetes-replica-named-too-long",
+      from: "  name: cm\n  namespace",
+      to: "  name: credentials-service\n  namespace"
+    },
+    { id: "kubernetes-none-until-one-is-gone", from: "      maxUnavailable: 0\n", to: "      maxUnavailable: 1\n" }
+  ]),
+  ...faultsIn("ops/kubernetes/gateway.yaml", { breaks: ["R-RUN-19"], tests: [kubernetes] }, [
+    {
+      id: "kubernetes-port-of-the-service-is-a-setting",
+      from: "enableServiceLinks: false",
+      to: "enableServiceLinks: true"
+    }
+  ]),
+  ...faultsIn("ops/kubernetes/network-policies.yaml", { breaks: ["R-RUN-19", "P5"], tests: [kubernetes] }, [
+    { id: "kubernetes-host-is-a-provider", from: "              - 169.254.0.0/16\n", to: "" }
   ]),
   ...faultsIn("scripts/lib/lock.mjs", { breaks: ["R-RUN-6"], tests: [`${whole}/lock.test.ts`] }, [
     {
