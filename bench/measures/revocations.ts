@@ -12,6 +12,7 @@ import { type Ground, type MadeToken, must, type Placed, provision, quiet, regis
 import { copyTokens, samplesOf, startLeast } from "../support/least.ts"
 import { leastTable } from "../support/leastRows.ts"
 import type { Group, Options, Side } from "../support/measure.ts"
+import { p99 } from "../support/report.ts"
 import { bareCommits } from "./changes.ts"
 
 const app = "meters"
@@ -21,9 +22,6 @@ const timed = async (run: () => Promise<unknown>): Promise<number> => {
   await run()
   return performance.now() - begun
 }
-
-const p99 = (times: ReadonlyArray<number>): number =>
-  times.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(times.length * 0.99) - 1)]!
 
 /** Of a round, one after the other; and before the first, so that all of it is compiled as it is where a service runs for long. */
 const sizes = ({ isQuick, rounds }: Options) => {

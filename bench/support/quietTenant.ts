@@ -1,14 +1,12 @@
 /** A tenant that asks a little at a time, one request after the other: the p99 of what it does. */
 import type { Client } from "../../test/support/client.ts"
 import { must } from "./ground.ts"
+import { p99 } from "./report.ts"
 
 export const quietTenant = "fair-quiet"
 export const works = ["validate", "get", "provision and revoke"] as const
 export type Work = (typeof works)[number]
 export type Times = Readonly<Record<Work, number>>
-
-const p99 = (times: ReadonlyArray<number>): number =>
-  times.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(times.length * 0.99) - 1)]!
 
 const timed = async (times: Array<number>, work: () => Promise<unknown>): Promise<void> => {
   const before = performance.now()

@@ -48,6 +48,10 @@ export const median = (values: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+/** What 99 of 100 do not exceed, by the nearest rank. */
+export const p99 = (times: ReadonlyArray<number>): number =>
+  times.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(times.length * 0.99) - 1)]!
+
 /** `123,456 (120,000 to 130,000)`. */
 export const spread = (values: ReadonlyArray<number>): string => {
   const shown = (value: number) => Math.round(value).toLocaleString("en")
