@@ -5,21 +5,18 @@
  * did not begin is given back, so that nobody waits for its end.
  */
 import { Cause, Duration, Effect, Metric } from "effect"
-import type * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import * as commands from "../actors/credentials/RefreshCommands.ts"
 import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { ChangeError } from "../actors/tenant/Tenants.ts"
 import { answerVersionBase, type CredentialVersion, isAnswer } from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
 import * as Life from "../domain/GrantLife.ts"
-import type { GuardOptions } from "../platform/GuardedHttp.ts"
 import { RefreshStore } from "../store/RefreshStore.ts"
 import { isAway } from "./Ended.ts"
 import { exchange, type Kept } from "./Exchange.ts"
-import { type HeldTurn, type HeldTurns, since } from "./HeldTurns.ts"
+import { type HeldTurn, since } from "./HeldTurns.ts"
 import type { Job } from "./RefreshJob.ts"
-import type { RefreshReading } from "./RefreshReading.ts"
-import type { RefreshWork } from "./RefreshWork.ts"
+import type { RefreshParts } from "./RefreshParts.ts"
 import type { Known, Spent } from "./StoredAnswers.ts"
 
 const keepAgainEvery = Duration.millis(250)
@@ -34,13 +31,7 @@ const exchanges = Metric.counter("credential_refresh_exchanges_total", {
 })
 
 /** What an exchange is made of. */
-export interface Parts {
-  readonly describeCache: Effect.Success<typeof DescribeCache.make>
-  readonly guard: GuardOptions
-  readonly work: RefreshWork
-  readonly reading: RefreshReading
-  readonly turns: HeldTurns
-}
+export type Parts = Pick<RefreshParts, "describeCache" | "guard" | "work" | "reading" | "turns">
 
 export const make = Effect.fnUntraced(function* ({ describeCache, guard, reading, turns, work }: Parts) {
   const { fork } = work

@@ -1,6 +1,5 @@
 /** A look at a token that never expires, in a turn at its provider; nothing is spent by it. */
 import { Effect, Exit, Random } from "effect"
-import type * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
 import { type HealthOutcome, settleHealth } from "../actors/credentials/HealthCommands.ts"
 import { believeCredential } from "../actors/tenant/RowTagging.ts"
@@ -8,26 +7,16 @@ import { TenantActors } from "../actors/tenant/TenantActors.ts"
 import type { ChangeError } from "../actors/tenant/Tenants.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
-import type * as Seldom from "../observability/Seldom.ts"
-import type { GuardOptions } from "../platform/GuardedHttp.ts"
 import type { Standing } from "../store/RefreshStore.ts"
 import { type Ended, idle } from "./Ended.ts"
 import * as HealthCheck from "./HealthCheck.ts"
-import { type HeldTurns, noneAsked } from "./HeldTurns.ts"
+import { noneAsked } from "./HeldTurns.ts"
 import type { Job } from "./RefreshJob.ts"
-import type { RefreshReading } from "./RefreshReading.ts"
-import type { RefreshWork } from "./RefreshWork.ts"
+import type { RefreshParts } from "./RefreshParts.ts"
 import type { Known } from "./StoredAnswers.ts"
 
 /** What a look is made of. */
-export interface Parts {
-  readonly describeCache: Effect.Success<typeof DescribeCache.make>
-  readonly guard: GuardOptions
-  readonly work: RefreshWork
-  readonly reading: RefreshReading
-  readonly turns: HeldTurns
-  readonly changedRows: Seldom.Seldom
-}
+export type Parts = Pick<RefreshParts, "describeCache" | "guard" | "work" | "reading" | "turns" | "changedRows">
 
 export const make = Effect.fnUntraced(function* (parts: Parts) {
   const { changedRows, describeCache, guard } = parts

@@ -12,7 +12,6 @@
  * How an answer is settled is `StoredAnswers.ts`, the rules are `domain/GrantLife.ts`.
  */
 import { Effect, Exit } from "effect"
-import type * as DescribeCache from "../actors/credentials/DescribeCache.ts"
 import { CredentialEvents } from "../actors/credentials/Events.ts"
 import * as commands from "../actors/credentials/RefreshCommands.ts"
 import { believeCredential } from "../actors/tenant/RowTagging.ts"
@@ -22,24 +21,21 @@ import { Keyring } from "../crypto/Keyring.ts"
 import { secretPurpose, TenantKeys, type TenantSealer } from "../crypto/TenantKeys.ts"
 import { isAnswer } from "../domain/Credential.ts"
 import * as errors from "../domain/errors.ts"
-import type { GrantTiming } from "../domain/Grant.ts"
 import * as Life from "../domain/GrantLife.ts"
 import { type Refresh, refreshIsDue } from "../domain/Refresh.ts"
 import { Replica } from "../observability/Replica.ts"
-import type * as Seldom from "../observability/Seldom.ts"
 import { RefreshStore, type Standing } from "../store/RefreshStore.ts"
 import { databaseFailedMeanwhile, type Ended, endedBy, failed, has, idle, isPerhapsDone, whyNot } from "./Ended.ts"
 import type { GrantExchange } from "./GrantExchange.ts"
 import type { HealthWatch } from "./HealthWatch.ts"
-import { type HeldTurn, type HeldTurns, noneAsked, resultOf } from "./HeldTurns.ts"
+import { type HeldTurn, noneAsked, resultOf } from "./HeldTurns.ts"
 import * as LiveRotator from "./LiveRotator.ts"
 import { keyFailed } from "./OpenVersion.ts"
 import { lookEvery, looksMax } from "./otherReplica.ts"
 import type { Job } from "./RefreshJob.ts"
-import type { RefreshReading } from "./RefreshReading.ts"
-import type { RefreshWork } from "./RefreshWork.ts"
+import type { RefreshParts } from "./RefreshParts.ts"
 import type { RevokedGrants } from "./RevokedGrants.ts"
-import type { Known, Spent, StoredAnswers } from "./StoredAnswers.ts"
+import type { Known, Spent } from "./StoredAnswers.ts"
 
 const stepsMax = 12
 const encoder = new TextEncoder()
@@ -66,15 +62,8 @@ interface Made {
 }
 
 /** What an attempt is made of. */
-export interface Parts {
-  readonly describeCache: Effect.Success<typeof DescribeCache.make>
-  readonly timing: GrantTiming
-  readonly changedRows: Seldom.Seldom
-  readonly work: RefreshWork
-  readonly reading: RefreshReading
-  readonly turns: HeldTurns
+export interface Parts extends Omit<RefreshParts, "guard"> {
   readonly exchange: GrantExchange
-  readonly answers: StoredAnswers
   readonly watch: HealthWatch
   readonly revoking: RevokedGrants
 }

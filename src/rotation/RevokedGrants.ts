@@ -11,17 +11,13 @@ import type { ChangeError } from "../actors/tenant/Tenants.ts"
 import { Keyring } from "../crypto/Keyring.ts"
 import { answerVersionBase, type CredentialVersion, isAnswer, revocationVersion } from "../domain/Credential.ts"
 import type { Secret } from "../domain/CredentialShape.ts"
-import type { GrantTiming } from "../domain/Grant.ts"
 import * as Life from "../domain/GrantLife.ts"
 import type { Refresh } from "../domain/Refresh.ts"
-import type * as Seldom from "../observability/Seldom.ts"
-import type { GuardOptions } from "../platform/GuardedHttp.ts"
 import type { Standing } from "../store/RefreshStore.ts"
 import type { Kept } from "./Exchange.ts"
-import { type HeldTurns, noneAsked, since } from "./HeldTurns.ts"
+import { noneAsked, since } from "./HeldTurns.ts"
 import type { Job } from "./RefreshJob.ts"
-import type { RefreshReading } from "./RefreshReading.ts"
-import type { RefreshWork } from "./RefreshWork.ts"
+import type { RefreshParts } from "./RefreshParts.ts"
 import { revokeAt } from "./RevokeAtProvider.ts"
 import type { Known } from "./StoredAnswers.ts"
 import * as StoredAnswers from "./StoredAnswers.ts"
@@ -34,15 +30,7 @@ const nothingToRevoke: Revoked = {
 }
 
 /** What a revocation is made of. */
-export interface Parts {
-  readonly timing: GrantTiming
-  readonly guard: GuardOptions
-  readonly work: RefreshWork
-  readonly reading: RefreshReading
-  readonly turns: HeldTurns
-  readonly answers: StoredAnswers.StoredAnswers
-  readonly changedRows: Seldom.Seldom
-}
+export type Parts = Omit<RefreshParts, "describeCache">
 
 export const make = Effect.fnUntraced(function* (parts: Parts) {
   const { changedRows, guard, timing } = parts
